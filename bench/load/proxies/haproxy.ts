@@ -1,0 +1,40 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { obtain, versionOf } from '../../../test/peers/obtain.ts'
+import type { Layout, ProxyProgram } from './proxy.ts'
+
+export const haproxy: ProxyProgram = {
+  name: 'haproxy',
+  title: 'HAProxy',
+  metricsPath: null,
+  prepare: async () => await versionOf('haproxy', await obtain('haproxy')),
+  async command(layout) {
+    const file = join(layout.folder, 'haproxy.cfg')
+    writeFileSync(file, config(layout))
+    return { command: await obtain('haproxy'), args: ['-db', '-f', file] }
+  },
+}
+
+// Layer-7 retries like the others' (an answer that never began), so its share of the work is the same.
+function config({ listen, upstreams }: Layout): string {
+  return `global
+  nbthread 1
+  maxconn 8000
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5m
+  timeout server 15s
+  timeout http-keep-alive 5m
+  option redispatch
+  retries 2
+  retry-on conn-failure empty-response
+  http-reuse safe
+frontend in
+  bind 127.0.0.1:${listen} backlog 4096
+  default_backend web
+backend web
+  balance leastconn
+${upstreams.map((port, index) => `  server s${index + 1} 127.0.0.1:${port}`).join('\n')}
+`
+}

@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { stringify } from 'yaml'
+import { progress } from '../progress.ts'
+import type { Layout, ProxyProgram } from './proxy.ts'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+const PROGRAM = join(ROOT, 'bin/outrigger.js')
+const SOURCES = ['mesh-config', 'proxy', 'cli']
+
+export const outrigger: ProxyProgram = {
+  name: 'outrigger',
+  title: 'Outrigger',
+  metricsPath: '/metrics',
+  async prepare() {
+    if (!existsSync(PROGRAM)) throw new Error('bin/outrigger.js is not there')
+    if (isStale()) {
+      progress('npm run build (dist/ is older than the sources)')
+      await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT, timeout: 180_000 }).catch((error: Error & { stdout?: string }) => {
+        throw new Error(`npm run build failed: ${(error.stdout || error.message).trim().split('\n').slice(-5).join('\n')}`)
+      })
+    }
+    return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
+  },
+  async command(layout) {
+    const file = join(layout.folder, 'sidecar.yaml')
+    writeFileSync(file, stringify(sidecar(layout)))
+    return { command: process.execPath, args: [PROGRAM, 'proxy', '-c', file], env: { NODE_ENV: 'production' } }
+  },
+}
+
+function sidecar({ folder, listen, admin, upstreams, features }: Layout): object {
+  const retries = { on: ['connect-failure', 'refused-stream', 'reset-before-response'], attempts: 2 }
+  return {
+    service: 'bench',
+    admin: `127.0.0.1:${admin}`,
+    outbound: [{ listen: `127.0.0.1:${listen}`, service: 'web' }],
+    discovery: { endpoints: { web: upstreams.map(port => `127.0.0.1:${port}`) } },
+    accessLog: features === 'full' ? { format: 'json', path: join(folder, 'access.log') } : 'off',
+    services: { web: { balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) } },
+  }
+}
+
+/** What is measured is what is shipped: dist/, never the sources run through type stripping. */
+function isStale(): boolean {
+  const built = newest(join(ROOT, 'dist'))
+  return built === 0 || SOURCES.some(folder => newest(join(ROOT, folder)) > built)
+}
+
+function newest(folder: string): number {
+  if (!existsSync(folder)) return 0
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+  return Math.max(0, ...files.map(entry => statSync(join(entry.parentPath, entry.name)).mtimeMs))
+}

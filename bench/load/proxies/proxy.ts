@@ -1,0 +1,28 @@
+import type { Command } from '../children.ts'
+
+/**
+ * What is switched on. `standard`: what every comparison runs with (retries, least-request, Envoy also outlier detection; no access log).
+ * `bare`: routing and balancing only. `full`: standard, a JSON access log to a file, and a scrape of the metrics every second.
+ */
+export type Features = 'standard' | 'bare' | 'full'
+
+export interface Layout {
+  /** A folder of its own for configuration and logs. */
+  readonly folder: string
+  readonly listen: number
+  readonly admin: number
+  readonly upstreams: readonly number[]
+  readonly features: Features
+}
+
+export interface ProxyProgram {
+  readonly name: string
+  /** As shown in tables; with its version once prepared. */
+  readonly title: string
+  /** Where the admin port shows metrics; null if it has none to be scraped here. */
+  readonly metricsPath: string | null
+  /** Obtains (or builds) it; resolves to its version. */
+  prepare(): Promise<string>
+  /** Writes its configuration and says how to start it, in the foreground. */
+  command(layout: Layout): Promise<Command>
+}

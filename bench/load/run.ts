@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Contestant, startContestant } from './contestant.ts'
+import type { Cores } from './cores.ts'
+import { type Figures, measureLoad, measureMemory, measureRate } from './measure.ts'
+import type { Options } from './options.ts'
+import { note, progress } from './progress.ts'
+import type { Features, ProxyProgram } from './proxies/proxy.ts'
+import type { Results } from './results.ts'
+import type { FeatureScenario, LoadScenario, MemoryScenario, RateScenario } from './scenarios.ts'
+import { scrapeEverySecond } from './scrape.ts'
+
+interface Plan {
+  readonly options: Options
+  readonly proxies: readonly ProxyProgram[]
+  readonly upstreams: readonly number[]
+  readonly cores: Cores
+  readonly results: Results
+}
+
+interface Entry {
+  readonly label: string
+  readonly features: Features
+  readonly contestant: Contestant
+}
+
+/** Start-up's own name among the results: measured at every start, so it is no scenario of its own. */
+export const START = 'start'
+
+export async function runAll(plan: Plan): Promise<void> {
+  const { scenarios } = plan.options
+  const loads = scenarios.filter(({ kind }) => kind === 'load' || kind === 'rate') as (LoadScenario | RateScenario)[]
+  if (loads.length > 0) await runLoads(plan, loads)
+  for (const scenario of scenarios) if (scenario.kind === 'features') await runFeatures(plan, scenario)
+  const memory = scenarios.filter(({ kind }) => kind === 'memory') as MemoryScenario[]
+  if (memory.length > 0) await runMemory(plan, memory)
+}
+
+/** All proxies are up at once and take turns: whatever else the machine does hits them alike. The ones that wait cost next to nothing. */
+async function runLoads(plan: Plan, scenarios: readonly (LoadScenario | RateScenario)[]): Promise<void> {
+  const { options, cores } = plan
+  const entries = await startAll(
+    plan,
+    plan.proxies.map(proxy => ({ proxy, features: 'standard' })),
+  )
+  for (const scenario of scenarios) {
+    await takeTurns(plan, entries, scenario.name, scenario.title, ({ contestant }) =>
+      scenario.kind === 'load' ? measureLoad(contestant, scenario, options, cores) : measureRate(contestant, scenario, options, cores),
+    )
+  }
+  await stopAll(entries)
+}
+
+async function runFeatures(plan: Plan, scenario: FeatureScenario): Promise<void> {
+  const variants = plan.proxies.filter(({ name }) => scenario.proxies.includes(name)).flatMap(proxy => scenario.variants.map(features => ({ proxy, features })))
+  const entries = await startAll(plan, variants)
+  await takeTurns(plan, entries, scenario.name, scenario.title, async ({ contestant, features }) => {
+    const scraper = features === 'full' ? scrapeEverySecond(contestant) : null
+    try {
+      const figures = await measureLoad(contestant, { ...scenario, postBytes: 0, answerBytes: 3 }, plan.options, plan.cores)
+      if (scraper?.failure != null) throw scraper.failure
+      return figures
+    } finally {
+      scraper?.stop()
+    }
+  })
+  await stopAll(entries)
+}
+
+/** Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on to their connections. */
+async function runMemory(plan: Plan, scenarios: readonly MemoryScenario[]): Promise<void> {
+  const lives = [['idle', 'connections'], ['bodies'], ['loaded']].map(stages => scenarios.filter(({ stage }) => stages.includes(stage)))
+  for (const life of lives.filter(({ length }) => length > 0)) {
+    for (let round = 1; round <= plan.options.rounds; round++) {
+      const entries = await startAll(
+        plan,
+        plan.proxies.map(proxy => ({ proxy, features: 'standard' })),
+      )
+      await sleep(1000) // start-up's own garbage may go first
+      for (const { name, title, stage } of life) {
+        await takeTurns(plan, entries, name, `memory, ${title}`, ({ contestant }) => measureMemory(contestant, stage, plan.options), 1)
+      }
+      await stopAll(entries)
+    }
+  }
+}
+
+async function takeTurns(
+  plan: Plan,
+  entries: readonly Entry[],
+  name: string,
+  title: string,
+  measure: (entry: Entry) => Promise<Figures>,
+  rounds = plan.options.rounds,
+): Promise<void> {
+  const { results } = plan
+  for (let round = 1; round <= rounds; round++) {
+    for (const entry of entries) {
+      if (entry.contestant.child.hasExited()) continue
+      progress(`${title}, ${rounds > 1 ? `round ${round} of ${rounds}, ` : ''}${entry.label}`)
+      try {
+        const figures = await measure(entry)
+        results.add(name, entry.label, figures)
+        if ((figures.failures ?? 0) > 0) report(results, name, entry.label, `${figures.failures} requests failed`)
+      } catch (error) {
+        const { child } = entry.contestant
+        report(
+          results,
+          name,
+          entry.label,
+          child.hasExited() ? `it ended during the measurement; its last words: ${child.lastWords()}` : (error as Error).message,
+        )
+      }
+    }
+  }
+}
+
+/** One after the other, so that each start can be timed; one that does not start is a problem on record, not the end of the bench. */
+async function startAll(plan: Plan, wanted: readonly { proxy: ProxyProgram; features: Features }[]): Promise<Entry[]> {
+  const entries: Entry[] = []
+  for (const { proxy, features } of wanted) {
+    const label = features === 'standard' ? proxy.name : `${proxy.name}:${features}`
+    try {
+      const contestant = await startContestant(proxy, features, plan.upstreams, plan.cores)
+      entries.push({ label, features, contestant })
+      if (features === 'standard') plan.results.add(START, label, { startMs: contestant.startMs })
+    } catch (error) {
+      report(plan.results, START, label, (error as Error).message)
+    }
+  }
+  return entries
+}
+
+async function stopAll(entries: readonly Entry[]): Promise<void> {
+  await Promise.all(entries.map(({ contestant }) => contestant.child.stop()))
+}
+
+function report(results: Results, scenario: string, contestant: string, message: string): void {
+  results.problems.push({ scenario, contestant, message })
+  note(`${contestant}, ${scenario}: ${message}`)
+}

@@ -1,0 +1,78 @@
+import type { Features } from './proxies/proxy.ts'
+
+/** Closed loop: so many connections, each sending its next request when the answer is there. Measures CPU and throughput. */
+export interface LoadScenario {
+  readonly kind: 'load'
+  readonly name: string
+  readonly title: string
+  readonly connections: number
+  readonly path: string
+  readonly postBytes: number
+  /** The size of a right answer's body. */
+  readonly answerBytes: number
+  readonly quick: boolean
+}
+
+/** Requests sent by the clock, whether or not the last is answered. Measures latency. */
+export interface RateScenario {
+  readonly kind: 'rate'
+  readonly name: string
+  readonly title: string
+  readonly connections: number
+  readonly path: string
+  readonly perSecond: number
+  readonly quick: boolean
+}
+
+/** The same load with features on and off. */
+export interface FeatureScenario {
+  readonly kind: 'features'
+  readonly name: string
+  readonly title: string
+  readonly connections: number
+  readonly path: string
+  readonly proxies: readonly string[]
+  readonly variants: readonly Features[]
+  readonly quick: boolean
+}
+
+/** What a freshly started proxy holds in memory at one stage of its life. */
+export interface MemoryScenario {
+  readonly kind: 'memory'
+  readonly name: string
+  readonly title: string
+  readonly stage: 'idle' | 'connections' | 'bodies' | 'loaded'
+  readonly quick: boolean
+}
+
+export type Scenario = LoadScenario | RateScenario | FeatureScenario | MemoryScenario
+
+const GET = { kind: 'load', postBytes: 0, quick: true } as const
+const SMALL = { path: '/', answerBytes: 3 } as const
+
+/** Of each kind in the order of tables. */
+export const SCENARIOS: readonly Scenario[] = [
+  { ...GET, ...SMALL, name: 'small-16', title: 'small GET, 16 connections', connections: 16, quick: false },
+  { ...GET, ...SMALL, name: 'small-64', title: 'small GET, 64 connections', connections: 64 },
+  { ...GET, name: '16k', title: 'GET 16 KiB, 64 connections', connections: 64, path: '/16k', answerBytes: 16_384 },
+  { ...GET, name: '1m', title: 'GET 1 MiB, 16 connections', connections: 16, path: '/1m', answerBytes: 1_048_576 },
+  { ...GET, name: 'post-16k', title: 'POST 16 KiB, 64 connections', connections: 64, path: '/post', postBytes: 16_384, answerBytes: 3, quick: false },
+  { kind: 'rate', name: 'rate', title: 'small GET at 5,000 requests/s', connections: 64, path: '/', perSecond: 5000, quick: false },
+  {
+    kind: 'features',
+    name: 'features',
+    title: 'small GET, 64 connections, features off and on',
+    connections: 64,
+    path: '/',
+    proxies: ['outrigger', 'envoy'],
+    variants: ['bare', 'standard', 'full'],
+    quick: false,
+  },
+  { kind: 'memory', name: 'rss-idle', title: 'idle', stage: 'idle', quick: true },
+  { kind: 'memory', name: 'rss-1000', title: '1,000 idle connections', stage: 'connections', quick: true },
+  { kind: 'memory', name: 'rss-64m', title: '64 x 1 MiB in flight, slow readers', stage: 'bodies', quick: true },
+  { kind: 'memory', name: 'rss-loaded', title: 'right after load', stage: 'loaded', quick: false },
+]
+
+export const IDLE_CONNECTIONS = 1000
+export const SLOW_READERS = 64

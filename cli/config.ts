@@ -1,0 +1,171 @@
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { formatAddress } from '../mesh-config/address.ts'
+import { formatDuration } from '../mesh-config/duration.ts'
+import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
+import type { ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+
+export interface Output {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** What the command touches of its surroundings. */
+export interface ConfigSurroundings {
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  exitCode?: typeof process.exitCode
+}
+
+interface FileOptions {
+  readonly config?: readonly string[]
+}
+
+/** `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there are warnings. */
+export function addConfigCommand(program: Command, surroundings: ConfigSurroundings = process): void {
+  const config = program.command('config').description('check config files, see every value in force and where it came from, get the JSON Schema')
+  withFiles(config.command('check'))
+    .description('check files without starting anything: exit code 0 if they are good, 2 if not')
+    .option('--strict', 'take warnings for errors')
+    .action((files: string[], options: FileOptions & { strict?: true }) => check([...(options.config ?? []), ...files], options.strict === true, surroundings))
+  withFiles(config.command('effective'))
+    .description('print every value in force, defaults too, each with where it came from or why it is the default')
+    .option('--json', 'as JSON: { files, config, sources }')
+    .action((files: string[], options: FileOptions & { json?: true }) =>
+      printEffective([...(options.config ?? []), ...files], options.json === true, surroundings),
+    )
+  config
+    .command('schema')
+    .description('print the JSON Schema of a document, for editors: sidecar (the default) or service')
+    .argument('[document]', 'sidecar or service', 'sidecar')
+    .action((kind: string) => printSchema(kind, surroundings))
+    .addHelpText(
+      'after',
+      '\nFor completion in an editor with a YAML language server, begin the file with:\n  # yaml-language-server: $schema=./sidecar.schema.json\n',
+    )
+}
+
+function withFiles(command: Command): Command {
+  return command
+    .argument('[files...]', 'config files, as with -c')
+    .option(
+      '-c, --config <file>',
+      'a config file; may be given several times, later ones win field by field',
+      (file: string, before: string[]) => [...before, file],
+      [],
+    )
+    .addHelpText('after', '\nExample:\n  $ outrigger config check -c sidecar.yaml -c production.yaml\n')
+}
+
+async function load(files: readonly string[], { stderr, env }: ConfigSurroundings): Promise<LoadedSnapshot | null> {
+  const loaded = await loadSnapshot(files, env)
+  if (loaded.ok) return loaded
+  const { red } = colours(stderr, env)
+  for (const error of loaded.errors) stderr.write(`${error.replace(/^\S+?:(\d+:\d+:)?/, red)}\n`)
+  stderr.write(`${count(loaded.errors.length, 'error')}\n`)
+  return null
+}
+
+async function check(files: readonly string[], strict: boolean, surroundings: ConfigSurroundings): Promise<void> {
+  const { stdout, stderr, env } = surroundings
+  const loaded = await load(files, surroundings)
+  if (loaded === null) {
+    surroundings.exitCode = 2
+    return
+  }
+  const { green } = colours(stdout, env)
+  const { yellow } = colours(stderr, env)
+  const { warnings, snapshot, bootstrap } = loaded
+  for (const warning of warnings) stderr.write(`${yellow('warning:')} ${warning}\n`)
+  const verdict = warnings.length === 0 ? '' : `, with ${count(warnings.length, 'warning')}`
+  if (strict && warnings.length > 0) {
+    stderr.write(`${count(warnings.length, 'warning')}, and --strict takes them for errors\n`)
+    surroundings.exitCode = 2
+    return
+  }
+  stdout.write(`${green('good')} ${files.join(', ')}${verdict}\n\n`)
+  stdout.write(
+    section(
+      'listeners',
+      snapshot.listeners.map(listener => listenerRow(listener, snapshot)),
+    ),
+  )
+  stdout.write(section('services', Object.values(snapshot.services).filter(isUsers).map(serviceRow)))
+  const admin = bootstrap.admin === null ? 'off' : formatAddress(bootstrap.admin)
+  stdout.write(
+    section('sidecar', [
+      ['service', bootstrap.service],
+      ['admin', admin],
+      ['workers', String(bootstrap.workers)],
+      ['access log', snapshot.accessLog.mode],
+      ['version', snapshot.version],
+    ]),
+  )
+}
+
+/** Not the application behind an inbound listener: that is shown with the listener. */
+function isUsers({ name }: ServiceSpec): boolean {
+  return !name.startsWith('local_app:')
+}
+
+function listenerRow({ direction, listen, service }: ListenerSpec, { services }: Snapshot): string[] {
+  if (service === null) return [direction, formatAddress(listen), '-> any service, by Host']
+  const to = direction === 'inbound' ? formatAddress(services[service]!.endpoints[0]!) : service
+  return [direction, formatAddress(listen), `-> ${to}`]
+}
+
+function serviceRow({ name, endpoints, balancer, routes, timeouts, retries }: ServiceSpec): string[] {
+  const request = timeouts.requestMs === 0 ? 'no request timeout' : `request ${formatDuration(timeouts.requestMs)}`
+  return [name, count(endpoints.length, 'endpoint'), balancer.type, count(routes.length, 'route'), request, count(retries.attempts, 'try', 'tries')]
+}
+
+async function printEffective(files: readonly string[], json: boolean, surroundings: ConfigSurroundings): Promise<void> {
+  const { stdout, env } = surroundings
+  const loaded = await load(files, surroundings)
+  if (loaded === null) {
+    surroundings.exitCode = 2
+    return
+  }
+  const effective = await loaded.effective()
+  if (json) {
+    stdout.write(`${JSON.stringify(effective, null, 2)}\n`)
+    return
+  }
+  const { effectiveLines, describeSource } = await import('../mesh-config/effective-yaml.ts')
+  const lines = effectiveLines(effective)
+  const width = Math.min(48, Math.max(...lines.map(({ text }) => text.length)))
+  const { dim, bold } = colours(stdout, env)
+  const shown = lines.map(({ text, source }) => {
+    if (source === null) return text
+    const aligned = text.padEnd(width)
+    return `${source.at === null ? aligned : bold(aligned)}  ${dim(`# ${describeSource(source)}`)}`
+  })
+  stdout.write(`${shown.join('\n')}\n`)
+}
+
+async function printSchema(kind: string, surroundings: ConfigSurroundings): Promise<void> {
+  const { publishedSchema } = await import('../mesh-config/schema.ts')
+  if (kind === 'sidecar' || kind === 'service') surroundings.stdout.write(`${JSON.stringify(publishedSchema(kind), null, 2)}\n`)
+  else {
+    surroundings.stderr.write(`there is no document "${kind}": write sidecar or service\n`)
+    surroundings.exitCode = 2
+  }
+}
+
+/** A title and aligned columns. */
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return ''
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
+  const lines = rows.map(row => `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd())
+  return `${title}\n${lines.join('\n')}\n`
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`
+}
+
+/** Only for a terminal, and never against the reader's wish (no-color.org). */
+function colours(output: Output, env: ConfigSurroundings['env']): ReturnType<typeof pc.createColors> {
+  return pc.createColors((output.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR) || (env.FORCE_COLOR ?? '0') !== '0')
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+
+/** Each command's module is loaded when it is asked for: `proxy` must be ready in a quarter of a second, and needs little of what the others need. */
+const commands = {
+  proxy: async (program: Command) => (await import('./proxy.ts')).addProxyCommand(program, version),
+  config: async (program: Command) => (await import('./config.ts')).addConfigCommand(program),
+  explain: async (program: Command) => (await import('./explain.ts')).addExplainCommand(program),
+}
+
+const version = packageVersion()
+const program = new Command('outrigger')
+  .description('A service-mesh sidecar proxy you can understand.')
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .showHelpAfterError('(--help shows what is possible)')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .addHelpText(
+    'after',
+    `
+Examples:
+  outrigger proxy -c sidecar.yaml                       run a sidecar
+  outrigger config check sidecar.yaml                   find mistakes before it runs
+  outrigger config effective sidecar.yaml               every value in force, and why
+  outrigger explain http://orders/api/1                 ask a running sidecar where this would go
+
+Exit codes:
+  0    done; for proxy: drained after SIGTERM, SIGINT or POST /drain
+  1    it could not start (a port is taken), or failed
+  2    the command line or a config file is wrong
+  130, 143   ended at once by a second SIGINT or SIGTERM`,
+  )
+
+const wanted = process.argv[2] ?? ''
+if (isCommand(wanted)) await commands[wanted](program)
+else for (const add of Object.values(commands)) await add(program)
+await program.parseAsync()
+
+function isCommand(name: string): name is keyof typeof commands {
+  return Object.hasOwn(commands, name)
+}
+
+/** package.json stands one folder up from the sources, and two from dist/cli. */
+function packageVersion(): string {
+  for (const place of ['../package.json', '../../package.json']) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { name?: string; version?: string }
+      if (name === 'outrigger' && version !== undefined) return version
+    } catch {
+      // Not here: the other place.
+    }
+  }
+  return 'unknown'
+}

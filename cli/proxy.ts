@@ -1,0 +1,48 @@
+import type { Command } from 'commander'
+import { isLogLevel, type LogLevel, logLevels } from '../proxy/core/log.ts'
+import { runProxy } from '../proxy/main.ts'
+
+interface Options {
+  readonly config: readonly string[]
+  readonly logLevel?: string
+}
+
+export function addProxyCommand(program: Command, version: string): void {
+  program
+    .command('proxy')
+    .description('run the sidecar proxy')
+    .requiredOption('-c, --config <files...>', 'config files, later ones over earlier ones')
+    .option('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
+    .addHelpText(
+      'after',
+      `
+Prints a line for each listener once it is ready. The files are watched: a change is taken up when it is valid, and told
+and ignored when it is not. The admin port (default 127.0.0.1:15000) lists its pages at /.
+
+Signals:
+  SIGTERM, SIGINT   not ready, finish what runs, exit 0; a second one exits at once (143, 130)
+  SIGHUP            read the config files again, open the access log anew
+  SIGUSR1           open the access log anew, after a log rotation
+
+Exit codes:
+  0   drained     1   could not start (a port is taken)     2   a config file or the command line is wrong
+
+Examples:
+  outrigger proxy -c sidecar.yaml
+  outrigger proxy -c base.yaml -c this-host.yaml --log-level debug
+  kill -HUP $(pidof outrigger)`,
+    )
+    .action(async ({ config, logLevel }: Options, command: Command) => {
+      const level = levelOf(logLevel ?? process.env.OUTRIGGER_LOG_LEVEL ?? 'info')
+      if (level === null) command.error(`error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`)
+      // Named so that a process list tells proxies apart, and `pidof outrigger` finds them.
+      process.title = 'outrigger'
+      const pretty = process.stderr.isTTY === true
+      await runProxy({ version, files: config, logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
+    })
+}
+
+function levelOf(text: string): LogLevel | null {
+  const level = text.toLowerCase()
+  return isLogLevel(level) ? level : null
+}

@@ -1,0 +1,81 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import type { AddressSpec } from './snapshot.ts'
+
+/** `host:port` as a user writes it. An IPv6 address stands in brackets: `[::1]:80`. */
+
+export const addressPattern = '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}$'
+
+/** Null: not an address. The host is an IP address or a name; the address of an IPv6 result carries no brackets. */
+export function parseAddress(text: string): AddressSpec | null {
+  const match = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
+  if (match === null) return null
+  const port = Number(match[3])
+  if (port > 65_535) return null
+  const [, ipv6, host] = match
+  if (ipv6 !== undefined) return isIPv6(ipv6) ? { address: ipv6.toLowerCase(), port } : null
+  return isHost(host!) ? { address: host!.toLowerCase(), port } : null
+}
+
+/** For text that the schema has let through. */
+export function addressOf(text: string): AddressSpec {
+  const parsed = parseAddress(text)
+  if (parsed === null) throw new Error(`not an address: ${text}`)
+  return parsed
+}
+
+export function formatAddress({ address, port }: AddressSpec): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** An IPv4 address or a DNS name; all digits and dots but no IPv4 address (`999.1.1.1`) is neither. */
+function isHost(host: string): boolean {
+  if (isIPv4(host)) return true
+  if (/^[\d.]+$/.test(host) || host.length > 253) return false
+  return host.split('.').every(label => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label))
+}
+
+/** Only this machine can reach it. */
+export function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || address.startsWith('127.')
+}
+
+/** All addresses of this machine. */
+export function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
+}
+
+/** Listening on both would fail, or split the connections between them at random. Port 0 is a new port each time. */
+export function overlap(a: AddressSpec, b: AddressSpec): boolean {
+  if (a.port !== b.port || a.port === 0) return false
+  return numeric(a.address) === numeric(b.address) || isWildcard(a.address) || isWildcard(b.address)
+}
+
+function numeric(address: string): string {
+  return address === 'localhost' ? '127.0.0.1' : address
+}
+
+export interface AddressGuess {
+  readonly what: string
+  /** What was probably meant; null: no idea. */
+  readonly meant: string | null
+}
+
+/** Why it is not an address, in words, and what was probably meant. For what `parseAddress` refused. `{value}` stands for the input, `everywhere` is what `*` means. */
+export function explainAddress(input: string | number, everywhere: string): AddressGuess {
+  const text = String(input).trim()
+  const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text)
+  if (url !== null) return { what: '{value} is a URL, and an address is host:port', meant: sound(url[1]!) }
+  if (/^\d{1,5}$/.test(text)) return { what: '{value} is a port without a host', meant: sound(`127.0.0.1:${text}`) }
+  if (/^:\d{1,5}$/.test(text))
+    return { what: '{value} does not say on which address (127.0.0.1 is this machine only, 0.0.0.0 everyone)', meant: sound(`127.0.0.1${text}`) }
+  if (/^\*:\d{1,5}$/.test(text)) return { what: '{value} is not an address', meant: sound(text.replace('*', everywhere)) }
+  if (isIPv6(text)) return { what: '{value} is an IPv6 address without brackets', meant: sound(text.replace(/^(.*):(\d{1,5})$/, '[$1]:$2')) }
+  const port = /:(\d+)$/.exec(text)
+  if (port === null) return { what: '{value} has no port', meant: null }
+  if (Number(port[1]) > 65_535) return { what: '{value} has a port above 65535, the highest there is', meant: null }
+  return { what: '{value} is not an address', meant: null }
+}
+
+function sound(text: string): string | null {
+  return parseAddress(text) === null ? null : text
+}

@@ -1,0 +1,217 @@
+import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
+import { type Located, type LocatedScalar, nodeAt, type Path, type Position, type Problem, problem } from './located.ts'
+import { readLogTemplate } from './log-template.ts'
+import { nearest } from './nearest.ts'
+import { matchesAt, refused } from './not-yet.ts'
+import { explainRegex } from './regex.ts'
+import type { AddressSpec } from './snapshot.ts'
+
+/**
+ * What no schema can say of one value alone: that names refer to something, that nothing is there twice, that the parts fit together. Works on the values as
+ * written and passes over what is not of the right kind, so that one run reports these errors along with those of the schema.
+ */
+export async function crossCheck(root: Located, defaultAdmin: string): Promise<Problem[]> {
+  const problems: Problem[] = []
+  const say = (at: Position, message: string) => void problems.push(problem(at, message))
+  checkRefused(root, [], say)
+  checkListeners(root, defaultAdmin, say)
+  checkEndpoints(root, say)
+  checkHosts(root, say)
+  checkReferences(root, say)
+  checkTemplate(root, say)
+  await checkRegexes(root, say)
+  return problems
+}
+
+type Say = (at: Position, message: string) => void
+
+function checkRefused(node: Located, path: Path, say: Say): void {
+  for (const entry of refused) {
+    if (!matchesAt(entry, path)) continue
+    if (entry.values === undefined ? node.kind !== 'scalar' || node.value !== null : node.kind === 'scalar' && entry.values.includes(node.value as string)) {
+      const what = entry.values === undefined || entry.values[0] === true ? entry.what : `${entry.what} (${String((node as LocatedScalar).value)})`
+      say(node.at, `${what} is not available yet in this version: ${entry.instead}`)
+    }
+  }
+  for (const [step, child] of children(node)) checkRefused(child, [...path, step], say)
+}
+
+interface Listening {
+  readonly what: string
+  readonly at: Position
+  readonly address: AddressSpec
+}
+
+function listening(root: Located, defaultAdmin: string): Listening[] {
+  const found: Listening[] = []
+  const admin = textAt(root, ['admin'])
+  const adminAddress = parseAddress(admin?.value ?? defaultAdmin)
+  if (adminAddress !== null)
+    found.push({ what: admin === null ? 'the admin port (its default)' : 'the admin port', at: admin?.at ?? root.at, address: adminAddress })
+  for (const direction of ['inbound', 'outbound']) {
+    for (const item of itemsAt(root, [direction])) {
+      const listen = textAt(item, ['listen'])
+      const address = listen === null ? null : parseAddress(listen.value)
+      if (address !== null) found.push({ what: `${direction} ${formatAddress(address)}`, at: listen!.at, address })
+    }
+  }
+  return found
+}
+
+function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
+  if (
+    itemsAt(root, ['inbound']).length + itemsAt(root, ['outbound']).length === 0 &&
+    !['inbound', 'outbound'].some(key => nodeAt(root, [key])?.kind === 'map')
+  ) {
+    say(root.at, 'there is no listener: write inbound: or outbound: with at least one "- listen: 127.0.0.1:15001"')
+  }
+  const all = listening(root, defaultAdmin)
+  for (const [index, one] of all.entries()) {
+    const other = all.slice(0, index).find(earlier => overlap(earlier.address, one.address))
+    if (other === undefined) continue
+    const where = other.at === root.at ? '' : `, ${placeOf(other.at, one.at)}`
+    say(one.at, `port ${one.address.port} is taken already by ${other.what}${where}: choose another port`)
+  }
+  for (const item of itemsAt(root, ['inbound'])) {
+    const forward = textAt(item, ['forward'])
+    const target = forward === null ? null : parseAddress(forward.value)
+    const own = target === null ? undefined : all.find(({ address }) => reaches(target, address))
+    if (own !== undefined) say(forward!.at, `this leads back to this sidecar (${own.what}): write the address of the application`)
+  }
+}
+
+function checkEndpoints(root: Located, say: Say): void {
+  const outbound = itemsAt(root, ['outbound']).map(item => textAt(item, ['listen']))
+  for (const [service, list] of entriesAt(root, ['discovery', 'endpoints'])) {
+    const seen = new Map<string, Position>()
+    for (const item of list.kind === 'list' ? list.items : []) {
+      const text = item.kind === 'map' ? textAt(item, ['address']) : textOf(item)
+      const address = text === null ? null : parseAddress(text.value)
+      if (address === null) continue
+      const key = formatAddress(address)
+      const first = seen.get(key)
+      if (first !== undefined) say(text!.at, `endpoint ${key} of ${service} is listed twice (${placeOf(first, text!.at)}): remove one, or give it a weight`)
+      else seen.set(key, text!.at)
+      const loop = outbound.some(listen => listen !== null && reaches(address, parseAddress(listen.value)))
+      if (loop) say(text!.at, `${key} is an outbound listener of this sidecar, so requests would go round in circles: write where ${service} itself listens`)
+    }
+  }
+}
+
+/** A host name means one service. */
+function checkHosts(root: Located, say: Say): void {
+  const owners = new Map([...serviceNames(root)].map(name => [name, name]))
+  for (const [service, policy] of entriesAt(root, ['services'])) {
+    for (const item of itemsAt(policy, ['hosts'])) {
+      const host = textOf(item)
+      if (host === null) continue
+      const owner = owners.get(host.value)
+      if (owner === undefined) owners.set(host.value, service)
+      else if (owner !== service) say(host.at, `host ${host.value} means ${owner} already: a name can mean one service only, remove it here or there`)
+    }
+  }
+}
+
+function checkReferences(root: Located, say: Say): void {
+  const names = serviceNames(root)
+  const isOpen = nodeAt(root, ['discovery', 'consul']) !== null
+  const knows = (reference: LocatedScalar & { value: string }): boolean => {
+    if (names.has(reference.value)) return true
+    if (isOpen) return false
+    const meant = nearest(reference.value, names)
+    const add = `give it endpoints: discovery: { endpoints: { ${reference.value}: [ "host:port" ] } }`
+    say(reference.at, `there is no service "${reference.value}": ${meant === null ? add : `did you mean "${meant}"? Else ${add}`}`)
+    return false
+  }
+  for (const item of itemsAt(root, ['outbound'])) {
+    const service = textAt(item, ['service'])
+    if (service !== null) knows(service)
+  }
+  for (const [name, policy] of entriesAt(root, ['services'])) {
+    for (const route of itemsAt(policy, ['routes'])) {
+      const destinations = itemsAt(route, ['to'])
+      for (const destination of destinations) {
+        const service = textAt(destination, ['service'])
+        if (service === null || knows(service)) checkSubset(root, service?.value ?? name, textAt(destination, ['subset']), say)
+      }
+      const weights = destinations.map(destination => scalarAt(destination, ['weight']))
+      if (weights.length > 0 && weights.every(weight => weight?.value === 0))
+        say(weights[0]!.at, 'all weights are 0, so the requests of this route could go nowhere: give one of them a weight')
+    }
+  }
+}
+
+function checkSubset(root: Located, service: string, subset: Text | null, say: Say): void {
+  if (subset === null) return
+  const names = entriesAt(root, ['services', service, 'subsets']).map(([name]) => name)
+  if (names.includes(subset.value)) return
+  const meant = nearest(subset.value, names)
+  const known = names.length === 0 ? `${service} has no subsets: define it under services.${service}.subsets` : `${service} has ${names.join(', ')}`
+  say(subset.at, `there is no subset "${subset.value}": ${meant === null ? known : `did you mean "${meant}"?`}`)
+}
+
+function checkTemplate(root: Located, say: Say): void {
+  const template = textAt(root, ['accessLog', 'template'])
+  if (template === null) return
+  for (const wrong of readLogTemplate(template.value).problems)
+    say(template.at, template.written === null ? wrong : `${template.written} is no access log template: mend its value`)
+  if (textAt(root, ['accessLog', 'format'])?.value === 'json')
+    say(template.at, 'a template gives format: text its form, and JSON has its own: write format: text, or remove the template')
+}
+
+async function checkRegexes(root: Located, say: Say): Promise<void> {
+  const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
+    itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
+  )
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const [key, node] = next
+    const pattern = key === 'regex' ? textOf(node) : null
+    const wrong = pattern === null ? null : await explainRegex(pattern.value)
+    if (wrong !== null) say(node.at, pattern!.written === null ? wrong : `${pattern!.written} is no RE2 expression: mend its value in the environment`)
+    for (const [step, child] of children(node)) pending.push([String(step), child])
+  }
+}
+
+/** Every service that endpoints or a policy speak of. */
+export function serviceNames(root: Located): Set<string> {
+  return new Set([...entriesAt(root, ['discovery', 'endpoints']), ...entriesAt(root, ['services'])].map(([name]) => name))
+}
+
+/** Connecting to `target` ends at `listener`, as far as the addresses tell. */
+function reaches(target: AddressSpec, listener: AddressSpec | null): boolean {
+  return listener !== null && overlap(target, listener) && (!isWildcard(listener.address) || isLoopback(target.address) || isWildcard(target.address))
+}
+
+type Text = LocatedScalar & { readonly value: string }
+
+function textOf(node: Located | null): Text | null {
+  return node?.kind === 'scalar' && typeof node.value === 'string' ? (node as Text) : null
+}
+
+function textAt(node: Located, path: Path): Text | null {
+  return textOf(nodeAt(node, path))
+}
+
+function scalarAt(node: Located, path: Path): LocatedScalar | null {
+  const found = nodeAt(node, path)
+  return found?.kind === 'scalar' ? found : null
+}
+
+function itemsAt(node: Located, path: Path): readonly Located[] {
+  const found = nodeAt(node, path)
+  return found?.kind === 'list' ? found.items : []
+}
+
+function entriesAt(node: Located, path: Path): [string, Located][] {
+  const found = nodeAt(node, path)
+  return found?.kind === 'map' ? [...found.entries].map(([key, entry]) => [key, entry.node]) : []
+}
+
+function children(node: Located): [string | number, Located][] {
+  if (node.kind === 'list') return node.items.map((item, index) => [index, item])
+  return node.kind === 'map' ? [...node.entries].map(([key, entry]) => [key, entry.node]) : []
+}
+
+function placeOf(place: Position, seenFrom: Position): string {
+  return place.file === seenFrom.file ? `line ${place.line}` : `${place.file}:${place.line}`
+}

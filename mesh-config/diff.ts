@@ -1,0 +1,126 @@
+import { formatAddress } from './address.ts'
+import { formatDuration } from './duration.ts'
+import { formatSize } from './size.ts'
+import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+
+/** More than these about one thing are counted rather than listed. */
+const maxListed = 10
+
+/** What differs, in words, a line each: for the log of a reload. Empty: nothing. Values that a request is matched against are never in it. */
+export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
+  return [
+    ...diffFields('', { service: before.service }, { service: after.service }),
+    ...diffNamed('listener', byName(before.listeners), byName(after.listeners), (name, a, b) => diffFields(`listener ${name}: `, { ...a }, { ...b })),
+    ...diffNamed('service', new Map(Object.entries(before.services)), new Map(Object.entries(after.services)), diffService),
+    ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
+    ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
+    ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
+  ]
+}
+
+/** What a reload cannot change; empty: nothing of it differs. */
+export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
+  const words = ({ admin, ...rest }: Bootstrap) => ({ ...rest, admin: admin === null ? 'off' : formatAddress(admin) })
+  return diffFields('', words(before), words(after)).map(line => `${line} (needs a restart)`)
+}
+
+function byName<Named extends { readonly name: string }>(all: readonly Named[]): Map<string, Named> {
+  return new Map(all.map(each => [each.name, each]))
+}
+
+function diffNamed<Value>(
+  what: string,
+  before: ReadonlyMap<string, Value>,
+  after: ReadonlyMap<string, Value>,
+  differ: (name: string, before: Value, after: Value) => string[],
+): string[] {
+  const lines: string[] = []
+  for (const name of before.keys()) if (!after.has(name)) lines.push(`${what} ${name} removed`)
+  for (const [name, value] of after) {
+    const earlier = before.get(name)
+    if (earlier === undefined) lines.push(`${what} ${name} added`)
+    else lines.push(...differ(name, earlier, value))
+  }
+  return lines
+}
+
+function diffService(name: string, before: ServiceSpec, after: ServiceSpec): string[] {
+  const settings = ({ endpoints: _endpoints, routes: _routes, subsets: _subsets, ...rest }: ServiceSpec) => rest
+  const lines = [
+    ...diffFields('', settings(before), settings(after)),
+    ...few(
+      'endpoint',
+      diffNamed('endpoint', byAddress(before.endpoints), byAddress(after.endpoints), (address, a, b) =>
+        diffFields(`endpoint ${address}: `, { ...a }, { ...b }),
+      ),
+    ),
+    ...diffNamed('subset', new Map(Object.entries(before.subsets)), new Map(Object.entries(after.subsets)), (subset, a, b) =>
+      same(a, b) ? [] : [`subset ${subset} changed`],
+    ),
+    ...few('route', diffRoutes(before.routes, after.routes)),
+  ]
+  return lines.map(line => `service ${name}: ${line}`)
+}
+
+function byAddress(endpoints: readonly EndpointSpec[]): Map<string, EndpointSpec> {
+  return new Map(endpoints.map(endpoint => [formatAddress(endpoint), endpoint]))
+}
+
+/** Several routes may bear one name, so each is known by its name and its place among those. */
+function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): string[] {
+  const named = (routes: readonly RouteSpec[]): Map<string, RouteSpec> => {
+    const counts = new Map<string, number>()
+    return new Map(
+      routes.map(route => {
+        const count = (counts.get(route.name) ?? 0) + 1
+        counts.set(route.name, count)
+        return [count === 1 ? route.name : `${route.name} (number ${count})`, route]
+      }),
+    )
+  }
+  const [earlier, later] = [named(before), named(after)]
+  const lines = diffNamed('route', earlier, later, (name, a, b) => [
+    ...(same(a.match, b.match) ? [] : [`route ${name}: match changed`]),
+    ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
+    ...(same(a.timeouts, b.timeouts) ? [] : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),
+    ...(same(a.retries, b.retries) ? [] : diffFields(`route ${name}: `, { retries: { ...a.retries } }, { retries: { ...b.retries } })),
+  ])
+  const kept = (names: Iterable<string>, others: ReadonlyMap<string, unknown>) => [...names].filter(name => others.has(name))
+  if (!same(kept(earlier.keys(), later), kept(later.keys(), earlier))) lines.push('order of the routes changed')
+  return lines
+}
+
+function destinations({ to }: RouteSpec): string {
+  return to.map(({ service, subset, weight }) => `${subset === null ? service : `${service}/${subset}`} ${weight}`).join(' + ')
+}
+
+function few(what: string, lines: string[]): string[] {
+  return lines.length <= maxListed ? lines : [...lines.slice(0, maxListed - 1), `${lines.length - maxListed + 1} more changes of its ${what}s`]
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function diffFields(prefix: string, before: Fields, after: Fields): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
+    const [a, b] = [before[key], after[key]]
+    if (same(a, b)) return []
+    if (isFields(a) && isFields(b)) return diffFields(`${prefix}${key}.`, a, b)
+    return [`${prefix}${key.replace(/(Ms|Bytes)$/, '')} ${words(key, a)} -> ${words(key, b)}`]
+  })
+}
+
+function words(key: string, value: unknown): string {
+  if (value === undefined || value === null) return 'none'
+  if (typeof value === 'number' && key.endsWith('Ms')) return formatDuration(value)
+  if (typeof value === 'number' && key.endsWith('Bytes')) return formatSize(value)
+  if (Array.isArray(value)) return `[${value.join(', ')}]`
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
+}

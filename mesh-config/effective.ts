@@ -1,0 +1,77 @@
+import { type Located, nodeAt, type Path } from './located.ts'
+import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
+import type { SidecarDocument } from './sidecar.ts'
+
+/** The config as it is in force: what was written and every default, each with where it came from. Never a secret. */
+export interface Effective {
+  readonly files: readonly string[]
+  /** In the form of a sidecar file: it can be loaded again. */
+  readonly config: unknown
+  /** By the path of a value in `config`: `outbound[0].timeouts.head`. Lists of plain values are one value. */
+  readonly sources: Readonly<Record<string, Source>>
+}
+
+export interface Source {
+  /** `sidecar.yaml:12`, or null for a default. */
+  readonly at: string | null
+  /** Why the default is what it is. */
+  readonly why?: string
+  /** Names of variables that went into the value. */
+  readonly environment?: string
+}
+
+export const hidden = '(not shown: a secret)'
+
+export function effective(document: SidecarDocument, root: Located, files: readonly string[]): Effective {
+  const sources: Record<string, Source> = {}
+  const schema = schemaOf('sidecar')
+  const visit = (value: unknown, path: Path): unknown => {
+    if (!isLeaf(value)) {
+      if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index]))
+      const entries = Object.entries(value as Record<string, unknown>).filter(([, inner]) => inner !== undefined)
+      return Object.fromEntries(entries.map(([key, inner]) => [key, visit(inner, [...path, key])]))
+    }
+    const rule = schemaAt(schema, path)
+    const source = sourceOf(value, path, root, rule)
+    sources[formatPath(path)] = source
+    return rule?.secret === true || isSecret(source) ? hidden : value
+  }
+  return { files, config: visit(document, []), sources }
+}
+
+function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {
+  const node = nodeAt(root, path) ?? shorthand(value, path, root)
+  if (node === null || (node.kind === 'scalar' && node.value === null)) return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
+  const written = writtenIn(node)
+  return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
+}
+
+/** `accessLog: on` gives `accessLog.mode`: the value of a field may have been written in place of the map it is in. */
+function shorthand(value: unknown, path: Path, root: Located): Located | null {
+  const node = nodeAt(root, path.slice(0, -1))
+  return node?.kind === 'scalar' && (node.value === value || (typeof value === 'string' && String(node.value).replace(/\*$/, '') === value)) ? node : null
+}
+
+function writtenIn(node: Located): string {
+  if (node.kind === 'scalar') return node.written ?? ''
+  const inner = node.kind === 'list' ? node.items : [...node.entries.values()].map(entry => entry.node)
+  return inner
+    .map(writtenIn)
+    .filter(text => text !== '')
+    .join(' ')
+}
+
+/** A variable with such a name is not there to be read by whoever opens the admin page. */
+function isSecret({ environment }: Source): boolean {
+  return environment !== undefined && /\$\{\w*(TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|AUTH)\w*/i.test(environment)
+}
+
+/** A value that is shown on one line: everything but a map and a list of maps. */
+export function isLeaf(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return Array.isArray(value) ? !value.some(item => typeof item === 'object') : Object.keys(value).length === 0
+}
+
+export function formatPath(path: Path): string {
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
+}

@@ -1,0 +1,42 @@
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Substituted {
+  readonly text: string
+  /** Something came from the environment: the text may be a secret. */
+  readonly fromEnvironment: boolean
+  readonly errors: readonly string[]
+}
+
+const reference = /\$\$\{|\$\{([^}]*)(\})?/g
+const form = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/
+
+/** `${NAME}` and `${NAME:-value when unset or empty}`; `$${` stands for `${`. Nothing is substituted a second time. */
+export function substitute(text: string, env: Environment): Substituted {
+  if (!text.includes('${')) return { text, fromEnvironment: false, errors: [] }
+  const errors: string[] = []
+  let fromEnvironment = false
+  const result = text.replace(reference, (all, inside: string | undefined, close: string | undefined) => {
+    if (all === '$${') return '${'
+    const match = close === undefined ? null : form.exec(inside ?? '')
+    if (match === null) {
+      errors.push(`${all} is not a variable: write \${NAME} or \${NAME:-value}, and $\${ for a plain \${`)
+      return ''
+    }
+    const [, name, fallback] = match
+    fromEnvironment = true
+    const value = env[name!]
+    if (value !== undefined && (value !== '' || fallback === undefined)) return value
+    if (fallback !== undefined) return fallback
+    errors.push(`\${${name}} is not set in the environment: set it, or write \${${name}:-value} for when it is not`)
+    return ''
+  })
+  return { text: result, fromEnvironment, errors }
+}
+
+/** What YAML makes of an unquoted text: what came from the environment is to be read as if it stood in the file. */
+export function resolvePlain(text: string): string | number | boolean | null {
+  if (text === '' || text === '~' || text === 'null') return null
+  if (text === 'true') return true
+  if (text === 'false') return false
+  return /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text) ? Number(text) : text
+}

@@ -1,0 +1,90 @@
+import { formatDuration } from './duration.ts'
+import type { Warn } from './lint.ts'
+import type { Path } from './located.ts'
+import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+
+/** The arithmetic of one service: timeouts, retries, outliers, endpoints. */
+export function lintService(service: ServiceSpec, path: Path, warn: Warn): void {
+  lintTimeouts(service.timeouts, service.retries, path, warn)
+  lintRetries(service.timeouts, service.retries, path, warn)
+  lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
+  lintOutliers(service, [...path, 'outliers'], warn)
+  if (service.endpoints.length === 0) {
+    warn(path, `${service.name} has no endpoints, so every request to it gets 503 UH: list them under discovery.endpoints.${service.name}`)
+  }
+  for (const [name, wanted] of Object.entries(service.subsets)) {
+    const some = service.endpoints.some(({ metadata }) => Object.entries(wanted).every(([key, value]) => metadata[key] === value))
+    if (some || service.endpoints.length === 0) continue
+    const pairs = Object.entries(wanted).map(([key, value]) => `${key}: ${value}`)
+    warn(
+      [...path, 'subsets', name],
+      `no endpoint of ${service.name} has meta { ${pairs.join(', ')} }, so requests to this subset get 503 UH: give it to an endpoint`,
+    )
+  }
+}
+
+export function lintTimeouts({ connectMs, requestMs, perTryMs }: ServiceTimeouts, { attempts }: RetrySpec, path: Path, warn: Warn): void {
+  if (requestMs === 0) return
+  const request = formatDuration(requestMs)
+  if (connectMs >= requestMs) {
+    warn(
+      [...path, 'timeouts', 'connect'],
+      `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: 1s`,
+    )
+  }
+  if (perTryMs === 0) return
+  const perTry = formatDuration(perTryMs)
+  if (perTryMs >= requestMs) {
+    const share = roundDown(requestMs / Math.max(2, attempts))
+    warn(
+      [...path, 'timeouts', 'perTry'],
+      `perTry ${perTry} is not shorter than request ${request}, so it never matters: write perTry: ${formatDuration(share)}, or off`,
+    )
+  } else if (attempts * perTryMs > requestMs) {
+    const whole = formatDuration(attempts * perTryMs)
+    const share = formatDuration(roundDown(requestMs / attempts))
+    warn(
+      [...path, 'timeouts', 'perTry'],
+      `${attempts} tries of ${perTry} take ${whole}, longer than request ${request}, so the last is cut short: write perTry: ${share} or request: ${whole}`,
+    )
+  }
+}
+
+export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: RetrySpec, path: Path, warn: Warn): void {
+  const retries = [...path, 'retries']
+  if (attempts > 1 && on.length === 0)
+    warn([...retries, 'on'], `attempts ${attempts} without anything to retry on: write attempts: 1, or on: [connect-failure]`)
+  if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
+    warn([...retries, 'on'], 'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request')
+  }
+}
+
+function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn): void {
+  if (attempts > 1 && on.length > 0 && budget.percent === 0 && budget.minPerSecond === 0) {
+    warn(path, 'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20')
+  }
+  if (budget.percent > 50)
+    warn([...path, 'percent'], `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`)
+}
+
+function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, warn: Warn): void {
+  if (outliers.consecutiveGatewayFailures === 0) return
+  if (outliers.baseEjectionMs > outliers.maxEjectionMs) {
+    const [base, max] = [formatDuration(outliers.baseEjectionMs), formatDuration(outliers.maxEjectionMs)]
+    warn([...path, 'baseEjection'], `baseEjection ${base} is longer than maxEjection ${max}, which wins: make it the shorter one`)
+  }
+  const count = endpoints.length
+  const ejectable = Math.floor((count * outliers.maxEjectedPercent) / 100)
+  if (count > 1 && ejectable === 0) {
+    const needed = Math.ceil(100 / count)
+    warn(
+      [...path, 'maxEjectedPercent'],
+      `${outliers.maxEjectedPercent} % of the ${count} endpoints of ${name} is less than one, so none is ever ejected: write ${needed} or more`,
+    )
+  }
+}
+
+/** To a number one would write. */
+function roundDown(ms: number): number {
+  return ms >= 1000 ? Math.floor(ms / 1000) * 1000 : Math.max(1, Math.floor(ms))
+}

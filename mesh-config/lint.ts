@@ -1,0 +1,82 @@
+import { formatAddress, isLoopback } from './address.ts'
+import type { Compiled } from './compile.ts'
+import { lintRoutes } from './lint-routes.ts'
+import { lintService } from './lint-service.ts'
+import { type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
+import { matchesAt, withoutEffect } from './not-yet.ts'
+import { formatSize } from './size.ts'
+import type { AddressSpec, ListenerSpec, Snapshot } from './snapshot.ts'
+
+/** Says something about the value at a path. */
+export type Warn = (path: Path, message: string) => void
+
+/** What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way out. */
+export function lint({ bootstrap, snapshot }: Compiled, root: Located): Problem[] {
+  const warnings: Problem[] = []
+  const warn: Warn = (path, message) => void warnings.push(problem(positionAt(root, path), message))
+  if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
+    warn(['admin'], `whoever reaches ${formatAddress(bootstrap.admin)} reads the config and can drain this sidecar: ${guard('admin', bootstrap.admin)}`)
+  }
+  for (const direction of ['inbound', 'outbound'] as const) {
+    const listeners = snapshot.listeners.filter(listener => listener.direction === direction)
+    for (const [index, listener] of listeners.entries()) lintListener(listener, snapshot.service, [direction, index], warn)
+  }
+  for (const service of Object.values(snapshot.services)) {
+    if (isApplication(service.name)) continue
+    const home = nodeAt(root, ['services', service.name]) === null ? ['discovery', 'endpoints', service.name] : ['services', service.name]
+    if (service.endpoints.length > 0) lintReach(service.name, home, snapshot, warn)
+    const once = saidOnce(warn)
+    lintService(service, home, once)
+    lintRoutes(service, once)
+  }
+  lintWithoutEffect(root, [], warn)
+  return warnings
+}
+
+/** What holds for a service holds for its routes too, and is said of the service only. */
+function saidOnce(warn: Warn): Warn {
+  const said = new Set<string>()
+  return (path, message) => {
+    if (!said.has(message)) warn(path, message)
+    said.add(message)
+  }
+}
+
+/** The application behind an inbound listener: no service of the user's. */
+function isApplication(name: string): boolean {
+  return name.startsWith('local_app:')
+}
+
+function guard(key: string, { port }: AddressSpec): string {
+  return `write ${key}: 127.0.0.1:${port}, or let a firewall decide who does`
+}
+
+function lintListener({ direction, listen, timeouts, limits }: ListenerSpec, service: string, path: Path, warn: Warn): void {
+  const isOpen = !isLoopback(listen.address)
+  if (direction === 'outbound' && isOpen) {
+    warn([...path, 'listen'], `whoever reaches ${formatAddress(listen)} makes calls as if it were ${service}: ${guard('listen', listen)}`)
+  }
+  if (isOpen && timeouts.headMs === 0) warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold every connection: write head: 10s')
+  if (isOpen && timeouts.idleMs === 0) warn([...path, 'timeouts', 'idle'], 'without it connections that nobody uses stay for ever: write idle: 5m')
+  if (limits.targetBytes >= limits.headBytes) {
+    const head = formatSize(limits.headBytes)
+    warn([...path, 'limits'], `a target of ${formatSize(limits.targetBytes)} never fits into a head of ${head}: lower targetBytes or raise headBytes`)
+  }
+}
+
+/** Is there a way in? */
+function lintReach(name: string, home: Path, { listeners, services }: Snapshot, warn: Warn): void {
+  const outbound = listeners.filter(({ direction }) => direction === 'outbound')
+  if (outbound.some(({ service }) => service === null || service === name)) return
+  const isTarget = Object.values(services).some(
+    service => service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
+  )
+  if (isTarget) return
+  warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, or one without "service:", which serves every name by Host`)
+}
+
+function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {
+  for (const entry of withoutEffect) if (matchesAt(entry, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
+  if (node.kind === 'list') for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
+  if (node.kind === 'map') for (const [key, entry] of node.entries) lintWithoutEffect(entry.node, [...path, key], warn)
+}

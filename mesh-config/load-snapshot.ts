@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises'
+import { type Compiled, compile } from './compile.ts'
+import { crossCheck, serviceNames } from './cross-check.ts'
+import type { Effective } from './effective.ts'
+import type { Environment } from './environment.ts'
+import { lint } from './lint.ts'
+import { loadDocument } from './load.ts'
+import { formatProblem, type Located, merge, type Problem, plain, sortProblems } from './located.ts'
+import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
+
+export interface LoadedSnapshot extends Compiled {
+  readonly ok: true
+  /** `file:line:column: text`: allowed, but probably not what was meant. */
+  readonly warnings: readonly string[]
+  /** Every value and where it came from, without secrets: for the admin port and `config effective`. Made on demand. */
+  effective(): Promise<Effective>
+}
+
+export interface LoadErrors {
+  readonly ok: false
+  /** `file:line:column: what is wrong: what would be right`, all there are, in the order of the files. */
+  readonly errors: readonly string[]
+}
+
+export interface SourceText {
+  readonly file: string
+  readonly text: string
+}
+
+/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. */
+export async function loadSnapshot(paths: readonly string[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
+  if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
+  const read = await Promise.all(paths.map(readSource))
+  const errors = read.filter(each => typeof each === 'string')
+  return errors.length > 0
+    ? { ok: false, errors }
+    : loadTexts(
+        read.filter(each => typeof each !== 'string'),
+        env,
+      )
+}
+
+async function readSource(file: string): Promise<SourceText | string> {
+  try {
+    return { file, text: await readFile(file, 'utf8') }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    return `${file}: ${unreadable[code] ?? `cannot be read (${code})`}`
+  }
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file: check the path given with -c',
+  EACCES: 'no permission to read it: give the user that runs outrigger read access',
+  EISDIR: 'this is a folder: name the files in it, -c takes several',
+}
+
+/** The same for texts already at hand. */
+export async function loadTexts(sources: readonly SourceText[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
+  const files = sources.map(({ file }) => file)
+  const loaded = sources.map(({ file, text }) => loadDocument(file, text, env))
+  const problems = loaded.flatMap(each => each.problems)
+  const roots = loaded.flatMap(({ root }) => (root === null ? [] : [root]))
+  // Where the text is no YAML, everything else that could be said is guesswork.
+  if (roots.length < loaded.length) return failed(problems, files)
+  const notMaps = loaded.flatMap(({ root }) => (root === null || root.kind === 'map' ? [] : [notAMap(root)]))
+  if (notMaps.length > 0) return failed([...problems, ...notMaps], files)
+  const root = roots.reduce(merge)
+  const parsed = sidecarSchema.safeParse(withEveryService(root))
+  if (!parsed.success) problems.push(...(await explainIssues(parsed.error.issues, root)))
+  problems.push(...(await crossCheck(root, defaultAdmin)))
+  if (!parsed.success || problems.length > 0) return failed(problems, files)
+  return finished(parsed.data, root, files)
+}
+
+function finished(document: SidecarDocument, root: Located, files: readonly string[]): LoadedSnapshot {
+  const compiled = compile(document)
+  const warnings = sortProblems(lint(compiled, root), files).map(formatProblem)
+  const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
+  return { ok: true, ...compiled, warnings, effective }
+}
+
+function failed(problems: readonly Problem[], files: readonly string[]): LoadErrors {
+  return { ok: false, errors: sortProblems(problems, files).map(formatProblem) }
+}
+
+function notAMap(root: Located): Problem {
+  return {
+    at: root.at,
+    file: root.at.file,
+    message: `a ${root.kind === 'list' ? 'list' : 'single value'} where the settings belong: write "key: value" lines, such as outbound:`,
+  }
+}
+
+/** A service that has endpoints and no policy has the defaults of one. */
+function withEveryService(root: Located): unknown {
+  const document = plain(root) as Record<string, unknown>
+  const { services = {} } = document
+  if (typeof services !== 'object' || services === null || Array.isArray(services)) return document
+  const named = Object.fromEntries(
+    [...serviceNames(root)].map(name => [name, Object.hasOwn(services, name) ? (services as Record<string, unknown>)[name] : {}]),
+  )
+  return { ...document, services: named }
+}
+
+/** The words for errors, loaded when there are some. */
+async function explainIssues(issues: Parameters<typeof import('./issue.ts').explainIssue>[0][], root: Located): Promise<Problem[]> {
+  const [{ explainIssue }, { schemaOf }] = await Promise.all([import('./issue.ts'), import('./schema.ts')])
+  return issues.flatMap(issue => explainIssue(issue, root, schemaOf('sidecar')))
+}

@@ -1,0 +1,126 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError, type YAMLMap } from 'yaml'
+import { type Environment, resolvePlain, substitute } from './environment.ts'
+import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
+import { explainSyntaxError } from './syntax-error.ts'
+
+export interface LoadedDocument {
+  /** Null: the text is no YAML, nothing in it can be relied on. */
+  readonly root: Located | null
+  readonly problems: readonly Problem[]
+}
+
+/** Aliases may stand for large parts; a document that unfolds to more values than this is an attack or a mistake. */
+const maxNodes = 200_000
+const maxDepth = 64
+
+/** The text of one YAML (or JSON) file as located values, variables filled in. Never throws. */
+export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+  const reader = new Reader(file, lines, document, env)
+  if (document.errors.length > 0) return { root: null, problems: document.errors.map(error => syntaxProblem(reader, error, text)) }
+  const root: Located =
+    document.contents === null ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() } : reader.read(document.contents as Node, 0)
+  const warnings = document.warnings.map(({ pos, message }) =>
+    problem(reader.position(pos[0]), `${message}: YAML tags and directives mean nothing here, remove it`),
+  )
+  return { root, problems: [...warnings, ...reader.problems] }
+}
+
+function syntaxProblem(reader: Reader, error: YAMLError, text: string): Problem {
+  const at = reader.position(error.pos[0])
+  return problem(at, explainSyntaxError(error.code, error.message, text.split('\n')[at.line - 1] ?? ''))
+}
+
+class Reader {
+  readonly problems: Problem[] = []
+  readonly #file: string
+  readonly #lines: LineCounter
+  readonly #document: Document
+  readonly #env: Environment
+  #nodes = 0
+
+  constructor(file: string, lines: LineCounter, document: Document, env: Environment) {
+    this.#file = file
+    this.#lines = lines
+    this.#document = document
+    this.#env = env
+  }
+
+  position(offset: number): Position {
+    const { line, col } = this.#lines.linePos(offset)
+    return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col) }
+  }
+
+  /** `around`: where to point for a node without a place of its own (an empty value). */
+  read(node: Node | null, depth: number, around?: Position): Located {
+    const at = node?.range ? this.position(node.range[0]) : (around ?? this.position(0))
+    if (++this.#nodes > maxNodes || depth > maxDepth) {
+      if (this.#nodes <= maxNodes + 1)
+        this.problems.push(problem(at, `too many values, or nested deeper than ${maxDepth}: is there an alias (*name) inside what it stands for?`))
+      this.#nodes = maxNodes + 1
+      return unusable(at)
+    }
+    if (isAlias(node)) return this.#alias(node.resolve(this.#document), node.source, depth, at)
+    if (isMap(node)) return { kind: 'map', at, entries: this.#entries(node, depth) }
+    if (isSeq(node)) return { kind: 'list', at, items: node.items.map(item => this.read(item as Node | null, depth + 1, at)) }
+    return this.#scalar(node, at)
+  }
+
+  #alias(target: Node | undefined, name: string, depth: number, at: Position): Located {
+    if (target !== undefined) return { ...this.read(target, depth + 1), at }
+    this.problems.push(problem(at, `*${name} stands for nothing: no &${name} comes before it; a text that begins with * needs quotes`))
+    return unusable(at)
+  }
+
+  #scalar(node: Node | null, at: Position): LocatedScalar {
+    const value: unknown = isScalar(node) ? node.value : null
+    if (typeof value !== 'string') {
+      const known = typeof value === 'number' || typeof value === 'boolean' || value === null
+      const source = isScalar(node) && typeof node.source === 'string' ? { source: node.source } : {}
+      return { kind: 'scalar', at, value: known ? value : String(value), written: null, ...source }
+    }
+    const { text, fromEnvironment, errors } = substitute(value, this.#env)
+    for (const error of errors) this.problems.push(problem(at, error))
+    if (errors.length > 0) return unusable(at)
+    const isPlain = isScalar(node) && node.type === 'PLAIN'
+    return { kind: 'scalar', at, value: fromEnvironment && isPlain ? resolvePlain(text) : text, written: fromEnvironment ? value : null }
+  }
+
+  #entries(map: YAMLMap, depth: number): Map<string, LocatedEntry> {
+    const entries = new Map<string, LocatedEntry>()
+    const merged = new Map<string, LocatedEntry>()
+    for (const pair of map.items) {
+      const keyNode = pair.key as Node | null
+      const keyAt = keyNode?.range ? this.position(keyNode.range[0]) : this.position(map.range?.[0] ?? 0)
+      if (!isScalar(keyNode) || keyNode.value === null || typeof keyNode.value === 'object') {
+        this.problems.push(problem(keyAt, 'a key must be a simple text: write key: value'))
+        continue
+      }
+      const key = String(keyNode.value)
+      const node = this.read(pair.value as Node | null, depth + 1, keyAt)
+      const earlier = entries.get(key)
+      if (key === '<<') this.#mergeInto(merged, node, keyAt)
+      else if (key === '__proto__') this.problems.push(problem(keyAt, '__proto__ cannot be a key: choose another name'))
+      else if (earlier !== undefined) this.problems.push(problem(keyAt, `"${key}" is given twice: keep this one or the one on line ${earlier.keyAt.line}`))
+      else entries.set(key, { keyAt, node })
+    }
+    for (const [key, entry] of merged) if (!entries.has(key)) entries.set(key, entry)
+    return entries
+  }
+
+  /** YAML's merge key: `<<: *defaults` or `<<: [*a, *b]`, the earlier ones of the list winning. */
+  #mergeInto(merged: Map<string, LocatedEntry>, node: Located, keyAt: Position): void {
+    for (const part of node.kind === 'list' ? node.items : [node]) {
+      if (part.kind !== 'map') {
+        if (part.kind === 'list' || !part.unusable) this.problems.push(problem(keyAt, '<< takes a map or a list of maps: write <<: *name'))
+        continue
+      }
+      for (const [key, entry] of part.entries) if (!merged.has(key)) merged.set(key, entry)
+    }
+  }
+}
+
+function unusable(at: Position): LocatedScalar {
+  return { kind: 'scalar', at, value: null, written: null, unusable: true }
+}

@@ -1,0 +1,112 @@
+/** A document as a tree whose every value knows where it was written: what errors and `config effective` point at. Plain data, no YAML. */
+
+export interface Position {
+  readonly file: string
+  /** Both from 1. */
+  readonly line: number
+  readonly column: number
+}
+
+export type Located = LocatedScalar | LocatedList | LocatedMap
+
+export interface LocatedScalar {
+  readonly kind: 'scalar'
+  readonly at: Position
+  readonly value: string | number | boolean | null
+  /** The text as written when it took something from the environment (`${TOKEN}`): errors show this and never the value. Else null. */
+  readonly written: string | null
+  /** A number or a truth value as it stands in the file: `1.10` is not to be shown as 1.1. */
+  readonly source?: string
+  /** It could not be read (a variable is not set): reported already, and nothing more is to be said about it. */
+  readonly unusable?: boolean
+}
+
+export interface LocatedList {
+  readonly kind: 'list'
+  readonly at: Position
+  readonly items: readonly Located[]
+}
+
+export interface LocatedMap {
+  readonly kind: 'map'
+  readonly at: Position
+  readonly entries: ReadonlyMap<string, LocatedEntry>
+}
+
+export interface LocatedEntry {
+  readonly keyAt: Position
+  readonly node: Located
+}
+
+export type Path = readonly (string | number)[]
+
+export interface Problem {
+  /** Null: about the file as a whole, or about none. */
+  readonly at: Position | null
+  readonly file: string
+  readonly message: string
+}
+
+export function problem(at: Position, message: string): Problem {
+  return { at, file: at.file, message }
+}
+
+/** `file:line:column: message`, for people and for editors that jump there. */
+export function formatProblem({ at, file, message }: Problem): string {
+  return at === null ? `${file}: ${message}` : `${file}:${at.line}:${at.column}: ${message}`
+}
+
+/** In the order of the files as given, then by position; what is said twice about one place is said once. */
+export function sortProblems(problems: readonly Problem[], files: readonly string[]): Problem[] {
+  const seen = new Set<string>()
+  return problems
+    .filter(each => !seen.has(formatProblem(each)) && seen.add(formatProblem(each)))
+    .sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0))
+}
+
+/** The node at the path, or null when nothing was written there. */
+export function nodeAt(root: Located, path: Path): Located | null {
+  let node: Located | undefined = root
+  for (const step of path) {
+    node = node.kind === 'map' ? node.entries.get(String(step))?.node : node.kind === 'list' ? node.items[Number(step)] : undefined
+    if (node === undefined) return null
+  }
+  return node
+}
+
+/** Where the value at the path was written; for a path that is not there, where the nearest thing around it begins. */
+export function positionAt(root: Located, path: Path): Position {
+  for (let length = path.length; length > 0; length--) {
+    const node = nodeAt(root, path.slice(0, length))
+    if (node !== null) return length === path.length ? node.at : (keyPosition(root, path.slice(0, length)) ?? node.at)
+  }
+  return root.at
+}
+
+/** Where the key that ends the path was written; null when it was not, or for an item of a list. */
+export function keyPosition(root: Located, path: Path): Position | null {
+  const parent = nodeAt(root, path.slice(0, -1))
+  return parent?.kind === 'map' ? (parent.entries.get(String(path.at(-1)))?.keyAt ?? null) : null
+}
+
+/** A later document over an earlier one: maps key by key, everything else whole. An empty value (`key:` alone) puts the default back. */
+export function merge(earlier: Located, later: Located): Located {
+  if (earlier.kind !== 'map' || later.kind !== 'map') return later
+  const entries = new Map(earlier.entries)
+  for (const [key, entry] of later.entries) {
+    const before = entries.get(key)
+    entries.set(key, before === undefined ? entry : { keyAt: entry.keyAt, node: merge(before.node, entry.node) })
+  }
+  return { kind: 'map', at: later.at, entries }
+}
+
+/** The values alone. An empty value of a map counts as not written. */
+export function plain(node: Located): unknown {
+  if (node.kind === 'scalar') return node.value
+  if (node.kind === 'list') return node.items.map(plain)
+  const values: Record<string, unknown> = {}
+  for (const [key, entry] of node.entries) {
+    if (entry.node.kind !== 'scalar' || entry.node.value !== null) values[key] = plain(entry.node)
+  }
+  return values
+}

@@ -1,0 +1,89 @@
+import { nearest } from './nearest.ts'
+
+/** A template of the access log, read: text to repeat and operators to fill in. */
+export type LogPart =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'operator'; readonly name: LogOperator; readonly argument: string; readonly maxLength: number }
+
+/** Those of Envoy's operators whose value we have; `argument`: what may stand in brackets after the name. */
+const operators = {
+  START_TIME: 'optional',
+  REQ: 'required',
+  RESP: 'required',
+  PROTOCOL: 'none',
+  RESPONSE_CODE: 'none',
+  RESPONSE_CODE_DETAILS: 'none',
+  RESPONSE_FLAGS: 'none',
+  BYTES_RECEIVED: 'none',
+  BYTES_SENT: 'none',
+  DURATION: 'none',
+  REQUEST_DURATION: 'none',
+  RESPONSE_DURATION: 'none',
+  RESPONSE_TX_DURATION: 'none',
+  ROUTE_NAME: 'none',
+  UPSTREAM_HOST: 'none',
+  UPSTREAM_CLUSTER: 'none',
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: 'none',
+  UPSTREAM_TRANSPORT_FAILURE_REASON: 'none',
+  DOWNSTREAM_REMOTE_ADDRESS: 'none',
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: 'none',
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: 'none',
+  DOWNSTREAM_LOCAL_ADDRESS: 'none',
+} as const satisfies Record<string, 'none' | 'optional' | 'required'>
+
+export type LogOperator = keyof typeof operators
+
+/** Of response fields only these are kept until the line is written. */
+const responseFields = [':status', 'x-envoy-upstream-service-time']
+
+/** What is written when the user gives no template (`envoy:source/common/formatter`). */
+export const defaultLogTemplate =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
+  '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"'
+
+const piece = /%%|%([A-Za-z_]+)(?:\(([^)]*)\))?(?::(\d+))?%|%/g
+
+/** `problems`: what is wrong and what would be right, one sentence each. */
+export function readLogTemplate(template: string): { readonly parts: readonly LogPart[]; readonly problems: readonly string[] } {
+  const parts: LogPart[] = []
+  const problems: string[] = []
+  let text = ''
+  let end = 0
+  for (const match of template.matchAll(piece)) {
+    text += template.slice(end, match.index)
+    end = match.index + match[0].length
+    const [whole, name, argument, length] = match
+    if (whole === '%%') text += '%'
+    else if (name === undefined)
+      problems.push(`the % at "${template.slice(match.index, match.index + 16)}" begins no %OPERATOR%: write %% for the character itself`)
+    else {
+      const problem = operatorProblem(name, argument)
+      if (problem !== null) problems.push(problem)
+      if (text !== '') parts.push({ kind: 'text', text })
+      text = ''
+      parts.push({
+        kind: 'operator',
+        name: name as LogOperator,
+        argument: argument ?? '',
+        maxLength: length === undefined ? Number.POSITIVE_INFINITY : Number(length),
+      })
+    }
+  }
+  text += template.slice(end)
+  if (text !== '') parts.push({ kind: 'text', text })
+  return { parts, problems }
+}
+
+function operatorProblem(name: string, argument: string | undefined): string | null {
+  const takes = (operators as Readonly<Record<string, 'none' | 'optional' | 'required'>>)[name]
+  if (takes === undefined) {
+    const meant = nearest(name, Object.keys(operators))
+    return `unknown operator %${name}%: ${meant === null ? `known are ${Object.keys(operators).join(', ')}` : `did you mean %${meant}%?`}`
+  }
+  if (takes === 'none' && argument !== undefined) return `%${name}(${argument})%: this operator takes nothing in brackets, write %${name}%`
+  if (takes === 'required' && (argument ?? '') === '')
+    return `%${name}% needs the name of a field: write %${name}(${name === 'REQ' ? 'USER-AGENT' : ':STATUS'})%`
+  if (name !== 'RESP') return null
+  const unknown = argument!.split('?').filter(field => !responseFields.includes(field.toLowerCase()))
+  return unknown.length === 0 ? null : `%RESP(${argument})%: of the response only :STATUS and X-ENVOY-UPSTREAM-SERVICE-TIME can be logged`
+}

@@ -1,0 +1,45 @@
+import type { Path } from './located.ts'
+
+/**
+ * What the documents already have a place for and this version does not do. One line each: when it is built, its line goes, and nothing else in mesh-config
+ * changes. The JSON Schema and the reference are marked from the same lines.
+ */
+export interface NotYet {
+  /** Keys from the top, `*` for any name or item. */
+  readonly at: string
+  /** Which values; absent: any. */
+  readonly values?: readonly (string | boolean)[]
+  readonly what: string
+  readonly instead: string
+}
+
+export const refused: readonly NotYet[] = [
+  {
+    at: 'outbound.*.transparent',
+    values: [true],
+    what: 'transparent interception',
+    instead: 'let the application connect to a listener, with "service:" or by Host',
+  },
+  { at: 'discovery.consul', what: 'discovery in Consul', instead: 'list the endpoints under discovery.endpoints' },
+  { at: 'agent', what: 'the agent', instead: 'write the policies under services:' },
+  { at: 'services.*.protocol', values: ['http2', 'grpc', 'tcp'], what: 'this protocol', instead: 'write http' },
+  {
+    at: 'services.*.balancer.type',
+    values: ['ip_hash', 'ring_hash', 'maglev', 'peak_ewma', 'response_time', 'adaptive'],
+    what: 'this balancer',
+    instead: 'write round_robin, random or least_request',
+  },
+  { at: 'services.*.balancer.hashOn', what: 'hashing', instead: 'write type: least_request without hashOn' },
+  { at: 'services.*.health', what: 'active health checking', instead: 'rely on outliers:, which ejects endpoints that fail' },
+]
+
+/** Read and kept, but nothing acts on it: worth a warning, not a refusal. */
+export const withoutEffect: readonly NotYet[] = [
+  { at: 'state', what: 'the state folder', instead: 'fixed endpoints need none' },
+  { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
+]
+
+export function matchesAt(entry: NotYet, path: Path): boolean {
+  const steps = entry.at.split('.')
+  return steps.length === path.length && steps.every((step, index) => step === '*' || step === String(path[index]))
+}

@@ -1,0 +1,175 @@
+import { matchesAt, refused, withoutEffect } from './not-yet.ts'
+import { childOf, type SchemaNode, schemaOf } from './schema.ts'
+
+/** docs/configuration.md, made from the schema: what it says of a setting is what the loader does. */
+export function configurationReference(): string {
+  const sidecar = schemaOf('sidecar')
+  return [
+    introduction,
+    '## The sidecar file\n\n`[]` stands for an item of a list, `<name>` for a name of your choice.\n',
+    ...sections(sidecar, [], new Map()),
+    '## A service policy\n\nUnder `services: <name>:` in a sidecar file: how everyone behind this sidecar calls that service.\n',
+    ...sections(childOf(childOf(sidecar, 'services')!, 'any')!, ['services', '*'], new Map()),
+    later(),
+  ].join('\n')
+}
+
+const introduction = `# Configuration
+
+<!-- Made from mesh-config/ by \`npm run docs\`: change the schema, not this page. -->
+
+A sidecar reads one or more YAML files: \`outrigger proxy -c sidecar.yaml -c production.yaml\`. The smallest that works has a port to listen on, a service, and its endpoints:
+
+\`\`\`yaml
+outbound: [{ listen: 127.0.0.1:9101, service: orders }]
+discovery:
+  endpoints: { orders: [127.0.0.1:9001, 127.0.0.1:9002] }
+\`\`\`
+
+A fuller one:
+
+\`\`\`yaml
+service: web                          # the service this sidecar stands beside
+inbound:
+  - listen: 0.0.0.0:20000             # peers connect here
+    forward: 127.0.0.1:3000           # the application
+outbound:
+  - listen: 127.0.0.1:15001           # one port for all services, picked by Host
+  - listen: 127.0.0.1:9101            # a port for one service
+    service: orders
+discovery:
+  endpoints:
+    orders: [127.0.0.1:9001, { address: 127.0.0.1:9002, weight: 3, meta: { version: v2 } }]
+services:
+  orders:
+    timeouts: { request: 10s, perTry: 3s }
+    retries: { attempts: 3 }
+    subsets: { v2: { version: v2 } }
+    routes:
+      - match: { path: /beta/*, headers: { x-tester: { present: true } } }
+        to: [{ subset: v2 }]
+      - match: { path: { regex: "/reports/[0-9]+" }, methods: [GET] }
+        timeouts: { request: off }
+\`\`\`
+
+| to | write |
+|---|---|
+| check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are good, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
+| see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of one that runs |
+| have an editor complete and check the file | \`outrigger config schema > sidecar.schema.json\`, and as its first line \`# yaml-language-server: $schema=./sidecar.schema.json\` |
+| change a sidecar that runs | save the file, or send SIGHUP. A file with an error changes nothing |
+
+**Several files** are put together in the order given: maps key by key, everything else (lists too) as a whole, the later one winning. A key with nothing behind it (\`admin:\`) puts the default back.
+
+**Variables**: \`\${NAME}\` in a value is replaced from the environment, and one that is not set is an error; \`\${NAME:-value}\` says what to take instead. Inside \`[ ]\` and \`{ }\` write them in quotes. \`$\${\` is a plain \`\${\`. What comes from the environment is never shown in an error, and in \`config effective\` not if the name of the variable says it is a secret (TOKEN, SECRET, PASSWORD ...).
+
+| kind of value | written |
+|---|---|
+| duration | a number with \`ms\`, \`s\`, \`m\` or \`h\`: \`250ms\`, \`2s\`, \`1m30s\`. Where it makes sense \`off\` (or \`0\`) turns a timeout off |
+| size | a number with \`B\`, \`KiB\`, \`MiB\` or \`GiB\`: \`64KiB\` |
+| address | \`host:port\`; an IPv6 address in brackets and, YAML wants it so, in quotes: \`"[::1]:80"\`. Listening takes an IP address or \`localhost\`; port 0 lets the system choose |
+| regular expression | RE2, and the whole value must match; no lookaround and no backreferences, which could take exponential time |
+`
+
+/** A table for this map, then one for each map in it that has settings of its own; what is there already is referred to. */
+function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>): string[] {
+  const name = nameOf(path)
+  const content = JSON.stringify(node.properties)
+  const twin = seen.get(content)
+  if (twin !== undefined) return [`### \`${name}\`\n\nAs \`${twin}\`.\n`]
+  seen.set(content, name)
+  const rows: string[] = []
+  const inner: string[] = []
+  for (const [key, child] of Object.entries(node.properties ?? {})) {
+    const at = [...path, key]
+    rows.push(row(key, child, at))
+    const [below, suffix] = mapBelow(child)
+    // Service policies have a chapter of their own.
+    if (below !== null && !isLater(at) && name + key !== 'services') inner.push(...sections(below, [...at, ...suffix], seen))
+  }
+  const heading = name === '' ? '' : `### \`${name}\`\n\n`
+  return [`${heading}| setting | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`, ...inner]
+}
+
+function nameOf(path: readonly string[]): string {
+  const steps = path[0] === 'services' ? path.slice(2) : path
+  return steps
+    .map(step => (step === '*' ? '<name>' : step))
+    .join('.')
+    .replaceAll('.[]', '[]')
+}
+
+/** The settings one level down, and the steps to it: directly, in the items of a list, or under names. */
+function mapBelow(node: SchemaNode): [SchemaNode | null, string[]] {
+  if (node.properties !== undefined) return [node, []]
+  const form = node.anyOf?.map(mapBelow).find(([found]) => found !== null)
+  if (form !== undefined) return form
+  const [below, step] =
+    node.items !== undefined ? [node.items, '[]'] : typeof node.additionalProperties === 'object' ? [node.additionalProperties, '*'] : [null, '']
+  if (below === null) return [null, []]
+  const [found, rest] = mapBelow(below)
+  return [found, [step, ...rest]]
+}
+
+function row(key: string, node: SchemaNode, path: readonly string[]): string {
+  const meaning = [node.description, node.why === undefined ? undefined : `*Why this default: ${node.why}.*`, remark(path)]
+  return `| \`${key}\` | ${cell(valueOf(node))} | ${cell(defaultOf(node))} | ${cell(meaning.filter(text => text !== undefined).join(' '))} |`
+}
+
+function remark(path: readonly string[]): string | undefined {
+  const entry = refused.find(each => matchesAt(each, steps(path)))
+  if (entry !== undefined)
+    return entry.values === undefined || entry.values[0] === true
+      ? '**Not available yet.**'
+      : `**Not available yet: ${entry.values.map(value => `\`${value}\``).join(', ')}.**`
+  return withoutEffect.some(each => matchesAt(each, steps(path))) ? '**No effect yet.**' : undefined
+}
+
+function isLater(path: readonly string[]): boolean {
+  return refused.some(entry => entry.values === undefined && matchesAt(entry, steps(path)))
+}
+
+function steps(path: readonly string[]): string[] {
+  return path.map(step => (step === '[]' ? '*' : step))
+}
+
+function valueOf(node: SchemaNode): string {
+  if (node.kind !== undefined) return node.kind
+  if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(' ')
+  if (node.anyOf !== undefined) return node.anyOf.map(valueOf).join(', or ')
+  if (node.items !== undefined) return `list of ${valueOf(node.items).split(', or ').map(plural).join(', or ')}`
+  if (node.properties !== undefined) return 'map'
+  if (typeof node.additionalProperties === 'object') return `name: ${valueOf(node.additionalProperties)}`
+  if (node.type === 'boolean') return '`true` `false`'
+  if (node.type === 'integer' || node.type === 'number') return `number ${bounds(node)}`
+  return 'text'
+}
+
+function bounds({ minimum = 0, maximum }: SchemaNode): string {
+  return maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? `from ${minimum}` : `${minimum} to ${maximum}`
+}
+
+function plural(word: string): string {
+  return /^[a-z ]+$/.test(word) ? (word.endsWith('s') ? `${word}es` : `${word}s`) : word
+}
+
+function defaultOf(node: SchemaNode): string {
+  if (node.default === undefined) return ''
+  if (typeof node.default !== 'object' || node.default === null) return `\`${String(node.default)}\``
+  if (Array.isArray(node.default) && node.default.length > 0 && typeof node.default[0] === 'string') return `\`[${node.default.join(', ')}]\``
+  if (Array.isArray(node.default) && node.default.length > 0) return ''
+  return node.properties !== undefined || node.anyOf !== undefined ? '' : 'none'
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|')
+}
+
+function later(): string {
+  const lines = refused.map(({ at, values, what, instead }) => {
+    const place = at.replaceAll('outbound.*', 'outbound[]').replaceAll('services.*', 'services.<name>')
+    const which = values === undefined || values[0] === true ? '' : `: ${values.map(value => `\`${value}\``).join(', ')}`
+    return `| \`${place}\`${which} | ${what} | ${instead} |`
+  })
+  return `## Understood, not available yet\n\nThese have their place already, and are refused with a clear error until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`
+}

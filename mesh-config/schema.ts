@@ -1,0 +1,112 @@
+import { matchesAt, refused } from './not-yet.ts'
+import { serviceSchema } from './service.ts'
+import { sidecarSchema } from './sidecar.ts'
+
+/** The two documents as JSON Schema: for editors, for the reference, for the reasons in `config effective` and for what errors suggest. */
+
+export type DocumentKind = 'sidecar' | 'service'
+
+/** What we read of a JSON Schema; `kind` is the word for what a value is, `why` the reason of a default, `secret` keeps a value out of every output. */
+export interface SchemaNode {
+  readonly type?: string | readonly string[]
+  readonly description?: string
+  readonly kind?: string
+  readonly why?: string
+  readonly secret?: boolean
+  readonly default?: unknown
+  readonly examples?: readonly unknown[]
+  readonly pattern?: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly enum?: readonly unknown[]
+  readonly const?: unknown
+  readonly anyOf?: readonly SchemaNode[]
+  readonly items?: SchemaNode
+  readonly required?: readonly string[]
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly additionalProperties?: SchemaNode | boolean
+  readonly propertyNames?: SchemaNode
+}
+
+const cache = new Map<DocumentKind, SchemaNode>()
+
+/** Made on first use: a proxy that starts on a good file never pays for it. */
+export function schemaOf(kind: DocumentKind): SchemaNode {
+  let schema = cache.get(kind)
+  if (schema === undefined) {
+    const source = kind === 'sidecar' ? sidecarSchema : serviceSchema
+    schema = source.toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
+    cache.set(kind, schema)
+  }
+  return schema
+}
+
+/** The node below a key or an item; of several allowed forms the first that has it. Null: there is no such thing. */
+export function childOf(node: SchemaNode, step: string | number): SchemaNode | null {
+  for (const form of [node, ...(node.anyOf ?? [])]) {
+    const property = form.properties !== undefined && Object.hasOwn(form.properties, step) ? form.properties[step] : undefined
+    if (property !== undefined) return property
+    if (typeof step === 'number' && form.items !== undefined) return form.items
+    if (typeof form.additionalProperties === 'object') return form.additionalProperties
+  }
+  return null
+}
+
+export function schemaAt(root: SchemaNode, path: readonly (string | number)[]): SchemaNode | null {
+  let node: SchemaNode | null = root
+  for (const step of path) node = node === null ? null : childOf(node, step)
+  return node
+}
+
+/** The keys a map may have here; empty when any name goes. */
+export function keysOf(node: SchemaNode): string[] {
+  return [node, ...(node.anyOf ?? [])].flatMap(form => Object.keys(form.properties ?? {}))
+}
+
+/** The places where a key is at home, as `services.<name>.timeouts`. */
+export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
+  const places: string[] = []
+  for (const form of [node, ...(node.anyOf ?? [])]) {
+    for (const [name, child] of Object.entries(form.properties ?? {})) {
+      const place = prefix === '' ? name : `${prefix}.${name}`
+      if (name === key) places.push(place)
+      places.push(...placesOf(key, child, place))
+    }
+    if (form.items !== undefined) places.push(...placesOf(key, form.items, `${prefix}[]`))
+    if (typeof form.additionalProperties === 'object') places.push(...placesOf(key, form.additionalProperties, `${prefix}.<name>`))
+  }
+  return places
+}
+
+/** For editors: the reasons become part of the descriptions, and what this version refuses says so. */
+export function publishedSchema(kind: DocumentKind): Record<string, unknown> {
+  const { $schema, ...rest } = published(schemaOf(kind), kind === 'sidecar' ? [] : ['services', '*']) as Record<string, unknown>
+  return { $schema, title: kind === 'sidecar' ? 'Outrigger: a sidecar file' : 'Outrigger: a service policy', ...rest }
+}
+
+function published(node: SchemaNode, path: readonly string[]): SchemaNode {
+  const { why, description, secret: _secret, kind: _kind, ...rest } = node
+  const later = refused.find(entry => matchesAt(entry, path))
+  const sentences = [
+    description,
+    why === undefined ? undefined : `Default ${JSON.stringify(node.default)}: ${why}.`,
+    later === undefined
+      ? undefined
+      : later.values === undefined
+        ? 'Not available yet in this version.'
+        : `Not available yet in this version: ${later.values.join(', ')}.`,
+  ]
+  const text = sentences.filter(sentence => sentence !== undefined).join(' ')
+  return {
+    ...rest,
+    ...(text === '' ? {} : { description: text }),
+    ...(node.properties === undefined ? {} : { properties: mapValues(node.properties, (child, key) => published(child, [...path, key])) }),
+    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: published(node.additionalProperties, [...path, '*']) } : {}),
+    ...(node.items === undefined ? {} : { items: published(node.items, [...path, '*']) }),
+    ...(node.anyOf === undefined ? {} : { anyOf: node.anyOf.map(form => published(form, [...path, '|'])) }),
+  }
+}
+
+function mapValues<From, To>(values: Readonly<Record<string, From>>, change: (value: From, key: string) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value, key)]))
+}

@@ -1,0 +1,34 @@
+/** YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line` the text they point at. */
+export function explainSyntaxError(code: string, message: string, line: string): string {
+  return habits(line, code) ?? byMessage.find(([known]) => known.test(message))?.[1] ?? byCode[code] ?? `${message}: mend the YAML here`
+}
+
+/** Mistakes that people make in exactly this kind of file, known by the look of the line. */
+function habits(line: string, code: string): string | null {
+  if (code === 'TAB_AS_INDENT') return null
+  if (/(?<!\$)[[{][^"']*\$\{/.test(line)) return `a variable inside [ ] or { } needs quotes: write "\${NAME}"`
+  const ipv6 = /:\s+(\[[0-9a-fA-F:.]+\]:\d+)/.exec(line)
+  if (ipv6 !== null) return `an IPv6 address begins with [ and needs quotes: write "${ipv6[1]}"`
+  const noSpace = /^\s*(?:- )?([A-Za-z]+):(\S.*)$/.exec(line)
+  if (noSpace !== null && code === 'MULTILINE_IMPLICIT_KEY') return `a space is missing after the colon: write ${noSpace[1]}: ${noSpace[2]}`
+  return null
+}
+
+const byMessage: readonly (readonly [RegExp, string])[] = [
+  [/^Missing closing .*quote/, 'a quote that was opened before is not closed'],
+  [/^Flow (map|sequence) in block collection/, 'a [ or { that was opened before is not closed: close it, or indent this line further'],
+  [/^Sequence item without -/, 'this belongs to no item of the list above: begin the item with "- ", or line this up with the other keys of its item'],
+  [/^Missing , /, 'a comma is missing between two items of [ ] or { }, or a text in there needs quotes'],
+]
+
+const byCode: Readonly<Record<string, string>> = {
+  TAB_AS_INDENT: 'a tab cannot indent YAML: use spaces',
+  BAD_INDENT: 'the indentation fits nothing above: line it up with the keys it belongs to (and close every [ and { before)',
+  BLOCK_AS_IMPLICIT_KEY: 'two "key: value" on one line: put the second on its own line, indented, or quote a text that contains ": "',
+  MULTILINE_IMPLICIT_KEY: 'this is no "key: value": is a colon, or the space after it, missing?',
+  MULTIPLE_DOCS: 'a second document (---) begins here: give each its own file, -c takes several',
+  BAD_SCALAR_START: 'a text cannot begin with this character: put it in quotes',
+  BAD_DQ_ESCAPE: 'an unknown \\ escape in double quotes: use single quotes, where \\ is an ordinary character',
+  MISSING_CHAR: 'something is missing here: is a quote, ] or } not closed?',
+  UNEXPECTED_TOKEN: 'this cannot follow what comes before it: is a quote, a comma or a line break missing?',
+}

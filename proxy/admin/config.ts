@@ -1,0 +1,41 @@
+import { escapeHtml, htmlAnswer, htmlPage, type Page, textAnswer } from './page.ts'
+
+/** The configuration in force. */
+export interface ConfigView {
+  readonly version: string
+  readonly loadedAt: string
+  readonly files: readonly string[]
+  readonly warnings: readonly string[]
+  /** Since then: why a newer one was refused, and what of it needs a restart. */
+  readonly lastErrors: readonly string[]
+  readonly needsRestart: readonly string[]
+  /** What mesh-config made of it, secrets hidden: JSON text, and YAML with the source of each value. */
+  readonly effectiveJson: string
+  readonly effectiveText: string
+}
+
+export function configPage(view: () => Promise<ConfigView>): Page {
+  return {
+    path: '/config',
+    methods: ['GET'],
+    shows: 'the configuration in force: every value, default or not, and where it came from',
+    async answer({ format }) {
+      const { effectiveJson, effectiveText, ...about } = await view()
+      if (format === null || format === 'json') {
+        // The large part is JSON already.
+        const head = JSON.stringify(about, null, 2).slice(0, -2)
+        return { status: 200, type: 'application/json', body: `${head},\n  "effective": ${effectiveJson}\n}\n` }
+      }
+      const text = `${aboutText(about)}\n${effectiveText}`
+      return format === 'text' ? textAnswer(text) : htmlAnswer(htmlPage('config', `<pre>${escapeHtml(text)}</pre>`))
+    },
+  }
+}
+
+function aboutText({ version, loadedAt, files, warnings, lastErrors, needsRestart }: Omit<ConfigView, 'effectiveJson' | 'effectiveText'>): string {
+  const lines = [`version ${version}, loaded ${loadedAt} from ${files.join(', ')}`, ...warnings.map(warning => `warning: ${warning}`)]
+  if (lastErrors.length > 0) lines.push('the files have changed since, and are refused:', ...lastErrors.map(error => `  ${error}`))
+  lines.push(...needsRestart.map(line => `changed in the files: ${line}`))
+  return `${lines.map(line => `# ${line}`).join('\n')}\n`
+}
+

@@ -1,0 +1,63 @@
+import type { AttemptView, FlightsAnswer, FlightView } from '../control/channel.ts'
+import { printable } from '../core/printable.ts'
+import { type Ask, askAll, missingNote } from './ask.ts'
+import { eitherAnswer, errorAnswer, type Page } from './page.ts'
+import { count, duration } from './text.ts'
+
+export function flightsPage(ask: Ask): Page {
+  return {
+    path: '/flights',
+    methods: ['GET'],
+    shows: 'the decision records of the last requests, oldest first; the failed ones are kept longer',
+    parameters: '?failed  ?limit=20  ?service=orders',
+    async answer(request) {
+      const { query } = request
+      const limit = query.get('limit')
+      if (limit !== null && !/^[1-9]\d{0,6}$/.test(limit)) return errorAnswer(request, 400, `limit=${limit} is not a number of flights: write limit=20`)
+      const failedOnly = query.has('failed') && query.get('failed') !== 'false'
+      const asked = await askAll<FlightsAnswer>(ask, { what: 'flights', failedOnly }, request)
+      if ('status' in asked) return asked
+      const service = query.get('service')
+      const flights = mergeFlights(asked.answers.map(({ answer }) => answer))
+        .filter(flight => service === null || flight.service === service)
+        .slice(-Number(limit ?? Number.MAX_SAFE_INTEGER))
+      return eitherAnswer(request, 'flights', { flights, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }, () => {
+        const none = failedOnly ? 'no request has failed\n' : 'no requests yet\n'
+        return (flights.length === 0 ? none : flights.map(flightText).join('')) + missingNote(asked.silent)
+      })
+    },
+  }
+}
+
+export function mergeFlights(answers: readonly FlightsAnswer[]): FlightView[] {
+  return answers.flatMap(({ flights }) => flights).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+}
+
+/** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
+export function flightText(flight: FlightView): string {
+  const { at, status, flag, method, authority, path, destination, service, durationMs, attempts, reason, failure, detail } = flight
+  const outcome = `${status === 0 ? '-' : status} ${flag}`.padEnd(7)
+  const to = destination || service || '-'
+  const last = attempts.at(-1)
+  const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
+  const target = `${authority}${path}`
+  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${method} ${target}  ->  ${where}  ${flight.requestId}`.trimEnd())
+  if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
+    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt))}`
+  }
+  if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
+  return `${text}\n`
+}
+
+export function attemptText(attempt: AttemptView): string {
+  const outcome = attempt.failure === '' ? (attempt.status === 0 ? 'no answer yet' : String(attempt.status)) : `${attempt.flag} ${attempt.failure}`
+  const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
+  const connection = attempt.reusedConnection ? ', on a kept connection' : ''
+  const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
+  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
+}
+
+export function comparedText({ compared, policy }: AttemptView): string {
+  if (compared === null) return policy === '' ? '' : `, by ${policy}`
+  return `, by ${policy}: load ${count(compared.load)} against ${count(compared.otherLoad)} at ${compared.other}`
+}

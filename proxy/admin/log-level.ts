@@ -1,0 +1,24 @@
+import { isLogLevel, type LogLevel, logLevels } from '../core/log.ts'
+import { eitherAnswer, errorAnswer, type Page } from './page.ts'
+
+export interface LevelOwner {
+  level(): LogLevel
+  setLevel(level: LogLevel): void
+}
+
+export function logLevelPage(log: LevelOwner): Page {
+  return {
+    path: '/log-level',
+    methods: ['GET', 'POST'],
+    shows: "the level of the proxy's own log; POST changes it until the next start",
+    parameters: `?level=${logLevels.join('|')}`,
+    answer(request) {
+      if (request.method === 'POST') {
+        const wanted = (request.query.get('level') ?? request.body.trim().replace(/^level=/, '')).toLowerCase()
+        if (!isLogLevel(wanted)) return errorAnswer(request, 400, `"${wanted}" is not a level: POST /log-level?level=${logLevels.join('|')}`)
+        log.setLevel(wanted)
+      }
+      return eitherAnswer({ ...request, format: request.format ?? 'text' }, 'log level', { level: log.level(), levels: logLevels }, () => `${log.level()}\n`)
+    },
+  }
+}

@@ -1,0 +1,10 @@
+import type { Page } from './page.ts'
+
+export function metricsPage(render: () => { readonly type: string; readonly body: AsyncIterable<string> }): Page {
+  return {
+    path: '/metrics',
+    methods: ['GET'],
+    shows: 'statistics, for Prometheus',
+    answer: () => ({ status: 200, ...render() }),
+  }
+}

@@ -1,0 +1,40 @@
+import type { Ask } from './ask.ts'
+import { type ConfigView, configPage } from './config.ts'
+import { drainPage } from './drain.ts'
+import { endpointsPage } from './endpoints.ts'
+import { explainPage } from './explain.ts'
+import { flightsPage } from './flights.ts'
+import { type LevelOwner, logLevelPage } from './log-level.ts'
+import { metricsPage } from './metrics.ts'
+import type { Page } from './page.ts'
+import { livePage, type Readiness, readyPage } from './ready.ts'
+import { startPage } from './start-page.ts'
+
+/** Where the pages have their facts from. */
+export interface PageFacts {
+  readonly about: () => string
+  readonly readiness: () => Readiness
+  readonly metrics: Parameters<typeof metricsPage>[0]
+  readonly ask: Ask
+  readonly config: () => Promise<ConfigView>
+  readonly drain: () => boolean
+  readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
+  readonly log: LevelOwner
+}
+
+/** In the order of the start page: what one looks at first, first. */
+export function adminPages(facts: PageFacts): readonly Page[] {
+  const pages: readonly Page[] = [
+    startPage(facts.about, () => pages),
+    explainPage(facts.ask),
+    flightsPage(facts.ask),
+    endpointsPage(facts.ask),
+    configPage(facts.config),
+    metricsPage(facts.metrics),
+    readyPage(facts.readiness),
+    livePage,
+    logLevelPage(facts.log),
+    drainPage(facts.drain, facts.drainPlan),
+  ]
+  return pages
+}

@@ -1,0 +1,51 @@
+import { eitherAnswer, type Page, textAnswer } from './page.ts'
+import { columns } from './text.ts'
+
+/** One thing that readiness looks at, or that whoever asks why would want to know. */
+export interface Check {
+  readonly name: string
+  /** `warn`: worth a look, without consequence for readiness. */
+  readonly state: 'ok' | 'warn' | 'fail'
+  /** Lines after the first are details. */
+  readonly text: string
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Why not; empty when ready. */
+  readonly reason: string
+  readonly checks: readonly Check[]
+}
+
+export function readyPage(readiness: () => Readiness): Page {
+  return {
+    path: '/ready',
+    methods: ['GET'],
+    shows: '200 while requests may be sent here, else 503; for readiness probes',
+    parameters: '?verbose',
+    answer(request) {
+      const { ready, reason, checks } = readiness()
+      const status = ready ? 200 : 503
+      const line = ready ? 'ready\n' : `not ready: ${reason}\n`
+      if (!request.query.has('verbose')) return request.format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
+      // Typed at a terminal more often than read by a program: text unless JSON is asked for.
+      const format = request.format ?? 'text'
+      return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status)
+    },
+  }
+}
+
+function checksText(checks: readonly Check[]): string {
+  return columns(
+    checks.flatMap(({ name, state, text }) => text.split('\n').map((line, index) => (index === 0 ? [state, name, line] : ['', '', line]))),
+    [],
+    '  ',
+  )
+}
+
+export const livePage: Page = {
+  path: '/live',
+  methods: ['GET'],
+  shows: '200 as long as the process runs, also while it drains; for liveness probes',
+  answer: ({ format }) => (format === 'json' ? { status: 200, type: 'application/json', body: '{ "live": true }\n' } : textAnswer('live\n')),
+}

@@ -1,0 +1,112 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressSpec } from '../../mesh-config/snapshot.ts'
+import type { Log } from '../core/log.ts'
+import { refusal } from './guard.ts'
+import { errorAnswer, formatOf, type Page, type PageAnswer, type PageRequest } from './page.ts'
+import { unknownPage } from './start-page.ts'
+
+/** Bytes of a POST; a level is all there is to say. */
+const MAX_BODY = 1024
+
+export interface AdminServer {
+  /** The port it was given, where the system chose. */
+  readonly port: number
+  close(): void
+}
+
+/** Rejects with the system's error (EADDRINUSE ...). */
+export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log): Promise<AdminServer> {
+  // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
+  const { createServer } = process.getBuiltinModule('node:http')
+  const server = createServer((request, response) => {
+    handle(request, response, listen.address, pages).catch((error: unknown) => {
+      log.error(`the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      if (response.headersSent) response.destroy()
+      else send(response, errorAnswer({ ...plainRequest, format: 'text' }, 500, 'this page failed: the log of the proxy says why'))
+    })
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: listen.address, port: listen.port }, () => {
+      server.off('error', reject)
+      server.on('error', error => log.error(`the admin port: ${error.message}`))
+      const address = server.address()
+      resolve({
+        port: typeof address === 'object' && address !== null ? address.port : listen.port,
+        close() {
+          server.close()
+          server.closeAllConnections()
+        },
+      })
+    })
+  })
+}
+
+const plainRequest: PageRequest = { method: 'GET', query: new URLSearchParams(), format: null, body: '' }
+
+async function handle(incoming: IncomingMessage, response: ServerResponse, listenAddress: string, pages: readonly Page[]): Promise<void> {
+  const { method = '', headers } = incoming
+  const [path, ...search] = (incoming.url ?? '/').split('?')
+  const query = new URLSearchParams(search.join('?'))
+  const base = { ...plainRequest, query, format: formatOf(query, headers.accept) }
+  const refused = refusal({ method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }, listenAddress)
+  if (refused !== null) return send(response, errorAnswer(base, 403, refused))
+  const page = pages.find(each => each.path === path || each.path === `${path}/` || `${each.path}/` === path)
+  if (page === undefined) return send(response, unknownPage(base, path!, pages))
+  const plainMethod = method === 'HEAD' ? 'GET' : method
+  if (!isOneOf(page.methods, plainMethod)) {
+    response.setHeader('allow', page.methods.includes('GET') ? [...page.methods, 'HEAD'].join(', ') : page.methods.join(', '))
+    return send(response, errorAnswer(base, 405, `${page.path} takes ${page.methods.join(' or ')}, not ${method}${hintFor(page)}`))
+  }
+  const body = plainMethod === 'POST' ? await read(incoming) : ''
+  if (body === null) return send(response, errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
+  await send(response, await page.answer({ ...base, method: plainMethod, body }), method === 'HEAD')
+}
+
+function hintFor({ path, methods }: Page): string {
+  return methods.includes('GET') ? '' : `: curl -X ${methods[0]} .../${path.slice(1)}`
+}
+
+function isOneOf(methods: Page['methods'], method: string): method is PageRequest['method'] {
+  return (methods as readonly string[]).includes(method)
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+/** Null: too long. */
+async function read(incoming: IncomingMessage): Promise<string | null> {
+  let body = ''
+  incoming.setEncoding('utf8')
+  for await (const chunk of incoming) {
+    body += chunk
+    if (body.length > MAX_BODY) return null
+  }
+  return body
+}
+
+async function send(response: ServerResponse, { status, type, body }: PageAnswer, headOnly = false): Promise<void> {
+  response.statusCode = status
+  response.setHeader('content-type', type)
+  response.setHeader('cache-control', 'no-store')
+  response.setHeader('x-content-type-options', 'nosniff')
+  if (type.startsWith('text/html')) response.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+  if (headOnly) return void response.end()
+  if (typeof body === 'string') return void response.end(body)
+  for await (const chunk of body) {
+    if (response.destroyed) return
+    if (!response.write(chunk)) await new Promise<void>(resolve => waitFor(response, resolve))
+  }
+  response.end()
+}
+
+function waitFor(response: ServerResponse, resolve: () => void): void {
+  const go = () => {
+    response.off('drain', go)
+    response.off('close', go)
+    resolve()
+  }
+  response.on('drain', go)
+  response.on('close', go)
+}

@@ -1,0 +1,14 @@
+import type { Endpoint } from '../core/endpoint.ts'
+
+/** The endpoint at `index`, or the next one in order that no earlier attempt was at; when all were, the one at `index` after all. */
+export function avoiding(endpoints: readonly Endpoint[], index: number, tried: readonly Endpoint[]): Endpoint {
+  if (tried.length !== 0) {
+    const n = endpoints.length
+    // As many steps as there are tried ones find a free one, if there is any.
+    for (let step = 0; step <= tried.length && step < n; step++) {
+      const endpoint = endpoints[(index + step) % n]!
+      if (!tried.includes(endpoint)) return endpoint
+    }
+  }
+  return endpoints[index]!
+}

@@ -1,0 +1,379 @@
+import type { Clock, Timer } from '../../core/clock.ts'
+import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
+import { type Failure, failures } from '../../core/failure.ts'
+import { HeaderList } from '../../core/header-list.ts'
+import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
+import { problemBody } from '../../core/problem.ts'
+import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import type { Wire, WireHandler } from '../../core/wire.ts'
+import { BodyReader, type BodySink } from './body-reader.ts'
+import { NO_BYTES } from './bytes.ts'
+import { Http1Head } from './head.ts'
+import { DONE, MORE, type Outcome } from './outcome.ts'
+import { parseRequest } from './parse.ts'
+import { CHUNKED_BODY, CLOSE_BODY, NO_BODY, roomFor, writeResponse } from './serialize.ts'
+import { Http1Writer } from './writer.ts'
+
+/** What the connection is doing; one exchange at a time. */
+const IDLE = 0
+const READING_HEAD = 1
+const EXCHANGE = 2
+/** The last answer is out; what still comes is read and dropped, so that the close does not destroy the answer on its way (RFC 9112 section 9.6). */
+const LINGERING = 3
+const CLOSED = 4
+
+const LINGER_MS = 1000
+/** Pipelined bytes kept while an exchange runs; more wait in the sender. */
+const MAX_PIPELINED = 64 * 1024
+const FIRST_HEAD_BYTES = 1024
+
+/**
+ * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#pending` until the one before them is answered.
+ */
+export class Http1Downstream implements DownstreamConnection, DownstreamStream, WireHandler, BodySink, TurnTask {
+  receiver: Receiver<RequestHead> | null = null
+  readonly #wire: Wire
+  readonly #onStream: (stream: DownstreamStream) => void
+  readonly #options: DownstreamOptions
+  readonly #head = new Http1Head()
+  readonly #writer: Http1Writer
+  readonly #reader: BodyReader
+  readonly #timer: Timer
+  #state = IDLE
+  /** Bytes that came before their time: a head that is not whole, or requests behind the one that runs. */
+  #pending: Buffer = NO_BYTES
+  /** Where the head lives while its exchange runs. */
+  #headBytes: Buffer = NO_BYTES
+  #requestDone = true
+  #responseDone = true
+  #keepAlive = true
+  #draining = false
+  #ended = false
+  /** The corridor wants no more bytes of the body. */
+  #paused = false
+  /** What the wire was told last. */
+  #stopped = false
+  #unsent = 0
+  #stalledMs = 0
+
+  constructor(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock) {
+    this.#wire = wire
+    this.#onStream = onStream
+    this.#options = options
+    this.#writer = new Http1Writer(wire)
+    this.#reader = new BodyReader(this, options)
+    this.#timer = clock.timer(() => this.#timedOut())
+    wire.handler = this
+    this.#arm(options.idleTimeoutMs)
+  }
+
+  #arm(delayMs: number): void {
+    if (delayMs > 0) this.#timer.arm(delayMs)
+    else this.#timer.cancel()
+  }
+
+  // ── what is received ──
+
+  bytes(chunk: Buffer, length: number): void {
+    if (this.#state === LINGERING || this.#state === CLOSED) return
+    if (this.#state === EXCHANGE) {
+      if (!this.#requestDone) this.#readBody(chunk, 0, length, false)
+      else this.#keep(chunk, 0, length, false)
+    } else if (this.#pending.length === 0) this.#readHead(chunk, length, false)
+    else {
+      const all = Buffer.concat([this.#pending, chunk.subarray(0, length)])
+      this.#pending = NO_BYTES
+      this.#readHead(all, all.length, true)
+    }
+  }
+
+  /** Pipelined bytes wait; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
+  #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
+    if (from === length) return
+    const bytes = chunk.subarray(from, length)
+    if (this.#pending.length !== 0) this.#pending = Buffer.concat([this.#pending, bytes])
+    else this.#pending = own ? bytes : Buffer.from(bytes)
+    // Answered at once: the next one need not wait for more bytes.
+    if (this.#state === IDLE) atTurnEnd(this)
+    else this.#updatePause()
+  }
+
+  #readHead(chunk: Buffer, length: number, own: boolean): void {
+    const head = this.#head
+    const outcome = parseRequest(head, chunk, length, this.#options)
+    if (outcome === DONE) return this.#begin(chunk, length, own)
+    if (outcome !== MORE) return this.#refuse(outcome.failure!, outcome.detail)
+    this.#pending = own ? chunk.subarray(0, length) : Buffer.from(chunk.subarray(0, length))
+    if (this.#state === READING_HEAD) return
+    this.#state = READING_HEAD
+    this.#arm(this.#options.headTimeoutMs)
+  }
+
+  #begin(chunk: Buffer, length: number, own: boolean): void {
+    const head = this.#head
+    this.#timer.cancel()
+    this.#state = EXCHANGE
+    this.#keepAlive = head.keepAlive
+    this.#responseDone = false
+    const end = head.end
+    // The buffer will be read into again while the exchange still needs its head.
+    if (this.#headBytes.length < end) this.#headBytes = Buffer.allocUnsafeSlow(Math.max(FIRST_HEAD_BYTES, end))
+    head.keepIn(this.#headBytes)
+    if (head.chunked) this.#reader.beginChunked()
+    else this.#reader.beginLength(Math.max(0, head.contentLength))
+    this.#requestDone = this.#reader.done
+    if (this.receiver === null) this.#onStream(this)
+    this.receiver?.head(head, this.#requestDone)
+    if (this.#state === LINGERING || this.#state === CLOSED) return
+    if (this.#requestDone) this.#keep(chunk, end, length, own)
+    else if (end !== length) this.#readBody(chunk, end, length, own)
+    else {
+      this.#wire.expect(this.#reader.expected)
+      // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
+      if (!head.expectContinue) this.#arm(this.#options.bodyTimeoutMs)
+    }
+  }
+
+  #readBody(chunk: Buffer, from: number, length: number, own: boolean): void {
+    const outcome = this.#reader.read(chunk, from, length)
+    if (this.#state !== EXCHANGE) return
+    if (outcome === DONE) {
+      this.#wire.expect(0)
+      this.#requestDone = true
+      this.#timer.cancel()
+      this.#keep(chunk, this.#reader.at, length, own)
+      if (this.#responseDone) this.#finish()
+      return
+    }
+    if (outcome === MORE) {
+      this.#wire.expect(this.#reader.expected)
+      // A paused body does not come because we do not read it.
+      if (this.#paused) this.#timer.cancel()
+      else this.#arm(this.#options.bodyTimeoutMs)
+      return
+    }
+    this.#broken(outcome)
+  }
+
+  bodyData(chunk: Buffer, end: boolean): void {
+    if (this.#responseDone) return
+    if (this.receiver !== null && !this.receiver.data(chunk, end) && !end) this.pause()
+  }
+
+  bodyTrailers(trailers: HeaderList): void {
+    if (!this.#responseDone) this.receiver?.trailers(trailers)
+  }
+
+  /** A body that breaks the rules: its exchange is told, and answered if no answer has begun. */
+  #broken(outcome: Outcome): void {
+    this.#keepAlive = false
+    this.#fail(outcome.failure!, outcome.detail)
+  }
+
+  /** The exchange is told, and answers through this stream if nothing was answered yet. */
+  #fail(failure: Failure, detail: string): void {
+    this.#keepAlive = false
+    this.#requestDone = true
+    this.#timer.cancel()
+    this.receiver?.reset(failure, detail)
+  }
+
+  /** Refuses what never became a request: nothing of it reaches the corridor. */
+  #refuse(failure: Failure, detail: string): void {
+    this.#options.onRefused({ failure, detail, peer: this.#wire.peer.address })
+    this.#head.clear()
+    this.#pending = NO_BYTES
+    this.#keepAlive = false
+    this.#requestDone = true
+    this.#responseDone = false
+    this.#state = EXCHANGE
+    const body = problemBody(failure, detail, '')
+    this.head(
+      { status: failure.httpStatus, headers: new HeaderList(['content-type', 'application/problem+json', 'content-length', String(body.length)]) },
+      false,
+    )
+    this.data(body, true)
+  }
+
+  ended(): void {
+    if (this.#ended) return
+    this.#ended = true
+    // Lingering: both sides have said all; the wire closes when the last bytes have left.
+    if (this.#state === CLOSED || this.#state === LINGERING) return
+    if (this.#state !== EXCHANGE) return this.#close()
+    if (!this.#requestDone) return this.#fail(failures.downstreamGone, 'the connection was closed inside the request body')
+    // As Envoy, nginx and Go do: who closes its side before the answer has gone away. HTTP has no other sign of it.
+    const { receiver } = this
+    this.#close()
+    receiver?.reset(failures.downstreamGone, 'the connection was closed before the answer was complete')
+  }
+
+  closed(error: Error | null): void {
+    const running = this.#state === EXCHANGE
+    if (this.#state === CLOSED) return
+    this.#close()
+    if (running) this.receiver?.reset(failures.downstreamGone, error === null ? 'the connection was closed' : error.message)
+  }
+
+  drained(): void {
+    this.#writer.drained()
+    if (this.#state === EXCHANGE && !this.#responseDone) this.receiver?.writable()
+  }
+
+  #timedOut(): void {
+    if (this.#state === READING_HEAD) this.#refuse(failures.headTimeout, `no whole head within ${this.#options.headTimeoutMs} ms`)
+    else if (this.#state === EXCHANGE) this.#fail(failures.bodyTimeout, `nothing of the body for ${this.#options.bodyTimeoutMs} ms`)
+    else if (this.#state === LINGERING) this.#lingered()
+    else this.#close()
+  }
+
+  // ── what is sent ──
+
+  head(head: ResponseHead, end: boolean): void {
+    if (this.#state !== EXCHANGE) return
+    const request = this.#head
+    if (head.status < 200) return this.#informational(head)
+    const old = request.minorVersion === 0
+    // An answer before the whole request was read: the rest would have to be read only to be dropped.
+    if (this.#draining || !this.#requestDone || this.#ended) this.#keepAlive = false
+    let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
+    if (body === CHUNKED_BODY && old) {
+      body = CLOSE_BODY
+      this.#keepAlive = false
+    }
+    const buffer = this.#room(roomFor(head))
+    const connection = this.#keepAlive ? (old ? 'keep-alive' : '') : 'close'
+    this.#writer.begun(buffer, writeResponse(head, body, connection, buffer), body, end)
+    if (end) this.#answered()
+  }
+
+  /** 1xx heads pass through, but never to HTTP/1.0 (RFC 9110 section 15.2). */
+  #informational(head: ResponseHead): void {
+    if (this.#head.minorVersion === 0) return
+    const buffer = this.#room(roomFor(head))
+    this.#writer.begun(buffer, writeResponse(head, NO_BODY, '', buffer), NO_BODY, true)
+    if (!this.#requestDone) this.#arm(this.#options.bodyTimeoutMs)
+  }
+
+  #room(needed: number): Buffer {
+    const scratch = this.#writer.begin()
+    return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
+  }
+
+  data(chunk: Buffer, end: boolean): boolean {
+    if (this.#state !== EXCHANGE) return true
+    const writable = this.#writer.data(chunk, end)
+    if (end) this.#answered()
+    return writable
+  }
+
+  trailers(trailers: Headers): void {
+    if (this.#state !== EXCHANGE) return
+    this.#writer.trailers(trailers)
+    this.#answered()
+  }
+
+  /** Cuts the answer short, visibly: the caller must not take it for whole. */
+  reset(_failure: Failure, _detail: string): void {
+    if (this.#state !== EXCHANGE) return
+    this.#writer.flush()
+    this.#state = CLOSED
+    this.#timer.cancel()
+    this.#wire.reset()
+    this.#options.onClosed(this)
+  }
+
+  #answered(): void {
+    this.#responseDone = true
+    if (this.#requestDone) this.#finish()
+    else this.#linger()
+  }
+
+  #finish(): void {
+    if (!this.#keepAlive || this.#draining || this.#ended) return this.#linger()
+    this.#head.clear()
+    this.#state = IDLE
+    this.#paused = false
+    if (this.#headBytes.length > 4 * FIRST_HEAD_BYTES) this.#headBytes = NO_BYTES
+    this.#arm(this.#options.idleTimeoutMs)
+    this.#updatePause()
+    if (this.#pending.length !== 0) atTurnEnd(this)
+  }
+
+  /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
+  turnEnded(): void {
+    const pending = this.#pending
+    if (this.#state === IDLE && pending.length !== 0) {
+      this.#pending = NO_BYTES
+      this.#readHead(pending, pending.length, true)
+    }
+  }
+
+  /** No more requests: says so by a half-close, and reads on for a moment what the caller still sends. */
+  #linger(): void {
+    this.#state = LINGERING
+    this.#pending = NO_BYTES
+    this.#wire.expect(0)
+    this.#writer.flush()
+    this.#wire.end()
+    this.#updatePause()
+    this.#unsent = this.#wire.unsent
+    this.#timer.arm(LINGER_MS)
+  }
+
+  /** The close must not destroy an answer that a slow reader has not taken yet. */
+  #lingered(): void {
+    const { unsent } = this.#wire
+    this.#stalledMs = unsent === this.#unsent ? this.#stalledMs + LINGER_MS : 0
+    this.#unsent = unsent
+    if (unsent === 0 || this.#stalledMs >= this.#options.idleTimeoutMs) this.#close()
+    else this.#timer.arm(LINGER_MS)
+  }
+
+  #close(): void {
+    if (this.#state === CLOSED) return
+    this.#state = CLOSED
+    this.#timer.cancel()
+    this.#wire.destroy()
+    this.#options.onClosed(this)
+  }
+
+  pause(): void {
+    this.#paused = true
+    if (this.#state === EXCHANGE) this.#timer.cancel()
+    this.#updatePause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (this.#state === EXCHANGE && !this.#requestDone) this.#arm(this.#options.bodyTimeoutMs)
+    this.#updatePause()
+  }
+
+  #updatePause(): void {
+    const stop = this.#state === EXCHANGE && (this.#paused || this.#pending.length >= MAX_PIPELINED)
+    if (stop === this.#stopped) return
+    this.#stopped = stop
+    if (stop) this.#wire.pause()
+    else this.#wire.resume()
+  }
+
+  drain(): void {
+    this.#draining = true
+    if (this.#state === IDLE) this.#linger()
+  }
+
+  destroy(): void {
+    const running = this.#state === EXCHANGE
+    this.#close()
+    if (running) this.receiver?.reset(failures.drained, 'the drain time is over')
+  }
+}
+
+/** The framing the answer came with; one without a length goes out chunked. */
+function lengthOf(head: ResponseHead): number {
+  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
+  const length = head.headers.get('content-length')
+  return length === undefined ? CHUNKED_BODY : Number(length)
+}

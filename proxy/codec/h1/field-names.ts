@@ -1,0 +1,63 @@
+import { LOWER } from './bytes.ts'
+
+/** The field names the codec and the standard filters look for; all others are 0 and are never decoded. */
+export const OTHER = 0
+export const CONNECTION = 1
+export const CONTENT_LENGTH = 2
+export const TRANSFER_ENCODING = 3
+export const HOST_FIELD = 4
+export const UPGRADE = 5
+export const EXPECT = 6
+export const KEEP_ALIVE = 7
+export const PROXY_CONNECTION = 8
+export const TE = 9
+export const HTTP2_SETTINGS = 10
+export const X_REQUEST_ID = 11
+export const X_FORWARDED_FOR = 12
+export const X_FORWARDED_PROTO = 13
+/** Taken out by an edit or named by Connection. */
+export const REMOVED = 255
+
+const names = [
+  '',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'host',
+  'upgrade',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'http2-settings',
+  'x-request-id',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+]
+const bytes = names.map(name => Buffer.from(name))
+
+/** A perfect hash over length, first and last byte: one look tells "not one of ours" for nearly every name. */
+const slots = new Uint8Array(4096)
+const slotOf = (length: number, first: number, last: number) => ((length * 31 + first) * 17 + last) & 4095
+for (let id = 1; id < names.length; id++) {
+  const name = bytes[id]!
+  const slot = slotOf(name.length, name[0]!, name[name.length - 1]!)
+  if (slots[slot] !== 0) throw new Error(`field names ${names[id]} and ${names[slots[slot]!]} share a slot: change slotOf`)
+  slots[slot] = id
+}
+
+export function fieldId(b: Buffer, start: number, end: number): number {
+  const length = end - start
+  const id = slots[slotOf(length, LOWER[b[start]!]!, LOWER[b[end - 1]!]!)]!
+  if (id === OTHER) return OTHER
+  const name = bytes[id]!
+  if (name.length !== length) return OTHER
+  for (let i = 1; i < length - 1; i++) if (LOWER[b[start + i]!] !== name[i]) return OTHER
+  return id
+}
+
+const ids = new Map(names.map((name, id) => [name, id]))
+
+export function idOfName(name: string): number {
+  return ids.get(name) ?? OTHER
+}

@@ -1,0 +1,153 @@
+import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { LOWER, NO_BYTES } from './bytes.ts'
+import { idOfName, OTHER, REMOVED } from './field-names.ts'
+
+const FIRST_FIELDS = 24
+
+/**
+ * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is copied to the other side as it stands, so order,
+ * case and spelling of the fields are kept. Used again for the next message of the connection.
+ */
+export class Http1Head implements Headers, RequestHead, ResponseHead {
+  bytes: Buffer = NO_BYTES
+  /** Where the start line begins, after empty lines that are to be ignored (RFC 9112 section 2.2). */
+  start = 0
+  /** Where parsing goes on: always at the start of a line. */
+  at = 0
+  /** Start of the first field line; 0 until the start line is whole. */
+  fieldsAt = 0
+  /** Just after the empty line; 0 until the head is whole. */
+  end = 0
+
+  methodEnd = 0
+  targetStart = 0
+  targetEnd = 0
+  minorVersion = 1
+  status = 0
+  /** Where the reason phrase, if any, begins: just after the status code. */
+  statusEnd = 0
+
+  /** Four offsets a field: name start, name end, value start, value end. */
+  fields = new Int32Array(FIRST_FIELDS * 4)
+  ids = new Uint8Array(FIRST_FIELDS)
+  count = 0
+  /** Fields set by filters: name, value, name, value ... */
+  readonly added: string[] = []
+
+  /** -1: none. */
+  contentLength = -1
+  chunked = false
+  /** Whether the sender will keep the connection open. */
+  keepAlive = true
+  /** Connection has "close". */
+  closing = false
+  upgrade = false
+  expectContinue = false
+
+  method = ''
+  scheme: 'http' | 'https' = 'http'
+  authority = ''
+  path = ''
+  /** The target was in absolute form: the Host field gives way to `authority` (RFC 9112 section 3.2.2). */
+  absolute = false
+
+  get headers(): Headers {
+    return this
+  }
+
+  clear(): void {
+    this.start = 0
+    this.at = 0
+    this.fieldsAt = 0
+    this.end = 0
+    this.status = 0
+    this.minorVersion = 1
+    this.count = 0
+    this.added.length = 0
+    this.contentLength = -1
+    this.chunked = false
+    this.keepAlive = true
+    this.closing = false
+    this.upgrade = false
+    this.expectContinue = false
+    this.absolute = false
+    this.authority = ''
+    this.method = ''
+  }
+
+  addField(id: number, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    const i = this.count++
+    if (i === this.ids.length) this.#grow()
+    this.ids[i] = id
+    const fields = this.fields
+    const k = i << 2
+    fields[k] = nameStart
+    fields[k + 1] = nameEnd
+    fields[k + 2] = valueStart
+    fields[k + 3] = valueEnd
+  }
+
+  #grow(): void {
+    const fields = new Int32Array(this.fields.length * 2)
+    fields.set(this.fields)
+    this.fields = fields
+    const ids = new Uint8Array(this.ids.length * 2)
+    ids.set(this.ids)
+    this.ids = ids
+  }
+
+  /** Takes the head out of a buffer that will be read into again. */
+  keepIn(own: Buffer): void {
+    this.bytes.copy(own, 0, 0, this.end)
+    this.bytes = own
+  }
+
+  value(field: number): string {
+    return this.bytes.latin1Slice(this.fields[(field << 2) + 2]!, this.fields[(field << 2) + 3]!)
+  }
+
+  /** Latin-1, as it will be written again: a byte for a character. */
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase()
+    const id = idOfName(wanted)
+    let value: string | undefined
+    for (let i = 0; i < this.count; i++) {
+      if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) {
+        value = value === undefined ? this.value(i) : `${value}, ${this.value(i)}`
+      }
+    }
+    for (let i = 0; i < this.added.length; i += 2) {
+      if (this.added[i] === wanted) value = value === undefined ? this.added[i + 1]! : `${value}, ${this.added[i + 1]!}`
+    }
+    return value
+  }
+
+  set(name: string, value: string): void {
+    const wanted = name.toLowerCase()
+    this.delete(wanted)
+    this.added.push(wanted, value)
+  }
+
+  delete(name: string): void {
+    const wanted = name.toLowerCase()
+    const id = idOfName(wanted)
+    for (let i = 0; i < this.count; i++) {
+      if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) this.ids[i] = REMOVED
+    }
+    for (let i = this.added.length - 2; i >= 0; i -= 2) if (this.added[i] === wanted) this.added.splice(i, 2)
+  }
+
+  forEach(visit: (name: string, value: string) => void): void {
+    for (let i = 0; i < this.count; i++) {
+      if (this.ids[i] !== REMOVED) visit(this.bytes.latin1Slice(this.fields[i << 2]!, this.fields[(i << 2) + 1]!), this.value(i))
+    }
+    for (let i = 0; i < this.added.length; i += 2) visit(this.added[i]!, this.added[i + 1]!)
+  }
+
+  #isNamed(field: number, lowerCase: string): boolean {
+    const start = this.fields[field << 2]!
+    if (this.fields[(field << 2) + 1]! - start !== lowerCase.length) return false
+    for (let i = 0; i < lowerCase.length; i++) if (LOWER[this.bytes[start + i]!] !== lowerCase.charCodeAt(i)) return false
+    return true
+  }
+}

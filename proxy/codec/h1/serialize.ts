@@ -1,0 +1,112 @@
+import type { RequestHead, ResponseHead } from '../../core/message.ts'
+import { CONNECTION, CONTENT_LENGTH, HOST_FIELD, HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
+import { Http1Head } from './head.ts'
+import { reasonOf } from './reason.ts'
+
+/** How the body of a message is framed on the wire it goes to: its length, or one of these. */
+export const CHUNKED_BODY = -1
+export const CLOSE_BODY = -2
+export const NO_BODY = -3
+
+const KEEP = 0
+const DROP = 1
+
+/** Fields of one connection only (RFC 9110 section 7.6.1); Transfer-Encoding stays where the body stays chunked. */
+function dropped(...ids: number[]): Uint8Array {
+  const table = new Uint8Array(256).fill(KEEP)
+  for (const id of [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE, HTTP2_SETTINGS, REMOVED, ...ids]) table[id] = DROP
+  return table
+}
+
+const HOP_BY_HOP = dropped()
+const HOP_BY_HOP_AND_HOST = dropped(HOST_FIELD)
+const HOP_BY_HOP_AND_CODING = dropped(TRANSFER_ENCODING)
+const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
+
+/** What the head may take at most; a caller whose room is smaller makes more. */
+export function roomFor(head: RequestHead | ResponseHead): number {
+  let room = 256
+  if (head instanceof Http1Head) {
+    for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
+    return room + head.end + head.path.length + head.authority.length
+  }
+  head.headers.forEach((name, value) => {
+    room += name.length + value.length + 4
+  })
+  if ('path' in head) room += head.path.length + head.authority.length + head.method.length
+  return room
+}
+
+/** Writes the request to `out` from 0 and returns its length. `body`: its framing. */
+export function writeRequest(head: RequestHead, body: number, out: Buffer): number {
+  if (!(head instanceof Http1Head)) return writeRequestPairs(head, body, out)
+  // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112 section 3.2.2).
+  if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
+  const hasHost = head.authority !== ''
+  const at = out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${hasHost || head.minorVersion === 0 ? `Host: ${head.authority}\r\n` : ''}`, 0)
+  return copyHead(head, head.fieldsAt, HOP_BY_HOP_AND_HOST, out, at)
+}
+
+/** Writes the response to `out` from 0 and returns its length. `body`: its framing; `connection`: the Connection field's value, empty for none. */
+export function writeResponse(head: ResponseHead, body: number, connection: string, out: Buffer): number {
+  const line = connection === '' ? '' : `connection: ${connection}\r\n`
+  if (!(head instanceof Http1Head)) return writeResponsePairs(head, body, line, out)
+  let at: number
+  if (head.minorVersion === 1) at = head.bytes.copy(out, 0, 0, head.statusEnd)
+  else at = out.latin1Write(`HTTP/1.1 ${head.status}`, 0)
+  if (head.bytes[head.statusEnd] !== 0x20) out[at++] = 0x20
+  at += head.bytes.copy(out, at, head.statusEnd, head.fieldsAt)
+  const coding = body === CHUNKED_BODY && !head.chunked ? 'transfer-encoding: chunked\r\n' : ''
+  const table =
+    head.status === 204 || head.status < 200
+      ? HOP_BY_HOP_AND_FRAMING
+      : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
+        ? HOP_BY_HOP_AND_CODING
+        : HOP_BY_HOP
+  if (line !== '' || coding !== '') at += out.latin1Write(line + coding, at)
+  return copyHead(head, head.fieldsAt, table, out, at)
+}
+
+/** Copies the bytes from `from` to the end of the head, less the fields of `table`, in as few runs as there are gaps; then the added fields and the empty line. */
+function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer, at: number): number {
+  const { bytes, fields, ids, count } = head
+  let run = from
+  for (let i = 0; i < count; i++) {
+    if (table[ids[i]!] === KEEP) continue
+    const start = fields[i << 2]!
+    if (start > run) at += bytes.copy(out, at, run, start)
+    run = i + 1 < count ? fields[(i + 1) << 2]! : head.end - 2
+  }
+  const last = head.end - 2
+  if (last > run) at += bytes.copy(out, at, run, last)
+  const { added } = head
+  if (added.length !== 0) {
+    let text = ''
+    for (let i = 0; i < added.length; i += 2) text += `${added[i]!}: ${added[i + 1]!}\r\n`
+    at += out.latin1Write(text, at)
+  }
+  out[at] = 0x0d
+  out[at + 1] = 0x0a
+  return at + 2
+}
+
+function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
+  let text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n`
+  head.headers.forEach((name, value) => {
+    text += `${name}: ${value}\r\n`
+  })
+  return out.latin1Write(`${text}${framing(head, body)}\r\n`, 0)
+}
+
+function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
+  let text = `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}`
+  head.headers.forEach((name, value) => {
+    text += `${name}: ${value}\r\n`
+  })
+  return out.latin1Write(`${text}${framing(head, body)}\r\n`, 0)
+}
+
+function framing(head: RequestHead | ResponseHead, body: number): string {
+  if (body === CHUNKED_BODY) return 'transfer-encoding: chunked\r\n'
+  return body >= 0 && head.headers.get('content-length') === undefined ? `content-length: ${body}\r\n` : ''
+}

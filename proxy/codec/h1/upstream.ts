@@ -1,0 +1,298 @@
+import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../core/codec.ts'
+import { type Failure, failures } from '../../core/failure.ts'
+import type { HeaderList } from '../../core/header-list.ts'
+import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
+import type { Wire, WireHandler } from '../../core/wire.ts'
+import { BodyReader, type BodySink } from './body-reader.ts'
+import { NO_BYTES } from './bytes.ts'
+import { KEEP_ALIVE } from './field-names.ts'
+import { Http1Head } from './head.ts'
+import { DONE, MORE, type Outcome } from './outcome.ts'
+import { type HeadLimits, parseResponse } from './parse.ts'
+import { CHUNKED_BODY, NO_BODY, roomFor, writeRequest } from './serialize.ts'
+import { Http1Writer } from './writer.ts'
+
+/** The most 1xx heads before a final one: more is a server that never answers. */
+const MAX_INFORMATIONAL = 16
+
+/**
+ * One connection to an endpoint and, because HTTP/1.1 carries one exchange at a time, its stream as well. Pipelining towards upstreams is not done: an answer lost
+ * in a pipeline cannot be told from one never given.
+ */
+export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHandler, BodySink {
+  receiver: Receiver<ResponseHead> | null = null
+  reused = false
+  readonly #wire: Wire
+  readonly #owner: UpstreamOwner
+  readonly #writer: Http1Writer
+  readonly #reader: BodyReader
+  readonly #limits: HeadLimits
+  readonly #head = new Http1Head()
+  /** A response head that has not come whole. */
+  #partial: Buffer = NO_BYTES
+  #busy = false
+  #requestDone = true
+  #responseDone = true
+  #headDone = false
+  #informational = 0
+  #method = ''
+  #keepAlive = true
+  #closed = false
+  #ended = false
+  #paused = false
+  #idleHint = 0
+
+  constructor(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions) {
+    this.#wire = wire
+    this.#owner = owner
+    this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
+    this.#writer = new Http1Writer(wire)
+    this.#reader = new BodyReader(this, this.#limits)
+    wire.handler = this
+  }
+
+  get capacity(): number {
+    return this.#busy || this.#closed ? 0 : 1
+  }
+
+  open(): UpstreamStream {
+    this.#busy = true
+    this.#requestDone = false
+    this.#responseDone = false
+    this.#headDone = false
+    this.#informational = 0
+    this.#keepAlive = true
+    return this
+  }
+
+  // ── what is sent ──
+
+  head(head: RequestHead, end: boolean): void {
+    this.#method = head.method
+    this.#keepAlive = true
+    const length = end ? NO_BODY : bodyLength(head)
+    const buffer = this.#room(roomFor(head))
+    this.#writer.begun(buffer, writeRequest(head, length, buffer), length, end)
+    if (end) this.#requestDone = true
+  }
+
+  #room(needed: number): Buffer {
+    const scratch = this.#writer.begin()
+    return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
+  }
+
+  data(chunk: Buffer, end: boolean): boolean {
+    if (this.#closed) return true
+    const writable = this.#writer.data(chunk, end)
+    if (end) this.#sent()
+    return writable
+  }
+
+  trailers(trailers: Headers): void {
+    if (this.#closed) return
+    this.#writer.trailers(trailers)
+    this.#sent()
+  }
+
+  #sent(): void {
+    this.#requestDone = true
+    if (this.#responseDone && this.#busy) this.#finish()
+  }
+
+  /** Cancels: the connection cannot carry anything else. */
+  reset(_failure: Failure, _detail: string): void {
+    this.receiver = null
+    this.destroy()
+  }
+
+  pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#wire.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#wire.resume()
+  }
+
+  destroy(): void {
+    if (this.#closed) return
+    const idle = !this.#busy
+    this.#closed = true
+    this.#wire.destroy()
+    this.#owner.closed(this, idle)
+  }
+
+  // ── what is received ──
+
+  bytes(chunk: Buffer, length: number): void {
+    if (this.#closed) return
+    // Bytes nobody asked for: an answer without a request must never meet the next one.
+    if (!this.#busy) return this.destroy()
+    if (this.#headDone) return this.#readBody(chunk, 0, length)
+    if (this.#partial.length !== 0) {
+      chunk = Buffer.concat([this.#partial, chunk.subarray(0, length)])
+      length = chunk.length
+      this.#partial = NO_BYTES
+    }
+    this.#readHead(chunk, length)
+  }
+
+  #readHead(chunk: Buffer, length: number): void {
+    const head = this.#head
+    for (;;) {
+      const outcome = parseResponse(head, chunk, length, this.#limits)
+      if (outcome === MORE) {
+        // Copied, and parsed on from where it stopped when more comes.
+        this.#partial = Buffer.from(chunk.subarray(0, length))
+        return
+      }
+      if (outcome !== DONE) return this.#malformed(outcome)
+      if (head.status >= 200) break
+      // 101 answers an Upgrade, which is never sent on yet.
+      if (head.status === 101 || ++this.#informational > MAX_INFORMATIONAL) return this.#protocolError('an informational response that was not asked for')
+      this.receiver?.head(head, false)
+      const { end } = head
+      head.clear()
+      if (end === length) return
+      chunk = chunk.subarray(end, length)
+      length -= end
+    }
+    this.#headDone = true
+    this.#keepAlive = head.keepAlive
+    if (head.keepAlive) this.#readIdleHint()
+    this.#beginBody()
+    const end = this.#reader.done
+    const { end: at } = head
+    this.receiver?.head(head, end)
+    head.clear()
+    if (this.#closed) return
+    if (end) {
+      // More bytes than the answer has would be read as the next one's.
+      if (at !== length) this.#keepAlive = false
+      return this.#received()
+    }
+    if (at !== length) this.#readBody(chunk, at, length)
+    else this.#wire.expect(this.#reader.expected)
+  }
+
+  /** Which body follows (RFC 9112 section 6.3). */
+  #beginBody(): void {
+    const head = this.#head
+    const { status } = head
+    if (this.#method === 'HEAD' || status === 304) this.#reader.beginLength(0)
+    else if (status === 204) {
+      // It may have no body; one announced all the same would be taken for the next answer.
+      if (head.chunked || head.contentLength > 0) this.#keepAlive = false
+      this.#reader.beginLength(0)
+    } else if (head.chunked) this.#reader.beginChunked()
+    else if (head.contentLength >= 0) this.#reader.beginLength(head.contentLength)
+    else {
+      this.#keepAlive = false
+      this.#reader.beginUntilClose()
+    }
+  }
+
+  #readBody(chunk: Buffer, from: number, length: number): void {
+    const outcome = this.#reader.read(chunk, from, length)
+    if (this.#closed) return
+    if (outcome === MORE) return this.#wire.expect(this.#reader.expected)
+    if (outcome !== DONE) return this.#malformed(outcome)
+    if (this.#reader.at !== length) this.#keepAlive = false
+    this.#received()
+  }
+
+  bodyData(chunk: Buffer, end: boolean): void {
+    if (this.receiver !== null && !this.receiver.data(chunk, end) && !end) this.pause()
+  }
+
+  bodyTrailers(trailers: HeaderList): void {
+    this.receiver?.trailers(trailers)
+  }
+
+  #received(): void {
+    this.#wire.expect(0)
+    this.#responseDone = true
+    // An answer before the request was whole: what is still to be sent cannot be, so the connection is of no more use.
+    if (!this.#requestDone) this.#keepAlive = false
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#busy = false
+    this.reused = true
+    this.receiver = null
+    if (this.#keepAlive && !this.#ended) {
+      this.resume()
+      this.#owner.released(this)
+    } else this.destroy()
+  }
+
+  #malformed(outcome: Outcome): void {
+    this.#protocolError(outcome.detail)
+  }
+
+  #protocolError(detail: string): void {
+    const failure = this.#headDone ? failures.resetAfterResponse : failures.upstreamProtocolError
+    this.#fail(failure, detail)
+  }
+
+  #fail(failure: Failure, detail: string): void {
+    const { receiver } = this
+    this.receiver = null
+    this.destroy()
+    receiver?.reset(failure, detail)
+  }
+
+  drained(): void {
+    this.#writer.drained()
+    if (this.#busy) this.receiver?.writable()
+  }
+
+  ended(): void {
+    this.#ended = true
+    if (this.#closed) return
+    if (!this.#busy) return this.destroy()
+    if (this.#headDone && this.#reader.endsAtClose) {
+      this.#keepAlive = false
+      this.receiver?.data(NO_BYTES, true)
+      if (!this.#closed) this.#received()
+      return
+    }
+    this.#lost('the connection was closed')
+  }
+
+  closed(error: Error | null): void {
+    if (this.#closed) return
+    if (this.#busy) this.#lost(error === null ? 'the connection was closed' : error.message)
+    else this.destroy()
+  }
+
+  #lost(detail: string): void {
+    if (this.#headDone) this.#fail(failures.resetAfterResponse, detail)
+    // A part of a head is no answer, and no proof that nothing was done.
+    else this.#fail(failures.resetBeforeResponse, this.#partial.length === 0 ? detail : `${detail} inside the response head`)
+  }
+
+  /** `Keep-Alive: timeout=5`: not a standard, yet what Node, Apache and nginx send. */
+  #readIdleHint(): void {
+    const head = this.#head
+    for (let i = 0; i < head.count; i++) {
+      if (head.ids[i] !== KEEP_ALIVE) continue
+      const seconds = Number(/timeout=(\d{1,6})/i.exec(head.value(i))?.[1] ?? 0)
+      if (seconds !== 0 && seconds !== this.#idleHint) {
+        this.#idleHint = seconds
+        this.#owner.idleHint(seconds * 1000)
+      }
+      return
+    }
+  }
+}
+
+function bodyLength(head: RequestHead): number {
+  if (head instanceof Http1Head) return head.chunked ? CHUNKED_BODY : head.contentLength
+  const length = head.headers.get('content-length')
+  return length === undefined ? CHUNKED_BODY : Number(length)
+}

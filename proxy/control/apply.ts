@@ -1,0 +1,209 @@
+import type { DestinationSpec, EndpointSpec, ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import { policies } from '../balancer/policies.ts'
+import { ServiceCluster } from '../cluster/cluster.ts'
+import { http1 } from '../codec/h1/codec.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import { Endpoint } from '../core/endpoint.ts'
+import type { Filter } from '../core/filter.ts'
+import type { ListenerRuntime } from '../core/listener.ts'
+import type { Route } from '../core/route.ts'
+import type { ProxyEvent } from '../core/telemetry.ts'
+import type { Dial } from '../core/wire.ts'
+import { forwarded } from '../filter/forwarded.ts'
+import { requestId } from '../filter/request-id.ts'
+import { outlierDetector } from '../health/outlier.ts'
+import { Http1Pool, type PoolSettings } from '../pool/http1.ts'
+import { compileRoutes, type RouteTable } from '../router/compile.ts'
+import { hostTable } from '../router/hosts.ts'
+import type { CompileRegex } from '../router/predicate.ts'
+import { type Destination, split } from '../router/split.ts'
+import { endpointStats, routeStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
+
+export interface ApplyDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly dial: Dial
+  readonly stats: StatsWriter
+  readonly regex: CompileRegex
+  readonly event: (event: ProxyEvent) => void
+}
+
+/** What a data thread built from a snapshot. */
+export interface Runtime {
+  readonly version: string
+  readonly snapshot: Snapshot
+  readonly listeners: ReadonlyMap<string, ListenerRuntime>
+}
+
+/** A snapshot made ready: nothing that runs has been touched. `commit` cannot fail; not calling it leaves no trace. */
+export interface Prepared {
+  readonly runtime: Runtime
+  commit(): void
+}
+
+interface ServiceEntry {
+  readonly cluster: ServiceCluster
+  readonly settings: PoolSettings
+}
+
+/**
+ * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the reason (a NACK); `commit` is one swap. Clusters
+ * live on over snapshots, with all that was learnt of their endpoints.
+ */
+export function applier(deps: ApplyDeps) {
+  const { clock, random, stats } = deps
+  let services = new Map<string, ServiceEntry>()
+  let routeSeries = new Map<string, RouteStatsEntry>()
+  const listenerFilters: readonly Filter[] = [requestId(random), forwarded]
+
+  function prepare(snapshot: Snapshot): Prepared {
+    const next = new Map<string, ServiceEntry>()
+    const added: ServiceEntry[] = []
+    for (const spec of Object.values(snapshot.services)) {
+      const known = services.get(spec.name)
+      const entry = known ?? newService(spec)
+      if (known === undefined) added.push(entry)
+      next.set(spec.name, entry)
+    }
+    const nextSeries = new Map<string, RouteStatsEntry>()
+    const tables = new Map<string, RouteTable>()
+    const tableOf = (listener: ListenerSpec, spec: ServiceSpec): RouteTable => {
+      const key = `${listener.direction} ${spec.name}`
+      let table = tables.get(key)
+      if (table === undefined) {
+        const candidates = spec.routes.map(route => ({ match: route.match, route: compileRoute(listener.direction, spec, route, next, nextSeries) }))
+        table = compileRoutes(candidates, deps.regex)
+        tables.set(key, table)
+      }
+      return table
+    }
+    const listeners = new Map<string, ListenerRuntime>()
+    for (const listener of snapshot.listeners)
+      listeners.set(listener.name, { spec: listener, filters: listenerFilters, router: routerOf(listener, snapshot, tableOf) })
+    return {
+      runtime: { version: snapshot.version, snapshot, listeners },
+      commit() {
+        for (const [name, { cluster, settings }] of next) {
+          const spec = snapshot.services[name]!
+          Object.assign(settings, settingsOf(spec))
+          cluster.apply(spec)
+        }
+        for (const [name, { cluster }] of services) if (!next.has(name)) cluster.retire()
+        const gone = [...routeSeries].filter(([key]) => !nextSeries.has(key))
+        stats.retire(gone.flatMap(([, entry]) => entry.series))
+        services = next
+        routeSeries = nextSeries
+      },
+    }
+  }
+
+  function newService(spec: ServiceSpec): ServiceEntry {
+    const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0 }
+    const series = new Map<string, readonly Series[]>()
+    const cluster = new ServiceCluster(
+      { ...spec, endpoints: [] },
+      {
+        random,
+        balancer: current => policies[current.balancer.type],
+        createEndpoint(endpoint: EndpointSpec, name: string) {
+          const own = endpointStats(stats, spec.name, name)
+          series.set(name, own.series)
+          const pool = new Http1Pool(endpoint.address, endpoint.port, settings, own, { clock, dial: deps.dial, codec: http1 })
+          return new Endpoint(endpoint, name, pool, own)
+        },
+        retireEndpoint(endpoint) {
+          endpoint.pool.drain()
+          stats.retire(series.get(endpoint.name) ?? [])
+          series.delete(endpoint.name)
+        },
+        outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
+      },
+    )
+    return { cluster, settings }
+  }
+
+  function compileRoute(
+    direction: string,
+    spec: ServiceSpec,
+    route: RouteSpec,
+    entries: ReadonlyMap<string, ServiceEntry>,
+    series: Map<string, RouteStatsEntry>,
+  ): Route {
+    const labels = { direction, service: spec.name, path: route.name }
+    const key = JSON.stringify(labels)
+    const own = series.get(key) ?? routeSeries.get(key) ?? routeStats(stats, labels)
+    series.set(key, own)
+    const timeouts = route.timeouts ?? spec.timeouts
+    const retries = route.retries ?? spec.retries
+    return {
+      name: route.name,
+      service: spec.name,
+      filters: [],
+      requestTimeoutMs: timeouts.requestMs,
+      perTryTimeoutMs: timeouts.perTryMs,
+      idleTimeoutMs: timeouts.idleMs,
+      retry: { attempts: retries.attempts, replayBytes: retries.replayBytes, on: new Set(retries.on) },
+      stats: own,
+      destination: split(route.to.map(to => destinationOf(to, entries))),
+    }
+  }
+
+  return {
+    prepare,
+    /** Statistics of requests that found no route; labels stay bounded. */
+    unrouted: (direction: string) => routeStats(stats, { direction, service: '-', path: '-' }),
+    clusters: (): ServiceCluster[] => [...services.values()].map(({ cluster }) => cluster),
+  }
+}
+
+type RouteStatsEntry = ReturnType<typeof routeStats>
+
+function destinationOf(to: DestinationSpec, services: ReadonlyMap<string, ServiceEntry>): Destination {
+  const cluster = services.get(to.service)?.cluster
+  const { subset } = to
+  return {
+    name: subset === null ? to.service : `${to.service}/${subset}`,
+    weight: to.weight,
+    cluster: () => (cluster === undefined ? null : subset === null ? cluster.whole : (cluster.subsets.get(subset) ?? null)),
+  }
+}
+
+/** How a listener finds the service: by its port, or by the host named in the request. */
+function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener: ListenerSpec, spec: ServiceSpec) => RouteTable): ListenerRuntime['router'] {
+  if (listener.service !== null) {
+    const spec = snapshot.services[listener.service]
+    if (spec === undefined) throw new Error(`listener ${listener.name} names the service ${listener.service}, which is not configured`)
+    const table = tableOf(listener, spec)
+    return (request, record) => {
+      record.by = 'port'
+      record.service = spec.name
+      const route = table(request)
+      if (route !== null) record.route = route.name
+      return route
+    }
+  }
+  const reachable = Object.values(snapshot.services).filter(
+    ({ name }) => !snapshot.listeners.some(({ direction, service }) => direction === 'inbound' && service === name),
+  )
+  const byName = new Map(reachable.map(spec => [spec.name, { spec, table: tableOf(listener, spec) }]))
+  const hosts = hostTable(reachable)
+  return (request, record) => {
+    const name = hosts(request.authority)
+    if (name === null) return null
+    record.by = 'host'
+    record.service = name
+    const route = byName.get(name)!.table(request)
+    if (route !== null) record.route = route.name
+    return route
+  }
+}
+
+function settingsOf(spec: ServiceSpec): Omit<PoolSettings, 'connections' | 'pending'> {
+  return {
+    connectTimeoutMs: spec.timeouts.connectMs,
+    idleTimeoutMs: spec.timeouts.idleMs,
+    maxConnections: spec.limits.connections,
+    maxPending: spec.limits.pending,
+    upstream: { maxHeaders: 200, maxHeadBytes: 128 * 1024 },
+  }
+}

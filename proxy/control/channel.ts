@@ -1,0 +1,141 @@
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { ProxyEvent } from '../core/telemetry.ts'
+
+/** What a data thread is started with. */
+export interface WorkerData {
+  readonly index: number
+  /** Several data threads share each port (SO_REUSEPORT). */
+  readonly shared: boolean
+  readonly snapshot: Snapshot
+}
+
+/** Control thread -> data thread. Plain cloneable data; each `snapshot` is answered by an `ack` or a `nack`. */
+export type ToData =
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
+  | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** The control thread has written so many access-log bytes: the data thread may send more. */
+  | { readonly kind: 'log-credit'; readonly bytes: number }
+
+export type Question =
+  | { readonly what: 'endpoints' }
+  | { readonly what: 'flights'; readonly failedOnly: boolean }
+  | { readonly what: 'explain'; readonly method: string; readonly url: string; readonly headers: readonly (readonly [string, string])[]; readonly listener: string | null }
+
+/** Data thread -> control thread. */
+export type ToControl =
+  | { readonly kind: 'ack'; readonly version: string; readonly listeners: readonly string[] }
+  | { readonly kind: 'nack'; readonly version: string; readonly reasons: readonly string[] }
+  | { readonly kind: 'drained'; readonly cut: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  /** A new page of statistics slots (64 KiB of float64). */
+  | { readonly kind: 'page'; readonly page: number; readonly memory: SharedArrayBuffer }
+  /** A new series in slots `[index, index + size)` of a page; `retire` takes it out of the exposition. */
+  | { readonly kind: 'series'; readonly id: number; readonly series: SeriesSpec }
+  | { readonly kind: 'retire'; readonly ids: readonly number[] }
+  /** Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread was behind. */
+  | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
+  | { readonly kind: 'event'; readonly event: ProxyEvent }
+
+export interface SeriesSpec {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly labels: Readonly<Record<string, string>>
+  readonly page: number
+  readonly index: number
+}
+
+export type Answer = EndpointsAnswer | FlightsAnswer | ExplainAnswer
+
+export interface EndpointsAnswer {
+  readonly services: readonly {
+    readonly name: string
+    readonly policy: string
+    readonly active: number
+    readonly endpoints: readonly EndpointView[]
+  }[]
+}
+
+export interface EndpointView {
+  readonly address: string
+  readonly weight: number
+  readonly zone: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly health: string
+  readonly state: 'admitting' | 'ejected' | 'probing'
+  /** Why it was ejected last, and for how many milliseconds more; empty and 0 when it is not. */
+  readonly reason: string
+  readonly ejectedForMs: number
+  readonly active: number
+  readonly connections: number
+  readonly idle: number
+  readonly pending: number
+  readonly requests: number
+  readonly failures: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+export interface FlightsAnswer {
+  readonly flights: readonly FlightView[]
+}
+
+/** A decision record as people and programs read it. */
+export interface FlightView {
+  /** ISO 8601; empty in an explanation, which was not sent. */
+  readonly at: string
+  readonly requestId: string
+  readonly listener: string
+  readonly direction: 'inbound' | 'outbound'
+  readonly peer: string
+  readonly method: string
+  readonly authority: string
+  readonly path: string
+  /** 0: no answer was sent. */
+  readonly status: number
+  /** Response flag, `-` for none. */
+  readonly flag: string
+  readonly failure: string
+  readonly reason: string
+  readonly detail: string
+  readonly remedy: string
+  /** How the service was found: `port`, `host`, or empty. */
+  readonly by: string
+  readonly service: string
+  readonly route: string
+  /** The number that chose among the destinations, null when there was no choice. */
+  readonly draw: number | null
+  readonly destination: string
+  readonly durationMs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly attempts: readonly AttemptView[]
+}
+
+export interface AttemptView {
+  readonly endpoint: string
+  readonly policy: string
+  /** The other candidate and both loads, where the policy compared two; null otherwise. */
+  readonly compared: { readonly load: number; readonly other: string; readonly otherLoad: number } | null
+  readonly reusedConnection: boolean
+  readonly startedAfterMs: number
+  /** From start to the response head, or to the failure. */
+  readonly tookMs: number
+  readonly status: number
+  readonly failure: string
+  readonly flag: string
+  readonly detail: string
+  /** Why there was, or was not, another attempt. */
+  readonly retry: string
+}
+
+export interface ExplainAnswer {
+  /** The record the request would get now; null with `error` when the question itself was wrong. */
+  readonly record: FlightView | null
+  readonly error: string
+  /** What each stage looked at, in order: for the readable tree. */
+  readonly steps: readonly { readonly stage: string; readonly text: string }[]
+}
+

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Bootstrap, Snapshot } from '../../mesh-config/snapshot.ts'
+
+export interface LoadedConfig {
+  readonly ok: true
+  readonly bootstrap: Bootstrap
+  readonly snapshot: Snapshot
+  readonly warnings: readonly string[]
+  /** For /config. Bytes rather than objects: it may be large and is seldom asked for. */
+  readonly effective: Promise<EffectiveConfig>
+}
+
+export interface EffectiveConfig {
+  readonly json: Buffer
+  readonly text: Buffer
+}
+
+export interface RefusedConfig {
+  readonly ok: false
+  readonly errors: readonly string[]
+}
+
+/** What the child writes, one JSON value a line (load-config.ts). */
+export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
+
+/**
+ * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost this process 20 MB for good, and no file,
+ * however large or odd, can hold it up. Never rejects.
+ */
+export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
+  return new Promise(resolve => {
+    const program = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
+    const child = spawn(process.execPath, [program, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let effective: (config: EffectiveConfig) => void
+    const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
+    let lastWords = ''
+    let rest = ''
+    const fail = (why: string) => {
+      resolve({ ok: false, errors: [`the config could not be read: ${why}`] })
+      effective({ json: Buffer.from('null'), text: Buffer.from(`not available: ${why}\n`) })
+    }
+    child.stdout.setEncoding('utf8')
+    child.stdout.on('data', (chunk: string) => {
+      rest += chunk
+      for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
+        const line = JSON.parse(rest.slice(0, end)) as ChildLine
+        rest = rest.slice(end + 1)
+        if ('json' in line) effective({ json: Buffer.from(line.json), text: Buffer.from(line.text) })
+        else resolve(line.ok ? { ...line, effective: effectiveLater } : line)
+      }
+    })
+    child.stderr.setEncoding('utf8')
+    child.stderr.on('data', (chunk: string) => (lastWords = (lastWords + chunk).slice(-2000)))
+    child.on('error', error => fail(error.message))
+    // Without effect where the lines have come.
+    child.on('close', (code, signal) => fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`))
+  })
+}

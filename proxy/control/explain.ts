@@ -1,0 +1,129 @@
+import type { Clock, Random } from '../core/clock.ts'
+import { Exchange } from '../core/exchange.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import { HeaderList } from '../core/header-list.ts'
+import type { ListenerRuntime } from '../core/listener.ts'
+import type { RequestHead } from '../core/message.ts'
+import { attemptView, failureView } from '../telemetry/flights.ts'
+import type { ExplainAnswer, FlightView, Question } from './channel.ts'
+
+type ExplainQuestion = Extract<Question, { what: 'explain' }>
+type Step = ExplainAnswer['steps'][number]
+
+/**
+ * The decision record a request would get now: the very router, split and picker of a live request, draws included; only the sending is left out. (A round robin turn
+ * taken here is taken.)
+ */
+export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string, ListenerRuntime>, clock: Clock, random: Random): ExplainAnswer {
+  let url: URL
+  try {
+    url = new URL(question.url, 'http://host.invalid')
+  } catch {
+    return { record: null, steps: [], error: `"${question.url}" is neither a URL nor a path: write url=http://orders/api or url=/api` }
+  }
+  const given = question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1]
+  const authority = url.host === 'host.invalid' ? (given ?? '') : url.host
+  const listener = chooseListener(question.listener, authority, listeners)
+  if (typeof listener === 'string') return { record: null, steps: [], error: listener }
+  const path = url.pathname + url.search
+  const request: RequestHead = { method: question.method, scheme: 'http', authority, path, headers: new HeaderList(question.headers.flat()) }
+  const exchange = new Exchange({ address: '127.0.0.1', port: 0, local: '', localPort: 0 }, listener.spec.direction, 'http/1.1', request)
+  exchange.begin(request, clock.now())
+  const steps: Step[] = [
+    { stage: 'listener', text: `${listener.spec.name}${listener.spec.service === null ? ', shared by all services' : `, for ${listener.spec.service} only`}` },
+  ]
+  const failure = walk(exchange, listener, steps, clock, random)
+  return { record: view(exchange, listener.spec.name, failure), steps, error: '' }
+}
+
+/** A named listener; else the shared outbound one when a host is given, else the first. A string says what is wrong. */
+function chooseListener(name: string | null, authority: string, listeners: ReadonlyMap<string, ListenerRuntime>): ListenerRuntime | string {
+  const all = [...listeners.values()]
+  if (name !== null) {
+    const found = all.filter(({ spec }) => spec.name === name || `${spec.listen.address}:${spec.listen.port}` === name || String(spec.listen.port) === name)
+    return found[0] ?? `no listener is called "${name}"; there are: ${all.map(({ spec }) => spec.name).join(', ')}`
+  }
+  const outbound = all.filter(({ spec }) => spec.direction === 'outbound')
+  const shared = outbound.find(({ spec }) => spec.service === null)
+  const named = outbound.find(({ spec }) => spec.service !== null && spec.service === authority.replace(/:\d+$/, ''))
+  const chosen = (authority === '' ? undefined : (named ?? shared)) ?? shared ?? outbound[0] ?? all[0]
+  return chosen ?? 'this sidecar has no listener'
+}
+
+function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], clock: Clock, random: Random): Failure | null {
+  const { decision, request } = exchange
+  const route = listener.router(request, decision)
+  if (decision.service === '') {
+    steps.push({
+      stage: 'service',
+      text: request.authority === '' ? 'no host was given and the port is shared' : `no service is known as "${request.authority}"`,
+    })
+    return failures.noRoute
+  }
+  steps.push({
+    stage: 'service',
+    text: decision.by === 'port' ? `${decision.service}: the port is its own` : `${decision.service}: found by host "${request.authority}"`,
+  })
+  if (route === null) {
+    steps.push({ stage: 'route', text: `no route of ${decision.service} matches ${request.method} ${request.path}` })
+    return failures.noRoute
+  }
+  steps.push({ stage: 'route', text: `${route.name}: the first that matches ${request.method} ${request.path}` })
+  const cluster = route.destination(random, decision)
+  const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
+  steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })
+  if (cluster === null) return failures.noCluster
+  const record = decision.nextTry(clock.now())
+  record.policy = cluster.policy
+  const endpoint = cluster.balancer.pick({ tried: [], record })
+  record.endpoint = endpoint
+  if (endpoint === null) {
+    steps.push({ stage: 'balancer', text: `${cluster.policy}: no endpoint may be used` })
+    return failures.noHealthyUpstream
+  }
+  const compared = record.other === null ? '' : `: ${record.load} active against ${record.otherLoad} at ${record.other.name}`
+  steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${compared}` })
+  const { pool } = endpoint
+  steps.push({
+    stage: 'pool',
+    text:
+      pool.idle > 0
+        ? `an idle connection is there (${pool.idle} of ${pool.connections})`
+        : `a new connection would be made (${pool.connections} open, all busy)`,
+  })
+  const { retry } = route
+  steps.push({
+    stage: 'policy',
+    text: `request timeout ${time(route.requestTimeoutMs)}, per try ${time(route.perTryTimeoutMs)}, ${retry.attempts} attempts${retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''}`,
+  })
+  return null
+}
+
+function time(milliseconds: number): string {
+  return milliseconds === 0 ? 'off' : milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`
+}
+
+function view(exchange: Exchange, listener: string, failure: Failure | null): FlightView {
+  const { request, decision } = exchange
+  return {
+    at: '',
+    requestId: '',
+    listener,
+    direction: exchange.direction,
+    peer: '',
+    method: request.method,
+    authority: request.authority,
+    path: request.path,
+    status: failure === null ? 0 : failure.httpStatus,
+    ...failureView(failure, ''),
+    by: decision.by,
+    service: decision.service,
+    route: decision.route,
+    draw: decision.draw < 0 ? null : decision.draw,
+    destination: decision.destination,
+    durationMs: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    attempts: decision.tries.slice(0, decision.attempts).map(attemptView),
+  }
+}

@@ -1,0 +1,25 @@
+import { formatAddress } from '../../mesh-config/address.ts'
+import type { AddressSpec, ListenerSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+
+/** Names of services listed before the rest is counted. */
+const LISTED = 4
+
+/** What is said once everything listens: a line for each listener and one for the admin port. */
+export function readyLines(title: string, snapshot: Snapshot, admin: AddressSpec | null): string {
+  const rows = snapshot.listeners.map(listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const)
+  const all = admin === null ? rows : [...rows, ['admin', formatAddress(admin), `curl http://${formatAddress(admin)}/`] as const]
+  const width = Math.max(0, ...all.map(([, address]) => address.length))
+  return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${line}\n`).join('')
+}
+
+function destination({ direction, service }: ListenerSpec, { services }: Snapshot): string {
+  if (service === null) {
+    const names = Object.values(services).flatMap(({ name }) => (name.startsWith('local_app:') ? [] : [name]))
+    if (names.length === 0) return '-> no service is configured'
+    const more = names.length - LISTED
+    return `-> by Host: ${names.slice(0, LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  }
+  const endpoints = services[service]?.endpoints ?? []
+  if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}`
+  return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})`
+}

@@ -1,0 +1,161 @@
+import { Worker } from 'node:worker_threads'
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Answer, Question, ToControl, ToData, WorkerData } from './channel.ts'
+
+/** How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says. */
+export const ANSWER_MS = 2_000
+export const APPLY_MS = 10_000
+
+/** What a data thread says of its own accord. */
+export type Said = Exclude<ToControl, { readonly kind: 'ack' | 'nack' | 'answer' | 'drained' }>
+
+/** One data thread from start to end; its successor is another object. */
+export interface DataThread {
+  readonly index: number
+  readonly startedAt: number
+  /** Set by the first `ack`. */
+  running(): boolean
+  /** Addresses it listens on, as its last `ack` had them. */
+  listeners(): readonly string[]
+  /** Reasons why not; empty: applied. */
+  apply(snapshot: Snapshot): Promise<readonly string[]>
+  /** Null: no answer in time, or the thread has ended. */
+  ask(question: Question): Promise<Answer | null>
+  /** How many requests were cut. */
+  drain(delayMs: number, timeoutMs: number): Promise<number>
+  logCredit(length: number): void
+  /** Share of the time since the last call in which its event loop was busy. */
+  utilization(): number
+  terminate(): Promise<unknown>
+}
+
+export interface DataThreadOptions {
+  readonly entry: URL
+  readonly workerData: WorkerData
+  readonly clock: Clock
+  readonly said: (message: Said) => void
+  /** The answer to the snapshot it was started with: empty, or why it could not. Not called when it ends before. */
+  readonly started: (reasons: readonly string[]) => void
+  /** Exactly once. */
+  readonly ended: (reason: string) => void
+}
+
+interface Waiting<Result> {
+  readonly resolve: (result: Result) => void
+  readonly timer: Timer
+}
+
+export function startDataThread({ entry, workerData, clock, said, started, ended }: DataThreadOptions): DataThread {
+  const { index } = workerData
+  const { version } = workerData.snapshot
+  const worker = new Worker(entry, {
+    name: `data-${index}`,
+    workerData,
+    // Short-lived garbage only: a small young generation keeps the process small and a scavenge short.
+    resourceLimits: { maxYoungGenerationSizeMb: 6 },
+  })
+  const startedAt = clock.now()
+  const questions = new Map<number, Waiting<Answer | null>>()
+  let nextQuestion = 0
+  let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
+  let draining: Waiting<number> | null = null
+  let running = false
+  let over = false
+  let listeners: readonly string[] = []
+  let failure = ''
+  let lastUtilization = worker.performance.eventLoopUtilization()
+  const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${APPLY_MS / 1000} s`]))
+  tooLate.arm(APPLY_MS)
+
+  worker.on('message', (message: ToControl) => {
+    if (message.kind === 'ack' || message.kind === 'nack') answered(message)
+    else if (message.kind === 'answer') settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
+    else if (message.kind === 'drained') settle(draining, message.cut, () => (draining = null))
+    else said(message)
+  })
+  worker.on('messageerror', error => (failure = `a message could not be read: ${error.message}`))
+  worker.on('error', (error: unknown) => (failure = describe(error)))
+  worker.on('exit', code => {
+    over = true
+    running = false
+    tooLate.cancel()
+    for (const waiting of questions.values()) settle(waiting, null)
+    settle(applying, [`data thread ${index} ended while it applied the snapshot`])
+    settle(draining, 0)
+    ended(failure || `it exited with code ${code}`)
+  })
+
+  function answered(message: Extract<ToControl, { kind: 'ack' | 'nack' }>): void {
+    const reasons = message.kind === 'ack' ? [] : message.reasons
+    if (message.kind === 'ack') listeners = message.listeners
+    if (applying !== null && applying.version === message.version) return settle(applying, reasons, () => (applying = null))
+    if (running || message.version !== version) return
+    tooLate.cancel()
+    running = message.kind === 'ack'
+    started(reasons)
+  }
+
+  function send(message: ToData): void {
+    worker.postMessage(message)
+  }
+
+  function expect<Result>(timeoutMs: number, late: Result, keep: (waiting: Waiting<Result>) => void, forget: () => void): Promise<Result> {
+    return new Promise(resolve => {
+      const timer = clock.timer(() => {
+        forget()
+        resolve(late)
+      })
+      timer.arm(timeoutMs)
+      keep({ resolve, timer })
+    })
+  }
+
+  return {
+    index,
+    startedAt,
+    running: () => running,
+    listeners: () => listeners,
+    apply(snapshot) {
+      if (over) return Promise.resolve([`data thread ${index} has ended`])
+      const late = [`data thread ${index} did not answer within ${APPLY_MS / 1000} s`]
+      const reasons = expect<readonly string[]>(APPLY_MS, late, waiting => (applying = { ...waiting, version: snapshot.version }), () => (applying = null))
+      send({ kind: 'snapshot', snapshot })
+      return reasons
+    },
+    ask(question) {
+      if (over) return Promise.resolve(null)
+      const id = nextQuestion++
+      const answer = expect<Answer | null>(ANSWER_MS, null, waiting => questions.set(id, waiting), () => questions.delete(id))
+      send({ kind: 'ask', id, question })
+      return answer
+    },
+    drain(delayMs, timeoutMs) {
+      if (over) return Promise.resolve(0)
+      const cut = expect(delayMs + timeoutMs + 1_000, 0, waiting => (draining = waiting), () => (draining = null))
+      send({ kind: 'drain', delayMs, timeoutMs })
+      return cut
+    },
+    logCredit: length => send({ kind: 'log-credit', bytes: length }),
+    utilization() {
+      const now = worker.performance.eventLoopUtilization()
+      const { utilization } = worker.performance.eventLoopUtilization(now, lastUtilization)
+      lastUtilization = now
+      return Number.isFinite(utilization) ? utilization : 0
+    },
+    terminate: () => worker.terminate(),
+  }
+}
+
+function settle<Result>(waiting: Waiting<Result> | null | undefined, result: Result, forget?: () => void): void {
+  if (waiting === null || waiting === undefined) return
+  waiting.timer.cancel()
+  forget?.()
+  waiting.resolve(result)
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const frames = (error.stack ?? '').split('\n').filter(line => line.trimStart().startsWith('at '))
+  return [`${error.name}: ${error.message}`, ...frames.slice(0, 4).map(frame => frame.trim())].join(' ')
+}

@@ -1,0 +1,176 @@
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { Answer, Question } from './channel.ts'
+import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
+
+/** A thread that ran this long was no part of a crash loop. */
+const SETTLED_MS = 60_000
+const FIRST_BACKOFF_MS = 200
+const MAX_BACKOFF_MS = 10_000
+
+export interface Reply {
+  readonly thread: number
+  /** Null: no answer in time. */
+  readonly answer: Answer | null
+}
+
+export interface ThreadStatus {
+  readonly thread: number
+  readonly state: 'starting' | 'running' | 'ended'
+  readonly forMs: number
+  readonly restarts: number
+  /** Why the one before it ended; empty: it is the first. */
+  readonly lastEnd: string
+}
+
+/** The data threads: started together, fed the same snapshots, replaced when they end. */
+export interface DataThreads {
+  /** Once all answered: the reasons of those that refused, empty when all serve. */
+  start(snapshot: Snapshot): Promise<readonly string[]>
+  /** All or none: empty when every thread serves it, else the reasons, and every thread is back on what it had. */
+  apply(snapshot: Snapshot): Promise<readonly string[]>
+  ask(question: Question): Promise<readonly Reply[]>
+  /** How many requests were cut. Ended threads are not replaced any more. */
+  drain(delayMs: number, timeoutMs: number): Promise<number>
+  logCredit(thread: number, length: number): void
+  listeners(): readonly string[]
+  utilization(thread: number): number
+  status(): readonly ThreadStatus[]
+  restarts(): number
+  stop(): Promise<void>
+}
+
+export interface DataThreadsOptions {
+  readonly entry: URL
+  readonly count: number
+  readonly clock: Clock
+  readonly log: Log
+  readonly said: (thread: number, message: Said) => void
+  /** Before its successor starts. */
+  readonly ended: (thread: number) => void
+}
+
+interface Place {
+  thread: DataThread | null
+  changedAt: number
+  restarts: number
+  lastEnd: string
+  /** Ends in a row without a settled run between them. */
+  crashes: number
+}
+
+export function dataThreads({ entry, count, clock, log, said, ended }: DataThreadsOptions): DataThreads {
+  const places: Place[] = Array.from({ length: count }, () => ({ thread: null, changedAt: clock.now(), restarts: 0, lastEnd: '', crashes: 0 }))
+  let current: Snapshot
+  let stopping = false
+
+  function launch(index: number, started: (reasons: readonly string[]) => void): void {
+    const place = places[index]!
+    const snapshot = current
+    place.changedAt = clock.now()
+    const thread = startDataThread({
+      entry,
+      workerData: { index, shared: count > 1, snapshot },
+      clock,
+      said: message => said(index, message),
+      started(reasons) {
+        place.changedAt = clock.now()
+        // A reload overtook its start.
+        if (reasons.length === 0 && snapshot !== current) void thread.apply(current).then(started)
+        else started(reasons)
+      },
+      ended: reason => onEnded(index, reason, started),
+    })
+    place.thread = thread
+  }
+
+  function onEnded(index: number, reason: string, started: (reasons: readonly string[]) => void): void {
+    const place = places[index]!
+    const ranMs = clock.now() - place.changedAt
+    place.thread = null
+    place.changedAt = clock.now()
+    ended(index)
+    // Without effect where it had started already.
+    started([`data thread ${index} ended: ${reason}`])
+    if (stopping) return
+    place.lastEnd = reason
+    place.crashes = ranMs >= SETTLED_MS ? 1 : place.crashes + 1
+    const delayMs = place.crashes === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (place.crashes - 2), MAX_BACKOFF_MS)
+    log.error(`data thread ${index} ended and is replaced${delayMs === 0 ? '' : ` in ${delayMs} ms`}: ${reason}`, { thread: index, crashesInARow: place.crashes })
+    clock.timer(() => replace(index)).arm(delayMs)
+  }
+
+  function replace(index: number): void {
+    if (stopping) return
+    const place = places[index]!
+    place.restarts++
+    launch(index, reasons => {
+      if (reasons.length === 0) return log.info(`data thread ${index} serves again`, { thread: index })
+      if (place.thread === null) return
+      log.error(`data thread ${index} could not take up its work: ${reasons.join('; ')}`, { thread: index })
+      void place.thread.terminate()
+    })
+  }
+
+  function live(): DataThread[] {
+    return places.flatMap(({ thread }) => (thread?.running() === true ? [thread] : []))
+  }
+
+  async function applyTo(threads: readonly DataThread[], snapshot: Snapshot): Promise<readonly string[]> {
+    return (await Promise.all(threads.map(thread => thread.apply(snapshot)))).flat()
+  }
+
+  return {
+    async start(snapshot) {
+      current = snapshot
+      stopping = true // What fails now fails the start, and is not tried again.
+      const answers = places.map((_, index) => new Promise<readonly string[]>(resolve => launch(index, resolve)))
+      const reasons = (await Promise.all(answers)).flat()
+      if (reasons.length === 0) stopping = false
+      return [...new Set(reasons)]
+    },
+    async apply(snapshot) {
+      const [first, ...others] = live()
+      const before = current
+      if (first === undefined) {
+        // Nobody is left to ask; perhaps this is what ends a crash loop.
+        current = snapshot
+        return []
+      }
+      // One goes first: what it refuses reaches no other.
+      const refused = await first.apply(snapshot)
+      if (refused.length > 0) return refused
+      // A thread that starts from here on starts with the new one.
+      current = snapshot
+      const reasons = await applyTo(others, snapshot)
+      if (reasons.length === 0) return []
+      current = before
+      const undone = await applyTo(live(), before)
+      if (undone.length > 0) log.error(`a data thread could not go back to its snapshot: ${undone.join('; ')}`)
+      return [...new Set(reasons)]
+    },
+    ask: question => Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
+    async drain(delayMs, timeoutMs) {
+      stopping = true
+      const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs)))
+      return cut.reduce((sum, each) => sum + each, 0)
+    },
+    logCredit: (index, length) => places[index]?.thread?.logCredit(length),
+    listeners: () => live()[0]?.listeners() ?? [],
+    utilization: index => places[index]?.thread?.utilization() ?? 0,
+    status: () =>
+      places.map(({ thread, changedAt, restarts, lastEnd }, index) => ({
+        thread: index,
+        state: thread === null ? 'ended' : thread.running() ? 'running' : 'starting',
+        forMs: clock.now() - changedAt,
+        restarts,
+        lastEnd,
+      })),
+    restarts: () => places.reduce((sum, place) => sum + place.restarts, 0),
+    async stop() {
+      stopping = true
+      await Promise.all(places.map(({ thread }) => thread?.terminate()))
+    },
+  }
+}

@@ -1,0 +1,18 @@
+/** Every reading of time and every timer goes through here, so that a test can own time. */
+export interface Clock {
+  /** Monotonic milliseconds, with a fraction: for intervals. */
+  now(): number
+  /** Milliseconds since the epoch: for logs and spans, never for arithmetic. */
+  wallTime(): number
+  /** Made once per owner and armed many times: arming costs no allocation. */
+  timer(callback: () => void): Timer
+}
+
+export interface Timer {
+  /** Fires once, not before `delayMs` and at most a tick (10 ms) later; arming again moves it. */
+  arm(delayMs: number): void
+  cancel(): void
+}
+
+/** Uniform in [0, 1). Seeded in tests. */
+export type Random = () => number

@@ -1,0 +1,35 @@
+import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { LoadBalancer } from './balancer.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { Failure } from './failure.ts'
+
+export interface RetryPolicy {
+  /** Tries in all. */
+  readonly attempts: number
+  /** The longest request body kept for replay. */
+  readonly replayBytes: number
+  readonly on: ReadonlySet<RetryCondition>
+}
+
+/** Retries as a share of requests, so that they cannot multiply an outage. */
+export interface RetryBudget {
+  deposit(now: number): void
+  tryWithdraw(now: number): boolean
+}
+
+/** How an attempt ended, as outlier detection and statistics see it: one function says (cluster/classify.ts). */
+export type Classification = 'success' | 'failure' | 'ignorable'
+
+/** A named group of endpoints that serve the same thing; a subset is a cluster of its own over the same endpoints. */
+export interface Cluster {
+  /** The service, or `service/subset`. */
+  readonly name: string
+  readonly balancer: LoadBalancer
+  readonly policy: string
+  readonly budget: RetryBudget
+  /** Circuit breaking: takes a place for one request, or says why not; `release` gives it back. */
+  admit(): Failure | null
+  release(): void
+  /** What came of an attempt: feeds outlier detection. */
+  report(endpoint: Endpoint, outcome: Classification, reason: string): void
+}

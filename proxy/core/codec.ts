@@ -1,0 +1,58 @@
+import type { Clock } from './clock.ts'
+import type { Failure } from './failure.ts'
+import type { DownstreamStream, UpstreamStream } from './message.ts'
+import type { Wire } from './wire.ts'
+
+/** Bytes <-> streams for one protocol. */
+export interface Codec {
+  readonly protocol: 'http/1.1' | 'h2'
+  serve(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection
+  connect(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions): UpstreamConnection
+}
+
+export interface DownstreamOptions {
+  readonly maxHeaders: number
+  readonly maxHeadBytes: number
+  readonly maxTargetBytes: number
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly idleTimeoutMs: number
+  /** What the proxy says of refusals it made before there was a stream to tell (a malformed head, a head timeout). */
+  readonly onRefused: (refusal: Refusal) => void
+  readonly onClosed: (connection: DownstreamConnection) => void
+}
+
+/** A request refused by the codec itself: it never reached the corridor. */
+export interface Refusal {
+  readonly failure: Failure
+  readonly detail: string
+  readonly peer: string
+}
+
+export interface UpstreamOptions {
+  readonly maxHeaders: number
+  readonly maxHeadBytes: number
+}
+
+export interface DownstreamConnection {
+  /** HTTP/1: `connection: close` on the next response, idle ones closed now. */
+  drain(): void
+  destroy(): void
+}
+
+/** Who made an upstream connection and hears of its life: a pool. */
+export interface UpstreamOwner {
+  /** The stream is done and the connection may carry another one. */
+  released(connection: UpstreamConnection): void
+  /** The connection is gone. `idle`: no stream was on it. */
+  closed(connection: UpstreamConnection, idle: boolean): void
+  /** The peer said how long it keeps an idle connection (`Keep-Alive: timeout=`), in milliseconds. */
+  idleHint(milliseconds: number): void
+}
+
+export interface UpstreamConnection {
+  /** How many more streams it takes now. HTTP/1: 0 or 1. */
+  readonly capacity: number
+  open(): UpstreamStream
+  destroy(): void
+}

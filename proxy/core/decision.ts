@@ -1,0 +1,79 @@
+import type { Endpoint } from './endpoint.ts'
+import type { Failure } from './failure.ts'
+
+/** One try at one endpoint. Reused from exchange to exchange. */
+export class AttemptRecord {
+  endpoint: Endpoint | null = null
+  /** Which policy chose, and between whom: P2C notes both candidates and their loads. */
+  policy = ''
+  other: Endpoint | null = null
+  load = 0
+  otherLoad = 0
+  startedAt = 0
+  /** When the request head was handed to a connection; 0: never. */
+  sentAt = 0
+  reusedConnection = false
+  /** Set when this attempt is over without an answer that was passed on. */
+  failure: Failure | null = null
+  detail = ''
+  /** Set when a head came. */
+  status = 0
+  endedAt = 0
+  /** Why the next attempt was or was not made; empty: the question did not come up. */
+  retry = ''
+
+  begin(now: number): void {
+    this.endpoint = null
+    this.policy = ''
+    this.other = null
+    this.load = 0
+    this.otherLoad = 0
+    this.startedAt = now
+    this.sentAt = 0
+    this.reusedConnection = false
+    this.failure = null
+    this.detail = ''
+    this.status = 0
+    this.endedAt = 0
+    this.retry = ''
+  }
+}
+
+export const MAX_ATTEMPTS = 8
+
+/**
+ * What was decided for one exchange, and why. `/explain`, `/flights`, the access log and span attributes are views of it. Filled in place by the corridor; one per
+ * exchange object, begun anew for each request.
+ */
+export class DecisionRecord {
+  /** How the service was found: `port`, `host`, or empty when none was. */
+  by = ''
+  service = ''
+  route = ''
+  /** The number in [0, 1) that chose among the destinations; -1: there was no choice. */
+  draw = -1
+  /** Service and subset the draw led to. */
+  destination = ''
+  attempts = 0
+  readonly tries: AttemptRecord[] = []
+
+  begin(): void {
+    this.by = ''
+    this.service = ''
+    this.route = ''
+    this.draw = -1
+    this.destination = ''
+    this.attempts = 0
+  }
+
+  nextTry(now: number): AttemptRecord {
+    let record = this.tries[this.attempts]
+    if (record === undefined) {
+      record = new AttemptRecord()
+      this.tries.push(record)
+    }
+    this.attempts++
+    record.begin(now)
+    return record
+  }
+}

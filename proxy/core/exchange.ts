@@ -1,0 +1,64 @@
+import type { Cluster } from './cluster.ts'
+import { DecisionRecord } from './decision.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { Failure } from './failure.ts'
+import type { RequestHead } from './message.ts'
+import type { Route } from './route.ts'
+import type { Peer } from './wire.ts'
+
+/**
+ * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports. On HTTP/1 one object serves the requests of a
+ * connection one after the other; nobody may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
+ */
+export class Exchange {
+  readonly peer: Peer
+  readonly direction: 'inbound' | 'outbound'
+  readonly protocol: 'http/1.1' | 'h2'
+  request: RequestHead
+  /** 0: no head was sent downstream. */
+  status = 0
+  route: Route | null = null
+  cluster: Cluster | null = null
+  endpoint: Endpoint | null = null
+  /** The failure that ended it; null when the upstream's own answer was passed on whole. */
+  failure: Failure | null = null
+  /** Free text for the access log; never parsed, never a label. */
+  detail = ''
+  requestId = ''
+  /** Monotonic milliseconds; 0: did not happen. */
+  startedAt = 0
+  requestEndedAt = 0
+  upstreamStartedAt = 0
+  firstByteAt = 0
+  completedAt = 0
+  /** Body bytes. */
+  bytesIn = 0
+  bytesOut = 0
+  readonly decision = new DecisionRecord()
+
+  constructor(peer: Peer, direction: 'inbound' | 'outbound', protocol: 'http/1.1' | 'h2', request: RequestHead) {
+    this.peer = peer
+    this.direction = direction
+    this.protocol = protocol
+    this.request = request
+  }
+
+  begin(request: RequestHead, now: number): void {
+    this.request = request
+    this.status = 0
+    this.route = null
+    this.cluster = null
+    this.endpoint = null
+    this.failure = null
+    this.detail = ''
+    this.requestId = ''
+    this.startedAt = now
+    this.requestEndedAt = 0
+    this.upstreamStartedAt = 0
+    this.firstByteAt = 0
+    this.completedAt = 0
+    this.bytesIn = 0
+    this.bytesOut = 0
+    this.decision.begin()
+  }
+}

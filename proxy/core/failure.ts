@@ -1,0 +1,251 @@
+/** Envoy's short names, so that existing dashboards and habits carry over (`envoy:source/common/stream_info/utility.h`). */
+export type ResponseFlag =
+  | 'NR'
+  | 'NC'
+  | 'UH'
+  | 'UF'
+  | 'UO'
+  | 'UT'
+  | 'UC'
+  | 'UR'
+  | 'UPE'
+  | 'URX'
+  | 'LR'
+  | 'DC'
+  | 'DPE'
+  | 'RL'
+  | 'UAEX'
+  | 'FI'
+  | 'DI'
+  | 'SI'
+  | 'DT'
+  | 'OM'
+
+/**
+ * What went wrong, as a value. One frozen object per kind, shared by every exchange that fails so: a failing upstream must not cost more CPU than a healthy one.
+ */
+export interface Failure {
+  readonly failure: string
+  readonly side: 'downstream' | 'upstream' | 'local'
+  readonly flag: ResponseFlag
+  readonly httpStatus: number
+  readonly grpcStatus: number
+  /** `unsent`: the upstream cannot have acted on it. `maybe-sent`: only an idempotent request may be tried again. */
+  readonly replay: 'unsent' | 'maybe-sent' | 'never'
+  /** One line for the caller and for docs/failures.md: what happened. */
+  readonly reason: string
+  /** What usually causes it and where to look: for docs/failures.md and `/explain`. */
+  readonly remedy: string
+}
+
+export function isFailure(value: object): value is Failure {
+  return 'failure' in value
+}
+
+function row(
+  failure: string,
+  side: Failure['side'],
+  flag: ResponseFlag,
+  httpStatus: number,
+  grpcStatus: number,
+  replay: Failure['replay'],
+  reason: string,
+  remedy: string,
+): Failure {
+  return Object.freeze({ failure, side, flag, httpStatus, grpcStatus, replay, reason, remedy })
+}
+
+/**
+ * The failure table: local replies, the access log, metrics, docs/failures.md and the tests all read these rows. gRPC numbers are those of
+ * `google.rpc.Code`; the HTTP ones follow Envoy except where a comment says why.
+ */
+export const failures = {
+  noRoute: row(
+    'no-route',
+    'local',
+    'NR',
+    404,
+    12,
+    'never',
+    'no route matches this request',
+    'ask /explain with the same method, host and path; see `routes:` and `hosts:` of the service',
+  ),
+  noCluster: row(
+    'no-cluster',
+    'local',
+    'NC',
+    503,
+    14,
+    'never',
+    'the route names a service that is not configured',
+    'the route is ahead of the service: see /config',
+  ),
+  noHealthyUpstream: row(
+    'no-healthy-upstream',
+    'local',
+    'UH',
+    503,
+    14,
+    'unsent',
+    'the service has no endpoint that may be used',
+    'see /endpoints: none is registered, or all are failing, draining or ejected',
+  ),
+  connectRefused: row(
+    'connect-refused',
+    'upstream',
+    'UF',
+    503,
+    14,
+    'unsent',
+    'the endpoint refused the connection',
+    'nothing listens on the address: the instance is down or still starting',
+  ),
+  connectTimeout: row(
+    'connect-timeout',
+    'upstream',
+    'UF',
+    503,
+    14,
+    'unsent',
+    'the endpoint did not accept the connection in time',
+    'the host is gone or a firewall drops packets; `timeouts.connect` sets the time',
+  ),
+  connectFailed: row(
+    'connect-failed',
+    'upstream',
+    'UF',
+    503,
+    14,
+    'unsent',
+    'the connection to the endpoint could not be made',
+    'the access log has the system error in `detail`: no route to host, name not found, out of ports',
+  ),
+  poolOverflow: row(
+    'pool-overflow',
+    'local',
+    'UO',
+    503,
+    8,
+    'unsent',
+    'a circuit-breaking limit of the service is reached',
+    '`limits:` of the service: connections, pending or requests; /endpoints shows the load',
+  ),
+  pendingTimeout: row(
+    'pending-timeout',
+    'local',
+    'UO',
+    503,
+    8,
+    'unsent',
+    'no connection became free in time',
+    'all connections are busy: raise `limits.connections`, or the service is too slow',
+  ),
+  refusedStream: row(
+    'refused-stream',
+    'upstream',
+    'UR',
+    503,
+    14,
+    'unsent',
+    'the endpoint refused the stream before acting on it',
+    'the endpoint is draining or over its stream limit',
+  ),
+  resetBeforeResponse: row(
+    'reset-before-response',
+    'upstream',
+    'UC',
+    503,
+    14,
+    'maybe-sent',
+    'the endpoint closed the connection before it answered',
+    'the instance was killed or crashed, or closed an idle connection just then',
+  ),
+  perTryTimeout: row(
+    'per-try-timeout',
+    'upstream',
+    'UT',
+    504,
+    4,
+    'maybe-sent',
+    'the endpoint did not answer within the time of one attempt',
+    '`timeouts.perTry` sets it; see p99 of the endpoint in /endpoints',
+  ),
+  upstreamTimeout: row(
+    'upstream-timeout',
+    'upstream',
+    'UT',
+    504,
+    4,
+    'never',
+    'no answer within the time of the whole request',
+    '`timeouts.request` sets it; /flights shows where the time went',
+  ),
+  upstreamProtocolError: row(
+    'upstream-protocol-error',
+    'upstream',
+    'UPE',
+    502,
+    14,
+    'maybe-sent',
+    'the endpoint sent a malformed answer',
+    '`detail` says which rule was broken; the connection was closed',
+  ),
+  resetAfterResponse: row(
+    'reset-after-response',
+    'upstream',
+    'UC',
+    502,
+    14,
+    'never',
+    'the endpoint cut its answer short',
+    'the answer had begun, so the downstream connection was reset',
+  ),
+  upstreamIdle: row('upstream-idle', 'upstream', 'SI', 504, 4, 'never', 'nothing moved on the stream for too long', '`timeouts.idle` of the service sets it'),
+  badRequest: row('bad-request', 'downstream', 'DPE', 400, 13, 'never', 'the request is malformed', '`detail` says which rule of RFC 9112 it breaks'),
+  uriTooLong: row('uri-too-long', 'downstream', 'DPE', 414, 8, 'never', 'the request target is too long', '`limits.targetBytes` of the listener'),
+  headTooLarge: row(
+    'head-too-large',
+    'downstream',
+    'DPE',
+    431,
+    8,
+    'never',
+    'the request head has too many fields or bytes',
+    '`limits.headers` and `limits.headBytes` of the listener',
+  ),
+  expectationFailed: row(
+    'expectation-failed',
+    'downstream',
+    'DPE',
+    417,
+    13,
+    'never',
+    'an Expect other than 100-continue',
+    'RFC 9110 section 10.1.1 knows no other',
+  ),
+  versionNotSupported: row(
+    'version-not-supported',
+    'downstream',
+    'DPE',
+    505,
+    12,
+    'never',
+    'an HTTP version other than 1.0 and 1.1',
+    'HTTP/2 is not spoken on this listener',
+  ),
+  notImplemented: row('not-implemented', 'local', 'DPE', 501, 12, 'never', 'CONNECT and Upgrade are not available yet', 'tunnels come in a later version'),
+  headTimeout: row('head-timeout', 'downstream', 'DT', 408, 4, 'never', 'the request head did not arrive in time', '`timeouts.head` of the listener'),
+  bodyTimeout: row('body-timeout', 'downstream', 'DT', 408, 4, 'never', 'the request body stopped arriving', '`timeouts.body` of the listener'),
+  // 499 (nginx) is for the log only: nobody is left to read it.
+  downstreamGone: row(
+    'downstream-gone',
+    'downstream',
+    'DC',
+    499,
+    1,
+    'never',
+    'the caller went away before the answer was complete',
+    'look at the timeout of the caller',
+  ),
+  drained: row('drained', 'local', 'LR', 503, 14, 'never', 'the proxy stopped before the answer was complete', '`drain.timeout` is shorter than this request'),
+} as const satisfies Record<string, Failure>

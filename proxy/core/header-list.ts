@@ -1,0 +1,34 @@
+import type { Headers } from './message.ts'
+
+/** Headers as pairs, for heads and trailers that have no bytes of their own to keep. */
+export class HeaderList implements Headers {
+  /** Name, value, name, value ... */
+  readonly pairs: string[]
+
+  constructor(pairs: string[] = []) {
+    this.pairs = pairs
+  }
+
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase()
+    let value: string | undefined
+    for (let i = 0; i < this.pairs.length; i += 2) {
+      if (this.pairs[i]!.toLowerCase() === wanted) value = value === undefined ? this.pairs[i + 1]! : `${value}, ${this.pairs[i + 1]!}`
+    }
+    return value
+  }
+
+  set(name: string, value: string): void {
+    this.delete(name)
+    this.pairs.push(name, value)
+  }
+
+  delete(name: string): void {
+    const wanted = name.toLowerCase()
+    for (let i = this.pairs.length - 2; i >= 0; i -= 2) if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
+  }
+
+  forEach(visit: (name: string, value: string) => void): void {
+    for (let i = 0; i < this.pairs.length; i += 2) visit(this.pairs[i]!, this.pairs[i + 1]!)
+  }
+}

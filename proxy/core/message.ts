@@ -1,0 +1,64 @@
+import type { Failure } from './failure.ts'
+
+/** Names in any case when asked for. HTTP/1 keeps the bytes it read and an edit list; HTTP/2 keeps pairs. */
+export interface Headers {
+  /** The values of a field that came several times are joined with ", " (RFC 9110 section 5.3). */
+  get(name: string): string | undefined
+  /** Replaces every field of that name. */
+  set(name: string, value: string): void
+  delete(name: string): void
+  /** Names as they were written. */
+  forEach(visit: (name: string, value: string) => void): void
+}
+
+export interface RequestHead {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  /** Host and port as the caller wrote them; empty when HTTP/1.0 had none. */
+  readonly authority: string
+  /** Path and query. */
+  readonly path: string
+  readonly headers: Headers
+}
+
+export interface ResponseHead {
+  readonly status: number
+  /** Valid only inside the call that delivers the head. */
+  readonly headers: Headers
+}
+
+/**
+ * One direction of one message: `head` (any number of 1xx response heads before the final one), then `data` any number of times, then `trailers` at most once.
+ * It finishes exactly once: by `end`, by `trailers`, or by `reset`.
+ */
+export interface MessageSink<Head> {
+  head(head: Head, end: boolean): void
+  /** False: above the high watermark. The caller pauses its own source until told `writable`. */
+  data(chunk: Buffer, end: boolean): boolean
+  trailers(trailers: Headers): void
+  reset(failure: Failure, detail: string): void
+}
+
+/** Whoever is attached to a stream: it gets the peer's message, and word that it may write again. */
+export interface Receiver<Head> extends MessageSink<Head> {
+  writable(): void
+}
+
+/** Both directions of one HTTP exchange on one connection, the same shape on either side of the proxy. */
+export interface Stream<Incoming, Outgoing> extends MessageSink<Outgoing> {
+  /**
+   * A receiver is only called from the event loop: never inside the assignment, nor inside any method of this stream. So a caller may finish what it does before
+   * anything comes back, and no state needs guarding.
+   */
+  receiver: Receiver<Incoming> | null
+  pause(): void
+  resume(): void
+}
+
+/** On HTTP/1 one stream carries the requests of a connection one after the other: the `head` after an end begins the next. */
+export type DownstreamStream = Stream<RequestHead, ResponseHead>
+
+export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
+  /** Its connection served a stream before: a reset before any response byte may only be a stale keep-alive. */
+  readonly reused: boolean
+}

@@ -1,0 +1,25 @@
+import type { Random } from './clock.ts'
+import type { Cluster, RetryPolicy } from './cluster.ts'
+import type { DecisionRecord } from './decision.ts'
+import type { Filter } from './filter.ts'
+import type { RequestHead } from './message.ts'
+import type { RouteStats } from './telemetry.ts'
+
+/** A match with its policy, compiled when the snapshot was applied. */
+export interface Route {
+  /** The path pattern: the bounded `path` label. */
+  readonly name: string
+  readonly service: string
+  readonly filters: readonly Filter[]
+  /** To the response head, over all attempts. 0: off. */
+  readonly requestTimeoutMs: number
+  readonly perTryTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly retry: RetryPolicy
+  readonly stats: RouteStats
+  /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */
+  destination(random: Random, record: DecisionRecord): Cluster | null
+}
+
+/** Pure over (compiled snapshot, request head); notes in the record how the service was found. Null: no route. */
+export type Router = (request: RequestHead, record: DecisionRecord) => Route | null

@@ -1,0 +1,37 @@
+import type { Exchange } from './exchange.ts'
+
+/** A slot in shared memory: this thread writes, the control thread reads. `counter.values[counter.index]++` */
+export interface Counter {
+  readonly values: Float64Array
+  readonly index: number
+}
+
+export interface RouteStats {
+  /** One finished exchange: its labels' counter and the latency histogram. */
+  count(method: string, status: number, flag: string, durationMs: number): void
+}
+
+export interface EndpointStats {
+  readonly requests: Counter
+  readonly failures: Counter
+  readonly connections: Counter
+  readonly connectFailures: Counter
+  readonly active: Counter
+  readonly latency: Histogram
+}
+
+export interface Histogram {
+  record(milliseconds: number): void
+}
+
+export interface Telemetry {
+  /** Once per exchange, after the last byte. Must not keep the exchange past the call. */
+  exchange(exchange: Exchange): void
+  /** Rare things, at the pace of control, not of requests. */
+  event(event: ProxyEvent): void
+}
+
+export type ProxyEvent =
+  | { readonly kind: 'endpoint-ejected'; readonly cluster: string; readonly endpoint: string; readonly reason: string; readonly forMs: number }
+  | { readonly kind: 'endpoint-admitted'; readonly cluster: string; readonly endpoint: string }
+  | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }

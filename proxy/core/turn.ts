@@ -1,0 +1,34 @@
+/**
+ * A turn is one entry of the event loop into the data plane: bytes read, a timer fired, a connection made. What is put off with `atTurnEnd` runs when the turn
+ * ends, so a head and the first bytes of its body leave in one write, and all frames of a connection in another. proxy/system/ brackets each entry.
+ */
+export interface TurnTask {
+  /** Called once at the end of the turn in which the task was put off. */
+  turnEnded(): void
+}
+
+let depth = 0
+let tasks: TurnTask[] = []
+const resolved = Promise.resolve()
+
+/** Once per turn and task: the caller keeps the flag that it is queued. */
+export function atTurnEnd(task: TurnTask): void {
+  tasks.push(task)
+  // Outside any turn (after an await) the end of the microtask queue is the end of the turn.
+  if (depth === 0 && tasks.length === 1) resolved.then(runTasks)
+}
+
+export function enterTurn(): void {
+  depth++
+}
+
+export function leaveTurn(): void {
+  if (--depth === 0 && tasks.length !== 0) runTasks()
+}
+
+function runTasks(): void {
+  // A task may put off another one: that one still belongs to this turn.
+  for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
+  if (tasks.length > 1024) tasks = []
+  else tasks.length = 0
+}

@@ -1,0 +1,53 @@
+/** A byte stream in both directions: made by proxy/system/ from net, tls or memory. Codecs know nothing else of sockets. */
+export interface Wire {
+  readonly peer: Peer
+  handler: WireHandler | null
+  /**
+   * False: above the high watermark; `handler.drained` follows. The bytes must not change until they have left, with two exceptions that the wire looks after: a view
+   * of what `handler.bytes` was given, and of `scratch`.
+   */
+  write(bytes: Buffer): boolean
+  /** Both in one system call. */
+  writeTwo(first: Buffer, second: Buffer): boolean
+  /** At least 64 KiB to write a head into; good until the `write` that sends it returns. All wires of a thread may share one. */
+  scratch(): Buffer
+  /** Half-close after what was written. */
+  end(): void
+  /** Close at once, dropping what was not sent; `handler.closed` follows. */
+  destroy(): void
+  /** As `destroy`, and visibly to the peer (TCP RST): for a message cut short that a plain end would make look whole. */
+  reset(): void
+  pause(): void
+  resume(): void
+  /** Bytes written that have not left. */
+  readonly unsent: number
+  /** How many bytes of a body are about to come: 0 for heads, Infinity when not known. The wire reads into a buffer of fitting size. */
+  expect(bytes: number): void
+}
+
+export interface WireHandler {
+  /** `chunk[0..length)` was read. The buffer is reused after the call returns: copy what you keep. */
+  bytes(chunk: Buffer, length: number): void
+  /** All that was written has left; only after a `write` that returned false. */
+  drained(): void
+  /** The peer has half-closed. */
+  ended(): void
+  /** Exactly once, the last call. */
+  closed(error: Error | null): void
+}
+
+export interface Peer {
+  readonly address: string
+  readonly port: number
+  readonly local: string
+  readonly localPort: number
+}
+
+/** Opens a connection; `connected` or `failed` is called once, later, unless the returned function cancelled it before. */
+export type Dial = (address: string, port: number, listener: DialListener) => () => void
+
+export interface DialListener {
+  connected(wire: Wire): void
+  /** The system's error code: `ECONNREFUSED`, `EHOSTUNREACH` ... */
+  failed(code: string): void
+}

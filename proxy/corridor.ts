@@ -1,0 +1,95 @@
+import { classify } from './cluster/classify.ts'
+import type { Clock, Random } from './core/clock.ts'
+import { failures } from './core/failure.ts'
+import type { Verdict } from './core/filter.ts'
+import type { ListenerRuntime } from './core/listener.ts'
+import type { Telemetry } from './core/telemetry.ts'
+import { runComplete, runRequest, runResponse } from './filter/chain.ts'
+import type { Forward, ForwardDeps } from './forward/forward.ts'
+
+export interface CorridorDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  /** The runtime the listener has now: an exchange asks once, and keeps what it got. */
+  listener(): ListenerRuntime
+}
+
+/**
+ * A request's way: listener -> codec -> filters -> router -> balancer -> pool -> codec, and back. This is the file to open first: it joins the parts and has no
+ * logic of its own. docs/life-of-a-request.md tells the same at length.
+ */
+export function corridor(deps: CorridorDeps): ForwardDeps {
+  const { clock, random, telemetry } = deps
+
+  // 1  The codec has a whole, strictly checked head: nothing malformed gets this far.
+  function onHead(forward: Forward): void {
+    const listener = deps.listener()
+    // 2  Listener filters, before routing: a request without an id could not be found in a log, whatever becomes of it.
+    forward.filters = listener.filters
+    const verdict = runRequest(listener.filters, forward.exchange)
+    if (verdict instanceof Promise) whenDecided(forward, verdict, () => route(forward, listener))
+    else if (verdict !== undefined) forward.reply(verdict)
+    else route(forward, listener)
+  }
+
+  function route(forward: Forward, listener: ListenerRuntime): void {
+    const { exchange } = forward
+    const { request, decision } = exchange
+    // 3  Tunnels are not spoken yet; said before routing, so that no route can be asked what it cannot do.
+    if (request.method === 'CONNECT' || isUpgrade(request.headers.get('upgrade'))) return forward.fail(failures.notImplemented, '')
+    // 4  The route, before the route's filters: they are its own compiled list.
+    const found = listener.router(request, decision)
+    if (found === null)
+      return forward.fail(
+        failures.noRoute,
+        decision.service === '' ? `no service is known as "${request.authority}"` : `service ${decision.service} has no route for this`,
+      )
+    exchange.route = found
+    if (found.filters.length === 0) return destination(forward)
+    // 5  The route's filters, before the split: a refused request must not count as one of its destination's.
+    forward.filters = [...listener.filters, ...found.filters]
+    const verdict = runRequest(found.filters, exchange)
+    if (verdict instanceof Promise) whenDecided(forward, verdict, () => destination(forward))
+    else if (verdict !== undefined) forward.reply(verdict)
+    else destination(forward)
+  }
+
+  // 6  The split draws once: retries stay with the destination that was drawn.
+  // 7  forward/ takes it from here: circuit breaking, then for each attempt balancer -> pool -> codec, and the answer back.
+  function destination(forward: Forward): void {
+    const found = forward.exchange.route!
+    const cluster = found.destination(random, forward.exchange.decision)
+    if (cluster === null) forward.fail(failures.noCluster, forward.exchange.decision.destination)
+    else forward.proceed(found, cluster)
+  }
+
+  function whenDecided(forward: Forward, verdict: Promise<Verdict>, next: () => void): void {
+    const started = forward.exchange.startedAt
+    void verdict.then(reply => {
+      // The caller may have gone away meanwhile, and the connection may even carry its next request.
+      if (forward.done || forward.exchange.startedAt !== started) return
+      if (reply === undefined) next()
+      else forward.reply(reply)
+    })
+  }
+
+  return {
+    clock,
+    random,
+    classify,
+    onHead,
+    // 8  Back: response filters in reverse, on upstream answers and local replies alike.
+    onResponse: (forward, response) => runResponse(forward.filters, forward.exchange, response),
+    // 9  The end, once however it came: permits are released first, so that what telemetry reads is final.
+    onComplete(forward) {
+      runComplete(forward.filters, forward.exchange)
+      telemetry.exchange(forward.exchange)
+    },
+  }
+}
+
+/** h2c is an offer a server may ignore (RFC 9110 section 7.8), as we do; anything else asks for a tunnel. */
+function isUpgrade(value: string | undefined): boolean {
+  return value !== undefined && value.toLowerCase() !== 'h2c'
+}

@@ -1,0 +1,205 @@
+import type { ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import { http1 } from './codec/h1/codec.ts'
+import { type ApplyDeps, applier, type Runtime } from './control/apply.ts'
+import type { Answer, Question, ToControl, ToData } from './control/channel.ts'
+import { endpointsView } from './control/endpoints-view.ts'
+import { explain } from './control/explain.ts'
+import { regexFor } from './control/regex.ts'
+import type { Clock, Random } from './core/clock.ts'
+import type { Exchange } from './core/exchange.ts'
+import { HeaderList } from './core/header-list.ts'
+import type { Telemetry } from './core/telemetry.ts'
+import type { Dial, Wire } from './core/wire.ts'
+import { corridor } from './corridor.ts'
+import { Forward } from './forward/forward.ts'
+import { Listener } from './listener/listener.ts'
+import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
+import { accessLogQueue } from './telemetry/access-log-queue.ts'
+import { type Flights, flights } from './telemetry/flights.ts'
+import { statsWriter } from './telemetry/stats.ts'
+
+/** An open port. */
+export interface Acceptor {
+  readonly port: number
+  close(): void
+}
+
+export interface DataThreadDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly dial: Dial
+  listen(address: { readonly address: string; readonly port: number }, onWire: (wire: Wire) => void, onError: (error: Error) => void): Promise<Acceptor>
+  send(message: ToControl): void
+}
+
+export interface DataThread {
+  receive(message: ToData): void
+}
+
+interface OpenListener {
+  readonly listener: Listener
+  readonly acceptor: Acceptor
+}
+
+/** Everything a data thread is, but for the system it runs on: the same object serves the real proxy and a mesh simulated on a virtual clock. */
+export function dataThread(deps: DataThreadDeps): DataThread {
+  const { clock, random, send } = deps
+  const stats = statsWriter(send)
+  const open = new Map<string, OpenListener>()
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event: event => send({ kind: 'event', event }) }
+  let regex: ApplyDeps['regex'] = () => () => false
+  const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
+  let runtime: Runtime | null = null
+  let format: AccessLogFormatter = () => ''
+  let recorder: Flights = flights({ recent: 0, failed: 0 }, clock)
+  const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
+
+  function telemetryOf(listener: () => string): Telemetry {
+    return {
+      exchange(exchange: Exchange) {
+        const { route, failure, endpoint } = exchange
+        const flag = failure === null ? '-' : failure.flag
+        const status = exchange.status === 0 && failure !== null ? failure.httpStatus : exchange.status
+        const duration = exchange.completedAt - exchange.startedAt
+        if (route === null) unrouted(exchange.direction).count(exchange.request.method, status, flag, duration)
+        else route.stats.count(exchange.request.method, status, flag, duration)
+        if (endpoint !== null && exchange.firstByteAt !== 0) endpoint.stats.latency.record(exchange.firstByteAt - exchange.upstreamStartedAt)
+        recorder.add(exchange, listener())
+        log.add(format(exchange, clock))
+      },
+      event: applyDeps.event,
+    }
+  }
+
+  const unroutedStats = new Map<string, ReturnType<typeof apply.unrouted>>()
+  function unrouted(direction: string) {
+    let own = unroutedStats.get(direction)
+    if (own === undefined) {
+      own = apply.unrouted(direction)
+      unroutedStats.set(direction, own)
+    }
+    return own
+  }
+
+  function openListener(spec: ListenerSpec, prepared: Runtime): Listener {
+    const labels = { listener: spec.name, direction: spec.direction }
+    const telemetry = telemetryOf(() => listener.runtime.spec.name)
+    const forwardDeps = corridor({ clock, random, telemetry, listener: () => listener.runtime })
+    const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
+      clock,
+      codec: http1,
+      stats: {
+        accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
+        active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
+        overflow: stats.counter('outrigger_downstream_connections_overflow_total', 'Connections closed at once because limits.connections was reached', labels),
+      },
+      onStream(stream, wire, from) {
+        stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, forwardDeps, NOTHING)
+      },
+      onRefused({ failure, detail, peer }, from) {
+        const exchange = new Forward(NO_STREAM, { address: peer, port: 0, local: '', localPort: 0 }, from.runtime.spec.direction, forwardDeps, NOTHING).exchange
+        const now = clock.now()
+        exchange.begin(NOTHING, now)
+        exchange.status = failure.httpStatus
+        exchange.failure = failure
+        exchange.detail = detail
+        exchange.completedAt = now
+        telemetry.exchange(exchange)
+      },
+    })
+    return listener
+  }
+
+  /** Opens what is new, then swaps, then closes what is gone; a port that cannot be had is a NACK, and everything runs on as it was. */
+  async function applySnapshot(snapshot: Snapshot): Promise<void> {
+    const opened = new Map<string, OpenListener>()
+    try {
+      regex = await regexFor(snapshot)
+      const formatNext = accessLogFormatter(snapshot.accessLog)
+      const prepared = apply.prepare(snapshot)
+      for (const spec of snapshot.listeners) {
+        if (open.has(spec.name)) continue
+        const listener = openListener(spec, prepared.runtime)
+        const onError = (error: Error) => applyDeps.event({ kind: 'listener-error', listener: spec.name, detail: error.message })
+        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => listener.accept(wire), onError)
+        opened.set(spec.name, { listener, acceptor })
+      }
+      prepared.commit()
+      for (const [name, entry] of opened) open.set(name, entry)
+      for (const [name, entry] of open) {
+        const next = prepared.runtime.listeners.get(name)
+        if (next !== undefined) entry.listener.apply(next)
+        else close(name, entry, snapshot.drain.timeoutMs)
+      }
+      if (runtime === null || changed(runtime.snapshot.flights, snapshot.flights)) recorder = flights(snapshot.flights, clock)
+      format = formatNext
+      runtime = prepared.runtime
+      send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
+    } catch (error) {
+      for (const { acceptor } of opened.values()) acceptor.close()
+      send({ kind: 'nack', version: snapshot.version, reasons: [error instanceof Error ? error.message : String(error)] })
+    }
+  }
+
+  function close(name: string, entry: OpenListener, timeoutMs: number): void {
+    open.delete(name)
+    entry.acceptor.close()
+    void entry.listener.drain(timeoutMs)
+  }
+
+  /** Inbound first says no more; outbound goes on until what the application still asks for is answered. */
+  function drain(delayMs: number, timeoutMs: number): void {
+    const timer = clock.timer(async () => {
+      const cut = await Promise.all(
+        [...open.values()].map(({ listener, acceptor }) => {
+          acceptor.close()
+          return listener.drain(timeoutMs)
+        }),
+      )
+      log.flush()
+      send({ kind: 'drained', cut: cut.reduce((sum, count) => sum + count, 0) })
+    })
+    timer.arm(delayMs)
+  }
+
+  function answer(question: Question): Answer {
+    switch (question.what) {
+      case 'endpoints':
+        return endpointsView(apply.clusters(), clock.now())
+      case 'flights':
+        return { flights: question.failedOnly ? recorder.failed() : recorder.recent() }
+      case 'explain':
+        return explain(question, runtime?.listeners ?? new Map(), clock, random)
+    }
+  }
+
+  /** Snapshots are applied one after the other. */
+  let applying = Promise.resolve()
+
+  const lag = stats.gauge('outrigger_data_thread_lag_seconds', 'How late the last timer of the data thread was: time in which nothing else could run', {})
+  let due = clock.now() + 1000
+  const lagTimer = clock.timer(() => {
+    const now = clock.now()
+    lag.values[lag.index] = Math.max(0, now - due) / 1000
+    due = now + 1000
+    lagTimer.arm(1000)
+  })
+  lagTimer.arm(1000)
+
+  return {
+    receive(message) {
+      if (message.kind === 'snapshot') applying = applying.then(() => applySnapshot(message.snapshot))
+      else if (message.kind === 'drain') drain(message.delayMs, message.timeoutMs)
+      else if (message.kind === 'ask') send({ kind: 'answer', id: message.id, answer: answer(message.question) })
+      else log.credit(message.bytes)
+    },
+  }
+}
+
+function changed(a: object, b: object): boolean {
+  return JSON.stringify(a) !== JSON.stringify(b)
+}
+
+/** Stands where no request was ever read. */
+const NOTHING = { method: '', scheme: 'http', authority: '', path: '', headers: new HeaderList() } as const
+const NO_STREAM = { receiver: null, head() {}, data: () => true, trailers() {}, reset() {}, pause() {}, resume() {} }

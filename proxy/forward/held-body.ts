@@ -1,0 +1,49 @@
+import type { Headers } from '../core/message.ts'
+
+/**
+ * The part of a request body that came before there was a stream to send it on, or that is kept so it can be sent again. A copy: the buffers it came in are read into
+ * again.
+ */
+export class HeldBody {
+  readonly #chunks: Buffer[] = []
+  bytes = 0
+  /** The whole body is here. */
+  ended = false
+  trailers: Headers | null = null
+  /** It grew over the limit and was let go: the request cannot be replayed. */
+  dropped = false
+
+  clear(): void {
+    this.#chunks.length = 0
+    this.bytes = 0
+    this.ended = false
+    this.trailers = null
+    this.dropped = false
+  }
+
+  add(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#chunks.push(Buffer.from(chunk))
+    this.bytes += chunk.length
+  }
+
+  drop(): void {
+    this.#chunks.length = 0
+    this.bytes = 0
+    this.dropped = true
+  }
+
+  /** False: the sink is above its high watermark. */
+  sendTo(sink: { data(chunk: Buffer, end: boolean): boolean; trailers(trailers: Headers): void }): boolean {
+    const last = this.#chunks.length - 1
+    let writable = true
+    this.#chunks.forEach((chunk, i) => {
+      writable = sink.data(chunk, this.ended && this.trailers === null && i === last)
+    })
+    if (this.trailers !== null) sink.trailers(this.trailers)
+    else if (this.ended && last < 0) writable = sink.data(NOTHING, true)
+    return writable
+  }
+}
+
+const NOTHING = Buffer.alloc(0)

@@ -1,0 +1,31 @@
+import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import { type Failure, failures } from '../core/failure.ts'
+
+/** Methods whose repetition means no more than one of them (RFC 9110 section 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method)
+}
+
+/** The condition in `retries.on` that a failure falls under; null: never retried. */
+export function conditionOf(failure: Failure): RetryCondition | null {
+  if (failure.flag === 'UF') return 'connect-failure'
+  if (failure === failures.refusedStream) return 'refused-stream'
+  if (failure === failures.resetBeforeResponse) return 'reset-before-response'
+  if (failure === failures.perTryTimeout) return 'per-try-timeout'
+  return null
+}
+
+/** Base 25 ms, doubled each time, at most 250 ms, full jitter (Envoy's default). `retry`: 1 for the first. */
+export function backoffMs(retry: number, random: () => number): number {
+  return random() * Math.min(25 * 2 ** (retry - 1), 250)
+}
+
+/** What may not be tried again, in words for the decision record; empty: it may. */
+export function whyNot(failure: Failure, idempotent: boolean, bodyGone: boolean): string {
+  if (failure.replay === 'never') return 'no: this failure is final'
+  if (bodyGone) return 'no: part of the request body is gone'
+  if (failure.replay === 'maybe-sent' && !idempotent) return 'no: the endpoint may have acted on it and the method is not idempotent'
+  return ''
+}

@@ -1,0 +1,97 @@
+import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Classification } from '../core/cluster.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { ProxyEvent } from '../core/telemetry.ts'
+
+export interface OutlierDeps {
+  readonly clock: Clock
+  readonly event: (event: ProxyEvent) => void
+  /** Pickers must be built anew: an endpoint came or went. */
+  readonly changed: () => void
+  readonly all: () => readonly Endpoint[]
+}
+
+/**
+ * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more requests, for `base` x the number of its ejections.
+ * Then it is probing: its next answer admits it or ejects it again. The share of ejected endpoints is computed as it would be after the ejection, but one of at
+ * least two may always go: 10 % of three must not mean never.
+ */
+export function outlierDetector(cluster: string, deps: OutlierDeps) {
+  const { clock } = deps
+  let spec: OutlierSpec = { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 }
+  const timer = clock.timer(readmit)
+
+  function mayEject(): boolean {
+    const all = deps.all()
+    const ejected = all.reduce((count, endpoint) => count + (endpoint.state === 'ejected' ? 1 : 0), 0)
+    if (all.length - ejected < 2) return false
+    return ejected === 0 || ((ejected + 1) * 100) / all.length <= spec.maxEjectedPercent
+  }
+
+  function eject(endpoint: Endpoint, reason: string): void {
+    endpoint.ejections++
+    const forMs = Math.min(spec.baseEjectionMs * endpoint.ejections, spec.maxEjectionMs)
+    endpoint.state = 'ejected'
+    endpoint.ejectedUntil = clock.now() + forMs
+    endpoint.ejectionReason = reason
+    deps.event({ kind: 'endpoint-ejected', cluster, endpoint: endpoint.name, reason, forMs })
+    deps.changed()
+    schedule()
+  }
+
+  function schedule(): void {
+    let next = Number.POSITIVE_INFINITY
+    for (const endpoint of deps.all()) if (endpoint.state === 'ejected') next = Math.min(next, endpoint.ejectedUntil)
+    if (next !== Number.POSITIVE_INFINITY) timer.arm(Math.max(0, next - clock.now()))
+  }
+
+  function readmit(): void {
+    const now = clock.now()
+    let changed = false
+    for (const endpoint of deps.all()) {
+      if (endpoint.state !== 'ejected' || endpoint.ejectedUntil > now) continue
+      endpoint.state = 'probing'
+      endpoint.consecutiveFailures = 0
+      changed = true
+    }
+    if (changed) deps.changed()
+    schedule()
+  }
+
+  return {
+    configure(next: OutlierSpec): void {
+      spec = next
+      if (spec.consecutiveGatewayFailures !== 0) return
+      let changed = false
+      for (const endpoint of deps.all()) {
+        if (endpoint.state !== 'admitting') changed = true
+        endpoint.state = 'admitting'
+        endpoint.ejectedUntil = 0
+      }
+      if (changed) deps.changed()
+    },
+    report(endpoint: Endpoint, outcome: Classification, reason: string): void {
+      if (outcome === 'ignorable') return
+      if (outcome === 'success') {
+        endpoint.consecutiveFailures = 0
+        if (endpoint.state === 'probing') {
+          endpoint.state = 'admitting'
+          endpoint.ejectedUntil = 0
+          endpoint.ejections = Math.max(0, endpoint.ejections - 1)
+          deps.event({ kind: 'endpoint-admitted', cluster, endpoint: endpoint.name })
+        }
+        return
+      }
+      endpoint.consecutiveFailures++
+      if (spec.consecutiveGatewayFailures === 0 || endpoint.state === 'ejected') return
+      const enough = endpoint.state === 'probing' || endpoint.consecutiveFailures >= spec.consecutiveGatewayFailures
+      if (!enough || !mayEject()) return
+      const probing = endpoint.state === 'probing' ? ' while probing' : ''
+      eject(endpoint, `${endpoint.consecutiveFailures} consecutive failures${probing}, last: ${reason}`)
+    },
+    stop(): void {
+      timer.cancel()
+    },
+  }
+}

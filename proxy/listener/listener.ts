@@ -1,0 +1,96 @@
+import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Codec, DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
+import type { ListenerRuntime } from '../core/listener.ts'
+import type { DownstreamStream } from '../core/message.ts'
+import type { Counter } from '../core/telemetry.ts'
+import type { Wire } from '../core/wire.ts'
+
+export interface ListenerStats {
+  readonly accepted: Counter
+  readonly active: Counter
+  readonly overflow: Counter
+}
+
+export interface ListenerDeps {
+  readonly clock: Clock
+  readonly codec: Codec
+  readonly stats: ListenerStats
+  onStream(stream: DownstreamStream, wire: Wire, listener: Listener): void
+  onRefused(refusal: Refusal, listener: Listener): void
+}
+
+/** The connections accepted on one address. Its policy (`runtime`) may change under it; connections that are open go on. */
+export class Listener {
+  runtime: ListenerRuntime
+  readonly #deps: ListenerDeps
+  readonly #connections = new Set<DownstreamConnection>()
+  #options: DownstreamOptions
+  #draining = false
+
+  constructor(runtime: ListenerRuntime, deps: ListenerDeps) {
+    this.runtime = runtime
+    this.#deps = deps
+    this.#options = this.#optionsOf(runtime.spec)
+  }
+
+  apply(runtime: ListenerRuntime): void {
+    this.runtime = runtime
+    this.#options = this.#optionsOf(runtime.spec)
+  }
+
+  #optionsOf({ limits, timeouts }: ListenerSpec): DownstreamOptions {
+    return {
+      maxHeaders: limits.headers,
+      maxHeadBytes: limits.headBytes,
+      maxTargetBytes: limits.targetBytes,
+      headTimeoutMs: timeouts.headMs,
+      bodyTimeoutMs: timeouts.bodyMs,
+      idleTimeoutMs: timeouts.idleMs,
+      onRefused: refusal => this.#deps.onRefused(refusal, this),
+      onClosed: connection => this.#closed(connection),
+    }
+  }
+
+  accept(wire: Wire): void {
+    const { stats, codec, clock } = this.#deps
+    if (this.#connections.size >= this.runtime.spec.limits.connections) {
+      stats.overflow.values[stats.overflow.index]!++
+      wire.destroy()
+      return
+    }
+    stats.accepted.values[stats.accepted.index]!++
+    stats.active.values[stats.active.index]!++
+    const connection = codec.serve(wire, stream => this.#deps.onStream(stream, wire, this), this.#options, clock)
+    this.#connections.add(connection)
+    if (this.#draining) connection.drain()
+  }
+
+  #closed(connection: DownstreamConnection): void {
+    const { active } = this.#deps.stats
+    if (!this.#connections.delete(connection)) return
+    active.values[active.index]!--
+    if (this.#connections.size === 0) this.#onEmpty?.()
+  }
+
+  #onEmpty: (() => void) | null = null
+
+  /** Each connection closes after the exchange it is in; what still runs after `timeoutMs` is cut. Resolves with the number cut. */
+  drain(timeoutMs: number): Promise<number> {
+    this.#draining = true
+    for (const connection of [...this.#connections]) connection.drain()
+    if (this.#connections.size === 0) return Promise.resolve(0)
+    return new Promise(resolve => {
+      let cut = 0
+      const timer: Timer = this.#deps.clock.timer(() => {
+        cut = this.#connections.size
+        for (const connection of [...this.#connections]) connection.destroy()
+      })
+      timer.arm(timeoutMs)
+      this.#onEmpty = () => {
+        timer.cancel()
+        resolve(cut)
+      }
+    })
+  }
+}

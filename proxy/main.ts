@@ -1,0 +1,153 @@
+import { formatAddress } from '../mesh-config/address.ts'
+import type { AddressSpec } from '../mesh-config/snapshot.ts'
+import { adminPages } from './admin/pages.ts'
+import { adminServer } from './admin/server.ts'
+import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
+import { life, obeySignals } from './control/life.ts'
+import { logEvent } from './control/proxy-events.ts'
+import { readinessReport } from './control/readiness.ts'
+import { readyLines } from './control/ready-lines.ts'
+import { reloader } from './control/reload.ts'
+import type { Said } from './control/thread-handle.ts'
+import { watchFiles } from './control/watch-files.ts'
+import { dataThreads } from './control/workers.ts'
+import type { LogLevel } from './core/log.ts'
+import { systemClock as clock } from './system/clock.ts'
+import { writeTo } from './system/stdio.ts'
+import { accessLogSink } from './telemetry/access-log-sink.ts'
+import { ownLog } from './telemetry/log.ts'
+import { ownSeries } from './telemetry/own-series.ts'
+import { prometheusPage } from './telemetry/prometheus.ts'
+import { seriesStore } from './telemetry/series-store.ts'
+
+export interface ProxyOptions {
+  readonly version: string
+  readonly files: readonly string[]
+  readonly logLevel: LogLevel
+  /** Standard error is a terminal: write the log for people, and in colour. */
+  readonly pretty: boolean
+  readonly colors: boolean
+}
+
+/** Listening failed, or a data thread did not start. */
+const EXIT_CANNOT_START = 1
+/** The files are not valid. */
+const EXIT_BAD_CONFIG = 2
+
+/** The control thread, part by part. Ends only by `process.exit`. */
+export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
+  // 1  SIGHUP means "read the files again", also before there is anything that could: unhandled it would end the process.
+  let onHangUp = () => {}
+  process.on('SIGHUP', () => onHangUp())
+
+  // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
+  const loaded = await loadConfig(files)
+  if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
+  const { bootstrap } = loaded
+  const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
+  for (const warning of loaded.warnings) log.warn(warning)
+
+  // 3  What data threads report to: statistics, the access log, the log.
+  const store = seriesStore()
+  const sink = accessLogSink(clock, log)
+  const said = (thread: number, message: Said) => {
+    if (message.kind === 'page') store.page(thread, message.page, message.memory)
+    else if (message.kind === 'series') store.add(thread, message.id, message.series)
+    else if (message.kind === 'retire') store.retire(thread, message.ids)
+    else if (message.kind === 'event') logEvent(log, thread, message.event)
+    else {
+      sink.lost(message.dropped)
+      sink.write(message.lines, () => threads.logCredit(thread, message.lines.length))
+    }
+  }
+
+  // 4  The data threads. Several share a port only where the system can (SO_REUSEPORT); elsewhere there is one.
+  const count = process.platform === 'linux' ? bootstrap.workers : 1
+  if (count < bootstrap.workers) log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
+  const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+  const threads = dataThreads({ entry, count, clock, log, said, ended: store.ended })
+
+  // 5  Reloading, draining, signals.
+  const apply = (config: LoadedConfig) => {
+    sink.moveTo(config.snapshot.accessLog.path)
+    store.forgetEnded()
+    own.setVersion()
+  }
+  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: threads.apply, applied: apply, clock, log })
+  const inForce = () => reload.state().config
+  const ending = life({
+    plan: () => inForce().snapshot.drain,
+    drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
+    finish: () => sink.flushed(1_000),
+    exit: code => process.exit(code),
+    log,
+  })
+  const readiness = () => readinessReport({ draining: ending.draining(), threads: threads.status(), reload: reload.state(), listeners: threads.listeners() })
+  const own = ownSeries(store, {
+    version,
+    threads: count,
+    restarts: threads.restarts,
+    running: () => threads.status().filter(({ state }) => state === 'running').length,
+    utilization: threads.utilization,
+    configVersion: () => inForce().snapshot.version,
+    lastReloadSuccessful: () => reload.state().lastErrors.length === 0,
+    lastReloadSuccess: () => reload.state().loadedAt,
+    droppedLogLines: sink.droppedLines,
+    ready: () => readiness().ready,
+    startedAt: clock.wallTime() - clock.now(),
+  })
+
+  // 6  Listen: the data threads for requests, this one for the admin port.
+  const pages = adminPages({
+    about: () => `outrigger ${version}, sidecar of ${bootstrap.service}, configuration ${inForce().snapshot.version}`,
+    readiness,
+    metrics: prometheusPage(store),
+    ask: threads.ask,
+    config: async () => {
+      const { config, loadedAt, lastErrors, needsRestart } = reload.state()
+      const { json, text } = await config.effective
+      const about = { version: config.snapshot.version, loadedAt: new Date(loadedAt).toISOString(), files, warnings: config.warnings, lastErrors, needsRestart }
+      return { ...about, effectiveJson: json.toString(), effectiveText: text.toString() }
+    },
+    drain: () => ending.drain('POST /drain'),
+    drainPlan: () => inForce().snapshot.drain,
+    log,
+  })
+  apply(loaded)
+  const started = threads.start(loaded.snapshot)
+  const admin = await openAdmin(bootstrap.admin, pages, log)
+  const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
+  if (reasons.length > 0) {
+    await threads.stop()
+    return stop(EXIT_CANNOT_START, reasons)
+  }
+
+  // 7  Ready.
+  obeySignals(ending, code => process.exit(code), clock.now)
+  onHangUp = () => {
+    sink.reopen()
+    void reload.request('SIGHUP')
+  }
+  process.on('SIGUSR1', sink.reopen)
+  watchFiles(files, () => void reload.request('the files changed'), clock)
+  const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
+  const { accessLog } = loaded.snapshot
+  // Standard output is left to the access log where programs read it there.
+  const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
+  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, loaded.snapshot, typeof admin === 'string' ? null : admin))
+}
+
+/** Where it listens, null when it is off, or why it cannot. */
+async function openAdmin(address: AddressSpec | null, ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]): Promise<AddressSpec | string | null> {
+  if (address === null) return null
+  try {
+    return { ...address, port: (await adminServer(address, ...rest)).port }
+  } catch (error) {
+    return `the admin port ${formatAddress(address)}: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function stop(code: number, lines: readonly string[]): void {
+  writeTo(2, lines.map(line => `${line}\n`).join(''))
+  process.exit(code)
+}

@@ -1,0 +1,100 @@
+import type { MatchSpec } from '../../mesh-config/snapshot.ts'
+import type { RequestHead } from '../core/message.ts'
+import type { Route } from '../core/route.ts'
+import { type CompileRegex, conditions, type Predicate } from './predicate.ts'
+
+export interface Candidate {
+  readonly route: Route
+  readonly match: MatchSpec
+}
+
+interface Compiled {
+  readonly route: Route
+  readonly path: ((path: string) => boolean) | null
+  readonly conditions: Predicate | null
+}
+
+/** From request to route: the first match in the order written. */
+export type RouteTable = (request: RequestHead) => Route | null
+
+/**
+ * Compiles the routes of one service. An exact path looks up, in a map, the routes that can match it (in order); any other path, the routes without an exact path that
+ * share its first segment. What is left is decided by looking at each, in order.
+ */
+export function compileRoutes(candidates: readonly Candidate[], regex: CompileRegex): RouteTable {
+  const first = candidates[0]
+  if (candidates.length === 1 && first !== undefined && isCatchAll(first.match)) return () => first.route
+  const all = candidates.map(candidate => ({ candidate, compiled: compile(candidate, regex) }))
+  const exact = new Map<string, Compiled[]>()
+  for (const { candidate } of all) {
+    const { path } = candidate.match
+    if (path.kind === 'exact') exact.set(path.value, listFor(all, path.value))
+  }
+  const open = all.filter(({ candidate }) => candidate.match.path.kind !== 'exact')
+  const bySegment = new Map<string, Compiled[]>()
+  for (const { candidate } of open) {
+    const segment = wholeSegment(candidate.match)
+    if (segment !== null && !bySegment.has(segment)) bySegment.set(segment, segmentList(open, segment))
+  }
+  const others = segmentList(open, null)
+  return request => {
+    const target = request.path
+    const mark = target.indexOf('?')
+    const path = mark < 0 ? target : target.slice(0, mark)
+    const query = mark < 0 ? '' : target.slice(mark + 1)
+    const list = exact.get(path) ?? (bySegment.size === 0 ? others : (bySegment.get(segmentOf(path)) ?? others))
+    for (let i = 0; i < list.length; i++) {
+      const entry = list[i]!
+      if ((entry.path === null || entry.path(path)) && (entry.conditions === null || entry.conditions(request, path, query))) return entry.route
+    }
+    return null
+  }
+}
+
+interface Entry {
+  readonly candidate: Candidate
+  readonly compiled: Compiled
+}
+
+function compile(candidate: Candidate, regex: CompileRegex): Compiled {
+  const { match, route } = candidate
+  return { route, path: pathTest(match, regex), conditions: conditions(match, regex) }
+}
+
+function pathTest(match: MatchSpec, regex: CompileRegex): Compiled['path'] {
+  const { kind, value } = match.path
+  if (kind === 'exact') return path => path === value
+  if (kind === 'regex') return regex(value)
+  return value === '/' || value === '' ? null : path => path.startsWith(value)
+}
+
+function isCatchAll(match: MatchSpec): boolean {
+  const { kind, value } = match.path
+  return kind === 'prefix' && (value === '/' || value === '') && match.methods.length === 0 && match.headers.length === 0 && match.query.length === 0
+}
+
+/** Routes that this exact path can match, in order. */
+function listFor(all: readonly Entry[], path: string): Compiled[] {
+  return all.filter(({ compiled }) => compiled.path === null || compiled.path(path)).map(({ compiled }) => compiled)
+}
+
+/** `/api/` of a prefix that holds a whole first segment; null for others, which any path may match. */
+function wholeSegment(match: MatchSpec): string | null {
+  if (match.path.kind !== 'prefix') return null
+  const end = match.path.value.indexOf('/', 1)
+  return end < 0 ? null : match.path.value.slice(0, end + 1)
+}
+
+function segmentList(open: readonly Entry[], segment: string | null): Compiled[] {
+  return open
+    .filter(({ candidate }) => {
+      const own = wholeSegment(candidate.match)
+      return own === null || own === segment
+    })
+    .map(({ compiled }) => compiled)
+}
+
+function segmentOf(path: string): string {
+  const end = path.indexOf('/', 1)
+  return end < 0 ? path : path.slice(0, end + 1)
+}

@@ -1,0 +1,38 @@
+/** From a Host / :authority to the name of a service. */
+export type HostTable = (authority: string) => string | null
+
+/**
+ * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names of `hosts:`; names without case, the port never
+ * looked at. A wildcard `*.example.com` takes any name that ends so; the longest wins.
+ */
+export function hostTable(services: readonly { readonly name: string; readonly hosts: readonly string[] }[]): HostTable {
+  const exact = new Map<string, string>()
+  const wildcards: { readonly suffix: string; readonly service: string }[] = []
+  for (const { name } of services) exact.set(name.toLowerCase(), name)
+  for (const { name, hosts } of services) {
+    for (const host of hosts) {
+      const lower = host.toLowerCase()
+      if (lower.startsWith('*.')) wildcards.push({ suffix: lower.slice(1), service: name })
+      else exact.set(lower, name)
+    }
+  }
+  wildcards.sort((a, b) => b.suffix.length - a.suffix.length)
+  return authority => {
+    // The common case costs one look-up and no string.
+    const direct = exact.get(authority)
+    if (direct !== undefined) return direct
+    const host = withoutPort(authority).toLowerCase()
+    const found = exact.get(host)
+    if (found !== undefined) return found
+    const consul = /^([^.]+)\.service(?:\.[^.]+)?\.consul\.?$/.exec(host)?.[1]
+    if (consul !== undefined) return exact.get(consul) ?? null
+    for (const { suffix, service } of wildcards) if (host.endsWith(suffix) && host.length > suffix.length) return service
+    return null
+  }
+}
+
+function withoutPort(authority: string): string {
+  if (authority.startsWith('[')) return authority.slice(0, authority.indexOf(']') + 1)
+  const colon = authority.indexOf(':')
+  return colon < 0 ? authority : authority.slice(0, colon)
+}

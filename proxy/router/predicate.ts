@@ -1,0 +1,51 @@
+import type { MatchSpec, ValueMatchSpec } from '../../mesh-config/snapshot.ts'
+import type { RequestHead } from '../core/message.ts'
+
+/** Whether a request fits; `path` and `query` are the two parts of its target. */
+export type Predicate = (request: RequestHead, path: string, query: string) => boolean
+
+/** Compiles a pattern of RE2's syntax to a test of the whole text, in time linear in the text. */
+export type CompileRegex = (pattern: string) => (text: string) => boolean
+
+/** All of a match but its path; null when there is nothing else to look at. */
+export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | null {
+  const tests: Predicate[] = []
+  if (match.methods.length !== 0) {
+    const methods = new Set(match.methods)
+    tests.push(request => methods.has(request.method))
+  }
+  for (const spec of match.headers) {
+    const test = valueTest(spec, regex)
+    const { name } = spec
+    tests.push(request => test(request.headers.get(name)))
+  }
+  for (const spec of match.query) {
+    const test = valueTest(spec, regex)
+    const { name } = spec
+    tests.push((_request, _path, query) => test(new URLSearchParams(query).get(name) ?? undefined))
+  }
+  if (tests.length === 0) return null
+  return (request, path, query) => tests.every(test => test(request, path, query))
+}
+
+function valueTest(spec: ValueMatchSpec, regex: CompileRegex): (value: string | undefined) => boolean {
+  const { value: wanted } = spec
+  switch (spec.kind) {
+    case 'present':
+      return value => value !== undefined
+    case 'absent':
+      return value => value === undefined
+    case 'exact':
+      return value => value === wanted
+    case 'prefix':
+      return value => value?.startsWith(wanted) ?? false
+    case 'suffix':
+      return value => value?.endsWith(wanted) ?? false
+    case 'contains':
+      return value => value?.includes(wanted) ?? false
+    case 'regex': {
+      const matches = regex(wanted)
+      return value => value !== undefined && matches(value)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { createServer, type Socket } from 'node:net'
+import { enterTurn, leaveTurn } from '../core/turn.ts'
+import type { Dial } from '../core/wire.ts'
+import { SocketWire } from './socket-wire.ts'
+
+/** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
+interface WithHandle {
+  _handle: object | null
+}
+
+export interface Acceptor {
+  readonly port: number
+  /** Stops accepting; connections that are open stay. */
+  close(): void
+}
+
+export interface ListenOptions {
+  readonly address: string
+  readonly port: number
+  /** Several threads or processes on one port. */
+  readonly shared: boolean
+}
+
+/** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). */
+export function listen(options: ListenOptions, onWire: (wire: SocketWire) => void, onError: (error: Error) => void): Promise<Acceptor> {
+  const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accepted => {
+    enterTurn()
+    onWire(wireOf(accepted))
+    leaveTurn()
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: options.address, port: options.port, backlog: 4096, reusePort: options.shared }, () => {
+      server.off('error', reject)
+      server.on('error', onError)
+      const address = server.address()
+      resolve({ port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() })
+    })
+  })
+}
+
+/**
+ * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is moved to a socket of ours. test/system/net.test.ts
+ * watches that Node still allows it.
+ */
+function wireOf(accepted: Socket): SocketWire {
+  const holder = accepted as unknown as WithHandle
+  const wire = new SocketWire(holder._handle)
+  holder._handle = null
+  wire.socket.resume()
+  return wire
+}
+
+export const dial: Dial = (address, port, listener) => {
+  const wire = new SocketWire(null)
+  const { socket } = wire
+  const failed = (error: NodeJS.ErrnoException) => {
+    enterTurn()
+    listener.failed(error.code ?? error.message)
+    leaveTurn()
+  }
+  socket.once('error', failed)
+  socket.once('connect', () => {
+    socket.off('error', failed)
+    enterTurn()
+    listener.connected(wire)
+    leaveTurn()
+  })
+  socket.connect({ host: address, port })
+  return () => {
+    socket.off('error', failed)
+    socket.destroy()
+  }
+}

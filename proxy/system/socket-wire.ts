@@ -1,0 +1,184 @@
+import { Socket } from 'node:net'
+import { enterTurn, leaveTurn } from '../core/turn.ts'
+import type { Peer, Wire, WireHandler } from '../core/wire.ts'
+import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
+
+/** Above this many unsent bytes `write` says stop. */
+const HIGH_WATERMARK = 256 * 1024
+const NOTHING = Buffer.alloc(0)
+
+type Options = ConstructorParameters<typeof Socket>[0]
+
+/**
+ * A wire over a TCP socket. Reads go into buffers of ours (`onread`): one buffer for all connections that wait for a head, a pooled one while a body streams. So an
+ * idle connection holds no buffer, and a read allocates none.
+ */
+export class SocketWire implements Wire {
+  handler: WireHandler | null = null
+  /** For system/net.ts only. */
+  readonly socket: Socket
+  #peer: Peer | null = null
+  /** The pooled buffer reads go into; null: the shared one. */
+  #slab: Slab | null = null
+  #expected = 0
+  /** Slabs with bytes that the socket has not sent yet. */
+  readonly #pinned: Slab[] = []
+  #flushing = false
+  #aboveMark = false
+
+  /** `handle`: of an accepted connection; null: a socket that is yet to connect. */
+  constructor(handle: object | null) {
+    const onread = {
+      buffer: () => this.#nextBuffer(),
+      callback: (length: number, buffer: Buffer) => {
+        enterTurn()
+        this.handler?.bytes(buffer, length)
+        leaveTurn()
+        return true
+      },
+    }
+    this.socket = new Socket((handle === null ? { allowHalfOpen: true, noDelay: true, onread } : { allowHalfOpen: true, onread, handle }) as unknown as Options)
+    this.#listen()
+  }
+
+  #listen(): void {
+    const socket = this.socket
+    socket.on('end', () => {
+      enterTurn()
+      this.handler?.ended()
+      leaveTurn()
+    })
+    let error: Error | null = null
+    socket.on('error', caught => {
+      error = caught
+    })
+    socket.on('close', () => {
+      this.#release()
+      enterTurn()
+      this.handler?.closed(error)
+      leaveTurn()
+    })
+  }
+
+  get peer(): Peer {
+    this.#peer ??= peerOf(this.socket)
+    return this.#peer
+  }
+
+  write(bytes: Buffer): boolean {
+    // Every waiting connection reads into the shared buffer, so nothing may be sent from it later.
+    if (bytes.buffer === sharedRead.buffer) bytes = Buffer.from(bytes)
+    const socket = this.socket
+    if (socket.destroyed) return true
+    socket.write(bytes)
+    return socket.writableLength === 0 ? true : this.#stalled(pin(bytes))
+  }
+
+  writeTwo(first: Buffer, second: Buffer): boolean {
+    if (second.buffer === sharedRead.buffer) second = Buffer.from(second)
+    const socket = this.socket
+    if (socket.destroyed) return true
+    socket.cork()
+    socket.write(first)
+    socket.write(second)
+    socket.uncork()
+    if (socket.writableLength === 0) return true
+    const slab = pin(first)
+    if (slab !== null) this.#pinned.push(slab)
+    return this.#stalled(pin(second))
+  }
+
+  get unsent(): number {
+    return this.socket.writableLength
+  }
+
+  scratch(): Buffer {
+    return scratch()
+  }
+
+  /** Not all has left: what it is sent from is pinned until it has. */
+  #stalled(slab: Slab | null): boolean {
+    if (slab !== null) this.#pinned.push(slab)
+    if (!this.#flushing) {
+      this.#flushing = true
+      // An empty write at the end of the queue tells when all before it has left.
+      this.socket.write(NOTHING, this.#flushed)
+    }
+    this.#aboveMark ||= this.socket.writableLength > HIGH_WATERMARK
+    return !this.#aboveMark
+  }
+
+  #flushed = (error?: Error | null): void => {
+    this.#flushing = false
+    if (error != null) return
+    if (this.socket.writableLength > 0) {
+      this.#stalled(null)
+      return
+    }
+    this.#unpinAll()
+    if (!this.#aboveMark) return
+    this.#aboveMark = false
+    enterTurn()
+    this.handler?.drained()
+    leaveTurn()
+  }
+
+  end(): void {
+    this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  expect(bytes: number): void {
+    this.#expected = bytes
+  }
+
+  /** Asked by `net` after each read where the next one goes. */
+  #nextBuffer(): Buffer {
+    const slab = this.#slab
+    const size = this.#expected === 0 ? 0 : this.#expected >= LARGE_READ ? LARGE_READ : SMALL_READ
+    if (slab !== null) {
+      if (slab.buffer.length === size && slab.pins === 0) return slab.buffer
+      letGo(slab)
+      this.#slab = null
+    }
+    if (size === 0) return sharedRead
+    this.#slab = takeSlab(size)
+    return this.#slab.buffer
+  }
+
+  #unpinAll(): void {
+    for (const slab of this.#pinned) unpin(slab)
+    this.#pinned.length = 0
+  }
+
+  #release(): void {
+    this.#unpinAll()
+    if (this.#slab !== null) letGo(this.#slab)
+    this.#slab = null
+  }
+}
+
+function peerOf(socket: Socket): Peer {
+  return { address: plain(socket.remoteAddress), port: socket.remotePort ?? 0, local: plain(socket.localAddress), localPort: socket.localPort ?? 0 }
+}
+
+/** IPv4 as IPv4 even where it came in over a dual-stack socket. */
+function plain(address: string | undefined): string {
+  if (address === undefined) return ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

@@ -1,0 +1,55 @@
+import type { Clock } from '../core/clock.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { beganAt, duration, protocol, requestId, type Value, upstreamHost, upstreamServiceTime } from './access-log-values.ts'
+import { isoTime } from './wall-time.ts'
+
+const startTime = isoTime()
+
+/** In the order they are written. Numbers stay numbers, what there is none of is null. */
+const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: Value])[] = [
+  ['start_time', 'text', (exchange, clock) => startTime(beganAt(exchange, clock))],
+  ['direction', 'text', exchange => exchange.direction],
+  ['method', 'text', exchange => exchange.request.method],
+  ['path', 'text', exchange => exchange.request.headers.get('x-envoy-original-path') ?? exchange.request.path],
+  ['protocol', 'text', protocol],
+  ['response_code', 'number', exchange => String(exchange.status)],
+  ['response_flags', 'text', exchange => exchange.failure?.flag ?? ''],
+  ['response_code_details', 'text', exchange => exchange.failure?.failure ?? 'via_upstream'],
+  ['detail', 'text', exchange => exchange.detail],
+  ['bytes_received', 'number', exchange => String(exchange.bytesIn)],
+  ['bytes_sent', 'number', exchange => String(exchange.bytesOut)],
+  ['duration', 'number', duration],
+  ['upstream_service_time', 'number', upstreamServiceTime],
+  ['x_forwarded_for', 'text', exchange => exchange.request.headers.get('x-forwarded-for') ?? ''],
+  ['user_agent', 'text', exchange => exchange.request.headers.get('user-agent') ?? ''],
+  ['request_id', 'text', requestId],
+  ['authority', 'text', exchange => exchange.request.authority],
+  ['downstream_remote_address', 'text', exchange => `${exchange.peer.address}:${exchange.peer.port}`],
+  ['service', 'text', exchange => exchange.route?.service ?? ''],
+  ['route_name', 'text', exchange => exchange.route?.name ?? ''],
+  ['upstream_cluster', 'text', exchange => exchange.cluster?.name ?? ''],
+  ['upstream_host', 'text', upstreamHost],
+  ['upstream_request_attempt_count', 'number', exchange => String(exchange.decision.attempts)],
+]
+
+const starts = fields.map(([name], index) => `${index === 0 ? '{' : ','}"${name}":`)
+
+/** One JSON object on one line, under the names that Envoy's operators have. */
+export function jsonLine(exchange: Exchange, clock: Clock): string {
+  let line = ''
+  for (let i = 0; i < fields.length; i++) {
+    const [, kind, value] = fields[i]!
+    const text = value(exchange, clock)
+    line += starts[i]! + (text === '' ? 'null' : kind === 'number' ? text : quoted(text))
+  }
+  return `${line}}\n`
+}
+
+/** JSON.stringify escapes line ends and controls below 0x20; the C1 controls, which steer terminals too, it leaves. */
+const awkward = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
+const c1 = /[\x7f-\x9f\u2028\u2029]/g
+
+function quoted(text: string): string {
+  if (!awkward.test(text)) return `"${text}"`
+  return JSON.stringify(text).replace(c1, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

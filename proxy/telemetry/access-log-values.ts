@@ -1,0 +1,82 @@
+import type { LogOperator } from '../../mesh-config/log-template.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { wallTimeFormat } from './wall-time.ts'
+
+/** What an operator stands for; empty when there is none. */
+export type Value = (exchange: Exchange, clock: Clock) => string
+
+/** Empty unless both moments happened. */
+export function milliseconds(from: number, to: number): string {
+  return from === 0 || to === 0 ? '' : String(Math.max(0, Math.round(to - from)))
+}
+
+/** The wall time at which an exchange began: its own marks are monotonic. */
+export function beganAt(exchange: Exchange, clock: Clock): number {
+  return clock.wallTime() - (clock.now() - exchange.startedAt)
+}
+
+export const duration: Value = exchange => milliseconds(exchange.startedAt, exchange.completedAt)
+
+/** What Envoy puts into `x-envoy-upstream-service-time`: from the request's departure to the first byte of the answer. */
+export const upstreamServiceTime: Value = exchange => milliseconds(exchange.upstreamStartedAt, exchange.firstByteAt)
+
+export const protocol: Value = exchange => (exchange.protocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1')
+
+export const upstreamHost: Value = exchange => exchange.endpoint?.name ?? ''
+
+/** Set by the proxy when the caller sent none. */
+export const requestId: Value = exchange => exchange.requestId || (exchange.request.headers.get('x-request-id') ?? '')
+
+const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'>, Value>> = {
+  PROTOCOL: protocol,
+  RESPONSE_CODE: exchange => String(exchange.status),
+  RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
+  RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
+  BYTES_RECEIVED: exchange => String(exchange.bytesIn),
+  BYTES_SENT: exchange => String(exchange.bytesOut),
+  DURATION: duration,
+  REQUEST_DURATION: exchange => milliseconds(exchange.startedAt, exchange.requestEndedAt),
+  RESPONSE_DURATION: exchange => milliseconds(exchange.startedAt, exchange.firstByteAt),
+  RESPONSE_TX_DURATION: exchange => milliseconds(exchange.firstByteAt, exchange.completedAt),
+  ROUTE_NAME: exchange => exchange.route?.name ?? '',
+  UPSTREAM_HOST: upstreamHost,
+  UPSTREAM_CLUSTER: exchange => exchange.cluster?.name ?? '',
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: exchange => String(exchange.decision.attempts),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: exchange => exchange.detail,
+  DOWNSTREAM_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.address,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+  DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
+}
+
+export function valueOf(name: LogOperator, argument: string): Value {
+  if (name === 'START_TIME') {
+    const format = wallTimeFormat(argument)
+    return (exchange, clock) => format(beganAt(exchange, clock))
+  }
+  if (name === 'REQ') return firstOf(argument, requestField)
+  if (name === 'RESP') return firstOf(argument, responseField)
+  return simple[name]
+}
+
+/** `X?Y`: X, or Y where there is no X. */
+function firstOf(argument: string, field: (name: string) => Value): Value {
+  const values = argument.split('?').map(name => field(name.toLowerCase()))
+  const [first, second] = values
+  if (second === undefined) return first!
+  return (exchange, clock) => first!(exchange, clock) || second(exchange, clock)
+}
+
+function requestField(name: string): Value {
+  if (name === ':method') return exchange => exchange.request.method
+  if (name === ':path') return exchange => exchange.request.path
+  if (name === ':authority' || name === 'host') return exchange => exchange.request.authority
+  if (name === ':scheme') return exchange => exchange.request.scheme
+  if (name === 'x-request-id') return requestId
+  return exchange => exchange.request.headers.get(name) ?? ''
+}
+
+function responseField(name: string): Value {
+  return name === ':status' ? simple.RESPONSE_CODE : upstreamServiceTime
+}

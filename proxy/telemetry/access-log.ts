@@ -1,0 +1,53 @@
+import { defaultLogTemplate, type LogPart, readLogTemplate } from '../../mesh-config/log-template.ts'
+import type { AccessLogSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { quotable } from '../core/printable.ts'
+import { jsonLine } from './access-log-json.ts'
+import { type Value, valueOf } from './access-log-values.ts'
+
+/** One line for a finished exchange, newline included; empty: this one is not logged. */
+export type AccessLogFormatter = (exchange: Exchange, clock: Clock) => string
+
+/** Compiled once for a snapshot. Throws on a template that the configuration should have refused. */
+export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
+  if (spec.mode === 'off') return () => ''
+  const format = spec.format === 'json' ? jsonLine : textLine(spec.template ?? defaultLogTemplate)
+  return spec.mode === 'on' ? format : (exchange, clock) => (hasFailed(exchange) ? format(exchange, clock) : '')
+}
+
+/** What `accessLog: errors` keeps: our own failures and the upstream's. A 404 of the application is an answer. */
+function hasFailed(exchange: Exchange): boolean {
+  return exchange.failure !== null || exchange.status >= 500 || exchange.status === 0
+}
+
+function textLine(template: string): AccessLogFormatter {
+  const { parts, problems } = readLogTemplate(template)
+  if (problems.length > 0) throw new Error(`accessLog.template: ${problems.join('; ')}`)
+  // Text and values take turns: texts[0] values[0] texts[1] ... so that a line is one loop without a branch.
+  const texts: string[] = ['']
+  const values: Value[] = []
+  for (const part of parts) {
+    if (part.kind === 'text') texts[values.length] = part.text
+    else {
+      values.push(textOf(part))
+      texts.push('')
+    }
+  }
+  texts[values.length] += '\n'
+  return (exchange, clock) => {
+    let line = texts[0]!
+    for (let i = 0; i < values.length; i++) line += values[i]!(exchange, clock) + texts[i + 1]!
+    return line
+  }
+}
+
+/** Nothing of a caller's reaches the log as it came: no forged lines, no escapes for the terminal, no way out of the quotes. */
+function textOf({ name, argument, maxLength }: LogPart & { kind: 'operator' }): Value {
+  const value = valueOf(name, argument)
+  return (exchange, clock) => {
+    const text = value(exchange, clock)
+    if (text === '') return '-'
+    return quotable(text.length > maxLength ? text.slice(0, maxLength) : text)
+  }
+}

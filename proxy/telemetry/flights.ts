@@ -1,0 +1,199 @@
+import type { FlightsSpec } from '../../mesh-config/snapshot.ts'
+import type { AttemptView, FlightView } from '../control/channel.ts'
+import type { Clock } from '../core/clock.ts'
+import type { AttemptRecord } from '../core/decision.ts'
+import type { Exchange } from '../core/exchange.ts'
+import type { Failure } from '../core/failure.ts'
+
+/** The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that a busy hour cannot wash a failure away. */
+export interface Flights {
+  add(exchange: Exchange, listener: string): void
+  /** Newest first. */
+  recent(): FlightView[]
+  failed(): FlightView[]
+}
+
+export function flights(spec: FlightsSpec, clock: Clock): Flights {
+  const recent = ring(spec.recent)
+  const failed = ring(spec.failed)
+  return {
+    add(exchange, listener) {
+      recent?.next().copy(exchange, listener)
+      if (exchange.failure !== null || exchange.status >= 500) failed?.next().copy(exchange, listener)
+    },
+    recent: () => views(recent, clock),
+    failed: () => views(failed, clock),
+  }
+}
+
+interface Ring {
+  next(): Flight
+  newestFirst(): Flight[]
+}
+
+function ring(size: number): Ring | null {
+  if (size === 0) return null
+  const slots: Flight[] = []
+  let at = 0
+  return {
+    next() {
+      let slot = slots[at]
+      if (slot === undefined) {
+        slot = new Flight()
+        slots.push(slot)
+      }
+      at = (at + 1) % size
+      return slot
+    },
+    newestFirst: () => [...slots.slice(0, at).reverse(), ...slots.slice(at).reverse()],
+  }
+}
+
+function views(from: Ring | null, clock: Clock): FlightView[] {
+  const ago = clock.wallTime() - clock.now()
+  return (from?.newestFirst() ?? []).map(flight => flight.view(ago))
+}
+
+/** One kept record: written over and over, so that recording allocates nothing. */
+class Flight {
+  listener = ''
+  direction: 'inbound' | 'outbound' = 'outbound'
+  peer = ''
+  requestId = ''
+  method = ''
+  authority = ''
+  path = ''
+  status = 0
+  failure: Failure | null = null
+  detail = ''
+  by = ''
+  service = ''
+  route = ''
+  draw = -1
+  destination = ''
+  startedAt = 0
+  completedAt = 0
+  bytesIn = 0
+  bytesOut = 0
+  attempts = 0
+  readonly tries: Try[] = []
+
+  copy(exchange: Exchange, listener: string): void {
+    const { request, decision } = exchange
+    this.listener = listener
+    this.direction = exchange.direction
+    this.peer = exchange.peer.address
+    this.requestId = exchange.requestId
+    this.method = request.method
+    this.authority = request.authority
+    this.path = request.path
+    this.status = exchange.status
+    this.failure = exchange.failure
+    this.detail = exchange.detail
+    this.by = decision.by
+    this.service = decision.service
+    this.route = decision.route
+    this.draw = decision.draw
+    this.destination = decision.destination
+    this.startedAt = exchange.startedAt
+    this.completedAt = exchange.completedAt
+    this.bytesIn = exchange.bytesIn
+    this.bytesOut = exchange.bytesOut
+    this.attempts = decision.attempts
+    for (let i = 0; i < decision.attempts; i++) {
+      let slot = this.tries[i]
+      if (slot === undefined) {
+        slot = new Try()
+        this.tries.push(slot)
+      }
+      slot.copy(decision.tries[i]!)
+    }
+  }
+
+  view(ago: number): FlightView {
+    return {
+      at: new Date(this.startedAt + ago).toISOString(),
+      requestId: this.requestId,
+      listener: this.listener,
+      direction: this.direction,
+      peer: this.peer,
+      method: this.method,
+      authority: this.authority,
+      path: this.path,
+      status: this.status,
+      ...failureView(this.failure, this.detail),
+      by: this.by,
+      service: this.service,
+      route: this.route,
+      draw: this.draw < 0 ? null : this.draw,
+      destination: this.destination,
+      durationMs: round(this.completedAt - this.startedAt),
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      attempts: this.tries.slice(0, this.attempts).map(slot => slot.view(this.startedAt)),
+    }
+  }
+}
+
+class Try {
+  endpoint = ''
+  policy = ''
+  other = ''
+  load = 0
+  otherLoad = 0
+  startedAt = 0
+  endedAt = 0
+  reused = false
+  status = 0
+  failure: Failure | null = null
+  detail = ''
+  retry = ''
+
+  copy(record: AttemptRecord): void {
+    this.endpoint = record.endpoint?.name ?? ''
+    this.policy = record.policy
+    this.other = record.other?.name ?? ''
+    this.load = record.load
+    this.otherLoad = record.otherLoad
+    this.startedAt = record.startedAt
+    this.endedAt = record.endedAt
+    this.reused = record.reusedConnection
+    this.status = record.status
+    this.failure = record.failure
+    this.detail = record.detail
+    this.retry = record.retry
+  }
+
+  view(from: number): AttemptView {
+    const { failure, flag, detail } = failureView(this.failure, this.detail)
+    return {
+      endpoint: this.endpoint,
+      policy: this.policy,
+      compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
+      reusedConnection: this.reused,
+      startedAfterMs: round(this.startedAt - from),
+      tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),
+      status: this.status,
+      failure,
+      flag,
+      detail,
+      retry: this.retry,
+    }
+  }
+}
+
+export function failureView(failure: Failure | null, detail: string): Pick<FlightView, 'failure' | 'flag' | 'reason' | 'detail' | 'remedy'> {
+  if (failure === null) return { failure: '', flag: '-', reason: '', detail, remedy: '' }
+  return { failure: failure.failure, flag: failure.flag, reason: failure.reason, detail, remedy: failure.remedy }
+}
+
+/** One attempt of an explanation, which was not made. */
+export function attemptView(record: AttemptRecord): AttemptView {
+  const slot = new Try()
+  slot.copy(record)
+  return slot.view(record.startedAt)
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
+}

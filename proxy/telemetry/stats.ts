@@ -1,0 +1,137 @@
+import type { SeriesSpec, ToControl } from '../control/channel.ts'
+import type { Counter, EndpointStats, Histogram, RouteStats } from '../core/telemetry.ts'
+import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slots.ts'
+
+/** A counter or gauge with the id its series has on the control thread. */
+export interface Series extends Counter {
+  readonly id: number
+}
+
+/** The data thread's side of statistics: hands out slots in shared memory and tells the control thread what they mean. */
+export interface StatsWriter {
+  counter(name: string, help: string, labels: Readonly<Record<string, string>>): Series
+  gauge(name: string, help: string, labels: Readonly<Record<string, string>>): Series
+  histogram(name: string, help: string, labels: Readonly<Record<string, string>>): HistogramSeries
+  /** These series are over: their slots serve others. */
+  retire(series: readonly Series[]): void
+}
+
+export interface HistogramSeries extends Series, Histogram {}
+
+export function statsWriter(send: (message: ToControl) => void): StatsWriter {
+  const pages: Float64Array[] = []
+  /** Slots given back, by size. */
+  const free = new Map<number, { readonly page: number; readonly index: number }[]>([
+    [1, []],
+    [HISTOGRAM_SLOTS, []],
+  ])
+  const placed = new Map<number, { readonly page: number; readonly index: number; readonly size: number }>()
+  let used = PAGE_SLOTS
+  let nextId = 0
+
+  function place(size: number): { readonly page: number; readonly index: number } {
+    const given = free.get(size)!.pop()
+    if (given !== undefined) return given
+    if (used + size > PAGE_SLOTS) {
+      const memory = new SharedArrayBuffer(PAGE_SLOTS * 8)
+      send({ kind: 'page', page: pages.length, memory })
+      pages.push(new Float64Array(memory))
+      used = 0
+    }
+    const index = used
+    used += size
+    return { page: pages.length - 1, index }
+  }
+
+  function series(
+    type: SeriesSpec['type'],
+    name: string,
+    help: string,
+    labels: Readonly<Record<string, string>>,
+  ): { values: Float64Array; index: number; id: number } {
+    const size = type === 'histogram' ? HISTOGRAM_SLOTS : 1
+    const { page, index } = place(size)
+    const id = nextId++
+    placed.set(id, { page, index, size })
+    const values = pages[page]!
+    values.fill(0, index, index + size)
+    send({ kind: 'series', id, series: { name, help, type, labels, page, index } })
+    return { values, index, id }
+  }
+
+  return {
+    counter: (name, help, labels) => series('counter', name, help, labels),
+    gauge: (name, help, labels) => series('gauge', name, help, labels),
+    histogram(name, help, labels) {
+      const { values, index, id } = series('histogram', name, help, labels)
+      return new SlotHistogram(values, index, id)
+    },
+    retire(list) {
+      for (const { id } of list) {
+        const { page, index, size } = placed.get(id)!
+        placed.delete(id)
+        free.get(size)!.push({ page, index })
+      }
+      if (list.length !== 0) send({ kind: 'retire', ids: list.map(({ id }) => id) })
+    },
+  }
+}
+
+class SlotHistogram implements HistogramSeries {
+  readonly values: Float64Array
+  readonly index: number
+  readonly id: number
+
+  constructor(values: Float64Array, index: number, id: number) {
+    this.values = values
+    this.index = index
+    this.id = id
+  }
+
+  record(milliseconds: number): void {
+    this.values[this.index + bucketOf(milliseconds)]!++
+    this.values[this.index + HISTOGRAM_BUCKETS]! += milliseconds
+  }
+}
+
+/** Methods with a label of their own; any other is `other`, so that a caller cannot make series. */
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
+
+export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, string>>): RouteStats & { readonly series: readonly Series[] } {
+  const counters = new Map<string, Map<number, Series>>()
+  const latency = stats.histogram('http_request_duration_seconds', 'Time from the head of a request to the last byte of its response', labels)
+  const all: Series[] = [latency]
+  return {
+    series: all,
+    count(method, status, flag, durationMs) {
+      latency.record(durationMs)
+      let byStatus = counters.get(flag)
+      if (byStatus === undefined) counters.set(flag, (byStatus = new Map()))
+      const key = METHODS.indexOf(method) * 1000 + status
+      let counter = byStatus.get(key)
+      if (counter === undefined) {
+        const known = METHODS.includes(method) ? method : 'other'
+        counter = stats.counter('http_requests_total', 'Finished requests, local replies included', {
+          ...labels,
+          method: known,
+          status: String(status),
+          flags: flag,
+        })
+        byStatus.set(key, counter)
+        all.push(counter)
+      }
+      counter.values[counter.index]!++
+    },
+  }
+}
+
+export function endpointStats(stats: StatsWriter, service: string, endpoint: string): EndpointStats & { readonly series: readonly Series[] } {
+  const labels = { service, endpoint }
+  const requests = stats.counter('outrigger_upstream_requests_total', 'Attempts sent to an endpoint', labels)
+  const failures = stats.counter('outrigger_upstream_failures_total', 'Attempts that failed by the fault of the endpoint, 502 to 504 included', labels)
+  const connections = stats.gauge('outrigger_upstream_connections', 'Connections to an endpoint, those being made included', labels)
+  const connectFailures = stats.counter('outrigger_upstream_connect_failures_total', 'Connections to an endpoint that could not be made', labels)
+  const active = stats.gauge('outrigger_upstream_requests_active', 'Attempts at an endpoint that run now', labels)
+  const latency = stats.histogram('outrigger_upstream_response_seconds', 'Time from sending a request to an endpoint to its response head', labels)
+  return { requests, failures, connections, connectFailures, active, latency, series: [requests, failures, connections, connectFailures, active, latency] }
+}

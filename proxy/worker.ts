@@ -1,0 +1,18 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { ToData, WorkerData } from './control/channel.ts'
+import { dataThread } from './data-thread.ts'
+import { systemClock, systemRandom } from './system/clock.ts'
+import { dial, listen } from './system/net.ts'
+
+/** A data thread of the real proxy: the wire is TCP, the time is the system's. */
+const port = parentPort!
+const { snapshot, shared } = workerData as WorkerData
+const thread = dataThread({
+  clock: systemClock,
+  random: systemRandom,
+  dial,
+  listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+  send: message => port.postMessage(message),
+})
+port.on('message', (message: ToData) => thread.receive(message))
+thread.receive({ kind: 'snapshot', snapshot })

@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import { loadTexts } from '../../mesh-config/load-snapshot.ts'
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+
+async function snapshotOf(text: string): Promise<Snapshot> {
+  const loaded = await loadTexts([{ file: 'a.yaml', text }], {})
+  if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
+  return loaded.snapshot
+}
+
+function withOrders(policy: string): Promise<Snapshot> {
+  return snapshotOf(`
+outbound: [{ listen: 127.0.0.1:9101 }]
+discovery: { endpoints: { orders: [127.0.0.1:9001], stock: [127.0.0.1:9002] } }
+services:
+  orders:
+${policy.replace(/^/gm, '    ')}
+`)
+}
+
+describe('an application behind an inbound listener', () => {
+  test('is a service with one endpoint: no timeout of ours, one try, never ejected', async () => {
+    const { services, listeners } = await snapshotOf('inbound: [{ listen: 0.0.0.0:20000, forward: 127.0.0.1:3000 }]')
+    expect(listeners[0]).toMatchObject({ name: 'inbound 0.0.0.0:20000', service: 'local_app:3000' })
+    expect(services['local_app:3000']).toMatchObject({
+      endpoints: [{ address: '127.0.0.1', port: 3000 }],
+      timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 0, idleMs: 300_000 },
+      retries: { attempts: 1 },
+      outliers: { consecutiveGatewayFailures: 0 },
+      limits: { connections: 10_000, pending: 10_000, requests: 10_000 },
+    })
+  })
+
+  test('can be given limits and timeouts', async () => {
+    const { services } = await snapshotOf(
+      'inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { timeouts: { request: 5s }, limits: { requests: 50 } } }]',
+    )
+    expect(services['local_app:3000']).toMatchObject({ timeouts: { requestMs: 5000 }, limits: { requests: 50, pending: 10_000 } })
+  })
+
+  test('is one service for several listeners, and two when only the ports are the same', async () => {
+    const { listeners, services } = await snapshotOf(`inbound:
+  - { listen: 0.0.0.0:1, forward: 127.0.0.1:3000 }
+  - { listen: 0.0.0.0:2, forward: 127.0.0.1:3000 }
+  - { listen: 0.0.0.0:3, forward: "[::1]:3000" }
+`)
+    expect(listeners.map(({ service }) => service)).toEqual(['local_app:3000', 'local_app:3000', 'local_app:[::1]:3000'])
+    expect(Object.keys(services)).toEqual(['local_app:3000', 'local_app:[::1]:3000'])
+    expect(services['local_app:[::1]:3000']!.endpoints[0]!.address).toBe('::1')
+  })
+})
+
+describe('listeners', () => {
+  test('have names that stay, also when the system chooses the port', async () => {
+    const { listeners } = await snapshotOf('outbound: [{ listen: 127.0.0.1:0 }, { listen: 127.0.0.1:0 }, { listen: localhost:0 }]')
+    expect(listeners.map(({ name }) => name)).toEqual(['outbound 127.0.0.1:0', 'outbound 127.0.0.1:0 #2', 'outbound 127.0.0.1:0 #3'])
+  })
+
+  test('may have no admin port beside them', async () => {
+    expect(await loadTexts([{ file: 'a', text: 'admin: off\noutbound: [{ listen: 127.0.0.1:1 }]' }], {})).toMatchObject({
+      ok: true,
+      bootstrap: { admin: null },
+    })
+  })
+})
+
+describe('routes', () => {
+  test('have paths, short and long, and are called as they were written', async () => {
+    const { services } = await withOrders(`routes:
+  - match: { path: /a }
+  - match: { path: /a/* }
+  - match: { path: { exact: /b } }
+  - match: { path: { prefix: /c } }
+  - match: { path: { regex: "/d[0-9]+" } }
+  - { name: rest, match: {} }
+`)
+    expect(services.orders!.routes.map(({ name, match }) => [name, match.path.kind, match.path.value])).toEqual([
+      ['/a', 'exact', '/a'],
+      ['/a/*', 'prefix', '/a/'],
+      ['/b', 'exact', '/b'],
+      ['/c*', 'prefix', '/c'],
+      ['/d[0-9]+', 'regex', '/d[0-9]+'],
+      ['rest', 'prefix', '/'],
+    ])
+  })
+
+  test('match headers without regard to case, query parameters with', async () => {
+    const { services } = await withOrders(`routes:
+  - match:
+      headers: { X-A: one, x-b: { prefix: p }, x-c: { suffix: s }, x-d: { contains: c }, x-e: { regex: "r+" }, x-f: { present: true }, x-g: { present: false } }
+      query: { Q: { exact: "" } }
+`)
+    const { headers, query } = services.orders!.routes[0]!.match
+    expect(headers.map(({ name, kind, value }) => `${name} ${kind} ${value}`)).toEqual([
+      'x-a exact one',
+      'x-b prefix p',
+      'x-c suffix s',
+      'x-d contains c',
+      'x-e regex r+',
+      'x-f present ',
+      'x-g absent ',
+    ])
+    expect(query).toEqual([{ name: 'Q', kind: 'exact', value: '' }])
+  })
+
+  test('override timeouts and retries of the service one by one, the budget stays that of the service', async () => {
+    const { services } = await withOrders(`timeouts: { request: 10s, perTry: 2s }
+retries: { attempts: 3, budget: { percent: 5 } }
+routes:
+  - { match: { path: /slow }, timeouts: { request: off } }
+  - { match: { path: /once }, retries: { attempts: 1 }, to: [{ service: stock }] }
+`)
+    const [slow, once] = services.orders!.routes
+    expect(slow).toMatchObject({ timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 2000, idleMs: 300_000 }, retries: null })
+    expect(once).toMatchObject({ timeouts: null, retries: { attempts: 1, replayBytes: 65_536, budget: { percent: 5, minPerSecond: 10 } } })
+    expect(once!.to).toEqual([{ service: 'stock', subset: null, weight: 1 }])
+  })
+})
+
+describe('a snapshot', () => {
+  test('is frozen to the last value, and plain data', async () => {
+    const snapshot = await withOrders('subsets: { v1: { version: v1 } }')
+    expect(structuredClone(snapshot)).toEqual(snapshot)
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return
+      expect(Object.isFrozen(value)).toBe(true)
+      for (const inner of Object.values(value)) visit(inner)
+    }
+    visit(snapshot)
+  })
+
+  test('has a version that says what is in it, not how it was written', async () => {
+    const one = await withOrders('timeouts: { request: 60s, idle: 5m }\nhosts: [a.example.com]')
+    const same = await withOrders('hosts: [a.example.com]\ntimeouts: { idle: 300s, request: 1m }\n# a comment')
+    const other = await withOrders('hosts: [a.example.com]\ntimeouts: { request: 61s }')
+    expect(one.version).toBe(same.version)
+    expect(one.version).not.toBe(other.version)
+  })
+})

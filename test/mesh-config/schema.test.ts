@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { type DocumentKind, keysOf, placesOf, publishedSchema, type SchemaNode, schemaAt, schemaOf } from '../../mesh-config/schema.ts'
+
+function* nodes(node: SchemaNode, place: string): Generator<[string, SchemaNode]> {
+  yield [place, node]
+  for (const form of node.anyOf ?? []) yield* nodes(form, `${place}|`)
+  for (const [key, child] of Object.entries(node.properties ?? {})) yield* nodes(child, `${place}.${key}`)
+  if (node.items !== undefined) yield* nodes(node.items, `${place}[]`)
+  if (typeof node.additionalProperties === 'object') yield* nodes(node.additionalProperties, `${place}.<name>`)
+}
+
+describe.each<DocumentKind>(['sidecar', 'service'])('the JSON Schema of a %s document', kind => {
+  const published = publishedSchema(kind) as SchemaNode & { $schema: string }
+
+  test('is one that editors take, with a description for every setting', () => {
+    expect(published.$schema).toBe('https://json-schema.org/draft/2020-12/schema')
+    const silent = [...nodes(published, '')].filter(([place, node]) => /\.[a-zA-Z]+$/.test(place) && node.description === undefined && !/\.health|\.hashOn|\.consul/.test(place))
+    expect(silent.map(([place]) => place)).toEqual([])
+  })
+
+  test('refuses keys it does not know', () => {
+    for (const [place, node] of nodes(published, '')) if (node.properties !== undefined) expect([place, node.additionalProperties]).toEqual([place, false])
+  })
+
+  test('has only keywords of JSON Schema', () => {
+    expect(JSON.stringify(published)).not.toMatch(/"(why|kind|secret)":/)
+  })
+})
+
+describe('what the published schema says', () => {
+  const published = publishedSchema('sidecar') as SchemaNode
+
+  test('gives the reasons of defaults', () => {
+    expect(schemaAt(published, ['services', 'x', 'timeouts', 'request'])).toMatchObject({
+      default: '15s',
+      description: expect.stringMatching(/^From the request .* Default "15s": the route timeout of Envoy and Consul, .*\.$/),
+    })
+  })
+
+  test('marks what is not available yet', () => {
+    expect(schemaAt(published, ['discovery', 'consul'])!.description).toBe('Endpoints from Consul. Not available yet in this version.')
+    expect(schemaAt(published, ['services', 'x', 'protocol'])!.description).toMatch(/Not available yet in this version: http2, grpc, tcp\.$/)
+    expect((publishedSchema('service') as SchemaNode).properties!.health!.description).toMatch(/Not available yet/)
+  })
+
+  test.each([
+    ['1m30s', true],
+    ['off', true],
+    ['5 sec', false],
+    ['ms', false],
+    ['', false],
+  ])('its pattern for durations and %j: %s', (text, matches) => {
+    const { pattern } = schemaAt(published, ['drain', 'delay'])!
+    expect(new RegExp(pattern!).test(text)).toBe(matches)
+  })
+
+  test('has the short forms beside the long ones', () => {
+    expect(schemaAt(published, ['accessLog'])!.anyOf).toMatchObject([{ enum: ['off', 'on', 'errors'] }, { type: 'object' }])
+    expect(schemaAt(published, ['discovery', 'endpoints', 'x', 0])!.anyOf).toMatchObject([{ type: 'string' }, { type: 'object', required: ['address'] }])
+  })
+})
+
+describe('looking around in a schema', () => {
+  test('finds the keys of a place and the places of a key', () => {
+    expect(keysOf(schemaAt(schemaOf('sidecar'), ['flights'])!)).toEqual(['recent', 'failed'])
+    expect(keysOf(schemaAt(schemaOf('sidecar'), ['accessLog'])!)).toEqual(['mode', 'format', 'template', 'path'])
+    expect(placesOf('budget', schemaOf('sidecar'))).toEqual(['services.<name>.retries.budget'])
+    expect(placesOf('zone', schemaOf('sidecar'))).toEqual(['discovery.endpoints.<name>[].zone'])
+    expect(schemaAt(schemaOf('sidecar'), ['no', 'such'])).toBeNull()
+  })
+})

@@ -1,0 +1,87 @@
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isExecutable, onPath } from './find.ts'
+import { must, run } from './shell.ts'
+import type { Way } from './way.ts'
+
+// Another apt may be at work (a fresh machine updates itself): wait for it rather than fail.
+const INSTALL = ['install', '-y', '-q', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300']
+
+let updated: Promise<string> | null = null
+
+/** Installs a Debian package and finds the binary on PATH. */
+export function aptInstall(packageName: string, binaries: readonly string[]): Way {
+  return {
+    describe: `apt-get install ${packageName}`,
+    cached: () => null, // what apt installs is on PATH, which is looked at first
+    async obtain() {
+      await installPackage(packageName)
+      const path = onPath(binaries)
+      if (path === null) throw new Error(`${packageName} is installed, but there is no ${binaries.join(' or ')} on PATH`)
+      return path
+    },
+  }
+}
+
+/**
+ * Downloads a Debian package and unpacks it into the cache, installing nothing. For packages that start a service when
+ * installed: nobody who runs tests wants a web server on port 80 afterwards. Needs no root if the machine knows its packages.
+ */
+export function aptUnpack(packageName: string, binary: string): Way {
+  return {
+    describe: `apt-get download ${packageName}, unpacked into the cache`,
+    cached(folder) {
+      const path = join(folder, binary)
+      return isExecutable(path) ? path : null
+    },
+    async obtain(folder) {
+      if (onPath(['apt-get']) === null) throw new Error('there is no apt-get on this machine')
+      mkdirSync(dirname(folder), { recursive: true })
+      const work = mkdtempSync(`${folder}.new-`)
+      try {
+        await orAfterUpdate(() => must('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', packageName], { cwd: work }))
+        const deb = readdirSync(work).find(file => file.endsWith('.deb'))
+        if (deb === undefined) throw new Error(`apt-get download ${packageName} left no package`)
+        const unpacked = join(work, 'unpacked')
+        await must('dpkg-deb', ['-x', join(work, deb), unpacked])
+        const missing = (await run('ldd', [join(unpacked, binary)])).output.split('\n').filter(line => line.includes('not found'))
+        if (missing.length > 0) throw new Error(`it needs libraries this machine lacks: ${missing.map(line => line.trim().split(' ')[0]).join(', ')}`)
+        rmSync(folder, { recursive: true, force: true })
+        renameSync(unpacked, folder)
+        return join(folder, binary)
+      } finally {
+        rmSync(work, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+export async function installPackage(packageName: string): Promise<void> {
+  if (onPath(['apt-get']) === null) throw new Error('there is no apt-get on this machine')
+  await orAfterUpdate(() => asRoot('apt-get', [...INSTALL, packageName]))
+}
+
+/** A fresh machine knows no packages yet, an old one wrong ones: on the first failure the lists are brought up to date, once a process. */
+async function orAfterUpdate<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof NotRoot) throw error
+    updated ??= asRoot('apt-get', ['update', '-q'])
+    await updated.catch((updateError: Error) => {
+      throw new Error(`${error.message}; and ${updateError.message}`)
+    })
+    return await work()
+  }
+}
+
+class NotRoot extends Error {}
+
+async function asRoot(command: string, args: readonly string[]): Promise<string> {
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  if (process.getuid?.() === 0) return await must(command, args, { env })
+  // -n: never ask for a password, a test run has nobody to type it
+  if ((await run('sudo', ['-n', 'true'])).code !== 0)
+    throw new NotRoot(`${command} ${args[0]} needs root: not root, and sudo asks for a password or is missing`)
+  return await must('sudo', ['-n', 'env', 'DEBIAN_FRONTEND=noninteractive', command, ...args])
+}

