@@ -18,7 +18,10 @@ export function addExplainCommand(program: Command): void {
     .option('-l, --listener <listener>', 'the listener it would come to: its name, address or port')
     .option('-a, --admin <address>', 'the admin port of the sidecar', process.env.OUTRIGGER_ADMIN ?? '127.0.0.1:15000')
     .option('--json', 'the decision record as JSON')
-    .addHelpText('after', '\nExamples:\n  outrigger explain http://orders/api/1\n  outrigger explain -X POST -H x-tester:1 http://orders/api/1 --admin 127.0.0.1:15002\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  outrigger explain http://orders/api/1\n  outrigger explain -X POST -H x-tester:1 http://orders/api/1 --admin 127.0.0.1:15002\n',
+    )
     .action(async (url: string, options: Options) => {
       process.exitCode = await explain(url, options)
     })

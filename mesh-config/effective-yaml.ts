@@ -42,5 +42,5 @@ function leaf(value: unknown): string {
 function scalar(value: unknown, inList = false): string {
   if (typeof value !== 'string') return String(value)
   const isPlain = /^[A-Za-z0-9_./(][A-Za-z0-9_./:@ ()*-]*$/.test(value) && !/: |:$| $|^[-+.\d][\d_.eE+-]*$|^0[xo]|^(true|false|null|~)$/i.test(value)
-  return isPlain && !(inList && /[[\]{},]/.test(value)) ? value : JSON.stringify(value).replaceAll('${', '$${')
+  return isPlain && !(inList && /[[\]{},]/.test(value)) ? value : JSON.stringify(value).replaceAll('${', () => '$${')
 }

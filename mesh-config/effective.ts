@@ -5,7 +5,7 @@ import type { SidecarDocument } from './sidecar.ts'
 /** The config as it is in force: what was written and every default, each with where it came from. Never a secret. */
 export interface Effective {
   readonly files: readonly string[]
-  /** In the form of a sidecar file: it can be loaded again. */
+  /** In the form of a sidecar file, shorthands written out. */
   readonly config: unknown
   /** By the path of a value in `config`: `outbound[0].timeouts.head`. Lists of plain values are one value. */
   readonly sources: Readonly<Record<string, Source>>

@@ -113,7 +113,7 @@ function mapBelow(node: SchemaNode): [SchemaNode | null, string[]] {
 
 function row(key: string, node: SchemaNode, path: readonly string[]): string {
   const meaning = [node.description, node.why === undefined ? undefined : `*Why this default: ${node.why}.*`, remark(path)]
-  return `| \`${key}\` | ${cell(valueOf(node))} | ${cell(defaultOf(node))} | ${cell(meaning.filter(text => text !== undefined).join(' '))} |`
+  return `| \`${key}\` | ${cell(kindOf(node))} | ${cell(defaultOf(node))} | ${cell(meaning.filter(text => text !== undefined).join(' '))} |`
 }
 
 function remark(path: readonly string[]): string | undefined {
@@ -133,13 +133,13 @@ function steps(path: readonly string[]): string[] {
   return path.map(step => (step === '[]' ? '*' : step))
 }
 
-function valueOf(node: SchemaNode): string {
+function kindOf(node: SchemaNode): string {
   if (node.kind !== undefined) return node.kind
   if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(' ')
-  if (node.anyOf !== undefined) return node.anyOf.map(valueOf).join(', or ')
-  if (node.items !== undefined) return `list of ${valueOf(node.items).split(', or ').map(plural).join(', or ')}`
+  if (node.anyOf !== undefined) return node.anyOf.map(kindOf).join(', or ')
+  if (node.items !== undefined) return `list of ${kindOf(node.items).split(', or ').map(plural).join(', or ')}`
   if (node.properties !== undefined) return 'map'
-  if (typeof node.additionalProperties === 'object') return `name: ${valueOf(node.additionalProperties)}`
+  if (typeof node.additionalProperties === 'object') return `name: ${kindOf(node.additionalProperties)}`
   if (node.type === 'boolean') return '`true` `false`'
   if (node.type === 'integer' || node.type === 'number') return `number ${bounds(node)}`
   return 'text'

@@ -102,6 +102,7 @@ function published(node: SchemaNode, path: readonly string[]): SchemaNode {
     ...(text === '' ? {} : { description: text }),
     ...(node.properties === undefined ? {} : { properties: mapValues(node.properties, (child, key) => published(child, [...path, key])) }),
     ...(typeof node.additionalProperties === 'object' ? { additionalProperties: published(node.additionalProperties, [...path, '*']) } : {}),
+    ...(node.propertyNames === undefined ? {} : { propertyNames: published(node.propertyNames, []) }),
     ...(node.items === undefined ? {} : { items: published(node.items, [...path, '*']) }),
     ...(node.anyOf === undefined ? {} : { anyOf: node.anyOf.map(form => published(form, [...path, '|'])) }),
   }

@@ -218,7 +218,7 @@ export const serviceSchema = z.strictObject({
     z.record(label('a subset name'), z.record(z.string(), anyText('a value'))).default({}),
     'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match.',
   ),
-  routes: setting(z.array(route).default([]), 'Which requests go where; the first that matches counts. Without routes every request goes to the service.'),
+  routes: setting(z.array(route).prefault([]), 'Which requests go where; the first that matches counts. Without routes every request goes to the service.'),
 })
 
 export type ServicePolicy = z.output<typeof serviceSchema>

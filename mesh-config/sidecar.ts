@@ -95,7 +95,7 @@ const endpoint = z.strictObject({
 
 const discovery = z.strictObject({
   endpoints: setting(
-    z.record(serviceName(), z.array(z.union([peerAddress().transform(address => endpoint.parse({ address })), endpoint]))).default({}),
+    z.record(serviceName(), z.array(z.union([peerAddress().transform(address => endpoint.parse({ address })), endpoint]))).prefault({}),
     'Fixed endpoints, by service: `host:port`, or a map.',
   ),
   consul: setting(
@@ -149,20 +149,20 @@ export const sidecarSchema = z.strictObject({
     'The address of the admin port, or `off`.',
     'the port of Envoy in Istio, and only this machine: it tells a lot to whoever asks',
   ),
-  inbound: setting(z.array(inbound).default([]), 'Listeners for what comes to the application.'),
-  outbound: setting(z.array(outbound).default([]), 'Listeners for what the application calls.'),
+  inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
+  outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),
   discovery: setting(discovery.prefault({}), 'Where endpoints come from.'),
   agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
   state: setting(anyText('a folder').optional(), 'The folder for last-known endpoints and policy.'),
   workers: setting(z.int().min(1).max(256).default(1), 'Data threads.', 'one serves more than most instances ever see, and costs the least memory'),
   accessLog: setting(
-    z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault({}),
+    z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault('errors'),
     'The access log: `off`, `on`, `errors`, or a map.',
   ),
   flights: setting(z.strictObject(flights).prefault({}), 'The flight recorder: decision records kept in memory, at /flights.'),
   drain: setting(z.strictObject(drain).prefault({}), 'How the sidecar stops.'),
   services: setting(
-    z.record(serviceName(), serviceSchema).default({}),
+    z.record(serviceName(), serviceSchema).prefault({}),
     'Service policies, by name. A service with endpoints and no policy has the defaults of one.',
   ),
 })

@@ -113,11 +113,13 @@ export function text(pattern: RegExp, name: string, example: string, meant?: (in
     const guess = meant?.(input)
     return { what: `{value} is not ${name}`, fix, meant: guess !== undefined && guess !== input && pattern.test(guess) ? guess : null }
   }
-  return checked(check, { kind: name.replace(/^an? /, ''), pattern: pattern.source })
+  return checked(check, { kind: name.replace(/^an? /, ''), ...(pattern === anything ? {} : { pattern: pattern.source }) })
 }
 
+const anything = /[\s\S]*/
+
 export function anyText(name: string): z.ZodCustom<string, string> {
-  return text(/[\s\S]*/, name, 'a text')
+  return text(anything, name, 'a text')
 }
 
 /** A name a service goes by in config, in Consul and as a Host. */

@@ -82,7 +82,7 @@ services:
     const effective = await first.effective()
     const yaml = effectiveLines(effective).map(({ text }) => text)
     expect((await load({ 'again.yaml': yaml.join('\n') })).snapshot).toEqual(first.snapshot)
-    expect((await load({ 'again.json': JSON.stringify(effective.config) })).snapshot).toEqual(first.snapshot)
+    expect((await load({ 'again.json': JSON.stringify(effective.config).replaceAll('${', () => '$${') })).snapshot).toEqual(first.snapshot)
   })
 
   test('never shows what a variable with the name of a secret holds', async () => {

@@ -20,6 +20,11 @@ test('examples/minimal is good, without a warning', async () => {
 
 test('every setting is in it, with its default', () => {
   const text = configurationReference()
-  for (const row of ['| `request` | duration | `15s` |', '| `headBytes` | size from 1KiB to 16MiB | `60KiB` |', '| `delay` | duration | `5s` |', '| `admin` | address or `off` | `127.0.0.1:15000` |'])
+  for (const row of [
+    '| `request` | duration | `15s` |',
+    '| `headBytes` | size from 1KiB to 16MiB | `60KiB` |',
+    '| `delay` | duration | `5s` |',
+    '| `admin` | address or `off` | `127.0.0.1:15000` |',
+  ])
     expect(text).toContain(row)
 })

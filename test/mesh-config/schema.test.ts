@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import * as z from 'zod'
 import { type DocumentKind, keysOf, placesOf, publishedSchema, type SchemaNode, schemaAt, schemaOf } from '../../mesh-config/schema.ts'
 
 function* nodes(node: SchemaNode, place: string): Generator<[string, SchemaNode]> {
@@ -10,11 +11,13 @@ function* nodes(node: SchemaNode, place: string): Generator<[string, SchemaNode]
 }
 
 describe.each<DocumentKind>(['sidecar', 'service'])('the JSON Schema of a %s document', kind => {
-  const published = publishedSchema(kind) as SchemaNode & { $schema: string }
+  const published = publishedSchema(kind) as SchemaNode & { $schema?: unknown }
 
   test('is one that editors take, with a description for every setting', () => {
     expect(published.$schema).toBe('https://json-schema.org/draft/2020-12/schema')
-    const silent = [...nodes(published, '')].filter(([place, node]) => /\.[a-zA-Z]+$/.test(place) && node.description === undefined && !/\.health|\.hashOn|\.consul/.test(place))
+    const silent = [...nodes(published, '')].filter(
+      ([place, node]) => /\.[a-zA-Z]+$/.test(place) && node.description === undefined && !/\.health|\.hashOn|\.consul/.test(place),
+    )
     expect(silent.map(([place]) => place)).toEqual([])
   })
 
@@ -57,6 +60,40 @@ describe('what the published schema says', () => {
   test('has the short forms beside the long ones', () => {
     expect(schemaAt(published, ['accessLog'])!.anyOf).toMatchObject([{ enum: ['off', 'on', 'errors'] }, { type: 'object' }])
     expect(schemaAt(published, ['discovery', 'endpoints', 'x', 0])!.anyOf).toMatchObject([{ type: 'string' }, { type: 'object', required: ['address'] }])
+  })
+})
+
+describe('an editor that checks with the published schema', () => {
+  const editor = z.fromJSONSchema(publishedSchema('sidecar') as Parameters<typeof z.fromJSONSchema>[0])
+
+  test.each([
+    ['the smallest file', { outbound: [{ listen: '127.0.0.1:9101', service: 'orders' }], discovery: { endpoints: { orders: ['127.0.0.1:9001'] } } }],
+    [
+      'short forms',
+      {
+        accessLog: 'on',
+        admin: 'off',
+        services: { orders: { timeouts: { request: 0, idle: '1m30s' }, routes: [{ match: { path: '/a/*', headers: { 'x-a': 'b' } } }] } },
+      },
+    ],
+    [
+      'long forms',
+      { accessLog: { mode: 'on' }, services: { orders: { routes: [{ match: { path: { regex: '/.*' }, headers: { 'x-a': { present: true } } } }] } } },
+    ],
+  ])('is content with %s', (_, document) => {
+    expect(editor.safeParse(document).error?.issues).toBeUndefined()
+  })
+
+  test.each([
+    ['an unknown key', { servce: 'web' }],
+    ['a bad duration', { drain: { delay: '5 sec' } }],
+    ['a number that is no 0 for a duration', { drain: { delay: 5 } }],
+    ['a bad address', { admin: '15000' }],
+    ['a listener without address', { outbound: [{ service: 'orders' }] }],
+    ['a word that is none of a few', { accessLog: 'error' }],
+    ['a number out of range', { workers: 0 }],
+  ])('sees %s', (_, document) => {
+    expect(editor.safeParse(document).success).toBe(false)
   })
 })
 

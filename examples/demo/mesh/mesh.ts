@@ -1,0 +1,106 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { get } from '../../support/get.ts'
+import { type PortBlock, reservePorts } from '../../support/port-block.ts'
+import { type RunningInstance, startInstance, whenReady } from './instance.ts'
+import { type Instance, instanceNamed, type Plan, planFrom, portOffsets, usualSplit } from './plan.ts'
+import { type Split, sidecarFile, withSplit } from './sidecar-file.ts'
+
+export interface MeshOptions {
+  readonly retries: boolean
+  /** A process ended that nobody had asked to. */
+  readonly onUnexpectedEnd: (text: string) => void
+}
+
+/** The running mesh, and what can be done to it. */
+export interface Mesh {
+  readonly plan: Plan
+  /** Sidecar files and logs. */
+  readonly folder: string
+  /** Rejects with a text for the user. */
+  start(onReady: (ready: number, of: number) => void): Promise<void>
+  /** kill -9 of both processes of an instance. */
+  kill(name: string): void
+  bringBack(name: string): Promise<void>
+  slow(name: string, ms: number): Promise<void>
+  /** Edits the sidecar file of web-1. */
+  split(split: Split): void
+  isDown(name: string): boolean
+  slowMs(name: string): number
+  currentSplit(): Split
+  stop(): Promise<void>
+}
+
+const STOP_PATIENCE_MS = 3_000
+
+export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Promise<Mesh> {
+  const ports: PortBlock = await reservePorts(portOffsets)
+  const plan = planFrom(ports.base)
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-demo-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const running = new Map<string, RunningInstance>()
+  const slowed = new Map<string, number>()
+  let split: Split = usualSplit
+
+  const yamlOf = (name: string) => join(folder, `${name}.yaml`)
+  for (const instance of plan.instances) writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split }))
+
+  function startOne(instance: Instance): RunningInstance {
+    const started: RunningInstance = startInstance(folder, instance, text => {
+      // Those that are to end are taken out of the map first.
+      if (running.get(instance.name) === started) onUnexpectedEnd(text)
+    })
+    running.set(instance.name, started)
+    return started
+  }
+
+  return {
+    plan,
+    folder,
+    async start(onReady) {
+      let ready = 0
+      const { instances } = plan
+      onReady(0, instances.length)
+      await Promise.all(
+        instances.map(async instance => {
+          await whenReady(startOne(instance))
+          onReady(++ready, instances.length)
+        }),
+      )
+    },
+    kill(name) {
+      const killed = running.get(name)
+      if (killed === undefined) return
+      running.delete(name)
+      slowed.delete(name)
+      // The sidecar first: it must not live to answer for an application that is gone.
+      killed.sidecar.signal('SIGKILL')
+      killed.app.signal('SIGKILL')
+    },
+    async bringBack(name) {
+      if (!running.has(name)) await whenReady(startOne(instanceNamed(plan, name)))
+    },
+    async slow(name, ms) {
+      if (ms === 0) slowed.delete(name)
+      else slowed.set(name, ms)
+      await get(instanceNamed(plan, name).ports.app, `/slow?ms=${ms}`, { method: 'POST' })
+    },
+    split(wanted) {
+      split = wanted
+      const file = yamlOf('web-1')
+      // As editors save: whoever reads it sees the old file or the new one.
+      writeFileSync(`${file}.new`, withSplit(readFileSync(file, 'utf8'), wanted))
+      renameSync(`${file}.new`, file)
+    },
+    isDown: name => !running.has(name),
+    slowMs: name => slowed.get(name) ?? 0,
+    currentSplit: () => split,
+    async stop() {
+      const all = [...running.values()]
+      running.clear()
+      await Promise.all(all.flatMap(({ app, sidecar }) => [sidecar.stop(STOP_PATIENCE_MS), app.stop(STOP_PATIENCE_MS)]))
+      ports.release()
+    },
+  }
+}

@@ -1,0 +1,63 @@
+/** What stands where: services, their instances, and the ports of each. */
+
+export interface Instance {
+  readonly name: string
+  readonly service: string
+  /** Null: the service has only one. */
+  readonly version: string | null
+  readonly ports: {
+    /** The application; only its own sidecar connects to it. */
+    readonly app: number
+    /** Its sidecar: where the sidecars of callers connect, where the application calls others, and the admin port. */
+    readonly inbound: number
+    readonly outbound: number
+    readonly admin: number
+  }
+}
+
+export interface Plan {
+  readonly instances: readonly Instance[]
+}
+
+interface ServicePlan {
+  readonly calls: readonly string[]
+  /** One for each instance. */
+  readonly versions: readonly (string | null)[]
+}
+
+/** In the order in which they are shown. */
+export const services: Readonly<Record<string, ServicePlan>> = {
+  web: { calls: ['orders', 'payments'], versions: [null] },
+  orders: { calls: ['stock'], versions: [null, null, null] },
+  stock: { calls: [], versions: [null, null] },
+  payments: { calls: [], versions: ['v1', 'v1', 'v2'] },
+}
+
+/** The split of payments at the start, in percent. */
+export const usualSplit = { v1: 90, v2: 10 } as const
+
+const PORTS_EACH = 10
+const parts = ['app', 'inbound', 'outbound', 'admin'] as const
+const count = Object.values(services).reduce((sum, { versions }) => sum + versions.length, 0)
+
+/** Which ports of a block the plan uses. */
+export const portOffsets: readonly number[] = Array.from({ length: count }, (_, index) => parts.map((_, part) => index * PORTS_EACH + part)).flat()
+
+export function planFrom(base: number): Plan {
+  const names = Object.entries(services).flatMap(([service, { versions }]) => versions.map((version, index) => ({ service, version, name: `${service}-${index + 1}` })))
+  const instances = names.map((about, index) => {
+    const first = base + index * PORTS_EACH
+    return { ...about, ports: { app: first, inbound: first + 1, outbound: first + 2, admin: first + 3 } }
+  })
+  return { instances }
+}
+
+export function instancesOf({ instances }: Plan, service: string): readonly Instance[] {
+  return instances.filter(instance => instance.service === service)
+}
+
+export function instanceNamed({ instances }: Plan, name: string): Instance {
+  const found = instances.find(instance => instance.name === name)
+  if (found === undefined) throw new Error(`there is no instance ${name}`)
+  return found
+}

@@ -1,0 +1,56 @@
+import { type Instance, instancesOf, type Plan, services } from './plan.ts'
+
+export interface FileOptions {
+  /** Off: every failed attempt is a failed request, which is what `--no-retries` is there to show. */
+  readonly retries: boolean
+  readonly split: Split
+}
+
+export interface Split {
+  readonly v1: number
+  readonly v2: number
+}
+
+/** The sidecar file of one instance, written to be read. */
+export function sidecarFile(plan: Plan, instance: Instance, options: FileOptions): string {
+  const { name, service, ports } = instance
+  const { calls } = services[service]!
+  const names = calls.map(call => `http://${call}/`).join(', ')
+  return `# The sidecar beside ${name}. Edit it while the demo runs: a valid change is taken up at once, an invalid one is told in ${name}.sidecar.log and ignored.
+service: ${service}
+admin: 127.0.0.1:${ports.admin}
+inbound:
+  - listen: 127.0.0.1:${ports.inbound}     # the sidecars of callers connect here
+    forward: 127.0.0.1:${ports.app}    # the application
+outbound:
+  - listen: 127.0.0.1:${ports.outbound}     # the application calls ${names || 'nobody, but could call others'} here
+drain: { delay: 0s, timeout: 2s }
+${calls.length === 0 ? '' : `${endpoints(plan, calls)}services:\n${calls.map(call => policy(plan, call, options)).join('')}`}`
+}
+
+function endpoints(plan: Plan, calls: readonly string[]): string {
+  const list = (service: string) => instancesOf(plan, service).map(({ ports, version }) => {
+    const address = `127.0.0.1:${ports.inbound}`
+    return `      - ${version === null ? address : `{ address: ${address}, meta: { version: ${version} } }`}\n`
+  })
+  return `discovery:\n  endpoints:\n${calls.map(call => `    ${call}:\n${list(call).join('')}`).join('')}`
+}
+
+function policy(plan: Plan, service: string, { retries, split }: FileOptions): string {
+  const versions = instancesOf(plan, service).some(({ version }) => version !== null)
+  return `  ${service}:
+    balancer: { type: least_request }
+    timeouts: { connect: 1s, request: 5s }
+    retries: { attempts: ${retries ? 2 : 1}, on: [connect-failure, refused-stream, reset-before-response] }
+    outliers: { consecutiveGatewayFailures: 3, baseEjection: 1500ms, maxEjection: 6s }
+${versions ? `    subsets: { v1: { version: v1 }, v2: { version: v2 } }\n    routes:\n      - to: ${splitList(split)}\n` : ''}`
+}
+
+function splitList({ v1, v2 }: Split): string {
+  return `[ { subset: v1, weight: ${v1} }, { subset: v2, weight: ${v2} } ]`
+}
+
+/** The same file with another split: what one would do in an editor. */
+export function withSplit(file: string, split: Split): string {
+  return file.replace(/\[ \{ subset: v1, weight: \d+ \}, \{ subset: v2, weight: \d+ \} \]/, splitList(split))
+}

@@ -1,0 +1,52 @@
+import { createServer } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { get, keepAliveAgent } from '../../support/get.ts'
+
+/** What the service says to a path; null: it has nothing there. */
+export type Handler = (path: string) => Promise<object | null>
+
+const { NAME = 'a-service', PORT = '', SIDECAR = '' } = process.env
+export const name = NAME
+
+/** Milliseconds that every answer takes longer: how the director makes an instance slow. Try it: curl -X POST '127.0.0.1:<port>/slow?ms=400' */
+let slowMs = 0
+
+export function serve(handler: Handler): void {
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    if (request.method === 'POST' && url.pathname === '/slow') {
+      slowMs = Math.min(Number(url.searchParams.get('ms')) || 0, 10_000)
+      response.end(`${NAME} takes ${slowMs} ms longer from now on\n`)
+      return
+    }
+    try {
+      if (slowMs > 0) await sleep(slowMs)
+      const answer = await handler(url.pathname)
+      response.statusCode = answer === null ? 404 : 200
+      response.setHeader('content-type', 'application/json')
+      response.end(`${JSON.stringify(answer ?? { error: `${NAME} has nothing at ${url.pathname}` })}\n`)
+    } catch (error) {
+      response.statusCode = 502
+      response.setHeader('content-type', 'application/json')
+      response.end(`${JSON.stringify({ from: NAME, error: error instanceof Error ? error.message : String(error) })}\n`)
+    }
+  })
+  // Longer than any sidecar keeps its connections: the side that calls closes first.
+  server.keepAliveTimeout = 600_000
+  server.listen(Number(PORT), '127.0.0.1', () => console.log(`${NAME} listens on 127.0.0.1:${PORT}`))
+}
+
+const agent = keepAliveAgent()
+
+/** Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does the rest. */
+export async function call(url: string): Promise<object> {
+  const { host, pathname } = new URL(url)
+  const { status, body } = await get(Number(SIDECAR), pathname, { headers: { host }, agent, timeoutMs: 10_000 })
+  if (status !== 200) throw new Error(`${url} was answered ${status}: ${body.trim().slice(0, 300)}`)
+  return JSON.parse(body) as object
+}
+
+/** The work of a service that has a database to ask: some milliseconds, never quite the same. */
+export function work(milliseconds: number): Promise<void> {
+  return sleep(milliseconds * (0.5 + Math.random()))
+}
