@@ -16,7 +16,7 @@ if (isNewEnough(process.versions.node)) {
     if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(directory)
   }
   const source = join(here, '../cli/main.ts')
-  await import(existsSync(source) ? '../cli/main.ts' : '../dist/cli/main.js')
+  await import(existsSync(source) ? '../cli/main.ts' : '../dist/main.js')
 } else {
   const node = newerNode()
   if (node === null) {
@@ -45,7 +45,7 @@ function newerNode() {
 }
 
 function runWith(node) {
-  const args = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+  const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const env = { ...process.env, OUTRIGGER_LAUNCHED: '1' }
   const child = spawn(node, args, { stdio: 'inherit', env })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']

@@ -41,15 +41,7 @@ function isCommand(name: string): name is keyof typeof commands {
   return Object.hasOwn(commands, name)
 }
 
-/** package.json stands one folder up from the sources, and two from dist/cli. */
+/** package.json stands one folder up, from cli/ as from dist/. */
 function packageVersion(): string {
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { name?: string; version?: string }
-      if (name === 'outrigger' && version !== undefined) return version
-    } catch {
-      // Not here: the other place.
-    }
-  }
-  return 'unknown'
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 }

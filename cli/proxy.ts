@@ -1,9 +1,10 @@
+import { isatty } from 'node:tty'
 import type { Command } from 'commander'
 import { isLogLevel, type LogLevel, logLevels } from '../proxy/core/log.ts'
 import { runProxy } from '../proxy/main.ts'
 
 interface Options {
-  readonly config: readonly string[]
+  readonly config?: readonly string[]
   readonly logLevel?: string
 }
 
@@ -11,7 +12,8 @@ export function addProxyCommand(program: Command, version: string): void {
   program
     .command('proxy')
     .description('run the sidecar proxy')
-    .requiredOption('-c, --config <files...>', 'config files, later ones over earlier ones')
+    .argument('[files...]', 'the same as -c')
+    .option('-c, --config <files...>', 'config files, later ones over earlier ones')
     .option('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
     .addHelpText(
       'after',
@@ -30,15 +32,13 @@ Exit codes:
 Examples:
   outrigger proxy -c sidecar.yaml
   outrigger proxy -c base.yaml -c this-host.yaml --log-level debug
-  kill -HUP $(pidof outrigger)`,
+  kill -HUP <pid>`,
     )
-    .action(async ({ config, logLevel }: Options, command: Command) => {
+    .action(async (files: readonly string[], { config = [], logLevel }: Options, command: Command) => {
       const level = levelOf(logLevel ?? process.env.OUTRIGGER_LOG_LEVEL ?? 'info')
       if (level === null) command.error(`error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`)
-      // Named so that a process list tells proxies apart, and `pidof outrigger` finds them.
-      process.title = 'outrigger'
-      const pretty = process.stderr.isTTY === true
-      await runProxy({ version, files: config, logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
+      const pretty = isatty(2)
+      await runProxy({ version, files: [...config, ...files], logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
     })
 }
 

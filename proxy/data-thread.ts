@@ -57,9 +57,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function telemetryOf(listener: () => string): Telemetry {
     return {
       exchange(exchange: Exchange) {
-        const { route, failure, endpoint } = exchange
+        const { route, failure, endpoint, status } = exchange
         const flag = failure === null ? '-' : failure.flag
-        const status = exchange.status === 0 && failure !== null ? failure.httpStatus : exchange.status
         const duration = exchange.completedAt - exchange.startedAt
         if (route === null) unrouted(exchange.direction).count(exchange.request.method, status, flag, duration)
         else route.stats.count(exchange.request.method, status, flag, duration)

@@ -13,6 +13,8 @@ import { watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
 import { systemClock as clock } from './system/clock.ts'
+import { tuneEngine } from './system/engine.ts'
+import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
 import { ownLog } from './telemetry/log.ts'
@@ -31,11 +33,14 @@ export interface ProxyOptions {
 
 /** Listening failed, or a data thread did not start. */
 const EXIT_CANNOT_START = 1
+/** After ready: by then start-up is over, also on a busy machine. */
+const SETTLED_MS = 200
 /** The files are not valid. */
 const EXIT_BAD_CONFIG = 2
 
 /** The control thread, part by part. Ends only by `process.exit`. */
 export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
+  tuneEngine()
   // 1  SIGHUP means "read the files again", also before there is anything that could: unhandled it would end the process.
   let onHangUp = () => {}
   process.on('SIGHUP', () => onHangUp())
@@ -135,6 +140,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, loaded.snapshot, typeof admin === 'string' ? null : admin))
+  clock.timer(releaseStartupPages).arm(SETTLED_MS)
 }
 
 /** Where it listens, null when it is off, or why it cannot. */

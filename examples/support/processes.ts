@@ -27,7 +27,13 @@ process.on('exit', () => {
 })
 
 /** Starts Node with these arguments. What it prints is added to `logFile`. `onEnd` is called once. */
-export function startNode(name: string, args: readonly string[], env: Readonly<Record<string, string>>, logFile: string, onEnd: (how: string) => void): Running {
+export function startNode(
+  name: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  logFile: string,
+  onEnd: (how: string) => void,
+): Running {
   const log = openSync(logFile, 'a')
   const child = spawn(process.execPath, ['--import', FOLLOW_PARENT, ...args], {
     cwd: root,

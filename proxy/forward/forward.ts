@@ -50,7 +50,8 @@ export class Forward implements Receiver<RequestHead>, PoolWaiter {
   #admitted = false
   /** Where a connection is waited for. */
   #waitingAt: Endpoint | null = null
-  #requestEnded = false
+  /** The request had no body at all, as against one that turned out empty and still has to be ended. */
+  #bodiless = true
   #replayable = false
   #triedFresh = false
   readonly #tried: Endpoint[] = []
@@ -87,7 +88,7 @@ export class Forward implements Receiver<RequestHead>, PoolWaiter {
     this.#cluster = null
     this.#admitted = false
     this.#waitingAt = null
-    this.#requestEnded = end
+    this.#bodiless = end
     this.#triedFresh = false
     this.#tried.length = 0
     this.#body.clear()
@@ -115,7 +116,6 @@ export class Forward implements Receiver<RequestHead>, PoolWaiter {
   }
 
   #bodyEnded(): void {
-    this.#requestEnded = true
     this.#body.ended = true
     this.exchange.requestEndedAt = this.deps.clock.now()
   }
@@ -198,7 +198,7 @@ export class Forward implements Receiver<RequestHead>, PoolWaiter {
     const { perTryTimeoutMs } = this.route!
     if (perTryTimeoutMs > 0) this.#tryTimer.arm(perTryTimeoutMs)
     const held = this.#body
-    if (this.#requestEnded && held.bytes === 0 && held.trailers === null) return stream.head(exchange.request, true)
+    if (this.#bodiless) return stream.head(exchange.request, true)
     stream.head(exchange.request, false)
     const writable = held.bytes === 0 && !held.ended ? true : held.sendTo(stream)
     // A copy is kept only of what may be sent again.
@@ -410,6 +410,8 @@ export class Forward implements Receiver<RequestHead>, PoolWaiter {
     this.done = true
     const { exchange } = this
     exchange.failure = failure
+    // Nobody was answered: the log has what the answer would have been.
+    if (exchange.status === 0 && failure !== null) exchange.status = failure.httpStatus
     if (detail !== '') exchange.detail = detail
     exchange.completedAt = this.deps.clock.now()
     this.#requestTimer.cancel()

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
@@ -7,7 +7,9 @@ import { progress } from '../progress.ts'
 import type { Layout, ProxyProgram } from './proxy.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
-const PROGRAM = join(ROOT, 'bin/outrigger.js')
+/** As installed: without the sources beside it, so the launcher takes dist/. */
+const INSTALLED = join(ROOT, '.cache/bench-install')
+const PROGRAM = join(INSTALLED, 'bin/outrigger.js')
 const SOURCES = ['mesh-config', 'proxy', 'cli']
 
 export const outrigger: ProxyProgram = {
@@ -15,13 +17,13 @@ export const outrigger: ProxyProgram = {
   title: 'Outrigger',
   metricsPath: '/metrics',
   async prepare() {
-    if (!existsSync(PROGRAM)) throw new Error('bin/outrigger.js is not there')
     if (isStale()) {
       progress('npm run build (dist/ is older than the sources)')
       await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT, timeout: 180_000 }).catch((error: Error & { stdout?: string }) => {
         throw new Error(`npm run build failed: ${(error.stdout || error.message).trim().split('\n').slice(-5).join('\n')}`)
       })
     }
+    install()
     return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
   },
   async command(layout) {
@@ -29,6 +31,14 @@ export const outrigger: ProxyProgram = {
     writeFileSync(file, stringify(sidecar(layout)))
     return { command: process.execPath, args: [PROGRAM, 'proxy', '-c', file], env: { NODE_ENV: 'production' } }
   },
+}
+
+function install(): void {
+  rmSync(INSTALLED, { recursive: true, force: true })
+  mkdirSync(join(INSTALLED, 'bin'), { recursive: true })
+  copyFileSync(join(ROOT, 'bin/outrigger.js'), PROGRAM)
+  copyFileSync(join(ROOT, 'package.json'), join(INSTALLED, 'package.json'))
+  symlinkSync(join(ROOT, 'dist'), join(INSTALLED, 'dist'))
 }
 
 function sidecar({ folder, listen, admin, upstreams, features }: Layout): object {

@@ -58,7 +58,8 @@ function trouble(running: Running, what: string): string {
 function remedy(words: string): string {
   if (/EADDRINUSE|in use/.test(words)) return 'What to do: another program took its port just now. Start the demo again: it looks for free ports each time.'
   if (/Cannot find (module|package)|ERR_MODULE_NOT_FOUND/.test(words)) return 'What to do: a package or file is missing. Run "npm ci", then "npm run demo".'
-  if (/ERR_UNKNOWN_FILE_EXTENSION|SyntaxError/.test(words)) return `What to do: this is Node ${process.versions.node}; start the demo with "npm run demo", which brings Node 26.`
-  if (/ENOMEM|heap|Killed/.test(words)) return 'What to do: there is not enough memory; the demo needs about 1.5 GB.'
-  return 'What to do: the lines above say why; if they do not, run its command by hand.'
+  if (/ERR_UNKNOWN_FILE_EXTENSION|SyntaxError/.test(words))
+    return `What to do: this is Node ${process.versions.node}; start the demo with "npm run demo", which brings Node 26.`
+  if (/ENOMEM|heap|Killed/.test(words)) return 'What to do: there is not enough memory; the demo needs about 1 GB.'
+  return 'What to do: the lines above say why; if they do not, run its command by hand (its file is kept).'
 }

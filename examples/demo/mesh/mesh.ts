@@ -29,6 +29,8 @@ export interface Mesh {
   isDown(name: string): boolean
   slowMs(name: string): number
   currentSplit(): Split
+  /** For whoever wants to know why: the folder outlives the demo. */
+  keepFiles(): void
   stop(): Promise<void>
 }
 
@@ -38,10 +40,14 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
   const ports: PortBlock = await reservePorts(portOffsets)
   const plan = planFrom(ports.base)
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-demo-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  process.on('exit', () => {
+    if (!keepFiles) rmSync(folder, { recursive: true, force: true })
+  })
   const running = new Map<string, RunningInstance>()
   const slowed = new Map<string, number>()
   let split: Split = usualSplit
+  let stopping = false
+  let keepFiles = false
 
   const yamlOf = (name: string) => join(folder, `${name}.yaml`)
   for (const instance of plan.instances) writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split }))
@@ -49,10 +55,22 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
   function startOne(instance: Instance): RunningInstance {
     const started: RunningInstance = startInstance(folder, instance, text => {
       // Those that are to end are taken out of the map first.
-      if (running.get(instance.name) === started) onUnexpectedEnd(text)
+      if (running.get(instance.name) !== started) return
+      kill(instance.name)
+      onUnexpectedEnd(text)
     })
     running.set(instance.name, started)
     return started
+  }
+
+  function kill(name: string): void {
+    const killed = running.get(name)
+    if (killed === undefined) return
+    running.delete(name)
+    slowed.delete(name)
+    // The sidecar first: it must not live to answer for an application that is gone.
+    killed.sidecar.signal('SIGKILL')
+    killed.app.signal('SIGKILL')
   }
 
   return {
@@ -69,17 +87,9 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
         }),
       )
     },
-    kill(name) {
-      const killed = running.get(name)
-      if (killed === undefined) return
-      running.delete(name)
-      slowed.delete(name)
-      // The sidecar first: it must not live to answer for an application that is gone.
-      killed.sidecar.signal('SIGKILL')
-      killed.app.signal('SIGKILL')
-    },
+    kill,
     async bringBack(name) {
-      if (!running.has(name)) await whenReady(startOne(instanceNamed(plan, name)))
+      if (!stopping && !running.has(name)) await whenReady(startOne(instanceNamed(plan, name)))
     },
     async slow(name, ms) {
       if (ms === 0) slowed.delete(name)
@@ -93,10 +103,14 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
       writeFileSync(`${file}.new`, withSplit(readFileSync(file, 'utf8'), wanted))
       renameSync(`${file}.new`, file)
     },
+    keepFiles() {
+      keepFiles = true
+    },
     isDown: name => !running.has(name),
     slowMs: name => slowed.get(name) ?? 0,
     currentSplit: () => split,
     async stop() {
+      stopping = true
       const all = [...running.values()]
       running.clear()
       await Promise.all(all.flatMap(({ app, sidecar }) => [sidecar.stop(STOP_PATIENCE_MS), app.stop(STOP_PATIENCE_MS)]))

@@ -44,7 +44,9 @@ const count = Object.values(services).reduce((sum, { versions }) => sum + versio
 export const portOffsets: readonly number[] = Array.from({ length: count }, (_, index) => parts.map((_, part) => index * PORTS_EACH + part)).flat()
 
 export function planFrom(base: number): Plan {
-  const names = Object.entries(services).flatMap(([service, { versions }]) => versions.map((version, index) => ({ service, version, name: `${service}-${index + 1}` })))
+  const names = Object.entries(services).flatMap(([service, { versions }]) =>
+    versions.map((version, index) => ({ service, version, name: `${service}-${index + 1}` })),
+  )
   const instances = names.map((about, index) => {
     const first = base + index * PORTS_EACH
     return { ...about, ports: { app: first, inbound: first + 1, outbound: first + 2, admin: first + 3 } }

@@ -29,10 +29,11 @@ ${calls.length === 0 ? '' : `${endpoints(plan, calls)}services:\n${calls.map(cal
 }
 
 function endpoints(plan: Plan, calls: readonly string[]): string {
-  const list = (service: string) => instancesOf(plan, service).map(({ ports, version }) => {
-    const address = `127.0.0.1:${ports.inbound}`
-    return `      - ${version === null ? address : `{ address: ${address}, meta: { version: ${version} } }`}\n`
-  })
+  const list = (service: string) =>
+    instancesOf(plan, service).map(({ ports, version }) => {
+      const address = `127.0.0.1:${ports.inbound}`
+      return `      - ${version === null ? address : `{ address: ${address}, meta: { version: ${version} } }`}\n`
+    })
   return `discovery:\n  endpoints:\n${calls.map(call => `    ${call}:\n${list(call).join('')}`).join('')}`
 }
 

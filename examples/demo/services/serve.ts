@@ -3,7 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { get, keepAliveAgent } from '../../support/get.ts'
 
 /** What the service says to a path; null: it has nothing there. */
-export type Handler = (path: string) => Promise<object | null>
+export type Handler = (path: string, from: Caller) => Promise<object | null>
+
+/** Passed on with every call that serves it, so that all hops of one request carry its id: the sidecars do the rest. */
+export interface Caller {
+  readonly requestId: string
+}
 
 const { NAME = 'a-service', PORT = '', SIDECAR = '' } = process.env
 export const name = NAME
@@ -21,7 +26,7 @@ export function serve(handler: Handler): void {
     }
     try {
       if (slowMs > 0) await sleep(slowMs)
-      const answer = await handler(url.pathname)
+      const answer = await handler(url.pathname, { requestId: String(request.headers['x-request-id'] ?? '') })
       response.statusCode = answer === null ? 404 : 200
       response.setHeader('content-type', 'application/json')
       response.end(`${JSON.stringify(answer ?? { error: `${NAME} has nothing at ${url.pathname}` })}\n`)
@@ -39,9 +44,13 @@ export function serve(handler: Handler): void {
 const agent = keepAliveAgent()
 
 /** Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does the rest. */
-export async function call(url: string): Promise<object> {
+export async function call(url: string, { requestId }: Caller): Promise<object> {
   const { host, pathname } = new URL(url)
-  const { status, body } = await get(Number(SIDECAR), pathname, { headers: { host }, agent, timeoutMs: 10_000 })
+  const { status, body } = await get(Number(SIDECAR), pathname, {
+    headers: { host, ...(requestId !== '' && { 'x-request-id': requestId }) },
+    agent,
+    timeoutMs: 10_000,
+  })
   if (status !== 200) throw new Error(`${url} was answered ${status}: ${body.trim().slice(0, 300)}`)
   return JSON.parse(body) as object
 }

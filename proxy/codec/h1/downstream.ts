@@ -100,6 +100,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   #readHead(chunk: Buffer, length: number, own: boolean): void {
     const head = this.#head
+    // Not before: telemetry still reads the head of a request that has just been answered.
+    if (this.#state === IDLE) head.clear()
     const outcome = parseRequest(head, chunk, length, this.#options)
     if (outcome === DONE) return this.#begin(chunk, length, own)
     if (outcome !== MORE) return this.#refuse(outcome.failure!, outcome.detail)
@@ -201,11 +203,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // Lingering: both sides have said all; the wire closes when the last bytes have left.
     if (this.#state === CLOSED || this.#state === LINGERING) return
     if (this.#state !== EXCHANGE) return this.#close()
-    if (!this.#requestDone) return this.#fail(failures.downstreamGone, 'the connection was closed inside the request body')
     // As Envoy, nginx and Go do: who closes its side before the answer has gone away. HTTP has no other sign of it.
-    const { receiver } = this
+    const detail = this.#requestDone ? 'the connection was closed before the answer was complete' : 'the connection was closed inside the request body'
     this.#close()
-    receiver?.reset(failures.downstreamGone, 'the connection was closed before the answer was complete')
+    this.receiver?.reset(failures.downstreamGone, detail)
   }
 
   closed(error: Error | null): void {
@@ -291,7 +292,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   #finish(): void {
     if (!this.#keepAlive || this.#draining || this.#ended) return this.#linger()
-    this.#head.clear()
     this.#state = IDLE
     this.#paused = false
     if (this.#headBytes.length > 4 * FIRST_HEAD_BYTES) this.#headBytes = NO_BYTES

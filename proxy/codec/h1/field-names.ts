@@ -52,7 +52,8 @@ export function fieldId(b: Buffer, start: number, end: number): number {
   if (id === OTHER) return OTHER
   const name = bytes[id]!
   if (name.length !== length) return OTHER
-  for (let i = 1; i < length - 1; i++) if (LOWER[b[start + i]!] !== name[i]) return OTHER
+  // The slot says nothing for sure, of the first and last byte neither: `bontent-lengty` has that of `content-length`.
+  for (let i = 0; i < length; i++) if (LOWER[b[start + i]!] !== name[i]) return OTHER
   return id
 }
 

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Actions, evenSplit, killed, SLOW_MS, slowed, type Tell } from './director.ts'
+import type { Load } from './load.ts'
+import { instancesOf, type Plan } from './mesh/plan.ts'
+import type { Observer } from './watch/observer.ts'
+
+/** One thing that must hold, and what was seen. */
+export interface Check {
+  readonly passed: boolean
+  readonly text: string
+  readonly seen: string
+}
+
+export interface OnceParts {
+  readonly plan: Plan
+  readonly acts: Actions
+  readonly observer: Observer
+  readonly tell: Tell
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
+
+/** The minute of the director in 20 seconds, with a look at the counters before and after each scene. */
+export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promise<Check[]> {
+  const checks: Check[] = []
+
+  /** Shares of the calls to each instance's service while this lasts. */
+  async function watch(milliseconds: number): Promise<(name: string) => number> {
+    await observer.look()
+    const before = observer.attempts()
+    await sleep(milliseconds)
+    await observer.look()
+    const after = observer.attempts()
+    const during = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0)
+    return name => {
+      const { service } = plan.instances.find(instance => instance.name === name)!
+      const all = instancesOf(plan, service).reduce((sum, peer) => sum + during(peer.name), 0)
+      return all === 0 ? 0 : during(name) / all
+    }
+  }
+
+  function check(text: string, share: number, [low, high]: readonly [number, number]): void {
+    checks.push({ passed: share >= low && share <= high, text, seen: `${percent(share)} (must be ${range(low, high)})` })
+  }
+
+  /** Until every caller sends there again: an ejection lasts some seconds more. */
+  async function untilAdmitting(name: string): Promise<void> {
+    const giveUpAt = performance.now() + 10_000
+    while (performance.now() < giveUpAt) {
+      await observer.look()
+      const states = observer.states(name)
+      if (states.length > 0 && states.every(({ state }) => state === 'admitting')) return
+      await sleep(200)
+    }
+  }
+
+  tell('all is well')
+  await sleep(500)
+  let share = await watch(2_000)
+  check('at first the three instances of orders share its calls', Math.min(...instancesOf(plan, 'orders').map(({ name }) => share(name))), [0.2, 0.4])
+  check('payments v2 gets its 10 % of the split', share('payments-3'), [0.04, 0.18])
+
+  acts.kill(killed)
+  await sleep(800)
+  share = await watch(2_200)
+  check(`${killed} got no calls while it was down, but for a probe now and then`, share(killed), [0, 0.03])
+  await acts.bringBack(killed)
+  await untilAdmitting(killed)
+  share = await watch(1_800)
+  check(`${killed} got calls again once it was back`, share(killed), [0.2, 0.45])
+
+  await acts.slow(slowed, SLOW_MS)
+  await sleep(600)
+  share = await watch(2_500)
+  check(`${slowed} got fewer calls while it was slow (least_request)`, share(slowed), [0.001, 0.25])
+  await acts.heal(slowed)
+  await sleep(900)
+  share = await watch(1_500)
+  check(`${slowed} got its half again once it was fast`, share(slowed), [0.35, 0.65])
+
+  acts.split(evenSplit)
+  await sleep(1_000)
+  share = await watch(2_000)
+  check('payments v2 got half of the calls after the file was edited', share('payments-3'), [0.4, 0.6])
+  await sleep(500)
+  return checks
+}
+
+function range(low: number, high: number): string {
+  return low <= 0.001 ? (low === 0 ? `at most ${percent(high)}` : `more than 0 and at most ${percent(high)}`) : `${percent(low)} to ${percent(high)}`
+}
+
+/** Said of the whole run, once the load has ended. `ended`: processes that nobody had asked to end. */
+export function finalChecks(load: Load, perSecond: number, seconds: number, ended: readonly string[]): Check[] {
+  const meant = perSecond * seconds
+  return [
+    {
+      passed: load.failed === 0,
+      // All requests are GET: whatever was under way at the killed instance may be sent again elsewhere, so there is no excuse for a single one.
+      text: 'no request failed, not even those under way when the instance was killed',
+      seen: `${load.failed} of ${load.sent} failed`,
+    },
+    { passed: load.sent >= meant * 0.8, text: 'the load was what it was meant to be', seen: `${load.sent} of about ${Math.round(meant)} requests` },
+    { passed: ended.length === 0, text: 'no process ended by itself', seen: ended.length === 0 ? 'none did' : ended.join('; ') },
+  ]
+}

@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util'
+
+export interface Options {
+  readonly once: boolean
+  readonly plain: boolean
+  readonly retries: boolean
+  readonly perSecond: number
+}
+
+export const help = `outrigger demo: nine instances of four small services, a sidecar beside each, and things that go wrong.
+
+  npm run demo                       live, until q or Ctrl-C
+  npm run demo -- --once             20 s unattended; exit code 1 when a request failed or traffic did not move as it should
+
+Options:
+  --once          play every scene once, then say which checks passed
+  --rate <n>      requests a second, 10 to 1000 (default 200)
+  --no-retries    write the sidecar files without retries, to see what they are good for (--once then fails)
+  --plain         one line a second, as when the output is no terminal
+  --help          this text
+
+Keys: q quit, k kill one, s slow one, r restore all.
+NO_COLOR=1 turns colours off.
+`
+
+/** A text instead of options: what is wrong with the command line. */
+export function readOptions(args: readonly string[]): Options | 'help' | { readonly wrong: string } {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        once: { type: 'boolean', default: false },
+        plain: { type: 'boolean', default: false },
+        retries: { type: 'boolean', default: true },
+        rate: { type: 'string', default: '200' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      allowNegative: true,
+    })
+    if (values.help) return 'help'
+    const perSecond = Number(values.rate)
+    if (!(perSecond >= 10 && perSecond <= 1000)) return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
+    return { once: values.once, plain: values.plain, retries: values.retries, perSecond }
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) }
+  }
+}

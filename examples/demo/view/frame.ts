@@ -1,0 +1,74 @@
+import type { Scene } from './scene.ts'
+import type { Style } from './style.ts'
+import { instanceLines, serviceLines } from './tables.ts'
+import { cell, clock, count, spread, visibleWidth } from './text.ts'
+
+export interface Size {
+  readonly columns: number
+  readonly rows: number
+}
+
+const WIDEST = 160
+const COMMAND_WIDTH = 62
+
+/** The whole screen as lines, none wider and not more of them than fit. A pure function of what is to be shown. */
+export function frame(scene: Scene, { columns, rows }: Size, style: Style): string[] {
+  // The last column stays free: some terminals wrap when it is written to.
+  const width = Math.min(columns, WIDEST) - 1
+  const head = [titleLine(scene, width, style), ...(rows < 31 ? [] : ['']), ...serviceLines(scene.picture.services, width, style), '']
+  const instances = instanceLines(scene.picture.instances, width, style)
+  const middle = [...instances, '', requestsLine(scene, width, style)]
+  const hints = hintLines(scene, width, style)
+  const foot = footLine(scene, width, style)
+  // What gives way where the screen is small: first things to try, then events.
+  const left = rows - head.length - middle.length - 1
+  const hintRoom = Math.max(0, Math.min(hints.length, left - 4))
+  const eventRoom = Math.max(0, left - (hintRoom > 0 ? hintRoom + 1 : 0))
+  const events = eventLines(scene, Math.min(eventRoom, 12), width, style)
+  const lines = [...head, ...middle, ...events, ...(hintRoom > 0 ? ['', ...hints.slice(0, hintRoom)] : [])]
+  while (lines.length < rows - 1) lines.push('')
+  return [...lines.slice(0, rows - 1), foot].map(line => (visibleWidth(line) > width ? cut(line, width) : line))
+}
+
+function titleLine({ seconds, split, retries }: Scene, width: number, { bold, dim, yellow, glyphs }: Style): string {
+  const { arrow } = glyphs
+  const way = `you ${arrow} web ${arrow} orders ${arrow} stock,  web ${arrow} payments (v1 ${split.v1} %, v2 ${split.v2} %)`
+  return spread(` ${bold('outrigger demo')}   ${dim(way)}${retries ? '' : yellow('   retries off')}`, `${dim(clock(seconds))} `, width)
+}
+
+function requestsLine({ load, picture, retries }: Scene, width: number, { bold, dim, red, green }: Style): string {
+  const { sent, failed, perSecond, lastFailure } = load
+  const outcome = failed === 0 ? green('none failed') : red(bold(`${count(failed)} failed`))
+  const hidden =
+    picture.failedAttempts === 0 ? '' : dim(`   (${count(picture.failedAttempts)} attempts failed${retries ? ' and were made again elsewhere' : ''})`)
+  const why = failed === 0 || lastFailure === null ? hidden : dim(`   last: ${lastFailure.slice(0, Math.max(0, width - 60))}`)
+  return ` ${bold(count(sent))} requests at ${perSecond}/s, ${outcome}${why}`
+}
+
+function eventLines({ events }: Scene, room: number, width: number, { dim }: Style): string[] {
+  if (room === 0) return []
+  const shown = events.slice(-room)
+  return shown.map(({ seconds, text }, index) => {
+    const line = ` ${dim(cell(clock(seconds), 5, 'right'))}  ${index === shown.length - 1 ? text : dim(text)}`
+    return visibleWidth(line) > width ? cut(line, width) : line
+  })
+}
+
+function hintLines({ hints }: Scene, width: number, { dim, cyan }: Style): string[] {
+  return hints.map(({ command, shows }, index) => {
+    const label = dim(cell(index === 0 ? 'try' : '', 5))
+    const line = ` ${label} ${cyan(command)}`
+    const gap = ' '.repeat(Math.max(2, COMMAND_WIDTH - command.length))
+    return visibleWidth(line) + gap.length + shows.length > width ? line : `${line}${gap}${dim(shows)}`
+  })
+}
+
+function footLine({ folder, keys }: Scene, width: number, { dim }: Style): string {
+  const files = `files in ${folder} `
+  return spread(` ${dim(keys ?? 'Ctrl-C ends it')}`, dim(files), width)
+}
+
+/** Only for terminals narrower than the view is made for: colours of a cut line are lost. */
+function cut(line: string, width: number): string {
+  return cell(line.replace(/\x1b\[[0-9;]*m/g, ''), width)
+}

@@ -1,0 +1,13 @@
+import type { Scene } from './scene.ts'
+import { clock, milliseconds, success } from './text.ts'
+
+/** One line a second, for logs and pipes. */
+export function plainLine({ seconds, picture, load }: Scene): string {
+  const web = picture.services[0]!
+  const shares = ['orders', 'stock', 'payments'].map(service => {
+    const own = picture.instances.filter(({ instance }) => instance.service === service)
+    return `${service} ${own.map(({ share, isUp }) => (isUp ? Math.round(share * 100) : 'down')).join('/')}`
+  })
+  const figures = `web ${web.perSecond.toFixed(0)}/s ${success(web.success)} p50 ${milliseconds(web.p50Ms)} p99 ${milliseconds(web.p99Ms)}`
+  return `${clock(seconds).padStart(5)}  ${figures.padEnd(44)}  ${shares.join('  ')}  failed ${load.failed}`
+}

@@ -1,0 +1,49 @@
+import type { Mesh } from '../mesh/mesh.ts'
+import type { Split } from '../mesh/sidecar-file.ts'
+import type { Picture } from '../watch/observer.ts'
+
+/** All that is on the screen at one moment. */
+export interface Scene {
+  readonly seconds: number
+  readonly picture: Picture
+  readonly split: Split
+  readonly load: LoadFacts
+  readonly retries: boolean
+  /** Oldest first. */
+  readonly events: readonly Event[]
+  readonly hints: readonly Hint[]
+  readonly folder: string
+  /** Null: no keys are read. */
+  readonly keys: string | null
+}
+
+export interface LoadFacts {
+  readonly perSecond: number
+  readonly sent: number
+  readonly failed: number
+  readonly lastFailure: string | null
+}
+
+export interface Event {
+  readonly seconds: number
+  readonly text: string
+}
+
+/** Something to try: a command line as it can be pasted, and what one sees. */
+export interface Hint {
+  readonly command: string
+  readonly shows: string
+}
+
+export function hintsFor({ plan }: Mesh): Hint[] {
+  const { admin, inbound } = plan.instances[0]!.ports
+  const stock = plan.instances.find(({ name }) => name === 'stock-2')!.ports
+  return [
+    { command: `curl '127.0.0.1:${admin}/explain?url=http://orders/&format=text'`, shows: 'where would it go, and why?' },
+    { command: `curl '127.0.0.1:${admin}/flights?limit=5&format=text'`, shows: 'the last five, with reasons' },
+    { command: `curl '127.0.0.1:${admin}/endpoints?format=text'`, shows: 'who web calls, and how they do' },
+    { command: `curl 127.0.0.1:${admin}/metrics`, shows: 'for Prometheus' },
+    { command: `curl -i 127.0.0.1:${inbound}/`, shows: 'call web yourself' },
+    { command: `curl -X POST '127.0.0.1:${stock.app}/slow?ms=400'`, shows: 'make stock-2 slow yourself (ms=0: fast again)' },
+  ]
+}

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { startBackend } from './support/backend.ts'
+import { freePort } from './support/ports.ts'
+import { get, startProxy } from './support/proxy.ts'
+
+/** Name, type and label names, as docs/metrics.md has them in its tables. */
+function documented(): Map<string, string> {
+  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  const rows = page.matchAll(/^\| `([a-z_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|/gm)
+  return new Map([...rows].map(([, name, type, labels]) => [name!, `${type} ${[...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')}`.trim()]))
+}
+
+/** The same of a scrape. A family without a series has no labels to show, so each must have one. */
+function exposed(scrape: string): Map<string, string> {
+  const types = new Map([...scrape.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]))
+  return new Map(
+    [...types].map(([name, type]) => {
+      const sample = new RegExp(`^${name}${type === 'histogram' ? '_count' : ''}(?:\\{(.*)\\})? \\S+$`, 'm').exec(scrape)
+      if (sample === null) throw new Error(`${name} has no sample`)
+      return [name, `${type} ${[...(sample[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).join(' ')}`.trim()]
+    }),
+  )
+}
+
+test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
+  await using backend = await startBackend()
+  const port = await freePort()
+  await using proxy = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+    discovery: { endpoints: { orders: [backend.address] } },
+  })
+  expect((await get(port, '/')).status).toBe(200)
+  const { text } = await proxy.metrics()
+  expect(documented()).toEqual(exposed(text))
+})
+
+test('the number of series it names is right', async () => {
+  await using backend = await startBackend()
+  const port = await freePort()
+  await using proxy = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+    discovery: { endpoints: { orders: [backend.address] } },
+  })
+  expect((await get(port, '/')).status).toBe(200)
+  const { text } = await proxy.metrics()
+  const lines = (pattern: RegExp) => text.split('\n').filter(line => pattern.test(line)).length
+  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  expect(page).toContain(`For each route: ${lines(/^http_request_duration_seconds_\w+\{/)} for the histogram`)
+  expect(page).toContain(`For each endpoint: ${lines(/endpoint="/)}.`)
+})

@@ -1,0 +1,160 @@
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { EndpointsAnswer, FlightView, ToControl } from '../../proxy/control/channel.ts'
+import type { Clock, Random } from '../../proxy/core/clock.ts'
+import type { Dial, Wire } from '../../proxy/core/wire.ts'
+import { type DataThread, dataThread } from '../../proxy/data-thread.ts'
+import { Caller } from './caller.ts'
+import { manualClock } from './clock.ts'
+import { EventLoop } from './event-loop.ts'
+import { turn, type WireOptions, wirePair } from './memory-wire.ts'
+import { seeded } from './random.ts'
+import { Upstream } from './upstream.ts'
+
+export interface MeshOptions {
+  readonly seed?: number
+  readonly downstream?: WireOptions
+  readonly upstream?: WireOptions
+}
+
+/** A whole data thread, its callers and its upstreams, in one process on virtual time. */
+export class Mesh {
+  readonly loop = new EventLoop()
+  readonly clock: Clock = manualClock(this.loop)
+  readonly random: Random
+  readonly thread: DataThread
+  readonly messages: ToControl[] = []
+  readonly callers: Caller[] = []
+  readonly #options: MeshOptions
+  readonly #upstreams = new Map<string, Upstream>()
+  readonly #ports = new Map<number, (wire: Wire) => void>()
+  /** Ports that something else has. */
+  readonly takenPorts = new Set<number>()
+
+  constructor(options: MeshOptions = {}) {
+    this.#options = options
+    this.random = seeded(options.seed ?? 1)
+    this.thread = dataThread({
+      clock: this.clock,
+      random: this.random,
+      dial: this.#dial,
+      listen: async ({ port }, onWire) => {
+        if (this.takenPorts.has(port)) throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
+        this.#ports.set(port, onWire)
+        return { port, close: () => this.#ports.delete(port) }
+      },
+      send: message => this.messages.push(message),
+    })
+  }
+
+  /** With a snapshot applied. */
+  static async start(snapshot: Snapshot, options: MeshOptions = {}): Promise<Mesh> {
+    const mesh = new Mesh(options)
+    const reasons = await mesh.apply(snapshot)
+    if (reasons.length !== 0) throw new Error(reasons.join('\n'))
+    return mesh
+  }
+
+  /** The reasons of a NACK; none for an ACK. */
+  async apply(snapshot: Snapshot): Promise<readonly string[]> {
+    this.thread.receive({ kind: 'snapshot', snapshot })
+    for (;;) {
+      await nextMicrotasks()
+      const answer = this.messages.findLast(message => (message.kind === 'ack' || message.kind === 'nack') && message.version === snapshot.version)
+      if (answer?.kind === 'nack') return answer.reasons
+      if (answer?.kind === 'ack') return []
+    }
+  }
+
+  upstream(name: string): Upstream {
+    const known = this.#upstreams.get(name)
+    if (known !== undefined) return known
+    const upstream = new Upstream(name)
+    this.#upstreams.set(name, upstream)
+    return upstream
+  }
+
+  get upstreams(): Upstream[] {
+    return [...this.#upstreams.values()]
+  }
+
+  readonly #dial: Dial = (address, port, listener) => {
+    const upstream = this.upstream(`${address}:${port}`)
+    upstream.dials++
+    if (upstream.connect === 'ignore') return () => {}
+    return this.loop.after(upstream.connectMs, () => {
+      if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))
+      const [near, far] = wirePair(this.loop, this.#options.upstream)
+      upstream.accept(far)
+      turn(() => listener.connected(near))
+    })
+  }
+
+  caller(port = 8000): Caller {
+    const onWire = this.#ports.get(port)
+    if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
+    const [near, far] = wirePair(this.loop, this.#options.downstream)
+    const caller = new Caller(far)
+    this.callers.push(caller)
+    turn(() => onWire(near))
+    return caller
+  }
+
+  listens(port: number): boolean {
+    return this.#ports.has(port)
+  }
+
+  settle(): void {
+    this.loop.settle()
+  }
+
+  advance(milliseconds: number): void {
+    this.loop.advance(milliseconds)
+  }
+
+  flights(failedOnly = false): readonly FlightView[] {
+    return this.#ask({ what: 'flights', failedOnly }).flights
+  }
+
+  /** The newest. */
+  get flight(): FlightView {
+    return this.flights()[0]!
+  }
+
+  endpoints(): EndpointsAnswer['services'] {
+    return this.#ask({ what: 'endpoints' }).services
+  }
+
+  #ask<Q extends { readonly what: 'flights' | 'endpoints' }>(question: Q & { readonly failedOnly?: boolean }) {
+    const id = this.messages.length
+    this.thread.receive({ kind: 'ask', id, question: question as never })
+    const reply = this.messages.findLast(message => message.kind === 'answer' && message.id === id)
+    if (reply?.kind !== 'answer') throw new Error('no answer')
+    this.messages.splice(this.messages.indexOf(reply), 1)
+    return reply.answer as Q extends { what: 'flights' } ? { flights: readonly FlightView[] } : EndpointsAnswer
+  }
+
+  /** The sum of a counter's or gauge's series that have these labels. */
+  stat(name: string, labels: Readonly<Record<string, string>> = {}): number {
+    const pages = new Map<number, Float64Array>()
+    const retired = new Set(this.messages.flatMap(message => (message.kind === 'retire' ? message.ids : [])))
+    let sum = 0
+    for (const message of this.messages) {
+      if (message.kind === 'page') pages.set(message.page, new Float64Array(message.memory))
+      if (message.kind !== 'series' || message.series.name !== name || retired.has(message.id)) continue
+      const { page, index } = message.series
+      if (Object.entries(labels).every(([label, value]) => message.series.labels[label] === value)) sum += pages.get(page)![index]!
+    }
+    return sum
+  }
+
+  /** Series that the control thread would show. */
+  get series(): number {
+    const retired = new Set(this.messages.flatMap(message => (message.kind === 'retire' ? message.ids : [])))
+    return this.messages.filter(message => message.kind === 'series' && !retired.has(message.id)).length
+  }
+}
+
+/** Lets everything that was promised and has happened come through. */
+export function nextMicrotasks(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}

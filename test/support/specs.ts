@@ -1,0 +1,101 @@
+import type {
+  EndpointSpec,
+  ListenerLimits,
+  ListenerSpec,
+  ListenerTimeouts,
+  MatchSpec,
+  OutlierSpec,
+  RetrySpec,
+  RouteSpec,
+  ServiceLimits,
+  ServiceSpec,
+  ServiceTimeouts,
+  Snapshot,
+} from '../../mesh-config/snapshot.ts'
+
+/** Snapshots for tests: the defaults of mesh-config as numbers, and what a test says of its own. */
+
+export function endpointSpec(address: string, overrides: Partial<EndpointSpec> = {}): EndpointSpec {
+  const colon = address.lastIndexOf(':')
+  return { address: address.slice(0, colon), port: Number(address.slice(colon + 1)), weight: 1, zone: '', metadata: {}, health: 'passing', ...overrides }
+}
+
+export interface ServiceOverrides {
+  readonly hosts?: readonly string[]
+  readonly balancer?: ServiceSpec['balancer']['type']
+  readonly timeouts?: Partial<ServiceTimeouts>
+  readonly retries?: Partial<Omit<RetrySpec, 'budget'>> & { readonly budget?: Partial<RetrySpec['budget']> }
+  readonly limits?: Partial<ServiceLimits>
+  readonly outliers?: Partial<OutlierSpec>
+  readonly subsets?: ServiceSpec['subsets']
+  readonly routes?: readonly RouteSpec[]
+}
+
+export function serviceSpec(name: string, endpoints: readonly (string | EndpointSpec)[], overrides: ServiceOverrides = {}): ServiceSpec {
+  return {
+    name,
+    protocol: null,
+    hosts: overrides.hosts ?? [],
+    endpoints: endpoints.map(endpoint => (typeof endpoint === 'string' ? endpointSpec(endpoint) : endpoint)),
+    balancer: { type: overrides.balancer ?? 'round_robin' },
+    timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000, ...overrides.timeouts },
+    retries: {
+      on: overrides.retries?.on ?? ['connect-failure', 'refused-stream', 'reset-before-response'],
+      attempts: overrides.retries?.attempts ?? 2,
+      replayBytes: overrides.retries?.replayBytes ?? 65_536,
+      budget: { percent: 20, minPerSecond: 10, ...overrides.retries?.budget },
+    },
+    limits: { connections: 10_000, pending: 10_000, requests: 10_000, ...overrides.limits },
+    outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50, ...overrides.outliers },
+    subsets: overrides.subsets ?? {},
+    routes: overrides.routes ?? [routeSpec({ service: name })],
+  }
+}
+
+export function matchSpec(overrides: Partial<MatchSpec> = {}): MatchSpec {
+  return { path: { kind: 'prefix', value: '/' }, methods: [], headers: [], query: [], ...overrides }
+}
+
+export function routeSpec(overrides: Partial<RouteSpec> & { readonly service?: string }): RouteSpec {
+  const { service = 'orders', ...rest } = overrides
+  return { name: '/*', match: matchSpec(), to: [{ service, subset: null, weight: 1 }], timeouts: null, retries: null, ...rest }
+}
+
+export type ListenerOverrides = Omit<Partial<ListenerSpec>, 'timeouts' | 'limits'> & {
+  readonly timeouts?: Partial<ListenerTimeouts>
+  readonly limits?: Partial<ListenerLimits>
+}
+
+export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
+  const listen = overrides.listen ?? { address: '127.0.0.1', port: 8000 }
+  const direction = overrides.direction ?? 'outbound'
+  return {
+    name: overrides.name ?? `${direction} ${listen.address}:${listen.port}`,
+    direction,
+    listen,
+    service: overrides.service ?? null,
+    timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, ...overrides.timeouts },
+    limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, bufferBytes: 1_048_576, ...overrides.limits },
+  }
+}
+
+let version = 0
+
+export function snapshotOf(
+  services: readonly ServiceSpec[],
+  listeners: readonly ListenerSpec[] = [listenerSpec()],
+  overrides: Partial<Snapshot> = {},
+): Snapshot {
+  const snapshot: Snapshot = {
+    version: `v${++version}`,
+    service: 'web',
+    listeners,
+    services: Object.fromEntries(services.map(service => [service.name, service])),
+    accessLog: { mode: 'off', format: 'text', template: null, path: null },
+    flights: { recent: 64, failed: 64 },
+    drain: { timeoutMs: 20_000, delayMs: 0 },
+    ...overrides,
+  }
+  // Worker threads get a structured clone: nothing but plain data may work.
+  return structuredClone(snapshot)
+}
