@@ -116,7 +116,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
     balancer: { type: policy.balancer.type as BalancerType },
     timeouts,
     retries,
-    limits: policy.limits,
+    limits: compileLimits(policy.limits),
     outliers: {
       consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
       baseEjectionMs: durationMs(policy.outliers.baseEjection),
@@ -138,11 +138,15 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
     balancer: { type: 'round_robin' },
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
-    limits: application.limits,
+    limits: compileLimits(application.limits),
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     subsets: {},
     routes: [everything(name)],
   }
+}
+
+function compileLimits({ connections, pending, requests, responseHeaders, responseHeadBytes, buffer }: ServicePolicy['limits']): ServiceSpec['limits'] {
+  return { connections, pending, requests, responseHeaders, responseHeadBytes: sizeBytes(responseHeadBytes), bufferBytes: sizeBytes(buffer) }
 }
 
 function everything(service: string): RouteSpec {

@@ -43,7 +43,7 @@ const listenerLimits = {
     'a guard of memory, not a policy',
   ),
   buffer: setting(
-    size(16 * 1024, 1024 ** 3, 'from 16KiB to 1GiB').default('1MiB'),
+    size(256 * 1024, 1024 ** 3, 'from 256KiB to 1GiB').default('1MiB'),
     'What is held of one connection in one direction before its sender has to wait.',
     'as in Envoy: memory stays bounded whatever the sizes',
   ),

@@ -124,6 +124,11 @@ export interface ServiceLimits {
   readonly connections: number
   readonly pending: number
   readonly requests: number
+  /** Of one response head: 502 UPE. */
+  readonly responseHeaders: number
+  readonly responseHeadBytes: number
+  /** As for listeners, of the connections to the endpoints. */
+  readonly bufferBytes: number
 }
 
 /** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */

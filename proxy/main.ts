@@ -1,5 +1,5 @@
 import { formatAddress } from '../mesh-config/address.ts'
-import type { AddressSpec } from '../mesh-config/snapshot.ts'
+import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
@@ -9,7 +9,7 @@ import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
 import { reloader } from './control/reload.ts'
 import type { Said } from './control/thread-handle.ts'
-import { watchFiles } from './control/watch-files.ts'
+import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
 import { systemClock as clock } from './system/clock.ts'
@@ -46,6 +46,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   process.on('SIGHUP', () => onHangUp())
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
+  const read = signatureOf(files)
   const loaded = await loadConfig(files)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { bootstrap } = loaded
@@ -81,7 +82,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: threads.apply, applied: apply, clock, log })
   const inForce = () => reload.state().config
   const ending = life({
-    plan: () => inForce().snapshot.drain,
+    plan: () => drainPlan(inForce().snapshot),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
     finish: () => sink.flushed(1_000),
     exit: code => process.exit(code),
@@ -109,16 +110,17 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     metrics: prometheusPage(store),
     ask: threads.ask,
     config: async () => {
-      const { config, loadedAt, lastErrors, needsRestart } = reload.state()
+      const { config, inForceSince, lastErrors, needsRestart } = reload.state()
       const { json, text } = await config.effective
-      const about = { version: config.snapshot.version, loadedAt: new Date(loadedAt).toISOString(), files, warnings: config.warnings, lastErrors, needsRestart }
+      const about = { version: config.snapshot.version, inForceSince: new Date(inForceSince).toISOString(), files, warnings: config.warnings, lastErrors, needsRestart }
       return { ...about, effectiveJson: json.toString(), effectiveText: text.toString() }
     },
     drain: () => ending.drain('POST /drain'),
-    drainPlan: () => inForce().snapshot.drain,
+    drainPlan: () => drainPlan(inForce().snapshot),
     log,
   })
   apply(loaded)
+  obeySignals(ending, code => process.exit(code), clock.now)
   const started = threads.start(loaded.snapshot)
   const admin = await openAdmin(bootstrap.admin, pages, log)
   const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
@@ -128,13 +130,12 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
 
   // 7  Ready.
-  obeySignals(ending, code => process.exit(code), clock.now)
   onHangUp = () => {
     sink.reopen()
     void reload.request('SIGHUP')
   }
   process.on('SIGUSR1', sink.reopen)
-  watchFiles(files, () => void reload.request('the files changed'), clock)
+  watchFiles(files, await read, () => void reload.request('the files changed'), clock)
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
@@ -143,8 +144,16 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   clock.timer(releaseStartupPages).arm(SETTLED_MS)
 }
 
+/** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */
+function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
+  return listeners.some(({ direction }) => direction === 'inbound') ? drain : { ...drain, delayMs: 0 }
+}
+
 /** Where it listens, null when it is off, or why it cannot. */
-async function openAdmin(address: AddressSpec | null, ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]): Promise<AddressSpec | string | null> {
+async function openAdmin(
+  address: AddressSpec | null,
+  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]
+): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {
     return { ...address, port: (await adminServer(address, ...rest)).port }

@@ -49,7 +49,7 @@ async function main(options: Options): Promise<void> {
     load: { perSecond: options.perSecond, sent: load.sent, failed: load.failed, lastFailure: load.failures.at(-1) ?? null },
     retries: options.retries,
     events,
-    hints: hintsFor(mesh),
+    hints: hintsFor(mesh.plan),
     folder: mesh.folder,
     keys: options.once ? null : 'q quit   k kill one   s slow one   r restore all',
   })

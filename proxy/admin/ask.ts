@@ -17,7 +17,11 @@ export async function askAll<Kind extends Answer>(ask: Ask, question: Question, 
   const answers = replies.flatMap(({ thread, answer }) => (answer === null ? [] : [{ thread, answer: answer as Kind }]))
   const silent = replies.filter(({ answer }) => answer === null).map(({ thread }) => thread)
   if (answers.length > 0) return { answers, silent }
-  return errorAnswer(request, 504, `${silentThreads(silent)}. A thread that is busy for so long serves no requests either: see outrigger_event_loop_lag_seconds in /metrics`)
+  return errorAnswer(
+    request,
+    504,
+    `${silentThreads(silent)}. A thread that is busy for so long serves no requests either: see outrigger_event_loop_lag_seconds in /metrics`,
+  )
 }
 
 export function silentThreads(silent: readonly number[]): string {

@@ -3,7 +3,7 @@ import { escapeHtml, htmlAnswer, htmlPage, type Page, textAnswer } from './page.
 /** The configuration in force. */
 export interface ConfigView {
   readonly version: string
-  readonly loadedAt: string
+  readonly inForceSince: string
   readonly files: readonly string[]
   readonly warnings: readonly string[]
   /** Since then: why a newer one was refused, and what of it needs a restart. */
@@ -32,10 +32,9 @@ export function configPage(view: () => Promise<ConfigView>): Page {
   }
 }
 
-function aboutText({ version, loadedAt, files, warnings, lastErrors, needsRestart }: Omit<ConfigView, 'effectiveJson' | 'effectiveText'>): string {
-  const lines = [`version ${version}, loaded ${loadedAt} from ${files.join(', ')}`, ...warnings.map(warning => `warning: ${warning}`)]
+function aboutText({ version, inForceSince, files, warnings, lastErrors, needsRestart }: Omit<ConfigView, 'effectiveJson' | 'effectiveText'>): string {
+  const lines = [`version ${version} from ${files.join(', ')}, in force since ${inForceSince}`, ...warnings.map(warning => `warning: ${warning}`)]
   if (lastErrors.length > 0) lines.push('the files have changed since, and are refused:', ...lastErrors.map(error => `  ${error}`))
   lines.push(...needsRestart.map(line => `changed in the files: ${line}`))
   return `${lines.map(line => `# ${line}`).join('\n')}\n`
 }
-

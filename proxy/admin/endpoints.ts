@@ -17,7 +17,8 @@ export function endpointsPage(ask: Ask): Page {
       const wanted = request.query.get('service')
       const services = mergeEndpoints(asked.answers.map(({ answer }) => answer)).filter(({ name }) => wanted === null || name === wanted)
       return eitherAnswer(request, 'endpoints', { services, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }, () => {
-        const known = services.length > 0 ? services.map(serviceText).join('\n') : wanted === null ? 'no services are configured\n' : `no service is called ${wanted}\n`
+        const known =
+          services.length > 0 ? services.map(serviceText).join('\n') : wanted === null ? 'no services are configured\n' : `no service is called ${wanted}\n`
         return known + missingNote(asked.silent)
       })
     },

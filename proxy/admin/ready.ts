@@ -27,7 +27,8 @@ export function readyPage(readiness: () => Readiness): Page {
       const { ready, reason, checks } = readiness()
       const status = ready ? 200 : 503
       const line = ready ? 'ready\n' : `not ready: ${reason}\n`
-      if (!request.query.has('verbose')) return request.format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
+      if (!request.query.has('verbose'))
+        return request.format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
       // Typed at a terminal more often than read by a program: text unless JSON is asked for.
       const format = request.format ?? 'text'
       return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status)

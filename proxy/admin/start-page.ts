@@ -10,7 +10,12 @@ export function startPage(about: () => string, pages: () => readonly Page[]): Pa
     answer(request) {
       if (request.format === 'html') return htmlAnswer(htmlPage(about(), `<p>${escapeHtml(about())}</p>\n${listHtml(pages())}`))
       const list = pages().map(({ path, methods, shows, parameters = '' }) => ({ path, methods, shows, parameters }))
-      return eitherAnswer({ ...request, format: request.format ?? 'text' }, 'pages', { about: about(), pages: list }, () => `${about()}\n\n${listText(pages())}\n\n${hint}\n`)
+      return eitherAnswer(
+        { ...request, format: request.format ?? 'text' },
+        'pages',
+        { about: about(), pages: list },
+        () => `${about()}\n\n${listText(pages())}\n\n${hint}\n`,
+      )
     },
   }
 }
@@ -18,7 +23,12 @@ export function startPage(about: () => string, pages: () => readonly Page[]): Pa
 const hint = 'JSON for programs, text for people: -H "accept: text/plain", or ?format=text|json|html'
 
 export function listText(pages: readonly Page[]): string {
-  return columns(pages.flatMap(({ path, methods, shows, parameters }) => [[`  ${methods.join(', ')}`, path, shows], ...(parameters === undefined ? [] : [['', '', parameters]])]))
+  return columns(
+    pages.flatMap(({ path, methods, shows, parameters }) => [
+      [`  ${methods.join(', ')}`, path, shows],
+      ...(parameters === undefined ? [] : [['', '', parameters]]),
+    ]),
+  )
 }
 
 function listHtml(pages: readonly Page[]): string {
@@ -32,5 +42,11 @@ function listHtml(pages: readonly Page[]): string {
 /** For a path that is no page: what there is. */
 export function unknownPage(request: PageRequest, path: string, pages: readonly Page[]): PageAnswer {
   const error = `there is no page ${path}`
-  return eitherAnswer({ ...request, format: request.format ?? 'text' }, '404', { error, pages: pages.map(page => page.path) }, () => `${error}; there are:\n\n${listText(pages)}\n`, 404)
+  return eitherAnswer(
+    { ...request, format: request.format ?? 'text' },
+    '404',
+    { error, pages: pages.map(page => page.path) },
+    () => `${error}; there are:\n\n${listText(pages)}\n`,
+    404,
+  )
 }

@@ -204,6 +204,6 @@ function settingsOf(spec: ServiceSpec): Omit<PoolSettings, 'connections' | 'pend
     idleTimeoutMs: spec.timeouts.idleMs,
     maxConnections: spec.limits.connections,
     maxPending: spec.limits.pending,
-    upstream: { maxHeaders: 200, maxHeadBytes: 128 * 1024 },
+    upstream: { maxHeaders: spec.limits.responseHeaders, maxHeadBytes: spec.limits.responseHeadBytes, bufferBytes: spec.limits.bufferBytes },
   }
 }

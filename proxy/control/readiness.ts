@@ -19,7 +19,7 @@ export interface ReadinessFacts {
 export function readinessReport({ draining, threads, reload, listeners }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
-  const { config, loadedAt, attemptedAt, lastErrors, needsRestart } = reload
+  const { config, inForceSince, loadedAt, lastErrors, attemptedAt, needsRestart } = reload
   const checks: ReadinessReport['checks'][number][] = [
     {
       name: 'data threads',
@@ -27,12 +27,13 @@ export function readinessReport({ draining, threads, reload, listeners }: Readin
       text: [`${running} of ${threads.length} running`, ...threads.filter(isNews).map(threadText)].join('\n'),
     },
     { name: 'listeners', state: listeners.length > 0 || config.snapshot.listeners.length === 0 ? 'ok' : 'fail', text: listeners.join('\n') || 'none' },
-    { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(loadedAt)}` },
+    { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}` },
     lastErrors.length === 0
-      ? { name: 'last reload', state: 'ok', text: attemptedAt === loadedAt ? 'taken up' : 'nothing changed' }
+      ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
       : { name: 'last reload', state: 'warn', text: [`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors].join('\n') },
   ]
-  if (needsRestart.length > 0) checks.push({ name: 'restart', state: 'warn', text: ['the files also changed what only a restart takes up:', ...needsRestart].join('\n') })
+  if (needsRestart.length > 0)
+    checks.push({ name: 'restart', state: 'warn', text: ['the files also changed what only a restart takes up:', ...needsRestart].join('\n') })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
   return { ready: reason === '', reason, checks }
 }

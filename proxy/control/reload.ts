@@ -1,12 +1,14 @@
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { LoadedConfig, RefusedConfig } from './config-loader.ts'
 
 /** What is in force, and what came of the last attempt to change it. */
 export interface ReloadState {
   readonly config: LoadedConfig
-  /** Wall time of the last good load. */
+  /** Wall time. */
+  readonly inForceSince: number
+  /** Wall time of the last good load, also where nothing had changed. */
   readonly loadedAt: number
   readonly attemptedAt: number
   /** Why the files as they are now are not in force; empty: they are. */
@@ -33,7 +35,7 @@ export interface ReloaderOptions {
 
 export function reloader({ first, load, apply, applied, clock, log }: ReloaderOptions): Reloader {
   const now = clock.wallTime()
-  let state: ReloadState = { config: first, loadedAt: now, attemptedAt: now, lastErrors: [], needsRestart: [] }
+  let state: ReloadState = { config: first, inForceSince: now, loadedAt: now, attemptedAt: now, lastErrors: [], needsRestart: [] }
   let running: Promise<void> | null = null
   let again: string | null = null
 
@@ -46,12 +48,12 @@ export function reloader({ first, load, apply, applied, clock, log }: ReloaderOp
     for (const line of needsRestart) log.warn(`changed in the files: ${line}`)
     const before = state.config.snapshot
     if (loaded.snapshot.version === before.version) {
-      state = { config: { ...loaded, snapshot: before }, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
+      state = { ...state, config: { ...loaded, snapshot: before }, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
       return log.info(`${why}: nothing changed${needsRestart.length === 0 ? '' : ' that a reload can take up'}`, { version: before.version })
     }
     const reasons = await apply(loaded.snapshot)
     if (reasons.length > 0) return refuse(reasons, `${why}: the data threads cannot take the new configuration, the running one stays`, attemptedAt)
-    state = { config: loaded, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
+    state = { config: loaded, inForceSince: attemptedAt, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
     for (const warning of loaded.warnings) log.warn(warning)
     for (const line of diffSnapshots(before, loaded.snapshot)) log.info(line)
     log.info(`${why}: configuration ${loaded.snapshot.version} is in force`, { version: loaded.snapshot.version, before: before.version })
@@ -73,7 +75,9 @@ export function reloader({ first, load, apply, applied, clock, log }: ReloaderOp
       running = (async () => {
         for (let reason: string | null = why; reason !== null; ) {
           again = null
-          await attempt(reason).catch((error: unknown) => refuse([String(error)], `${reason}: reloading failed, the running configuration stays`, clock.wallTime()))
+          await attempt(reason).catch((error: unknown) =>
+            refuse([String(error)], `${reason}: reloading failed, the running configuration stays`, clock.wallTime()),
+          )
           reason = again
         }
         running = null

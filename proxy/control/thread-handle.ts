@@ -119,20 +119,35 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     apply(snapshot) {
       if (over) return Promise.resolve([`data thread ${index} has ended`])
       const late = [`data thread ${index} did not answer within ${APPLY_MS / 1000} s`]
-      const reasons = expect<readonly string[]>(APPLY_MS, late, waiting => (applying = { ...waiting, version: snapshot.version }), () => (applying = null))
+      const reasons = expect<readonly string[]>(
+        APPLY_MS,
+        late,
+        waiting => (applying = { ...waiting, version: snapshot.version }),
+        () => (applying = null),
+      )
       send({ kind: 'snapshot', snapshot })
       return reasons
     },
     ask(question) {
       if (over) return Promise.resolve(null)
       const id = nextQuestion++
-      const answer = expect<Answer | null>(ANSWER_MS, null, waiting => questions.set(id, waiting), () => questions.delete(id))
+      const answer = expect<Answer | null>(
+        ANSWER_MS,
+        null,
+        waiting => questions.set(id, waiting),
+        () => questions.delete(id),
+      )
       send({ kind: 'ask', id, question })
       return answer
     },
     drain(delayMs, timeoutMs) {
       if (over) return Promise.resolve(0)
-      const cut = expect(delayMs + timeoutMs + 1_000, 0, waiting => (draining = waiting), () => (draining = null))
+      const cut = expect(
+        delayMs + timeoutMs + 1_000,
+        0,
+        waiting => (draining = waiting),
+        () => (draining = null),
+      )
       send({ kind: 'drain', delayMs, timeoutMs })
       return cut
     },

@@ -10,17 +10,17 @@ const POLL_MS = 5_000
 
 /**
  * Calls `changed` after any of the files has other content, also when it was replaced by a rename (editors) or by a link that points elsewhere (Kubernetes
- * ConfigMaps): folders are watched, and what counts is what stat says of the file in the end. Returns how to stop.
+ * ConfigMaps): folders are watched, and what counts is what stat says of the file in the end. `read`: their signature before they were last read, so that a
+ * change during start-up is not missed. Returns how to stop.
  */
-export function watchFiles(files: readonly string[], changed: () => void, clock: Clock): () => void {
+export function watchFiles(files: readonly string[], read: string, changed: () => void, clock: Clock): () => void {
   let stopped = false
-  let known: string | null = null
+  let known = read
   const look = async () => {
-    const now = await signature(files)
+    const now = await signatureOf(files)
     if (stopped || now === known) return
-    const first = known === null
     known = now
-    if (!first) changed()
+    changed()
   }
   const settled = clock.timer(() => void look())
   const poll = clock.timer(() => {
@@ -50,7 +50,7 @@ function watchFolder(folder: string, event: () => void): FSWatcher[] {
 }
 
 /** Of the files that links lead to. A file that is not there now (between two steps of an editor) has a signature too. */
-async function signature(files: readonly string[]): Promise<string> {
+export async function signatureOf(files: readonly string[]): Promise<string> {
   const all = await Promise.all(
     files.map(async file => {
       try {

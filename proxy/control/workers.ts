@@ -97,7 +97,10 @@ export function dataThreads({ entry, count, clock, log, said, ended }: DataThrea
     place.lastEnd = reason
     place.crashes = ranMs >= SETTLED_MS ? 1 : place.crashes + 1
     const delayMs = place.crashes === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (place.crashes - 2), MAX_BACKOFF_MS)
-    log.error(`data thread ${index} ended and is replaced${delayMs === 0 ? '' : ` in ${delayMs} ms`}: ${reason}`, { thread: index, crashesInARow: place.crashes })
+    log.error(`data thread ${index} ended and is replaced${delayMs === 0 ? '' : ` in ${delayMs} ms`}: ${reason}`, {
+      thread: index,
+      crashesInARow: place.crashes,
+    })
     clock.timer(() => replace(index)).arm(delayMs)
   }
 

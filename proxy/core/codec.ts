@@ -30,6 +30,7 @@ export interface Refusal {
 }
 
 export interface UpstreamOptions {
+  readonly bufferBytes: number
   readonly maxHeaders: number
   readonly maxHeadBytes: number
 }

@@ -2,6 +2,8 @@
 export interface Wire {
   readonly peer: Peer
   handler: WireHandler | null
+  /** What may be held of this connection in one direction: the high watermark and the size of a read are each a quarter of it. */
+  bufferBytes: number
   /**
    * False: above the high watermark; `handler.drained` follows. The bytes must not change until they have left, with two exceptions that the wire looks after: a view
    * of what `handler.bytes` was given, and of `scratch`.

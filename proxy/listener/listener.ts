@@ -61,6 +61,7 @@ export class Listener {
     }
     stats.accepted.values[stats.accepted.index]!++
     stats.active.values[stats.active.index]!++
+    wire.bufferBytes = this.runtime.spec.limits.bufferBytes
     const connection = codec.serve(wire, stream => this.#deps.onStream(stream, wire, this), this.#options, clock)
     this.#connections.add(connection)
     if (this.#draining) connection.drain()

@@ -3,8 +3,6 @@ import { enterTurn, leaveTurn } from '../core/turn.ts'
 import type { Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
 
-/** Above this many unsent bytes `write` says stop. */
-const HIGH_WATERMARK = 256 * 1024
 const NOTHING = Buffer.alloc(0)
 
 type Options = ConstructorParameters<typeof Socket>[0]
@@ -15,6 +13,7 @@ type Options = ConstructorParameters<typeof Socket>[0]
  */
 export class SocketWire implements Wire {
   handler: WireHandler | null = null
+  bufferBytes = 1024 * 1024
   /** For system/net.ts only. */
   readonly socket: Socket
   #peer: Peer | null = null
@@ -104,7 +103,7 @@ export class SocketWire implements Wire {
       // An empty write at the end of the queue tells when all before it has left.
       this.socket.write(NOTHING, this.#flushed)
     }
-    this.#aboveMark ||= this.socket.writableLength > HIGH_WATERMARK
+    this.#aboveMark ||= this.socket.writableLength > this.bufferBytes / 4
     return !this.#aboveMark
   }
 
@@ -150,7 +149,7 @@ export class SocketWire implements Wire {
   /** Asked by `net` after each read where the next one goes. */
   #nextBuffer(): Buffer {
     const slab = this.#slab
-    const size = this.#expected === 0 ? 0 : this.#expected >= LARGE_READ ? LARGE_READ : SMALL_READ
+    const size = this.#expected === 0 ? 0 : this.#expected >= LARGE_READ && this.bufferBytes >= 4 * LARGE_READ ? LARGE_READ : SMALL_READ
     if (slab !== null) {
       if (slab.buffer.length === size && slab.pins === 0) return slab.buffer
       letGo(slab)

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
-import { beganAt, duration, protocol, requestId, type Value, upstreamHost, upstreamServiceTime } from './access-log-values.ts'
+import { beganAt, duration, protocol, requestId, upstreamHost, upstreamServiceTime, type Value } from './access-log-values.ts'
 import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()

@@ -30,7 +30,14 @@ interface Batch {
 /** `files` is handed in by tests. */
 export interface SinkFiles {
   open(path: string, flags: number, mode: number, callback: (error: NodeJS.ErrnoException | null, fd: number) => void): void
-  write(fd: number, bytes: Buffer, offset: number, length: number, position: null, callback: (error: NodeJS.ErrnoException | null, written: number) => void): void
+  write(
+    fd: number,
+    bytes: Buffer,
+    offset: number,
+    length: number,
+    position: null,
+    callback: (error: NodeJS.ErrnoException | null, written: number) => void,
+  ): void
   close(fd: number, callback: (error: NodeJS.ErrnoException | null) => void): void
   stdoutIsPipe(): boolean
 }
@@ -57,7 +64,7 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
   let dropped = 0
   let stuckSince = 0
   let toldAt = Number.NEGATIVE_INFINITY
-  let onEmpty: (() => void)[] = []
+  const onEmpty: (() => void)[] = []
   const retry = clock.timer(() => {
     busy = false
     next()

@@ -50,7 +50,7 @@ const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'
   DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
 }
 
-export function valueOf(name: LogOperator, argument: string): Value {
+export function operatorValue(name: LogOperator, argument: string): Value {
   if (name === 'START_TIME') {
     const format = wallTimeFormat(argument)
     return (exchange, clock) => format(beganAt(exchange, clock))

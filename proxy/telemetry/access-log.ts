@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { quotable } from '../core/printable.ts'
 import { jsonLine } from './access-log-json.ts'
-import { type Value, valueOf } from './access-log-values.ts'
+import { operatorValue, type Value } from './access-log-values.ts'
 
 /** One line for a finished exchange, newline included; empty: this one is not logged. */
 export type AccessLogFormatter = (exchange: Exchange, clock: Clock) => string
@@ -44,7 +44,7 @@ function textLine(template: string): AccessLogFormatter {
 
 /** Nothing of a caller's reaches the log as it came: no forged lines, no escapes for the terminal, no way out of the quotes. */
 function textOf({ name, argument, maxLength }: LogPart & { kind: 'operator' }): Value {
-  const value = valueOf(name, argument)
+  const value = operatorValue(name, argument)
   return (exchange, clock) => {
     const text = value(exchange, clock)
     if (text === '') return '-'

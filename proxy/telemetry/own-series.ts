@@ -29,12 +29,21 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
   gauge('outrigger_data_threads', 'Data threads that serve.', facts.running)
   counter('outrigger_data_thread_restarts_total', 'Data threads that ended and were replaced.', facts.restarts)
   for (let thread = 0; thread < facts.threads; thread++) {
-    gauge('outrigger_event_loop_utilization_ratio', 'Share of the time since the last scrape in which the event loop of a data thread was busy.', () => facts.utilization(thread), {
-      thread: String(thread),
-    })
+    gauge(
+      'outrigger_event_loop_utilization_ratio',
+      'Share of the time since the last scrape in which the event loop of a data thread was busy.',
+      () => facts.utilization(thread),
+      {
+        thread: String(thread),
+      },
+    )
   }
   gauge('outrigger_config_last_reload_successful', 'Whether the files as they are now are in force.', () => Number(facts.lastReloadSuccessful()))
-  gauge('outrigger_config_last_reload_success_timestamp_seconds', 'When a configuration was last loaded from the files without error.', () => facts.lastReloadSuccess() / 1000)
+  gauge(
+    'outrigger_config_last_reload_success_timestamp_seconds',
+    'When a configuration was last loaded from the files without error.',
+    () => facts.lastReloadSuccess() / 1000,
+  )
   counter('outrigger_access_log_dropped_lines_total', 'Lines of the access log that could not be written fast enough, or at all.', facts.droppedLogLines)
 
   gauge('process_resident_memory_bytes', 'Resident memory of the process, all threads.', () => process.memoryUsage.rss())
@@ -59,4 +68,3 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
     },
   }
 }
-

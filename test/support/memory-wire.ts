@@ -34,6 +34,7 @@ const PEER: Peer = { address: '127.0.0.1', port: 40_000, local: '127.0.0.1', loc
 export class MemoryWire implements Wire {
   readonly peer: Peer
   handler: WireHandler | null = null
+  bufferBytes = 1024 * 1024
   /** What was written and has not been read by the other end. */
   readonly #queue: Buffer[] = []
   #queued = 0

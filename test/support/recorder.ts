@@ -117,10 +117,11 @@ function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead>
 export function playResponse(codec: Codec, method: string, chunks: readonly Buffer[], end: boolean, limits: Partial<typeof responseLimits> = {}): Recording {
   const wire = new TapeWire()
   const lines = new Lines()
+  const ends: string[] = []
   const connection = codec.connect(
     wire,
-    { released: () => lines.add('reusable'), closed: () => lines.add('closed'), idleHint: ms => lines.add(`idle hint ${ms} ms`) },
-    { ...responseLimits, ...limits },
+    { released: () => lines.add('reusable'), closed: () => ends.push('closed'), idleHint: ms => lines.add(`idle hint ${ms} ms`) },
+    { bufferBytes: 1024 * 1024, ...responseLimits, ...limits },
   )
   const stream = connection.open()
   const receiver: Receiver<ResponseHead> = {
@@ -146,7 +147,7 @@ export function playResponse(codec: Codec, method: string, chunks: readonly Buff
   const sent = wire.written
   for (const chunk of chunks) wire.feed(chunk)
   if (end) wire.feedEnd()
-  lines.flush()
+  lines.add(...ends)
   if (wire.written !== sent) throw new Error('something was written to the endpoint while it answered')
   return { events: lines.lines, closing: wire.closing, written: wire.written }
 }

@@ -7,6 +7,7 @@ const POISON = 0xee
 export class TapeWire implements Wire {
   readonly peer: Peer = { address: '192.0.2.1', port: 40_000, local: '127.0.0.1', localPort: 8000 }
   handler: WireHandler | null = null
+  bufferBytes = 1024 * 1024
   unsent = 0
   paused = false
   /** How it was closed, if it was. */

@@ -1,4 +1,4 @@
-import type { Mesh } from '../mesh/mesh.ts'
+import type { Plan } from '../mesh/plan.ts'
 import type { Split } from '../mesh/sidecar-file.ts'
 import type { Picture } from '../watch/observer.ts'
 
@@ -35,9 +35,9 @@ export interface Hint {
   readonly shows: string
 }
 
-export function hintsFor({ plan }: Mesh): Hint[] {
-  const { admin, inbound } = plan.instances[0]!.ports
-  const stock = plan.instances.find(({ name }) => name === 'stock-2')!.ports
+export function hintsFor({ instances }: Plan): Hint[] {
+  const { admin, inbound } = instances[0]!.ports
+  const stock = instances.find(({ name }) => name === 'stock-2')!.ports
   return [
     { command: `curl '127.0.0.1:${admin}/explain?url=http://orders/&format=text'`, shows: 'where would it go, and why?' },
     { command: `curl '127.0.0.1:${admin}/flights?limit=5&format=text'`, shows: 'the last five, with reasons' },

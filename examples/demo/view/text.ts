@@ -3,7 +3,7 @@ import type { Paint } from './style.ts'
 
 /** A cell of a fixed width, padded before it is painted; what is too long is cut. */
 export function cell(text: string, width: number, align: 'left' | 'right' = 'left', paint: Paint = plain): string {
-  const cut = text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…`.slice(0, width) : text
+  const cut = text.length > width ? `${text.slice(0, Math.max(0, width - 1))}~`.slice(0, width) : text
   const padding = ' '.repeat(width - cut.length)
   return align === 'left' ? `${paint(cut)}${padding}` : `${padding}${paint(cut)}`
 }

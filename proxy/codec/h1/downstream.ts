@@ -138,15 +138,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   #readBody(chunk: Buffer, from: number, length: number, own: boolean): void {
     const outcome = this.#reader.read(chunk, from, length)
-    if (this.#state !== EXCHANGE) return
-    if (outcome === DONE) {
-      this.#wire.expect(0)
-      this.#requestDone = true
-      this.#timer.cancel()
-      this.#keep(chunk, this.#reader.at, length, own)
-      if (this.#responseDone) this.#finish()
-      return
-    }
+    if (this.#state === LINGERING || this.#state === CLOSED) return
+    if (outcome === DONE) return this.#keep(chunk, this.#reader.at, length, own)
     if (outcome === MORE) {
       this.#wire.expect(this.#reader.expected)
       // A paused body does not come because we do not read it.
@@ -159,11 +152,21 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   bodyData(chunk: Buffer, end: boolean): void {
     if (this.#responseDone) return
+    if (end) this.#bodyEnded()
     if (this.receiver !== null && !this.receiver.data(chunk, end) && !end) this.pause()
   }
 
   bodyTrailers(trailers: HeaderList): void {
-    if (!this.#responseDone) this.receiver?.trailers(trailers)
+    if (this.#responseDone) return
+    this.#bodyEnded()
+    this.receiver?.trailers(trailers)
+  }
+
+  /** Before the receiver is told, because it may answer inside that call. */
+  #bodyEnded(): void {
+    this.#requestDone = true
+    this.#timer.cancel()
+    this.#wire.expect(0)
   }
 
   /** A body that breaks the rules: its exchange is told, and answered if no answer has begun. */

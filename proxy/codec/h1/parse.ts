@@ -150,6 +150,8 @@ export function parseFields(head: Http1Head, b: Buffer, length: number, limits: 
       head.contentLength = parseLength(b, valueStart, valueEnd)
       if (head.contentLength < 0) return broken.length
     } else if (id === TRANSFER_ENCODING) {
+      // White space that the grammar allows has hidden the coding from servers before: a request has one space before it at most, and none after.
+      if (isRequest && (valueStart - nameEnd > 2 || b[nameEnd + 1] === HTAB || valueEnd !== i - 2)) return broken.coding
       if (head.chunked || !isChunked(b, valueStart, valueEnd)) return broken.coding
       head.chunked = true
     }

@@ -49,6 +49,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, this.#limits)
     wire.handler = this
+    wire.bufferBytes = options.bufferBytes
   }
 
   get capacity(): number {

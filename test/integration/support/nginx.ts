@@ -19,13 +19,13 @@ export interface Nginx extends Child {
 }
 
 export interface NginxOptions {
-  /** Further lines of its `server` block. */
-  readonly server?: string
+  /** Further lines of its `server` block; `www` is its root. */
+  readonly server?: (www: string) => string
   readonly workers?: number
 }
 
 /** A real nginx on a loopback port. */
-export async function startNginx({ server = '', workers = 1 }: NginxOptions = {}): Promise<Nginx> {
+export async function startNginx({ server = () => '', workers = 1 }: NginxOptions = {}): Promise<Nginx> {
   const folder = temporaryFolder()
   const www = join(folder, 'www')
   mkdirSync(www)
@@ -47,7 +47,7 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=4096;
     root ${www};
-    ${server}
+    ${server(www)}
   }
 }
 `,

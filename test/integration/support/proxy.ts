@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { type Agent, request } from 'node:http'
 import { join } from 'node:path'
 import type { EndpointsAnswer, FlightsAnswer } from '../../../proxy/control/channel.ts'
 import { type Child, node, root, startChild, temporaryFolder } from './child.ts'
@@ -65,18 +65,17 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): P
   return proxy
 }
 
-/** One request on a connection of its own, its answer read whole. */
-export function get(
-  port: number,
-  path: string,
-  {
-    method = 'GET',
-    headers = {},
-    body,
-  }: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string | Buffer } = {},
-): Promise<Answer> {
+export interface GetOptions {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Buffer
+  readonly agent?: Agent
+}
+
+/** One request, on a connection of its own where there is no agent; its answer read whole. */
+export function get(port: number, path: string, { method = 'GET', headers = {}, body, agent }: GetOptions = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, response => {
+    const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }, response => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {

@@ -1,0 +1,97 @@
+import { writeFileSync } from 'node:fs'
+import { Agent } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { startLoad } from './support/load.ts'
+import { type Nginx, type NginxOptions, startNginx } from './support/nginx.ts'
+import { freePort } from './support/ports.ts'
+import { get, type Proxy, startProxy } from './support/proxy.ts'
+
+// Connections to a real nginx: kept, counted, and given up before or after nginx closes them. Nothing of it may show to a caller.
+
+const NO_FAILURES = new Map()
+
+async function start(options: NginxOptions): Promise<{ nginx: Nginx; proxy: Proxy; port: number } & AsyncDisposable> {
+  const nginx = await startNginx(options)
+  writeFileSync(join(nginx.www, 'file'), 'x'.repeat(2000))
+  const port = await freePort()
+  const proxy = await startProxy({ outbound: [{ listen: `127.0.0.1:${port}`, service: 'files' }], discovery: { endpoints: { files: [nginx.address] } } })
+  return {
+    nginx,
+    proxy,
+    port,
+    async [Symbol.asyncDispose]() {
+      await proxy.stop()
+      await nginx.stop()
+    },
+  }
+}
+
+const post = () => 'location = /post { return 200 "ok"; }'
+const connectionsOf = (lines: readonly string[][]) => new Set(lines.map(([connection]) => connection))
+
+describe.concurrent('connections to nginx', () => {
+  test('are kept: requests one after the other, from callers that come and go, use one', async () => {
+    await using all = await start({})
+    for (let i = 0; i < 50; i++) expect((await get(all.port, `/file?${i}`)).status).toBe(200)
+    const lines = await all.nginx.logged('/file', 50)
+    expect(connectionsOf(lines).size).toBe(1)
+    expect(lines.map(([, number]) => Number(number))).toEqual(Array.from({ length: 50 }, (_, i) => i + lines.length - 49 + (Number(lines[0]![1]) - 1)))
+  })
+
+  test('are as many as there are requests at a time, and no more', async () => {
+    await using all = await start({})
+    const agent = new Agent({ keepAlive: true, maxSockets: 20 })
+    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 20 }, () => get(all.port, '/file', { agent })))
+    agent.destroy()
+    const lines = await all.nginx.logged('/file', 200)
+    expect(connectionsOf(lines).size).toBeLessThanOrEqual(20)
+    expect((await all.proxy.metrics()).value('outrigger_upstream_connections')).toBe(connectionsOf(lines).size)
+  })
+
+  test('may end after a few requests (keepalive_requests) without a failure, also for POST', async () => {
+    await using all = await start({ server: () => `keepalive_requests 5; ${post()}` })
+    const loads = [
+      startLoad({ port: all.port, path: '/file', rate: 300 }),
+      startLoad({ port: all.port, path: '/post', method: 'POST', body: Buffer.from('a=1'), rate: 300 }),
+    ]
+    await sleep(3000)
+    for (const load of loads) expect((await load.stop()).failures).toEqual(NO_FAILURES)
+    const numbers = all.nginx.log().map(([, number]) => Number(number))
+    expect(Math.max(...numbers)).toBe(5)
+  })
+
+  test('may be closed by nginx just as they are used (keepalive_timeout): no request of thousands fails', async () => {
+    const timeoutMs = 600
+    await using all = await start({ server: () => `keepalive_timeout ${timeoutMs}ms; ${post()}` })
+    const agent = new Agent({ keepAlive: true, maxSockets: 200 })
+    const statuses: number[] = []
+    const burst = async (method: string) => {
+      const options = { agent, method, ...(method === 'POST' && { body: 'a=1' }) }
+      const answers = await Promise.all(Array.from({ length: 200 }, () => get(all.port, method === 'POST' ? '/post' : '/file', options)))
+      statuses.push(...answers.map(({ status }) => status))
+    }
+    // Idle for a little less, exactly, and a little more than nginx allows. Only what may be sent twice at first; once the time is learnt, all.
+    for (let round = 0; round < 20; round++) {
+      await burst(round < 6 ? 'GET' : 'POST')
+      await sleep(timeoutMs - 12 + ((round * 2) % 24))
+    }
+    agent.destroy()
+    expect(statuses).toHaveLength(4000)
+    expect(statuses.filter(status => status !== 200)).toEqual([])
+  })
+
+  test('survive reloads of nginx under load without a failure', async () => {
+    await using all = await start({ server: post, workers: 2 })
+    const load = startLoad({ port: all.port, path: '/file', rate: 600 })
+    for (let reload = 0; reload < 4; reload++) {
+      await sleep(500)
+      await all.nginx.reload()
+    }
+    await sleep(500)
+    const { good, failures } = await load.stop()
+    expect(failures).toEqual(NO_FAILURES)
+    expect(good).toBeGreaterThan(500)
+  })
+})
