@@ -1,7 +1,7 @@
 import type { ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { type ApplyDeps, applier, type Runtime } from './control/apply.ts'
-import type { Answer, Question, ToControl, ToData } from './control/channel.ts'
+import type { Answer, Question, ToControl, ToData } from './core/channel.ts'
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
 import { regexFor } from './control/regex.ts'

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ToData, WorkerData } from './control/channel.ts'
+import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { dial, listen } from './system/net.ts'

@@ -56,15 +56,20 @@ async function main(options: Options): Promise<void> {
   const stage = options.once ? null : directed(acts, tell, quit)
   view = show({ plain: options.plain, look: watching.look, scene, style, onKey: key => stage?.key(key), onQuit: () => leave(quit) })
 
-  const checks = options.once
-    ? await Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell }), untilQuit(quit.signal)])
-    : await untilQuit(quit.signal)
-  const took = seconds()
-  await load.stop()
-  await view.close()
+  const left = untilQuit(quit.signal)
+  let checks: Check[] | null = null
+  let took = 0
+  try {
+    checks = await (options.once ? Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell }), left]) : left)
+  } finally {
+    // Also when a scene could not be played: what is said of it belongs on the terminal that was there before.
+    took = seconds()
+    await load.stop()
+    await view.close()
+    await mesh.stop()
+  }
   const last = scene()
   const totals = [...watching.attempts()].map(([name, attempts]) => ({ name, attempts })).sort((a, b) => (a.name < b.name ? -1 : 1))
-  await mesh.stop()
   if (checks === null) {
     if (options.once) process.exitCode = 130
     return void process.stdout.write(goodbye(load))

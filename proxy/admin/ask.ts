@@ -1,4 +1,4 @@
-import type { Answer, Question } from '../control/channel.ts'
+import type { Answer, Question } from '../core/channel.ts'
 import { errorAnswer, type PageAnswer, type PageRequest } from './page.ts'
 
 /** Asks every data thread; `answer` is null where one did not answer in time. */

@@ -1,4 +1,4 @@
-import type { EndpointsAnswer, EndpointView } from '../control/channel.ts'
+import type { EndpointsAnswer, EndpointView } from '../core/channel.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
 import { eitherAnswer, type Page } from './page.ts'
 import { type Align, columns, count, duration, plural } from './text.ts'

@@ -1,4 +1,4 @@
-import type { ExplainAnswer, FlightView } from '../control/channel.ts'
+import type { ExplainAnswer, FlightView } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { type Ask, askAll } from './ask.ts'
 import { eitherAnswer, errorAnswer, type Page, type PageRequest } from './page.ts'

@@ -1,4 +1,4 @@
-import type { AttemptView, FlightsAnswer, FlightView } from '../control/channel.ts'
+import type { AttemptView, FlightsAnswer, FlightView } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
 import { eitherAnswer, errorAnswer, type Page } from './page.ts'

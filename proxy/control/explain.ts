@@ -5,7 +5,7 @@ import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
 import { attemptView, failureView } from '../telemetry/flights.ts'
-import type { ExplainAnswer, FlightView, Question } from './channel.ts'
+import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
 type Step = ExplainAnswer['steps'][number]

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock, Timer } from '../core/clock.ts'
-import type { Answer, Question, ToControl, ToData, WorkerData } from './channel.ts'
+import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
 
 /** How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says. */
 export const ANSWER_MS = 2_000

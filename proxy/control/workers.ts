@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import type { Answer, Question } from './channel.ts'
+import type { Answer, Question } from '../core/channel.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
 
 /** A thread that ran this long was no part of a crash loop. */

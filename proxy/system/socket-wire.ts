@@ -4,6 +4,8 @@ import type { Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
 
 const NOTHING = Buffer.alloc(0)
+/** A waiting piece below this is copied: so a buffer that is held is a quarter full at least. */
+const COPIED = 16 * 1024
 
 type Options = ConstructorParameters<typeof Socket>[0]
 
@@ -65,18 +67,18 @@ export class SocketWire implements Wire {
   }
 
   write(bytes: Buffer): boolean {
-    // Every waiting connection reads into the shared buffer, so nothing may be sent from it later.
-    if (bytes.buffer === sharedRead.buffer) bytes = Buffer.from(bytes)
     const socket = this.socket
     if (socket.destroyed) return true
+    bytes = this.#safe(bytes)
     socket.write(bytes)
     return socket.writableLength === 0 ? true : this.#stalled(pin(bytes))
   }
 
   writeTwo(first: Buffer, second: Buffer): boolean {
-    if (second.buffer === sharedRead.buffer) second = Buffer.from(second)
     const socket = this.socket
     if (socket.destroyed) return true
+    first = this.#safe(first)
+    second = this.#safe(second)
     socket.cork()
     socket.write(first)
     socket.write(second)
@@ -85,6 +87,15 @@ export class SocketWire implements Wire {
     const slab = pin(first)
     if (slab !== null) this.#pinned.push(slab)
     return this.#stalled(pin(second))
+  }
+
+  /**
+   * Every waiting connection reads into the shared buffer, so nothing may be sent from it later. And where bytes already wait, a small piece would only hold on to the
+   * large buffer it lies in: a thousand of them to a stalled reader would hold a thousand buffers.
+   */
+  #safe(bytes: Buffer): Buffer {
+    const mustWait = bytes.length < COPIED && this.socket.writableLength !== 0
+    return mustWait || bytes.buffer === sharedRead.buffer ? Buffer.from(bytes) : bytes
   }
 
   get unsent(): number {

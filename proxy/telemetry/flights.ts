@@ -1,5 +1,5 @@
 import type { FlightsSpec } from '../../mesh-config/snapshot.ts'
-import type { AttemptView, FlightView } from '../control/channel.ts'
+import type { AttemptView, FlightView } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'

@@ -1,4 +1,4 @@
-import type { SeriesSpec } from '../control/channel.ts'
+import type { SeriesSpec } from '../core/channel.ts'
 import { HISTOGRAM_SLOTS } from './slots.ts'
 
 /** One series of the exposition: the sum of what the data threads write, and of what those wrote that are gone. */

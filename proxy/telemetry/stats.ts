@@ -1,4 +1,4 @@
-import type { SeriesSpec, ToControl } from '../control/channel.ts'
+import type { SeriesSpec, ToControl } from '../core/channel.ts'
 import type { Counter, EndpointStats, Histogram, RouteStats } from '../core/telemetry.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slots.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { EndpointsAnswer, Question } from '../../proxy/control/channel.ts'
+import type { EndpointsAnswer, Question } from '../../proxy/core/channel.ts'
 import { ANSWER_MS, APPLY_MS } from '../../proxy/control/thread-handle.ts'
 import { type DataThreads, dataThreads } from '../../proxy/control/workers.ts'
 import { manualClock } from '../support/clock.ts'

@@ -37,7 +37,7 @@ describe.concurrent('connections to nginx', () => {
     for (let i = 0; i < 50; i++) expect((await get(all.port, `/file?${i}`)).status).toBe(200)
     const lines = await all.nginx.logged('/file', 50)
     expect(connectionsOf(lines).size).toBe(1)
-    expect(lines.map(([, number]) => Number(number))).toEqual(Array.from({ length: 50 }, (_, i) => i + lines.length - 49 + (Number(lines[0]![1]) - 1)))
+    expect(lines.map(([, number]) => Number(number))).toEqual(Array.from({ length: 50 }, (_, i) => i + 1))
   })
 
   test('are as many as there are requests at a time, and no more', async () => {

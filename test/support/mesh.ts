@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { EndpointsAnswer, FlightView, ToControl } from '../../proxy/control/channel.ts'
+import type { EndpointsAnswer, FlightView, ToControl } from '../../proxy/core/channel.ts'
 import type { Clock, Random } from '../../proxy/core/clock.ts'
 import type { Dial, Wire } from '../../proxy/core/wire.ts'
 import { type DataThread, dataThread } from '../../proxy/data-thread.ts'

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Question, ToControl, ToData, WorkerData } from '../../proxy/control/channel.ts'
+import type { Question, ToControl, ToData, WorkerData } from '../../proxy/core/channel.ts'
 import { PAGE_SLOTS } from '../../proxy/telemetry/slots.ts'
 
 /**

@@ -12,9 +12,10 @@ export interface InstanceTotal {
 export function onceSummary(checks: readonly Check[], totals: readonly InstanceTotal[], { load, picture }: Scene, style: Style): string {
   const { bold, dim, red, green, glyphs } = style
   const textWidth = Math.max(...checks.map(({ text }) => text.length)) + 2
-  const rows = checks.map(
-    ({ passed, text, seen }) => ` ${passed ? green(glyphs.yes) : red(glyphs.no)} ${cell(text, textWidth)}${passed ? dim(seen) : red(seen)}`,
-  )
+  const rows = checks.map(({ passed, text, seen, wanted }) => {
+    const mark = passed ? green(glyphs.yes) : red(glyphs.no)
+    return ` ${mark} ${cell(text, textWidth)}${cell(seen, 14, 'left', passed ? undefined : red)}${dim(`wanted: ${wanted}`)}`
+  })
   const failed = checks.filter(({ passed }) => !passed).length
   const verdict = failed === 0 ? green(`all ${checks.length} checks passed`) : red(`${failed} of ${checks.length} checks failed`)
   return [

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { type Agent, request } from 'node:http'
 import { join } from 'node:path'
-import type { EndpointsAnswer, FlightsAnswer } from '../../../proxy/control/channel.ts'
+import type { EndpointsAnswer, FlightsAnswer } from '../../../proxy/core/channel.ts'
 import { type Child, node, root, startChild, temporaryFolder } from './child.ts'
 import { type Metrics, parseMetrics } from './metrics.ts'
 import { freePort } from './ports.ts'

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { ProxyEvent } from '../core/telemetry.ts'
+import type { ProxyEvent } from './telemetry.ts'
 
 /** What a data thread is started with. */
 export interface WorkerData {

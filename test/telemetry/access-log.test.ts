@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest'
+import { readLogTemplate } from '../../mesh-config/log-template.ts'
+import type { AccessLogSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../../proxy/core/clock.ts'
+import { failures } from '../../proxy/core/failure.ts'
+import { accessLogFormatter } from '../../proxy/telemetry/access-log.ts'
+import { finishedExchange } from '../support/finished-exchange.ts'
+
+/** The exchanges began 45.6 ms ago. */
+const clock: Clock = { now: () => 1_045.6, wallTime: () => Date.UTC(2026, 10, 21, 7, 8, 9, 45) + 0.6, timer: () => ({ arm() {}, cancel() {} }) }
+
+function line(spec: Partial<AccessLogSpec>, exchange = finishedExchange()): string {
+  return accessLogFormatter({ mode: 'on', format: 'text', template: null, path: null, ...spec })(exchange, clock)
+}
+
+const text = (template: string, exchange = finishedExchange()) => line({ template }, exchange).slice(0, -1)
+
+describe('text', () => {
+  test("by default Envoy's format, as tools already read it", () => {
+    const exchange = finishedExchange({
+      headers: [
+        ['User-Agent', 'curl/8'],
+        ['X-Forwarded-For', '10.0.0.1'],
+      ],
+    })
+    expect(line({}, exchange)).toBe(
+      '[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 200 - 12 345 46 37 "10.0.0.1" "curl/8" "id-1" "orders" "10.0.0.7:8080"\n',
+    )
+  })
+
+  test('a request that never reached an endpoint', () => {
+    const exchange = finishedExchange()
+    Object.assign(exchange, { status: 404, failure: failures.noRoute, endpoint: null, route: null, cluster: null, firstByteAt: 0, upstreamStartedAt: 0 })
+    expect(line({}, exchange)).toBe('[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 404 NR 12 345 46 - "-" "-" "id-1" "orders" "-"\n')
+  })
+
+  test.each([
+    ['%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %REQ(:SCHEME)%', 'GET /api/1 orders http'],
+    ['%REQ(X-A?USER-AGENT)%', 'curl'],
+    ['%REQ(X-A?X-B)%', '-'],
+    ['%REQ(USER-AGENT):2%', 'cu'],
+    ['%RESP(:STATUS)% %RESP(x-envoy-upstream-service-time)%', '200 37'],
+    ['%DURATION% %REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '46 1 40 6'],
+    ['%ROUTE_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %UPSTREAM_REQUEST_ATTEMPT_COUNT%', '/api/* orders/v2 10.0.0.7:8080 1'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS%', '10.0.0.1:51234 10.0.0.1 127.0.0.1:15001'],
+    ['%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%', 'via_upstream - -'],
+    ['%START_TIME(%Y/%m/%dT%H:%M:%S%z %3f %s %b %%)% 100%%', '2026/11/21T07:08:09+0000 000 1795244889 Nov % 100%'],
+    ['', ''],
+  ])('%s', (template, expected) => {
+    expect(text(template, finishedExchange({ headers: [['user-agent', 'curl']] }))).toBe(expected)
+  })
+
+  test('what a caller sends cannot forge a line, leave the quotes or steer a terminal', () => {
+    const path = '/\r\n[2026] "GET /forged\u001b[2J\u009b0m\u0085\u2028 \\ é'
+    expect(text('"%REQ(:PATH)%"', finishedExchange({ path }))).toBe('"/\\x0D\\x0A[2026] \\x22GET /forged\\x1B[2J\\x9B0m\\x85\\u2028 \\x5C é"')
+  })
+
+  test('a length is of what was sent, not of its escapes', () => {
+    expect(text('%REQ(:PATH):3%', finishedExchange({ path: '\n\n\n\n' }))).toBe('\\x0A\\x0A\\x0A')
+  })
+})
+
+describe('JSON', () => {
+  test('one object on one line, numbers as numbers, null where there is nothing', () => {
+    const exchange = finishedExchange()
+    Object.assign(exchange, { failure: failures.connectRefused, status: 503, detail: 'ECONNREFUSED', endpoint: null, firstByteAt: 0 })
+    const written = line({ format: 'json' }, exchange)
+    expect(written).toMatch(/^\{[^\n]*\}\n$/)
+    expect(JSON.parse(written)).toEqual({
+      start_time: '2026-11-21T07:08:09.000Z',
+      direction: 'outbound',
+      method: 'GET',
+      path: '/api/1',
+      protocol: 'HTTP/1.1',
+      response_code: 503,
+      response_flags: 'UF',
+      response_code_details: 'connect-refused',
+      detail: 'ECONNREFUSED',
+      bytes_received: 12,
+      bytes_sent: 345,
+      duration: 46,
+      upstream_service_time: null,
+      x_forwarded_for: null,
+      user_agent: null,
+      request_id: 'id-1',
+      authority: 'orders',
+      downstream_remote_address: '10.0.0.1:51234',
+      service: 'orders',
+      route_name: '/api/*',
+      upstream_cluster: 'orders/v2',
+      upstream_host: null,
+      upstream_request_attempt_count: 1,
+    })
+  })
+
+  test('any text comes back as it was, and no control character is in the line', () => {
+    const path = '/"\\\n\u001b\u009b\u007f\u2028é\ud83d\ude00'
+    const written = line({ format: 'json' }, finishedExchange({ path }))
+    expect((JSON.parse(written) as { path: string }).path).toBe(path)
+    expect(written.slice(0, -1)).not.toMatch(/[\x00-\x1f\x7f-\x9f\u2028]/)
+  })
+})
+
+describe('which requests', () => {
+  const failed = Object.assign(finishedExchange(), { failure: failures.noRoute, status: 404 })
+  const broken = Object.assign(finishedExchange(), { status: 502 })
+  const cut = Object.assign(finishedExchange(), { status: 0 })
+  const missing = Object.assign(finishedExchange(), { status: 404 })
+
+  test('off: none', () => expect(line({ mode: 'off' }, failed)).toBe(''))
+
+  test('errors: what failed, and what the upstream answered with 5xx', () => {
+    const logged = [failed, broken, cut, missing, finishedExchange()].map(exchange => line({ mode: 'errors' }, exchange) !== '')
+    expect(logged).toEqual([true, true, true, false, false])
+  })
+})
+
+describe('a template that is wrong', () => {
+  test.each([
+    ['%DURATON%', 'unknown operator %DURATON%: did you mean %DURATION%?'],
+    ['%REQ%', '%REQ% needs the name of a field: write %REQ(USER-AGENT)%'],
+    ['%DURATION(x)%', '%DURATION(x)%: this operator takes nothing in brackets, write %DURATION%'],
+    ['100% sure', 'the % at "% sure" begins no %OPERATOR%: write %% for the character itself'],
+    ['%RESP(SERVER)%', '%RESP(SERVER)%: of the response only :STATUS and X-ENVOY-UPSTREAM-SERVICE-TIME can be logged'],
+  ])('%s', (template, problem) => {
+    expect(readLogTemplate(template).problems).toEqual([problem])
+    expect(() => line({ template })).toThrow(problem)
+  })
+})
