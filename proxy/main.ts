@@ -3,6 +3,7 @@ import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.t
 import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
+import { lateness } from './control/lateness.ts'
 import { life, obeySignals } from './control/life.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
@@ -95,6 +96,8 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     restarts: threads.restarts,
     running: () => threads.status().filter(({ state }) => state === 'running').length,
     utilization: threads.utilization,
+    heapUsed: threads.heapUsed,
+    controlLag: lateness(clock),
     configVersion: () => inForce().snapshot.version,
     lastReloadSuccessful: () => reload.state().lastErrors.length === 0,
     lastReloadSuccess: () => reload.state().loadedAt,
@@ -112,7 +115,14 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     config: async () => {
       const { config, inForceSince, lastErrors, needsRestart } = reload.state()
       const { json, text } = await config.effective
-      const about = { version: config.snapshot.version, inForceSince: new Date(inForceSince).toISOString(), files, warnings: config.warnings, lastErrors, needsRestart }
+      const about = {
+        version: config.snapshot.version,
+        inForceSince: new Date(inForceSince).toISOString(),
+        files,
+        warnings: config.warnings,
+        lastErrors,
+        needsRestart,
+      }
       return { ...about, effectiveJson: json.toString(), effectiveText: text.toString() }
     },
     drain: () => ending.drain('POST /drain'),

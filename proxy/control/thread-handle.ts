@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Clock, Timer } from '../core/clock.ts'
 import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 
 /** How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says. */
 export const ANSWER_MS = 2_000
@@ -27,6 +27,8 @@ export interface DataThread {
   logCredit(length: number): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
+  /** Bytes of JavaScript heap in use, as of the call before: the thread is asked now, and answers later. */
+  heapUsed(): number
   terminate(): Promise<unknown>
 }
 
@@ -64,6 +66,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
   let over = false
   let listeners: readonly string[] = []
   let failure = ''
+  let heapUsed = 0
   let lastUtilization = worker.performance.eventLoopUtilization()
   const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${APPLY_MS / 1000} s`]))
   tooLate.arm(APPLY_MS)
@@ -157,6 +160,14 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       const { utilization } = worker.performance.eventLoopUtilization(now, lastUtilization)
       lastUtilization = now
       return Number.isFinite(utilization) ? utilization : 0
+    },
+    heapUsed() {
+      if (!over)
+        worker.getHeapStatistics().then(
+          ({ used_heap_size }) => (heapUsed = used_heap_size),
+          () => {}, // It ended meanwhile.
+        )
+      return heapUsed
     },
     terminate: () => worker.terminate(),
   }

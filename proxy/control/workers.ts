@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Answer, Question } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import type { Answer, Question } from '../core/channel.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
 
 /** A thread that ran this long was no part of a crash loop. */
@@ -36,6 +36,7 @@ export interface DataThreads {
   logCredit(thread: number, length: number): void
   listeners(): readonly string[]
   utilization(thread: number): number
+  heapUsed(thread: number): number
   status(): readonly ThreadStatus[]
   restarts(): number
   stop(): Promise<void>
@@ -162,6 +163,7 @@ export function dataThreads({ entry, count, clock, log, said, ended }: DataThrea
     logCredit: (index, length) => places[index]?.thread?.logCredit(length),
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => places[index]?.thread?.utilization() ?? 0,
+    heapUsed: index => places[index]?.thread?.heapUsed() ?? 0,
     status: () =>
       places.map(({ thread, changedAt, restarts, lastEnd }, index) => ({
         thread: index,

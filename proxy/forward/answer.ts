@@ -1,33 +1,53 @@
-import type { Timer } from '../core/clock.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { Headers, Receiver, ResponseHead } from '../core/message.ts'
-import type { Forward } from './forward.ts'
+import type { DownstreamStream, Headers, Receiver, ResponseHead } from '../core/message.ts'
+import type { Attempts } from './attempts.ts'
+
+/** The rest of the exchange, as its answer sees it. */
+export interface AnswerOwner {
+  readonly exchange: Exchange
+  readonly stream: DownstreamStream
+  readonly attempts: Attempts
+  /** A final head goes down: runs the response filters. */
+  answering(response: ResponseHead): void
+  fail(failure: Failure, detail: string): void
+  complete(failure: Failure | null, detail: string): void
+}
 
 /** The upstream's answer on its way down: head, body, trailers, and what to do when it breaks off. */
 export class Answer implements Receiver<ResponseHead> {
-  readonly #forward: Forward
+  readonly #owner: AnswerOwner
+  readonly #clock: Clock
   readonly #idle: Timer
+  #begun = false
   /** Something moved since the idle timer was set: cheaper than setting it anew for each chunk. */
   #moved = false
 
-  constructor(forward: Forward) {
-    this.#forward = forward
-    this.#idle = forward.deps.clock.timer(() => this.#idled())
+  constructor(owner: AnswerOwner, clock: Clock) {
+    this.#owner = owner
+    this.#clock = clock
+    this.#idle = clock.timer(() => this.#idled())
+  }
+
+  /** Before each request. */
+  clear(): void {
+    this.#begun = false
   }
 
   head(response: ResponseHead, end: boolean): void {
-    const forward = this.#forward
+    const { exchange, stream, attempts } = this.#owner
     const { status } = response
-    if (status < 200) return forward.stream.head(response, false)
-    const now = forward.deps.clock.now()
-    forward.attempt!.status = status
-    if (forward.retriesStatus(status)) return
-    forward.exchange.firstByteAt = now
-    forward.committed(status)
-    forward.deps.onResponse(forward, response)
-    forward.stream.head(response, end)
-    if (end) return forward.finished()
-    const { idleTimeoutMs } = forward.route!
+    if (status < 200) return stream.head(response, false)
+    attempts.current!.status = status
+    if (attempts.retriesStatus(status)) return
+    this.#begun = true
+    exchange.firstByteAt = this.#clock.now()
+    attempts.committed(status)
+    this.#owner.answering(response)
+    stream.head(response, end)
+    if (end) return this.#finished()
+    const { idleTimeoutMs } = exchange.route!
     if (idleTimeoutMs > 0) {
       this.#moved = false
       this.#idle.arm(idleTimeoutMs)
@@ -35,28 +55,35 @@ export class Answer implements Receiver<ResponseHead> {
   }
 
   data(chunk: Buffer, end: boolean): boolean {
-    const forward = this.#forward
+    const { exchange, stream } = this.#owner
     this.#moved = true
-    forward.exchange.bytesOut += chunk.length
-    const writable = forward.stream.data(chunk, end)
-    if (end) forward.finished()
+    exchange.bytesOut += chunk.length
+    const writable = stream.data(chunk, end)
+    if (end) this.#finished()
     return writable
   }
 
   trailers(trailers: Headers): void {
-    this.#forward.stream.trailers(trailers)
-    this.#forward.finished()
+    this.#owner.stream.trailers(trailers)
+    this.#finished()
+  }
+
+  #finished(): void {
+    this.#owner.attempts.ended(null, '')
+    this.#owner.complete(null, '')
   }
 
   reset(failure: Failure, detail: string): void {
-    const forward = this.#forward
-    if (forward.answered) forward.brokeOff(failure, detail)
-    else forward.attemptFailed(failure, detail)
+    const { attempts, stream } = this.#owner
+    if (!this.#begun) return attempts.failed(failure, detail)
+    attempts.ended(failure, detail)
+    stream.reset(failure, detail)
+    this.#owner.complete(failure, detail)
   }
 
   /** The request's side may write again. */
   writable(): void {
-    this.#forward.stream.resume()
+    this.#owner.stream.resume()
   }
 
   stop(): void {
@@ -64,11 +91,10 @@ export class Answer implements Receiver<ResponseHead> {
   }
 
   #idled(): void {
-    const forward = this.#forward
-    const { idleTimeoutMs } = forward.route!
+    const { idleTimeoutMs } = this.#owner.exchange.route!
     if (this.#moved) {
       this.#moved = false
       this.#idle.arm(idleTimeoutMs)
-    } else forward.fail(failures.upstreamIdle, `nothing moved for ${idleTimeoutMs} ms`)
+    } else this.#owner.fail(failures.upstreamIdle, `nothing moved for ${idleTimeoutMs} ms`)
   }
 }

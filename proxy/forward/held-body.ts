@@ -27,6 +27,13 @@ export class HeldBody {
     this.bytes += chunk.length
   }
 
+  /** Keeps a copy of what is being sent, while all of it stays within the limit. */
+  remember(chunk: Buffer, limit: number): void {
+    if (this.dropped || chunk.length === 0) return
+    if (this.bytes + chunk.length > limit) this.drop()
+    else this.add(chunk)
+  }
+
   drop(): void {
     this.#chunks.length = 0
     this.bytes = 0

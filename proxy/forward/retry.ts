@@ -17,6 +17,13 @@ export function conditionOf(failure: Failure): RetryCondition | null {
   return null
 }
 
+/** The condition in `retries.on` that the status of an answer falls under; null: it is passed on. */
+export function statusCondition(status: number, on: ReadonlySet<RetryCondition>): RetryCondition | null {
+  if (status < 500) return null
+  const gateway = status === 502 || status === 503 || status === 504
+  return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
+}
+
 /** Base 25 ms, doubled each time, at most 250 ms, full jitter (Envoy's default). `retry`: 1 for the first. */
 export function backoffMs(retry: number, random: () => number): number {
   return random() * Math.min(25 * 2 ** (retry - 1), 250)

@@ -7,6 +7,10 @@ export interface OwnFacts {
   readonly restarts: () => number
   readonly running: () => number
   readonly utilization: (thread: number) => number
+  /** Bytes; as of the time before it was asked last. */
+  readonly heapUsed: (thread: number) => number
+  /** Milliseconds, the worst since it was asked last. */
+  readonly controlLag: () => number
   readonly configVersion: () => string
   /** The files as they are now are in force. */
   readonly lastReloadSuccessful: () => boolean
@@ -29,15 +33,12 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
   gauge('outrigger_data_threads', 'Data threads that serve.', facts.running)
   counter('outrigger_data_thread_restarts_total', 'Data threads that ended and were replaced.', facts.restarts)
   for (let thread = 0; thread < facts.threads; thread++) {
-    gauge(
-      'outrigger_event_loop_utilization_ratio',
-      'Share of the time since the last scrape in which the event loop of a data thread was busy.',
-      () => facts.utilization(thread),
-      {
-        thread: String(thread),
-      },
-    )
+    const labels = { thread: String(thread) }
+    const busy = 'Share of the time since the last scrape in which the event loop of a data thread was busy.'
+    gauge('outrigger_event_loop_utilization_ratio', busy, () => facts.utilization(thread), labels)
+    gauge('outrigger_data_thread_heap_bytes', 'JavaScript heap in use on a data thread, as of the scrape before.', () => facts.heapUsed(thread), labels)
   }
+  gauge('outrigger_control_thread_lag_seconds', 'The latest that a timer of the control thread was since the last scrape.', () => facts.controlLag() / 1000)
   gauge('outrigger_config_last_reload_successful', 'Whether the files as they are now are in force.', () => Number(facts.lastReloadSuccessful()))
   gauge(
     'outrigger_config_last_reload_success_timestamp_seconds',

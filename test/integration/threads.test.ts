@@ -23,6 +23,7 @@ async function start(workers: number): Promise<Started> {
   const config = {
     workers,
     flights: { recent: 1_000_000 },
+    accessLog: 'off',
     outbound: [{ listen: `127.0.0.1:${port}` }],
     discovery: { endpoints: { orders: [backend.address] } },
   }
@@ -55,8 +56,18 @@ async function crash(port: number): Promise<void> {
 async function ask(client: RawEnd): Promise<boolean> {
   const before = client.received().length
   client.send('GET / HTTP/1.1\r\nHost: orders\r\n\r\n')
-  await Promise.race([until('an answer', () => client.received().length > before), client.closed])
+  await Promise.race([until('an answer', () => client.received().length > before), client.ended, client.closed])
   return client.received().slice(before).startsWith('HTTP/1.1 200')
+}
+
+/** Those that were answered. */
+async function askAll(clients: readonly RawEnd[]): Promise<RawEnd[]> {
+  const answered = await Promise.all(clients.map(ask))
+  return clients.filter((_, index) => answered[index])
+}
+
+function connect(port: number, count: number): Promise<RawEnd[]> {
+  return Promise.all(Array.from({ length: count }, () => rawClient(port)))
 }
 
 describe('two data threads', () => {
@@ -78,43 +89,42 @@ describe('two data threads', () => {
 
   test('one dies: the other goes on serving, it is replaced within a second, and no count is lost', async () => {
     await using all = await start(2)
-    const clients = await Promise.all(Array.from({ length: 40 }, () => rawClient(all.port)))
-    let answered = 0
-    for (const client of clients) if (await ask(client)) answered++
-    expect(answered).toBe(40)
+    const clients = await connect(all.port, 40)
+    expect(await askAll(clients)).toEqual(clients)
 
     await crash(all.port)
     await until('its end in the log', () => all.proxy.err().includes('ended and is replaced'))
     // Those of the living thread do not notice.
-    const alive: RawEnd[] = []
-    for (const client of clients) if (await ask(client)) alive.push(client)
-    answered += alive.length
+    const alive = await askAll(clients)
     expect(alive.length).toBeGreaterThan(0)
     expect(alive.length).toBeLessThan(40)
 
     await until('its successor', () => all.proxy.err().includes('serves again'))
-    const lines = all.proxy.err().trim().split('\n')
-    const [ended, again] = lines.map(line => JSON.parse(line) as { time: string; thread: number })
-    expect(again!.thread).toBe(ended!.thread)
+    const [ended, again] = all.proxy
+      .err()
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as { time: string; thread: number; msg: string })
+    expect(ended!.msg).toMatch(/^data thread \d ended and is replaced: .*out of memory/)
+    expect(again).toMatchObject({ thread: ended!.thread, msg: `data thread ${ended!.thread} serves again` })
+    // A tenth of a second where nothing else runs.
     expect(Date.parse(again!.time) - Date.parse(ended!.time)).toBeLessThan(1000)
 
-    // The other thread, too, is there as before; and new connections reach both.
-    for (const client of alive) if (await ask(client)) answered++
-    const fresh = await Promise.all(Array.from({ length: 40 }, () => rawClient(all.port)))
-    for (const client of fresh) if (await ask(client)) answered++
-    expect(answered).toBe(80 + 2 * alive.length)
+    // The other thread is there as before, and new connections reach both.
+    const fresh = await connect(all.port, 40)
+    expect(await askAll([...alive, ...fresh])).toHaveLength(alive.length + 40)
     const metrics = await all.proxy.metrics()
-    expect(metrics.value('http_requests_total', { status: '200', service: 'orders' })).toBe(answered)
+    expect(metrics.value('http_requests_total', { status: '200', service: 'orders' })).toBe(40 + alive.length + alive.length + 40)
     expect(metrics.value('outrigger_data_threads')).toBe(2)
     expect(metrics.value('outrigger_data_thread_restarts_total')).toBe(1)
     // What is open now, without what died.
-    expect(metrics.value('outrigger_downstream_connections_active')).toBe(alive.length + fresh.length)
+    expect(metrics.value('outrigger_downstream_connections_active')).toBe(alive.length + 40)
     expect((await all.proxy.admin('/ready?verbose')).body).toContain('out of memory')
     for (const client of [...clients, ...fresh]) client.socket.destroy()
   })
 })
 
-test('the only data thread dies: not ready until its successor serves on the same port', async () => {
+test('the only data thread dies: its successor serves on the same port; one that dies again is given a pause', async () => {
   await using all = await start(1)
   const before = all.proxy.pid
   await crash(all.port)

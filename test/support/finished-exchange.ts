@@ -1,8 +1,8 @@
+import type { Cluster } from '../../proxy/core/cluster.ts'
+import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import { Exchange } from '../../proxy/core/exchange.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
-import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import type { Route } from '../../proxy/core/route.ts'
-import type { Cluster } from '../../proxy/core/cluster.ts'
 
 export interface Finished {
   readonly method?: string

@@ -7,7 +7,7 @@ export interface WireOptions {
   readonly latencyMs?: number
   /** Bytes under way or in the other end's kernel: more wait in the sender. */
   readonly window?: number
-  /** Unsent bytes above which `write` says stop. */
+  /** Unsent bytes above which `write` says stop; a quarter of `bufferBytes` by default. */
   readonly highWatermark?: number
   /** How many bytes the next read takes at most. */
   readonly readSize?: () => number
@@ -49,7 +49,7 @@ export class MemoryWire implements Wire {
   readonly #loop: EventLoop
   readonly #latency: number
   readonly #window: number
-  readonly #high: number
+  readonly #high: number | undefined
   readonly #readSize: () => number
   /** For assertions. */
   writes = 0
@@ -63,7 +63,7 @@ export class MemoryWire implements Wire {
     this.peer = peer
     this.#latency = options.latencyMs ?? 0
     this.#window = options.window ?? READ
-    this.#high = options.highWatermark ?? 256 * 1024
+    this.#high = options.highWatermark
     this.#readSize = options.readSize ?? (() => READ)
   }
 
@@ -108,7 +108,7 @@ export class MemoryWire implements Wire {
       return true
     }
     this.#other.#pump()
-    if (this.unsent > this.#high) this.#mustDrain = true
+    if (this.unsent > (this.#high ?? this.bufferBytes / 4)) this.#mustDrain = true
     return !this.#mustDrain
   }
 

@@ -137,7 +137,10 @@ describe('for real', () => {
 
   test('a pipe that nobody reads does not keep the process from ending', async () => {
     const program = fileURLToPath(new URL('../support/stuck-log-writer.ts', import.meta.url))
-    const shell = spawn('/bin/bash', ['-c', `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | sleep 600`], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+    const shell = spawn('/bin/bash', ['-c', `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | sleep 600`], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     onTestFinished(() => void process.kill(-shell.pid!))
     const [said] = (await once(shell.stderr!, 'data')) as [Buffer]
     expect(String(said)).toBe('ended with 3\n')

@@ -23,9 +23,7 @@ describe('text', () => {
         ['X-Forwarded-For', '10.0.0.1'],
       ],
     })
-    expect(line({}, exchange)).toBe(
-      '[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 200 - 12 345 46 37 "10.0.0.1" "curl/8" "id-1" "orders" "10.0.0.7:8080"\n',
-    )
+    expect(line({}, exchange)).toBe('[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 200 - 12 345 46 37 "10.0.0.1" "curl/8" "id-1" "orders" "10.0.0.7:8080"\n')
   })
 
   test('a request that never reached an endpoint', () => {

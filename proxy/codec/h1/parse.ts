@@ -230,16 +230,20 @@ const KEPT = new Set([
 
 function readConnection(head: Http1Head, field: number): Outcome {
   const value = head.value(field).toLowerCase()
+  let named: Set<string> | null = null
   for (const part of value.split(',')) {
     const option = part.trim()
     if (option === 'close') head.closing = true
     else if (option === 'keep-alive') head.keepAlive = true
     else if (option !== '' && !KEPT.has(option)) {
       if (!isToken(option)) return broken.connection
-      // Named fields are for this connection only; the framing ones are kept above, the known ones drop out by their own ids.
-      for (let i = 0; i < head.count; i++) if (head.ids[i] === OTHER && nameOf(head, i) === option) head.ids[i] = REMOVED
+      named ??= new Set()
+      named.add(option)
     }
   }
+  // Named fields are for this connection only; the framing ones are kept above, the known ones drop out by their own ids. One pass, however many are named: names
+  // times fields would be a quarter of a second for one head of 60 KiB.
+  if (named !== null) for (let i = 0; i < head.count; i++) if (head.ids[i] === OTHER && named.has(nameOf(head, i))) head.ids[i] = REMOVED
   // "close" wins over "keep-alive", in whatever order and field they come (RFC 9112 section 9.3).
   if (head.closing) head.keepAlive = false
   return DONE

@@ -1,0 +1,282 @@
+import type { PickContext } from '../core/balancer.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Classification, Cluster } from '../core/cluster.ts'
+import { type AttemptRecord, MAX_ATTEMPTS } from '../core/decision.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { type Failure, failures, isFailure } from '../core/failure.ts'
+import type { Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
+import type { PoolWaiter } from '../core/pool.ts'
+import type { Route } from '../core/route.ts'
+import type { HeldBody } from './held-body.ts'
+import { backoffMs, conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
+
+export interface AttemptsDeps {
+  readonly clock: Clock
+  readonly random: Random
+  classify(failure: Failure | null, status: number): Classification
+}
+
+/** Whose attempts these are: the exchange's two other sides. */
+export interface AttemptsOwner {
+  readonly exchange: Exchange
+  /** What has come of the request body, and may have to be sent again. */
+  readonly body: HeldBody
+  /** Gets the upstream's answer. */
+  readonly answer: Receiver<ResponseHead>
+  /** No attempt is left: answer with this. */
+  fail(failure: Failure, detail: string): void
+  /** The rest of the request body may come. */
+  resumeBody(): void
+}
+
+/** The attempt loop of an exchange: balancer, pool, stream, and what follows when one of them fails. Ends when an answer begins (`committed`), or in `owner.fail`. */
+export class Attempts implements PoolWaiter {
+  upstream: UpstreamStream | null = null
+  current: AttemptRecord | null = null
+  readonly #owner: AttemptsOwner
+  readonly #deps: AttemptsDeps
+  #route: Route | null = null
+  #cluster: Cluster | null = null
+  /** Where a connection is waited for. */
+  #waitingAt: Endpoint | null = null
+  /** The request had no body at all, as against one that turned out empty and still has to be ended. */
+  #bodiless = true
+  #replayable = false
+  #triedFresh = false
+  #committed = false
+  readonly #tried: Endpoint[] = []
+  /** Before the next attempt. */
+  #delayMs = 0
+  readonly #pick: PickContext
+  readonly #requestTimer: Timer
+  readonly #tryTimer: Timer
+  readonly #backoff: Timer
+
+  constructor(owner: AttemptsOwner, deps: AttemptsDeps) {
+    this.#owner = owner
+    this.#deps = deps
+    this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0) }
+    this.#requestTimer = deps.clock.timer(() => this.#timedOut())
+    this.#tryTimer = deps.clock.timer(() => this.#tryTimedOut())
+    this.#backoff = deps.clock.timer(() => this.#try())
+  }
+
+  /** Before each request. */
+  clear(bodiless: boolean): void {
+    this.upstream = null
+    this.current = null
+    this.#route = null
+    this.#cluster = null
+    this.#waitingAt = null
+    this.#bodiless = bodiless
+    this.#triedFresh = false
+    this.#committed = false
+    this.#tried.length = 0
+  }
+
+  /** How much of the request body is worth keeping. */
+  get replayBytes(): number {
+    return this.#replayable ? this.#route!.retry.replayBytes : 0
+  }
+
+  start(route: Route, cluster: Cluster): void {
+    const { exchange } = this.#owner
+    this.#route = route
+    const overflow = cluster.admit()
+    if (overflow !== null) return this.#owner.fail(overflow, '`limits.requests`')
+    this.#cluster = cluster
+    this.#replayable = isIdempotent(exchange.request.method)
+    cluster.budget.deposit(exchange.startedAt)
+    if (route.requestTimeoutMs > 0) this.#requestTimer.arm(route.requestTimeoutMs)
+    this.#try()
+  }
+
+  #try(): void {
+    const { exchange } = this.#owner
+    const record = exchange.decision.nextTry(exchange.decision.attempts === 0 ? exchange.startedAt : this.#deps.clock.now())
+    this.current = record
+    record.policy = this.#cluster!.policy
+    this.#pick.record = record
+    const endpoint = this.#cluster!.balancer.pick(this.#pick)
+    if (endpoint !== null) return this.#tryAt(endpoint, false)
+    record.failure = failures.noHealthyUpstream
+    record.endedAt = record.startedAt
+    this.#owner.fail(failures.noHealthyUpstream, '')
+  }
+
+  #tryAt(endpoint: Endpoint, fresh: boolean): void {
+    this.#owner.exchange.endpoint = endpoint
+    this.current!.endpoint = endpoint
+    endpoint.active++
+    endpoint.stats.active.values[endpoint.stats.active.index]!++
+    endpoint.stats.requests.values[endpoint.stats.requests.index]!++
+    const got = endpoint.pool.acquire(this, fresh)
+    if (got === null) this.#waitingAt = endpoint
+    else if (isFailure(got)) this.failed(got, '')
+    else this.acquired(got)
+  }
+
+  acquired(stream: UpstreamStream): void {
+    const { exchange, body, answer } = this.#owner
+    const record = this.current!
+    this.#waitingAt = null
+    this.upstream = stream
+    stream.receiver = answer
+    record.reusedConnection = stream.reused
+    record.sentAt = stream.reused ? record.startedAt : this.#deps.clock.now()
+    exchange.upstreamStartedAt = record.sentAt
+    const { perTryTimeoutMs } = this.#route!
+    if (perTryTimeoutMs > 0) this.#tryTimer.arm(perTryTimeoutMs)
+    if (this.#bodiless) return stream.head(exchange.request, true)
+    stream.head(exchange.request, false)
+    const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
+    // A copy is kept only of what may be sent again.
+    if (body.bytes > this.replayBytes || !this.#replayable) body.drop()
+    if (writable) this.#owner.resumeBody()
+  }
+
+  acquireFailed(failure: Failure, detail: string): void {
+    this.#waitingAt = null
+    this.failed(failure, detail)
+  }
+
+  /** The running attempt ended without an answer that could be passed on. */
+  failed(failure: Failure, detail: string): void {
+    const record = this.current!
+    const endpoint = record.endpoint!
+    const { body, exchange } = this.#owner
+    this.upstream = null
+    this.#tryTimer.cancel()
+    record.failure = failure
+    record.detail = detail
+    record.endedAt = this.#deps.clock.now()
+    leave(endpoint)
+    if (failure === failures.resetBeforeResponse && record.reusedConnection && !this.#triedFresh && this.#replayable && !body.dropped) {
+      // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
+      this.#triedFresh = true
+      record.retry = 'yes: an idle connection was closed under it; again on a fresh one'
+      const next = exchange.decision.nextTry(record.endedAt)
+      next.policy = record.policy
+      this.current = next
+      return this.#tryAt(endpoint, true)
+    }
+    this.#blame(endpoint, failure)
+    record.retry = this.#mayRetry(failure, endpoint)
+    if (record.retry.startsWith('yes')) this.#goOn()
+    else this.#owner.fail(failure, detail)
+  }
+
+  /** A head came: is it one to try again instead of passing on? Decided on the status alone. */
+  retriesStatus(status: number): boolean {
+    const condition = statusCondition(status, this.#route!.retry.on)
+    if (condition === null) return false
+    const record = this.current!
+    const endpoint = record.endpoint!
+    if (!this.#replayable || this.#owner.body.dropped) {
+      record.retry = `no: ${status} to a request that cannot be sent again`
+      return false
+    }
+    record.retry = this.#again(condition, endpoint)
+    if (!record.retry.startsWith('yes')) return false
+    record.endedAt = this.#deps.clock.now()
+    this.upstream!.reset(failures.resetBeforeResponse, '')
+    this.upstream = null
+    this.#tryTimer.cancel()
+    leave(endpoint)
+    this.#cluster!.report(endpoint, this.#deps.classify(null, status), `status ${status}`)
+    this.#goOn()
+    return true
+  }
+
+  /** Decides on another attempt, and says why. */
+  #mayRetry(failure: Failure, endpoint: Endpoint): string {
+    const condition = conditionOf(failure)
+    if (condition === null) return ''
+    if (!this.#route!.retry.on.has(condition)) return `no: ${condition} is not in retries.on`
+    const reason = whyNot(failure, this.#replayable, this.#owner.body.dropped)
+    return reason === '' ? this.#again(condition, endpoint) : reason
+  }
+
+  #again(condition: string, endpoint: Endpoint): string {
+    const { decision } = this.#owner.exchange
+    const { attempts } = this.#route!.retry
+    if (decision.attempts >= Math.min(attempts + (this.#triedFresh ? 1 : 0), MAX_ATTEMPTS)) return `no: that was attempt ${decision.attempts} of ${attempts}`
+    if (!this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())) return 'no: the retry budget is spent'
+    // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
+    this.#delayMs = this.#tried.includes(endpoint) ? backoffMs(decision.attempts, this.#deps.random) : 0
+    this.#tried.push(endpoint)
+    return `yes: ${condition}`
+  }
+
+  #goOn(): void {
+    if (this.#delayMs === 0) this.#try()
+    else this.#backoff.arm(this.#delayMs)
+  }
+
+  /** The answer has begun: from here on there is no other attempt. */
+  committed(status: number): void {
+    const endpoint = this.current!.endpoint!
+    this.#committed = true
+    this.#requestTimer.cancel()
+    this.#tryTimer.cancel()
+    if (!this.#owner.body.dropped) this.#owner.body.drop()
+    const outcome = this.#deps.classify(null, status)
+    if (outcome === 'failure') endpoint.stats.failures.values[endpoint.stats.failures.index]!++
+    this.#cluster!.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')
+  }
+
+  /** The answer is out whole (null), or broke off. */
+  ended(failure: Failure | null, detail: string): void {
+    const record = this.current!
+    this.upstream = null
+    record.failure = failure
+    record.detail = detail
+    record.endedAt = this.#deps.clock.now()
+    leave(record.endpoint!)
+    if (failure !== null) this.#blame(record.endpoint!, failure)
+  }
+
+  /** Whatever runs or waits is given up. */
+  cancel(failure: Failure): void {
+    const record = this.current
+    this.#backoff.cancel()
+    if (record === null || record.endpoint === null || (this.upstream === null && this.#waitingAt === null)) return
+    this.#waitingAt?.pool.cancel(this)
+    this.#waitingAt = null
+    this.upstream?.reset(failure, '')
+    this.ended(failure, '')
+  }
+
+  /** The exchange is over. */
+  stop(): void {
+    this.#requestTimer.cancel()
+    this.#tryTimer.cancel()
+    this.#cluster?.release()
+  }
+
+  #timedOut(): void {
+    if (this.#committed) return
+    this.cancel(failures.upstreamTimeout)
+    this.#owner.fail(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
+  }
+
+  #tryTimedOut(): void {
+    const { upstream } = this
+    if (this.#committed || upstream === null) return
+    upstream.reset(failures.perTryTimeout, '')
+    this.failed(failures.perTryTimeout, `no response head within ${this.#route!.perTryTimeoutMs} ms`)
+  }
+
+  #blame(endpoint: Endpoint, failure: Failure): void {
+    if (failure.side !== 'upstream') return
+    endpoint.stats.failures.values[endpoint.stats.failures.index]!++
+    this.#cluster!.report(endpoint, this.#deps.classify(failure, 0), failure.failure)
+  }
+}
+
+/** The endpoint has one request less. */
+function leave(endpoint: Endpoint): void {
+  endpoint.active--
+  endpoint.stats.active.values[endpoint.stats.active.index]!--
+}
