@@ -57,12 +57,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function telemetryOf(listener: () => string): Telemetry {
     return {
       exchange(exchange: Exchange) {
-        const { route, failure, endpoint, status } = exchange
+        const { route, failure, status } = exchange
         const flag = failure === null ? '-' : failure.flag
         const duration = exchange.completedAt - exchange.startedAt
         if (route === null) unrouted(exchange.direction).count(exchange.request.method, status, flag, duration)
         else route.stats.count(exchange.request.method, status, flag, duration)
-        if (endpoint !== null && exchange.firstByteAt !== 0) endpoint.stats.latency.record(exchange.firstByteAt - exchange.upstreamStartedAt)
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
       },

@@ -8,7 +8,7 @@ const rows: readonly Failure[] = Object.values(failures)
 const sides = {
   upstream: [
     'The endpoint',
-    'The side we sent the request to. These count against the endpoint in outlier detection and in `outrigger_upstream_failures_total`, except `upstream-idle`, which says as little of the endpoint as of the caller.',
+    'The side we sent the request to. These count against the endpoint in outlier detection and in `outrigger_upstream_failures_total`.',
   ],
   local: ['The proxy', 'The proxy itself decided. No endpoint is to blame, and none is ejected for it.'],
   downstream: ['The caller', 'The side that sent us the request. No endpoint is to blame, and nothing is tried again.'],

@@ -19,16 +19,16 @@ const scripts = {
     ['tests', 'node_modules/vitest/vitest.mjs', 'run', '$'],
   ],
   build: [['build', 'scripts/build.js']],
-  demo: [
-    ['build', 'scripts/build.js'],
-    ['demo', 'examples/demo/main.ts', '$'],
-  ],
+  demo: [['demo', 'examples/demo/main.ts', '$']],
   bench: [
     ['build', 'scripts/build.js'],
     ['bench', 'bench/load/main.ts', '$'],
   ],
   'bench:micro': [['micro-benchmarks', 'bench/micro/run.ts', '$']],
 }
+
+// The program that runs decides what Ctrl-C means, and this one waits for it.
+process.on('SIGINT', () => {})
 
 const [name = '', ...given] = process.argv.slice(2)
 const steps = scripts[name]

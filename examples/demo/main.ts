@@ -68,18 +68,21 @@ async function main(options: Options): Promise<void> {
     await view.close()
     await mesh.stop()
   }
-  const last = scene()
-  const totals = [...watching.attempts()].map(([name, attempts]) => ({ name, attempts })).sort((a, b) => (a.name < b.name ? -1 : 1))
   if (checks === null) {
+    process.stdout.write(goodbye(load))
     if (options.once) process.exitCode = 130
-    return void process.stdout.write(goodbye(load))
+  } else if (!judge([...finalChecks(load, options.perSecond, took, ended), ...checks], scene(), watching.attempts())) {
+    mesh.keepFiles()
+    process.stdout.write(` sidecar files and logs are kept in ${mesh.folder}\n\n`)
+    process.exitCode = 1
   }
-  const all = [...finalChecks(load, options.perSecond, took, ended), ...checks]
-  process.stdout.write(onceSummary(all, totals, last, style))
-  if (all.every(({ passed }) => passed)) return
-  mesh.keepFiles()
-  process.stdout.write(` sidecar files and logs are kept in ${mesh.folder}\n\n`)
-  process.exitCode = 1
+}
+
+/** Says what `--once` came to. */
+function judge(checks: readonly Check[], last: Scene, attempts: ReadonlyMap<string, number>): boolean {
+  const totals = [...attempts].map(([name, count]) => ({ name, attempts: count })).sort((a, b) => (a.name < b.name ? -1 : 1))
+  process.stdout.write(onceSummary(checks, totals, last, style))
+  return checks.every(({ passed }) => passed)
 }
 
 /** The director at work, and the keys: who presses one has taken over, until all is restored. */

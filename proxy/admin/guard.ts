@@ -14,13 +14,16 @@ export interface Origin {
  */
 export function refusal({ method, host, origin, fetchSite }: Origin, listenAddress: string): string | null {
   const name = hostName(host ?? '')
-  if (isLoopback(listenAddress) && !isLoopback(name) && !name.endsWith('.localhost'))
+  if (isLoopback(listenAddress) && !loopbackName.test(name))
     return `this admin port answers to localhost and loopback addresses only, not to ${JSON.stringify(host ?? '')}`
   if (method === 'GET' || method === 'HEAD') return null
   const foreign = fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none'
   if (foreign || (origin !== undefined && hostOf(origin) !== host)) return 'a web page from elsewhere may not change anything here'
   return null
 }
+
+/** Addresses written out, not just begun so: `127.0.0.1.evil.example` is a name. */
+const loopbackName = /^(127(\.\d{1,3}){3}|::1|(.+\.)?localhost)$/
 
 function hostName(host: string): string {
   const bracketed = /^\[([^\]]*)\]/.exec(host)

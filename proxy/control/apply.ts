@@ -13,6 +13,7 @@ import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { Http1Pool, type PoolSettings } from '../pool/http1.ts'
+import { describeMatch } from '../router/describe.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { hostTable } from '../router/hosts.ts'
 import type { CompileRegex } from '../router/predicate.ts'
@@ -98,7 +99,7 @@ export function applier(deps: ApplyDeps) {
   }
 
   function newService(spec: ServiceSpec): ServiceEntry {
-    const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0 }
+    const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0, pools: new Set() }
     const series = new Map<string, readonly Series[]>()
     const cluster = new ServiceCluster(
       { ...spec, endpoints: [] },
@@ -138,6 +139,7 @@ export function applier(deps: ApplyDeps) {
     return {
       name: route.name,
       service: spec.name,
+      condition: describeMatch(route.match),
       filters: [],
       requestTimeoutMs: timeouts.requestMs,
       perTryTimeoutMs: timeouts.perTryMs,
@@ -198,7 +200,7 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
   }
 }
 
-function settingsOf(spec: ServiceSpec): Omit<PoolSettings, 'connections' | 'pending'> {
+function settingsOf(spec: ServiceSpec): Omit<PoolSettings, 'connections' | 'pending' | 'pools'> {
   return {
     connectTimeoutMs: spec.timeouts.connectMs,
     idleTimeoutMs: spec.timeouts.idleMs,

@@ -68,7 +68,7 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
     steps.push({ stage: 'route', text: `no route of ${decision.service} matches ${request.method} ${request.path}` })
     return failures.noRoute
   }
-  steps.push({ stage: 'route', text: `${route.name}: the first that matches ${request.method} ${request.path}` })
+  steps.push({ stage: 'route', text: `${route.name}: the first that matches (${route.condition})` })
   const cluster = route.destination(random, decision)
   const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
   steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })

@@ -15,7 +15,7 @@ export class Endpoint {
   active = 0
   /** Outlier detection: states of design section 10. */
   state: 'admitting' | 'ejected' | 'probing' = 'admitting'
-  /** Monotonic milliseconds; 0: not ejected. */
+  /** Monotonic milliseconds: when its last ejection ends or ended. */
   ejectedUntil = 0
   ejections = 0
   consecutiveFailures = 0

@@ -59,6 +59,6 @@ export interface Stream<Incoming, Outgoing> extends MessageSink<Outgoing> {
 export type DownstreamStream = Stream<RequestHead, ResponseHead>
 
 export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
-  /** Its connection served a stream before: a reset before any response byte may only be a stale keep-alive. */
+  /** Its connection served a stream before, and no byte of an answer has come: a reset may only be a stale keep-alive. */
   readonly reused: boolean
 }

@@ -10,6 +10,8 @@ export interface Route {
   /** The path pattern: the bounded `path` label. */
   readonly name: string
   readonly service: string
+  /** What a request must be to take this route, in words. */
+  readonly condition: string
   readonly filters: readonly Filter[]
   /** To the response head, over all attempts. 0: off. */
   readonly requestTimeoutMs: number

@@ -21,8 +21,8 @@ export class Answer implements Receiver<ResponseHead> {
   readonly #clock: Clock
   readonly #idle: Timer
   #begun = false
-  /** Something moved since the idle timer was set: cheaper than setting it anew for each chunk. */
-  #moved = false
+  /** Something moved, in either direction, since the idle timer was set: cheaper than setting it anew for each chunk. */
+  moved = false
 
   constructor(owner: AnswerOwner, clock: Clock) {
     this.#owner = owner
@@ -39,24 +39,25 @@ export class Answer implements Receiver<ResponseHead> {
     const { exchange, stream, attempts } = this.#owner
     const { status } = response
     if (status < 200) return stream.head(response, false)
-    attempts.current!.status = status
+    const now = this.#clock.now()
+    attempts.headCame(status, now)
     if (attempts.retriesStatus(status)) return
     this.#begun = true
-    exchange.firstByteAt = this.#clock.now()
+    exchange.firstByteAt = now
     attempts.committed(status)
     this.#owner.answering(response)
     stream.head(response, end)
     if (end) return this.#finished()
     const { idleTimeoutMs } = exchange.route!
     if (idleTimeoutMs > 0) {
-      this.#moved = false
+      this.moved = false
       this.#idle.arm(idleTimeoutMs)
     }
   }
 
   data(chunk: Buffer, end: boolean): boolean {
     const { exchange, stream } = this.#owner
-    this.#moved = true
+    this.moved = true
     exchange.bytesOut += chunk.length
     const writable = stream.data(chunk, end)
     if (end) this.#finished()
@@ -92,8 +93,8 @@ export class Answer implements Receiver<ResponseHead> {
 
   #idled(): void {
     const { idleTimeoutMs } = this.#owner.exchange.route!
-    if (this.#moved) {
-      this.#moved = false
+    if (this.moved) {
+      this.moved = false
       this.#idle.arm(idleTimeoutMs)
     } else this.#owner.fail(failures.upstreamIdle, `nothing moved for ${idleTimeoutMs} ms`)
   }

@@ -146,13 +146,14 @@ export class Attempts implements PoolWaiter {
     const record = this.current!
     const endpoint = record.endpoint!
     const { body, exchange } = this.#owner
+    const stale = failure === failures.resetBeforeResponse && this.upstream !== null && this.upstream.reused
     this.upstream = null
     this.#tryTimer.cancel()
     record.failure = failure
     record.detail = detail
     record.endedAt = this.#deps.clock.now()
     leave(endpoint)
-    if (failure === failures.resetBeforeResponse && record.reusedConnection && !this.#triedFresh && this.#replayable && !body.dropped) {
+    if (stale && !this.#triedFresh && this.#replayable && !body.dropped) {
       // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
       this.#triedFresh = true
       record.retry = 'yes: an idle connection was closed under it; again on a fresh one'
@@ -167,7 +168,14 @@ export class Attempts implements PoolWaiter {
     else this.#owner.fail(failure, detail)
   }
 
-  /** A head came: is it one to try again instead of passing on? Decided on the status alone. */
+  /** A final head came from the endpoint. */
+  headCame(status: number, now: number): void {
+    const record = this.current!
+    record.status = status
+    record.endpoint!.stats.latency.record(now - record.sentAt)
+  }
+
+  /** Is it one to try again instead of passing on? Decided on the status alone. */
   retriesStatus(status: number): boolean {
     const condition = statusCondition(status, this.#route!.retry.on)
     if (condition === null) return false
@@ -184,7 +192,7 @@ export class Attempts implements PoolWaiter {
     this.upstream = null
     this.#tryTimer.cancel()
     leave(endpoint)
-    this.#cluster!.report(endpoint, this.#deps.classify(null, status), `status ${status}`)
+    this.#judge(endpoint, status)
     this.#goOn()
     return true
   }
@@ -221,6 +229,11 @@ export class Attempts implements PoolWaiter {
     this.#requestTimer.cancel()
     this.#tryTimer.cancel()
     if (!this.#owner.body.dropped) this.#owner.body.drop()
+    this.#judge(endpoint, status)
+  }
+
+  /** What an answer says of its endpoint, whether it is passed on or not. */
+  #judge(endpoint: Endpoint, status: number): void {
     const outcome = this.#deps.classify(null, status)
     if (outcome === 'failure') endpoint.stats.failures.values[endpoint.stats.failures.index]!++
     this.#cluster!.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')

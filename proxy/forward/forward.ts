@@ -70,6 +70,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       this.body.add(chunk)
       return false
     }
+    this.answer.moved = true
     this.body.remember(chunk, this.attempts.replayBytes)
     return upstream.data(chunk, end)
   }
@@ -118,7 +119,8 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
-    if (!this.#answered) return this.#reply(failure.httpStatus, 'application/problem+json', problemBody(failure, detail, this.exchange.requestId), failure, detail)
+    if (!this.#answered)
+      return this.#reply(failure.httpStatus, 'application/problem+json', problemBody(failure, detail, this.exchange.requestId), failure, detail)
     this.attempts.cancel(failure)
     this.stream.reset(failure, detail)
     this.complete(failure, detail)

@@ -30,6 +30,8 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
   }
 
   function eject(endpoint: Endpoint, reason: string): void {
+    // Each ejection time spent without another takes one off: an instance deployed anew each day begins anew each day.
+    if (endpoint.ejections > 0) endpoint.ejections = Math.max(0, endpoint.ejections - Math.floor((clock.now() - endpoint.ejectedUntil) / spec.baseEjectionMs))
     endpoint.ejections++
     const forMs = Math.min(spec.baseEjectionMs * endpoint.ejections, spec.maxEjectionMs)
     endpoint.state = 'ejected'
@@ -77,8 +79,6 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
         endpoint.consecutiveFailures = 0
         if (endpoint.state === 'probing') {
           endpoint.state = 'admitting'
-          endpoint.ejectedUntil = 0
-          endpoint.ejections = Math.max(0, endpoint.ejections - 1)
           deps.event({ kind: 'endpoint-admitted', cluster, endpoint: endpoint.name })
         }
         return

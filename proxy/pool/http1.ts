@@ -16,7 +16,16 @@ export interface PoolSettings {
   /** Over all endpoints of the service on this data thread. */
   connections: number
   pending: number
+  /** Those that share the limits: a connection that nobody needs at one endpoint gives its place to a request that waits for another. */
+  readonly pools: Set<Http1Pool>
   upstream: UpstreamOptions
+}
+
+interface Waiting {
+  readonly waiter: PoolWaiter
+  readonly since: number
+  /** Only a connection that never carried a stream will do. */
+  readonly fresh: boolean
 }
 
 export interface PoolDeps {
@@ -35,8 +44,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
   readonly #idle: UpstreamConnection[] = []
   /** When each of `#idle` became so. */
   readonly #idleSince: number[] = []
-  readonly #waiters: PoolWaiter[] = []
-  readonly #waitingSince: number[] = []
+  readonly #waiters: Waiting[] = []
   readonly #dials = new Set<DialAttempt>()
   readonly #idleClose = idleClose()
   readonly #sweep: Timer
@@ -52,6 +60,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
     this.#deps = deps
     this.#sweep = deps.clock.timer(() => this.#retire())
     this.#pendingTimer = deps.clock.timer(() => this.#expirePending())
+    settings.pools.add(this)
   }
 
   get idle(): number {
@@ -78,31 +87,48 @@ export class Http1Pool implements Pool, UpstreamOwner {
       }
     }
     const settings = this.#settings
+    if (settings.connections >= settings.maxConnections) this.#freePlace()
     const mayDial = settings.connections < settings.maxConnections
     if (!mayDial && settings.pending >= settings.maxPending) return failures.poolOverflow
-    this.#waiters.push(waiter)
-    this.#waitingSince.push(this.#deps.clock.now())
+    this.#waiters.push({ waiter, since: this.#deps.clock.now(), fresh })
     settings.pending++
     if (mayDial) this.#dial()
-    else if (this.#waiters.length === 1) this.#pendingTimer.arm(settings.connectTimeoutMs)
+    else if (this.#withoutDial === 1) this.#pendingTimer.arm(settings.connectTimeoutMs)
     return null
   }
 
   cancel(waiter: PoolWaiter): void {
-    const at = this.#waiters.indexOf(waiter)
+    const at = this.#waiters.findIndex(waiting => waiting.waiter === waiter)
     if (at < 0) return
     this.#waiters.splice(at, 1)
-    this.#waitingSince.splice(at, 1)
     this.#settings.pending--
     // A dial made in its name goes on: the next request will want the connection.
   }
 
-  #takeWaiter(): PoolWaiter | undefined {
-    const waiter = this.#waiters.shift()
-    if (waiter === undefined) return undefined
-    this.#waitingSince.shift()
+  /** The first who waits, and would take a connection that is `fresh` or not. */
+  #takeWaiter(fresh: boolean): PoolWaiter | undefined {
+    const at = fresh ? 0 : this.#waiters.findIndex(waiting => !waiting.fresh)
+    const waiting = this.#waiters[at]
+    if (waiting === undefined) return undefined
+    this.#waiters.splice(at, 1)
     this.#settings.pending--
-    return waiter
+    return waiting.waiter
+  }
+
+  /** How many wait for a place within the limit, not for a dial. */
+  get #withoutDial(): number {
+    return this.#waiters.length - this.#dials.size
+  }
+
+  /** Closes the oldest idle connection there is, at whatever endpoint. */
+  #freePlace(): void {
+    for (const pool of this.#settings.pools) {
+      const connection = pool.#idle.shift()
+      if (connection === undefined) continue
+      pool.#idleSince.shift()
+      connection.destroy()
+      return
+    }
   }
 
   #dial(): void {
@@ -115,21 +141,28 @@ export class Http1Pool implements Pool, UpstreamOwner {
 
   dialed(attempt: DialAttempt, wire: Wire): void {
     this.#dials.delete(attempt)
-    this.released(this.#deps.codec.connect(wire, this, this.#settings.upstream))
+    this.#handOut(this.#deps.codec.connect(wire, this, this.#settings.upstream), true)
   }
 
   dialFailed(attempt: DialAttempt, failure: Failure, detail: string): void {
     this.#dials.delete(attempt)
     this.#stats.connectFailures.values[this.#stats.connectFailures.index]!++
     this.#gone()
-    this.#takeWaiter()?.acquireFailed(failure, detail)
+    this.#takeWaiter(true)?.acquireFailed(failure, detail)
     this.#dialForWaiters()
   }
 
   released(connection: UpstreamConnection): void {
-    const waiter = this.#takeWaiter()
+    this.#handOut(connection, false)
+  }
+
+  #handOut(connection: UpstreamConnection, fresh: boolean): void {
+    // The place goes elsewhere even before our own next one, if they have waited longer and have no connection at all: else a busy endpoint would keep it for good.
+    const { pending, connections, maxConnections } = this.#settings
+    const needier = pending === 0 || connections < maxConnections ? null : this.#neediest()
+    const waiter = needier !== null && needier !== this && needier.#open === 0 ? undefined : this.#takeWaiter(fresh)
     if (waiter !== undefined) return waiter.acquired(connection.open())
-    if (this.#draining) return connection.destroy()
+    if (this.#draining || needier !== null) return connection.destroy()
     this.#idle.push(connection)
     this.#idleSince.push(this.#deps.clock.now())
     if (this.#idle.length === 1) this.#sweep.arm(this.#idleLimit())
@@ -156,11 +189,26 @@ export class Http1Pool implements Pool, UpstreamOwner {
     this.#settings.connections--
     this.#open--
     this.#stats.connections.values[this.#stats.connections.index]!--
+    if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
   }
 
   /** A place became free: those who waited for one, without a dial of their own, get it. */
   #dialForWaiters(): void {
-    while (this.#waiters.length > this.#dials.size && this.#settings.connections < this.#settings.maxConnections) this.#dial()
+    const settings = this.#settings
+    while (settings.pending !== 0 && settings.connections < settings.maxConnections) {
+      const pool = this.#neediest()
+      if (pool === null) return
+      pool.#dial()
+    }
+  }
+
+  /** The pool whose first waiter has waited for a place the longest; null: nobody waits for one. */
+  #neediest(): Http1Pool | null {
+    let neediest: Http1Pool | null = null
+    for (const pool of this.#settings.pools) {
+      if (pool.#withoutDial > 0 && (neediest === null || pool.#waiters[0]!.since < neediest.#waiters[0]!.since)) neediest = pool
+    }
+    return neediest
   }
 
   #idleLimit(): number {
@@ -184,9 +232,9 @@ export class Http1Pool implements Pool, UpstreamOwner {
     const limit = this.#settings.connectTimeoutMs
     const now = this.#deps.clock.now()
     // Those for whom a dial runs are told by the dial.
-    while (this.#waiters.length > this.#dials.size && now - this.#waitingSince[0]! >= limit)
-      this.#takeWaiter()!.acquireFailed(failures.pendingTimeout, `no connection within ${limit} ms`)
-    if (this.#waiters.length > 0) this.#pendingTimer.arm(Math.max(10, this.#waitingSince[0]! + limit - now))
+    while (this.#withoutDial > 0 && now - this.#waiters[0]!.since >= limit)
+      this.#takeWaiter(true)!.acquireFailed(failures.pendingTimeout, `no connection within ${limit} ms`)
+    if (this.#waiters.length > 0) this.#pendingTimer.arm(Math.max(10, this.#waiters[0]!.since + limit - now))
   }
 
   drain(): void {
@@ -196,6 +244,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
       this.#idle.pop()!.destroy()
     }
     this.#sweep.cancel()
+    if (this.#open === 0) this.#settings.pools.delete(this)
   }
 }
 

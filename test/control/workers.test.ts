@@ -132,6 +132,17 @@ describe('applying a snapshot', () => {
   })
 })
 
+test('a snapshot that overtakes the start of a replacement reaches it too', async () => {
+  const { threads, loop } = threadsOf(2)
+  await threads.start(version('a'))
+  void threads.ask(explain('/crash'))
+  await until(() => threads.status().every(({ state }) => state === 'ended'))
+  loop.advance(20)
+  expect(threads.status().map(({ state }) => state)).toEqual(['starting', 'starting'])
+  expect(await threads.apply(version('b'))).toEqual([])
+  await until(async () => (await versions(threads)).join() === '0 b,1 b')
+})
+
 describe('a thread that ends', () => {
   test.each([
     ['/crash', /Error: broken invariant/],
@@ -181,12 +192,13 @@ describe('questions', () => {
 
 describe('draining', () => {
   test('tells how many requests were cut in all, and threads that end are not replaced any more', async () => {
-    const { threads, loop } = threadsOf(2)
+    const { threads, loop, log } = threadsOf(2)
     await threads.start(version('a'))
     expect(await threads.drain(0, 1_000)).toBe(1 + 2)
     await threads.ask(explain('/crash'))
     loop.advance(60_000)
     expect(threads.restarts()).toBe(0)
+    expect(log.lines()).toEqual([])
   })
 })
 

@@ -28,7 +28,7 @@ describe('an answer cut short resets the caller and never ends as if it were who
     expect(caller.wasReset).toBe(true)
     expect(caller.gotEnd).toBe(false)
     expect(caller.responses.every(({ whole }) => !whole)).toBe(true)
-    expect(caller.received).not.toMatch(/0\r\n\r\n$/)
+    expect(caller.received).not.toMatch(/\r\n0\r\n\r\n$/)
     expect(mesh.flight).toMatchObject({ status: 200, flag: 'UC', failure: 'reset-after-response' })
     expectQuiet(mesh)
   })

@@ -33,7 +33,7 @@ test('an HTTP/1.0 caller that asks for keep-alive is told that it has it', async
   expect(caller.gotEnd).toBe(false)
 })
 
-test.each(['Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x\r\n you\r\n0\r\nX-Sum: 1\r\n\r\n', '\r\nhello you'])(
+test.each(['Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n4;x\r\n you\r\n0\r\nX-Sum: 1\r\n\r\n', '\r\nhello you'])(
   'a body without a length ends with the connection, for HTTP/1.0 knows no chunks: %j',
   async body => {
     const { mesh, upstream } = await orders()
@@ -43,8 +43,7 @@ test.each(['Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x\r\n you\r\n0\r\n
     }
     const caller = mesh.caller().send('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
     mesh.settle()
-    const expected = body.startsWith('T') ? 'hello you' : 'hello you'
-    expect(caller.received).toBe(`HTTP/1.1 200 OK\r\nconnection: close\r\nX: 1\r\n\r\n${expected}`)
+    expect(caller.received).toBe(`HTTP/1.1 200 OK\r\nconnection: close\r\nX: 1\r\n\r\nhello you`)
     expect(caller.gotEnd).toBe(true)
     expect(caller.wasReset).toBe(false)
     mesh.advance(2000)

@@ -6,13 +6,14 @@ import { planFrom, usualSplit } from '../../examples/demo/mesh/plan.ts'
 import { frame, type Size } from '../../examples/demo/view/frame.ts'
 import { hintsFor, type Scene } from '../../examples/demo/view/scene.ts'
 import { styleFor } from '../../examples/demo/view/style.ts'
-import { type Child, node, run, startChild } from './support/child.ts'
+import { type Child, node, run, startChild, temporaryFolder } from './support/child.ts'
 import { exchangeRaw } from './support/raw.ts'
 import { until } from './support/until.ts'
 
 const demo = 'examples/demo/main.ts'
 const RUN_MS = 120_000
-const utf8 = { LC_ALL: 'C.UTF-8', NO_COLOR: '1', FORCE_COLOR: '' }
+/** Folders that the demo keeps, or could not remove, go away with the test. */
+const env = { TMPDIR: temporaryFolder(), LC_ALL: 'C.UTF-8', NO_COLOR: undefined, FORCE_COLOR: undefined }
 
 /** Where the processes of a running demo listen: read from the files that it shows to its user. */
 function adminPorts(child: Child): number[] {
@@ -36,7 +37,7 @@ describe('npm run demo -- --once', () => {
   test(
     'plays every scene without a failed request, and sees traffic move',
     async () => {
-      const child = startChild(node, [demo, '--once'], utf8)
+      const child = startChild(node, [demo, '--once'], env)
       await child.said('that all is ready', out => out.includes('all ready after'), 60_000)
       const ports = adminPorts(child)
       expect(ports).toHaveLength(9)
@@ -57,7 +58,7 @@ describe('npm run demo -- --once', () => {
   test(
     'fails when requests fail: without retries, those that meet the killed instance do',
     async () => {
-      const { code, out } = await run(node, [demo, '--once', '--no-retries'], utf8)
+      const { code, out } = await run(node, [demo, '--once', '--no-retries'], env)
       expect(code, out).toBe(1)
       expect(out).toMatch(/✗ no request fails +[1-9]\d* of \d+/)
       expect(out).toContain('the last failed request: answered 502')
@@ -71,7 +72,7 @@ describe('the demo', () => {
   test(
     'leaves no process behind when it is killed',
     async () => {
-      const child = startChild(node, [demo])
+      const child = startChild(node, [demo], env)
       await child.said('that all is ready', out => out.includes('all ready after'), 60_000)
       const ports = adminPorts(child)
       child.signal('SIGKILL')
@@ -84,7 +85,7 @@ describe('the demo', () => {
   test(
     'says which process did not start, what it said last, and what to do',
     async () => {
-      const { code, err } = await run(node, [demo, '--once'], { OUTRIGGER_LOG_LEVEL: 'loud' })
+      const { code, err } = await run(node, [demo, '--once'], { ...env, OUTRIGGER_LOG_LEVEL: 'loud' })
       expect(code).toBe(1)
       expect(err).toMatch(/the sidecar of \S+ ended instead of starting \(exit code 2\)/)
       expect(err).toContain('"loud" is not a log level')

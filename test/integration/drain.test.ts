@@ -4,7 +4,7 @@ import { type Backend, startBackend } from './support/backend.ts'
 import { node, root, startChild } from './support/child.ts'
 import { startLoad } from './support/load.ts'
 import { freePort } from './support/ports.ts'
-import { get, type Proxy, startProxy } from './support/proxy.ts'
+import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => backend.stop())
 
 interface Started extends AsyncDisposable {
-  readonly proxy: Proxy
+  readonly proxy: RunningProxy
   readonly inbound: number
   readonly outbound: number
 }
@@ -35,7 +35,7 @@ async function start(drain: { delay: string; timeout: string }): Promise<Started
 }
 
 /** How many requests run at the backend through this proxy. */
-const running = (proxy: Proxy) => async () => (await proxy.metrics()).value('outrigger_upstream_requests_active')
+const running = (proxy: RunningProxy) => async () => (await proxy.metrics()).value('outrigger_upstream_requests_active')
 
 async function refused(port: number): Promise<boolean> {
   return await rawClient(port).then(
@@ -48,9 +48,9 @@ async function refused(port: number): Promise<boolean> {
 }
 
 const begins = {
-  SIGTERM: async (proxy: Proxy) => proxy.signal('SIGTERM'),
-  SIGINT: async (proxy: Proxy) => proxy.signal('SIGINT'),
-  'POST /drain': async (proxy: Proxy) => expect((await proxy.admin('/drain', { method: 'POST' })).status).toBe(202),
+  SIGTERM: async (proxy: RunningProxy) => proxy.signal('SIGTERM'),
+  SIGINT: async (proxy: RunningProxy) => proxy.signal('SIGINT'),
+  'POST /drain': async (proxy: RunningProxy) => expect((await proxy.admin('/drain', { method: 'POST' })).status).toBe(202),
 }
 
 describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {

@@ -3,18 +3,18 @@ import { describe, expect, test } from 'vitest'
 import { startBackend, startBackends } from './support/backend.ts'
 import { startLoad } from './support/load.ts'
 import { freePort } from './support/ports.ts'
-import { type Proxy, startProxy } from './support/proxy.ts'
+import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
 // Backends that die or freeze under load. What can be hidden from callers is hidden, and what happened can be read afterwards.
 
 const NO_FAILURES = new Map()
 
-async function stateOf(proxy: Proxy, address: string) {
+async function stateOf(proxy: RunningProxy, address: string) {
   return (await proxy.endpoints('orders')).find(endpoint => endpoint.address === address)!
 }
 
-describe('one of three backends under load', () => {
+describe.concurrent('one of three backends under load', () => {
   test('is killed: no request fails; it is ejected, and used again once it is back', async () => {
     const [victim, ...others] = await startBackends(3)
     const addresses = [victim!, ...others].map(({ address }) => address)
@@ -87,7 +87,7 @@ describe('one of three backends under load', () => {
   })
 })
 
-test('all backends are killed: callers get 503 with the reason, and 200 as soon as one is back', async () => {
+test.concurrent('all backends are killed: callers get 503 with the reason, and 200 as soon as one is back', async () => {
   const backends = await startBackends(2)
   const port = await freePort()
   await using proxy = await startProxy({

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { curl, sha256Of } from './support/curl.ts'
 import { type Nginx, startNginx } from './support/nginx.ts'
 import { freePort } from './support/ports.ts'
-import { type Proxy, startProxy } from './support/proxy.ts'
+import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { type RawEnd, rawServer } from './support/raw.ts'
 
 // The running program between the curl and the nginx of the distribution. Bodies are random bytes, compared by their hashes.
@@ -15,7 +15,7 @@ const SIZES = { '16k': 16 * 1024, '1m': 1024 * 1024, '64m': 64 * 1024 * 1024 } a
 const sizes = Object.keys(SIZES) as (keyof typeof SIZES)[]
 const hashes: Record<string, string> = {}
 let nginx: Nginx
-let proxy: Proxy
+let proxy: RunningProxy
 let port: number
 let shared: number
 let url: string
@@ -154,7 +154,19 @@ describe('heads', () => {
       outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }],
       discovery: { endpoints: { raw: [upstream.address] } },
     })
-    const answer = await curl('-H', 'Zulu: 1', '-H', 'aLPHA:  two  words', '-H', 'User-Agent:', '-H', 'Accept:', '-H', 'zulu: 3', `http://127.0.0.1:${own}/a?b=%20c`)
+    const answer = await curl(
+      '-H',
+      'Zulu: 1',
+      '-H',
+      'aLPHA:  two  words',
+      '-H',
+      'User-Agent:',
+      '-H',
+      'Accept:',
+      '-H',
+      'zulu: 3',
+      `http://127.0.0.1:${own}/a?b=%20c`,
+    )
     expect(answer.head).toEqual(['HTTP/1.1 200 Fine', 'Zebra: 1', 'X-CaSe-KePt:  One  Two', 'Apple: 2', 'Content-Length: 0', 'zebra: 3'])
     const lines = upstream.received().split('\r\n')
     expect(lines.slice(0, 5)).toEqual(['GET /a?b=%20c HTTP/1.1', `Host: 127.0.0.1:${own}`, 'Zulu: 1', 'aLPHA:  two  words', 'zulu: 3'])
@@ -163,7 +175,9 @@ describe('heads', () => {
   })
 
   test('what is for one connection only is not passed on', async () => {
-    const upstream = await rawServer(answerOne('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nContent-Length: 0\r\n\r\n'))
+    const upstream = await rawServer(
+      answerOne('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nContent-Length: 0\r\n\r\n'),
+    )
     const own = await freePort()
     await using _ = await startProxy({ outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }], discovery: { endpoints: { raw: [upstream.address] } } })
     const answer = await curl('-H', 'Connection: X-Secret', '-H', 'X-Secret: 1', '-H', 'TE: trailers', '-H', 'Proxy-Connection: x', `http://127.0.0.1:${own}/`)
@@ -206,7 +220,7 @@ describe('memory', () => {
 })
 
 /** The most the process held while `work` ran, in MiB. */
-async function mostMemory(of: Proxy, work: Promise<unknown>): Promise<number> {
+async function mostMemory(of: RunningProxy, work: Promise<unknown>): Promise<number> {
   let most = 0
   let running = true
   const ended = () => (running = false)

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Backend, startBackends } from './support/backend.ts'
 import { type Load, startLoad } from './support/load.ts'
 import { freePort } from './support/ports.ts'
-import { type Config, get, type Proxy, startProxy } from './support/proxy.ts'
+import { type Config, get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(backends.map(backend => backend.stop())))
 
 interface Started extends AsyncDisposable {
-  readonly proxy: Proxy
+  readonly proxy: RunningProxy
   readonly port: number
   readonly config: Config & { readonly outbound: readonly object[] }
 }
@@ -34,11 +34,11 @@ async function start(workers = 1): Promise<Started> {
   return { proxy, port, config, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() }
 }
 
-async function versionOf(proxy: Proxy): Promise<string> {
+async function versionOf(proxy: RunningProxy): Promise<string> {
   return (JSON.parse((await proxy.admin('/config')).body) as { version: string }).version
 }
 
-async function changed(proxy: Proxy, before: string): Promise<string> {
+async function changed(proxy: RunningProxy, before: string): Promise<string> {
   return until('another version in force', async () => {
     const version = await versionOf(proxy)
     return version !== before && version
@@ -51,12 +51,12 @@ async function underLoad(port: number, rate = 300): Promise<Load> {
   return load
 }
 
-describe.each([1, 2])('with %d data threads', workers => {
+describe.concurrent.each([1, 2])('with %d data threads', workers => {
   test('file after file is taken up under load, and no request fails', async () => {
     await using all = await start(workers)
     const load = await underLoad(all.port)
     let version = await versionOf(all.proxy)
-    for (let round = 1; round <= 6; round++) {
+    for (let round = 1; round <= 4; round++) {
       // Endpoints come and go, limits and routes change.
       all.proxy.write({
         ...all.config,
@@ -69,24 +69,24 @@ describe.each([1, 2])('with %d data threads', workers => {
     }
     const { failures, good } = await load.stop()
     expect(failures).toEqual(NO_FAILURES)
-    expect((await all.proxy.endpoints('orders')).map(({ address }) => address)).toEqual([backends[0]!.address])
+    expect((await all.proxy.endpoints('orders')).map(({ address }) => address)).toEqual(backends.slice(0, 2).map(({ address }) => address))
     const metrics = await all.proxy.metrics()
     expect(metrics.value('outrigger_config_version_info', { version })).toBe(1)
     // Series of routes that are gone are gone; the last one's are there.
-    expect(metrics.text).not.toContain('round-5')
-    expect(metrics.value('http_requests_total', { path: 'round-6' })).toBeGreaterThan(0)
+    expect(metrics.text).not.toContain('round-3')
+    expect(metrics.value('http_requests_total', { path: 'round-4' })).toBeGreaterThan(0)
     expect(good).toBeGreaterThan(200)
   })
 })
 
-test('SIGHUP reads the files again, also when nothing changed', async () => {
+test.concurrent('SIGHUP reads the files again, also when nothing changed', async () => {
   await using all = await start()
   all.proxy.signal('SIGHUP')
   await until('its line in the log', () => all.proxy.err().includes('SIGHUP: nothing changed'))
   expect((await get(all.port, '/')).status).toBe(200)
 })
 
-test('requests and connections that are open live on over a reload, with what they began with', async () => {
+test.concurrent('requests and connections that are open live on over a reload, with what they began with', async () => {
   await using all = await start()
   using client = await rawClient(all.port)
   client.send('GET /slow/800 HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -99,7 +99,7 @@ test('requests and connections that are open live on over a reload, with what th
   await client.sees(`\r\n\r\n${backends[1]!.port}\n`)
 })
 
-describe('a file that is not valid', () => {
+describe.concurrent('a file that is not valid', () => {
   test('keeps the running configuration, and says why at /ready?verbose, in /config, in the log and in a metric', async () => {
     await using all = await start()
     const { proxy } = all
@@ -111,9 +111,10 @@ describe('a file that is not valid', () => {
 
     const ready = await proxy.admin('/ready?verbose')
     expect(ready.status).toBe(200)
-    expect(ready.body).toMatch(/warn +last reload +refused at .*\n.*sidecar.yaml:2:5: .*lisen.*listen/)
-    const config = JSON.parse((await proxy.admin('/config')).body) as { version: string; lastErrors: string[] }
-    expect(config).toMatchObject({ version, lastErrors: [expect.stringContaining('lisen')] })
+    expect(ready.body).toMatch(/warn +last reload +refused at [\s\S]*sidecar.yaml:2:5: unknown key "lisen": did you mean "listen"/)
+    const config = JSON.parse((await proxy.admin('/config')).body) as { readonly version: string; readonly lastErrors: readonly string[] }
+    expect(config.version).toBe(version)
+    expect(config.lastErrors.join()).toContain('lisen')
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
 
     // Gone for a moment, as between two steps of an editor, and then good again.
@@ -135,7 +136,7 @@ describe('a file that is not valid', () => {
   })
 })
 
-describe('listeners', () => {
+describe.concurrent('listeners', () => {
   test('are added and removed while others serve', async () => {
     await using all = await start()
     const { proxy } = all
@@ -151,7 +152,10 @@ describe('listeners', () => {
     idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     await idle.sees('200 OK')
     const slow = get(added, '/slow/600')
-    await until('the slow request under way', async () => (await proxy.metrics()).value('outrigger_downstream_connections_active', { listener: `outbound 127.0.0.1:${added}` }) === 2)
+    await until(
+      'the slow request under way',
+      async () => (await proxy.metrics()).value('outrigger_downstream_connections_active', { listener: `outbound 127.0.0.1:${added}` }) === 2,
+    )
     proxy.write(all.config)
     await changed(proxy, second)
     await idle.ended

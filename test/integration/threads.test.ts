@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Backend, startBackend } from './support/backend.ts'
 import { startLoad } from './support/load.ts'
 import { freePort } from './support/ports.ts'
-import { type Proxy, startProxy } from './support/proxy.ts'
+import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { type RawEnd, rawClient } from './support/raw.ts'
 import { until, within } from './support/until.ts'
 
@@ -12,7 +12,7 @@ import { until, within } from './support/until.ts'
 const LITTLE_MEMORY = { NODE_OPTIONS: '--max-old-space-size=40' }
 
 interface Started extends AsyncDisposable {
-  readonly proxy: Proxy
+  readonly proxy: RunningProxy
   readonly backend: Backend
   readonly port: number
 }

@@ -169,6 +169,7 @@ export class MemoryWire implements Wire {
   #gotReset(): void {
     if (this.#dead) return
     this.#other.#drop()
+    this.#drop()
     this.#die(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
   }
 

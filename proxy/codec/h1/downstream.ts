@@ -132,7 +132,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     else {
       this.#wire.expect(this.#reader.expected)
       // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
-      if (!head.expectContinue) this.#arm(this.#options.bodyTimeoutMs)
+      if (!head.expectContinue || head.minorVersion === 0) this.#arm(this.#options.bodyTimeoutMs)
     }
   }
 
@@ -247,7 +247,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     }
     const buffer = this.#room(roomFor(head))
     const connection = this.#keepAlive ? (old ? 'keep-alive' : '') : 'close'
-    this.#writer.begun(buffer, writeResponse(head, body, connection, buffer), body, end)
+    // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
+    const framing = old && body === NO_BODY ? CLOSE_BODY : body
+    this.#writer.begun(buffer, writeResponse(head, framing, connection, buffer), body, end)
     if (end) this.#answered()
   }
 

@@ -132,6 +132,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     if (this.#closed) return
     // Bytes nobody asked for: an answer without a request must never meet the next one.
     if (!this.#busy) return this.destroy()
+    // The peer is there, so no close from here on is that of an idle connection.
+    this.reused = false
     if (this.#headDone) return this.#readBody(chunk, 0, length)
     if (this.#partial.length !== 0) {
       chunk = Buffer.concat([this.#partial, chunk.subarray(0, length)])

@@ -15,7 +15,7 @@ export interface Answer {
   readonly body: string
 }
 
-export interface Proxy extends Child {
+export interface RunningProxy extends Child {
   readonly file: string
   readonly adminPort: number
   /** Writes the file as an editor does: whole, then renamed. It is watched, so this is a reload. */
@@ -31,7 +31,7 @@ export interface Proxy extends Child {
 export const outrigger = join(root, 'bin/outrigger.js')
 
 /** The program that users run, with its file in a folder of its own. Resolves once it is ready. */
-export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): Promise<Proxy> {
+export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): Promise<RunningProxy> {
   const adminPort = await freePort()
   const file = join(temporaryFolder(), 'sidecar.yaml')
   const write = (next: Config | string) => {
@@ -41,7 +41,7 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): P
   }
   write(config)
   const child = startChild(node, [outrigger, 'proxy', '-c', file], env)
-  const proxy: Proxy = {
+  const proxy: RunningProxy = {
     ...child,
     file,
     adminPort,

@@ -1,0 +1,21 @@
+import type { MatchSpec, ValueMatchSpec } from '../../mesh-config/snapshot.ts'
+
+/** A match in words, for `/explain`. */
+export function describeMatch({ path, methods, headers, query }: MatchSpec): string {
+  const parts = [describePath(path)]
+  if (methods.length !== 0) parts.push(`method ${methods.join(' or ')}`)
+  for (const header of headers) parts.push(`header ${describeValue(header)}`)
+  for (const parameter of query) parts.push(`query parameter ${describeValue(parameter)}`)
+  return parts.join(', ')
+}
+
+function describePath({ kind, value }: MatchSpec['path']): string {
+  if (kind === 'prefix') return value === '/' || value === '' ? 'any path' : `path begins with ${value}`
+  return kind === 'exact' ? `path is ${value}` : `path matches ${value}`
+}
+
+const verbs = { exact: 'is', prefix: 'begins with', suffix: 'ends with', contains: 'contains', regex: 'matches', present: 'is there', absent: 'is not there' } as const
+
+function describeValue({ name, kind, value }: ValueMatchSpec): string {
+  return value === '' ? `${name} ${verbs[kind]}` : `${name} ${verbs[kind]} ${JSON.stringify(value)}`
+}

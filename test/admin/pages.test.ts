@@ -1,0 +1,362 @@
+import { describe, expect, test } from 'vitest'
+import type { Ask } from '../../proxy/admin/ask.ts'
+import { configPage } from '../../proxy/admin/config.ts'
+import { drainPage } from '../../proxy/admin/drain.ts'
+import { endpointsPage } from '../../proxy/admin/endpoints.ts'
+import { explainPage } from '../../proxy/admin/explain.ts'
+import { flightsPage } from '../../proxy/admin/flights.ts'
+import { logLevelPage } from '../../proxy/admin/log-level.ts'
+import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
+import { livePage, readyPage } from '../../proxy/admin/ready.ts'
+import type { Answer, AttemptView, EndpointsAnswer, EndpointView, ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
+import type { LogLevel } from '../../proxy/core/log.ts'
+
+async function ask(page: Page, search = '', format: Format | null = 'text', method: 'GET' | 'POST' = 'GET', body = ''): Promise<PageAnswer & { body: string }> {
+  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body })
+  if (typeof answer.body !== 'string') throw new Error('the page is streamed')
+  return { ...answer, body: answer.body }
+}
+
+const json = async (page: Page, search = '') => JSON.parse((await ask(page, search, 'json')).body) as Record<string, unknown>
+
+/** Data threads that answer so; null: not in time. */
+function threads(answers: readonly (Answer | null)[], asked: Question[] = []): Ask {
+  return question => {
+    asked.push(question)
+    return Promise.resolve(answers.map((answer, thread) => ({ thread, answer })))
+  }
+}
+
+function endpoint(address: string, over: Partial<EndpointView> = {}): EndpointView {
+  const load = { active: 0, connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
+  return { address, weight: 1, zone: '', metadata: {}, health: 'passing', state: 'admitting', reason: '', ejectedForMs: 0, ...load, ...over }
+}
+
+const service = (name: string, endpoints: readonly EndpointView[]): EndpointsAnswer => ({ services: [{ name, policy: 'least_request', active: 1, endpoints }] })
+
+describe('/endpoints', () => {
+  test('reads as a table', async () => {
+    const answer = service('orders', [
+      endpoint('127.0.0.1:9001', { requests: 1_200, active: 2, p50Ms: 0.4, p99Ms: 12.3, metadata: { version: 'v2', build: '7' } }),
+      endpoint('127.0.0.1:9002', {
+        requests: 300,
+        failures: 5,
+        weight: 3,
+        zone: 'b',
+        state: 'ejected',
+        ejectedForMs: 8_200,
+        reason: '5 gateway failures in a row',
+      }),
+      endpoint('127.0.0.1:9003', { requests: 0, health: 'draining', state: 'probing', reason: 'it was slow' }),
+    ])
+    expect((await ask(endpointsPage(threads([answer])))).body).toBe(
+      [
+        'orders  least_request, 1 of 3 endpoints usable, 1 active',
+        '  ENDPOINT        WEIGHT  ZONE  HEALTH    ACTIVE  CONNS  IDLE  PENDING     REQUESTS  FAILED      P50      P99  STATE                                                 METADATA',
+        '  127.0.0.1:9001       1  -     passing        2      1     1        0  1,200 (80%)       0  0.40 ms  12.3 ms  admitting                                             version=v2 build=7',
+        '  127.0.0.1:9002       3  b     passing        0      1     1        0    300 (20%)       5   1.0 ms   2.0 ms  ejected for 8.20 s more: 5 gateway failures in a row',
+        '  127.0.0.1:9003       1  -     draining       0      1     1        0       0 (0%)       0        -        -  probing (was ejected: it was slow)',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('data threads are one: sums, the worst state, the slower tail; what one has alone is kept', async () => {
+    const page = endpointsPage(
+      threads([
+        service('orders', [endpoint('a:1', { requests: 10, active: 1, p50Ms: 1, p99Ms: 5 }), endpoint('b:1')]),
+        service('orders', [
+          endpoint('a:1', { requests: 30, active: 2, p50Ms: 3, p99Ms: 4, state: 'ejected', reason: 'why', ejectedForMs: 5 }),
+          endpoint('c:1'),
+        ]),
+      ]),
+    )
+    const { services } = (await json(page)) as unknown as EndpointsAnswer
+    expect(services).toHaveLength(1)
+    expect(services[0]).toMatchObject({ name: 'orders', active: 2 })
+    expect(services[0]!.endpoints.map(({ address }) => address)).toEqual(['a:1', 'b:1', 'c:1'])
+    expect(services[0]!.endpoints[0]).toMatchObject({ requests: 40, active: 3, connections: 2, state: 'ejected', reason: 'why', p50Ms: 2.5, p99Ms: 5 })
+  })
+
+  test('one service, or that there is none', async () => {
+    const page = endpointsPage(threads([service('orders', [])]))
+    expect((await ask(page, 'service=orders')).body).toContain('none: requests are answered with 503 UH')
+    expect((await ask(page, 'service=nix')).body).toBe('no service is called nix\n')
+  })
+})
+
+describe('data threads that do not answer', () => {
+  test('all: 504, and where to look', async () => {
+    const answer = await ask(endpointsPage(threads([null, null])))
+    expect([answer.status, answer.body]).toEqual([504, expect.stringContaining('data threads 0, 1 did not answer in time')])
+  })
+
+  test('some: the others answer, and the page says what is missing', async () => {
+    const page = endpointsPage(threads([null, service('orders', [endpoint('a:1')])]))
+    const answer = await ask(page)
+    expect(answer.status).toBe(200)
+    expect(answer.body).toContain('(without data thread 0 did not answer in time)')
+    expect(await json(page)).toMatchObject({ silentThreads: [0] })
+  })
+
+  test('none runs: 503', async () => {
+    expect((await ask(flightsPage(threads([])))).status).toBe(503)
+  })
+})
+
+function attempt(over: Partial<AttemptView> = {}): AttemptView {
+  const outcome = { status: 200, failure: '', flag: '-', detail: '', retry: '' }
+  return { endpoint: '127.0.0.1:9001', policy: 'least_request', compared: null, reusedConnection: true, startedAfterMs: 0, tookMs: 12.34, ...outcome, ...over }
+}
+
+function flight(over: Partial<FlightView> = {}): FlightView {
+  return {
+    at: '2026-11-21T07:08:09.045Z',
+    requestId: 'id-1',
+    listener: 'outbound 127.0.0.1:15001',
+    direction: 'outbound',
+    peer: '127.0.0.1',
+    method: 'GET',
+    authority: 'orders',
+    path: '/api/1',
+    status: 200,
+    flag: '-',
+    failure: '',
+    reason: '',
+    detail: '',
+    remedy: '',
+    by: 'host',
+    service: 'orders',
+    route: '/api/*',
+    draw: null,
+    destination: 'orders',
+    durationMs: 12.5,
+    bytesIn: 0,
+    bytesOut: 12,
+    attempts: [attempt()],
+    ...over,
+  }
+}
+
+describe('/flights', () => {
+  test('a request that went well is one line', async () => {
+    expect((await ask(flightsPage(threads([{ flights: [flight()] }])))).body).toBe(
+      '07:08:09.045  200 -     12.5 ms  GET orders/api/1  ->  orders at 127.0.0.1:9001  id-1\n',
+    )
+  })
+
+  test('one that did not has a line for each attempt and one for the reason', async () => {
+    const refused = { failure: 'connect-refused', flag: 'UF', status: 0, detail: 'ECONNREFUSED', reusedConnection: false, tookMs: 0.4 }
+    const failed = flight({
+      status: 503,
+      flag: 'UF',
+      failure: 'connect-refused',
+      reason: 'the endpoint refused the connection',
+      detail: 'ECONNREFUSED',
+      attempts: [
+        attempt({ ...refused, compared: { load: 2, other: '127.0.0.1:9002', otherLoad: 3 }, retry: 'yes: connect-failure' }),
+        attempt({ ...refused, endpoint: '', policy: '', retry: 'no: the budget is spent' }),
+      ],
+    })
+    expect((await ask(flightsPage(threads([{ flights: [failed] }])))).body).toBe(
+      [
+        '07:08:09.045  503 UF    12.5 ms  GET orders/api/1  ->  orders  id-1',
+        '              1. 127.0.0.1:9001  UF connect-refused (ECONNREFUSED) after 0.40 ms, by least_request: load 2 against 3 at 127.0.0.1:9002; yes: connect-failure',
+        '              2. no endpoint  UF connect-refused (ECONNREFUSED) after 0.40 ms; no: the budget is spent',
+        '              connect-refused: the endpoint refused the connection (ECONNREFUSED)',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('what a caller sent cannot forge a line', async () => {
+    const { body } = await ask(flightsPage(threads([{ flights: [flight({ path: '/\n07:00 forged\u001b[2J' })] }])))
+    expect(body.split('\n')).toHaveLength(2)
+    expect(body).toContain('/\\x0A07:00 forged\\x1B[2J')
+  })
+
+  test('the threads are one list by time, oldest first; limited to the last ones, and to a service', async () => {
+    const at = (time: string, name: string) => flight({ at: `2026-11-21T07:08:0${time}Z`, service: name })
+    const page = flightsPage(threads([{ flights: [at('3.000', 'a'), at('1.000', 'b')] }, { flights: [at('2.000', 'a')] }]))
+    const services = async (search: string) =>
+      ((await json(page, search)) as { flights: FlightView[] }).flights.map(each => `${each.at.slice(17, 19)} ${each.service}`)
+    expect(await services('')).toEqual(['01 b', '02 a', '03 a'])
+    expect(await services('limit=2')).toEqual(['02 a', '03 a'])
+    expect(await services('service=a&limit=1')).toEqual(['03 a'])
+    expect((await ask(page, 'limit=many')).status).toBe(400)
+  })
+
+  test.each([
+    ['', false],
+    ['failed', true],
+    ['failed=true', true],
+    ['failed=false', false],
+  ])('?%s asks for failed ones: %s', async (search, failedOnly) => {
+    const asked: Question[] = []
+    await ask(flightsPage(threads([{ flights: [] }], asked)), search)
+    expect(asked).toEqual([{ what: 'flights', failedOnly }])
+  })
+})
+
+describe('/explain', () => {
+  const steps = [
+    { stage: 'listener', text: 'outbound 127.0.0.1:15001, shared by all services' },
+    { stage: 'service', text: 'orders: found by host "orders"' },
+    { stage: 'balancer', text: 'least_request:\n2 active at 127.0.0.1:9001' },
+  ]
+  const explained: ExplainAnswer = { record: flight({ at: '', status: 0 }), steps, error: '' }
+
+  test('reads as a tree that ends with what would happen', async () => {
+    expect((await ask(explainPage(threads([explained])), 'url=http://orders/api/1')).body).toBe(
+      [
+        'GET orders/api/1',
+        '│',
+        '├─ listener  outbound 127.0.0.1:15001, shared by all services',
+        '├─ service   orders: found by host "orders"',
+        '├─ balancer  least_request:',
+        '│            2 active at 127.0.0.1:9001',
+        '│',
+        '└─ would be sent to 127.0.0.1:9001 (orders)',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('a failure ends with what to do about it', async () => {
+    const record = flight({
+      status: 503,
+      flag: 'UH',
+      failure: 'no-healthy-upstream',
+      reason: 'no endpoint may be used',
+      remedy: 'see /endpoints',
+      detail: 'all are ejected',
+      attempts: [],
+    })
+    const { status, body } = await ask(explainPage(threads([{ record, steps: [], error: '' }])), 'url=/')
+    expect(status).toBe(200)
+    expect(body.split('\n').slice(-4)).toEqual([
+      '└─ would be answered by the proxy: 503 UH, no endpoint may be used',
+      '   detail:     all are ejected',
+      '   what to do: see /endpoints',
+      '',
+    ])
+  })
+
+  test('the question reaches the data thread as it was meant', async () => {
+    const asked: Question[] = []
+    await ask(explainPage(threads([explained], asked)), 'url=http://orders/api?a=1%26b=2&method=post&header=x-user:%207&header=x-tester:&listener=15001')
+    expect(asked).toEqual([
+      {
+        what: 'explain',
+        method: 'POST',
+        url: 'http://orders/api?a=1&b=2',
+        headers: [
+          ['x-user', '7'],
+          ['x-tester', ''],
+        ],
+        listener: '15001',
+      },
+    ])
+  })
+
+  test.each([
+    ['', 'say which request: give its url, for example /explain?'],
+    ['url=/&header=nocolon', 'header=nocolon has no name: write header=name:value'],
+  ])('?%s is 400 with what would be right', async (search, message) => {
+    const answer = await ask(explainPage(threads([explained])), search)
+    expect([answer.status, answer.body]).toEqual([400, expect.stringContaining(message)])
+  })
+
+  test('what the data thread says of a wrong question is passed on', async () => {
+    const answer = await ask(explainPage(threads([{ record: null, steps: [], error: 'no listener is called "x"' }])), 'url=/', 'json')
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([400, { error: 'no listener is called "x"' }])
+  })
+
+  test('with several data threads the first that answers speaks', async () => {
+    expect(await json(explainPage(threads([null, explained])), 'url=/')).toMatchObject({ thread: 1, record: { service: 'orders' } })
+  })
+})
+
+describe('/ready and /live', () => {
+  const page = readyPage(() => ({
+    ready: false,
+    reason: 'draining',
+    checks: [
+      { name: 'data threads', state: 'ok', text: '1 of 1 running' },
+      { name: 'last reload', state: 'warn', text: 'refused:\na.yaml:1:1: wrong' },
+    ],
+  }))
+
+  test('a probe gets a status and a line', async () => {
+    expect(await ask(page, '', null)).toMatchObject({ status: 503, body: 'not ready: draining\n' })
+    expect((await ask(page, '', 'json')).body).toBe('{\n  "ready": false,\n  "reason": "draining"\n}\n')
+  })
+
+  test('whoever asks why gets each check', async () => {
+    expect((await ask(page, 'verbose', null)).body).toBe(
+      ['not ready: draining', '  ok    data threads  1 of 1 running', '  warn  last reload   refused:', '                      a.yaml:1:1: wrong', ''].join(
+        '\n',
+      ),
+    )
+    expect(JSON.parse((await ask(page, 'verbose', 'json')).body)).toMatchObject({ ready: false, checks: [{ name: 'data threads' }, { state: 'warn' }] })
+  })
+
+  test('live is live', async () => {
+    expect(await ask(livePage)).toMatchObject({ status: 200, body: 'live\n' })
+  })
+})
+
+describe('/config', () => {
+  const view = {
+    version: 'abc',
+    inForceSince: '2026-11-21T07:08:09.045Z',
+    files: ['a.yaml', 'b.yaml'],
+    warnings: ['a.yaml:2:1: odd'],
+    lastErrors: ['b.yaml:1:1: bad'],
+    needsRestart: ['workers 1 -> 2'],
+  }
+  const page = configPage(() => Promise.resolve({ ...view, effectiveJson: '{"config":{"service":"web"}}', effectiveText: 'service: web  # a.yaml:1\n' }))
+
+  test('as JSON', async () => {
+    expect(JSON.parse((await ask(page, '', null)).body)).toEqual({ ...view, effective: { config: { service: 'web' } } })
+  })
+
+  test('as YAML that says above what is wrong with the files now', async () => {
+    expect((await ask(page)).body).toBe(
+      [
+        '# version abc from a.yaml, b.yaml, in force since 2026-11-21T07:08:09.045Z',
+        '# warning: a.yaml:2:1: odd',
+        '# the files have changed since, and are refused:',
+        '#   b.yaml:1:1: bad',
+        '# changed in the files: workers 1 -> 2',
+        '',
+        'service: web  # a.yaml:1',
+        '',
+      ].join('\n'),
+    )
+  })
+})
+
+test('/drain says what will happen, and whether it was under way', async () => {
+  let draining = false
+  const page = drainPage(
+    () => {
+      const began = !draining
+      draining = true
+      return began
+    },
+    () => ({ delayMs: 5_000, timeoutMs: 20_000 }),
+  )
+  expect(await ask(page, '', null, 'POST')).toMatchObject({ status: 202, body: expect.stringMatching(/^draining: .* after 5 s, .* after another 20 s/) })
+  expect((await ask(page, '', null, 'POST')).body).toMatch(/^draining already/)
+})
+
+test('/log-level shows and changes the level, and refuses what is none', async () => {
+  let level: LogLevel = 'info'
+  const page = logLevelPage({ level: () => level, setLevel: wanted => (level = wanted) })
+  expect((await ask(page)).body).toBe('info\n')
+  expect((await ask(page, 'level=debug', null, 'POST')).body).toBe('debug\n')
+  expect((await ask(page, '', null, 'POST', 'WARN\n')).body).toBe('warn\n')
+  expect(await ask(page, 'level=loud', null, 'POST')).toMatchObject({ status: 400 })
+  expect(level).toBe('warn')
+})

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { node, root, run } from '../integration/support/child.ts'
+import { freePort } from '../integration/support/ports.ts'
+import { type RunningProxy, startProxy } from '../integration/support/proxy.ts'
+
+const outrigger = (...args: string[]) => run(node, [join(root, 'bin/outrigger.js'), ...args])
+
+describe('the command line', () => {
+  test('--help names the commands, has examples and the exit codes', async () => {
+    const { code, out, err } = await outrigger('--help')
+    expect([code, err]).toEqual([0, ''])
+    for (const text of ['proxy', 'config', 'explain', 'Examples:', 'outrigger proxy -c sidecar.yaml', 'Exit codes:', '143']) expect(out).toContain(text)
+  })
+
+  test('proxy --help tells signals, exit codes and examples', async () => {
+    const { code, out } = await outrigger('proxy', '--help')
+    expect(code).toBe(0)
+    for (const text of ['SIGTERM, SIGINT', 'SIGHUP', 'SIGUSR1', '--log-level', 'Exit codes:', 'Examples:']) expect(out).toContain(text)
+  })
+
+  test.each([
+    [['prox'], /unknown command 'prox'.*Did you mean proxy\?/s],
+    [['proxy', '--confg', 'a'], /unknown option '--confg'/],
+    [['proxy', '-c'], /argument missing/],
+    [['proxy'], /no config file given: name one with -c/],
+    [['proxy', '-c', 'a.yaml', '--log-level', 'loud'], /"loud" is not a log level: use one of debug, info/],
+    [[], /Usage: outrigger/],
+  ])('%j exits 2 and says why', async (args, message) => {
+    const { code, err } = await outrigger(...args)
+    expect([code, err]).toEqual([2, expect.stringMatching(message)])
+  })
+})
+
+describe('explain', () => {
+  let proxy: RunningProxy
+  let admin: string
+  beforeAll(async () => {
+    const port = await freePort()
+    proxy = await startProxy({ outbound: [{ listen: `127.0.0.1:${port}` }], discovery: { endpoints: { orders: ['127.0.0.1:9'] } } })
+    admin = `127.0.0.1:${proxy.adminPort}`
+  })
+  afterAll(() => proxy.stop())
+
+  test('prints the tree', async () => {
+    const { code, out } = await outrigger('explain', 'http://orders/api/1', '-a', admin)
+    expect(code).toBe(0)
+    expect(out.split('\n')[0]).toBe('GET orders/api/1')
+    expect(out).toContain('would be sent to 127.0.0.1:9')
+  })
+
+  test('a request that would fail is explained too', async () => {
+    const { code, out } = await outrigger('explain', 'http://nix/', '-a', admin, '-X', 'POST', '-H', 'x-a:1')
+    expect([code, out]).toEqual([0, expect.stringContaining('404 NR')])
+  })
+
+  test('--json is for programs', async () => {
+    const { out } = await outrigger('explain', 'http://orders/api/1', '-a', `http://${admin}`, '--json')
+    expect(JSON.parse(out)).toMatchObject({ record: { service: 'orders' } })
+  })
+
+  test('a question that is wrong exits 2, and nobody there exits 1 with what to check', async () => {
+    expect(await outrigger('explain', '/', '-a', admin, '-l', 'nix')).toMatchObject({ code: 2, err: expect.stringContaining('no listener is called "nix"') })
+    expect(await outrigger('explain', '/', '-a', '127.0.0.1:9')).toMatchObject({ code: 1, err: expect.stringContaining('no sidecar answers at 127.0.0.1:9') })
+  })
+})

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { life } from '../../proxy/control/life.ts'
+import { logTape } from '../support/log-tape.ts'
+
+function lifeOf(drainThreads: () => Promise<number>) {
+  const log = logTape()
+  const steps: string[] = []
+  const plan = { delayMs: 1_000, timeoutMs: 20_000 }
+  const own = life({
+    plan: () => plan,
+    drainThreads: given => {
+      steps.push(`drain ${given.delayMs} ${given.timeoutMs}`)
+      return drainThreads()
+    },
+    finish: () => Promise.resolve(void steps.push('finish')),
+    exit: code => void steps.push(`exit ${code}`),
+    log,
+  })
+  return { own, log, steps }
+}
+
+const settled = () => new Promise(resolve => setImmediate(resolve))
+
+test('draining: not ready at once, then the threads, then what is to be written, then exit 0', async () => {
+  let drained = (_cut: number) => {}
+  const { own, log, steps } = lifeOf(() => new Promise(resolve => (drained = resolve)))
+  expect(own.draining()).toBe(false)
+  expect(own.drain('SIGTERM')).toBe(true)
+  expect(own.draining()).toBe(true)
+  await settled()
+  expect(steps).toEqual(['drain 1000 20000'])
+  drained(2)
+  await settled()
+  expect(steps).toEqual(['drain 1000 20000', 'finish', 'exit 0'])
+  expect(log.lines()).toEqual([
+    'info SIGTERM: draining: not ready from now on, listening for another 1 s, then at most 20 s for what still runs',
+    'warn 2 requests were still running after 20 s and were cut cut=2',
+    'info drained',
+  ])
+})
+
+test('a second time it says that it is under way, and does not begin again', async () => {
+  const { own, steps } = lifeOf(() => Promise.resolve(0))
+  own.drain('SIGTERM')
+  expect(own.drain('POST /drain')).toBe(false)
+  await settled()
+  expect(steps.filter(step => step.startsWith('drain'))).toHaveLength(1)
+})
+
+test('draining that fails still ends the process', async () => {
+  const { own, steps, log } = lifeOf(() => Promise.reject(new Error('broken')))
+  own.drain('SIGTERM')
+  await settled()
+  expect(steps.at(-1)).toBe('exit 1')
+  expect(log.lines().at(-1)).toContain('broken')
+})

@@ -1,0 +1,104 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { startBackend } from './support/backend.ts'
+import { node, root, run, startChild, temporaryFolder } from './support/child.ts'
+import { freePort } from './support/ports.ts'
+import { get } from './support/proxy.ts'
+
+// The package as a user gets it: packed by npm, installed by npm, run without the sources beside it.
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+/** Node 26 first, as the package asks for; npm is the one of the machine. */
+const env = {
+  PATH: [join(node, '..'), process.env.PATH].join(delimiter),
+  npm_config_update_notifier: 'false',
+  npm_config_fund: 'false',
+  npm_config_audit: 'false',
+}
+let tarball: string
+let installed: string
+let outrigger: string
+
+beforeAll(async () => {
+  // Else packing would begin with `npm ci`, under the feet of whoever runs these tests.
+  const stamp = join(root, 'node_modules/.installed')
+  const current = existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
+  if (!current) throw new Error('the packages are not those of package-lock.json: run the tests by `npm test`')
+  const folder = temporaryFolder()
+  const packed = await run('npm', ['pack', '--pack-destination', folder], env)
+  expect(packed).toMatchObject({ code: 0 })
+  tarball = join(folder, readdirSync(folder)[0]!)
+  installed = temporaryFolder()
+  const { code, err } = await run('npm', ['install', '--global', '--prefix', installed, '--prefer-offline', tarball], env, folder)
+  expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' })
+  outrigger = join(installed, 'bin/outrigger')
+}, 120_000)
+
+describe('the package', () => {
+  test('is named for its version and holds what runs and what is to be read, no sources and no tests', async () => {
+    expect(tarball.endsWith(`outrigger-${version}.tgz`)).toBe(true)
+    const { out } = await run('tar', ['-tzf', tarball])
+    const files = out.trim().split('\n')
+    const tops = new Set(files.map(file => file.split('/')[1]))
+    expect(tops).toContain('dist')
+    for (const name of tops) expect(['bin', 'dist', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']).toContain(name)
+    expect(files.filter(file => /\.ts$|\.map$|test/.test(file))).toEqual([])
+  })
+
+  test('installed globally, --version is its version', async () => {
+    expect(await run(outrigger, ['--version'], env)).toMatchObject({ code: 0, out: `${version}\n`, err: '' })
+    expect(existsSync(join(installed, 'lib/node_modules/outrigger/cli'))).toBe(false)
+  })
+
+  test('checks a config: 0 for a good one, 2 with the place for a bad one', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'good.yaml'), readFileSync(join(root, 'examples/minimal/sidecar.yaml')))
+    writeFileSync(join(folder, 'bad.yaml'), 'outbound:\n  - listen: here\n')
+    expect(await run(outrigger, ['config', 'check', 'good.yaml'], env, folder)).toMatchObject({ code: 0, err: '' })
+    const bad = await run(outrigger, ['config', 'check', 'bad.yaml'], env, folder)
+    expect(bad.code).toBe(2)
+    expect(bad.out + bad.err).toContain('bad.yaml:2:13: ')
+    const schema = await run(outrigger, ['config', 'schema'], env)
+    expect(JSON.parse(schema.out)).toHaveProperty('properties.outbound')
+  })
+
+  test('runs a proxy that serves requests, renders its pages and drains', async () => {
+    await using backend = await startBackend()
+    const [port, admin] = [await freePort(), await freePort()]
+    const file = join(temporaryFolder(), 'sidecar.yaml')
+    writeFileSync(
+      file,
+      `admin: 127.0.0.1:${admin}
+drain: { delay: 0s }
+outbound: [{ listen: '127.0.0.1:${port}', service: orders }]
+discovery: { endpoints: { orders: ['${backend.address}'] } }
+services: { orders: { routes: [{ match: { path: { regex: '/(a|b)*/?' } } }] } }
+`,
+    )
+    await using proxy = startChild(outrigger, ['proxy', '-c', file], env)
+    await proxy.said('that it is ready', out => out.includes('admin '))
+    expect(await get(port, '/')).toMatchObject({ status: 200, body: `${backend.port}\n` })
+    expect((await get(port, '/c')).status).toBe(404)
+    for (const page of ['/metrics', '/config', '/endpoints', '/flights', '/explain?url=http://orders/', '/ready'])
+      expect((await get(admin, page)).status).toBe(200)
+    expect(await run(outrigger, ['explain', 'http://orders/a', '--admin', `127.0.0.1:${admin}`], env)).toMatchObject({ code: 0 })
+    proxy.signal('SIGTERM')
+    expect(await proxy.ended).toEqual({ code: 0, signal: null })
+    expect(proxy.err()).toContain('drained')
+  })
+})
+
+describe('in the clone', () => {
+  test('npx outrigger works from source, with whatever Node the machine has', async () => {
+    const machine = {
+      ...env,
+      PATH: (process.env.PATH ?? '')
+        .split(delimiter)
+        .filter(folder => !folder.startsWith(root))
+        .join(delimiter),
+    }
+    expect(await run('npx', ['outrigger', '--version'], machine)).toMatchObject({ code: 0, out: `${version}\n` })
+    expect((await run('npx', ['outrigger', 'config', 'check', 'examples/minimal/sidecar.yaml'], machine)).code).toBe(0)
+  })
+})
