@@ -1,4 +1,4 @@
-import type { ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { type ApplyDeps, applier, type Runtime } from './control/apply.ts'
 import type { Answer, Question, ToControl, ToData } from './core/channel.ts'
@@ -145,19 +145,26 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     void entry.listener.drain(timeoutMs)
   }
 
-  /** Inbound first says no more; outbound goes on until what the application still asks for is answered. */
+  /**
+   * Inbound first: what the application still does for its callers may need others, so outbound stays open until inbound is done (istio/istio#51855). What still runs
+   * after `timeoutMs`, counted over both, is cut.
+   */
   function drain(delayMs: number, timeoutMs: number): void {
     const timer = clock.timer(async () => {
-      const cut = await Promise.all(
-        [...open.values()].map(({ listener, acceptor }) => {
-          acceptor.close()
-          return listener.drain(timeoutMs)
-        }),
-      )
+      const deadline = clock.now() + timeoutMs
+      const cutInbound = await drainSide('inbound', timeoutMs)
+      const cutOutbound = await drainSide('outbound', Math.max(0, deadline - clock.now()))
       log.flush()
-      send({ kind: 'drained', cut: cut.reduce((sum, count) => sum + count, 0) })
+      send({ kind: 'drained', cut: cutInbound + cutOutbound })
     })
     timer.arm(delayMs)
+  }
+
+  async function drainSide(direction: Direction, timeoutMs: number): Promise<number> {
+    const side = [...open.values()].filter(({ listener }) => listener.runtime.spec.direction === direction)
+    for (const { acceptor } of side) acceptor.close()
+    const cut = await Promise.all(side.map(({ listener }) => listener.drain(timeoutMs)))
+    return cut.reduce((sum, count) => sum + count, 0)
   }
 
   function answer(question: Question): Answer {

@@ -27,8 +27,10 @@ export function leaveTurn(): void {
 }
 
 function runTasks(): void {
-  // A task may put off another one: that one still belongs to this turn.
+  // A task may put off another one: that one still belongs to this turn. So does a turn inside a task, which must not run the tasks again.
+  depth++
   for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
+  depth--
   if (tasks.length > 1024) tasks = []
   else tasks.length = 0
 }

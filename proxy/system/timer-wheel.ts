@@ -34,8 +34,9 @@ export function timerWheel(now: () => number, wake: Wake): (callback: () => void
     arm(delayMs: number): void {
       if (this.dueTick >= 0) unlink(this)
       const at = now() - origin
-      // Nothing is armed: the wheel stood still, so it may be set to the present without passing the ticks between.
-      if (armed === 0) tick = Math.floor(at / TICK_MS)
+      // Nothing is armed: the wheel stood still, so it may be set to the present without passing the ticks between. Never back: a timer armed by its own callback for
+      // at once would fire again in the same turn, for ever.
+      if (armed === 0) tick = Math.max(tick, Math.floor(at / TICK_MS))
       const due = Math.max(Math.ceil((at + Math.max(delayMs, 0)) / TICK_MS), tick)
       this.dueTick = due
       const slot = due & MASK

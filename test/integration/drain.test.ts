@@ -53,6 +53,18 @@ const begins = {
   'POST /drain': async (proxy: RunningProxy) => expect((await proxy.admin('/drain', { method: 'POST' })).status).toBe(202),
 }
 
+test('outbound stays open while inbound finishes: the application may need others to answer its callers', async () => {
+  await using all = await start({ delay: '0s', timeout: '10s' })
+  const { proxy, inbound, outbound } = all
+  const slow = get(inbound, '/slow/1200')
+  await until('it is under way', async () => (await running(proxy)()) === 1)
+  proxy.signal('SIGTERM')
+  await until('inbound takes no more', () => refused(inbound))
+  expect((await get(outbound, '/')).status).toBe(200)
+  expect((await slow).status).toBe(200)
+  expect(await proxy.ended).toEqual({ code: 0, signal: null })
+})
+
 describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {
   test('says 503 at /ready, finishes what runs with connection: close, takes no more, and exits 0', async () => {
     await using all = await start({ delay: '0s', timeout: '10s' })

@@ -7,6 +7,8 @@ import { startLoad } from './support/load.ts'
 import { type Nginx, type NginxOptions, startNginx } from './support/nginx.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
+import { rawClient } from './support/raw.ts'
+import { until } from './support/until.ts'
 
 // Connections to a real nginx: kept, counted, and given up before or after nginx closes them. Nothing of it may show to a caller.
 
@@ -73,13 +75,48 @@ describe.concurrent('connections to nginx', () => {
       statuses.push(...answers.map(({ status }) => status))
     }
     // Idle for a little less, exactly, and a little more than nginx allows. Only what may be sent twice at first; once the time is learnt, all.
-    for (let round = 0; round < 14; round++) {
-      await burst(round < 5 ? 'GET' : 'POST')
+    for (let round = 0; round < 10; round++) {
+      await burst(round < 4 ? 'GET' : 'POST')
       await sleep(timeoutMs - 12 + ((round * 4) % 24))
     }
     agent.destroy()
-    expect(statuses).toHaveLength(2800)
+    expect(statuses).toHaveLength(2000)
     expect(statuses.filter(status => status !== 200)).toEqual([])
+  })
+
+  test('may be closed by nginx while the proxy gets no CPU: the requests are sent again; once the time is learnt, none needs to be', async () => {
+    const timeoutMs = 600
+    await using all = await start({ server: () => `keepalive_timeout ${timeoutMs}ms; ${post()}` })
+    const callers = await Promise.all(Array.from({ length: 100 }, () => rawClient(all.port)))
+    let asked = 0
+    const ask = (line: string) => {
+      asked++
+      for (const caller of callers) caller.send(`${line} HTTP/1.1\r\nHost: files\r\n\r\n`)
+    }
+    const statuses = () => callers.flatMap(caller => caller.received().match(/HTTP\/1\.1 \d+/g) ?? [])
+    const answers = () => until(`${asked} answers to each caller`, () => statuses().length === asked * callers.length)
+    /** The requests come first, then the closes of nginx; the proxy sees both at once. */
+    const askWhileFrozen = async (line: string) => {
+      await sleep(timeoutMs - 250)
+      all.proxy.signal('SIGSTOP')
+      ask(line)
+      await sleep(450)
+      all.proxy.signal('SIGCONT')
+      await answers()
+    }
+    ask('GET /file')
+    await answers()
+    for (let round = 0; round < 2; round++) await askWhileFrozen('GET /file')
+    expect(
+      (await all.proxy.flights()).flatMap(({ attempts }) => attempts).filter(({ retry }) => retry.includes('an idle connection was closed under it')).length,
+    ).toBeGreaterThan(10)
+    // What nobody uses is closed by nginx in its own time: now the time is known.
+    await until('the closes', async () => (await all.proxy.metrics()).value('outrigger_upstream_connections') === 0)
+    ask('POST /post')
+    await answers()
+    for (let round = 0; round < 2; round++) await askWhileFrozen('POST /post')
+    expect(statuses().filter(status => status !== 'HTTP/1.1 200')).toEqual([])
+    for (const caller of callers) caller.socket.destroy()
   })
 
   test('survive reloads of nginx under load without a failure', async () => {
