@@ -1,10 +1,10 @@
 import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { type ApplyDeps, applier, type Runtime } from './control/apply.ts'
-import type { Answer, Question, ToControl, ToData } from './core/channel.ts'
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
 import { regexFor } from './control/regex.ts'
+import type { Answer, Question, ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
@@ -25,6 +25,8 @@ export interface Acceptor {
 }
 
 export interface DataThreadDeps {
+  /** Which of the data threads this is: the `thread` label. */
+  readonly index: number
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
@@ -181,7 +183,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   /** Snapshots are applied one after the other. */
   let applying = Promise.resolve()
 
-  const lag = stats.gauge('outrigger_data_thread_lag_seconds', 'How late the last timer of the data thread was: time in which nothing else could run', {})
+  const lag = stats.gauge('outrigger_data_thread_lag_seconds', 'How late the last timer of the data thread was: time in which nothing else could run', {
+    thread: String(deps.index),
+  })
   let due = clock.now() + 1000
   const lagTimer = clock.timer(() => {
     const now = clock.now()

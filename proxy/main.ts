@@ -140,12 +140,15 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
 
   // 7  Ready.
+  const reread = (why: string) => {
+    if (!ending.draining()) void reload.request(why)
+  }
   onHangUp = () => {
     sink.reopen()
-    void reload.request('SIGHUP')
+    reread('SIGHUP')
   }
   process.on('SIGUSR1', sink.reopen)
-  watchFiles(files, await read, () => void reload.request('the files changed'), clock)
+  watchFiles(files, await read, () => reread('the files changed'), clock)
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.

@@ -6,8 +6,9 @@ import { dial, listen } from './system/net.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { snapshot, shared } = workerData as WorkerData
+const { index, snapshot, shared } = workerData as WorkerData
 const thread = dataThread({
+  index,
   clock: systemClock,
   random: systemRandom,
   dial,

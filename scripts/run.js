@@ -24,6 +24,10 @@ const scripts = {
     ['build', 'scripts/build.js'],
     ['bench', 'bench/load/main.ts', '$'],
   ],
+  docs: [
+    ['docs/failures.md', 'scripts/failures.ts'],
+    ['docs/configuration.md', 'node_modules/vitest/vitest.mjs', 'run', 'test/mesh-config/reference.test.ts', '--update'],
+  ],
   'bench:micro': [['micro-benchmarks', 'bench/micro/run.ts', '$']],
 }
 
@@ -87,4 +91,3 @@ function fail(text) {
   process.stderr.write(`${text}\n`)
   process.exit(1)
 }
-

@@ -9,7 +9,9 @@ const browser = Buffer.from(
     'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n' +
     'Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nCache-Control: no-cache\r\nX-Request-Id: 5f3c7a9e-2b1d-4c3a-8f00-000000000017\r\n\r\n',
 )
-const response = Buffer.from('HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sat, 21 Nov 2026 07:54:36 GMT\r\nContent-Type: application/json\r\nContent-Length: 128\r\n\r\n')
+const response = Buffer.from(
+  'HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sat, 21 Nov 2026 07:54:36 GMT\r\nContent-Type: application/json\r\nContent-Length: 128\r\n\r\n',
+)
 const out = Buffer.alloc(65_536)
 
 function parsed(bytes: Buffer): Http1Head {

@@ -1,7 +1,7 @@
 import type { ExplainAnswer, FlightView } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { type Ask, askAll } from './ask.ts'
-import { eitherAnswer, errorAnswer, type Page, type PageRequest } from './page.ts'
+import { errorAnswer, escapeHtml, htmlAnswer, htmlPage, jsonAnswer, type Page, type PageRequest, textAnswer } from './page.ts'
 
 const example = '/explain?method=GET&url=http://orders/api/1&header=x-user:7'
 
@@ -12,6 +12,9 @@ export function explainPage(ask: Ask): Page {
     shows: 'where a request would go and why, or why it would fail; nothing is sent',
     parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001',
     async answer(request) {
+      const { query, format } = request
+      // Whoever comes by a link from the start page has nothing to ask yet.
+      if (format === 'html' && !query.has('url')) return htmlAnswer(htmlPage('explain', form(query)))
       const question = questionOf(request)
       if (typeof question === 'string') return errorAnswer(request, 400, `${question}, for example ${example}`)
       const asked = await askAll<ExplainAnswer>(ask, question, request)
@@ -19,7 +22,9 @@ export function explainPage(ask: Ask): Page {
       // Any thread runs the same code on the same snapshot; loads and ejections are those that this one sees.
       const { thread, answer } = asked.answers[0]!
       if (answer.error !== '' || answer.record === null) return errorAnswer(request, 400, answer.error || 'there is nothing to explain')
-      return eitherAnswer(request, 'explain', { thread, ...answer }, () => explainText(answer, answer.record!))
+      if (format === 'text') return textAnswer(explainText(answer, answer.record))
+      if (format === 'html') return htmlAnswer(htmlPage('explain', `${form(query)}<pre>${escapeHtml(explainText(answer, answer.record))}</pre>`))
+      return jsonAnswer({ thread, ...answer })
     },
   }
 }
@@ -29,11 +34,19 @@ function questionOf({ query }: PageRequest) {
   if (url === null || url === '') return 'say which request: give its url'
   const headers: (readonly [string, string])[] = []
   for (const text of query.getAll('header')) {
+    if (text === '') continue
     const colon = text.indexOf(':')
     if (colon < 1) return `header=${text} has no name: write header=name:value`
     headers.push([text.slice(0, colon).trim(), text.slice(colon + 1).trim()])
   }
-  return { what: 'explain', method: (query.get('method') ?? 'GET').toUpperCase(), url, headers, listener: query.get('listener') } as const
+  return { what: 'explain', method: (query.get('method') || 'GET').toUpperCase(), url, headers, listener: query.get('listener') } as const
+}
+
+/** The question as a form, filled in with what was asked. */
+function form(query: URLSearchParams): string {
+  const field = (name: string, hint: string, size: number) =>
+    `<label>${name} <input name="${name}" size="${size}" placeholder="${escapeHtml(hint)}" value="${escapeHtml(query.get(name) ?? '')}"></label> `
+  return `<form>${field('method', 'GET', 6)}${field('url', 'http://orders/api/1', 36)}${field('header', 'name:value', 20)}<button>explain</button></form>\n`
 }
 
 /** The stages in the order the request would pass them, and what comes of it. */

@@ -8,7 +8,7 @@ export function startPage(about: () => string, pages: () => readonly Page[]): Pa
     methods: ['GET'],
     shows: 'this list',
     answer(request) {
-      if (request.format === 'html') return htmlAnswer(htmlPage(about(), `<p>${escapeHtml(about())}</p>\n${listHtml(pages())}`))
+      if (request.format === 'html') return htmlAnswer(htmlPage('admin', `<p>${escapeHtml(about())}</p>\n${listHtml(pages())}`))
       const list = pages().map(({ path, methods, shows, parameters = '' }) => ({ path, methods, shows, parameters }))
       return eitherAnswer(
         { ...request, format: request.format ?? 'text' },

@@ -33,10 +33,17 @@ function layOut(endpoints: readonly Endpoint[]): Uint32Array {
     turns = turns.map(turn => Math.max(1, Math.round(turn * scale)))
     total = turns.reduce((sum, turn) => sum + turn, 0)
   }
-  // Turn k of an endpoint with t turns is due at (k + 1/2) / t of the round.
+  // Turn k of an endpoint with t turns is due at (k + phase) / t of the round. Those with equally many share the phases out: else all of weight 1 would come in one
+  // block, and a heavy one in a burst around it.
+  const alike = new Map<number, number>()
+  for (const count of turns) alike.set(count, (alike.get(count) ?? 0) + 1)
+  const placed = new Map<number, number>()
   const due: { at: number; index: number }[] = []
   turns.forEach((count, index) => {
-    for (let k = 0; k < count; k++) due.push({ at: (k + 0.5) / count, index })
+    const before = placed.get(count) ?? 0
+    placed.set(count, before + 1)
+    const phase = (before + 0.5) / alike.get(count)!
+    for (let k = 0; k < count; k++) due.push({ at: (k + phase) / count, index })
   })
   due.sort((a, b) => a.at - b.at || a.index - b.index)
   return Uint32Array.from(due, turn => turn.index)

@@ -1,7 +1,7 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
+import type { EndpointsAnswer } from '../core/channel.ts'
 import { quantile } from '../telemetry/slots.ts'
 import type { HistogramSeries } from '../telemetry/stats.ts'
-import type { EndpointsAnswer } from '../core/channel.ts'
 
 /** Who is in each service, and how each endpoint does, as this data thread sees it. */
 export function endpointsView(clusters: readonly ServiceCluster[], now: number): EndpointsAnswer {

@@ -1,3 +1,4 @@
+import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
@@ -5,7 +6,6 @@ import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
 import { attemptView, failureView } from '../telemetry/flights.ts'
-import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
 type Step = ExplainAnswer['steps'][number]
@@ -89,7 +89,9 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
     text:
       pool.idle > 0
         ? `an idle connection is there (${pool.idle} of ${pool.connections})`
-        : `a new connection would be made (${pool.connections} open, all busy)`,
+        : pool.connections === 0
+          ? 'a first connection would be made'
+          : `a new connection would be made (${pool.connections} open, all busy)`,
   })
   const { retry } = route
   steps.push({

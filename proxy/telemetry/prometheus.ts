@@ -29,7 +29,7 @@ const bounds: readonly (readonly [bucket: number, labels: { readonly le: string 
 const infinity = { le: '+Inf' }
 
 /**
- * The registry alone, without the rest of prom-client (its own metrics, cluster mode, tracing): 3 ms and 1 MB in place of 40 ms and 13 MB. Loaded at the first
+ * The registry alone, without the rest of prom-client (its own metrics, cluster mode, tracing): 1 ms and 2 MB in place of 30 ms and 13 MB. Loaded at the first
  * scrape; what it exposes comes from the shared slots.
  */
 function newRegistry(): Registry {

@@ -267,6 +267,16 @@ describe('/explain', () => {
     expect([answer.status, answer.body]).toEqual([400, expect.stringContaining(message)])
   })
 
+  test('in a browser there is a form, filled in with what was asked; left empty it is no wrong question', async () => {
+    const page = explainPage(threads([explained]))
+    expect((await ask(page, '', 'html')).body).toMatch(/<form>.*name="url".*<\/form>/s)
+    const { status, body } = await ask(page, 'url=http://orders/"><script>&method=&header=', 'html')
+    expect(status).toBe(200)
+    expect(body).toContain('value="http://orders/&#34;&#62;&#60;script&#62;"')
+    expect(body).toContain('└─ would be sent to 127.0.0.1:9001 (orders)')
+    expect(body).not.toContain('<script>')
+  })
+
   test('what the data thread says of a wrong question is passed on', async () => {
     const answer = await ask(explainPage(threads([{ record: null, steps: [], error: 'no listener is called "x"' }])), 'url=/', 'json')
     expect([answer.status, JSON.parse(answer.body)]).toEqual([400, { error: 'no listener is called "x"' }])

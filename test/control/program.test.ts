@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { startBackend } from '../integration/support/backend.ts'
 import { temporaryFolder } from '../integration/support/child.ts'
@@ -36,6 +37,22 @@ describe('a second signal ends it at once', () => {
     all.proxy.signal(signal)
     expect(await all.proxy.ended).toEqual({ code, signal: null })
   })
+})
+
+test('a file that changes while it drains opens nothing any more', async () => {
+  const inbound = { listen: `127.0.0.1:${await freePort()}`, forward: '127.0.0.1:9' }
+  await using all = await proxyWith({ inbound: [inbound], drain: { delay: '60s' } })
+  const later = await freePort()
+  all.proxy.signal('SIGTERM')
+  await until('that it drains', async () => (await all.proxy.admin('/ready')).status === 503)
+  all.proxy.write({ inbound: [inbound, { ...inbound, listen: `127.0.0.1:${later}` }], drain: { delay: '60s' } })
+  all.proxy.signal('SIGHUP')
+  // A reader would have been done several times over.
+  for (let i = 0; i < 20; i++)
+    await expect(get(later, '/'))
+      .rejects.toThrow('ECONNREFUSED')
+      .then(() => sleep(50))
+  expect(all.proxy.err()).not.toContain('in force')
 })
 
 test('the admin port is taken: exit code 1, with the address', async () => {

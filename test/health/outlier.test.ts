@@ -1,118 +1,195 @@
-import { beforeEach, describe, expect, test } from 'vitest'
-import { Endpoint } from '../../proxy/core/endpoint.ts'
+import { describe, expect, test } from 'vitest'
+import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
 import type { ProxyEvent } from '../../proxy/core/telemetry.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
 import { manualClock } from '../support/clock.ts'
+import { bareEndpoints } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
-import { endpointSpec } from '../support/specs.ts'
+import { A, B, C, expectQuiet, orders } from '../support/orders.ts'
+import { ok, respond } from '../support/upstream.ts'
 
-const SPEC = { consecutiveGatewayFailures: 3, baseEjectionMs: 10_000, maxEjectionMs: 60_000, maxEjectedPercent: 50 }
+const policy: OutlierSpec = { consecutiveGatewayFailures: 3, baseEjectionMs: 1000, maxEjectionMs: 5000, maxEjectedPercent: 50 }
 
-describe('outlier detection', () => {
-  let loop: EventLoop
-  let endpoints: Endpoint[]
-  let events: ProxyEvent[]
-  let detector: ReturnType<typeof outlierDetector>
-
-  beforeEach(() => {
-    loop = new EventLoop()
-    events = []
-    endpoints = endpointsOf(4)
-    detector = detectorOf()
-  })
-
-  function detectorOf() {
-    const made = outlierDetector('orders', { clock: manualClock(loop), event: event => events.push(event), changed: () => {}, all: () => endpoints })
-    made.configure(SPEC)
-    return made
+function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
+  const loop = new EventLoop()
+  const endpoints = bareEndpoints(Array<number>(count).fill(1))
+  const events: ProxyEvent[] = []
+  let changes = 0
+  const outliers = outlierDetector('orders', { clock: manualClock(loop), event: event => events.push(event), changed: () => changes++, all: () => endpoints })
+  outliers.configure({ ...policy, ...overrides })
+  const fail = (index: number, times = 1) => {
+    for (let i = 0; i < times; i++) outliers.report(endpoints[index]!, 'failure', 'status 503')
   }
+  const succeed = (index: number) => outliers.report(endpoints[index]!, 'success', '')
+  const states = () => endpoints.map(({ state }) => state)
+  return { loop, outliers, endpoints, events, fail, succeed, states, changes: () => changes }
+}
 
-  function fail(endpoint: Endpoint, times: number): void {
-    for (let i = 0; i < times; i++) detector.report(endpoint, 'failure', 'status 503')
-  }
-
-  test('as many failures in a row as configured eject, with the reason', () => {
-    const [first] = endpoints as [Endpoint]
-    fail(first, 2)
-    expect(first.state).toBe('admitting')
-    fail(first, 1)
-    expect(first).toMatchObject({ state: 'ejected', ejectionReason: '3 consecutive failures, last: status 503' })
-    expect(events).toEqual([{ kind: 'endpoint-ejected', cluster: 'orders', endpoint: first.name, reason: first.ejectionReason, forMs: 10_000 }])
+describe('ejection', () => {
+  test('comes with so many failures in a row, not before, and not with a success between', () => {
+    const { fail, succeed, states, events, changes } = detector(3)
+    fail(0, 2)
+    succeed(0)
+    fail(0, 2)
+    expect(states()).toEqual(['admitting', 'admitting', 'admitting'])
+    fail(0)
+    expect(states()).toEqual(['ejected', 'admitting', 'admitting'])
+    expect(changes()).toBe(1)
+    expect(events).toEqual([
+      { kind: 'endpoint-ejected', cluster: 'orders', endpoint: '10.0.0.0:80', reason: '3 consecutive failures, last: status 503', forMs: 1000 },
+    ])
   })
 
-  test('a success between failures begins the count anew, what is ignorable does not', () => {
-    const [first] = endpoints as [Endpoint]
-    fail(first, 2)
-    detector.report(first, 'ignorable', '')
-    detector.report(first, 'success', '')
-    fail(first, 2)
-    expect(first.state).toBe('admitting')
+  test('what says nothing of the endpoint neither counts nor clears', () => {
+    const { fail, outliers, endpoints, states } = detector(2)
+    fail(0, 2)
+    outliers.report(endpoints[0]!, 'ignorable', '')
+    fail(0)
+    expect(states()[0]).toBe('ejected')
   })
 
-  test('after its time it is probing: a success admits it, a failure ejects it again for longer', () => {
-    const [first, second] = endpoints as [Endpoint, Endpoint]
-    fail(first, 3)
-    fail(second, 3)
-    loop.advance(10_020)
-    expect([first.state, second.state]).toEqual(['probing', 'probing'])
-    detector.report(first, 'success', '')
-    fail(second, 1)
-    expect(first.state).toBe('admitting')
-    expect(second).toMatchObject({ state: 'ejected', ejections: 2 })
-    loop.advance(19_000)
-    expect(second.state).toBe('ejected')
-    loop.advance(1_020)
-    expect(second.state).toBe('probing')
-  })
-
-  test('ejections wear off: one for each ejection time spent without another', () => {
-    const [first] = endpoints as [Endpoint]
-    for (let round = 1; round <= 3; round++) {
-      fail(first, 3)
-      expect(first.ejections).toBe(round)
-      loop.advance(10_000 * round + 20)
+  test('never takes the last one, nor more than the share, but always may take one of two', () => {
+    for (const [count, percent, most] of [
+      [1, 100, 0],
+      [2, 10, 1],
+      [2, 100, 1],
+      [3, 10, 1],
+      [3, 50, 1],
+      [4, 50, 2],
+      [10, 30, 3],
+      [10, 0, 1],
+      [10, 100, 9],
+    ] as const) {
+      const { fail, states } = detector(count, { maxEjectedPercent: percent })
+      for (let i = 0; i < count; i++) fail(i, 3)
+      expect(states().filter(state => state === 'ejected').length, `${count} endpoints, ${percent} %`).toBe(most)
     }
-    detector.report(first, 'success', '')
-    loop.advance(25_000)
-    fail(first, 3)
-    expect(first.ejections).toBe(2)
   })
 
-  test('no ejection lasts longer than the maximum', () => {
-    const [first] = endpoints as [Endpoint]
-    for (let round = 0; round < 9; round++) {
-      fail(first, 3)
-      loop.advance(Math.min(10_000 * (round + 1), 60_000) + 20)
-    }
-    expect(first.state).toBe('probing')
+  test('is off with zero', () => {
+    const { fail, states } = detector(3, { consecutiveGatewayFailures: 0 })
+    fail(0, 100)
+    expect(states()[0]).toBe('admitting')
   })
 
-  test('not more than the configured share is ejected', () => {
-    for (const endpoint of endpoints) fail(endpoint, 3)
-    expect(endpoints.map(({ state }) => state)).toEqual(['ejected', 'ejected', 'admitting', 'admitting'])
-  })
-
-  test('of two endpoints one may go, whatever the share; the only one never', () => {
-    endpoints = endpointsOf(2)
-    detector = detectorOf()
-    detector.configure({ ...SPEC, maxEjectedPercent: 10 })
-    for (const endpoint of endpoints) fail(endpoint, 3)
-    expect(endpoints.map(({ state }) => state)).toEqual(['ejected', 'admitting'])
-    endpoints = endpointsOf(1)
-    detector = detectorOf()
-    fail(endpoints[0]!, 30)
-    expect(endpoints[0]!.state).toBe('admitting')
-  })
-
-  test('turned off, it lets everything in again', () => {
-    fail(endpoints[0]!, 3)
-    detector.configure({ ...SPEC, consecutiveGatewayFailures: 0 })
-    expect(endpoints[0]!.state).toBe('admitting')
-    fail(endpoints[0]!, 30)
-    expect(endpoints[0]!.state).toBe('admitting')
+  test('turned off, it lets everyone in again', () => {
+    const { fail, states, outliers, loop, changes } = detector(3)
+    fail(0, 3)
+    outliers.configure({ ...policy, consecutiveGatewayFailures: 0 })
+    expect(states()).toEqual(['admitting', 'admitting', 'admitting'])
+    expect(changes()).toBe(2)
+    loop.advance(10_000)
+    expect(changes()).toBe(2)
   })
 })
 
-function endpointsOf(count: number): Endpoint[] {
-  return Array.from({ length: count }, (_, i) => new Endpoint(endpointSpec(`127.0.0.1:${9001 + i}`), `127.0.0.1:${9001 + i}`, null as never, null as never))
-}
+describe('probing', () => {
+  test('begins when the time is over; a success admits', () => {
+    const { loop, fail, succeed, states, events, endpoints } = detector(3)
+    fail(0, 3)
+    loop.advance(999)
+    expect(states()[0]).toBe('ejected')
+    loop.advance(11)
+    expect(states()[0]).toBe('probing')
+    succeed(0)
+    expect(states()[0]).toBe('admitting')
+    expect(events.at(-1)).toEqual({ kind: 'endpoint-admitted', cluster: 'orders', endpoint: '10.0.0.0:80' })
+    expect(endpoints[0]!.consecutiveFailures).toBe(0)
+    fail(0, 2)
+    expect(states()[0]).toBe('admitting')
+  })
+
+  test('ends with one failure: ejected again, and longer each time, up to the limit', () => {
+    const { loop, fail, states, events } = detector(3)
+    fail(0, 3)
+    for (const forMs of [1000, 2000, 3000, 4000, 5000, 5000]) {
+      expect(events.at(-1)).toMatchObject({ forMs })
+      loop.advance(forMs - 1)
+      expect(states()[0]).toBe('ejected')
+      loop.advance(11)
+      expect(states()[0]).toBe('probing')
+      fail(0)
+    }
+    expect(events.at(-1)).toMatchObject({ reason: '1 consecutive failures while probing, last: status 503' })
+  })
+
+  test('several that are ejected come back each at its own time', () => {
+    const { loop, fail, states } = detector(4)
+    fail(0, 3)
+    loop.advance(400)
+    fail(1, 3)
+    loop.advance(610)
+    expect(states().slice(0, 2)).toEqual(['probing', 'ejected'])
+    loop.advance(400)
+    expect(states().slice(0, 2)).toEqual(['probing', 'probing'])
+  })
+
+  test('failures of requests that were under way when it was ejected change nothing', () => {
+    const { loop, fail, states, events } = detector(3)
+    fail(0, 10)
+    expect(events).toHaveLength(1)
+    loop.advance(1010)
+    expect(states()[0]).toBe('probing')
+  })
+})
+
+describe('in the whole proxy', () => {
+  test('an endpoint that answers 503 gets no more requests for a while, then one tells', async () => {
+    const { mesh } = await orders({ endpoints: [A, B, C], outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000 } })
+    mesh.upstream(A).answer = respond('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n')
+    const caller = mesh.caller()
+    const ask = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        caller.get()
+        mesh.settle()
+      }
+    }
+    ask(60)
+    expect(mesh.upstream(A).requests).toHaveLength(5)
+    expect(caller.statuses.filter(status => status === 503)).toHaveLength(5)
+    expect(mesh.endpoints()[0]!.endpoints[0]).toMatchObject({ state: 'ejected', reason: '5 consecutive failures, last: status 503' })
+    mesh.advance(10_010)
+    ask(30)
+    expect(mesh.upstream(A).requests).toHaveLength(6)
+    mesh.upstream(A).answer = ok
+    mesh.advance(20_010)
+    ask(30)
+    expect(mesh.upstream(A).requests.length).toBeGreaterThan(12)
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('admitting')
+    expectQuiet(mesh)
+  })
+
+  test.each([
+    ['refuses connections', 'refuse', ok],
+    ['resets before it answers', 'accept', (_request: unknown, connection: { reset(): void }) => connection.reset()],
+    ['talks nonsense', 'accept', respond('nonsense\r\n\r\n')],
+  ] as const)('an endpoint that %s is ejected as well', async (_name, connect, answer) => {
+    const { mesh } = await orders({ endpoints: [A, B], retries: { on: [] } })
+    mesh.upstream(A).connect = connect
+    mesh.upstream(A).answer = answer
+    for (let i = 0; i < 40; i++) {
+      mesh.caller().send('POST / HTTP/1.1\r\nHost: o\r\nContent-Length: 0\r\n\r\n')
+      mesh.settle()
+    }
+    expect(mesh.endpoints()[0]!.endpoints.map(({ state }) => state)).toEqual(['ejected', 'admitting'])
+    expect(mesh.endpoints()[0]!.endpoints[0]!.failures).toBe(5)
+  })
+
+  test('callers that go away, and callers that talk nonsense, are not held against it', async () => {
+    const { mesh, upstream } = await orders({ endpoints: [A, B] })
+    upstream.answer = () => {}
+    mesh.upstream(B).answer = () => {}
+    for (let i = 0; i < 40; i++) {
+      const caller = mesh.caller().get()
+      mesh.settle()
+      caller.close()
+      mesh.settle()
+      mesh.caller().send('POST / HTTP/1.1\r\nHost: o\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n')
+      mesh.settle()
+    }
+    expect(mesh.endpoints()[0]!.endpoints.map(({ state, failures }) => [state, failures])).toEqual([
+      ['admitting', 0],
+      ['admitting', 0],
+    ])
+  })
+})

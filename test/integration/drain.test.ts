@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { Agent } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Backend, startBackend } from './support/backend.ts'
 import { node, root, startChild } from './support/child.ts'
@@ -69,7 +70,9 @@ describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {
   test('says 503 at /ready, finishes what runs with connection: close, takes no more, and exits 0', async () => {
     await using all = await start({ delay: '0s', timeout: '10s' })
     const { proxy, inbound, outbound } = all
-    const slow = [get(inbound, '/slow/1200'), get(outbound, '/slow/1200'), get(outbound, '/drip/10/120')]
+    // They would keep their connections.
+    const agent = new Agent({ keepAlive: true })
+    const slow = [get(inbound, '/slow/900', { agent }), get(outbound, '/slow/1500', { agent }), get(outbound, '/drip/10/120', { agent })]
     await until('all under way', async () => (await running(proxy)()) === 3)
     await begin(proxy)
     const ready = await until('not ready', async () => {
@@ -82,7 +85,7 @@ describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {
     const [one, two, dripped] = await Promise.all(slow)
     expect(one).toMatchObject({ status: 200, body: 'slow\n', headers: { connection: 'close' } })
     expect(two).toMatchObject({ status: 200, body: 'slow\n', headers: { connection: 'close' } })
-    // Its head was out before.
+    // Its head was out before, and so could not say it.
     expect(dripped).toMatchObject({ status: 200, body: 'drop\n'.repeat(10) })
     expect(await proxy.ended).toEqual({ code: 0, signal: null })
     expect(proxy.err()).toContain('"drained"')

@@ -26,6 +26,7 @@ beforeAll(async () => {
     location /put/ { dav_methods PUT; }
     location /chunked/ { alias ${www}/; sub_filter_types *; sub_filter 'a text that is in no random file' ''; }
     location /gzip/ { alias ${www}/; gzip on; gzip_types *; gzip_proxied any; gzip_http_version 1.0; }
+    location /small-only/ { client_max_body_size 1k; dav_methods PUT; }
     location = /no-content { return 204; }
     location = /hello { add_header X-CaSe-KePt "One  Two"; add_header Zebra 1; add_header Apple 2; return 200 "hello\\n"; }
     location = /x-large { add_header X-Large-1 ${'a'.repeat(4000)}; add_header X-Large-2 ${'b'.repeat(4000)}; return 200 $http_x_large; }
@@ -78,6 +79,28 @@ describe('bodies', () => {
     const answer = await curl('--data-binary', `@${join(nginx.www, size)}`, `${url}/post`)
     expect(answer).toMatchObject({ exit: 0, status: 200 })
     expect(answer.body()).toBe('posted\n')
+  })
+
+  test('many at a time, up and down, fast and slow, are not mixed up', async () => {
+    const names = Array.from({ length: 24 }, (_, i) => `own-${i}`)
+    for (const [i, name] of names.entries()) writeFileSync(join(nginx.www, name), randomBytes(1_000_000 + i * 123_457))
+    const pace = (i: number) => (i % 3 === 0 ? ['--limit-rate', '2M'] : [])
+    const mixed = names.map(async (name, i) => {
+      const own = await sha256Of(join(nginx.www, name))
+      const [down, up] = await Promise.all([
+        curl(...pace(i), `${url}/${i % 2 === 0 ? '' : 'chunked/'}${name}`),
+        curl(...pace(i + 1), ...(i % 2 === 0 ? ['-H', 'Transfer-Encoding: chunked'] : []), '-T', join(nginx.www, name), `${url}/put/${name}`),
+      ])
+      expect([down.exit, up.exit, up.status]).toEqual([0, 0, 201])
+      expect([await down.sha256(), await sha256Of(join(nginx.www, 'put', name))]).toEqual([own, own])
+    })
+    await Promise.all(mixed)
+  })
+
+  test('an upload that nginx refuses early is answered with what nginx said', async () => {
+    // Without Expect curl sends on while the answer comes.
+    const { exit, status } = await curl('-H', 'Expect:', '-T', join(nginx.www, '64m'), `${url}/small-only/file`)
+    expect({ exit, status }).toEqual({ exit: 0, status: 413 })
   })
 
   test('compressed bodies pass as they are', async () => {
@@ -134,6 +157,13 @@ describe('versions and forms', () => {
     const unknown = await curl('-x', `http://127.0.0.1:${shared}`, 'http://nobody/16k')
     expect(unknown.status).toBe(404)
     expect(unknown.body()).toContain('"flag":"NR"')
+  })
+
+  test('a caller that offers HTTP/2 (h2c) is answered in HTTP/1.1', async () => {
+    const answer = await curl('--http2', `${url}/16k`)
+    expect(answer).toMatchObject({ exit: 0, status: 200 })
+    expect(answer.log).toContain('> Upgrade: h2c')
+    expect(answer.head[0]).toBe('HTTP/1.1 200 OK')
   })
 
   test('Expect: 100-continue is passed on and its answer passed back', async () => {

@@ -217,6 +217,77 @@ describe('either side going away', () => {
   })
 })
 
+describe('what an upstream says without being asked', () => {
+  test('an answer on an idle connection meets no later request', async () => {
+    using client = await rawClient(port)
+    client.send(`GET /asked HTTP/1.1\r\n${HEAD}`)
+    const end = await upstreamOf('GET /asked')
+    end.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    await client.sees('ok')
+    end.send('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned')
+    await within('the close at the upstream', end.ended)
+    client.send(`GET /next HTTP/1.1\r\n${HEAD}`)
+    ;(await upstreamOf('GET /next')).send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
+    await client.sees('mine')
+    expect(client.received()).not.toContain('poisoned')
+  })
+
+  test('what comes behind an answer meets no later request', async () => {
+    using client = await rawClient(port)
+    client.send(`GET /surplus HTTP/1.1\r\n${HEAD}GET /behind HTTP/1.1\r\n${HEAD}`)
+    const end = await upstreamOf('GET /surplus')
+    end.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned')
+    const other = await upstreamOf('GET /behind')
+    expect(other).not.toBe(end)
+    other.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
+    await client.sees('mine')
+    expect(client.received()).not.toContain('poisoned')
+  })
+
+  test('early hints pass to the caller, before the answer; thousands of them do not', async () => {
+    using client = await rawClient(port)
+    client.send(`GET /hints HTTP/1.1\r\n${HEAD}`)
+    const end = await upstreamOf('GET /hints')
+    end.send('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
+    await client.sees('Link: </a.css>\r\n\r\n')
+    end.send('HTTP/1.1 204 No Content\r\n\r\n')
+    await client.sees('HTTP/1.1 204')
+    client.send(`POST /endless HTTP/1.1\r\nContent-Length: 0\r\n${HEAD}`)
+    ;(await upstreamOf('POST /endless')).send('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(5000))
+    await client.sees('HTTP/1.1 502')
+    expect(client.received().split(' 103 ').length).toBeLessThan(100)
+  })
+
+  test('a switch of protocols that nobody asked for is an error', async () => {
+    using client = await rawClient(port)
+    client.send(`POST /switch HTTP/1.1\r\nContent-Length: 0\r\n${HEAD}`)
+    ;(await upstreamOf('POST /switch')).send('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n')
+    await client.sees('HTTP/1.1 502')
+  })
+
+  test('an answer before the whole request reaches the caller, and the rest of the request nobody', async () => {
+    using client = await rawClient(port)
+    client.send(`POST /early HTTP/1.1\r\nContent-Length: 1000000\r\n${HEAD}begin`)
+    const end = await upstreamOf('POST /early')
+    end.send('HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\n\r\ntoo much')
+    await client.sees('too much')
+    client.send(`rest GET /smuggled HTTP/1.1\r\n${HEAD}`)
+    await client.ended
+    await within('the close at the upstream', end.ended)
+    expect(client.received()).toMatch(/^HTTP\/1.1 413 Too Much\r\nconnection: close\r\n/)
+    expect(upstream.received()).not.toContain('smuggled')
+  })
+
+  test('trailers pass in both directions', async () => {
+    using client = await rawClient(port)
+    client.send(`POST /trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${HEAD}5;ext=1\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n`)
+    const end = await upstreamOf('POST /trailers')
+    await end.sees('5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n')
+    end.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Check: 2\r\n\r\n')
+    await client.sees('2\r\nok\r\n0\r\nX-Check: 2\r\n\r\n')
+  })
+})
+
 /** The connection on which the upstream got this request. */
 function upstreamOf(request: string) {
   return until(request, () => upstream.connections.find(end => end.received().includes(request)))

@@ -34,6 +34,7 @@ export class Mesh {
     this.#options = options
     this.random = seeded(options.seed ?? 1)
     this.thread = dataThread({
+      index: 0,
       clock: this.clock,
       random: this.random,
       dial: this.#dial,

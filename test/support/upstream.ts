@@ -60,6 +60,7 @@ export class UpstreamEnd implements WireHandler {
   readonly reader: MessageReader
   readonly #chunks: Buffer[] = []
   receivedBytes = 0
+  #said = false
   /** The proxy half-closed. */
   gotEnd = false
   over = false
@@ -83,11 +84,14 @@ export class UpstreamEnd implements WireHandler {
     return Buffer.concat(this.#chunks).toString('latin1')
   }
 
+  /** Into the void once this side has said all, as the system would have it. */
   send(text: string | Buffer): boolean {
+    if (this.#said) return true
     return this.wire.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
   }
 
   end(): void {
+    this.#said = true
     this.wire.end()
   }
 
@@ -111,7 +115,7 @@ export class UpstreamEnd implements WireHandler {
 
   ended(): void {
     this.gotEnd = true
-    this.wire.end()
+    this.end()
   }
 
   closed(error: Error | null): void {

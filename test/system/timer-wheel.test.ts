@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import type { Timer } from '../../proxy/core/clock.ts'
 import { timerWheel } from '../../proxy/system/timer-wheel.ts'
 import { EventLoop } from '../support/event-loop.ts'
+import '../support/seed.ts'
 
 const TICK = 10
 

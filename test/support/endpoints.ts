@@ -1,0 +1,42 @@
+import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
+import type { PickContext } from '../../proxy/core/balancer.ts'
+import { AttemptRecord } from '../../proxy/core/decision.ts'
+import { Endpoint } from '../../proxy/core/endpoint.ts'
+import { failures } from '../../proxy/core/failure.ts'
+import type { Pool } from '../../proxy/core/pool.ts'
+import type { Counter, EndpointStats } from '../../proxy/core/telemetry.ts'
+import { endpointSpec } from './specs.ts'
+
+/** An endpoint that nobody can connect to: for what looks at endpoints only. */
+export function bareEndpoint(overrides: Partial<EndpointSpec> = {}, name = '10.0.0.1:80'): Endpoint {
+  const spec = endpointSpec(name, overrides)
+  return new Endpoint(spec, name, new NoPool(), noStats())
+}
+
+export function bareEndpoints(weights: readonly number[]): Endpoint[] {
+  return weights.map((weight, i) => bareEndpoint({ weight }, `10.0.${i >> 8}.${i & 255}:80`))
+}
+
+export class NoPool implements Pool {
+  readonly idle = 0
+  readonly connections = 0
+  readonly pending = 0
+  drained = false
+  acquire = () => failures.connectRefused
+  cancel() {}
+  drain() {
+    this.drained = true
+  }
+}
+
+function counter(): Counter {
+  return { values: new Float64Array(1), index: 0 }
+}
+
+export function noStats(): EndpointStats {
+  return { requests: counter(), failures: counter(), connections: counter(), connectFailures: counter(), active: counter(), latency: { record() {} } }
+}
+
+export function pickContext(tried: readonly Endpoint[] = []): PickContext {
+  return { tried, record: new AttemptRecord() }
+}
