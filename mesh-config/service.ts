@@ -6,7 +6,7 @@ import { anyText, duration, label, overrides, serviceName, setting, size, text }
 const timeouts = {
   connect: setting(
     duration('refused').default('1s'),
-    'To open a connection to an endpoint.',
+    'To get a connection to an endpoint: to open one, or to wait for one where `limits.connections` is reached.',
     'inside one network it takes milliseconds; a longer wait only delays the try on another endpoint',
   ),
   request: setting(

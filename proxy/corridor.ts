@@ -36,9 +36,7 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
   function route(forward: Forward, listener: ListenerRuntime): void {
     const { exchange } = forward
     const { request, decision } = exchange
-    // 3  Tunnels are not spoken yet; said before routing, so that no route can be asked what it cannot do.
-    if (request.method === 'CONNECT' || isUpgrade(request.headers.get('upgrade'))) return forward.fail(failures.notImplemented, '')
-    // 4  The route, before the route's filters: they are its own compiled list.
+    // 3  The route, before the route's filters: they are its own compiled list.
     const found = listener.router(request, decision)
     if (found === null)
       return forward.fail(
@@ -47,7 +45,7 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
       )
     exchange.route = found
     if (found.filters.length === 0) return destination(forward)
-    // 5  The route's filters, before the split: a refused request must not count as one of its destination's.
+    // 4  The route's filters, before the split: a refused request must not count as one of its destination's.
     forward.filters = [...listener.filters, ...found.filters]
     const verdict = runRequest(found.filters, exchange)
     if (verdict instanceof Promise) whenDecided(forward, verdict, () => destination(forward))
@@ -55,8 +53,8 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
     else destination(forward)
   }
 
-  // 6  The split draws once: retries stay with the destination that was drawn.
-  // 7  forward/ takes it from here: circuit breaking, then for each attempt balancer -> pool -> codec, and the answer back.
+  // 5  The split draws once: retries stay with the destination that was drawn.
+  // 6  forward/ takes it from here: circuit breaking, then for each attempt balancer -> pool -> codec, and the answer back.
   function destination(forward: Forward): void {
     const found = forward.exchange.route!
     const cluster = found.destination(random, forward.exchange.decision)
@@ -79,17 +77,12 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
     random,
     classify,
     onHead,
-    // 8  Back: response filters in reverse, on upstream answers and local replies alike.
+    // 7  Back: response filters in reverse, on upstream answers and local replies alike.
     onResponse: (forward, response) => runResponse(forward.filters, forward.exchange, response),
-    // 9  The end, once however it came: permits are released first, so that what telemetry reads is final.
+    // 8  The end, once however it came: permits are released first, so that what telemetry reads is final.
     onComplete(forward) {
       runComplete(forward.filters, forward.exchange)
       telemetry.exchange(forward.exchange)
     },
   }
-}
-
-/** h2c is an offer a server may ignore (RFC 9110 section 7.8), as we do; anything else asks for a tunnel. */
-function isUpgrade(value: string | undefined): boolean {
-  return value !== undefined && value.toLowerCase() !== 'h2c'
 }

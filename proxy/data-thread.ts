@@ -1,6 +1,6 @@
 import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
-import { type ApplyDeps, applier, type Runtime } from './control/apply.ts'
+import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/apply.ts'
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
 import { regexFor } from './control/regex.ts'
@@ -16,7 +16,7 @@ import { Listener } from './listener/listener.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
-import { statsWriter } from './telemetry/stats.ts'
+import { type Series, statsWriter } from './telemetry/stats.ts'
 
 /** An open port. */
 export interface Acceptor {
@@ -40,6 +40,7 @@ export interface DataThread {
 
 interface OpenListener {
   readonly listener: Listener
+  readonly series: readonly Series[]
   readonly acceptor: Acceptor
 }
 
@@ -62,7 +63,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         const { route, failure, status } = exchange
         const flag = failure === null ? '-' : failure.flag
         const duration = exchange.completedAt - exchange.startedAt
-        if (route === null) unrouted(exchange.direction).count(exchange.request.method, status, flag, duration)
+        if (route === null) unrouted(exchange.direction, exchange.decision.service || '-').count(exchange.request.method, status, flag, duration)
         else route.stats.count(exchange.request.method, status, flag, duration)
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
@@ -72,32 +73,35 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   }
 
   const unroutedStats = new Map<string, ReturnType<typeof apply.unrouted>>()
-  function unrouted(direction: string) {
-    let own = unroutedStats.get(direction)
+  /** Bounded: a service that was found is a configured one. */
+  function unrouted(direction: string, service: string) {
+    const key = `${direction} ${service}`
+    let own = unroutedStats.get(key)
     if (own === undefined) {
-      own = apply.unrouted(direction)
-      unroutedStats.set(direction, own)
+      own = apply.unrouted(direction, service)
+      unroutedStats.set(key, own)
     }
     return own
   }
 
-  function openListener(spec: ListenerSpec, prepared: Runtime): Listener {
+  function openListener(spec: ListenerSpec, prepared: Runtime): Omit<OpenListener, 'acceptor'> {
     const labels = { listener: spec.name, direction: spec.direction }
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
     const forwardDeps = corridor({ clock, random, telemetry, listener: () => listener.runtime })
+    const own = {
+      accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
+      active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
+      overflow: stats.counter('outrigger_downstream_connections_overflow_total', 'Connections closed at once because limits.connections was reached', labels),
+    }
     const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
       clock,
       codec: http1,
-      stats: {
-        accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
-        active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
-        overflow: stats.counter('outrigger_downstream_connections_overflow_total', 'Connections closed at once because limits.connections was reached', labels),
-      },
+      stats: own,
       onStream(stream, wire, from) {
         stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, forwardDeps, NOTHING)
       },
       onRefused({ failure, detail, peer }, from) {
-        const exchange = new Forward(NO_STREAM, { address: peer, port: 0, local: '', localPort: 0 }, from.runtime.spec.direction, forwardDeps, NOTHING).exchange
+        const exchange = new Forward(NO_STREAM, peer, from.runtime.spec.direction, forwardDeps, NOTHING).exchange
         const now = clock.now()
         exchange.begin(NOTHING, now)
         exchange.status = failure.httpStatus
@@ -107,22 +111,25 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         telemetry.exchange(exchange)
       },
     })
-    return listener
+    return { listener, series: Object.values(own) }
   }
 
   /** Opens what is new, then swaps, then closes what is gone; a port that cannot be had is a NACK, and everything runs on as it was. */
   async function applySnapshot(snapshot: Snapshot): Promise<void> {
     const opened = new Map<string, OpenListener>()
+    const made: Series[] = []
+    let prepared: Prepared | null = null
     try {
       regex = await regexFor(snapshot)
       const formatNext = accessLogFormatter(snapshot.accessLog)
-      const prepared = apply.prepare(snapshot)
+      prepared = apply.prepare(snapshot)
       for (const spec of snapshot.listeners) {
         if (open.has(spec.name)) continue
-        const listener = openListener(spec, prepared.runtime)
+        const opening = openListener(spec, prepared.runtime)
+        made.push(...opening.series)
         const onError = (error: Error) => applyDeps.event({ kind: 'listener-error', listener: spec.name, detail: error.message })
-        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => listener.accept(wire), onError)
-        opened.set(spec.name, { listener, acceptor })
+        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => opening.listener.accept(wire), onError)
+        opened.set(spec.name, { ...opening, acceptor })
       }
       prepared.commit()
       for (const [name, entry] of opened) open.set(name, entry)
@@ -136,7 +143,12 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       runtime = prepared.runtime
       send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
     } catch (error) {
-      for (const { acceptor } of opened.values()) acceptor.close()
+      for (const { listener, acceptor } of opened.values()) {
+        acceptor.close()
+        void listener.drain(0)
+      }
+      stats.retire(made)
+      prepared?.abandon()
       send({ kind: 'nack', version: snapshot.version, reasons: [error instanceof Error ? error.message : String(error)] })
     }
   }
@@ -144,7 +156,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function close(name: string, entry: OpenListener, timeoutMs: number): void {
     open.delete(name)
     entry.acceptor.close()
-    void entry.listener.drain(timeoutMs)
+    void entry.listener.drain(timeoutMs).then(() => stats.retire(entry.series))
   }
 
   /**

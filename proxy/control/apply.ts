@@ -11,6 +11,7 @@ import type { ProxyEvent } from '../core/telemetry.ts'
 import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
+import { tunnels } from '../filter/tunnels.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { Http1Pool, type PoolSettings } from '../pool/http1.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
@@ -36,10 +37,11 @@ export interface Runtime {
   readonly listeners: ReadonlyMap<string, ListenerRuntime>
 }
 
-/** A snapshot made ready: nothing that runs has been touched. `commit` cannot fail; not calling it leaves no trace. */
+/** A snapshot made ready: nothing that runs has been touched. Either `commit`, which cannot fail, or `abandon`, which leaves no trace. */
 export interface Prepared {
   readonly runtime: Runtime
   commit(): void
+  abandon(): void
 }
 
 interface ServiceEntry {
@@ -55,7 +57,7 @@ export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
-  const listenerFilters: readonly Filter[] = [requestId(random), forwarded]
+  const listenerFilters: readonly Filter[] = [requestId(random), tunnels, forwarded]
 
   function prepare(snapshot: Snapshot): Prepared {
     const next = new Map<string, ServiceEntry>()
@@ -78,10 +80,20 @@ export function applier(deps: ApplyDeps) {
       }
       return table
     }
+    const abandon = () => {
+      for (const { cluster } of added) cluster.retire()
+      stats.retire([...nextSeries].flatMap(([key, { series }]) => (routeSeries.has(key) ? [] : series)))
+    }
     const listeners = new Map<string, ListenerRuntime>()
-    for (const listener of snapshot.listeners)
-      listeners.set(listener.name, { spec: listener, filters: listenerFilters, router: routerOf(listener, snapshot, tableOf) })
+    try {
+      for (const listener of snapshot.listeners)
+        listeners.set(listener.name, { spec: listener, filters: listenerFilters, router: routerOf(listener, snapshot, tableOf) })
+    } catch (error) {
+      abandon()
+      throw error
+    }
     return {
+      abandon,
       runtime: { version: snapshot.version, snapshot, listeners },
       commit() {
         for (const [name, { cluster, settings }] of next) {
@@ -101,25 +113,23 @@ export function applier(deps: ApplyDeps) {
   function newService(spec: ServiceSpec): ServiceEntry {
     const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0, pools: new Set() }
     const series = new Map<string, readonly Series[]>()
-    const cluster = new ServiceCluster(
-      { ...spec, endpoints: [] },
-      {
-        random,
-        balancer: current => policies[current.balancer.type],
-        createEndpoint(endpoint: EndpointSpec, name: string) {
-          const own = endpointStats(stats, spec.name, name)
-          series.set(name, own.series)
-          const pool = new Http1Pool(endpoint.address, endpoint.port, settings, own, { clock, dial: deps.dial, codec: http1 })
-          return new Endpoint(endpoint, name, pool, own)
-        },
-        retireEndpoint(endpoint) {
-          endpoint.pool.drain()
-          stats.retire(series.get(endpoint.name) ?? [])
-          series.delete(endpoint.name)
-        },
-        outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
+    // With its endpoints: a new port may take its first request before the last one is open.
+    const cluster = new ServiceCluster(spec, {
+      random,
+      balancer: current => policies[current.balancer.type],
+      createEndpoint(endpoint: EndpointSpec, name: string) {
+        const own = endpointStats(stats, spec.name, name)
+        series.set(name, own.series)
+        const pool = new Http1Pool(endpoint.address, endpoint.port, settings, own, { clock, dial: deps.dial, codec: http1 })
+        return new Endpoint(endpoint, name, pool, own)
       },
-    )
+      retireEndpoint(endpoint) {
+        endpoint.pool.drain()
+        stats.retire(series.get(endpoint.name) ?? [])
+        series.delete(endpoint.name)
+      },
+      outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
+    })
     return { cluster, settings }
   }
 
@@ -153,7 +163,7 @@ export function applier(deps: ApplyDeps) {
   return {
     prepare,
     /** Statistics of requests that found no route; labels stay bounded. */
-    unrouted: (direction: string) => routeStats(stats, { direction, service: '-', path: '-' }),
+    unrouted: (direction: string, service: string) => routeStats(stats, { direction, service, path: '-' }),
     clusters: (): ServiceCluster[] => [...services.values()].map(({ cluster }) => cluster),
   }
 }

@@ -5,6 +5,7 @@ import { type Failure, failures } from '../core/failure.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
+import { runRequest } from '../filter/chain.ts'
 import { attemptView, failureView } from '../telemetry/flights.ts'
 
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
@@ -15,18 +16,13 @@ type Step = ExplainAnswer['steps'][number]
  * taken here is taken.)
  */
 export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string, ListenerRuntime>, clock: Clock, random: Random): ExplainAnswer {
-  let url: URL
-  try {
-    url = new URL(question.url, 'http://host.invalid')
-  } catch {
+  const target = /^(?:https?:\/\/([^/?#]+))?(\/[^#]*)?$/i.exec(question.url)
+  if (target === null || question.url === '')
     return { record: null, steps: [], error: `"${question.url}" is neither a URL nor a path: write url=http://orders/api or url=/api` }
-  }
-  const given = question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1]
-  const authority = url.host === 'host.invalid' ? (given ?? '') : url.host
+  const authority = target[1] ?? question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? ''
   const listener = chooseListener(question.listener, authority, listeners)
   if (typeof listener === 'string') return { record: null, steps: [], error: listener }
-  const path = url.pathname + url.search
-  const request: RequestHead = { method: question.method, scheme: 'http', authority, path, headers: new HeaderList(question.headers.flat()) }
+  const request: RequestHead = { method: question.method, scheme: 'http', authority, path: target[2] ?? '/', headers: new HeaderList(question.headers.flat()) }
   const exchange = new Exchange({ address: '127.0.0.1', port: 0, local: '', localPort: 0 }, listener.spec.direction, 'http/1.1', request)
   exchange.begin(request, clock.now())
   const steps: Step[] = [
@@ -52,6 +48,11 @@ function chooseListener(name: string | null, authority: string, listeners: Reado
 
 function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], clock: Clock, random: Random): Failure | null {
   const { decision, request } = exchange
+  const verdict = runRequest(listener.filters, exchange)
+  if (verdict !== undefined && !(verdict instanceof Promise)) {
+    steps.push({ stage: 'filters', text: `answered with ${verdict.status} before routing` })
+    return verdict.failure
+  }
   const route = listener.router(request, decision)
   if (decision.service === '') {
     steps.push({

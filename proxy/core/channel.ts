@@ -21,7 +21,13 @@ export type ToData =
 export type Question =
   | { readonly what: 'endpoints' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
-  | { readonly what: 'explain'; readonly method: string; readonly url: string; readonly headers: readonly (readonly [string, string])[]; readonly listener: string | null }
+  | {
+      readonly what: 'explain'
+      readonly method: string
+      readonly url: string
+      readonly headers: readonly (readonly [string, string])[]
+      readonly listener: string | null
+    }
 
 /** Data thread -> control thread. */
 export type ToControl =
@@ -138,4 +144,3 @@ export interface ExplainAnswer {
   /** What each stage looked at, in order: for the readable tree. */
   readonly steps: readonly { readonly stage: string; readonly text: string }[]
 }
-

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { Failure } from './failure.ts'
 import type { DownstreamStream, UpstreamStream } from './message.ts'
-import type { Wire } from './wire.ts'
+import type { Peer, Wire } from './wire.ts'
 
 /** Bytes <-> streams for one protocol. */
 export interface Codec {
@@ -26,7 +26,7 @@ export interface DownstreamOptions {
 export interface Refusal {
   readonly failure: Failure
   readonly detail: string
-  readonly peer: string
+  readonly peer: Peer
 }
 
 export interface UpstreamOptions {

@@ -39,8 +39,6 @@ export class AttemptRecord {
   }
 }
 
-export const MAX_ATTEMPTS = 8
-
 /**
  * What was decided for one exchange, and why. `/explain`, `/flights`, the access log and span attributes are views of it. Filled in place by the corridor; one per
  * exchange object, begun anew for each request.

@@ -118,7 +118,7 @@ export const failures = {
     14,
     'unsent',
     'the connection to the endpoint could not be made',
-    'the access log has the system error in `detail`: no route to host, name not found, out of ports',
+    '/flights has the system error: no route to host, name not found, out of ports',
   ),
   poolOverflow: row(
     'pool-overflow',
@@ -201,6 +201,16 @@ export const failures = {
     'the answer had begun, so the downstream connection was reset',
   ),
   upstreamIdle: row('upstream-idle', 'upstream', 'SI', 504, 4, 'never', 'nothing moved on the stream for too long', '`timeouts.idle` of the service sets it'),
+  downstreamIdle: row(
+    'downstream-idle',
+    'downstream',
+    'SI',
+    408,
+    4,
+    'never',
+    'the caller stopped reading the answer',
+    '`timeouts.idle` of the service sets how long it may; nothing is wrong with the endpoint',
+  ),
   badRequest: row('bad-request', 'downstream', 'DPE', 400, 13, 'never', 'the request is malformed', '`detail` says which rule of RFC 9112 it breaks'),
   uriTooLong: row('uri-too-long', 'downstream', 'DPE', 414, 8, 'never', 'the request target is too long', '`limits.targetBytes` of the listener'),
   headTooLarge: row(

@@ -1,5 +1,14 @@
 import type { Exchange } from './exchange.ts'
 
+/** Adds to a counter or gauge. */
+export function add(counter: Counter, amount: number): void {
+  counter.values[counter.index]! += amount
+}
+
+export function set(gauge: Counter, value: number): void {
+  gauge.values[gauge.index] = value
+}
+
 /** A slot in shared memory: this thread writes, the control thread reads. `counter.values[counter.index]++` */
 export interface Counter {
   readonly values: Float64Array
@@ -17,6 +26,11 @@ export interface EndpointStats {
   readonly connections: Counter
   readonly connectFailures: Counter
   readonly active: Counter
+  /** Requests that wait for a connection. */
+  readonly pending: Counter
+  /** 1 while ejected. */
+  readonly ejected: Counter
+  readonly ejections: Counter
   readonly latency: Histogram
 }
 

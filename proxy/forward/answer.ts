@@ -21,8 +21,10 @@ export class Answer implements Receiver<ResponseHead> {
   readonly #clock: Clock
   readonly #idle: Timer
   #begun = false
-  /** Something moved, in either direction, since the idle timer was set: cheaper than setting it anew for each chunk. */
-  moved = false
+  /** When something moved last, in either direction: cheaper to note for each chunk than to set the timer anew. */
+  movedAt = 0
+  /** The caller has stopped reading. */
+  #blocked = false
 
   constructor(owner: AnswerOwner, clock: Clock) {
     this.#owner = owner
@@ -33,6 +35,15 @@ export class Answer implements Receiver<ResponseHead> {
   /** Before each request. */
   clear(): void {
     this.#begun = false
+    this.#blocked = false
+  }
+
+  /** The request is on its way: from now on something must move. */
+  awaited(): void {
+    const { idleTimeoutMs } = this.#owner.exchange.route!
+    if (idleTimeoutMs === 0) return
+    this.movedAt = this.#clock.now()
+    this.#idle.arm(idleTimeoutMs)
   }
 
   head(response: ResponseHead, end: boolean): void {
@@ -47,20 +58,17 @@ export class Answer implements Receiver<ResponseHead> {
     attempts.committed(status)
     this.#owner.answering(response)
     stream.head(response, end)
-    if (end) return this.#finished()
-    const { idleTimeoutMs } = exchange.route!
-    if (idleTimeoutMs > 0) {
-      this.moved = false
-      this.#idle.arm(idleTimeoutMs)
-    }
+    this.movedAt = now
+    if (end) this.#finished()
   }
 
   data(chunk: Buffer, end: boolean): boolean {
     const { exchange, stream } = this.#owner
-    this.moved = true
+    this.movedAt = this.#clock.now()
     exchange.bytesOut += chunk.length
     const writable = stream.data(chunk, end)
     if (end) this.#finished()
+    this.#blocked = !writable
     return writable
   }
 
@@ -82,6 +90,12 @@ export class Answer implements Receiver<ResponseHead> {
     this.#owner.complete(failure, detail)
   }
 
+  /** The caller reads again. */
+  unblocked(): void {
+    this.#blocked = false
+    this.movedAt = this.#clock.now()
+  }
+
   /** The request's side may write again. */
   writable(): void {
     this.#owner.stream.resume()
@@ -93,9 +107,10 @@ export class Answer implements Receiver<ResponseHead> {
 
   #idled(): void {
     const { idleTimeoutMs } = this.#owner.exchange.route!
-    if (this.moved) {
-      this.moved = false
-      this.#idle.arm(idleTimeoutMs)
-    } else this.#owner.fail(failures.upstreamIdle, `nothing moved for ${idleTimeoutMs} ms`)
+    const left = this.movedAt + idleTimeoutMs - this.#clock.now()
+    if (left > 0) return this.#idle.arm(left)
+    const failure = this.#blocked ? failures.downstreamIdle : failures.upstreamIdle
+    this.#owner.attempts.cancel(failure)
+    this.#owner.fail(failure, `nothing moved for ${idleTimeoutMs} ms`)
   }
 }

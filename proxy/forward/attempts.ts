@@ -1,13 +1,14 @@
 import type { PickContext } from '../core/balancer.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
-import { type AttemptRecord, MAX_ATTEMPTS } from '../core/decision.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
 import type { Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
+import { add } from '../core/telemetry.ts'
 import type { HeldBody } from './held-body.ts'
 import { backoffMs, conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
 
@@ -23,7 +24,7 @@ export interface AttemptsOwner {
   /** What has come of the request body, and may have to be sent again. */
   readonly body: HeldBody
   /** Gets the upstream's answer. */
-  readonly answer: Receiver<ResponseHead>
+  readonly answer: Receiver<ResponseHead> & { awaited(): void }
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
   /** The rest of the request body may come. */
@@ -109,8 +110,8 @@ export class Attempts implements PoolWaiter {
     this.#owner.exchange.endpoint = endpoint
     this.current!.endpoint = endpoint
     endpoint.active++
-    endpoint.stats.active.values[endpoint.stats.active.index]!++
-    endpoint.stats.requests.values[endpoint.stats.requests.index]!++
+    add(endpoint.stats.active, 1)
+    add(endpoint.stats.requests, 1)
     const got = endpoint.pool.acquire(this, fresh)
     if (got === null) this.#waitingAt = endpoint
     else if (isFailure(got)) this.failed(got, '')
@@ -126,6 +127,7 @@ export class Attempts implements PoolWaiter {
     record.reusedConnection = stream.reused
     record.sentAt = stream.reused ? record.startedAt : this.#deps.clock.now()
     exchange.upstreamStartedAt = record.sentAt
+    answer.awaited()
     const { perTryTimeoutMs } = this.#route!
     if (perTryTimeoutMs > 0) this.#tryTimer.arm(perTryTimeoutMs)
     if (this.#bodiless) return stream.head(exchange.request, true)
@@ -209,7 +211,9 @@ export class Attempts implements PoolWaiter {
   #again(condition: string, endpoint: Endpoint): string {
     const { decision } = this.#owner.exchange
     const { attempts } = this.#route!.retry
-    if (decision.attempts >= Math.min(attempts + (this.#triedFresh ? 1 : 0), MAX_ATTEMPTS)) return `no: that was attempt ${decision.attempts} of ${attempts}`
+    // The fresh connection after a stale one is not an attempt of the policy's.
+    const made = decision.attempts - (this.#triedFresh ? 1 : 0)
+    if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
     if (!this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())) return 'no: the retry budget is spent'
     // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
     this.#delayMs = this.#tried.includes(endpoint) ? backoffMs(decision.attempts, this.#deps.random) : 0
@@ -235,7 +239,7 @@ export class Attempts implements PoolWaiter {
   /** What an answer says of its endpoint, whether it is passed on or not. */
   #judge(endpoint: Endpoint, status: number): void {
     const outcome = this.#deps.classify(null, status)
-    if (outcome === 'failure') endpoint.stats.failures.values[endpoint.stats.failures.index]!++
+    if (outcome === 'failure') add(endpoint.stats.failures, 1)
     this.#cluster!.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')
   }
 
@@ -283,7 +287,7 @@ export class Attempts implements PoolWaiter {
 
   #blame(endpoint: Endpoint, failure: Failure): void {
     if (failure.side !== 'upstream') return
-    endpoint.stats.failures.values[endpoint.stats.failures.index]!++
+    add(endpoint.stats.failures, 1)
     this.#cluster!.report(endpoint, this.#deps.classify(failure, 0), failure.failure)
   }
 }
@@ -291,5 +295,5 @@ export class Attempts implements PoolWaiter {
 /** The endpoint has one request less. */
 function leave(endpoint: Endpoint): void {
   endpoint.active--
-  endpoint.stats.active.values[endpoint.stats.active.index]!--
+  add(endpoint.stats.active, -1)
 }

@@ -70,7 +70,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       this.body.add(chunk)
       return false
     }
-    this.answer.moved = true
+    this.answer.movedAt = this.#deps.clock.now()
     this.body.remember(chunk, this.attempts.replayBytes)
     return upstream.data(chunk, end)
   }
@@ -92,6 +92,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   }
 
   writable(): void {
+    this.answer.unblocked()
     this.attempts.upstream?.resume()
   }
 

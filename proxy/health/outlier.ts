@@ -2,7 +2,7 @@ import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Classification } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { ProxyEvent } from '../core/telemetry.ts'
+import { add, type ProxyEvent, set } from '../core/telemetry.ts'
 
 export interface OutlierDeps {
   readonly clock: Clock
@@ -37,6 +37,8 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     endpoint.state = 'ejected'
     endpoint.ejectedUntil = clock.now() + forMs
     endpoint.ejectionReason = reason
+    add(endpoint.stats.ejections, 1)
+    set(endpoint.stats.ejected, 1)
     deps.event({ kind: 'endpoint-ejected', cluster, endpoint: endpoint.name, reason, forMs })
     deps.changed()
     schedule()
@@ -54,6 +56,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     for (const endpoint of deps.all()) {
       if (endpoint.state !== 'ejected' || endpoint.ejectedUntil > now) continue
       endpoint.state = 'probing'
+      set(endpoint.stats.ejected, 0)
       endpoint.consecutiveFailures = 0
       changed = true
     }
@@ -70,6 +73,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
         if (endpoint.state !== 'admitting') changed = true
         endpoint.state = 'admitting'
         endpoint.ejectedUntil = 0
+        set(endpoint.stats.ejected, 0)
       }
       if (changed) deps.changed()
     },

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Codec, DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { DownstreamStream } from '../core/message.ts'
-import type { Counter } from '../core/telemetry.ts'
+import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 
 export interface ListenerStats {
@@ -55,12 +55,12 @@ export class Listener {
   accept(wire: Wire): void {
     const { stats, codec, clock } = this.#deps
     if (this.#connections.size >= this.runtime.spec.limits.connections) {
-      stats.overflow.values[stats.overflow.index]!++
+      add(stats.overflow, 1)
       wire.destroy()
       return
     }
-    stats.accepted.values[stats.accepted.index]!++
-    stats.active.values[stats.active.index]!++
+    add(stats.accepted, 1)
+    add(stats.active, 1)
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
     const connection = codec.serve(wire, stream => this.#deps.onStream(stream, wire, this), this.#options, clock)
     this.#connections.add(connection)
@@ -70,7 +70,7 @@ export class Listener {
   #closed(connection: DownstreamConnection): void {
     const { active } = this.#deps.stats
     if (!this.#connections.delete(connection)) return
-    active.values[active.index]!--
+    add(active, -1)
     if (this.#connections.size === 0) this.#onEmpty?.()
   }
 

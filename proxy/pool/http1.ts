@@ -3,7 +3,7 @@ import type { Codec, UpstreamConnection, UpstreamOptions, UpstreamOwner } from '
 import { type Failure, failures } from '../core/failure.ts'
 import type { UpstreamStream } from '../core/message.ts'
 import type { Pool, PoolWaiter } from '../core/pool.ts'
-import type { EndpointStats } from '../core/telemetry.ts'
+import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Dial, Wire } from '../core/wire.ts'
 import { idleClose } from './idle-close.ts'
 
@@ -92,6 +92,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
     if (!mayDial && settings.pending >= settings.maxPending) return failures.poolOverflow
     this.#waiters.push({ waiter, since: this.#deps.clock.now(), fresh })
     settings.pending++
+    add(this.#stats.pending, 1)
     if (mayDial) this.#dial()
     else if (this.#withoutDial === 1) this.#pendingTimer.arm(settings.connectTimeoutMs)
     return null
@@ -102,6 +103,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
     if (at < 0) return
     this.#waiters.splice(at, 1)
     this.#settings.pending--
+    add(this.#stats.pending, -1)
     // A dial made in its name goes on: the next request will want the connection.
   }
 
@@ -112,6 +114,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
     if (waiting === undefined) return undefined
     this.#waiters.splice(at, 1)
     this.#settings.pending--
+    add(this.#stats.pending, -1)
     return waiting.waiter
   }
 
@@ -134,7 +137,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
   #dial(): void {
     this.#settings.connections++
     this.#open++
-    this.#stats.connections.values[this.#stats.connections.index]!++
+    add(this.#stats.connections, 1)
     const attempt = new DialAttempt(this, this.#deps, this.#address, this.#port, this.#settings.connectTimeoutMs)
     this.#dials.add(attempt)
   }
@@ -146,7 +149,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
 
   dialFailed(attempt: DialAttempt, failure: Failure, detail: string): void {
     this.#dials.delete(attempt)
-    this.#stats.connectFailures.values[this.#stats.connectFailures.index]!++
+    add(this.#stats.connectFailures, 1)
     this.#gone()
     this.#takeWaiter(true)?.acquireFailed(failure, detail)
     this.#dialForWaiters()
@@ -188,7 +191,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
   #gone(): void {
     this.#settings.connections--
     this.#open--
-    this.#stats.connections.values[this.#stats.connections.index]!--
+    add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
   }
 

@@ -14,7 +14,15 @@ function describePath({ kind, value }: MatchSpec['path']): string {
   return kind === 'exact' ? `path is ${value}` : `path matches ${value}`
 }
 
-const verbs = { exact: 'is', prefix: 'begins with', suffix: 'ends with', contains: 'contains', regex: 'matches', present: 'is there', absent: 'is not there' } as const
+const verbs = {
+  exact: 'is',
+  prefix: 'begins with',
+  suffix: 'ends with',
+  contains: 'contains',
+  regex: 'matches',
+  present: 'is there',
+  absent: 'is not there',
+} as const
 
 function describeValue({ name, kind, value }: ValueMatchSpec): string {
   return value === '' ? `${name} ${verbs[kind]}` : `${name} ${verbs[kind]} ${JSON.stringify(value)}`

@@ -4,15 +4,21 @@ import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slot
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {
+  /** Changed once, by `retire`. */
+  values: Float64Array
+  index: number
   readonly id: number
 }
+
+/** What is counted in series that are over goes here, and nobody reads it. */
+const VOID = new Float64Array(HISTOGRAM_SLOTS)
 
 /** The data thread's side of statistics: hands out slots in shared memory and tells the control thread what they mean. */
 export interface StatsWriter {
   counter(name: string, help: string, labels: Readonly<Record<string, string>>): Series
   gauge(name: string, help: string, labels: Readonly<Record<string, string>>): Series
   histogram(name: string, help: string, labels: Readonly<Record<string, string>>): HistogramSeries
-  /** These series are over: their slots serve others. */
+  /** These series are over: their slots serve others. Whoever still has them (a request that runs at an endpoint which is gone) counts in vain. */
   retire(series: readonly Series[]): void
 }
 
@@ -67,10 +73,12 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
       return new SlotHistogram(values, index, id)
     },
     retire(list) {
-      for (const { id } of list) {
-        const { page, index, size } = placed.get(id)!
-        placed.delete(id)
+      for (const series of list) {
+        const { page, index, size } = placed.get(series.id)!
+        placed.delete(series.id)
         free.get(size)!.push({ page, index })
+        series.values = VOID
+        series.index = 0
       }
       if (list.length !== 0) send({ kind: 'retire', ids: list.map(({ id }) => id) })
     },
@@ -78,8 +86,8 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
 }
 
 class SlotHistogram implements HistogramSeries {
-  readonly values: Float64Array
-  readonly index: number
+  values: Float64Array
+  index: number
   readonly id: number
 
   constructor(values: Float64Array, index: number, id: number) {
@@ -104,6 +112,8 @@ export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, s
   return {
     series: all,
     count(method, status, flag, durationMs) {
+      // The route is over; a request that began on it makes no new series.
+      if (latency.values === VOID) return
       latency.record(durationMs)
       let byStatus = counters.get(flag)
       if (byStatus === undefined) counters.set(flag, (byStatus = new Map()))
@@ -132,6 +142,10 @@ export function endpointStats(stats: StatsWriter, service: string, endpoint: str
   const connections = stats.gauge('outrigger_upstream_connections', 'Connections to an endpoint, those being made included', labels)
   const connectFailures = stats.counter('outrigger_upstream_connect_failures_total', 'Connections to an endpoint that could not be made', labels)
   const active = stats.gauge('outrigger_upstream_requests_active', 'Attempts at an endpoint that run now', labels)
+  const pending = stats.gauge('outrigger_upstream_requests_pending', 'Requests that wait for a connection to an endpoint', labels)
+  const ejected = stats.gauge('outrigger_upstream_ejected', 'Whether outlier detection leaves an endpoint alone now', labels)
+  const ejections = stats.counter('outrigger_upstream_ejections_total', 'Times outlier detection ejected an endpoint', labels)
   const latency = stats.histogram('outrigger_upstream_response_seconds', 'Time from sending a request to an endpoint to its response head', labels)
-  return { requests, failures, connections, connectFailures, active, latency, series: [requests, failures, connections, connectFailures, active, latency] }
+  const all = { requests, failures, connections, connectFailures, active, pending, ejected, ejections, latency }
+  return { ...all, series: Object.values(all) }
 }

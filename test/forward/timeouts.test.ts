@@ -207,7 +207,7 @@ describe('downstream', () => {
   })
 
   test('off: nothing is closed for being slow', async () => {
-    const { mesh } = await orders({ listener: { timeouts: { idleMs: 0, headMs: 0, bodyMs: 0 } }, timeouts: { requestMs: 0 } })
+    const { mesh } = await orders({ listener: { timeouts: { idleMs: 0, headMs: 0, bodyMs: 0 } }, timeouts: { requestMs: 0, idleMs: 0 } })
     const callers = [mesh.caller(), mesh.caller(), mesh.caller()]
     callers[1]!.sendMore('GET /')
     callers[2]!.send('POST / HTTP/1.1\r\nHost: o\r\nContent-Length: 10\r\n\r\n')

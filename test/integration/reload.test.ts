@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Backend, startBackends } from './support/backend.ts'
@@ -117,7 +118,9 @@ describe.concurrent('a file that is not valid', () => {
     expect(config.lastErrors.join()).toContain('lisen')
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
 
-    // Gone for a moment, as between two steps of an editor, and then good again.
+    // Gone, and then good again.
+    rmSync(proxy.file)
+    await until('that it misses the file', async () => (await proxy.admin('/ready?verbose')).body.includes('there is no such file'))
     proxy.write({ ...all.config, services: { orders: { timeouts: { request: '3s' } } } })
     await changed(proxy, version)
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(1)

@@ -34,7 +34,17 @@ function counter(): Counter {
 }
 
 export function noStats(): EndpointStats {
-  return { requests: counter(), failures: counter(), connections: counter(), connectFailures: counter(), active: counter(), latency: { record() {} } }
+  return {
+    requests: counter(),
+    failures: counter(),
+    connections: counter(),
+    connectFailures: counter(),
+    active: counter(),
+    pending: counter(),
+    ejected: counter(),
+    ejections: counter(),
+    latency: { record() {} },
+  }
 }
 
 export function pickContext(tried: readonly Endpoint[] = []): PickContext {

@@ -29,6 +29,8 @@ export class Mesh {
   readonly #ports = new Map<number, (wire: Wire) => void>()
   /** Ports that something else has. */
   readonly takenPorts = new Set<number>()
+  /** Ports that open only when the promise says so. */
+  readonly slowPorts = new Map<number, Promise<void>>()
 
   constructor(options: MeshOptions = {}) {
     this.#options = options
@@ -39,6 +41,7 @@ export class Mesh {
       random: this.random,
       dial: this.#dial,
       listen: async ({ port }, onWire) => {
+        await this.slowPorts.get(port)
         if (this.takenPorts.has(port)) throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
         this.#ports.set(port, onWire)
         return { port, close: () => this.#ports.delete(port) }
