@@ -20,7 +20,7 @@ export async function askAll<Kind extends Answer>(ask: Ask, question: Question, 
   return errorAnswer(
     request,
     504,
-    `${silentThreads(silent)}. A thread that is busy for so long serves no requests either: see outrigger_event_loop_lag_seconds in /metrics`,
+    `${silentThreads(silent)}. A thread that is busy for so long serves no requests either: see outrigger_data_thread_lag_seconds in /metrics`,
   )
 }
 

@@ -40,13 +40,14 @@ export function listen(options: ListenOptions, onWire: (wire: SocketWire) => voi
 }
 
 /**
- * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is moved to a socket of ours. test/system/net.test.ts
- * watches that Node still allows it.
+ * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is moved to a socket of ours. A Node that has no
+ * handle to move gets a wire over the socket as it is. test/system/net.test.ts watches that the first is what happens.
  */
 function wireOf(accepted: Socket): SocketWire {
   const holder = accepted as unknown as WithHandle
-  const wire = new SocketWire(holder._handle)
-  holder._handle = null
+  const handle = holder._handle ?? null
+  const wire = new SocketWire(handle ?? accepted)
+  if (handle !== null) holder._handle = null
   wire.socket.resume()
   return wire
 }

@@ -27,19 +27,28 @@ export class SocketWire implements Wire {
   #flushing = false
   #aboveMark = false
 
-  /** `handle`: of an accepted connection; null: a socket that is yet to connect. */
-  constructor(handle: object | null) {
+  /** A `handle` of an accepted connection; null: a socket that is yet to connect; or a socket as it is, which reads into buffers of Node's. */
+  constructor(source: object | Socket | null) {
+    this.socket = source instanceof Socket ? source : this.#socketOver(source)
+    if (source instanceof Socket) source.on('data', chunk => this.#read(chunk as Buffer, chunk.length))
+    this.#listen()
+  }
+
+  #socketOver(handle: object | null): Socket {
     const onread = {
       buffer: () => this.#nextBuffer(),
       callback: (length: number, buffer: Buffer) => {
-        enterTurn()
-        this.handler?.bytes(buffer, length)
-        leaveTurn()
+        this.#read(buffer, length)
         return true
       },
     }
-    this.socket = new Socket((handle === null ? { allowHalfOpen: true, noDelay: true, onread } : { allowHalfOpen: true, onread, handle }) as unknown as Options)
-    this.#listen()
+    return new Socket((handle === null ? { allowHalfOpen: true, noDelay: true, onread } : { allowHalfOpen: true, onread, handle }) as unknown as Options)
+  }
+
+  #read(buffer: Buffer, length: number): void {
+    enterTurn()
+    this.handler?.bytes(buffer, length)
+    leaveTurn()
   }
 
   #listen(): void {

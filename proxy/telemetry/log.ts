@@ -21,7 +21,7 @@ type Speaking = Exclude<LogLevel, 'off'>
 
 const colorOf: Record<Speaking, number> = { debug: 90, info: 36, warn: 33, error: 31 }
 
-/** Why not pino: docs/decisions/own-log.md. */
+/** Why not pino: docs/decisions/0012-own-log.md. */
 export function ownLog(options: LogOptions, clock: Clock): OwnLog {
   const line = options.pretty ? prettyLine(options.colors) : jsonLine
   let { level } = options

@@ -98,7 +98,7 @@ describe.concurrent('connections to nginx', () => {
     /** The requests come first, then the closes of nginx; the proxy sees both at once. */
     const askWhileFrozen = async (line: string) => {
       await sleep(timeoutMs - 250)
-      all.proxy.signal('SIGSTOP')
+      await all.proxy.freeze()
       ask(line)
       await sleep(450)
       all.proxy.signal('SIGCONT')
@@ -111,11 +111,12 @@ describe.concurrent('connections to nginx', () => {
       (await all.proxy.flights()).flatMap(({ attempts }) => attempts).filter(({ retry }) => retry.includes('an idle connection was closed under it')).length,
     ).toBeGreaterThan(10)
     // What nobody uses is closed by nginx in its own time: now the time is known.
-    await until('the closes', async () => (await all.proxy.metrics()).value('outrigger_upstream_connections') === 0)
+    await until('the closes', async () => (await all.proxy.metrics()).value('outrigger_upstream_connections') === 0).catch(async e => { console.log((await all.proxy.admin('/endpoints?format=text')).body, JSON.stringify(await all.proxy.flights()).slice(-3000)); throw e })
     ask('POST /post')
     await answers()
     for (let round = 0; round < 2; round++) await askWhileFrozen('POST /post')
-    expect(statuses().filter(status => status !== 'HTTP/1.1 200')).toEqual([])
+    expect((await all.proxy.admin('/flights?failed&format=text')).body).toBe('no request has failed\n')
+    expect(new Set(statuses())).toEqual(new Set(['HTTP/1.1 200']))
     for (const caller of callers) caller.socket.destroy()
   })
 

@@ -6,7 +6,7 @@ import { type DataThread, dataThread } from '../../proxy/data-thread.ts'
 import { Caller } from './caller.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
-import { turn, type WireOptions, wirePair } from './memory-wire.ts'
+import { type MemoryWire, turn, type WireOptions, wirePair } from './memory-wire.ts'
 import { seeded } from './random.ts'
 import { Upstream } from './upstream.ts'
 
@@ -24,6 +24,8 @@ export class Mesh {
   readonly thread: DataThread
   readonly messages: ToControl[] = []
   readonly callers: Caller[] = []
+  /** The proxy's ends of all connections there ever were. */
+  readonly wires: MemoryWire[] = []
   readonly #options: MeshOptions
   readonly #upstreams = new Map<string, Upstream>()
   readonly #ports = new Map<number, (wire: Wire) => void>()
@@ -88,6 +90,7 @@ export class Mesh {
     return this.loop.after(upstream.connectMs, () => {
       if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))
       const [near, far] = wirePair(this.loop, this.#options.upstream)
+      this.wires.push(near)
       upstream.accept(far)
       turn(() => listener.connected(near))
     })
@@ -97,6 +100,7 @@ export class Mesh {
     const onWire = this.#ports.get(port)
     if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
     const [near, far] = wirePair(this.loop, this.#options.downstream)
+    this.wires.push(near)
     const caller = new Caller(far)
     this.callers.push(caller)
     turn(() => onWire(near))

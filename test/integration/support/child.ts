@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 import { until, within } from './until.ts'
 
 export const root = resolve(import.meta.dirname, '../../..')
@@ -23,15 +23,27 @@ export interface Child extends AsyncDisposable {
   readonly ended: Promise<Ended>
   running(): boolean
   signal(signal: NodeJS.Signals): void
+  /** SIGSTOP, and resolves when each of its threads stands still. SIGCONT thaws it. */
+  freeze(): Promise<void>
   /** Resolves with what `find` sees in what it prints, or rejects when it ends before. */
   said(what: string, find: (out: string, err: string) => boolean, timeoutMs?: number): Promise<void>
   /** Asked to end; after ten seconds made to. */
   stop(): Promise<Ended>
 }
 
+// Real processes on a machine that may be busy: a slow test is no wrong one.
+vi.setConfig({ testTimeout: 60_000 })
+
 const living = new Set<ChildProcess>()
+/** With all they started themselves: each is a process group of its own. */
 const killAll = () => {
-  for (const child of living) child.kill('SIGKILL')
+  for (const { pid } of living) {
+    try {
+      process.kill(-pid!, 'SIGKILL')
+    } catch {
+      // It never started, or has just ended.
+    }
+  }
 }
 process.on('exit', killAll)
 afterAll(async () => {
@@ -41,8 +53,8 @@ afterAll(async () => {
 })
 
 export function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd: string = root): Child {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  living.add(child)
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  if (child.pid !== undefined) living.add(child)
   let out = ''
   let err = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -72,6 +84,10 @@ export function startChild(command: string, args: readonly string[], env: NodeJS
     ended,
     running: () => running,
     signal: signal => void child.kill(signal),
+    async freeze() {
+      child.kill('SIGSTOP')
+      await until('that it stands still', () => statesOf(self.pid).every(state => state === 'T'))
+    },
     async said(what, find, timeoutMs = 20_000) {
       await until(what, () => find(out, err) || !running, timeoutMs).catch((error: Error) => {
         throw new Error(`${error.message}: ${words()}`)
@@ -93,6 +109,12 @@ export function startChild(command: string, args: readonly string[], env: NodeJS
     },
   }
   return self
+}
+
+/** `R` runs, `S` sleeps, `T` is stopped: one letter for each thread. */
+function statesOf(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`
+  return readdirSync(tasks).map(task => /\) (\w)/.exec(readFileSync(`${tasks}/${task}/stat`, 'latin1'))![1]!)
 }
 
 /** Runs to the end. */

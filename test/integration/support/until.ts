@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Asks again and again until the answer is neither `null`, `undefined` nor `false`; `what` is for the error when it never is. */
-export async function until<T>(what: string, ask: () => T | null | undefined | false | Promise<T | null | undefined | false>, timeoutMs = 10_000): Promise<T> {
+export async function until<T>(what: string, ask: () => T | null | undefined | false | Promise<T | null | undefined | false>, timeoutMs = 20_000): Promise<T> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const answer = await ask()
@@ -12,7 +12,7 @@ export async function until<T>(what: string, ask: () => T | null | undefined | f
 }
 
 /** Resolves as `promise` does, or rejects: a test that waits for what never comes should say for what. */
-export async function within<T>(what: string, promise: Promise<T>, timeoutMs = 10_000): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, timeoutMs = 20_000): Promise<T> {
   const abort = new AbortController()
   const late = sleep(timeoutMs, undefined, { signal: abort.signal }).then(() => {
     throw new Error(`not within ${timeoutMs} ms: ${what}`)
