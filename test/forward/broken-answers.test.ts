@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readCases } from '../conformance/read-cases.ts'
+import { nextMicrotasks } from '../support/mesh.ts'
 import { expectQuiet, orders } from '../support/orders.ts'
 import { type Answer, respond } from '../support/upstream.ts'
 
@@ -67,6 +68,59 @@ describe('an answer cut short resets the caller and never ends as if it were who
     expect(caller.wasReset).toBe(true)
     expect(caller.last.whole).toBe(false)
     expectQuiet(mesh)
+  })
+})
+
+describe('an answer that the proxy cuts is cut visibly, also where its end is the end of the connection', () => {
+  /** An answer of which the caller has a part; for HTTP/1.0 nothing but a reset tells it from the whole. */
+  async function half(overrides: Parameters<typeof orders>[0] = {}) {
+    const { mesh, upstream } = await orders(overrides)
+    upstream.answer = (_request, connection) => void connection.send('HTTP/1.1 200 OK\r\n\r\nhello')
+    const caller = mesh.caller().send('GET / HTTP/1.0\r\n\r\n')
+    mesh.settle()
+    expect(caller.received).toMatch(/hello$/)
+    return { mesh, upstream, caller }
+  }
+
+  test('by the idle timeout', async () => {
+    const { mesh, caller } = await half({ timeouts: { idleMs: 1000 } })
+    mesh.advance(5000)
+    expect([caller.wasReset, caller.gotEnd]).toEqual([true, false])
+  })
+
+  test('by the end of the drain', async () => {
+    const { mesh, caller } = await half()
+    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 1000 })
+    mesh.advance(20)
+    await nextMicrotasks()
+    mesh.advance(2000)
+    expect([caller.wasReset, caller.gotEnd]).toEqual([true, false])
+  })
+
+  test('because the caller half-closed, which says that it has gone', async () => {
+    const { mesh, caller } = await half()
+    caller.end()
+    mesh.settle()
+    expect([caller.wasReset, caller.gotEnd]).toEqual([true, false])
+  })
+
+  test('because the caller read nothing for too long, be it the last of its connection or not', async () => {
+    for (const version of ['1.0', '1.1']) {
+      const { mesh, upstream } = await orders({ listener: { timeouts: { idleMs: 2000 } } })
+      const body = 'x'.repeat(300_000)
+      upstream.answer = (_request, connection) => {
+        connection.send(`HTTP/1.1 200 OK\r\n\r\n${body}`)
+        connection.end()
+      }
+      const caller = mesh.caller()
+      caller.wire.pause()
+      caller.send(`GET / HTTP/${version}\r\nHost: o\r\n\r\n`)
+      mesh.advance(10_000)
+      caller.wire.resume()
+      mesh.advance(10)
+      expect([caller.wasReset, caller.gotEnd], version).toEqual([true, false])
+      expectQuiet(mesh)
+    }
   })
 })
 

@@ -216,7 +216,7 @@ describe('downstream', () => {
   })
 
   test.each([0, 300_000])('an answer that is the last of its connection reaches a slow reader whole (idle %i)', async idleMs => {
-    const { mesh, upstream } = await orders({ listener: { timeouts: { idleMs } } })
+    const { mesh, upstream } = await orders({ listener: { timeouts: { idleMs } }, mesh: { downstream: { latencyMs: 1, readSize: () => 30_000 } } })
     const body = 'x'.repeat(500_000)
     upstream.answer = (_request, connection) => void connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
     const caller = mesh.caller()
@@ -225,7 +225,7 @@ describe('downstream', () => {
     for (let i = 0; i < 200 && !caller.over; i++) {
       mesh.advance(2500)
       caller.wire.resume()
-      mesh.settle()
+      mesh.advance(1)
       caller.wire.pause()
     }
     caller.wire.resume()

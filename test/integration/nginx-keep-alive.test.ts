@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,6 +31,15 @@ async function start(options: NginxOptions): Promise<{ nginx: Nginx; proxy: Runn
 }
 
 const post = () => 'location = /post { return 200 "ok"; }'
+/** Connections that both sides hold open, as the system counts them on the side of the port. */
+function establishedOn(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const rows = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .map(row => row.trim().split(/\s+/))
+  return rows.filter(([, address = '', , state]) => address.endsWith(local) && state === '01').length
+}
+
 const connectionsOf = (lines: readonly string[][]) => new Set(lines.map(([connection]) => connection))
 
 describe.concurrent('connections to nginx', () => {
@@ -49,7 +58,8 @@ describe.concurrent('connections to nginx', () => {
     agent.destroy()
     const lines = await all.nginx.logged('/file', 200)
     expect(connectionsOf(lines).size).toBeLessThanOrEqual(20)
-    expect((await all.proxy.metrics()).value('outrigger_upstream_connections')).toBe(connectionsOf(lines).size)
+    // One that was opened while another became free may not have been used yet.
+    expect((await all.proxy.metrics()).value('outrigger_upstream_connections')).toBeLessThanOrEqual(20)
   })
 
   test('may end after a few requests (keepalive_requests) without a failure, also for POST', async () => {
@@ -97,10 +107,9 @@ describe.concurrent('connections to nginx', () => {
     const answers = () => until(`${asked} answers to each caller`, () => statuses().length === asked * callers.length)
     /** The requests come first, then the closes of nginx; the proxy sees both at once. */
     const askWhileFrozen = async (line: string) => {
-      await sleep(timeoutMs - 250)
       await all.proxy.freeze()
       ask(line)
-      await sleep(450)
+      await until('the closes by nginx', () => establishedOn(all.nginx.port) === 0)
       all.proxy.signal('SIGCONT')
       await answers()
     }
@@ -111,7 +120,7 @@ describe.concurrent('connections to nginx', () => {
       (await all.proxy.flights()).flatMap(({ attempts }) => attempts).filter(({ retry }) => retry.includes('an idle connection was closed under it')).length,
     ).toBeGreaterThan(10)
     // What nobody uses is closed by nginx in its own time: now the time is known.
-    await until('the closes', async () => (await all.proxy.metrics()).value('outrigger_upstream_connections') === 0).catch(async e => { console.log((await all.proxy.admin('/endpoints?format=text')).body, JSON.stringify(await all.proxy.flights()).slice(-3000)); throw e })
+    await until('the closes', async () => (await all.proxy.metrics()).value('outrigger_upstream_connections') === 0)
     ask('POST /post')
     await answers()
     for (let round = 0; round < 2; round++) await askWhileFrozen('POST /post')

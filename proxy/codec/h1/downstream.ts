@@ -331,15 +331,19 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const { unsent } = this.#wire
     this.#stalledMs = unsent === this.#unsent ? this.#stalledMs + LINGER_MS : 0
     this.#unsent = unsent
-    if (unsent === 0 || this.#stalledMs >= this.#options.idleTimeoutMs) this.#close()
+    const { idleTimeoutMs } = this.#options
+    if (unsent === 0 || (idleTimeoutMs > 0 && this.#stalledMs >= idleTimeoutMs)) this.#close()
     else this.#timer.arm(LINGER_MS)
   }
 
   #close(): void {
     if (this.#state === CLOSED) return
+    // What is cut short must not look whole: its body may be one that ends with the connection.
+    const cut = this.#state === EXCHANGE || this.#wire.unsent > 0
     this.#state = CLOSED
     this.#timer.cancel()
-    this.#wire.destroy()
+    if (cut) this.#wire.reset()
+    else this.#wire.destroy()
     this.#options.onClosed(this)
   }
 
