@@ -66,7 +66,11 @@ const limits = {
   connections: setting(z.int().min(1).default(10_000), 'Connections to the endpoints of this service, together. More requests wait (`pending`).', limitReason),
   pending: setting(z.int().min(0).default(10_000), 'Requests that wait for a connection; one more is refused with 503 UO.', limitReason),
   requests: setting(z.int().min(1).default(10_000), 'Requests under way; one more is refused with 503 UO.', limitReason),
-  responseHeaders: setting(z.int().min(1).max(10_000).default(200), 'Header fields in one response head: 502 UPE above that.', 'twice what a request may have: applications are trusted more than callers'),
+  responseHeaders: setting(
+    z.int().min(1).max(10_000).default(200),
+    'Header fields in one response head: 502 UPE above that.',
+    'twice what a request may have: applications are trusted more than callers',
+  ),
   responseHeadBytes: setting(
     size(1024, 1024 ** 2, 'from 1KiB to 1MiB').default('80KiB'),
     'Bytes of one response head: 502 UPE above that.',

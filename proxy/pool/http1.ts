@@ -160,10 +160,11 @@ export class Http1Pool implements Pool, UpstreamOwner {
   }
 
   #handOut(connection: UpstreamConnection, fresh: boolean): void {
-    // The place goes elsewhere even before our own next one, if they have waited longer and have no connection at all: else a busy endpoint would keep it for good.
     const { pending, connections, maxConnections } = this.#settings
     const needier = pending === 0 || connections < maxConnections ? null : this.#neediest()
-    const waiter = needier !== null && needier !== this && needier.#open === 0 ? undefined : this.#takeWaiter(fresh)
+    // A used one goes elsewhere even before our own next one, if they have waited longer and have no connection at all: else a busy endpoint would keep it for good.
+    const givesWay = !fresh && needier !== null && needier !== this && needier.#open === 0
+    const waiter = givesWay ? undefined : this.#takeWaiter(fresh)
     if (waiter !== undefined) return waiter.acquired(connection.open())
     if (this.#draining || needier !== null) return connection.destroy()
     this.#idle.push(connection)

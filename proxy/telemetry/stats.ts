@@ -116,7 +116,10 @@ export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, s
       if (latency.values === VOID) return
       latency.record(durationMs)
       let byStatus = counters.get(flag)
-      if (byStatus === undefined) counters.set(flag, (byStatus = new Map()))
+      if (byStatus === undefined) {
+        byStatus = new Map()
+        counters.set(flag, byStatus)
+      }
       const key = METHODS.indexOf(method) * 1000 + status
       let counter = byStatus.get(key)
       if (counter === undefined) {
