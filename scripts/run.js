@@ -15,7 +15,7 @@ const scripts = {
     ['types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
     ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'check'],
     ['build', 'scripts/build.js'],
-    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool', 'chromium'],
+    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool'],
     ['tests', 'node_modules/vitest/vitest.mjs', 'run', '$'],
   ],
   build: [['build', 'scripts/build.js']],
