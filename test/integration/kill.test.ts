@@ -35,7 +35,7 @@ describe.concurrent('one of three backends under load', () => {
     })
     expect(ejected.reason).toMatch(/^\d+ consecutive failures.*(connect-refused|reset-before-response)/)
     expect(ejected.ejectedForMs).toBeGreaterThan(0)
-    expect(proxy.err()).toContain(`${victim!.address} of orders is ejected for 1 s`)
+    await until('its line in the log', () => proxy.err().includes(`${victim!.address} of orders is ejected for 1 s`))
     const metrics = await proxy.metrics()
     expect(metrics.value('outrigger_upstream_failures_total', { endpoint: victim!.address })).toBeGreaterThanOrEqual(5)
     for (const { address } of others) expect(metrics.value('outrigger_upstream_failures_total', { endpoint: address })).toBe(0)
@@ -44,7 +44,7 @@ describe.concurrent('one of three backends under load', () => {
 
     await using back = await startBackend(victim!.port)
     await until('its return', async () => (await stateOf(proxy, back.address)).state === 'admitting')
-    expect(proxy.err()).toContain(`${back.address} of orders is admitted again`)
+    await until('its line in the log', () => proxy.err().includes(`${back.address} of orders is admitted again`))
     const before = (await stateOf(proxy, back.address)).requests
     await until('its share of the requests', async () => (await stateOf(proxy, back.address)).requests > before + 200)
 

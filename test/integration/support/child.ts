@@ -46,6 +46,13 @@ const killAll = () => {
   }
 }
 process.on('exit', killAll)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    killAll()
+    removeFolders()
+    process.kill(process.pid, signal)
+  })
+}
 afterAll(async () => {
   const ends = [...living].map(child => new Promise(done => child.once('close', done)))
   killAll()
