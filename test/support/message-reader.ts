@@ -56,6 +56,7 @@ export class OpenMessage implements Message {
   }
 }
 
+const NOTHING = Buffer.alloc(0)
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-"$-~]+ HTTP\/1\.1$/
 const STATUS_LINE = /^HTTP\/1\.1 [1-9]\d\d [\t -~\x80-\xff]*$/
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[^\0-\x08\x0a-\x1f\x7f]*[^\0-\x20\x7f])?)[ \t]*$/
@@ -88,6 +89,8 @@ export class MessageReader {
   push(bytes: Buffer): void {
     this.#buffer = this.#buffer.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#buffer, bytes])
     while (this.#step());
+    // An empty view would keep the memory it is a view of.
+    if (this.#buffer.length === 0) this.#buffer = NOTHING
   }
 
   /** The connection was closed in order. */

@@ -1,6 +1,7 @@
 import { type Failure, failures } from '../../core/failure.ts'
 import { HeaderList } from '../../core/header-list.ts'
 import { CR, HEX, LF, NO_BYTES, SP } from './bytes.ts'
+import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
 import { type HeadLimits, parseFields } from './parse.ts'
@@ -48,6 +49,7 @@ export class BodyReader {
   /** The trailer section as it came in. */
   #trailers: Http1Head | null = null
   #trailerBytes = NO_BYTES
+  readonly #gathered = new Gathered()
   #sink: BodySink
   #limits: HeadLimits
 
@@ -194,8 +196,7 @@ export class BodyReader {
     const trailers = this.#trailers!
     const before = this.#trailerBytes.length
     // Nearly always no trailers, or all of them in these bytes; else they are gathered.
-    const bytes = before === 0 ? b.subarray(from, length) : Buffer.concat([this.#trailerBytes, b.subarray(from, length)])
-    trailers.clear()
+    const bytes = before === 0 ? b.subarray(from, length) : this.#gathered.append(this.#trailerBytes, b.subarray(from, length))
     const outcome = parseFields(trailers, bytes, bytes.length, this.#limits, false)
     if (outcome === MORE) {
       this.#trailerBytes = before === 0 ? Buffer.from(bytes) : bytes
@@ -203,6 +204,7 @@ export class BodyReader {
     } else if (outcome === DONE) {
       this.at = from + trailers.end - before
       this.#trailerBytes = NO_BYTES
+      this.#gathered.clear()
     }
     return outcome
   }

@@ -8,6 +8,7 @@ import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
+import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
 import { parseRequest } from './parse.ts'
@@ -26,6 +27,7 @@ const LINGER_MS = 1000
 /** Pipelined bytes kept while an exchange runs; more wait in the sender. */
 const MAX_PIPELINED = 64 * 1024
 const FIRST_HEAD_BYTES = 1024
+const KEPT_HEAD_BYTES = 4 * FIRST_HEAD_BYTES
 
 /**
  * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#pending` until the one before them is answered.
@@ -42,6 +44,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #state = IDLE
   /** Bytes that came before their time: a head that is not whole, or requests behind the one that runs. */
   #pending: Buffer = NO_BYTES
+  readonly #gathered = new Gathered()
   /** Where the head lives while its exchange runs. */
   #headBytes: Buffer = NO_BYTES
   #requestDone = true
@@ -81,7 +84,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       else this.#keep(chunk, 0, length, false)
     } else if (this.#pending.length === 0) this.#readHead(chunk, length, false)
     else {
-      const all = Buffer.concat([this.#pending, chunk.subarray(0, length)])
+      const all = this.#gathered.append(this.#pending, chunk.subarray(0, length))
       this.#pending = NO_BYTES
       this.#readHead(all, all.length, true)
     }
@@ -91,7 +94,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
     const bytes = chunk.subarray(from, length)
-    if (this.#pending.length !== 0) this.#pending = Buffer.concat([this.#pending, bytes])
+    if (this.#pending.length !== 0) this.#pending = this.#gathered.append(this.#pending, bytes)
     else this.#pending = own ? bytes : Buffer.from(bytes)
     // Answered at once: the next one need not wait for more bytes.
     if (this.#state === IDLE) atTurnEnd(this)
@@ -121,6 +124,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // The buffer will be read into again while the exchange still needs its head.
     if (this.#headBytes.length < end) this.#headBytes = Buffer.allocUnsafeSlow(Math.max(FIRST_HEAD_BYTES, end))
     head.keepIn(this.#headBytes)
+    if (own) this.#gathered.clear()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
     this.#requestDone = this.#reader.done
@@ -299,18 +303,22 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (!this.#keepAlive || this.#draining || this.#ended) return this.#linger()
     this.#state = IDLE
     this.#paused = false
-    if (this.#headBytes.length > 4 * FIRST_HEAD_BYTES) this.#headBytes = NO_BYTES
     this.#arm(this.#options.idleTimeoutMs)
     this.#updatePause()
-    if (this.#pending.length !== 0) atTurnEnd(this)
+    if (this.#pending.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
   turnEnded(): void {
+    if (this.#state !== IDLE) return
     const pending = this.#pending
-    if (this.#state === IDLE && pending.length !== 0) {
+    if (pending.length !== 0) {
       this.#pending = NO_BYTES
       this.#readHead(pending, pending.length, true)
+    } else if (this.#headBytes.length > KEPT_HEAD_BYTES) {
+      // An idle connection does not keep the memory of a large head, which nobody reads any more.
+      this.#head.clear()
+      this.#headBytes = NO_BYTES
     }
   }
 

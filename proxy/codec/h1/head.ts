@@ -14,6 +14,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   start = 0
   /** Where parsing goes on: always at the start of a line. */
   at = 0
+  /** Up to where the line at `at` was read when its bytes ran out, and whether that was past its colon: so no byte is read once a packet. */
+  read = 0
+  inValue = false
   /** Start of the first field line; 0 until the start line is whole. */
   fieldsAt = 0
   /** Just after the empty line; 0 until the head is whole. */
@@ -56,8 +59,11 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   }
 
   clear(): void {
+    this.bytes = NO_BYTES
     this.start = 0
     this.at = 0
+    this.read = 0
+    this.inValue = false
     this.fieldsAt = 0
     this.end = 0
     this.status = 0

@@ -33,6 +33,13 @@ function parseRequestLine(head: Http1Head, b: Buffer, length: number, limits: He
     if (i > 8) return broken.emptyLines
     head.at = i
   }
+  if (head.read !== 0) {
+    const read = runEnd(b, head.read, length, TARGET)
+    if (read >= length && read - head.targetStart <= limits.maxTargetBytes) {
+      head.read = read
+      return MORE
+    }
+  }
   const start = i
   while (i < length && TOKEN[b[i]!] === 1) i++
   if (i - start > MAX_METHOD) return broken.method
@@ -42,7 +49,10 @@ function parseRequestLine(head: Http1Head, b: Buffer, length: number, limits: He
   head.targetStart = i
   while (i < length && TARGET[b[i]!] === 1) i++
   if (i - head.targetStart > limits.maxTargetBytes) return broken.targetLong
-  if (i >= length) return MORE
+  if (i >= length) {
+    head.read = i
+    return MORE
+  }
   if (i === head.targetStart) return broken.target
   if (b[i] !== SP) return b[i] === LF || b[i] === CR ? broken.version : broken.target
   head.targetEnd = i++
@@ -59,6 +69,13 @@ function parseRequestLine(head: Http1Head, b: Buffer, length: number, limits: He
   head.fieldsAt = i
   head.at = i
   return DONE
+}
+
+/** Where the run of bytes of a class that goes on at `from` ends. */
+function runEnd(b: Buffer, from: number, length: number, classes: Uint8Array): number {
+  let i = from
+  while (i < length && classes[b[i]!] === 1) i++
+  return i
 }
 
 /** "HTTP/1.0" or "HTTP/1.1" at `i`. */
@@ -98,9 +115,12 @@ export function parseResponse(head: Http1Head, b: Buffer, length: number, limits
     if (i >= length) return MORE
     // The space after the code may be missing together with the reason: many servers do so, and nothing else can be meant.
     if (b[i] !== SP && b[i] !== CR) return broken.statusLine
-    while (i < length && VALUE[b[i]!] === 1) i++
+    i = runEnd(b, Math.max(i, head.read), length, VALUE)
     if (i > limits.maxHeadBytes) return broken.head
-    if (i >= length) return MORE
+    if (i >= length) {
+      head.read = i
+      return MORE
+    }
     if (b[i] !== CR) return b[i] === LF ? broken.bareLf : broken.statusLine
     if (i + 1 >= length) return MORE
     if (b[i + 1] !== LF) return broken.bareCr
@@ -114,6 +134,10 @@ export function parseResponse(head: Http1Head, b: Buffer, length: number, limits
 export function parseFields(head: Http1Head, b: Buffer, length: number, limits: HeadLimits, isRequest: boolean): Outcome {
   let i = head.at
   const start = head.start
+  if (head.read > i) {
+    head.read = runEnd(b, head.read, length, head.inValue ? VALUE : TOKEN)
+    if (head.read >= length) return length - start > limits.maxHeadBytes ? broken.head : MORE
+  }
   for (;;) {
     if (i >= length) return length - start > limits.maxHeadBytes ? broken.head : MORE
     if (b[i] === CR) {
@@ -126,14 +150,14 @@ export function parseFields(head: Http1Head, b: Buffer, length: number, limits: 
     }
     const nameStart = i
     while (i < length && TOKEN[b[i]!] === 1) i++
-    if (i >= length) return length - start > limits.maxHeadBytes ? broken.head : MORE
+    if (i >= length) return inside(head, false, length, limits)
     if (b[i] !== COLON) return badName(b[i]!, i === nameStart)
     if (i === nameStart) return broken.nameEmpty
     const nameEnd = i++
     while (i < length && (b[i] === SP || b[i] === HTAB)) i++
     const valueStart = i
     while (i < length && VALUE[b[i]!] === 1) i++
-    if (i >= length) return length - start > limits.maxHeadBytes ? broken.head : MORE
+    if (i >= length) return inside(head, true, length, limits)
     if (b[i] !== CR) return b[i] === LF ? broken.bareLf : broken.value
     if (i + 1 >= length) return MORE
     if (b[i + 1] !== LF) return broken.bareCr
@@ -156,6 +180,13 @@ export function parseFields(head: Http1Head, b: Buffer, length: number, limits: 
       head.chunked = true
     }
   }
+}
+
+/** The bytes end inside a line. */
+function inside(head: Http1Head, inValue: boolean, length: number, limits: HeadLimits): Outcome {
+  head.read = length
+  head.inValue = inValue
+  return length - head.start > limits.maxHeadBytes ? broken.head : MORE
 }
 
 function badName(byte: number, first: boolean): Outcome {

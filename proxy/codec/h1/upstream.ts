@@ -6,6 +6,7 @@ import type { Wire, WireHandler } from '../../core/wire.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
 import { KEEP_ALIVE } from './field-names.ts'
+import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
 import { type HeadLimits, parseResponse } from './parse.ts'
@@ -30,6 +31,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   readonly #head = new Http1Head()
   /** A response head that has not come whole. */
   #partial: Buffer = NO_BYTES
+  readonly #gathered = new Gathered()
   #busy = false
   #requestDone = true
   #responseDone = true
@@ -135,21 +137,20 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     // The peer is there, so no close from here on is that of an idle connection.
     this.reused = false
     if (this.#headDone) return this.#readBody(chunk, 0, length)
-    if (this.#partial.length !== 0) {
-      chunk = Buffer.concat([this.#partial, chunk.subarray(0, length)])
-      length = chunk.length
-      this.#partial = NO_BYTES
-    }
-    this.#readHead(chunk, length)
+    if (this.#partial.length === 0) return this.#readHead(chunk, length, false)
+    const all = this.#gathered.append(this.#partial, chunk.subarray(0, length))
+    this.#partial = NO_BYTES
+    this.#readHead(all, all.length, true)
   }
 
-  #readHead(chunk: Buffer, length: number): void {
+  /** `own`: nobody else reads into the chunk. */
+  #readHead(chunk: Buffer, length: number, own: boolean): void {
     const head = this.#head
     for (;;) {
       const outcome = parseResponse(head, chunk, length, this.#limits)
       if (outcome === MORE) {
         // Copied, and parsed on from where it stopped when more comes.
-        this.#partial = Buffer.from(chunk.subarray(0, length))
+        this.#partial = own ? chunk.subarray(0, length) : Buffer.from(chunk.subarray(0, length))
         return
       }
       if (outcome !== DONE) return this.#malformed(outcome)
@@ -171,6 +172,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     const { end: at } = head
     this.receiver?.head(head, end)
     head.clear()
+    this.#gathered.clear()
     if (this.#closed) return
     if (end) {
       // More bytes than the answer has would be read as the next one's.

@@ -32,14 +32,14 @@ const trailers: Parse = (head, b, length, limits) => parseFields(head, b, length
 describe('each byte is looked at a few times at most', () => {
   test.each<[string, Parse, string]>([
     ['many fields', parseRequest, `${start}${many(90)}\r\n`],
-    ['a long value', parseRequest, `${start}X: ${'v'.repeat(20_000)}\r\n\r\n`],
-    ['a long name', parseRequest, `${start}${'n'.repeat(20_000)}: v\r\n\r\n`],
-    ['much white space before a value', parseRequest, `${start}X:${' '.repeat(20_000)}v\r\n\r\n`],
-    ['much white space after a value', parseRequest, `${start}X: v${' \t'.repeat(10_000)}\r\n\r\n`],
-    ['a long target', parseRequest, `GET /${'t'.repeat(16_000)} HTTP/1.1\r\nHost: a\r\n\r\n`],
-    ['a long reason', parseResponse, `HTTP/1.1 200 ${'r'.repeat(20_000)}\r\n\r\n`],
-    ['a long value in a response', parseResponse, `HTTP/1.1 200 OK\r\nX: ${'v'.repeat(20_000)}\r\n\r\n`],
-    ['trailers', trailers, `${many(90)}X: ${'v'.repeat(10_000)}\r\n\r\n`],
+    ['a long value', parseRequest, `${start}X: ${'v'.repeat(5_000)}\r\n\r\n`],
+    ['a long name', parseRequest, `${start}${'n'.repeat(5_000)}: v\r\n\r\n`],
+    ['much white space before a value', parseRequest, `${start}X:${' '.repeat(5_000)}v\r\n\r\n`],
+    ['much white space after a value', parseRequest, `${start}X: v${' \t'.repeat(2_500)}\r\n\r\n`],
+    ['a long target', parseRequest, `GET /${'t'.repeat(5_000)} HTTP/1.1\r\nHost: a\r\n\r\n`],
+    ['a long reason', parseResponse, `HTTP/1.1 200 ${'r'.repeat(5_000)}\r\n\r\n`],
+    ['a long value in a response', parseResponse, `HTTP/1.1 200 OK\r\nX: ${'v'.repeat(5_000)}\r\n\r\n`],
+    ['trailers', trailers, `${many(90)}X: ${'v'.repeat(2_500)}\r\n\r\n`],
   ])('%s', (_name, parse, text) => {
     // At the end of the bytes that are there, the next one is asked for a few times more.
     expect(looks(parse, text)).toBeLessThan(30 * text.length)
