@@ -3,7 +3,7 @@ import pc from 'picocolors'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
-import type { ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
 
 export interface Output {
   readonly isTTY?: boolean
@@ -76,7 +76,7 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
   }
   const { green } = colours(stdout, env)
   const { yellow } = colours(stderr, env)
-  const { warnings, snapshot, bootstrap } = loaded
+  const { warnings, snapshot, bootstrap, discovery } = loaded
   for (const warning of warnings) stderr.write(`${yellow('warning:')} ${warning}\n`)
   const verdict = warnings.length === 0 ? '' : `, with ${count(warnings.length, 'warning')}`
   if (strict && warnings.length > 0) {
@@ -91,7 +91,14 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
       snapshot.listeners.map(listener => listenerRow(listener, snapshot)),
     ),
   )
-  stdout.write(section('services', Object.values(snapshot.services).filter(isUsers).map(serviceRow)))
+  stdout.write(
+    section(
+      'services',
+      Object.values(snapshot.services)
+        .filter(isUsers)
+        .map(service => serviceRow(service, discovery)),
+    ),
+  )
   const admin = bootstrap.admin === null ? 'off' : formatAddress(bootstrap.admin)
   stdout.write(
     section('sidecar', [
@@ -99,6 +106,10 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
       ['admin', admin],
       ['workers', String(bootstrap.workers)],
       ['access log', snapshot.accessLog.mode],
+      ...(discovery.consul === null
+        ? []
+        : [['consul', `${discovery.consul.address}${discovery.consul.onDemand === null ? '' : ', other services on demand'}`]]),
+      ...(bootstrap.register === null ? [] : [['registers', `${bootstrap.register.name} at port ${bootstrap.register.port}, as ${bootstrap.register.id}`]]),
       ['version', snapshot.version],
     ]),
   )
@@ -115,9 +126,19 @@ function listenerRow({ direction, listen, service }: ListenerSpec, { services }:
   return [direction, formatAddress(listen), `-> ${to}`]
 }
 
-function serviceRow({ name, endpoints, balancer, routes, timeouts, retries }: ServiceSpec): string[] {
+function serviceRow({ name, endpoints, balancer, routes, timeouts, retries }: ServiceSpec, discovery: DiscoverySpec): string[] {
   const request = timeouts.requestMs === 0 ? 'no request timeout' : `request ${formatDuration(timeouts.requestMs)}`
-  return [name, count(endpoints.length, 'endpoint'), balancer.type, count(routes.length, 'route'), request, count(retries.attempts, 'try', 'tries')]
+  return [name, originText(name, endpoints.length, discovery), balancer.type, count(routes.length, 'route'), request, count(retries.attempts, 'try', 'tries')]
+}
+
+/** How many there are, or where they will come from. */
+function originText(name: string, fixed: number, { files, dns, consul }: DiscoverySpec): string {
+  const sources = [
+    ...files.filter(({ service }) => service === name).map(({ path }) => path),
+    ...dns.filter(({ service }) => service === name).map(source => `dns ${source.name}`),
+    ...(consul?.services.some(({ service }) => service === name) ? ['consul'] : []),
+  ]
+  return [...(fixed === 0 && sources.length > 0 ? [] : [count(fixed, 'endpoint')]), ...sources].join(' + ')
 }
 
 async function printEffective(files: readonly string[], json: boolean, surroundings: ConfigSurroundings): Promise<void> {

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto'
 import { addressOf, formatAddress } from './address.ts'
+import { compileBalancer, plainBalancer } from './compile-balancer.ts'
+import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { durationMs } from './duration.ts'
-import type { RoutePolicy, ServicePolicy, ValuePolicy } from './service.ts'
+import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
 import type { ListenerDocument, SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
 import type {
   AddressSpec,
-  BalancerType,
   Bootstrap,
   Direction,
-  EndpointSpec,
+  DiscoverySpec,
   ListenerSpec,
   MatchSpec,
   RetrySpec,
@@ -22,6 +23,7 @@ import type {
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
+  readonly discovery: DiscoverySpec
   readonly snapshot: Snapshot
 }
 
@@ -36,6 +38,8 @@ export function compile(document: SidecarDocument): Compiled {
   }
   const content = {
     service: document.service,
+    zone: document.zone ?? '',
+    onDemandMs: document.discovery.consul?.onDemand === true ? durationMs(document.discovery.consul.firstUse) : 0,
     listeners: compileListeners(document, applications),
     services,
     accessLog: {
@@ -48,7 +52,15 @@ export function compile(document: SidecarDocument): Compiled {
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
   }
   const admin = document.admin === 'off' ? null : listenOf(document.admin)
-  return deepFreeze({ bootstrap: { service: document.service, admin, workers: document.workers }, snapshot: { version: versionOf(content), ...content } })
+  const bootstrap = {
+    service: document.service,
+    admin,
+    workers: document.workers,
+    state: stateFolder(document),
+    register: compileRegister(document),
+  }
+  const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
+  return deepFreeze({ bootstrap, discovery, snapshot: { version: versionOf({ ...content, discovery }), ...content } })
 }
 
 /** `local_app:<port>`; with the host before the port when two hosts have the same one. */
@@ -110,10 +122,8 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
     name,
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
     hosts: policy.hosts,
-    endpoints: endpoints.map(
-      ({ address, weight, zone, meta }): EndpointSpec => ({ ...addressOf(address), weight, zone: zone ?? '', metadata: meta, health: 'passing' }),
-    ),
-    balancer: { type: policy.balancer.type as BalancerType },
+    endpoints: compileEndpoints(endpoints),
+    balancer: compileBalancer(policy.balancer),
     timeouts,
     retries,
     limits: compileLimits(policy.limits),
@@ -124,6 +134,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
       maxEjectedPercent: policy.outliers.maxEjectedPercent,
     },
     subsets: policy.subsets,
+    subsetFallback: policy.subsetFallback,
     routes: routes.length > 0 ? routes : [everything(name)],
   }
 }
@@ -134,13 +145,14 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
     name,
     protocol: null,
     hosts: [],
-    endpoints: [{ ...addressOf(forward), weight: 1, zone: '', metadata: {}, health: 'passing' }],
-    balancer: { type: 'round_robin' },
+    endpoints: [{ ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
+    balancer: plainBalancer(),
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     subsets: {},
+    subsetFallback: 'none',
     routes: [everything(name)],
   }
 }

@@ -1,6 +1,8 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
+import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { type Located, type LocatedScalar, nodeAt, type Path, type Position, type Problem, problem } from './located.ts'
 import { readLogTemplate } from './log-template.ts'
+import { children, entriesAt, itemsAt, scalarAt, type Text, textAt, textOf } from './look.ts'
 import { nearest } from './nearest.ts'
 import { matchesAt, refused } from './not-yet.ts'
 import { explainRegex } from './regex.ts'
@@ -19,11 +21,13 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   checkHosts(root, say)
   checkReferences(root, say)
   checkTemplate(root, say)
+  crossCheckDiscovery(root, say)
+  crossCheckBalancer(root, say)
   await checkRegexes(root, say)
   return problems
 }
 
-type Say = (at: Position, message: string) => void
+export type Say = (at: Position, message: string) => void
 
 function checkRefused(node: Located, path: Path, say: Say): void {
   for (const entry of refused) {
@@ -114,10 +118,8 @@ function checkHosts(root: Located, say: Say): void {
 
 function checkReferences(root: Located, say: Say): void {
   const names = serviceNames(root)
-  const isOpen = nodeAt(root, ['discovery', 'consul']) !== null
   const knows = (reference: LocatedScalar & { value: string }): boolean => {
     if (names.has(reference.value)) return true
-    if (isOpen) return false
     const meant = nearest(reference.value, names)
     const add = `give it endpoints: discovery: { endpoints: { ${reference.value}: [ "host:port" ] } }`
     say(reference.at, `there is no service "${reference.value}": ${meant === null ? add : `did you mean "${meant}"? Else ${add}`}`)
@@ -128,6 +130,7 @@ function checkReferences(root: Located, say: Say): void {
     if (service !== null) knows(service)
   }
   for (const [name, policy] of entriesAt(root, ['services'])) {
+    checkSubset(root, name, textAt(policy, ['subsetFallback', 'subset']), say)
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {
@@ -172,44 +175,24 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
   }
 }
 
-/** Every service that endpoints or a policy speak of. */
+/** Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred to as well. */
 export function serviceNames(root: Located): Set<string> {
-  return new Set([...entriesAt(root, ['discovery', 'endpoints']), ...entriesAt(root, ['services'])].map(([name]) => name))
+  const listed = [['discovery', 'endpoints'], ['discovery', 'files'], ['discovery', 'dns'], ['discovery', 'consul', 'services'], ['services']]
+  const names = new Set(listed.flatMap(path => entriesAt(root, path).map(([name]) => name)))
+  if (nodeAt(root, ['discovery', 'consul']) === null) return names
+  const referred = [
+    ...itemsAt(root, ['outbound']).map(item => textAt(item, ['service'])),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
+      itemsAt(policy, ['routes']).flatMap(route => itemsAt(route, ['to']).map(destination => textAt(destination, ['service']))),
+    ),
+  ]
+  for (const reference of referred) if (reference !== null) names.add(reference.value)
+  return names
 }
 
 /** Connecting to `target` ends at `listener`, as far as the addresses tell. */
 function reaches(target: AddressSpec, listener: AddressSpec | null): boolean {
   return listener !== null && overlap(target, listener) && (!isWildcard(listener.address) || isLoopback(target.address) || isWildcard(target.address))
-}
-
-type Text = LocatedScalar & { readonly value: string }
-
-function textOf(node: Located | null): Text | null {
-  return node?.kind === 'scalar' && typeof node.value === 'string' ? (node as Text) : null
-}
-
-function textAt(node: Located, path: Path): Text | null {
-  return textOf(nodeAt(node, path))
-}
-
-function scalarAt(node: Located, path: Path): LocatedScalar | null {
-  const found = nodeAt(node, path)
-  return found?.kind === 'scalar' ? found : null
-}
-
-function itemsAt(node: Located, path: Path): readonly Located[] {
-  const found = nodeAt(node, path)
-  return found?.kind === 'list' ? found.items : []
-}
-
-function entriesAt(node: Located, path: Path): [string, Located][] {
-  const found = nodeAt(node, path)
-  return found?.kind === 'map' ? [...found.entries].map(([key, entry]) => [key, entry.node]) : []
-}
-
-function children(node: Located): [string | number, Located][] {
-  if (node.kind === 'list') return node.items.map((item, index) => [index, item])
-  return node.kind === 'map' ? [...node.entries].map(([key, entry]) => [key, entry.node]) : []
 }
 
 function placeOf(place: Position, seenFrom: Position): string {

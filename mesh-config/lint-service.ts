@@ -1,20 +1,29 @@
 import { formatDuration } from './duration.ts'
 import type { Warn } from './lint.ts'
+import { lintBalancer } from './lint-balancer.ts'
 import type { Path } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
+export interface ServiceSurroundings {
+  /** Its endpoints come from somewhere, and are not known here. */
+  readonly discovered: boolean
+  /** Where the sidecar stands. */
+  readonly zone: string
+}
+
 /** The arithmetic of one service: timeouts, retries, outliers, endpoints. */
-export function lintService(service: ServiceSpec, path: Path, warn: Warn): void {
+export function lintService(service: ServiceSpec, { discovered, zone }: ServiceSurroundings, path: Path, warn: Warn): void {
   lintTimeouts(service.timeouts, service.retries, path, warn)
   lintRetries(service.timeouts, service.retries, path, warn)
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
   lintOutliers(service, [...path, 'outliers'], warn)
-  if (service.endpoints.length === 0) {
+  lintBalancer(service, zone, [...path, 'balancer'], warn)
+  if (service.endpoints.length === 0 && !discovered) {
     warn(path, `${service.name} has no endpoints, so every request to it gets 503 UH: list them under discovery.endpoints.${service.name}`)
   }
   for (const [name, wanted] of Object.entries(service.subsets)) {
     const some = service.endpoints.some(({ metadata }) => Object.entries(wanted).every(([key, value]) => metadata[key] === value))
-    if (some || service.endpoints.length === 0) continue
+    if (some || discovered || service.endpoints.length === 0) continue
     const pairs = Object.entries(wanted).map(([key, value]) => `${key}: ${value}`)
     warn(
       [...path, 'subsets', name],

@@ -5,13 +5,13 @@ import { lintService } from './lint-service.ts'
 import { type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
 import { matchesAt, withoutEffect } from './not-yet.ts'
 import { formatSize } from './size.ts'
-import type { AddressSpec, ListenerSpec, Snapshot } from './snapshot.ts'
+import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snapshot.ts'
 
 /** Says something about the value at a path. */
 export type Warn = (path: Path, message: string) => void
 
 /** What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way out. */
-export function lint({ bootstrap, snapshot }: Compiled, root: Located): Problem[] {
+export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located): Problem[] {
   const warnings: Problem[] = []
   const warn: Warn = (path, message) => void warnings.push(problem(positionAt(root, path), message))
   if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
@@ -26,11 +26,26 @@ export function lint({ bootstrap, snapshot }: Compiled, root: Located): Problem[
     const home = nodeAt(root, ['services', service.name]) === null ? ['discovery', 'endpoints', service.name] : ['services', service.name]
     if (service.endpoints.length > 0) lintReach(service.name, home, snapshot, warn)
     const once = saidOnce(warn)
-    lintService(service, home, once)
+    lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
   }
+  lintDns(discovery, warn)
   lintWithoutEffect(root, [], warn)
   return warnings
+}
+
+function isDiscovered(name: string, { files, dns, consul }: DiscoverySpec): boolean {
+  return [...files, ...dns, ...(consul?.services ?? [])].some(({ service }) => service === name)
+}
+
+/** Consul's own DNS gives three of thirty instances in an answer over UDP, and says nothing of the others. */
+function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
+  for (const { service, name } of dns)
+    if (/\.consul\.?$/.test(name))
+      warn(
+        ['discovery', 'dns', service],
+        `the DNS of Consul leaves instances out of its answers: write discovery: { consul: { services: { ${service}: {} } } }`,
+      )
 }
 
 /** What holds for a service holds for its routes too, and is said of the service only. */

@@ -20,24 +20,13 @@ export const refused: readonly NotYet[] = [
     what: 'transparent interception',
     instead: 'let the application connect to a listener, with "service:" or by Host',
   },
-  { at: 'discovery.consul', what: 'discovery in Consul', instead: 'list the endpoints under discovery.endpoints' },
   { at: 'agent', what: 'the agent', instead: 'write the policies under services:' },
   { at: 'services.*.protocol', values: ['http2', 'grpc', 'tcp'], what: 'this protocol', instead: 'write http' },
-  {
-    at: 'services.*.balancer.type',
-    values: ['ip_hash', 'ring_hash', 'maglev', 'peak_ewma', 'response_time', 'adaptive'],
-    what: 'this balancer',
-    instead: 'write round_robin, random or least_request',
-  },
-  { at: 'services.*.balancer.hashOn', what: 'hashing', instead: 'write type: least_request without hashOn' },
   { at: 'services.*.health', what: 'active health checking', instead: 'rely on outliers:, which ejects endpoints that fail' },
 ]
 
 /** Read and kept, but nothing acts on it: worth a warning, not a refusal. */
-export const withoutEffect: readonly NotYet[] = [
-  { at: 'state', what: 'the state folder', instead: 'fixed endpoints need none' },
-  { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
-]
+export const withoutEffect: readonly NotYet[] = [{ at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' }]
 
 export function matchesAt(entry: NotYet, path: Path): boolean {
   const steps = entry.at.split('.')

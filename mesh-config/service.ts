@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { anyText, duration, label, overrides, serviceName, setting, size, text } from './values.ts'
+import { balancer } from './balancer.ts'
+import { anyText, duration, exactlyOne, headerName, label, overrides, serviceName, setting, size, text } from './values.ts'
 
 /** A service policy: how everyone calls that service. The one source of its types, its validation, its JSON Schema and its reference page. */
 
@@ -117,7 +118,9 @@ const path = z.union([
   text(/^\/[^?#\s*]*(\*)?$/, 'a path', '/orders for one path, /orders/* for all below it, or { regex: ... }').transform(shorthand =>
     shorthand.endsWith('*') ? { prefix: shorthand.slice(0, -1) } : { exact: shorthand },
   ),
-  z.strictObject({ exact: pathForms.exact.optional(), prefix: pathForms.prefix.optional(), regex: pathForms.regex.optional() }).superRefine(exactlyOne),
+  z
+    .strictObject({ exact: pathForms.exact.optional(), prefix: pathForms.prefix.optional(), regex: pathForms.regex.optional() })
+    .superRefine((forms, context) => exactlyOne(forms, context)),
 ])
 
 const valueForms = z
@@ -129,19 +132,9 @@ const valueForms = z
     regex: setting(anyText('a regular expression').optional(), 'An RE2 expression that the whole value must match.'),
     present: setting(z.boolean().optional(), 'true: it is there, with any value. false: it is not there.'),
   })
-  .superRefine(exactlyOne)
+  .superRefine((forms, context) => exactlyOne(forms, context))
 
 const valueMatch = z.union([anyText('a value').transform(exact => ({ exact })), valueForms])
-
-/** A predicate with several forms says one of them. */
-function exactlyOne(forms: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx): void {
-  const given = Object.keys(forms).filter(form => forms[form] !== undefined)
-  if (given.length === 1 || context.issues.length > 0) return
-  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} cannot both decide`
-  context.addIssue({ code: 'custom', params: { wrong: { what, fix: 'write exactly one of them, such as { prefix: /api/ } or { exact: value }' } } })
-}
-
-const headerName = text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name', 'a name such as x-tester')
 
 const match = {
   path: setting(
@@ -175,25 +168,6 @@ const route = z.strictObject({
     'What differs from the retries of the service. The budget is always that of the service.',
   ),
 })
-
-const balancerTypes = ['round_robin', 'random', 'least_request', 'ip_hash', 'ring_hash', 'maglev', 'peak_ewma', 'response_time', 'adaptive'] as const
-
-const hashSource = z.strictObject({
-  header: headerName.optional(),
-  cookie: z.string().optional(),
-  query: z.string().optional(),
-  path: z.boolean().optional(),
-  sourceIp: z.boolean().optional(),
-})
-
-const balancer = {
-  type: setting(
-    z.enum(balancerTypes).default('least_request'),
-    'How an endpoint is chosen; weights always count. `least_request` draws two and takes the one with fewer requests under way.',
-    'it leaves a slow endpoint alone without being told anything',
-  ),
-  hashOn: setting(z.array(hashSource).optional(), 'What a hashing balancer hashes.'),
-}
 
 const health = {
   http: setting(
@@ -231,7 +205,12 @@ export const serviceSchema = z.strictObject({
   health: setting(z.strictObject(health).optional(), 'Active health checks.'),
   subsets: setting(
     z.record(label('a subset name'), z.record(z.string(), anyText('a value'))).default({}),
-    'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match.',
+    'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match. In Consul a tag `v2` is `tag.v2: "true"`.',
+  ),
+  subsetFallback: setting(
+    z.union([z.enum(['none', 'any']), z.strictObject({ subset: setting(label('a subset name'), 'The other subset.') })]).default('none'),
+    'Where a request goes whose subset has no usable endpoint: `none` (503 UH), `any` endpoint of the service, or `{ subset: name }`.',
+    'as in Envoy: what asks for v2 and gets v1 would hide that v2 is gone',
   ),
   routes: setting(z.array(route).prefault([]), 'Which requests go where; the first that matches counts. Without routes every request goes to the service.'),
 })

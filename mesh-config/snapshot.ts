@@ -7,7 +7,11 @@ export interface Snapshot {
   readonly version: string
   /** The service this sidecar stands beside. */
   readonly service: string
+  /** Where this sidecar stands, as endpoints name their zones; empty: nowhere. */
+  readonly zone: string
   readonly listeners: readonly ListenerSpec[]
+  /** A request for a service that is not configured may ask the control thread for it (`want`), and waits so long for it at most; 0: it may not. */
+  readonly onDemandMs: number
   /** By name; the inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both directions. */
   readonly services: Readonly<Record<string, ServiceSpec>>
   readonly accessLog: AccessLogSpec
@@ -22,7 +26,99 @@ export interface Bootstrap {
   readonly admin: AddressSpec | null
   /** Data threads. */
   readonly workers: number
+  /** The folder of last-known endpoints; null: none is kept. */
+  readonly state: string | null
+  /** Null: this sidecar registers nothing. */
+  readonly register: RegisterSpec | null
 }
+
+/** Where endpoints come from, besides the fixed ones, which are in the snapshot. */
+export interface DiscoverySpec {
+  readonly files: readonly FileSourceSpec[]
+  readonly dns: readonly DnsSourceSpec[]
+  readonly consul: ConsulSpec | null
+  /** One update that removes more than this percentage of at least three endpoints is doubted; 100: none is. */
+  readonly massRemovalPercent: number
+  /** How long a start waits for the first answers before it goes on with what was last known. */
+  readonly startTimeoutMs: number
+}
+
+export interface FileSourceSpec {
+  readonly service: string
+  readonly path: string
+}
+
+export interface DnsSourceSpec {
+  readonly service: string
+  readonly name: string
+  /** Null: SRV records, which bring the ports. */
+  readonly port: number | null
+  /** At the latest; a shorter TTL counts. */
+  readonly refreshMs: number
+  /** Name servers as `address:port`; empty: those of the system. */
+  readonly servers: readonly string[]
+}
+
+export interface ConsulSpec {
+  /** `http://127.0.0.1:8500`, without a path. */
+  readonly address: string
+  readonly token: string | null
+  /** Read again when it changes; wins over `token`. */
+  readonly tokenFile: string | null
+  /** Null: that of the agent. */
+  readonly datacenter: string | null
+  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null; readonly serverName: string | null }
+  /** Any server may answer, unless its data is older than this; 0: only the leader may. */
+  readonly maxStaleMs: number
+  /** The longest time of a blocking query. */
+  readonly waitMs: number
+  /** Those watched from the start. */
+  readonly services: readonly ConsulServiceSpec[]
+  /** What a service is like that no file names (its own name is empty): looked up when a request first asks for it. Null: it is not. */
+  readonly onDemand: ServiceSpec | null
+  /** A service asked for on demand is let go after so long without a request. */
+  readonly idleMs: number
+  readonly addressKind: ConsulAddressKind
+}
+
+export type ConsulAddressKind = 'service' | 'lan' | 'wan' | 'virtual'
+
+export interface ConsulServiceSpec {
+  /** As callers know it. */
+  readonly service: string
+  /** As Consul knows it. */
+  readonly name: string
+  readonly datacenter: string | null
+  /** Only instances with all of these. */
+  readonly tags: readonly string[]
+  readonly addressKind: ConsulAddressKind
+  /** Datacenters whose instances are priority 1, 2, ... */
+  readonly failover: readonly string[]
+}
+
+/** A service that this sidecar registers with the Consul agent. */
+export interface RegisterSpec {
+  readonly name: string
+  readonly id: string
+  /** Null: the address of the node. */
+  readonly address: string | null
+  readonly port: number
+  readonly tags: readonly string[]
+  readonly meta: Readonly<Record<string, string>>
+  readonly weights: { readonly passing: number; readonly warning: number }
+  readonly check: RegisterCheckSpec
+}
+
+export type RegisterCheckSpec =
+  | { readonly kind: 'ttl'; readonly ttlMs: number; readonly deregisterAfterMs: number }
+  | {
+      readonly kind: 'http' | 'tcp' | 'grpc'
+      /** A URL, `host:port`, or `host:port/service`. */
+      readonly target: string
+      readonly intervalMs: number
+      readonly timeoutMs: number
+      readonly deregisterAfterMs: number
+    }
 
 export interface AddressSpec {
   readonly address: string
@@ -78,6 +174,7 @@ export interface ServiceSpec {
   readonly limits: ServiceLimits
   readonly outliers: OutlierSpec
   readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
 }
@@ -87,15 +184,61 @@ export interface EndpointSpec {
   readonly port: number
   /** >= 1, relative to the other endpoints of the service. */
   readonly weight: number
+  /** Failover level, 0 first. */
+  readonly priority: number
   readonly zone: string
   readonly metadata: Readonly<Record<string, string>>
-  readonly health: 'passing' | 'draining' | 'failing'
+  readonly health: EndpointHealth
+  /** Why it is not passing, or under suspicion, in words; empty: nothing to say. */
+  readonly healthReason: string
 }
 
-export type BalancerType = 'round_robin' | 'random' | 'least_request'
+/**
+ * Discovery health. `passing` is used; `failing` (a check of ours or of a file) in panic too; the registry's `critical`, and `maintenance` and `draining`, which
+ * somebody wanted, never are.
+ */
+export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
 
+export type BalancerType = 'round_robin' | 'random' | 'least_request' | 'ip_hash' | 'ring_hash' | 'maglev' | 'peak_ewma' | 'response_time' | 'adaptive'
+
+/** Fields as in Envoy where it has them; percentages as written (50 is 50 %). */
 export interface BalancerSpec {
   readonly type: BalancerType
+  readonly choices: number
+  /** Up to so many endpoints all are compared. */
+  readonly fullScan: number
+  readonly activeRequestBias: number
+  readonly hashOn: readonly HashKeySpec[]
+  readonly minimumRingSize: number
+  readonly maximumRingSize: number
+  readonly tableSize: number
+  /** 0: unbounded. */
+  readonly hashBalanceFactor: number
+  readonly decayMs: number
+  readonly defaultRttMs: number
+  /** 0: a failure counts as long as it took. */
+  readonly failurePenaltyMs: number
+  /** `windowMs` 0: off. */
+  readonly slowStart: { readonly windowMs: number; readonly aggression: number; readonly minWeightPercent: number }
+  readonly zoneAware: { readonly on: boolean; readonly minEndpoints: number }
+  readonly overprovisioning: number
+  readonly panic: { readonly health: number; readonly ejected: number }
+  readonly sticky: StickySpec | null
+  /** 0: all. */
+  readonly subsetSize: number
+}
+
+export type HashKeySpec =
+  | { readonly kind: 'header' | 'query'; readonly name: string; readonly terminal: boolean }
+  /** `ttlMs` 0: no cookie is made. */
+  | { readonly kind: 'cookie'; readonly name: string; readonly ttlMs: number; readonly path: string; readonly terminal: boolean }
+  | { readonly kind: 'path' | 'sourceIp'; readonly terminal: boolean }
+
+export interface StickySpec {
+  readonly cookie: string
+  /** 0: a session cookie. */
+  readonly ttlMs: number
+  readonly path: string
 }
 
 export interface ServiceTimeouts {

@@ -143,3 +143,13 @@ export function overrides<Shape extends Readonly<Record<string, z.ZodDefault>>>(
   })
   return Object.fromEntries(entries)
 }
+
+export const headerName = text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name', 'a name such as x-tester')
+
+/** A predicate with several forms says one of them. */
+export function exactlyOne(forms: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx, example = '{ prefix: /api/ } or { exact: value }'): void {
+  const given = Object.keys(forms).filter(form => forms[form] !== undefined)
+  if (given.length === 1 || context.issues.length > 0) return
+  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} cannot both decide`
+  context.addIssue({ code: 'custom', params: { wrong: { what, fix: `write exactly one of them, such as ${example}` } } })
+}

@@ -1,4 +1,5 @@
 import { classify } from './cluster/classify.ts'
+import type { Unknown } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import { failures } from './core/failure.ts'
 import type { Verdict } from './core/filter.ts'
@@ -13,6 +14,8 @@ export interface CorridorDeps {
   readonly telemetry: Telemetry
   /** The runtime the listener has now: an exchange asks once, and keeps what it got. */
   listener(): ListenerRuntime
+  /** Asks for the service of a host that no route knows: resolves when it is there (null), or with the reason why not. Null: nobody could know it. */
+  discover(authority: string): Promise<Unknown | null> | null
 }
 
 /**
@@ -35,14 +38,9 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
 
   function route(forward: Forward, listener: ListenerRuntime): void {
     const { exchange } = forward
-    const { request, decision } = exchange
     // 3  The route, before the route's filters: they are its own compiled list.
-    const found = listener.router(request, decision)
-    if (found === null)
-      return forward.fail(
-        failures.noRoute,
-        decision.service === '' ? `no service is known as "${request.authority}"` : `service ${decision.service} has no route for this`,
-      )
+    const found = listener.router(exchange.request, exchange.decision)
+    if (found === null) return noRoute(forward, listener)
     exchange.route = found
     if (found.filters.length === 0) return destination(forward)
     // 4  The route's filters, before the split: a refused request must not count as one of its destination's.
@@ -51,6 +49,19 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
     if (verdict instanceof Promise) whenDecided(forward, verdict, () => destination(forward))
     else if (verdict !== undefined) forward.reply(verdict)
     else destination(forward)
+  }
+
+  /** A service that nobody asked for yet may be known to the registry: then the router is asked again. */
+  function noRoute(forward: Forward, listener: ListenerRuntime): void {
+    const { request, decision, startedAt } = forward.exchange
+    if (decision.service !== '') return forward.fail(failures.noRoute, `service ${decision.service} has no route for this`)
+    const found = listener.spec.direction === 'outbound' && listener.spec.service === null ? deps.discover(request.authority) : null
+    if (found === null) return forward.fail(failures.noRoute, `no service is known as "${request.authority}"`)
+    void found.then(why => {
+      if (forward.done || forward.exchange.startedAt !== startedAt) return
+      if (why === null) route(forward, deps.listener())
+      else forward.fail(why.certain ? failures.noRoute : failures.noCluster, why.reason)
+    })
   }
 
   // 5  The split draws once: retries stay with the destination that was drawn.

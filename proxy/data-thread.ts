@@ -4,7 +4,8 @@ import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
 import { regexFor } from './control/regex.ts'
-import type { Answer, Question, ToControl, ToData } from './core/channel.ts'
+import { wanted } from './control/wanted.ts'
+import type { Answer, Question, ToControl, ToData, Unknown } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
@@ -13,6 +14,7 @@ import type { Dial, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
 import { Forward } from './forward/forward.ts'
 import { Listener } from './listener/listener.ts'
+import { serviceOfHost } from './router/hosts.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
@@ -55,6 +57,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   let runtime: Runtime | null = null
   let format: AccessLogFormatter = () => ''
   let recorder: Flights = flights({ recent: 0, failed: 0 }, clock)
+  const waiting = wanted(clock, send)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
 
   function telemetryOf(listener: () => string): Telemetry {
@@ -87,7 +90,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function openListener(spec: ListenerSpec, prepared: Runtime): Omit<OpenListener, 'acceptor'> {
     const labels = { listener: spec.name, direction: spec.direction }
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
-    const forwardDeps = corridor({ clock, random, telemetry, listener: () => listener.runtime })
+    const forwardDeps = corridor({ clock, random, telemetry, listener: () => listener.runtime, discover })
     const own = {
       accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
       active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
@@ -112,6 +115,12 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       },
     })
     return { listener, series: Object.values(own) }
+  }
+
+  function discover(authority: string): Promise<Unknown | null> | null {
+    const limitMs = runtime?.snapshot.onDemandMs ?? 0
+    const service = limitMs === 0 ? null : serviceOfHost(authority)
+    return service === null ? null : waiting.want(service, limitMs)
   }
 
   /** Opens what is new, then swaps, then closes what is gone; a port that cannot be had is a NACK, and everything runs on as it was. */
@@ -141,6 +150,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       if (runtime === null || changed(runtime.snapshot.flights, snapshot.flights)) recorder = flights(snapshot.flights, clock)
       format = formatNext
       runtime = prepared.runtime
+      for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
       send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
     } catch (error) {
       for (const { listener, acceptor } of opened.values()) {
@@ -185,6 +195,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     switch (question.what) {
       case 'endpoints':
         return endpointsView(apply.clusters(), clock.now())
+      case 'uses':
+        return { uses: Object.fromEntries(apply.clusters().map(cluster => [cluster.name, cluster.uses])) }
       case 'flights':
         return { flights: question.failedOnly ? recorder.failed() : recorder.recent() }
       case 'explain':
@@ -211,6 +223,10 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     receive(message) {
       if (message.kind === 'snapshot') applying = applying.then(() => applySnapshot(message.snapshot))
       else if (message.kind === 'drain') drain(message.delayMs, message.timeoutMs)
+      // In order with the snapshots, which may wait for a port.
+      else if (message.kind === 'endpoints') applying = applying.then(() => apply.change(message.service, message.delta))
+      else if (message.kind === 'origins') applying = applying.then(() => apply.setOrigins(message.zones))
+      else if (message.kind === 'unknown-service') waiting.settle(message.service, message.why)
       else if (message.kind === 'ask') send({ kind: 'answer', id: message.id, answer: answer(message.question) })
       else log.credit(message.bytes)
     },

@@ -2,9 +2,11 @@ import { formatAddress } from '../mesh-config/address.ts'
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
+import { applying } from './control/applying.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
 import { life, obeySignals } from './control/life.ts'
+import { type PeersOfServices, peers } from './control/peers.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
@@ -13,11 +15,15 @@ import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
-import { systemClock as clock } from './system/clock.ts'
+import { consulClient } from './discovery/consul/client.ts'
+import { registration } from './discovery/consul/register.ts'
+import { lastKnown } from './discovery/last-known.ts'
+import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
+import { discoverySeries } from './telemetry/discovery-series.ts'
 import { ownLog } from './telemetry/log.ts'
 import { ownSeries } from './telemetry/own-series.ts'
 import { prometheusPage } from './telemetry/prometheus.ts'
@@ -62,9 +68,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     else if (message.kind === 'series') store.add(thread, message.id, message.series)
     else if (message.kind === 'retire') store.retire(thread, message.ids)
     else if (message.kind === 'event') logEvent(log, thread, message.event)
+    else if (message.kind === 'want') known.want(thread, message.service)
     else {
       sink.lost(message.dropped)
-      sink.write(message.lines, () => threads.logCredit(thread, message.lines.length))
+      sink.write(message.lines, () => threads.answer(thread, { kind: 'log-credit', bytes: message.lines.length }))
     }
   }
 
@@ -72,24 +79,50 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const count = process.platform === 'linux' ? bootstrap.workers : 1
   if (count < bootstrap.workers) log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-  const threads = dataThreads({ entry, count, clock, log, said, ended: store.ended })
+  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => known.fill(snapshot), said, ended: store.ended })
 
-  // 5  Reloading, draining, signals.
+  // 5  Who there is to send requests to, and the one way a snapshot comes into force.
+  const known: PeersOfServices = peers({
+    service: bootstrap.register?.name ?? bootstrap.service,
+    lastKnown: await lastKnown({ folder: bootstrap.state, clock, log }),
+    threads,
+    reapply: () => void inForceNow.reapply(),
+    clock,
+    random,
+    log,
+  })
+  const inForceNow = applying({ threads, peers: known, log })
+  const { register } = bootstrap
+  const { consul } = loaded.discovery
+  const registered =
+    register === null || consul === null
+      ? null
+      : registration(register, consulClient(consul, { clock, random, log }), { clock, random, log, ready: () => readiness().ready })
+
+  // 6  Reloading, draining, signals; what is said of us to the registry.
   const apply = (config: LoadedConfig) => {
     sink.moveTo(config.snapshot.accessLog.path)
     store.forgetEnded()
     own.setVersion()
   }
-  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: threads.apply, applied: apply, clock, log })
+  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: inForceNow.apply, applied: apply, clock, log })
   const inForce = () => reload.state().config
   const ending = life({
     plan: () => drainPlan(inForce().snapshot),
+    leave: async () => registered?.stop(),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
-    finish: () => sink.flushed(1_000),
+    finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop()])),
     exit: code => process.exit(code),
     log,
   })
-  const readiness = () => readinessReport({ draining: ending.draining(), threads: threads.status(), reload: reload.state(), listeners: threads.listeners() })
+  const readiness = () =>
+    readinessReport({
+      draining: ending.draining(),
+      threads: threads.status(),
+      reload: reload.state(),
+      listeners: threads.listeners(),
+      discovery: known.status(),
+    })
   const own = ownSeries(store, {
     version,
     threads: count,
@@ -106,15 +139,22 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     startedAt: clock.wallTime() - clock.now(),
   })
 
-  // 6  Listen: the data threads for requests, this one for the admin port.
+  const discovered = discoverySeries(store, known.status)
+  const exposition = prometheusPage(store)
+
+  // 7  Listen: the data threads for requests, this one for the admin port.
   const pages = adminPages({
     about: () => `outrigger ${version}, sidecar of ${bootstrap.service}, configuration ${inForce().snapshot.version}`,
     readiness,
-    metrics: prometheusPage(store),
+    metrics() {
+      discovered.sync()
+      return exposition()
+    },
     ask: threads.ask,
+    discovery: known.status,
     config: async () => {
       const { config, inForceSince, lastErrors, needsRestart } = reload.state()
-      const { json, text } = await config.effective
+      const effective = await config.effective
       const about = {
         version: config.snapshot.version,
         inForceSince: new Date(inForceSince).toISOString(),
@@ -123,7 +163,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
         lastErrors,
         needsRestart,
       }
-      return { ...about, effectiveJson: json.toString(), effectiveText: text.toString() }
+      return { ...about, effectiveJson: effective.json(), effectiveText: effective.text() }
     },
     drain: () => ending.drain('POST /drain'),
     drainPlan: () => drainPlan(inForce().snapshot),
@@ -131,7 +171,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   })
   apply(loaded)
   obeySignals(ending, code => process.exit(code), clock.now)
-  const started = threads.start(loaded.snapshot)
+  const started = inForceNow.start(loaded)
   const admin = await openAdmin(bootstrap.admin, pages, log)
   const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
   if (reasons.length > 0) {
@@ -139,10 +179,11 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     return stop(EXIT_CANNOT_START, reasons)
   }
 
-  // 7  Ready.
+  // 8  Ready.
   const reread = (why: string) => {
     if (!ending.draining()) void reload.request(why)
   }
+  registered?.start()
   onHangUp = () => {
     sink.reopen()
     reread('SIGHUP')
@@ -153,7 +194,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
-  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, loaded.snapshot, typeof admin === 'string' ? null : admin))
+  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
   clock.timer(releaseStartupPages).arm(SETTLED_MS)
 }
 

@@ -6,7 +6,7 @@ import { dial, listen } from './system/net.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { index, snapshot, shared } = workerData as WorkerData
+const { index, snapshot, shared, origins } = workerData as WorkerData
 const thread = dataThread({
   index,
   clock: systemClock,
@@ -16,4 +16,5 @@ const thread = dataThread({
   send: message => port.postMessage(message),
 })
 port.on('message', (message: ToData) => thread.receive(message))
+thread.receive({ kind: 'origins', zones: origins })
 thread.receive({ kind: 'snapshot', snapshot })

@@ -15,7 +15,7 @@ const bundle = await rolldown({
   input: { main: 'cli/main.ts', worker: 'proxy/worker.ts', 'load-config': 'proxy/control/load-config.ts' },
   platform: 'node',
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
-  external: [/^node:/, 're2js', /^prom-client/],
+  external: [/^node:/, 'consul', 're2js', /^prom-client/],
   treeshake: true,
 })
 rmSync(join(root, 'dist'), { recursive: true, force: true })

@@ -15,7 +15,7 @@ const scripts = {
     ['types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
     ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'check'],
     ['build', 'scripts/build.js'],
-    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool'],
+    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool', 'dnsmasq', 'consul'],
     ['tests', 'node_modules/vitest/vitest.mjs', 'run', '$'],
   ],
   build: [['build', 'scripts/build.js']],
@@ -29,6 +29,8 @@ const scripts = {
     ['docs/configuration.md', 'node_modules/vitest/vitest.mjs', 'run', 'test/mesh-config/reference.test.ts', '--update'],
   ],
   'bench:micro': [['micro-benchmarks', 'bench/micro/run.ts', '$']],
+  'bench:balancing': [['balancing simulator', 'bench/balancing/main.ts', '$']],
+  'bench:discovery': [['discovery', 'bench/discovery/main.ts']],
 }
 
 // The program that runs decides what Ctrl-C means, and this one waits for it.

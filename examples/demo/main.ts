@@ -29,6 +29,7 @@ async function main(options: Options): Promise<void> {
 
   const mesh = await createMesh({
     retries: options.retries,
+    consul: options.consul ? await obtainConsul() : null,
     onUnexpectedEnd(text) {
       ended.push(text)
       tell(text)
@@ -76,6 +77,12 @@ async function main(options: Options): Promise<void> {
     process.stdout.write(` sidecar files and logs are kept in ${mesh.folder}\n\n`)
     process.exitCode = 1
   }
+}
+
+/** The real one: from PATH, or obtained as the tests do it. */
+async function obtainConsul(): Promise<string> {
+  const { obtain } = await import('../../test/peers/obtain.ts')
+  return await obtain('consul')
 }
 
 /** Says what `--once` came to. */

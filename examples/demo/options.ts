@@ -4,6 +4,7 @@ export interface Options {
   readonly once: boolean
   readonly plain: boolean
   readonly retries: boolean
+  readonly consul: boolean
   readonly perSecond: number
 }
 
@@ -13,6 +14,8 @@ export const help = `outrigger demo: nine instances of four small services, a si
   npm run demo -- --once             20 s unattended; exit code 1 when a request failed or traffic did not move as it should
 
 Options:
+  --consul        with a real Consul: no sidecar file names an address; every sidecar registers itself and finds its peers there
+                  (the first time Consul is obtained, which may take minutes)
   --once          play every scene once, then say which checks passed
   --rate <n>      requests a second, 10 to 1000 (default 200)
   --no-retries    write the sidecar files without retries, to see what they are good for (--once then fails)
@@ -32,6 +35,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
         once: { type: 'boolean', default: false },
         plain: { type: 'boolean', default: false },
         retries: { type: 'boolean', default: true },
+        consul: { type: 'boolean', default: false },
         rate: { type: 'string', default: '200' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -40,7 +44,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
     if (values.help) return 'help'
     const perSecond = Number(values.rate)
     if (!(perSecond >= 10 && perSecond <= 1000)) return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
-    return { once: values.once, plain: values.plain, retries: values.retries, perSecond }
+    return { once: values.once, plain: values.plain, retries: values.retries, consul: values.consul, perSecond }
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) }
   }

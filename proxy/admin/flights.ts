@@ -57,7 +57,8 @@ export function attemptText(attempt: AttemptView): string {
   return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
 }
 
-export function comparedText({ compared, policy }: AttemptView): string {
-  if (compared === null) return policy === '' ? '' : `, by ${policy}`
-  return `, by ${policy}: load ${count(compared.load)} against ${count(compared.otherLoad)} at ${compared.other}`
+export function comparedText({ compared, policy, way }: AttemptView): string {
+  const by = `, by ${policy}${way.length === 0 ? '' : ` (${way.join(', ')})`}`
+  if (compared === null) return policy === '' ? '' : by
+  return `${by}: load ${count(compared.load)} against ${count(compared.otherLoad)} at ${compared.other}`
 }

@@ -1,3 +1,4 @@
+import type { ServiceStatus } from '../core/source.ts'
 import type { Ask } from './ask.ts'
 import { type ConfigView, configPage } from './config.ts'
 import { drainPage } from './drain.ts'
@@ -16,6 +17,7 @@ export interface PageFacts {
   readonly readiness: () => Readiness
   readonly metrics: Parameters<typeof metricsPage>[0]
   readonly ask: Ask
+  readonly discovery: () => readonly ServiceStatus[]
   readonly config: () => Promise<ConfigView>
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
@@ -28,7 +30,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     startPage(facts.about, () => pages),
     explainPage(facts.ask),
     flightsPage(facts.ask),
-    endpointsPage(facts.ask),
+    endpointsPage(facts.ask, facts.discovery),
     configPage(facts.config),
     metricsPage(facts.metrics),
     readyPage(facts.readiness),

@@ -1,34 +1,61 @@
 import type { Random } from '../core/clock.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { areAlike, sumOf, weightsOf } from './numbers.ts'
 
 /** Draws an index with probability proportional to its weight, in O(1): the alias method (Vose 1991). */
-export interface WeightedDraw {
-  draw(random: Random): number
+export class AliasTable {
+  /** All weights are the same. */
+  readonly even: boolean
+  readonly #count: number
+  /** Which part of a slot is its own; the rest is that of `#alias`. */
+  readonly #share: Float64Array
+  readonly #alias: Uint32Array
+
+  constructor(weights: Float64Array) {
+    const n = weights.length
+    this.#count = n
+    this.#share = new Float64Array(n).fill(1)
+    this.#alias = new Uint32Array(n)
+    this.even = areAlike(weights)
+    if (!this.even) fill(weights, this.#share, this.#alias)
+  }
+
+  draw(random: Random): number {
+    return this.indexAt(random() * this.#count)
+  }
+
+  /** `at`: from 0 up to the number of weights. */
+  indexAt(at: number): number {
+    const i = Math.floor(at)
+    return at - i < this.#share[i]! ? i : this.#alias[i]!
+  }
 }
 
-export function aliasTable(weights: readonly number[]): WeightedDraw {
+export function aliasTable(endpoints: readonly Endpoint[]): AliasTable {
+  return new AliasTable(weightsOf(endpoints))
+}
+
+function fill(weights: Float64Array, share: Float64Array, alias: Uint32Array): void {
   const n = weights.length
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const share = new Float64Array(n)
-  const alias = new Int32Array(n)
+  const total = sumOf(weights)
   const scaled = weights.map(weight => (weight * n) / total)
-  const small: number[] = []
-  const large: number[] = []
-  for (let i = 0; i < n; i++) (scaled[i]! < 1 ? small : large).push(i)
-  while (small.length !== 0 && large.length !== 0) {
-    const less = small.pop()!
-    const more = large.pop()!
+  // Slots with less than their due from the left, those with more from the right.
+  const stack = new Uint32Array(n)
+  let small = 0
+  let large = n
+  for (let i = 0; i < n; i++) {
+    if (scaled[i]! < 1) stack[small++] = i
+    else stack[--large] = i
+  }
+  while (small > 0 && large < n) {
+    const less = stack[--small]!
+    const more = stack[large]!
     share[less] = scaled[less]!
     alias[less] = more
     scaled[more] = scaled[more]! + scaled[less]! - 1
-    ;(scaled[more]! < 1 ? small : large).push(more)
-  }
-  for (const i of small) share[i] = 1
-  for (const i of large) share[i] = 1
-  return {
-    draw(random) {
-      const at = random() * n
-      const i = Math.floor(at)
-      return at - i < share[i]! ? i : alias[i]!
-    },
+    if (scaled[more]! < 1) {
+      large++
+      stack[small++] = more
+    }
   }
 }

@@ -1,20 +1,31 @@
-import type { EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
-import type { LoadBalancer, LoadBalancerFactory } from '../core/balancer.ts'
-import type { Random } from '../core/clock.ts'
-import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
+import type { BalancerSpec, BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
+import type { EndpointsDelta } from '../core/channel.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Classification, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { ResponseHead } from '../core/message.ts'
+import { type Affinity, affinity } from './affinity.ts'
+import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
-import { diffHosts } from './host-set.ts'
+import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
+import { isIn, isTouched, withFallback } from './subset.ts'
+import { ClusterView } from './view.ts'
+import type { Place } from './zone.ts'
 
 /** What a cluster is joined with: the other parts are handed in, so that cluster/ knows none of them. */
 export interface ClusterDeps {
+  readonly clock: Clock
   readonly random: Random
-  balancer(spec: ServiceSpec): LoadBalancerFactory
+  policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   retireEndpoint(endpoint: Endpoint): void
   /** Outlier detection of this service; `changed` asks for new pickers. */
   outliers(changed: () => void, all: () => readonly Endpoint[]): OutlierDetector
+  /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
+  readonly place: Place
 }
 
 export interface OutlierDetector {
@@ -23,6 +34,8 @@ export interface OutlierDetector {
   stop(): void
 }
 
+const REWEIGH_MS = 1000
+
 /**
  * The endpoints of a service and what this data thread has learnt of them. It lives as long as the service is configured: a reload changes it in place. Its subsets are
  * clusters over the same endpoints.
@@ -30,110 +43,198 @@ export interface OutlierDetector {
 export class ServiceCluster {
   readonly name: string
   spec: ServiceSpec
-  endpoints: readonly Endpoint[] = []
   readonly whole: ClusterView
   readonly subsets = new Map<string, ClusterView>()
   budget: RetryBudget
+  affinity: Affinity
+  /** Requests that run now. */
   active = 0
+  /** Requests that were admitted since it began. */
+  uses = 0
   readonly #deps: ClusterDeps
+  readonly #hosts: HostSet
   readonly #outliers: OutlierDetector
+  #policy: BalancerPolicy
+  #policyDeps: BalancerDeps
+  #place: Place
+  /** While an endpoint warms up. */
+  readonly #warmUp: Timer
+  /** After traffic, where the policy weighs what it learnt. */
+  readonly #learn: Timer
+  #isLearning = false
 
+  /** `spec` says with which endpoints it begins. */
   constructor(spec: ServiceSpec, deps: ClusterDeps) {
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
     this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
-    this.whole = new ClusterView(this, spec.name, null)
+    this.#policy = deps.policy(spec.balancer.type)
+    this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
+    this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
+    this.#place = deps.place
+    this.#warmUp = deps.clock.timer(() => this.rebuild())
+    this.#learn = deps.clock.timer(() => this.#reweigh())
+    this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
+    this.whole = new ClusterView(this, spec.name, null, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
       () => this.endpoints,
     )
-    this.apply(spec)
-  }
-
-  /** New policy and endpoints; pickers are built anew, endpoints that stay are kept. */
-  apply(spec: ServiceSpec): void {
-    const { budget } = spec.retries
-    const old = this.spec.retries.budget
-    if (budget.percent !== old.percent || budget.minPerSecond !== old.minPerSecond) this.budget = retryBudget(budget.percent, budget.minPerSecond)
-    this.spec = spec
-    for (const name of this.subsets.keys()) if (!(name in spec.subsets)) this.subsets.delete(name)
-    for (const [name, labels] of Object.entries(spec.subsets)) {
-      const view = this.subsets.get(name)
-      if (view === undefined) this.subsets.set(name, new ClusterView(this, `${spec.name}/${name}`, labels))
-      else view.labels = labels
-    }
     this.#outliers.configure(spec.outliers)
-    this.update(spec.endpoints)
-  }
-
-  /** A new host set. */
-  update(specs: readonly EndpointSpec[]): void {
-    const { endpoints, removed } = diffHosts(this.endpoints, specs, (spec, name) => this.#deps.createEndpoint(spec, name))
-    this.endpoints = endpoints
-    for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
+    this.#hosts.replace(spec.endpoints)
+    this.#nameSubsets()
     this.rebuild()
   }
 
+  /** In the order in which they came. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#hosts.endpoints
+  }
+
+  /** New policy and endpoints, and the zone of this sidecar. Endpoints that stay are kept, and so are pickers for which nothing changed. */
+  apply(spec: ServiceSpec, zone = this.#place.zone): void {
+    const old = this.spec
+    this.spec = spec
+    if (!isEqual(spec.retries.budget, old.retries.budget)) this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    const isOther = !isEqual(spec.balancer, old.balancer)
+    if (isOther) this.#usePolicy(spec.balancer, old.balancer)
+    const isDivided = !isEqual([spec.subsets, spec.subsetFallback], [old.subsets, old.subsetFallback])
+    if (isDivided) this.#nameSubsets()
+    this.#outliers.configure(spec.outliers)
+    const change = this.#replace(spec.endpoints)
+    const isElsewhere = zone !== this.#place.zone
+    if (isElsewhere) this.#place = { ...this.#place, zone }
+    if (isOther || isDivided || isElsewhere) this.rebuild()
+    else if (change !== null) this.#rebuildTouched(change)
+  }
+
+  /** A whole host set. */
+  update(specs: readonly EndpointSpec[]): void {
+    const change = this.#replace(specs)
+    if (change !== null) this.#rebuildTouched(change)
+  }
+
+  /** What is other than in the last host set. */
+  change(delta: EndpointsDelta): void {
+    const hadAny = this.endpoints.length !== 0
+    const change = this.#hosts.change(delta)
+    this.#settle(change, hadAny)
+    this.#rebuildTouched(change)
+  }
+
+  /** How many instances of our own service stand in each zone; empty: not known. */
+  setOrigins(origins: Readonly<Record<string, number>>): void {
+    this.#place = { ...this.#place, origins }
+    if (this.#place.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
+  }
+
+  /** Pickers made anew: weights or ejections are others. */
   rebuild(): void {
-    const factory = this.#deps.balancer(this.spec)
-    const usable = this.endpoints.filter(endpoint => endpoint.spec.health === 'passing' && endpoint.state !== 'ejected')
-    this.whole.balancer = factory(usable, this.#deps.random)
-    for (const view of this.subsets.values())
-      view.balancer = factory(
-        usable.filter(endpoint => hasLabels(endpoint, view.labels!)),
-        this.#deps.random,
-      )
+    this.#build([this.whole, ...this.subsets.values()])
+  }
+
+  admit(): Failure | null {
+    if (this.active >= this.spec.limits.requests) return failures.poolOverflow
+    this.active++
+    this.uses++
+    return null
+  }
+
+  release(): void {
+    this.active--
   }
 
   report(endpoint: Endpoint, outcome: Classification, reason: string): void {
     this.#outliers.report(endpoint, outcome, reason)
   }
 
+  observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    const policy = this.#policy
+    if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
+    if (policy.reweigh === null || this.#isLearning) return
+    this.#isLearning = true
+    this.#learn.arm(REWEIGH_MS)
+  }
+
   retire(): void {
     this.#outliers.stop()
-    for (const endpoint of this.endpoints) this.#deps.retireEndpoint(endpoint)
-    this.endpoints = []
-    this.rebuild()
+    this.update([])
+    this.#warmUp.cancel()
+    this.#learn.cancel()
+  }
+
+  #usePolicy(spec: BalancerSpec, old: BalancerSpec): void {
+    this.#policy = this.#deps.policy(spec.type)
+    this.#policyDeps = { ...this.#policyDeps, spec }
+    this.affinity = affinity(spec, this.#policy.hashes, this.#deps.random)
+    // What one policy made of its measurements is nothing to another.
+    if (spec.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
+  }
+
+  #nameSubsets(): void {
+    const { name: service, subsets } = this.spec
+    for (const name of this.subsets.keys()) if (!(name in subsets)) this.subsets.delete(name)
+    for (const [name, labels] of Object.entries(subsets)) {
+      const view = this.subsets.get(name)
+      if (view === undefined) this.subsets.set(name, new ClusterView(this, `${service}/${name}`, labels, this.whole.balance))
+      else view.labels = labels
+    }
+  }
+
+  #replace(specs: readonly EndpointSpec[]): HostSetChange | null {
+    const hadAny = this.endpoints.length !== 0
+    const change = this.#hosts.replace(specs)
+    if (change !== null) this.#settle(change, hadAny)
+    return change
+  }
+
+  /** Who is gone is let go, who comes to others or comes back warms up. Those that all came together are equals, and would all be spared. */
+  #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
+    for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
+    const now = this.#deps.clock.now()
+    if (hadAny) for (const endpoint of added) endpoint.warmingSince = now
+    for (const { endpoint, before } of changed) {
+      if (endpoint.spec.health !== 'passing') endpoint.warmingSince = -1
+      else if (before.health !== 'passing') endpoint.warmingSince = now
+    }
+  }
+
+  #rebuildTouched(change: HostSetChange): void {
+    this.#build([this.whole, ...this.subsets.values()].filter(({ labels }) => isTouched(labels, change)))
+  }
+
+  #build(views: readonly ClusterView[]): void {
+    // Where keys are hashed each step of a slow start would send some of them elsewhere.
+    const slowStart = this.#policy.hashes ? SLOW_START_OFF : this.spec.balancer.slowStart
+    if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
+    else this.#warmUp.cancel()
+    for (const view of views) view.balance = this.#balance(view)
+    this.whole.balancer = this.whole.balance.balancer
+    for (const view of this.subsets.values()) view.balancer = withFallback(view.balance, this.#fallbackOf(view))
+  }
+
+  #balance(view: ClusterView | null): Balance {
+    const labels = view?.labels ?? null
+    const endpoints = labels === null ? this.endpoints : this.endpoints.filter(({ spec }) => isIn(labels, spec))
+    return balance(endpoints, { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place })
+  }
+
+  #fallbackOf(view: ClusterView): Balance | null {
+    const { subsetFallback } = this.spec
+    if (subsetFallback === 'none') return null
+    const other = subsetFallback === 'any' ? this.whole : this.subsets.get(subsetFallback.subset)
+    return other === undefined || other === view ? null : other.balance
+  }
+
+  #reweigh(): void {
+    this.#isLearning = false
+    const used = this.endpoints.filter(({ spec, state }) => spec.health === 'passing' && state !== 'ejected')
+    if (this.#policy.reweigh?.(used, this.#policyDeps)) this.rebuild()
   }
 }
 
-/** The whole service, or one of its subsets, as routes see it. */
-export class ClusterView implements Cluster {
-  readonly name: string
-  labels: Readonly<Record<string, string>> | null
-  balancer: LoadBalancer = { pick: () => null }
-  readonly #service: ServiceCluster
-
-  constructor(service: ServiceCluster, name: string, labels: Readonly<Record<string, string>> | null) {
-    this.#service = service
-    this.name = name
-    this.labels = labels
-  }
-
-  get policy(): string {
-    return this.#service.spec.balancer.type
-  }
-
-  get budget(): RetryBudget {
-    return this.#service.budget
-  }
-
-  admit(): Failure | null {
-    if (this.#service.active >= this.#service.spec.limits.requests) return failures.poolOverflow
-    this.#service.active++
-    return null
-  }
-
-  release(): void {
-    this.#service.active--
-  }
-
-  report(endpoint: Endpoint, outcome: Classification, reason: string): void {
-    this.#service.report(endpoint, outcome, reason)
-  }
-}
-
-function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(labels).every(([name, value]) => endpoint.spec.metadata[name] === value)
+/** Plain data, compared at the pace of control. */
+function isEqual(a: object, b: object): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -2,6 +2,7 @@ import type { DestinationSpec, EndpointSpec, ListenerSpec, RouteSpec, ServiceSpe
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
+import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
@@ -57,6 +58,7 @@ export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
+  let origins: Readonly<Record<string, number>> = {}
   const listenerFilters: readonly Filter[] = [requestId(random), tunnels, forwarded]
 
   function prepare(snapshot: Snapshot): Prepared {
@@ -64,7 +66,7 @@ export function applier(deps: ApplyDeps) {
     const added: ServiceEntry[] = []
     for (const spec of Object.values(snapshot.services)) {
       const known = services.get(spec.name)
-      const entry = known ?? newService(spec)
+      const entry = known ?? newService(spec, snapshot.zone)
       if (known === undefined) added.push(entry)
       next.set(spec.name, entry)
     }
@@ -99,7 +101,7 @@ export function applier(deps: ApplyDeps) {
         for (const [name, { cluster, settings }] of next) {
           const spec = snapshot.services[name]!
           Object.assign(settings, settingsOf(spec))
-          cluster.apply(spec)
+          cluster.apply(spec, snapshot.zone)
         }
         for (const [name, { cluster }] of services) if (!next.has(name)) cluster.retire()
         const gone = [...routeSeries].filter(([key]) => !nextSeries.has(key))
@@ -110,13 +112,15 @@ export function applier(deps: ApplyDeps) {
     }
   }
 
-  function newService(spec: ServiceSpec): ServiceEntry {
+  function newService(spec: ServiceSpec, zone: string): ServiceEntry {
     const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0, pools: new Set() }
     const series = new Map<string, readonly Series[]>()
     // With its endpoints: a new port may take its first request before the last one is open.
     const cluster = new ServiceCluster(spec, {
+      clock,
       random,
-      balancer: current => policies[current.balancer.type],
+      policy: type => policies[type],
+      place: { zone, origins },
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)
@@ -164,6 +168,12 @@ export function applier(deps: ApplyDeps) {
     prepare,
     /** Statistics of requests that found no route; labels stay bounded. */
     unrouted: (direction: string, service: string) => routeStats(stats, { direction, service, path: '-' }),
+    /** Endpoints have changed since the snapshot. */
+    change: (service: string, delta: EndpointsDelta) => services.get(service)?.cluster.change(delta),
+    setOrigins(zones: Readonly<Record<string, number>>): void {
+      origins = zones
+      for (const { cluster } of services.values()) cluster.setOrigins(zones)
+    },
     clusters: (): ServiceCluster[] => [...services.values()].map(({ cluster }) => cluster),
   }
 }

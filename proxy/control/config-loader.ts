@@ -1,19 +1,21 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Bootstrap, Snapshot } from '../../mesh-config/snapshot.ts'
+import { inflateRawSync } from 'node:zlib'
+import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
 
 export interface LoadedConfig {
   readonly ok: true
   readonly bootstrap: Bootstrap
+  readonly discovery: DiscoverySpec
   readonly snapshot: Snapshot
   readonly warnings: readonly string[]
-  /** For /config. Bytes rather than objects: it may be large and is seldom asked for. */
+  /** For /config. Compressed, and by the child: with hundreds of services it is megabytes, and seldom asked for. */
   readonly effective: Promise<EffectiveConfig>
 }
 
 export interface EffectiveConfig {
-  readonly json: Buffer
-  readonly text: Buffer
+  json(): string
+  text(): string
 }
 
 export interface RefusedConfig {
@@ -21,7 +23,7 @@ export interface RefusedConfig {
   readonly errors: readonly string[]
 }
 
-/** What the child writes, one JSON value a line (load-config.ts). */
+/** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
 export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
 
 /**
@@ -38,7 +40,7 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     let rest = ''
     const fail = (why: string) => {
       resolve({ ok: false, errors: [`the config could not be read: ${why}`] })
-      effective({ json: Buffer.from('null'), text: Buffer.from(`not available: ${why}\n`) })
+      effective({ json: () => 'null', text: () => `not available: ${why}\n` })
     }
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (chunk: string) => {
@@ -46,7 +48,7 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
       for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
         const line = JSON.parse(rest.slice(0, end)) as ChildLine
         rest = rest.slice(end + 1)
-        if ('json' in line) effective({ json: Buffer.from(line.json), text: Buffer.from(line.text) })
+        if ('json' in line) effective(packed(line))
         else resolve(line.ok ? { ...line, effective: effectiveLater } : line)
       }
     })
@@ -56,4 +58,9 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     // Without effect where the lines have come.
     child.on('close', (code, signal) => fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`))
   })
+}
+
+function packed({ json, text }: { readonly json: string; readonly text: string }): EffectiveConfig {
+  const [jsonBytes, textBytes] = [Buffer.from(json, 'base64'), Buffer.from(text, 'base64')]
+  return { json: () => inflateRawSync(jsonBytes).toString(), text: () => inflateRawSync(textBytes).toString() }
 }

@@ -1,3 +1,4 @@
+import { NO_HASH } from '../core/balancer.ts'
 import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { Exchange } from '../core/exchange.ts'
@@ -76,14 +77,17 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
   if (cluster === null) return failures.noCluster
   const record = decision.nextTry(clock.now())
   record.policy = cluster.policy
-  const endpoint = cluster.balancer.pick({ tried: [], record })
+  const context = { tried: [], record, hash: NO_HASH, sticky: '', madeCookie: '' }
+  cluster.prepare?.(exchange, context)
+  const endpoint = cluster.balancer.pick(context)
   record.endpoint = endpoint
   if (endpoint === null) {
     steps.push({ stage: 'balancer', text: `${cluster.policy}: no endpoint may be used` })
     return failures.noHealthyUpstream
   }
-  const compared = record.other === null ? '' : `: ${record.load} active against ${record.otherLoad} at ${record.other.name}`
-  steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${compared}` })
+  const compared = record.other === null ? '' : `: load ${round(record.load)} against ${round(record.otherLoad)} at ${record.other.name}`
+  const { way } = attemptView(record)
+  steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${way.length === 0 ? '' : ` (${way.join(', ')})`}${compared}` })
   const { pool } = endpoint
   steps.push({
     stage: 'pool',
@@ -129,4 +133,9 @@ function view(exchange: Exchange, listener: string, failure: Failure | null): Fl
     bytesOut: 0,
     attempts: decision.tries.slice(0, decision.attempts).map(attemptView),
   }
+}
+
+/** A load may be a count, or milliseconds. */
+function round(load: number): number {
+  return Math.round(load * 100) / 100
 }

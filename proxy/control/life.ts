@@ -10,6 +10,8 @@ export interface Life {
 
 export interface LifeOptions {
   readonly plan: () => DrainSpec
+  /** Tells the registry that we go, so that callers turn elsewhere while we still listen. Bounded in time. */
+  readonly leave: () => Promise<void>
   /** Finishes what runs; how many requests were cut. */
   readonly drainThreads: (plan: DrainSpec) => Promise<number>
   /** What must be written and closed before the process ends. */
@@ -18,12 +20,13 @@ export interface LifeOptions {
   readonly log: Log
 }
 
-export function life({ plan, drainThreads, finish, exit, log }: LifeOptions): Life {
+export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptions): Life {
   let draining = false
 
   async function end(why: string): Promise<void> {
     const { delayMs, timeoutMs } = plan()
     log.info(`${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`)
+    await leave()
     const cut = await drainThreads(plan())
     if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })
     log.info('drained')

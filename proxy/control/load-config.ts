@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib'
 import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
 import type { ChildLine } from './config-loader.ts'
 
@@ -6,16 +7,20 @@ const loaded = await loadSnapshot(process.argv.slice(2), process.env)
 
 if (!loaded.ok) write({ ok: false, errors: loaded.errors })
 else {
-  const { bootstrap, snapshot, warnings } = loaded
-  write({ ok: true, bootstrap, snapshot, warnings })
+  const { bootstrap, discovery, snapshot, warnings } = loaded
+  write({ ok: true, bootstrap, discovery, snapshot, warnings })
   const effective = await loaded.effective()
   const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
   const lines = effectiveLines(effective)
   const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))
   const text = lines.map(line => (line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`)).join('\n')
-  write({ json: JSON.stringify(effective), text: `${text}\n` })
+  write({ json: pack(JSON.stringify(effective)), text: pack(`${text}\n`) })
 }
 
 function write(line: ChildLine): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+function pack(text: string): string {
+  return deflateRawSync(text).toString('base64')
 }

@@ -1,5 +1,9 @@
+import type { ServiceStatus, SourceStatus } from '../core/source.ts'
 import type { ReloadState } from './reload.ts'
 import type { ThreadStatus } from './workers.ts'
+
+/** More lines than these about one thing help nobody. */
+const MOST_LINES = 10
 
 /** As the admin port shows it (admin/ready.ts). */
 export interface ReadinessReport {
@@ -13,10 +17,11 @@ export interface ReadinessFacts {
   readonly threads: readonly ThreadStatus[]
   readonly reload: ReloadState
   readonly listeners: readonly string[]
+  readonly discovery: readonly ServiceStatus[]
 }
 
 /** Ready: not draining, and at least one data thread serves. A refused reload is no reason against it, but is shown. */
-export function readinessReport({ draining, threads, reload, listeners }: ReadinessFacts): ReadinessReport {
+export function readinessReport({ draining, threads, reload, listeners, discovery }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
   const { config, inForceSince, loadedAt, lastErrors, attemptedAt, needsRestart } = reload
@@ -32,10 +37,30 @@ export function readinessReport({ draining, threads, reload, listeners }: Readin
       ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
       : { name: 'last reload', state: 'warn', text: [`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors].join('\n') },
   ]
+  if (discovery.length > 0) checks.push(discoveryCheck(discovery))
   if (needsRestart.length > 0)
     checks.push({ name: 'restart', state: 'warn', text: ['the files also changed what only a restart takes up:', ...needsRestart].join('\n') })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
   return { ready: reason === '', reason, checks }
+}
+
+/** A registry that is gone is no reason against readiness: everything serves on what is known. */
+function discoveryCheck(services: readonly ServiceStatus[]): ReadinessReport['checks'][number] {
+  const stale = services.flatMap(({ name, sources }) => sources.filter(({ state }) => state !== 'fresh').map(source => ({ name, source })))
+  const suspects = services.filter(({ sources }) => sources.some(source => source.suspects > 0))
+  const summary =
+    stale.length === 0 ? `${services.length} services, all sources answer` : `${stale.length} sources do not answer; what they said last is in force:`
+  const lines = [
+    ...stale.slice(0, MOST_LINES).map(({ name, source }) => `${name} from ${source.name}: ${source.trouble || 'no answer yet'}, ${ageOf(source)}`),
+    ...(stale.length > MOST_LINES ? [`and ${stale.length - MOST_LINES} more`] : []),
+    ...suspects.slice(0, MOST_LINES).map(({ name }) => `${name}: endpoints that its source left out are kept, because they still take connections`),
+  ]
+  return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: [summary, ...lines].join('\n') }
+}
+
+function ageOf({ ageMs, endpoints, fromDisk }: SourceStatus): string {
+  if (ageMs === null) return 'nothing is known from before'
+  return `${endpoints} endpoints known ${Math.round(ageMs / 1000)} s ago${fromDisk ? ', read from the disk' : ''}`
 }
 
 function isNews({ state, restarts }: ThreadStatus): boolean {

@@ -1,4 +1,3 @@
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { LoadedConfig, RefusedConfig } from './config-loader.ts'
@@ -27,7 +26,7 @@ export interface ReloaderOptions {
   readonly first: LoadedConfig
   readonly load: () => Promise<LoadedConfig | RefusedConfig>
   /** Reasons of the data threads why not; empty: every one serves it. */
-  readonly apply: (snapshot: Snapshot) => Promise<readonly string[]>
+  readonly apply: (config: LoadedConfig) => Promise<readonly string[]>
   readonly applied: (config: LoadedConfig) => void
   readonly clock: Clock
   readonly log: Log
@@ -51,7 +50,7 @@ export function reloader({ first, load, apply, applied, clock, log }: ReloaderOp
       state = { ...state, config: { ...loaded, snapshot: before }, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
       return log.info(`${why}: nothing changed${needsRestart.length === 0 ? '' : ' that a reload can take up'}`, { version: before.version })
     }
-    const reasons = await apply(loaded.snapshot)
+    const reasons = await apply(loaded)
     if (reasons.length > 0) return refuse(reasons, `${why}: the data threads cannot take the new configuration, the running one stays`, attemptedAt)
     state = { config: loaded, inForceSince: attemptedAt, loadedAt: attemptedAt, attemptedAt, lastErrors: [], needsRestart }
     for (const warning of loaded.warnings) log.warn(warning)

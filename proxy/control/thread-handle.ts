@@ -24,7 +24,7 @@ export interface DataThread {
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
   drain(delayMs: number, timeoutMs: number): Promise<number>
-  logCredit(length: number): void
+  tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
   /** Bytes of JavaScript heap in use, as of the call before: the thread is asked now, and answers later. */
@@ -154,7 +154,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       send({ kind: 'drain', delayMs, timeoutMs })
       return cut
     },
-    logCredit: length => send({ kind: 'log-credit', bytes: length }),
+    tell: send,
     utilization() {
       const now = worker.performance.eventLoopUtilization()
       const { utilization } = worker.performance.eventLoopUtilization(now, lastUtilization)

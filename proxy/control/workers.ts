@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question } from '../core/channel.ts'
+import type { Answer, Question, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
@@ -33,7 +33,10 @@ export interface DataThreads {
   ask(question: Question): Promise<readonly Reply[]>
   /** How many requests were cut. Ended threads are not replaced any more. */
   drain(delayMs: number, timeoutMs: number): Promise<number>
-  logCredit(thread: number, length: number): void
+  /** News for every data thread. */
+  tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' }>): void
+  /** To one of them, about what it said. */
+  answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'unknown-service' }>): void
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
@@ -42,11 +45,16 @@ export interface DataThreads {
   stop(): Promise<void>
 }
 
+/** What changes without a new configuration: the endpoints in a snapshot, and what data threads are told of our own service. */
+export type Peers = Pick<WorkerData, 'snapshot' | 'origins'>
+
 export interface DataThreadsOptions {
   readonly entry: URL
   readonly count: number
   readonly clock: Clock
   readonly log: Log
+  /** The snapshot with the peers known now; what changes afterwards is told (`tell`). */
+  readonly fill: (snapshot: Snapshot) => Peers
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
@@ -61,24 +69,27 @@ interface Place {
   crashes: number
 }
 
-export function dataThreads({ entry, count, clock, log, said, ended }: DataThreadsOptions): DataThreads {
+export function dataThreads({ entry, count, clock, log, fill, said, ended }: DataThreadsOptions): DataThreads {
   const places: Place[] = Array.from({ length: count }, () => ({ thread: null, changedAt: clock.now(), restarts: 0, lastEnd: '', crashes: 0 }))
   let current: Snapshot
+  /** Messages told so far: a thread that was starting meanwhile has missed some. */
+  let told = 0
   let stopping = false
 
   function launch(index: number, started: (reasons: readonly string[]) => void): void {
     const place = places[index]!
     const snapshot = current
+    const toldBefore = told
     place.changedAt = clock.now()
     const thread = startDataThread({
       entry,
-      workerData: { index, shared: count > 1, snapshot },
+      workerData: { index, shared: count > 1, ...fill(snapshot) },
       clock,
       said: message => said(index, message),
       started(reasons) {
         place.changedAt = clock.now()
-        // A reload overtook its start.
-        if (reasons.length === 0 && snapshot !== current) void thread.apply(current).then(started)
+        // A reload overtook its start, or news of peers.
+        if (reasons.length === 0 && (snapshot !== current || told !== toldBefore)) void bringUp(thread).then(started)
         else started(reasons)
       },
       ended: reason => onEnded(index, reason, started),
@@ -117,12 +128,19 @@ export function dataThreads({ entry, count, clock, log, said, ended }: DataThrea
     })
   }
 
+  function bringUp(thread: DataThread): Promise<readonly string[]> {
+    const { snapshot, origins } = fill(current)
+    const reasons = thread.apply(snapshot)
+    thread.tell({ kind: 'origins', zones: origins })
+    return reasons
+  }
+
   function live(): DataThread[] {
     return places.flatMap(({ thread }) => (thread?.running() === true ? [thread] : []))
   }
 
   async function applyTo(threads: readonly DataThread[], snapshot: Snapshot): Promise<readonly string[]> {
-    return (await Promise.all(threads.map(thread => thread.apply(snapshot)))).flat()
+    return (await Promise.all(threads.map(thread => thread.apply(fill(snapshot).snapshot)))).flat()
   }
 
   return {
@@ -143,7 +161,7 @@ export function dataThreads({ entry, count, clock, log, said, ended }: DataThrea
         return []
       }
       // One goes first: what it refuses reaches no other.
-      const refused = await first.apply(snapshot)
+      const refused = await first.apply(fill(snapshot).snapshot)
       if (refused.length > 0) return refused
       // A thread that starts from here on starts with the new one.
       current = snapshot
@@ -160,7 +178,11 @@ export function dataThreads({ entry, count, clock, log, said, ended }: DataThrea
       const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs)))
       return cut.reduce((sum, each) => sum + each, 0)
     },
-    logCredit: (index, length) => places[index]?.thread?.logCredit(length),
+    tell(message) {
+      told++
+      for (const thread of live()) thread.tell(message)
+    },
+    answer: (index, message) => places[index]?.thread?.tell(message),
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => places[index]?.thread?.utilization() ?? 0,
     heapUsed: index => places[index]?.thread?.heapUsed() ?? 0,

@@ -1,8 +1,10 @@
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ProxyEvent } from './telemetry.ts'
 
 /** What a data thread is started with. */
 export interface WorkerData {
+  /** As the message `origins` has it. */
+  readonly origins: Readonly<Record<string, number>>
   readonly index: number
   /** Several data threads share each port (SO_REUSEPORT). */
   readonly shared: boolean
@@ -14,12 +16,20 @@ export type ToData =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
   | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
+  /** The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there is passed over. */
+  | { readonly kind: 'endpoints'; readonly service: string; readonly delta: EndpointsDelta }
+  /** Where the instances of our own service stand: zone -> how many. Zone-aware routing needs to know what the other zones keep for themselves. Empty: not known. */
+  | { readonly kind: 'origins'; readonly zones: Readonly<Record<string, number>> }
+  /** The answer to a `want` that brings no new snapshot. */
+  | { readonly kind: 'unknown-service'; readonly service: string; readonly why: Unknown }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The control thread has written so many access-log bytes: the data thread may send more. */
   | { readonly kind: 'log-credit'; readonly bytes: number }
 
 export type Question =
   | { readonly what: 'endpoints' }
+  /** How many requests each service has had: for letting go of those nobody asks for. */
+  | { readonly what: 'uses' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
   | {
       readonly what: 'explain'
@@ -43,6 +53,21 @@ export type ToControl =
   /** Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread was behind. */
   | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
+  /** A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`. */
+  | { readonly kind: 'want'; readonly service: string }
+
+/** Why a service is not known. */
+export interface Unknown {
+  /** The registry says that there is none; else it could not be asked. */
+  readonly certain: boolean
+  readonly reason: string
+}
+
+/** New and changed endpoints, and the addresses (`address:port`) of those that are gone. */
+export interface EndpointsDelta {
+  readonly put: readonly EndpointSpec[]
+  readonly drop: readonly string[]
+}
 
 export interface SeriesSpec {
   readonly name: string
@@ -53,13 +78,19 @@ export interface SeriesSpec {
   readonly index: number
 }
 
-export type Answer = EndpointsAnswer | FlightsAnswer | ExplainAnswer
+export type Answer = EndpointsAnswer | UsesAnswer | FlightsAnswer | ExplainAnswer
+
+export interface UsesAnswer {
+  readonly uses: Readonly<Record<string, number>>
+}
 
 export interface EndpointsAnswer {
   readonly services: readonly {
     readonly name: string
     readonly policy: string
     readonly active: number
+    /** What balancing does beyond its policy, in words: panic, failover, zones. */
+    readonly notes: readonly string[]
     readonly endpoints: readonly EndpointView[]
   }[]
 }
@@ -67,9 +98,16 @@ export interface EndpointsAnswer {
 export interface EndpointView {
   readonly address: string
   readonly weight: number
+  /** What it is drawn by: the weight after slow start and what the policy learnt. */
+  readonly effectiveWeight: number
+  readonly priority: number
   readonly zone: string
   readonly metadata: Readonly<Record<string, string>>
   readonly health: string
+  /** Why, where there is more to say than that. */
+  readonly healthReason: string
+  /** In slow start. */
+  readonly warming: boolean
   readonly state: 'admitting' | 'ejected' | 'probing'
   /** Why it was ejected last, and for how many milliseconds more; empty and 0 when it is not. */
   readonly reason: string
@@ -123,6 +161,8 @@ export interface FlightView {
 export interface AttemptView {
   readonly endpoint: string
   readonly policy: string
+  /** What narrowed its choice, in words: `priority 1`, `own zone`, `panic` ...; empty: nothing. */
+  readonly way: readonly string[]
   /** The other candidate and both loads, where the policy compared two; null otherwise. */
   readonly compared: { readonly load: number; readonly other: string; readonly otherLoad: number } | null
   readonly reusedConnection: boolean

@@ -1,7 +1,9 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
-import type { LoadBalancer } from './balancer.ts'
+import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
+import type { ResponseHead } from './message.ts'
 
 export interface RetryPolicy {
   /** Tries in all. */
@@ -26,10 +28,16 @@ export interface Cluster {
   readonly name: string
   readonly balancer: LoadBalancer
   readonly policy: string
+  /** Before the first pick of an exchange: notes what hashing and sticky sessions need. Null: the service has neither. */
+  readonly prepare: ((exchange: Exchange, context: PickContext) => void) | null
+  /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
+  readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
   /** Circuit breaking: takes a place for one request, or says why not; `release` gives it back. */
   admit(): Failure | null
   release(): void
   /** What came of an attempt: feeds outlier detection. */
   report(endpoint: Endpoint, outcome: Classification, reason: string): void
+  /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */
+  observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void
 }

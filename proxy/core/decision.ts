@@ -9,6 +9,16 @@ export class AttemptRecord {
   other: Endpoint | null = null
   load = 0
   otherLoad = 0
+  /** The subset has no usable endpoint: another one, or the whole service, was asked instead. */
+  fallback = false
+  /** A sticky session chose, and no policy. */
+  sticky = false
+  /** The priority that was drawn; -1: there was no choice. */
+  priority = -1
+  /** Zone-aware routing: kept to our own zone, or sent to another one; empty: it did not apply. */
+  zone: '' | 'local' | 'spill' = ''
+  /** Health or ejections were not believed. */
+  panic = false
   startedAt = 0
   /** When the request head was handed to a connection; 0: never. */
   sentAt = 0
@@ -28,6 +38,11 @@ export class AttemptRecord {
     this.other = null
     this.load = 0
     this.otherLoad = 0
+    this.fallback = false
+    this.sticky = false
+    this.priority = -1
+    this.zone = ''
+    this.panic = false
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false

@@ -1,4 +1,6 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
+import { EndpointLoad } from './endpoint-load.ts'
+import { hash32 } from './hash.ts'
 import type { Pool } from './pool.ts'
 import type { EndpointStats } from './telemetry.ts'
 
@@ -13,6 +15,14 @@ export class Endpoint {
   readonly stats: EndpointStats
   /** Requests running now. */
   active = 0
+  /** What it is drawn by: the configured weight x slow start x what the policy learnt. Set when pickers are built. */
+  weight: number
+  learntWeight = 1
+  readonly load = new EndpointLoad()
+  /** Monotonic milliseconds: since when slow start runs; -1: it is over, or never was. */
+  warmingSince = -1
+  /** What a sticky cookie holds of it: says nothing of the address. */
+  readonly stickyId: string
   /** Outlier detection: states of design section 10. */
   state: 'admitting' | 'ejected' | 'probing' = 'admitting'
   /** Monotonic milliseconds: when its last ejection ends or ended. */
@@ -24,7 +34,9 @@ export class Endpoint {
 
   constructor(spec: EndpointSpec, name: string, pool: Pool, stats: EndpointStats) {
     this.spec = spec
+    this.weight = spec.weight
     this.name = name
+    this.stickyId = hash32(name).toString(36)
     this.pool = pool
     this.stats = stats
   }

@@ -77,7 +77,7 @@ export const failures = {
     503,
     14,
     'never',
-    'the route names a service that is not configured',
+    'the service it is meant for is not configured, or not known yet',
     'the route is ahead of the service: see /config',
   ),
   noHealthyUpstream: row(
@@ -118,7 +118,17 @@ export const failures = {
     14,
     'unsent',
     'the connection to the endpoint could not be made',
-    '/flights has the system error: no route to host, name not found, out of ports',
+    '/flights has the system error: no route to host, name not found',
+  ),
+  connectLocal: row(
+    'connect-local',
+    'local',
+    'UF',
+    503,
+    14,
+    'unsent',
+    'this machine could not make a connection',
+    'the sidecar is out of file descriptors, ports or memory: /flights has the system error; raise the limit (ulimit -n, ip_local_port_range). The endpoint is not blamed',
   ),
   poolOverflow: row(
     'pool-overflow',

@@ -23,6 +23,10 @@ export class HeaderList implements Headers {
     this.pairs.push(name, value)
   }
 
+  add(name: string, value: string): void {
+    this.pairs.push(name, value)
+  }
+
   delete(name: string): void {
     const wanted = name.toLowerCase()
     for (let i = this.pairs.length - 2; i >= 0; i -= 2) if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)

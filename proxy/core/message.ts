@@ -6,6 +6,8 @@ export interface Headers {
   get(name: string): string | undefined
   /** Replaces every field of that name. */
   set(name: string, value: string): void
+  /** One more field, whatever there is of that name already (Set-Cookie). */
+  add(name: string, value: string): void
   delete(name: string): void
   /** Names as they were written. */
   forEach(visit: (name: string, value: string) => void): void

@@ -51,11 +51,11 @@ export class Answer implements Receiver<ResponseHead> {
     const { status } = response
     if (status < 200) return stream.head(response, false)
     const now = this.#clock.now()
-    attempts.headCame(status, now)
+    attempts.headCame(response, now)
     if (attempts.retriesStatus(status)) return
     this.#begun = true
     exchange.firstByteAt = now
-    attempts.committed(status)
+    attempts.committed(response)
     this.#owner.answering(response)
     stream.head(response, end)
     this.movedAt = now

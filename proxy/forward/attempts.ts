@@ -1,4 +1,4 @@
-import type { PickContext } from '../core/balancer.ts'
+import { NO_HASH, type PickContext } from '../core/balancer.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
@@ -57,7 +57,7 @@ export class Attempts implements PoolWaiter {
   constructor(owner: AttemptsOwner, deps: AttemptsDeps) {
     this.#owner = owner
     this.#deps = deps
-    this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0) }
+    this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
     this.#requestTimer = deps.clock.timer(() => this.#timedOut())
     this.#tryTimer = deps.clock.timer(() => this.#tryTimedOut())
     this.#backoff = deps.clock.timer(() => this.#try())
@@ -74,6 +74,9 @@ export class Attempts implements PoolWaiter {
     this.#triedFresh = false
     this.#committed = false
     this.#tried.length = 0
+    this.#pick.hash = NO_HASH
+    this.#pick.sticky = ''
+    this.#pick.madeCookie = ''
   }
 
   /** How much of the request body is worth keeping. */
@@ -89,6 +92,7 @@ export class Attempts implements PoolWaiter {
     this.#cluster = cluster
     this.#replayable = isIdempotent(exchange.request.method)
     cluster.budget.deposit(exchange.startedAt)
+    cluster.prepare?.(exchange, this.#pick)
     if (route.requestTimeoutMs > 0) this.#requestTimer.arm(route.requestTimeoutMs)
     this.#try()
   }
@@ -171,10 +175,13 @@ export class Attempts implements PoolWaiter {
   }
 
   /** A final head came from the endpoint. */
-  headCame(status: number, now: number): void {
+  headCame(response: ResponseHead, now: number): void {
     const record = this.current!
-    record.status = status
-    record.endpoint!.stats.latency.record(now - record.sentAt)
+    const endpoint = record.endpoint!
+    const tookMs = now - record.sentAt
+    record.status = response.status
+    endpoint.stats.latency.record(tookMs)
+    this.#cluster!.observe(endpoint, this.#deps.classify(null, response.status), tookMs, response)
   }
 
   /** Is it one to try again instead of passing on? Decided on the status alone. */
@@ -227,13 +234,15 @@ export class Attempts implements PoolWaiter {
   }
 
   /** The answer has begun: from here on there is no other attempt. */
-  committed(status: number): void {
+  committed(response: ResponseHead): void {
     const endpoint = this.current!.endpoint!
+    const cookie = this.#cluster!.cookie?.(this.#pick, endpoint) ?? ''
+    if (cookie !== '') response.headers.add('set-cookie', cookie)
     this.#committed = true
     this.#requestTimer.cancel()
     this.#tryTimer.cancel()
     if (!this.#owner.body.dropped) this.#owner.body.drop()
-    this.#judge(endpoint, status)
+    this.#judge(endpoint, response.status)
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
@@ -288,7 +297,9 @@ export class Attempts implements PoolWaiter {
   #blame(endpoint: Endpoint, failure: Failure): void {
     if (failure.side !== 'upstream') return
     add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, this.#deps.classify(failure, 0), failure.failure)
+    const outcome = this.#deps.classify(failure, 0)
+    this.#cluster!.report(endpoint, outcome, failure.failure)
+    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.current!.startedAt, null)
   }
 }
 

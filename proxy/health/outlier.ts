@@ -14,19 +14,27 @@ export interface OutlierDeps {
 
 /**
  * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more requests, for `base` x the number of its ejections.
- * Then it is probing: its next answer admits it or ejects it again. The share of ejected endpoints is computed as it would be after the ejection, but one of at
- * least two may always go: 10 % of three must not mean never.
+ * Then it is probing, and in slow start: its next answer admits it or ejects it again. The share of ejected endpoints is computed as it would be after the ejection, but
+ * one of at least two may always go: 10 % of three must not mean never. Only those count that get requests when it does: the others do not help when it is gone.
  */
 export function outlierDetector(cluster: string, deps: OutlierDeps) {
   const { clock } = deps
   let spec: OutlierSpec = { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 }
   const timer = clock.timer(readmit)
 
-  function mayEject(): boolean {
-    const all = deps.all()
-    const ejected = all.reduce((count, endpoint) => count + (endpoint.state === 'ejected' ? 1 : 0), 0)
-    if (all.length - ejected < 2) return false
-    return ejected === 0 || ((ejected + 1) * 100) / all.length <= spec.maxEjectedPercent
+  function mayEject({ spec: { health } }: Endpoint): boolean {
+    // What the registry has taken out of use needs no ejection.
+    if (health !== 'passing' && health !== 'failing') return false
+    let count = 0
+    let ejected = 0
+    for (const endpoint of deps.all()) {
+      // One that fails its checks gets requests in panic only, together with those that pass.
+      if (endpoint.spec.health !== 'passing' && endpoint.spec.health !== health) continue
+      count++
+      if (endpoint.state === 'ejected') ejected++
+    }
+    if (count - ejected < 2) return false
+    return ejected === 0 || ((ejected + 1) * 100) / count <= spec.maxEjectedPercent
   }
 
   function eject(endpoint: Endpoint, reason: string): void {
@@ -56,6 +64,9 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     for (const endpoint of deps.all()) {
       if (endpoint.state !== 'ejected' || endpoint.ejectedUntil > now) continue
       endpoint.state = 'probing'
+      // Else a policy that remembers would hardly ever send the request that decides.
+      endpoint.load.forget()
+      endpoint.warmingSince = now
       set(endpoint.stats.ejected, 0)
       endpoint.consecutiveFailures = 0
       changed = true
@@ -71,6 +82,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       let changed = false
       for (const endpoint of deps.all()) {
         if (endpoint.state !== 'admitting') changed = true
+        if (endpoint.state === 'ejected') endpoint.warmingSince = clock.now()
         endpoint.state = 'admitting'
         endpoint.ejectedUntil = 0
         set(endpoint.stats.ejected, 0)
@@ -90,7 +102,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       endpoint.consecutiveFailures++
       if (spec.consecutiveGatewayFailures === 0 || endpoint.state === 'ejected') return
       const enough = endpoint.state === 'probing' || endpoint.consecutiveFailures >= spec.consecutiveGatewayFailures
-      if (!enough || !mayEject()) return
+      if (!enough || !mayEject(endpoint)) return
       const probing = endpoint.state === 'probing' ? ' while probing' : ''
       eject(endpoint, `${endpoint.consecutiveFailures} consecutive failures${probing}, last: ${reason}`)
     },

@@ -270,8 +270,16 @@ class DialAttempt {
       },
       failed: code => {
         this.#timer.cancel()
-        pool.dialFailed(this, code === 'ECONNREFUSED' ? failures.connectRefused : failures.connectFailed, code)
+        pool.dialFailed(this, failureOf(code), code)
       },
     })
   }
+}
+
+/** The system's word for what this machine lacks: it says nothing of the endpoint. */
+const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE'])
+
+function failureOf(code: string): Failure {
+  if (code === 'ECONNREFUSED') return failures.connectRefused
+  return OURS.has(code) ? failures.connectLocal : failures.connectFailed
 }

@@ -31,6 +31,12 @@ export function hostTable(services: readonly { readonly name: string; readonly h
   }
 }
 
+/** The service a host would mean in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as `www.example.com` or an address. */
+export function serviceOfHost(authority: string): string | null {
+  const host = withoutPort(authority).toLowerCase()
+  return /^([a-z0-9](?:[a-z0-9_-]{0,126}[a-z0-9])?)(?:\.service(?:\.[a-z0-9-]+)?\.consul\.?)?$/.exec(host)?.[1] ?? null
+}
+
 function withoutPort(authority: string): string {
   if (authority.startsWith('[')) return authority.slice(0, authority.indexOf(']') + 1)
   const colon = authority.indexOf(':')

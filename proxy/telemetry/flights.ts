@@ -141,6 +141,11 @@ class Try {
   other = ''
   load = 0
   otherLoad = 0
+  fallback = false
+  sticky = false
+  priority = -1
+  zone: AttemptRecord['zone'] = ''
+  panic = false
   startedAt = 0
   endedAt = 0
   reused = false
@@ -155,6 +160,11 @@ class Try {
     this.other = record.other?.name ?? ''
     this.load = record.load
     this.otherLoad = record.otherLoad
+    this.fallback = record.fallback
+    this.sticky = record.sticky
+    this.priority = record.priority
+    this.zone = record.zone
+    this.panic = record.panic
     this.startedAt = record.startedAt
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
@@ -169,6 +179,7 @@ class Try {
     return {
       endpoint: this.endpoint,
       policy: this.policy,
+      way: this.#way(),
       compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
       reusedConnection: this.reused,
       startedAfterMs: round(this.startedAt - from),
@@ -179,6 +190,17 @@ class Try {
       detail,
       retry: this.retry,
     }
+  }
+
+  /** What narrowed the choice, in words. */
+  #way(): string[] {
+    const way: string[] = []
+    if (this.fallback) way.push('subset fallback')
+    if (this.sticky) way.push('sticky session')
+    if (this.priority >= 0) way.push(`priority ${this.priority}`)
+    if (this.zone !== '') way.push(this.zone === 'local' ? 'own zone' : 'other zone')
+    if (this.panic) way.push('panic')
+    return way
   }
 }
 

@@ -1,98 +1,23 @@
 import { describe, expect, test } from 'vitest'
-import type { Ask } from '../../proxy/admin/ask.ts'
 import { configPage } from '../../proxy/admin/config.ts'
 import { drainPage } from '../../proxy/admin/drain.ts'
 import { endpointsPage } from '../../proxy/admin/endpoints.ts'
 import { explainPage } from '../../proxy/admin/explain.ts'
 import { flightsPage } from '../../proxy/admin/flights.ts'
 import { logLevelPage } from '../../proxy/admin/log-level.ts'
-import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
 import { livePage, readyPage } from '../../proxy/admin/ready.ts'
-import type { Answer, AttemptView, EndpointsAnswer, EndpointView, ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
+import type { AttemptView, ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
 import type { LogLevel } from '../../proxy/core/log.ts'
-
-async function ask(page: Page, search = '', format: Format | null = 'text', method: 'GET' | 'POST' = 'GET', body = ''): Promise<PageAnswer & { body: string }> {
-  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body })
-  if (typeof answer.body !== 'string') throw new Error('the page is streamed')
-  return { ...answer, body: answer.body }
-}
-
-const json = async (page: Page, search = '') => JSON.parse((await ask(page, search, 'json')).body) as Record<string, unknown>
-
-/** Data threads that answer so; null: not in time. */
-function threads(answers: readonly (Answer | null)[], asked: Question[] = []): Ask {
-  return question => {
-    asked.push(question)
-    return Promise.resolve(answers.map((answer, thread) => ({ thread, answer })))
-  }
-}
-
-function endpoint(address: string, over: Partial<EndpointView> = {}): EndpointView {
-  const load = { active: 0, connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
-  return { address, weight: 1, zone: '', metadata: {}, health: 'passing', state: 'admitting', reason: '', ejectedForMs: 0, ...load, ...over }
-}
-
-const service = (name: string, endpoints: readonly EndpointView[]): EndpointsAnswer => ({ services: [{ name, policy: 'least_request', active: 1, endpoints }] })
-
-describe('/endpoints', () => {
-  test('reads as a table', async () => {
-    const answer = service('orders', [
-      endpoint('127.0.0.1:9001', { requests: 1_200, active: 2, p50Ms: 0.4, p99Ms: 12.3, metadata: { version: 'v2', build: '7' } }),
-      endpoint('127.0.0.1:9002', {
-        requests: 300,
-        failures: 5,
-        weight: 3,
-        zone: 'b',
-        state: 'ejected',
-        ejectedForMs: 8_200,
-        reason: '5 gateway failures in a row',
-      }),
-      endpoint('127.0.0.1:9003', { requests: 0, health: 'draining', state: 'probing', reason: 'it was slow' }),
-    ])
-    expect((await ask(endpointsPage(threads([answer])))).body).toBe(
-      [
-        'orders  least_request, 1 of 3 endpoints usable, 1 active',
-        '  ENDPOINT        WEIGHT  ZONE  HEALTH    ACTIVE  CONNS  IDLE  PENDING     REQUESTS  FAILED      P50      P99  STATE                                                 METADATA',
-        '  127.0.0.1:9001       1  -     passing        2      1     1        0  1,200 (80%)       0  0.40 ms  12.3 ms  admitting                                             version=v2 build=7',
-        '  127.0.0.1:9002       3  b     passing        0      1     1        0    300 (20%)       5   1.0 ms   2.0 ms  ejected for 8.20 s more: 5 gateway failures in a row',
-        '  127.0.0.1:9003       1  -     draining       0      1     1        0       0 (0%)       0        -        -  probing (was ejected: it was slow)',
-        '',
-      ].join('\n'),
-    )
-  })
-
-  test('data threads are one: sums, the worst state, the slower tail; what one has alone is kept', async () => {
-    const page = endpointsPage(
-      threads([
-        service('orders', [endpoint('a:1', { requests: 10, active: 1, p50Ms: 1, p99Ms: 5 }), endpoint('b:1')]),
-        service('orders', [
-          endpoint('a:1', { requests: 30, active: 2, p50Ms: 3, p99Ms: 4, state: 'ejected', reason: 'why', ejectedForMs: 5 }),
-          endpoint('c:1'),
-        ]),
-      ]),
-    )
-    const { services } = (await json(page)) as unknown as EndpointsAnswer
-    expect(services).toHaveLength(1)
-    expect(services[0]).toMatchObject({ name: 'orders', active: 2 })
-    expect(services[0]!.endpoints.map(({ address }) => address)).toEqual(['a:1', 'b:1', 'c:1'])
-    expect(services[0]!.endpoints[0]).toMatchObject({ requests: 40, active: 3, connections: 2, state: 'ejected', reason: 'why', p50Ms: 2.5, p99Ms: 5 })
-  })
-
-  test('one service, or that there is none', async () => {
-    const page = endpointsPage(threads([service('orders', [])]))
-    expect((await ask(page, 'service=orders')).body).toContain('none: requests are answered with 503 UH')
-    expect((await ask(page, 'service=nix')).body).toBe('no service is called nix\n')
-  })
-})
+import { ask, endpoint, json, service, threads } from '../support/pages.ts'
 
 describe('data threads that do not answer', () => {
   test('all: 504, and where to look', async () => {
-    const answer = await ask(endpointsPage(threads([null, null])))
+    const answer = await ask(endpointsPage(threads([null, null]), () => []))
     expect([answer.status, answer.body]).toEqual([504, expect.stringContaining('data threads 0, 1 did not answer in time')])
   })
 
   test('some: the others answer, and the page says what is missing', async () => {
-    const page = endpointsPage(threads([null, service('orders', [endpoint('a:1')])]))
+    const page = endpointsPage(threads([null, service('orders', [endpoint('a:1')])]), () => [])
     const answer = await ask(page)
     expect(answer.status).toBe(200)
     expect(answer.body).toContain('(without data thread 0 did not answer in time)')
@@ -106,7 +31,17 @@ describe('data threads that do not answer', () => {
 
 function attempt(over: Partial<AttemptView> = {}): AttemptView {
   const outcome = { status: 200, failure: '', flag: '-', detail: '', retry: '' }
-  return { endpoint: '127.0.0.1:9001', policy: 'least_request', compared: null, reusedConnection: true, startedAfterMs: 0, tookMs: 12.34, ...outcome, ...over }
+  return {
+    endpoint: '127.0.0.1:9001',
+    policy: 'least_request',
+    way: [],
+    compared: null,
+    reusedConnection: true,
+    startedAfterMs: 0,
+    tookMs: 12.34,
+    ...outcome,
+    ...over,
+  }
 }
 
 function flight(over: Partial<FlightView> = {}): FlightView {
@@ -154,14 +89,14 @@ describe('/flights', () => {
       reason: 'the endpoint refused the connection',
       detail: 'ECONNREFUSED',
       attempts: [
-        attempt({ ...refused, compared: { load: 2, other: '127.0.0.1:9002', otherLoad: 3 }, retry: 'yes: connect-failure' }),
+        attempt({ ...refused, way: ['priority 1', 'own zone'], compared: { load: 2, other: '127.0.0.1:9002', otherLoad: 3 }, retry: 'yes: connect-failure' }),
         attempt({ ...refused, endpoint: '', policy: '', retry: 'no: the budget is spent' }),
       ],
     })
     expect((await ask(flightsPage(threads([{ flights: [failed] }])))).body).toBe(
       [
         '07:08:09.045  503 UF    12.5 ms  GET orders/api/1  ->  orders  id-1',
-        '              1. 127.0.0.1:9001  UF connect-refused (ECONNREFUSED) after 0.40 ms, by least_request: load 2 against 3 at 127.0.0.1:9002; yes: connect-failure',
+        '              1. 127.0.0.1:9001  UF connect-refused (ECONNREFUSED) after 0.40 ms, by least_request (priority 1, own zone): load 2 against 3 at 127.0.0.1:9002; yes: connect-failure',
         '              2. no endpoint  UF connect-refused (ECONNREFUSED) after 0.40 ms; no: the budget is spent',
         '              connect-refused: the endpoint refused the connection (ECONNREFUSED)',
         '',

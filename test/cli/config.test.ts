@@ -64,6 +64,18 @@ sidecar
     })
   })
 
+  test('tells where endpoints will come from, and what is registered', async () => {
+    const sources = file(
+      'sources.yaml',
+      'discovery: { consul: { services: { stock: {} } }, dns: { cart: "cart.internal:80" }, files: { cart: c.json } }\nregister: { id: web-1 }\noutbound: [{ listen: "127.0.0.1:9102", service: pay }]\n',
+    )
+    const { out, exitCode } = await run(['check', good, sources])
+    expect(exitCode).toBe(0)
+    for (const line of ['stock   1 endpoint + consul ', 'cart    c.json + dns cart.internal ', 'pay     consul ']) expect(out).toContain(`\n  ${line}`)
+    expect(out).toContain('\n  consul      http://127.0.0.1:8500, other services on demand\n')
+    expect(out).toContain('\n  registers   web at port 20000, as web-1\n')
+  })
+
   test('tells every error on stderr and exits with 2', async () => {
     const { out, err, exitCode } = await run(['check', '-c', good, '-c', bad])
     expect({ out, exitCode }).toEqual({ out: '', exitCode: 2 })

@@ -1,99 +1,41 @@
 import { describe, expect, test } from 'vitest'
-import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
-import { roundRobin } from '../../proxy/balancer/round-robin.ts'
+import { policies } from '../../proxy/balancer/policies.ts'
 import { classify } from '../../proxy/cluster/classify.ts'
-import { type ClusterDeps, ServiceCluster } from '../../proxy/cluster/cluster.ts'
-import { diffHosts, endpointName } from '../../proxy/cluster/host-set.ts'
-import { Endpoint } from '../../proxy/core/endpoint.ts'
+import { describeBalance } from '../../proxy/cluster/describe.ts'
+import type { BalancerPolicy } from '../../proxy/core/balancer.ts'
 import { failures } from '../../proxy/core/failure.ts'
-import { bareEndpoint, NoPool, noStats, pickContext } from '../support/endpoints.ts'
-import { seeded } from '../support/random.ts'
 import { endpointSpec, serviceSpec } from '../support/specs.ts'
-
-function clusterOf(spec: ServiceSpec) {
-  const retired: string[] = []
-  let changed = () => {}
-  const deps: ClusterDeps = {
-    random: seeded(1),
-    balancer: () => roundRobin,
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats()),
-    retireEndpoint: ({ name }) => retired.push(name),
-    outliers: onChange => {
-      changed = onChange
-      return { configure() {}, report() {}, stop() {} }
-    },
-  }
-  return { cluster: new ServiceCluster(spec, deps), retired, changed: () => changed() }
-}
-
-/** All that a picker hands out. */
-function reachable(view: { balancer: { pick(context: ReturnType<typeof pickContext>): Endpoint | null } }): string[] {
-  const names = new Set<string>()
-  for (let i = 0; i < 50; i++) {
-    const picked = view.balancer.pick(pickContext())
-    if (picked !== null) names.add(picked.name)
-  }
-  return [...names].sort()
-}
-
-describe('the diff of host sets', () => {
-  test('an address that stays keeps its endpoint and gets the new spec; the order is that of the new set', () => {
-    const created: string[] = []
-    const create = (spec: ReturnType<typeof endpointSpec>, name: string) => {
-      created.push(name)
-      return bareEndpoint(spec, name)
-    }
-    const first = diffHosts([], [endpointSpec('a:1'), endpointSpec('b:1')], create)
-    first.endpoints[0]!.active = 5
-    const next = diffHosts(first.endpoints, [endpointSpec('c:1'), endpointSpec('a:1', { weight: 9 })], create)
-    expect(next.endpoints.map(({ name }) => name)).toEqual(['c:1', 'a:1'])
-    expect(next.endpoints[1]).toBe(first.endpoints[0])
-    expect(next.endpoints[1]!.spec.weight).toBe(9)
-    expect(next.endpoints[1]!.active).toBe(5)
-    expect(next.removed).toEqual([first.endpoints[1]])
-    expect(created).toEqual(['a:1', 'b:1', 'c:1'])
-  })
-
-  test('an address that is named twice counts once, by its last spec', () => {
-    const { endpoints } = diffHosts([], [endpointSpec('a:1', { weight: 1 }), endpointSpec('a:1', { weight: 2 })], (spec, name) => bareEndpoint(spec, name))
-    expect(endpoints.map(({ spec }) => spec.weight)).toEqual([2])
-  })
-
-  test('IPv6 stands in brackets', () => {
-    expect(endpointName({ address: '2001:db8::1', port: 80 })).toBe('[2001:db8::1]:80')
-  })
-})
+import { clusterOf, reachable } from './cluster-of.ts'
 
 describe('a cluster', () => {
   test('hands out only endpoints that pass and are not ejected', () => {
-    const { cluster, changed } = clusterOf(
-      serviceSpec('orders', ['a:1', endpointSpec('b:1', { health: 'failing' }), endpointSpec('c:1', { health: 'draining' }), 'd:1']),
+    const { cluster } = clusterOf(
+      serviceSpec('orders', [
+        'a:1',
+        endpointSpec('b:1', { health: 'critical' }),
+        endpointSpec('c:1', { health: 'draining' }),
+        endpointSpec('d:1', { health: 'maintenance' }),
+        'e:1',
+      ]),
     )
-    expect(reachable(cluster.whole)).toEqual(['a:1', 'd:1'])
-    cluster.endpoints[3]!.state = 'ejected'
-    changed()
+    expect(reachable(cluster.whole)).toEqual(['a:1', 'e:1'])
+    cluster.endpoints[4]!.state = 'ejected'
+    cluster.rebuild()
     expect(reachable(cluster.whole)).toEqual(['a:1'])
-    cluster.endpoints[3]!.state = 'probing'
-    changed()
-    expect(reachable(cluster.whole)).toEqual(['a:1', 'd:1'])
+    cluster.endpoints[4]!.state = 'probing'
+    cluster.rebuild()
+    expect(reachable(cluster.whole)).toEqual(['a:1', 'e:1'])
+    expect(cluster.endpoints).toHaveLength(5)
   })
 
-  test('has a cluster for each subset, of the endpoints whose labels all match', () => {
-    const { cluster } = clusterOf(
-      serviceSpec(
-        'orders',
-        [
-          endpointSpec('a:1', { metadata: { version: 'v1', zone: 'x' } }),
-          endpointSpec('b:1', { metadata: { version: 'v2', zone: 'x' } }),
-          endpointSpec('c:1', { metadata: { version: 'v2' } }),
-        ],
-        { subsets: { v1: { version: 'v1' }, v2: { version: 'v2' }, v2x: { version: 'v2', zone: 'x' }, none: { version: 'v3' } } },
-      ),
-    )
-    const names = Object.fromEntries([...cluster.subsets].map(([name, view]) => [name, reachable(view)]))
-    expect(names).toEqual({ v1: ['a:1'], v2: ['b:1', 'c:1'], v2x: ['b:1'], none: [] })
-    expect(cluster.subsets.get('v2')!.name).toBe('orders/v2')
-    expect(reachable(cluster.whole)).toEqual(['a:1', 'b:1', 'c:1'])
+  test('where there is nothing to decide the picker is that of the policy', () => {
+    const pick = () => null
+    const plain: BalancerPolicy = { create: () => ({ pick }), hashes: false, observe: null, reweigh: null }
+    const { cluster } = clusterOf(serviceSpec('orders', ['a:1', 'b:1', 'c:1', endpointSpec('d:1', { health: 'critical' })]), {
+      policy: () => plain,
+      place: { zone: 'x', origins: { x: 1, y: 2 } },
+    })
+    expect(cluster.whole.balancer.pick).toBe(pick)
   })
 
   test('a new policy keeps endpoints and views, adds and takes away subsets', () => {
@@ -126,12 +68,149 @@ describe('a cluster', () => {
     expect(cluster.whole.budget).not.toBe(budget)
   })
 
+  test('a snapshot in which nothing of it differs leaves its pickers alone; other policies make new ones', () => {
+    const spec = serviceSpec('orders', ['a:1', 'b:1'], { subsets: { v1: {} } })
+    const { cluster, built } = clusterOf(spec)
+    built.length = 0
+    const { balancer } = cluster.whole
+    cluster.apply(structuredClone({ ...spec, timeouts: { ...spec.timeouts, requestMs: 1 } }))
+    expect(cluster.whole.balancer).toBe(balancer)
+    expect(built).toEqual([])
+    expect(cluster.spec.timeouts.requestMs).toBe(1)
+    cluster.apply({ ...spec, balancer: { ...spec.balancer, type: 'random' } })
+    expect(built).toEqual([2, 2])
+    expect(cluster.whole.policy).toBe('random')
+  })
+
+  test('an update of one endpoint keeps the others and all that was learnt', () => {
+    const { cluster, retired } = clusterOf(serviceSpec('orders', ['a:1', 'b:1', 'c:1']))
+    const [a, b] = cluster.endpoints
+    a!.active = 3
+    cluster.change({ put: [endpointSpec('b:1', { weight: 5 }), endpointSpec('d:1')], drop: ['c:1'] })
+    expect(cluster.endpoints.map(({ name, weight }) => [name, weight])).toEqual([
+      ['a:1', 1],
+      ['b:1', 5],
+      ['d:1', 1],
+    ])
+    expect(cluster.endpoints.slice(0, 2)).toEqual([a, b])
+    expect(a!.active).toBe(3)
+    expect(retired).toEqual(['c:1'])
+    expect(reachable(cluster.whole)).toEqual(['a:1', 'b:1', 'd:1'])
+  })
+
+  test('counts the requests that were admitted', () => {
+    const { cluster } = clusterOf(serviceSpec('orders', ['a:1'], { limits: { requests: 1 }, subsets: { v1: {} } }))
+    cluster.whole.admit()
+    cluster.whole.admit()
+    cluster.whole.release()
+    cluster.subsets.get('v1')!.admit()
+    expect([cluster.uses, cluster.active]).toEqual([2, 1])
+  })
+
+  test('says what balancing does beyond its policy', () => {
+    const { cluster } = clusterOf(
+      serviceSpec('orders', [
+        endpointSpec('a:1', { health: 'failing' }),
+        endpointSpec('b:1', { health: 'failing' }),
+        endpointSpec('c:1'),
+        endpointSpec('d:1', { priority: 1, health: 'critical' }),
+      ]),
+    )
+    expect(describeBalance(cluster.whole.balance)).toEqual({
+      panic: true,
+      priorities: [
+        { priority: 0, endpoints: 3, healthy: 1, inRotation: 3, availability: 140 / 3, load: 100, panic: 'health' },
+        { priority: 1, endpoints: 1, healthy: 0, inRotation: 0, availability: 0, load: 0, panic: '' },
+      ],
+      localPercent: null,
+      zonesOff: 'panic',
+    })
+  })
+
   test('one that is retired hands out nothing and lets go of its endpoints', () => {
     const { cluster, retired } = clusterOf(serviceSpec('orders', ['a:1', 'b:1'], { subsets: { v1: {} } }))
     cluster.retire()
     expect(retired).toEqual(['a:1', 'b:1'])
     expect(reachable(cluster.whole)).toEqual([])
     expect(reachable(cluster.subsets.get('v1')!)).toEqual([])
+  })
+})
+
+describe('a policy that learns', () => {
+  function learning() {
+    const log: string[] = []
+    let isOther = false
+    const policy: BalancerPolicy = {
+      ...policies.round_robin,
+      observe: (endpoint, outcome, tookMs, head, { spec }) => log.push(`${endpoint.name} ${outcome} ${tookMs} ${head?.status ?? '-'} ${spec.decayMs}`),
+      reweigh(endpoints) {
+        log.push(`reweigh ${endpoints.map(({ name }) => name).join()}`)
+        for (const endpoint of endpoints) endpoint.learntWeight = 3
+        return isOther
+      },
+    }
+    const made = clusterOf(
+      serviceSpec('orders', ['a:1', 'b:1', endpointSpec('c:1', { health: 'critical' })], { balancer: { type: 'adaptive', decayMs: 77 } }),
+      {
+        policy: type => (type === 'adaptive' ? policy : policies.round_robin),
+      },
+    )
+    const observe = () => made.cluster.whole.observe(made.cluster.endpoints[0]!, 'success', 12, null)
+    return { ...made, log, observe, change: () => (isOther = true) }
+  }
+
+  test('is told of each attempt, with the settings of the service', () => {
+    const { log, observe } = learning()
+    observe()
+    expect(log).toEqual(['a:1 success 12 - 77'])
+  })
+
+  test('weighs anew a second after traffic, those that may be used, and not when there is none', () => {
+    const { log, observe, loop, built } = learning()
+    loop.advance(10_000)
+    expect(log).toEqual([])
+    built.length = 0
+    observe()
+    observe()
+    loop.advance(500)
+    observe()
+    log.length = 0
+    loop.advance(520)
+    expect(log).toEqual(['reweigh a:1,b:1'])
+    loop.advance(60_000)
+    expect(log).toEqual(['reweigh a:1,b:1'])
+    expect(built).toEqual([])
+    observe()
+    loop.advance(1020)
+    expect(log.filter(line => line.startsWith('reweigh'))).toHaveLength(2)
+  })
+
+  test('gets new pickers when something changed enough', () => {
+    const { cluster, observe, loop, built, change } = learning()
+    change()
+    built.length = 0
+    observe()
+    loop.advance(1020)
+    expect(built).toEqual([2])
+    expect(cluster.endpoints.map(({ weight }) => weight)).toEqual([3, 3, 1])
+  })
+
+  test('leaves nothing to the policy after it', () => {
+    const { cluster, observe, loop, change } = learning()
+    change()
+    observe()
+    loop.advance(1020)
+    cluster.apply({ ...cluster.spec, balancer: { ...cluster.spec.balancer, type: 'round_robin' } })
+    expect(cluster.endpoints.map(({ weight }) => weight)).toEqual([1, 1, 1])
+  })
+
+  test('is not woken for a service that is gone', () => {
+    const { cluster, observe, loop, log } = learning()
+    observe()
+    cluster.retire()
+    log.length = 0
+    loop.advance(5000)
+    expect(log).toEqual([])
   })
 })
 

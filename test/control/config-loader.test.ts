@@ -17,8 +17,8 @@ test('a good file: what the proxy runs on at once, what /config shows after it',
   expect(loaded.bootstrap).toMatchObject({ service: 'web', workers: 1 })
   expect(loaded.snapshot.services.orders!.endpoints[0]).toMatchObject({ address: '127.0.0.1', port: 9001 })
   const { json, text } = await loaded.effective
-  expect(JSON.parse(json.toString())).toMatchObject({ config: { service: 'web' }, sources: { service: { at: `${file}:1` } } })
-  expect(text.toString()).toMatch(/^service: web +# .*sidecar\.yaml:1$/m)
+  expect(JSON.parse(json())).toMatchObject({ config: { service: 'web' }, sources: { service: { at: `${file}:1` } } })
+  expect(text()).toMatch(/^service: web +# .*sidecar\.yaml:1$/m)
 })
 
 test('variables of the environment are those of the proxy', async () => {
@@ -39,7 +39,7 @@ test('a large file comes whole', async () => {
   ])
   if (!loaded.ok) throw new Error(loaded.errors.join())
   expect(loaded.snapshot.services.a!.endpoints).toHaveLength(5_000)
-  expect((await loaded.effective).json.length).toBeGreaterThan(5_000 * 20)
+  expect((await loaded.effective).json().length).toBeGreaterThan(5_000 * 20)
 })
 
 test('a reader that dies is an error with its last words, not a crash', async () => {

@@ -8,6 +8,7 @@ function lifeOf(drainThreads: () => Promise<number>) {
   const plan = { delayMs: 1_000, timeoutMs: 20_000 }
   const own = life({
     plan: () => plan,
+    leave: () => Promise.resolve(void steps.push('leave')),
     drainThreads: given => {
       steps.push(`drain ${given.delayMs} ${given.timeoutMs}`)
       return drainThreads()
@@ -28,10 +29,10 @@ test('draining: not ready at once, then the threads, then what is to be written,
   expect(own.drain('SIGTERM')).toBe(true)
   expect(own.draining()).toBe(true)
   await settled()
-  expect(steps).toEqual(['drain 1000 20000'])
+  expect(steps).toEqual(['leave', 'drain 1000 20000'])
   drained(2)
   await settled()
-  expect(steps).toEqual(['drain 1000 20000', 'finish', 'exit 0'])
+  expect(steps).toEqual(['leave', 'drain 1000 20000', 'finish', 'exit 0'])
   expect(log.lines()).toEqual([
     'info SIGTERM: draining: not ready from now on, listening for another 1 s, then at most 20 s for what still runs',
     'warn 2 requests were still running after 20 s and were cut cut=2',

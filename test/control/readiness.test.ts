@@ -22,6 +22,7 @@ const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
   threads: [thread()],
   reload,
   listeners: ['outbound 127.0.0.1:8000'],
+  discovery: [],
   ...over,
 })
 

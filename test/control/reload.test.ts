@@ -5,13 +5,14 @@ import { reloader } from '../../proxy/control/reload.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
-import { snapshotOf } from '../support/specs.ts'
+import { noDiscovery, snapshotOf } from '../support/specs.ts'
 
 function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> = {}): LoadedConfig {
-  const effective = Promise.resolve({ json: Buffer.from('{}'), text: Buffer.from('') })
+  const effective = Promise.resolve({ json: () => '{}', text: () => '' })
   return {
     ok: true,
-    bootstrap: { service: 'web', admin: null, workers: 1, ...bootstrap },
+    bootstrap: { service: 'web', admin: null, workers: 1, state: null, register: null, ...bootstrap },
+    discovery: noDiscovery,
     snapshot: snapshotOf([], [], { version, service }),
     warnings: [],
     effective,
@@ -30,7 +31,7 @@ function reloaderOf(loads: (LoadedConfig | RefusedConfig | Error)[], nacks: Reco
       if (next instanceof Error) throw next
       return next
     },
-    apply(snapshot) {
+    apply({ snapshot }) {
       given.push(snapshot)
       return Promise.resolve(nacks[snapshot.version] ?? [])
     },

@@ -19,16 +19,19 @@ function threadsOf(count: number) {
   const log = logTape()
   const said: string[] = []
   const ended: number[] = []
+  /** What peers add to each snapshot. */
+  const filling: { of: Partial<Snapshot> } = { of: {} }
   const threads = dataThreads({
     entry: new URL('../support/stand-in-worker.ts', import.meta.url),
     count,
     clock: manualClock(loop),
     log,
+    fill: snapshot => ({ snapshot: { ...snapshot, ...filling.of }, origins: { a: 1 } }),
     said: (thread, message) => said.push(`${thread} ${message.kind === 'log' ? message.lines.trim() : message.kind}`),
     ended: thread => ended.push(thread),
   })
   stops.push(threads.stop)
-  return { threads, loop, log, said, ended }
+  return { threads, loop, log, said, ended, filling }
 }
 
 function version(name: string, service = 'web'): Snapshot {
@@ -205,6 +208,39 @@ describe('draining', () => {
 test('credit for written log lines reaches the thread that sent them', async () => {
   const { threads, said } = threadsOf(2)
   await threads.start(version('a'))
-  threads.logCredit(1, 42)
+  threads.answer(1, { kind: 'log-credit', bytes: 42 })
   await until(() => said.includes('1 credit 42'))
+})
+
+describe('news of peers', () => {
+  const news = { kind: 'endpoints', service: 'orders', delta: { put: [], drop: ['a:1'] } } as const
+
+  test('reaches every data thread', async () => {
+    const { threads, said } = threadsOf(2)
+    await threads.start(version('a'))
+    threads.tell(news)
+    threads.tell({ kind: 'origins', zones: { b: 2 } })
+    await until(() => ['0', '1'].every(thread => said.includes(`${thread} endpoints orders`) && said.includes(`${thread} origins {"b":2}`)))
+  })
+
+  test('is in the snapshot that a thread starts with and that a reload brings', async () => {
+    const { threads, filling } = threadsOf(1)
+    filling.of = { version: 'filled' }
+    await threads.start(version('a'))
+    expect(await versions(threads)).toEqual(['0 filled'])
+    filling.of = { version: 'filled anew' }
+    expect(await threads.apply(version('b'))).toEqual([])
+    expect(await versions(threads)).toEqual(['0 filled anew'])
+  })
+
+  test('that came while a thread was starting is brought to it once it runs', async () => {
+    const { threads, said, filling, loop } = threadsOf(1)
+    await threads.start(version('a'))
+    await threads.ask(explain('/crash'))
+    loop.advance(10)
+    filling.of = { version: 'with the news' }
+    threads.tell(news)
+    await until(async () => (await versions(threads)).includes('0 with the news'))
+    await until(() => said.includes('0 origins {"a":1}'))
+  })
 })

@@ -111,6 +111,26 @@ describe('retries', () => {
     expectQuiet(mesh)
   })
 
+  test('what this machine lacks is tried elsewhere and blames no endpoint', async () => {
+    const { mesh } = await orders({ endpoints: [A, B], outliers: { consecutiveGatewayFailures: 1 } })
+    mesh.upstream(A).connect = 'lack'
+    const callers = [mesh.caller().get(), mesh.caller().get()]
+    mesh.settle()
+    expect(callers.flatMap(({ statuses }) => statuses)).toEqual([200, 200])
+    mesh.upstream(B).connect = 'lack'
+    for (const connection of mesh.upstream(B).open) connection.close()
+    mesh.settle()
+    const caller = mesh.caller().get()
+    mesh.settle()
+    expect(caller.statuses).toEqual([503])
+    expect(mesh.flight).toMatchObject({ flag: 'UF', failure: 'connect-local', detail: 'EADDRNOTAVAIL' })
+    expect(mesh.endpoints()[0]!.endpoints.map(({ failures, state }) => [failures, state])).toEqual([
+      [0, 'admitting'],
+      [0, 'admitting'],
+    ])
+    expectQuiet(mesh)
+  })
+
   test('it stops after the number of attempts, and says what the last one met', async () => {
     const { mesh } = await orders({ endpoints: [A, B, C], retries: { attempts: 3 } })
     for (const name of [A, B, C]) mesh.upstream(name).connect = 'refuse'

@@ -72,11 +72,34 @@ describe('ejection', () => {
     expect(states()[0]).toBe('admitting')
   })
 
+  test('counts only those that get requests: of two, one in maintenance, the other stays', () => {
+    for (const health of ['maintenance', 'critical', 'draining', 'failing'] as const) {
+      const { fail, states, endpoints } = detector(2)
+      endpoints[1]!.spec = { ...endpoints[1]!.spec, health }
+      fail(0, 3)
+      expect(states()[0], health).toBe('admitting')
+      endpoints[1]!.spec = { ...endpoints[1]!.spec, health: 'passing' }
+      fail(0)
+      expect(states()[0]).toBe('ejected')
+    }
+  })
+
+  test('takes one that fails its checks, and fails in panic too, but none that the registry has taken out', () => {
+    const { fail, states, endpoints } = detector(4, { maxEjectedPercent: 100 })
+    const health = ['passing', 'failing', 'failing', 'critical'] as const
+    endpoints.forEach((endpoint, i) => {
+      endpoint.spec = { ...endpoint.spec, health: health[i]! }
+    })
+    for (let i = 0; i < 4; i++) fail(i, 3)
+    expect(states()).toEqual(['admitting', 'ejected', 'ejected', 'admitting'])
+  })
+
   test('turned off, it lets everyone in again', () => {
-    const { fail, states, outliers, loop, changes } = detector(3)
+    const { fail, states, outliers, loop, changes, endpoints } = detector(3)
     fail(0, 3)
     outliers.configure({ ...policy, consecutiveGatewayFailures: 0 })
     expect(states()).toEqual(['admitting', 'admitting', 'admitting'])
+    expect(endpoints.map(({ warmingSince }) => warmingSince)).toEqual([loop.now, -1, -1])
     expect(changes()).toBe(2)
     loop.advance(10_000)
     expect(changes()).toBe(2)
@@ -84,6 +107,16 @@ describe('ejection', () => {
 })
 
 describe('probing', () => {
+  test('begins with a clean slate: what balancers remember of the failures is forgotten, or the request that decides would hardly ever come', () => {
+    const { fail, endpoints, loop } = detector(3)
+    const { load } = endpoints[0]!
+    Object.assign(load, { failing: 9, latencyMs: 5_000, failureRate: 1, attempts: 7, failedAt: 1, reportedQps: 12 })
+    fail(0, 3)
+    expect(load.failing).toBe(9)
+    loop.advance(1_010)
+    expect(load).toMatchObject({ failing: 0, latencyMs: 0, failureRate: 0, attempts: 0, failedAt: 0, reportedQps: 12 })
+  })
+
   test('begins when the time is over; a success admits', () => {
     const { loop, fail, succeed, states, events, endpoints } = detector(3)
     fail(0, 3)
@@ -97,6 +130,18 @@ describe('probing', () => {
     expect(endpoints[0]!.consecutiveFailures).toBe(0)
     fail(0, 2)
     expect(states()[0]).toBe('admitting')
+  })
+
+  test('is slow start: the endpoint is only beginning again, and its weight is what it was', () => {
+    const { loop, fail, endpoints } = detector(3)
+    const [a] = endpoints
+    a!.learntWeight = 0.5
+    fail(0, 3)
+    expect(a!.warmingSince).toBe(-1)
+    loop.advance(1000)
+    expect(a!.warmingSince).toBe(loop.now)
+    expect(endpoints.map(({ warmingSince }) => warmingSince)).toEqual([loop.now, -1, -1])
+    expect([a!.weight, a!.learntWeight]).toEqual([1, 0.5])
   })
 
   test('ends with one failure: ejected again, and longer each time, up to the limit', () => {

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { planFrom, usualSplit } from '../../examples/demo/mesh/plan.ts'
 import { frame, type Size } from '../../examples/demo/view/frame.ts'
 import { hintsFor, type Scene } from '../../examples/demo/view/scene.ts'
 import { styleFor } from '../../examples/demo/view/style.ts'
+import { obtain } from '../peers/obtain.ts'
 import { type Child, node, run, startChild, temporaryFolder } from './support/child.ts'
 import { exchangeRaw } from './support/raw.ts'
 import { until } from './support/until.ts'
@@ -51,6 +52,23 @@ describe('npm run demo -- --once', () => {
       expect(child.err()).toBe('')
       await nobodyListens(ports)
       expect(existsSync(/files in (\S+)/.exec(out)![1]!)).toBe(false)
+    },
+    RUN_MS,
+  )
+
+  test(
+    'shows the same with a real Consul, in which every sidecar registers itself and finds its peers',
+    async () => {
+      const child = startChild(node, [demo, '--once', '--consul'], { ...env, PATH: `${dirname(await obtain('consul'))}:${process.env.PATH}` })
+      await child.said('that all is ready', out => out.includes('all ready after'), 60_000)
+      const folder = /files in (\S+)/.exec(child.out())![1]!
+      const file = readFileSync(join(folder, 'web-1.yaml'), 'utf8')
+      expect(file).toContain('consul: { address:')
+      expect(file).not.toContain('endpoints:')
+      const { code } = await child.ended
+      expect(child.out(), child.out()).toContain('all 10 checks passed')
+      expect([code, child.err()]).toEqual([0, ''])
+      await nobodyListens([Number(/consul: \{ address: "http:\/\/127\.0\.0\.1:(\d+)"/.exec(file)![1])])
     },
     RUN_MS,
   )
@@ -134,7 +152,7 @@ function scene(): Scene {
     load: { perSecond: 200, sent: 12_345_678, failed: 3, lastFailure: 'answered 502: '.padEnd(500, 'x') },
     retries: false,
     events: Array.from({ length: 40 }, (_, index) => ({ seconds: index, text: 'something happened '.repeat(index % 12) })),
-    hints: hintsFor({ instances }),
+    hints: hintsFor({ instances, consul: null }),
     folder: '/tmp/outrigger-demo-abcdef',
     keys: 'q quit   k kill one   s slow one   r restore all',
   }
@@ -151,7 +169,7 @@ describe('the view', () => {
 
   test('at 100 x 30 shows whole lines to paste for every page, and what happened last', () => {
     const text = stripVTControlCharacters(frame(scene(), sizes[0]!, coloured).join('\n'))
-    for (const { command } of hintsFor({ instances: planFrom(23_000).instances }).slice(0, 5)) expect(text).toContain(command)
+    for (const { command } of hintsFor(planFrom(23_000)).slice(0, 5)) expect(text).toContain(command)
     expect(text).toContain('0:39')
   })
 

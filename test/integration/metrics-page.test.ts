@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { startBackend } from './support/backend.ts'
+import { temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
 import { get, startProxy } from './support/proxy.ts'
 
@@ -23,12 +25,19 @@ function exposed(scrape: string): Map<string, string> {
   )
 }
 
+/** A source, so that those of discovery are there too. */
+function endpointFile(address: string): string {
+  const file = join(temporaryFolder(), 'orders.json')
+  writeFileSync(file, JSON.stringify([address]))
+  return file
+}
+
 test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
   await using backend = await startBackend()
   const port = await freePort()
   await using proxy = await startProxy({
     outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
-    discovery: { endpoints: { orders: [backend.address] } },
+    discovery: { files: { orders: endpointFile(backend.address) } },
   })
   expect((await get(port, '/')).status).toBe(200)
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.

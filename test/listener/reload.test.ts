@@ -39,9 +39,9 @@ describe('a reload', () => {
     expect(before[1]!.active).toBe(1)
     await mesh.apply(one([B, endpointSpec(A, { weight: 5 }), C], { balancer: 'least_request', timeouts: { requestMs: 100 } }))
     const after = mesh.endpoints()[0]!.endpoints
-    expect(after.map(({ address }) => address)).toEqual([B, A, C])
-    expect(after[1]).toMatchObject({ state: 'ejected', failures: 5, requests: before[0]!.requests, weight: 5 })
-    expect(after[0]).toMatchObject({ active: 1, requests: before[1]!.requests })
+    expect(after.map(({ address }) => address)).toEqual([A, B, C])
+    expect(after[0]).toMatchObject({ state: 'ejected', failures: 5, requests: before[0]!.requests, weight: 5 })
+    expect(after[1]).toMatchObject({ active: 1, requests: before[1]!.requests })
     mesh.advance(5000)
     // It runs on with the policy it began with.
     expect(running.responses).toHaveLength(0)
@@ -111,7 +111,7 @@ describe('a reload', () => {
     }
     await mesh.apply(one([B]))
     await mesh.apply(one([A, B]))
-    expect(mesh.endpoints()[0]!.endpoints[0]).toMatchObject({ address: A, state: 'admitting', failures: 0, requests: 0 })
+    expect(mesh.endpoints()[0]!.endpoints[1]).toMatchObject({ address: A, state: 'admitting', failures: 0, requests: 0 })
   })
 
   test('new limits and timeouts of a listener hold for connections that come after', async () => {

@@ -19,12 +19,21 @@ async function good(...texts: string[]): Promise<LoadedSnapshot> {
 
 describe('the smallest file that works', () => {
   test('has three lines, no warnings, and every default', async () => {
-    const { bootstrap, snapshot, warnings } = await good(threeLines)
+    const { bootstrap, discovery, snapshot, warnings } = await good(threeLines)
     expect(warnings).toEqual([])
-    expect(bootstrap).toEqual({ service: 'unnamed', admin: { address: '127.0.0.1', port: 15_000 }, workers: 1 })
+    expect(bootstrap).toEqual({
+      service: 'unnamed',
+      admin: { address: '127.0.0.1', port: 15_000 },
+      workers: 1,
+      state: expect.stringMatching(/\/outrigger\/unnamed-9101$/),
+      register: null,
+    })
+    expect(discovery).toEqual({ files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 })
     expect(snapshot).toEqual({
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       service: 'unnamed',
+      zone: '',
+      onDemandMs: 0,
       listeners: [
         {
           name: 'outbound 127.0.0.1:9101',
@@ -40,8 +49,27 @@ describe('the smallest file that works', () => {
           name: 'orders',
           protocol: null,
           hosts: [],
-          endpoints: [{ address: '127.0.0.1', port: 9001, weight: 1, zone: '', metadata: {}, health: 'passing' }],
-          balancer: { type: 'least_request' },
+          endpoints: [{ address: '127.0.0.1', port: 9001, weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
+          balancer: {
+            type: 'least_request',
+            choices: 2,
+            fullScan: 0,
+            activeRequestBias: 1,
+            hashOn: [],
+            minimumRingSize: 1024,
+            maximumRingSize: 1_048_576,
+            tableSize: 65_537,
+            hashBalanceFactor: 0,
+            decayMs: 10_000,
+            defaultRttMs: 30,
+            failurePenaltyMs: 5_000,
+            slowStart: { windowMs: 0, aggression: 1, minWeightPercent: 10 },
+            zoneAware: { on: true, minEndpoints: 6 },
+            overprovisioning: 1.4,
+            panic: { health: 50, ejected: 0 },
+            sticky: null,
+            subsetSize: 0,
+          },
           timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000 },
           retries: {
             on: ['connect-failure', 'refused-stream', 'reset-before-response'],
@@ -52,6 +80,7 @@ describe('the smallest file that works', () => {
           limits: { connections: 10_000, pending: 10_000, requests: 10_000, responseHeaders: 200, responseHeadBytes: 81_920, bufferBytes: 1_048_576 },
           outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50 },
           subsets: {},
+          subsetFallback: 'none',
           routes: [
             {
               name: '/*',
@@ -114,7 +143,6 @@ describe('the example of the design', () => {
       ok: false,
       errors: [
         expect.stringMatching(/^sidecar.yaml:12:18: transparent interception is not available yet/),
-        expect.stringMatching(/^sidecar.yaml:16:11: discovery in Consul is not available yet/),
         expect.stringMatching(/^sidecar.yaml:19:8: the agent is not available yet/),
         expect.stringMatching(/^sidecar.yaml:30:13: active health checking is not available yet/),
       ],
@@ -133,9 +161,11 @@ describe('the example of the design', () => {
       address: '127.0.0.1',
       port: 9002,
       weight: 3,
+      priority: 0,
       zone: 'b',
       metadata: { version: 'v2' },
       health: 'passing',
+      healthReason: '',
     })
     expect(snapshot.services.orders!.routes).toEqual([
       {

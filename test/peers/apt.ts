@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { withLock } from './cache.ts'
 import { isExecutable, onPath } from './find.ts'
 import { must, run } from './shell.ts'
 import type { Way } from './way.ts'
@@ -61,8 +62,15 @@ export async function installPackage(packageName: string): Promise<void> {
   await orAfterUpdate(() => asRoot('apt-get', [...INSTALL, packageName]))
 }
 
-/** A fresh machine knows no packages yet, an old one wrong ones: on the first failure the lists are brought up to date, once a process. */
-async function orAfterUpdate<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * A fresh machine knows no packages yet, an old one wrong ones: on the first failure the lists are brought up to date, once a process. One process at a time: apt does not wait for
+ * the lists of another.
+ */
+function orAfterUpdate<T>(work: () => Promise<T>): Promise<T> {
+  return withLock('apt', () => triedTwice(work))
+}
+
+async function triedTwice<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

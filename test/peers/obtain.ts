@@ -14,7 +14,8 @@ export type { PeerName } from './table.ts'
 export async function obtain(name: PeerName): Promise<string> {
   const found = locate(name)
   if (found !== null) return found
-  return await withLock('obtain', async () => {
+  const peer: Peer = PEERS[name]
+  return await withLock(peer.lock ?? 'obtain', async () => {
     // whoever held the lock may have obtained it
     return locate(name) ?? (await tryAll(name))
   })

@@ -1,4 +1,5 @@
 import { aptInstall, aptUnpack } from './apt.ts'
+import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { wheel } from './pypi.ts'
 import type { Way } from './way.ts'
@@ -11,10 +12,13 @@ export interface Peer {
   readonly versionArgs: readonly string[]
   /** Tried in order when it is neither on PATH nor in the cache. */
   readonly ways: readonly Way[]
+  /** One that takes minutes keeps the others waiting no longer than it must. Absent: they are obtained one by one. */
+  readonly lock?: string
 }
 
-// ENVOY is pinned because the bench's budgets are ratios to it; the others move with the distribution.
+// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the distribution.
 const ENVOY = '1.40.0'
+const CONSUL = '1.22.7'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
@@ -29,6 +33,8 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptInstall('chromium', ['chromium'])],
   },
+  consul: { binaries: ['consul'], versionArgs: ['version'], ways: [consulBuild(CONSUL), consulFromOldDebian()], lock: 'obtain-consul' },
+  dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
 } as const satisfies Record<string, Peer>
 

@@ -1,11 +1,15 @@
-import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
-import type { PickContext } from '../../proxy/core/balancer.ts'
+import type { BalancerSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
+import { type BalancerDeps, NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
+import type { Random } from '../../proxy/core/clock.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import type { Pool } from '../../proxy/core/pool.ts'
 import type { Counter, EndpointStats } from '../../proxy/core/telemetry.ts'
-import { endpointSpec } from './specs.ts'
+import { manualClock } from './clock.ts'
+import { EventLoop } from './event-loop.ts'
+import { seeded } from './random.ts'
+import { balancerSpec, endpointSpec } from './specs.ts'
 
 /** An endpoint that nobody can connect to: for what looks at endpoints only. */
 export function bareEndpoint(overrides: Partial<EndpointSpec> = {}, name = '10.0.0.1:80'): Endpoint {
@@ -48,5 +52,10 @@ export function noStats(): EndpointStats {
 }
 
 export function pickContext(tried: readonly Endpoint[] = []): PickContext {
-  return { tried, record: new AttemptRecord() }
+  return { tried, record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
+}
+
+/** What a policy is handed: the settings of a file that says nothing of them but `settings`, chance from a seed, and a clock that stands still unless its loop is given. */
+export function balancerDeps(chance: number | Random = 1, settings: Partial<BalancerSpec> = {}, loop = new EventLoop()): BalancerDeps {
+  return { clock: manualClock(loop), random: typeof chance === 'number' ? seeded(chance) : chance, spec: balancerSpec(settings) }
 }

@@ -89,6 +89,7 @@ export class Mesh {
     if (upstream.connect === 'ignore') return () => {}
     return this.loop.after(upstream.connectMs, () => {
       if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))
+      if (upstream.connect === 'lack') return turn(() => listener.failed('EADDRNOTAVAIL'))
       const [near, far] = wirePair(this.loop, this.#options.upstream)
       this.wires.push(near)
       upstream.accept(far)

@@ -1,4 +1,9 @@
+import { compileBalancer } from '../../mesh-config/compile-balancer.ts'
+import { serviceSchema } from '../../mesh-config/service.ts'
 import type {
+  BalancerSpec,
+  BalancerType,
+  DiscoverySpec,
   EndpointSpec,
   ListenerLimits,
   ListenerSpec,
@@ -17,18 +22,34 @@ import type {
 
 export function endpointSpec(address: string, overrides: Partial<EndpointSpec> = {}): EndpointSpec {
   const colon = address.lastIndexOf(':')
-  return { address: address.slice(0, colon), port: Number(address.slice(colon + 1)), weight: 1, zone: '', metadata: {}, health: 'passing', ...overrides }
+  return {
+    address: address.slice(0, colon),
+    port: Number(address.slice(colon + 1)),
+    weight: 1,
+    priority: 0,
+    zone: '',
+    metadata: {},
+    health: 'passing',
+    healthReason: '',
+    ...overrides,
+  }
 }
 
 export interface ServiceOverrides {
   readonly hosts?: readonly string[]
-  readonly balancer?: ServiceSpec['balancer']['type']
+  readonly balancer?: BalancerType | Partial<BalancerSpec>
   readonly timeouts?: Partial<ServiceTimeouts>
   readonly retries?: Partial<Omit<RetrySpec, 'budget'>> & { readonly budget?: Partial<RetrySpec['budget']> }
   readonly limits?: Partial<ServiceLimits>
   readonly outliers?: Partial<OutlierSpec>
   readonly subsets?: ServiceSpec['subsets']
+  readonly subsetFallback?: ServiceSpec['subsetFallback']
   readonly routes?: readonly RouteSpec[]
+}
+
+/** Round robin, so that tests know who is next. */
+export function balancerSpec(overrides: Partial<BalancerSpec> = {}): BalancerSpec {
+  return { ...compileBalancer(serviceSchema.parse({}).balancer), type: 'round_robin', ...overrides }
 }
 
 export function serviceSpec(name: string, endpoints: readonly (string | EndpointSpec)[], overrides: ServiceOverrides = {}): ServiceSpec {
@@ -37,7 +58,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
     protocol: null,
     hosts: overrides.hosts ?? [],
     endpoints: endpoints.map(endpoint => (typeof endpoint === 'string' ? endpointSpec(endpoint) : endpoint)),
-    balancer: { type: overrides.balancer ?? 'round_robin' },
+    balancer: balancerSpec(typeof overrides.balancer === 'string' ? { type: overrides.balancer } : overrides.balancer),
     timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000, ...overrides.timeouts },
     retries: {
       on: overrides.retries?.on ?? ['connect-failure', 'refused-stream', 'reset-before-response'],
@@ -56,6 +77,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
     },
     outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50, ...overrides.outliers },
     subsets: overrides.subsets ?? {},
+    subsetFallback: overrides.subsetFallback ?? 'none',
     routes: overrides.routes ?? [routeSpec({ service: name })],
   }
 }
@@ -87,6 +109,8 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
   }
 }
 
+export const noDiscovery: DiscoverySpec = { files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 }
+
 let version = 0
 
 export function snapshotOf(
@@ -97,6 +121,8 @@ export function snapshotOf(
   const snapshot: Snapshot = {
     version: `v${++version}`,
     service: 'web',
+    zone: '',
+    onDemandMs: 0,
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
     accessLog: { mode: 'off', format: 'text', template: null, path: null },

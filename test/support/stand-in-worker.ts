@@ -23,6 +23,8 @@ port.on('message', (message: ToData) => {
   if (message.kind === 'snapshot') apply(message.snapshot)
   else if (message.kind === 'ask') answer(message.id, message.question)
   else if (message.kind === 'log-credit') send({ kind: 'log', lines: `credit ${message.bytes}\n`, dropped: 0 })
+  else if (message.kind === 'endpoints') send({ kind: 'log', lines: `endpoints ${message.service}\n`, dropped: 0 })
+  else if (message.kind === 'origins') send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
   else send({ kind: 'drained', cut: index + 1 })
 })
 
@@ -41,5 +43,5 @@ function answer(id: number, question: Question): void {
   const url = question.what === 'explain' ? question.url : ''
   if (url === '/crash') throw new Error('broken invariant')
   if (url === '/exit') process.exit(7)
-  if (url !== '/hang') send({ kind: 'answer', id, answer: { services: [{ name: version, policy: String(index), active: 0, endpoints: [] }] } })
+  if (url !== '/hang') send({ kind: 'answer', id, answer: { services: [{ name: version, policy: String(index), active: 0, notes: [], endpoints: [] }] } })
 }

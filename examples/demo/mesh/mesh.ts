@@ -3,12 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { get } from '../../support/get.ts'
 import { type PortBlock, reservePorts } from '../../support/port-block.ts'
+import type { Running } from '../../support/processes.ts'
+import { startConsul } from './consul.ts'
 import { type RunningInstance, startInstance, whenReady } from './instance.ts'
 import { type Instance, instanceNamed, type Plan, planFrom, portOffsets, usualSplit } from './plan.ts'
 import { type Split, sidecarFile, withSplit } from './sidecar-file.ts'
 
 export interface MeshOptions {
   readonly retries: boolean
+  /** The binary of Consul; null: the sidecar files list who there is. */
+  readonly consul: string | null
   /** A process ended that nobody had asked to. */
   readonly onUnexpectedEnd: (text: string) => void
 }
@@ -36,9 +40,9 @@ export interface Mesh {
 
 const STOP_PATIENCE_MS = 3_000
 
-export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Promise<Mesh> {
+export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptions): Promise<Mesh> {
   const ports: PortBlock = await reservePorts(portOffsets)
-  const plan = planFrom(ports.base)
+  const plan = planFrom(ports.base, consul !== null)
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-demo-'))
   process.on('exit', () => {
     if (!keepFiles) rmSync(folder, { recursive: true, force: true })
@@ -46,11 +50,12 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
   const running = new Map<string, RunningInstance>()
   const slowed = new Map<string, number>()
   let split: Split = usualSplit
+  let registry: Running | null = null
   let stopping = false
   let keepFiles = false
 
   const yamlOf = (name: string) => join(folder, `${name}.yaml`)
-  for (const instance of plan.instances) writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split }))
+  for (const instance of plan.instances) writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split, folder }))
 
   function startOne(instance: Instance): RunningInstance {
     const started: RunningInstance = startInstance(folder, instance, text => {
@@ -80,6 +85,7 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
       let ready = 0
       const { instances } = plan
       onReady(0, instances.length)
+      if (consul !== null) registry = await startConsul(consul, folder, plan.consul!, text => void (stopping || onUnexpectedEnd(text)))
       await Promise.all(
         instances.map(async instance => {
           await whenReady(startOne(instance))
@@ -114,6 +120,7 @@ export async function createMesh({ retries, onUnexpectedEnd }: MeshOptions): Pro
       const all = [...running.values()]
       running.clear()
       await Promise.all(all.flatMap(({ app, sidecar }) => [sidecar.stop(STOP_PATIENCE_MS), app.stop(STOP_PATIENCE_MS)]))
+      await registry?.stop(STOP_PATIENCE_MS)
       ports.release()
     },
   }

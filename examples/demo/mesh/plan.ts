@@ -17,6 +17,8 @@ export interface Instance {
 
 export interface Plan {
   readonly instances: readonly Instance[]
+  /** The HTTP API of the demo's Consul; the three ports after it are its own too. Null: the sidecar files list who there is. */
+  readonly consul: number | null
 }
 
 interface ServicePlan {
@@ -40,10 +42,17 @@ const PORTS_EACH = 10
 const parts = ['app', 'inbound', 'outbound', 'admin'] as const
 const count = Object.values(services).reduce((sum, { versions }) => sum + versions.length, 0)
 
-/** Which ports of a block the plan uses. */
-export const portOffsets: readonly number[] = Array.from({ length: count }, (_, index) => parts.map((_, part) => index * PORTS_EACH + part)).flat()
+/** Behind those of the instances. */
+const CONSUL = PORTS_EACH * count
+const consulOffsets = [0, 1, 2, 3].map(offset => CONSUL + offset)
 
-export function planFrom(base: number): Plan {
+/** Which ports of a block the plan uses. */
+export const portOffsets: readonly number[] = [
+  ...Array.from({ length: count }, (_, index) => parts.map((_, part) => index * PORTS_EACH + part)).flat(),
+  ...consulOffsets,
+]
+
+export function planFrom(base: number, withConsul = false): Plan {
   const names = Object.entries(services).flatMap(([service, { versions }]) =>
     versions.map((version, index) => ({ service, version, name: `${service}-${index + 1}` })),
   )
@@ -51,7 +60,7 @@ export function planFrom(base: number): Plan {
     const first = base + index * PORTS_EACH
     return { ...about, ports: { app: first, inbound: first + 1, outbound: first + 2, admin: first + 3 } }
   })
-  return { instances }
+  return { instances, consul: withConsul ? base + CONSUL : null }
 }
 
 export function instancesOf({ instances }: Plan, service: string): readonly Instance[] {

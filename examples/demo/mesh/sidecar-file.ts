@@ -4,6 +4,8 @@ export interface FileOptions {
   /** Off: every failed attempt is a failed request, which is what `--no-retries` is there to show. */
   readonly retries: boolean
   readonly split: Split
+  /** Of all files of the demo: what a sidecar keeps is kept there too. */
+  readonly folder: string
 }
 
 export interface Split {
@@ -25,7 +27,19 @@ inbound:
 outbound:
   - listen: 127.0.0.1:${ports.outbound}     # the application calls ${names || 'nobody, but could call others'} here
 drain: { delay: 0s, timeout: 2s }
-${calls.length === 0 ? '' : `${endpoints(plan, calls)}services:\n${calls.map(call => policy(plan, call, options)).join('')}`}`
+${plan.consul === null ? '' : inConsul(plan.consul, instance, options.folder)}${calls.length === 0 ? '' : `${plan.consul === null ? endpoints(plan, calls) : ''}services:\n${calls.map(call => policy(plan, call, options)).join('')}`}`
+}
+
+/** No address of a peer: the sidecar says where it is, and finds the others in the same place. */
+function inConsul(port: number, { name, version }: Instance, folder: string): string {
+  return `discovery:
+  consul: { address: "http://127.0.0.1:${port}" }
+register:
+  id: ${name}
+  address: 127.0.0.1${version === null ? '' : `\n  meta: { version: ${version} }`}
+  check: { ttl: 3s }        # killed, it is out of everybody's list after three seconds; drained, at once
+state: ${folder}/${name}.state
+`
 }
 
 function endpoints(plan: Plan, calls: readonly string[]): string {

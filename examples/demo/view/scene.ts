@@ -35,7 +35,7 @@ export interface Hint {
   readonly shows: string
 }
 
-export function hintsFor({ instances }: Plan): Hint[] {
+export function hintsFor({ instances, consul }: Plan): Hint[] {
   const { admin, inbound } = instances[0]!.ports
   const stock = instances.find(({ name }) => name === 'stock-2')!.ports
   return [
@@ -44,6 +44,7 @@ export function hintsFor({ instances }: Plan): Hint[] {
     { command: `curl '127.0.0.1:${admin}/endpoints?format=text'`, shows: 'who web calls, and how they do' },
     { command: `curl 127.0.0.1:${admin}/metrics`, shows: 'for Prometheus' },
     { command: `curl -i 127.0.0.1:${inbound}/`, shows: 'call web yourself' },
+    ...(consul === null ? [] : [{ command: `curl '127.0.0.1:${consul}/v1/health/service/orders?pretty'`, shows: 'what Consul says of orders' }]),
     { command: `curl -X POST '127.0.0.1:${stock.app}/slow?ms=400'`, shows: 'make stock-2 slow yourself (ms=0: fast again)' },
   ]
 }

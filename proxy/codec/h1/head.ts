@@ -134,6 +134,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.added.push(wanted, value)
   }
 
+  add(name: string, value: string): void {
+    this.added.push(name.toLowerCase(), value)
+  }
+
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const id = idOfName(wanted)

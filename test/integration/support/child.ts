@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, vi } from 'vitest'
 import { until, within } from './until.ts'
 
 export const root = resolve(import.meta.dirname, '../../..')
@@ -31,8 +30,10 @@ export interface Child extends AsyncDisposable {
   stop(): Promise<Ended>
 }
 
+/** Null in a bench. */
+const vitest = process.env.VITEST === undefined ? null : await import('vitest')
 // Real processes on a machine that may be busy: a slow test is no wrong one.
-vi.setConfig({ testTimeout: 60_000 })
+vitest?.vi.setConfig({ testTimeout: 60_000 })
 
 const living = new Set<ChildProcess>()
 /** With all they started themselves: each is a process group of its own. */
@@ -53,7 +54,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.kill(process.pid, signal)
   })
 }
-afterAll(async () => {
+vitest?.afterAll(async () => {
   const ends = [...living].map(child => new Promise(done => child.once('close', done)))
   killAll()
   await Promise.all(ends)
@@ -142,7 +143,7 @@ const removeFolders = () => {
   folders = null
 }
 process.on('exit', removeFolders)
-afterAll(removeFolders)
+vitest?.afterAll(removeFolders)
 
 /** A new folder that goes away with the test file. */
 export function temporaryFolder(): string {

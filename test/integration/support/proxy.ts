@@ -40,7 +40,7 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): P
     renameSync(`${file}.new`, file)
   }
   write(config)
-  const child = startChild(node, [outrigger, 'proxy', '-c', file], env)
+  const child = startChild(node, [outrigger, 'proxy', '-c', file], { XDG_STATE_HOME: temporaryFolder(), ...env })
   const proxy: RunningProxy = {
     ...child,
     file,

@@ -1,0 +1,90 @@
+import type { EndpointSpec, ServiceSpec } from '../../../mesh-config/snapshot.ts'
+import { policies } from '../../../proxy/balancer/policies.ts'
+import { classify } from '../../../proxy/cluster/classify.ts'
+import { ServiceCluster } from '../../../proxy/cluster/cluster.ts'
+import type { Clock, Random } from '../../../proxy/core/clock.ts'
+import { Endpoint } from '../../../proxy/core/endpoint.ts'
+import type { ResponseHead } from '../../../proxy/core/message.ts'
+import { outlierDetector } from '../../../proxy/health/outlier.ts'
+import { NoPool, noStats, pickContext } from '../../../test/support/endpoints.ts'
+import type { Instance } from './instance.ts'
+import type { Request } from './request.ts'
+
+export interface SidecarDeps {
+  readonly clock: Clock
+  readonly random: Random
+  instance(name: string): Instance
+  /** A request has its answer. */
+  done(request: Request, status: number): void
+}
+
+/**
+ * One caller's sidecar: the proxy's own cluster, policy and outlier detection. What it does around a pick is what proxy/forward/attempts.ts does, for requests of one
+ * attempt and answers whose body comes with the head.
+ */
+export class Sidecar {
+  readonly #cluster: ServiceCluster
+  readonly #deps: SidecarDeps
+  readonly #instances = new Map<Endpoint, Instance>()
+  readonly #context = pickContext()
+
+  constructor(spec: ServiceSpec, deps: SidecarDeps) {
+    const { clock } = deps
+    this.#deps = deps
+    this.#cluster = new ServiceCluster(spec, {
+      clock,
+      random: deps.random,
+      policy: type => policies[type],
+      createEndpoint: (endpointSpec, name) => {
+        const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats())
+        this.#instances.set(endpoint, deps.instance(name))
+        return endpoint
+      },
+      // Its last requests are still to be answered.
+      retireEndpoint: () => {},
+      outliers: (changed, all) => outlierDetector(spec.name, { clock, event: () => {}, changed, all }),
+      place: { zone: '', origins: {} },
+    })
+  }
+
+  /** Requests under way, as the cluster and as its endpoints count them. */
+  get active(): number {
+    let active = this.#cluster.active
+    for (const endpoint of this.#instances.keys()) active += Math.abs(endpoint.active)
+    return active
+  }
+
+  update(endpoints: readonly EndpointSpec[]): void {
+    this.#cluster.update(endpoints)
+  }
+
+  /** Where it goes; null: nowhere. `hash`: of its caller, or NO_HASH. */
+  send(request: Request, hash: number): Instance | null {
+    const cluster = this.#cluster
+    if (cluster.admit() !== null) return null
+    const context = this.#context
+    context.record.begin(request.sentAt)
+    context.hash = hash
+    const endpoint = cluster.whole.balancer.pick(context)
+    if (endpoint === null) {
+      cluster.release()
+      return null
+    }
+    endpoint.active++
+    request.endpoint = endpoint
+    request.instance = this.#instances.get(endpoint)!
+    return request.instance
+  }
+
+  answered(request: Request, head: ResponseHead): void {
+    const endpoint = request.endpoint!
+    const { status } = head
+    const outcome = classify(null, status)
+    const { whole } = this.#cluster
+    whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
+    whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')
+    endpoint.active--
+    this.#cluster.release()
+    this.#deps.done(request, status)
+  }
+}

@@ -1,0 +1,35 @@
+import type { Say } from './cross-check.ts'
+import { type Located, nodeAt } from './located.ts'
+import { entriesAt, scalarAt, textAt } from './look.ts'
+
+/** What the parts of `discovery` and `register` must have of each other. */
+export function crossCheckDiscovery(root: Located, say: Say): void {
+  const consul = nodeAt(root, ['discovery', 'consul'])
+  const register = nodeAt(root, ['register'])
+  if (register?.kind === 'map') {
+    if (consul === null) say(register.at, 'registering needs Consul: write discovery: { consul: { address: "http://127.0.0.1:8500" } }')
+    const hasPort = nodeAt(register, ['port']) !== null || nodeAt(root, ['inbound', 0]) !== null
+    if (!hasPort) say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
+    const named = nodeAt(register, ['name']) !== null || nodeAt(root, ['service']) !== null
+    if (!named) say(register.at, 'what is registered has no name: write service: orders at the top, or name: orders here')
+  }
+  if (consul?.kind !== 'map') return
+  const token = nodeAt(consul, ['token'])
+  if (token !== null && nodeAt(consul, ['tokenFile']) !== null) say(token.at, 'token and tokenFile cannot both count: remove one')
+  const cert = nodeAt(consul, ['tls', 'cert'])
+  const key = nodeAt(consul, ['tls', 'key'])
+  if ((cert === null) !== (key === null)) say((cert ?? key)!.at, `a certificate and its key go together: add tls.${cert === null ? 'cert' : 'key'}`)
+  const tls = nodeAt(consul, ['tls'])
+  const address = textAt(consul, ['address'])
+  if (tls !== null && !address?.value.startsWith('https:')) say(tls.at, 'tls needs an https address: write address: https://host:8501')
+}
+
+/** Balancer settings that belong together. */
+export function crossCheckBalancer(root: Located, say: Say): void {
+  for (const [, policy] of entriesAt(root, ['services'])) {
+    const least = scalarAt(policy, ['balancer', 'minimumRingSize'])
+    const most = scalarAt(policy, ['balancer', 'maximumRingSize'])
+    const [low, high] = [Number(least?.value ?? 1024), Number(most?.value ?? 1_048_576)]
+    if (low > high) say((least ?? most)!.at, `the ring cannot have at least ${low} and at most ${high} points: write minimumRingSize: ${high} or less`)
+  }
+}

@@ -1,0 +1,25 @@
+import type { Warn } from './lint.ts'
+import type { Path } from './located.ts'
+import type { ServiceSpec } from './snapshot.ts'
+
+const keyed = ['ring_hash', 'maglev']
+
+/** Balancer settings that do not do what their writer hopes. `zone`: where the sidecar stands. */
+export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: string, path: Path, warn: Warn): void {
+  const { type, hashOn, hashBalanceFactor, zoneAware } = balancer
+  const hashes = keyed.includes(type) || type === 'ip_hash'
+  if (keyed.includes(type) && hashOn.length === 0)
+    warn(path, `${type} has nothing to hash, so requests to ${name} go anywhere: write hashOn: [ { header: x-user } ], or type: ip_hash`)
+  if (!keyed.includes(type) && hashOn.length > 0)
+    warn(
+      [...path, 'hashOn'],
+      `${type} does not hash${type === 'ip_hash' ? ' anything but the address of the caller' : ''}: write type: maglev, or remove hashOn`,
+    )
+  if (!hashes && hashBalanceFactor > 0) warn([...path, 'hashBalanceFactor'], `${type} does not hash, so this has no effect: write type: maglev, or remove it`)
+  const zones = new Set(endpoints.flatMap(({ zone }) => (zone === '' ? [] : [zone])))
+  if (zone !== '' && !hashes && zoneAware.on && zones.size > 1 && endpoints.length < zoneAware.minEndpoints)
+    warn(
+      [...path, 'zoneAware', 'minEndpoints'],
+      `${name} has ${endpoints.length} endpoints in ${zones.size} zones, and zones are looked at from ${zoneAware.minEndpoints} on: write zoneAware: { minEndpoints: ${endpoints.length} } to keep to the own zone`,
+    )
+}

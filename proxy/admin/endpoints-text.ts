@@ -1,0 +1,122 @@
+import type { EndpointView } from '../core/channel.ts'
+import type { SourceStatus } from '../core/source.ts'
+import type { ServiceView } from './endpoints-merge.ts'
+import { isUsable, type Selection } from './endpoints-select.ts'
+import { type Align, columns, count, duration, plural } from './text.ts'
+
+/** More rows than these are read by programs only, unless somebody asks for them. */
+const MOST_ROWS = 40
+
+interface Column {
+  readonly title: string
+  readonly align: Align
+  /** Left out where every endpoint has this. */
+  readonly plain?: string
+  cell(endpoint: EndpointView, total: number): string
+}
+
+const table: readonly Column[] = [
+  { title: 'ENDPOINT', align: 'left', cell: ({ address }) => address },
+  { title: 'WEIGHT', align: 'right', cell: weightText },
+  { title: 'PRIORITY', align: 'right', plain: '0', cell: ({ priority }) => String(priority) },
+  { title: 'ZONE', align: 'left', cell: ({ zone }) => zone || '-' },
+  { title: 'HEALTH', align: 'left', cell: ({ health, warming }) => (warming ? `${health}, warming up` : health) },
+  { title: 'ACTIVE', align: 'right', cell: ({ active }) => count(active) },
+  { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
+  { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
+  { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },
+  { title: 'REQUESTS', align: 'right', cell: ({ requests }, total) => `${count(requests)}${total === 0 ? '' : ` (${share(requests, total)})`}` },
+  { title: 'FAILED', align: 'right', cell: ({ failures }) => count(failures) },
+  { title: 'P50', align: 'right', cell: ({ p50Ms, requests }) => (requests === 0 ? '-' : duration(p50Ms)) },
+  { title: 'P99', align: 'right', cell: ({ p99Ms, requests }) => (requests === 0 ? '-' : duration(p99Ms)) },
+  { title: 'STATE', align: 'left', cell: stateText },
+  {
+    title: 'METADATA',
+    align: 'left',
+    cell: ({ metadata }) =>
+      Object.entries(metadata)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' '),
+  },
+]
+
+type ServiceWithSources = ServiceView & { readonly sources: readonly SourceStatus[] }
+
+/** A service as people read it: what there is of it, then the endpoints chosen. A large one without a wish shows those that want looking at first. */
+export function serviceText(service: ServiceWithSources, chosen: readonly EndpointView[], { limit, sort, only, zone }: Selection): string {
+  const { name, policy, active, endpoints, notes, sources } = service
+  const usable = endpoints.filter(isUsable).length
+  const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
+  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)]
+  if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
+  if (endpoints.length > MOST_ROWS) lines.push(`  ${tally(endpoints)}`)
+  const ordered = sort === null && limit === null && chosen.length > MOST_ROWS ? mostWorthLooking(chosen) : chosen
+  const rows = limit === null ? ordered.slice(0, MOST_ROWS) : ordered
+  const total = endpoints.reduce((sum, endpoint) => sum + endpoint.requests, 0)
+  const shown = table.filter(column => column.plain === undefined || rows.some(endpoint => column.cell(endpoint, total) !== column.plain))
+  const cells = rows.map(endpoint => shown.map(column => column.cell(endpoint, total)))
+  if (rows.length > 0)
+    lines.push(
+      columns(
+        [shown.map(column => column.title), ...cells],
+        shown.map(column => column.align),
+        '  ',
+      ),
+    )
+  else lines.push(`  none of them is ${[only, zone === null ? null : `in zone ${zone}`].filter(wish => wish !== null).join(' and ')}`)
+  const left = chosen.length - rows.length
+  if (left > 0) lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
+  return [...lines, ''].join('\n')
+}
+
+/** How many there are of each state, by zone where there are several. */
+function tally(endpoints: readonly EndpointView[]): string {
+  const zones = Map.groupBy(endpoints, ({ zone }) => zone || '-')
+  const parts = [...zones]
+    .toSorted(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
+    .map(([zone, its]) => {
+      const states = Map.groupBy(its, ({ health, state }) => (health !== 'passing' ? health : state === 'admitting' ? 'usable' : state))
+      const counts = [...states].map(([state, those]) => `${count(those.length)} ${state}`).join(', ')
+      return zones.size === 1 ? counts : `zone ${zone}: ${counts}`
+    })
+  return parts.join('; ')
+}
+
+/** Those that are not used first, then those that failed most, then the slowest. */
+function mostWorthLooking(endpoints: readonly EndpointView[]): readonly EndpointView[] {
+  const rate = ({ failures, requests }: EndpointView) => (requests === 0 ? 0 : failures / requests)
+  const odd = (endpoint: EndpointView) =>
+    endpoint.state === 'ejected' ? 3 : !isUsable(endpoint) ? 2 : endpoint.state === 'probing' || endpoint.healthReason !== '' ? 1 : 0
+  return endpoints.toSorted((a, b) => odd(b) - odd(a) || rate(b) - rate(a) || b.p99Ms - a.p99Ms)
+}
+
+function weightText({ weight, effectiveWeight }: EndpointView): string {
+  if (Math.abs(effectiveWeight - weight) < 0.005 * weight) return String(weight)
+  return `${weight} as ${effectiveWeight.toPrecision(2)}`
+}
+
+function share(requests: number, total: number): string {
+  const percent = (100 * requests) / total
+  return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)}%`
+}
+
+function stateText({ state, reason, ejectedForMs, health, healthReason }: EndpointView): string {
+  const words =
+    state === 'ejected'
+      ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
+      : state === 'probing'
+        ? `probing (was ejected: ${reason})`
+        : health === 'passing'
+          ? state
+          : ''
+  return [words, healthReason].filter(text => text !== '').join('; ') || 'not used'
+}
+
+function sourceText({ name, state, ageMs, trouble, endpoints, suspects, fromDisk }: SourceStatus): string {
+  const since = ageMs === null ? '' : `, ${duration(ageMs)} ago`
+  const doubted = suspects === 0 ? '' : `, ${count(suspects)} of them left out by it but still answering`
+  const what = `${plural(endpoints, 'endpoint')}${doubted}`
+  if (state === 'fresh') return `from ${name}: ${what}, confirmed${since.slice(1)}`
+  if (state === 'waiting') return `from ${name}: no answer yet${trouble === '' ? '' : `: ${trouble}`}`
+  return `from ${name}: STALE${since}${fromDisk ? ' (read from the disk)' : ''}: ${what} kept: ${trouble || 'no answer since the start'}`
+}

@@ -1,0 +1,55 @@
+import type { BalancerDeps, BalancerPolicy, Observe } from '../core/balancer.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { lightestOf } from './draw.ts'
+import { countAttempt, countedMs, hasFailed, keepFailure } from './learn.ts'
+import { fewerRequests } from './load.ts'
+import { numbersOf, sumOf } from './numbers.ts'
+import { capacities, learnReport } from './reported.ts'
+import { addToMean, evidence, expectedLatencies, learnShares } from './reweigh.ts'
+
+const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
+  if (outcome === 'ignorable') return
+  const now = deps.clock.now()
+  const failed = hasFailed(outcome, head)
+  countAttempt(load, failed, now, deps.spec.decayMs)
+  addToMean(load, countedMs(load, tookMs, failed, head, deps), now)
+  if (failed) keepFailure(load, head, now, deps)
+  if (head !== null) learnReport(load, head.headers, now)
+}
+
+/**
+ * Endpoints are drawn by W(i) = C(i) P(i) / sum of C(j) P(j), and of those drawn the one with the fewest requests under way for its W is taken. C is the capacity:
+ * configured, or what the endpoint reports. P is how well it does, as this sidecar sees it.
+ */
+export const adaptive: BalancerPolicy = {
+  create: (endpoints, deps) => lightestOf(endpoints, deps, fewerRequests(deps, 1)),
+  hashes: false,
+  observe,
+  reweigh(endpoints, deps) {
+    const capacity = capacities(endpoints, deps.clock.now())
+    const merits = performances(endpoints, capacity, deps)
+    return learnShares(
+      endpoints,
+      capacity.map((c, i) => c * merits[i]!),
+    )
+  },
+}
+
+/**
+ * P = (success rate / expected latency)^2 / excess of requests under way. Squared, because at ten times the latency an endpoint has to get less than one request in a
+ * hundred to stay out of the 99th percentile. The excess is over what its capacity says it should have of all: it shows in an endpoint that hangs, where no answer comes
+ * that could be measured.
+ */
+export function performances(endpoints: readonly Endpoint[], capacity: Float64Array, deps: BalancerDeps): Float64Array {
+  const now = deps.clock.now()
+  const latencies = expectedLatencies(endpoints, now, deps)
+  const whole = sumOf(capacity)
+  const active = sumOf(numbersOf(endpoints, endpoint => endpoint.active))
+  return latencies.map((latency, i) => {
+    const endpoint = endpoints[i]!
+    const seen = evidence(endpoint.load, now, deps.spec.decayMs)
+    const success = 1 - (endpoint.load.failureRate * seen) / (seen + 1)
+    const excess = Math.max(1, (endpoint.active + 1) / ((active * capacity[i]!) / whole + 1))
+    return (success / latency) ** 2 / excess
+  })
+}

@@ -1,0 +1,58 @@
+import type { Endpoint } from '../core/endpoint.ts'
+import type { EndpointLoad } from '../core/endpoint-load.ts'
+import type { Headers } from '../core/message.ts'
+import { numbersOf } from './numbers.ts'
+import { readReport } from './orca.ts'
+
+/** The defaults of gRFC A58, client-side weighted round robin; Envoy's are the same. */
+const BLACKOUT_MS = 10_000
+const EXPIRY_MS = 180_000
+const ERROR_UTILIZATION_PENALTY = 1
+
+/** Weights are made once a second: to read each endpoint's reports ten times as often is enough. */
+const SEARCH_MS = 100
+
+/** Takes up the load report of a response, if there is one that says something. */
+export function learnReport(load: EndpointLoad, headers: Headers, now: number): void {
+  if (now - load.searchedAt < SEARCH_MS) return
+  load.searchedAt = now
+  const report = readReport(headers)
+  if (report === null) return
+  const { qps, eps, applicationUtilization, cpuUtilization } = report
+  const utilization = applicationUtilization > 0 ? applicationUtilization : cpuUtilization
+  if (weightOf(qps, eps, utilization) === 0) return
+  if (load.reportedSince < 0 || now - load.reportedAt >= EXPIRY_MS) load.reportedSince = now
+  load.reportedQps = qps
+  load.reportedErrors = eps
+  load.reportedUtilization = utilization
+  load.reportedAt = now
+}
+
+/** How much an endpoint can do, in requests a second, by its own reports: 0 when they are too few, too old, or say nothing. */
+export function reportedWeight(load: EndpointLoad, now: number): number {
+  if (load.reportedSince < 0 || now - load.reportedAt >= EXPIRY_MS || now - load.reportedSince < BLACKOUT_MS) return 0
+  return weightOf(load.reportedQps, load.reportedErrors, load.reportedUtilization)
+}
+
+function weightOf(qps: number, eps: number, utilization: number): number {
+  if (qps <= 0) return 0
+  const used = utilization + (eps / qps) * ERROR_UTILIZATION_PENALTY
+  return used > 0 ? qps / used : 0
+}
+
+/**
+ * The capacity of each endpoint: what it reports; of those that do not, the configured weight, in the measure of those that do. With fewer than two reports there is
+ * nothing to compare, and all go by their configured weights.
+ */
+export function capacities(endpoints: readonly Endpoint[], now: number): Float64Array {
+  const reported = numbersOf(endpoints, ({ load }) => reportedWeight(load, now))
+  let count = 0
+  let perWeight = 0
+  for (let i = 0; i < reported.length; i++) {
+    if (reported[i] === 0) continue
+    count++
+    perWeight += reported[i]! / endpoints[i]!.spec.weight
+  }
+  if (count < 2) return numbersOf(endpoints, ({ spec }) => spec.weight)
+  return reported.map((weight, i) => (weight > 0 ? weight : (endpoints[i]!.spec.weight * perWeight) / count))
+}

@@ -1,0 +1,78 @@
+import type { BalancerDeps, BalancerPolicy, LoadBalancer } from '../core/balancer.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { type LoadedLevel, loadLevels } from './load.ts'
+import { isPanic, panicPicker } from './panic.ts'
+import { priorityPicker } from './priority.ts'
+import { stickyPicker } from './sticky.ts'
+import { type Place, planZones, type ZonePlan, zonePicker } from './zone.ts'
+
+/** What pickers are built with, besides the endpoints. */
+export interface BalanceDeps {
+  readonly policy: BalancerPolicy
+  readonly policyDeps: BalancerDeps
+  readonly place: Place
+}
+
+/** The picker of one host set, and how it came to be: for `/endpoints`. */
+export interface Balance {
+  readonly balancer: LoadBalancer
+  /** How many endpoints pass and are not ejected, and how many get requests. */
+  readonly healthy: number
+  readonly inRotation: number
+  /** Some priority does not believe health or ejections. */
+  readonly panic: boolean
+  readonly levels: readonly LoadedLevel[]
+  /** Of the first priority; a text says why zones are not looked at. */
+  readonly zones: ZonePlan | string
+}
+
+const NOTHING: LoadBalancer = { pick: () => null }
+
+/**
+ * Joins the stages: sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left out; where none has, the picker is the policy's own.
+ */
+export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Balance {
+  const { policy, policyDeps } = deps
+  const { spec, random } = policyDeps
+  const levels = loadLevels(endpoints, spec)
+  const used = levels.filter(({ rotation }) => rotation.length !== 0)
+  const zones = zonesOf(levels[0], deps)
+  const pickers = used.map(level => levelPicker(level, level === levels[0] ? zones : '', deps))
+  let balancer = pickers[0] ?? NOTHING
+  if (pickers.length > 1)
+    balancer = priorityPicker(
+      pickers,
+      used.map(({ load }) => load),
+      policy.hashes,
+      random,
+    )
+  if (spec.sticky !== null && pickers.length !== 0)
+    balancer = stickyPicker(
+      used.flatMap(({ rotation }) => rotation),
+      balancer,
+    )
+  const healthy = used.reduce((sum, { level }) => sum + level.healthy.length, 0)
+  const inRotation = used.reduce((sum, { rotation }) => sum + rotation.length, 0)
+  return { balancer, healthy, inRotation, panic: used.some(({ panic }) => isPanic(panic)), levels, zones }
+}
+
+/** Zones count in the first priority alone (as in Envoy), when it is calm, and where no keys are hashed: each key would have one endpoint a zone. */
+function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: BalanceDeps): ZonePlan | string {
+  if (first === undefined || first.rotation.length === 0) return 'there are no endpoints in the first priority'
+  if (policy.hashes) return 'the policy goes by hash'
+  if (isPanic(first.panic)) return 'panic'
+  return planZones(first.level.members, first.rotation, place, policyDeps.spec)
+}
+
+function levelPicker({ panic, rotation }: LoadedLevel, zones: ZonePlan | string, { policy, policyDeps, place }: BalanceDeps): LoadBalancer {
+  const picker =
+    typeof zones === 'string'
+      ? policy.create(rotation, policyDeps)
+      : zonePicker(
+          zones,
+          zones.zones.map(zone => policy.create(zone.endpoints, policyDeps)),
+          place.zone,
+          policyDeps.random,
+        )
+  return isPanic(panic) ? panicPicker(picker) : picker
+}

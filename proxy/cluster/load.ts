@@ -1,0 +1,58 @@
+import type { BalancerSpec } from '../../mesh-config/snapshot.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { type Level, levelsOf } from './level.ts'
+import { CALM, isPanic, type Panic, panicOf, rotationOf } from './panic.ts'
+
+/** A priority, and what it has to carry. */
+export interface LoadedLevel {
+  readonly level: Level
+  /** Those that get requests. */
+  readonly rotation: readonly Endpoint[]
+  /** Percent of all requests that it could carry, and of those that it gets. */
+  readonly availability: number
+  readonly load: number
+  readonly panic: Panic
+}
+
+/** Rounding, when shares are added up. */
+const NEARLY = 1e-9
+
+/**
+ * Envoy's algorithm, without its rounding to whole percents: a priority carries everything while its healthy share x overprovisioning is 100 %; what is missing goes to
+ * the next. Where all together do not make 100 %, each gets its share of what there is, and each may panic. Where nothing is healthy or all panic, endpoints count alike.
+ */
+export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): LoadedLevel[] {
+  const levels = levelsOf(endpoints)
+  const availabilities = levels.map(level => availabilityOf(level, spec.overprovisioning))
+  const total = sum(availabilities)
+  const panics = levels.map(level => (total < 100 - NEARLY ? panicOf(level, spec.panic) : CALM))
+  const rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
+  const loads = total === 0 || panics.every(isPanic) ? bySize(rotations) : byAvailability(availabilities)
+  return levels.map((level, i) => ({ level, rotation: rotations[i]!, availability: availabilities[i]!, load: loads[i]!, panic: panics[i]! }))
+}
+
+/** Critical ones count here: what the registry has given up is missing. What is draining or in maintenance, somebody wanted so. */
+function availabilityOf({ healthy, passing, failing, critical }: Level, overprovisioning: number): number {
+  const whole = passing + failing + critical
+  return whole === 0 ? 0 : Math.min(100, (100 * overprovisioning * healthy.length) / whole)
+}
+
+/** Percent of the requests for each; 100 in all. */
+function byAvailability(availabilities: readonly number[]): number[] {
+  const normalized = Math.min(100, sum(availabilities))
+  let left = 100
+  return availabilities.map(availability => {
+    const load = Math.min(left, (availability * 100) / normalized)
+    left -= load
+    return load
+  })
+}
+
+function bySize(rotations: readonly (readonly Endpoint[])[]): number[] {
+  const total = sum(rotations.map(({ length }) => length))
+  return rotations.map(({ length }) => (total === 0 ? 0 : (100 * length) / total))
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

@@ -1,0 +1,59 @@
+import type { LoadBalancer } from '../core/balancer.ts'
+import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { Failure } from '../core/failure.ts'
+import type { ResponseHead } from '../core/message.ts'
+import type { Balance } from './balance.ts'
+import type { ServiceCluster } from './cluster.ts'
+import type { Labels } from './subset.ts'
+
+/** The whole service, or one of its subsets, as routes see it. */
+export class ClusterView implements Cluster {
+  readonly name: string
+  /** Null: the whole service. */
+  labels: Labels | null
+  balancer: LoadBalancer
+  /** Of its own endpoints. `balancer` is another's where this is a subset that has none, with a fallback. */
+  balance: Balance
+  readonly #service: ServiceCluster
+
+  constructor(service: ServiceCluster, name: string, labels: Labels | null, balance: Balance) {
+    this.#service = service
+    this.name = name
+    this.labels = labels
+    this.balance = balance
+    this.balancer = balance.balancer
+  }
+
+  get policy(): string {
+    return this.#service.spec.balancer.type
+  }
+
+  get prepare(): Cluster['prepare'] {
+    return this.#service.affinity.prepare
+  }
+
+  get cookie(): Cluster['cookie'] {
+    return this.#service.affinity.cookie
+  }
+
+  get budget(): RetryBudget {
+    return this.#service.budget
+  }
+
+  admit(): Failure | null {
+    return this.#service.admit()
+  }
+
+  release(): void {
+    this.#service.release()
+  }
+
+  report(endpoint: Endpoint, outcome: Classification, reason: string): void {
+    this.#service.report(endpoint, outcome, reason)
+  }
+
+  observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    this.#service.observe(endpoint, outcome, tookMs, head)
+  }
+}

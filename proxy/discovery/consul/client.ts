@@ -1,0 +1,261 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type Consul from 'consul'
+import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
+import type { Clock, Random } from '../../core/clock.ts'
+import type { Log } from '../../core/log.ts'
+import { connectionsAllowed } from './agent.ts'
+import { type Answer, type Asked, answerOf, ConsulTrouble, firstLine, isCrowdedOut, messageOf } from './answer.ts'
+import { type Crowd, crowdOf } from './crowd.ts'
+import { type Parking, parking } from './parking.ts'
+import { connectionTrouble, type TransportDeps, type Transports, transports } from './transport.ts'
+import { watchedFiles } from './watched-file.ts'
+
+export interface ConsulDeps extends TransportDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export interface Where {
+  /** Null: that of the agent. */
+  readonly datacenter: string | null
+}
+
+/** The HTTP API of Consul, as far as it is needed. Everything rejects with a ConsulTrouble, and as soon as its signal aborts. */
+export interface ConsulClient {
+  readonly spec: ConsulSpec
+  /** The instances of a service, with their checks. */
+  health(name: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
+  /** Checks in any state that `filter` lets through (https://developer.hashicorp.com/consul/api-docs/features/filtering). */
+  checks(filter: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
+  /** The names of all services, with their tags. */
+  services(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
+  /** What the agent says of itself. */
+  self(signal: AbortSignal): Promise<Answer>
+  /** What the agent itself knows of an instance; the answer comes when that is no longer what `contentHash` says. 404: nothing. */
+  agentService(id: string, contentHash: string, waitMs: number, signal: AbortSignal): Promise<Answer>
+  /** `passing`, `warning`, `critical`, `maintenance`; empty: the agent does not know it. */
+  agentHealth(id: string, signal: AbortSignal): Promise<string>
+  register(definition: unknown, signal: AbortSignal): Promise<void>
+  deregister(id: string, signal: AbortSignal): Promise<void>
+  heartbeat(checkId: string, status: 'passing' | 'warning', note: string, signal: AbortSignal): Promise<void>
+  /** Who may wait on a connection of their own, and what watches the others. */
+  readonly parking: Parking
+  crowd(where: Where): Crowd
+  readonly closed: AbortSignal
+  /** What is under way is given up, and nothing is asked any more. */
+  close(): void
+}
+
+/** An answer that has nothing to wait for. */
+const QUICK_TIMEOUT_MS = 10_000
+/** Consul itself prolongs a wait by up to a sixteenth of it. */
+const timeoutOf = (waitMs: number) => waitMs + waitMs / 16 + QUICK_TIMEOUT_MS
+
+/** What the package lets through to papi, its HTTP client, and what papi calls `ctx`: an emitter whose `cancel` ends the request. */
+interface Context extends EventEmitter {
+  readonly includeResponse: true
+  canceled: boolean
+  parked: boolean
+}
+
+interface CallOptions {
+  readonly ctx: Context
+  readonly token?: string
+}
+
+/** Methods of papi that the types of the package leave out. */
+interface Papi {
+  _get(request: object, after: unknown): Promise<unknown>
+  _put(request: object, after: unknown): Promise<unknown>
+  _ext(event: 'onRequest', step: (request: { ctx: Context; transport: unknown }, next: () => void) => void): void
+}
+
+type Send = (consul: Consul & Papi, options: CallOptions) => Promise<unknown>
+
+export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
+  const { clock, log } = deps
+  const wires = transports(spec, deps)
+  const token = tokenOf(spec, clock, log)
+  const places = parking(clock)
+  const crowds = new Map<string, Crowd>()
+  const end = new AbortController()
+  const underWay = new Set<() => void>()
+  let loading: Promise<Consul & Papi> | null = null
+
+  async function call(what: string, send: Send, signal: AbortSignal, waitMs = 0): Promise<Answer> {
+    const ctx: Context = Object.assign(new EventEmitter(), { includeResponse: true, canceled: false, parked: waitMs > 0 } as const)
+    const cancel = () => {
+      ctx.canceled = true
+      ctx.emit('cancel')
+    }
+    const timeoutMs = timeoutOf(waitMs)
+    let late = false
+    const timer = clock.timer(() => {
+      late = true
+      cancel()
+    })
+    try {
+      loading ??= load(spec, wires)
+      const consul = await loading
+      if (signal.aborted || end.signal.aborted) throw new ConsulTrouble(`${what}: no longer wanted`, 0)
+      signal.addEventListener('abort', cancel)
+      underWay.add(cancel)
+      timer.arm(timeoutMs)
+      const secret = token()
+      const [{ headers, body = '' }] = (await send(consul, { ctx, ...(secret === '' ? {} : { token: secret }) })) as [
+        IncomingMessage & { body?: Buffer | string },
+      ]
+      return answerOf(headers, typeof body === 'string' ? Buffer.from(body) : body)
+    } catch (error) {
+      const trouble = late
+        ? new ConsulTrouble(`Consul at ${spec.address} has not answered within ${Math.round(timeoutMs / 1000)} s (${what})`, 0)
+        : troubleOf(error, what)
+      if (isCrowdedOut(trouble)) places.crowdedOut()
+      throw trouble
+    } finally {
+      timer.cancel()
+      underWay.delete(cancel)
+      signal.removeEventListener('abort', cancel)
+    }
+  }
+
+  function troubleOf(error: unknown, what: string): ConsulTrouble {
+    if (error instanceof ConsulTrouble) return error
+    // The package also hangs the response on what broke off in its middle.
+    const refused = error instanceof Error && 'isResponse' in error && 'response' in error
+    if (!refused) return new ConsulTrouble(`Consul at ${spec.address} ${connectionTrouble(error)} (${what})`, 0)
+    const response = error.response as { readonly statusCode: number; readonly body?: Buffer | string }
+    const said = firstLine(String(response.body ?? ''))
+    return new ConsulTrouble(statusText(response.statusCode, said, what, spec), response.statusCode, said)
+  }
+
+  const self: ConsulClient = {
+    spec,
+    health: (name, where, asked, signal) =>
+      call(`instances of ${name}`, (consul, options) => consul.health.service({ ...options, ...queryOf(where, asked), service: name }), signal, waitOf(asked)),
+    checks: (filter, where, asked, signal) =>
+      call('checks', (consul, options) => consul.health.state({ ...options, ...queryOf(where, asked), state: 'any', filter }), signal, waitOf(asked)),
+    services: (where, asked, signal) =>
+      call('names of services', (consul, options) => consul.catalog.service.list({ ...options, ...queryOf(where, asked) }), signal, waitOf(asked)),
+    async self(signal) {
+      const answer = await call('the agent', (consul, options) => consul.agent.self(options), signal)
+      const allowed = connectionsAllowed(answer)
+      if (allowed !== null) places.allow(allowed)
+      return answer
+    },
+    // The package knows the list of all services of the agent only.
+    agentService(id, contentHash, waitMs, signal) {
+      const query = contentHash === '' ? {} : { hash: contentHash, wait: `${Math.round(waitMs)}ms` }
+      return call(`instance ${id}`, get('/agent/service/{id}', { id }, query), signal, contentHash === '' ? 0 : waitMs)
+    },
+    async agentHealth(id, signal) {
+      try {
+        await call(`health of ${id}`, get('/agent/health/service/id/{id}', { id }, { format: 'text' }), signal)
+        return 'passing'
+      } catch (error) {
+        if (!(error instanceof ConsulTrouble)) throw error
+        // By its text: 429 is also what a rate limit says, and 503 what a proxy before Consul says.
+        if (/^(warning|critical|maintenance)$/.test(error.said)) return error.said
+        if (error.status === 404) return ''
+        throw error
+      }
+    },
+    // The package drops weights, and cannot replace checks.
+    async register(definition, signal) {
+      const request = { name: 'register', path: '/agent/service/register', query: { 'replace-existing-checks': 'true' }, type: 'json', body: definition }
+      await call('registering', (consul, { ctx, token: secret }) => consul._put({ ...request, ctx, headers: tokenHeader(secret) }, handOver), signal)
+    },
+    async deregister(id, signal) {
+      await call(`deregistering ${id}`, (consul, options) => consul.agent.service.deregister({ ...options, id }), signal)
+    },
+    async heartbeat(checkId, status, note, signal) {
+      const beat: Send = (consul, options) => consul.agent.check[status === 'passing' ? 'pass' : 'warn']({ ...options, id: checkId, note })
+      await call('heartbeat', beat, signal)
+    },
+    parking: places,
+    crowd(where) {
+      const key = where.datacenter ?? ''
+      let crowd = crowds.get(key)
+      if (crowd === undefined) {
+        crowd = crowdOf(self, where, deps)
+        crowds.set(key, crowd)
+      }
+      return crowd
+    },
+    closed: end.signal,
+    close() {
+      end.abort()
+      for (const cancel of underWay) cancel()
+      wires.close()
+    },
+  }
+  return self
+}
+
+/** Loaded on first use: a sidecar without Consul does not pay for it. */
+async function load({ address }: ConsulSpec, wires: Transports): Promise<Consul & Papi> {
+  const { default: Client } = (await import('consul')) as unknown as { default: new (options: object) => Consul & Papi }
+  // Bodies are read when they are needed: an answer that says nothing new never is.
+  const consul = new Client({ baseUrl: `${address}/v1`, headers: { 'user-agent': 'outrigger' }, decoders: { 'application/json': (body: Buffer) => body } })
+  consul._ext('onRequest', (request, next) => {
+    request.transport = request.ctx.parked ? wires.parked : wires.quick
+    next()
+  })
+  return consul
+}
+
+/** The token as it is now; empty: none. */
+function tokenOf({ token, tokenFile }: ConsulSpec, clock: Clock, log: Log): () => string {
+  if (tokenFile === null) return () => token ?? ''
+  const files = watchedFiles([tokenFile], clock)
+  let warned = ''
+  return () => {
+    let text: string
+    try {
+      text = files.read()[0]!.trim()
+    } catch (error) {
+      throw new ConsulTrouble(`the token file of Consul cannot be read: ${messageOf(error)}`, 0)
+    }
+    if (files.trouble() !== warned) {
+      warned = files.trouble()
+      if (warned !== '') log.warn(`the token of Consul stays as it was: its file ${warned}`)
+    }
+    return text
+  }
+}
+
+function queryOf({ datacenter }: Where, { index, waitMs, stale }: Asked): object {
+  const waiting = index === 0 ? {} : { index: String(index), wait: `${Math.round(waitMs)}ms` }
+  return { ...waiting, ...(datacenter === null ? {} : { dc: datacenter }), ...(stale ? { stale: true } : {}) }
+}
+
+function waitOf({ index, waitMs }: Asked): number {
+  return index === 0 ? 0 : waitMs
+}
+
+function tokenHeader(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { 'x-consul-token': token }
+}
+
+function get(path: string, params: Readonly<Record<string, string>>, query: Readonly<Record<string, string>>): Send {
+  return (consul, { ctx, token }) => consul._get({ name: path, path, params, query, ctx, headers: tokenHeader(token) }, handOver)
+}
+
+/** What the package does at the end of its own calls, with `includeResponse`. */
+function handOver(request: { err?: Error & { response?: unknown }; res: unknown }, next: (stop: false, error?: Error, value?: unknown) => void): void {
+  if (request.err === undefined) return next(false, undefined, [request.res])
+  request.err.response = request.res
+  next(false, request.err)
+}
+
+function statusText(status: number, said: string, what: string, { address, token, tokenFile }: ConsulSpec): string {
+  const text = said === '' ? '' : `: ${said}`
+  if (status === 401 || status === 403) {
+    const which = tokenFile !== null ? `the token in ${tokenFile}` : token !== null ? 'the configured token' : 'no token is configured, and the anonymous one'
+    return `Consul at ${address} denies it (${what}, ${status}${text}): ${which} lacks rights; service:read and node:read are needed, and service:write to register`
+  }
+  const remedy = said.includes('concurrent connections') ? ' (limits.http_max_conns_per_client of the agent is shared by all on this host)' : ''
+  return `Consul at ${address} answers ${status}${text} (${what})${remedy}`
+}

@@ -1,0 +1,37 @@
+import type { RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
+
+/** As Consul itself would name the only check of a service. */
+export function checkIdOf({ id }: RegisterSpec): string {
+  return `service:${id}`
+}
+
+/**
+ * The body of `/v1/agent/service/register`. `status`: what the check says until there is a first result; empty: critical, as Consul has it, so that nobody calls an instance that
+ * was never seen well.
+ */
+export function definitionOf(spec: RegisterSpec, status: string): object {
+  const { name, id, address, port, tags, meta, weights } = spec
+  return {
+    Name: name,
+    ID: id,
+    ...(address === null ? {} : { Address: address }),
+    Port: port,
+    Tags: tags,
+    Meta: meta,
+    Weights: { Passing: weights.passing, Warning: weights.warning },
+    Check: {
+      CheckID: checkIdOf(spec),
+      ...checkOf(spec.check),
+      ...(status === '' ? {} : { Status: status }),
+      ...(spec.check.deregisterAfterMs > 0 ? { DeregisterCriticalServiceAfter: `${spec.check.deregisterAfterMs}ms` } : {}),
+    },
+  }
+}
+
+function checkOf(check: RegisterCheckSpec): object {
+  if (check.kind === 'ttl') return { Name: 'heartbeat of the sidecar', TTL: `${check.ttlMs}ms` }
+  const times = { Interval: `${check.intervalMs}ms`, Timeout: `${check.timeoutMs}ms` }
+  if (check.kind === 'http') return { Name: `GET ${check.target}`, HTTP: check.target, ...times }
+  if (check.kind === 'tcp') return { Name: `connection to ${check.target}`, TCP: check.target, ...times }
+  return { Name: `gRPC health of ${check.target}`, GRPC: check.target, ...times }
+}

@@ -1,0 +1,50 @@
+import { formatAddress } from '../../../mesh-config/address.ts'
+import type { ConsulServiceSpec, EndpointHealth, EndpointSpec } from '../../../mesh-config/snapshot.ts'
+import { firstLine } from './answer.ts'
+import { type Entry, entriesOf, type ServiceEntry } from './entry.ts'
+import { judge } from './health.ts'
+import { placeOf } from './place.ts'
+import { zoneOf } from './zone.ts'
+
+export interface Instances {
+  /** By address. */
+  readonly endpoints: EndpointSpec[]
+  /** Instances that cannot be called, in words. */
+  readonly skipped: readonly string[]
+}
+
+/** Kinds that speak to other sidecars only, in mutual TLS. */
+const NOT_CALLED = new Set(['connect-proxy', 'mesh-gateway', 'terminating-gateway'])
+
+/** Where one address is registered twice, mostly by a process that came back under another id, the better one counts. */
+const RANK: Readonly<Record<EndpointHealth, number>> = { passing: 0, failing: 1, draining: 2, maintenance: 3, critical: 4 }
+
+/** What Consul answers for a service, as endpoints. Throws an Error for people when it is something else. */
+export function instancesOf(json: unknown, { tags, addressKind }: Pick<ConsulServiceSpec, 'tags' | 'addressKind'>, priority: number): Instances {
+  const byAddress = new Map<string, EndpointSpec>()
+  const skipped: string[] = []
+  for (const entry of entriesOf(json)) {
+    const { Kind = '', Tags, ID } = entry.Service
+    if (NOT_CALLED.has(Kind) || !tags.every(tag => Tags?.includes(tag))) continue
+    const endpoint = endpointOf(entry, addressKind, priority)
+    if (endpoint === null) {
+      skipped.push(`${firstLine(String(ID ?? ''), 80)} has no port or no address`)
+      continue
+    }
+    const key = formatAddress(endpoint)
+    const twin = byAddress.get(key)
+    if (twin === undefined || RANK[endpoint.health] < RANK[twin.health]) byAddress.set(key, endpoint)
+  }
+  const endpoints = [...byAddress].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)
+  return { endpoints, skipped }
+}
+
+function endpointOf(entry: Entry & { readonly Service: ServiceEntry }, kind: ConsulServiceSpec['addressKind'], priority: number): EndpointSpec | null {
+  const place = placeOf(entry, kind)
+  if (place === null) return null
+  const { Node, Service } = entry
+  const { health, reason, weight } = judge(entry)
+  const zone = zoneOf({ meta: Service.Meta, locality: Service.Locality }, { meta: Node?.Meta, locality: Node?.Locality })
+  const metadata = { ...Service.Meta, ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])) }
+  return { ...place, weight, priority, zone, metadata, health, healthReason: reason }
+}

@@ -1,0 +1,62 @@
+import type { EndpointHealth } from '../../../mesh-config/snapshot.ts'
+import { firstLine } from './answer.ts'
+import type { CheckEntry, Entry } from './entry.ts'
+
+export interface Judged {
+  readonly health: EndpointHealth
+  readonly reason: string
+  readonly weight: number
+}
+
+const NODE_LOST = 'node lost: '
+
+/**
+ * The agents of the mesh lost sight of the node (its serfHealth check). Often that is the network between them, not the instance: such an endpoint is critical like another,
+ * and its reason says so in the same words always.
+ */
+export function isNodeLost(healthReason: string): boolean {
+  return healthReason.startsWith(NODE_LOST)
+}
+
+/**
+ * One verdict of all checks, as Consul itself takes it: maintenance, then critical, then warning. A warning instance is used with its warning weight; where that is 0 it is
+ * for panic only.
+ */
+export function judge({ Node, Service, Checks }: Entry): Judged {
+  const checks = Checks ?? []
+  const passing = weightOf(Service?.Weights?.Passing)
+  const maintenance = checks.find(isMaintenance)
+  if (maintenance !== undefined) return { health: 'maintenance', reason: firstLine(maintenance.Notes ?? '') || 'maintenance', weight: passing }
+  const critical = checks.filter(({ Status }) => Status === 'critical')
+  // What the instance's own checks say is nearer to the truth than that nobody hears of its node.
+  const worst = critical.find(check => !isSerf(check)) ?? critical[0]
+  if (worst !== undefined) {
+    const reason = isSerf(worst) ? `${NODE_LOST}${firstLine(Node?.Node ?? '')}: ${firstLine(worst.Output ?? '')}` : sayingOf(worst)
+    return { health: 'critical', reason, weight: passing }
+  }
+  const warning = checks.find(({ Status }) => Status === 'warning')
+  if (warning === undefined) return { health: 'passing', reason: '', weight: passing }
+  const weight = Service?.Weights?.Warning ?? 1
+  const reason = `warning: ${sayingOf(warning)}`
+  return weight <= 0 ? { health: 'failing', reason, weight: passing } : { health: 'passing', reason, weight: weightOf(weight) }
+}
+
+function isMaintenance({ CheckID = '', Status }: CheckEntry): boolean {
+  return Status !== 'passing' && (CheckID === '_node_maintenance' || CheckID.startsWith('_service_maintenance:'))
+}
+
+function isSerf({ CheckID }: CheckEntry): boolean {
+  return CheckID === 'serfHealth'
+}
+
+/** `name: what it says`. */
+function sayingOf({ CheckID, Name, Output }: CheckEntry): string {
+  const name = firstLine(Name || CheckID || 'a check', 80)
+  const said = firstLine(Output ?? '')
+  return said === '' ? name : `${name}: ${said}`
+}
+
+/** Where none is given Consul means 1. */
+function weightOf(weight: number | undefined): number {
+  return Number.isInteger(weight) && weight! >= 1 ? weight! : 1
+}

@@ -1,0 +1,23 @@
+import type { AddressSpec, ConsulAddressKind } from '../../../mesh-config/snapshot.ts'
+import type { Entry, ServiceEntry } from './entry.ts'
+
+/** Under which names Consul keeps a kind of address, best first. */
+const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
+  service: [],
+  lan: ['lan', 'lan_ipv4', 'lan_ipv6'],
+  wan: ['wan', 'wan_ipv4', 'wan_ipv6'],
+  virtual: ['virtual', 'consul-virtual'],
+}
+
+/**
+ * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else the address of its node. A tagged address may bring
+ * a port of its own. Null: nowhere, for lack of a usable port or of any address.
+ */
+export function placeOf({ Node, Service }: Entry & { readonly Service: ServiceEntry }, kind: ConsulAddressKind): AddressSpec | null {
+  const tagged = KEYS[kind].map(key => Service.TaggedAddresses?.[key]).find(found => found?.Address)
+  const ofNode = KEYS[kind].map(key => Node?.TaggedAddresses?.[key]).find(found => found)
+  const address = tagged?.Address || Service.Address || ofNode || Node?.Address || ''
+  const port = tagged?.Port || Service.Port || 0
+  if (address === '' || !Number.isInteger(port) || port < 1 || port > 65_535) return null
+  return { address: address.replace(/^\[|\]$/g, '').toLowerCase(), port }
+}

@@ -1,0 +1,185 @@
+import type { RegisterSpec } from '../../../mesh-config/snapshot.ts'
+import { ConsulTrouble, isDenied, messageOf } from './answer.ts'
+import type { ConsulClient, ConsulDeps } from './client.ts'
+import { checkIdOf, definitionOf } from './definition.ts'
+import { backOffMs, pause } from './pause.ts'
+
+export interface Registration {
+  start(): void
+  /** Takes the instance out of Consul again; resolves after two seconds at the latest, also when Consul cannot be asked. */
+  stop(): Promise<void>
+  state(): RegistrationState
+}
+
+export interface RegistrationState {
+  /** As far as we know. */
+  readonly registered: boolean
+  /** Why it is not, or why its state cannot be sent; empty: nothing is wrong. */
+  readonly trouble: string
+}
+
+export interface RegistrationDeps extends ConsulDeps {
+  /** Whether this sidecar serves: what the heartbeat says. */
+  readonly ready: () => boolean
+}
+
+const NOT_REGISTERED = 'this instance cannot be registered with Consul'
+const NOT_KNOWN = 'whether this instance is still registered with Consul is not known'
+const NO_HEARTBEAT = 'the heartbeat of this instance cannot be sent'
+
+const STOP_MS = 2_000
+/** Whether the agent still knows us is asked so often at least; it answers earlier when that changes. */
+const PRESENCE_MS = 10_000
+/** Readiness is looked at so often, and a heartbeat sent when it has changed. */
+const READY_MS = 250
+const MAX_BACK_OFF_MS = 30_000
+/** A heartbeat that fails is sent again well before the next one. */
+const MAX_HEARTBEAT_BACK_OFF_MS = 2_000
+
+/** Keeps one instance registered with the agent: again whenever the agent has lost it. */
+export function registration(spec: RegisterSpec, client: ConsulClient, deps: RegistrationDeps): Registration {
+  const { clock, random, log, ready } = deps
+  const facts = { service: spec.name, id: spec.id }
+  const end = new AbortController()
+  let running: Promise<void> | null = null
+  let registered = false
+  /** What cannot be done, and why. */
+  const troubles = new Map<string, string>()
+  /** What the check said last, for an agent that has lost it. */
+  let status = ''
+
+  function troubled(what: string, error: unknown): void {
+    const reason = messageOf(error)
+    if (troubles.get(what) !== reason) log.warn(`${what}: ${reason}`, facts)
+    troubles.set(what, reason)
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await register(signal)
+      if (signal.aborted) return
+      const lost = new AbortController()
+      const both = AbortSignal.any([signal, lost.signal])
+      const watches = [keepPresent(both), ...(spec.check.kind === 'ttl' ? [beat(spec.check.ttlMs / 3, both)] : [])]
+      await Promise.all(watches.map(watch => watch.then(() => lost.abort())))
+      registered = false
+      if (!signal.aborted) log.warn('the Consul agent has lost this instance: it is registered again', facts)
+    }
+  }
+
+  async function register(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        if (spec.check.kind === 'ttl') status = stateNow()
+        await client.register(definitionOf(spec, status), signal)
+        registered = true
+        troubles.clear()
+        log.info('registered with Consul', { ...facts, port: spec.port })
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        failures++
+        if (failures > 1 || isDenied(error)) troubled(NOT_REGISTERED, error)
+        await pause(clock, backOffMs(failures, MAX_BACK_OFF_MS, random), signal)
+      }
+    }
+  }
+
+  /** Resolves when the agent does not know the instance any more, or the signal aborts. */
+  async function keepPresent(signal: AbortSignal): Promise<void> {
+    let contentHash = ''
+    for (let failures = 0; !signal.aborted; ) {
+      const begunAt = clock.now()
+      try {
+        const answer = await client.agentService(spec.id, contentHash, PRESENCE_MS, signal)
+        contentHash = answer.contentHash
+        // For other kinds nobody but the agent knows what the check says.
+        if (spec.check.kind !== 'ttl') {
+          const health = await client.agentHealth(spec.id, signal)
+          if (health === '') return
+          status = health === 'passing' || health === 'warning' ? health : ''
+        }
+        failures = 0
+        troubles.delete(NOT_KNOWN)
+        // An agent that knows no hashes answers at once.
+        await pause(clock, (contentHash === '' ? PRESENCE_MS : PRESENCE_MS / 10) - (clock.now() - begunAt), signal)
+      } catch (error) {
+        if (signal.aborted || isUnknown(error)) return
+        failures++
+        contentHash = ''
+        if (failures > 1) troubled(NOT_KNOWN, error)
+        await pause(clock, backOffMs(failures, MAX_BACK_OFF_MS, random), signal)
+      }
+    }
+  }
+
+  /** Three heartbeats in each TTL, and one as soon as readiness changes. Resolves as `keepPresent` does. */
+  async function beat(everyMs: number, signal: AbortSignal): Promise<void> {
+    let sentAt = clock.now()
+    for (let failures = 0; !signal.aborted; ) {
+      if (failures > 0) await pause(clock, backOffMs(failures, Math.min(everyMs, MAX_HEARTBEAT_BACK_OFF_MS), random), signal)
+      else while (!signal.aborted && clock.now() < sentAt + everyMs && stateNow() === status) await pause(clock, READY_MS, signal)
+      if (signal.aborted) return
+      try {
+        await send(stateNow(), signal)
+        sentAt = clock.now()
+        failures = 0
+        troubles.delete(NO_HEARTBEAT)
+      } catch (error) {
+        if (signal.aborted || isUnknown(error)) return
+        failures++
+        if (failures > 1 || isDenied(error)) troubled(NO_HEARTBEAT, error)
+      }
+    }
+  }
+
+  /** Before it is ready for the first time the check stays critical, as it was registered. */
+  function stateNow(): string {
+    return ready() ? 'passing' : status === '' ? '' : 'warning'
+  }
+
+  async function send(state: string, signal: AbortSignal): Promise<void> {
+    if (state === '') return
+    const note = state === 'passing' ? 'the sidecar serves' : 'the sidecar is not ready: its admin page /ready says why'
+    await client.heartbeat(checkIdOf(spec), state === 'passing' ? 'passing' : 'warning', note, signal)
+    status = state
+  }
+
+  async function deregister(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await client.deregister(spec.id, signal)
+        return log.info('deregistered from Consul', facts)
+      } catch (error) {
+        if (isUnknown(error)) return
+        failures++
+        if (signal.aborted || isDenied(error)) return log.warn(`this instance could not be deregistered: ${messageOf(error)}`, facts)
+        await pause(clock, backOffMs(failures, STOP_MS / 4, random), signal)
+      }
+    }
+    log.warn('this instance could not be deregistered in time: Consul finds out by its check', facts)
+  }
+
+  return {
+    start() {
+      running ??= run(end.signal)
+    },
+    async stop() {
+      end.abort()
+      if (running === null) return
+      const limit = new AbortController()
+      const timer = clock.timer(() => limit.abort())
+      timer.arm(STOP_MS)
+      await running
+      await deregister(limit.signal)
+      timer.cancel()
+      registered = false
+    },
+    state: () => ({ registered, trouble: [...troubles].map(([what, reason]) => `${what}: ${reason}`)[0] ?? '' }),
+  }
+}
+
+/** The agent does not know the instance, or its check: 404; before Consul 1.8, 500 and a text. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof ConsulTrouble && (error.status === 404 || /^unknown (service|check)/i.test(error.said))
+}

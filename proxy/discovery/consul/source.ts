@@ -1,0 +1,151 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ConsulServiceSpec, EndpointSpec } from '../../../mesh-config/snapshot.ts'
+import type { EndpointSource, EndpointWatcher } from '../../core/source.ts'
+import { type Answer, type Asked, ConsulTrouble } from './answer.ts'
+import type { ConsulClient, ConsulDeps } from './client.ts'
+import type { Member } from './crowd.ts'
+import { instancesOf } from './endpoints.ts'
+import { watchConsul } from './watch.ts'
+
+/** One datacenter of a service. */
+interface Part {
+  readonly datacenter: string | null
+  readonly priority: number
+  /** Null: it has not answered yet. */
+  endpoints: readonly EndpointSpec[] | null
+  /** Why it cannot be asked; empty: it can. */
+  trouble: string
+  /** Its last answer was marked by Consul as lacking what the token may not see. */
+  filtered: boolean
+  /** The last warning of instances that cannot be called. */
+  skipped: string
+}
+
+/**
+ * The instances of a service in Consul: those of its datacenter, and those of its failover datacenters with priority 1, 2, ... Delivers when each of them has answered or
+ * is in trouble, and then whenever one answers; the same array as before where nothing changed. An empty set: there is no such service.
+ */
+export function consulSource(service: ConsulServiceSpec, client: ConsulClient, deps: ConsulDeps): EndpointSource {
+  const { name, datacenter, failover } = service
+  const alias = name === service.service ? '' : ` ${name}`
+  return {
+    name: `consul${alias}${datacenter === null ? '' : ` in ${datacenter}`}`,
+    watch(watcher, signal) {
+      const parts = [datacenter, ...failover].map((where, priority): Part => {
+        return { datacenter: where, priority, endpoints: null, trouble: '', filtered: false, skipped: '' }
+      })
+      const delivery = deliveryOf(parts, watcher)
+      for (const part of parts) void watchPart(part, service, client, deps, delivery, signal)
+    },
+  }
+}
+
+interface Delivery {
+  /** A part has answered. `changed`: something else than the last time. */
+  answered(changed: boolean): void
+  troubled(reason: string): void
+}
+
+function deliveryOf(parts: readonly Part[], watcher: EndpointWatcher): Delivery {
+  let merged: readonly EndpointSpec[] | null = null
+
+  function deliver(changed: boolean): void {
+    const heard = parts.every(({ endpoints, trouble }) => endpoints !== null || trouble !== '')
+    if (heard && parts.some(({ endpoints }) => endpoints !== null)) {
+      if (changed || merged === null) merged = merge(parts)
+      // As long as its own datacenter says nothing, that the others have no instance does not mean that there is none.
+      if (merged.length > 0 || parts[0]!.endpoints !== null) watcher.onSet(merged)
+    }
+    const bad = parts.find(({ trouble }) => trouble !== '')
+    if (bad !== undefined) watcher.onTrouble(bad.trouble)
+  }
+
+  return {
+    answered: deliver,
+    troubled(reason) {
+      if (merged === null) deliver(false)
+      else watcher.onTrouble(reason)
+    },
+  }
+}
+
+/** An address that is in several datacenters counts where it comes first. */
+function merge(parts: readonly Part[]): readonly EndpointSpec[] {
+  if (parts.length === 1) return parts[0]!.endpoints!
+  const byAddress = new Map<string, EndpointSpec>()
+  for (const { endpoints } of parts) {
+    for (const endpoint of endpoints ?? []) if (!byAddress.has(keyOf(endpoint))) byAddress.set(keyOf(endpoint), endpoint)
+  }
+  return [...byAddress.values()]
+}
+
+const keyOf = ({ address, port }: EndpointSpec) => `${address} ${port}`
+
+async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulClient, deps: ConsulDeps, delivery: Delivery, signal: AbortSignal) {
+  const where = { datacenter: part.datacenter }
+  const { spec, parking } = client
+  /** Its place, where it may wait on a connection of its own. */
+  const place = {}
+  let member: Member | null = null
+
+  async function ask(asked: Asked): Promise<Answer> {
+    if (asked.index === 0) return client.health(service.name, where, asked, signal)
+    if (parking.mayPark(place)) {
+      member?.leave()
+      member = null
+      return client.health(service.name, where, asked, signal)
+    }
+    member ??= client.crowd(where).join(service.name)
+    await member.changed(asked.waitMs, signal)
+    return client.health(service.name, where, { ...asked, index: 0 }, signal)
+  }
+
+  function onAnswer(json: unknown, answer: Answer): void {
+    refuseFiltered(part, service, json, answer, spec)
+    const { endpoints, skipped } = instancesOf(json, service, part.priority)
+    const saying = skipped.length === 0 ? '' : `${skipped.slice(0, 3).join(', ')}${skipped.length > 3 ? ` and ${skipped.length - 3} more` : ''}`
+    if (endpoints.length === 0 && saying !== '') throw new Error(`no instance of ${service.name} in Consul can be called: ${saying}`)
+    if (saying !== part.skipped && saying !== '') deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
+    part.skipped = saying
+    // What a check says may have changed, and nothing else.
+    const changed = !isDeepStrictEqual(part.endpoints, endpoints)
+    if (changed) part.endpoints = endpoints
+    if (changed) member?.found()
+    answered(changed)
+  }
+
+  function loses(json: unknown): boolean {
+    const now = new Set(instancesOf(json, service, part.priority).endpoints.map(keyOf))
+    return part.endpoints?.some(endpoint => !now.has(keyOf(endpoint))) ?? false
+  }
+
+  function answered(changed: boolean): void {
+    part.trouble = ''
+    delivery.answered(changed)
+  }
+
+  function onTrouble(reason: string): void {
+    part.trouble = reason
+    delivery.troubled(reason)
+  }
+
+  await watchConsul({ ask, onAnswer, loses, onSame: () => answered(false), onTrouble }, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
+  parking.leave(place)
+  ;(member as Member | null)?.leave()
+}
+
+/** What the token may not see, Consul leaves out as if it were not there. Throws: nothing is lost over a token. */
+function refuseFiltered(
+  part: Part,
+  { name }: ConsulServiceSpec,
+  json: unknown,
+  { filtered, deniesByDefault }: Answer,
+  { token, tokenFile }: ConsulClient['spec'],
+): void {
+  const empty = Array.isArray(json) && json.length === 0
+  if (empty && deniesByDefault && token === null && tokenFile === null)
+    throw new ConsulTrouble(`Consul shows no instance of ${name}: without a token it denies everything; set discovery.consul.token or tokenFile`, 403)
+  if (filtered && (empty || (part.endpoints !== null && !part.filtered)))
+    throw new ConsulTrouble(`Consul holds back instances of ${name}: the token lacks service:read for it, or node:read for their nodes`, 403)
+  part.filtered = filtered
+}

@@ -1,0 +1,103 @@
+import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import { hash32, mix32 } from '../core/hash.ts'
+import type { Log } from '../core/log.ts'
+import type { ServiceStatus } from '../core/source.ts'
+import type { LastKnown } from './last-known.ts'
+import { type Probe, probesInTurn } from './probe.ts'
+import { type DiscoveredService, type ServiceEndpoints, serviceEndpoints } from './service-endpoints.ts'
+import { staleNews } from './stale-news.ts'
+
+/** The endpoints of all services, from all their sources: merged, guarded, remembered, subsetted. */
+export interface Discovery {
+  /** All services there are to be: starts and stops the sources that are new and gone; the others keep running. Does not call `changed`: look at `endpointsOf` afterwards. */
+  configure(services: readonly DiscoveredService[]): void
+  knows(service: string): boolean
+  /** None for a service that is not configured. */
+  endpointsOf(service: string): readonly EndpointSpec[]
+  /** Resolves when every source of these services (null: of all) has answered or failed once; at the latest after `limitMs`, then with what was known last. */
+  firstAnswers(services: readonly string[] | null, limitMs: number): Promise<void>
+  status(): readonly ServiceStatus[]
+  /** Resolves when what is known is on the disk. */
+  stop(): Promise<void>
+}
+
+export interface DiscoveryDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly probe: Probe
+  readonly lastKnown: LastKnown
+  readonly random: Random
+  /** May change with a reload. */
+  readonly massRemovalPercent: () => number
+  /** The endpoints of a service are others now; those that are as before are the same objects. Called later than `configure`, from the event loop. */
+  readonly changed: (service: string, endpoints: readonly EndpointSpec[]) => void
+}
+
+export function discovery({ changed, ...deps }: DiscoveryDeps): Discovery {
+  const { clock, log, lastKnown, random } = deps
+  const news = staleNews(log, clock)
+  const feedDeps = { ...deps, news, probe: probesInTurn(deps.probe) }
+  /** One for the life of the process: what random subsets are drawn by. */
+  const seed = Math.floor(random() * 2 ** 32)
+  const all = new Map<string, ServiceEndpoints>()
+  const waiting = new Set<() => void>()
+
+  function open(service: DiscoveredService): ServiceEndpoints {
+    const { name } = service
+    const opened: ServiceEndpoints = serviceEndpoints(service, mix32(seed, hash32(name)), () => changed(name, opened.endpoints()), recheck, feedDeps)
+    return opened
+  }
+
+  function recheck(): void {
+    for (const check of waiting) check()
+  }
+
+  function firstAnswers(services: readonly string[] | null, limitMs: number): Promise<void> {
+    const wanted = () => (services === null ? [...all.values()] : services.flatMap(name => all.get(name) ?? []))
+    const unsettled = () => wanted().filter(service => !service.isSettled())
+    if (unsettled().length === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      const check = () => {
+        if (unsettled().length > 0) return
+        waiting.delete(check)
+        timer.cancel()
+        resolve()
+      }
+      const timer = clock.timer(() => {
+        for (const service of unsettled()) service.settle()
+        check()
+      })
+      waiting.add(check)
+      timer.arm(limitMs)
+    })
+  }
+
+  return {
+    configure(services) {
+      const names = new Set(services.map(({ name }) => name))
+      for (const [name, service] of all) {
+        if (names.has(name)) continue
+        service.stop()
+        all.delete(name)
+      }
+      for (const service of services) {
+        const running = all.get(service.name)
+        if (running === undefined) all.set(service.name, open(service))
+        else running.configure(service)
+      }
+      recheck()
+    },
+    knows: name => all.has(name),
+    endpointsOf: name => all.get(name)?.endpoints() ?? [],
+    firstAnswers,
+    status: () => [...all.values()].map(service => service.status()),
+    async stop() {
+      for (const service of all.values()) service.stop()
+      all.clear()
+      recheck()
+      news.stop()
+      await lastKnown.flush()
+    },
+  }
+}

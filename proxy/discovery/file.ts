@@ -1,0 +1,86 @@
+import { readFile, stat } from 'node:fs/promises'
+import type { EndpointFile } from '../../mesh-config/endpoint-file.ts'
+import { endpointsOfJson } from '../../mesh-config/endpoint-json.ts'
+import type { FileSourceSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
+import type { EndpointSource, EndpointWatcher } from '../core/source.ts'
+
+/** What was read is read once more: half a list, in a file that was being written, looks like a whole one; and an answer that takes away much needs a second one. */
+const CONFIRM_MS = 2_000
+/** Some cures (permissions) do not change what watching looks at. */
+const RETRY_MS = 5_000
+const MAX_BYTES = 32 * 1024 * 1024
+
+export interface FileDeps {
+  readonly clock: Clock
+  /** As in proxy/control/watch-files.ts. */
+  readonly watchFiles: (files: readonly string[], read: string, changed: () => void, clock: Clock) => () => void
+  readonly signatureOf: (files: readonly string[]) => Promise<string>
+}
+
+/** Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]` says that there are none. */
+export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signatureOf }: FileDeps): EndpointSource {
+  async function watch(watcher: EndpointWatcher, signal: AbortSignal): Promise<void> {
+    let isReading = false
+    let isLate = false
+
+    async function read(isFirst: boolean): Promise<void> {
+      isLate = isReading
+      if (isReading) return
+      isReading = true
+      const file = await readEndpoints(path)
+      isReading = false
+      if (signal.aborted) return
+      if (isLate) return read(isFirst)
+      if (file.ok) {
+        retry.cancel()
+        if (isFirst) confirm.arm(CONFIRM_MS)
+        watcher.onSet(file.endpoints)
+      } else {
+        confirm.cancel()
+        retry.arm(RETRY_MS)
+        watcher.onTrouble(inShort(file.problems))
+      }
+    }
+
+    const confirm = clock.timer(() => void read(false))
+    const retry = clock.timer(() => void read(true))
+    const before = await signatureOf([path])
+    await read(true)
+    if (signal.aborted) return
+    const stop = watchFiles([path], before, () => void read(true), clock)
+    signal.addEventListener('abort', () => {
+      stop()
+      confirm.cancel()
+      retry.cancel()
+    })
+  }
+
+  return { name: `file ${path}`, watch: (watcher, signal) => void watch(watcher, signal) }
+}
+
+async function readEndpoints(path: string): Promise<EndpointFile> {
+  let text: string
+  try {
+    const found = await stat(path)
+    if (!found.isFile()) return { ok: false, problems: [`${path}: this is no file`] }
+    if (found.size > MAX_BYTES) return { ok: false, problems: [`${path}: it has more than ${MAX_BYTES / 1024 ** 2} MiB, too much for a list of endpoints`] }
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error)
+    return { ok: false, problems: [`${path}: ${unreadable[code] ?? `cannot be read (${code})`}`] }
+  }
+  const endpoints = endpointsOfJson(text)
+  if (endpoints !== null) return { ok: true, endpoints }
+  const { readEndpointFile } = await import('../../mesh-config/endpoint-file.ts')
+  return readEndpointFile(path, text)
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file: check the path under discovery.files',
+  EACCES: 'no permission to read it: give the user that runs outrigger read access',
+}
+
+function inShort(problems: readonly string[]): string {
+  return problems.length === 1 ? problems[0]! : `${problems[0]} (and ${problems.length - 1} more)`
+}

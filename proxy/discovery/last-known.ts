@@ -1,0 +1,178 @@
+import { constants, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import { keepSame } from './endpoint-lists.ts'
+import { formatSaved, parseSaved, type Saved } from './saved-endpoints.ts'
+
+/** The endpoints that sources gave last, kept on disk for a start without them. What goes wrong with the disk is said once and stops nothing. */
+export interface LastKnown {
+  get(service: string, source: string): Saved | null
+  put(service: string, source: string, endpoints: readonly EndpointSpec[]): void
+  status(): LastKnownStatus
+  /** Resolves when all is on the disk, or cannot be, or takes too long. */
+  flush(): Promise<void>
+}
+
+export interface LastKnownStatus {
+  /** Why the last save failed; empty: it did not. */
+  readonly trouble: string
+  readonly saves: number
+  readonly failures: number
+}
+
+const FILE = 'last-known.json'
+/** Changes come in groups. */
+const SETTLE_MS = 1_000
+/** A large registry always changes: what is written need not be younger than this. */
+const SAVE_EVERY_MS = 5_000
+/** What was only confirmed needs no writing, but now and then its age does. */
+const AGE_MS = 600_000
+/** A disk that hangs must not hold up the end of the process. */
+const FLUSH_MS = 1_000
+/** Nobody has asked for the service in this time: forgotten. */
+const FORGET_MS = 30 * 24 * 3_600_000
+const MAX_BYTES = 32 * 1024 * 1024
+
+export interface LastKnownOptions {
+  /** Made if it is not there. Null: nothing is kept. */
+  readonly folder: string | null
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Reads at once what an earlier process left: a start waits for nothing else either. Never throws. */
+export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
+  const services = folder === null ? new Map<string, Map<string, Saved>>() : load(folder, log)
+  /** Something is other than on the disk: endpoints, or only when they were confirmed. */
+  let isChanged = false
+  let isConfirmed = false
+  let saving: Promise<void> | null = null
+  let savedAt = Number.NEGATIVE_INFINITY
+  let status: LastKnownStatus = { trouble: '', saves: 0, failures: 0 }
+  let saidFull = false
+  const timer = clock.timer(() => void save())
+
+  async function save(): Promise<void> {
+    if (folder === null || saving !== null || !(isChanged || isConfirmed)) return
+    timer.cancel()
+    isChanged = false
+    isConfirmed = false
+    savedAt = clock.now()
+    saving = replaceFile(folder, content(folder)).then(
+      () => {
+        if (status.trouble !== '') log.info(`${join(folder, FILE)} can be written again`)
+        status = { ...status, trouble: '', saves: status.saves + 1 }
+      },
+      (error: Error) => {
+        if (status.trouble === '') log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}`)
+        status = { ...status, trouble: error.message, failures: status.failures + 1 }
+        isChanged = true
+      },
+    )
+    await saving
+    saving = null
+    if (isChanged) timer.arm(SAVE_EVERY_MS)
+  }
+
+  function content(folder: string): string {
+    const now = clock.wallTime()
+    for (const [service, sources] of services) {
+      if ([...sources.values()].every(saved => saved.savedAt < now - FORGET_MS)) services.delete(service)
+    }
+    const { text, left } = formatSaved(services, now, MAX_BYTES)
+    if (left > 0 && !saidFull) log.warn(`${join(folder, FILE)} has no room for ${left} services: a restart without their registry will not know them`)
+    saidFull = left > 0
+    return text
+  }
+
+  return {
+    get: (service, source) => services.get(service)?.get(source) ?? null,
+    put(service, source, endpoints) {
+      if (folder === null) return
+      const sources = services.get(service) ?? new Map<string, Saved>()
+      const before = sources.get(source)?.endpoints
+      const kept = before === undefined ? endpoints : keepSame(before, endpoints)
+      services.set(service, sources.set(source, { endpoints: kept, savedAt: clock.wallTime() }))
+      isConfirmed = true
+      if (isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
+      isChanged = true
+      timer.arm(Math.max(SETTLE_MS, savedAt + SAVE_EVERY_MS - clock.now()))
+    },
+    status: () => status,
+    async flush() {
+      const late = Promise.withResolvers<void>()
+      const timer = clock.timer(late.resolve)
+      timer.arm(FLUSH_MS)
+      await Promise.race([late.promise, Promise.resolve(saving).then(save)])
+      timer.cancel()
+    },
+  }
+}
+
+function load(folder: string, log: Log): Map<string, Map<string, Saved>> {
+  const path = join(folder, FILE)
+  removeLeftovers(folder)
+  try {
+    const { size } = statSync(path)
+    const read = size > MAX_BYTES ? `it is larger than ${MAX_BYTES / 1024 ** 2} MiB` : parseSaved(readFileSync(path, 'utf8'))
+    if (typeof read !== 'string') return read
+    renameSync(path, `${path}.bad`)
+    log.warn(`${path} is not used: ${read}; it is kept as ${FILE}.bad`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn(`last-known endpoints cannot be read: ${(error as Error).message}`)
+  }
+  return new Map()
+}
+
+/** All of it or nothing, whenever the process or the machine ends. Only the owner may read it: addresses and metadata are nobody else's business. */
+async function replaceFile(folder: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const temporary = join(folder, `${FILE}.${process.pid}.new`)
+  await rm(temporary, { force: true })
+  try {
+    // Never through a link that somebody put there.
+    await withFile(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, async file => {
+      await file.writeFile(text)
+      await file.sync()
+    })
+    await rename(temporary, join(folder, FILE))
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw error
+  }
+  // The name too. Not every file system lets a folder be opened for that.
+  await withFile(folder, constants.O_RDONLY, file => file.sync()).catch(() => {})
+}
+
+async function withFile(path: string, flags: number, use: (file: FileHandle) => Promise<void>): Promise<void> {
+  const file = await open(path, flags, 0o600)
+  try {
+    await use(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Of processes that were killed in the middle of a save. */
+function removeLeftovers(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      const pid = name.startsWith(`${FILE}.`) && name.endsWith('.new') ? Number(name.slice(FILE.length + 1, -'.new'.length)) : 0
+      if (pid > 0 && pid !== process.pid && !isRunning(pid)) rmSync(join(folder, name))
+    }
+  } catch {
+    // There is no such folder yet, or it is not ours to tidy up.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,89 @@
+import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
+import type { EndpointSource, ServiceStatus } from '../core/source.ts'
+import { keepSame, mergeEndpoints } from './endpoint-lists.ts'
+import { type Feed, type FeedDeps, feed } from './feed.ts'
+import { randomSubset, type Subsets } from './subset.ts'
+
+/** What to know of a service, as a snapshot has it. */
+export interface DiscoveredService {
+  readonly name: string
+  readonly fixed: readonly EndpointSpec[]
+  /** Of one address in several sources the last one counts, and any of them before the fixed list. */
+  readonly sources: readonly ServiceSource[]
+  /** 0: all. */
+  readonly subsetSize: number
+  readonly subsets: Subsets
+}
+
+export interface ServiceSource {
+  /** The same key is the same source: the one that runs goes on, and this one is not watched. */
+  readonly key: string
+  readonly source: EndpointSource
+}
+
+export interface ServiceEndpoints {
+  /** Does not call `changed`: look at `endpoints` afterwards. */
+  configure(service: DiscoveredService): void
+  endpoints(): readonly EndpointSpec[]
+  /** Every source has answered or failed. */
+  isSettled(): boolean
+  /** Those that have done neither are waited for no longer. */
+  settle(): void
+  status(): ServiceStatus
+  stop(): void
+}
+
+/** The endpoints of one service out of all its sources. `changed`: there are others; `settled`: `isSettled` may have become true. */
+export function serviceEndpoints(first: DiscoveredService, seed: number, changed: () => void, settled: () => void, deps: FeedDeps): ServiceEndpoints {
+  let service = first
+  let feeds = new Map<string, Feed>()
+  let known = 0
+  let endpoints: readonly EndpointSpec[] = []
+  let isConfiguring = false
+
+  function configure(wanted: DiscoveredService): void {
+    isConfiguring = true
+    service = wanted
+    const before = feeds
+    feeds = new Map()
+    for (const { key, source } of wanted.sources) feeds.set(key, feeds.get(key) ?? before.get(key) ?? feed(wanted.name, source, update, deps))
+    for (const [key, old] of before) if (!feeds.has(key)) old.stop()
+    isConfiguring = false
+    merge()
+  }
+
+  function merge(): boolean {
+    const all = [...mergeEndpoints([service.fixed, ...[...feeds.values()].map(each => each.endpoints())]).values()]
+    const now = keepSame(endpoints, randomSubset(all, service.subsetSize, seed, service.subsets))
+    known = all.length
+    const isChanged = now !== endpoints
+    endpoints = now
+    return isChanged
+  }
+
+  function update(): void {
+    if (isConfiguring) return
+    if (merge()) changed()
+    settled()
+  }
+
+  configure(first)
+  return {
+    configure,
+    endpoints: () => endpoints,
+    isSettled: () => [...feeds.values()].every(each => each.isSettled()),
+    settle() {
+      for (const each of feeds.values()) each.settle()
+    },
+    status: () => ({
+      name: service.name,
+      endpoints: endpoints.length,
+      known,
+      fixed: service.fixed.length,
+      sources: [...feeds.values()].map(each => each.status()),
+    }),
+    stop() {
+      for (const each of feeds.values()) each.stop()
+    },
+  }
+}

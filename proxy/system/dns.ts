@@ -1,0 +1,79 @@
+import { type LookupAddress, NODATA, NOTFOUND, type SrvRecord } from 'node:dns'
+import { lookup, Resolver as SystemResolver } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { Resolver } from '../core/dns.ts'
+
+/** For one try at one server; there are two tries at each. */
+const TIMEOUT_MS = 2_000
+const TRIES = 2
+
+/** Asks the name servers (`address:port`; none: those of the system) by itself (c-ares): it sees TTLs, and its questions hold up no thread. */
+export function resolver(servers: readonly string[]): Resolver {
+  let system = make()
+
+  function make(): SystemResolver {
+    const made = new SystemResolver({ timeout: TIMEOUT_MS, tries: TRIES })
+    if (servers.length > 0) made.setServers(servers)
+    return made
+  }
+
+  async function ask<Record>(question: (system: SystemResolver) => Promise<Record[]>, what: string): Promise<Record[]> {
+    const asked = system
+    try {
+      return await question(asked)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === NOTFOUND || code === NODATA) return []
+      // The next one reads anew which servers the system has: a laptop changes networks.
+      if (system === asked) system = make()
+      throw inWords(what, code)
+    }
+  }
+
+  return {
+    async addresses(name, family) {
+      if (isIP(name) !== 0) return isIP(name) === family ? [{ address: name, ttlMs: Number.POSITIVE_INFINITY }] : []
+      if (family === 6 && !hasIPv6()) return []
+      const question = (asked: SystemResolver) => (family === 4 ? asked.resolve4(name, { ttl: true }) : asked.resolve6(name, { ttl: true }))
+      const records = await ask(question, `${family === 4 ? 'A' : 'AAAA'} records of ${name}`)
+      return records.map(({ address, ttl }) => ({ address, ttlMs: ttl * 1000 }))
+    },
+    async services(name) {
+      const records: SrvRecord[] = await ask(asked => asked.resolveSrv(name), `SRV records of ${name}`)
+      return records.map(({ name: target, port, weight, priority }) => ({ target, port, weight, priority }))
+    },
+    async lookup(name) {
+      try {
+        const found: LookupAddress[] = await lookup(name, { all: true })
+        return found.map(({ address }) => address)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === NOTFOUND) return []
+        throw inWords(`the addresses of ${name}`, code)
+      }
+    },
+    cancel: () => system.cancel(),
+  }
+}
+
+/** As the system's own lookup has it (AI_ADDRCONFIG): where this machine speaks no IPv6, such addresses are only connections that fail. */
+function hasIPv6(): boolean {
+  return Object.values(networkInterfaces()).some(addresses =>
+    addresses?.some(({ family, internal, scopeid }) => family === 'IPv6' && !internal && scopeid === 0),
+  )
+}
+
+function inWords(what: string, code: string | undefined): Error {
+  return new Error(`${what}: ${reasons[code ?? ''] ?? code ?? 'no answer'}`)
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ETIMEOUT: 'no name server answers',
+  ECONNREFUSED: 'no name server takes questions: check that it runs, and its address',
+  ESERVFAIL: 'the name server has a failure of its own (SERVFAIL)',
+  EREFUSED: 'the name server refuses to answer (REFUSED): it may serve other names or other callers only',
+  EBADNAME: 'this is no name that can be asked for',
+  ECANCELLED: 'no longer asked',
+  EAI_AGAIN: 'no name server answers',
+}

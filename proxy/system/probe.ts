@@ -1,0 +1,19 @@
+import { connect } from 'node:net'
+import type { AddressSpec } from '../../mesh-config/snapshot.ts'
+
+const TIMEOUT_MS = 1_000
+
+/** Whether something takes TCP connections there: opens one and closes it. `answered` is called once, later. */
+export function probe({ address, port }: AddressSpec, answered: (accepts: boolean) => void): void {
+  const socket = connect({ host: address, port, timeout: TIMEOUT_MS })
+  const finish = (accepts: boolean) => {
+    socket.removeAllListeners()
+    // What may still go wrong with it concerns nobody.
+    socket.on('error', () => {})
+    socket.destroy()
+    answered(accepts)
+  }
+  socket.once('connect', () => finish(true))
+  socket.once('error', () => finish(false))
+  socket.once('timeout', () => finish(false))
+}

@@ -1,0 +1,47 @@
+import type { ServiceStatus, SourceStatus } from '../core/source.ts'
+import type { SeriesStore } from './series-store.ts'
+
+const families: readonly { readonly name: string; readonly help: string; readonly read: (status: SourceStatus) => number }[] = [
+  {
+    name: 'outrigger_discovery_age_seconds',
+    help: 'Time since a source of endpoints last answered; an unchanged answer counts. Infinite: never.',
+    read: ({ ageMs }) => (ageMs === null ? Number.POSITIVE_INFINITY : ageMs / 1000),
+  },
+  {
+    name: 'outrigger_discovery_stale',
+    help: 'Whether a source is in trouble, and what it said last is in force.',
+    read: ({ state }) => Number(state !== 'fresh'),
+  },
+  { name: 'outrigger_discovery_endpoints', help: 'Endpoints a source has for a service.', read: ({ endpoints }) => endpoints },
+  {
+    name: 'outrigger_discovery_suspects',
+    help: 'Endpoints the source no longer lists, kept because the update looked wrong and they still take connections.',
+    read: ({ suspects }) => suspects,
+  },
+]
+
+/** Series for each source of each service, as they come and go. Call `sync` before a scrape. */
+export function discoverySeries(store: SeriesStore, status: () => readonly ServiceStatus[]): { sync(): void } {
+  let current = new Map<string, SourceStatus>()
+  const shown = new Map<string, Readonly<Record<string, string>>>()
+  return {
+    sync() {
+      current = new Map()
+      for (const { name: service, sources } of status()) {
+        for (const source of sources) {
+          const labels = { service, source: source.name }
+          const key = JSON.stringify(labels)
+          current.set(key, source)
+          if (shown.has(key)) continue
+          shown.set(key, labels)
+          for (const { name, help, read } of families) store.own(name, help, 'gauge', labels, () => read(current.get(key)!))
+        }
+      }
+      for (const [key, labels] of shown) {
+        if (current.has(key)) continue
+        shown.delete(key)
+        for (const { name } of families) store.disown(name, labels)
+      }
+    },
+  }
+}

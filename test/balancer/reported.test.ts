@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+import { capacities, learnReport, reportedWeight } from '../../proxy/balancer/reported.ts'
+import { EndpointLoad } from '../../proxy/core/endpoint-load.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
+import { bareEndpoint, bareEndpoints } from '../support/endpoints.ts'
+
+const headers = (report: string) => new HeaderList(['endpoint-load-metrics', report])
+const start = 1_000_000
+
+/** An endpoint that says the same of itself once a second. */
+function reporting(report: string, fromMs: number, toMs: number, load = new EndpointLoad()): EndpointLoad {
+  for (let at = fromMs; at <= toMs; at += 1000) learnReport(load, headers(report), start + at)
+  return load
+}
+
+const weightOf = (report: string) => reportedWeight(reporting(report, 0, 10_000), start + 10_000)
+
+describe('the weight of gRFC A58', () => {
+  test('is requests a second over utilisation, which errors add to', () => {
+    expect(weightOf('qps=100, cpu_utilization=0.5')).toBe(200)
+    expect(weightOf('rps_fractional=100, application_utilization=0.25, cpu_utilization=0.9')).toBe(400)
+    expect(weightOf('qps=100, application_utilization=0, cpu_utilization=0.5')).toBe(200)
+    // A tenth of errors: 0.5 + 0.1.
+    expect(weightOf('qps=100, cpu_utilization=0.5, eps=10')).toBeCloseTo(100 / 0.6)
+    expect(weightOf('qps=100, cpu_utilization=1.5')).toBeCloseTo(100 / 1.5)
+  })
+
+  test('is none when requests or utilisation are not said', () => {
+    for (const report of ['qps=0, cpu_utilization=0.5', 'cpu_utilization=0.5', 'qps=100', 'qps=100, mem_utilization=0.5', 'eps=5', 'TEXT nonsense'])
+      expect(weightOf(report)).toBe(0)
+  })
+
+  test('an empty report does not wipe out what was said before', () => {
+    const load = reporting('qps=100, cpu_utilization=0.5', 0, 10_000)
+    learnReport(load, headers('qps=0'), start + 11_000)
+    expect(reportedWeight(load, start + 11_000)).toBe(200)
+  })
+
+  test('counts after ten seconds of reports, not before', () => {
+    const load = reporting('qps=100, cpu_utilization=0.5', 0, 9000)
+    expect(reportedWeight(load, start + 9999)).toBe(0)
+    expect(reportedWeight(load, start + 10_000)).toBe(200)
+  })
+
+  test('expires after three minutes of silence, and then has to wait again', () => {
+    const load = reporting('qps=100, cpu_utilization=0.5', 0, 20_000)
+    expect(reportedWeight(load, start + 20_000 + 179_999)).toBe(200)
+    expect(reportedWeight(load, start + 20_000 + 180_000)).toBe(0)
+    reporting('qps=100, cpu_utilization=0.25', 210_000, 219_000, load)
+    expect(reportedWeight(load, start + 219_999)).toBe(0)
+    expect(reportedWeight(load, start + 220_000)).toBe(400)
+  })
+
+  test('heads are searched ten times a second and endpoint at most', () => {
+    let searches = 0
+    const counting = new (class extends HeaderList {
+      override get(name: string): string | undefined {
+        searches++
+        return super.get(name)
+      }
+    })(['endpoint-load-metrics', 'qps=100, cpu_utilization=0.5'])
+    const load = new EndpointLoad()
+    for (let ms = 0; ms < 10_000; ms++) learnReport(load, counting, start + ms)
+    expect(searches).toBe(100)
+  })
+})
+
+describe('capacities', () => {
+  const endpoint = (weight: number, report: string) => {
+    const one = bareEndpoint({ weight })
+    if (report !== '') reporting(report, 0, 10_000, one.load)
+    return one
+  }
+  const now = start + 10_000
+
+  test('without reports, the configured weights', () => {
+    expect([...capacities(bareEndpoints([1, 2, 5]), now)]).toEqual([1, 2, 5])
+  })
+
+  test('one report alone compares with nothing', () => {
+    expect([...capacities([endpoint(1, 'qps=100,cpu_utilization=0.5'), endpoint(2, '')], now)]).toEqual([1, 2])
+  })
+
+  test('reports where there are any; the others have the mean of the known, by their configured weight', () => {
+    const endpoints = [endpoint(1, 'qps=100,cpu_utilization=0.5'), endpoint(1, 'qps=100,cpu_utilization=0.25'), endpoint(1, ''), endpoint(3, '')]
+    expect([...capacities(endpoints, now)]).toEqual([200, 400, 300, 900])
+  })
+
+  test('learnt and slow-start weights are no capacity', () => {
+    const [a, b] = bareEndpoints([1, 2])
+    a!.weight = 0.1
+    a!.learntWeight = 7
+    expect([...capacities([a!, b!], now)]).toEqual([1, 2])
+  })
+})

@@ -1,0 +1,36 @@
+import type { Ask } from '../../proxy/admin/ask.ts'
+import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
+import type { Answer, EndpointsAnswer, EndpointView, Question } from '../../proxy/core/channel.ts'
+
+/** Pages of the admin port, asked directly, and data threads that answer them. */
+export async function ask(
+  page: Page,
+  search = '',
+  format: Format | null = 'text',
+  method: 'GET' | 'POST' = 'GET',
+  body = '',
+): Promise<PageAnswer & { body: string }> {
+  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body })
+  if (typeof answer.body !== 'string') throw new Error('the page is streamed')
+  return { ...answer, body: answer.body }
+}
+
+export const json = async (page: Page, search = '') => JSON.parse((await ask(page, search, 'json')).body) as Record<string, unknown>
+
+/** Data threads that answer so; null: not in time. */
+export function threads(answers: readonly (Answer | null)[], asked: Question[] = []): Ask {
+  return question => {
+    asked.push(question)
+    return Promise.resolve(answers.map((answer, thread) => ({ thread, answer })))
+  }
+}
+
+export function endpoint(address: string, over: Partial<EndpointView> = {}): EndpointView {
+  const load = { active: 0, connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
+  const place = { weight: 1, effectiveWeight: over.weight ?? 1, priority: 0, zone: '', metadata: {} }
+  return { address, ...place, health: 'passing', healthReason: '', warming: false, state: 'admitting', reason: '', ejectedForMs: 0, ...load, ...over }
+}
+
+export const service = (name: string, endpoints: readonly EndpointView[], notes: readonly string[] = []): EndpointsAnswer => ({
+  services: [{ name, policy: 'least_request', active: 1, notes, endpoints }],
+})
