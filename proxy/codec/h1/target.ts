@@ -53,7 +53,7 @@ function readAbsolute(head: Http1Head, target: string): Outcome {
   return DONE
 }
 
-function isAuthority(text: string, mayBeEmpty: boolean): boolean {
+export function isAuthority(text: string, mayBeEmpty: boolean): boolean {
   if (text === '') return mayBeEmpty
   for (let i = 0; i < text.length; i++) if (HOST[text.charCodeAt(i)] !== 1) return false
   let portAt: number

@@ -1,0 +1,459 @@
+import type { Clock, Timer } from '../../core/clock.ts'
+import { type Failure, failures } from '../../core/failure.ts'
+import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import type { Wire, WireHandler } from '../../core/wire.ts'
+import { ControlFrames } from './control-frames.ts'
+import {
+  END_STREAM,
+  ENHANCE_YOUR_CALM,
+  errorName,
+  FLOW_CONTROL_ERROR,
+  FRAME_SIZE_ERROR,
+  MIN_MAX_FRAME,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  SETTINGS_TIMEOUT,
+  STREAM_CLOSED,
+} from './frame.ts'
+import { FrameReader, type FrameSink } from './frame-reader.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { Budget, ClosedStreams } from './guards.ts'
+import { Decoder } from './hpack/decoder.ts'
+import type { Guard, Http2Options } from './options.ts'
+import { PREFACE } from './preface.ts'
+import { ReceiveFlow } from './receive-flow.ts'
+import { PeerSettings } from './settings.ts'
+import { BY_LOSS, BY_RULE, type Cause, type Side } from './side.ts'
+import type { Http2Stream } from './stream.ts'
+
+const OPEN = 0
+/** We have said all; what still comes is read and dropped, so that the close does not destroy what we said last. */
+const CLOSING = 1
+const CLOSED = 2
+
+const LINGER_MS = 1000
+/** Of one stream, before the next one in line may send. */
+const QUANTUM = MIN_MAX_FRAME
+/** The first of the eight bytes of our PINGs says what for. */
+const KEEP_ALIVE_PING = 1
+const WINDOW_PING = 2
+const DRAIN_PING = 3
+const pingBytes = [0, KEEP_ALIVE_PING, WINDOW_PING, DRAIN_PING].map(kind => Buffer.from([kind, 0, 0, 0, 0, 0, 0, 0]))
+
+/** What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is the `Side`. */
+export class Http2Connection implements WireHandler, FrameSink, TurnTask {
+  readonly wire: Wire
+  readonly options: Http2Options
+  readonly clock: Clock
+  readonly side: Side
+  readonly writer: FrameWriter
+  readonly decoder: Decoder
+  readonly peer = new PeerSettings()
+  readonly flow: ReceiveFlow
+  readonly streams = new Map<number, Http2Stream>()
+  readonly closedStreams = new ClosedStreams()
+  readonly resets: Budget
+  readonly chatter: Budget
+  /** Bytes the peer lets us send on the connection. */
+  sendWindow = 65_535
+  /** How often something was read. */
+  reads = 0
+  /** A stream was served before. */
+  served = false
+  /** Streams ran when it ended. */
+  wasBusy = false
+  /** What the peer said when it went away, for streams that are lost with the connection. */
+  farewell = ''
+  /** Of the peer's: the highest it opened. */
+  lastId = 0
+  readonly #control: ControlFrames
+  readonly #reader: FrameReader
+  readonly #timer: Timer
+  #state = OPEN
+  #queued = false
+  /** How much of the preface has come; all of it where none is expected. */
+  #preface: number
+  /** Streams that have something to send and a window to send it in, in the order they will. */
+  #ready: Http2Stream[] = []
+  #resumed: Http2Stream[] = []
+  #keptBytes = 0
+  #replies = 0
+  #dataStream: Http2Stream | null = null
+  #dataId = 0
+  #dataEnds = false
+  #wakeAt = Number.POSITIVE_INFINITY
+  #lingerUntil = 0
+  #unsent = 0
+  #lastReadAt = 0
+  #lastReads = 0
+  #pingedAt = 0
+
+  constructor(wire: Wire, side: Side, options: Http2Options, clock: Clock, maxBlockBytes: number, expectsPreface: boolean) {
+    this.wire = wire
+    this.side = side
+    this.options = options
+    this.clock = clock
+    this.writer = new FrameWriter(wire, options.headerTableBytes)
+    this.decoder = new Decoder(options.headerTableBytes)
+    this.flow = new ReceiveFlow(options)
+    const now = () => clock.now()
+    this.resets = new Budget(options.resets, now)
+    this.chatter = new Budget(options.chatter, now)
+    this.#control = new ControlFrames(this, maxBlockBytes)
+    this.#reader = new FrameReader(this, MIN_MAX_FRAME)
+    this.#timer = clock.timer(() => this.#woken())
+    this.#preface = expectsPreface ? 0 : PREFACE.length
+    wire.handler = this
+  }
+
+  /** Our first frames: the preface where we are the client, SETTINGS, and the window of the connection. */
+  begin(first: Buffer): void {
+    this.out().raw(first)
+    this.creditConnection()
+    const now = this.clock.now()
+    this.wake(now + this.options.settingsTimeoutMs)
+    if (this.options.keepAliveIntervalMs > 0) this.wake(now + this.options.keepAliveIntervalMs)
+    this.#control.settingsDueAt = now + this.options.settingsTimeoutMs
+  }
+
+  get isOpen(): boolean {
+    return this.#state === OPEN
+  }
+
+  /** A head began that is not whole. */
+  get isInBlock(): boolean {
+    return this.#control.isInBlock
+  }
+
+  get hasPreface(): boolean {
+    return this.#preface === PREFACE.length
+  }
+
+  /** The writer, to be flushed when the turn ends. */
+  out(): FrameWriter {
+    if (!this.#queued) {
+      this.#queued = true
+      atTurnEnd(this)
+    }
+    return this.writer
+  }
+
+  turnEnded(): void {
+    this.#queued = false
+    while (this.#resumed.length !== 0) {
+      const resumed = this.#resumed
+      this.#resumed = []
+      for (const stream of resumed) stream.deliverHeld()
+    }
+    this.side.turnEnded()
+    if (this.#keptBytes > this.options.maxHeldBytes)
+      this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.options.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
+    if (this.#state === OPEN) this.writer.flush()
+    else this.writer.drop()
+  }
+
+  // ── what comes ──
+
+  bytes(chunk: Buffer, length: number): void {
+    if (this.#state !== OPEN) return
+    this.reads++
+    let from = 0
+    while (this.#preface < PREFACE.length) {
+      if (from === length) return
+      if (chunk[from++] !== PREFACE[this.#preface++]) return this.connectionError(PROTOCOL_ERROR, 'no connection preface (RFC 9113 section 3.4)', null)
+    }
+    this.#reader.read(chunk, from, length)
+  }
+
+  frame(type: number, flags: number, id: number, b: Buffer, from: number, to: number): void {
+    this.#control.frame(type, flags, id, b, from, to)
+  }
+
+  dataBegun(flags: number, id: number, length: number): void {
+    this.#dataStream = null
+    this.#dataId = id
+    this.#dataEnds = (flags & END_STREAM) !== 0
+    if (!this.#control.mayHaveData()) return
+    if (id === 0) return this.connectionError(PROTOCOL_ERROR, 'DATA on stream 0 (RFC 9113 section 6.1)', null)
+    if (!this.flow.receive(length)) return this.connectionError(FLOW_CONTROL_ERROR, 'more than the window of the connection (RFC 9113 section 6.9)', null)
+    if (length === 0 && !this.#dataEnds && !this.mayChat()) return
+    const stream = this.streams.get(id)
+    if (stream === undefined) return this.closedStreamFrame(id, 'DATA')
+    if (stream.remoteEnded) return this.streamError(stream, STREAM_CLOSED, 'DATA after the end of the stream (RFC 9113 section 5.1)')
+    if (!stream.headReceived) return this.streamError(stream, PROTOCOL_ERROR, 'DATA before the head (RFC 9113 section 8.1)')
+    stream.window -= length
+    if (stream.window < 0) return this.streamError(stream, FLOW_CONTROL_ERROR, 'more than the window of the stream (RFC 9113 section 6.9)')
+    this.#dataStream = stream
+  }
+
+  dataPiece(b: Buffer, from: number, to: number, last: boolean): void {
+    const stream = this.#dataStream
+    if (stream !== null && !stream.closed && stream.id === this.#dataId) {
+      if (!this.side.isClient) stream.movedAt = this.clock.now()
+      stream.receive(b, from, to, last && this.#dataEnds)
+    }
+    if (last) this.creditConnection()
+  }
+
+  frameSizeError(_type: number, _id: number): void {
+    this.connectionError(FRAME_SIZE_ERROR, 'a frame longer than SETTINGS_MAX_FRAME_SIZE (RFC 9113 section 4.2)', null)
+  }
+
+  paddingError(): void {
+    this.connectionError(PROTOCOL_ERROR, 'padding as long as its frame (RFC 9113 section 6.1)', null)
+  }
+
+  /** A frame on a stream that is not there: late, wrong, or of one that never was. */
+  closedStreamFrame(id: number, what: string): void {
+    if (this.side.isIdle(id)) return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
+    // It may not have known yet that we reset it.
+    if (this.closedStreams.find(id) === 'reset' || !this.mayReset()) return
+    this.reply().reset(id, STREAM_CLOSED)
+  }
+
+  /** One more frame that makes work and carries nothing; false: too many. */
+  mayChat(): boolean {
+    if (this.chatter.take()) return true
+    this.connectionError(ENHANCE_YOUR_CALM, 'too many frames that carry nothing', 'chatter')
+    return false
+  }
+
+  mayReset(): boolean {
+    if (this.resets.take()) return true
+    this.connectionError(ENHANCE_YOUR_CALM, 'too many streams were reset', 'resets')
+    return false
+  }
+
+  /** For an answer that the peer makes us give: a peer that takes nothing cannot make us keep any number of them. */
+  reply(): FrameWriter {
+    if (!this.writer.full) this.#replies = 0
+    else if (++this.#replies > this.options.maxReplies) this.connectionError(ENHANCE_YOUR_CALM, 'too many answers wait to be read', 'replies')
+    return this.out()
+  }
+
+  // ── windows ──
+
+  creditConnection(): void {
+    const due = this.#state === OPEN ? this.flow.credit() : 0
+    if (due !== 0) this.out().windowUpdate(0, due)
+  }
+
+  creditStream(stream: Http2Stream, bytes: number): void {
+    if (this.#state !== OPEN) return
+    stream.window += bytes
+    const out = this.out()
+    out.windowUpdate(stream.id, bytes)
+    if (!this.flow.maySample) return
+    this.flow.beginSample()
+    out.ping(pingBytes[WINDOW_PING]!, 0, false)
+  }
+
+  /** More may be sent: those who wait do, in turns. */
+  pump(): void {
+    while (this.#ready.length !== 0 && this.sendWindow > 0 && !this.writer.full && this.#state === OPEN) {
+      const ready = this.#ready
+      this.#ready = []
+      for (let i = 0; i < ready.length; i++) {
+        const stream = ready[i]!
+        stream.isReady = false
+        if (stream.closed || !stream.hasPending) continue
+        if (this.sendWindow > 0 && !this.writer.full) stream.sendPending(QUANTUM)
+        if (!stream.closed && stream.hasPending && stream.sendWindow > 0) this.makeReady(stream)
+      }
+    }
+  }
+
+  makeReady(stream: Http2Stream): void {
+    if (stream.isReady) return
+    stream.isReady = true
+    this.#ready.push(stream)
+  }
+
+  keepsToSend(stream: Http2Stream, bytes: number): void {
+    this.#keptBytes += bytes
+    if (stream.sendWindow > 0) this.makeReady(stream)
+    // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
+    if (this.#keptBytes > this.options.maxHeldBytes) this.out()
+  }
+
+  /** Something of the stream is late from now on. */
+  watch(stream: Http2Stream): void {
+    stream.movedAt = this.clock.now()
+    this.wake(stream.movedAt + LINGER_MS)
+  }
+
+  keptSent(bytes: number): void {
+    this.#keptBytes -= bytes
+  }
+
+  drained(): void {
+    this.writer.drained()
+    this.#replies = 0
+    this.pump()
+    for (const stream of this.streams.values()) {
+      if (this.writer.full) return
+      if (stream.stalled && !stream.hasPending) stream.tellWritable()
+    }
+  }
+
+  // ── streams ──
+
+  putOff(stream: Http2Stream): void {
+    this.#resumed.push(stream)
+    this.out()
+  }
+
+  /** The peer broke a rule of one stream; the others go on. */
+  streamError(stream: Http2Stream, code: number, detail: string): void {
+    if (!this.mayReset()) return
+    this.reply().reset(stream.id, code)
+    stream.broken(detail)
+  }
+
+  /** It is over: the object may serve another one. `byUs`: by a RST_STREAM of ours. */
+  finish(stream: Http2Stream, byUs: boolean): void {
+    if (this.streams.get(stream.id) !== stream) return
+    this.streams.delete(stream.id)
+    this.closedStreams.add(stream.id, byUs)
+    if (stream.localEnded && stream.remoteEnded) this.resets.give(1)
+    this.served = true
+    stream.clear()
+    this.side.finished(stream)
+  }
+
+  // ── the end ──
+
+  /** GOAWAY with an error; nothing that comes after is read (RFC 9113 section 5.4.1). */
+  connectionError(code: number, detail: string, guard: Guard | null, failure: Failure = failures.badRequest): void {
+    if (this.#state !== OPEN) return
+    if (guard !== null) this.options.onGuard(guard)
+    this.side.refused(failure, detail)
+    this.out().goaway(this.lastId, code, detail)
+    this.#failStreams(BY_RULE, code, detail)
+    this.finishWriting()
+  }
+
+  #failStreams(cause: Cause, code: number, detail: string): void {
+    this.#state = CLOSING
+    this.#reader.stop()
+    this.wasBusy = this.streams.size !== 0
+    for (const stream of [...this.streams.values()]) {
+      // All of its message came before the end did: it is still handed on.
+      if (stream.holdsEnd && this.side.isClient) continue
+      stream.fail(this.side.failure(stream, cause, code), detail, false)
+    }
+  }
+
+  /** All is said: closes when it has left. */
+  finishWriting(): void {
+    if (this.#state === CLOSED) return
+    this.#state = CLOSING
+    this.#reader.stop()
+    this.writer.flush()
+    // Nobody at an endpoint waits to read our last words, and its pool wants the place.
+    if (this.side.isClient) return this.#close(false)
+    this.wire.end()
+    this.#unsent = this.wire.unsent
+    this.#lingerUntil = this.clock.now() + LINGER_MS
+    this.wake(this.#lingerUntil)
+  }
+
+  ended(): void {
+    // HTTP/2 has no half-closed connections: who closes its side has gone.
+    if (this.#state === OPEN) this.lost('the connection was closed')
+    else if (this.#state === CLOSING && this.wire.unsent === 0) this.#close(false)
+  }
+
+  closed(error: Error | null): void {
+    if (this.#state !== CLOSED) this.lost(error === null ? 'the connection was closed' : error.message)
+  }
+
+  lost(detail: string): void {
+    if (this.#state === OPEN) this.#failStreams(BY_LOSS, NO_ERROR, this.farewell === '' ? detail : `${detail} after ${this.farewell}`)
+    this.#close(this.wire.unsent > 0)
+  }
+
+  /** At once; streams are told before by who calls. */
+  #close(cut: boolean): void {
+    if (this.#state === CLOSED) return
+    this.#state = CLOSED
+    this.#timer.cancel()
+    this.#reader.stop()
+    this.#ready = []
+    if (cut) this.wire.reset()
+    else this.wire.destroy()
+    this.side.closed()
+  }
+
+  /** Ends all that runs. */
+  destroy(cause: Cause, detail: string): void {
+    if (this.#state === CLOSED) return
+    if (this.#state === OPEN) {
+      this.out().goaway(this.lastId, NO_ERROR, detail)
+      this.writer.flush()
+      this.#failStreams(cause, NO_ERROR, detail)
+    }
+    this.#close(this.wire.unsent > 0)
+  }
+
+  // ── time ──
+
+  /** The timer fires at `at` at the latest. It is never put back: whoever wanted it looks again. */
+  wake(at: number): void {
+    if (at >= this.#wakeAt || this.#state === CLOSED) return
+    this.#wakeAt = at
+    this.#timer.arm(at - this.clock.now())
+  }
+
+  #woken(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    const now = this.clock.now()
+    if (this.#state === CLOSING) return this.#lingered(now)
+    if (this.#control.isSettingsLate(now)) return this.connectionError(SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged', 'settings')
+    this.#keepAlive(now)
+    if (this.#state === OPEN) this.side.sweep(now)
+  }
+
+  /** The close must not destroy what a slow reader has not taken yet. */
+  #lingered(now: number): void {
+    if (now < this.#lingerUntil) return this.wake(this.#lingerUntil)
+    const { unsent } = this.wire
+    if (unsent === 0 || unsent === this.#unsent) return this.#close(unsent !== 0)
+    this.#unsent = unsent
+    this.#lingerUntil = now + LINGER_MS
+    this.wake(this.#lingerUntil)
+  }
+
+  /** A PING when nothing has come for a while; no answer to it is the end. */
+  #keepAlive(now: number): void {
+    const { keepAliveIntervalMs, keepAliveTimeoutMs } = this.options
+    if (keepAliveIntervalMs === 0) return
+    if (this.reads !== this.#lastReads) {
+      this.#lastReads = this.reads
+      this.#lastReadAt = now
+      this.#pingedAt = 0
+    }
+    if (this.#pingedAt !== 0 && now - this.#pingedAt >= keepAliveTimeoutMs) {
+      this.options.onGuard('keep-alive')
+      return this.lost(`no answer to a PING within ${keepAliveTimeoutMs} ms`)
+    }
+    if (this.#pingedAt === 0 && now - this.#lastReadAt >= keepAliveIntervalMs) {
+      this.#pingedAt = now
+      this.out().ping(pingBytes[KEEP_ALIVE_PING]!, 0, false)
+    }
+    this.wake(now + (this.#pingedAt === 0 ? keepAliveIntervalMs : keepAliveTimeoutMs))
+  }
+
+  sendDrainPing(): void {
+    this.out().ping(pingBytes[DRAIN_PING]!, 0, false)
+  }
+
+  pingAnswered(kind: number): void {
+    if (kind === WINDOW_PING && this.flow.isSampling) this.flow.endSample()
+    else if (kind === DRAIN_PING) this.side.drainAnswered()
+  }
+
+  goawayDetail(code: number, debug: string): string {
+    return `GOAWAY ${errorName(code)}${debug === '' ? '' : `: ${debug}`}`
+  }
+}

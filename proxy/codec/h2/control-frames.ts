@@ -1,0 +1,255 @@
+import { printable } from '../../core/printable.ts'
+import { NO_BYTES } from '../h1/bytes.ts'
+import type { Http2Connection } from './connection.ts'
+import {
+  ACK,
+  CONTINUATION,
+  END_HEADERS,
+  END_STREAM,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FRAME_SIZE_ERROR,
+  GOAWAY,
+  HEADERS,
+  MAX_WINDOW,
+  NO_ERROR,
+  PADDED,
+  PING,
+  PRIORITY,
+  PROTOCOL_ERROR,
+  PUSH_PROMISE,
+  RST_STREAM,
+  SETTINGS,
+  uint31,
+  uint32,
+  WINDOW_UPDATE,
+  WITH_PRIORITY,
+} from './frame.ts'
+import { SETTING_BYTES } from './settings.ts'
+
+const SELF_DEPENDENCY = 'a stream that depends on itself (RFC 7540 section 5.3.1)'
+const MAX_DEBUG = 200
+
+/** Every frame but DATA: checked by the letter of RFC 9113 section 6, and handed to whom it concerns. */
+export class ControlFrames {
+  /** When our SETTINGS must be acknowledged; 0: they are. */
+  settingsDueAt = 0
+  readonly #connection: Http2Connection
+  readonly #maxBlock: number
+  #hasSettings = false
+  /** The stream whose block goes on in CONTINUATION frames; 0: none. */
+  #blockId = 0
+  #blockEnds = false
+  #blockProblem = ''
+  #block: Buffer = NO_BYTES
+  #blockLength = 0
+  #continuations = 0
+
+  constructor(connection: Http2Connection, maxBlockBytes: number) {
+    this.#connection = connection
+    this.#maxBlock = maxBlockBytes
+  }
+
+  get isInBlock(): boolean {
+    return this.#blockId !== 0
+  }
+
+  isSettingsLate(now: number): boolean {
+    if (this.settingsDueAt === 0) return false
+    if (now >= this.settingsDueAt) return true
+    this.#connection.wake(this.settingsDueAt)
+    return false
+  }
+
+  /** DATA may stand here; else the connection is over. */
+  mayHaveData(): boolean {
+    if (this.#hasSettings && this.#blockId === 0) return true
+    this.#wrong(this.#hasSettings ? 'a frame inside a header block (RFC 9113 section 6.10)' : 'the first frame is not SETTINGS (RFC 9113 section 3.4)')
+    return false
+  }
+
+  #wrong(detail: string, code: number = PROTOCOL_ERROR): void {
+    this.#connection.connectionError(code, detail, null)
+  }
+
+  frame(type: number, flags: number, id: number, b: Buffer, from: number, to: number): void {
+    if (!this.#hasSettings && (type !== SETTINGS || (flags & ACK) !== 0)) return this.#wrong('the first frame is not SETTINGS (RFC 9113 section 3.4)')
+    if (this.#blockId !== 0 && (type !== CONTINUATION || id !== this.#blockId)) return this.#wrong('a frame inside a header block (RFC 9113 section 6.10)')
+    switch (type) {
+      case HEADERS:
+        return this.#headers(flags, id, b, from, to)
+      case CONTINUATION:
+        return this.#continuation(flags, b, from, to)
+      case WINDOW_UPDATE:
+        return this.#windowUpdate(id, b, from, to)
+      case RST_STREAM:
+        return this.#resetStream(id, b, from, to)
+      case SETTINGS:
+        return this.#settings(flags, id, b, from, to)
+      case PING:
+        return this.#ping(flags, id, b, from, to)
+      case GOAWAY:
+        return this.#goaway(id, b, from, to)
+      case PRIORITY:
+        return this.#priority(id, b, from, to)
+      case PUSH_PROMISE:
+        return this.#wrong('PUSH_PROMISE, which we never allow (RFC 9113 section 8.4)')
+      default:
+        // What is not known is ignored (RFC 9113 section 5.5), PRIORITY_UPDATE of RFC 9218 too.
+        this.#connection.mayChat()
+    }
+  }
+
+  #headers(flags: number, id: number, b: Buffer, from: number, to: number): void {
+    if (id === 0) return this.#wrong('HEADERS on stream 0 (RFC 9113 section 6.2)')
+    let problem = ''
+    if ((flags & PADDED) !== 0) {
+      if (from === to) return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
+      to -= b[from++]!
+      if (to < from) return this.#wrong('padding as long as its frame (RFC 9113 section 6.2)')
+    }
+    if ((flags & WITH_PRIORITY) !== 0) {
+      if (to - from < 5) return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
+      if (uint31(b, from) === id) problem = SELF_DEPENDENCY
+      from += 5
+    }
+    const ends = (flags & END_STREAM) !== 0
+    if ((flags & END_HEADERS) !== 0) return this.#whole(id, b, from, to, ends, problem)
+    this.#blockId = id
+    this.#blockEnds = ends
+    this.#blockProblem = problem
+    this.#continuations = 0
+    this.#connection.side.blockBegun(this.#connection.clock.now())
+    this.#gather(b, from, to)
+  }
+
+  #continuation(flags: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (this.#blockId === 0) return this.#wrong('CONTINUATION without HEADERS (RFC 9113 section 6.10)')
+    if (++this.#continuations > connection.options.maxContinuations)
+      return connection.connectionError(ENHANCE_YOUR_CALM, 'a head in too many frames', 'continuations')
+    this.#gather(b, from, to)
+    if (this.#blockLength > this.#maxBlock) return connection.connectionError(ENHANCE_YOUR_CALM, 'too many bytes in a head', 'head-bytes')
+    if ((flags & END_HEADERS) === 0) return
+    const id = this.#blockId
+    const block = this.#block
+    const length = this.#blockLength
+    this.#blockId = 0
+    this.#block = NO_BYTES
+    this.#blockLength = 0
+    this.#whole(id, block, 0, length, this.#blockEnds, this.#blockProblem)
+  }
+
+  #gather(b: Buffer, from: number, to: number): void {
+    const needed = this.#blockLength + to - from
+    if (needed > this.#block.length) {
+      const room = Buffer.allocUnsafeSlow(2 * needed)
+      this.#block.copy(room, 0, 0, this.#blockLength)
+      this.#block = room
+    }
+    b.copy(this.#block, this.#blockLength, from, to)
+    this.#blockLength = needed
+  }
+
+  #whole(id: number, b: Buffer, from: number, to: number, ends: boolean, problem: string): void {
+    const connection = this.#connection
+    connection.side.headers(id, connection.streams.get(id) ?? null, b, from, to, ends, problem)
+  }
+
+  #windowUpdate(id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (to - from !== 4) return this.#wrong('WINDOW_UPDATE that is not of 4 bytes (RFC 9113 section 6.9)', FRAME_SIZE_ERROR)
+    if (!connection.mayChat()) return
+    const increment = uint31(b, from)
+    if (id === 0) {
+      if (increment === 0) return this.#wrong('an increment of 0 (RFC 9113 section 6.9)')
+      connection.sendWindow += increment
+      if (connection.sendWindow > MAX_WINDOW) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)', FLOW_CONTROL_ERROR)
+      return connection.pump()
+    }
+    const stream = connection.streams.get(id)
+    if (stream === undefined) {
+      if (connection.side.isIdle(id)) this.#wrong('WINDOW_UPDATE on a stream that is idle (RFC 9113 section 5.1)')
+      return
+    }
+    if (increment === 0) return connection.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
+    if (!stream.addSendWindow(increment)) return connection.streamError(stream, FLOW_CONTROL_ERROR, 'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)')
+    connection.pump()
+  }
+
+  #resetStream(id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (to - from !== 4) return this.#wrong('RST_STREAM that is not of 4 bytes (RFC 9113 section 6.4)', FRAME_SIZE_ERROR)
+    if (id === 0) return this.#wrong('RST_STREAM on stream 0 (RFC 9113 section 6.4)')
+    const stream = connection.streams.get(id)
+    if (stream === undefined) {
+      if (connection.side.isIdle(id)) this.#wrong('RST_STREAM on a stream that is idle (RFC 9113 section 5.1)')
+      else connection.mayChat()
+      return
+    }
+    if (connection.mayReset()) stream.peerReset(uint32(b, from))
+  }
+
+  #settings(flags: number, id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (id !== 0) return this.#wrong('SETTINGS on a stream (RFC 9113 section 6.5)')
+    if ((flags & ACK) !== 0) {
+      if (from !== to) return this.#wrong('an acknowledgement with settings in it (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
+      this.settingsDueAt = 0
+      connection.mayChat()
+      return
+    }
+    if ((to - from) % SETTING_BYTES !== 0) return this.#wrong('SETTINGS of a broken length (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
+    this.#hasSettings = true
+    if (!connection.mayChat()) return
+    const { peer } = connection
+    const windowBefore = peer.windowBytes
+    const error = peer.read(b, from, to, connection.side.isClient)
+    if (error !== NO_ERROR) return this.#wrong('a setting with a value it may not have (RFC 9113 section 6.5.2)', error)
+    connection.writer.peerSettings(peer.maxFrameBytes, peer.headerTableBytes)
+    connection.reply().settingsAck()
+    const change = peer.windowBytes - windowBefore
+    // It changes the window of every stream, also to below zero (RFC 9113 section 6.9.2).
+    if (change !== 0) {
+      for (const stream of connection.streams.values())
+        if (!stream.addSendWindow(change)) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.2)', FLOW_CONTROL_ERROR)
+    }
+    connection.side.settingsChanged()
+    connection.pump()
+  }
+
+  #ping(flags: number, id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (to - from !== 8) return this.#wrong('PING that is not of 8 bytes (RFC 9113 section 6.7)', FRAME_SIZE_ERROR)
+    if (id !== 0) return this.#wrong('PING on a stream (RFC 9113 section 6.7)')
+    if (!connection.mayChat()) return
+    if ((flags & ACK) !== 0) connection.pingAnswered(b[from]!)
+    else connection.reply().ping(b, from, true)
+  }
+
+  #goaway(id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (to - from < 8) return this.#wrong('GOAWAY that is too short (RFC 9113 section 6.8)', FRAME_SIZE_ERROR)
+    if (id !== 0) return this.#wrong('GOAWAY on a stream (RFC 9113 section 6.8)')
+    if (!connection.mayChat()) return
+    const debug = printable(b.latin1Slice(from + 8, Math.min(to, from + 8 + MAX_DEBUG)))
+    const code = uint32(b, from + 4)
+    connection.side.goaway(uint31(b, from), code, connection.goawayDetail(code, debug))
+  }
+
+  /** Priorities of RFC 7540 mean nothing any more (RFC 9113 section 5.3); a wrong frame is still wrong. */
+  #priority(id: number, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    if (id === 0) return this.#wrong('PRIORITY on stream 0 (RFC 9113 section 6.3)')
+    const stream = connection.streams.get(id)
+    const isSized = to - from === 5
+    if (isSized && uint31(b, from) !== id) {
+      connection.mayChat()
+      return
+    }
+    const code = isSized ? PROTOCOL_ERROR : FRAME_SIZE_ERROR
+    const detail = isSized ? SELF_DEPENDENCY : 'PRIORITY that is not of 5 bytes (RFC 9113 section 6.3)'
+    if (stream === undefined) this.#wrong(detail, code)
+    else connection.streamError(stream, code, detail)
+  }
+}

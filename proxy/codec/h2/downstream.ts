@@ -1,0 +1,336 @@
+import type { Clock } from '../../core/clock.ts'
+import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
+import { type Failure, failures } from '../../core/failure.ts'
+import { HeaderList } from '../../core/header-list.ts'
+import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/message.ts'
+import { problemBody } from '../../core/problem.ts'
+import type { Wire } from '../../core/wire.ts'
+import { Http2Connection } from './connection.ts'
+import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
+import { Http2Head } from './head.ts'
+import type { Http2Options } from './options.ts'
+import { ENABLE_CONNECT_PROTOCOL, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, settingsFrame } from './settings.ts'
+import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
+import { Http2Stream } from './stream.ts'
+import { trailerList } from './trailers.ts'
+
+/** Streams without a request that are kept for the next ones, with what their receivers made; one only when the connection has been quiet. */
+const KEPT_STREAMS = 64
+const LIST_OVERHEAD = 32
+
+/** A connection from a caller. */
+export class Http2Downstream implements DownstreamConnection, Side {
+  readonly isClient = false
+  readonly #connection: Http2Connection
+  readonly #onStream: (stream: DownstreamStream) => void
+  readonly #options: DownstreamOptions
+  readonly #http2: Http2Options
+  readonly #clock: Clock
+  readonly #free: Http2Stream[] = []
+  /** Where what nobody wants is decoded to, because the table must see it. */
+  readonly #discard: Http2Head
+  #draining = false
+  /** The last GOAWAY named this id: streams above it were never looked at. */
+  #lastAccepted = MAX_STREAM_ID
+  #drainDueAt = 0
+  #idleSince = 0
+  #isBegun = false
+  #blockSince = 0
+
+  constructor(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, http2: Http2Options, clock: Clock) {
+    this.#onStream = onStream
+    this.#options = options
+    this.#http2 = http2
+    this.#clock = clock
+    this.#discard = new Http2Head(options)
+    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, true)
+    this.#connection.begin(
+      settingsFrame([
+        HEADER_TABLE_SIZE,
+        http2.headerTableBytes,
+        MAX_CONCURRENT_STREAMS,
+        http2.maxConcurrentStreams,
+        INITIAL_WINDOW_SIZE,
+        http2.streamWindowBytes,
+        MAX_HEADER_LIST_SIZE,
+        options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+        ENABLE_CONNECT_PROTOCOL,
+        1,
+      ]),
+    )
+    this.#idleSince = clock.now()
+    if (options.idleTimeoutMs > 0) this.#connection.wake(this.#idleSince + options.idleTimeoutMs)
+  }
+
+  // ── requests ──
+
+  headers(id: number, stream: Http2Stream | null, b: Buffer, from: number, to: number, end: boolean, problem: string): void {
+    const connection = this.#connection
+    if (stream !== null) return this.#trailers(stream, b, from, to, end)
+    const isNew = (id & 1) === 1 && id > connection.lastId
+    if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#http2.maxConcurrentStreams) return this.#unwanted(id, isNew, b, from, to)
+    connection.lastId = id
+    this.#isBegun = true
+    connection.chatter.give(4)
+    const opened = this.#open(id)
+    const head = opened.incoming
+    if (!connection.decoder.decode(b, from, to, head)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    head.finishRequest()
+    opened.headReceived = true
+    opened.remoteEnded = end
+    opened.method = head.method
+    opened.expected = head.contentLength
+    if (problem === '') problem = head.problem
+    if (head.tooLarge) return this.#refuse(opened, failures.headTooLarge, 'more fields or bytes in the head than are taken')
+    if (problem !== '') return this.#malformed(opened, problem)
+    if (head.path.length > this.#options.maxTargetBytes) return this.#refuse(opened, failures.uriTooLong, 'the request target is too long')
+    if (head.expect !== '' && head.expect.toLowerCase() !== '100-continue')
+      return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
+    if (end && head.contentLength > 0) return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+    if (!end) this.#bodyBegins(opened)
+    if (opened.receiver === null) this.#onStream(opened)
+    opened.receiver?.head(head, end)
+  }
+
+  #open(id: number): Http2Stream {
+    const stream = this.#free.pop() ?? new Http2Stream(this.#connection, new Http2Head(this.#options))
+    stream.incoming.clear(this.#options)
+    stream.open(id)
+    this.#connection.streams.set(id, stream)
+    return stream
+  }
+
+  #bodyBegins(stream: Http2Stream): void {
+    const { bodyTimeoutMs } = this.#options
+    if (bodyTimeoutMs === 0) return
+    // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
+    stream.movedAt = stream.incoming.expect === '' ? this.#clock.now() : Number.POSITIVE_INFINITY
+    this.#connection.wake(this.#clock.now() + bodyTimeoutMs)
+  }
+
+  /** A head on a stream that cannot be opened: decoded all the same, because the table of all others depends on it. */
+  #unwanted(id: number, isNew: boolean, b: Buffer, from: number, to: number): void {
+    const connection = this.#connection
+    this.#discard.clear(this.#options)
+    if (!connection.decoder.decode(b, from, to, this.#discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    if (isNew) {
+      connection.lastId = id
+      // After the GOAWAY that named the last one: ignored, as RFC 9113 section 6.8 says.
+      if (id > this.#lastAccepted || !connection.mayReset()) return
+      connection.closedStreams.add(id, true)
+      connection.reply().reset(id, REFUSED_STREAM)
+      return
+    }
+    const how = connection.closedStreams.find(id)
+    if (how === 'reset') return
+    const isClosed = how === 'ended'
+    connection.connectionError(
+      isClosed ? STREAM_CLOSED : PROTOCOL_ERROR,
+      isClosed ? 'HEADERS after the end of the stream (RFC 9113 section 5.1)' : 'a stream id that is even, or below one used before (RFC 9113 section 5.1.1)',
+      null,
+    )
+  }
+
+  #trailers(stream: Http2Stream, b: Buffer, from: number, to: number, end: boolean): void {
+    const connection = this.#connection
+    this.#discard.clear(this.#options)
+    if (!connection.decoder.decode(b, from, to, this.#discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    this.#discard.finishTrailers()
+    if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
+    if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
+    if (this.#discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, this.#discard.problem)
+    if (this.#discard.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
+    stream.receiveTrailers(trailerList(this.#discard))
+  }
+
+  /** Nothing of it reaches the corridor (RFC 9113 section 8.1.1). */
+  #malformed(stream: Http2Stream, detail: string): void {
+    const connection = this.#connection
+    this.#tellRefused(failures.badRequest, detail)
+    stream.sendDone = true
+    if (connection.mayReset()) connection.reply().reset(stream.id, PROTOCOL_ERROR)
+    connection.finish(stream, true)
+  }
+
+  /** Well-formed, and more than we take: that has a status of its own. */
+  #refuse(stream: Http2Stream, failure: Failure, detail: string): void {
+    this.#tellRefused(failure, detail)
+    const body = problemBody(failure, detail, '')
+    stream.head(
+      { status: failure.httpStatus, headers: new HeaderList(['content-type', 'application/problem+json', 'content-length', String(body.length)]) },
+      false,
+    )
+    stream.data(body, true)
+  }
+
+  #tellRefused(failure: Failure, detail: string): void {
+    this.#options.onRefused({ failure, detail, peer: this.#connection.wire.peer })
+  }
+
+  isIdle(id: number): boolean {
+    return (id & 1) === 0 || id > this.#connection.lastId
+  }
+
+  // ── answers ──
+
+  writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
+    const response = head as ResponseHead
+    const { status } = response
+    if (status >= 200) {
+      stream.headSent = true
+      stream.bodiless = stream.method === 'HEAD' || status === 204 || status === 304
+    } else if (!stream.remoteEnded) {
+      stream.movedAt = this.#clock.now()
+      if (this.#options.bodyTimeoutMs > 0) this.#connection.wake(stream.movedAt + this.#options.bodyTimeoutMs)
+    }
+    this.#connection.out().response(stream.id, response, end)
+  }
+
+  sent(stream: Http2Stream): void {
+    const connection = this.#connection
+    const { remoteEnded } = stream
+    // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section 8.1).
+    if (!remoteEnded) connection.out().reset(stream.id, NO_ERROR)
+    connection.finish(stream, !remoteEnded)
+  }
+
+  received(): void {}
+
+  isOver(stream: Http2Stream): boolean {
+    return stream.sendDone
+  }
+
+  reset(stream: Http2Stream, failure: Failure): void {
+    if (stream.sendDone) return
+    const code = failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
+    if (this.#connection.isOpen) this.#connection.out().reset(stream.id, code)
+    this.#connection.finish(stream, true)
+  }
+
+  failure(_stream: Http2Stream, cause: Cause): Failure {
+    if (cause === BY_RULE) return failures.badRequest
+    return cause === BY_US ? failures.drained : failures.downstreamGone
+  }
+
+  finished(stream: Http2Stream): void {
+    const connection = this.#connection
+    // A stream whose receiver waits in another one's chain is not given away inside it: the next head comes from the event loop.
+    if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
+    if (connection.streams.size !== 0) return
+    if (this.#draining && this.#lastAccepted !== MAX_STREAM_ID) {
+      connection.out()
+      return
+    }
+    if (!connection.isOpen) return
+    this.#idleSince = this.#clock.now()
+    if (this.#options.idleTimeoutMs > 0) connection.wake(this.#idleSince + this.#options.idleTimeoutMs)
+  }
+
+  // ── the connection ──
+
+  settingsChanged(): void {
+    this.#isBegun = true
+  }
+
+  goaway(): void {
+    // The caller opens no more; what runs is answered (RFC 9113 section 6.8).
+    this.#draining = true
+    this.#lastAccepted = this.#connection.lastId
+    this.#connection.out()
+  }
+
+  /** First a GOAWAY that names no stream, so that what is under way is still served; the last id follows a round trip later (RFC 9113 section 6.8). */
+  drain(): void {
+    const connection = this.#connection
+    if (this.#draining || !connection.isOpen) return
+    this.#draining = true
+    connection.out().goaway(MAX_STREAM_ID, NO_ERROR, '')
+    connection.sendDrainPing()
+    this.#drainDueAt = this.#clock.now() + this.#http2.drainPatienceMs
+    connection.wake(this.#drainDueAt)
+  }
+
+  drainAnswered(): void {
+    const connection = this.#connection
+    if (!this.#draining || this.#lastAccepted !== MAX_STREAM_ID) return
+    this.#drainDueAt = 0
+    this.#lastAccepted = connection.lastId
+    connection.out().goaway(connection.lastId, NO_ERROR, '')
+  }
+
+  turnEnded(): void {
+    const connection = this.#connection
+    if (this.#draining && this.#lastAccepted !== MAX_STREAM_ID && connection.streams.size === 0 && connection.isOpen) connection.finishWriting()
+  }
+
+  refused(failure: Failure, detail: string): void {
+    this.#tellRefused(failure, detail)
+  }
+
+  destroy(): void {
+    this.#connection.destroy(BY_US, 'the drain time is over')
+  }
+
+  closed(): void {
+    this.#free.length = 0
+    this.#options.onClosed(this)
+  }
+
+  // ── time ──
+
+  blockBegun(now: number): void {
+    this.#blockSince = now
+    if (this.#options.headTimeoutMs > 0) this.#connection.wake(now + this.#options.headTimeoutMs)
+  }
+
+  sweep(now: number): void {
+    const connection = this.#connection
+    if (this.#drainDueAt !== 0) {
+      if (now >= this.#drainDueAt) this.drainAnswered()
+      else connection.wake(this.#drainDueAt)
+    }
+    this.#sweepHead(now)
+    if (connection.isOpen && connection.streams.size === 0) this.#sweepIdle(now)
+    for (const stream of [...connection.streams.values()]) this.#sweepStream(stream, now)
+  }
+
+  #sweepHead(now: number): void {
+    const { headTimeoutMs } = this.#options
+    if (headTimeoutMs === 0 || this.#blockSince === 0 || !this.#connection.isInBlock) return
+    const due = this.#blockSince + headTimeoutMs
+    if (now < due) return this.#connection.wake(due)
+    this.#connection.connectionError(PROTOCOL_ERROR, `no whole head within ${headTimeoutMs} ms`, null, failures.headTimeout)
+  }
+
+  #sweepIdle(now: number): void {
+    const connection = this.#connection
+    const { idleTimeoutMs, headTimeoutMs } = this.#options
+    // Quiet for a while: one stream is enough to begin with again.
+    if (this.#free.length > 1) this.#free.length = 1
+    const limit = this.#isBegun || headTimeoutMs === 0 ? idleTimeoutMs : Math.min(headTimeoutMs, idleTimeoutMs || headTimeoutMs)
+    if (limit === 0) return
+    if (now < this.#idleSince + limit) return connection.wake(this.#idleSince + limit)
+    if (!connection.hasPreface) return connection.lost('no connection preface in time')
+    connection.out().goaway(connection.lastId, NO_ERROR, '')
+    connection.finishWriting()
+  }
+
+  #sweepStream(stream: Http2Stream, now: number): void {
+    const connection = this.#connection
+    const { bodyTimeoutMs, idleTimeoutMs } = this.#options
+    if (stream.closed) return
+    if (stream.hasPending && stream.sendDone) {
+      // Nobody else watches an answer whose maker has finished: a caller that takes nothing of it is cut.
+      if (idleTimeoutMs === 0) return
+      if (now < stream.movedAt + idleTimeoutMs) return connection.wake(stream.movedAt + idleTimeoutMs)
+      this.#http2.onGuard('stalled')
+      connection.out().reset(stream.id, CANCEL)
+      connection.finish(stream, true)
+    } else if (!stream.remoteEnded && !stream.paused && bodyTimeoutMs > 0) {
+      if (now < stream.movedAt + bodyTimeoutMs) return connection.wake(Math.min(stream.movedAt, now) + bodyTimeoutMs)
+      stream.timedOut(failures.bodyTimeout, `nothing of the body for ${bodyTimeoutMs} ms`)
+    }
+  }
+}
+
+const MALFORMED_BLOCK = 'a header block that cannot be decoded (RFC 7541)'

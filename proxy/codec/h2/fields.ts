@@ -1,0 +1,146 @@
+import { HTAB, SP, TARGET, TOKEN, VALUE } from '../h1/bytes.ts'
+import { isAuthority } from '../h1/target.ts'
+
+/**
+ * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as an index costs no look at its bytes.
+ */
+export const PLAIN = 0
+export const METHOD = 1
+export const SCHEME = 2
+export const AUTHORITY = 3
+export const PATH = 4
+export const PROTOCOL = 5
+export const STATUS = 6
+export const CONTENT_LENGTH = 7
+export const COOKIE = 8
+export const HOST = 9
+export const EXPECT = 10
+/** `te`, which may only say `trailers`. */
+export const TE = 11
+/** Frames, routes, authenticates or modifies: dropped from trailers, never merged into a head (RFC 9110 section 6.5.1). */
+export const NOT_IN_TRAILERS = 12
+/** From here on: malformed, by the rule in `malformed`. */
+export const BAD_NAME = 13
+export const BAD_VALUE = 14
+export const CONNECTION_SPECIFIC = 15
+export const UNKNOWN_PSEUDO = 16
+export const BAD_TE = 17
+export const BAD_METHOD = 18
+export const BAD_SCHEME = 19
+export const BAD_AUTHORITY = 20
+export const BAD_PATH = 21
+export const BAD_STATUS = 22
+export const BAD_LENGTH = 23
+
+export const malformed: Readonly<Record<number, string>> = {
+  [BAD_NAME]: 'a byte that no field name may have, or an uppercase letter (RFC 9113 section 8.2.1)',
+  [BAD_VALUE]: 'a control byte in a field value, or white space around it (RFC 9113 section 8.2.1)',
+  [CONNECTION_SPECIFIC]: 'a connection-specific field (RFC 9113 section 8.2.2)',
+  [UNKNOWN_PSEUDO]: 'a pseudo-header field that is not defined (RFC 9113 section 8.3)',
+  [BAD_TE]: 'TE other than "trailers" (RFC 9113 section 8.2.2)',
+  [BAD_METHOD]: 'a byte that no method may have (RFC 9110 section 9.1)',
+  [BAD_SCHEME]: ':scheme is not http or https (RFC 9113 section 8.3.1)',
+  [BAD_AUTHORITY]: 'the authority is not a host and port (RFC 9113 section 8.3.1)',
+  [BAD_PATH]: ':path is not a path (RFC 9113 section 8.3.1)',
+  [BAD_STATUS]: ':status is not a status code (RFC 9113 section 8.3.2)',
+  [BAD_LENGTH]: 'Content-Length is not a plain number (RFC 9110 section 8.6)',
+}
+
+const kinds = new Map<string, number>([
+  [':method', METHOD],
+  [':scheme', SCHEME],
+  [':authority', AUTHORITY],
+  [':path', PATH],
+  [':protocol', PROTOCOL],
+  [':status', STATUS],
+  ['content-length', CONTENT_LENGTH],
+  ['cookie', COOKIE],
+  ['host', HOST],
+  ['expect', EXPECT],
+  ['te', TE],
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [name, CONNECTION_SPECIFIC]),
+  ...[
+    'trailer',
+    'authorization',
+    'proxy-authorization',
+    'set-cookie',
+    'content-encoding',
+    'content-type',
+    'content-range',
+    'cache-control',
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-request-id',
+  ].map((name): [string, number] => [name, NOT_IN_TRAILERS]),
+])
+
+const COLON = 0x3a
+
+/** The kind that a name alone has. */
+export function nameKind(name: string): number {
+  const known = kinds.get(name)
+  if (known !== undefined) return known
+  if (name.length === 0) return BAD_NAME
+  if (name.charCodeAt(0) === COLON) return UNKNOWN_PSEUDO
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (TOKEN[code] !== 1 || (code >= 0x41 && code <= 0x5a)) return BAD_NAME
+  }
+  return PLAIN
+}
+
+/** The kind of a field whose name has `kind`, with the value `value`, whose bytes are `b[from..to)`. */
+export function fieldKind(kind: number, value: string, b: Buffer, from: number, to: number): number {
+  if (kind >= BAD_NAME) return kind
+  for (let i = from; i < to; i++) if (VALUE[b[i]!] !== 1) return BAD_VALUE
+  if (to > from && (isSpace(b[from]!) || isSpace(b[to - 1]!))) return BAD_VALUE
+  return kind === PLAIN || kind > TE ? kind : controlKind(kind, value, b, from, to)
+}
+
+function isSpace(byte: number): boolean {
+  return byte === SP || byte === HTAB
+}
+
+/** Those with rules of their own: what is passed on must be what every HTTP/1.1 server reads alike (RFC 9113 section 10.3). */
+function controlKind(kind: number, value: string, b: Buffer, from: number, to: number): number {
+  switch (kind) {
+    case METHOD:
+      return to > from && areAll(TOKEN, b, from, to) ? kind : BAD_METHOD
+    case SCHEME:
+      return value === 'http' || value === 'https' ? kind : BAD_SCHEME
+    case PATH:
+      return (value === '*' || b[from] === 0x2f) && areAll(TARGET, b, from, to) ? kind : BAD_PATH
+    case AUTHORITY:
+    case HOST:
+      return isAuthority(value, false) ? kind : BAD_AUTHORITY
+    case STATUS:
+      return to - from === 3 && b[from]! >= 0x31 && b[from]! <= 0x39 && isDigit(b[from + 1]!) && isDigit(b[from + 2]!) ? kind : BAD_STATUS
+    case CONTENT_LENGTH:
+      return isLength(b, from, to) ? kind : BAD_LENGTH
+    case TE:
+      return value.toLowerCase() === 'trailers' ? kind : BAD_TE
+    default:
+      return kind
+  }
+}
+
+function areAll(classes: Uint8Array, b: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (classes[b[i]!] !== 1) return false
+  return true
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+/** Digits only, and few enough that a double holds them exactly. */
+function isLength(b: Buffer, from: number, to: number): boolean {
+  if (to === from || to - from > 15) return false
+  for (let i = from; i < to; i++) if (!isDigit(b[i]!)) return false
+  return true
+}
+
+/** Fields that frame, route, authenticate or modify are dropped (RFC 9110 section 6.5.1). */
+export function isAllowedInTrailers(name: string): boolean {
+  return !kinds.has(name)
+}

@@ -1,0 +1,56 @@
+import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { Http2Head } from './head.ts'
+import type { Encoder } from './hpack/encoder.ts'
+
+const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
+
+/** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1). */
+const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host'])
+
+/** What an extended CONNECT asks for; empty for every other head. */
+export function protocolOf(head: RequestHead): string {
+  return 'protocol' in head && typeof head.protocol === 'string' ? head.protocol : ''
+}
+
+/** Writes the block of a request to where the encoder is. */
+export function encodeRequest(encoder: Encoder, head: RequestHead): void {
+  const protocol = head instanceof Http2Head ? head.protocol : protocolOf(head)
+  encoder.field(':method', head.method, false)
+  if (head.method !== 'CONNECT' || protocol !== '') {
+    encoder.field(':scheme', head.scheme, false)
+    if (head.authority !== '') encoder.field(':authority', head.authority, false)
+    encoder.field(':path', head.path, false)
+    if (protocol !== '') encoder.field(':protocol', protocol, false)
+  } else encoder.field(':authority', head.path, false)
+  encodeFields(encoder, head.headers)
+}
+
+export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
+  encoder.field(':status', statuses[head.status]!, false)
+  encodeFields(encoder, head.headers)
+}
+
+export function encodeFields(encoder: Encoder, headers: Headers): void {
+  if (!(headers instanceof Http2Head)) {
+    target = encoder
+    headers.forEach(visit)
+    return
+  }
+  const { pairs, count, sensitive } = headers
+  // What was malformed, or of one connection only, never got this far: it goes on as it came.
+  if (sensitive.length === 0) for (let i = 0; i < count; i += 2) encoder.field(pairs[i]!, pairs[i + 1]!, false)
+  else for (let i = 0; i < count; i += 2) encoder.field(pairs[i]!, pairs[i + 1]!, sensitive.includes(pairs[i]!))
+}
+
+let target!: Encoder
+/** One for all, so that writing a head makes no closure. */
+function visit(name: string, value: string): void {
+  const lower = name.toLowerCase()
+  if (DROPPED.has(lower)) return
+  // The rest of TE is about codings of HTTP/1.1 (RFC 9113 section 8.2.2).
+  if (lower === 'te') {
+    if (/(^|[,\s])trailers($|[,;\s])/i.test(value)) target.field(lower, 'trailers', false)
+    return
+  }
+  target.field(lower, value, false)
+}

@@ -1,0 +1,252 @@
+import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import {
+  AUTHORITY,
+  BAD_NAME,
+  CONTENT_LENGTH,
+  COOKIE,
+  EXPECT,
+  HOST,
+  METHOD,
+  malformed,
+  NOT_IN_TRAILERS,
+  PATH,
+  PLAIN,
+  PROTOCOL,
+  SCHEME,
+  STATUS,
+  TE,
+} from './fields.ts'
+import type { FieldSink } from './hpack/decoder.ts'
+
+export interface HeadLimits {
+  readonly maxHeaders: number
+  readonly maxHeadBytes: number
+  readonly maxTargetBytes: number
+}
+
+/** Which pseudo-header fields have come. */
+const seen = (kind: number) => 1 << kind
+const REQUEST_PSEUDO = seen(METHOD) | seen(SCHEME) | seen(AUTHORITY) | seen(PATH) | seen(PROTOCOL)
+const RESPONSE_PSEUDO = seen(STATUS)
+const ALL_PSEUDO = REQUEST_PSEUDO | RESPONSE_PSEUDO
+/** What a field costs beside its bytes, as in HTTP/1.1 (": " and CRLF): one limit means the same in both. */
+const FIELD_OVERHEAD = 4
+const KEPT_STRINGS = 256
+const NOTHING: readonly string[] = []
+
+/**
+ * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts beyond `count` mean nothing.
+ *
+ * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several on their way to another HTTP/2 connection, where they compress better.
+ */
+export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink {
+  /** Name, value, name, value ... up to `count`. */
+  pairs: string[] = []
+  count = 0
+  method = ''
+  scheme: 'http' | 'https' = 'http'
+  authority = ''
+  path = ''
+  /** Of an extended CONNECT (RFC 8441 section 4): what it asks for, `websocket`; empty for other requests. */
+  protocol = ''
+  status = 0
+  /** -1: none. */
+  contentLength = -1
+  expect = ''
+  /** Names of fields that must not be put into any table; nearly always none. */
+  sensitive: readonly string[] = NOTHING
+  /** The first rule it broke; empty: none. */
+  problem = ''
+  tooLarge = false
+  #limits: HeadLimits
+  #seen = 0
+  #isRegular = false
+  #host = ''
+  #fields = 0
+  #bytes = 0
+  #cookies = 0
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits
+  }
+
+  get headers(): Headers {
+    return this
+  }
+
+  clear(limits: HeadLimits): void {
+    this.#limits = limits
+    if (this.count > KEPT_STRINGS) this.pairs = []
+    this.count = 0
+    this.method = ''
+    this.scheme = 'http'
+    this.authority = ''
+    this.path = ''
+    this.protocol = ''
+    this.status = 0
+    this.contentLength = -1
+    this.expect = ''
+    this.sensitive = NOTHING
+    this.problem = ''
+    this.tooLarge = false
+    this.#seen = 0
+    this.#isRegular = false
+    this.#host = ''
+    this.#fields = 0
+    this.#bytes = 0
+    this.#cookies = 0
+  }
+
+  // ── while it is decoded ──
+
+  field(name: string, value: string, kind: number, sensitive: boolean): void {
+    this.#bytes += name.length + value.length + FIELD_OVERHEAD
+    if (++this.#fields > this.#limits.maxHeaders + 8 || this.#bytes > this.#limits.maxHeadBytes) {
+      this.tooLarge = true
+      return
+    }
+    if (sensitive) this.sensitive = [...this.sensitive, name]
+    if (kind === PLAIN || kind >= NOT_IN_TRAILERS) {
+      if (kind >= BAD_NAME) this.#broken(malformed[kind]!)
+      this.#isRegular = true
+    } else if (!this.#control(kind, value)) return
+    const { pairs, count } = this
+    pairs[count] = name
+    pairs[count + 1] = value
+    this.count = count + 2
+  }
+
+  /** True: it is a field as others are, too. */
+  #control(kind: number, value: string): boolean {
+    if (kind <= STATUS) {
+      if (this.#isRegular) this.#broken('a pseudo-header field after a regular one (RFC 9113 section 8.3)')
+      else if ((this.#seen & seen(kind)) !== 0) this.#broken('a pseudo-header field that came twice (RFC 9113 section 8.3)')
+      this.#seen |= seen(kind)
+      this.#pseudo(kind, value)
+      return false
+    }
+    this.#isRegular = true
+    switch (kind) {
+      case CONTENT_LENGTH:
+        if (this.contentLength >= 0) this.#broken('more than one Content-Length (RFC 9110 section 8.6)')
+        this.contentLength = Number(value)
+        return true
+      case HOST:
+        if ((this.#seen & seen(HOST)) !== 0) this.#broken('more than one Host field (RFC 9112 section 3.2)')
+        this.#seen |= seen(HOST)
+        this.#host = value
+        return false
+      case COOKIE:
+        this.#cookies++
+        return true
+      case EXPECT:
+        this.expect = value
+        return true
+      default:
+        // TE is "trailers" here, and so it may go on.
+        return kind === TE
+    }
+  }
+
+  #pseudo(kind: number, value: string): void {
+    if (kind === METHOD) this.method = value
+    else if (kind === SCHEME) this.scheme = value as 'http' | 'https'
+    else if (kind === AUTHORITY) this.authority = value
+    else if (kind === PATH) this.path = value
+    else if (kind === PROTOCOL) this.protocol = value
+    else this.status = (value.charCodeAt(0) - 48) * 100 + (value.charCodeAt(1) - 48) * 10 + value.charCodeAt(2) - 48
+  }
+
+  #broken(rule: string): void {
+    if (this.problem === '') this.problem = rule
+  }
+
+  /** The block is whole: what follows from all of a request's fields together (RFC 9113 section 8.3.1). */
+  finishRequest(): void {
+    const pseudo = this.#seen & ALL_PSEUDO
+    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    if ((pseudo & ~REQUEST_PSEUDO) !== 0) return this.#broken(':status in a request (RFC 9113 section 8.3)')
+    if ((pseudo & seen(METHOD)) === 0) return this.#broken('no :method (RFC 9113 section 8.3.1)')
+    if (this.authority === '') this.authority = this.#host
+    else if (this.#host !== '' && this.#host.toLowerCase() !== this.authority.toLowerCase())
+      return this.#broken('Host is not what :authority is (RFC 9113 section 8.3.1)')
+    const isConnect = this.method === 'CONNECT'
+    const isExtended = (pseudo & seen(PROTOCOL)) !== 0
+    if (isExtended && !isConnect) return this.#broken(':protocol in a request that is no CONNECT (RFC 8441 section 4)')
+    if (isConnect && !isExtended) {
+      if ((pseudo & (seen(SCHEME) | seen(PATH))) !== 0) return this.#broken(':scheme or :path in a CONNECT (RFC 9113 section 8.5)')
+      this.path = this.authority
+    } else if ((pseudo & seen(SCHEME)) === 0) return this.#broken('no :scheme (RFC 9113 section 8.3.1)')
+    else if ((pseudo & seen(PATH)) === 0) return this.#broken('no :path (RFC 9113 section 8.3.1)')
+    else if (this.path === '*' && this.method !== 'OPTIONS') return this.#broken(':path is "*" and the method is not OPTIONS (RFC 9113 section 8.3.1)')
+    if (this.authority === '') this.#broken('neither :authority nor Host (RFC 9113 section 8.3.1)')
+  }
+
+  finishResponse(): void {
+    const pseudo = this.#seen & ALL_PSEUDO
+    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    if (pseudo !== RESPONSE_PSEUDO)
+      this.#broken(pseudo === 0 ? 'no :status (RFC 9113 section 8.3.2)' : 'a pseudo-header field of requests (RFC 9113 section 8.3)')
+    // It would be to HTTP/1.1 callers as if the connection had been handed over (RFC 9113 section 8.6).
+    if (this.status === 101) this.#broken('101, which HTTP/2 does not have (RFC 9113 section 8.6)')
+    if (this.#host !== '') this.#keepHost()
+  }
+
+  /** In a response it means nothing, and passes as other fields do. */
+  #keepHost(): void {
+    this.pairs[this.count++] = 'host'
+    this.pairs[this.count++] = this.#host
+  }
+
+  finishTrailers(): void {
+    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    if ((this.#seen & ALL_PSEUDO) !== 0) this.#broken('a pseudo-header field in trailers (RFC 9113 section 8.1)')
+  }
+
+  // ── what others see ──
+
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase()
+    const { pairs, count } = this
+    let value: string | undefined
+    for (let i = 0; i < count; i += 2) {
+      if (pairs[i] === wanted) value = value === undefined ? pairs[i + 1]! : `${value}${wanted === 'cookie' ? '; ' : ', '}${pairs[i + 1]!}`
+    }
+    return value
+  }
+
+  set(name: string, value: string): void {
+    const wanted = name.toLowerCase()
+    this.delete(wanted)
+    this.pairs[this.count++] = wanted
+    this.pairs[this.count++] = value
+  }
+
+  delete(name: string): void {
+    const wanted = name.toLowerCase()
+    const { pairs, count } = this
+    let to = 0
+    for (let i = 0; i < count; i += 2) {
+      if (pairs[i] === wanted) continue
+      if (to !== i) {
+        pairs[to] = pairs[i]!
+        pairs[to + 1] = pairs[i + 1]!
+      }
+      to += 2
+    }
+    this.count = to
+  }
+
+  forEach(visit: (name: string, value: string) => void): void {
+    const { pairs, count } = this
+    let isFolded = this.#cookies < 2
+    for (let i = 0; i < count; i += 2) {
+      const name = pairs[i]!
+      if (this.#cookies < 2 || name !== 'cookie') visit(name, pairs[i + 1]!)
+      else if (!isFolded) {
+        isFolded = true
+        visit(name, this.get(name)!)
+      }
+    }
+  }
+}

@@ -1,0 +1,381 @@
+import type { Failure } from '../../core/failure.ts'
+import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
+import { NO_BYTES } from '../h1/bytes.ts'
+import type { Http2Connection } from './connection.ts'
+import { errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
+import type { Http2Head } from './head.ts'
+import { BY_RESET, BY_RULE } from './side.ts'
+
+/**
+ * One stream, on either side. The object serves stream after stream of its connection; downstream it keeps its receiver, so that what was made for one request serves
+ * the next one, as on HTTP/1.
+ */
+export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead> {
+  receiver: Receiver<Http2Head> | null = null
+  readonly connection: Http2Connection
+  /** The head the peer sends. */
+  readonly incoming: Http2Head
+  id = 0
+  closed = true
+  method = ''
+  /** When something moved last, for timeouts of the codec. */
+  movedAt = 0
+
+  // What comes.
+  headReceived = false
+  /** END_STREAM has come. */
+  remoteEnded = false
+  /** Bytes the peer may still send. */
+  window = 0
+  /** Content-Length; -1: none. */
+  expected = -1
+  received = 0
+  paused = false
+  /** What came after the receiver stopped: at most the window. */
+  #held: Buffer[] = NONE
+  #heldBytes = 0
+  #heldTrailers: Headers | null = null
+  #heldEnd = false
+
+  // What goes.
+  headSent = false
+  /** No body goes with this head, whatever its maker writes. */
+  bodiless = false
+  /** Who writes has written all. */
+  sendDone = true
+  /** Our END_STREAM is out. */
+  localEnded = false
+  sendWindow = 0
+  /** What waits for a window or for the wire. */
+  #pending: Buffer[] = NONE
+  /** How much of the first of `#pending` has gone. */
+  #pendingFrom = 0
+  #pendingBytes = 0
+  #pendingTrailers: Headers | null = null
+  /** It was told to stop, and waits for `writable`. */
+  stalled = false
+  /** In the connection's line of streams that may send. */
+  isReady = false
+  readsAtOpen = 0
+  /** Interim heads that came. */
+  informational = 0
+  /** Nothing more of what comes is handed on. */
+  #deaf = false
+
+  constructor(connection: Http2Connection, incoming: Http2Head) {
+    this.connection = connection
+    this.incoming = incoming
+  }
+
+  open(id: number): void {
+    const { connection } = this
+    this.id = id
+    this.closed = false
+    this.headReceived = false
+    this.remoteEnded = false
+    this.window = connection.options.streamWindowBytes
+    this.expected = -1
+    this.received = 0
+    this.paused = false
+    this.headSent = false
+    this.bodiless = false
+    this.sendDone = false
+    this.localEnded = false
+    this.sendWindow = connection.peer.windowBytes
+    this.stalled = false
+    this.readsAtOpen = connection.reads
+    this.informational = 0
+    this.#deaf = false
+  }
+
+  /** Its connection served a stream before, and nothing has come since this one was opened. */
+  get reused(): boolean {
+    return this.connection.served && this.connection.reads === this.readsAtOpen
+  }
+
+  // ── what goes ──
+
+  head(head: RequestHead | ResponseHead, end: boolean): void {
+    if (this.closed || this.sendDone) return
+    if (end) this.sendDone = true
+    this.connection.side.writeHead(this, head, end)
+    if (end) this.#sent()
+  }
+
+  data(chunk: Buffer, end: boolean): boolean {
+    if (this.closed || this.sendDone) return true
+    if (end) this.sendDone = true
+    const { connection } = this
+    if (this.bodiless) chunk = NO_BYTES
+    const { length } = chunk
+    if (this.#pending.length === 0) {
+      const room = Math.min(this.sendWindow, connection.sendWindow)
+      if (length === 0 || (length <= room && !connection.writer.full)) {
+        this.#wrote(length)
+        if (length !== 0 || end) connection.out().data(this.id, chunk, 0, length, end)
+        if (end) this.#sent()
+        this.stalled = connection.writer.full
+        return !this.stalled
+      }
+      const now = connection.writer.full ? 0 : Math.max(0, room)
+      if (now !== 0) {
+        this.#wrote(now)
+        connection.out().data(this.id, chunk, 0, now, false)
+        chunk = chunk.subarray(now)
+      }
+    }
+    if (length !== 0) this.#keep(chunk)
+    if (end) this.connection.watch(this)
+    this.stalled = true
+    return false
+  }
+
+  /** The chunk lies in a buffer that is read into again: what cannot go now is copied. */
+  #keep(chunk: Buffer): void {
+    if (this.#pending === NONE) this.#pending = []
+    this.#pending.push(Buffer.from(chunk))
+    this.#pendingBytes += chunk.length
+    this.connection.keepsToSend(this, chunk.length)
+  }
+
+  trailers(trailers: Headers): void {
+    if (this.closed || this.sendDone) return
+    this.sendDone = true
+    if (this.#pending.length !== 0) {
+      this.#pendingTrailers = trailers
+      this.connection.watch(this)
+      return
+    }
+    this.connection.out().trailers(this.id, trailers)
+    this.#sent()
+  }
+
+  get hasPending(): boolean {
+    return this.#pending.length !== 0
+  }
+
+  /** Sends of what waits, `most` bytes or what the windows allow. */
+  sendPending(most: number): void {
+    const { connection } = this
+    const pending = this.#pending
+    const chunk = pending[0]!
+    const from = this.#pendingFrom
+    const length = Math.min(chunk.length - from, most, this.sendWindow, connection.sendWindow)
+    if (length <= 0) return
+    const isOut = from + length === chunk.length
+    const isLast = isOut && pending.length === 1
+    this.#wrote(length)
+    this.movedAt = connection.clock.now()
+    this.#pendingBytes -= length
+    connection.keptSent(length)
+    connection.out().data(this.id, chunk, from, from + length, isLast && this.sendDone && this.#pendingTrailers === null)
+    if (!isOut) this.#pendingFrom = from + length
+    else {
+      pending.shift()
+      this.#pendingFrom = 0
+    }
+    if (!isLast) return
+    if (!this.sendDone) {
+      if (!connection.writer.full) this.tellWritable()
+      return
+    }
+    if (this.#pendingTrailers !== null) connection.out().trailers(this.id, this.#pendingTrailers)
+    this.#pendingTrailers = null
+    this.#sent()
+  }
+
+  /** From the event loop only. */
+  tellWritable(): void {
+    if (!this.stalled || this.sendDone) return
+    this.stalled = false
+    this.receiver?.writable()
+  }
+
+  /** A frame more is out: its receiver may answer with a WINDOW_UPDATE or two. */
+  #wrote(bytes: number): void {
+    const { connection } = this
+    this.sendWindow -= bytes
+    connection.sendWindow -= bytes
+    connection.chatter.give(4)
+  }
+
+  #sent(): void {
+    this.localEnded = true
+    this.connection.side.sent(this)
+  }
+
+  reset(failure: Failure, _detail: string): void {
+    if (!this.closed) this.connection.side.reset(this, failure)
+  }
+
+  /** False: the window is larger than any may be (RFC 9113 section 6.9.1). */
+  addSendWindow(bytes: number): boolean {
+    this.sendWindow += bytes
+    if (this.sendWindow > MAX_WINDOW) return false
+    if (this.#pending.length !== 0 && this.sendWindow > 0) this.connection.makeReady(this)
+    return true
+  }
+
+  // ── what comes ──
+
+  /** A piece of DATA that lies in a read buffer. */
+  receive(b: Buffer, from: number, to: number, end: boolean): void {
+    const length = to - from
+    this.received += length
+    if (this.expected >= 0 && (this.received > this.expected || (end && this.received !== this.expected)))
+      return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+    if (end) this.remoteEnded = true
+    if (length === 0 && !end) return
+    if (this.#mustHold) {
+      this.#heldEnd = end
+      this.#hold(b.subarray(from, to))
+    } else this.#deliver(b.subarray(from, to), end)
+  }
+
+  get #mustHold(): boolean {
+    return this.paused || this.#heldBytes !== 0
+  }
+
+  #hold(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    if (this.#held === NONE) this.#held = []
+    this.#held.push(Buffer.from(bytes))
+    this.#heldBytes += bytes.length
+    this.connection.flow.held += bytes.length
+  }
+
+  #deliver(chunk: Buffer, end: boolean): void {
+    const { side } = this.connection
+    // An answer that is whole ends the interest in the rest of the request.
+    const writable = this.receiver === null || this.#deaf || side.isOver(this) || this.receiver.data(chunk, end)
+    if (this.closed) return
+    if (end) return side.received(this)
+    if (!writable) this.paused = true
+    else if (!this.paused) this.#credit()
+  }
+
+  /** Lets the peer send more, half a window at a time; not what is left of a body that fits already. */
+  #credit(): void {
+    const { connection } = this
+    const { streamTarget } = connection.flow
+    if (this.window * 2 > streamTarget || this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
+    connection.creditStream(this, streamTarget - this.window)
+  }
+
+  /** `trailers` may be empty. */
+  receiveTrailers(trailers: Headers): void {
+    if (this.expected >= 0 && this.received !== this.expected)
+      return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+    this.remoteEnded = true
+    if (this.#mustHold) this.#heldTrailers = trailers
+    else this.#deliverTrailers(trailers)
+  }
+
+  #deliverTrailers(trailers: Headers): void {
+    const { side } = this.connection
+    if (!this.#deaf && !side.isOver(this)) this.receiver?.trailers(trailers)
+    if (!this.closed) side.received(this)
+  }
+
+  pause(): void {
+    if (!this.closed) this.paused = true
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    if (this.closed) return
+    this.connection.watch(this)
+    // Nothing is delivered inside this call.
+    if (this.#heldBytes !== 0 || this.remoteEnded) this.connection.putOff(this)
+    else this.#credit()
+  }
+
+  /** When the turn ends in which it was resumed. */
+  deliverHeld(): void {
+    while (!this.closed && !this.paused && this.#heldBytes !== 0) {
+      const chunk = this.#held.shift()!
+      this.#heldBytes -= chunk.length
+      this.connection.flow.held -= chunk.length
+      const end = this.#heldEnd && this.#heldBytes === 0
+      if (end) this.#heldEnd = false
+      this.#deliver(chunk, end)
+    }
+    if (this.closed) return
+    this.connection.creditConnection()
+    if (this.#mustHold) return
+    const trailers = this.#heldTrailers
+    if (trailers !== null) {
+      this.#heldTrailers = null
+      this.#deliverTrailers(trailers)
+    } else if (this.#heldEnd) {
+      this.#heldEnd = false
+      this.#deliver(NO_BYTES, true)
+    }
+  }
+
+  /** Its end has come and waits for the receiver. */
+  get holdsEnd(): boolean {
+    return this.#heldEnd || this.#heldTrailers !== null
+  }
+
+  // ── how it ends ──
+
+  /** RST_STREAM came. */
+  peerReset(code: number): void {
+    // All of the answer is here, and the server wants no more of the request (RFC 9113 section 8.1).
+    if (code === NO_ERROR && this.holdsEnd && this.headReceived) {
+      this.#dropPending()
+      this.sendDone = true
+      this.localEnded = true
+      return
+    }
+    this.fail(this.connection.side.failure(this, BY_RESET, code), `RST_STREAM ${errorName(code)}`, false)
+  }
+
+  /** The peer broke a rule of this stream. */
+  broken(detail: string): void {
+    this.fail(this.connection.side.failure(this, BY_RULE, FLOW_CONTROL_ERROR), detail, true)
+  }
+
+  /** The peer's message did not come in time; an answer may still say so. */
+  timedOut(failure: Failure, detail: string): void {
+    this.#deaf = true
+    this.movedAt = Number.POSITIVE_INFINITY
+    this.receiver?.reset(failure, detail)
+  }
+
+  /** Over, and its receiver is told, unless it has said and heard all. `byUs`: our RST_STREAM tells the peer. */
+  fail(failure: Failure, detail: string, byUs: boolean): void {
+    const { receiver, connection } = this
+    const isOver = this.#deaf || connection.side.isOver(this)
+    this.closed = true
+    if (!isOver) receiver?.reset(failure, detail)
+    connection.finish(this, byUs)
+  }
+
+  #dropPending(): void {
+    if (this.#pendingBytes !== 0) this.connection.keptSent(this.#pendingBytes)
+    this.#pendingBytes = 0
+    this.#pendingFrom = 0
+    this.#pending = NONE
+    this.#pendingTrailers = null
+  }
+
+  /** Lets go of what it holds. */
+  clear(): void {
+    this.closed = true
+    this.sendDone = true
+    if (this.#pending !== NONE) this.#dropPending()
+    this.#heldEnd = false
+    this.#heldTrailers = null
+    if (this.#held === NONE) return
+    this.connection.flow.held -= this.#heldBytes
+    this.#held = NONE
+    this.#heldBytes = 0
+  }
+}
+
+/** Most streams never hold anything. */
+const NONE: Buffer[] = []
+Object.freeze(NONE)

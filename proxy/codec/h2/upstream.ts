@@ -1,0 +1,239 @@
+import type { Clock } from '../../core/clock.ts'
+import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../core/codec.ts'
+import { type Failure, failures } from '../../core/failure.ts'
+import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
+import type { Wire } from '../../core/wire.ts'
+import { Http2Connection } from './connection.ts'
+import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
+import { type HeadLimits, Http2Head } from './head.ts'
+import type { Http2Options } from './options.ts'
+import { PREFACE } from './preface.ts'
+import { ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE, settingsFrame } from './settings.ts'
+import { BY_RESET, BY_RULE, BY_US, type Cause, type Side } from './side.ts'
+import { Http2Stream } from './stream.ts'
+import { trailerList } from './trailers.ts'
+
+/** The most 1xx heads before a final one: more is a server that never answers. */
+const MAX_INFORMATIONAL = 16
+const KEPT_STREAMS = 64
+const LIST_OVERHEAD = 32
+
+/** A connection to an endpoint, with as many streams at once as the endpoint allows. */
+export class Http2Upstream implements UpstreamConnection, Side {
+  readonly isClient = true
+  readonly #connection: Http2Connection
+  readonly #owner: UpstreamOwner
+  readonly #http2: Http2Options
+  readonly #limits: HeadLimits
+  readonly #free: Http2Stream[] = []
+  /** Over since this turn began: used again only when it has ended, because who used them may still be at it. */
+  readonly #retired: Http2Stream[] = []
+  /** Response heads are looked at inside one call only, so one serves all streams. */
+  readonly #head: Http2Head
+  #nextId = 1
+  /** The peer takes no more streams. */
+  #goneAway = false
+  /** Streams at once, as the peer said last. */
+  #limit = 100
+  #released = false
+  #isClosed = false
+
+  constructor(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions, http2: Http2Options, clock: Clock) {
+    this.#owner = owner
+    this.#http2 = http2
+    this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
+    this.#head = new Http2Head(this.#limits)
+    wire.bufferBytes = options.bufferBytes
+    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, false)
+    const settings = settingsFrame([
+      HEADER_TABLE_SIZE,
+      http2.headerTableBytes,
+      ENABLE_PUSH,
+      0,
+      INITIAL_WINDOW_SIZE,
+      http2.streamWindowBytes,
+      MAX_HEADER_LIST_SIZE,
+      options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+    ])
+    this.#connection.begin(Buffer.concat([PREFACE, settings]))
+  }
+
+  // ── requests ──
+
+  get capacity(): number {
+    const connection = this.#connection
+    if (this.#goneAway || !connection.isOpen || this.#nextId > MAX_STREAM_ID) return 0
+    return Math.max(0, Math.min(connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams) - connection.streams.size)
+  }
+
+  /** Streams that run. */
+  get active(): number {
+    return this.#connection.streams.size
+  }
+
+  /** The endpoint takes extended CONNECT (RFC 8441); known once its SETTINGS have come. */
+  get extendedConnect(): boolean {
+    return this.#connection.peer.extendedConnect
+  }
+
+  open(): UpstreamStream {
+    const stream = this.#free.pop() ?? new Http2Stream(this.#connection, this.#head)
+    stream.open(this.#nextId)
+    this.#connection.streams.set(this.#nextId, stream)
+    this.#nextId += 2
+    return stream
+  }
+
+  writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
+    const request = head as RequestHead
+    stream.headSent = true
+    stream.method = request.method
+    this.#connection.out().request(stream.id, request, end)
+  }
+
+  sent(): void {}
+
+  reset(stream: Http2Stream): void {
+    const connection = this.#connection
+    stream.receiver = null
+    // A stream that never began is not named to the peer (RFC 9113 section 5.1); its id is passed over.
+    if (connection.isOpen && stream.headSent) connection.out().reset(stream.id, CANCEL)
+    connection.finish(stream, true)
+    this.#released = true
+    connection.out()
+  }
+
+  // ── answers ──
+
+  headers(id: number, stream: Http2Stream | null, b: Buffer, from: number, to: number, end: boolean, problem: string): void {
+    const connection = this.#connection
+    const head = this.#head
+    head.clear(this.#limits)
+    if (!connection.decoder.decode(b, from, to, head))
+      return connection.connectionError(COMPRESSION_ERROR, 'a header block that cannot be decoded (RFC 7541)', null)
+    if (stream === null) return connection.closedStreamFrame(id, 'HEADERS')
+    if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
+    if (!stream.headSent) return connection.connectionError(PROTOCOL_ERROR, 'an answer before the request', null)
+    if (problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, problem)
+    if (stream.headReceived) return this.#trailers(stream, end)
+    head.finishResponse()
+    if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
+    if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
+    if (head.status < 200) return this.#informational(stream, end)
+    stream.headReceived = true
+    const isBodiless = stream.method === 'HEAD' || head.status === 204 || head.status === 304
+    stream.expected = isBodiless ? 0 : head.contentLength
+    if (end && stream.expected > 0)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+    stream.remoteEnded = end
+    stream.receiver?.head(head, end)
+    if (end && !stream.closed) this.received(stream)
+  }
+
+  #informational(stream: Http2Stream, end: boolean): void {
+    if (end || ++stream.informational > MAX_INFORMATIONAL)
+      return this.#connection.streamError(stream, PROTOCOL_ERROR, 'interim heads without a final one (RFC 9113 section 8.1)')
+    stream.receiver?.head(this.#head, false)
+  }
+
+  #trailers(stream: Http2Stream, end: boolean): void {
+    const connection = this.#connection
+    const head = this.#head
+    head.finishTrailers()
+    if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
+    if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
+    if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
+    stream.receiveTrailers(trailerList(head))
+  }
+
+  received(stream: Http2Stream): void {
+    const connection = this.#connection
+    const { localEnded } = stream
+    // Answered before the request was whole: what is still to be sent is not wanted.
+    if (!localEnded && connection.isOpen) connection.out().reset(stream.id, NO_ERROR)
+    connection.finish(stream, !localEnded)
+    this.#tellReleased()
+  }
+
+  isOver(): boolean {
+    return false
+  }
+
+  failure(stream: Http2Stream, cause: Cause, code: number): Failure {
+    // Refused before anything was done with it: it may go elsewhere, whatever it is (RFC 9113 section 8.7).
+    if (cause === BY_RESET && code === REFUSED_STREAM) return failures.refusedStream
+    if (cause === BY_US && !stream.headSent) return failures.refusedStream
+    if (stream.headReceived) return failures.resetAfterResponse
+    return cause === BY_RULE ? failures.upstreamProtocolError : failures.resetBeforeResponse
+  }
+
+  finished(stream: Http2Stream): void {
+    stream.receiver = null
+    this.#retired.push(stream)
+    this.#connection.out()
+  }
+
+  get #isOverForNew(): boolean {
+    return this.#goneAway || this.#nextId > MAX_STREAM_ID
+  }
+
+  isIdle(id: number): boolean {
+    return (id & 1) === 0 || id >= this.#nextId
+  }
+
+  // ── the connection ──
+
+  settingsChanged(): void {
+    const { streams, peer } = this.#connection
+    // Whoever waits for a stream may have one now.
+    if (streams.size >= this.#limit && this.capacity > 0) this.#released = true
+    this.#limit = peer.maxConcurrentStreams
+  }
+
+  goaway(lastId: number, _code: number, detail: string): void {
+    const connection = this.#connection
+    this.#goneAway = true
+    connection.farewell = detail
+    // Never looked at: they go elsewhere, and say nothing against the endpoint (RFC 9113 section 6.8).
+    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.refusedStream, detail, true)
+    connection.out()
+  }
+
+  turnEnded(): void {
+    while (this.#retired.length !== 0) {
+      const stream = this.#retired.pop()!
+      if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
+    }
+    // Once the peer has gone away, or the ids are used up, the last stream closes the connection.
+    if (this.#isOverForNew && this.#connection.streams.size === 0 && this.#connection.isOpen) return this.#close()
+    if (this.#released) this.#tellReleased()
+  }
+
+  #tellReleased(): void {
+    this.#released = false
+    if (!this.#isClosed && !this.#isOverForNew && this.#connection.isOpen) this.#owner.released(this)
+  }
+
+  #close(): void {
+    this.#connection.destroy(BY_US, '')
+  }
+
+  destroy(): void {
+    this.#connection.destroy(BY_US, 'the connection was given up')
+  }
+
+  refused(): void {}
+
+  closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#free.length = 0
+    this.#owner.closed(this, !this.#connection.wasBusy)
+  }
+
+  blockBegun(): void {}
+
+  drainAnswered(): void {}
+
+  sweep(): void {}
+}
