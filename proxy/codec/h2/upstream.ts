@@ -99,8 +99,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // A stream that never began is not named to the peer (RFC 9113 section 5.1); its id is passed over.
     if (connection.isOpen && stream.headSent) connection.out().reset(stream.id, CANCEL)
     connection.finish(stream, true)
-    this.#released = true
-    connection.out()
   }
 
   // ── answers ──
@@ -152,7 +150,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // Answered before the request was whole: what is still to be sent is not wanted.
     if (!localEnded && connection.isOpen) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !localEnded)
-    this.#tellReleased()
   }
 
   isOver(): boolean {
@@ -170,6 +167,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   finished(stream: Http2Stream): void {
     stream.receiver = null
     this.#retired.push(stream)
+    this.#released = true
     this.#connection.out()
   }
 
@@ -206,12 +204,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     }
     // Once the peer has gone away, or the ids are used up, the last stream closes the connection.
     if (this.#isOverForNew && this.#connection.streams.size === 0 && this.#connection.isOpen) return this.#close()
-    if (this.#released) this.#tellReleased()
-  }
-
-  #tellReleased(): void {
+    if (!this.#released) return
+    // Now and not at once: a waiter that is given the place must not begin inside a call of the one who had it.
     this.#released = false
-    if (!this.#isClosed && !this.#isOverForNew && this.#connection.isOpen) this.#owner.released(this)
+    if (this.capacity > 0) this.#owner.released(this)
   }
 
   #close(): void {
