@@ -33,6 +33,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   /** The last GOAWAY named this id: streams above it were never looked at. */
   #lastAccepted = MAX_STREAM_ID
   #drainDueAt = 0
+  #callerLeaves = false
   #idleSince = 0
   #isBegun = false
   #blockSince = 0
@@ -217,7 +218,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     // A stream whose receiver waits in another one's chain is not given away inside it: the next head comes from the event loop.
     if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
     if (connection.streams.size !== 0) return
-    if (this.#draining && this.#lastAccepted !== MAX_STREAM_ID) {
+    if (this.#mayClose) {
       connection.out()
       return
     }
@@ -233,9 +234,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
   }
 
   goaway(): void {
-    // The caller opens no more; what runs is answered (RFC 9113 section 6.8).
-    this.#draining = true
-    this.#lastAccepted = this.#connection.lastId
+    // It is about streams that we would open; the caller's own are answered, and then nothing more is to be expected (RFC 9113 section 6.8).
+    this.#callerLeaves = true
     this.#connection.out()
   }
 
@@ -260,7 +260,12 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   turnEnded(): void {
     const connection = this.#connection
-    if (this.#draining && this.#lastAccepted !== MAX_STREAM_ID && connection.streams.size === 0 && connection.isOpen) connection.finishWriting()
+    if (this.#mayClose && connection.streams.size === 0 && connection.isOpen) connection.finishWriting()
+  }
+
+  /** As soon as no stream runs. */
+  get #mayClose(): boolean {
+    return this.#callerLeaves || this.#lastAccepted !== MAX_STREAM_ID
   }
 
   refused(failure: Failure, detail: string): void {

@@ -191,7 +191,10 @@ describe('malformed blocks', () => {
 })
 
 describe('both halves', () => {
-  const name = fc.oneof(fc.constantFrom(':path', ':authority', 'cookie', 'x-a', 'x-b', 'authorization', 'set-cookie', 'accept'), fc.stringMatching(/^[a-z-]{1,60}$/))
+  const name = fc.oneof(
+    fc.constantFrom(':path', ':authority', 'cookie', 'x-a', 'x-b', 'authorization', 'set-cookie', 'accept'),
+    fc.stringMatching(/^[a-z-]{1,60}$/),
+  )
   const value = fc.oneof(fc.constantFrom('1', '2', 'gzip, deflate', '/'), fc.string({ maxLength: 400, unit: 'binary-ascii' }))
   const block = fc.array(fc.tuple(name, value), { maxLength: 40 })
   const step = fc.oneof({ weight: 4, arbitrary: block }, { weight: 1, arbitrary: fc.nat(6000) })
@@ -251,7 +254,15 @@ describe('both halves', () => {
       new Decoder(4096).decode(block, 0, block.length, { field: (_name, _value, _kind, is) => flags.push(is) })
       return flags
     }
-    expect(sensitive(encode(encoder, [['authorization', 'Bearer x'], ['cookie', 'a=1'], ['x', 'y']]))).toEqual([true, true, false])
+    expect(
+      sensitive(
+        encode(encoder, [
+          ['authorization', 'Bearer x'],
+          ['cookie', 'a=1'],
+          ['x', 'y'],
+        ]),
+      ),
+    ).toEqual([true, true, false])
     expect(encoder.size).toBe('x'.length + 'y'.length + 32)
   })
 })
