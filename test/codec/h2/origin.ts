@@ -1,5 +1,5 @@
 // `node test/codec/h2/origin.ts [port]`: the HTTP/2 codec on real sockets, answering like an origin. h2spec, h2load and others are let loose on it.
-// GET /bytes/N: N bytes. Anything else: a few. POST: what was sent is counted, or with /echo sent back, trailers too.
+// GET /bytes/N: N bytes; /wait: no answer. Anything else: a few. POST: what was sent is counted, or with /echo sent back, trailers too.
 import { http2 } from '../../../proxy/codec/h2/codec.ts'
 import type { Http2Options } from '../../../proxy/codec/h2/options.ts'
 import type { DownstreamConnection } from '../../../proxy/core/codec.ts'
@@ -17,6 +17,7 @@ export interface OriginSettings {
   readonly http2?: Partial<Http2Options>
   readonly maxHeadBytes?: number
   readonly idleTimeoutMs?: number
+  readonly onHead?: (head: RequestHead) => void
   readonly onRefused?: (detail: string) => void
   readonly onReset?: (failure: Failure, detail: string) => void
 }
@@ -49,7 +50,7 @@ export async function startOrigin(settings: OriginSettings = {}): Promise<Origin
       const connection = codec.serve(
         wire,
         stream => {
-          stream.receiver = new Answerer(stream, count, settings.onReset)
+          stream.receiver = new Answerer(stream, count, settings)
         },
         options,
         systemClock,
@@ -74,19 +75,20 @@ export async function startOrigin(settings: OriginSettings = {}): Promise<Origin
 class Answerer implements Receiver<RequestHead> {
   readonly #stream: DownstreamStream
   readonly #count: { served: number }
-  readonly #onReset: ((failure: Failure, detail: string) => void) | undefined
+  readonly #settings: OriginSettings
   #head: RequestHead | null = null
   #received = 0
   #left = 0
   #echoes = false
 
-  constructor(stream: DownstreamStream, count: { served: number }, onReset: ((failure: Failure, detail: string) => void) | undefined) {
+  constructor(stream: DownstreamStream, count: { served: number }, settings: OriginSettings) {
     this.#stream = stream
     this.#count = count
-    this.#onReset = onReset
+    this.#settings = settings
   }
 
   head(head: RequestHead, end: boolean): void {
+    this.#settings.onHead?.(head)
     this.#head = head
     this.#received = 0
     this.#left = 0
@@ -109,7 +111,7 @@ class Answerer implements Receiver<RequestHead> {
 
   reset(failure: Failure, detail: string): void {
     this.#left = 0
-    this.#onReset?.(failure, detail)
+    this.#settings.onReset?.(failure, detail)
   }
 
   writable(): void {
@@ -118,8 +120,9 @@ class Answerer implements Receiver<RequestHead> {
   }
 
   #answer(): void {
-    this.#count.served++
     const { path, method } = this.#head!
+    if (path === '/wait') return
+    this.#count.served++
     const size = path.startsWith('/bytes/') ? Number(path.slice(7)) : -1
     if (size >= 0) {
       this.#stream.head({ status: 200, headers: new HeaderList(['content-length', `${size}`]) }, size === 0)

@@ -73,10 +73,10 @@ function fieldOf(text: string, where: string): Buffer {
   if (text.startsWith('hex ')) return Buffer.from(text.slice(4).replace(/ /g, ''), 'hex')
   const at = text.indexOf(':', 1)
   if (at < 0) throw new Error(`${where}: what is "${text}"?`)
-  return literals(unescape(expand(text.slice(0, at))), unescape(expand(text.slice(at + 1).replace(/^ /, ''))))
+  return literals(unescaped(expand(text.slice(0, at))), unescaped(expand(text.slice(at + 1).replace(/^ /, ''))))
 }
 
-function unescape(text: string): string {
+function unescaped(text: string): string {
   return text.replace(/\\(?:x([0-9a-f]{2})|([rnt0s]))/gi, (_all, hex: string | undefined, letter: string | undefined) =>
     hex === undefined ? { r: '\r', n: '\n', t: '\t', '0': '\0', s: ' ' }[letter!]! : String.fromCharCode(Number.parseInt(hex, 16)),
   )
@@ -93,7 +93,7 @@ const flagBits: Readonly<Record<string, number>> = {
 function frameOf(line: string, block: Buffer, where: string): Buffer {
   if (line === 'preface') return PREFACE
   if (line.startsWith('hex ')) return Buffer.from(line.slice(4).replace(/ /g, ''), 'hex')
-  if (line.startsWith('text ')) return Buffer.from(unescape(line.slice(5)), 'latin1')
+  if (line.startsWith('text ')) return Buffer.from(unescaped(line.slice(5)), 'latin1')
   const text = /"(.*)"$/.exec(line)
   const words = line
     .slice(0, text?.index ?? line.length)
@@ -106,7 +106,7 @@ function frameOf(line: string, block: Buffer, where: string): Buffer {
   const numbers = rest.filter(word => /^\d+$/.test(word)).map(Number)
   let flags = rest.reduce((bits, word) => bits | (flagBits[word] ?? 0), 0)
   const id = numbers[0] ?? 0
-  const body = Buffer.from(unescape(text?.[1] ?? ''), 'latin1')
+  const body = Buffer.from(unescaped(text?.[1] ?? ''), 'latin1')
   const code = rest.map(codeOf).find(found => found >= 0) ?? numbers.at(-1) ?? 0
   let payload: Buffer
   switch (type) {
