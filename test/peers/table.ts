@@ -21,7 +21,7 @@ export interface Peer {
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
-const H2SPEC = 'v2.2.1'
+const H2SPEC = 'latest'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.

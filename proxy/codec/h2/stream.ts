@@ -1,6 +1,7 @@
 import type { Failure } from '../../core/failure.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
 import { NO_BYTES } from '../h1/bytes.ts'
+import { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 import { errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
 import type { Http2Head } from './head.ts'
@@ -32,8 +33,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   received = 0
   paused = false
   /** What came after the receiver stopped: at most the window. */
-  #held: Buffer[] = NONE
-  #heldBytes = 0
+  #held: ByteQueue | null = null
   #heldTrailers: Headers | null = null
   #heldEnd = false
 
@@ -47,10 +47,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   localEnded = false
   sendWindow = 0
   /** What waits for a window or for the wire. */
-  #pending: Buffer[] = NONE
-  /** How much of the first of `#pending` has gone. */
-  #pendingFrom = 0
-  #pendingBytes = 0
+  #pending: ByteQueue | null = null
   #pendingTrailers: Headers | null = null
   /** It was told to stop, and waits for `writable`. */
   stalled = false
@@ -108,7 +105,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     const { connection } = this
     if (this.bodiless) chunk = NO_BYTES
     const { length } = chunk
-    if (this.#pending.length === 0) {
+    if (this.#pending === null) {
       const room = Math.min(this.sendWindow, connection.sendWindow)
       if (length === 0 || (length <= room && !connection.writer.full)) {
         this.#wrote(length)
@@ -132,16 +129,15 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   /** The chunk lies in a buffer that is read into again: what cannot go now is copied. */
   #keep(chunk: Buffer): void {
-    if (this.#pending === NONE) this.#pending = []
-    this.#pending.push(Buffer.from(chunk))
-    this.#pendingBytes += chunk.length
+    this.#pending ??= new ByteQueue()
+    this.#pending.append(chunk)
     this.connection.keepsToSend(this, chunk.length)
   }
 
   trailers(trailers: Headers): void {
     if (this.closed || this.sendDone) return
     this.sendDone = true
-    if (this.#pending.length !== 0) {
+    if (this.#pending !== null) {
       this.#pendingTrailers = trailers
       this.connection.watch(this)
       return
@@ -151,30 +147,24 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   get hasPending(): boolean {
-    return this.#pending.length !== 0
+    return this.#pending !== null
   }
 
   /** Sends of what waits, `most` bytes or what the windows allow. */
   sendPending(most: number): void {
     const { connection } = this
-    const pending = this.#pending
-    const chunk = pending[0]!
-    const from = this.#pendingFrom
-    const length = Math.min(chunk.length - from, most, this.sendWindow, connection.sendWindow)
+    const pending = this.#pending!
+    const chunk = pending.first()
+    const length = Math.min(chunk.length, most, this.sendWindow, connection.sendWindow)
     if (length <= 0) return
-    const isOut = from + length === chunk.length
-    const isLast = isOut && pending.length === 1
+    const isLast = length === pending.length
     this.#wrote(length)
     this.movedAt = connection.clock.now()
-    this.#pendingBytes -= length
+    pending.drop(length)
     connection.keptSent(length)
-    connection.out().data(this.id, chunk, from, from + length, isLast && this.sendDone && this.#pendingTrailers === null)
-    if (!isOut) this.#pendingFrom = from + length
-    else {
-      pending.shift()
-      this.#pendingFrom = 0
-    }
+    connection.out().data(this.id, chunk, 0, length, isLast && this.sendDone && this.#pendingTrailers === null)
     if (!isLast) return
+    this.#pending = null
     if (!this.sendDone) {
       if (!connection.writer.full) this.tellWritable()
       return
@@ -212,7 +202,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   addSendWindow(bytes: number): boolean {
     this.sendWindow += bytes
     if (this.sendWindow > MAX_WINDOW) return false
-    if (this.#pending.length !== 0 && this.sendWindow > 0) this.connection.makeReady(this)
+    if (this.#pending !== null && this.sendWindow > 0) this.connection.makeReady(this)
     return true
   }
 
@@ -233,14 +223,13 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   get #mustHold(): boolean {
-    return this.paused || this.#heldBytes !== 0
+    return this.paused || this.#held !== null
   }
 
   #hold(bytes: Buffer): void {
     if (bytes.length === 0) return
-    if (this.#held === NONE) this.#held = []
-    this.#held.push(Buffer.from(bytes))
-    this.#heldBytes += bytes.length
+    this.#held ??= new ByteQueue()
+    this.#held.append(bytes)
     this.connection.flow.held += bytes.length
   }
 
@@ -287,17 +276,18 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (this.closed) return
     this.connection.watch(this)
     // Nothing is delivered inside this call.
-    if (this.#heldBytes !== 0 || this.remoteEnded) this.connection.putOff(this)
+    if (this.#held !== null || this.remoteEnded) this.connection.putOff(this)
     else this.#credit()
   }
 
   /** When the turn ends in which it was resumed. */
   deliverHeld(): void {
-    while (!this.closed && !this.paused && this.#heldBytes !== 0) {
-      const chunk = this.#held.shift()!
-      this.#heldBytes -= chunk.length
+    while (!this.closed && !this.paused && this.#held !== null) {
+      const chunk = this.#held.first()
+      this.#held.drop(chunk.length)
       this.connection.flow.held -= chunk.length
-      const end = this.#heldEnd && this.#heldBytes === 0
+      if (this.#held.length === 0) this.#held = null
+      const end = this.#heldEnd && this.#held === null
       if (end) this.#heldEnd = false
       this.#deliver(chunk, end)
     }
@@ -355,10 +345,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   #dropPending(): void {
-    if (this.#pendingBytes !== 0) this.connection.keptSent(this.#pendingBytes)
-    this.#pendingBytes = 0
-    this.#pendingFrom = 0
-    this.#pending = NONE
+    if (this.#pending !== null) this.connection.keptSent(this.#pending.length)
+    this.#pending = null
     this.#pendingTrailers = null
   }
 
@@ -366,16 +354,11 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   clear(): void {
     this.closed = true
     this.sendDone = true
-    if (this.#pending !== NONE) this.#dropPending()
+    this.#dropPending()
     this.#heldEnd = false
     this.#heldTrailers = null
-    if (this.#held === NONE) return
-    this.connection.flow.held -= this.#heldBytes
-    this.#held = NONE
-    this.#heldBytes = 0
+    if (this.#held === null) return
+    this.connection.flow.held -= this.#held.length
+    this.#held = null
   }
 }
-
-/** Most streams never hold anything. */
-const NONE: Buffer[] = []
-Object.freeze(NONE)

@@ -156,7 +156,9 @@ describe('a caller', () => {
 
 function pairsOf(headers: { forEach(visit: (name: string, value: string) => void): void }): [string, string][] {
   const pairs: [string, string][] = []
-  headers.forEach((field, text) => pairs.push([field, text]))
+  headers.forEach((field, text) => {
+    pairs.push([field, text])
+  })
   return pairs
 }
 

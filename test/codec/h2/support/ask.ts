@@ -77,7 +77,11 @@ export function ask(
     }
   }
   const end = () => resolve({ ...found, body: Buffer.concat(found.chunks) })
-  const pairs = (headers: Headers, into: [string, string][]) => headers.forEach((name, value) => into.push([name, value]))
+  const pairs = (headers: Headers, into: [string, string][]) => {
+    headers.forEach((name, value) => {
+      into.push([name, value])
+    })
+  }
   const receiver: Receiver<ResponseHead> = {
     head(head, isEnd) {
       if (head.status < 200) {
