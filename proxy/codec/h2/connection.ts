@@ -6,7 +6,6 @@ import { ControlFrames } from './control-frames.ts'
 import {
   END_STREAM,
   ENHANCE_YOUR_CALM,
-  errorName,
   FLOW_CONTROL_ERROR,
   FRAME_SIZE_ERROR,
   MIN_MAX_FRAME,
@@ -19,9 +18,13 @@ import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
 import { Decoder } from './hpack/decoder.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { LINGER_MS, Linger } from './linger.ts'
 import type { Guard, Http2Options } from './options.ts'
+import { DRAIN_PING, pingBytes, WINDOW_PING } from './pings.ts'
 import { PREFACE } from './preface.ts'
 import { ReceiveFlow } from './receive-flow.ts'
+import { SendLine } from './send-line.ts'
 import { PeerSettings } from './settings.ts'
 import { BY_LOSS, BY_RULE, type Cause, type Side } from './side.ts'
 import type { Http2Stream } from './stream.ts'
@@ -30,15 +33,6 @@ const OPEN = 0
 /** We have said all; what still comes is read and dropped, so that the close does not destroy what we said last. */
 const CLOSING = 1
 const CLOSED = 2
-
-const LINGER_MS = 1000
-/** Of one stream, before the next one in line may send. */
-const QUANTUM = MIN_MAX_FRAME
-/** The first of the eight bytes of our PINGs says what for. */
-const KEEP_ALIVE_PING = 1
-const WINDOW_PING = 2
-const DRAIN_PING = 3
-const pingBytes = [0, KEEP_ALIVE_PING, WINDOW_PING, DRAIN_PING].map(kind => Buffer.from([kind, 0, 0, 0, 0, 0, 0, 0]))
 
 /** What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is the `Side`. */
 export class Http2Connection implements WireHandler, FrameSink, TurnTask {
@@ -66,27 +60,22 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   farewell = ''
   /** Of the peer's: the highest it opened. */
   lastId = 0
+  readonly line = new SendLine(this)
   readonly #control: ControlFrames
+  readonly #keepAlive = new KeepAlive(this)
   readonly #reader: FrameReader
+  readonly #linger: Linger
   readonly #timer: Timer
   #state = OPEN
   #queued = false
   /** How much of the preface has come; all of it where none is expected. */
   #preface: number
-  /** Streams that have something to send and a window to send it in, in the order they will. */
-  #ready: Http2Stream[] = []
   #resumed: Http2Stream[] = []
-  #keptBytes = 0
   #replies = 0
   #dataStream: Http2Stream | null = null
   #dataId = 0
   #dataEnds = false
   #wakeAt = Number.POSITIVE_INFINITY
-  #lingerUntil = 0
-  #unsent = 0
-  #lastReadAt = 0
-  #lastReads = 0
-  #pingedAt = 0
 
   constructor(wire: Wire, side: Side, options: Http2Options, clock: Clock, maxBlockBytes: number, expectsPreface: boolean) {
     this.wire = wire
@@ -101,6 +90,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.chatter = new Budget(options.chatter, now)
     this.#control = new ControlFrames(this, maxBlockBytes)
     this.#reader = new FrameReader(this, MIN_MAX_FRAME)
+    this.#linger = new Linger(wire)
     this.#timer = clock.timer(() => this.#woken())
     this.#preface = expectsPreface ? 0 : PREFACE.length
     wire.handler = this
@@ -112,7 +102,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.creditConnection()
     const now = this.clock.now()
     this.wake(now + this.options.settingsTimeoutMs)
-    if (this.options.keepAliveIntervalMs > 0) this.wake(now + this.options.keepAliveIntervalMs)
+    this.#keepAlive.begin(now)
     this.#control.settingsDueAt = now + this.options.settingsTimeoutMs
   }
 
@@ -146,7 +136,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
       for (const stream of resumed) stream.deliverHeld()
     }
     this.side.turnEnded()
-    if (this.#keptBytes > this.options.maxHeldBytes)
+    if (this.line.bytes > this.options.maxHeldBytes)
       this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.options.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
     if (this.#state === OPEN) this.writer.flush()
     else this.writer.drop()
@@ -241,39 +231,17 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   creditStream(stream: Http2Stream, bytes: number): void {
     if (this.#state !== OPEN) return
     stream.window += bytes
-    const out = this.out()
-    out.windowUpdate(stream.id, bytes)
+    this.out().windowUpdate(stream.id, bytes)
     if (!this.flow.maySample) return
     this.flow.beginSample()
-    out.ping(pingBytes[WINDOW_PING]!, 0, false)
-  }
-
-  /** More may be sent: those who wait do, in turns. */
-  pump(): void {
-    while (this.#ready.length !== 0 && this.sendWindow > 0 && !this.writer.full && this.#state === OPEN) {
-      const ready = this.#ready
-      this.#ready = []
-      for (let i = 0; i < ready.length; i++) {
-        const stream = ready[i]!
-        stream.isReady = false
-        if (stream.closed || !stream.hasPending) continue
-        if (this.sendWindow > 0 && !this.writer.full) stream.sendPending(QUANTUM)
-        if (!stream.closed && stream.hasPending && stream.sendWindow > 0) this.makeReady(stream)
-      }
-    }
-  }
-
-  makeReady(stream: Http2Stream): void {
-    if (stream.isReady) return
-    stream.isReady = true
-    this.#ready.push(stream)
+    this.ping(WINDOW_PING)
   }
 
   keepsToSend(stream: Http2Stream, bytes: number): void {
-    this.#keptBytes += bytes
-    if (stream.sendWindow > 0) this.makeReady(stream)
+    this.line.bytes += bytes
+    if (stream.sendWindow > 0) this.line.add(stream)
     // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.#keptBytes > this.options.maxHeldBytes) this.out()
+    if (this.line.bytes > this.options.maxHeldBytes) this.out()
   }
 
   /** Something of the stream is late from now on. */
@@ -282,14 +250,10 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.wake(stream.movedAt + LINGER_MS)
   }
 
-  keptSent(bytes: number): void {
-    this.#keptBytes -= bytes
-  }
-
   drained(): void {
     this.writer.drained()
     this.#replies = 0
-    this.pump()
+    this.line.pump()
     for (const stream of this.streams.values()) {
       if (this.writer.full) return
       if (stream.stalled && !stream.hasPending) stream.tellWritable()
@@ -330,7 +294,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.side.refused(failure, detail)
     this.out().goaway(this.lastId, code, detail)
     this.#failStreams(BY_RULE, code, detail)
-    this.finishWriting()
+    this.finishWriting(LINGER_MS)
   }
 
   #failStreams(cause: Cause, code: number, detail: string): void {
@@ -344,8 +308,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     }
   }
 
-  /** All is said: closes when it has left. */
-  finishWriting(): void {
+  /** All is said: closes when it has left, or when nothing of it has moved for so long. */
+  finishWriting(patienceMs: number): void {
     if (this.#state === CLOSED) return
     this.#state = CLOSING
     this.#reader.stop()
@@ -353,9 +317,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     // Nobody at an endpoint waits to read our last words, and its pool wants the place.
     if (this.side.isClient) return this.#close(false)
     this.wire.end()
-    this.#unsent = this.wire.unsent
-    this.#lingerUntil = this.clock.now() + LINGER_MS
-    this.wake(this.#lingerUntil)
+    this.#linger.begin(this.clock.now(), patienceMs)
+    this.wake(this.#linger.until)
   }
 
   ended(): void {
@@ -379,7 +342,6 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.#state = CLOSED
     this.#timer.cancel()
     this.#reader.stop()
-    this.#ready = []
     if (cut) this.wire.reset()
     else this.wire.destroy()
     this.side.closed()
@@ -408,52 +370,19 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   #woken(): void {
     this.#wakeAt = Number.POSITIVE_INFINITY
     const now = this.clock.now()
-    if (this.#state === CLOSING) return this.#lingered(now)
+    if (this.#state === CLOSING) return this.#linger.isOver(now) ? this.#close(this.wire.unsent > 0) : this.wake(this.#linger.until)
     if (this.#control.isSettingsLate(now)) return this.connectionError(SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged', 'settings')
-    this.#keepAlive(now)
+    this.#keepAlive.sweep(now)
     if (this.#state === OPEN) this.side.sweep(now)
   }
 
-  /** The close must not destroy what a slow reader has not taken yet. */
-  #lingered(now: number): void {
-    if (now < this.#lingerUntil) return this.wake(this.#lingerUntil)
-    const { unsent } = this.wire
-    if (unsent === 0 || unsent === this.#unsent) return this.#close(unsent !== 0)
-    this.#unsent = unsent
-    this.#lingerUntil = now + LINGER_MS
-    this.wake(this.#lingerUntil)
-  }
-
-  /** A PING when nothing has come for a while; no answer to it is the end. */
-  #keepAlive(now: number): void {
-    const { keepAliveIntervalMs, keepAliveTimeoutMs } = this.options
-    if (keepAliveIntervalMs === 0) return
-    if (this.reads !== this.#lastReads) {
-      this.#lastReads = this.reads
-      this.#lastReadAt = now
-      this.#pingedAt = 0
-    }
-    if (this.#pingedAt !== 0 && now - this.#pingedAt >= keepAliveTimeoutMs) {
-      this.options.onGuard('keep-alive')
-      return this.lost(`no answer to a PING within ${keepAliveTimeoutMs} ms`)
-    }
-    if (this.#pingedAt === 0 && now - this.#lastReadAt >= keepAliveIntervalMs) {
-      this.#pingedAt = now
-      this.out().ping(pingBytes[KEEP_ALIVE_PING]!, 0, false)
-    }
-    this.wake(now + (this.#pingedAt === 0 ? keepAliveIntervalMs : keepAliveTimeoutMs))
-  }
-
-  sendDrainPing(): void {
-    this.out().ping(pingBytes[DRAIN_PING]!, 0, false)
+  /** `kind`: of pings.ts. */
+  ping(kind: number): void {
+    this.out().ping(pingBytes[kind]!, 0, false)
   }
 
   pingAnswered(kind: number): void {
     if (kind === WINDOW_PING && this.flow.isSampling) this.flow.endSample()
     else if (kind === DRAIN_PING) this.side.drainAnswered()
-  }
-
-  goawayDetail(code: number, debug: string): string {
-    return `GOAWAY ${errorName(code)}${debug === '' ? '' : `: ${debug}`}`
   }
 }

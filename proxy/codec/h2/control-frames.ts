@@ -7,6 +7,7 @@ import {
   END_HEADERS,
   END_STREAM,
   ENHANCE_YOUR_CALM,
+  errorName,
   FLOW_CONTROL_ERROR,
   FRAME_SIZE_ERROR,
   GOAWAY,
@@ -165,7 +166,7 @@ export class ControlFrames {
       if (increment === 0) return this.#wrong('an increment of 0 (RFC 9113 section 6.9)')
       connection.sendWindow += increment
       if (connection.sendWindow > MAX_WINDOW) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)', FLOW_CONTROL_ERROR)
-      return connection.pump()
+      return connection.line.pump()
     }
     const stream = connection.streams.get(id)
     if (stream === undefined) {
@@ -174,7 +175,7 @@ export class ControlFrames {
     }
     if (increment === 0) return connection.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
     if (!stream.addSendWindow(increment)) return connection.streamError(stream, FLOW_CONTROL_ERROR, 'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)')
-    connection.pump()
+    connection.line.pump()
   }
 
   #resetStream(id: number, b: Buffer, from: number, to: number): void {
@@ -215,7 +216,7 @@ export class ControlFrames {
         if (!stream.addSendWindow(change)) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.2)', FLOW_CONTROL_ERROR)
     }
     connection.side.settingsChanged()
-    connection.pump()
+    connection.line.pump()
   }
 
   #ping(flags: number, id: number, b: Buffer, from: number, to: number): void {
@@ -233,8 +234,7 @@ export class ControlFrames {
     if (id !== 0) return this.#wrong('GOAWAY on a stream (RFC 9113 section 6.8)')
     if (!connection.mayChat()) return
     const debug = printable(b.latin1Slice(from + 8, Math.min(to, from + 8 + MAX_DEBUG)))
-    const code = uint32(b, from + 4)
-    connection.side.goaway(uint31(b, from), code, connection.goawayDetail(code, debug))
+    connection.side.goaway(uint31(b, from), `GOAWAY ${errorName(uint32(b, from + 4))}${debug === '' ? '' : `: ${debug}`}`)
   }
 
   /** Priorities of RFC 7540 mean nothing any more (RFC 9113 section 5.3); a wrong frame is still wrong. */

@@ -9,6 +9,7 @@ import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
+import { DRAIN_PING } from './pings.ts'
 import { ENABLE_CONNECT_PROTOCOL, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, settingsFrame } from './settings.ts'
 import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
@@ -245,7 +246,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (this.#draining || !connection.isOpen) return
     this.#draining = true
     connection.out().goaway(MAX_STREAM_ID, NO_ERROR, '')
-    connection.sendDrainPing()
+    connection.ping(DRAIN_PING)
     this.#drainDueAt = this.#clock.now() + this.#http2.drainPatienceMs
     connection.wake(this.#drainDueAt)
   }
@@ -260,7 +261,12 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   turnEnded(): void {
     const connection = this.#connection
-    if (this.#mayClose && connection.streams.size === 0 && connection.isOpen) connection.finishWriting()
+    if (this.#mayClose && connection.streams.size === 0 && connection.isOpen) connection.finishWriting(this.#patienceMs)
+  }
+
+  /** For the last answers, which a slow reader may not have taken yet. */
+  get #patienceMs(): number {
+    return this.#options.idleTimeoutMs > 0 ? this.#options.idleTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /** As soon as no stream runs. */
@@ -317,7 +323,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (now < this.#idleSince + limit) return connection.wake(this.#idleSince + limit)
     if (!connection.hasPreface) return connection.lost('no connection preface in time')
     connection.out().goaway(connection.lastId, NO_ERROR, '')
-    connection.finishWriting()
+    connection.finishWriting(this.#patienceMs)
   }
 
   #sweepStream(stream: Http2Stream, now: number): void {

@@ -30,7 +30,7 @@ export interface Side {
   failure(stream: Http2Stream, cause: Cause, code: number): Failure
   /** The stream is over and may be used again. */
   finished(stream: Http2Stream): void
-  goaway(lastId: number, code: number, detail: string): void
+  goaway(lastId: number, detail: string): void
   /** Our SETTINGS are acknowledged, or the peer's changed. */
   settingsChanged(): void
   /** A rule of the whole connection was broken; called before its streams are told. */

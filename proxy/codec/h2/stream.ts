@@ -161,7 +161,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.#wrote(length)
     this.movedAt = connection.clock.now()
     pending.drop(length)
-    connection.keptSent(length)
+    connection.line.bytes -= length
     connection.out().data(this.id, chunk, 0, length, isLast && this.sendDone && this.#pendingTrailers === null)
     if (!isLast) return
     this.#pending = null
@@ -202,7 +202,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   addSendWindow(bytes: number): boolean {
     this.sendWindow += bytes
     if (this.sendWindow > MAX_WINDOW) return false
-    if (this.#pending !== null && this.sendWindow > 0) this.connection.makeReady(this)
+    if (this.#pending !== null && this.sendWindow > 0) this.connection.line.add(this)
     return true
   }
 
@@ -345,7 +345,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   #dropPending(): void {
-    if (this.#pending !== null) this.connection.keptSent(this.#pending.length)
+    if (this.#pending !== null) this.connection.line.bytes -= this.#pending.length
     this.#pending = null
     this.#pendingTrailers = null
   }

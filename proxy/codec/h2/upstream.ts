@@ -188,7 +188,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#limit = peer.maxConcurrentStreams
   }
 
-  goaway(lastId: number, _code: number, detail: string): void {
+  goaway(lastId: number, detail: string): void {
     const connection = this.#connection
     this.#goneAway = true
     connection.farewell = detail
