@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as h2 from '../../../proxy/codec/h2/frame.ts'
 import { cutAt } from '../../support/cuts.ts'
+import { broken, readCorpus } from './fuzz.ts'
 import { data, frame, get, headers, hello, literals, ping, post, requestFields, reset, settings, settingsAck, windowUpdate } from './support/frames.ts'
 import { type Played, playCaller, playEndpoint } from './support/play.ts'
 import '../../support/seed.ts'
@@ -92,4 +93,10 @@ test('any bytes at all are refused alike however they are cut', () => {
     }),
     { numRuns: 1500 },
   )
+})
+
+test('the corpus: nothing throws, and each input means the same however it is cut', () => {
+  const corpus = readCorpus()
+  expect(corpus.length).toBeGreaterThan(60)
+  for (const input of corpus) for (let at = 1; at < input.bytes.length; at += 7) expect(broken(input, [at, at + 3])).toBeNull()
 })
