@@ -35,7 +35,7 @@ export const http2Defaults: Http2Options = {
   maxConcurrentStreams: 256,
   /** At one endpoint's connection, whatever it allows: beyond this another connection brings more than another stream, because one connection is one reader. */
   maxUpstreamStreams: 256,
-  /** One read of HTTP/1.1's codec: so a body that is passed on is cut into pieces alike. */
+  /** One read of HTTP/1.1's codec: so a body that is passed on is cut into pieces alike. Not below 65,535, which callers may fill before they have read our SETTINGS. */
   streamWindowBytes: 256 * KIB,
   /** 1 Gbit/s over 33 ms, for one stream. A window only grows when a whole one was filled within one round trip. */
   maxStreamWindowBytes: 4 * MIB,
