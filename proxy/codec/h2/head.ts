@@ -222,6 +222,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.pairs[this.count++] = value
   }
 
+  add(name: string, value: string): void {
+    this.pairs[this.count++] = name.toLowerCase()
+    this.pairs[this.count++] = value
+  }
+
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const { pairs, count } = this

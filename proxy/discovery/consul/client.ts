@@ -8,6 +8,7 @@ import { connectionsAllowed } from './agent.ts'
 import { type Answer, type Asked, answerOf, ConsulTrouble, firstLine, isCrowdedOut, messageOf } from './answer.ts'
 import { type Crowd, crowdOf } from './crowd.ts'
 import { type Parking, parking } from './parking.ts'
+import { type Pulse, pulseOf } from './pulse.ts'
 import { connectionTrouble, type TransportDeps, type Transports, transports } from './transport.ts'
 import { watchedFiles } from './watched-file.ts'
 
@@ -31,6 +32,8 @@ export interface ConsulClient {
   checks(filter: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
   /** The names of all services, with their tags. */
   services(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
+  /** The servers themselves, asked past the copy that the agent keeps. */
+  servers(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
   /** What the agent says of itself. */
   self(signal: AbortSignal): Promise<Answer>
   /** What the agent itself knows of an instance; the answer comes when that is no longer what `contentHash` says. 404: nothing. */
@@ -43,6 +46,7 @@ export interface ConsulClient {
   /** Who may wait on a connection of their own, and what watches the others. */
   readonly parking: Parking
   crowd(where: Where): Crowd
+  pulse(where: Where): Pulse
   readonly closed: AbortSignal
   /** What is under way is given up, and nothing is asked any more. */
   close(): void
@@ -80,6 +84,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   const token = tokenOf(spec, clock, log)
   const places = parking(clock)
   const crowds = new Map<string, Crowd>()
+  const pulses = new Map<string, Pulse>()
   const end = new AbortController()
   const underWay = new Set<() => void>()
   let loading: Promise<Consul & Papi> | null = null
@@ -139,6 +144,14 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       call('checks', (consul, options) => consul.health.state({ ...options, ...queryOf(where, asked), state: 'any', filter }), signal, waitOf(asked)),
     services: (where, asked, signal) =>
       call('names of services', (consul, options) => consul.catalog.service.list({ ...options, ...queryOf(where, asked) }), signal, waitOf(asked)),
+    // Who wants the nearest first is not answered from a copy.
+    servers: (where, asked, signal) =>
+      call(
+        'the servers',
+        (consul, options) => consul.health.service({ ...options, ...queryOf(where, asked), service: 'consul', near: '_agent' }),
+        signal,
+        waitOf(asked),
+      ),
     async self(signal) {
       const answer = await call('the agent', (consul, options) => consul.agent.self(options), signal)
       const allowed = connectionsAllowed(answer)
@@ -175,15 +188,8 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       await call('heartbeat', beat, signal)
     },
     parking: places,
-    crowd(where) {
-      const key = where.datacenter ?? ''
-      let crowd = crowds.get(key)
-      if (crowd === undefined) {
-        crowd = crowdOf(self, where, deps)
-        crowds.set(key, crowd)
-      }
-      return crowd
-    },
+    crowd: where => once(crowds, where, () => crowdOf(self, where, deps)),
+    pulse: where => once(pulses, where, () => pulseOf(self, where, deps)),
     closed: end.signal,
     close() {
       end.abort()
@@ -192,6 +198,15 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
     },
   }
   return self
+}
+
+/** One a datacenter. */
+function once<T>(made: Map<string, T>, { datacenter }: Where, make: () => T): T {
+  const known = made.get(datacenter ?? '')
+  if (known !== undefined) return known
+  const fresh = make()
+  made.set(datacenter ?? '', fresh)
+  return fresh
 }
 
 /** Loaded on first use: a sidecar without Consul does not pay for it. */

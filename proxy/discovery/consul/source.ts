@@ -15,6 +15,8 @@ interface Part {
   endpoints: readonly EndpointSpec[] | null
   /** Why it cannot be asked; empty: it can. */
   trouble: string
+  /** Why its servers cannot be asked, whatever the agent still says of them. */
+  serverTrouble: string
   /** Its last answer was marked by Consul as lacking what the token may not see. */
   filtered: boolean
   /** The last warning of instances that cannot be called. */
@@ -32,7 +34,7 @@ export function consulSource(service: ConsulServiceSpec, client: ConsulClient, d
     name: `consul${alias}${datacenter === null ? '' : ` in ${datacenter}`}`,
     watch(watcher, signal) {
       const parts = [datacenter, ...failover].map((where, priority): Part => {
-        return { datacenter: where, priority, endpoints: null, trouble: '', filtered: false, skipped: '' }
+        return { datacenter: where, priority, endpoints: null, trouble: '', serverTrouble: '', filtered: false, skipped: '' }
       })
       const delivery = deliveryOf(parts, watcher)
       for (const part of parts) void watchPart(part, service, client, deps, delivery, signal)
@@ -88,15 +90,27 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
   const place = {}
   let member: Member | null = null
 
+  /** Of the question under way: aborted when the servers may know something else than what it waits for. */
+  let renewal = new AbortController()
+  const unfollow = client.pulse(where).follow({
+    onTrouble(reason) {
+      part.serverTrouble = reason
+      if (reason !== '') onTrouble(reason)
+    },
+    onRenewed: () => renewal.abort(),
+  })
+
   async function ask(asked: Asked): Promise<Answer> {
+    renewal = new AbortController()
+    const either = AbortSignal.any([signal, renewal.signal])
     if (asked.index === 0) return client.health(service.name, where, asked, signal)
     if (parking.mayPark(place)) {
       member?.leave()
       member = null
-      return client.health(service.name, where, asked, signal)
+      return client.health(service.name, where, asked, either)
     }
     member ??= client.crowd(where).join(service.name)
-    await member.changed(asked.waitMs, signal)
+    await member.changed(asked.waitMs, either)
     return client.health(service.name, where, { ...asked, index: 0 }, signal)
   }
 
@@ -120,7 +134,7 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
   }
 
   function answered(changed: boolean): void {
-    part.trouble = ''
+    part.trouble = part.serverTrouble
     delivery.answered(changed)
   }
 
@@ -130,6 +144,7 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
   }
 
   await watchConsul({ ask, onAnswer, loses, onSame: () => answered(false), onTrouble }, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
+  unfollow()
   parking.leave(place)
   ;(member as Member | null)?.leave()
 }

@@ -44,11 +44,11 @@ test('a response that nobody edits is written as it was read, byte for byte', ()
   )
 })
 
-type Edit = { readonly kind: 'set' | 'delete'; readonly which: number; readonly value: string; readonly upper: boolean }
+type Edit = { readonly kind: 'set' | 'add' | 'delete'; readonly which: number; readonly value: string; readonly upper: boolean }
 
 const edits = fc.array(
   fc.record({
-    kind: fc.constantFrom('set' as const, 'delete' as const),
+    kind: fc.constantFrom('set' as const, 'add' as const, 'delete' as const),
     which: fc.nat(12),
     value: fc.constantFrom('', 'a', 'a, b', '\xe9'),
     upper: fc.boolean(),
@@ -60,6 +60,7 @@ function apply(headers: Headers, names: readonly string[], { kind, which, value,
   const plain = names[which % names.length]!
   const name = upper ? plain.toUpperCase() : plain
   if (kind === 'set') headers.set(name, value)
+  else if (kind === 'add') headers.add(name, value)
   else headers.delete(name)
 }
 

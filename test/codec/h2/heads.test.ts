@@ -76,13 +76,16 @@ describe('a head of HTTP/2', () => {
     expect(out.toString('latin1', 0, length)).toBe('GET / HTTP/1.1\r\nhost: a\r\ncookie: a=1; b=2\r\nx: y\r\n\r\n')
   })
 
-  test('get, set and delete', () => {
+  test('get, set, add and delete', () => {
     const head = http2(literals(...requestFields('a', '1', 'b', '2', 'a', '3')))
     expect(head.get('A')).toBe('1, 3')
     head.set('b', '4')
     head.delete('a')
     expect(head.get('a')).toBeUndefined()
     expect(encoded(head).slice(4)).toEqual(['b: 4'])
+    head.add('Set-Cookie', 'c=1')
+    head.add('set-cookie', 'd=2')
+    expect(encoded(head).slice(4)).toEqual(['b: 4', 'set-cookie: c=1', 'set-cookie: d=2'])
   })
 
   test('an extended CONNECT keeps what it asks for', () => {

@@ -1,0 +1,78 @@
+import type { Clock, Random } from '../../core/clock.ts'
+import type { Answer, Asked } from './answer.ts'
+import type { ConsulClient, Where } from './client.ts'
+import { watchConsul } from './watch.ts'
+
+/**
+ * An agent answers waiting questions from a copy that it keeps (`use_streaming_backend`). When the servers behind it lose their leader, die, or come back with nothing, the copy and the
+ * questions stay as they are, up to the end of their wait. So one question per datacenter goes past the copy, to the servers themselves: what befalls them is known at once, and in the
+ * end everything is asked for anew.
+ */
+export interface Pulse {
+  /** Returns how to stop. */
+  follow(follower: Follower): () => void
+}
+
+export interface Follower {
+  /** The servers cannot be asked, or are too long without a leader; empty: they are well again. */
+  readonly onTrouble: (reason: string) => void
+  /** What they know may be something else now. */
+  readonly onRenewed: () => void
+}
+
+/** The servers are heard of so often at least. */
+const WAIT_MS = 20_000
+
+export function pulseOf(client: Pick<ConsulClient, 'servers' | 'spec'>, where: Where, { clock, random }: { clock: Clock; random: Random }): Pulse {
+  const followers = new Set<Follower>()
+  const { waitMs, maxStaleMs } = client.spec
+  let end: AbortController | null = null
+  let broken = false
+  let trouble = ''
+  let index = 0
+
+  function tell(reason: string): void {
+    trouble = reason
+    for (const { onTrouble } of [...followers]) onTrouble(reason)
+  }
+
+  function well(answer: Answer): void {
+    const renewed = broken || answer.index < index
+    broken = false
+    index = answer.index
+    if (trouble !== '') tell('')
+    if (renewed) for (const { onRenewed } of [...followers]) onRenewed()
+  }
+
+  async function ask(asked: Asked, signal: AbortSignal): Promise<Answer> {
+    try {
+      return await client.servers(where, asked, signal)
+    } catch (error) {
+      broken = true
+      throw error
+    }
+  }
+
+  function start(): AbortController {
+    const control = new AbortController()
+    const watched = { ask, onAnswer: (_json: unknown, answer: Answer) => well(answer), loses: () => false, onSame: well, onTrouble: tell }
+    void watchConsul(watched, { clock, random, waitMs: Math.min(waitMs, WAIT_MS), maxStaleMs }, control.signal)
+    return control
+  }
+
+  return {
+    follow(follower) {
+      followers.add(follower)
+      end ??= start()
+      if (trouble !== '') follower.onTrouble(trouble)
+      return () => {
+        followers.delete(follower)
+        if (followers.size > 0) return
+        end?.abort()
+        end = null
+        broken = false
+        trouble = ''
+      }
+    },
+  }
+}
