@@ -15,6 +15,13 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
       [...path, 'hashOn'],
       `${type} does not hash${type === 'ip_hash' ? ' anything but the address of the caller' : ''}: write type: maglev, or remove hashOn`,
     )
+  const made = hashOn.findIndex(key => key.kind === 'cookie' && key.ttlMs > 0)
+  const before = hashOn.slice(0, Math.max(0, made)).findIndex(key => !key.terminal)
+  if (before >= 0)
+    warn(
+      [...path, 'hashOn', before],
+      'a cookie is made for callers without one and counts as well, so they meet another endpoint each time: write terminal: true here',
+    )
   if (!hashes && hashBalanceFactor > 0) warn([...path, 'hashBalanceFactor'], `${type} does not hash, so this has no effect: write type: maglev, or remove it`)
   const zones = new Set(endpoints.flatMap(({ zone }) => (zone === '' ? [] : [zone])))
   if (zone !== '' && !hashes && zoneAware.on && zones.size > 1 && endpoints.length < zoneAware.minEndpoints)
