@@ -95,23 +95,28 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
   const unfollow = client.pulse(where).follow({
     onTrouble(reason) {
       part.serverTrouble = reason
-      if (reason !== '') onTrouble(reason)
+      // As long as it has no answer its own question says what is wrong.
+      if (reason !== '' && part.endpoints !== null) onTrouble(reason)
     },
     onRenewed: () => renewal.abort(),
   })
 
   async function ask(asked: Asked): Promise<Answer> {
-    renewal = new AbortController()
-    const either = AbortSignal.any([signal, renewal.signal])
-    if (asked.index === 0) return client.health(service.name, where, asked, signal)
-    if (parking.mayPark(place)) {
-      member?.leave()
-      member = null
-      return client.health(service.name, where, asked, either)
+    const own = new AbortController()
+    renewal = own
+    if (asked.index > 0) {
+      const either = AbortSignal.any([signal, own.signal])
+      if (parking.mayPark(place)) {
+        member?.leave()
+        member = null
+        return client.health(service.name, where, asked, either)
+      }
+      member ??= client.crowd(where).join(service.name)
+      await member.changed(asked.waitMs, either)
     }
-    member ??= client.crowd(where).join(service.name)
-    await member.changed(asked.waitMs, either)
-    return client.health(service.name, where, { ...asked, index: 0 }, signal)
+    const now = { ...asked, index: 0 }
+    const answer = await client.health(service.name, where, now, signal)
+    return own.signal.aborted ? client.health(service.name, where, now, signal) : answer
   }
 
   function onAnswer(json: unknown, answer: Answer): void {

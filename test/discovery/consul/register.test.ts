@@ -209,17 +209,18 @@ test('an agent that restarts without its state gets it again as soon as it answe
 })
 
 test('a heartbeat that fails is sent again well before the TTL is over, and spoken of from the second time on', async () => {
-  const { time, did, kept, down } = agent()
+  const { time, did, kept, down } = agent({ ...ttl, ttlMs: 60_000 })
   kept.start()
-  await time.pass(4_900)
+  await time.pass(19_900)
   down(refused())
-  await time.pass(2_500)
+  await time.pass(15_000)
   expect(kept.state().trouble).toContain('Consul at http://127.0.0.1:8500 refuses connections')
   down(null)
-  await time.pass(3_000)
+  await time.pass(2_100)
+  const beats = did.filter(line => line.endsWith(' passing') && !line.endsWith('register passing'))
+  expect(beats).toHaveLength(1)
+  await time.pass(30_000)
   expect(kept.state().trouble).toBe('')
-  const beats = did.filter(line => line.endsWith(' passing')).map(line => Number.parseFloat(line))
-  expect(beats[1]).toBeLessThan(10)
 })
 
 test('other checks are made by Consul: it only looks whether the agent still knows it', async () => {

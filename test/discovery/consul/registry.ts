@@ -4,6 +4,7 @@ import type { ConsulClient, Where } from '../../../proxy/discovery/consul/client
 import { crowdOf } from '../../../proxy/discovery/consul/crowd.ts'
 import type { CheckEntry, Entry } from '../../../proxy/discovery/consul/entry.ts'
 import { parking } from '../../../proxy/discovery/consul/parking.ts'
+import { pulseOf } from '../../../proxy/discovery/consul/pulse.ts'
 import { seeded } from '../../support/random.ts'
 import { answer, type VirtualTime } from './tape.ts'
 
@@ -15,14 +16,20 @@ export interface Registry {
   lose(): void
   /** Every question fails so, also those that wait; null: no more. */
   fail(error: Error | null, datacenter?: string): void
+  /** The agent answers questions for instances that wait from a copy: they do not notice when the servers fail. */
+  copied: boolean
   /** What the headers of the next answers say. */
   headers: Partial<Omit<Answer, 'body' | 'index'>>
-  /** What was asked since the last call: `health orders`, `checks`, `services`, with ` waits` behind where it waits. */
+  /** What was asked since the last call, except for the servers: `health orders`, `checks`, `services`, with ` waits` behind where it waits. */
   asked(): string[]
+  /** Questions that wait. */
+  waiting(): number
 }
 
 interface Waiting {
   readonly datacenter: string
+  /** On the copy of the agent. */
+  readonly copied: boolean
   readonly look: () => void
   readonly fail: (error: Error) => void
 }
@@ -65,7 +72,7 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
 
   /** `read`: the index of what is asked for, and the answer. */
   function question(what: string, { datacenter }: Where, { index, waitMs }: Asked, signal: AbortSignal, read: (from: Datacenter) => [number, unknown]) {
-    asked.push(`${what}${index > 0 ? ' waits' : ''}`)
+    if (what !== 'servers') asked.push(`${what}${index > 0 ? ' waits' : ''}`)
     return new Promise<Answer>((resolve, reject) => {
       const end = () => {
         waiting.delete(self)
@@ -74,7 +81,7 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
       const say = () => {
         const [now, body] = read(at(datacenter))
         end()
-        resolve(answer(body, { ...self_.headers, index: now }))
+        resolve(answer(body, { ...self_.headers, index: now, streamed: self.copied }))
       }
       const timer = time.clock.timer(say)
       const fail = (error: Error) => {
@@ -83,10 +90,11 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
       }
       const look = () => {
         const { failure } = at(datacenter)
-        if (failure !== null) return fail(failure)
+        if (failure !== null && !self.copied) return fail(failure)
         if (read(at(datacenter))[0] > index) say()
       }
-      const self: Waiting = { datacenter: datacenter ?? 'dc1', look, fail }
+      const copied = self_.copied && what.startsWith('health') && index > 0
+      const self: Waiting = { datacenter: datacenter ?? 'dc1', copied, look, fail }
       waiting.add(self)
       signal.addEventListener('abort', () => fail(new ConsulTrouble('no longer wanted', 0)))
       if (index > 0) timer.arm(waitMs)
@@ -97,6 +105,7 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
 
   const entriesOf = (from: Datacenter, name: string) => [...(from.services.get(name)?.values() ?? [])]
   const self_: Registry = {
+    copied: false,
     headers: {},
     put(service, id, entry, datacenter) {
       const to = at(datacenter ?? null)
@@ -116,8 +125,9 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
     },
     fail(error, datacenter) {
       at(datacenter ?? null).failure = error
-      if (error !== null) for (const each of [...waiting]) if (each.datacenter === (datacenter ?? 'dc1')) each.fail(error)
+      if (error !== null) for (const each of [...waiting]) if (each.datacenter === (datacenter ?? 'dc1') && !each.copied) each.fail(error)
     },
+    waiting: () => waiting.size,
     asked() {
       const all = asked
       asked = []
@@ -137,6 +147,8 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
       question('checks', where, how, signal, from => [from.index, checksOf(from, filter)]),
     services: (where: Where, how: Asked, signal: AbortSignal) =>
       question('services', where, how, signal, from => [from.index, Object.fromEntries([...from.services.keys()].map(name => [name, []]))]),
+    servers: (where: Where, how: Asked, signal: AbortSignal) => question('servers', where, how, signal, () => [2, []]),
+    pulse: (where: Where) => pulse(where.datacenter),
     parking: places,
     crowd: (where: Where) => crowd(where.datacenter),
   } as unknown as ConsulClient
@@ -144,6 +156,12 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
   const crowd = (datacenter: string | null) => {
     const made = crowds.get(datacenter) ?? crowdOf(client, { datacenter }, { clock: time.clock, random: seeded(3) })
     crowds.set(datacenter, made)
+    return made
+  }
+  const pulses = new Map<string | null, ReturnType<typeof pulseOf>>()
+  const pulse = (datacenter: string | null) => {
+    const made = pulses.get(datacenter) ?? pulseOf(client, { datacenter }, { clock: time.clock, random: seeded(4) })
+    pulses.set(datacenter, made)
     return made
   }
   return { registry: self_, client }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ConsulServiceSpec, ConsulSpec, EndpointSpec } from '../../../mesh-config/snapshot.ts'
+import { pause } from '../../../proxy/discovery/consul/pause.ts'
 import { consulSource } from '../../../proxy/discovery/consul/source.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { seeded } from '../../support/random.ts'
@@ -88,6 +89,104 @@ test('while Consul is gone there is trouble and no set; back with nothing it say
   registry.fail(null)
   await time.pass(31_000, 100)
   expect(said.at(-1)).toEqual([])
+})
+
+test('behind the copy that an agent keeps, servers that die are noticed, and what they know afterwards is asked for at once', async () => {
+  const { time, registry, watch } = mesh()
+  registry.copied = true
+  registry.put('orders', 'a', at(1))
+  registry.put('orders', 'b', at(2))
+  const { said } = watch()
+  await time.pass(1_000)
+  registry.fail(refused())
+  await time.pass(2_000)
+  expect(said[0]).toEqual(['1', '2'])
+  expect(new Set(said.slice(1))).toEqual(new Set(['trouble: Consul at http://127.0.0.1:8500 refuses connections']))
+  // The index of the servers begins anew: who waits behind the old one would wait for long.
+  registry.lose()
+  registry.put('orders', 'a', at(1))
+  registry.fail(null)
+  await time.pass(5_000)
+  expect(said.at(-1)).toEqual(['1'])
+  registry.put('orders', 'c', at(3))
+  await time.pass(300)
+  expect(said.at(-1)).toEqual(['1', '3'])
+})
+
+test('an answer that was on its way while the servers were renewed is asked for again', async () => {
+  const { time, registry, client, watch } = mesh()
+  registry.put('orders', 'a', at(1))
+  registry.put('orders', 'b', at(2))
+  const { health } = client
+  client.health = async (...args) => {
+    const answer = await health(...args)
+    if (args[2].index === 0) await pause(time.clock, 1_000, new AbortController().signal)
+    return answer
+  }
+  const { said } = watch()
+  await time.pass(300)
+  registry.fail(refused())
+  registry.lose()
+  registry.put('orders', 'a', at(1))
+  registry.fail(null)
+  await time.pass(3_000)
+  expect(said).toEqual([['1']])
+})
+
+test('what the copy of an agent says while its servers are gone is delivered, and doubted', async () => {
+  const { time, registry, watch } = mesh()
+  registry.copied = true
+  registry.put('orders', 'a', at(1))
+  const { said } = watch()
+  await time.pass(1_000)
+  registry.fail(refused())
+  await time.pass(3_000)
+  said.length = 0
+  registry.put('orders', 'b', at(2))
+  await time.pass(10)
+  expect(said).toEqual([['1', '2'], 'trouble: Consul at http://127.0.0.1:8500 refuses connections'])
+})
+
+test('a check that says something else, and nothing more, changes nothing', async () => {
+  const { time, registry, watch } = mesh()
+  registry.put('orders', 'a', entry({ Port: 1 }, [check('passing', '12 ms')]))
+  const { said } = watch()
+  await time.pass(300)
+  registry.put('orders', 'a', entry({ Port: 1 }, [check('passing', '13 ms')]))
+  await time.pass(300)
+  expect(said).toEqual([['1'], 'same'])
+})
+
+test('when it ends nothing waits any more and its place is free', async () => {
+  const { time, registry, client, watch } = mesh()
+  client.parking.allow(8)
+  const watches = Array.from({ length: 4 }, (_, i) => watch({ service: `s${i}`, name: `s${i}`, failover: ['eu'] }))
+  await time.pass(1_000)
+  expect(client.parking.mayPark({})).toBe(false)
+  expect(registry.waiting()).toBeGreaterThan(4)
+  for (const { end } of watches) end.abort()
+  await time.pass(500)
+  expect(registry.waiting()).toBe(0)
+  expect(Array.from({ length: 4 }, () => ({})).every(client.parking.mayPark)).toBe(true)
+})
+
+test('servers that are too long without a leader are trouble, also where the copy of the agent goes on', async () => {
+  const { time, registry, watch } = mesh()
+  registry.copied = true
+  registry.put('orders', 'a', at(1))
+  const { said } = watch()
+  await time.pass(1_000)
+  registry.headers = { knownLeader: false }
+  await time.pass(60_000, 100)
+  // There is one, and it answers.
+  expect(said.slice(1)).toEqual([])
+  registry.fail(refused())
+  await time.pass(60_000, 100)
+  expect(said.at(-1)).toBe('trouble: Consul at http://127.0.0.1:8500 refuses connections')
+  registry.headers = {}
+  registry.fail(null)
+  await time.pass(31_000, 100)
+  expect(said.at(-1)).toBe('same')
 })
 
 test('an instance without a port is left out, said once in the log; when none is left that is trouble', async () => {
