@@ -53,12 +53,12 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
 
   /** A service that nobody asked for yet may be known to the registry: then the router is asked again. */
   function noRoute(forward: Forward, listener: ListenerRuntime): void {
-    const { request, decision, startedAt } = forward.exchange
+    const { request, decision, generation } = forward.exchange
     if (decision.service !== '') return forward.fail(failures.noRoute, `service ${decision.service} has no route for this`)
     const found = listener.spec.direction === 'outbound' && listener.spec.service === null ? deps.discover(request.authority) : null
     if (found === null) return forward.fail(failures.noRoute, `no service is known as "${request.authority}"`)
     void found.then(why => {
-      if (forward.done || forward.exchange.startedAt !== startedAt) return
+      if (forward.done || forward.exchange.generation !== generation) return
       if (why === null) route(forward, deps.listener())
       else forward.fail(why.certain ? failures.noRoute : failures.noCluster, why.reason)
     })
@@ -74,10 +74,10 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
   }
 
   function whenDecided(forward: Forward, verdict: Promise<Verdict>, next: () => void): void {
-    const started = forward.exchange.startedAt
+    const { generation } = forward.exchange
     void verdict.then(reply => {
-      // The caller may have gone away meanwhile, and the connection may even carry its next request.
-      if (forward.done || forward.exchange.startedAt !== started) return
+      // The caller may have gone away meanwhile, and the stream may even carry its next request.
+      if (forward.done || forward.exchange.generation !== generation) return
       if (reply === undefined) next()
       else forward.reply(reply)
     })

@@ -1,5 +1,7 @@
 import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
+import { http2 } from './codec/h2/codec.ts'
+import { isPreface } from './codec/h2/preface.ts'
 import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/apply.ts'
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
@@ -50,6 +52,8 @@ interface OpenListener {
 export function dataThread(deps: DataThreadDeps): DataThread {
   const { clock, random, send } = deps
   const stats = statsWriter(send)
+  // Tunnels are refused by a filter: nobody is told that they might be had.
+  const h2 = http2(clock, { extendedConnect: false })
   const open = new Map<string, OpenListener>()
   const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event: event => send({ kind: 'event', event }) }
   let regex: ApplyDeps['regex'] = () => () => false
@@ -98,13 +102,15 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     }
     const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
       clock,
-      codec: http1,
+      http1,
+      http2: h2,
+      isHttp2: isPreface,
       stats: own,
-      onStream(stream, wire, from) {
-        stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, forwardDeps, NOTHING)
+      onStream(stream, wire, protocol, from) {
+        stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
       },
-      onRefused({ failure, detail, peer }, from) {
-        const exchange = new Forward(NO_STREAM, peer, from.runtime.spec.direction, forwardDeps, NOTHING).exchange
+      onRefused({ failure, detail, peer, protocol }, from) {
+        const exchange = new Forward(NO_STREAM, peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
         const now = clock.now()
         exchange.begin(NOTHING, now)
         exchange.status = failure.httpStatus

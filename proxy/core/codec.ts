@@ -1,11 +1,11 @@
 import type { Clock } from './clock.ts'
 import type { Failure } from './failure.ts'
-import type { DownstreamStream, UpstreamStream } from './message.ts'
+import type { DownstreamStream, Protocol, UpstreamStream } from './message.ts'
 import type { Peer, Wire } from './wire.ts'
 
 /** Bytes <-> streams for one protocol. */
 export interface Codec {
-  readonly protocol: 'http/1.1' | 'h2'
+  readonly protocol: Protocol
   serve(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection
   connect(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions): UpstreamConnection
 }
@@ -27,6 +27,7 @@ export interface Refusal {
   readonly failure: Failure
   readonly detail: string
   readonly peer: Peer
+  readonly protocol: Protocol
 }
 
 export interface UpstreamOptions {
@@ -36,7 +37,7 @@ export interface UpstreamOptions {
 }
 
 export interface DownstreamConnection {
-  /** HTTP/1: `connection: close` on the next response, idle ones closed now. */
+  /** HTTP/1: `connection: close` on the next response, idle ones closed now. HTTP/2: GOAWAY, and closed when no stream runs any more. */
   drain(): void
   destroy(): void
 }

@@ -2,18 +2,20 @@ import type { Cluster } from './cluster.ts'
 import { DecisionRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
-import type { RequestHead } from './message.ts'
+import type { Protocol, RequestHead } from './message.ts'
 import type { Route } from './route.ts'
 import type { Peer } from './wire.ts'
 
 /**
- * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports. On HTTP/1 one object serves the requests of a
- * connection one after the other; nobody may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
+ * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports. One object serves the requests of an
+ * HTTP/1 connection, or of an HTTP/2 stream object, one after the other; nobody may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
  */
 export class Exchange {
   readonly peer: Peer
   readonly direction: 'inbound' | 'outbound'
-  readonly protocol: 'http/1.1' | 'h2'
+  readonly protocol: Protocol
+  /** One more with each request, so that whoever waited can tell whether the one it waited for is still there. */
+  generation = 0
   request: RequestHead
   /** 0: no head was sent downstream. */
   status = 0
@@ -36,7 +38,7 @@ export class Exchange {
   bytesOut = 0
   readonly decision = new DecisionRecord()
 
-  constructor(peer: Peer, direction: 'inbound' | 'outbound', protocol: 'http/1.1' | 'h2', request: RequestHead) {
+  constructor(peer: Peer, direction: 'inbound' | 'outbound', protocol: Protocol, request: RequestHead) {
     this.peer = peer
     this.direction = direction
     this.protocol = protocol
@@ -44,6 +46,7 @@ export class Exchange {
   }
 
   begin(request: RequestHead, now: number): void {
+    this.generation++
     this.request = request
     this.status = 0
     this.route = null

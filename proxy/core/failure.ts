@@ -251,7 +251,7 @@ export const failures = {
     12,
     'never',
     'an HTTP version other than 1.0 and 1.1',
-    'HTTP/2 is not spoken on this listener',
+    'HTTP/2 begins with its preface; a request line cannot ask for it',
   ),
   notImplemented: row('not-implemented', 'local', 'DPE', 501, 12, 'never', 'CONNECT and Upgrade are not available yet', 'tunnels come in a later version'),
   headTimeout: row('head-timeout', 'downstream', 'DT', 408, 4, 'never', 'the request head did not arrive in time', '`timeouts.head` of the listener'),

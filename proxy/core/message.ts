@@ -1,5 +1,7 @@
 import type { Failure } from './failure.ts'
 
+export type Protocol = 'http/1.1' | 'h2'
+
 /** Names in any case when asked for. HTTP/1 keeps the bytes it read and an edit list; HTTP/2 keeps pairs. */
 export interface Headers {
   /** The values of a field that came several times are joined with ", " (RFC 9110 section 5.3). */

@@ -3,7 +3,7 @@ import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Filter, LocalReply } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
-import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
+import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
 import type { Peer } from '../core/wire.ts'
@@ -38,10 +38,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** A final response head has gone down. */
   #answered = false
 
-  constructor(stream: DownstreamStream, peer: Peer, direction: 'inbound' | 'outbound', deps: ForwardDeps, nothing: RequestHead) {
+  constructor(stream: DownstreamStream, peer: Peer, direction: 'inbound' | 'outbound', protocol: Protocol, deps: ForwardDeps, nothing: RequestHead) {
     this.stream = stream
     this.#deps = deps
-    this.exchange = new Exchange(peer, direction, 'http/1.1', nothing)
+    this.exchange = new Exchange(peer, direction, protocol, nothing)
     this.answer = new Answer(this, deps.clock)
     this.attempts = new Attempts(this, deps)
   }

@@ -1,10 +1,11 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Timer } from '../core/clock.ts'
-import type { Codec, DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
+import type { DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
-import type { DownstreamStream } from '../core/message.ts'
+import type { DownstreamStream, Protocol } from '../core/message.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
+import { Detecting, type Languages } from './detect.ts'
 
 export interface ListenerStats {
   readonly accepted: Counter
@@ -12,11 +13,10 @@ export interface ListenerStats {
   readonly overflow: Counter
 }
 
-export interface ListenerDeps {
+export interface ListenerDeps extends Languages {
   readonly clock: Clock
-  readonly codec: Codec
   readonly stats: ListenerStats
-  onStream(stream: DownstreamStream, wire: Wire, listener: Listener): void
+  onStream(stream: DownstreamStream, wire: Wire, protocol: Protocol, listener: Listener): void
   onRefused(refusal: Refusal, listener: Listener): void
 }
 
@@ -53,7 +53,7 @@ export class Listener {
   }
 
   accept(wire: Wire): void {
-    const { stats, codec, clock } = this.#deps
+    const { stats } = this.#deps
     if (this.#connections.size >= this.runtime.spec.limits.connections) {
       add(stats.overflow, 1)
       wire.destroy()
@@ -62,7 +62,13 @@ export class Listener {
     add(stats.accepted, 1)
     add(stats.active, 1)
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
-    const connection = codec.serve(wire, stream => this.#deps.onStream(stream, wire, this), this.#options, clock)
+    const connection: Detecting = new Detecting(wire, this.#options, this.#deps.clock, this.#deps, (codec, options) => {
+      const { clock, onStream } = this.#deps
+      const served = codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)
+      this.#connections.delete(connection)
+      this.#connections.add(served)
+      return served
+    })
     this.#connections.add(connection)
     if (this.#draining) connection.drain()
   }

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { PREFACE } from '../../proxy/codec/h2/preface.ts'
 import { type ConformanceCase, readCases } from '../conformance/read-cases.ts'
 import type { Caller } from '../support/caller.ts'
 import { expectQuiet, type Orders, orders, warm } from '../support/orders.ts'
 
 /** Every request that the conformance cases refuse, sent to a whole data thread: what the caller gets, and above all what the endpoint gets. */
-const cases = readCases().filter(({ kind, events }) => kind === 'request' && events.some(event => /^(refused|reset) /.test(event)))
+const cases = readCases()
+  .filter(({ kind, events }) => kind === 'request' && events.some(event => /^(refused|reset) /.test(event)))
+  // A listener knows that one: from there on it speaks HTTP/2.
+  .filter(({ bytes }) => !bytes.equals(PREFACE))
 const beforeTheHead = cases.filter(({ events }) => events.at(-1)!.startsWith('refused'))
 const insideTheBody = cases.filter(({ events }) => events.at(-1)!.startsWith('reset'))
 

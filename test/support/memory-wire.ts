@@ -248,10 +248,10 @@ export class MemoryWire implements Wire {
 }
 
 /** As proxy/system/ brackets each entry into the data plane. */
-export function turn(enter: () => void): void {
+export function turn<T>(enter: () => T): T {
   enterTurn()
   try {
-    enter()
+    return enter()
   } finally {
     leaveTurn()
   }

@@ -6,6 +6,7 @@ import { type DataThread, dataThread } from '../../proxy/data-thread.ts'
 import { Caller } from './caller.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
+import { Http2Caller } from './http2-caller.ts'
 import { type MemoryWire, turn, type WireOptions, wirePair } from './memory-wire.ts'
 import { seeded } from './random.ts'
 import { Upstream } from './upstream.ts'
@@ -24,6 +25,7 @@ export class Mesh {
   readonly thread: DataThread
   readonly messages: ToControl[] = []
   readonly callers: Caller[] = []
+  readonly http2Callers: Http2Caller[] = []
   /** The proxy's ends of all connections there ever were. */
   readonly wires: MemoryWire[] = []
   readonly #options: MeshOptions
@@ -104,6 +106,18 @@ export class Mesh {
     this.wires.push(near)
     const caller = new Caller(far)
     this.callers.push(caller)
+    turn(() => onWire(near))
+    return caller
+  }
+
+  /** A caller that speaks HTTP/2. */
+  http2Caller(port = 8000): Http2Caller {
+    const onWire = this.#ports.get(port)
+    if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
+    const [near, far] = wirePair(this.loop, this.#options.downstream)
+    this.wires.push(near)
+    const caller = new Http2Caller(far, this.clock)
+    this.http2Callers.push(caller)
     turn(() => onWire(near))
     return caller
   }

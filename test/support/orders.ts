@@ -56,6 +56,6 @@ export function expectQuiet(mesh: Mesh): void {
       expect(wire.unsent).toBe(0)
     }
   }
-  const open = mesh.callers.filter(({ over }) => !over).length
+  const open = [...mesh.callers, ...mesh.http2Callers].filter(({ over }) => !over).length
   expect(mesh.stat('outrigger_downstream_connections_active'), 'downstream connections').toBe(open)
 }

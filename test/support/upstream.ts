@@ -23,7 +23,11 @@ export class Upstream {
     this.name = name
   }
 
+  /** Takes connections instead: an endpoint that speaks something else than HTTP/1.1. */
+  serve: ((wire: MemoryWire) => void) | null = null
+
   accept(wire: MemoryWire): void {
+    if (this.serve !== null) return this.serve(wire)
     this.connections.push(new UpstreamEnd(this, wire))
   }
 

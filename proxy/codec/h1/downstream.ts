@@ -189,7 +189,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   /** Refuses what never became a request: nothing of it reaches the corridor. */
   #refuse(failure: Failure, detail: string): void {
-    this.#options.onRefused({ failure, detail, peer: this.#wire.peer })
+    this.#options.onRefused({ failure, detail, peer: this.#wire.peer, protocol: 'http/1.1' })
     this.#head.clear()
     this.#pending = NO_BYTES
     this.#keepAlive = false

@@ -1,5 +1,17 @@
-import type { RequestHead, ResponseHead } from '../../core/message.ts'
-import { CONNECTION, CONTENT_LENGTH, HOST_FIELD, HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
+import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  HOST_FIELD,
+  HTTP2_SETTINGS,
+  idOfName,
+  KEEP_ALIVE,
+  PROXY_CONNECTION,
+  REMOVED,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './field-names.ts'
 import { Http1Head } from './head.ts'
 import { reasonOf } from './reason.ts'
 
@@ -21,6 +33,7 @@ function dropped(...ids: number[]): Uint8Array {
 const HOP_BY_HOP = dropped()
 const HOP_BY_HOP_AND_HOST = dropped(HOST_FIELD)
 const HOP_BY_HOP_AND_CODING = dropped(TRANSFER_ENCODING)
+const HOP_BY_HOP_CODING_AND_HOST = dropped(TRANSFER_ENCODING, HOST_FIELD)
 const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
 /** What the head may take at most; a caller whose room is smaller makes more. */
@@ -90,20 +103,30 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
   return at + 2
 }
 
+/** Heads of another codec, or our own. What HTTP/2 may not have was refused there; what it may have and HTTP/1.1 has another place for is left out here. */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
-  let text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n`
-  head.headers.forEach((name, value) => {
-    text += `${name}: ${value}\r\n`
-  })
-  return out.latin1Write(`${text}${framing(head, body)}\r\n`, 0)
+  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${pairs(head.headers, HOP_BY_HOP_CODING_AND_HOST)}`
+  // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
+  const empty = body === NO_BODY && /^(?:POST|PUT|PATCH)$/.test(head.method) ? 0 : body
+  return out.latin1Write(`${text}${framing(head, empty)}\r\n`, 0)
 }
 
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
-  let text = `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}`
-  head.headers.forEach((name, value) => {
-    text += `${name}: ${value}\r\n`
+  // No framing where there is none to be done (RFC 9110 section 8.6).
+  if (head.status === 204 || head.status < 200) head.headers.delete('content-length')
+  return out.latin1Write(
+    `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}${pairs(head.headers, HOP_BY_HOP_AND_CODING)}${framing(head, body)}\r\n`,
+    0,
+  )
+}
+
+/** The fields less those of one connection only, which must not come to mean this one (RFC 9110 section 7.6.1). */
+function pairs(headers: Headers, table: Uint8Array): string {
+  let text = ''
+  headers.forEach((name, value) => {
+    if (table[idOfName(name.toLowerCase())] === KEEP) text += `${name}: ${value}\r\n`
   })
-  return out.latin1Write(`${text}${framing(head, body)}\r\n`, 0)
+  return text
 }
 
 function framing(head: RequestHead | ResponseHead, body: number): string {

@@ -56,8 +56,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
         http2.streamWindowBytes,
         MAX_HEADER_LIST_SIZE,
         options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-        ENABLE_CONNECT_PROTOCOL,
-        1,
+        ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
       ]),
     )
     this.#idleSince = clock.now()
@@ -166,7 +165,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   }
 
   #tellRefused(failure: Failure, detail: string): void {
-    this.#options.onRefused({ failure, detail, peer: this.#connection.wire.peer })
+    this.#options.onRefused({ failure, detail, peer: this.#connection.wire.peer, protocol: 'h2' })
   }
 
   isIdle(id: number): boolean {

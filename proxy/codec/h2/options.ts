@@ -24,6 +24,7 @@ export interface Http2Options {
   readonly keepAliveTimeoutMs: number
   readonly settingsTimeoutMs: number
   readonly drainPatienceMs: number
+  readonly extendedConnect: boolean
   readonly onGuard: (guard: Guard) => void
 }
 
@@ -63,5 +64,7 @@ export const http2Defaults: Http2Options = {
   settingsTimeoutMs: 10_000,
   /** Between the two GOAWAYs of a drain, when the PING between them is not answered: what was under way has come by then (RFC 9113 section 6.8). */
   drainPatienceMs: 1000,
+  /** Callers are told that they may ask for one (RFC 8441). */
+  extendedConnect: true,
   onGuard() {},
 }
