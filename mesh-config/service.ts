@@ -184,8 +184,8 @@ const health = {
 export const serviceSchema = z.strictObject({
   protocol: setting(
     z.enum(['detect', 'http', 'http2', 'grpc', 'tcp']).default('detect'),
-    'What the endpoints speak; `http` is HTTP/1.1.',
-    'what arrives says what it is',
+    'What the endpoints speak: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that. Without one: HTTP/1.1, whatever callers speak.',
+    'nearly every service speaks HTTP/1.1',
   ),
   hosts: setting(
     z

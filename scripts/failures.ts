@@ -51,7 +51,7 @@ const seen: Readonly<Record<string, string>> = {
 
 /** What this version cannot run into, and why it has a row. */
 const rare: Readonly<Record<string, string>> = {
-  'refused-stream': 'only HTTP/2 can refuse a stream, so this version does not meet it.',
+  'refused-stream': 'only endpoints that speak HTTP/2 can refuse a stream.',
   'no-cluster': 'the configuration check refuses such a route, so this version does not meet it.',
 }
 

@@ -2,19 +2,23 @@ import type { DestinationSpec, EndpointSpec, ListenerSpec, RouteSpec, ServiceSpe
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
+import { http2 } from '../codec/h2/codec.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
+import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
-import type { ProxyEvent } from '../core/telemetry.ts'
+import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
 import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
 import { tunnels } from '../filter/tunnels.ts'
 import { outlierDetector } from '../health/outlier.ts'
-import { Http1Pool, type PoolSettings } from '../pool/http1.ts'
+import { Http1Pool } from '../pool/http1.ts'
+import { Http2Pool } from '../pool/http2.ts'
+import type { PoolSettings } from '../pool/settings.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import { hostTable } from '../router/hosts.ts'
@@ -47,8 +51,11 @@ export interface Prepared {
 
 interface ServiceEntry {
   readonly cluster: ServiceCluster
-  readonly settings: PoolSettings
+  readonly settings: OwnSettings
+  readonly speaksHttp2: boolean
 }
+
+type OwnSettings = Omit<PoolSettings, 'pools'>
 
 /**
  * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the reason (a NACK); `commit` is one swap. Clusters
@@ -56,6 +63,7 @@ interface ServiceEntry {
  */
 export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps
+  const h2 = http2(clock)
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
   let origins: Readonly<Record<string, number>> = {}
@@ -65,7 +73,9 @@ export function applier(deps: ApplyDeps) {
     const next = new Map<string, ServiceEntry>()
     const added: ServiceEntry[] = []
     for (const spec of Object.values(snapshot.services)) {
-      const known = services.get(spec.name)
+      const found = services.get(spec.name)
+      // Its pools speak one protocol: another one is another service of that name.
+      const known = found?.speaksHttp2 === speaksHttp2(spec) ? found : undefined
       const entry = known ?? newService(spec, snapshot.zone)
       if (known === undefined) added.push(entry)
       next.set(spec.name, entry)
@@ -103,7 +113,7 @@ export function applier(deps: ApplyDeps) {
           Object.assign(settings, settingsOf(spec))
           cluster.apply(spec, snapshot.zone)
         }
-        for (const [name, { cluster }] of services) if (!next.has(name)) cluster.retire()
+        for (const [name, entry] of services) if (next.get(name) !== entry) entry.cluster.retire()
         const gone = [...routeSeries].filter(([key]) => !nextSeries.has(key))
         stats.retire(gone.flatMap(([, entry]) => entry.series))
         services = next
@@ -113,7 +123,8 @@ export function applier(deps: ApplyDeps) {
   }
 
   function newService(spec: ServiceSpec, zone: string): ServiceEntry {
-    const settings: PoolSettings = { ...settingsOf(spec), connections: 0, pending: 0, pools: new Set() }
+    const settings: OwnSettings = { ...settingsOf(spec), connections: 0, pending: 0 }
+    const makePool = poolsOf(spec, settings)
     const series = new Map<string, readonly Series[]>()
     // With its endpoints: a new port may take its first request before the last one is open.
     const cluster = new ServiceCluster(spec, {
@@ -124,8 +135,7 @@ export function applier(deps: ApplyDeps) {
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)
-        const pool = new Http1Pool(endpoint.address, endpoint.port, settings, own, { clock, dial: deps.dial, codec: http1 })
-        return new Endpoint(endpoint, name, pool, own)
+        return new Endpoint(endpoint, name, makePool(endpoint, own), own)
       },
       retireEndpoint(endpoint) {
         endpoint.pool.drain()
@@ -134,7 +144,18 @@ export function applier(deps: ApplyDeps) {
       },
       outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
     })
-    return { cluster, settings }
+    return { cluster, settings, speaksHttp2: speaksHttp2(spec) }
+  }
+
+  /** `settings` itself is what they share: a reload writes into it. */
+  function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pool {
+    const poolDeps = { clock, dial: deps.dial, codec: speaksHttp2(spec) ? h2 : http1 }
+    if (speaksHttp2(spec)) {
+      const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
+      return ({ address, port }, own) => new Http2Pool(address, port, shared, own, poolDeps)
+    }
+    const shared = Object.assign(settings, { pools: new Set<Http1Pool>() })
+    return ({ address, port }, own) => new Http1Pool(address, port, shared, own, poolDeps)
   }
 
   function compileRoute(
@@ -179,6 +200,10 @@ export function applier(deps: ApplyDeps) {
 }
 
 type RouteStatsEntry = ReturnType<typeof routeStats>
+
+function speaksHttp2({ protocol }: ServiceSpec): boolean {
+  return protocol === 'http2' || protocol === 'grpc'
+}
 
 function destinationOf(to: DestinationSpec, services: ReadonlyMap<string, ServiceEntry>): Destination {
   const cluster = services.get(to.service)?.cluster

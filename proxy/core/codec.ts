@@ -55,6 +55,10 @@ export interface UpstreamOwner {
 export interface UpstreamConnection {
   /** How many more streams it takes now. HTTP/1: 0 or 1. */
   readonly capacity: number
+  /** Streams that run. HTTP/1: 0 or 1. */
+  readonly active: number
+  /** Streams at once, as far as the peer has said. HTTP/1: 1. */
+  readonly limit: number
   open(): UpstreamStream
   destroy(): void
 }

@@ -1,25 +1,13 @@
-import type { Clock, Timer } from '../core/clock.ts'
-import type { Codec, UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../core/codec.ts'
+import type { Timer } from '../core/clock.ts'
+import type { UpstreamConnection, UpstreamOwner } from '../core/codec.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { UpstreamStream } from '../core/message.ts'
 import type { Pool, PoolWaiter } from '../core/pool.ts'
 import { add, type EndpointStats } from '../core/telemetry.ts'
-import type { Dial, Wire } from '../core/wire.ts'
+import type { Wire } from '../core/wire.ts'
+import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { idleClose } from './idle-close.ts'
-
-/** One object for all pools of a service: so a reload changes them all, and its limits count them together. */
-export interface PoolSettings {
-  connectTimeoutMs: number
-  idleTimeoutMs: number
-  maxConnections: number
-  maxPending: number
-  /** Over all endpoints of the service on this data thread. */
-  connections: number
-  pending: number
-  /** Those that share the limits: a connection that nobody needs at one endpoint gives its place to a request that waits for another. */
-  readonly pools: Set<Http1Pool>
-  upstream: UpstreamOptions
-}
+import type { PoolSettings } from './settings.ts'
 
 interface Waiting {
   readonly waiter: PoolWaiter
@@ -28,17 +16,11 @@ interface Waiting {
   readonly fresh: boolean
 }
 
-export interface PoolDeps {
-  readonly clock: Clock
-  readonly dial: Dial
-  readonly codec: Codec
-}
-
 /** The connections to one endpoint. The one used last is used first, so that a quiet service keeps few and the others grow old and are retired. */
-export class Http1Pool implements Pool, UpstreamOwner {
+export class Http1Pool implements Pool, UpstreamOwner, Dialer {
   readonly #address: string
   readonly #port: number
-  readonly #settings: PoolSettings
+  readonly #settings: PoolSettings<Http1Pool>
   readonly #stats: EndpointStats
   readonly #deps: PoolDeps
   readonly #idle: UpstreamConnection[] = []
@@ -52,7 +34,7 @@ export class Http1Pool implements Pool, UpstreamOwner {
   #open = 0
   #draining = false
 
-  constructor(address: string, port: number, settings: PoolSettings, stats: EndpointStats, deps: PoolDeps) {
+  constructor(address: string, port: number, settings: PoolSettings<Http1Pool>, stats: EndpointStats, deps: PoolDeps) {
     this.#address = address
     this.#port = port
     this.#settings = settings
@@ -250,36 +232,4 @@ export class Http1Pool implements Pool, UpstreamOwner {
     this.#sweep.cancel()
     if (this.#open === 0) this.#settings.pools.delete(this)
   }
-}
-
-/** A connection being made. */
-class DialAttempt {
-  readonly #timer: Timer
-  readonly #cancel: () => void
-
-  constructor(pool: Http1Pool, deps: PoolDeps, address: string, port: number, timeoutMs: number) {
-    this.#timer = deps.clock.timer(() => {
-      this.#cancel()
-      pool.dialFailed(this, failures.connectTimeout, `no connection within ${timeoutMs} ms`)
-    })
-    if (timeoutMs > 0) this.#timer.arm(timeoutMs)
-    this.#cancel = deps.dial(address, port, {
-      connected: wire => {
-        this.#timer.cancel()
-        pool.dialed(this, wire)
-      },
-      failed: code => {
-        this.#timer.cancel()
-        pool.dialFailed(this, failureOf(code), code)
-      },
-    })
-  }
-}
-
-/** The system's word for what this machine lacks: it says nothing of the endpoint. */
-const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE'])
-
-function failureOf(code: string): Failure {
-  if (code === 'ECONNREFUSED') return failures.connectRefused
-  return OURS.has(code) ? failures.connectLocal : failures.connectFailed
 }

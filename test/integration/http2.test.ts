@@ -1,10 +1,22 @@
-import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { spawn } from 'node:child_process'
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { obtain } from '../peers/obtain.ts'
 import { type Backend, startBackend } from './support/backend.ts'
 import { run } from './support/child.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
+import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
 // HTTP/2 through the program that users run, with other people's HTTP/2 at the other end.
@@ -128,4 +140,96 @@ test('SIGTERM: GOAWAY, what runs is answered, and the proxy exits', async () => 
   expect(await slow).toMatchObject({ status: 200, body: 'slow\n' })
   expect(await all.proxy.ended).toEqual({ code: 0, signal: null })
   expect(goaways).toBeGreaterThan(0)
+})
+
+describe('endpoints that speak HTTP/2', () => {
+  const servers: { close(): void }[] = []
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close()
+  })
+
+  /** `node:http2`, which says what it got. */
+  async function startServer() {
+    const sessions = new Set<ServerHttp2Session>()
+    const server = createServer({ settings: { maxConcurrentStreams: 20 } })
+    server.on('session', session => sessions.add(session))
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      stream.on('error', () => {})
+      const path = headers[':path']
+      if (path === '/hang') return
+      if (path === '/echo') {
+        stream.respond({ ':status': 200 }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'x-end': 'yes' }))
+        stream.pipe(stream)
+        return
+      }
+      stream.respond({ ':status': 200, 'content-type': 'application/json' })
+      stream.end(JSON.stringify({ authority: headers[':authority'], scheme: headers[':scheme'], te: headers.te, one: headers['x-one'] }))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    servers.push({
+      close() {
+        for (const session of sessions) session.destroy()
+        server.close()
+      },
+    })
+    return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sessions }
+  }
+
+  test.each(['http2', 'grpc'])('protocol: %s: callers of both versions, bodies both ways, trailers', async protocol => {
+    const server = await startServer()
+    await using all = await start([server.address], { protocol })
+    using session = client(all.port)
+    const body = Buffer.alloc(2_000_000, 'outrigger ')
+    const [first, second, echo] = await Promise.all([
+      get(all.port, '/', { headers: { host: 'orders', 'x-one': '1', connection: 'close' } }),
+      ask(session, { ':path': '/', te: 'trailers' }),
+      ask(session, { ':method': 'POST', ':path': '/echo' }, body),
+    ])
+    expect(JSON.parse(first.body)).toEqual({ authority: 'orders', scheme: 'http', one: '1' })
+    expect(JSON.parse(second.body)).toEqual({ authority: 'orders', scheme: 'http', te: 'trailers' })
+    expect(echo.body === body.toString('latin1')).toBe(true)
+    expect(echo.trailers['x-end']).toBe('yes')
+    const echoed = await get(all.port, '/echo', { method: 'POST', body })
+    expect(echoed.body.length).toBe(body.length)
+  })
+
+  test('many requests at once share connections, as many as its limit of streams needs', async () => {
+    const server = await startServer()
+    await using all = await start([server.address], { protocol: 'http2' })
+    using session = client(all.port)
+    expect((await ask(session, { ':path': '/' })).status).toBe(200)
+    const got = await Promise.all(Array.from({ length: 100 }, () => ask(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(20_000))))
+    expect(got.every(({ status, body }) => status === 200 && body.length === 20_000)).toBe(true)
+    expect(server.sessions.size).toBeLessThanOrEqual(6)
+  })
+
+  test('one that goes away: its connections are left, and no request fails', async () => {
+    const server = await startServer()
+    await using all = await start([server.address], { protocol: 'http2' })
+    using session = client(all.port)
+    const statuses: number[] = []
+    for (let i = 0; i < 60; i++) {
+      if (i % 10 === 5) for (const old of server.sessions) old.close()
+      statuses.push(...(await Promise.all([1, 2, 3].map(async () => (await ask(session, { ':path': '/' })).status))))
+    }
+    expect(statuses).toEqual(Array(180).fill(200))
+    expect(server.sessions.size).toBeGreaterThan(3)
+  })
+
+  test('nghttpd, under load from h2load', async () => {
+    const port = await freePort()
+    const child = spawn(await obtain('nghttpd'), ['--no-tls', '--address', '127.0.0.1', '-d', import.meta.dirname, String(port)], { stdio: 'ignore' })
+    servers.push({ close: () => child.kill('SIGKILL') })
+    await until('nghttpd listens', () =>
+      rawClient(port).then(
+        ({ socket }) => socket.destroy() !== undefined,
+        () => false,
+      ),
+    )
+    await using all = await start([`127.0.0.1:${port}`], { protocol: 'http2' })
+    const { out } = await run(await obtain('h2load'), ['-c', '8', '-m', '16', '-n', '4000', `http://127.0.0.1:${all.port}/http2.test.ts`])
+    expect(out).toMatch(/4000 done, 4000 succeeded, 0 failed, 0 errored, 0 timeout/)
+    expect(out).toMatch(/4000 2xx/)
+  })
 })

@@ -42,6 +42,7 @@ export interface ServiceOverrides {
   readonly retries?: Partial<Omit<RetrySpec, 'budget'>> & { readonly budget?: Partial<RetrySpec['budget']> }
   readonly limits?: Partial<ServiceLimits>
   readonly outliers?: Partial<OutlierSpec>
+  readonly protocol?: ServiceSpec['protocol']
   readonly subsets?: ServiceSpec['subsets']
   readonly subsetFallback?: ServiceSpec['subsetFallback']
   readonly routes?: readonly RouteSpec[]
@@ -55,7 +56,7 @@ export function balancerSpec(overrides: Partial<BalancerSpec> = {}): BalancerSpe
 export function serviceSpec(name: string, endpoints: readonly (string | EndpointSpec)[], overrides: ServiceOverrides = {}): ServiceSpec {
   return {
     name,
-    protocol: null,
+    protocol: overrides.protocol ?? null,
     hosts: overrides.hosts ?? [],
     endpoints: endpoints.map(endpoint => (typeof endpoint === 'string' ? endpointSpec(endpoint) : endpoint)),
     balancer: balancerSpec(typeof overrides.balancer === 'string' ? { type: overrides.balancer } : overrides.balancer),

@@ -58,6 +58,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     return this.#busy || this.#closed ? 0 : 1
   }
 
+  readonly limit = 1
+
+  get active(): number {
+    return this.#busy ? 1 : 0
+  }
+
   open(): UpstreamStream {
     this.#busy = true
     this.#requestDone = false

@@ -63,7 +63,11 @@ export class Http2Upstream implements UpstreamConnection, Side {
   get capacity(): number {
     const connection = this.#connection
     if (this.#goneAway || !connection.isOpen || this.#nextId > MAX_STREAM_ID) return 0
-    return Math.max(0, Math.min(connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams) - connection.streams.size)
+    return Math.max(0, this.limit - connection.streams.size)
+  }
+
+  get limit(): number {
+    return Math.min(this.#connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams)
   }
 
   /** Streams that run. */
