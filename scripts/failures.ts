@@ -131,7 +131,7 @@ Every answer that the proxy makes itself, and every answer it had to cut, has on
 | a 5xx without a flag (\`-\`) | the application answered so itself: the proxy only passed it on |
 
 The flags are Envoy's, so dashboards and habits carry over. A status in brackets is in logs and metrics only: the caller sees something else, which the entry says.
-The gRPC status is what a gRPC caller will get; not sent yet.
+The gRPC status is what a gRPC caller gets (content-type application/grpc), with HTTP 200 and the reason as its message.
 `
 
 const ending = `## Several failures in one request

@@ -29,6 +29,11 @@ export class ClusterView implements Cluster {
     return this.#service.spec.balancer.type
   }
 
+  get mayBeGrpc(): boolean {
+    const { protocol } = this.#service.spec
+    return protocol === 'grpc' || protocol === 'http2'
+  }
+
   get prepare(): Cluster['prepare'] {
     return this.#service.affinity.prepare
   }

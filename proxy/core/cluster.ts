@@ -28,6 +28,8 @@ export interface Cluster {
   readonly name: string
   readonly balancer: LoadBalancer
   readonly policy: string
+  /** Its endpoints speak HTTP/2, so what they answer may be gRPC, whose status comes at the end. */
+  readonly mayBeGrpc: boolean
   /** Before the first pick of an exchange: notes what hashing and sticky sessions need. Null: the service has neither. */
   readonly prepare: ((exchange: Exchange, context: PickContext) => void) | null
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */

@@ -73,6 +73,7 @@ export class Answer implements Receiver<ResponseHead> {
   }
 
   trailers(trailers: Headers): void {
+    this.#owner.attempts.trailersCame(trailers)
     this.#owner.stream.trailers(trailers)
     this.#finished()
   }

@@ -5,17 +5,18 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
-import type { Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
+import type { Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
+import { grpcStatusOf, isGrpc } from './grpc.ts'
 import type { HeldBody } from './held-body.ts'
 import { backoffMs, conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
 
 export interface AttemptsDeps {
   readonly clock: Clock
   readonly random: Random
-  classify(failure: Failure | null, status: number): Classification
+  classify(failure: Failure | null, status: number, grpcStatus?: number): Classification
 }
 
 /** Whose attempts these are: the exchange's two other sides. */
@@ -46,6 +47,8 @@ export class Attempts implements PoolWaiter {
   #replayable = false
   #triedFresh = false
   #committed = false
+  /** A gRPC answer has begun that says at its end how the call went. */
+  #awaitsStatus = false
   readonly #tried: Endpoint[] = []
   /** Before the next attempt. */
   #delayMs = 0
@@ -73,6 +76,7 @@ export class Attempts implements PoolWaiter {
     this.#bodiless = bodiless
     this.#triedFresh = false
     this.#committed = false
+    this.#awaitsStatus = false
     this.#tried.length = 0
     this.#pick.hash = NO_HASH
     this.#pick.sticky = ''
@@ -181,7 +185,9 @@ export class Attempts implements PoolWaiter {
     const tookMs = now - record.sentAt
     record.status = response.status
     endpoint.stats.latency.record(tookMs)
-    this.#cluster!.observe(endpoint, this.#deps.classify(null, response.status), tookMs, response)
+    const cluster = this.#cluster!
+    const grpcStatus = cluster.mayBeGrpc && isGrpc(response.headers) ? grpcStatusOf(response.headers) : 0
+    cluster.observe(endpoint, this.#deps.classify(null, response.status, grpcStatus), tookMs, response)
   }
 
   /** Is it one to try again instead of passing on? Decided on the status alone. */
@@ -201,7 +207,7 @@ export class Attempts implements PoolWaiter {
     this.upstream = null
     this.#tryTimer.cancel()
     leave(endpoint)
-    this.#judge(endpoint, status)
+    this.#judge(endpoint, status, 0)
     this.#goOn()
     return true
   }
@@ -242,14 +248,24 @@ export class Attempts implements PoolWaiter {
     this.#requestTimer.cancel()
     this.#tryTimer.cancel()
     if (!this.#owner.body.dropped) this.#owner.body.drop()
-    this.#judge(endpoint, response.status)
+    if (!this.#cluster!.mayBeGrpc || response.status !== 200 || !isGrpc(response.headers)) return this.#judge(endpoint, response.status, 0)
+    const grpcStatus = grpcStatusOf(response.headers)
+    if (grpcStatus < 0) this.#awaitsStatus = true
+    else this.#judge(endpoint, response.status, grpcStatus)
+  }
+
+  /** The end of an answer that has begun. */
+  trailersCame(trailers: Headers): void {
+    if (!this.#awaitsStatus) return
+    this.#awaitsStatus = false
+    this.#judge(this.current!.endpoint!, 200, grpcStatusOf(trailers))
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
-  #judge(endpoint: Endpoint, status: number): void {
-    const outcome = this.#deps.classify(null, status)
+  #judge(endpoint: Endpoint, status: number, grpcStatus: number): void {
+    const outcome = this.#deps.classify(null, status, grpcStatus)
     if (outcome === 'failure') add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')
+    this.#cluster!.report(endpoint, outcome, outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`)
   }
 
   /** The answer is out whole (null), or broke off. */

@@ -9,6 +9,7 @@ import type { Route } from '../core/route.ts'
 import type { Peer } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
+import { grpcReply, isGrpc } from './grpc.ts'
 import { HeldBody } from './held-body.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
@@ -120,8 +121,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
-    if (!this.#answered)
+    if (!this.#answered) {
+      if (isGrpc(this.exchange.request.headers)) return this.#replyGrpc(failure, detail)
       return this.#reply(failure.httpStatus, 'application/problem+json', problemBody(failure, detail, this.exchange.requestId), failure, detail)
+    }
     this.attempts.cancel(failure)
     this.stream.reset(failure, detail)
     this.complete(failure, detail)
@@ -129,6 +132,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** Answers with a filter's verdict. */
   reply(reply: LocalReply): void {
+    if (reply.failure !== null && isGrpc(this.exchange.request.headers)) return this.#replyGrpc(reply.failure, '')
     this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
   }
 
@@ -138,6 +142,14 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.answering(response)
     this.stream.head(response, false)
     this.stream.data(body, true)
+    this.complete(failure, detail)
+  }
+
+  /** To a gRPC client an answer of another kind says no more than that something is wrong. */
+  #replyGrpc(failure: Failure, detail: string): void {
+    const response = grpcReply(failure, detail)
+    this.answering(response)
+    this.stream.head(response, true)
     this.complete(failure, detail)
   }
 
