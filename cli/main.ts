@@ -33,6 +33,13 @@ Exit codes:
   )
 
 const wanted = process.argv[2] ?? ''
+// Whoever reads may have seen enough (`| head`); a proxy goes on.
+if (wanted !== 'proxy') {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit()
+  })
+}
 if (isCommand(wanted)) await commands[wanted](program)
 else for (const add of Object.values(commands)) await add(program)
 await program.parseAsync()

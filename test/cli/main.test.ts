@@ -1,6 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { node, root, run } from '../integration/support/child.ts'
+import { node, root, run, temporaryFolder } from '../integration/support/child.ts'
 import { freePort } from '../integration/support/ports.ts'
 import { type RunningProxy, startProxy } from '../integration/support/proxy.ts'
 
@@ -63,4 +64,12 @@ describe('explain', () => {
     expect(await outrigger('explain', '/', '-a', admin, '-l', 'nix')).toMatchObject({ code: 2, err: expect.stringContaining('no listener is called "nix"') })
     expect(await outrigger('explain', '/', '-a', '127.0.0.1:9')).toMatchObject({ code: 1, err: expect.stringContaining('no sidecar answers at 127.0.0.1:9') })
   })
+})
+
+test('a reader that has seen enough is no error', async () => {
+  const file = join(temporaryFolder(), 'sidecar.yaml')
+  const services = Array.from({ length: 200 }, (_, i) => `s${i}: {}`)
+  writeFileSync(file, `outbound: [{ listen: "127.0.0.1:15001" }]\nservices: { ${services.join(', ')} }\n`)
+  const { code, out, err } = await run('sh', ['-c', `"${node}" bin/outrigger.js config effective -c "${file}" | head -1`])
+  expect([code, out.split('#')[0]!.trim(), err]).toEqual([0, 'service: unnamed', ''])
 })

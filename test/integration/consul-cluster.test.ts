@@ -86,12 +86,18 @@ test(
     for (const { said } of watched) expect(sets(said)).toEqual(['9009, 9001'])
     await Promise.all(servers.map(server => server.restart(false)))
     await Promise.all(servers.map(server => server.ready()))
-    // What was registered in the catalog only is gone; the client agent registers again what it has. Left alone it may take minutes to do so.
-    await until('the agent has told them', () =>
-      define('lost', 9001).then(
-        () => servers[0]!.api('GET', '/v1/health/service/lost').then(all => (all as unknown[]).length === 1),
-        () => false,
-      ),
+    // What was registered in the catalog only is gone; the client agent registers again what it has. Left alone it may take minutes to do so, and what is not new to it is not
+    // told at once.
+    let time = 0
+    await until(
+      'the agent has told them',
+      async () => {
+        const again = { Name: 'lost', ID: 'lost-9001', Port: 9001, Meta: { time: `${time++}` } }
+        await agent.api('PUT', '/v1/agent/service/register', again).catch(() => {})
+        const known = await servers[0]!.api('GET', '/v1/health/service/lost').catch(() => [])
+        return (known as unknown[]).length === 1
+      },
+      60_000,
     )
     await Promise.all(watched.map(each => each.reads('9001', 120_000)))
     await define('lost', 9002)
