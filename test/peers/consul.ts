@@ -89,7 +89,9 @@ export function consulFromOldDebian(): Way {
 function mirror(): string {
   const files = ['/etc/apt/sources.list', ...list('/etc/apt/sources.list.d')]
   const text = files.map(read).join('\n')
-  return /https?:\/\/[^\s]+\/debian\/?(?=\s|$)/.exec(text)?.[0] ?? 'http://deb.debian.org/debian'
+  const found = /https?:\/\/[^\s]+\/debian\/?(?=\s|$)/.exec(text)?.[0]
+  if (found === undefined) throw new Error('apt of this machine has no Debian archive in its sources')
+  return found
 }
 
 function list(folder: string): string[] {
