@@ -91,7 +91,7 @@ export function crowdOf(client: Pick<ConsulClient, 'checks' | 'services' | 'spec
         signatures = new Map([...members].map(({ name }) => [name, fresh.get(name) ?? '']))
         signatures = new Map([...signatures, ['', fresh.get('') ?? '']])
       },
-      loses: () => false,
+      isNews: () => true,
       onSame() {
         blind = false
       },
@@ -107,7 +107,7 @@ export function crowdOf(client: Pick<ConsulClient, 'checks' | 'services' | 'spec
     const names = {
       ask: (asked: Parameters<typeof client.checks>[2]) => client.services(where, asked, signal),
       onAnswer: (_json: unknown, answer: Answer) => moved(answer),
-      loses: () => false,
+      isNews: () => true,
       onSame: moved,
       onTrouble: () => {},
     }

@@ -55,7 +55,7 @@ export function pulseOf(client: Pick<ConsulClient, 'servers' | 'spec'>, where: W
 
   function start(): AbortController {
     const control = new AbortController()
-    const watched = { ask, onAnswer: (_json: unknown, answer: Answer) => well(answer), loses: () => false, onSame: well, onTrouble: tell }
+    const watched = { ask, onAnswer: (_json: unknown, answer: Answer) => well(answer), isNews: () => true, onSame: well, onTrouble: tell }
     void watchConsul(watched, { clock, random, waitMs: Math.min(waitMs, WAIT_MS), maxStaleMs }, control.signal)
     return control
   }

@@ -133,9 +133,8 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
     answered(changed)
   }
 
-  function loses(json: unknown): boolean {
-    const now = new Set(instancesOf(json, service, part.priority).endpoints.map(keyOf))
-    return part.endpoints?.some(endpoint => !now.has(keyOf(endpoint))) ?? false
+  function isNews(json: unknown): boolean {
+    return !isDeepStrictEqual(part.endpoints, instancesOf(json, service, part.priority).endpoints)
   }
 
   function answered(changed: boolean): void {
@@ -148,7 +147,7 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
     delivery.troubled(reason)
   }
 
-  await watchConsul({ ask, onAnswer, loses, onSame: () => answered(false), onTrouble }, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
+  await watchConsul({ ask, onAnswer, isNews, onSame: () => answered(false), onTrouble }, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
   unfollow()
   parking.leave(place)
   ;(member as Member | null)?.leave()

@@ -8,8 +8,11 @@ export interface Watched {
   readonly ask: (asked: Asked, signal: AbortSignal) => Promise<Answer>
   /** Says something else than the last one. An Error that this throws is trouble: the question is asked again, and the answer counts as not given. */
   readonly onAnswer: (json: unknown, answer: Answer) => void
-  /** Whether something that was there is not there any more. A streamed answer is not believed then: it is asked for again, without waiting. */
-  readonly loses: (json: unknown) => boolean
+  /**
+   * Whether this is something else than what is known. A streamed answer that is news is not believed: it does not say what the token may not see, and may be older than what is known.
+   * So it only gives cause to ask anew, without waiting.
+   */
+  readonly isNews: (json: unknown) => boolean
   /** Says what the last one said. */
   readonly onSame: (answer: Answer) => void
   /** One line for people; until the next answer. */
@@ -41,10 +44,12 @@ const MAX_DENIED_MS = 10_000
  * Asks the same blocking query again and again until the signal aborts; the rules are those of https://developer.hashicorp.com/consul/api-docs/features/blocking and of what
  * went wrong in others: an index that goes back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures are met with jittered back-off.
  */
-export async function watchConsul({ ask, onAnswer, loses, onSame, onTrouble }: Watched, deps: WatchDeps, signal: AbortSignal): Promise<void> {
+export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: Watched, deps: WatchDeps, signal: AbortSignal): Promise<void> {
   const { clock, random, waitMs, maxStaleMs } = deps
   /** Of the last answer; 0: ask without one, which is answered at once. */
   let index = 0
+  /** Of the last answer that came from a server: less is older, unless the leader says so. A server that has just been started knows little, at first. */
+  let known = 0
   let last = ''
   let failures = 0
   let listedAt = clock.now()
@@ -63,8 +68,9 @@ export async function watchConsul({ ask, onAnswer, loses, onSame, onTrouble }: W
     }
     const from = clock.now()
     const json = jsonOf(answer)
-    if (answer.streamed && loses(json)) return false
-    onAnswer(json, answer)
+    if (!answer.streamed) onAnswer(json, answer)
+    else if (isNews(json)) return false
+    else onSame(answer)
     last = now
     periodMs = Math.min(SLOWEST_MS, Math.max(PERIOD_MS, (clock.now() - from) * SHARE_OF_TIME))
     return true
@@ -106,7 +112,7 @@ export async function watchConsul({ ask, onAnswer, loses, onSame, onTrouble }: W
         continue
       }
       const next = Math.max(1, answer.index)
-      if (next < index && (asked.stale || asked.index > 0)) {
+      if ((next < index && asked.index > 0) || (next < known && asked.stale && !answer.streamed)) {
         index = 0
         leader = true
         continue
@@ -116,6 +122,7 @@ export async function watchConsul({ ask, onAnswer, loses, onSame, onTrouble }: W
         continue
       }
       index = next
+      if (!answer.streamed) known = next
       failures = 0
       leader = false
       tooOld = null

@@ -21,7 +21,7 @@ function watching(replies: Replies, over: Partial<WatchDeps> & { accept?: (json:
         accept(json)
         said.push(json)
       },
-      loses: json => (said.findLast(Array.isArray) ?? []).some((each: unknown) => !(json as unknown[]).includes(each)),
+      isNews: json => JSON.stringify(said.findLast(Array.isArray)?.toSorted()) !== JSON.stringify((json as unknown[]).toSorted()),
       onSame: () => said.push('same'),
       onTrouble: reason => said.push(`trouble: ${reason}`),
     },
@@ -67,27 +67,70 @@ test('an index that goes back starts anew, asks the leader, and what came with i
   expect(said).toEqual([['a'], ['b']])
 })
 
-test('a streamed answer that takes something away is asked for again without waiting: it does not say what the token may not see', async () => {
+test('after a failure, too, what is older than what is known is asked of the leader: a server that was just started knows little', async () => {
+  const replies = [
+    answer(['a'], { index: 70 }),
+    refused(),
+    answer([], { index: 3 }),
+    answer(['a', 'b'], { index: 71 }),
+    refused(),
+    answer([], { index: 4 }),
+    answer([], { index: 5 }),
+  ]
+  const { time, asked, said } = watching(replies)
+  await time.pass(3_000)
+  // The second time the leader says it: everything was lost.
+  expect(said).toEqual([['a'], ['a', 'b'], []])
+  expect(asked.map(({ index, stale }) => [index, stale])).toEqual([
+    [0, true],
+    [70, true],
+    [0, true],
+    [0, false],
+    [71, true],
+    [0, true],
+    [0, false],
+    [5, true],
+  ])
+})
+
+test('a streamed answer that is news is only a cause to ask anew, without waiting; one that is none confirms', async () => {
   const streamed = (body: unknown, index: number) => answer(body, { index, streamed: true })
   const replies = [
     answer(['a', 'b'], { index: 7 }),
     streamed(['a'], 8),
+    // It was about what the token may not see.
     answer(['a', 'b'], { index: 8 }),
-    streamed(['a', 'b', 'c'], 9),
-    streamed([], 10),
-    answer([], { index: 10 }),
+    streamed(['b', 'a'], 9),
+    streamed(['a', 'b', 'c'], 10),
+    answer(['a', 'b', 'c'], { index: 10 }),
   ]
   const { time, asked, said } = watching(replies)
   await time.pass(3_000)
-  expect(said).toEqual([['a', 'b'], 'same', ['a', 'b', 'c'], []])
+  expect(said).toEqual([['a', 'b'], 'same', 'same', ['a', 'b', 'c']])
   expect(asked.map(({ index }) => index)).toEqual([0, 7, 0, 8, 9, 0, 10])
 })
 
-test('an answer that is not streamed is believed whatever it takes away', async () => {
-  const { time, asked, said } = watching([answer(['a', 'b'], { index: 7 }), answer(['a'], { index: 8 }), answer([], { index: 9 })])
-  await time.pass(2_000)
-  expect(said).toEqual([['a', 'b'], ['a'], []])
-  expect(asked).toHaveLength(4)
+test('a copy that is older than what is known, with an index that is higher, does not hide what comes', async () => {
+  const old = () => answer(['old'], { index: 90, streamed: true })
+  const now = () => answer(['now'], { index: 17 })
+  const replies = [
+    answer(['old'], { index: 90 }),
+    refused(),
+    // Of any server, and then of the leader, because the index went back.
+    now(),
+    now(),
+    ...Array.from({ length: 30 }, () => [old(), now()]).flat(),
+    old(),
+    answer(['next'], { index: 18 }),
+  ]
+  const { time, asked, said } = watching(replies)
+  await time.pass(40_000, 50)
+  expect(said[0]).toEqual(['old'])
+  expect(said[1]).toEqual(['now'])
+  expect(new Set(said.slice(2, -1))).toEqual(new Set(['same']))
+  expect(said.at(-1)).toEqual(['next'])
+  // Twice for each of 32 rounds, the later ones 0.8 s apart.
+  expect(asked.at(-2)!.at).toBeGreaterThan(20_000)
 })
 
 test('an index below 1 counts as 1', async () => {
@@ -123,7 +166,7 @@ test('an answer that costs much is asked for less often', async () => {
   const onAnswer = () => {
     spent += 30
   }
-  void watchConsul({ ask, onAnswer, loses: () => false, onSame() {}, onTrouble() {} }, deps, new AbortController().signal)
+  void watchConsul({ ask, onAnswer, isNews: () => true, onSame() {}, onTrouble() {} }, deps, new AbortController().signal)
   await time.pass(10_000)
   expect(asked.length).toBeGreaterThan(12)
   expect(asked.length).toBeLessThanOrEqual(20)
