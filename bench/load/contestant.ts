@@ -4,7 +4,8 @@ import { type Child, start, temporaryFolder } from './children.ts'
 import type { Cores } from './cores.ts'
 import { freePort } from './ports.ts'
 import type { Features, ProxyProgram } from './proxies/proxy.ts'
-import { waitUntilAnswers } from './ready.ts'
+import { waitUntil } from './ready.ts'
+import type { Traffic } from './traffic/traffic.ts'
 
 /** A running proxy under test. */
 export interface Contestant {
@@ -19,16 +20,22 @@ export interface Contestant {
 const READY_WITHIN_MS = 15_000
 let started = 0
 
-export async function startContestant(proxy: ProxyProgram, features: Features, upstreams: readonly number[], cores: Cores): Promise<Contestant> {
-  const folder = join(temporaryFolder(), `${proxy.name}-${features}-${started++}`)
+export async function startContestant(
+  proxy: ProxyProgram,
+  features: Features,
+  traffic: Traffic,
+  upstreams: readonly number[],
+  cores: Cores,
+): Promise<Contestant> {
+  const folder = join(temporaryFolder(), `${proxy.name}-${traffic.name}-${features}-${started++}`)
   mkdirSync(folder)
   const listen = await freePort()
   const admin = await freePort()
-  const command = await proxy.command({ folder, listen, admin, upstreams, features })
+  const command = await proxy.command({ folder, listen, admin, upstreams, traffic: traffic.name, features })
   const startedAt = performance.now()
   const child = start(proxy.name, command, cores.proxy)
   try {
-    await waitUntilAnswers(child, listen, READY_WITHIN_MS)
+    await waitUntil(child, () => traffic.ask(listen, traffic.first, 1000), READY_WITHIN_MS)
   } catch (error) {
     await child.stop()
     throw error

@@ -1,5 +1,4 @@
 // The bench from above: what is run, in which order. `node bench/load/main.ts --help` says what can be chosen.
-import { startBackends } from './backends.ts'
 import { arrangeCores } from './cores.ts'
 import { describeMachine } from './machine.ts'
 import { HELP, type Options, readOptions } from './options.ts'
@@ -14,12 +13,10 @@ async function main(options: Options): Promise<void> {
   const cores = arrangeCores()
   if (cores.warning !== null) note(`note: ${cores.warning}`)
   const results = new Results()
-  progress('obtaining the proxies, starting the backends')
+  progress('obtaining the proxies')
   const { proxies, versions } = await prepare(options.proxies, results)
   const machine = describeMachine()
-  const backends = await startBackends()
-  await runAll({ options, proxies, upstreams: backends.ports, cores, results })
-  await backends.child.stop()
+  await runAll({ options, proxies, cores, results })
   endProgress()
   await writeReports({ options, proxies, versions, machine, cores, results })
   if (results.problems.length > 0) process.exitCode = 1

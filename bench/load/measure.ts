@@ -4,9 +4,10 @@ import type { Contestant } from './contestant.ts'
 import type { Cores } from './cores.ts'
 import { fixedRate } from './fixed-rate.ts'
 import { busySeconds, type CpuSeconds, cpuOf, type Memory, memoryOf } from './process-figures.ts'
-import { ask } from './ready.ts'
 import { IDLE_CONNECTIONS, type LoadScenario, type MemoryScenario, type RateScenario, SLOW_READERS } from './scenarios.ts'
-import { wrk } from './wrk.ts'
+import { http1 } from './traffic/http1.ts'
+import { TRAFFIC } from './traffic/table.ts'
+import { NO_BODY } from './traffic/traffic.ts'
 
 /** Named figures of one measurement; the names carry the units. */
 export type Figures = Readonly<Record<string, number>>
@@ -19,17 +20,19 @@ export interface Durations {
 
 export async function measureLoad(
   contestant: Contestant,
-  scenario: Omit<LoadScenario, 'kind' | 'name' | 'quick'>,
+  scenario: Omit<LoadScenario, 'kind' | 'name' | 'title' | 'quick'>,
   time: Durations,
   cores: Cores,
 ): Promise<Figures> {
-  const { connections, path, postBytes, answerBytes } = scenario
-  await checkAnswer(contestant, scenario.path, postBytes, answerBytes)
-  const load = { port: contestant.listen, path, connections, postBytes }
-  await wrk({ ...load, seconds: time.warmUpSeconds })
-  const { result, cpu } = await withCpu(contestant, cores, () => wrk({ ...load, seconds: time.seconds }))
+  const { connections, streams, path, body, unit } = scenario
+  const traffic = TRAFFIC[scenario.traffic]
+  await checkAnswer(contestant, scenario)
+  const load = { port: contestant.listen, path, connections, streams, body }
+  await traffic.load({ ...load, seconds: time.warmUpSeconds })
+  const { result, cpu } = await withCpu(contestant, cores, () => traffic.load({ ...load, seconds: time.seconds }))
   if (result.requests === 0) throw new Error('not one request was answered')
-  return { ...perRequest(cpu, result.requests), requestsPerSecond: result.perSecond, failures: result.failures, othersShare: cpu.othersShare }
+  const { failures, perSecond } = result
+  return { ...perRequest(cpu, result.requests * unit.perRequest), requestsPerSecond: perSecond * unit.perRequest, failures, othersShare: cpu.othersShare }
 }
 
 export async function measureRate(contestant: Contestant, scenario: RateScenario, time: Durations, cores: Cores): Promise<Figures> {
@@ -51,7 +54,7 @@ export async function measureMemory(contestant: Contestant, stage: MemoryScenari
     return { ...memory }
   }
   if (stage === 'bodies') return await peakWithBodies(contestant, time.seconds)
-  if (stage === 'loaded') await wrk({ port: listen, path: '/', connections: 64, postBytes: 0, seconds: time.seconds })
+  if (stage === 'loaded') await http1.load({ port: listen, path: '/', body: NO_BODY, connections: 64, streams: 1, seconds: time.seconds })
   return { ...memoryOf(child.pid) }
 }
 
@@ -71,8 +74,11 @@ async function peakWithBodies({ listen, child }: Contestant, seconds: number): P
   return { ...peak, bodies: readers.bodies }
 }
 
-async function checkAnswer(contestant: Contestant, path: string, postBytes: number, answerBytes: number): Promise<void> {
-  const answer = await ask(contestant.listen, path, postBytes > 0 ? { method: 'POST', body: Buffer.alloc(postBytes, 'x') } : {})
+async function checkAnswer(
+  contestant: Contestant,
+  { traffic, path, body, answerBytes }: Pick<LoadScenario, 'traffic' | 'path' | 'body' | 'answerBytes'>,
+): Promise<void> {
+  const answer = await TRAFFIC[traffic].ask(contestant.listen, { path, body })
   if (answer.status !== 200 || answer.bodyBytes !== answerBytes) {
     throw new Error(`${path} is answered ${answer.status} with ${answer.bodyBytes} bytes, should be 200 with ${answerBytes}`)
   }

@@ -14,7 +14,7 @@ export interface Options {
   readonly proxies: readonly ProxyProgram[]
 }
 
-const QUICK_PROXIES = ['outrigger', 'envoy', 'haproxy', 'nginx']
+const QUICK_PROXIES = ['outrigger', 'envoy', 'haproxy', 'nginx', 'nghttpx']
 
 const COMPLETE = { rounds: 3, seconds: 3 } as const
 

@@ -35,14 +35,14 @@ export function ask(port: number, path: string, options: { method?: string; body
   })
 }
 
-/** Resolves once a GET of `/` at the port is answered with 200; a program that ends or takes too long is an error with its last words. */
-export async function waitUntilAnswers(child: Child, port: number, timeoutMs: number): Promise<void> {
+/** Resolves once what is asked is answered with 200; a program that ends or takes too long is an error with its last words. */
+export async function waitUntil(child: Child, asking: () => Promise<Answer>, timeoutMs: number): Promise<void> {
   const giveUpAt = performance.now() + timeoutMs
   let why = ''
   while (performance.now() < giveUpAt) {
     if (child.hasExited()) throw new Error(`${child.name} ended instead of starting:\n${child.lastWords()}`)
     try {
-      const { status } = await ask(port, '/', { timeoutMs: 1000 })
+      const { status } = await asking()
       if (status === 200) return
       why = `it answered ${status}`
     } catch (error) {

@@ -6,15 +6,22 @@ import type { Options } from './options.ts'
 import { note, progress } from './progress.ts'
 import type { Features, ProxyProgram } from './proxies/proxy.ts'
 import type { Results } from './results.ts'
-import type { FeatureScenario, LoadScenario, MemoryScenario, RateScenario } from './scenarios.ts'
+import { type FeatureScenario, type LoadScenario, type MemoryScenario, type RateScenario, type Scenario, SMALL_GET } from './scenarios.ts'
 import { scrapeEverySecond } from './scrape.ts'
+import { TRAFFIC } from './traffic/table.ts'
+import type { Traffic } from './traffic/traffic.ts'
 
 interface Plan {
   readonly options: Options
   readonly proxies: readonly ProxyProgram[]
-  readonly upstreams: readonly number[]
   readonly cores: Cores
   readonly results: Results
+}
+
+/** The same for one kind of traffic: its backends run. */
+interface TrafficPlan extends Plan {
+  readonly traffic: Traffic
+  readonly upstreams: readonly number[]
 }
 
 interface Entry {
@@ -28,15 +35,26 @@ export const START = 'start'
 
 export async function runAll(plan: Plan): Promise<void> {
   const { scenarios } = plan.options
+  for (const traffic of Object.values(TRAFFIC)) {
+    const own = scenarios.filter(scenario => (scenario.kind === 'load' ? scenario.traffic : 'http1') === traffic.name)
+    if (own.length > 0) await runTraffic({ ...plan, traffic, upstreams: [] }, own)
+  }
+}
+
+async function runTraffic(plan: TrafficPlan, scenarios: readonly Scenario[]): Promise<void> {
+  progress(`starting the backends (${plan.traffic.name})`)
+  const backends = await plan.traffic.startBackends()
+  const own = { ...plan, proxies: plan.proxies.filter(({ carries }) => carries.includes(plan.traffic.name)), upstreams: backends.ports }
   const loads = scenarios.filter(({ kind }) => kind === 'load' || kind === 'rate') as (LoadScenario | RateScenario)[]
-  if (loads.length > 0) await runLoads(plan, loads)
-  for (const scenario of scenarios) if (scenario.kind === 'features') await runFeatures(plan, scenario)
+  if (loads.length > 0) await runLoads(own, loads)
+  for (const scenario of scenarios) if (scenario.kind === 'features') await runFeatures(own, scenario)
   const memory = scenarios.filter(({ kind }) => kind === 'memory') as MemoryScenario[]
-  if (memory.length > 0) await runMemory(plan, memory)
+  if (memory.length > 0) await runMemory(own, memory)
+  await Promise.all(backends.children.map(child => child.stop()))
 }
 
 /** All proxies are up at once and take turns: whatever else the machine does hits them alike. The ones that wait cost next to nothing. */
-async function runLoads(plan: Plan, scenarios: readonly (LoadScenario | RateScenario)[]): Promise<void> {
+async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | RateScenario)[]): Promise<void> {
   const { options, cores } = plan
   const entries = await startAll(
     plan,
@@ -50,13 +68,13 @@ async function runLoads(plan: Plan, scenarios: readonly (LoadScenario | RateScen
   await stopAll(entries)
 }
 
-async function runFeatures(plan: Plan, scenario: FeatureScenario): Promise<void> {
+async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promise<void> {
   const variants = plan.proxies.filter(({ name }) => scenario.proxies.includes(name)).flatMap(proxy => scenario.variants.map(features => ({ proxy, features })))
   const entries = await startAll(plan, variants)
   await takeTurns(plan, entries, scenario.name, scenario.title, async ({ contestant, features }) => {
     const scraper = features === 'full' ? scrapeEverySecond(contestant) : null
     try {
-      const figures = await measureLoad(contestant, { ...scenario, postBytes: 0, answerBytes: 3 }, plan.options, plan.cores)
+      const figures = await measureLoad(contestant, { ...SMALL_GET, connections: scenario.connections, path: scenario.path }, plan.options, plan.cores)
       if (scraper?.failure != null) throw scraper.failure
       return figures
     } finally {
@@ -67,7 +85,7 @@ async function runFeatures(plan: Plan, scenario: FeatureScenario): Promise<void>
 }
 
 /** Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on to their connections. */
-async function runMemory(plan: Plan, scenarios: readonly MemoryScenario[]): Promise<void> {
+async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]): Promise<void> {
   const lives = [['idle', 'connections'], ['bodies'], ['loaded']].map(stages => scenarios.filter(({ stage }) => stages.includes(stage)))
   for (const life of lives.filter(({ length }) => length > 0)) {
     for (let round = 1; round <= plan.options.rounds; round++) {
@@ -115,14 +133,14 @@ async function takeTurns(
 }
 
 /** One after the other, so that each start can be timed; one that does not start is a problem on record, not the end of the bench. */
-async function startAll(plan: Plan, wanted: readonly { proxy: ProxyProgram; features: Features }[]): Promise<Entry[]> {
+async function startAll(plan: TrafficPlan, wanted: readonly { proxy: ProxyProgram; features: Features }[]): Promise<Entry[]> {
   const entries: Entry[] = []
   for (const { proxy, features } of wanted) {
     const label = features === 'standard' ? proxy.name : `${proxy.name}:${features}`
     try {
-      const contestant = await startContestant(proxy, features, plan.upstreams, plan.cores)
+      const contestant = await startContestant(proxy, features, plan.traffic, plan.upstreams, plan.cores)
       entries.push({ label, features, contestant })
-      if (features === 'standard') plan.results.add(START, label, { startMs: contestant.startMs })
+      if (features === 'standard' && plan.traffic.name === 'http1') plan.results.add(START, label, { startMs: contestant.startMs })
     } catch (error) {
       report(plan.results, START, label, (error as Error).message)
     }

@@ -1,15 +1,22 @@
 import type { Features } from './proxies/proxy.ts'
+import { STREAM, STREAMED, UNARY } from './traffic/grpc.ts'
+import { NO_BODY, type TrafficName } from './traffic/traffic.ts'
 
 /** Closed loop: so many connections, each sending its next request when the answer is there. Measures CPU and throughput. */
 export interface LoadScenario {
   readonly kind: 'load'
   readonly name: string
   readonly title: string
+  readonly traffic: TrafficName
   readonly connections: number
+  /** Requests at a time on each connection. */
+  readonly streams: number
   readonly path: string
-  readonly postBytes: number
+  readonly body: Buffer
   /** The size of a right answer's body. */
   readonly answerBytes: number
+  /** What figures are told for: a request, or a message of which one request brings many. */
+  readonly unit: { readonly name: string; readonly perRequest: number }
   readonly quick: boolean
 }
 
@@ -47,16 +54,52 @@ export interface MemoryScenario {
 
 export type Scenario = LoadScenario | RateScenario | FeatureScenario | MemoryScenario
 
-const GET = { kind: 'load', postBytes: 0, quick: true } as const
+const REQUEST = { name: 'request', perRequest: 1 } as const
+const GET = { kind: 'load', traffic: 'http1', streams: 1, body: NO_BODY, unit: REQUEST, quick: true } as const
+const H2 = { ...GET, traffic: 'h2' } as const
 const SMALL = { path: '/', answerBytes: 3 } as const
+export const SMALL_GET = { ...GET, ...SMALL } as const
 
 /** Of each kind in the order of tables. */
 export const SCENARIOS: readonly Scenario[] = [
-  { ...GET, ...SMALL, name: 'small-16', title: 'small GET, 16 connections', connections: 16, quick: false },
-  { ...GET, ...SMALL, name: 'small-64', title: 'small GET, 64 connections', connections: 64 },
+  { ...SMALL_GET, name: 'small-16', title: 'small GET, 16 connections', connections: 16, quick: false },
+  { ...SMALL_GET, name: 'small-64', title: 'small GET, 64 connections', connections: 64 },
   { ...GET, name: '16k', title: 'GET 16 KiB, 64 connections', connections: 64, path: '/16k', answerBytes: 16_384 },
   { ...GET, name: '1m', title: 'GET 1 MiB, 16 connections', connections: 16, path: '/1m', answerBytes: 1_048_576 },
-  { ...GET, name: 'post-16k', title: 'POST 16 KiB, 64 connections', connections: 64, path: '/post', postBytes: 16_384, answerBytes: 3, quick: false },
+  {
+    ...GET,
+    name: 'post-16k',
+    title: 'POST 16 KiB, 64 connections',
+    connections: 64,
+    path: '/post',
+    body: Buffer.alloc(16_384, 'x'),
+    answerBytes: 3,
+    quick: false,
+  },
+  { ...H2, name: 'h2-8x16', title: 'HTTP/2, small GET, 8 connections x 16 streams', connections: 8, streams: 16, path: '/small', answerBytes: 3 },
+  { ...H2, name: 'h2-64x1', title: 'HTTP/2, small GET, 64 connections', connections: 64, path: '/small', answerBytes: 3 },
+  { ...H2, name: 'h2-1m', title: 'HTTP/2, GET 1 MiB, 4 connections x 4 streams', connections: 4, streams: 4, path: '/1m', answerBytes: 1_048_576 },
+  {
+    ...H2,
+    ...UNARY,
+    traffic: 'grpc',
+    name: 'grpc-unary',
+    title: 'gRPC, unary calls, 8 connections x 16 streams',
+    connections: 8,
+    streams: 16,
+    answerBytes: 25,
+  },
+  {
+    ...H2,
+    ...STREAM,
+    traffic: 'grpc',
+    name: 'grpc-stream',
+    title: 'gRPC, streamed messages of 1 KiB, 8 connections x 2 streams',
+    connections: 8,
+    streams: 2,
+    answerBytes: STREAMED.messages * (STREAMED.bytes + 11),
+    unit: { name: 'message', perRequest: STREAMED.messages },
+  },
   { kind: 'rate', name: 'rate', title: 'small GET at 5,000 requests/s', connections: 64, path: '/', perSecond: 5000, quick: false },
   {
     kind: 'features',

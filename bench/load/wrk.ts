@@ -2,26 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { obtain } from '../../test/peers/obtain.ts'
 import { runToEnd, temporaryFolder } from './children.ts'
+import type { Load, LoadResult } from './traffic/traffic.ts'
 
-export interface WrkLoad {
-  readonly port: number
-  readonly path: string
-  readonly connections: number
-  readonly seconds: number
-  /** 0: a GET. */
-  readonly postBytes: number
-}
-
-export interface WrkResult {
-  readonly requests: number
-  readonly perSecond: number
-  /** Answers other than 2xx and 3xx, and connections that failed. */
-  readonly failures: number
-}
-
-/** A closed loop of one thread. */
-export async function wrk(load: WrkLoad): Promise<WrkResult> {
-  const script = load.postBytes > 0 ? ['-s', postScript(load.postBytes)] : []
+/** A closed loop of one thread, HTTP/1.1. Of a body only the length counts. */
+export async function wrk(load: Load): Promise<LoadResult> {
+  const script = load.body.length > 0 ? ['-s', postScript(load.body.length)] : []
   const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '10s', ...script, `http://127.0.0.1:${load.port}${load.path}`]
   const output = await runToEnd({ command: await obtain('wrk'), args }, (load.seconds + 15) * 1000)
   const [, requests, seconds] = /(\d+) requests in ([\d.]+)s/.exec(output) ?? []

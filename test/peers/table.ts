@@ -22,6 +22,7 @@ const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
+const GRPC_GO = 'v1.76.0'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
@@ -31,7 +32,11 @@ export const PEERS = {
   wrk: { binaries: ['wrk'], versionArgs: ['-v'], ways: [aptInstall('wrk', ['wrk'])] },
   h2load: { binaries: ['h2load'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-client', ['h2load'])] },
   nghttpd: { binaries: ['nghttpd'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-server', ['nghttpd'])] },
+  nghttpx: { binaries: ['nghttpx'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-proxy', ['nghttpx'])] },
   h2spec: { binaries: ['h2spec'], versionArgs: ['--version'], ways: [goInstall('github.com/summerwind/h2spec/cmd/h2spec', H2SPEC)] },
+  // The interoperability programs of grpc-go: every kind of call, and what each side makes of the other.
+  'grpc-interop-server': { binaries: ['grpc-interop-server'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/server', GRPC_GO)] },
+  'grpc-interop-client': { binaries: ['grpc-interop-client'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/client', GRPC_GO)] },
   promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack('prometheus', 'usr/bin/promtool')] },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],

@@ -6,6 +6,7 @@ import type { Layout, ProxyProgram } from './proxy.ts'
 export const envoy: ProxyProgram = {
   name: 'envoy',
   title: 'Envoy',
+  carries: ['http1', 'h2', 'grpc'],
   metricsPath: '/stats/prometheus',
   prepare: async () => await versionOf('envoy', await obtain('envoy')),
   async command(layout) {
@@ -19,7 +20,9 @@ export const envoy: ProxyProgram = {
 const type = (name: string) => ({ '@type': `type.googleapis.com/envoy.extensions.${name}` })
 const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } })
 
-function bootstrap({ folder, listen, admin, upstreams, features }: Layout): object {
+const HTTP2 = { ...type('upstreams.http.v3.HttpProtocolOptions'), explicit_http_config: { http2_protocol_options: {} } }
+
+function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layout): object {
   const policy = features === 'bare' ? {} : { retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 } }
   const connectionManager = {
     ...type('filters.network.http_connection_manager.v3.HttpConnectionManager'),
@@ -42,6 +45,7 @@ function bootstrap({ folder, listen, admin, upstreams, features }: Layout): obje
           name: 'web',
           connect_timeout: '1s',
           lb_policy: 'LEAST_REQUEST',
+          ...(traffic === 'http1' ? {} : { typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2 } }),
           ...(features === 'bare' ? {} : { outlier_detection: {} }),
           load_assignment: { cluster_name: 'web', endpoints: [{ lb_endpoints: upstreams.map(port => ({ endpoint: { address: address(port) } })) }] },
         },

@@ -6,6 +6,7 @@ import type { Layout, ProxyProgram } from './proxy.ts'
 export const haproxy: ProxyProgram = {
   name: 'haproxy',
   title: 'HAProxy',
+  carries: ['http1', 'h2', 'grpc'],
   metricsPath: null,
   prepare: async () => await versionOf('haproxy', await obtain('haproxy')),
   async command(layout) {
@@ -16,7 +17,7 @@ export const haproxy: ProxyProgram = {
 }
 
 // Layer-7 retries like the others' (an answer that never began), so its share of the work is the same.
-function config({ listen, upstreams }: Layout): string {
+function config({ listen, upstreams, traffic }: Layout): string {
   return `global
   nbthread 1
   maxconn 8000
@@ -35,6 +36,6 @@ frontend in
   default_backend web
 backend web
   balance leastconn
-${upstreams.map((port, index) => `  server s${index + 1} 127.0.0.1:${port}`).join('\n')}
+${upstreams.map((port, index) => `  server s${index + 1} 127.0.0.1:${port}${traffic === 'http1' ? '' : ' proto h2'}`).join('\n')}
 `
 }

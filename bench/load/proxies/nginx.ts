@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { obtain, versionOf } from '../../../test/peers/obtain.ts'
-import { temporaryPaths } from '../backends.ts'
+import { temporaryPaths } from '../traffic/nginx-backends.ts'
 import type { Layout, ProxyProgram } from './proxy.ts'
 
 export const nginx: ProxyProgram = {
   name: 'nginx',
   title: 'nginx',
+  carries: ['http1'],
   metricsPath: null,
   prepare: async () => await versionOf('nginx', await obtain('nginx')),
   async command(layout) {

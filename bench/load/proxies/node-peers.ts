@@ -11,6 +11,7 @@ function nodePeer(name: string, title: string, packageName: string): ProxyProgra
   return {
     name,
     title,
+    carries: ['http1'],
     metricsPath: null,
     async prepare() {
       try {

@@ -15,6 +15,7 @@ const SOURCES = ['mesh-config', 'proxy', 'cli']
 export const outrigger: ProxyProgram = {
   name: 'outrigger',
   title: 'Outrigger',
+  carries: ['http1', 'h2', 'grpc'],
   metricsPath: '/metrics',
   async prepare() {
     if (isStale()) {
@@ -41,7 +42,9 @@ function install(): void {
   symlinkSync(join(ROOT, 'dist'), join(INSTALLED, 'dist'))
 }
 
-function sidecar({ folder, listen, admin, upstreams, features }: Layout): object {
+const PROTOCOL = { http1: {}, h2: { protocol: 'http2' }, grpc: { protocol: 'grpc' } } as const
+
+function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout): object {
   const retries = { on: ['connect-failure', 'refused-stream', 'reset-before-response'], attempts: 2 }
   return {
     service: 'bench',
@@ -49,7 +52,7 @@ function sidecar({ folder, listen, admin, upstreams, features }: Layout): object
     outbound: [{ listen: `127.0.0.1:${listen}`, service: 'web' }],
     discovery: { endpoints: { web: upstreams.map(port => `127.0.0.1:${port}`) } },
     accessLog: features === 'full' ? { format: 'json', path: join(folder, 'access.log') } : 'off',
-    services: { web: { balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) } },
+    services: { web: { ...PROTOCOL[traffic], balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) } },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from '../children.ts'
+import type { TrafficName } from '../traffic/traffic.ts'
 
 /**
  * What is switched on. `standard`: what every comparison runs with (retries, least-request, Envoy also outlier detection; no access log).
@@ -12,6 +13,7 @@ export interface Layout {
   readonly listen: number
   readonly admin: number
   readonly upstreams: readonly number[]
+  readonly traffic: TrafficName
   readonly features: Features
 }
 
@@ -19,6 +21,8 @@ export interface ProxyProgram {
   readonly name: string
   /** As shown in tables; with its version once prepared. */
   readonly title: string
+  /** Which traffic it is measured with: where it has no equal for a protocol it is left out. */
+  readonly carries: readonly TrafficName[]
   /** Where the admin port shows metrics; null if it has none to be scraped here. */
   readonly metricsPath: string | null
   /** Obtains (or builds) it; resolves to its version. */

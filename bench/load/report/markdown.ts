@@ -8,7 +8,9 @@ import { budgetText, type Reported } from './tables.ts'
 export function renderMarkdown(reported: Reported, versions: Readonly<Record<string, string>>, machine: Machine, how: string): string {
   const { proxies, scenarios } = reported
   const rows = [
-    ...scenarios.flatMap(({ kind, name, title }) => (kind === 'load' ? [row(reported, name, 'cpuUs', `CPU us/request, ${title}`)] : [])),
+    ...scenarios.flatMap(scenario =>
+      scenario.kind === 'load' ? [row(reported, scenario.name, 'cpuUs', `CPU us/${scenario.unit.name}, ${scenario.title}`)] : [],
+    ),
     ...scenarios.flatMap(({ kind, name, title }) =>
       kind === 'rate' ? [row(reported, name, 'p50Us', `p50, ${title}`, duration, false), row(reported, name, 'p99Us', `p99, ${title}`, duration, false)] : [],
     ),

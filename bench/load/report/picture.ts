@@ -88,8 +88,9 @@ function panelsOf(reported: Reported): Panel[] {
   })
 }
 
-function whatToShow({ kind, title }: Scenario): { title: string; unit: string; figure: string; format: (value: number) => string } | null {
-  if (kind === 'load') return { title: capital(title), unit: 'CPU µs per request', figure: 'cpuUs', format: value => `${figure(value)} µs` }
+function whatToShow(scenario: Scenario): { title: string; unit: string; figure: string; format: (value: number) => string } | null {
+  const { kind, title } = scenario
+  if (kind === 'load') return { title: capital(title), unit: `CPU µs per ${scenario.unit.name}`, figure: 'cpuUs', format: value => `${figure(value)} µs` }
   if (kind === 'rate') return { title: capital(title), unit: 'p99 latency', figure: 'p99Us', format: value => duration(value).replace('us', 'µs') }
   if (kind === 'memory') return { title: `Memory, ${title}`, unit: 'RSS', figure: 'rssMb', format: value => `${figure(value)} MB` }
   return null

@@ -56,7 +56,7 @@ export async function writeReports(outcome: Outcome): Promise<void> {
 }
 
 function howMeasured({ rounds, seconds }: Options, cores: Cores): string {
-  const pinning = cores.warning === null ? 'Proxy on one core; load and three nginx backends on another.' : `Not pinned: ${cores.warning}.`
+  const pinning = cores.warning === null ? 'Proxy on one core; load and three backends on another.' : `Not pinned: ${cores.warning}.`
   const taken = rounds === 1 ? `One measurement of ${seconds} s each` : `Medians of ${rounds} rounds of ${seconds} s, proxies taking turns`
   return `${pinning} ${taken}.`
 }

@@ -1,17 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { obtain } from '../../test/peers/obtain.ts'
-import { type Child, start, temporaryFolder } from './children.ts'
-import { freePort } from './ports.ts'
-import { waitUntilAnswers } from './ready.ts'
-
-export interface Backends {
-  readonly ports: readonly number[]
-  readonly child: Child
-}
+import { obtain } from '../../../test/peers/obtain.ts'
+import { start, temporaryFolder } from '../children.ts'
+import { freePort } from '../ports.ts'
+import { ask, waitUntil } from '../ready.ts'
+import type { Backends } from './traffic.ts'
 
 /** Three upstreams in one nginx process, on the load's core. */
-export async function startBackends(): Promise<Backends> {
+export async function startNginx(): Promise<Backends> {
   const folder = join(temporaryFolder(), 'backends')
   mkdirSync(join(folder, 'www'), { recursive: true })
   writeFileSync(join(folder, 'www/16k'), Buffer.alloc(16 * 1024, 'x'))
@@ -20,8 +16,8 @@ export async function startBackends(): Promise<Backends> {
   const file = join(folder, 'nginx.conf')
   writeFileSync(file, nginxConfig(folder, ports))
   const child = start('backends', { command: await obtain('nginx'), args: ['-e', join(folder, 'error.log'), '-c', file] }, null)
-  for (const port of ports) await waitUntilAnswers(child, port, 10_000)
-  return { ports, child }
+  for (const port of ports) await waitUntil(child, () => ask(port, '/', { timeoutMs: 1000 }), 10_000)
+  return { ports, children: [child] }
 }
 
 function nginxConfig(folder: string, ports: readonly number[]): string {
