@@ -194,6 +194,17 @@ describe('endpoints that speak HTTP/2', () => {
     expect(echoed.body.length).toBe(body.length)
   })
 
+  test.each(['http2', 'grpc'])('an application behind an inbound listener that speaks %s', async protocol => {
+    const server = await startServer()
+    const port = await freePort()
+    await using _proxy = await startProxy({ inbound: [{ listen: `127.0.0.1:${port}`, forward: server.address, application: { protocol } }] })
+    using session = client(port)
+    const [first, echo] = await Promise.all([get(port, '/', { headers: { 'x-one': '1' } }), ask(session, { ':method': 'POST', ':path': '/echo' }, 'hello')])
+    expect(JSON.parse(first.body)).toMatchObject({ one: '1' })
+    expect([echo.body, echo.trailers['x-end']]).toEqual(['hello', 'yes'])
+    expect(server.sessions.size).toBe(1)
+  })
+
   test('many requests at once share connections, as many as its limit of streams needs', async () => {
     const server = await startServer()
     await using all = await start([server.address], { protocol: 'http2' })
