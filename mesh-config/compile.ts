@@ -143,7 +143,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
 function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
   return {
     name,
-    protocol: null,
+    protocol: application.protocol,
     hosts: [],
     endpoints: [{ ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
     balancer: plainBalancer(),

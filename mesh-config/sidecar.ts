@@ -55,6 +55,11 @@ const listener = {
 }
 
 const application = {
+  protocol: setting(
+    z.enum(['http', 'http2', 'grpc']).default('http'),
+    'What the application speaks: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that. Callers may speak either.',
+    'nearly every application speaks HTTP/1.1; one that speaks HTTP/2 only cannot be asked first which it is',
+  ),
   timeouts: setting(
     z
       .strictObject({

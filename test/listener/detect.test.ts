@@ -47,6 +47,19 @@ describe('which protocol a connection speaks', () => {
     expectQuiet(mesh)
   })
 
+  test('what is neither is closed without a word, and found in the log', async () => {
+    const { mesh } = await orders()
+    const caller = mesh.caller().send('INVALID CONNECTION PREFACE\r\n\r\n', 'GET')
+    mesh.settle()
+    expect([caller.over, caller.statuses]).toEqual([true, []])
+    expect(mesh.flight).toMatchObject({ status: 400, failure: 'bad-request' })
+    const late = mesh.caller().send('GET / HTTP/1.1\r\nHost: orders\r\n\r\nINVALID CONNECTION PREFACE\r\n\r\n', 'GET', 'GET')
+    mesh.settle()
+    expect(late.statuses).toEqual([200, 400])
+    mesh.advance(2000)
+    expectQuiet(mesh)
+  })
+
   test('who says nothing is closed after the idle time, when it leaves, or by a drain', async () => {
     const { mesh } = await orders({ listener: { timeouts: { idleMs: 5000 } } })
     const [idle, half, gone] = [mesh.caller(), mesh.caller(), mesh.caller()]

@@ -24,6 +24,7 @@ describe('an application behind an inbound listener', () => {
     expect(listeners[0]).toMatchObject({ name: 'inbound 0.0.0.0:20000', service: 'local_app:3000' })
     expect(services['local_app:3000']).toMatchObject({
       endpoints: [{ address: '127.0.0.1', port: 3000 }],
+      protocol: 'http',
       timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 0, idleMs: 300_000 },
       retries: { attempts: 1 },
       outliers: { consecutiveGatewayFailures: 0 },
@@ -36,6 +37,11 @@ describe('an application behind an inbound listener', () => {
       'inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { timeouts: { request: 5s }, limits: { requests: 50 } } }]',
     )
     expect(services['local_app:3000']).toMatchObject({ timeouts: { requestMs: 5000 }, limits: { requests: 50, pending: 10_000 } })
+  })
+
+  test.each(['http', 'http2', 'grpc'])('can be said to speak %s', async protocol => {
+    const { services } = await snapshotOf(`inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { protocol: ${protocol} } }]`)
+    expect(services['local_app:3000']).toMatchObject({ protocol })
   })
 
   test('is one service for several listeners, and two when only the ports are the same', async () => {

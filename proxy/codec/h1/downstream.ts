@@ -10,7 +10,7 @@ import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
-import { DONE, MORE, type Outcome } from './outcome.ts'
+import { broken, DONE, MORE, type Outcome } from './outcome.ts'
 import { parseRequest } from './parse.ts'
 import { CHUNKED_BODY, CLOSE_BODY, NO_BODY, roomFor, writeResponse } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
@@ -190,6 +190,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Refuses what never became a request: nothing of it reaches the corridor. */
   #refuse(failure: Failure, detail: string): void {
     this.#options.onRefused({ failure, detail, peer: this.#wire.peer, protocol: 'http/1.1' })
+    // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC 9113 section 3.4).
+    if (detail === broken.notHttp.detail && this.receiver === null) return this.#close()
     this.#head.clear()
     this.#pending = NO_BYTES
     this.#keepAlive = false

@@ -22,6 +22,7 @@ export const broken = {
   target: bad('a byte that no request target may have (RFC 9112 section 3.2)'),
   targetForm: bad('the request target is in none of the four forms (RFC 9112 section 3.2)'),
   version: bad('no HTTP version after the request target (RFC 9112 section 2.3)'),
+  notHttp: bad('the first line has neither a request target nor a version of HTTP'),
   otherVersion: bad('the version is not HTTP/1.0 or HTTP/1.1', failures.versionNotSupported),
   statusLine: bad('malformed status line (RFC 9112 section 4)'),
   nameSpace: bad('white space before the colon of a field (RFC 9112 section 5.1)'),

@@ -11,6 +11,8 @@ export interface HeadLimits {
 }
 
 const MAX_METHOD = 32
+const SLASH = 0x2f
+const ASTERISK = 0x2a
 
 /**
  * One pass over `b[head.at..length)`. Whole lines are kept when more bytes are needed, so a head that trickles in is read once, not once a packet. The strictness is
@@ -57,7 +59,7 @@ function parseRequestLine(head: Http1Head, b: Buffer, length: number, limits: He
   if (b[i] !== SP) return b[i] === LF || b[i] === CR ? broken.version : broken.target
   head.targetEnd = i++
   const outcome = parseVersion(head, b, i, length)
-  if (outcome !== DONE) return outcome
+  if (outcome !== DONE) return outcome === broken.version && b[i] !== VERSION[0] && isNoTarget(b, head.targetStart, i - 1) ? broken.notHttp : outcome
   i += 8
   if (i >= length) return MORE
   if (b[i] !== CR) return b[i] === LF ? broken.bareLf : broken.version
@@ -96,6 +98,12 @@ function parseVersion(head: Http1Head, b: Buffer, i: number, length: number): Ou
 }
 
 const VERSION = Buffer.from('HTTP/1.1')
+
+/** None of the four forms begins or looks like it: no path, no URL, no host:port, no asterisk (RFC 9112 section 3.2). */
+function isNoTarget(b: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (b[i] === SLASH || b[i] === COLON || b[i] === ASTERISK) return false
+  return true
+}
 
 /** As `parseRequest`, for a status line and its fields. */
 export function parseResponse(head: Http1Head, b: Buffer, length: number, limits: HeadLimits): Outcome {
