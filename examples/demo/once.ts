@@ -68,6 +68,7 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
   let share = await watch(2_000)
   check('at first each instance of orders gets about a third', Math.min(...instancesOf(plan, 'orders').map(({ name }) => share(name))), [0.2, 0.4])
   check('payments v2 gets its 10 % of the split', share('payments-3'), [0.03, 0.2])
+  check('each instance of prices gets half of the calls, which come on one gRPC connection', share('prices-1'), [0.35, 0.65])
 
   acts.kill(killed)
   await sleep(800)

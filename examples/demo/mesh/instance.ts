@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { get } from '../../support/get.ts'
@@ -27,27 +28,39 @@ export function startInstance(folder: string, instance: Instance, onEnd: (text: 
 /** Once both answer. Rejects with what went wrong, what the process said last, and what to do. */
 export async function whenReady({ instance, app, sidecar }: RunningInstance): Promise<void> {
   await Promise.all([
-    untilAnswers(sidecar, instance.ports.admin, '/ready', status => status === 200),
-    untilAnswers(app, instance.ports.app, '/', status => status > 0),
+    until(sidecar, async () => {
+      const { status, body } = await get(instance.ports.admin, '/ready', { timeoutMs: 2_000 })
+      if (status !== 200) throw new Error(`/ready answers ${status}: ${body.trim()}`)
+    }),
+    until(app, () => listens(instance.ports.app)),
   ])
 }
 
-async function untilAnswers(running: Running, port: number, path: string, isFine: (status: number) => boolean): Promise<void> {
+/** `isFine` rejects with why not yet. */
+async function until(running: Running, isFine: () => Promise<void>): Promise<void> {
   const giveUpAt = performance.now() + READY_WITHIN_MS
   let why = 'it does not listen'
   while (performance.now() < giveUpAt) {
     const how = running.ended()
     if (how !== null) throw new Error(trouble(running, `ended instead of starting (${how})`))
     try {
-      const { status, body } = await get(port, path, { timeoutMs: 2_000 })
-      if (isFine(status)) return
-      why = `127.0.0.1:${port}${path} answers ${status}: ${body.trim()}`
+      return await isFine()
     } catch (error) {
       why = error instanceof Error ? error.message : String(error)
     }
     await sleep(25)
   }
   throw new Error(trouble(running, `was not ready within ${READY_WITHIN_MS / 1000} s (${why})`))
+}
+
+function listens(port: number): Promise<void> {
+  return new Promise((done, failed) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      done()
+    })
+    socket.once('error', failed)
+  })
 }
 
 function trouble(running: Running, what: string): string {
@@ -60,6 +73,6 @@ function remedy(words: string): string {
   if (/Cannot find (module|package)|ERR_MODULE_NOT_FOUND/.test(words)) return 'What to do: a package or file is missing. Run "npm ci", then "npm run demo".'
   if (/ERR_UNKNOWN_FILE_EXTENSION|SyntaxError/.test(words))
     return `What to do: this is Node ${process.versions.node}; start the demo with "npm run demo", which brings Node 26.`
-  if (/ENOMEM|heap|Killed/.test(words)) return 'What to do: there is not enough memory; the demo needs about 1 GB.'
+  if (/ENOMEM|heap|Killed/.test(words)) return 'What to do: there is not enough memory; the demo needs about 1.2 GB.'
   return 'What to do: the lines above say why; if they do not, run its command by hand (its file is kept).'
 }

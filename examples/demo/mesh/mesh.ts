@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { get } from '../../support/get.ts'
 import { type PortBlock, reservePorts } from '../../support/port-block.ts'
 import type { Running } from '../../support/processes.ts'
+import { pricesAt } from '../services/prices-client.ts'
 import { startConsul } from './consul.ts'
 import { type RunningInstance, startInstance, whenReady } from './instance.ts'
-import { type Instance, instanceNamed, type Plan, planFrom, portOffsets, usualSplit } from './plan.ts'
+import { type Instance, instanceNamed, type Plan, planFrom, portOffsets, services, usualSplit } from './plan.ts'
 import { type Split, sidecarFile, withSplit } from './sidecar-file.ts'
 
 export interface MeshOptions {
@@ -100,7 +101,9 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
     async slow(name, ms) {
       if (ms === 0) slowed.delete(name)
       else slowed.set(name, ms)
-      await get(instanceNamed(plan, name).ports.app, `/slow?ms=${ms}`, { method: 'POST' })
+      const { ports, service } = instanceNamed(plan, name)
+      if (services[service]!.protocol === 'grpc') await pricesAt(ports.app, 'prices')('Slow', { milliseconds: ms })
+      else await get(ports.app, `/slow?ms=${ms}`, { method: 'POST' })
     },
     split(wanted) {
       split = wanted

@@ -22,6 +22,7 @@ export interface Plan {
 }
 
 interface ServicePlan {
+  readonly protocol: 'http' | 'grpc'
   readonly calls: readonly string[]
   /** One for each instance. */
   readonly versions: readonly (string | null)[]
@@ -29,10 +30,11 @@ interface ServicePlan {
 
 /** In the order in which they are shown. */
 export const services: Readonly<Record<string, ServicePlan>> = {
-  web: { calls: ['orders', 'payments'], versions: [null] },
-  orders: { calls: ['stock'], versions: [null, null, null] },
-  stock: { calls: [], versions: [null, null] },
-  payments: { calls: [], versions: ['v1', 'v1', 'v2'] },
+  web: { protocol: 'http', calls: ['orders', 'payments'], versions: [null] },
+  orders: { protocol: 'http', calls: ['stock', 'prices'], versions: [null, null, null] },
+  stock: { protocol: 'http', calls: [], versions: [null, null] },
+  prices: { protocol: 'grpc', calls: [], versions: [null, null] },
+  payments: { protocol: 'http', calls: [], versions: ['v1', 'v1', 'v2'] },
 }
 
 /** The split of payments at the start, in percent. */

@@ -16,14 +16,14 @@ export interface Split {
 /** The sidecar file of one instance, written to be read. */
 export function sidecarFile(plan: Plan, instance: Instance, options: FileOptions): string {
   const { name, service, ports } = instance
-  const { calls } = services[service]!
+  const { calls, protocol } = services[service]!
   const names = calls.map(call => `http://${call}/`).join(', ')
   return `# The sidecar beside ${name}. Edit it while the demo runs: a valid change is taken up at once, an invalid one is told in ${name}.sidecar.log and ignored.
 service: ${service}
 admin: 127.0.0.1:${ports.admin}
 inbound:
   - listen: 127.0.0.1:${ports.inbound}     # the sidecars of callers connect here
-    forward: 127.0.0.1:${ports.app}    # the application
+    forward: 127.0.0.1:${ports.app}    # the application${protocol === 'http' ? '' : `\n    application: { protocol: ${protocol} }`}
 outbound:
   - listen: 127.0.0.1:${ports.outbound}     # the application calls ${names || 'nobody, but could call others'} here
 drain: { delay: 0s, timeout: 2s }
@@ -53,7 +53,8 @@ function endpoints(plan: Plan, calls: readonly string[]): string {
 
 function policy(plan: Plan, service: string, { retries, split }: FileOptions): string {
   const versions = instancesOf(plan, service).some(({ version }) => version !== null)
-  return `  ${service}:
+  const { protocol } = services[service]!
+  return `  ${service}:${protocol === 'http' ? '' : `\n    protocol: ${protocol}`}
     balancer: { type: least_request }
     timeouts: { connect: 1s, request: 5s }
     retries: { attempts: ${retries ? 2 : 1}, on: [connect-failure, refused-stream, reset-before-response] }

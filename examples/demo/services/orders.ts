@@ -1,8 +1,13 @@
-// Knows the orders, and asks stock whether what was ordered is there.
-import { call, name, serve } from './serve.ts'
+// Knows the orders; asks stock whether what was ordered is there, and prices, over gRPC, what it costs.
+import { pricesAt } from './prices-client.ts'
+import { call, name, serve, sidecar } from './serve.ts'
+
+/** One connection to the sidecar for all calls: it is the sidecar that shares them out, call by call. */
+const prices = pricesAt(sidecar, 'prices')
 
 serve(async (path, from) => {
   const order = /^\/orders\/(\d+)$/.exec(path)?.[1]
   if (order === undefined) return null
-  return { from: name, order: Number(order), item: 'tea', stock: await call('http://stock/items/tea', from) }
+  const [stock, price] = await Promise.all([call('http://stock/items/tea', from), prices('Get', { name: 'tea' }, from.requestId)])
+  return { from: name, order: Number(order), item: 'tea', stock, price }
 })

@@ -1,9 +1,9 @@
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { get, keepAliveAgent } from '../../support/get.ts'
 
-/** What the service says to a path; null: it has nothing there. */
-export type Handler = (path: string, from: Caller) => Promise<object | null>
+/** What the service says to a path: a page, or what becomes JSON; null: it has nothing there. */
+export type Handler = (path: string, from: Caller) => Promise<Buffer | object | null>
 
 /** Passed on with every call that serves it, so that all hops of one request carry its id: the sidecars do the rest. */
 export interface Caller {
@@ -12,11 +12,13 @@ export interface Caller {
 
 const { NAME = 'a-service', PORT = '', SIDECAR = '' } = process.env
 export const name = NAME
+/** The port of the sidecar beside this service where it calls others. */
+export const sidecar = Number(SIDECAR)
 
 /** Milliseconds that every answer takes longer: how the director makes an instance slow. Try it: curl -X POST '127.0.0.1:<port>/slow?ms=400' */
 let slowMs = 0
 
-export function serve(handler: Handler): void {
+export function serve(handler: Handler): Server {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost')
     if (request.method === 'POST' && url.pathname === '/slow') {
@@ -28,8 +30,9 @@ export function serve(handler: Handler): void {
       if (slowMs > 0) await sleep(slowMs)
       const answer = await handler(url.pathname, { requestId: String(request.headers['x-request-id'] ?? '') })
       response.statusCode = answer === null ? 404 : 200
-      response.setHeader('content-type', 'application/json')
-      response.end(`${JSON.stringify(answer ?? { error: `${NAME} has nothing at ${url.pathname}` })}\n`)
+      response.setHeader('content-type', Buffer.isBuffer(answer) ? 'text/html; charset=utf-8' : 'application/json')
+      if (Buffer.isBuffer(answer)) response.end(answer)
+      else response.end(`${JSON.stringify(answer ?? { error: `${NAME} has nothing at ${url.pathname}` })}\n`)
     } catch (error) {
       response.statusCode = 502
       response.setHeader('content-type', 'application/json')
@@ -39,6 +42,7 @@ export function serve(handler: Handler): void {
   // Longer than any sidecar keeps its connections: the side that calls closes first.
   server.keepAliveTimeout = 600_000
   server.listen(Number(PORT), '127.0.0.1', () => console.log(`${NAME} listens on 127.0.0.1:${PORT}`))
+  return server
 }
 
 const agent = keepAliveAgent()
@@ -46,7 +50,7 @@ const agent = keepAliveAgent()
 /** Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does the rest. */
 export async function call(url: string, { requestId }: Caller): Promise<object> {
   const { host, pathname } = new URL(url)
-  const { status, body } = await get(Number(SIDECAR), pathname, {
+  const { status, body } = await get(sidecar, pathname, {
     headers: { host, ...(requestId !== '' && { 'x-request-id': requestId }) },
     agent,
     timeoutMs: 10_000,

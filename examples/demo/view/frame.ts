@@ -10,13 +10,15 @@ export interface Size {
 
 const WIDEST = 160
 const COMMAND_WIDTH = 62
+/** From so many rows on there is room for empty lines between parts. */
+const AIRY = 38
 
 /** The whole screen as lines, none wider and not more of them than fit. A pure function of what is to be shown. */
 export function frame(scene: Scene, { columns, rows }: Size, style: Style): string[] {
   // The last column stays free: some terminals wrap when it is written to.
   const width = Math.min(columns, WIDEST) - 1
-  const head = [titleLine(scene, width, style), ...(rows < 31 ? [] : ['']), ...serviceLines(scene.picture.services, width, style), '']
-  const instances = instanceLines(scene.picture.instances, width, style)
+  const head = [titleLine(scene, width, style), ...(rows < AIRY ? [] : ['']), ...serviceLines(scene.picture.services, width, style), '']
+  const instances = instanceLines(scene.picture.instances, width, rows >= AIRY, style)
   const middle = [...instances, '', requestsLine(scene, width, style)]
   const hints = hintLines(scene, width, style)
   const foot = footLine(scene, width, style)
@@ -32,7 +34,7 @@ export function frame(scene: Scene, { columns, rows }: Size, style: Style): stri
 
 function titleLine({ seconds, split, retries }: Scene, width: number, { bold, dim, yellow, glyphs }: Style): string {
   const { arrow } = glyphs
-  const way = `you ${arrow} web ${arrow} orders ${arrow} stock,  web ${arrow} payments (v1 ${split.v1} %, v2 ${split.v2} %)`
+  const way = `you ${arrow} web ${arrow} orders ${arrow} stock, prices (gRPC),  web ${arrow} payments (v1 ${split.v1} %, v2 ${split.v2} %)`
   return spread(` ${bold('outrigger demo')}   ${dim(way)}${retries ? '' : yellow('   retries off')}`, `${dim(clock(seconds))} `, width)
 }
 

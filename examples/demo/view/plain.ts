@@ -4,7 +4,7 @@ import { clock, milliseconds, success } from './text.ts'
 /** One line a second, for logs and pipes. */
 export function plainLine({ seconds, picture, load }: Scene): string {
   const web = picture.services[0]!
-  const shares = ['orders', 'stock', 'payments'].map(service => {
+  const shares = ['orders', 'stock', 'prices', 'payments'].map(service => {
     const own = picture.instances.filter(({ instance }) => instance.service === service)
     return `${service} ${own.map(({ share, isUp }) => (isUp ? Math.round(share * 100) : 'down')).join('/')}`
   })

@@ -24,14 +24,15 @@ export function sparkline(values: readonly number[], width: number, { spark }: G
   return shown.map(level).join('')
 }
 
-export function instanceLines(instances: readonly InstancePicture[], width: number, style: Style): string[] {
+/** `isAiry`: an empty line between services. */
+export function instanceLines(instances: readonly InstancePicture[], width: number, isAiry: boolean, style: Style): string[] {
   const { dim } = style
   const stateWidth = width >= 120 ? 30 : 22
   const barWidth = Math.max(8, Math.min(60, width - NAME - stateWidth - 37))
   const header = `${cell('INSTANCE', NAME)}${cell('STATE TO CALLERS', stateWidth + 2)}${cell('SHARE OF CALLS', barWidth + 6)}${cell('CALLS/S', 9, 'right')}${cell('ACTIVE', 8, 'right')}${cell('P50', 10, 'right')}`
   const lines = [dim(`  ${header}`)]
   for (const [index, picture] of instances.entries()) {
-    if (index > 0 && instances[index - 1]!.instance.service !== picture.instance.service) lines.push('')
+    if (isAiry && index > 0 && instances[index - 1]!.instance.service !== picture.instance.service) lines.push('')
     const peers = instances.filter(({ instance }) => instance.service === picture.instance.service)
     lines.push(instanceLine(picture, peers, stateWidth, barWidth, style))
   }
