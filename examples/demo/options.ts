@@ -8,7 +8,7 @@ export interface Options {
   readonly perSecond: number
 }
 
-export const help = `outrigger demo: nine instances of four small services, a sidecar beside each, and things that go wrong.
+export const help = `outrigger demo: eleven instances of five small services, a sidecar beside each, and things that go wrong.
 
   npm run demo                       live, until q or Ctrl-C
   npm run demo -- --once             20 s unattended; exit code 1 when a request failed or traffic did not move as it should
