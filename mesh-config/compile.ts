@@ -79,7 +79,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
   const names = new Map<string, number>()
   const listener = (
     direction: Direction,
-    { listen, timeouts, limits }: Pick<ListenerDocument, 'listen' | 'timeouts' | 'limits'>,
+    { listen, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
     service: string | null,
   ): ListenerSpec => {
     const address = listenOf(listen)
@@ -92,14 +92,21 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
       direction,
       listen: address,
       service,
-      timeouts: { headMs: durationMs(timeouts.head), bodyMs: durationMs(timeouts.body), idleMs: durationMs(timeouts.idle) },
+      timeouts: {
+        headMs: durationMs(timeouts.head),
+        bodyMs: durationMs(timeouts.body),
+        idleMs: durationMs(timeouts.idle),
+        connectionAgeMs: durationMs(timeouts.connectionAge),
+      },
       limits: {
         headers: limits.headers,
         headBytes: sizeBytes(limits.headBytes),
         targetBytes: sizeBytes(limits.targetBytes),
         connections: limits.connections,
+        streams: limits.streams,
         bufferBytes: sizeBytes(limits.buffer),
       },
+      h2cUpgrade,
     }
   }
   return [

@@ -7,7 +7,7 @@ import { anyText, duration, exactlyOne, label, listenAddress, peerAddress, servi
 /** Also taken when a file says nothing of it: two listeners must not meet there unseen. */
 export const defaultAdmin = '127.0.0.1:15000'
 
-const listenerTimeouts = {
+const listenerTimeouts = (connectionAge: '30m' | 'off', why: string) => ({
   head: setting(
     duration().default('10s'),
     'From the first byte of a request head to its last: 408 after that. `off`: no limit.',
@@ -23,7 +23,12 @@ const listenerTimeouts = {
     'A connection without a request is closed. `off`: no limit.',
     'longer than the pools of most callers keep theirs, so they close first and no request meets a closing connection',
   ),
-}
+  connectionAge: setting(
+    duration().default(connectionAge),
+    'An older connection, give or take a tenth, is asked to make room for a new one: GOAWAY over HTTP/2, `connection: close` with the next answer over HTTP/1.1. Nothing that runs is cut. `off`: never.',
+    why,
+  ),
+})
 
 const listenerLimits = {
   headers: setting(z.int().min(1).max(10_000).default(100), 'Header fields in one head: 431 above that.', 'as in Envoy'),
@@ -42,17 +47,27 @@ const listenerLimits = {
     'Connections at a time, for each data thread; more are closed at once.',
     'a guard of memory, not a policy',
   ),
+  streams: setting(
+    z.int().min(1).max(100_000).default(256),
+    'HTTP/2 requests at once on one connection; callers are told, and more are refused (REFUSED_STREAM).',
+    'RFC 9113 asks for 100 at least; who wants more opens another connection, which a balancer before us can place elsewhere',
+  ),
   buffer: setting(
     size(256 * 1024, 1024 ** 3, 'from 256KiB to 1GiB').default('1MiB'),
-    'What is held of one connection in one direction before its sender has to wait.',
+    'What is held of one connection in one direction before its sender has to wait. The windows of HTTP/2 grow no larger.',
     'as in Envoy: memory stays bounded whatever the sizes',
   ),
 }
 
-const listener = {
-  timeouts: setting(z.strictObject(listenerTimeouts).prefault({}), 'How long the downstream side may take.'),
+const listener = (connectionAge: '30m' | 'off', why: string) => ({
+  timeouts: setting(z.strictObject(listenerTimeouts(connectionAge, why)).prefault({}), 'How long the downstream side may take.'),
   limits: setting(z.strictObject(listenerLimits).prefault({}), 'How much the downstream side may send.'),
-}
+  h2cUpgrade: setting(
+    z.boolean().default(true),
+    'A request that offers HTTP/2 by `Upgrade: h2c` gets it. HTTP/2 with prior knowledge is spoken either way.',
+    'who offers it (the HttpClient of Java, curl --http2) can do it; the offer ends here and is never passed on',
+  ),
+})
 
 const application = {
   protocol: setting(
@@ -81,14 +96,14 @@ const inbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that peers connect to.'),
   forward: setting(peerAddress(), 'The application. It is never retried and never ejected: the sidecars of its callers do that.'),
   application: setting(z.strictObject(application).prefault({}), 'How the application is called.'),
-  ...listener,
+  ...listener('30m', 'callers behind a balancer of connections (a virtual IP) come to new instances; gRPC keeps one connection for good otherwise'),
 })
 
 const outbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that the application connects to.'),
   service: setting(serviceName().optional(), 'The one service this port is for. Without it: picked by Host.'),
   transparent: setting(z.boolean().optional(), 'Connections come redirected (iptables), and go where they were going.'),
-  ...listener,
+  ...listener('off', 'the application has no other sidecar to go to'),
 })
 
 const endpoint = z.strictObject({

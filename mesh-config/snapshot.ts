@@ -137,6 +137,8 @@ export interface ListenerSpec {
   readonly service: string | null
   readonly timeouts: ListenerTimeouts
   readonly limits: ListenerLimits
+  /** `Upgrade: h2c` is accepted. */
+  readonly h2cUpgrade: boolean
 }
 
 export interface ListenerTimeouts {
@@ -146,6 +148,8 @@ export interface ListenerTimeouts {
   readonly bodyMs: number
   /** A downstream connection without a request: closed. 0: off. */
   readonly idleMs: number
+  /** An older downstream connection, give or take a tenth, is asked to go. 0: off. */
+  readonly connectionAgeMs: number
 }
 
 export interface ListenerLimits {
@@ -157,6 +161,8 @@ export interface ListenerLimits {
   readonly targetBytes: number
   /** Downstream connections on this listener; more are closed at once. */
   readonly connections: number
+  /** HTTP/2: requests at once on one connection; more are refused. */
+  readonly streams: number
   /** Bytes buffered for one connection in one direction before its source is paused (watermark). */
   readonly bufferBytes: number
 }

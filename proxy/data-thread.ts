@@ -1,6 +1,7 @@
 import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { http2 } from './codec/h2/codec.ts'
+import { guards } from './codec/h2/options.ts'
 import { isPreface } from './codec/h2/preface.ts'
 import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/apply.ts'
 import { endpointsView } from './control/endpoints-view.ts'
@@ -11,7 +12,7 @@ import type { Answer, Question, ToControl, ToData, Unknown } from './core/channe
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
-import type { Telemetry } from './core/telemetry.ts'
+import type { ProxyEvent, Telemetry } from './core/telemetry.ts'
 import type { Dial, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
 import { Forward } from './forward/forward.ts'
@@ -20,6 +21,7 @@ import { serviceOfHost } from './router/hosts.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
+import { guardTrips } from './telemetry/guard-trips.ts'
 import { type Series, statsWriter } from './telemetry/stats.ts'
 
 /** An open port. */
@@ -53,9 +55,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const { clock, random, send } = deps
   const stats = statsWriter(send)
   // Tunnels are refused by a filter: nobody is told that they might be had.
-  const h2 = http2(clock, { extendedConnect: false })
+  const event = (event: ProxyEvent) => send({ kind: 'event', event })
+  const downstreamHttp2 = http2(clock, { extendedConnect: false, onGuard: guardTrips('downstream', guards, stats, clock, event) })
+  const upstreamHttp2 = http2(clock, { onGuard: guardTrips('upstream', guards, stats, clock, event) })
   const open = new Map<string, OpenListener>()
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event: event => send({ kind: 'event', event }) }
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2 }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null
@@ -102,8 +106,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     }
     const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
       clock,
+      random,
       http1,
-      http2: h2,
+      http2: downstreamHttp2,
       isHttp2: isPreface,
       stats: own,
       onStream(stream, wire, protocol, from) {

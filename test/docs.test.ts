@@ -7,6 +7,7 @@ import { addExplainCommand } from '../cli/explain.ts'
 import { addProxyCommand } from '../cli/proxy.ts'
 import { type SchemaNode, schemaOf } from '../mesh-config/schema.ts'
 import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
+import { guards } from '../proxy/codec/h2/options.ts'
 import { failures } from '../proxy/core/failure.ts'
 import { conditionOf } from '../proxy/forward/retry.ts'
 import { failuresPage } from '../scripts/failures.ts'
@@ -88,7 +89,7 @@ describe('names', () => {
     /^(x-[\w-]+|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-retry-pushback-ms|endpoint-load-metrics|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
-    const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions])
+    const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions, ...guards])
     const named = (page: string) => codeOf(page).filter(code => /^[a-z]+(-[a-z0-9]+)+$/.test(code) && !others.test(code))
     expect(pages.flatMap(named).length).toBeGreaterThan(20)
     expect(unknown(named, name => known.has(name), ownPages)).toEqual([])
@@ -103,7 +104,7 @@ describe('names', () => {
   test('metrics: each is in docs/metrics.md, which is compared with a running proxy', () => {
     const known = new Set([...textOf('docs/metrics.md').matchAll(/^\| `(\w+)` \| (?:counter|gauge|histogram) /gm)].map(([, name]) => name!))
     const named = (page: string) =>
-      [...textOf(page).matchAll(/\b(?:outrigger|http_request|process|nodejs)s?_[a-z_]+\b/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''))
+      [...textOf(page).matchAll(/\b(?:outrigger|http_request|process|nodejs)s?_[a-z0-9_]+\b/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''))
     expect(unknown(named, name => known.has(name), ownPages)).toEqual([])
   })
 

@@ -102,7 +102,7 @@ export const answerRequest = {
         writable() {},
       }
     }
-    const options = { ...limits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} }
+    const options = { ...limits, maxStreams: 256, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} }
     http2(systemClock).serve(wire, answer, options, systemClock)
     wire.handler!.bytes(hello, hello.length)
     const size = get(1).length

@@ -2,9 +2,9 @@ import type { DestinationSpec, EndpointSpec, ListenerSpec, RouteSpec, ServiceSpe
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
-import { http2 } from '../codec/h2/codec.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
+import type { Codec } from '../core/codec.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
@@ -33,6 +33,8 @@ export interface ApplyDeps {
   readonly stats: StatsWriter
   readonly regex: CompileRegex
   readonly event: (event: ProxyEvent) => void
+  /** To endpoints. */
+  readonly http2: Codec
 }
 
 /** What a data thread built from a snapshot. */
@@ -63,7 +65,6 @@ type OwnSettings = Omit<PoolSettings, 'pools'>
  */
 export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps
-  const h2 = http2(clock)
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
   let origins: Readonly<Record<string, number>> = {}
@@ -149,7 +150,7 @@ export function applier(deps: ApplyDeps) {
 
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pool {
-    const poolDeps = { clock, dial: deps.dial, codec: speaksHttp2(spec) ? h2 : http1 }
+    const poolDeps = { clock, dial: deps.dial, codec: speaksHttp2(spec) ? deps.http2 : http1 }
     if (speaksHttp2(spec)) {
       const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
       return ({ address, port }, own) => new Http2Pool(address, port, shared, own, poolDeps)

@@ -4,6 +4,11 @@ import type { ProxyEvent } from '../core/telemetry.ts'
 /** Rare things on the data threads, as lines of the log. */
 export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
   if (event.kind === 'listener-error') return log.error(`${event.listener}: ${event.detail}`, { thread })
+  if (event.kind === 'http2-guard') {
+    const { side, guard, detail, peer, unlogged } = event
+    const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
+    return log.warn(`HTTP/2 guard ${guard} stopped ${side} ${peer}: ${detail}${others}`, { side, guard, peer, thread })
+  }
   const { cluster, endpoint } = event
   if (event.kind === 'endpoint-admitted') log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })
   else log.warn(`${endpoint} of ${cluster} is ejected for ${event.forMs / 1000} s: ${event.reason}`, { cluster, endpoint, thread, forMs: event.forMs })

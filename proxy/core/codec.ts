@@ -14,6 +14,8 @@ export interface DownstreamOptions {
   readonly maxHeaders: number
   readonly maxHeadBytes: number
   readonly maxTargetBytes: number
+  /** HTTP/2: requests at once on the connection. */
+  readonly maxStreams: number
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -39,6 +41,8 @@ export interface UpstreamOptions {
 export interface DownstreamConnection {
   /** HTTP/1: `connection: close` on the next response, idle ones closed now. HTTP/2: GOAWAY, and closed when no stream runs any more. */
   drain(): void
+  /** It has become old: as `drain`, but an idle HTTP/1 connection waits for its next request, because a close would race with it. */
+  retire(): void
   destroy(): void
 }
 

@@ -94,6 +94,8 @@ export class Detecting implements DownstreamConnection, WireHandler {
     this.#giveUp().drain()
   }
 
+  retire(): void {}
+
   destroy(): void {
     this.#giveUp().destroy()
   }

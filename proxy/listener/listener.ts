@@ -1,10 +1,11 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
-import type { Clock, Timer } from '../core/clock.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { DownstreamStream, Protocol } from '../core/message.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
+import { Ages } from './ages.ts'
 import { Detecting, type Languages } from './detect.ts'
 
 export interface ListenerStats {
@@ -15,6 +16,7 @@ export interface ListenerStats {
 
 export interface ListenerDeps extends Languages {
   readonly clock: Clock
+  readonly random: Random
   readonly stats: ListenerStats
   onStream(stream: DownstreamStream, wire: Wire, protocol: Protocol, listener: Listener): void
   onRefused(refusal: Refusal, listener: Listener): void
@@ -24,13 +26,14 @@ export interface ListenerDeps extends Languages {
 export class Listener {
   runtime: ListenerRuntime
   readonly #deps: ListenerDeps
-  readonly #connections = new Set<DownstreamConnection>()
+  readonly #connections: Ages
   #options: DownstreamOptions
   #draining = false
 
   constructor(runtime: ListenerRuntime, deps: ListenerDeps) {
     this.runtime = runtime
     this.#deps = deps
+    this.#connections = new Ages(deps.clock, deps.random)
     this.#options = this.#optionsOf(runtime.spec)
   }
 
@@ -44,6 +47,7 @@ export class Listener {
       maxHeaders: limits.headers,
       maxHeadBytes: limits.headBytes,
       maxTargetBytes: limits.targetBytes,
+      maxStreams: limits.streams,
       headTimeoutMs: timeouts.headMs,
       bodyTimeoutMs: timeouts.bodyMs,
       idleTimeoutMs: timeouts.idleMs,
@@ -65,11 +69,10 @@ export class Listener {
     const connection: Detecting = new Detecting(wire, this.#options, this.#deps.clock, this.#deps, (codec, options) => {
       const { clock, onStream } = this.#deps
       const served = codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)
-      this.#connections.delete(connection)
-      this.#connections.add(served)
+      this.#connections.replace(connection, served)
       return served
     })
-    this.#connections.add(connection)
+    this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining) connection.drain()
   }
 
@@ -85,13 +88,13 @@ export class Listener {
   /** Each connection closes after the exchange it is in; what still runs after `timeoutMs` is cut. Resolves with the number cut. */
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true
-    for (const connection of [...this.#connections]) connection.drain()
+    for (const connection of this.#connections.all()) connection.drain()
     if (this.#connections.size === 0) return Promise.resolve(0)
     return new Promise(resolve => {
       let cut = 0
       const timer: Timer = this.#deps.clock.timer(() => {
         cut = this.#connections.size
-        for (const connection of [...this.#connections]) connection.destroy()
+        for (const connection of this.#connections.all()) connection.destroy()
       })
       timer.arm(timeoutMs)
       this.#onEmpty = () => {

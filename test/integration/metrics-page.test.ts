@@ -9,7 +9,7 @@ import { get, startProxy } from './support/proxy.ts'
 /** Name, type and label names, as docs/metrics.md has them in its tables. */
 function documented(): Map<string, string> {
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
-  const rows = page.matchAll(/^\| `([a-z_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|/gm)
+  const rows = page.matchAll(/^\| `([a-z0-9_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|/gm)
   return new Map([...rows].map(([, name, type, labels]) => [name!, `${type} ${[...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')}`.trim()]))
 }
 

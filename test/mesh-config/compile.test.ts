@@ -22,6 +22,7 @@ describe('an application behind an inbound listener', () => {
   test('is a service with one endpoint: no timeout of ours, one try, never ejected', async () => {
     const { services, listeners } = await snapshotOf('inbound: [{ listen: 0.0.0.0:20000, forward: 127.0.0.1:3000 }]')
     expect(listeners[0]).toMatchObject({ name: 'inbound 0.0.0.0:20000', service: 'local_app:3000' })
+    expect(listeners[0]!.timeouts.connectionAgeMs).toBe(1_800_000)
     expect(services['local_app:3000']).toMatchObject({
       endpoints: [{ address: '127.0.0.1', port: 3000 }],
       protocol: 'http',

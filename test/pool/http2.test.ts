@@ -8,7 +8,7 @@ import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
 
 /** Endpoints that speak HTTP/2: the pool, and what goes over its connections. */
 
-async function start(options: OrdersOptions = {}, http2: Partial<Http2Options> = {}) {
+async function start(options: OrdersOptions = {}, http2: Partial<Http2Options> & { readonly maxStreams?: number } = {}) {
   const { mesh } = await orders({ protocol: 'http2', ...options })
   return { mesh, a: new Http2Endpoint(mesh, A, http2), b: new Http2Endpoint(mesh, B, http2) }
 }
@@ -103,7 +103,7 @@ describe('a request', () => {
 
 describe('connections', () => {
   test('carry many requests at once; another is made when one is full', async () => {
-    const { mesh, a } = await start({}, { maxConcurrentStreams: 100 })
+    const { mesh, a } = await start({}, { maxStreams: 100 })
     a.answer = slowly(mesh, 100)
     const callers = Array.from({ length: 250 }, () => mesh.caller().get())
     mesh.advance(10)
@@ -119,7 +119,7 @@ describe('connections', () => {
   })
 
   test('are at most as many as the limit: more requests wait for a stream, and no longer than for a connection', async () => {
-    const { mesh, a } = await start({ limits: { connections: 1 }, timeouts: { connectMs: 1000 } }, { maxConcurrentStreams: 2 })
+    const { mesh, a } = await start({ limits: { connections: 1 }, timeouts: { connectMs: 1000 } }, { maxStreams: 2 })
     a.answer = slowly(mesh, 400)
     mesh.caller().get()
     mesh.advance(500)
@@ -133,7 +133,7 @@ describe('connections', () => {
   })
 
   test('beyond `limits.pending` there is no waiting', async () => {
-    const { mesh, a } = await start({ limits: { connections: 1, pending: 1 } }, { maxConcurrentStreams: 1 })
+    const { mesh, a } = await start({ limits: { connections: 1, pending: 1 } }, { maxStreams: 1 })
     a.answer = slowly(mesh, 100)
     mesh.caller().get()
     mesh.advance(200)
@@ -254,7 +254,7 @@ test('a reload changes the protocol: new connections speak the new one, what run
 })
 
 test('how many streams the endpoint allows is learnt: a burst is not refused', async () => {
-  const { mesh, a } = await start({ mesh: { upstream: { latencyMs: 5 } } }, { maxConcurrentStreams: 20 })
+  const { mesh, a } = await start({ mesh: { upstream: { latencyMs: 5 } } }, { maxStreams: 20 })
   a.answer = slowly(mesh, 50)
   for (let round = 0; round < 2; round++) {
     const callers = Array.from({ length: 90 }, () => mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'))

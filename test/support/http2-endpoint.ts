@@ -32,7 +32,7 @@ export class Http2Endpoint {
   onHead: (request: Served) => void = () => {}
   accept = true
 
-  constructor(mesh: Mesh, name: string, options: Partial<Http2Options> = {}) {
+  constructor(mesh: Mesh, name: string, options: Partial<Http2Options> & { readonly maxStreams?: number } = {}) {
     this.upstream = mesh.upstream(name)
     this.upstream.serve = wire => {
       const index = this.connections.length
@@ -43,6 +43,7 @@ export class Http2Endpoint {
         },
         {
           ...requestLimits,
+          maxStreams: options.maxStreams ?? requestLimits.maxStreams,
           headTimeoutMs: 0,
           bodyTimeoutMs: 0,
           idleTimeoutMs: 0,

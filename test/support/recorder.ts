@@ -8,7 +8,7 @@ import { TapeWire } from './tape-wire.ts'
 /** Time that stands still: for tests in which nothing waits. */
 export const stillClock: Clock = { now: () => 1, wallTime: () => 1, timer: () => ({ arm() {}, cancel() {} }) }
 
-export const requestLimits = { maxHeaders: 100, maxHeadBytes: 61_440, maxTargetBytes: 16_384 }
+export const requestLimits = { maxHeaders: 100, maxHeadBytes: 61_440, maxTargetBytes: 16_384, maxStreams: 256 }
 export const responseLimits = { maxHeaders: 200, maxHeadBytes: 131_072 }
 
 export interface Recording {

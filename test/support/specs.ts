@@ -105,8 +105,9 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
     direction,
     listen,
     service: overrides.service ?? null,
-    timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, ...overrides.timeouts },
-    limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, bufferBytes: 1_048_576, ...overrides.limits },
+    timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, ...overrides.timeouts },
+    limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576, ...overrides.limits },
+    h2cUpgrade: overrides.h2cUpgrade ?? true,
   }
 }
 

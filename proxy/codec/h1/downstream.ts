@@ -6,6 +6,7 @@ import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } f
 import { problemBody } from '../../core/problem.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
+import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
 import { Gathered } from './gathered.ts'
@@ -23,7 +24,6 @@ const EXCHANGE = 2
 const LINGERING = 3
 const CLOSED = 4
 
-const LINGER_MS = 1000
 /** Pipelined bytes kept while an exchange runs; more wait in the sender. */
 const MAX_PIPELINED = 64 * 1024
 const FIRST_HEAD_BYTES = 1024
@@ -40,6 +40,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   readonly #head = new Http1Head()
   readonly #writer: Http1Writer
   readonly #reader: BodyReader
+  readonly #clock: Clock
   readonly #timer: Timer
   #state = IDLE
   /** Bytes that came before their time: a head that is not whole, or requests behind the one that runs. */
@@ -56,8 +57,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #paused = false
   /** What the wire was told last. */
   #stopped = false
-  #unsent = 0
-  #stalledMs = 0
+  #linger: Linger | null = null
 
   constructor(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock) {
     this.#wire = wire
@@ -65,6 +65,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#options = options
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
+    this.#clock = clock
     this.#timer = clock.timer(() => this.#timedOut())
     wire.handler = this
     this.#arm(options.idleTimeoutMs)
@@ -233,8 +234,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #timedOut(): void {
     if (this.#state === READING_HEAD) this.#refuse(failures.headTimeout, `no whole head within ${this.#options.headTimeoutMs} ms`)
     else if (this.#state === EXCHANGE) this.#fail(failures.bodyTimeout, `nothing of the body for ${this.#options.bodyTimeoutMs} ms`)
-    else if (this.#state === LINGERING) this.#lingered()
-    else this.#close()
+    else if (this.#state !== LINGERING || this.#linger!.isOver(this.#clock.now())) this.#close()
+    else this.#timer.arm(LINGER_MS)
   }
 
   // ── what is sent ──
@@ -298,11 +299,11 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #answered(): void {
     this.#responseDone = true
     if (this.#requestDone) this.#finish()
-    else this.#linger()
+    else this.#lingers()
   }
 
   #finish(): void {
-    if (!this.#keepAlive || this.#draining || this.#ended) return this.#linger()
+    if (!this.#keepAlive || this.#draining || this.#ended) return this.#lingers()
     this.#state = IDLE
     this.#paused = false
     this.#arm(this.#options.idleTimeoutMs)
@@ -325,25 +326,18 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   /** No more requests: says so by a half-close, and reads on for a moment what the caller still sends. */
-  #linger(): void {
+  #lingers(): void {
     this.#state = LINGERING
     this.#pending = NO_BYTES
     this.#wire.expect(0)
     this.#writer.flush()
     this.#wire.end()
     this.#updatePause()
-    this.#unsent = this.#wire.unsent
-    this.#timer.arm(LINGER_MS)
-  }
-
-  /** The close must not destroy an answer that a slow reader has not taken yet. */
-  #lingered(): void {
-    const { unsent } = this.#wire
-    this.#stalledMs = unsent === this.#unsent ? this.#stalledMs + LINGER_MS : 0
-    this.#unsent = unsent
+    // The close must not destroy an answer that a slow reader has not taken yet.
     const { idleTimeoutMs } = this.#options
-    if (unsent === 0 || (idleTimeoutMs > 0 && this.#stalledMs >= idleTimeoutMs)) this.#close()
-    else this.#timer.arm(LINGER_MS)
+    this.#linger = new Linger(this.#wire)
+    this.#linger.begin(this.#clock.now(), idleTimeoutMs > 0 ? idleTimeoutMs : Number.POSITIVE_INFINITY)
+    this.#timer.arm(LINGER_MS)
   }
 
   #close(): void {
@@ -380,7 +374,11 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   drain(): void {
     this.#draining = true
-    if (this.#state === IDLE) this.#linger()
+    if (this.#state === IDLE) this.#lingers()
+  }
+
+  retire(): void {
+    this.#draining = true
   }
 
   destroy(): void {

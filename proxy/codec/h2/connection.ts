@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
+import { LINGER_MS, Linger } from '../linger.ts'
 import { ControlFrames } from './control-frames.ts'
 import {
   END_STREAM,
@@ -19,7 +20,6 @@ import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
 import { Decoder } from './hpack/decoder.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { LINGER_MS, Linger } from './linger.ts'
 import type { Guard, Http2Options } from './options.ts'
 import { DRAIN_PING, pingBytes, WINDOW_PING } from './pings.ts'
 import { PREFACE } from './preface.ts'
@@ -84,7 +84,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.clock = clock
     this.writer = new FrameWriter(wire, options.headerTableBytes)
     this.decoder = new Decoder(options.headerTableBytes)
-    this.flow = new ReceiveFlow(options)
+    this.flow = new ReceiveFlow(options, wire.bufferBytes)
     const now = () => clock.now()
     this.resets = new Budget(options.resets, now)
     this.chatter = new Budget(options.chatter, now)
@@ -290,11 +290,16 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   /** GOAWAY with an error; nothing that comes after is read (RFC 9113 section 5.4.1). */
   connectionError(code: number, detail: string, guard: Guard | null, failure: Failure = failures.badRequest): void {
     if (this.#state !== OPEN) return
-    if (guard !== null) this.options.onGuard(guard)
+    if (guard !== null) this.tripped(guard, detail)
     this.side.refused(failure, detail)
     this.out().goaway(this.lastId, code, detail)
     this.#failStreams(BY_RULE, code, detail)
     this.finishWriting(LINGER_MS)
+  }
+
+  /** The peer went beyond a limit that none goes beyond in good faith. */
+  tripped(guard: Guard, detail: string): void {
+    this.options.onGuard(guard, detail, this.wire.peer)
   }
 
   #failStreams(cause: Cause, code: number, detail: string): void {

@@ -51,9 +51,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
         HEADER_TABLE_SIZE,
         http2.headerTableBytes,
         MAX_CONCURRENT_STREAMS,
-        http2.maxConcurrentStreams,
+        options.maxStreams,
         INITIAL_WINDOW_SIZE,
-        http2.streamWindowBytes,
+        this.#connection.flow.streamWindow,
         MAX_HEADER_LIST_SIZE,
         options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
         ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
@@ -69,7 +69,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const connection = this.#connection
     if (stream !== null) return this.#trailers(stream, b, from, to, end)
     const isNew = (id & 1) === 1 && id > connection.lastId
-    if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#http2.maxConcurrentStreams) return this.#unwanted(id, isNew, b, from, to)
+    if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#options.maxStreams) return this.#unwanted(id, isNew, b, from, to)
     connection.lastId = id
     this.#isBegun = true
     connection.chatter.give(4)
@@ -250,6 +250,11 @@ export class Http2Downstream implements DownstreamConnection, Side {
     connection.wake(this.#drainDueAt)
   }
 
+  /** An idle connection goes at once, and no request is lost by it: what crosses the first GOAWAY is still served. */
+  retire(): void {
+    this.drain()
+  }
+
   drainAnswered(): void {
     const connection = this.#connection
     if (!this.#draining || this.#lastAccepted !== MAX_STREAM_ID) return
@@ -333,7 +338,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       // Nobody else watches an answer whose maker has finished: a caller that takes nothing of it is cut.
       if (idleTimeoutMs === 0) return
       if (now < stream.movedAt + idleTimeoutMs) return connection.wake(stream.movedAt + idleTimeoutMs)
-      this.#http2.onGuard('stalled')
+      connection.tripped('stalled', `nothing of an answer was taken for ${idleTimeoutMs} ms`)
       connection.out().reset(stream.id, CANCEL)
       connection.finish(stream, true)
     } else if (!stream.remoteEnded && !stream.paused && bodyTimeoutMs > 0) {

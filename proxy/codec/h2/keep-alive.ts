@@ -30,8 +30,9 @@ export class KeepAlive {
       this.#pingedAt = 0
     }
     if (this.#pingedAt !== 0 && now - this.#pingedAt >= keepAliveTimeoutMs) {
-      connection.options.onGuard('keep-alive')
-      return connection.lost(`no answer to a PING within ${keepAliveTimeoutMs} ms`)
+      const detail = `no answer to a PING within ${keepAliveTimeoutMs} ms`
+      connection.tripped('keep-alive', detail)
+      return connection.lost(detail)
     }
     if (this.#pingedAt === 0 && now - this.#quietSince >= keepAliveIntervalMs) {
       this.#pingedAt = now

@@ -1,19 +1,19 @@
+import type { Peer } from '../../core/wire.ts'
+
 /** A limit that comes back with time: `burst` at once, then `perSecond`. */
 export interface Rate {
   readonly burst: number
   readonly perSecond: number
 }
 
-/** Which guard cut a connection: for metrics. */
-export type Guard = 'resets' | 'chatter' | 'continuations' | 'head-bytes' | 'replies' | 'held-bytes' | 'stalled' | 'keep-alive' | 'settings'
+/** Which guard cut a connection, or (`stalled`) a stream: for metrics and logs. */
+export const guards = ['resets', 'chatter', 'continuations', 'head-bytes', 'replies', 'held-bytes', 'stalled', 'keep-alive', 'settings'] as const
+export type Guard = (typeof guards)[number]
 
 export interface Http2Options {
-  readonly maxConcurrentStreams: number
   readonly maxUpstreamStreams: number
   readonly streamWindowBytes: number
-  readonly maxStreamWindowBytes: number
   readonly connectionWindowBytes: number
-  readonly maxConnectionWindowBytes: number
   readonly headerTableBytes: number
   readonly resets: Rate
   readonly chatter: Rate
@@ -25,25 +25,22 @@ export interface Http2Options {
   readonly settingsTimeoutMs: number
   readonly drainPatienceMs: number
   readonly extendedConnect: boolean
-  readonly onGuard: (guard: Guard) => void
+  readonly onGuard: (guard: Guard, detail: string, peer: Peer) => void
 }
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const http2Defaults: Http2Options = {
-  /** RFC 9113 section 6.5.2 asks for 100 at least; a caller that wants more opens another connection, which a balancer before us can place elsewhere. */
-  maxConcurrentStreams: 256,
   /** At one endpoint's connection, whatever it allows: beyond this another connection brings more than another stream, because one connection is one reader. */
   maxUpstreamStreams: 256,
-  /** One read of HTTP/1.1's codec: so a body that is passed on is cut into pieces alike. Not below 65,535, which callers may fill before they have read our SETTINGS. */
+  /**
+   * To begin with: one read of HTTP/1.1's codec, so a body that is passed on is cut into pieces alike. Not below 65,535, which callers may fill before they have read our
+   * SETTINGS. A window only grows when a whole one was filled within one round trip, and never beyond what the wire may hold (`limits.buffer`).
+   */
   streamWindowBytes: 256 * KIB,
-  /** 1 Gbit/s over 33 ms, for one stream. A window only grows when a whole one was filled within one round trip. */
-  maxStreamWindowBytes: 4 * MIB,
-  /** As much as an HTTP/1.1 connection may hold (`limits.buffer`). What streams whose reader has stopped hold counts against it: it is the bound of a connection's memory. */
+  /** To begin with; it grows as those of streams do. What streams whose reader has stopped hold counts against it: it is the bound of a connection's memory. */
   connectionWindowBytes: MIB,
-  /** 1 Gbit/s over 130 ms: across an ocean. Envoy gives 24 MiB at once. */
-  maxConnectionWindowBytes: 16 * MIB,
   /** RFC 7541's own default, both ways. More helps little between services, whose heads are alike, and every connection would pay for it twice. */
   headerTableBytes: 4 * KIB,
   /** Rapid reset (CVE-2023-44487), also when we are led to do the resetting (CVE-2025-8671). nghttp2 has 1,000 and 33; a gRPC caller with short deadlines may give up many at once. */

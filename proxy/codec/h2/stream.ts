@@ -70,7 +70,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.closed = false
     this.headReceived = false
     this.remoteEnded = false
-    this.window = connection.options.streamWindowBytes
+    this.window = connection.flow.streamWindow
     this.expected = -1
     this.received = 0
     this.paused = false

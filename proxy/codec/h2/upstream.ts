@@ -51,7 +51,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
       ENABLE_PUSH,
       0,
       INITIAL_WINDOW_SIZE,
-      http2.streamWindowBytes,
+      this.#connection.flow.streamWindow,
       MAX_HEADER_LIST_SIZE,
       options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
     ])

@@ -80,7 +80,7 @@ class Target implements Receiver<RequestHead> {
 const loop = new EventLoop()
 const clock = manualClock(loop)
 
-function serve(behaviour: Behaviour = 'answers', options: Partial<Http2Options> = {}, idleTimeoutMs = 60_000) {
+function serve(behaviour: Behaviour = 'answers', options: Partial<Http2Options> = {}, idleTimeoutMs = 60_000, maxStreams = requestLimits.maxStreams) {
   const wire = new AttackedWire()
   const counts = { requests: 0, resets: 0, bytes: 0 }
   const refused: string[] = []
@@ -93,6 +93,7 @@ function serve(behaviour: Behaviour = 'answers', options: Partial<Http2Options> 
     },
     {
       ...requestLimits,
+      maxStreams,
       headTimeoutMs: 10_000,
       bodyTimeoutMs: 30_000,
       idleTimeoutMs,
@@ -164,7 +165,7 @@ describe('floods end the connection soon', () => {
   })
 
   test('refused streams, beyond those allowed at once', () => {
-    const { wire, guards } = serve('waits', { maxConcurrentStreams: 10 })
+    const { wire, guards } = serve('waits', {}, undefined, 10)
     expect(attack(wire, i => get(2 * i + 1))).toBeLessThan(2500)
     expect(guards).toEqual(['resets'])
   })

@@ -38,6 +38,7 @@ export async function startOrigin(settings: OriginSettings = {}): Promise<Origin
     maxHeaders: 100,
     maxHeadBytes: settings.maxHeadBytes ?? 61_440,
     maxTargetBytes: 16_384,
+    maxStreams: 256,
     headTimeoutMs: 10_000,
     bodyTimeoutMs: 30_000,
     idleTimeoutMs: settings.idleTimeoutMs ?? 60_000,

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { http2 } from '../../../proxy/codec/h2/codec.ts'
-import type { Http2Options } from '../../../proxy/codec/h2/options.ts'
 import { HeaderList } from '../../../proxy/core/header-list.ts'
 import type { DownstreamStream, UpstreamStream } from '../../../proxy/core/message.ts'
 import { manualClock } from '../../support/clock.ts'
@@ -30,15 +29,16 @@ class LongWire extends TapeWire {
   }
 }
 
-/** Uploads over a line with that much latency each way; how long it takes, in virtual time. */
-function upload(bytes: number, streams: number, latencyMs: number, options: Partial<Http2Options> = {}) {
+/** Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the receiver may hold. */
+function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number) {
   const loop = new EventLoop()
   const clock = manualClock(loop)
   const near = new LongWire(loop, latencyMs)
   const far = new LongWire(loop, latencyMs)
   near.other = far
   far.other = near
-  const codec = http2(clock, options)
+  near.bufferBytes = bufferBytes
+  const codec = http2(clock)
   let got = 0
   let ended = 0
   const downs: DownstreamStream[] = []
@@ -83,23 +83,23 @@ function upload(bytes: number, streams: number, latencyMs: number, options: Part
   return { ms: loop.now - began, got }
 }
 
-test('the window of a stream grows to fill a long line', () => {
+test('the window of a stream grows to fill a long line, up to what may be held of the connection', () => {
   // With 256 KiB a round trip of 40 ms it would be 10 s.
-  const grown = upload(64 * MIB, 1, 20)
+  const grown = upload(64 * MIB, 1, 20, 16 * MIB)
   expect(grown.got).toBe(64 * MIB)
   expect(grown.ms).toBeLessThan(2500)
-  const fixed = upload(64 * MIB, 1, 20, { maxStreamWindowBytes: 256 * 1024 })
+  const fixed = upload(64 * MIB, 1, 20, 256 * 1024)
   expect(fixed.ms).toBeGreaterThan(5000)
 })
 
 test('and so does that of the connection, for many streams', () => {
-  const grown = upload(16 * MIB, 16, 20)
+  const grown = upload(16 * MIB, 16, 20, 16 * MIB)
   expect(grown.got).toBe(256 * MIB)
   expect(grown.ms).toBeLessThan(3000)
 })
 
 test('streams that wait for the window of the connection have it in turns', () => {
-  const { ms, got } = upload(MIB, 50, 5, { maxConnectionWindowBytes: MIB })
+  const { ms, got } = upload(MIB, 50, 5, MIB)
   expect(got).toBe(50 * MIB)
   expect(ms).toBeLessThan(2000)
 })

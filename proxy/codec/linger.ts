@@ -1,4 +1,4 @@
-import type { Wire } from '../../core/wire.ts'
+import type { Wire } from '../core/wire.ts'
 
 export const LINGER_MS = 1000
 
