@@ -179,6 +179,9 @@ function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTimeouts {
     requestMs: durationMs(timeouts.request),
     perTryMs: durationMs(timeouts.perTry),
     idleMs: durationMs(timeouts.idle),
+    grpcTimeout: timeouts.grpcTimeout,
+    grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
+    grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
   }
 }
 
@@ -204,6 +207,9 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
     requestMs: ms(over.request, base.requestMs),
     perTryMs: ms(over.perTry, base.perTryMs),
     idleMs: ms(over.idle, base.idleMs),
+    grpcTimeout: over.grpcTimeout ?? base.grpcTimeout,
+    grpcTimeoutMaxMs: ms(over.grpcTimeoutMax, base.grpcTimeoutMaxMs),
+    grpcTimeoutOffsetMs: ms(over.grpcTimeoutOffset, base.grpcTimeoutOffsetMs),
   }
 }
 

@@ -2,6 +2,7 @@ import { formatDuration } from './duration.ts'
 import type { Warn } from './lint.ts'
 import { lintBalancer } from './lint-balancer.ts'
 import type { Path } from './located.ts'
+import { grpcRetryConditions } from './service.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {
@@ -15,6 +16,7 @@ export interface ServiceSurroundings {
 export function lintService(service: ServiceSpec, { discovered, zone }: ServiceSurroundings, path: Path, warn: Warn): void {
   lintTimeouts(service.timeouts, service.retries, path, warn)
   lintRetries(service.timeouts, service.retries, path, warn)
+  lintGrpc(service, path, warn)
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
   lintOutliers(service, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
@@ -65,6 +67,18 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
     warn([...retries, 'on'], `attempts ${attempts} without anything to retry on: write attempts: 1, or on: [connect-failure]`)
   if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
     warn([...retries, 'on'], 'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request')
+  }
+}
+
+/** Statuses of gRPC, and deadlines that are over before they begin. */
+function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn: Warn): void {
+  const statuses = retries.on.filter(condition => (grpcRetryConditions as readonly string[]).includes(condition))
+  if (statuses.length > 0 && protocol !== 'grpc' && protocol !== 'http2')
+    warn([...path, 'retries', 'on'], `${statuses.join(', ')} are statuses of gRPC, which HTTP/1.1 endpoints do not have: write protocol: grpc`)
+  const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = timeouts
+  if (grpcTimeoutMaxMs > 0 && grpcTimeoutOffsetMs >= grpcTimeoutMaxMs) {
+    const [max, offset] = [formatDuration(grpcTimeoutMaxMs), formatDuration(grpcTimeoutOffsetMs)]
+    warn([...path, 'timeouts', 'grpcTimeoutOffset'], `${offset} taken off at most ${max} leaves a call with a deadline no time at all: make it shorter`)
   }
 }
 

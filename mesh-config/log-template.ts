@@ -10,10 +10,13 @@ const operators = {
   START_TIME: 'optional',
   REQ: 'required',
   RESP: 'required',
+  TRAILER: 'required',
   PROTOCOL: 'none',
   RESPONSE_CODE: 'none',
   RESPONSE_CODE_DETAILS: 'none',
   RESPONSE_FLAGS: 'none',
+  GRPC_STATUS: 'optional',
+  GRPC_STATUS_NUMBER: 'none',
   BYTES_RECEIVED: 'none',
   BYTES_SENT: 'none',
   DURATION: 'none',
@@ -34,7 +37,12 @@ const operators = {
 export type LogOperator = keyof typeof operators
 
 /** Of response fields only these are kept until the line is written. */
-const responseFields = [':status', 'x-envoy-upstream-service-time']
+const responseFields = [':status', 'x-envoy-upstream-service-time', 'grpc-status', 'grpc-message']
+
+/** Where gRPC has them; a head that is all there is (trailers-only) has them too. */
+const trailerFields = ['grpc-status', 'grpc-message']
+
+export const grpcStatusForms = ['CAMEL_STRING', 'SNAKE_STRING', 'NUMBER']
 
 /** What is written when the user gives no template (`envoy:source/common/formatter`). */
 export const defaultLogTemplate =
@@ -82,8 +90,12 @@ function operatorProblem(name: string, argument: string | undefined): string | n
   }
   if (takes === 'none' && argument !== undefined) return `%${name}(${argument})%: this operator takes nothing in brackets, write %${name}%`
   if (takes === 'required' && (argument ?? '') === '')
-    return `%${name}% needs the name of a field: write %${name}(${name === 'REQ' ? 'USER-AGENT' : ':STATUS'})%`
-  if (name !== 'RESP') return null
-  const unknown = argument!.split('?').filter(field => !responseFields.includes(field.toLowerCase()))
-  return unknown.length === 0 ? null : `%RESP(${argument})%: of the response only :STATUS and X-ENVOY-UPSTREAM-SERVICE-TIME can be logged`
+    return `%${name}% needs the name of a field: write %${name}(${name === 'REQ' ? 'USER-AGENT' : name === 'RESP' ? ':STATUS' : 'GRPC-STATUS'})%`
+  if (name === 'GRPC_STATUS' && (argument ?? '') !== '' && !grpcStatusForms.includes(argument!))
+    return `%GRPC_STATUS(${argument})%: its forms are ${grpcStatusForms.join(', ')}`
+  if (name !== 'RESP' && name !== 'TRAILER') return null
+  const logged = name === 'RESP' ? responseFields : trailerFields
+  const unknown = argument!.split('?').filter(field => !logged.includes(field.toLowerCase()))
+  if (unknown.length === 0) return null
+  return `%${name}(${argument})%: of the response's ${name === 'RESP' ? 'head' : 'trailers'} only ${logged.join(', ').toUpperCase()} can be logged`
 }

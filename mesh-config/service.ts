@@ -25,6 +25,21 @@ const timeouts = {
     'A stream without bytes in either direction, and a pooled connection without a request. `off`: no limit.',
     'as in Envoy: long enough for long polling, short enough to let go of what was forgotten',
   ),
+  grpcTimeout: setting(
+    z.enum(['enforce', 'pass']).default('enforce'),
+    "What becomes of a gRPC caller's deadline (`grpc-timeout`). `enforce`: the whole call ends with it, streams too, and endpoints are told what is left of it. `pass`: it goes on as it came.",
+    'nobody waits for the answer after that, and what is queued or retried must not make the endpoint work longer than the caller waits',
+  ),
+  grpcTimeoutMax: setting(
+    duration().default('off'),
+    'A longer deadline of a caller counts as this. `off`: as long as it says.',
+    'a caller that says how long it waits has thought about it, and `request` limits the time to the first answer anyway',
+  ),
+  grpcTimeoutOffset: setting(
+    duration('none').default('0s'),
+    "Taken off a caller's deadline, so that the proxy's answer is there before the caller gives up by itself.",
+    'as in Envoy; a call that its caller cancels just at its deadline is recorded as one that ran into it, so the record needs no offset',
+  ),
 }
 
 const budget = {
@@ -40,12 +55,23 @@ const budget = {
   ),
 }
 
-const retryConditions = ['connect-failure', 'refused-stream', 'reset-before-response', 'per-try-timeout', 'gateway-error', '5xx'] as const
+/** Statuses of gRPC, under Envoy's names. */
+export const grpcRetryConditions = ['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'] as const
+
+const retryConditions = [
+  'connect-failure',
+  'refused-stream',
+  'reset-before-response',
+  'per-try-timeout',
+  'gateway-error',
+  '5xx',
+  ...grpcRetryConditions,
+] as const
 
 const retries = {
   on: setting(
     z.array(z.enum(retryConditions)).default(['connect-failure', 'refused-stream', 'reset-before-response']),
-    'What is tried again. `connect-failure` and `refused-stream` did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504.',
+    'What is tried again. `connect-failure` and `refused-stream` did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504. `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted` and `unavailable` are gRPC statuses of answers without a message: such calls are tried again whatever they do, so name only what your methods bear.',
     'failures of the way there, not answers of the application',
   ),
   attempts: setting(

@@ -85,6 +85,9 @@ const application = {
           'the timeout of the caller rules; a second one here would only hide it',
         ),
         idle: applicationFields.timeouts.idle,
+        grpcTimeout: applicationFields.timeouts.grpcTimeout,
+        grpcTimeoutMax: applicationFields.timeouts.grpcTimeoutMax,
+        grpcTimeoutOffset: applicationFields.timeouts.grpcTimeoutOffset,
       })
       .prefault({}),
     'How long the application may take.',

@@ -255,9 +255,18 @@ export interface ServiceTimeouts {
   readonly perTryMs: number
   /** A stream without bytes in either direction, and a pooled connection without a request. 0: off. */
   readonly idleMs: number
+  /** What becomes of a caller's `grpc-timeout`: it limits the call, or is passed on and nothing else. */
+  readonly grpcTimeout: 'enforce' | 'pass'
+  /** A longer one counts as this. 0: off. */
+  readonly grpcTimeoutMaxMs: number
+  /** Taken off it. */
+  readonly grpcTimeoutOffsetMs: number
 }
 
-export type RetryCondition = 'connect-failure' | 'refused-stream' | 'reset-before-response' | 'per-try-timeout' | 'gateway-error' | '5xx'
+export type RetryCondition = 'connect-failure' | 'refused-stream' | 'reset-before-response' | 'per-try-timeout' | 'gateway-error' | '5xx' | GrpcRetryCondition
+
+/** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
+export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable'
 
 export interface RetrySpec {
   readonly on: readonly RetryCondition[]

@@ -74,8 +74,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         const { route, failure, status } = exchange
         const flag = failure === null ? '-' : failure.flag
         const duration = exchange.completedAt - exchange.startedAt
-        if (route === null) unrouted(exchange.direction, exchange.decision.service || '-').count(exchange.request.method, status, flag, duration)
-        else route.stats.count(exchange.request.method, status, flag, duration)
+        const own = route === null ? unrouted(exchange.direction, exchange.decision.service || '-') : route.stats
+        own.count(exchange.request.method, status, flag, duration)
+        if (exchange.grpc !== '') own.countGrpc(exchange.grpcStatus, flag)
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
       },

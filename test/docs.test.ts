@@ -9,6 +9,7 @@ import { type SchemaNode, schemaOf } from '../mesh-config/schema.ts'
 import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
 import { guards } from '../proxy/codec/h2/options.ts'
 import { failures } from '../proxy/core/failure.ts'
+import { grpcConditions } from '../proxy/forward/grpc-retry.ts'
 import { conditionOf } from '../proxy/forward/retry.ts'
 import { failuresPage } from '../scripts/failures.ts'
 
@@ -86,10 +87,10 @@ describe('names', () => {
   const conditions = new Set([...rows.map(conditionOf), 'gateway-error'])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
-    /^(x-[\w-]+|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-retry-pushback-ms|endpoint-load-metrics|mesh-config|kebab-case\.ts)$/
+    /^(x-[\w-]+|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
-    const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions, ...guards])
+    const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions, ...guards, ...Object.values(grpcConditions)])
     const named = (page: string) => codeOf(page).filter(code => /^[a-z]+(-[a-z0-9]+)+$/.test(code) && !others.test(code))
     expect(pages.flatMap(named).length).toBeGreaterThan(20)
     expect(unknown(named, name => known.has(name), ownPages)).toEqual([])

@@ -1,4 +1,5 @@
 import type { AttemptView, FlightsAnswer, FlightView } from '../core/channel.ts'
+import { grpcStatusText } from '../core/grpc.ts'
 import { printable } from '../core/printable.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
 import { eitherAnswer, errorAnswer, type Page } from './page.ts'
@@ -35,8 +36,8 @@ export function mergeFlights(answers: readonly FlightsAnswer[]): FlightView[] {
 
 /** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
 export function flightText(flight: FlightView): string {
-  const { at, status, flag, method, authority, path, destination, service, durationMs, attempts, reason, failure, detail } = flight
-  const outcome = `${status === 0 ? '-' : status} ${flag}`.padEnd(7)
+  const { at, status, grpcStatus, grpcMessage, flag, method, authority, path, destination, service, durationMs, attempts, reason, failure, detail } = flight
+  const outcome = `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(7)
   const to = destination || service || '-'
   const last = attempts.at(-1)
   const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
@@ -45,16 +46,21 @@ export function flightText(flight: FlightView): string {
   if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
     for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt))}`
   }
+  if (grpcMessage !== '' && failure === '') text += `\n${' '.repeat(14)}${printable(grpcMessage)}`
   if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
   return `${text}\n`
 }
 
 export function attemptText(attempt: AttemptView): string {
-  const outcome = attempt.failure === '' ? (attempt.status === 0 ? 'no answer yet' : String(attempt.status)) : `${attempt.flag} ${attempt.failure}`
+  const outcome = attempt.failure === '' ? (attempt.status === 0 ? 'no answer yet' : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
   const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
   const connection = attempt.reusedConnection ? ', on a kept connection' : ''
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
   return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
+}
+
+function answered({ status, grpcStatus }: AttemptView): string {
+  return grpcStatus === null ? String(status) : `${status}, grpc ${grpcStatusText(grpcStatus)}`
 }
 
 export function comparedText({ compared, policy, way }: AttemptView): string {

@@ -4,7 +4,7 @@ import { lightestOf } from './draw.ts'
 import { countAttempt, countedMs, hasFailed, keepFailure } from './learn.ts'
 import { fewerRequests } from './load.ts'
 import { numbersOf, sumOf } from './numbers.ts'
-import { capacities, learnReport } from './reported.ts'
+import { capacities, learnReport, learnTrailers } from './reported.ts'
 import { addToMean, evidence, expectedLatencies, learnShares } from './reweigh.ts'
 
 const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
@@ -25,6 +25,7 @@ export const adaptive: BalancerPolicy = {
   create: (endpoints, deps) => lightestOf(endpoints, deps, fewerRequests(deps, 1)),
   hashes: false,
   observe,
+  observeTrailers: ({ load }, trailers, deps) => learnTrailers(load, trailers, deps.clock.now()),
   reweigh(endpoints, deps) {
     const capacity = capacities(endpoints, deps.clock.now())
     const merits = performances(endpoints, capacity, deps)

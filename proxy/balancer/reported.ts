@@ -12,10 +12,21 @@ const ERROR_UTILIZATION_PENALTY = 1
 /** Weights are made once a second: to read each endpoint's reports ten times as often is enough. */
 const SEARCH_MS = 100
 
-/** Takes up the load report of a response, if there is one that says something. */
+/** Takes up the load report of a response head, if there is one that says something. */
 export function learnReport(load: EndpointLoad, headers: Headers, now: number): void {
   if (now - load.searchedAt < SEARCH_MS) return
   load.searchedAt = now
+  take(load, headers, now)
+}
+
+/** The same for trailers, where gRPC servers have it (gRFC A51). */
+export function learnTrailers(load: EndpointLoad, trailers: Headers, now: number): void {
+  if (now - load.trailersSearchedAt < SEARCH_MS) return
+  load.trailersSearchedAt = now
+  take(load, trailers, now)
+}
+
+function take(load: EndpointLoad, headers: Headers, now: number): void {
   const report = readReport(headers)
   if (report === null) return
   const { qps, eps, applicationUtilization, cpuUtilization } = report

@@ -5,7 +5,7 @@ import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { ResponseHead } from '../core/message.ts'
+import type { Headers, ResponseHead } from '../core/message.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
@@ -155,6 +155,10 @@ export class ServiceCluster {
     if (policy.reweigh === null || this.#isLearning) return
     this.#isLearning = true
     this.#learn.arm(REWEIGH_MS)
+  }
+
+  observeTrailers(endpoint: Endpoint, trailers: Headers): void {
+    this.#policy.observeTrailers?.(endpoint, trailers, this.#policyDeps)
   }
 
   retire(): void {

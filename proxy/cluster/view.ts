@@ -2,7 +2,7 @@ import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
-import type { ResponseHead } from '../core/message.ts'
+import type { Headers, ResponseHead } from '../core/message.ts'
 import type { Balance } from './balance.ts'
 import type { ServiceCluster } from './cluster.ts'
 import type { Labels } from './subset.ts'
@@ -34,6 +34,10 @@ export class ClusterView implements Cluster {
     return protocol === 'grpc' || protocol === 'http2'
   }
 
+  get speaksGrpc(): boolean {
+    return this.#service.spec.protocol === 'grpc'
+  }
+
   get prepare(): Cluster['prepare'] {
     return this.#service.affinity.prepare
   }
@@ -60,5 +64,9 @@ export class ClusterView implements Cluster {
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
     this.#service.observe(endpoint, outcome, tookMs, head)
+  }
+
+  observeTrailers(endpoint: Endpoint, trailers: Headers): void {
+    this.#service.observeTrailers(endpoint, trailers)
   }
 }

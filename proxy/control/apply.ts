@@ -1,4 +1,4 @@
-import type { DestinationSpec, EndpointSpec, ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { DestinationSpec, EndpointSpec, ListenerSpec, RetrySpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
@@ -15,6 +15,7 @@ import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
 import { tunnels } from '../filter/tunnels.ts'
+import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { Http1Pool } from '../pool/http1.ts'
 import { Http2Pool } from '../pool/http2.ts'
@@ -180,7 +181,8 @@ export function applier(deps: ApplyDeps) {
       requestTimeoutMs: timeouts.requestMs,
       perTryTimeoutMs: timeouts.perTryMs,
       idleTimeoutMs: timeouts.idleMs,
-      retry: { attempts: retries.attempts, replayBytes: retries.replayBytes, on: new Set(retries.on) },
+      grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
+      retry: retryPolicy(retries),
       stats: own,
       destination: split(route.to.map(to => destinationOf(to, entries))),
     }
@@ -201,6 +203,15 @@ export function applier(deps: ApplyDeps) {
 }
 
 type RouteStatsEntry = ReturnType<typeof routeStats>
+
+function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
+  return {
+    attempts,
+    replayBytes,
+    on: new Set(on),
+    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || isGrpcCondition(condition)),
+  }
+}
 
 function speaksHttp2({ protocol }: ServiceSpec): boolean {
   return protocol === 'http2' || protocol === 'grpc'

@@ -3,7 +3,7 @@ import type { Clock, Random } from './clock.ts'
 import type { Classification } from './cluster.ts'
 import type { AttemptRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { ResponseHead } from './message.ts'
+import type { Headers, ResponseHead } from './message.ts'
 
 /** The request has no hash key. */
 export const NO_HASH = -1
@@ -45,6 +45,8 @@ export interface BalancerPolicy {
   readonly hashes: boolean
   /** Told how each attempt went: writes `Endpoint.load`. Null: the policy learns nothing. */
   readonly observe: Observe | null
+  /** Told of the trailers of gRPC answers, where a load report may be (ORCA). Absent: the policy reads none. */
+  readonly observeTrailers?: (endpoint: Endpoint, trailers: Headers, deps: BalancerDeps) => void
   /** Looks at what was learnt, once a second: sets `Endpoint.learntWeight` (1 at first) and says whether one changed enough for new pickers. Null: never. */
   readonly reweigh: ((endpoints: readonly Endpoint[], deps: BalancerDeps) => boolean) | null
 }

@@ -2,4 +2,5 @@
 interface Buffer {
   latin1Slice(start?: number, end?: number): string
   latin1Write(text: string, offset?: number, length?: number): number
+  base64Slice(start?: number, end?: number): string
 }

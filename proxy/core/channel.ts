@@ -139,6 +139,11 @@ export interface FlightView {
   readonly path: string
   /** 0: no answer was sent. */
   readonly status: number
+  /** Of a gRPC call; null: it was none, or the status was not heard. */
+  readonly grpcStatus: number | null
+  readonly grpcMessage: string
+  /** How long the call might take by the caller's `grpc-timeout`; null: it set none. */
+  readonly deadlineMs: number | null
   /** Response flag, `-` for none. */
   readonly flag: string
   readonly failure: string
@@ -170,6 +175,8 @@ export interface AttemptView {
   /** From start to the response head, or to the failure. */
   readonly tookMs: number
   readonly status: number
+  /** What the endpoint said of a gRPC call; null: nothing. */
+  readonly grpcStatus: number | null
   readonly failure: string
   readonly flag: string
   readonly detail: string

@@ -3,7 +3,7 @@ import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
-import type { ResponseHead } from './message.ts'
+import type { Headers, ResponseHead } from './message.ts'
 
 export interface RetryPolicy {
   /** Tries in all. */
@@ -11,6 +11,8 @@ export interface RetryPolicy {
   /** The longest request body kept for replay. */
   readonly replayBytes: number
   readonly on: ReadonlySet<RetryCondition>
+  /** Some of that may be tried again whatever the method, so request bodies are kept of every method. */
+  readonly anyMethod: boolean
 }
 
 /** Retries as a share of requests, so that they cannot multiply an outage. */
@@ -30,6 +32,8 @@ export interface Cluster {
   readonly policy: string
   /** Its endpoints speak HTTP/2, so what they answer may be gRPC, whose status comes at the end. */
   readonly mayBeGrpc: boolean
+  /** The policy says that they speak gRPC: what else callers speak of it is translated or refused. */
+  readonly speaksGrpc: boolean
   /** Before the first pick of an exchange: notes what hashing and sticky sessions need. Null: the service has neither. */
   readonly prepare: ((exchange: Exchange, context: PickContext) => void) | null
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
@@ -42,4 +46,6 @@ export interface Cluster {
   report(endpoint: Endpoint, outcome: Classification, reason: string): void
   /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void
+  /** The trailers of a gRPC answer, which may have a load report (valid only inside the call). */
+  observeTrailers(endpoint: Endpoint, trailers: Headers): void
 }

@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
+import { NO_GRPC_STATUS } from './grpc.ts'
 
 /** One try at one endpoint. Reused from exchange to exchange. */
 export class AttemptRecord {
@@ -28,6 +29,8 @@ export class AttemptRecord {
   detail = ''
   /** Set when a head came. */
   status = 0
+  /** Set when the endpoint said how a gRPC call went. */
+  grpcStatus = NO_GRPC_STATUS
   endedAt = 0
   /** Why the next attempt was or was not made; empty: the question did not come up. */
   retry = ''
@@ -49,6 +52,7 @@ export class AttemptRecord {
     this.failure = null
     this.detail = ''
     this.status = 0
+    this.grpcStatus = NO_GRPC_STATUS
     this.endedAt = 0
     this.retry = ''
   }

@@ -23,6 +23,8 @@ export class EndpointLoad {
   reportedSince = -1
   /** When its head was last searched for a report. */
   searchedAt = 0
+  /** The same for its trailers. */
+  trailersSearchedAt = 0
 
   /** As if nothing had been measured: an ejection was the penalty, and what led to it says nothing of what comes back. */
   forget(): void {

@@ -2,6 +2,7 @@ import type { Cluster } from './cluster.ts'
 import { DecisionRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
+import { type GrpcKind, NO_GRPC_STATUS } from './grpc.ts'
 import type { Protocol, RequestHead } from './message.ts'
 import type { Route } from './route.ts'
 import type { Peer } from './wire.ts'
@@ -27,6 +28,14 @@ export class Exchange {
   /** Free text for the access log; never parsed, never a label. */
   detail = ''
   requestId = ''
+  /** Set where the endpoints may speak gRPC, or the proxy itself had to answer. */
+  grpc: GrpcKind = ''
+  /** Of a gRPC call: what the caller was told, or would have been. */
+  grpcStatus = NO_GRPC_STATUS
+  /** As people read it; bounded, and as unsafe as any text from elsewhere. */
+  grpcMessage = ''
+  /** When the caller's `grpc-timeout` runs out, monotonic milliseconds; 0: it set none. */
+  deadlineAt = 0
   /** Monotonic milliseconds; 0: did not happen. */
   startedAt = 0
   requestEndedAt = 0
@@ -55,6 +64,10 @@ export class Exchange {
     this.failure = null
     this.detail = ''
     this.requestId = ''
+    this.grpc = ''
+    this.grpcStatus = NO_GRPC_STATUS
+    this.grpcMessage = ''
+    this.deadlineAt = 0
     this.startedAt = now
     this.requestEndedAt = 0
     this.upstreamStartedAt = 0

@@ -5,6 +5,13 @@ import type { Filter } from './filter.ts'
 import type { RequestHead } from './message.ts'
 import type { RouteStats } from './telemetry.ts'
 
+export interface GrpcDeadline {
+  /** No call gets longer; 0: as long as its caller says. */
+  readonly maxMs: number
+  /** Taken off. */
+  readonly offsetMs: number
+}
+
 /** A match with its policy, compiled when the snapshot was applied. */
 export interface Route {
   /** The path pattern: the bounded `path` label. */
@@ -17,6 +24,8 @@ export interface Route {
   readonly requestTimeoutMs: number
   readonly perTryTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** What becomes of a caller's `grpc-timeout`; null: it is passed on and nothing else. */
+  readonly grpcDeadline: GrpcDeadline | null
   readonly retry: RetryPolicy
   readonly stats: RouteStats
   /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */

@@ -12,6 +12,8 @@ export interface AnswerOwner {
   /** A final head goes down: runs the response filters. */
   answering(response: ResponseHead): void
   fail(failure: Failure, detail: string): void
+  /** Ends an answer that has begun, so that nobody takes it for whole. */
+  cut(failure: Failure, detail: string): void
   complete(failure: Failure | null, detail: string): void
 }
 
@@ -52,7 +54,7 @@ export class Answer implements Receiver<ResponseHead> {
     if (status < 200) return stream.head(response, false)
     const now = this.#clock.now()
     attempts.headCame(response, now)
-    if (attempts.retriesStatus(status)) return
+    if (attempts.retriesAnswer(response, now)) return
     this.#begun = true
     exchange.firstByteAt = now
     attempts.committed(response)
@@ -84,10 +86,10 @@ export class Answer implements Receiver<ResponseHead> {
   }
 
   reset(failure: Failure, detail: string): void {
-    const { attempts, stream } = this.#owner
+    const { attempts } = this.#owner
     if (!this.#begun) return attempts.failed(failure, detail)
     attempts.ended(failure, detail)
-    stream.reset(failure, detail)
+    this.#owner.cut(failure, detail)
     this.#owner.complete(failure, detail)
   }
 

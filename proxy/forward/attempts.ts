@@ -5,11 +5,14 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
+import { NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
-import { grpcStatusOf, isGrpc } from './grpc.ts'
+import { grpcMessageOf, grpcStatusOf, isGrpc } from './grpc.ts'
+import { tellDeadline } from './grpc-deadline.ts'
+import { grpcCondition, NEVER_AGAIN, NO_PUSHBACK, pushbackMs, tellPrevious } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
 import { backoffMs, conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
 
@@ -45,10 +48,14 @@ export class Attempts implements PoolWaiter {
   /** The request had no body at all, as against one that turned out empty and still has to be ended. */
   #bodiless = true
   #replayable = false
+  /** A copy of the request body is kept: it may be sent again, at least after some failures. */
+  #keepsBody = false
   #triedFresh = false
   #committed = false
+  /** The head that came last is of gRPC. */
+  #isGrpc = false
   /** A gRPC answer has begun that says at its end how the call went. */
-  #awaitsStatus = false
+  awaitsStatus = false
   readonly #tried: Endpoint[] = []
   /** Before the next attempt. */
   #delayMs = 0
@@ -76,7 +83,8 @@ export class Attempts implements PoolWaiter {
     this.#bodiless = bodiless
     this.#triedFresh = false
     this.#committed = false
-    this.#awaitsStatus = false
+    this.#isGrpc = false
+    this.awaitsStatus = false
     this.#tried.length = 0
     this.#pick.hash = NO_HASH
     this.#pick.sticky = ''
@@ -85,7 +93,7 @@ export class Attempts implements PoolWaiter {
 
   /** How much of the request body is worth keeping. */
   get replayBytes(): number {
-    return this.#replayable ? this.#route!.retry.replayBytes : 0
+    return this.#keepsBody ? this.#route!.retry.replayBytes : 0
   }
 
   start(route: Route, cluster: Cluster): void {
@@ -95,9 +103,11 @@ export class Attempts implements PoolWaiter {
     if (overflow !== null) return this.#owner.fail(overflow, '`limits.requests`')
     this.#cluster = cluster
     this.#replayable = isIdempotent(exchange.request.method)
+    this.#keepsBody = this.#replayable || (cluster.mayBeGrpc && route.retry.anyMethod)
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
-    if (route.requestTimeoutMs > 0) this.#requestTimer.arm(route.requestTimeoutMs)
+    const limitMs = exchange.deadlineAt === 0 ? route.requestTimeoutMs : this.#leftMs(this.#deps.clock.now())
+    if (limitMs > 0) this.#requestTimer.arm(limitMs)
     this.#try()
   }
 
@@ -138,11 +148,15 @@ export class Attempts implements PoolWaiter {
     answer.awaited()
     const { perTryTimeoutMs } = this.#route!
     if (perTryTimeoutMs > 0) this.#tryTimer.arm(perTryTimeoutMs)
+    if (exchange.grpc !== '') {
+      tellDeadline(exchange, record.sentAt)
+      tellPrevious(exchange.request.headers, exchange.decision)
+    }
     if (this.#bodiless) return stream.head(exchange.request, true)
     stream.head(exchange.request, false)
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
-    if (body.bytes > this.replayBytes || !this.#replayable) body.drop()
+    if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
     if (writable) this.#owner.resumeBody()
   }
 
@@ -186,28 +200,35 @@ export class Attempts implements PoolWaiter {
     record.status = response.status
     endpoint.stats.latency.record(tookMs)
     const cluster = this.#cluster!
-    const grpcStatus = cluster.mayBeGrpc && isGrpc(response.headers) ? grpcStatusOf(response.headers) : 0
-    cluster.observe(endpoint, this.#deps.classify(null, response.status, grpcStatus), tookMs, response)
+    this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
+    if (this.#isGrpc) record.grpcStatus = grpcStatusOf(response.headers)
+    cluster.observe(endpoint, this.#deps.classify(null, response.status, record.grpcStatus), tookMs, response)
   }
 
-  /** Is it one to try again instead of passing on? Decided on the status alone. */
-  retriesStatus(status: number): boolean {
-    const condition = statusCondition(status, this.#route!.retry.on)
-    if (condition === null) return false
+  /** Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there is of the answer. */
+  retriesAnswer({ status, headers }: ResponseHead, now: number): boolean {
     const record = this.current!
+    const isGrpcStatus = record.grpcStatus > 0
+    const condition = isGrpcStatus ? grpcCondition(record.grpcStatus, this.#route!.retry.on) : statusCondition(status, this.#route!.retry.on)
+    if (condition === null) return false
     const endpoint = record.endpoint!
-    if (!this.#replayable || this.#owner.body.dropped) {
-      record.retry = `no: ${status} to a request that cannot be sent again`
+    // Who names a gRPC status says of the methods that they bear it.
+    if ((!this.#replayable && !isGrpcStatus) || this.#owner.body.dropped) {
+      record.retry = `no: ${isGrpcStatus ? condition : status} to a request that cannot be sent again`
       return false
     }
-    record.retry = this.#again(condition, endpoint)
+    const pushback = isGrpcStatus ? pushbackMs(headers) : NO_PUSHBACK
+    if (pushback === NEVER_AGAIN) record.retry = 'no: the endpoint wants no other try (grpc-retry-pushback-ms)'
+    else if (pushback > this.#leftMs(now)) record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
+    else record.retry = this.#again(condition, endpoint)
     if (!record.retry.startsWith('yes')) return false
-    record.endedAt = this.#deps.clock.now()
+    if (pushback !== NO_PUSHBACK) this.#delayMs = pushback
+    record.endedAt = now
     this.upstream!.reset(failures.resetBeforeResponse, '')
     this.upstream = null
     this.#tryTimer.cancel()
     leave(endpoint)
-    this.#judge(endpoint, status, 0)
+    this.#judge(endpoint, status, record.grpcStatus)
     this.#goOn()
     return true
   }
@@ -241,24 +262,39 @@ export class Attempts implements PoolWaiter {
 
   /** The answer has begun: from here on there is no other attempt. */
   committed(response: ResponseHead): void {
-    const endpoint = this.current!.endpoint!
-    const cookie = this.#cluster!.cookie?.(this.#pick, endpoint) ?? ''
+    const { endpoint, grpcStatus } = this.current!
+    const { exchange } = this.#owner
+    const cookie = this.#cluster!.cookie?.(this.#pick, endpoint!) ?? ''
     if (cookie !== '') response.headers.add('set-cookie', cookie)
     this.#committed = true
-    this.#requestTimer.cancel()
+    if (exchange.deadlineAt === 0) this.#requestTimer.cancel()
+    else this.#requestTimer.arm(exchange.deadlineAt - exchange.firstByteAt)
     this.#tryTimer.cancel()
     if (!this.#owner.body.dropped) this.#owner.body.drop()
-    if (!this.#cluster!.mayBeGrpc || response.status !== 200 || !isGrpc(response.headers)) return this.#judge(endpoint, response.status, 0)
-    const grpcStatus = grpcStatusOf(response.headers)
-    if (grpcStatus < 0) this.#awaitsStatus = true
-    else this.#judge(endpoint, response.status, grpcStatus)
+    if (this.#isGrpc && grpcStatus < 0) this.awaitsStatus = true
+    else {
+      if (this.#isGrpc) this.#keepStatus(grpcStatus, response.headers)
+      this.#judge(endpoint!, response.status, grpcStatus)
+    }
+  }
+
+  /** How the call went, by what the endpoint said. */
+  #keepStatus(grpcStatus: number, headers: Headers): void {
+    const { exchange } = this.#owner
+    this.current!.grpcStatus = grpcStatus
+    exchange.grpcStatus = grpcStatus
+    if (grpcStatus > 0) exchange.grpcMessage = grpcMessageOf(headers)
   }
 
   /** The end of an answer that has begun. */
   trailersCame(trailers: Headers): void {
-    if (!this.#awaitsStatus) return
-    this.#awaitsStatus = false
-    this.#judge(this.current!.endpoint!, 200, grpcStatusOf(trailers))
+    if (!this.awaitsStatus) return
+    this.awaitsStatus = false
+    const endpoint = this.current!.endpoint!
+    const grpcStatus = grpcStatusOf(trailers)
+    this.#keepStatus(grpcStatus, trailers)
+    this.#judge(endpoint, 200, grpcStatus)
+    this.#cluster!.observeTrailers(endpoint, trailers)
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
@@ -277,6 +313,8 @@ export class Attempts implements PoolWaiter {
     record.endedAt = this.#deps.clock.now()
     leave(record.endpoint!)
     if (failure !== null) this.#blame(record.endpoint!, failure)
+    // Without a status at its end: the HTTP one is all there is to go by.
+    else if (this.awaitsStatus) this.#judge(record.endpoint!, 200, NO_GRPC_STATUS)
   }
 
   /** Whatever runs or waits is given up. */
@@ -297,10 +335,26 @@ export class Attempts implements PoolWaiter {
     this.#cluster?.release()
   }
 
+  /** What the request may still take to its response head: the caller's deadline or `timeouts.request`, whichever is less. */
+  #leftMs(now: number): number {
+    const { deadlineAt, startedAt } = this.#owner.exchange
+    const { requestTimeoutMs } = this.#route!
+    const left = requestTimeoutMs === 0 ? MOST_MS : startedAt + requestTimeoutMs - now
+    return Math.max(1, deadlineAt === 0 ? left : Math.min(left, deadlineAt - now))
+  }
+
   #timedOut(): void {
-    if (this.#committed) return
-    this.cancel(failures.upstreamTimeout)
-    this.#owner.fail(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
+    const { exchange } = this.#owner
+    const { requestTimeoutMs } = this.#route!
+    const { deadlineAt, startedAt } = exchange
+    if (deadlineAt !== 0 && (this.#committed || requestTimeoutMs === 0 || deadlineAt <= startedAt + requestTimeoutMs)) {
+      const failure = this.#committed ? failures.streamDeadline : failures.deadlineExceeded
+      this.cancel(failure)
+      this.#owner.fail(failure, `grpc-timeout was ${Math.round(deadlineAt - startedAt)} ms`)
+    } else if (!this.#committed) {
+      this.cancel(failures.upstreamTimeout)
+      this.#owner.fail(failures.upstreamTimeout, `no response head within ${requestTimeoutMs} ms`)
+    }
   }
 
   #tryTimedOut(): void {
@@ -318,6 +372,9 @@ export class Attempts implements PoolWaiter {
     this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.current!.startedAt, null)
   }
 }
+
+/** A wait that is never too long. */
+const MOST_MS = 300_000
 
 /** The endpoint has one request less. */
 function leave(endpoint: Endpoint): void {

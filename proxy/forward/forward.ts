@@ -9,7 +9,9 @@ import type { Route } from '../core/route.ts'
 import type { Peer } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
-import { grpcReply, isGrpc } from './grpc.ts'
+import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from './grpc.ts'
+import { beginDeadline, isPastDeadline } from './grpc-deadline.ts'
+import { translateGrpcWeb } from './grpc-web.ts'
 import { HeldBody } from './held-body.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
@@ -28,7 +30,8 @@ export interface ForwardDeps extends AttemptsDeps {
  */
 export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner {
   readonly exchange: Exchange
-  readonly stream: DownstreamStream
+  /** As it came; where gRPC-Web is translated, what does that. */
+  stream: DownstreamStream
   /** The filters that ran, or may have run, for this exchange. */
   filters: readonly Filter[] = []
   done = true
@@ -100,6 +103,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** The downstream side failed: a body that breaks the rules or stopped, or nobody there any more. */
   reset(failure: Failure, detail: string): void {
     if (this.done) return
+    if (failure === failures.downstreamGone && isPastDeadline(this.exchange, this.#deps.clock.now())) {
+      failure = this.#answered ? failures.streamDeadline : failures.deadlineExceeded
+      this.attempts.cancel(failure)
+      return this.complete(failure, 'the caller gave up at its deadline')
+    }
     this.attempts.cancel(failure)
     if (failure === failures.downstreamGone || failure === failures.drained) this.complete(failure, detail)
     else this.fail(failure, detail)
@@ -110,7 +118,29 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** The corridor found the way. */
   proceed(route: Route, cluster: Cluster): void {
     this.exchange.cluster = cluster
+    if (cluster.mayBeGrpc && !this.#beginGrpc(route, cluster)) return
     this.attempts.start(route, cluster)
+  }
+
+  /** False: it has been answered. */
+  #beginGrpc(route: Route, cluster: Cluster): boolean {
+    const { exchange } = this
+    const kind = grpcKind(exchange.request.headers)
+    if (kind === '') return true
+    exchange.grpc = kind
+    if (cluster.speaksGrpc) {
+      if (kind !== 'grpc') translateGrpcWeb(this)
+      else if (exchange.protocol !== 'h2') return this.#refuse(failures.grpcNeedsHttp2, '')
+    }
+    if (this.done || route.grpcDeadline === null) return !this.done
+    const problem = beginDeadline(exchange, route.grpcDeadline)
+    if (problem !== '') return this.#refuse(failures.badRequest, problem)
+    return exchange.deadlineAt !== exchange.startedAt || this.#refuse(failures.deadlineExceeded, 'there was no time at all')
+  }
+
+  #refuse(failure: Failure, detail: string): false {
+    this.fail(failure, detail)
+    return false
   }
 
   answering(response: ResponseHead): void {
@@ -122,17 +152,29 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
-      if (isGrpc(this.exchange.request.headers)) return this.#replyGrpc(failure, detail)
+      if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
       return this.#reply(failure.httpStatus, 'application/problem+json', problemBody(failure, detail, this.exchange.requestId), failure, detail)
     }
     this.attempts.cancel(failure)
-    this.stream.reset(failure, detail)
+    this.cut(failure, detail)
     this.complete(failure, detail)
+  }
+
+  /** A gRPC call has its status at its end; who does not read gets none of that either. */
+  cut(failure: Failure, detail: string): void {
+    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle) this.stream.trailers(grpcTrailers(failure, detail))
+    else this.stream.reset(failure, detail)
+  }
+
+  get #wantsGrpc(): boolean {
+    const { exchange } = this
+    if (exchange.grpc === '') exchange.grpc = grpcKind(exchange.request.headers)
+    return exchange.grpc !== ''
   }
 
   /** Answers with a filter's verdict. */
   reply(reply: LocalReply): void {
-    if (reply.failure !== null && isGrpc(this.exchange.request.headers)) return this.#replyGrpc(reply.failure, '')
+    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, '')
     this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
   }
 
@@ -147,7 +189,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** To a gRPC client an answer of another kind says no more than that something is wrong. */
   #replyGrpc(failure: Failure, detail: string): void {
-    const response = grpcReply(failure, detail)
+    const { cluster } = this.exchange
+    // What meets everybody once: an endpoint that cannot make sense of HTTP/1.1 closes, and does not say why.
+    if (cluster !== null && !cluster.mayBeGrpc && failure.side === 'upstream')
+      detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
+    const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     this.answering(response)
     this.stream.head(response, true)
     this.complete(failure, detail)
@@ -161,10 +207,23 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     // Nobody was answered: the log has what the answer would have been.
     if (exchange.status === 0 && failure !== null) exchange.status = failure.httpStatus
     if (detail !== '') exchange.detail = detail
+    if (exchange.grpc !== '') concludeGrpc(exchange)
     exchange.completedAt = this.#deps.clock.now()
     this.answer.stop()
     this.attempts.stop()
     this.#deps.onComplete(this)
+  }
+}
+
+/** What the caller was told of its call, or makes of what it got. */
+function concludeGrpc(exchange: Exchange): void {
+  const { failure } = exchange
+  if (failure !== null) {
+    exchange.grpcStatus = failure.grpcStatus
+    exchange.grpcMessage = grpcReason(failure, exchange.detail)
+  } else if (exchange.grpcStatus < 0) {
+    exchange.grpcStatus = grpcStatusOfHttp(exchange.status)
+    exchange.grpcMessage = `the answer had no grpc-status, and HTTP status ${exchange.status}`
   }
 }
 

@@ -1,31 +1,76 @@
 import type { Failure } from '../core/failure.ts'
+import { type GrpcKind, NO_GRPC_STATUS } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 
-/** gRPC, and not gRPC-Web, which carries its trailers in the body. */
-export function isGrpc(headers: Headers): boolean {
+/** What a message says it is. gRPC-Web carries its trailers in the body, and `-text` is that in base64. */
+export function grpcKind(headers: Headers): GrpcKind {
   const type = headers.get('content-type')
-  return type?.startsWith('application/grpc') === true && (type.length === 16 || type[16] === '+' || type[16] === ';')
+  if (type === undefined || !type.startsWith('application/grpc')) return ''
+  if (endsAt(type, 16)) return 'grpc'
+  if (type.startsWith('-web-text', 16) && endsAt(type, 25)) return 'grpc-web-text'
+  return type.startsWith('-web', 16) && endsAt(type, 20) ? 'grpc-web' : ''
 }
 
-/** What the endpoint said of a call, in its trailers, or in the head where that is all there is; -1: nothing, or no number. */
+/** The name of a content type ends here: the format of the messages may follow, or parameters. */
+function endsAt(type: string, at: number): boolean {
+  return type.length === at || type[at] === '+' || type[at] === ';'
+}
+
+/** gRPC, and not gRPC-Web. */
+export function isGrpc(headers: Headers): boolean {
+  return grpcKind(headers) === 'grpc'
+}
+
+/** What the endpoint said of a call, in its trailers, or in the head where that is all there is; NO_GRPC_STATUS: nothing, or no number. */
 export function grpcStatusOf(headers: Headers): number {
   const status = headers.get('grpc-status')
-  return status !== undefined && /^\d{1,3}$/.test(status) ? Number(status) : -1
+  return status !== undefined && /^\d{1,3}$/.test(status) ? Number(status) : NO_GRPC_STATUS
 }
 
-/** An answer that is a head only, as gRPC has it for errors: HTTP 200, and the status where trailers would have it. */
-export function grpcReply(failure: Failure, detail: string): ResponseHead {
-  const message = detail === '' ? failure.reason : `${failure.reason}: ${detail}`
-  const headers = [
-    'content-type',
-    'application/grpc',
+/** What is longer is cut: it is for people. */
+const LONGEST_MESSAGE = 512
+
+/** The message beside a status, decoded; empty: there is none. */
+export function grpcMessageOf(headers: Headers): string {
+  const encoded = headers.get('grpc-message')
+  if (encoded === undefined) return ''
+  // What is not UTF-8 becomes U+FFFD, what is no escape stays: a message is shown, and never refused.
+  const decoded = encoded.slice(0, 3 * LONGEST_MESSAGE).replace(/(%[0-9A-Fa-f]{2})+/g, bytes => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString())
+  return decoded.length > LONGEST_MESSAGE ? decoded.slice(0, LONGEST_MESSAGE).toWellFormed() : decoded
+}
+
+/** What a caller makes of an answer without a status (grpc/doc/http-grpc-status-mapping.md). */
+export function grpcStatusOfHttp(status: number): number {
+  if (status === 400) return 13
+  if (status === 401) return 16
+  if (status === 403) return 7
+  if (status === 404) return 12
+  return status === 429 || status === 502 || status === 503 || status === 504 ? 14 : 2
+}
+
+/** The message of a local reply. */
+export function grpcReason(failure: Failure, detail: string): string {
+  return detail === '' ? failure.reason : `${failure.reason}: ${detail}`
+}
+
+/** An answer that is a head only, as gRPC has it for errors (trailers-only): HTTP 200, and the status where trailers would have it. `type`: of the request. */
+export function grpcReply(failure: Failure, detail: string, type: string): ResponseHead {
+  const headers = grpcTrailers(failure, detail)
+  headers.pairs.unshift('content-type', type)
+  return { status: 200, headers }
+}
+
+/** The end of a call that the proxy ends: its status, and its flag in a field of its own. */
+export function grpcTrailers(failure: Failure, detail: string): HeaderList {
+  return new HeaderList([
     'grpc-status',
     String(failure.grpcStatus),
     'grpc-message',
-    `${percentEncoded(message)} (${failure.flag})`,
-  ]
-  return { status: 200, headers: new HeaderList(headers) }
+    `${percentEncoded(grpcReason(failure, detail))} (${failure.flag})`,
+    'x-outrigger-flag',
+    failure.flag,
+  ])
 }
 
 /** All but printable ASCII, and `%` itself, as gRPC over HTTP/2 asks for. */

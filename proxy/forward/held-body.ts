@@ -40,6 +40,18 @@ export class HeldBody {
     this.dropped = true
   }
 
+  /** Makes something else of what is here. False: one of the chunks cannot be. */
+  translate(change: (chunk: Buffer) => Buffer | null): boolean {
+    const chunks = this.#chunks.splice(0)
+    this.bytes = 0
+    for (const chunk of chunks) {
+      const changed = change(chunk)
+      if (changed === null) return false
+      this.add(changed)
+    }
+    return true
+  }
+
   /** False: the sink is above its high watermark. */
   sendTo(sink: { data(chunk: Buffer, end: boolean): boolean; trailers(trailers: Headers): void }): boolean {
     const last = this.#chunks.length - 1

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
-import { beganAt, duration, protocol, requestId, upstreamHost, upstreamServiceTime, type Value } from './access-log-values.ts'
+import { beganAt, duration, grpcMessage, grpcStatusNumber, protocol, requestId, upstreamHost, upstreamServiceTime, type Value } from './access-log-values.ts'
 import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()
@@ -13,6 +13,8 @@ const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: 
   ['path', 'text', exchange => exchange.request.headers.get('x-envoy-original-path') ?? exchange.request.path],
   ['protocol', 'text', protocol],
   ['response_code', 'number', exchange => String(exchange.status)],
+  ['grpc_status', 'number', grpcStatusNumber],
+  ['grpc_message', 'text', grpcMessage],
   ['response_flags', 'text', exchange => exchange.failure?.flag ?? ''],
   ['response_code_details', 'text', exchange => exchange.failure?.failure ?? 'via_upstream'],
   ['detail', 'text', exchange => exchange.detail],

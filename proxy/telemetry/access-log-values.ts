@@ -1,6 +1,7 @@
 import type { LogOperator } from '../../mesh-config/log-template.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
+import { grpcCodes } from '../core/grpc.ts'
 import { wallTimeFormat } from './wall-time.ts'
 
 /** What an operator stands for; empty when there is none. */
@@ -28,7 +29,28 @@ export const upstreamHost: Value = exchange => exchange.endpoint?.name ?? ''
 /** Set by the proxy when the caller sent none. */
 export const requestId: Value = exchange => exchange.requestId || (exchange.request.headers.get('x-request-id') ?? '')
 
-const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'>, Value>> = {
+export const grpcStatusNumber: Value = ({ grpcStatus }) => (grpcStatus < 0 ? '' : String(grpcStatus))
+
+export const grpcMessage: Value = exchange => exchange.grpcMessage
+
+/** Envoy's three ways of writing a status; a number without a name stays one. */
+function grpcStatusName(names: readonly string[]): Value {
+  return ({ grpcStatus }) => (grpcStatus < 0 ? '' : (names[grpcStatus] ?? String(grpcStatus)))
+}
+
+const grpcStatusForms: Readonly<Record<string, Value>> = {
+  CAMEL_STRING: grpcStatusName(grpcCodes.map(camelCase)),
+  SNAKE_STRING: grpcStatusName(grpcCodes),
+  NUMBER: grpcStatusNumber,
+}
+
+/** `DEADLINE_EXCEEDED` -> `DeadlineExceeded`; `OK` stays, and so Envoy has it. */
+function camelCase(name: string): string {
+  return name === 'OK' ? name : name.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => first + rest.toLowerCase())
+}
+
+const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP' | 'TRAILER' | 'GRPC_STATUS'>, Value>> = {
+  GRPC_STATUS_NUMBER: grpcStatusNumber,
   PROTOCOL: protocol,
   RESPONSE_CODE: exchange => String(exchange.status),
   RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
@@ -56,7 +78,8 @@ export function operatorValue(name: LogOperator, argument: string): Value {
     return (exchange, clock) => format(beganAt(exchange, clock))
   }
   if (name === 'REQ') return firstOf(argument, requestField)
-  if (name === 'RESP') return firstOf(argument, responseField)
+  if (name === 'RESP' || name === 'TRAILER') return firstOf(argument, responseField)
+  if (name === 'GRPC_STATUS') return grpcStatusForms[argument || 'CAMEL_STRING']!
   return simple[name]
 }
 
@@ -78,5 +101,7 @@ function requestField(name: string): Value {
 }
 
 function responseField(name: string): Value {
+  if (name === 'grpc-status') return grpcStatusNumber
+  if (name === 'grpc-message') return grpcMessage
   return name === ':status' ? simple.RESPONSE_CODE : upstreamServiceTime
 }

@@ -2,6 +2,7 @@ import { defaultLogTemplate, type LogPart, readLogTemplate } from '../../mesh-co
 import type { AccessLogSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
+import { isGrpcServerError } from '../core/grpc.ts'
 import { quotable } from '../core/printable.ts'
 import { jsonLine } from './access-log-json.ts'
 import { operatorValue, type Value } from './access-log-values.ts'
@@ -18,7 +19,7 @@ export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
 
 /** What `accessLog: errors` keeps: our own failures and the upstream's. A 404 of the application is an answer. */
 function hasFailed(exchange: Exchange): boolean {
-  return exchange.failure !== null || exchange.status >= 500 || exchange.status === 0
+  return exchange.failure !== null || exchange.status >= 500 || exchange.status === 0 || isGrpcServerError(exchange.grpcStatus)
 }
 
 function textLine(template: string): AccessLogFormatter {

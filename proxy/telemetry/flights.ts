@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
+import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 
 /** The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that a busy hour cannot wash a failure away. */
 export interface Flights {
@@ -19,7 +20,7 @@ export function flights(spec: FlightsSpec, clock: Clock): Flights {
   return {
     add(exchange, listener) {
       recent?.next().copy(exchange, listener)
-      if (exchange.failure !== null || exchange.status >= 500) failed?.next().copy(exchange, listener)
+      if (exchange.failure !== null || exchange.status >= 500 || isGrpcServerError(exchange.grpcStatus)) failed?.next().copy(exchange, listener)
     },
     recent: () => views(recent, clock),
     failed: () => views(failed, clock),
@@ -64,6 +65,9 @@ class Flight {
   authority = ''
   path = ''
   status = 0
+  grpcStatus = NO_GRPC_STATUS
+  grpcMessage = ''
+  deadlineMs = -1
   failure: Failure | null = null
   detail = ''
   by = ''
@@ -88,6 +92,9 @@ class Flight {
     this.authority = request.authority
     this.path = request.path
     this.status = exchange.status
+    this.grpcStatus = exchange.grpcStatus
+    this.grpcMessage = exchange.grpcMessage
+    this.deadlineMs = exchange.deadlineAt === 0 ? -1 : exchange.deadlineAt - exchange.startedAt
     this.failure = exchange.failure
     this.detail = exchange.detail
     this.by = decision.by
@@ -121,6 +128,9 @@ class Flight {
       authority: this.authority,
       path: this.path,
       status: this.status,
+      grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
+      grpcMessage: this.grpcMessage,
+      deadlineMs: this.deadlineMs < 0 ? null : round(this.deadlineMs),
       ...failureView(this.failure, this.detail),
       by: this.by,
       service: this.service,
@@ -150,6 +160,7 @@ class Try {
   endedAt = 0
   reused = false
   status = 0
+  grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
   detail = ''
   retry = ''
@@ -169,6 +180,7 @@ class Try {
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
     this.status = record.status
+    this.grpcStatus = record.grpcStatus
     this.failure = record.failure
     this.detail = record.detail
     this.retry = record.retry
@@ -185,6 +197,7 @@ class Try {
       startedAfterMs: round(this.startedAt - from),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),
       status: this.status,
+      grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       failure,
       flag,
       detail,

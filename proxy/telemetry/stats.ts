@@ -1,4 +1,5 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
+import { grpcCodes } from '../core/grpc.ts'
 import type { Counter, EndpointStats, Histogram, RouteStats } from '../core/telemetry.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slots.ts'
 
@@ -105,8 +106,12 @@ class SlotHistogram implements HistogramSeries {
 /** Methods with a label of their own; any other is `other`, so that a caller cannot make series. */
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
 
+/** Numbers without a name are one, `other`, so that an endpoint cannot make series. */
+const OTHER_GRPC_STATUS = -1
+
 export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, string>>): RouteStats & { readonly series: readonly Series[] } {
   const counters = new Map<string, Map<number, Series>>()
+  const grpcCounters = new Map<number, Map<string, Series>>()
   const latency = stats.histogram('http_request_duration_seconds', 'Time from the head of a request to the last byte of its response', labels)
   const all: Series[] = [latency]
   return {
@@ -131,6 +136,26 @@ export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, s
           flags: flag,
         })
         byStatus.set(key, counter)
+        all.push(counter)
+      }
+      counter.values[counter.index]!++
+    },
+    countGrpc(grpcStatus, flag) {
+      if (latency.values === VOID) return
+      const known = grpcStatus >= 0 && grpcStatus < grpcCodes.length ? grpcStatus : OTHER_GRPC_STATUS
+      let byFlag = grpcCounters.get(known)
+      if (byFlag === undefined) {
+        byFlag = new Map()
+        grpcCounters.set(known, byFlag)
+      }
+      let counter = byFlag.get(flag)
+      if (counter === undefined) {
+        counter = stats.counter('grpc_requests_total', 'Finished gRPC calls, local replies included', {
+          ...labels,
+          grpc_status: known < 0 ? 'other' : String(known),
+          flags: flag,
+        })
+        byFlag.set(flag, counter)
         all.push(counter)
       }
       counter.values[counter.index]!++

@@ -30,7 +30,7 @@ describe('data threads that do not answer', () => {
 })
 
 function attempt(over: Partial<AttemptView> = {}): AttemptView {
-  const outcome = { status: 200, failure: '', flag: '-', detail: '', retry: '' }
+  const outcome = { status: 200, grpcStatus: null, failure: '', flag: '-', detail: '', retry: '' }
   return {
     endpoint: '127.0.0.1:9001',
     policy: 'least_request',
@@ -55,6 +55,9 @@ function flight(over: Partial<FlightView> = {}): FlightView {
     authority: 'orders',
     path: '/api/1',
     status: 200,
+    grpcStatus: null,
+    grpcMessage: '',
+    deadlineMs: null,
     flag: '-',
     failure: '',
     reason: '',

@@ -18,11 +18,12 @@ test('an answer of the proxy itself is a gRPC status', async () => {
   expect(got).toMatchObject({ status: 200, ended: true, body: '', trailing: null })
   expect(got.fields.get('grpc-status')).toBe('14')
   expect(got.fields.get('grpc-message')).toBe('the endpoint refused the connection: ECONNREFUSED (UF)')
+  expect(got.fields.get('x-outrigger-flag')).toBe('UF')
   expect(mesh.flight).toMatchObject({ failure: 'connect-refused' })
   expectQuiet(mesh)
 })
 
-test.each(['application/grpc-web', 'application/json', 'application/grpcx'])('and to %s it is not', async type => {
+test.each(['application/json', 'application/grpcx', 'application/grpc-webx'])('and to %s it is not', async type => {
   const { mesh, endpoint } = await start({ retries: { on: [] } })
   endpoint.upstream.connect = 'refuse'
   const got = mesh.http2Caller().ask({ ...call, fields: ['content-type', type] })
@@ -67,4 +68,14 @@ test('what is said in JSON does not count', async () => {
   mesh.settle()
   expect(failures(mesh)).toBe(0)
   expectQuiet(mesh)
+})
+
+test('gRPC to a service that nobody said speaks it: the failure says so', async () => {
+  const { mesh, upstream } = await orders({ retries: { on: [] } })
+  upstream.answer = (_request, connection) => connection.close()
+  const got = mesh.http2Caller().ask(call)
+  mesh.settle()
+  expect(got.fields.get('grpc-status')).toBe('14')
+  expect(got.fields.get('grpc-message')).toContain('its endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc`')
+  expect(mesh.flight.detail).toContain('`protocol: grpc`')
 })

@@ -34,12 +34,17 @@ function endpointFile(address: string): string {
 
 test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
   await using backend = await startBackend()
-  const port = await freePort()
+  const [port, grpcPort] = [await freePort(), await freePort()]
   await using proxy = await startProxy({
-    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
-    discovery: { files: { orders: endpointFile(backend.address) } },
+    outbound: [
+      { listen: `127.0.0.1:${port}`, service: 'orders' },
+      { listen: `127.0.0.1:${grpcPort}`, service: 'prices' },
+    ],
+    discovery: { files: { orders: endpointFile(backend.address) }, endpoints: { prices: [backend.address] } },
+    services: { prices: { protocol: 'grpc' } },
   })
   expect((await get(port, '/')).status).toBe(200)
+  expect((await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers['grpc-status']).toBe('14')
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
   await expect.poll(async () => exposed((await proxy.metrics()).text)).toEqual(documented())
 })

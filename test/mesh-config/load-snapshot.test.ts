@@ -71,7 +71,7 @@ describe('the smallest file that works', () => {
             sticky: null,
             subsetSize: 0,
           },
-          timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000 },
+          timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000, grpcTimeout: 'enforce', grpcTimeoutMaxMs: 0, grpcTimeoutOffsetMs: 0 },
           retries: {
             on: ['connect-failure', 'refused-stream', 'reset-before-response'],
             attempts: 2,

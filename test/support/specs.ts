@@ -60,7 +60,16 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
     hosts: overrides.hosts ?? [],
     endpoints: endpoints.map(endpoint => (typeof endpoint === 'string' ? endpointSpec(endpoint) : endpoint)),
     balancer: balancerSpec(typeof overrides.balancer === 'string' ? { type: overrides.balancer } : overrides.balancer),
-    timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000, ...overrides.timeouts },
+    timeouts: {
+      connectMs: 1000,
+      requestMs: 15_000,
+      perTryMs: 0,
+      idleMs: 300_000,
+      grpcTimeout: 'enforce',
+      grpcTimeoutMaxMs: 0,
+      grpcTimeoutOffsetMs: 0,
+      ...overrides.timeouts,
+    },
     retries: {
       on: overrides.retries?.on ?? ['connect-failure', 'refused-stream', 'reset-before-response'],
       attempts: overrides.retries?.attempts ?? 2,

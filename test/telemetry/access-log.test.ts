@@ -43,9 +43,26 @@ describe('text', () => {
     ['%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS%', '10.0.0.1:51234 10.0.0.1 127.0.0.1:15001'],
     ['%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%', 'via_upstream - -'],
     ['%START_TIME(%Y/%m/%dT%H:%M:%S%z %3f %s %b %%)% 100%%', '2026/11/21T07:08:09+0000 000 1795244889 Nov % 100%'],
+    ['%GRPC_STATUS% %GRPC_STATUS_NUMBER% %TRAILER(GRPC-MESSAGE)%', '- - -'],
     ['', ''],
   ])('%s', (template, expected) => {
     expect(text(template, finishedExchange({ headers: [['user-agent', 'curl']] }))).toBe(expected)
+  })
+
+  test.each([
+    [0, 'OK OK OK 0 0 0'],
+    [4, 'DeadlineExceeded DeadlineExceeded DEADLINE_EXCEEDED 4 4 4'],
+    [99, '99 99 99 99 99 99'],
+  ])('a gRPC status %i, in each of the forms that Envoy has', (grpcStatus, expected) => {
+    const exchange = Object.assign(finishedExchange(), { grpc: 'grpc', grpcStatus, grpcMessage: '' })
+    const template = '%GRPC_STATUS% %GRPC_STATUS(CAMEL_STRING)% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER% %TRAILER(GRPC-STATUS)%'
+    expect(text(template, exchange)).toBe(expected)
+  })
+
+  test('a gRPC message is as safe as any text', () => {
+    const exchange = Object.assign(finishedExchange(), { grpc: 'grpc', grpcStatus: 13, grpcMessage: 'no\n"é' })
+    expect(text('%TRAILER(GRPC-MESSAGE)% %RESP(GRPC-MESSAGE):2%', exchange)).toBe('no\\x0A\\x22é no')
+    expect(JSON.parse(line({ format: 'json' }, exchange))).toMatchObject({ grpc_status: 13, grpc_message: 'no\n"é' })
   })
 
   test('what a caller sends cannot forge a line, leave the quotes or steer a terminal', () => {
@@ -71,6 +88,8 @@ describe('JSON', () => {
       path: '/api/1',
       protocol: 'HTTP/1.1',
       response_code: 503,
+      grpc_status: null,
+      grpc_message: null,
       response_flags: 'UF',
       response_code_details: 'connect-refused',
       detail: 'ECONNREFUSED',
@@ -108,8 +127,10 @@ describe('which requests', () => {
   test('off: none', () => expect(line({ mode: 'off' }, failed)).toBe(''))
 
   test('errors: what failed, and what the upstream answered with 5xx', () => {
-    const logged = [failed, broken, cut, missing, finishedExchange()].map(exchange => line({ mode: 'errors' }, exchange) !== '')
-    expect(logged).toEqual([true, true, true, false, false])
+    const unavailable = Object.assign(finishedExchange(), { grpcStatus: 14 })
+    const notFound = Object.assign(finishedExchange(), { grpcStatus: 5 })
+    const logged = [failed, broken, cut, missing, finishedExchange(), unavailable, notFound].map(exchange => line({ mode: 'errors' }, exchange) !== '')
+    expect(logged).toEqual([true, true, true, false, false, true, false])
   })
 })
 
@@ -119,7 +140,9 @@ describe('a template that is wrong', () => {
     ['%REQ%', '%REQ% needs the name of a field: write %REQ(USER-AGENT)%'],
     ['%DURATION(x)%', '%DURATION(x)%: this operator takes nothing in brackets, write %DURATION%'],
     ['100% sure', 'the % at "% sure" begins no %OPERATOR%: write %% for the character itself'],
-    ['%RESP(SERVER)%', '%RESP(SERVER)%: of the response only :STATUS and X-ENVOY-UPSTREAM-SERVICE-TIME can be logged'],
+    ['%TRAILER(X-SUM)%', "%TRAILER(X-SUM)%: of the response's trailers only GRPC-STATUS, GRPC-MESSAGE can be logged"],
+    ['%GRPC_STATUS(LOUD)%', '%GRPC_STATUS(LOUD)%: its forms are CAMEL_STRING, SNAKE_STRING, NUMBER'],
+    ['%RESP(SERVER)%', "%RESP(SERVER)%: of the response's head only :STATUS, X-ENVOY-UPSTREAM-SERVICE-TIME, GRPC-STATUS, GRPC-MESSAGE can be logged"],
   ])('%s', (template, problem) => {
     expect(readLogTemplate(template).problems).toEqual([problem])
     expect(() => line({ template })).toThrow(problem)

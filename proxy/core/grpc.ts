@@ -1,0 +1,39 @@
+/** The names of `google.rpc.Code`, by number. */
+export const grpcCodes = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const
+
+/** No status has come: the call runs, or it is none of gRPC. */
+export const NO_GRPC_STATUS = -1
+
+/** What a request says it is by its content type; empty: not gRPC. `-text`: gRPC-Web in base64. */
+export type GrpcKind = '' | 'grpc' | 'grpc-web' | 'grpc-web-text'
+
+/** `14 UNAVAILABLE`; a number without a name stands alone. */
+export function grpcStatusText(status: number): string {
+  const name = grpcCodes[status]
+  return name === undefined ? String(status) : `${status} ${name}`
+}
+
+/** What 5xx are to HTTP: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (as OpenTelemetry counts errors of servers). */
+const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
+
+export function isGrpcServerError(status: number): boolean {
+  return serverErrors.has(status)
+}
