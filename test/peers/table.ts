@@ -23,6 +23,8 @@ const CONSUL = '1.22.7'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
+// The last one that the module proxy calls the latest.
+const GHZ = 'v0.93.0'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
@@ -37,6 +39,7 @@ export const PEERS = {
   // The interoperability programs of grpc-go: every kind of call, and what each side makes of the other.
   'grpc-interop-server': { binaries: ['grpc-interop-server'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/server', GRPC_GO)] },
   'grpc-interop-client': { binaries: ['grpc-interop-client'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/client', GRPC_GO)] },
+  ghz: { binaries: ['ghz'], versionArgs: ['--version'], ways: [goInstall('github.com/bojand/ghz/cmd/ghz', GHZ)] },
   promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack('prometheus', 'usr/bin/promtool')] },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
