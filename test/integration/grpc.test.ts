@@ -1,0 +1,214 @@
+import { readFileSync } from 'node:fs'
+import { Client, credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from './support/ports.ts'
+import { get, type RunningProxy, startProxy } from './support/proxy.ts'
+import { until } from './support/until.ts'
+
+/** gRPC of grpc-js at both ends, through an outbound sidecar and the inbound one of the instance. Messages are bytes: what is in them is nobody's business here. */
+
+const raw = (bytes: Buffer) => bytes
+const method = (path: string, streams = false) => ({
+  path,
+  requestStream: streams,
+  responseStream: streams,
+  requestSerialize: raw,
+  requestDeserialize: raw,
+  responseSerialize: raw,
+  responseDeserialize: raw,
+})
+const MIB = 2 ** 20
+const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 }
+
+let server: Server
+/** What calls came to, and the deadlines they had. */
+const cancelled: string[] = []
+const deadlines: number[] = []
+let port: number
+let directPort: number
+let inbound: RunningProxy
+let outbound: RunningProxy
+let client: Client
+
+beforeAll(async () => {
+  server = new Server(options)
+  server.addService(
+    { Check: method('/grpc.health.v1.Health/Check') },
+    // { status: SERVING }
+    { Check: (_call: unknown, answer: (error: null, value: Buffer) => void) => answer(null, Buffer.from([0x08, 0x01])) },
+  )
+  server.addService(
+    { Echo: method('/test.Calls/Echo'), Fail: method('/test.Calls/Fail'), Hang: method('/test.Calls/Hang'), Stream: method('/test.Calls/Stream', true) },
+    {
+      Echo: ({ request }: { request: Buffer }, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
+        const trailer = new Metadata()
+        trailer.set('x-sum', String(request.length))
+        answer(null, request, trailer)
+      },
+      Fail: (_call: unknown, answer: (error: object) => void) => answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
+      Hang: (call: { on(event: 'cancelled', run: () => void): void; getDeadline(): Date | number }) => {
+        deadlines.push(Number(call.getDeadline()) - Date.now())
+        call.on('cancelled', () => cancelled.push('Hang'))
+      },
+      Stream(call: ServerDuplexStream<Buffer, Buffer>) {
+        call.on('data', (message: Buffer) => call.write(message))
+        call.on('end', () => call.end())
+        call.on('cancelled', () => cancelled.push('Stream'))
+      },
+    },
+  )
+  const appPort = await new Promise<number>((done, failed) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
+  )
+  const inPort = await freePort()
+  ;[port, directPort] = [await freePort(), await freePort()]
+  inbound = await startProxy({
+    service: 'calls',
+    inbound: [{ listen: `127.0.0.1:${inPort}`, forward: `127.0.0.1:${appPort}`, application: { protocol: 'grpc' } }],
+  })
+  outbound = await startProxy({
+    outbound: [
+      { listen: `127.0.0.1:${port}`, service: 'calls' },
+      { listen: `127.0.0.1:${directPort}`, service: 'direct' },
+    ],
+    discovery: { endpoints: { calls: [`127.0.0.1:${inPort}`], direct: [`127.0.0.1:${appPort}`] } },
+    services: { calls: { protocol: 'grpc' }, direct: { protocol: 'grpc' } },
+    accessLog: { mode: 'on', format: 'json' },
+  })
+  client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), options)
+})
+afterAll(async () => {
+  client.close()
+  await outbound.stop()
+  await inbound.stop()
+  server.forceShutdown()
+})
+
+interface Got {
+  readonly error: ServiceError | null
+  readonly body: Buffer
+  readonly trailers: Metadata | null
+}
+
+function call(path: string, body: Buffer = Buffer.alloc(0), deadlineMs = 30_000): Promise<Got> {
+  return new Promise(done => {
+    let trailers: Metadata | null = null
+    const sent = client.makeUnaryRequest(path, raw, raw, body, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, answer) =>
+      setImmediate(() => done({ error, body: answer ?? Buffer.alloc(0), trailers })),
+    )
+    sent.on('status', ({ metadata }) => {
+      trailers = metadata
+    })
+  })
+}
+
+test('health checks pass as any call does', async () => {
+  expect(await call('/grpc.health.v1.Health/Check')).toMatchObject({ error: null, body: Buffer.from([0x08, 0x01]) })
+})
+
+test('trailers come back, statuses and messages too, and are in the log of both sidecars', async () => {
+  const echoed = await call('/test.Calls/Echo', Buffer.from('hello'))
+  expect([echoed.body.toString(), echoed.trailers?.get('x-sum')]).toEqual(['hello', ['5']])
+  const failed = await call('/test.Calls/Fail')
+  expect(failed.error).toMatchObject({ code: status.NOT_FOUND, details: 'no such thing ☺' })
+  await until('the log line', () => /"grpc_status":5,"grpc_message":"no such thing ☺"/.test(outbound.out()))
+  await until('the metrics', async () => (await inbound.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '5' }) === 1)
+})
+
+test('a deadline: the caller is told, the server is, and both sidecars have it on record', async () => {
+  const began = cancelled.length
+  const { error } = await call('/test.Calls/Hang', Buffer.alloc(0), 300)
+  expect(error?.code).toBe(status.DEADLINE_EXCEEDED)
+  await until('the server hears of it', () => cancelled.length > began)
+  expect(deadlines.at(-1)).toBeLessThanOrEqual(300)
+  // Which of the three clocks is first is chance: what it comes to is not.
+  await until('the records', async () => {
+    const flights = [...(await outbound.flights()), ...(await inbound.flights())].filter(({ path }) => path === '/test.Calls/Hang')
+    return flights.length === 2 && flights.every(({ grpcStatus, deadlineMs }) => grpcStatus === 4 && deadlineMs !== null && deadlineMs <= 300)
+  })
+})
+
+test('cancel: a stream of the caller ends at the server at once', async () => {
+  const began = cancelled.length
+  const stream = client.makeBidiStreamRequest('/test.Calls/Stream', raw, raw, new Metadata())
+  stream.on('error', () => {})
+  const first = new Promise<Buffer>(done => stream.once('data', done))
+  stream.write(Buffer.from('ping'))
+  expect((await first).toString()).toBe('ping')
+  stream.cancel()
+  await until('the server hears of it', () => cancelled.length > began)
+  await until('nothing runs', async () => (await outbound.metrics()).value('outrigger_upstream_requests_active') === 0)
+})
+
+test('messages of 100 MiB stream through both ways, and are held nowhere', async () => {
+  // The highest that the resident memory of each process ever was, in MiB.
+  const peaks = () => [outbound, inbound].map(({ pid }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) / 1024)
+  // Buffers of pools and the heap have their size by then.
+  await call('/test.Calls/Echo', Buffer.alloc(4 * MIB))
+  const before = peaks()
+  const large = Buffer.alloc(100 * MIB, 'outrigger ')
+  const { error, body } = await call('/test.Calls/Echo', large, 60_000)
+  expect(error).toBeNull()
+  expect(body.equals(large)).toBe(true)
+  const grown = peaks().map((peak, i) => peak - before[i]!)
+  expect(Math.max(...grown)).toBeLessThan(48)
+}, 90_000)
+
+describe('gRPC-Web, by fetch', () => {
+  const frame = (message: string) => Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)])
+  const decode = (text: string) => Buffer.concat((text.match(/[^=]+=*/g) ?? []).map(part => Buffer.from(part, 'base64')))
+
+  /** Messages and trailers, as a client in a browser reads them. */
+  function read(body: Buffer): { messages: string[]; trailers: string } {
+    const messages: string[] = []
+    let trailers = ''
+    for (let at = 0; at < body.length; ) {
+      const end = at + 5 + body.readUInt32BE(at + 1)
+      if ((body[at]! & 0x80) === 0) messages.push(body.toString('latin1', at + 5, end))
+      else trailers = body.toString('latin1', at + 5, end)
+      at = end
+    }
+    return { messages, trailers }
+  }
+
+  test.each([
+    ['two sidecars', () => port],
+    ['one', () => directPort],
+  ])('binary and text, through %s', async (_name, to) => {
+    for (const type of ['application/grpc-web+proto', 'application/grpc-web-text']) {
+      const isText = type.endsWith('text')
+      const sent = Buffer.concat([frame('hello'), frame('gRPC-Web')])
+      const answer = await fetch(`http://127.0.0.1:${to()}/test.Calls/Stream`, {
+        method: 'POST',
+        headers: { 'content-type': type, accept: type, 'x-grpc-web': '1' },
+        body: isText ? frame('hello').toString('base64') + frame('gRPC-Web').toString('base64') : sent,
+      })
+      expect(answer.headers.get('content-type')).toMatch(isText ? 'application/grpc-web-text' : 'application/grpc-web+proto')
+      const body = Buffer.from(await answer.arrayBuffer())
+      expect(read(isText ? decode(body.toString()) : body)).toEqual({
+        messages: ['hello', 'gRPC-Web'],
+        trailers: expect.stringContaining('grpc-status: 0\r\n'),
+      })
+    }
+  })
+
+  test('a status without a message, and a service that is not there', async () => {
+    for (const [path, expected] of [
+      ['Fail', '5'],
+      ['Nothing', '12'],
+    ]) {
+      const answer = await fetch(`http://127.0.0.1:${port}/test.Calls/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/grpc-web' },
+        body: frame('x'),
+      })
+      const { trailers } = read(Buffer.from(await answer.arrayBuffer()))
+      expect(answer.headers.get('grpc-status') ?? /grpc-status: (\d+)/.exec(trailers)?.[1]).toBe(expected)
+    }
+  })
+})
+
+test('gRPC over HTTP/1.1 is told what to speak', async () => {
+  const { status: code, body } = await get(port, '/test.Calls/Echo', { method: 'POST', headers: { 'content-type': 'application/grpc' }, body: 'x' })
+  expect([code, JSON.parse(body)]).toEqual([505, expect.objectContaining({ failure: 'grpc-needs-http2' })])
+})
