@@ -29,6 +29,7 @@ const BUDGETS: readonly Budget[] = [
   share('grpc-stream', 'cpuUs', 0.67),
   share('rss-idle', 'rssMb', 0.8),
   share('rss-1000', 'rssMb', 0.8),
+  share('rss-h2-10000', 'rssMb', 1.0),
   share('rss-64m', 'rssMb', 0.8),
   { scenario: 'start', figure: 'startMs', limit: 250, of: 'absolute' },
 ]

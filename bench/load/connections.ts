@@ -1,16 +1,19 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { firstRequest, Http2Reader, settingsAck } from './http2-reader.ts'
 import { ResponseReader } from './response-reader.ts'
+import type { TrafficName } from './traffic/traffic.ts'
 
 const AT_ONCE = 50 // connections opening at a time: a burst of a thousand would measure the accept queue
 const PATIENCE_MS = 20_000
 
-/** Keep-alive connections that each have done one request; resolves when all are idle again. Destroy them to end it. */
-export async function idleConnections(port: number, count: number): Promise<readonly Socket[]> {
+/** Connections that each have done one request; resolves when all are idle again. Destroy them to end it. */
+export async function idleConnections(port: number, count: number, traffic: TrafficName): Promise<readonly Socket[]> {
+  const converse = traffic === 'http1' ? http1 : http2
   const sockets: Socket[] = []
   try {
     while (sockets.length < count) {
-      const batch = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () => usedConnection(port, sockets))
+      const batch = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () => usedConnection(port, sockets, converse))
       await Promise.all(batch)
     }
   } catch (error) {
@@ -21,10 +24,10 @@ export async function idleConnections(port: number, count: number): Promise<read
 }
 
 /** Puts its socket into `sockets` at once, so that a failure elsewhere can close it. */
-function usedConnection(port: number, sockets: Socket[]): Promise<void> {
+function usedConnection(port: number, sockets: Socket[], converse: (socket: Socket) => Conversation): Promise<void> {
   return new Promise((resolve, reject) => {
-    const reader = new ResponseReader()
-    const socket = connect(port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: bench\r\n\r\n'))
+    const socket = connect(port, '127.0.0.1', () => socket.write(conversation.request))
+    const conversation = converse(socket)
     sockets.push(socket)
     const timer = setTimeout(() => reject(new Error('a connection got no answer')), PATIENCE_MS)
     const settle = (settleIt: () => void) => {
@@ -34,12 +37,47 @@ function usedConnection(port: number, sockets: Socket[]): Promise<void> {
     socket.on('error', error => settle(() => reject(error)))
     socket.on('close', () => settle(() => reject(new Error('the proxy closed a connection it should keep'))))
     socket.on('data', (chunk: Buffer) => {
-      const isWhole = feed(reader, socket, chunk)
-      if (!isWhole) return
-      if (reader.status === 200) settle(resolve)
-      else settle(() => reject(new Error(`a connection was answered ${reader.status}`)))
+      try {
+        if (conversation.feed(chunk)) settle(resolve)
+      } catch (error) {
+        socket.destroy(error as Error)
+      }
     })
   })
+}
+
+/** One request; `feed` says when its answer is whole, and throws when it is none. */
+interface Conversation {
+  readonly request: string | Buffer
+  feed(chunk: Buffer): boolean
+}
+
+function http1(): Conversation {
+  const reader = new ResponseReader()
+  return {
+    request: 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n',
+    feed(chunk) {
+      const isWhole = reader.feed(chunk)
+      if (isWhole && reader.status !== 200) throw new Error(`a connection was answered ${reader.status}`)
+      return isWhole
+    },
+  }
+}
+
+function http2(socket: Socket): Conversation {
+  const reader = new Http2Reader()
+  let acknowledged = false
+  return {
+    request: firstRequest('/small'),
+    feed(chunk) {
+      reader.feed(chunk)
+      if (reader.mustAcknowledge && !acknowledged) {
+        acknowledged = true
+        socket.write(settingsAck)
+      }
+      return reader.isWhole
+    },
+  }
 }
 
 export interface SlowBodies {

@@ -44,10 +44,10 @@ export async function measureRate(contestant: Contestant, scenario: RateScenario
 }
 
 /** The contestant must be fresh: each stage is measured from a clean start. */
-export async function measureMemory(contestant: Contestant, stage: MemoryScenario['stage'], time: Durations): Promise<Figures> {
+export async function measureMemory(contestant: Contestant, { stage, traffic }: MemoryScenario, time: Durations): Promise<Figures> {
   const { listen, child } = contestant
   if (stage === 'connections') {
-    const sockets = await idleConnections(listen, IDLE_CONNECTIONS)
+    const sockets = await idleConnections(listen, IDLE_CONNECTIONS[traffic], traffic)
     await sleep(400)
     const memory = memoryOf(child.pid)
     for (const socket of sockets) socket.destroy()

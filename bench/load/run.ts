@@ -36,7 +36,7 @@ export const START = 'start'
 export async function runAll(plan: Plan): Promise<void> {
   const { scenarios } = plan.options
   for (const traffic of Object.values(TRAFFIC)) {
-    const own = scenarios.filter(scenario => (scenario.kind === 'load' ? scenario.traffic : 'http1') === traffic.name)
+    const own = scenarios.filter(scenario => ('traffic' in scenario ? scenario.traffic : 'http1') === traffic.name)
     if (own.length > 0) await runTraffic({ ...plan, traffic, upstreams: [] }, own)
   }
 }
@@ -94,8 +94,8 @@ async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]
         plan.proxies.map(proxy => ({ proxy, features: 'standard' })),
       )
       await sleep(1000) // start-up's own garbage may go first
-      for (const { name, title, stage } of life) {
-        await takeTurns(plan, entries, name, `memory, ${title}`, ({ contestant }) => measureMemory(contestant, stage, plan.options), 1)
+      for (const scenario of life) {
+        await takeTurns(plan, entries, scenario.name, `memory, ${scenario.title}`, ({ contestant }) => measureMemory(contestant, scenario, plan.options), 1)
       }
       await stopAll(entries)
     }

@@ -48,6 +48,7 @@ export interface MemoryScenario {
   readonly kind: 'memory'
   readonly name: string
   readonly title: string
+  readonly traffic: TrafficName
   readonly stage: 'idle' | 'connections' | 'bodies' | 'loaded'
   readonly quick: boolean
 }
@@ -111,11 +112,12 @@ export const SCENARIOS: readonly Scenario[] = [
     variants: ['bare', 'standard', 'full'],
     quick: false,
   },
-  { kind: 'memory', name: 'rss-idle', title: 'idle', stage: 'idle', quick: true },
-  { kind: 'memory', name: 'rss-1000', title: '1,000 idle connections', stage: 'connections', quick: true },
-  { kind: 'memory', name: 'rss-64m', title: '64 x 1 MiB in flight, slow readers', stage: 'bodies', quick: true },
-  { kind: 'memory', name: 'rss-loaded', title: 'right after load', stage: 'loaded', quick: false },
+  { kind: 'memory', traffic: 'http1', name: 'rss-idle', title: 'idle', stage: 'idle', quick: true },
+  { kind: 'memory', traffic: 'http1', name: 'rss-1000', title: '1,000 idle connections', stage: 'connections', quick: true },
+  { kind: 'memory', traffic: 'h2', name: 'rss-h2-10000', title: '10,000 idle HTTP/2 connections', stage: 'connections', quick: false },
+  { kind: 'memory', traffic: 'http1', name: 'rss-64m', title: '64 x 1 MiB in flight, slow readers', stage: 'bodies', quick: true },
+  { kind: 'memory', traffic: 'http1', name: 'rss-loaded', title: 'right after load', stage: 'loaded', quick: false },
 ]
 
-export const IDLE_CONNECTIONS = 1000
+export const IDLE_CONNECTIONS: Readonly<Record<TrafficName, number>> = { http1: 1000, h2: 10_000, grpc: 10_000 }
 export const SLOW_READERS = 64

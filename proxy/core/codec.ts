@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { Failure } from './failure.ts'
-import type { DownstreamStream, Protocol, UpstreamStream } from './message.ts'
+import type { DownstreamStream, Protocol, RequestHead, UpstreamStream } from './message.ts'
 import type { Peer, Wire } from './wire.ts'
 
 /** Bytes <-> streams for one protocol. */
@@ -8,6 +8,15 @@ export interface Codec {
   readonly protocol: Protocol
   serve(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection
   connect(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions): UpstreamConnection
+}
+
+/** One that an HTTP/1.1 connection may change to. */
+export interface UpgradeCodec extends Codec {
+  /**
+   * The connection from its first request on, which offered the change; the answer to that offer is written. Null: the offer is not as it should be, and nothing was
+   * done. The request is of HTTP/1.1, has no body, and nothing came behind it.
+   */
+  upgrade(request: RequestHead, wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection | null
 }
 
 export interface DownstreamOptions {
@@ -22,6 +31,8 @@ export interface DownstreamOptions {
   /** What the proxy says of refusals it made before there was a stream to tell (a malformed head, a head timeout). */
   readonly onRefused: (refusal: Refusal) => void
   readonly onClosed: (connection: DownstreamConnection) => void
+  /** HTTP/1.1: a first request with Upgrade, without a body. True: another codec has the wire now, and the request. */
+  readonly onUpgrade?: (connection: DownstreamConnection, request: RequestHead, wire: Wire) => boolean
 }
 
 /** A request refused by the codec itself: it never reached the corridor. */

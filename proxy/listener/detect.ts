@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../core/clock.ts'
-import type { Codec, DownstreamConnection, DownstreamOptions } from '../core/codec.ts'
+import type { Codec, DownstreamConnection, DownstreamOptions, UpgradeCodec } from '../core/codec.ts'
 import type { Wire, WireHandler } from '../core/wire.ts'
 
 /** What a listener speaks. */
 export interface Languages {
   readonly http1: Codec
-  readonly http2: Codec
+  readonly http2: UpgradeCodec
   /** Do these bytes, as far as they go, begin an HTTP/2 connection (RFC 9113 section 3.4)? */
   isHttp2(bytes: Buffer, length: number): 'yes' | 'no' | 'more'
 }

@@ -2,7 +2,7 @@ import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
-import type { DownstreamStream, Protocol } from '../core/message.ts'
+import type { DownstreamStream, Protocol, RequestHead } from '../core/message.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
@@ -42,7 +42,7 @@ export class Listener {
     this.#options = this.#optionsOf(runtime.spec)
   }
 
-  #optionsOf({ limits, timeouts }: ListenerSpec): DownstreamOptions {
+  #optionsOf({ limits, timeouts, h2cUpgrade }: ListenerSpec): DownstreamOptions {
     return {
       maxHeaders: limits.headers,
       maxHeadBytes: limits.headBytes,
@@ -53,7 +53,17 @@ export class Listener {
       idleTimeoutMs: timeouts.idleMs,
       onRefused: refusal => this.#deps.onRefused(refusal, this),
       onClosed: connection => this.#closed(connection),
+      onUpgrade: (connection, request, wire) => h2cUpgrade && this.#upgrade(connection, request, wire),
     }
+  }
+
+  /** Tunnels are no business of the listener: the only protocol that a connection as a whole may change to is HTTP/2. */
+  #upgrade(connection: DownstreamConnection, request: RequestHead, wire: Wire): boolean {
+    const { clock, http2, onStream } = this.#deps
+    const served = http2.upgrade(request, wire, stream => onStream(stream, wire, http2.protocol, this), this.#options, clock)
+    if (served === null) return false
+    this.#connections.replace(connection, served)
+    return true
   }
 
   accept(wire: Wire): void {

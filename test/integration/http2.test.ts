@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import {
   type ClientHttp2Session,
   connect,
@@ -14,6 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { obtain } from '../peers/obtain.ts'
 import { type Backend, startBackend } from './support/backend.ts'
 import { run } from './support/child.ts'
+import { curl } from './support/curl.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { rawClient } from './support/raw.ts'
@@ -113,6 +115,23 @@ test('one port speaks both: each caller gets its answer in its own words, and th
   expect(echo.body === body.toString('latin1')).toBe(true)
   expect(count.body).toBe('5\n')
   await until('two protocols in the log', () => all.proxy.out().includes('"HTTP/2"') && all.proxy.out().includes('"HTTP/1.1"'))
+})
+
+test('curl --http2 offers h2c and gets it; with a switch it is not taken', async () => {
+  await using taking = await start([backend.address])
+  const port = await freePort()
+  await using _proxy = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders', h2cUpgrade: false }],
+    discovery: { endpoints: { orders: [backend.address] } },
+  })
+  const ask = (to: number, ...more: string[]) =>
+    curl('--http2', ...more, `http://127.0.0.1:${to}/bytes/300000`, `http://127.0.0.1:${to}/count`, '-o', '/dev/null')
+  const [second, first, upload] = await Promise.all([ask(taking.port), ask(port), ask(taking.port, '-d', 'hello')])
+  expect([second.exit, second.status, second.head[0]]).toEqual([0, 200, 'HTTP/2 200 '])
+  expect(readFileSync(second.file).length).toBe(300_000)
+  expect([first.exit, first.head[0]]).toEqual([0, 'HTTP/1.1 200 OK'])
+  // With a body the offer is ignored.
+  expect([upload.exit, upload.head[0]]).toEqual([0, 'HTTP/1.1 200 OK'])
 })
 
 test('a stream that is cancelled is cancelled at the endpoint, and the others go on', async () => {

@@ -13,7 +13,7 @@ import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { broken, DONE, MORE, type Outcome } from './outcome.ts'
 import { parseRequest } from './parse.ts'
-import { CHUNKED_BODY, CLOSE_BODY, NO_BODY, roomFor, writeResponse } from './serialize.ts'
+import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, roomFor, writeResponse } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
 
 /** What the connection is doing; one exchange at a time. */
@@ -129,6 +129,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
     this.#requestDone = this.#reader.done
+    if (head.upgrade && this.#isUpgraded(end === length)) return
     if (this.receiver === null) this.#onStream(this)
     this.receiver?.head(head, this.#requestDone)
     if (this.#state === LINGERING || this.#state === CLOSED) return
@@ -139,6 +140,15 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
       if (!head.expectContinue || head.minorVersion === 0) this.#arm(this.#options.bodyTimeoutMs)
     }
+  }
+
+  /** `alone`: nothing came behind the request. Only the first one may change what the connection speaks, so nobody's later request can. */
+  #isUpgraded(alone: boolean): boolean {
+    const head = this.#head
+    if (!alone || this.receiver !== null || this.#draining || !this.#requestDone || head.minorVersion === 0) return false
+    if (this.#options.onUpgrade?.(this, head, this.#wire) !== true) return false
+    this.#state = CLOSED
+    return true
   }
 
   #readBody(chunk: Buffer, from: number, length: number, own: boolean): void {
@@ -386,11 +396,4 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#close()
     if (running) this.receiver?.reset(failures.drained, 'the drain time is over')
   }
-}
-
-/** The framing the answer came with; one without a length goes out chunked. */
-function lengthOf(head: ResponseHead): number {
-  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
-  const length = head.headers.get('content-length')
-  return length === undefined ? CHUNKED_BODY : Number(length)
 }

@@ -36,6 +36,13 @@ const HOP_BY_HOP_AND_CODING = dropped(TRANSFER_ENCODING)
 const HOP_BY_HOP_CODING_AND_HOST = dropped(TRANSFER_ENCODING, HOST_FIELD)
 const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
+/** The framing an answer came with; one without a length goes out chunked. */
+export function lengthOf(head: ResponseHead): number {
+  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
+  const length = head.headers.get('content-length')
+  return length === undefined ? CHUNKED_BODY : Number(length)
+}
+
 /** What the head may take at most; a caller whose room is smaller makes more. */
 export function roomFor(head: RequestHead | ResponseHead): number {
   let room = 256

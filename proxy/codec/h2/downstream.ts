@@ -7,6 +7,7 @@ import { problemBody } from '../../core/problem.ts'
 import type { Wire } from '../../core/wire.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
+import { SWITCHING, type Upgraded } from './h2c.ts'
 import { Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
@@ -39,28 +40,53 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #isBegun = false
   #blockSince = 0
 
-  constructor(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, http2: Http2Options, clock: Clock) {
+  constructor(
+    wire: Wire,
+    onStream: (stream: DownstreamStream) => void,
+    options: DownstreamOptions,
+    http2: Http2Options,
+    clock: Clock,
+    upgraded: Upgraded | null,
+  ) {
     this.#onStream = onStream
     this.#options = options
     this.#http2 = http2
     this.#clock = clock
     this.#discard = new Http2Head(options)
     this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, true)
-    this.#connection.begin(
-      settingsFrame([
-        HEADER_TABLE_SIZE,
-        http2.headerTableBytes,
-        MAX_CONCURRENT_STREAMS,
-        options.maxStreams,
-        INITIAL_WINDOW_SIZE,
-        this.#connection.flow.streamWindow,
-        MAX_HEADER_LIST_SIZE,
-        options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-        ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
-      ]),
-    )
+    const settings = settingsFrame([
+      HEADER_TABLE_SIZE,
+      http2.headerTableBytes,
+      MAX_CONCURRENT_STREAMS,
+      options.maxStreams,
+      INITIAL_WINDOW_SIZE,
+      this.#connection.flow.streamWindow,
+      MAX_HEADER_LIST_SIZE,
+      options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+      ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
+    ])
+    this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
     this.#idleSince = clock.now()
     if (options.idleTimeoutMs > 0) this.#connection.wake(this.#idleSince + options.idleTimeoutMs)
+    if (upgraded !== null) this.#adopt(upgraded)
+  }
+
+  /** The request that came as HTTP/1.1 is stream 1, and its settings are acknowledged by the 101 (RFC 7540 section 3.2.1). */
+  #adopt({ head, settings }: Upgraded): void {
+    const connection = this.#connection
+    connection.peer.read(settings, 0, settings.length, false)
+    connection.writer.peerSettings(connection.peer.maxFrameBytes, connection.peer.headerTableBytes)
+    connection.lastId = 1
+    this.#isBegun = true
+    const stream = new Http2Stream(connection, head)
+    stream.open(1)
+    connection.streams.set(1, stream)
+    stream.headReceived = true
+    stream.remoteEnded = true
+    stream.method = head.method
+    stream.expected = head.contentLength
+    this.#onStream(stream)
+    stream.receiver?.head(head, true)
   }
 
   // ── requests ──

@@ -42,14 +42,22 @@ export function encodeFields(encoder: Encoder, headers: Headers): void {
   else for (let i = 0; i < count; i += 2) encoder.field(pairs[i]!, pairs[i + 1]!, sensitive.includes(pairs[i]!))
 }
 
+export function isOfOneConnection(lowerCase: string): boolean {
+  return DROPPED.has(lowerCase)
+}
+
+/** The rest of TE is about codings of HTTP/1.1 (RFC 9113 section 8.2.2). */
+export function trailersOfTe(value: string): boolean {
+  return /(^|[,\s])trailers($|[,;\s])/i.test(value)
+}
+
 let target!: Encoder
 /** One for all, so that writing a head makes no closure. */
 function visit(name: string, value: string): void {
   const lower = name.toLowerCase()
   if (DROPPED.has(lower)) return
-  // The rest of TE is about codings of HTTP/1.1 (RFC 9113 section 8.2.2).
   if (lower === 'te') {
-    if (/(^|[,\s])trailers($|[,;\s])/i.test(value)) target.field(lower, 'trailers', false)
+    if (trailersOfTe(value)) target.field(lower, 'trailers', false)
     return
   }
   target.field(lower, value, false)
