@@ -42,7 +42,7 @@ export class Listener {
     this.#options = this.#optionsOf(runtime.spec)
   }
 
-  #optionsOf({ limits, timeouts }: ListenerSpec): DownstreamOptions {
+  #optionsOf({ limits, timeouts, multiplex }: ListenerSpec): DownstreamOptions {
     return {
       maxHeaders: limits.headers,
       maxHeadBytes: limits.headBytes,
@@ -51,6 +51,7 @@ export class Listener {
       headTimeoutMs: timeouts.headMs,
       bodyTimeoutMs: timeouts.bodyMs,
       idleTimeoutMs: timeouts.idleMs,
+      offersHop: multiplex,
       onRefused: refusal => this.#deps.onRefused(refusal, this),
       onClosed: connection => this.#closed(connection),
     }

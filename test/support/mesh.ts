@@ -31,6 +31,8 @@ export class Mesh {
   readonly #options: MeshOptions
   readonly #upstreams = new Map<string, Upstream>()
   readonly #ports = new Map<number, (wire: Wire) => void>()
+  /** Endpoints that are a port of this very data thread: the next sidecar. */
+  readonly linked = new Map<string, number>()
   /** Ports that something else has. */
   readonly takenPorts = new Set<number>()
   /** Ports that open only when the promise says so. */
@@ -88,6 +90,16 @@ export class Mesh {
   readonly #dial: Dial = (address, port, listener) => {
     const upstream = this.upstream(`${address}:${port}`)
     upstream.dials++
+    const own = this.linked.get(`${address}:${port}`)
+    if (own !== undefined)
+      return this.loop.after(upstream.connectMs, () => {
+        const onWire = this.#ports.get(own)
+        if (onWire === undefined) return turn(() => listener.failed('ECONNREFUSED'))
+        const [near, far] = wirePair(this.loop, this.#options.upstream)
+        this.wires.push(near, far)
+        turn(() => onWire(far))
+        turn(() => listener.connected(near))
+      })
     if (upstream.connect === 'ignore') return () => {}
     return this.loop.after(upstream.connectMs, () => {
       if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))

@@ -6,6 +6,7 @@ import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } f
 import { problemBody } from '../../core/problem.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
+import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
@@ -13,7 +14,7 @@ import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { broken, DONE, MORE, type Outcome } from './outcome.ts'
 import { parseRequest } from './parse.ts'
-import { CHUNKED_BODY, CLOSE_BODY, NO_BODY, roomFor, writeResponse } from './serialize.ts'
+import { bodyOf, CHUNKED_BODY, CLOSE_BODY, NO_BODY, roomFor, writeResponse } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
 
 /** What the connection is doing; one exchange at a time. */
@@ -51,6 +52,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #requestDone = true
   #responseDone = true
   #keepAlive = true
+  /** What the next answer says in Connection if nothing else is to be said. */
+  #offer: string
   #draining = false
   #ended = false
   /** The corridor wants no more bytes of the body. */
@@ -63,6 +66,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#wire = wire
     this.#onStream = onStream
     this.#options = options
+    // Once a connection is enough: whoever understands it remembers.
+    this.#offer = options.offersHop === true ? OFFER : ''
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock
@@ -247,13 +252,14 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const old = request.minorVersion === 0
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
     if (this.#draining || !this.#requestDone || this.#ended) this.#keepAlive = false
-    let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
+    let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : bodyOf(head)
     if (body === CHUNKED_BODY && old) {
       body = CLOSE_BODY
       this.#keepAlive = false
     }
     const buffer = this.#room(roomFor(head))
-    const connection = this.#keepAlive ? (old ? 'keep-alive' : '') : 'close'
+    const connection = this.#keepAlive ? (old ? 'keep-alive' : this.#offer) : 'close'
+    this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
     const framing = old && body === NO_BODY ? CLOSE_BODY : body
     this.#writer.begun(buffer, writeResponse(head, framing, connection, buffer), body, end)
@@ -386,11 +392,4 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#close()
     if (running) this.receiver?.reset(failures.drained, 'the drain time is over')
   }
-}
-
-/** The framing the answer came with; one without a length goes out chunked. */
-function lengthOf(head: ResponseHead): number {
-  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
-  const length = head.headers.get('content-length')
-  return length === undefined ? CHUNKED_BODY : Number(length)
 }

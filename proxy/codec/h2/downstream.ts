@@ -5,6 +5,8 @@ import { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/message.ts'
 import { problemBody } from '../../core/problem.ts'
 import type { Wire } from '../../core/wire.ts'
+import { CARRIES_HTTP1 } from '../hop/names.ts'
+import { makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { Http2Head } from './head.ts'
@@ -56,6 +58,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
         this.#connection.flow.streamWindow,
         MAX_HEADER_LIST_SIZE,
         options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+        ...(options.offersHop === true ? [CARRIES_HTTP1, 1] : []),
         ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
       ]),
     )
@@ -184,7 +187,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.movedAt = this.#clock.now()
       if (this.#options.bodyTimeoutMs > 0) this.#connection.wake(stream.movedAt + this.#options.bodyTimeoutMs)
     }
-    this.#connection.out().response(stream.id, response, end)
+    const hasBody = !end && !stream.bodiless && status >= 200
+    if (stream.carried) this.#connection.out().carriedResponse(stream.id, response, end, hasBody)
+    else this.#connection.out().response(stream.id, response, end)
   }
 
   sent(stream: Http2Stream): void {
@@ -230,6 +235,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   // ── the connection ──
 
   settingsChanged(): void {
+    if (!this.#isBegun && this.#connection.peer.carriesHttp1) makeRoom(this.#connection)
     this.#isBegun = true
   }
 
