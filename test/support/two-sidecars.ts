@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { Mesh, type MeshOptions } from './mesh.ts'
 import { type ListenerOverrides, listenerSpec, type ServiceOverrides, serviceSpec, snapshotOf } from './specs.ts'
 import type { Upstream } from './upstream.ts'
@@ -62,4 +63,18 @@ export function meet(mesh: Mesh): void {
 export function between(mesh: Mesh): { readonly connections: number; readonly protocol: string } {
   const { connections, protocol } = mesh.endpoints().find(({ name }) => name === 'orders')!.endpoints[0]!
   return { connections, protocol }
+}
+
+/** Nothing runs, and nothing was counted twice or not at all. */
+export function expectQuiet(mesh: Mesh): void {
+  for (const service of mesh.endpoints()) {
+    expect(service.active, `requests of ${service.name}`).toBe(0)
+    for (const { address, active, pending, idle, connections } of service.endpoints) {
+      expect([active, pending], `requests at ${address}, and waiting for it`).toEqual([0, 0])
+      expect(idle, `idle at ${address}`).toBe(connections)
+    }
+  }
+  expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
+  const open = mesh.callers.filter(({ over }) => !over).length
+  expect(mesh.stat('outrigger_downstream_connections_active', { direction: 'outbound' }), 'connections of callers').toBe(open)
 }
