@@ -81,6 +81,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     direction: Direction,
     { listen, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
     service: string | null,
+    multiplex: boolean,
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -92,6 +93,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
       direction,
       listen: address,
       service,
+      multiplex,
       timeouts: {
         headMs: durationMs(timeouts.head),
         bodyMs: durationMs(timeouts.body),
@@ -110,8 +112,8 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     }
   }
   return [
-    ...document.inbound.map(each => listener('inbound', each, applications.get(each.forward)!)),
-    ...document.outbound.map(each => listener('outbound', each, each.service ?? null)),
+    ...document.inbound.map(each => listener('inbound', each, applications.get(each.forward)!, each.multiplex)),
+    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, false)),
   ]
 }
 
@@ -128,6 +130,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
   return {
     name,
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
+    multiplex: policy.multiplex,
     hosts: policy.hosts,
     endpoints: compileEndpoints(endpoints),
     balancer: compileBalancer(policy.balancer),
@@ -151,6 +154,7 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
   return {
     name,
     protocol: application.protocol,
+    multiplex: false,
     hosts: [],
     endpoints: [{ ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
     balancer: plainBalancer(),

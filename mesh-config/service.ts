@@ -213,6 +213,11 @@ export const serviceSchema = z.strictObject({
     'What the endpoints speak: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that. Without one: HTTP/1.1, whatever callers speak.',
     'nearly every service speaks HTTP/1.1',
   ),
+  multiplex: setting(
+    z.boolean().default(true),
+    'HTTP/1.1 requests go multiplexed over HTTP/2 to endpoints that have said to be sidecars (`inbound.multiplex`), and come out as HTTP/1.1. `false`: over HTTP/1.1.',
+    'fewer connections and less work for both sidecars; endpoints that are no sidecars are never asked and see no difference',
+  ),
   hosts: setting(
     z
       .array(

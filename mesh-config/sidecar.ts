@@ -97,6 +97,11 @@ const application = {
 
 const inbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that peers connect to.'),
+  multiplex: setting(
+    z.boolean().default(true),
+    'Sidecars that call are told that they may send HTTP/1.1 requests multiplexed over HTTP/2; the application gets HTTP/1.1 all the same. `false`: they are not told.',
+    'fewer connections and less work for both sidecars; other callers see one more word in the first answer of a connection, and go on as ever',
+  ),
   forward: setting(peerAddress(), 'The application. It is never retried and never ejected: the sidecars of its callers do that.'),
   application: setting(z.strictObject(application).prefault({}), 'How the application is called.'),
   ...listener('30m', 'callers behind a balancer of connections (a virtual IP) come to new instances; gRPC keeps one connection for good otherwise'),

@@ -135,6 +135,8 @@ export interface ListenerSpec {
   readonly listen: AddressSpec
   /** The one service this port is for; null: picked by Host / :authority. */
   readonly service: string | null
+  /** Sidecars are told that they may send HTTP/1.1 as HTTP/2. */
+  readonly multiplex: boolean
   readonly timeouts: ListenerTimeouts
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
@@ -171,6 +173,8 @@ export interface ServiceSpec {
   readonly name: string
   /** `http` is HTTP/1.1; null: detected. */
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
+  /** HTTP/1.1 goes as HTTP/2 to endpoints that are sidecars. */
+  readonly multiplex: boolean
   /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
   readonly hosts: readonly string[]
   readonly endpoints: readonly EndpointSpec[]

@@ -57,9 +57,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   // Tunnels are refused by a filter: nobody is told that they might be had.
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
   const downstreamHttp2 = http2(clock, { extendedConnect: false, onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const upstreamHttp2 = http2(clock, { onGuard: guardTrips('upstream', guards, stats, clock, event) })
+  const onUpstreamGuard = guardTrips('upstream', guards, stats, clock, event)
+  const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
+  const hop = http2(clock, { carriesHttp1: true, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2 }
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null

@@ -22,6 +22,7 @@ const table: readonly Column[] = [
   { title: 'ZONE', align: 'left', cell: ({ zone }) => zone || '-' },
   { title: 'HEALTH', align: 'left', cell: ({ health, warming }) => (warming ? `${health}, warming up` : health) },
   { title: 'ACTIVE', align: 'right', cell: ({ active }) => count(active) },
+  { title: 'PROTOCOL', align: 'left', plain: 'HTTP/1.1', cell: ({ protocol }) => protocol },
   { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
   { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
   { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },

@@ -54,7 +54,7 @@ export function flightText(flight: FlightView): string {
 export function attemptText(attempt: AttemptView): string {
   const outcome = attempt.failure === '' ? (attempt.status === 0 ? 'no answer yet' : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
   const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
-  const connection = attempt.reusedConnection ? ', on a kept connection' : ''
+  const connection = (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
   return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
 }

@@ -17,9 +17,9 @@ import { requestId } from '../filter/request-id.ts'
 import { tunnels } from '../filter/tunnels.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { outlierDetector } from '../health/outlier.ts'
-import { Http1Pool } from '../pool/http1.ts'
+import { HopPool, type HopSettings } from '../pool/hop.ts'
+import type { Http1Pool } from '../pool/http1.ts'
 import { Http2Pool } from '../pool/http2.ts'
-import type { PoolSettings } from '../pool/settings.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import { hostTable } from '../router/hosts.ts'
@@ -36,6 +36,8 @@ export interface ApplyDeps {
   readonly event: (event: ProxyEvent) => void
   /** To endpoints. */
   readonly http2: Codec
+  /** HTTP/2 that carries HTTP/1.1 to the next sidecar. */
+  readonly hop: Codec
 }
 
 /** What a data thread built from a snapshot. */
@@ -58,7 +60,7 @@ interface ServiceEntry {
   readonly speaksHttp2: boolean
 }
 
-type OwnSettings = Omit<PoolSettings, 'pools'>
+type OwnSettings = Omit<HopSettings, 'pools' | 'hops'>
 
 /**
  * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the reason (a NACK); `commit` is one swap. Clusters
@@ -151,13 +153,14 @@ export function applier(deps: ApplyDeps) {
 
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pool {
-    const poolDeps = { clock, dial: deps.dial, codec: speaksHttp2(spec) ? deps.http2 : http1 }
     if (speaksHttp2(spec)) {
+      const poolDeps = { clock, dial: deps.dial, codec: deps.http2 }
       const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
       return ({ address, port }, own) => new Http2Pool(address, port, shared, own, poolDeps)
     }
-    const shared = Object.assign(settings, { pools: new Set<Http1Pool>() })
-    return ({ address, port }, own) => new Http1Pool(address, port, shared, own, poolDeps)
+    const poolDeps = { clock, dial: deps.dial, codec: http1, hop: deps.hop }
+    const shared: HopSettings = Object.assign(settings, { pools: new Set<Http1Pool>(), hops: new Set<HopPool>() })
+    return ({ address, port }, own) => new HopPool(address, port, shared, own, poolDeps)
   }
 
   function compileRoute(
@@ -257,8 +260,9 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
   }
 }
 
-function settingsOf(spec: ServiceSpec): Omit<PoolSettings, 'connections' | 'pending' | 'pools'> {
+function settingsOf(spec: ServiceSpec): Omit<OwnSettings, 'connections' | 'pending'> {
   return {
+    multiplex: spec.multiplex,
     connectTimeoutMs: spec.timeouts.connectMs,
     idleTimeoutMs: spec.timeouts.idleMs,
     maxConnections: spec.limits.connections,

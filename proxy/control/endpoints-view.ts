@@ -29,6 +29,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           reason: endpoint.state === 'admitting' ? '' : endpoint.ejectionReason,
           ejectedForMs: endpoint.state === 'ejected' ? Math.max(0, Math.round(endpoint.ejectedUntil - now)) : 0,
           active: endpoint.active,
+          protocol: pool.protocol,
           connections: pool.connections,
           idle: pool.idle,
           pending: pool.pending,

@@ -113,6 +113,8 @@ export interface EndpointView {
   readonly reason: string
   readonly ejectedForMs: number
   readonly active: number
+  /** What is spoken with it now: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to its sidecar. */
+  readonly protocol: string
   readonly connections: number
   readonly idle: number
   readonly pending: number
@@ -171,6 +173,8 @@ export interface AttemptView {
   /** The other candidate and both loads, where the policy compared two; null otherwise. */
   readonly compared: { readonly load: number; readonly other: string; readonly otherLoad: number } | null
   readonly reusedConnection: boolean
+  /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
+  readonly hop: boolean
   readonly startedAfterMs: number
   /** From start to the response head, or to the failure. */
   readonly tookMs: number

@@ -28,6 +28,8 @@ export interface DownstreamOptions {
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** Callers are told that HTTP/1.1 may come to this port as HTTP/2 (codec/hop). Absent: they are not. */
+  readonly offersHop?: boolean
   /** What the proxy says of refusals it made before there was a stream to tell (a malformed head, a head timeout). */
   readonly onRefused: (refusal: Refusal) => void
   readonly onClosed: (connection: DownstreamConnection) => void
@@ -65,6 +67,8 @@ export interface UpstreamOwner {
   closed(connection: UpstreamConnection, idle: boolean): void
   /** The peer said how long it keeps an idle connection (`Keep-Alive: timeout=`), in milliseconds. */
   idleHint(milliseconds: number): void
+  /** The peer said that it is a sidecar, which takes HTTP/1.1 as HTTP/2 on the same port. */
+  offered?(): void
 }
 
 export interface UpstreamConnection {
@@ -74,6 +78,8 @@ export interface UpstreamConnection {
   readonly active: number
   /** Streams at once, as far as the peer has said. HTTP/1: 1. */
   readonly limit: number
+  /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2; null: it has not said yet. */
+  readonly carriesHttp1: boolean | null
   open(): UpstreamStream
   destroy(): void
 }

@@ -24,6 +24,8 @@ export class AttemptRecord {
   /** When the request head was handed to a connection; 0: never. */
   sentAt = 0
   reusedConnection = false
+  /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
+  carried = false
   /** Set when this attempt is over without an answer that was passed on. */
   failure: Failure | null = null
   detail = ''
@@ -49,6 +51,7 @@ export class AttemptRecord {
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false
+    this.carried = false
     this.failure = null
     this.detail = ''
     this.status = 0

@@ -65,4 +65,6 @@ export type DownstreamStream = Stream<RequestHead, ResponseHead>
 export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
   /** Its connection served a stream before, and no byte of an answer has come: a reset may only be a stale keep-alive. */
   readonly reused: boolean
+  /** It is HTTP/1.1, carried as HTTP/2 to the next sidecar. */
+  readonly carried: boolean
 }

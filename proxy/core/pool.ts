@@ -1,13 +1,15 @@
 import type { Failure } from './failure.ts'
-import type { UpstreamStream } from './message.ts'
+import type { RequestHead, UpstreamStream } from './message.ts'
 
 /** Who waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away. */
 export interface PoolWaiter {
+  /** What the stream is for: not every one can carry everything. */
+  readonly request: RequestHead
   acquired(stream: UpstreamStream): void
   acquireFailed(failure: Failure, detail: string): void
 }
 
-/** The connections to one endpoint in one protocol. */
+/** The connections to one endpoint. */
 export interface Pool {
   /**
    * A stream at once when a connection is idle; a failure at once when a limit is reached; else null, and one method of the waiter is called later. `fresh`: on a
@@ -18,6 +20,8 @@ export interface Pool {
   cancel(waiter: PoolWaiter): void
   /** Takes no more streams; closes each connection as its last stream ends. */
   drain(): void
+  /** What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next sidecar. */
+  readonly protocol: string
   readonly idle: number
   readonly connections: number
   readonly pending: number

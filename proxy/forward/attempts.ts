@@ -6,7 +6,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
 import { NO_GRPC_STATUS } from '../core/grpc.ts'
-import type { Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
+import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
@@ -63,6 +63,10 @@ export class Attempts implements PoolWaiter {
   readonly #requestTimer: Timer
   readonly #tryTimer: Timer
   readonly #backoff: Timer
+
+  get request(): RequestHead {
+    return this.#owner.exchange.request
+  }
 
   constructor(owner: AttemptsOwner, deps: AttemptsDeps) {
     this.#owner = owner
@@ -143,6 +147,7 @@ export class Attempts implements PoolWaiter {
     this.upstream = stream
     stream.receiver = answer
     record.reusedConnection = stream.reused
+    record.carried = stream.carried
     record.sentAt = stream.reused ? record.startedAt : this.#deps.clock.now()
     exchange.upstreamStartedAt = record.sentAt
     answer.awaited()

@@ -42,7 +42,7 @@ export class Listener {
     this.#options = this.#optionsOf(runtime.spec)
   }
 
-  #optionsOf({ limits, timeouts, h2cUpgrade }: ListenerSpec): DownstreamOptions {
+  #optionsOf({ limits, timeouts, h2cUpgrade, multiplex }: ListenerSpec): DownstreamOptions {
     return {
       maxHeaders: limits.headers,
       maxHeadBytes: limits.headBytes,
@@ -51,6 +51,7 @@ export class Listener {
       headTimeoutMs: timeouts.headMs,
       bodyTimeoutMs: timeouts.bodyMs,
       idleTimeoutMs: timeouts.idleMs,
+      offersHop: multiplex,
       onRefused: refusal => this.#deps.onRefused(refusal, this),
       onClosed: connection => this.#closed(connection),
       onUpgrade: (connection, request, wire) => h2cUpgrade && this.#upgrade(connection, request, wire),

@@ -31,19 +31,23 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
   readonly #idleClose = idleClose()
   readonly #sweep: Timer
   readonly #pendingTimer: Timer
+  readonly #onOffer: () => void
   #open = 0
   #draining = false
 
-  constructor(address: string, port: number, settings: PoolSettings<Http1Pool>, stats: EndpointStats, deps: PoolDeps) {
+  constructor(address: string, port: number, settings: PoolSettings<Http1Pool>, stats: EndpointStats, deps: PoolDeps, onOffer: () => void) {
     this.#address = address
     this.#port = port
     this.#settings = settings
     this.#stats = stats
     this.#deps = deps
+    this.#onOffer = onOffer
     this.#sweep = deps.clock.timer(() => this.#retire())
     this.#pendingTimer = deps.clock.timer(() => this.#expirePending())
     settings.pools.add(this)
   }
+
+  readonly protocol = 'HTTP/1.1'
 
   get idle(): number {
     return this.#idle.length
@@ -169,6 +173,26 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
 
   idleHint(milliseconds: number): void {
     this.#idleClose.hinted(milliseconds)
+  }
+
+  offered(): void {
+    this.#onOffer()
+  }
+
+  /** Closes those that have been idle for so long; false: there was none. */
+  closeIdle(forMs: number): boolean {
+    const until = this.#deps.clock.now() - forMs
+    const before = this.#idle.length
+    while (this.#idle.length !== 0 && this.#idleSince[0]! <= until) {
+      this.#idleSince.shift()
+      this.#idle.shift()!.destroy()
+    }
+    return this.#idle.length !== before
+  }
+
+  /** A connection that counts with ours, and is not one of ours, is gone. */
+  placeFreed(): void {
+    this.#dialForWaiters()
   }
 
   #gone(): void {

@@ -60,6 +60,8 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     settings.pools.add(this)
   }
 
+  readonly protocol = 'HTTP/2'
+
   get idle(): number {
     return this.#carriers.filter(isIdle).length
   }

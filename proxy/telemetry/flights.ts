@@ -159,6 +159,7 @@ class Try {
   startedAt = 0
   endedAt = 0
   reused = false
+  carried = false
   status = 0
   grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
@@ -179,6 +180,7 @@ class Try {
     this.startedAt = record.startedAt
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
+    this.carried = record.carried
     this.status = record.status
     this.grpcStatus = record.grpcStatus
     this.failure = record.failure
@@ -194,6 +196,7 @@ class Try {
       way: this.#way(),
       compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
       reusedConnection: this.reused,
+      hop: this.carried,
       startedAfterMs: round(this.startedAt - from),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),
       status: this.status,

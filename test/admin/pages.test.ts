@@ -36,6 +36,7 @@ function attempt(over: Partial<AttemptView> = {}): AttemptView {
     policy: 'least_request',
     way: [],
     compared: null,
+    hop: false,
     reusedConnection: true,
     startedAfterMs: 0,
     tookMs: 12.34,

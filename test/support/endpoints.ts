@@ -22,6 +22,7 @@ export function bareEndpoints(weights: readonly number[]): Endpoint[] {
 }
 
 export class NoPool implements Pool {
+  readonly protocol = 'HTTP/1.1'
   readonly idle = 0
   readonly connections = 0
   readonly pending = 0

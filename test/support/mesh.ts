@@ -31,6 +31,10 @@ export class Mesh {
   readonly #options: MeshOptions
   readonly #upstreams = new Map<string, Upstream>()
   readonly #ports = new Map<number, (wire: Wire) => void>()
+  /** Endpoints that are a port of this very data thread: the next sidecar. */
+  readonly linked = new Map<string, number>()
+  /** The accepting ends of the connections to those. */
+  readonly #links: MemoryWire[] = []
   /** Ports that something else has. */
   readonly takenPorts = new Set<number>()
   /** Ports that open only when the promise says so. */
@@ -88,6 +92,17 @@ export class Mesh {
   readonly #dial: Dial = (address, port, listener) => {
     const upstream = this.upstream(`${address}:${port}`)
     upstream.dials++
+    const own = this.linked.get(`${address}:${port}`)
+    if (own !== undefined)
+      return this.loop.after(upstream.connectMs, () => {
+        const onWire = this.#ports.get(own)
+        if (onWire === undefined) return turn(() => listener.failed('ECONNREFUSED'))
+        const [near, far] = wirePair(this.loop, this.#options.upstream)
+        this.wires.push(near, far)
+        this.#links.push(far)
+        turn(() => onWire(far))
+        turn(() => listener.connected(near))
+      })
     if (upstream.connect === 'ignore') return () => {}
     return this.loop.after(upstream.connectMs, () => {
       if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))
@@ -108,6 +123,13 @@ export class Mesh {
     this.callers.push(caller)
     turn(() => onWire(near))
     return caller
+  }
+
+  /** The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from now on. */
+  replaceLinked(name: string): Upstream {
+    this.linked.delete(name)
+    for (const wire of this.#links.splice(0)) turn(() => wire.destroy())
+    return this.upstream(name)
   }
 
   /** A caller that speaks HTTP/2. */

@@ -26,7 +26,7 @@ export function threads(answers: readonly (Answer | null)[], asked: Question[] =
 }
 
 export function endpoint(address: string, over: Partial<EndpointView> = {}): EndpointView {
-  const load = { active: 0, connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
+  const load = { active: 0, protocol: 'HTTP/1.1', connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
   const place = { weight: 1, effectiveWeight: over.weight ?? 1, priority: 0, zone: '', metadata: {} }
   return { address, ...place, health: 'passing', healthReason: '', warming: false, state: 'admitting', reason: '', ejectedForMs: 0, ...load, ...over }
 }

@@ -43,6 +43,7 @@ export interface ServiceOverrides {
   readonly limits?: Partial<ServiceLimits>
   readonly outliers?: Partial<OutlierSpec>
   readonly protocol?: ServiceSpec['protocol']
+  readonly multiplex?: boolean
   readonly subsets?: ServiceSpec['subsets']
   readonly subsetFallback?: ServiceSpec['subsetFallback']
   readonly routes?: readonly RouteSpec[]
@@ -57,6 +58,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
   return {
     name,
     protocol: overrides.protocol ?? null,
+    multiplex: overrides.multiplex ?? true,
     hosts: overrides.hosts ?? [],
     endpoints: endpoints.map(endpoint => (typeof endpoint === 'string' ? endpointSpec(endpoint) : endpoint)),
     balancer: balancerSpec(typeof overrides.balancer === 'string' ? { type: overrides.balancer } : overrides.balancer),
@@ -114,6 +116,7 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
     direction,
     listen,
     service: overrides.service ?? null,
+    multiplex: overrides.multiplex ?? false,
     timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, ...overrides.timeouts },
     limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576, ...overrides.limits },
     h2cUpgrade: overrides.h2cUpgrade ?? true,

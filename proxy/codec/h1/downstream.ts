@@ -1,11 +1,12 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
 import { type Failure, failures } from '../../core/failure.ts'
-import { HeaderList } from '../../core/header-list.ts'
+import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
-import { problemBody } from '../../core/problem.ts'
+import { sendProblem } from '../../core/problem.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
+import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
@@ -51,6 +52,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #requestDone = true
   #responseDone = true
   #keepAlive = true
+  /** What the next answer says in Connection if nothing else is to be said. */
+  #offer: string
   #draining = false
   #ended = false
   /** The corridor wants no more bytes of the body. */
@@ -63,6 +66,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#wire = wire
     this.#onStream = onStream
     this.#options = options
+    // Once a connection is enough: whoever understands it remembers.
+    this.#offer = options.offersHop === true ? OFFER : ''
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock
@@ -209,12 +214,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#requestDone = true
     this.#responseDone = false
     this.#state = EXCHANGE
-    const body = problemBody(failure, detail, '')
-    this.head(
-      { status: failure.httpStatus, headers: new HeaderList(['content-type', 'application/problem+json', 'content-length', String(body.length)]) },
-      false,
-    )
-    this.data(body, true)
+    sendProblem(this, failure, detail)
   }
 
   ended(): void {
@@ -263,7 +263,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       this.#keepAlive = false
     }
     const buffer = this.#room(roomFor(head))
-    const connection = this.#keepAlive ? (old ? 'keep-alive' : '') : 'close'
+    const connection = this.#keepAlive ? (old ? 'keep-alive' : this.#offer) : 'close'
+    this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
     const framing = old && body === NO_BODY ? CLOSE_BODY : body
     this.#writer.begun(buffer, writeResponse(head, framing, connection, buffer), body, end)

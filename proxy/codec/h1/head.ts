@@ -46,6 +46,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   closing = false
   upgrade = false
   expectContinue = false
+  /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
+  offersHop = false
 
   method = ''
   scheme: 'http' | 'https' = 'http'
@@ -76,6 +78,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.closing = false
     this.upgrade = false
     this.expectContinue = false
+    this.offersHop = false
     this.absolute = false
     this.authority = ''
     this.method = ''

@@ -1,3 +1,4 @@
+import { OFFER } from '../hop/names.ts'
 import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts'
 import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
 import type { Http1Head } from './head.ts'
@@ -276,6 +277,7 @@ function readConnection(head: Http1Head, field: number): Outcome {
     else if (option === 'keep-alive') head.keepAlive = true
     else if (option !== '' && !KEPT.has(option)) {
       if (!isToken(option)) return broken.connection
+      if (option === OFFER) head.offersHop = true
       named ??= new Set()
       named.add(option)
     }

@@ -1,4 +1,6 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { Http2Head } from '../h2/head.ts'
+import { carriedLines, roomForLines } from '../hop/write.ts'
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -49,6 +51,10 @@ export function roomFor(head: RequestHead | ResponseHead): number {
   if (head instanceof Http1Head) {
     for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
     return room + head.end + head.path.length + head.authority.length
+  }
+  if (head instanceof Http2Head && head.names !== null) {
+    room += roomForLines(head, head.names) + (head.reason?.length ?? 0)
+    return room + head.path.length + head.authority.length + head.method.length
   }
   head.headers.forEach((name, value) => {
     room += name.length + value.length + 4
@@ -112,6 +118,7 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
 
 /** Heads of another codec, or our own. What HTTP/2 may not have was refused there; what it may have and HTTP/1.1 has another place for is left out here. */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
+  if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
   const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${pairs(head.headers, HOP_BY_HOP_CODING_AND_HOST)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
   const empty = body === NO_BODY && /^(?:POST|PUT|PATCH)$/.test(head.method) ? 0 : body
@@ -121,10 +128,29 @@ function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
   // No framing where there is none to be done (RFC 9110 section 8.6).
   if (head.status === 204 || head.status < 200) head.headers.delete('content-length')
+  if (head instanceof Http2Head && head.names !== null) return writeCarriedResponse(head, body, line, out)
   return out.latin1Write(
     `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}${pairs(head.headers, HOP_BY_HOP_AND_CODING)}${framing(head, body)}\r\n`,
     0,
   )
+}
+
+/** A head that had been HTTP/1.1 before the sidecar that sent it to us: as it was. */
+function writeCarriedRequest(head: Http2Head, body: number, out: Buffer): number {
+  const names = head.names!
+  const lines = carriedLines(head, names, head.authority, body === CHUNKED_BODY)
+  const framed = body !== CHUNKED_BODY || names.hasCoding ? '' : framing(head, body)
+  return out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}\r\n`, 0)
+}
+
+function writeCarriedResponse(head: Http2Head, body: number, line: string, out: Buffer): number {
+  const names = head.names!
+  const { status } = head
+  // With an answer that has no body the coding is as good as any other field, but for these (RFC 9112 section 6.1).
+  const coding = (body === CHUNKED_BODY || body === NO_BODY) && status !== 204 && status >= 200
+  const lines = carriedLines(head, names, null, coding)
+  const framed = coding && names.hasCoding ? '' : framing(head, body)
+  return out.latin1Write(`HTTP/1.1 ${status} ${head.reason ?? reasonOf(status)}\r\n${line}${lines}${framed}\r\n`, 0)
 }
 
 /** The fields less those of one connection only, which must not come to mean this one (RFC 9110 section 7.6.1). */

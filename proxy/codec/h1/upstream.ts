@@ -59,6 +59,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   readonly limit = 1
+  readonly carriesHttp1 = false
+  readonly carried = false
 
   get active(): number {
     return this.#busy ? 1 : 0
@@ -173,6 +175,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#headDone = true
     this.#keepAlive = head.keepAlive
     if (head.keepAlive) this.#readIdleHint()
+    if (head.offersHop) this.#owner.offered?.()
     this.#beginBody()
     const end = this.#reader.done
     const { end: at } = head

@@ -46,10 +46,12 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   readonly flow: ReceiveFlow
   readonly streams = new Map<number, Http2Stream>()
   readonly closedStreams = new ClosedStreams()
-  readonly resets: Budget
+  resets: Budget
   readonly chatter: Budget
   /** Bytes the peer lets us send on the connection. */
   sendWindow = 65_535
+  /** What may wait for the peer's windows. */
+  maxHeldBytes: number
   /** How often something was read. */
   reads = 0
   /** A stream was served before. */
@@ -81,6 +83,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.wire = wire
     this.side = side
     this.options = options
+    this.maxHeldBytes = options.maxHeldBytes
     this.clock = clock
     this.writer = new FrameWriter(wire, options.headerTableBytes)
     this.decoder = new Decoder(options.headerTableBytes)
@@ -136,8 +139,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
       for (const stream of resumed) stream.deliverHeld()
     }
     this.side.turnEnded()
-    if (this.line.bytes > this.options.maxHeldBytes)
-      this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.options.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
+    if (this.line.bytes > this.maxHeldBytes)
+      this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
     if (this.#state === OPEN) this.writer.flush()
     else this.writer.drop()
   }
@@ -241,7 +244,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.line.bytes += bytes
     if (stream.sendWindow > 0) this.line.add(stream)
     // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.line.bytes > this.options.maxHeldBytes) this.out()
+    if (this.line.bytes > this.maxHeldBytes) this.out()
   }
 
   /** Something of the stream is late from now on. */

@@ -1,10 +1,11 @@
 import type { Clock } from '../../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
 import { type Failure, failures } from '../../core/failure.ts'
-import { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/message.ts'
-import { problemBody } from '../../core/problem.ts'
+import { sendProblem } from '../../core/problem.ts'
 import type { Wire } from '../../core/wire.ts'
+import { CARRIES_HTTP1 } from '../hop/names.ts'
+import { makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
@@ -63,6 +64,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       this.#connection.flow.streamWindow,
       MAX_HEADER_LIST_SIZE,
       options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+      ...(options.offersHop === true ? [CARRIES_HTTP1, 1] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
@@ -182,12 +184,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   /** Well-formed, and more than we take: that has a status of its own. */
   #refuse(stream: Http2Stream, failure: Failure, detail: string): void {
     this.#tellRefused(failure, detail)
-    const body = problemBody(failure, detail, '')
-    stream.head(
-      { status: failure.httpStatus, headers: new HeaderList(['content-type', 'application/problem+json', 'content-length', String(body.length)]) },
-      false,
-    )
-    stream.data(body, true)
+    sendProblem(stream, failure, detail)
   }
 
   #tellRefused(failure: Failure, detail: string): void {
@@ -210,7 +207,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.movedAt = this.#clock.now()
       if (this.#options.bodyTimeoutMs > 0) this.#connection.wake(stream.movedAt + this.#options.bodyTimeoutMs)
     }
-    this.#connection.out().response(stream.id, response, end)
+    const hasBody = !end && !stream.bodiless && status >= 200
+    if (stream.carried) this.#connection.out().carriedResponse(stream.id, response, end, hasBody)
+    else this.#connection.out().response(stream.id, response, end)
   }
 
   sent(stream: Http2Stream): void {
@@ -256,6 +255,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   // ── the connection ──
 
   settingsChanged(): void {
+    if (!this.#isBegun && this.#connection.peer.carriesHttp1) makeRoom(this.#connection)
     this.#isBegun = true
   }
 

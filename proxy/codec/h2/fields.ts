@@ -1,5 +1,6 @@
 import { HTAB, SP, TARGET, TOKEN, VALUE } from '../h1/bytes.ts'
 import { isAuthority } from '../h1/target.ts'
+import { NAMES, REASON } from '../hop/names.ts'
 
 /**
  * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as an index costs no look at its bytes.
@@ -17,20 +18,23 @@ export const HOST = 9
 export const EXPECT = 10
 /** `te`, which may only say `trailers`. */
 export const TE = 11
+/** What one sidecar tells the next of a head that was HTTP/1.1. */
+export const CARRIED_NAMES = 12
+export const CARRIED_REASON = 13
 /** Frames, routes, authenticates or modifies: dropped from trailers, never merged into a head (RFC 9110 section 6.5.1). */
-export const NOT_IN_TRAILERS = 12
+export const NOT_IN_TRAILERS = 14
 /** From here on: malformed, by the rule in `malformed`. */
-export const BAD_NAME = 13
-export const BAD_VALUE = 14
-export const CONNECTION_SPECIFIC = 15
-export const UNKNOWN_PSEUDO = 16
-export const BAD_TE = 17
-export const BAD_METHOD = 18
-export const BAD_SCHEME = 19
-export const BAD_AUTHORITY = 20
-export const BAD_PATH = 21
-export const BAD_STATUS = 22
-export const BAD_LENGTH = 23
+export const BAD_NAME = 15
+export const BAD_VALUE = 16
+export const CONNECTION_SPECIFIC = 17
+export const UNKNOWN_PSEUDO = 18
+export const BAD_TE = 19
+export const BAD_METHOD = 20
+export const BAD_SCHEME = 21
+export const BAD_AUTHORITY = 22
+export const BAD_PATH = 23
+export const BAD_STATUS = 24
+export const BAD_LENGTH = 25
 
 export const malformed: Readonly<Record<number, string>> = {
   [BAD_NAME]: 'a byte that no field name may have, or an uppercase letter (RFC 9113 section 8.2.1)',
@@ -58,6 +62,8 @@ const kinds = new Map<string, number>([
   ['host', HOST],
   ['expect', EXPECT],
   ['te', TE],
+  [NAMES, CARRIED_NAMES],
+  [REASON, CARRIED_REASON],
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [name, CONNECTION_SPECIFIC]),
   ...[
     'trailer',

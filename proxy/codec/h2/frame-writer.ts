@@ -1,6 +1,7 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../h1/bytes.ts'
+import { encodeCarriedRequest, encodeCarriedResponse, encodeCarriedTrailers } from '../hop/encode.ts'
 import {
   ACK,
   CONTINUATION,
@@ -103,15 +104,31 @@ export class FrameWriter {
     this.#endBlock(id, end)
   }
 
+  /** To the next sidecar, which writes it as HTTP/1.1 again. */
+  carriedRequest(id: number, head: RequestHead, end: boolean): void {
+    this.#beginBlock()
+    encodeCarriedRequest(this.#encoder, head)
+    this.#endBlock(id, end)
+  }
+
+  /** `hasBody`: something follows. */
+  carriedResponse(id: number, head: ResponseHead, end: boolean, hasBody: boolean): void {
+    this.#beginBlock()
+    encodeCarriedResponse(this.#encoder, head, hasBody)
+    this.#endBlock(id, end)
+  }
+
   response(id: number, head: ResponseHead, end: boolean): void {
     this.#beginBlock()
     encodeResponse(this.#encoder, head)
     this.#endBlock(id, end)
   }
 
-  trailers(id: number, trailers: Headers): void {
+  /** `carried`: from one sidecar to another, with their names as they were. */
+  trailers(id: number, trailers: Headers, carried: boolean): void {
     this.#beginBlock()
-    encodeFields(this.#encoder, trailers)
+    if (carried) encodeCarriedTrailers(this.#encoder, trailers)
+    else encodeFields(this.#encoder, trailers)
     this.#endBlock(id, true)
   }
 

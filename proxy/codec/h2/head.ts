@@ -1,7 +1,10 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { fits, type Names, namesOf } from '../hop/names.ts'
 import {
   AUTHORITY,
   BAD_NAME,
+  CARRIED_NAMES,
+  CARRIED_REASON,
   CONTENT_LENGTH,
   COOKIE,
   EXPECT,
@@ -53,6 +56,10 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   /** -1: none. */
   contentLength = -1
   expect = ''
+  /** How its names were written, when a sidecar before us had it by HTTP/1.1. */
+  names: Names | null = null
+  /** The reason phrase it had there; null: the usual one. */
+  reason: string | null = null
   /** Names of fields that must not be put into any table; nearly always none. */
   sensitive: readonly string[] = NOTHING
   /** The first rule it broke; empty: none. */
@@ -86,6 +93,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.status = 0
     this.contentLength = -1
     this.expect = ''
+    this.names = null
+    this.reason = null
     this.sensitive = NOTHING
     this.problem = ''
     this.tooLarge = false
@@ -109,7 +118,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     if (kind === PLAIN || kind >= NOT_IN_TRAILERS) {
       if (kind >= BAD_NAME) this.#broken(malformed[kind]!)
       this.#isRegular = true
-    } else if (!this.#control(kind, value)) return
+    } else if (!this.#control(kind, name, value)) return
     const { pairs, count } = this
     pairs[count] = name
     pairs[count + 1] = value
@@ -117,7 +126,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   }
 
   /** True: it is a field as others are, too. */
-  #control(kind: number, value: string): boolean {
+  #control(kind: number, name: string, value: string): boolean {
     if (kind <= STATUS) {
       if (this.#isRegular) this.#broken('a pseudo-header field after a regular one (RFC 9113 section 8.3)')
       else if ((this.#seen & seen(kind)) !== 0) this.#broken('a pseudo-header field that came twice (RFC 9113 section 8.3)')
@@ -142,6 +151,16 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
       case EXPECT:
         this.expect = value
         return true
+      case CARRIED_NAMES:
+        if (this.names !== null) return false
+        this.names = namesOf(value)
+        // They come on top of a head that was within the limits on its way here.
+        this.#fields--
+        this.#bytes -= name.length + value.length + FIELD_OVERHEAD
+        return false
+      case CARRIED_REASON:
+        this.reason ??= value
+        return false
       default:
         // TE is "trailers" here, and so it may go on.
         return kind === TE
@@ -180,6 +199,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     else if ((pseudo & seen(PATH)) === 0) return this.#broken('no :path (RFC 9113 section 8.3.1)')
     else if (this.path === '*' && this.method !== 'OPTIONS') return this.#broken(':path is "*" and the method is not OPTIONS (RFC 9113 section 8.3.1)')
     if (this.authority === '') this.#broken('neither :authority nor Host (RFC 9113 section 8.3.1)')
+    this.#checkNames(true)
   }
 
   finishResponse(): void {
@@ -190,6 +210,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     // It would be to HTTP/1.1 callers as if the connection had been handed over (RFC 9113 section 8.6).
     if (this.status === 101) this.#broken('101, which HTTP/2 does not have (RFC 9113 section 8.6)')
     if (this.#host !== '') this.#keepHost()
+    this.#checkNames(false)
+  }
+
+  #checkNames(isRequest: boolean): void {
+    if (this.names !== null && !fits(this.names, this.pairs, this.count, isRequest)) this.names = null
   }
 
   /** In a response it means nothing, and passes as other fields do. */
@@ -201,6 +226,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   finishTrailers(): void {
     if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
     if ((this.#seen & ALL_PSEUDO) !== 0) this.#broken('a pseudo-header field in trailers (RFC 9113 section 8.1)')
+    this.#checkNames(false)
+    if (this.names?.hasCoding === true) this.names = null
   }
 
   // ── what others see ──

@@ -25,6 +25,7 @@ export interface Http2Options {
   readonly settingsTimeoutMs: number
   readonly drainPatienceMs: number
   readonly extendedConnect: boolean
+  readonly carriesHttp1: boolean
   readonly onGuard: (guard: Guard, detail: string, peer: Peer) => void
 }
 
@@ -63,5 +64,7 @@ export const http2Defaults: Http2Options = {
   drainPatienceMs: 1000,
   /** Callers are told that they may ask for one (RFC 8441). */
   extendedConnect: true,
+  /** Upstream: what comes by HTTP/1.1 is to leave as HTTP/1.1 behind the sidecar at the other end (hop/). */
+  carriesHttp1: false,
   onGuard() {},
 }

@@ -17,14 +17,22 @@ export class ReceiveFlow {
   #sampled = 0
   /** Of every stream, to begin with. */
   readonly streamWindow: number
-  readonly #max: number
+  #max: number
+  readonly #maxStream: number
 
   /** `bufferBytes`: what may be held of the connection. */
   constructor(options: Http2Options, bufferBytes: number) {
     this.#max = Math.max(DEFAULT_WINDOW, bufferBytes)
+    this.#maxStream = this.#max
     this.target = Math.min(this.#max, options.connectionWindowBytes)
     this.streamWindow = Math.min(this.#max, options.streamWindowBytes)
     this.streamTarget = this.streamWindow
+  }
+
+  /** The connection stands for many: at least so much may be held of it, and of a stream no more than before. */
+  widen(target: number): void {
+    this.target = Math.max(this.target, target)
+    this.#max = Math.max(this.#max, target)
   }
 
   /** False: more than the peer may send. */
@@ -46,7 +54,7 @@ export class ReceiveFlow {
   }
 
   get maySample(): boolean {
-    return !this.isSampling && (this.streamTarget < this.#max || this.target < this.#max)
+    return !this.isSampling && (this.streamTarget < this.#maxStream || this.target < this.#max)
   }
 
   beginSample(): void {
@@ -59,7 +67,7 @@ export class ReceiveFlow {
     this.isSampling = false
     const wanted = 2 * this.#sampled
     // Filled by two thirds: the sender may have waited for us.
-    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#max, Math.max(this.streamTarget, wanted))
+    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))
     if (this.#sampled * 3 >= this.target * 2) this.target = Math.min(this.#max, Math.max(this.target, wanted))
     // Some streams beside the one that fills its window.
     this.target = Math.min(this.#max, Math.max(this.target, 2 * this.streamTarget))

@@ -1,3 +1,4 @@
+import { CARRIES_HTTP1 } from '../hop/names.ts'
 import {
   DEFAULT_WINDOW,
   FLOW_CONTROL_ERROR,
@@ -32,7 +33,14 @@ export class PeerSettings {
   windowBytes = DEFAULT_WINDOW
   maxFrameBytes = MIN_MAX_FRAME
   extendedConnect = false
+  /** It is a sidecar, and knows what hop/ is about. */
+  carriesHttp1 = false
   #isKnown = false
+
+  /** They have come. */
+  get isKnown(): boolean {
+    return this.#isKnown
+  }
 
   /** Reads a payload of whole settings; an error code other than NO_ERROR is one of the connection. `fromServer`: the peer is one. */
   read(b: Buffer, from: number, to: number, fromServer: boolean): number {
@@ -70,6 +78,9 @@ export class PeerSettings {
       case ENABLE_CONNECT_PROTOCOL:
         if (value > 1 || (value === 0 && this.extendedConnect)) return PROTOCOL_ERROR
         this.extendedConnect = value === 1
+        break
+      case CARRIES_HTTP1:
+        this.carriesHttp1 = value === 1
         break
       default:
       // MAX_HEADER_LIST_SIZE is advice, and what is not known is none of our business (RFC 9113 section 6.5.2).

@@ -90,6 +90,11 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     return this.connection.served && this.connection.reads === this.readsAtOpen
   }
 
+  /** HTTP/1.1 on both ends, HTTP/2 only between two sidecars. */
+  get carried(): boolean {
+    return this.connection.side.isClient ? this.connection.options.carriesHttp1 : this.incoming.names !== null
+  }
+
   // ── what goes ──
 
   head(head: RequestHead | ResponseHead, end: boolean): void {
@@ -142,7 +147,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
       this.connection.watch(this)
       return
     }
-    this.connection.out().trailers(this.id, trailers)
+    this.connection.out().trailers(this.id, trailers, this.carried)
     this.#sent()
   }
 
@@ -169,7 +174,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
       if (!connection.writer.full) this.tellWritable()
       return
     }
-    if (this.#pendingTrailers !== null) connection.out().trailers(this.id, this.#pendingTrailers)
+    if (this.#pendingTrailers !== null) connection.out().trailers(this.id, this.#pendingTrailers, this.carried)
     this.#pendingTrailers = null
     this.#sent()
   }

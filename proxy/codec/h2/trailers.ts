@@ -5,7 +5,7 @@ import type { Http2Head } from './head.ts'
 /** A list of their own, because trailers may be kept to be sent again. */
 export function trailerList(head: Http2Head): HeaderList {
   const list: string[] = []
-  const { pairs, count } = head
-  for (let i = 0; i < count; i += 2) if (isAllowedInTrailers(pairs[i]!)) list.push(pairs[i]!, pairs[i + 1]!)
+  const { pairs, count, names } = head
+  for (let i = 0; i < count; i += 2) if (isAllowedInTrailers(pairs[i]!)) list.push(names === null ? pairs[i]! : names.written[i >> 1]!, pairs[i + 1]!)
   return new HeaderList(list)
 }

@@ -3,6 +3,8 @@ import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../c
 import { type Failure, failures } from '../../core/failure.ts'
 import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
 import type { Wire } from '../../core/wire.ts'
+import { CARRIES_HTTP1 } from '../hop/names.ts'
+import { makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { type HeadLimits, Http2Head } from './head.ts'
@@ -36,6 +38,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   /** Streams at once, as the peer said last. */
   #limit = 100
   #released = false
+  /** The peer's first SETTINGS have come. */
+  #greeted = false
   #isClosed = false
 
   constructor(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions, http2: Http2Options, clock: Clock) {
@@ -54,8 +58,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
       this.#connection.flow.streamWindow,
       MAX_HEADER_LIST_SIZE,
       options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
+      ...(http2.carriesHttp1 ? [CARRIES_HTTP1, 1] : []),
     ])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
+    if (http2.carriesHttp1) makeRoom(this.#connection)
   }
 
   // ── requests ──
@@ -80,6 +86,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     return this.#connection.peer.extendedConnect
   }
 
+  get carriesHttp1(): boolean | null {
+    return this.#greeted ? this.#connection.peer.carriesHttp1 : null
+  }
+
   open(): UpstreamStream {
     const stream = this.#free.pop() ?? new Http2Stream(this.#connection, this.#head)
     stream.open(this.#nextId)
@@ -92,7 +102,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const request = head as RequestHead
     stream.headSent = true
     stream.method = request.method
-    this.#connection.out().request(stream.id, request, end)
+    if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end)
+    else this.#connection.out().request(stream.id, request, end)
   }
 
   sent(): void {}
@@ -190,6 +201,9 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // Whoever waits for a stream may have one now.
     if (streams.size >= this.#limit && this.capacity > 0) this.#released = true
     this.#limit = peer.maxConcurrentStreams
+    // Who wanted a sidecar waits to hear whether it is one.
+    if (this.#http2.carriesHttp1 && !this.#greeted) this.#released = true
+    this.#greeted = true
   }
 
   goaway(lastId: number, detail: string): void {

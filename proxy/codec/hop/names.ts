@@ -1,0 +1,54 @@
+/**
+ * The names of a head's fields as HTTP/1.1 had them, in one field: `Host,User-Agent,Accept`. HTTP/2 keeps the order of fields but has their names in lower case, and
+ * has no place for Host and Transfer-Encoding. The value is the same from request to request, so on a connection it is one byte after the first time (RFC 7541).
+ */
+export const NAMES = 'outrigger-names'
+/** The reason phrase, where it is not the usual one of its status. */
+export const REASON = 'outrigger-reason'
+/** What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110 section 7.6.1: options need no field). */
+export const OFFER = 'outrigger-h2'
+/** A SETTINGS parameter both sides send: 1 says that the names are understood. Of the range for experiments (RFC 7540 section 11.3); others ignore it (RFC 9113 section 6.5.2). */
+export const CARRIES_HTTP1 = 0xf0e1
+
+export interface Names {
+  /** As they are to be written. */
+  readonly written: readonly string[]
+  readonly lower: readonly string[]
+  /** Transfer-Encoding is among them. */
+  readonly hasCoding: boolean
+}
+
+/** What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the memory. */
+const split = new Map<string, Names>()
+const MAX_KEPT = 256
+const MAX_KEPT_LENGTH = 2048
+
+export function namesOf(text: string): Names {
+  const known = split.get(text)
+  if (known !== undefined) return known
+  const written = text.split(',')
+  const lower = written.map(name => name.toLowerCase())
+  const names = { written, lower, hasCoding: lower.includes('transfer-encoding') }
+  if (text.length > MAX_KEPT_LENGTH) return names
+  if (split.size >= MAX_KEPT) split.clear()
+  split.set(text, names)
+  return names
+}
+
+/**
+ * Do the names say nothing but how the fields that came are written? All of them, in their order, and beside them Transfer-Encoding, and the Host of a request; so
+ * whoever makes names up can change no field, hide none and add none.
+ */
+export function fits({ lower }: Names, pairs: readonly string[], count: number, isRequest: boolean): boolean {
+  let at = 0
+  let hosts = 0
+  let codings = 0
+  for (let i = 0; i < lower.length; i++) {
+    const name = lower[i]!
+    if (at < count && pairs[at] === name) at += 2
+    else if (name === 'transfer-encoding') codings++
+    else if (isRequest && name === 'host') hosts++
+    else return false
+  }
+  return at === count && codings <= 1 && hosts === (isRequest ? 1 : 0)
+}
