@@ -143,6 +143,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
       maxEjectionMs: durationMs(policy.outliers.maxEjection),
       maxEjectedPercent: policy.outliers.maxEjectedPercent,
     },
+    upgrades: policy.upgrades,
     subsets: policy.subsets,
     subsetFallback: policy.subsetFallback,
     routes: routes.length > 0 ? routes : [everything(name)],
@@ -162,6 +163,7 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
+    upgrades: application.upgrades,
     subsets: {},
     subsetFallback: 'none',
     routes: [everything(name)],
@@ -186,6 +188,7 @@ function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTimeouts {
     grpcTimeout: timeouts.grpcTimeout,
     grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
     grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
+    tunnelMs: durationMs(timeouts.tunnel),
   }
 }
 
@@ -214,6 +217,7 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
     grpcTimeout: over.grpcTimeout ?? base.grpcTimeout,
     grpcTimeoutMaxMs: ms(over.grpcTimeoutMax, base.grpcTimeoutMaxMs),
     grpcTimeoutOffsetMs: ms(over.grpcTimeoutOffset, base.grpcTimeoutOffsetMs),
+    tunnelMs: ms(over.tunnel, base.tunnelMs),
   }
 }
 

@@ -40,7 +40,24 @@ const timeouts = {
     "Taken off a caller's deadline, so that the proxy's answer is there before the caller gives up by itself.",
     'as in Envoy; a call that its caller cancels just at its deadline is recorded as one that ran into it, so the record needs no offset',
   ),
+  tunnel: setting(
+    duration().default('1h'),
+    'A WebSocket, another upgrade or a CONNECT tunnel without bytes in either direction; pings count as bytes. `off`: no limit.',
+    'what HAProxy advises for tunnels and Envoy has for TCP; the 5 minutes of `idle` cut WebSockets that are only quiet',
+  ),
 }
+
+const upgrades = setting(
+  z
+    .array(
+      text(/^[a-z0-9!#$%&'*+.^_`|~-]+(\/[a-z0-9!#$%&'*+.^_`|~-]+)?$/, 'a protocol', 'its name in small letters, such as websocket or spdy/3.1', input =>
+        input.toLowerCase(),
+      ),
+    )
+    .default(['websocket']),
+  'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT; any other is answered with 403. `[]`: none.',
+  'WebSockets should simply work; what is in another protocol nobody has looked at',
+)
 
 const budget = {
   percent: setting(
@@ -233,6 +250,7 @@ export const serviceSchema = z.strictObject({
   retries: setting(z.strictObject(retries).prefault({}), 'What is tried again, and how often.'),
   limits: setting(z.strictObject(limits).prefault({}), 'Circuit breaking: how much may be under way at once, for each data thread.'),
   outliers: setting(z.strictObject(outliers).prefault({}), 'Outlier detection: endpoints that fail are left alone for a while.'),
+  upgrades,
   health: setting(z.strictObject(health).optional(), 'Active health checks.'),
   subsets: setting(
     z.record(label('a subset name'), z.record(z.string(), anyText('a value'))).default({}),
@@ -251,4 +269,4 @@ export type RoutePolicy = ServicePolicy['routes'][number]
 export type ValuePolicy = NonNullable<RoutePolicy['match']['headers']>[string]
 
 /** The fields that an inbound application shares with any service: what a listener in front of it may set. */
-export const applicationFields = { timeouts, limits }
+export const applicationFields = { timeouts, limits, upgrades }

@@ -88,11 +88,13 @@ const application = {
         grpcTimeout: applicationFields.timeouts.grpcTimeout,
         grpcTimeoutMax: applicationFields.timeouts.grpcTimeoutMax,
         grpcTimeoutOffset: applicationFields.timeouts.grpcTimeoutOffset,
+        tunnel: applicationFields.timeouts.tunnel,
       })
       .prefault({}),
     'How long the application may take.',
   ),
   limits: setting(z.strictObject(applicationFields.limits).prefault({}), 'How much the application is given at once.'),
+  upgrades: applicationFields.upgrades,
 }
 
 const inbound = z.strictObject({

@@ -183,6 +183,8 @@ export interface ServiceSpec {
   readonly retries: RetrySpec
   readonly limits: ServiceLimits
   readonly outliers: OutlierSpec
+  /** Protocols that a request may ask to be upgraded to, in small letters. */
+  readonly upgrades: readonly string[]
   readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
@@ -265,6 +267,8 @@ export interface ServiceTimeouts {
   readonly grpcTimeoutMaxMs: number
   /** Taken off it. */
   readonly grpcTimeoutOffsetMs: number
+  /** A tunnel (WebSocket, other upgrades, CONNECT) without bytes in either direction. 0: off. */
+  readonly tunnelMs: number
 }
 
 export type RetryCondition = 'connect-failure' | 'refused-stream' | 'reset-before-response' | 'per-try-timeout' | 'gateway-error' | '5xx' | GrpcRetryCondition

@@ -1,6 +1,5 @@
 import { classify } from './cluster/classify.ts'
 import type { Unknown } from './core/channel.ts'
-import type { Clock, Random } from './core/clock.ts'
 import { failures } from './core/failure.ts'
 import type { Verdict } from './core/filter.ts'
 import type { ListenerRuntime } from './core/listener.ts'
@@ -8,9 +7,7 @@ import type { Telemetry } from './core/telemetry.ts'
 import { runComplete, runRequest, runResponse } from './filter/chain.ts'
 import type { Forward, ForwardDeps } from './forward/forward.ts'
 
-export interface CorridorDeps {
-  readonly clock: Clock
-  readonly random: Random
+export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tunnels'> {
   readonly telemetry: Telemetry
   /** The runtime the listener has now: an exchange asks once, and keeps what it got. */
   listener(): ListenerRuntime
@@ -23,7 +20,7 @@ export interface CorridorDeps {
  * logic of its own. docs/life-of-a-request.md tells the same at length.
  */
 export function corridor(deps: CorridorDeps): ForwardDeps {
-  const { clock, random, telemetry } = deps
+  const { clock, random, telemetry, tunnels } = deps
 
   // 1  The codec has a whole, strictly checked head: nothing malformed gets this far.
   function onHead(forward: Forward): void {
@@ -86,6 +83,7 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
   return {
     clock,
     random,
+    tunnels,
     classify,
     onHead,
     // 7  Back: response filters in reverse, on upstream answers and local replies alike.

@@ -13,9 +13,11 @@ import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
 import type { ProxyEvent, Telemetry } from './core/telemetry.ts'
+import { opensTunnel } from './core/tunnel.ts'
 import type { Dial, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
 import { Forward } from './forward/forward.ts'
+import type { Tunnel } from './forward/tunnel.ts'
 import { Listener } from './listener/listener.ts'
 import { serviceOfHost } from './router/hosts.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
@@ -23,6 +25,7 @@ import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
 import { type Series, statsWriter } from './telemetry/stats.ts'
+import { tunnelStats } from './telemetry/tunnel-stats.ts'
 
 /** An open port. */
 export interface Acceptor {
@@ -46,7 +49,7 @@ export interface DataThread {
 
 interface OpenListener {
   readonly listener: Listener
-  readonly series: readonly Series[]
+  series(): readonly Series[]
   readonly acceptor: Acceptor
 }
 
@@ -54,9 +57,8 @@ interface OpenListener {
 export function dataThread(deps: DataThreadDeps): DataThread {
   const { clock, random, send } = deps
   const stats = statsWriter(send)
-  // Tunnels are refused by a filter: nobody is told that they might be had.
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
-  const downstreamHttp2 = http2(clock, { extendedConnect: false, onGuard: guardTrips('downstream', guards, stats, clock, event) })
+  const downstreamHttp2 = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
   const onUpstreamGuard = guardTrips('upstream', guards, stats, clock, event)
   const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
   const hop = http2(clock, { carriesHttp1: true, onGuard: onUpstreamGuard })
@@ -75,7 +77,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       exchange(exchange: Exchange) {
         const { route, failure, status } = exchange
         const flag = failure === null ? '-' : failure.flag
-        const duration = exchange.completedAt - exchange.startedAt
+        // How long a tunnel stays open says nothing of how fast the service is; the access log has it.
+        const end = opensTunnel(exchange.request.upgrade, status) ? exchange.firstByteAt : exchange.completedAt
+        const duration = end - exchange.startedAt
         const own = route === null ? unrouted(exchange.direction, exchange.decision.service || '-') : route.stats
         own.count(exchange.request.method, status, flag, duration)
         if (exchange.grpc !== '') own.countGrpc(exchange.grpcStatus, flag)
@@ -101,7 +105,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function openListener(spec: ListenerSpec, prepared: Runtime): Omit<OpenListener, 'acceptor'> {
     const labels = { listener: spec.name, direction: spec.direction }
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
-    const forwardDeps = corridor({ clock, random, telemetry, listener: () => listener.runtime, discover })
+    const tunnels = tunnelStats<Tunnel>(stats, labels)
+    const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: () => listener.runtime, discover })
     const own = {
       accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
       active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
@@ -114,6 +119,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       http2: downstreamHttp2,
       isHttp2: isPreface,
       stats: own,
+      leave() {
+        for (const tunnel of [...tunnels.open]) tunnel.leave()
+      },
       onStream(stream, wire, protocol, from) {
         stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
       },
@@ -128,7 +136,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         telemetry.exchange(exchange)
       },
     })
-    return { listener, series: Object.values(own) }
+    return { listener, series: () => [...Object.values(own), ...tunnels.series] }
   }
 
   function discover(authority: string): Promise<Unknown | null> | null {
@@ -149,7 +157,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       for (const spec of snapshot.listeners) {
         if (open.has(spec.name)) continue
         const opening = openListener(spec, prepared.runtime)
-        made.push(...opening.series)
+        made.push(...opening.series())
         const onError = (error: Error) => applyDeps.event({ kind: 'listener-error', listener: spec.name, detail: error.message })
         const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => opening.listener.accept(wire), onError)
         opened.set(spec.name, { ...opening, acceptor })
@@ -180,7 +188,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function close(name: string, entry: OpenListener, timeoutMs: number): void {
     open.delete(name)
     entry.acceptor.close()
-    void entry.listener.drain(timeoutMs).then(() => stats.retire(entry.series))
+    void entry.listener.drain(timeoutMs).then(() => stats.retire(entry.series()))
   }
 
   /**
@@ -252,5 +260,5 @@ function changed(a: object, b: object): boolean {
 }
 
 /** Stands where no request was ever read. */
-const NOTHING = { method: '', scheme: 'http', authority: '', path: '', headers: new HeaderList() } as const
+const NOTHING = { method: '', scheme: 'http', authority: '', path: '', upgrade: '', headers: new HeaderList() } as const
 const NO_STREAM = { receiver: null, head() {}, data: () => true, trailers() {}, reset() {}, pause() {}, resume() {} }

@@ -18,6 +18,7 @@ const grpc: RequestHead = {
   scheme: 'http',
   authority: 'orders',
   path: '/shop.Orders/Get',
+  upgrade: '',
   headers: new HeaderList(['content-type', 'application/grpc', 'te', 'trailers', 'user-agent', 'grpc-go/1.70', 'grpc-timeout', '999m']),
 }
 

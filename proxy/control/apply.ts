@@ -71,7 +71,7 @@ export function applier(deps: ApplyDeps) {
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
   let origins: Readonly<Record<string, number>> = {}
-  const listenerFilters: readonly Filter[] = [requestId(random), tunnels, forwarded]
+  const listenerFilters: readonly Filter[] = [requestId(random), tunnels(random), forwarded]
 
   function prepare(snapshot: Snapshot): Prepared {
     const next = new Map<string, ServiceEntry>()
@@ -184,6 +184,8 @@ export function applier(deps: ApplyDeps) {
       requestTimeoutMs: timeouts.requestMs,
       perTryTimeoutMs: timeouts.perTryMs,
       idleTimeoutMs: timeouts.idleMs,
+      tunnelIdleMs: timeouts.tunnelMs,
+      upgrades: new Set(spec.upgrades),
       grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
       retry: retryPolicy(retries),
       stats: own,

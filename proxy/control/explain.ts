@@ -23,7 +23,14 @@ export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string
   const authority = target[1] ?? question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? ''
   const listener = chooseListener(question.listener, authority, listeners)
   if (typeof listener === 'string') return { record: null, steps: [], error: listener }
-  const request: RequestHead = { method: question.method, scheme: 'http', authority, path: target[2] ?? '/', headers: new HeaderList(question.headers.flat()) }
+  const request: RequestHead = {
+    method: question.method,
+    scheme: 'http',
+    authority,
+    path: target[2] ?? '/',
+    upgrade: '',
+    headers: new HeaderList(question.headers.flat()),
+  }
   const exchange = new Exchange({ address: '127.0.0.1', port: 0, local: '', localPort: 0 }, listener.spec.direction, 'http/1.1', request)
   exchange.begin(request, clock.now())
   const steps: Step[] = [

@@ -14,5 +14,11 @@ export interface Timer {
   cancel(): void
 }
 
+/** 0: off. */
+export function armFor(timer: Timer, delayMs: number): void {
+  if (delayMs > 0) timer.arm(delayMs)
+  else timer.cancel()
+}
+
 /** Uniform in [0, 1). Seeded in tests. */
 export type Random = () => number

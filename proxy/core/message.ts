@@ -20,8 +20,13 @@ export interface RequestHead {
   readonly scheme: 'http' | 'https'
   /** Host and port as the caller wrote them; empty when HTTP/1.0 had none. */
   readonly authority: string
-  /** Path and query. */
+  /** Path and query; of a CONNECT, the authority. */
   readonly path: string
+  /**
+   * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`, `spdy/3.1`. Empty for nearly all. The body of such
+   * a request is one direction of the tunnel, so its head never ends it; core/tunnel.ts says which answers open one.
+   */
+  readonly upgrade: string
   readonly headers: Headers
 }
 
@@ -32,7 +37,7 @@ export interface ResponseHead {
 }
 
 /**
- * One direction of one message: `head` (any number of 1xx response heads before the final one), then `data` any number of times, then `trailers` at most once.
+ * One direction of one message: `head` (any number of 1xx response heads before the final one; 101 is final), then `data` any number of times, then `trailers` at most once.
  * It finishes exactly once: by `end`, by `trailers`, or by `reset`.
  */
 export interface MessageSink<Head> {

@@ -26,6 +26,10 @@ export interface Route {
   readonly idleTimeoutMs: number
   /** What becomes of a caller's `grpc-timeout`; null: it is passed on and nothing else. */
   readonly grpcDeadline: GrpcDeadline | null
+  /** Of an open tunnel, in its place. 0: off. */
+  readonly tunnelIdleMs: number
+  /** Protocols that a request may ask to be upgraded to, in small letters. */
+  readonly upgrades: ReadonlySet<string>
   readonly retry: RetryPolicy
   readonly stats: RouteStats
   /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */

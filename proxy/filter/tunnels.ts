@@ -1,20 +1,33 @@
+import type { Random } from '../core/clock.ts'
 import { failures } from '../core/failure.ts'
 import type { Filter, LocalReply } from '../core/filter.ts'
 import { problemBody } from '../core/problem.ts'
+import { CONNECT, WEBSOCKET } from '../core/tunnel.ts'
 
 const refusal: LocalReply = {
-  status: failures.notImplemented.httpStatus,
+  status: failures.tunnelRefused.httpStatus,
   contentType: 'application/problem+json',
-  body: problemBody(failures.notImplemented, '', '').toString(),
-  failure: failures.notImplemented,
+  body: problemBody(failures.tunnelRefused, '', '').toString(),
+  failure: failures.tunnelRefused,
 }
 
-/** Refuses what asks for a tunnel, which is not spoken yet. h2c is an offer that a server may ignore (RFC 9110 section 7.8), and is ignored. */
-export const tunnels: Filter = {
-  name: 'tunnels',
-  onRequest({ request }) {
-    if (request.method === 'CONNECT') return refusal
-    const upgrade = request.headers.get('upgrade')
-    return upgrade === undefined || upgrade.toLowerCase() === 'h2c' ? undefined : refusal
-  },
+/** What a request for a tunnel needs before it is routed. */
+export function tunnels(random: Random): Filter {
+  return {
+    name: 'tunnels',
+    onRequest({ request, protocol }) {
+      const { upgrade } = request
+      if (upgrade === '') return undefined
+      if (upgrade === CONNECT) return refusal
+      // HTTP/2 has no use for a key; the endpoint may (RFC 8441 section 5, RFC 6455 section 4.1).
+      if (upgrade === WEBSOCKET && protocol === 'h2') request.headers.set('sec-websocket-key', webSocketKey(random))
+      return undefined
+    },
+  }
+}
+
+function webSocketKey(random: Random): string {
+  const nonce = Buffer.alloc(16)
+  for (let i = 0; i < nonce.length; i++) nonce[i] = Math.floor(random() * 256)
+  return nonce.toString('base64')
 }

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { DownstreamStream, Headers, Receiver, ResponseHead } from '../core/message.ts'
+import { opensTunnel } from '../core/tunnel.ts'
 import type { Attempts } from './attempts.ts'
 
 /** The rest of the exchange, as its answer sees it. */
@@ -11,6 +12,8 @@ export interface AnswerOwner {
   readonly attempts: Attempts
   /** A final head goes down: runs the response filters. */
   answering(response: ResponseHead): void
+  /** The answer has handed the stream over: both receivers change. */
+  openTunnel(): void
   fail(failure: Failure, detail: string): void
   /** Ends an answer that has begun, so that nobody takes it for whole. */
   cut(failure: Failure, detail: string): void
@@ -51,17 +54,24 @@ export class Answer implements Receiver<ResponseHead> {
   head(response: ResponseHead, end: boolean): void {
     const { exchange, stream, attempts } = this.#owner
     const { status } = response
-    if (status < 200) return stream.head(response, false)
+    if (status < 200 && status !== 101) return stream.head(response, false)
     const now = this.#clock.now()
     attempts.headCame(response, now)
     if (attempts.retriesAnswer(response, now)) return
+    const { upgrade } = exchange.request
+    const opens = opensTunnel(upgrade, status)
+    // A page in answer to an extended CONNECT would be read as what was asked for (RFC 8441 section 4).
+    if (upgrade !== '' && !opens && status < 300 && exchange.protocol === 'h2') return attempts.refuse(failures.upgradeIgnored, `status ${status}`)
     this.#begun = true
     exchange.firstByteAt = now
     attempts.committed(response)
     this.#owner.answering(response)
     stream.head(response, end)
     this.movedAt = now
-    if (end) this.#finished()
+    if (opens) {
+      this.#idle.cancel()
+      this.#owner.openTunnel()
+    } else if (end) this.#finished()
   }
 
   data(chunk: Buffer, end: boolean): boolean {

@@ -238,6 +238,12 @@ export class Attempts implements PoolWaiter {
     return true
   }
 
+  /** A head came that cannot be passed on. */
+  refuse(failure: Failure, detail: string): void {
+    this.upstream!.reset(failure, detail)
+    this.failed(failure, detail)
+  }
+
   /** Decides on another attempt, and says why. */
   #mayRetry(failure: Failure, endpoint: Endpoint): string {
     const condition = conditionOf(failure)

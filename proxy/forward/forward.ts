@@ -6,6 +6,7 @@ import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
+import { CONNECT } from '../core/tunnel.ts'
 import type { Peer } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
@@ -13,6 +14,7 @@ import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from 
 import { beginDeadline, isPastDeadline } from './grpc-deadline.ts'
 import { translateGrpcWeb } from './grpc-web.ts'
 import { HeldBody } from './held-body.ts'
+import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
 export interface ForwardDeps extends AttemptsDeps {
@@ -22,13 +24,20 @@ export interface ForwardDeps extends AttemptsDeps {
   onResponse(forward: Forward, response: ResponseHead): void
   /** Exactly once for each request. */
   onComplete(forward: Forward): void
+  readonly tunnels: OpenTunnels
+}
+
+/** Those of a listener: for a gauge, and to close them when it drains. */
+export interface OpenTunnels {
+  opened(tunnel: Tunnel, upgrade: string): void
+  closed(tunnel: Tunnel, upgrade: string): void
 }
 
 /**
  * One exchange on its way: this is the request's side, the receiver of the downstream stream; `Attempts` finds an endpoint for it, `Answer` brings back what it says.
  * Like the stream it serves one request of a connection after the other.
  */
-export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner {
+export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner {
   readonly exchange: Exchange
   /** As it came; where gRPC-Web is translated, what does that. */
   stream: DownstreamStream
@@ -41,6 +50,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   readonly #deps: ForwardDeps
   /** A final response head has gone down. */
   #answered = false
+  #tunnel: Tunnel | null = null
 
   constructor(stream: DownstreamStream, peer: Peer, direction: 'inbound' | 'outbound', protocol: Protocol, deps: ForwardDeps, nothing: RequestHead) {
     this.stream = stream
@@ -117,8 +127,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** The corridor found the way. */
   proceed(route: Route, cluster: Cluster): void {
+    const { upgrade } = this.exchange.request
+    if (upgrade !== '' && upgrade !== CONNECT && !route.upgrades.has(upgrade))
+      return this.fail(failures.tunnelRefused, `${upgrade} is not among the upgrades of ${route.service}`)
     this.exchange.cluster = cluster
-    if (cluster.mayBeGrpc && !this.#beginGrpc(route, cluster)) return
+    if (cluster.mayBeGrpc && upgrade === '' && !this.#beginGrpc(route, cluster)) return
     this.attempts.start(route, cluster)
   }
 
@@ -147,6 +160,23 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.#answered = true
     this.exchange.status = response.status
     this.#deps.onResponse(this, response)
+  }
+
+  openTunnel(): void {
+    const upstream = this.attempts.upstream!
+    const tunnel = new Tunnel(this, upstream, this.#deps)
+    this.#tunnel = tunnel
+    upstream.receiver = tunnel.down
+    this.stream.receiver = tunnel.up
+    this.#deps.tunnels.opened(tunnel, this.exchange.request.upgrade)
+  }
+
+  /** The stream may carry other requests. */
+  #closeTunnel(tunnel: Tunnel): void {
+    tunnel.stop()
+    this.#tunnel = null
+    this.stream.receiver = this
+    this.#deps.tunnels.closed(tunnel, this.exchange.request.upgrade)
   }
 
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
@@ -211,6 +241,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     exchange.completedAt = this.#deps.clock.now()
     this.answer.stop()
     this.attempts.stop()
+    if (this.#tunnel !== null) this.#closeTunnel(this.#tunnel)
     this.#deps.onComplete(this)
   }
 }

@@ -20,7 +20,12 @@ export interface ListenerDeps extends Languages {
   readonly stats: ListenerStats
   onStream(stream: DownstreamStream, wire: Wire, protocol: Protocol, listener: Listener): void
   onRefused(refusal: Refusal, listener: Listener): void
+  /** Asks the tunnels that can be ended politely to end. */
+  leave(): void
 }
+
+/** Before the end of the drain time: for a Close frame to go there and come back. */
+const LEAVE_MS = 1000
 
 /** The connections accepted on one address. Its policy (`runtime`) may change under it; connections that are open go on. */
 export class Listener {
@@ -103,11 +108,18 @@ export class Listener {
     if (this.#connections.size === 0) return Promise.resolve(0)
     return new Promise(resolve => {
       let cut = 0
+      let left = timeoutMs <= LEAVE_MS
+      if (left) this.#deps.leave()
       const timer: Timer = this.#deps.clock.timer(() => {
+        if (!left) {
+          left = true
+          this.#deps.leave()
+          return timer.arm(LEAVE_MS)
+        }
         cut = this.#connections.size
         for (const connection of this.#connections.all()) connection.destroy()
       })
-      timer.arm(timeoutMs)
+      timer.arm(left ? timeoutMs : timeoutMs - LEAVE_MS)
       this.#onEmpty = () => {
         timer.cancel()
         resolve(cut)

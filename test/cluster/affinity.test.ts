@@ -17,7 +17,7 @@ interface Request {
 }
 
 function exchangeOf({ headers = {}, path = '/', from = '10.9.9.9' }: Request): Exchange {
-  const request = { method: 'GET', scheme: 'http', authority: 'orders', path, headers: new HeaderList(Object.entries(headers).flat()) } as const
+  const request = { method: 'GET', scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList(Object.entries(headers).flat()) } as const
   return new Exchange({ address: from, port: 1234, local: '', localPort: 0 }, 'outbound', 'http/1.1', request)
 }
 

@@ -140,6 +140,7 @@ const request = (method = 'GET', ...pairs: string[]): RequestHead => ({
   scheme: 'http',
   authority: 'orders',
   path: '/a?b',
+  upgrade: '',
   headers: new HeaderList(pairs),
 })
 const response = (status = 200, ...pairs: string[]): ResponseHead => ({ status, headers: new HeaderList(pairs) })

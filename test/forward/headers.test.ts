@@ -128,13 +128,13 @@ test('heads that fill the room there is: many fields both ways, larger than the 
   expectQuiet(mesh)
 })
 
-test.each(['CONNECT orders:443 HTTP/1.1\r\nHost: orders\r\n', 'GET / HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'])(
-  'a tunnel is answered 501 and never asked of an endpoint: %j',
+test.each(['CONNECT orders:443 HTTP/1.1\r\nHost: orders\r\n', 'GET / HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: irc\r\n'])(
+  'a tunnel that is not allowed is answered 403 and never asked of an endpoint: %j',
   async head => {
     const { mesh, upstream } = await orders()
     const caller = mesh.caller().send(`${head}\r\n`)
     mesh.settle()
-    expect(caller.statuses).toEqual([501])
+    expect(caller.statuses).toEqual([403])
     expect(upstream.connections).toHaveLength(0)
   },
 )

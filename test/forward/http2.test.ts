@@ -85,22 +85,22 @@ describe('a request', () => {
     expectQuiet(mesh)
   })
 
-  test('CONNECT is refused, the extended one too', async () => {
+  test('CONNECT is refused, and so is the extended one to what the service does not allow', async () => {
     const { mesh, upstream } = await orders()
     const caller = mesh.http2Caller()
-    const got = caller.ask({ method: 'CONNECT', path: 'orders:80' })
+    const got = caller.ask({ method: 'CONNECT', authority: 'orders:80', path: 'orders:80', upgrade: 'connect' })
     mesh.settle()
-    expect(got.status).toBe(501)
+    expect(got.status).toBe(403)
     const raw = mesh.caller()
     raw.reader.push = () => {}
     raw.sendMore(
       Buffer.concat([
         frames.hello,
-        frames.headers(1, false, ':method', 'CONNECT', ':protocol', 'websocket', ':scheme', 'http', ':path', '/', ':authority', 'orders'),
+        frames.headers(1, false, ':method', 'CONNECT', ':protocol', 'irc', ':scheme', 'http', ':path', '/', ':authority', 'orders'),
       ]),
     )
     mesh.settle()
-    expect(mesh.flight).toMatchObject({ status: 501, method: 'CONNECT' })
+    expect(mesh.flight).toMatchObject({ status: 403, method: 'GET', failure: 'tunnel-refused' })
     expect(upstream.requests).toHaveLength(0)
   })
 })

@@ -52,18 +52,23 @@ describe('what is malformed is refused, the connection closed, and nothing of it
   })
 })
 
-test.each([
-  ['CONNECT', 'CONNECT orders:80 HTTP/1.1\r\nHost: orders:80\r\n\r\n'],
-  ['Upgrade', `GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n${HEAD}`],
-])('%s is answered 501 and not forwarded, and the connection goes on', async (name, bytes) => {
+test('an Upgrade that is not allowed is answered 403 and not forwarded, and the connection goes on', async () => {
   using client = await rawClient(port)
-  client.send(bytes)
-  await client.sees('not-implemented')
-  expect(statusOf(client.received())).toBe(501)
-  client.send(`GET /after-${name} HTTP/1.1\r\n${HEAD}`)
-  ;(await upstreamOf(`GET /after-${name}`)).send('HTTP/1.1 204 No Content\r\n\r\n')
+  client.send(`GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: irc\r\n${HEAD}`)
+  await client.sees('tunnel-refused')
+  expect(statusOf(client.received())).toBe(403)
+  client.send(`GET /after-upgrade HTTP/1.1\r\n${HEAD}`)
+  ;(await upstreamOf('GET /after-upgrade')).send('HTTP/1.1 204 No Content\r\n\r\n')
   await client.sees('HTTP/1.1 204 ')
-  expect(upstream.received()).not.toMatch(/^CONNECT|websocket/m)
+  expect(upstream.received()).not.toMatch(/irc/)
+})
+
+test('a CONNECT that is not allowed is answered 403, and what came behind it is no request', async () => {
+  using client = await rawClient(port)
+  client.send(`CONNECT orders:80 HTTP/1.1\r\nHost: orders:80\r\n\r\nGET /smuggled HTTP/1.1\r\n${HEAD}`)
+  await client.ended
+  expect(client.received()).toMatch(/^HTTP\/1\.1 403 [^]*connection: close[^]*tunnel-refused/)
+  expect(upstream.received()).not.toMatch(/^CONNECT|smuggled/m)
 })
 
 describe('callers that take their time', () => {

@@ -73,7 +73,16 @@ describe('the smallest file that works', () => {
             sticky: null,
             subsetSize: 0,
           },
-          timeouts: { connectMs: 1000, requestMs: 15_000, perTryMs: 0, idleMs: 300_000, grpcTimeout: 'enforce', grpcTimeoutMaxMs: 0, grpcTimeoutOffsetMs: 0 },
+          timeouts: {
+            connectMs: 1000,
+            requestMs: 15_000,
+            perTryMs: 0,
+            idleMs: 300_000,
+            grpcTimeout: 'enforce',
+            grpcTimeoutMaxMs: 0,
+            grpcTimeoutOffsetMs: 0,
+            tunnelMs: 3_600_000,
+          },
           retries: {
             on: ['connect-failure', 'refused-stream', 'reset-before-response'],
             attempts: 2,
@@ -82,6 +91,7 @@ describe('the smallest file that works', () => {
           },
           limits: { connections: 10_000, pending: 10_000, requests: 10_000, responseHeaders: 200, responseHeadBytes: 81_920, bufferBytes: 1_048_576 },
           outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50 },
+          upgrades: ['websocket'],
           subsets: {},
           subsetFallback: 'none',
           routes: [

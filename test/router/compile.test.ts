@@ -20,7 +20,7 @@ function routes(...matches: Partial<MatchSpec>[]) {
 }
 
 function request(path: string, headers: string[] = [], method = 'GET'): RequestHead {
-  return { method, scheme: 'http', authority: 'orders', path, headers: new HeaderList(headers) }
+  return { method, scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList(headers) }
 }
 
 const exact = (value: string) => ({ path: { kind: 'exact', value } }) as const

@@ -12,6 +12,8 @@ export interface Http2Request {
   readonly method?: string
   readonly path?: string
   readonly authority?: string
+  /** Asks for a tunnel: what it carries follows, by `send`. */
+  readonly upgrade?: string
   readonly fields?: readonly string[]
   /** Null: it follows, by `send`. */
   readonly body?: string | null
@@ -32,12 +34,15 @@ export class Http2Caller {
     this.connection = turn(() => http2(clock).connect(wire, { released() {}, closed, idleHint() {} }, { bufferBytes: 1024 * 1024, ...responseLimits }))
   }
 
-  ask({ method = 'GET', path = '/', authority = 'orders', fields = [], body, trailers }: Http2Request = {}): Http2Exchange {
+  ask({ method = 'GET', path = '/', authority = 'orders', upgrade = '', fields = [], body, trailers }: Http2Request = {}): Http2Exchange {
     return turn(() => {
       const stream = this.connection.open()
       const exchange = new Http2Exchange(stream)
       stream.receiver = exchange
-      stream.head({ method, scheme: 'http', authority, path, headers: new HeaderList([...fields]) }, body === undefined && trailers === undefined)
+      stream.head(
+        { method, scheme: 'http', authority, path, upgrade, headers: new HeaderList([...fields]) },
+        body === undefined && trailers === undefined && upgrade === '',
+      )
       if (typeof body === 'string') stream.data(Buffer.from(body, 'latin1'), trailers === undefined)
       if (trailers !== undefined) stream.trailers(new HeaderList([...trailers]))
       return exchange
@@ -87,7 +92,7 @@ export class Http2Exchange implements Receiver<ResponseHead> {
   }
 
   head(head: ResponseHead, end: boolean): void {
-    if (head.status < 200) return void this.interim.push(head.status)
+    if (head.status < 200 && head.status !== 101) return void this.interim.push(head.status)
     this.status = head.status
     head.headers.forEach((name, value) => {
       this.fields.add(name, value)

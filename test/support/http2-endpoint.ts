@@ -13,6 +13,7 @@ export interface Served {
   readonly method: string
   readonly path: string
   readonly authority: string
+  readonly upgrade: string
   readonly fields: HeaderList
   readonly connection: number
   readonly stream: DownstreamStream
@@ -20,6 +21,8 @@ export interface Served {
   bytes: number
   trailers: Headers | null
   failure: Failure | null
+  /** Set by tests of tunnels. */
+  ended: boolean
 }
 
 /** A scripted endpoint that speaks HTTP/2. */
@@ -75,12 +78,25 @@ class Server implements Receiver<RequestHead> {
     this.#connection = connection
   }
 
-  head({ method, path, authority, headers }: RequestHead, end: boolean): void {
+  head({ method, path, authority, upgrade, headers }: RequestHead, end: boolean): void {
     const fields = new HeaderList()
     headers.forEach((name, value) => {
       fields.add(name, value)
     })
-    this.#request = { method, path, authority, fields, connection: this.#connection, stream: this.#stream, body: '', bytes: 0, trailers: null, failure: null }
+    this.#request = {
+      method,
+      path,
+      authority,
+      upgrade,
+      fields,
+      connection: this.#connection,
+      stream: this.#stream,
+      body: '',
+      bytes: 0,
+      trailers: null,
+      failure: null,
+      ended: false,
+    }
     this.#endpoint.served.push(this.#request)
     this.#endpoint.onHead(this.#request)
     if (end) this.#endpoint.answer(this.#request)
@@ -105,9 +121,15 @@ class Server implements Receiver<RequestHead> {
   writable(): void {}
 }
 
-export function reply(stream: DownstreamStream, status: number, fields: readonly string[] = [], body = '', trailers: readonly string[] | null = null): void {
+export function reply(
+  stream: DownstreamStream,
+  status: number,
+  fields: readonly string[] = [],
+  body = '',
+  trailers: readonly string[] | null = null,
+  isWhole = body === '' && trailers === null,
+): void {
   turn(() => {
-    const isWhole = body === '' && trailers === null
     stream.head({ status, headers: new HeaderList([...fields]) }, isWhole)
     if (body !== '') stream.data(Buffer.from(body, 'latin1'), trailers === null)
     if (trailers !== null) stream.trailers(new HeaderList([...trailers]))

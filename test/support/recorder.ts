@@ -3,6 +3,7 @@ import type { Codec, DownstreamOptions } from '../../proxy/core/codec.ts'
 import type { Failure } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../proxy/core/message.ts'
+import { CONNECT } from '../../proxy/core/tunnel.ts'
 import { TapeWire } from './tape-wire.ts'
 
 /** Time that stands still: for tests in which nothing waits. */
@@ -57,7 +58,7 @@ function reason(detail: string): string {
   return detail.replace(/ \(RFC.*\)$/, '')
 }
 
-/** Plays the bytes of a caller to a codec, one read a chunk. Each request is answered with 204 as it ends, so that the next one can begin. */
+/** Plays the bytes of a caller to a codec, one read a chunk. Each request is answered with 204 as it ends, so that the next one can begin; one for a tunnel gets it. */
 export function playRequests(codec: Codec, chunks: readonly Buffer[], end: boolean, limits: Partial<typeof requestLimits> = {}): Recording {
   const wire = new TapeWire()
   const lines = new Lines()
@@ -86,14 +87,21 @@ export function playRequests(codec: Codec, chunks: readonly Buffer[], end: boole
 
 function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead> {
   const answer = (status: number) => stream.head({ status, headers: new HeaderList(status === 204 ? [] : ['content-length', '0']) }, true)
+  let isTunnel = false
   const ended = () => {
     lines.add('end')
-    answer(204)
+    if (isTunnel) stream.data(Buffer.alloc(0), true)
+    else answer(204)
   }
   return {
     head(head, end) {
       lines.add(`request ${head.method} ${head.authority === '' ? '-' : head.authority} ${head.path}`)
       lines.fields('', head.headers)
+      if (head.upgrade !== '') {
+        isTunnel = true
+        lines.add(`asks for ${head.upgrade}`)
+        stream.head({ status: head.upgrade === CONNECT ? 200 : 101, headers: new HeaderList() }, false)
+      }
       if (end) ended()
     },
     data(chunk, end) {
@@ -143,7 +151,7 @@ export function playResponse(codec: Codec, method: string, chunks: readonly Buff
     writable() {},
   }
   stream.receiver = receiver
-  stream.head({ method, scheme: 'http', authority: 'orders', path: '/', headers: new HeaderList() }, true)
+  stream.head({ method, scheme: 'http', authority: 'orders', path: '/', upgrade: '', headers: new HeaderList() }, true)
   const sent = wire.written
   for (const chunk of chunks) wire.feed(chunk)
   if (end) wire.feedEnd()

@@ -44,6 +44,7 @@ export interface ServiceOverrides {
   readonly outliers?: Partial<OutlierSpec>
   readonly protocol?: ServiceSpec['protocol']
   readonly multiplex?: boolean
+  readonly upgrades?: readonly string[]
   readonly subsets?: ServiceSpec['subsets']
   readonly subsetFallback?: ServiceSpec['subsetFallback']
   readonly routes?: readonly RouteSpec[]
@@ -70,6 +71,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
       grpcTimeout: 'enforce',
       grpcTimeoutMaxMs: 0,
       grpcTimeoutOffsetMs: 0,
+      tunnelMs: 3_600_000,
       ...overrides.timeouts,
     },
     retries: {
@@ -88,6 +90,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
       ...overrides.limits,
     },
     outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50, ...overrides.outliers },
+    upgrades: overrides.upgrades ?? ['websocket'],
     subsets: overrides.subsets ?? {},
     subsetFallback: overrides.subsetFallback ?? 'none',
     routes: overrides.routes ?? [routeSpec({ service: name })],

@@ -12,7 +12,14 @@ export function callerHashes(spec: BalancerSpec, count: number): readonly number
   const context = pickContext()
   return Array.from({ length: count }, (_, caller) => {
     const peer = { address: `10.${caller >> 16}.${(caller >> 8) & 255}.${caller & 255}`, port: 40_000, local: '10.0.0.1', localPort: 15_001 }
-    const request = { method: 'GET', scheme: 'http', authority: 'orders', path: '/', headers: new HeaderList(['x-user', `user-${caller}`]) } as const
+    const request = {
+      method: 'GET',
+      scheme: 'http',
+      authority: 'orders',
+      path: '/',
+      upgrade: '',
+      headers: new HeaderList(['x-user', `user-${caller}`]),
+    } as const
     prepare(new Exchange(peer, 'outbound', 'http/1.1', request), context)
     return context.hash
   })

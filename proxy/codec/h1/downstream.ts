@@ -1,9 +1,10 @@
-import type { Clock, Timer } from '../../core/clock.ts'
+import { armFor, type Clock, type Timer } from '../../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
+import { CONNECT, nextRead, opensTunnel } from '../../core/tunnel.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
 import { OFFER } from '../hop/names.ts'
@@ -12,23 +13,12 @@ import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
-import { broken, DONE, MORE, type Outcome } from './outcome.ts'
+import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
-import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, roomFor, writeResponse } from './serialize.ts'
+import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, TUNNEL_BODY } from './serialize.ts'
+import { CLOSED, EXCHANGE, FIRST_HEAD_BYTES, IDLE, KEPT_HEAD_BYTES, LINGERING, MAX_PIPELINED, READING_HEAD } from './states.ts'
+import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
-
-/** What the connection is doing; one exchange at a time. */
-const IDLE = 0
-const READING_HEAD = 1
-const EXCHANGE = 2
-/** The last answer is out; what still comes is read and dropped, so that the close does not destroy the answer on its way (RFC 9112 section 9.6). */
-const LINGERING = 3
-const CLOSED = 4
-
-/** Pipelined bytes kept while an exchange runs; more wait in the sender. */
-const MAX_PIPELINED = 64 * 1024
-const FIRST_HEAD_BYTES = 1024
-const KEPT_HEAD_BYTES = 4 * FIRST_HEAD_BYTES
 
 /**
  * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#pending` until the one before them is answered.
@@ -52,7 +42,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #requestDone = true
   #responseDone = true
   #keepAlive = true
-  /** What the next answer says in Connection if nothing else is to be said. */
+  /** The Connection field of the next answer if nothing else is to be said. */
   #offer: string
   #draining = false
   #ended = false
@@ -60,6 +50,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #paused = false
   /** What the wire was told last. */
   #stopped = false
+  /** It is no HTTP connection any more: both bodies are the directions of a tunnel. */
+  #isTunnel = false
+  /** Between two pieces of the body; 0: off. */
+  #bodyTimeoutMs = 0
   #linger: Linger | null = null
 
   constructor(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock) {
@@ -67,18 +61,13 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#onStream = onStream
     this.#options = options
     // Once a connection is enough: whoever understands it remembers.
-    this.#offer = options.offersHop === true ? OFFER : ''
+    this.#offer = options.offersHop === true ? `connection: ${OFFER}\r\n` : ''
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock
     this.#timer = clock.timer(() => this.#timedOut())
     wire.handler = this
-    this.#arm(options.idleTimeoutMs)
-  }
-
-  #arm(delayMs: number): void {
-    if (delayMs > 0) this.#timer.arm(delayMs)
-    else this.#timer.cancel()
+    armFor(this.#timer, options.idleTimeoutMs)
   }
 
   // ── what is received ──
@@ -117,7 +106,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#pending = own ? chunk.subarray(0, length) : Buffer.from(chunk.subarray(0, length))
     if (this.#state === READING_HEAD) return
     this.#state = READING_HEAD
-    this.#arm(this.#options.headTimeoutMs)
+    armFor(this.#timer, this.#options.headTimeoutMs)
   }
 
   #begin(chunk: Buffer, length: number, own: boolean): void {
@@ -133,27 +122,26 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (own) this.#gathered.clear()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
+    // What comes behind a request for a tunnel waits for its answer, as a pipelined request does.
     this.#requestDone = this.#reader.done
-    if (head.upgrade && this.#isUpgraded(end === length)) return
+    if (head.offersUpgrade && end === length && this.#isUpgraded(head)) return void (this.#state = CLOSED)
+    this.#bodyTimeoutMs = this.#options.bodyTimeoutMs
     if (this.receiver === null) this.#onStream(this)
-    this.receiver?.head(head, this.#requestDone)
+    this.receiver?.head(head, this.#requestDone && head.upgrade === '')
     if (this.#state === LINGERING || this.#state === CLOSED) return
     if (this.#requestDone) this.#keep(chunk, end, length, own)
     else if (end !== length) this.#readBody(chunk, end, length, own)
     else {
       this.#wire.expect(this.#reader.expected)
       // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
-      if (!head.expectContinue || head.minorVersion === 0) this.#arm(this.#options.bodyTimeoutMs)
+      if (!head.expectContinue || head.minorVersion === 0) armFor(this.#timer, this.#bodyTimeoutMs)
     }
   }
 
-  /** `alone`: nothing came behind the request. Only the first one may change what the connection speaks, so nobody's later request can. */
-  #isUpgraded(alone: boolean): boolean {
-    const head = this.#head
-    if (!alone || this.receiver !== null || this.#draining || !this.#requestDone || head.minorVersion === 0) return false
-    if (this.#options.onUpgrade?.(this, head, this.#wire) !== true) return false
-    this.#state = CLOSED
-    return true
+  /** Only the first request may change what the connection speaks, with nothing behind it: so nobody's later request can. */
+  #isUpgraded(head: Http1Head): boolean {
+    const mayBe = this.receiver === null && !this.#draining && this.#requestDone && head.minorVersion === 1
+    return mayBe && this.#options.onUpgrade?.(this, head, this.#wire) === true
   }
 
   #readBody(chunk: Buffer, from: number, length: number, own: boolean): void {
@@ -161,17 +149,17 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (this.#state === LINGERING || this.#state === CLOSED) return
     if (outcome === DONE) return this.#keep(chunk, this.#reader.at, length, own)
     if (outcome === MORE) {
-      this.#wire.expect(this.#reader.expected)
+      this.#wire.expect(this.#isTunnel ? nextRead(length) : this.#reader.expected)
       // A paused body does not come because we do not read it.
       if (this.#paused) this.#timer.cancel()
-      else this.#arm(this.#options.bodyTimeoutMs)
+      else armFor(this.#timer, this.#bodyTimeoutMs)
       return
     }
-    this.#broken(outcome)
+    this.#fail(outcome.failure!, outcome.detail)
   }
 
   bodyData(chunk: Buffer, end: boolean): void {
-    if (this.#responseDone) return
+    if (this.#responseDone && !this.#isTunnel) return
     if (end) this.#bodyEnded()
     if (this.receiver !== null && !this.receiver.data(chunk, end) && !end) this.pause()
   }
@@ -187,12 +175,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#requestDone = true
     this.#timer.cancel()
     this.#wire.expect(0)
-  }
-
-  /** A body that breaks the rules: its exchange is told, and answered if no answer has begun. */
-  #broken(outcome: Outcome): void {
-    this.#keepAlive = false
-    this.#fail(outcome.failure!, outcome.detail)
   }
 
   /** The exchange is told, and answers through this stream if nothing was answered yet. */
@@ -223,17 +205,23 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // Lingering: both sides have said all; the wire closes when the last bytes have left.
     if (this.#state === CLOSED || this.#state === LINGERING) return
     if (this.#state !== EXCHANGE) return this.#close()
+    if (this.#isTunnel) {
+      this.bodyData(NO_BYTES, true)
+      return this.#state === EXCHANGE && this.#responseDone ? this.#lingers() : undefined
+    }
     // As Envoy, nginx and Go do: who closes its side before the answer has gone away. HTTP has no other sign of it.
     const detail = this.#requestDone ? 'the connection was closed before the answer was complete' : 'the connection was closed inside the request body'
-    this.#close()
-    this.receiver?.reset(failures.downstreamGone, detail)
+    this.#gone(failures.downstreamGone, detail)
   }
 
   closed(error: Error | null): void {
+    this.#gone(failures.downstreamGone, error === null ? 'the connection was closed' : error.message)
+  }
+
+  #gone(failure: Failure, detail: string): void {
     const running = this.#state === EXCHANGE
-    if (this.#state === CLOSED) return
     this.#close()
-    if (running) this.receiver?.reset(failures.downstreamGone, error === null ? 'the connection was closed' : error.message)
+    if (running) this.receiver?.reset(failure, detail)
   }
 
   drained(): void {
@@ -253,8 +241,13 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   head(head: ResponseHead, end: boolean): void {
     if (this.#state !== EXCHANGE) return
     const request = this.#head
-    if (head.status < 200) return this.#informational(head)
+    if (request.upgrade !== '' && this.#answersUpgrade(head)) return
     const old = request.minorVersion === 0
+    if (head.status < 200) {
+      // To HTTP/1.0 never (RFC 9110 section 15.2).
+      if (!old) this.#writer.response(head, NO_BODY, '', NO_BODY, true)
+      return old || this.#requestDone ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
+    }
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
     if (this.#draining || !this.#requestDone || this.#ended) this.#keepAlive = false
     let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
@@ -262,26 +255,30 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       body = CLOSE_BODY
       this.#keepAlive = false
     }
-    const buffer = this.#room(roomFor(head))
-    const connection = this.#keepAlive ? (old ? 'keep-alive' : this.#offer) : 'close'
+    const connection = this.#keepAlive ? (old ? 'connection: keep-alive\r\n' : this.#offer) : 'connection: close\r\n'
     this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
     const framing = old && body === NO_BODY ? CLOSE_BODY : body
-    this.#writer.begun(buffer, writeResponse(head, framing, connection, buffer), body, end)
+    this.#writer.response(head, framing, connection, body, end)
     if (end) this.#answered()
   }
 
-  /** 1xx heads pass through, but never to HTTP/1.0 (RFC 9110 section 15.2). */
-  #informational(head: ResponseHead): void {
-    if (this.#head.minorVersion === 0) return
-    const buffer = this.#room(roomFor(head))
-    this.#writer.begun(buffer, writeResponse(head, NO_BODY, '', buffer), NO_BODY, true)
-    if (!this.#requestDone) this.#arm(this.#options.bodyTimeoutMs)
-  }
-
-  #room(needed: number): Buffer {
-    const scratch = this.#writer.begin()
-    return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
+  /** True: it opens the tunnel, and is written. */
+  #answersUpgrade(head: ResponseHead): boolean {
+    const { upgrade } = this.#head
+    if (!opensTunnel(upgrade, head.status)) {
+      // Bytes sent before the answer may be another protocol's that only look like a request, so they are not read as one (draft-ietf-httpbis-optimistic-upgrade).
+      if (head.status >= 200 && (upgrade === CONNECT || this.#pending.length !== 0)) this.#keepAlive = false
+      return false
+    }
+    this.#isTunnel = true
+    this.#requestDone = false
+    this.#keepAlive = false
+    this.#bodyTimeoutMs = 0
+    this.#reader.beginUntilClose()
+    this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
+    if (this.#pending.length !== 0) atTurnEnd(this)
+    return true
   }
 
   data(chunk: Buffer, end: boolean): boolean {
@@ -310,6 +307,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #answered(): void {
     this.#responseDone = true
     if (this.#requestDone) this.#finish()
+    else if (this.#isTunnel) this.#wire.end()
     else this.#lingers()
   }
 
@@ -317,15 +315,20 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (!this.#keepAlive || this.#draining || this.#ended) return this.#lingers()
     this.#state = IDLE
     this.#paused = false
-    this.#arm(this.#options.idleTimeoutMs)
+    armFor(this.#timer, this.#options.idleTimeoutMs)
     this.#updatePause()
     if (this.#pending.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
   turnEnded(): void {
-    if (this.#state !== IDLE) return
     const pending = this.#pending
+    if (this.#isTunnel && this.#state === EXCHANGE && pending.length !== 0) {
+      this.#pending = NO_BYTES
+      this.#readBody(pending, 0, pending.length, true)
+      return this.#updatePause()
+    }
+    if (this.#state !== IDLE) return
     if (pending.length !== 0) {
       this.#pending = NO_BYTES
       this.#readHead(pending, pending.length, true)
@@ -345,9 +348,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#wire.end()
     this.#updatePause()
     // The close must not destroy an answer that a slow reader has not taken yet.
-    const { idleTimeoutMs } = this.#options
     this.#linger = new Linger(this.#wire)
-    this.#linger.begin(this.#clock.now(), idleTimeoutMs > 0 ? idleTimeoutMs : Number.POSITIVE_INFINITY)
+    this.#linger.begin(this.#clock.now(), this.#options.idleTimeoutMs || Number.POSITIVE_INFINITY)
     this.#timer.arm(LINGER_MS)
   }
 
@@ -371,7 +373,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    if (this.#state === EXCHANGE && !this.#requestDone) this.#arm(this.#options.bodyTimeoutMs)
+    if (this.#state === EXCHANGE && !this.#requestDone) armFor(this.#timer, this.#bodyTimeoutMs)
     this.#updatePause()
   }
 
@@ -393,8 +395,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   destroy(): void {
-    const running = this.#state === EXCHANGE
-    this.#close()
-    if (running) this.receiver?.reset(failures.drained, 'the drain time is over')
+    this.#gone(failures.drained, 'the drain time is over')
   }
 }

@@ -44,7 +44,12 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   keepAlive = true
   /** Connection has "close". */
   closing = false
-  upgrade = false
+  /** Connection has "upgrade". */
+  mayUpgrade = false
+  /** There is an Upgrade field, whatever it says. */
+  offersUpgrade = false
+  /** What a request asks for (`RequestHead.upgrade`), or what a 101 says the connection has become. */
+  upgrade = ''
   expectContinue = false
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
@@ -76,7 +81,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.chunked = false
     this.keepAlive = true
     this.closing = false
-    this.upgrade = false
+    this.mayUpgrade = false
+    this.offersUpgrade = false
+    this.upgrade = ''
     this.expectContinue = false
     this.offersHop = false
     this.absolute = false

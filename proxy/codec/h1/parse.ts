@@ -1,3 +1,4 @@
+import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
 import { OFFER } from '../hop/names.ts'
 import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts'
 import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
@@ -232,14 +233,42 @@ function finishRequest(head: Http1Head): Outcome {
     } else if (id === CONNECTION) {
       const outcome = readConnection(head, i)
       if (outcome !== DONE) return outcome
-    } else if (id === UPGRADE) head.upgrade = true
+    } else if (id === UPGRADE) head.offersUpgrade = true
     else if (id === EXPECT) {
       if (head.value(i).toLowerCase() !== '100-continue') return broken.expectation
       head.expectContinue = true
     }
   }
   if (host < 0 && head.minorVersion === 1) return broken.hostMissing
-  return readTarget(head, host)
+  const outcome = readTarget(head, host)
+  if (outcome !== DONE) return outcome
+  // Only where Connection names it, and not to HTTP/1.0 (RFC 9110 section 7.8).
+  if (head.method === 'CONNECT') head.upgrade = CONNECT
+  else if (head.offersUpgrade && head.mayUpgrade && head.minorVersion === 1) {
+    const wrong = readUpgrade(head)
+    if (wrong !== DONE) return wrong
+  } else return DONE
+  return head.upgrade !== '' && (head.chunked || head.contentLength > 0) ? broken.upgradeBody : DONE
+}
+
+/**
+ * One protocol, or none. What offers a choice is refused, because the endpoint could choose another than we have looked at. h2c is an offer that a server may ignore, and
+ * is left out.
+ */
+function readUpgrade(head: Http1Head): Outcome {
+  let upgrade = ''
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] !== UPGRADE) continue
+    for (const part of head.value(i).split(',')) {
+      const name = part.trim()
+      if (name === '' || name.toLowerCase() === 'h2c') continue
+      if (upgrade !== '' || !isProtocolName(name)) return broken.upgrade
+      upgrade = name.toLowerCase()
+    }
+  }
+  if (upgrade === WEBSOCKET && head.method !== 'GET') return broken.upgradeMethod
+  head.upgrade = upgrade
+  return DONE
 }
 
 function finishResponse(head: Http1Head): Outcome {
@@ -250,10 +279,13 @@ function finishResponse(head: Http1Head): Outcome {
     if (id === CONNECTION) {
       const outcome = readConnection(head, i)
       if (outcome !== DONE) return outcome
-    } else if (id === UPGRADE) head.upgrade = true
+    } else if (id === UPGRADE && head.status === 101) head.upgrade = head.upgrade === '' ? head.value(i).toLowerCase() : SEVERAL
   }
   return DONE
 }
+
+/** No protocol is called so. */
+const SEVERAL = ','
 
 /** What a field named by Connection must never take away: naming them is an attack, not a wish (RFC 9110 section 7.6.1). */
 const KEPT = new Set([
@@ -275,6 +307,7 @@ function readConnection(head: Http1Head, field: number): Outcome {
     const option = part.trim()
     if (option === 'close') head.closing = true
     else if (option === 'keep-alive') head.keepAlive = true
+    else if (option === 'upgrade') head.mayUpgrade = true
     else if (option !== '' && !KEPT.has(option)) {
       if (!isToken(option)) return broken.connection
       if (option === OFFER) head.offersHop = true

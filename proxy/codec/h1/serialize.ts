@@ -1,4 +1,5 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { CONNECT } from '../../core/tunnel.ts'
 import { Http2Head } from '../h2/head.ts'
 import { carriedLines, roomForLines } from '../hop/write.ts'
 import {
@@ -21,6 +22,8 @@ import { reasonOf } from './reason.ts'
 export const CHUNKED_BODY = -1
 export const CLOSE_BODY = -2
 export const NO_BODY = -3
+/** What follows is a tunnel, and no body at all (RFC 9112 section 6.3). */
+export const TUNNEL_BODY = -4
 
 const KEEP = 0
 const DROP = 1
@@ -38,8 +41,8 @@ const HOP_BY_HOP_AND_CODING = dropped(TRANSFER_ENCODING)
 const HOP_BY_HOP_CODING_AND_HOST = dropped(TRANSFER_ENCODING, HOST_FIELD)
 const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
-/** The framing an answer came with; one without a length goes out chunked. */
-export function lengthOf(head: ResponseHead): number {
+/** The framing a body came with; one without a length goes out chunked. */
+export function lengthOf(head: RequestHead | ResponseHead): number {
   if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
   const length = head.headers.get('content-length')
   return length === undefined ? CHUNKED_BODY : Number(length)
@@ -66,6 +69,23 @@ export function roomFor(head: RequestHead | ResponseHead): number {
 /** Writes the request to `out` from 0 and returns its length. `body`: its framing. */
 export function writeRequest(head: RequestHead, body: number, out: Buffer): number {
   if (!(head instanceof Http1Head)) return writeRequestPairs(head, body, out)
+  const length = writeOwnRequest(head, out)
+  // In the place of the empty line.
+  return head.upgrade === '' || head.upgrade === CONNECT ? length : length - 2 + out.latin1Write(`${upgradeLines(spelling(head))}\r\n`, length - 2)
+}
+
+/** As the caller wrote it: some servers look for SPDY/3.1 and would not know it in small letters. */
+function spelling(head: Http1Head): string {
+  for (let i = 0; i < head.count; i++) if (head.ids[i] === UPGRADE && head.value(i).toLowerCase() === head.upgrade) return head.value(i)
+  return head.upgrade
+}
+
+/** The fields that ask for an upgrade, or grant it (RFC 9110 section 7.8). */
+export function upgradeLines(protocol: string): string {
+  return `connection: Upgrade\r\nupgrade: ${protocol}\r\n`
+}
+
+function writeOwnRequest(head: Http1Head, out: Buffer): number {
   // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112 section 3.2.2).
   if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
   const hasHost = head.authority !== ''
@@ -73,9 +93,8 @@ export function writeRequest(head: RequestHead, body: number, out: Buffer): numb
   return copyHead(head, head.fieldsAt, HOP_BY_HOP_AND_HOST, out, at)
 }
 
-/** Writes the response to `out` from 0 and returns its length. `body`: its framing; `connection`: the Connection field's value, empty for none. */
-export function writeResponse(head: ResponseHead, body: number, connection: string, out: Buffer): number {
-  const line = connection === '' ? '' : `connection: ${connection}\r\n`
+/** Writes the response to `out` from 0 and returns its length. `body`: its framing; `line`: fields of this connection, empty for none. */
+export function writeResponse(head: ResponseHead, body: number, line: string, out: Buffer): number {
   if (!(head instanceof Http1Head)) return writeResponsePairs(head, body, line, out)
   let at: number
   if (head.minorVersion === 1) at = head.bytes.copy(out, 0, 0, head.statusEnd)
@@ -84,7 +103,7 @@ export function writeResponse(head: ResponseHead, body: number, connection: stri
   at += head.bytes.copy(out, at, head.statusEnd, head.fieldsAt)
   const coding = body === CHUNKED_BODY && !head.chunked ? 'transfer-encoding: chunked\r\n' : ''
   const table =
-    head.status === 204 || head.status < 200
+    head.status === 204 || head.status < 200 || body === TUNNEL_BODY
       ? HOP_BY_HOP_AND_FRAMING
       : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
         ? HOP_BY_HOP_AND_CODING
@@ -119,7 +138,8 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
 /** Heads of another codec, or our own. What HTTP/2 may not have was refused there; what it may have and HTTP/1.1 has another place for is left out here. */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
   if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
-  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${pairs(head.headers, HOP_BY_HOP_CODING_AND_HOST)}`
+  const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)
+  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, HOP_BY_HOP_CODING_AND_HOST)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
   const empty = body === NO_BODY && /^(?:POST|PUT|PATCH)$/.test(head.method) ? 0 : body
   return out.latin1Write(`${text}${framing(head, empty)}\r\n`, 0)
@@ -127,7 +147,7 @@ function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number
 
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
   // No framing where there is none to be done (RFC 9110 section 8.6).
-  if (head.status === 204 || head.status < 200) head.headers.delete('content-length')
+  if (head.status === 204 || head.status < 200 || body === TUNNEL_BODY) head.headers.delete('content-length')
   if (head instanceof Http2Head && head.names !== null) return writeCarriedResponse(head, body, line, out)
   return out.latin1Write(
     `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}${pairs(head.headers, HOP_BY_HOP_AND_CODING)}${framing(head, body)}\r\n`,

@@ -29,7 +29,11 @@ export function readTarget(head: Http1Head, host: number): Outcome {
     if (!isAuthority(head.authority, true)) return broken.host
   }
   head.path = target
-  if (head.method === 'CONNECT') return isAuthority(target, false) ? DONE : broken.targetForm
+  if (head.method === 'CONNECT') {
+    // Whatever Host says: the target is where it goes (RFC 9112 section 3.2.3).
+    head.authority = target
+    return isAuthority(target, false) && /:\d+$/.test(target) ? DONE : broken.targetForm
+  }
   if (target.charCodeAt(0) === SLASH) return DONE
   if (target === '*') return head.method === 'OPTIONS' ? DONE : broken.targetForm
   return readAbsolute(head, target)

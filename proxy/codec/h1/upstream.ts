@@ -2,7 +2,9 @@ import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../c
 import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
+import { nextRead, opensTunnel, WEBSOCKET } from '../../core/tunnel.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
+import { acceptOf } from '../websocket.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { NO_BYTES } from './bytes.ts'
 import { KEEP_ALIVE } from './field-names.ts'
@@ -10,7 +12,7 @@ import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
 import { type HeadLimits, parseResponse } from './parse.ts'
-import { CHUNKED_BODY, NO_BODY, roomFor, writeRequest } from './serialize.ts'
+import { lengthOf, NO_BODY } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
 
 /** The most 1xx heads before a final one: more is a server that never answers. */
@@ -43,6 +45,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #ended = false
   #paused = false
   #idleHint = 0
+  /** What the request asks for; empty for nearly all. */
+  #asked = ''
+  /** The Sec-WebSocket-Accept that must come, where the key is ours and the caller cannot look. */
+  #accept = ''
+  /** It is no HTTP connection any more. */
+  #isTunnel = false
 
   constructor(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions) {
     this.#wire = wire
@@ -55,7 +63,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   get capacity(): number {
-    return this.#busy || this.#closed ? 0 : 1
+    return this.#busy || this.#closed || this.#isTunnel ? 0 : 1
   }
 
   readonly limit = 1
@@ -81,15 +89,13 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   head(head: RequestHead, end: boolean): void {
     this.#method = head.method
     this.#keepAlive = true
-    const length = end ? NO_BODY : bodyLength(head)
-    const buffer = this.#room(roomFor(head))
-    this.#writer.begun(buffer, writeRequest(head, length, buffer), length, end)
+    this.#asked = head.upgrade
+    // What is behind a request for a tunnel is no body.
+    if (head.upgrade !== '') end = true
+    if (head.upgrade === WEBSOCKET) this.#accept = head instanceof Http1Head ? '' : acceptOf(head.headers.get('sec-websocket-key') ?? '')
+    const length = end ? NO_BODY : lengthOf(head)
+    this.#writer.request(head, length, end)
     if (end) this.#requestDone = true
-  }
-
-  #room(needed: number): Buffer {
-    const scratch = this.#writer.begin()
-    return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
   }
 
   data(chunk: Buffer, end: boolean): boolean {
@@ -107,12 +113,15 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
 
   #sent(): void {
     this.#requestDone = true
+    if (this.#isTunnel) this.#wire.end()
     if (this.#responseDone && this.#busy) this.#finish()
   }
 
   /** Cancels: the connection cannot carry anything else. */
   reset(_failure: Failure, _detail: string): void {
     this.receiver = null
+    // The other end of a tunnel must see that it was cut.
+    if (this.#isTunnel) this.#wire.reset()
     this.destroy()
   }
 
@@ -163,8 +172,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
       }
       if (outcome !== DONE) return this.#malformed(outcome)
       if (head.status >= 200) break
-      // 101 answers an Upgrade, which is never sent on yet.
-      if (head.status === 101 || ++this.#informational > MAX_INFORMATIONAL) return this.#protocolError('an informational response that was not asked for')
+      if (head.status === 101) {
+        const wrong = this.#wrongSwitch()
+        if (wrong !== '') return this.#protocolError(wrong)
+        break
+      }
+      if (++this.#informational > MAX_INFORMATIONAL) return this.#protocolError('too many informational responses')
       this.receiver?.head(head, false)
       const { end } = head
       head.clear()
@@ -176,7 +189,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#keepAlive = head.keepAlive
     if (head.keepAlive) this.#readIdleHint()
     if (head.offersHop) this.#owner.offered?.()
-    this.#beginBody()
+    if (opensTunnel(this.#asked, head.status)) this.#openTunnel()
+    else this.#beginBody()
     const end = this.#reader.done
     const { end: at } = head
     this.receiver?.head(head, end)
@@ -189,7 +203,24 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
       return this.#received()
     }
     if (at !== length) this.#readBody(chunk, at, length)
-    else this.#wire.expect(this.#reader.expected)
+    else if (!this.#isTunnel) this.#wire.expect(this.#reader.expected)
+  }
+
+  /** What is wrong with a 101; empty: nothing. It must switch to what was asked for, and nothing else. */
+  #wrongSwitch(): string {
+    const head = this.#head
+    if (this.#asked === '') return '101 without an Upgrade in the request (RFC 9110 section 15.2.2)'
+    if (head.minorVersion === 0 || !head.mayUpgrade || head.upgrade !== this.#asked) return `101 that does not switch to ${this.#asked} (RFC 9110 section 7.8)`
+    const isProven = this.#asked !== WEBSOCKET || this.#accept === '' || head.get('sec-websocket-accept') === this.#accept
+    return isProven ? '' : '101 with another Sec-WebSocket-Accept than its key has (RFC 6455 section 4.1)'
+  }
+
+  #openTunnel(): void {
+    this.#isTunnel = true
+    this.#requestDone = false
+    this.#keepAlive = false
+    this.#reader.beginUntilClose()
+    this.#writer.openTunnel()
   }
 
   /** Which body follows (RFC 9112 section 6.3). */
@@ -212,7 +243,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #readBody(chunk: Buffer, from: number, length: number): void {
     const outcome = this.#reader.read(chunk, from, length)
     if (this.#closed) return
-    if (outcome === MORE) return this.#wire.expect(this.#reader.expected)
+    if (outcome === MORE) return this.#wire.expect(this.#isTunnel ? nextRead(length) : this.#reader.expected)
     if (outcome !== DONE) return this.#malformed(outcome)
     if (this.#reader.at !== length) this.#keepAlive = false
     this.#received()
@@ -229,6 +260,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #received(): void {
     this.#wire.expect(0)
     this.#responseDone = true
+    // The other direction goes on.
+    if (this.#isTunnel && !this.#requestDone) return
     // An answer before the request was whole: what is still to be sent cannot be, so the connection is of no more use.
     if (!this.#requestDone) this.#keepAlive = false
     this.#finish()
@@ -238,6 +271,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#busy = false
     this.reused = true
     this.receiver = null
+    // Both directions have ended: it closes by itself when what it still has to send has left.
+    if (this.#isTunnel && this.#wire.unsent > 0) return
     if (this.#keepAlive && !this.#ended) {
       this.resume()
       this.#owner.released(this)
@@ -303,10 +338,4 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
       return
     }
   }
-}
-
-function bodyLength(head: RequestHead): number {
-  if (head instanceof Http1Head) return head.chunked ? CHUNKED_BODY : head.contentLength
-  const length = head.headers.get('content-length')
-  return length === undefined ? CHUNKED_BODY : Number(length)
 }

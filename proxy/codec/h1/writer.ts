@@ -1,7 +1,7 @@
-import type { Headers } from '../../core/message.ts'
+import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire } from '../../core/wire.ts'
-import { CHUNKED_BODY, CLOSE_BODY } from './serialize.ts'
+import { CHUNKED_BODY, CLOSE_BODY, roomFor, TUNNEL_BODY, writeRequest, writeResponse } from './serialize.ts'
 
 const NONE = 0
 const LENGTH = 1
@@ -33,15 +33,27 @@ export class Http1Writer implements TurnTask {
     this.#wire = wire
   }
 
-  /** Room for a head. Call `begun` with its length. */
-  begin(): Buffer {
-    if (holder !== null) holder.flush()
-    return this.#wire.scratch()
+  /** `body`: how what follows is framed, if anything does (`end`). */
+  request(head: RequestHead, body: number, end: boolean): void {
+    const buffer = this.#room(roomFor(head))
+    this.#begun(buffer, writeRequest(head, body, buffer), body, end)
   }
 
-  /** A head of `length` bytes lies in `buffer`, the one of `begin` or a larger one. `body`: how what follows is framed. */
-  begun(buffer: Buffer, length: number, body: number, end: boolean): void {
-    this.#mode = body >= 0 ? LENGTH : body === CHUNKED_BODY ? CHUNKED : body === CLOSE_BODY ? UNTIL_CLOSE : NONE
+  /** `framing`: what the head says of the body, which may be more than there is (HEAD). `line`: fields of this connection. */
+  response(head: ResponseHead, framing: number, line: string, body: number, end: boolean): void {
+    const buffer = this.#room(roomFor(head))
+    this.#begun(buffer, writeResponse(head, framing, line, buffer), body, end)
+  }
+
+  #room(needed: number): Buffer {
+    if (holder !== null) holder.flush()
+    const scratch = this.#wire.scratch()
+    return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
+  }
+
+  /** A head of `length` bytes lies in `buffer`. */
+  #begun(buffer: Buffer, length: number, body: number, end: boolean): void {
+    this.#mode = body >= 0 ? LENGTH : body === CHUNKED_BODY ? CHUNKED : body === CLOSE_BODY || body === TUNNEL_BODY ? UNTIL_CLOSE : NONE
     this.#left = body
     if (end || buffer !== this.#wire.scratch()) {
       this.#note(this.#wire.write(buffer.subarray(0, length)))
@@ -49,6 +61,12 @@ export class Http1Writer implements TurnTask {
     }
     this.#gathered = length
     this.#hold()
+  }
+
+  /** From here on bytes go out as they are. */
+  openTunnel(): void {
+    this.flush()
+    this.#mode = UNTIL_CLOSE
   }
 
   /** The declared length has been written. */

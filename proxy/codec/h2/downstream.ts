@@ -3,6 +3,7 @@ import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.t
 import { type Failure, failures } from '../../core/failure.ts'
 import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
+import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { CARRIES_HTTP1 } from '../hop/names.ts'
 import { makeRoom } from '../hop/room.ts'
@@ -116,9 +117,11 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (head.expect !== '' && head.expect.toLowerCase() !== '100-continue')
       return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
     if (end && head.contentLength > 0) return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
-    if (!end) this.#bodyBegins(opened)
+    opened.upgrade = head.upgrade
+    if (head.upgrade !== '') opened.shut(end)
+    else if (!end) this.#bodyBegins(opened)
     if (opened.receiver === null) this.#onStream(opened)
-    opened.receiver?.head(head, end)
+    opened.receiver?.head(head, end && head.upgrade === '')
   }
 
   #open(id: number): Http2Stream {
@@ -165,6 +168,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     this.#discard.clear(this.#options)
     if (!connection.decoder.decode(b, from, to, this.#discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     this.#discard.finishTrailers()
+    if (stream.upgrade !== '') return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
     if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
     if (this.#discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, this.#discard.problem)
@@ -200,7 +204,11 @@ export class Http2Downstream implements DownstreamConnection, Side {
   writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
     const response = head as ResponseHead
     const { status } = response
-    if (status >= 200) {
+    if (opensTunnel(stream.upgrade, status)) {
+      stream.headSent = true
+      response.headers.delete('content-length')
+      stream.openTunnel()
+    } else if (status >= 200) {
       stream.headSent = true
       stream.bodiless = stream.method === 'HEAD' || status === 204 || status === 304
     } else if (!stream.remoteEnded) {
@@ -215,20 +223,23 @@ export class Http2Downstream implements DownstreamConnection, Side {
   sent(stream: Http2Stream): void {
     const connection = this.#connection
     const { remoteEnded } = stream
+    if (stream.isTunnel) return stream.handedEnd ? connection.finish(stream, false) : undefined
     // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section 8.1).
     if (!remoteEnded) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !remoteEnded)
   }
 
-  received(): void {}
+  received(stream: Http2Stream): void {
+    if (stream.isTunnel && stream.localEnded) this.#connection.finish(stream, false)
+  }
 
   isOver(stream: Http2Stream): boolean {
-    return stream.sendDone
+    return stream.sendDone && !stream.isTunnel
   }
 
   reset(stream: Http2Stream, failure: Failure): void {
-    if (stream.sendDone) return
-    const code = failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
+    if (this.isOver(stream)) return
+    const code = stream.isTunnel ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
     if (this.#connection.isOpen) this.#connection.out().reset(stream.id, code)
     this.#connection.finish(stream, true)
   }
@@ -367,7 +378,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       connection.tripped('stalled', `nothing of an answer was taken for ${idleTimeoutMs} ms`)
       connection.out().reset(stream.id, CANCEL)
       connection.finish(stream, true)
-    } else if (!stream.remoteEnded && !stream.paused && bodyTimeoutMs > 0) {
+    } else if (!stream.remoteEnded && !stream.paused && bodyTimeoutMs > 0 && stream.upgrade === '') {
       if (now < stream.movedAt + bodyTimeoutMs) return connection.wake(Math.min(stream.movedAt, now) + bodyTimeoutMs)
       stream.timedOut(failures.bodyTimeout, `nothing of the body for ${bodyTimeoutMs} ms`)
     }

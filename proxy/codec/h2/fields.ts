@@ -1,3 +1,4 @@
+import { isProtocolName } from '../../core/tunnel.ts'
 import { HTAB, SP, TARGET, TOKEN, VALUE } from '../h1/bytes.ts'
 import { isAuthority } from '../h1/target.ts'
 import { NAMES, REASON } from '../hop/names.ts'
@@ -35,6 +36,7 @@ export const BAD_AUTHORITY = 22
 export const BAD_PATH = 23
 export const BAD_STATUS = 24
 export const BAD_LENGTH = 25
+export const BAD_PROTOCOL = 26
 
 export const malformed: Readonly<Record<number, string>> = {
   [BAD_NAME]: 'a byte that no field name may have, or an uppercase letter (RFC 9113 section 8.2.1)',
@@ -47,6 +49,7 @@ export const malformed: Readonly<Record<number, string>> = {
   [BAD_AUTHORITY]: 'the authority is not a host and port (RFC 9113 section 8.3.1)',
   [BAD_PATH]: ':path is not a path (RFC 9113 section 8.3.1)',
   [BAD_STATUS]: ':status is not a status code (RFC 9113 section 8.3.2)',
+  [BAD_PROTOCOL]: ':protocol is not the name of a protocol (RFC 8441 section 4)',
   [BAD_LENGTH]: 'Content-Length is not a plain number (RFC 9110 section 8.6)',
 }
 
@@ -119,6 +122,8 @@ function controlKind(kind: number, value: string, b: Buffer, from: number, to: n
     case AUTHORITY:
     case HOST:
       return isAuthority(value, false) ? kind : BAD_AUTHORITY
+    case PROTOCOL:
+      return isProtocolName(value) ? kind : BAD_PROTOCOL
     case STATUS:
       return to - from === 3 && b[from]! >= 0x31 && b[from]! <= 0x39 && isDigit(b[from + 1]!) && isDigit(b[from + 2]!) ? kind : BAD_STATUS
     case CONTENT_LENGTH:

@@ -1,32 +1,40 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { CONNECT } from '../../core/tunnel.ts'
 import { Http2Head } from './head.ts'
 import type { Encoder } from './hpack/encoder.ts'
 
 const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
 
 /** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1). */
-const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host'])
-
-/** What an extended CONNECT asks for; empty for every other head. */
-export function protocolOf(head: RequestHead): string {
-  return 'protocol' in head && typeof head.protocol === 'string' ? head.protocol : ''
-}
+const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host', 'sec-websocket-accept'])
 
 /** Writes the block of a request to where the encoder is. */
 export function encodeRequest(encoder: Encoder, head: RequestHead): void {
-  const protocol = head instanceof Http2Head ? head.protocol : protocolOf(head)
+  if (head.upgrade !== '') return encodeConnect(encoder, head)
   encoder.field(':method', head.method, false)
-  if (head.method !== 'CONNECT' || protocol !== '') {
-    encoder.field(':scheme', head.scheme, false)
-    if (head.authority !== '') encoder.field(':authority', head.authority, false)
+  encoder.field(':scheme', head.scheme, false)
+  if (head.authority !== '') encoder.field(':authority', head.authority, false)
+  encoder.field(':path', head.path, false)
+  encodeFields(encoder, head.headers)
+}
+
+/** CONNECT, and the extended one by which HTTP/2 asks for everything else (RFC 8441 section 4). */
+function encodeConnect(encoder: Encoder, head: RequestHead): void {
+  encoder.field(':method', 'CONNECT', false)
+  if (head.upgrade !== CONNECT) encoder.field(':scheme', head.scheme, false)
+  encoder.field(':authority', head.authority, false)
+  if (head.upgrade !== CONNECT) {
     encoder.field(':path', head.path, false)
-    if (protocol !== '') encoder.field(':protocol', protocol, false)
-  } else encoder.field(':authority', head.path, false)
+    encoder.field(':protocol', head.upgrade, false)
+  }
+  // For HTTP/1.1 only (RFC 8441 section 5).
+  head.headers.delete('sec-websocket-key')
   encodeFields(encoder, head.headers)
 }
 
 export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
-  encoder.field(':status', statuses[head.status]!, false)
+  // What HTTP/1.1 says with 101 is 200 here (RFC 8441 section 4).
+  encoder.field(':status', statuses[head.status === 101 ? 200 : head.status]!, false)
   encodeFields(encoder, head.headers)
 }
 

@@ -1,4 +1,5 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { CONNECT } from '../../core/tunnel.ts'
 import { fits, type Names, namesOf } from '../hop/names.ts'
 import {
   AUTHORITY,
@@ -50,8 +51,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   scheme: 'http' | 'https' = 'http'
   authority = ''
   path = ''
-  /** Of an extended CONNECT (RFC 8441 section 4): what it asks for, `websocket`; empty for other requests. */
-  protocol = ''
+  upgrade = ''
   status = 0
   /** -1: none. */
   contentLength = -1
@@ -89,7 +89,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.scheme = 'http'
     this.authority = ''
     this.path = ''
-    this.protocol = ''
+    this.upgrade = ''
     this.status = 0
     this.contentLength = -1
     this.expect = ''
@@ -172,7 +172,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     else if (kind === SCHEME) this.scheme = value as 'http' | 'https'
     else if (kind === AUTHORITY) this.authority = value
     else if (kind === PATH) this.path = value
-    else if (kind === PROTOCOL) this.protocol = value
+    else if (kind === PROTOCOL) this.upgrade = value.toLowerCase()
     else this.status = (value.charCodeAt(0) - 48) * 100 + (value.charCodeAt(1) - 48) * 10 + value.charCodeAt(2) - 48
   }
 
@@ -195,9 +195,14 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     if (isConnect && !isExtended) {
       if ((pseudo & (seen(SCHEME) | seen(PATH))) !== 0) return this.#broken(':scheme or :path in a CONNECT (RFC 9113 section 8.5)')
       this.path = this.authority
+      this.upgrade = CONNECT
+      if (!/:\d+$/.test(this.authority)) return this.#broken('a CONNECT to no host and port (RFC 9113 section 8.5)')
     } else if ((pseudo & seen(SCHEME)) === 0) return this.#broken('no :scheme (RFC 9113 section 8.3.1)')
     else if ((pseudo & seen(PATH)) === 0) return this.#broken('no :path (RFC 9113 section 8.3.1)')
     else if (this.path === '*' && this.method !== 'OPTIONS') return this.#broken(':path is "*" and the method is not OPTIONS (RFC 9113 section 8.3.1)')
+    // As if it had come over HTTP/1.1: what is matched and logged is a GET (RFC 8441 section 5).
+    if (isExtended) this.method = 'GET'
+    if (isConnect && this.contentLength > 0) return this.#broken('a CONNECT with a body (RFC 9110 section 9.3.6)')
     if (this.authority === '') this.#broken('neither :authority nor Host (RFC 9113 section 8.3.1)')
     this.#checkNames(true)
   }

@@ -56,6 +56,14 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   readsAtOpen = 0
   /** Interim heads that came. */
   informational = 0
+  /** What its request asks for; empty for nearly all. */
+  upgrade = ''
+  /** It asks for a tunnel and is not answered: what the caller has sent already waits. */
+  isShut = false
+  /** The two directions are a tunnel's: each ends on its own. */
+  isTunnel = false
+  /** The receiver has the peer's end. */
+  handedEnd = false
   /** Nothing more of what comes is handed on. */
   #deaf = false
 
@@ -82,7 +90,25 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.stalled = false
     this.readsAtOpen = connection.reads
     this.informational = 0
+    this.upgrade = ''
+    this.isShut = false
+    this.isTunnel = false
+    this.handedEnd = false
     this.#deaf = false
+  }
+
+  /** `ended`: the caller has ended its direction with the head. */
+  shut(ended: boolean): void {
+    this.isShut = true
+    this.#heldEnd = ended
+    this.expected = -1
+  }
+
+  openTunnel(): void {
+    this.isTunnel = true
+    this.isShut = false
+    this.expected = -1
+    if (this.#held !== null || this.#heldEnd) this.connection.putOff(this)
   }
 
   /** Its connection served a stream before, and nothing has come since this one was opened. */
@@ -228,7 +254,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   get #mustHold(): boolean {
-    return this.paused || this.#held !== null
+    return this.paused || this.isShut || this.#held !== null
   }
 
   #hold(bytes: Buffer): void {
@@ -243,7 +269,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     // An answer that is whole ends the interest in the rest of the request.
     const writable = this.receiver === null || this.#deaf || side.isOver(this) || this.receiver.data(chunk, end)
     if (this.closed) return
-    if (end) return side.received(this)
+    if (end) {
+      this.handedEnd = true
+      return side.received(this)
+    }
     if (!writable) this.paused = true
     else if (!this.paused) this.#credit()
   }
@@ -287,7 +316,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   /** When the turn ends in which it was resumed. */
   deliverHeld(): void {
-    while (!this.closed && !this.paused && this.#held !== null) {
+    while (!this.closed && !this.paused && !this.isShut && this.#held !== null) {
       const chunk = this.#held.first()
       this.#held.drop(chunk.length)
       this.connection.flow.held -= chunk.length

@@ -2,7 +2,9 @@ import type { Clock } from '../../core/clock.ts'
 import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../core/codec.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
+import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
+import { NO_BYTES } from '../h1/bytes.ts'
 import { CARRIES_HTTP1 } from '../hop/names.ts'
 import { makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
@@ -19,6 +21,12 @@ import { trailerList } from './trailers.ts'
 const MAX_INFORMATIONAL = 16
 const KEPT_STREAMS = 64
 const LIST_OVERHEAD = 32
+
+interface Asking {
+  readonly stream: Http2Stream
+  readonly id: number
+  readonly request: RequestHead
+}
 
 /** A connection to an endpoint, with as many streams at once as the endpoint allows. */
 export class Http2Upstream implements UpstreamConnection, Side {
@@ -40,6 +48,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   #released = false
   /** The peer's first SETTINGS have come. */
   #greeted = false
+  /** Before the endpoint has said whether it takes an extended CONNECT. */
+  #asking: Asking[] = []
   #isClosed = false
 
   constructor(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions, http2: Http2Options, clock: Clock) {
@@ -100,13 +110,43 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
     const request = head as RequestHead
-    stream.headSent = true
     stream.method = request.method
+    stream.upgrade = request.upgrade
+    if (request.upgrade !== '' && request.upgrade !== CONNECT && !this.extendedConnect) {
+      this.#asking.push({ stream, id: stream.id, request })
+      this.#connection.out()
+      return
+    }
+    stream.headSent = true
     if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end)
     else this.#connection.out().request(stream.id, request, end)
   }
 
-  sent(): void {}
+  /** Those who want an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441 section 3). */
+  #answerAsking(): void {
+    const connection = this.#connection
+    if (this.#asking.length === 0 || !connection.peer.isKnown) return
+    const asking = this.#asking
+    this.#asking = []
+    for (const { stream, id, request } of asking) {
+      if (stream.closed || stream.id !== id) continue
+      if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
+      else if (this.#nextId > MAX_STREAM_ID) stream.fail(failures.refusedStream, '', false)
+      else {
+        // Streams open in the order of their ids (RFC 9113 section 5.1.1), and others may have opened since.
+        connection.streams.delete(id)
+        stream.id = this.#nextId
+        this.#nextId += 2
+        connection.streams.set(stream.id, stream)
+        stream.headSent = true
+        connection.out().request(stream.id, request, false)
+      }
+    }
+  }
+
+  sent(stream: Http2Stream): void {
+    if (stream.isTunnel && stream.handedEnd) this.#connection.finish(stream, false)
+  }
 
   reset(stream: Http2Stream): void {
     const connection = this.#connection
@@ -134,6 +174,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
     if (head.status < 200) return this.#informational(stream, end)
     stream.headReceived = true
+    if (stream.upgrade !== '' && head.status < 300) return this.#opened(stream, end)
     const isBodiless = stream.method === 'HEAD' || head.status === 204 || head.status === 304
     stream.expected = isBodiless ? 0 : head.contentLength
     if (end && stream.expected > 0)
@@ -141,6 +182,19 @@ export class Http2Upstream implements UpstreamConnection, Side {
     stream.remoteEnded = end
     stream.receiver?.head(head, end)
     if (end && !stream.closed) this.received(stream)
+  }
+
+  /** 2xx is what 101 is in HTTP/1.1 (RFC 8441 section 4). */
+  #opened(stream: Http2Stream, end: boolean): void {
+    const head = this.#head
+    if (stream.upgrade !== CONNECT) head.status = 101
+    head.delete('content-length')
+    stream.openTunnel()
+    stream.receiver?.head(head, false)
+    if (end && !stream.closed) {
+      stream.remoteEnded = true
+      stream.receive(NO_BYTES, 0, 0, true)
+    }
   }
 
   #informational(stream: Http2Stream, end: boolean): void {
@@ -152,6 +206,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   #trailers(stream: Http2Stream, end: boolean): void {
     const connection = this.#connection
     const head = this.#head
+    if (stream.isTunnel) return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
     head.finishTrailers()
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
@@ -162,6 +217,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   received(stream: Http2Stream): void {
     const connection = this.#connection
     const { localEnded } = stream
+    if (stream.isTunnel && !localEnded) return
     // Answered before the request was whole: what is still to be sent is not wanted.
     if (!localEnded && connection.isOpen) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !localEnded)
@@ -197,6 +253,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   // ── the connection ──
 
   settingsChanged(): void {
+    this.#answerAsking()
     const { streams, peer } = this.#connection
     // Whoever waits for a stream may have one now.
     if (streams.size >= this.#limit && this.capacity > 0) this.#released = true
@@ -216,6 +273,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   }
 
   turnEnded(): void {
+    this.#answerAsking()
     while (this.#retired.length !== 0) {
       const stream = this.#retired.pop()!
       if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)

@@ -139,7 +139,7 @@ test('a request and its body leave in one write as well', () => {
   const connection = http1.connect(wire, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: 1024 * 1024, ...responseLimits })
   const stream = connection.open()
   turn(() => {
-    stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', headers: new HeaderList(['content-length', '10']) }, false)
+    stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList(['content-length', '10']) }, false)
     stream.data(Buffer.from('hello'), false)
     stream.data(Buffer.from('world'), true)
   })

@@ -97,8 +97,9 @@ describe('a head of HTTP/2', () => {
     const head: RequestHead = {
       method: 'CONNECT',
       scheme: 'http',
-      authority: 'x',
+      authority: 'x:443',
       path: 'x:443',
+      upgrade: 'connect',
       headers: new HeaderList(['Proxy-Connection', 'close', 'A', 'b']),
     }
     expect(encoded(head)).toEqual([':method: CONNECT', ':authority: x:443', 'a: b'])

@@ -75,7 +75,7 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     turn(() => {
       const stream = upstream.open()
       stream.receiver = { head() {}, data: () => true, trailers() {}, reset() {}, writable: () => send(stream) }
-      stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', headers: new HeaderList() }, false)
+      stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, false)
       send(stream)
     })
   }
@@ -118,7 +118,7 @@ test('keep-alive: a PING after quiet, and no answer is the end', () => {
   turn(() => {
     const stream = upstream.open()
     stream.receiver = { head() {}, data: () => true, trailers() {}, reset: (failure, detail) => log.push(`${failure.failure}: ${detail}`), writable() {} }
-    stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', headers: new HeaderList() }, true)
+    stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
   })
   loop.advance(60_000)
   expect(log).toEqual([])
@@ -157,7 +157,7 @@ test('drain: a request that was under way is still served, one after the last GO
         reset: ({ failure }) => log.push(failure),
         writable() {},
       }
-      stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', headers: new HeaderList() }, true)
+      stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
     })
   get()
   loop.advance(100)

@@ -105,7 +105,7 @@ export function ask(
     writable: send,
   }
   stream.receiver = receiver
-  stream.head({ method, scheme: 'http', authority: 'orders', path, headers: new HeaderList([...fields]) }, body === undefined)
+  stream.head({ method, scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList([...fields]) }, body === undefined)
   send()
   act?.(stream)
   leaveTurn()

@@ -96,7 +96,7 @@ export function playCaller(chunks: readonly Buffer[], end: boolean, options: Par
       stream.receiver = recorder<RequestHead>(
         stream,
         events,
-        head => `request ${head.method} ${head.authority} ${head.path}${'protocol' in head && head.protocol !== '' ? ` ${head.protocol}` : ''}`,
+        head => `request ${head.method} ${head.authority} ${head.path}${head.upgrade === '' ? '' : ` ${head.upgrade}`}`,
         () => stream.head({ status: 204, headers: new HeaderList() }, true),
       )
     },
@@ -134,7 +134,7 @@ export function playEndpoint(method: string, count: number, chunks: readonly Buf
       head => `${head.status < 200 ? 'interim' : 'response'} ${head.status}`,
       () => {},
     )
-    stream.head({ method, scheme: 'http', authority: 'orders', path: '/', headers: new HeaderList() }, !upload)
+    stream.head({ method, scheme: 'http', authority: 'orders', path: '/', upgrade: '', headers: new HeaderList() }, !upload)
   }
   for (const chunk of chunks) wire.feed(chunk)
   if (end) wire.feedEnd()

@@ -1,0 +1,37 @@
+import type { Series, StatsWriter } from './stats.ts'
+
+/** The tunnels that are open on a listener: a gauge for each protocol, and whom to tell when it drains. */
+export interface TunnelStats<Tunnel> {
+  readonly open: ReadonlySet<Tunnel>
+  readonly series: readonly Series[]
+  opened(tunnel: Tunnel, upgrade: string): void
+  closed(tunnel: Tunnel, upgrade: string): void
+}
+
+/** The protocols are those that the configuration allows, so the gauges are few. */
+export function tunnelStats<Tunnel>(stats: StatsWriter, labels: Readonly<Record<string, string>>): TunnelStats<Tunnel> {
+  const open = new Set<Tunnel>()
+  const gauges = new Map<string, Series>()
+  const series: Series[] = []
+  function add(upgrade: string, amount: number): void {
+    let gauge = gauges.get(upgrade)
+    if (gauge === undefined) {
+      gauge = stats.gauge('outrigger_tunnels_active', 'Tunnels open: WebSockets, other upgrades and CONNECT', { ...labels, upgrade })
+      gauges.set(upgrade, gauge)
+      series.push(gauge)
+    }
+    gauge.values[gauge.index]! += amount
+  }
+  return {
+    open,
+    series,
+    opened(tunnel, upgrade) {
+      open.add(tunnel)
+      add(upgrade, 1)
+    },
+    closed(tunnel, upgrade) {
+      open.delete(tunnel)
+      add(upgrade, -1)
+    },
+  }
+}
