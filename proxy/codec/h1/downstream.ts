@@ -124,7 +124,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     else this.#reader.beginLength(Math.max(0, head.contentLength))
     // What comes behind a request for a tunnel waits for its answer, as a pipelined request does.
     this.#requestDone = this.#reader.done
-    if (head.offersUpgrade && end === length && this.#isUpgraded(head)) return void (this.#state = CLOSED)
+    if (head.offersUpgrade && end === length && this.#isUpgraded(head)) return
     this.#bodyTimeoutMs = this.#options.bodyTimeoutMs
     if (this.receiver === null) this.#onStream(this)
     this.receiver?.head(head, this.#requestDone && head.upgrade === '')
@@ -141,7 +141,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Only the first request may change what the connection speaks, with nothing behind it: so nobody's later request can. */
   #isUpgraded(head: Http1Head): boolean {
     const mayBe = this.receiver === null && !this.#draining && this.#requestDone && head.minorVersion === 1
-    return mayBe && this.#options.onUpgrade?.(this, head, this.#wire) === true
+    if (!mayBe || this.#options.onUpgrade?.(this, head, this.#wire) !== true) return false
+    this.#state = CLOSED
+    return true
   }
 
   #readBody(chunk: Buffer, from: number, length: number, own: boolean): void {
@@ -266,14 +268,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** True: it opens the tunnel, and is written. */
   #answersUpgrade(head: ResponseHead): boolean {
     const { upgrade } = this.#head
-    if (!opensTunnel(upgrade, head.status)) {
-      // Bytes sent before the answer may be another protocol's that only look like a request, so they are not read as one (draft-ietf-httpbis-optimistic-upgrade).
-      if (head.status >= 200 && (upgrade === CONNECT || this.#pending.length !== 0)) this.#keepAlive = false
-      return false
-    }
+    const opens = opensTunnel(upgrade, head.status)
+    // Bytes sent before the answer may be another protocol's that only look like a request, so they are not read as one (draft-ietf-httpbis-optimistic-upgrade).
+    if (opens || (head.status >= 200 && (upgrade === CONNECT || this.#pending.length !== 0))) this.#keepAlive = false
+    if (!opens) return false
     this.#isTunnel = true
     this.#requestDone = false
-    this.#keepAlive = false
     this.#bodyTimeoutMs = 0
     this.#reader.beginUntilClose()
     this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
@@ -347,7 +347,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#writer.flush()
     this.#wire.end()
     this.#updatePause()
-    // The close must not destroy an answer that a slow reader has not taken yet.
     this.#linger = new Linger(this.#wire)
     this.#linger.begin(this.#clock.now(), this.#options.idleTimeoutMs || Number.POSITIVE_INFINITY)
     this.#timer.arm(LINGER_MS)

@@ -112,7 +112,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const request = head as RequestHead
     stream.method = request.method
     stream.upgrade = request.upgrade
-    if (request.upgrade !== '' && request.upgrade !== CONNECT && !this.extendedConnect) {
+    if (request.upgrade !== '' && request.upgrade !== CONNECT && (!this.extendedConnect || request.method !== 'GET')) {
       this.#asking.push({ stream, id: stream.id, request })
       this.#connection.out()
       return
@@ -130,7 +130,9 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#asking = []
     for (const { stream, id, request } of asking) {
       if (stream.closed || stream.id !== id) continue
-      if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
+      // An extended CONNECT has no place for another method.
+      if (request.method !== 'GET') stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
+      else if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
       else if (this.#nextId > MAX_STREAM_ID) stream.fail(failures.refusedStream, '', false)
       else {
         // Streams open in the order of their ids (RFC 9113 section 5.1.1), and others may have opened since.
