@@ -3,7 +3,7 @@ import { flightText } from '../../proxy/admin/flights.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { grpcKind, grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
-import { A, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
+import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 
 const call = { method: 'POST', path: '/shop.Orders/Get', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'message' }
 const grpc = ['content-type', 'application/grpc']
@@ -97,6 +97,22 @@ describe('what the proxy answers itself', () => {
     expect(mesh.flight).toMatchObject({ grpcStatus: 14, failure: 'reset-after-response' })
     expectQuiet(mesh)
   })
+})
+
+test('load reports in trailers weigh endpoints (ORCA)', async () => {
+  const { mesh } = await orders({ protocol: 'grpc', endpoints: [A, B], balancer: 'adaptive' })
+  for (const [name, report] of [
+    [A, 'qps=900, cpu_utilization=0.5'],
+    [B, 'qps=100, cpu_utilization=0.5'],
+  ] as const)
+    new Http2Endpoint(mesh, name).answer = ({ stream }) => reply(stream, 200, grpc, 'm', ['grpc-status', '0', 'endpoint-load-metrics', report])
+  const caller = mesh.http2Caller()
+  for (let second = 0; second < 20; second++) {
+    for (let i = 0; i < 20; i++) caller.ask(call)
+    mesh.advance(1000)
+  }
+  const [a, b] = mesh.endpoints()[0]!.endpoints
+  expect(a!.effectiveWeight / b!.effectiveWeight).toBeGreaterThan(4)
 })
 
 test.each([
