@@ -99,6 +99,23 @@ describe('what the proxy answers itself', () => {
   })
 })
 
+test('an answer without a status is one all the same: it ends a row of failures', async () => {
+  const { mesh, endpoint } = await start({ endpoints: [A, B] })
+  new Http2Endpoint(mesh, B).answer = ({ stream }) => reply(stream, 200, grpc, 'm', ['grpc-status', '0'])
+  const caller = mesh.http2Caller()
+  // Round robin: each second call is A's. Four failures, an answer, four failures: never five in a row.
+  for (const trailers of [...Array(4).fill(['grpc-status', '14']), null, ...Array(4).fill(['grpc-status', '14'])]) {
+    endpoint.answer = ({ stream }) => reply(stream, 200, grpc, 'm', trailers)
+    caller.ask(call)
+    mesh.settle()
+    caller.ask(call)
+    mesh.settle()
+  }
+  expect(mesh.stat('outrigger_upstream_failures_total')).toBe(8)
+  expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(0)
+  expectQuiet(mesh)
+})
+
 test('load reports in trailers weigh endpoints (ORCA)', async () => {
   const { mesh } = await orders({ protocol: 'grpc', endpoints: [A, B], balancer: 'adaptive' })
   for (const [name, report] of [
