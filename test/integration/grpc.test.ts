@@ -24,6 +24,7 @@ let server: Server
 /** What calls came to, and the deadlines they had. */
 const cancelled: string[] = []
 const deadlines: number[] = []
+let appPort: number
 let port: number
 let directPort: number
 let inbound: RunningProxy
@@ -57,7 +58,7 @@ beforeAll(async () => {
       },
     },
   )
-  const appPort = await new Promise<number>((done, failed) =>
+  appPort = await new Promise<number>((done, failed) =>
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
   )
   const inPort = await freePort()
@@ -153,6 +154,35 @@ test('messages of 100 MiB stream through both ways, and are held nowhere', async
   const grown = peaks().map((peak, i) => peak - before[i]!)
   expect(Math.max(...grown)).toBeLessThan(48)
 }, 90_000)
+
+test('a server that says GOAWAY again and again, under load: what it had not looked at goes elsewhere, with its message', async () => {
+  const direct = new Client(`127.0.0.1:${directPort}`, credentials.createInsecure(), options)
+  const errors: string[] = []
+  let answered = 0
+  let running = true
+  const calls = Array.from({ length: 16 }, async (_, i) => {
+    const message = Buffer.alloc(100, String(i))
+    while (running) {
+      await new Promise<void>(done =>
+        direct.makeUnaryRequest('/test.Calls/Echo', raw, raw, message, (error, answer) => {
+          if (error === null && answer?.equals(message)) answered++
+          else errors.push(error?.message ?? 'another message')
+          done()
+        }),
+      )
+    }
+  })
+  for (let i = 0; i < 20; i++) {
+    const before = answered
+    await until('that load is on', () => answered > before + 50)
+    server.drain(`127.0.0.1:${appPort}`, 10_000)
+  }
+  running = false
+  await Promise.all(calls)
+  direct.close()
+  expect(errors).toEqual([])
+  expect(answered).toBeGreaterThan(1000)
+})
 
 describe('gRPC-Web, by fetch', () => {
   const frame = (message: string) => Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)])
