@@ -1,6 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { Client, credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js'
+import {
+  Client,
+  credentials,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readReport } from '../../proxy/balancer/orca.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
@@ -18,7 +30,7 @@ const method = (path: string, streams = false) => ({
   responseDeserialize: raw,
 })
 const MIB = 2 ** 20
-const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 }
+const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1, 'grpc.server_call_metric_recording': 1 }
 
 let server: Server
 /** What calls came to, and the deadlines they had. */
@@ -41,10 +53,12 @@ beforeAll(async () => {
   server.addService(
     { Echo: method('/test.Calls/Echo'), Fail: method('/test.Calls/Fail'), Hang: method('/test.Calls/Hang'), Stream: method('/test.Calls/Stream', true) },
     {
-      Echo: ({ request }: { request: Buffer }, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
+      Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
         const trailer = new Metadata()
-        trailer.set('x-sum', String(request.length))
-        answer(null, request, trailer)
+        trailer.set('x-sum', String(call.request.length))
+        call.getMetricsRecorder().recordQpsMetric(120)
+        call.getMetricsRecorder().recordCPUUtilizationMetric(0.25)
+        answer(null, call.request, trailer)
       },
       Fail: (_call: unknown, answer: (error: object) => void) => answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
       Hang: (call: { on(event: 'cancelled', run: () => void): void; getDeadline(): Date | number }) => {
@@ -114,6 +128,12 @@ test('trailers come back, statuses and messages too, and are in the log of both 
   expect(failed.error).toMatchObject({ code: status.NOT_FOUND, details: 'no such thing ☺' })
   await until('the log line', () => /"grpc_status":5,"grpc_message":"no such thing ☺"/.test(outbound.out()))
   await until('the metrics', async () => (await inbound.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '5' }) === 1)
+})
+
+test('a load report of grpc-js is one that is read here: in trailers, in binary', async () => {
+  const { trailers } = await call('/test.Calls/Echo', Buffer.from('hello'))
+  const [report] = trailers!.get('endpoint-load-metrics-bin')
+  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', (report as Buffer).toString('base64')]))).toMatchObject({ qps: 120, cpuUtilization: 0.25 })
 })
 
 test('a deadline: the caller is told, the server is, and both sidecars have it on record', async () => {
