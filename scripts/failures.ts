@@ -43,8 +43,10 @@ const grpc: Readonly<Record<number, string>> = {
 
 /** Where the HTTP status is not what the caller sees. */
 const seen: Readonly<Record<string, string>> = {
-  'reset-after-response': 'the status of the answer that had begun, then a reset of the connection',
-  'upstream-idle': 'the status of the answer that had begun, then a reset of the connection',
+  'reset-after-response': 'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
+  'upstream-idle': 'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
+  'stream-deadline': 'the gRPC status of this row in the trailers of the answer that had begun',
+  'grpc-needs-http2': '505 with this failure in the body, which is no gRPC',
   drained: 'the connection is closed; where an answer had begun, it is cut',
   'downstream-gone': 'nothing, for nobody is left to read it',
 }
@@ -131,7 +133,7 @@ Every answer that the proxy makes itself, and every answer it had to cut, has on
 | a 5xx without a flag (\`-\`) | the application answered so itself: the proxy only passed it on |
 
 The flags are Envoy's, so dashboards and habits carry over. A status in brackets is in logs and metrics only: the caller sees something else, which the entry says.
-The gRPC status is what a gRPC caller gets (content-type application/grpc), with HTTP 200 and the reason as its message.
+The gRPC status is what a [gRPC](grpc.md) caller gets (content-type application/grpc), with HTTP 200, the reason as its message, and the flag as \`x-outrigger-flag\`.
 `
 
 const ending = `## Several failures in one request

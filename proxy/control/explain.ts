@@ -1,12 +1,17 @@
 import { NO_HASH } from '../core/balancer.ts'
 import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { GrpcKind } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
+import type { Route } from '../core/route.ts'
 import { runRequest } from '../filter/chain.ts'
+import { grpcKind } from '../forward/grpc.ts'
+import { beginDeadline } from '../forward/grpc-deadline.ts'
 import { attemptView, failureView } from '../telemetry/flights.ts'
 
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
@@ -105,12 +110,24 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
           ? 'a first connection would be made'
           : `a new connection would be made (${pool.connections} open, all busy)`,
   })
+  const kind = grpcKind(request.headers)
+  if (kind !== '') steps.push({ stage: 'grpc', text: grpcText(kind, exchange, route, cluster) })
   const { retry } = route
   steps.push({
     stage: 'policy',
     text: `request timeout ${time(route.requestTimeoutMs)}, per try ${time(route.perTryTimeoutMs)}, ${retry.attempts} attempts${retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''}`,
   })
   return null
+}
+
+/** What is done about gRPC that is not done about other requests. */
+function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Cluster): string {
+  if (!cluster.mayBeGrpc) return `the endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of ${route.service}`
+  const way = kind === 'grpc' ? 'gRPC' : cluster.speaksGrpc ? `${kind}, translated to gRPC` : `${kind}, passed as it is`
+  if (route.grpcDeadline === null) return `${way}; a deadline is passed on and not enforced`
+  const problem = beginDeadline(exchange, route.grpcDeadline)
+  if (problem !== '') return `${way}; refused: ${problem}`
+  return `${way}; ${exchange.deadlineAt === 0 ? 'no deadline' : `deadline ${time(exchange.deadlineAt - exchange.startedAt)}`}`
 }
 
 function time(milliseconds: number): string {
@@ -129,9 +146,9 @@ function view(exchange: Exchange, listener: string, failure: Failure | null): Fl
     authority: request.authority,
     path: request.path,
     status: failure === null ? 0 : failure.httpStatus,
-    grpcStatus: null,
+    grpcStatus: failure === null || grpcKind(request.headers) === '' ? null : failure.grpcStatus,
     grpcMessage: '',
-    deadlineMs: null,
+    deadlineMs: exchange.deadlineAt === 0 ? null : exchange.deadlineAt - exchange.startedAt,
     ...failureView(failure, ''),
     by: decision.by,
     service: decision.service,

@@ -1,5 +1,8 @@
 import type { Headers } from '../core/message.ts'
 
+/** Pieces kept to be sent again: each costs more than its bytes. */
+const MAX_CHUNKS = 1024
+
 /**
  * The part of a request body that came before there was a stream to send it on, or that is kept so it can be sent again. A copy: the buffers it came in are read into
  * again.
@@ -30,7 +33,7 @@ export class HeldBody {
   /** Keeps a copy of what is being sent, while all of it stays within the limit. */
   remember(chunk: Buffer, limit: number): void {
     if (this.dropped || chunk.length === 0) return
-    if (this.bytes + chunk.length > limit) this.drop()
+    if (this.bytes + chunk.length > limit || this.#chunks.length === MAX_CHUNKS) this.drop()
     else this.add(chunk)
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { capacities, learnReport, reportedWeight } from '../../proxy/balancer/reported.ts'
+import { capacities, learnReport, learnTrailers, reportedWeight } from '../../proxy/balancer/reported.ts'
 import { EndpointLoad } from '../../proxy/core/endpoint-load.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { bareEndpoint, bareEndpoints } from '../support/endpoints.ts'
@@ -92,4 +92,13 @@ describe('capacities', () => {
     a!.learntWeight = 7
     expect([...capacities([a!, b!], now)]).toEqual([1, 2])
   })
+})
+
+test('reports in trailers count as those in heads do, also right after a head without one', () => {
+  const load = new EndpointLoad()
+  for (let at = 0; at <= 10_000; at += 1000) {
+    learnReport(load, new HeaderList(), start + at)
+    learnTrailers(load, headers('qps=100, cpu_utilization=0.5'), start + at + 1)
+  }
+  expect(reportedWeight(load, start + 10_001)).toBe(200)
 })

@@ -176,3 +176,35 @@ test.each([
   expect(formatGrpcTimeout(milliseconds)).toBe(text)
   if (milliseconds > 0) expect(parseGrpcTimeout(text)).toBeLessThanOrEqual(milliseconds)
 })
+
+describe('a caller that streams may say nothing for longer than `timeouts.body`', () => {
+  const options: OrdersOptions = { listener: { timeouts: { bodyMs: 1000 } }, timeouts: { requestMs: 0, idleMs: 60_000 } }
+
+  test('in gRPC', async () => {
+    const { mesh, endpoint } = await start(options)
+    endpoint.answer = ({ stream, body }) => reply(stream, 200, grpc, body, ['grpc-status', '0'])
+    const got = mesh.http2Caller().ask({ method: 'POST', fields: grpc, body: null })
+    got.send('one ')
+    mesh.advance(20_000)
+    got.send('two', true)
+    mesh.settle()
+    expect([got.body, got.trailing?.get('grpc-status')]).toEqual(['one two', '0'])
+    expectQuiet(mesh)
+  })
+
+  test('not longer than `timeouts.idle` of the service', async () => {
+    const { mesh } = await start(options)
+    const got = mesh.http2Caller().ask({ method: 'POST', fields: grpc, body: null })
+    mesh.advance(61_000)
+    expect([got.fields.get('grpc-status'), got.fields.get('x-outrigger-flag')]).toEqual(['4', 'SI'])
+    expectQuiet(mesh)
+  })
+
+  test('not in others', async () => {
+    const { mesh } = await start(options)
+    const got = mesh.http2Caller().ask({ method: 'POST', body: null })
+    mesh.advance(2000)
+    expect(got.status).toBe(408)
+    expectQuiet(mesh)
+  })
+})

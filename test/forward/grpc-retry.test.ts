@@ -70,6 +70,21 @@ describe('it is passed on', () => {
     expectQuiet(mesh)
   })
 
+  test('when it came in too many pieces to keep', async () => {
+    const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })
+    first.answer = says(14)
+    const got = mesh.http2Caller().ask({ ...call, body: null })
+    for (let i = 0; i < 1030; i++) {
+      got.send('x')
+      mesh.settle()
+    }
+    got.send('', true)
+    mesh.settle()
+    expect(got.fields.get('grpc-status')).toBe('14')
+    expect(second.served).toHaveLength(0)
+    expectQuiet(mesh)
+  })
+
   test.each(['-1', 'soon', '99999999999'])('when the endpoint wants no other try: grpc-retry-pushback-ms %s', async pushback => {
     const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })
     first.answer = says(14, 'grpc-retry-pushback-ms', pushback)

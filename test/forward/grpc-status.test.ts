@@ -3,7 +3,7 @@ import { flightText } from '../../proxy/admin/flights.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { grpcKind, grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
-import { A, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
+import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 
 const call = { method: 'POST', path: '/shop.Orders/Get', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'message' }
 const grpc = ['content-type', 'application/grpc']
@@ -97,6 +97,39 @@ describe('what the proxy answers itself', () => {
     expect(mesh.flight).toMatchObject({ grpcStatus: 14, failure: 'reset-after-response' })
     expectQuiet(mesh)
   })
+})
+
+test('an answer without a status is one all the same: it ends a row of failures', async () => {
+  const { mesh, endpoint } = await start({ endpoints: [A, B] })
+  new Http2Endpoint(mesh, B).answer = ({ stream }) => reply(stream, 200, grpc, 'm', ['grpc-status', '0'])
+  const caller = mesh.http2Caller()
+  // Round robin: each second call is A's. Four failures, an answer, four failures: never five in a row.
+  for (const trailers of [...Array(4).fill(['grpc-status', '14']), null, ...Array(4).fill(['grpc-status', '14'])]) {
+    endpoint.answer = ({ stream }) => reply(stream, 200, grpc, 'm', trailers)
+    caller.ask(call)
+    mesh.settle()
+    caller.ask(call)
+    mesh.settle()
+  }
+  expect(mesh.stat('outrigger_upstream_failures_total')).toBe(8)
+  expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(0)
+  expectQuiet(mesh)
+})
+
+test('load reports in trailers weigh endpoints (ORCA)', async () => {
+  const { mesh } = await orders({ protocol: 'grpc', endpoints: [A, B], balancer: 'adaptive' })
+  for (const [name, report] of [
+    [A, 'qps=900, cpu_utilization=0.5'],
+    [B, 'qps=100, cpu_utilization=0.5'],
+  ] as const)
+    new Http2Endpoint(mesh, name).answer = ({ stream }) => reply(stream, 200, grpc, 'm', ['grpc-status', '0', 'endpoint-load-metrics', report])
+  const caller = mesh.http2Caller()
+  for (let second = 0; second < 20; second++) {
+    for (let i = 0; i < 20; i++) caller.ask(call)
+    mesh.advance(1000)
+  }
+  const [a, b] = mesh.endpoints()[0]!.endpoints
+  expect(a!.effectiveWeight / b!.effectiveWeight).toBeGreaterThan(4)
 })
 
 test.each([

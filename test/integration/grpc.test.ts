@@ -1,6 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { Client, credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js'
+import {
+  Client,
+  credentials,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readReport } from '../../proxy/balancer/orca.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
@@ -18,12 +30,13 @@ const method = (path: string, streams = false) => ({
   responseDeserialize: raw,
 })
 const MIB = 2 ** 20
-const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 }
+const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1, 'grpc.server_call_metric_recording': 1 }
 
 let server: Server
 /** What calls came to, and the deadlines they had. */
 const cancelled: string[] = []
 const deadlines: number[] = []
+let appPort: number
 let port: number
 let directPort: number
 let inbound: RunningProxy
@@ -40,10 +53,12 @@ beforeAll(async () => {
   server.addService(
     { Echo: method('/test.Calls/Echo'), Fail: method('/test.Calls/Fail'), Hang: method('/test.Calls/Hang'), Stream: method('/test.Calls/Stream', true) },
     {
-      Echo: ({ request }: { request: Buffer }, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
+      Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
         const trailer = new Metadata()
-        trailer.set('x-sum', String(request.length))
-        answer(null, request, trailer)
+        trailer.set('x-sum', String(call.request.length))
+        call.getMetricsRecorder().recordQpsMetric(120)
+        call.getMetricsRecorder().recordCPUUtilizationMetric(0.25)
+        answer(null, call.request, trailer)
       },
       Fail: (_call: unknown, answer: (error: object) => void) => answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
       Hang: (call: { on(event: 'cancelled', run: () => void): void; getDeadline(): Date | number }) => {
@@ -57,7 +72,7 @@ beforeAll(async () => {
       },
     },
   )
-  const appPort = await new Promise<number>((done, failed) =>
+  appPort = await new Promise<number>((done, failed) =>
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
   )
   const inPort = await freePort()
@@ -115,6 +130,12 @@ test('trailers come back, statuses and messages too, and are in the log of both 
   await until('the metrics', async () => (await inbound.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '5' }) === 1)
 })
 
+test('a load report of grpc-js is one that is read here: in trailers, in binary', async () => {
+  const { trailers } = await call('/test.Calls/Echo', Buffer.from('hello'))
+  const [report] = trailers!.get('endpoint-load-metrics-bin')
+  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', (report as Buffer).toString('base64')]))).toMatchObject({ qps: 120, cpuUtilization: 0.25 })
+})
+
 test('a deadline: the caller is told, the server is, and both sidecars have it on record', async () => {
   const began = cancelled.length
   const { error } = await call('/test.Calls/Hang', Buffer.alloc(0), 300)
@@ -153,6 +174,35 @@ test('messages of 100 MiB stream through both ways, and are held nowhere', async
   const grown = peaks().map((peak, i) => peak - before[i]!)
   expect(Math.max(...grown)).toBeLessThan(48)
 }, 90_000)
+
+test('a server that says GOAWAY again and again, under load: what it had not looked at goes elsewhere, with its message', async () => {
+  const direct = new Client(`127.0.0.1:${directPort}`, credentials.createInsecure(), options)
+  const errors: string[] = []
+  let answered = 0
+  let running = true
+  const calls = Array.from({ length: 16 }, async (_, i) => {
+    const message = Buffer.alloc(100, String(i))
+    while (running) {
+      await new Promise<void>(done =>
+        direct.makeUnaryRequest('/test.Calls/Echo', raw, raw, message, (error, answer) => {
+          if (error === null && answer?.equals(message)) answered++
+          else errors.push(error?.message ?? 'another message')
+          done()
+        }),
+      )
+    }
+  })
+  for (let i = 0; i < 20; i++) {
+    const before = answered
+    await until('that load is on', () => answered > before + 50)
+    server.drain(`127.0.0.1:${appPort}`, 10_000)
+  }
+  running = false
+  await Promise.all(calls)
+  direct.close()
+  expect(errors).toEqual([])
+  expect(answered).toBeGreaterThan(1000)
+})
 
 describe('gRPC-Web, by fetch', () => {
   const frame = (message: string) => Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)])

@@ -135,6 +135,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #bodyBegins(stream: Http2Stream): void {
     const { bodyTimeoutMs } = this.#options
     if (bodyTimeoutMs === 0) return
+    // A stream of messages, whose caller speaks when it has something to say; `timeouts.idle` of the service watches both directions.
+    stream.mayBeQuiet = stream.upgrade !== '' || stream.incoming.get('content-type')?.startsWith('application/grpc') === true
+    if (stream.mayBeQuiet) return
     // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
     stream.movedAt = stream.incoming.expect === '' ? this.#clock.now() : Number.POSITIVE_INFINITY
     this.#connection.wake(this.#clock.now() + bodyTimeoutMs)
@@ -378,7 +381,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       connection.tripped('stalled', `nothing of an answer was taken for ${idleTimeoutMs} ms`)
       connection.out().reset(stream.id, CANCEL)
       connection.finish(stream, true)
-    } else if (!stream.remoteEnded && !stream.paused && bodyTimeoutMs > 0 && stream.upgrade === '') {
+    } else if (!stream.remoteEnded && !stream.paused && !stream.mayBeQuiet && bodyTimeoutMs > 0) {
       if (now < stream.movedAt + bodyTimeoutMs) return connection.wake(Math.min(stream.movedAt, now) + bodyTimeoutMs)
       stream.timedOut(failures.bodyTimeout, `nothing of the body for ${bodyTimeoutMs} ms`)
     }

@@ -21,6 +21,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   method = ''
   /** When something moved last, for timeouts of the codec. */
   movedAt = 0
+  /** Its sender may say nothing for as long as it likes: no time for the body runs. */
+  mayBeQuiet = false
 
   // What comes.
   headReceived = false
@@ -76,6 +78,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     const { connection } = this
     this.id = id
     this.closed = false
+    this.mayBeQuiet = false
     this.headReceived = false
     this.remoteEnded = false
     this.window = connection.flow.streamWindow

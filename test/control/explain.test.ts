@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import type { ExplainAnswer } from '../../proxy/core/channel.ts'
+import { type OrdersOptions, orders } from '../support/orders.ts'
+
+/** What /explain says of gRPC. */
+async function explained(options: OrdersOptions, headers: readonly (readonly [string, string])[]) {
+  const { mesh } = await orders(options)
+  mesh.thread.receive({ kind: 'ask', id: 1, question: { what: 'explain', method: 'POST', url: '/shop.Orders/Get', headers, listener: null } })
+  const reply = mesh.messages.findLast(message => message.kind === 'answer')
+  if (reply?.kind !== 'answer') throw new Error('no answer')
+  const { steps, record } = reply.answer as ExplainAnswer
+  return { text: steps.find(({ stage }) => stage === 'grpc')?.text, record }
+}
+
+const grpc = ['content-type', 'application/grpc'] as const
+
+test.each<[string, OrdersOptions, readonly (readonly [string, string])[], string | undefined, number | null]>([
+  ['a call', { protocol: 'grpc' }, [grpc], 'gRPC; no deadline', null],
+  ['a deadline', { protocol: 'grpc' }, [grpc, ['grpc-timeout', '2500m']], 'gRPC; deadline 2500ms', 2500],
+  ['a longest one', { protocol: 'grpc', timeouts: { grpcTimeoutMaxMs: 2000 } }, [grpc, ['grpc-timeout', '1H']], 'gRPC; deadline 2s', 2000],
+  [
+    'no deadline wanted',
+    { protocol: 'grpc', timeouts: { grpcTimeout: 'pass' } },
+    [grpc, ['grpc-timeout', '1S']],
+    'gRPC; a deadline is passed on and not enforced',
+    null,
+  ],
+  [
+    'a malformed one',
+    { protocol: 'grpc' },
+    [grpc, ['grpc-timeout', 'soon']],
+    'gRPC; refused: grpc-timeout is not one to eight digits and a unit of H, M, S, m, u, n',
+    null,
+  ],
+  ['gRPC-Web', { protocol: 'grpc' }, [['content-type', 'application/grpc-web-text']], 'grpc-web-text, translated to gRPC; no deadline', null],
+  ['gRPC-Web that passes', { protocol: 'http2' }, [['content-type', 'application/grpc-web']], 'grpc-web, passed as it is; no deadline', null],
+  ['a service that does not say', {}, [grpc], 'the endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc` in the policy of orders', null],
+  ['no gRPC', { protocol: 'grpc' }, [], undefined, null],
+])('%s', async (_name, options, headers, text, deadlineMs) => {
+  const found = await explained(options, headers)
+  expect([found.text, found.record?.deadlineMs]).toEqual([text, deadlineMs])
+})
