@@ -48,7 +48,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
     this.#head = new Http2Head(this.#limits)
     wire.bufferBytes = options.bufferBytes
-    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, false)
+    const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
+    this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, false)
     const settings = settingsFrame([
       HEADER_TABLE_SIZE,
       http2.headerTableBytes,
@@ -74,6 +75,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   get limit(): number {
     return Math.min(this.#connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams)
+  }
+
+  get clogged(): boolean {
+    return this.#connection.flow.isClogged
   }
 
   /** Streams that run. */
