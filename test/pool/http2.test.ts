@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Http2Options } from '../../proxy/codec/h2/options.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
+import { goaway } from '../codec/h2/support/frames.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { turn } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
@@ -246,7 +247,7 @@ describe('connections', () => {
     a.connections[0]!.wire.handler = { bytes() {}, drained() {}, ended() {}, closed() {} }
     mesh.advance(41_000)
     expect(mesh.stat('outrigger_http2_guard_trips_total', { side: 'upstream', guard: 'keep-alive' })).toBe(1)
-    expect(mesh.flight).toMatchObject({ failure: 'reset-before-response', detail: 'no answer to a PING within 20000 ms' })
+    expect(mesh.flight).toMatchObject({ failure: 'reset-before-response', flag: 'UC', detail: 'no answer to a PING within 20000 ms' })
     expect(mesh.messages.some(message => message.kind === 'event' && message.event.kind === 'http2-guard' && message.event.side === 'upstream')).toBe(true)
   })
 
@@ -275,7 +276,21 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
-  test('what is refused goes elsewhere, and says nothing against the endpoint', async () => {
+  test('what was not looked at before a GOAWAY goes elsewhere, and says nothing against the endpoint', async () => {
+    const { mesh, a, b } = await start({ endpoints: [A, B], retries: { budget: { percent: 100, minPerSecond: 1000 } } })
+    a.onHead = ({ connection }) => void turn(() => a.connections[connection]!.wire.write(goaway(0, 0)))
+    a.answer = () => {}
+    const callers = Array.from({ length: 30 }, () => mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'))
+    mesh.advance(1000)
+    expect(callers.flatMap(({ statuses }) => statuses)).toEqual(Array(30).fill(200))
+    expect(b.served.length).toBe(30)
+    expect(mesh.flights().some(({ attempts }) => attempts[0]!.failure === 'goaway-unprocessed')).toBe(true)
+    expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
+    expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(0)
+    expectQuiet(mesh)
+  })
+
+  test('what is refused goes elsewhere', async () => {
     const { mesh, a, b } = await start({ endpoints: [A, B] })
     a.onHead = ({ stream }) => turn(() => stream.reset(failures.refusedStream, ''))
     const caller = mesh.caller()
@@ -285,6 +300,23 @@ describe('connections', () => {
     mesh.advance(100)
     expect(caller.statuses).toEqual([200, 200])
     expect(b.served.length).toBe(2)
+    expectQuiet(mesh)
+  })
+
+  test.each([
+    ['before its answer', false, 503, 'stream-reset'],
+    ['inside its answer', true, 200, 'stream-reset-after-response'],
+  ])('a stream that the endpoint resets %s is no lost connection', async (_when, begun, status, failure) => {
+    const { mesh, a } = await start({ retries: { on: [] } })
+    a.answer = ({ stream }) => {
+      if (begun) stream.head({ status: 200, headers: new HeaderList() }, false)
+      stream.reset(failures.upstreamTimeout, '')
+    }
+    const got = mesh.http2Caller().ask()
+    mesh.settle()
+    expect([got.status, got.failure !== null]).toEqual([status, begun])
+    expect(mesh.flight).toMatchObject({ status, flag: 'UR', failure, detail: 'RST_STREAM INTERNAL_ERROR' })
+    expect(a.open).toHaveLength(1)
     expectQuiet(mesh)
   })
 

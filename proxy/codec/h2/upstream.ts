@@ -179,7 +179,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   failure(stream: Http2Stream, cause: Cause, code: number): Failure {
     // Refused before anything was done with it: it may go elsewhere, whatever it is (RFC 9113 section 8.7).
     if (cause === BY_RESET && code === REFUSED_STREAM) return failures.refusedStream
-    if (cause === BY_US && !stream.headSent) return failures.refusedStream
+    if (cause === BY_US && !stream.headSent) return failures.goawayUnprocessed
+    if (cause === BY_RESET) return stream.headReceived ? failures.streamResetAfterResponse : failures.streamReset
     if (stream.headReceived) return failures.resetAfterResponse
     return cause === BY_RULE ? failures.upstreamProtocolError : failures.resetBeforeResponse
   }
@@ -216,7 +217,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#goneAway = true
     connection.farewell = detail
     // Never looked at: they go elsewhere, and say nothing against the endpoint (RFC 9113 section 6.8).
-    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.refusedStream, detail, true)
+    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.goawayUnprocessed, detail, true)
     connection.out()
   }
 
