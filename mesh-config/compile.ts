@@ -137,6 +137,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
     timeouts,
     retries,
     limits: compileLimits(policy.limits),
+    connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: {
       consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
       baseEjectionMs: durationMs(policy.outliers.baseEjection),
@@ -162,6 +163,7 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
+    connections: { ageMs: 0, keepAliveMs: 0 },
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     upgrades: application.upgrades,
     subsets: {},

@@ -127,6 +127,19 @@ const limits = {
   ),
 }
 
+const connections = {
+  age: setting(
+    duration().default('off'),
+    'An older connection, give or take a tenth, gets no more requests and is closed when those it has are done. `off`: never.',
+    'endpoints that discovery lists are balanced request by request; an address with several servers behind it (a virtual IP, a DNS name) wants some minutes',
+  ),
+  keepAlive: setting(
+    duration().default('off'),
+    'HTTP/2: an endpoint from which nothing has come for so long is asked with a PING, and given up when it does not answer within 20 s. `off`: never.',
+    'servers of gRPC close connections that are pinged more often than every five minutes, and the idle timeouts find most dead peers',
+  ),
+}
+
 const outliers = {
   consecutiveGatewayFailures: setting(
     z.int().min(0).default(5),
@@ -249,6 +262,7 @@ export const serviceSchema = z.strictObject({
   timeouts: setting(z.strictObject(timeouts).prefault({}), 'How long things may take.'),
   retries: setting(z.strictObject(retries).prefault({}), 'What is tried again, and how often.'),
   limits: setting(z.strictObject(limits).prefault({}), 'Circuit breaking: how much may be under way at once, for each data thread.'),
+  connections: setting(z.strictObject(connections).prefault({}), 'How long connections to the endpoints live.'),
   outliers: setting(z.strictObject(outliers).prefault({}), 'Outlier detection: endpoints that fail are left alone for a while.'),
   upgrades,
   health: setting(z.strictObject(health).optional(), 'Active health checks.'),

@@ -182,6 +182,8 @@ export interface ServiceSpec {
   readonly timeouts: ServiceTimeouts
   readonly retries: RetrySpec
   readonly limits: ServiceLimits
+  /** `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when nothing has come for so long. 0: off. */
+  readonly connections: { readonly ageMs: number; readonly keepAliveMs: number }
   readonly outliers: OutlierSpec
   /** Protocols that a request may ask to be upgraded to, in small letters. */
   readonly upgrades: readonly string[]

@@ -19,6 +19,7 @@ const scripts = {
       'peers',
       'test/peers/obtain.ts',
       'nginx',
+      'envoy',
       'curl',
       'promtool',
       'dnsmasq',

@@ -154,11 +154,11 @@ export function applier(deps: ApplyDeps) {
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pool {
     if (speaksHttp2(spec)) {
-      const poolDeps = { clock, dial: deps.dial, codec: deps.http2 }
+      const poolDeps = { clock, random, dial: deps.dial, codec: deps.http2 }
       const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
       return ({ address, port }, own) => new Http2Pool(address, port, shared, own, poolDeps)
     }
-    const poolDeps = { clock, dial: deps.dial, codec: http1, hop: deps.hop }
+    const poolDeps = { clock, random, dial: deps.dial, codec: http1, hop: deps.hop }
     const shared: HopSettings = Object.assign(settings, { pools: new Set<Http1Pool>(), hops: new Set<HopPool>() })
     return ({ address, port }, own) => new HopPool(address, port, shared, own, poolDeps)
   }
@@ -267,8 +267,14 @@ function settingsOf(spec: ServiceSpec): Omit<OwnSettings, 'connections' | 'pendi
     multiplex: spec.multiplex,
     connectTimeoutMs: spec.timeouts.connectMs,
     idleTimeoutMs: spec.timeouts.idleMs,
+    connectionAgeMs: spec.connections.ageMs,
     maxConnections: spec.limits.connections,
     maxPending: spec.limits.pending,
-    upstream: { maxHeaders: spec.limits.responseHeaders, maxHeadBytes: spec.limits.responseHeadBytes, bufferBytes: spec.limits.bufferBytes },
+    upstream: {
+      maxHeaders: spec.limits.responseHeaders,
+      maxHeadBytes: spec.limits.responseHeadBytes,
+      bufferBytes: spec.limits.bufferBytes,
+      keepAliveMs: spec.connections.keepAliveMs,
+    },
   }
 }

@@ -47,6 +47,8 @@ export interface Refusal {
 
 export interface UpstreamOptions {
   readonly bufferBytes: number
+  /** HTTP/2: a PING when nothing has come for so long. 0: none. */
+  readonly keepAliveMs?: number
   readonly maxHeaders: number
   readonly maxHeadBytes: number
 }
@@ -80,6 +82,8 @@ export interface UpstreamConnection {
   readonly limit: number
   /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2; null: it has not said yet. */
   readonly carriesHttp1: boolean | null
+  /** What its slow readers hold is missing to its other streams: another connection serves new ones better. HTTP/1: never. */
+  readonly clogged: boolean
   open(): UpstreamStream
   destroy(): void
 }

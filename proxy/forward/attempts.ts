@@ -376,9 +376,9 @@ export class Attempts implements PoolWaiter {
   }
 
   #blame(endpoint: Endpoint, failure: Failure): void {
-    if (failure.side !== 'upstream') return
-    add(endpoint.stats.failures, 1)
     const outcome = this.#deps.classify(failure, 0)
+    if (outcome !== 'failure') return
+    add(endpoint.stats.failures, 1)
     this.#cluster!.report(endpoint, outcome, failure.failure)
     this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.current!.startedAt, null)
   }

@@ -11,8 +11,8 @@ export function isIdempotent(method: string): boolean {
 /** The condition in `retries.on` that a failure falls under; null: never retried. */
 export function conditionOf(failure: Failure): RetryCondition | null {
   if (failure.flag === 'UF') return 'connect-failure'
-  if (failure === failures.refusedStream) return 'refused-stream'
-  if (failure === failures.resetBeforeResponse) return 'reset-before-response'
+  if (failure === failures.refusedStream || failure === failures.goawayUnprocessed) return 'refused-stream'
+  if (failure === failures.resetBeforeResponse || failure === failures.streamReset) return 'reset-before-response'
   if (failure === failures.perTryTimeout) return 'per-try-timeout'
   return null
 }

@@ -1,10 +1,11 @@
-import type { Clock, Timer } from '../core/clock.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Dial, Wire } from '../core/wire.ts'
 
 export interface PoolDeps {
   readonly clock: Clock
+  readonly random: Random
   readonly dial: Dial
   readonly codec: Codec
 }

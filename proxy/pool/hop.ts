@@ -7,7 +7,7 @@ import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { Http1Pool } from './http1.ts'
-import type { PoolSettings } from './settings.ts'
+import { connectionDue, type PoolSettings } from './settings.ts'
 
 export interface HopSettings extends PoolSettings<Http1Pool> {
   /** HTTP/1.1 may go as HTTP/2 to endpoints that are sidecars. */
@@ -37,6 +37,8 @@ interface Hop {
   idleSince: number
   /** Gets no more streams and closes as its last one ends. */
   leaving: boolean
+  /** When it is too old; `Infinity`: never. */
+  readonly due: number
 }
 
 /**
@@ -117,9 +119,10 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
     }
     const hops = this.#hops
     for (let i = 0; i < hops.length; i++) {
-      const { connection, leaving } = hops[i]!
-      const { capacity } = connection
-      if (leaving || capacity === 0) continue
+      const hop = hops[i]!
+      const { connection } = hop
+      if (hop.due !== Number.POSITIVE_INFINITY && this.#deps.clock.now() >= hop.due) hop.leaving = true
+      if (hop.leaving || connection.capacity === 0 || connection.clogged) continue
       if (i === hops.length - 1 && connection.active * 4 >= connection.limit * BUSY_OF_FOUR) this.#connect()
       return connection.open()
     }
@@ -177,7 +180,8 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
     this.#greeting = null
     this.#greetingTimer.cancel()
     this.#failed = 0
-    this.#hops.push({ connection, idleSince: this.#deps.clock.now(), leaving: false })
+    const now = this.#deps.clock.now()
+    this.#hops.push({ connection, idleSince: now, leaving: false, due: connectionDue(this.#settings, now, this.#deps.random) })
     this.#sweep.arm(LEFT_OVER_MS)
   }
 
@@ -237,7 +241,7 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
     let next = this.#http1.connections === 0 ? Number.POSITIVE_INFINITY : LEFT_OVER_MS
     for (const hop of [...this.#hops]) {
       if (idleTimeoutMs === 0) continue
-      const left = isIdle(hop) ? hop.idleSince + idleTimeoutMs - now : idleTimeoutMs
+      const left = hop.leaving && isIdle(hop) ? 0 : isIdle(hop) ? hop.idleSince + idleTimeoutMs - now : idleTimeoutMs
       if (left <= 0) hop.connection.destroy()
       else next = Math.min(next, left)
     }

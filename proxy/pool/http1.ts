@@ -7,7 +7,8 @@ import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { idleClose } from './idle-close.ts'
-import type { PoolSettings } from './settings.ts'
+import { type Contender, dialForWaiters, neediest } from './places.ts'
+import { connectionDue, type PoolSettings } from './settings.ts'
 
 interface Waiting {
   readonly waiter: PoolWaiter
@@ -17,7 +18,7 @@ interface Waiting {
 }
 
 /** The connections to one endpoint. The one used last is used first, so that a quiet service keeps few and the others grow old and are retired. */
-export class Http1Pool implements Pool, UpstreamOwner, Dialer {
+export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender {
   readonly #address: string
   readonly #port: number
   readonly #settings: PoolSettings<Http1Pool>
@@ -28,6 +29,8 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
   readonly #idleSince: number[] = []
   readonly #waiters: Waiting[] = []
   readonly #dials = new Set<DialAttempt>()
+  /** When each is too old; only of connections that get old at all. */
+  readonly #due = new Map<UpstreamConnection, number>()
   readonly #idleClose = idleClose()
   readonly #sweep: Timer
   readonly #pendingTimer: Timer
@@ -67,7 +70,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
       const now = this.#deps.clock.now()
       while (this.#idle.length !== 0) {
         const connection = this.#idle.pop()!
-        if (now - this.#idleSince.pop()! < limit) return connection.open()
+        if (now - this.#idleSince.pop()! < limit && !this.#isOld(connection)) return connection.open()
         // Too old to be trusted: the peer may be closing it just now.
         connection.destroy()
       }
@@ -79,8 +82,8 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     this.#waiters.push({ waiter, since: this.#deps.clock.now(), fresh })
     settings.pending++
     add(this.#stats.pending, 1)
-    if (mayDial) this.#dial()
-    else if (this.#withoutDial === 1) this.#pendingTimer.arm(settings.connectTimeoutMs)
+    if (mayDial) this.dial()
+    else if (this.withoutDial === 1) this.#pendingTimer.arm(settings.connectTimeoutMs)
     return null
   }
 
@@ -104,8 +107,12 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     return waiting.waiter
   }
 
+  get waitingSince(): number {
+    return this.#waiters[0]!.since
+  }
+
   /** How many wait for a place within the limit, not for a dial. */
-  get #withoutDial(): number {
+  get withoutDial(): number {
     return this.#waiters.length - this.#dials.size
   }
 
@@ -120,7 +127,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     }
   }
 
-  #dial(): void {
+  dial(): void {
     this.#settings.connections++
     this.#open++
     add(this.#stats.connections, 1)
@@ -130,7 +137,14 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
 
   dialed(attempt: DialAttempt, wire: Wire): void {
     this.#dials.delete(attempt)
-    this.#handOut(this.#deps.codec.connect(wire, this, this.#settings.upstream), true)
+    const connection = this.#deps.codec.connect(wire, this, this.#settings.upstream)
+    const due = connectionDue(this.#settings, this.#deps.clock.now(), this.#deps.random)
+    if (due !== Number.POSITIVE_INFINITY) this.#due.set(connection, due)
+    this.#handOut(connection, true)
+  }
+
+  #isOld(connection: UpstreamConnection): boolean {
+    return this.#due.size !== 0 && (this.#due.get(connection) ?? Number.POSITIVE_INFINITY) <= this.#deps.clock.now()
   }
 
   dialFailed(attempt: DialAttempt, failure: Failure, detail: string): void {
@@ -138,16 +152,18 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     add(this.#stats.connectFailures, 1)
     this.#gone()
     this.#takeWaiter(true)?.acquireFailed(failure, detail)
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
   }
 
   released(connection: UpstreamConnection): void {
-    this.#handOut(connection, false)
+    if (!this.#isOld(connection)) return this.#handOut(connection, false)
+    // `closed` looks after those who wait for its place.
+    connection.destroy()
   }
 
   #handOut(connection: UpstreamConnection, fresh: boolean): void {
     const { pending, connections, maxConnections } = this.#settings
-    const needier = pending === 0 || connections < maxConnections ? null : this.#neediest()
+    const needier = pending === 0 || connections < maxConnections ? null : neediest(this.#settings)
     // A used one goes elsewhere even before our own next one, if they have waited longer and have no connection at all: else a busy endpoint would keep it for good.
     const givesWay = !fresh && needier !== null && needier !== this && needier.#open === 0
     const waiter = givesWay ? undefined : this.#takeWaiter(fresh)
@@ -159,6 +175,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
   }
 
   closed(connection: UpstreamConnection, idle: boolean): void {
+    this.#due.delete(connection)
     this.#gone()
     if (idle) {
       const at = this.#idle.indexOf(connection)
@@ -168,7 +185,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
         this.#idleSince.splice(at, 1)
       }
     }
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
   }
 
   idleHint(milliseconds: number): void {
@@ -192,7 +209,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
 
   /** A connection that counts with ours, and is not one of ours, is gone. */
   placeFreed(): void {
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
   }
 
   #gone(): void {
@@ -200,25 +217,6 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     this.#open--
     add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
-  }
-
-  /** A place became free: those who waited for one, without a dial of their own, get it. */
-  #dialForWaiters(): void {
-    const settings = this.#settings
-    while (settings.pending !== 0 && settings.connections < settings.maxConnections) {
-      const pool = this.#neediest()
-      if (pool === null) return
-      pool.#dial()
-    }
-  }
-
-  /** The pool whose first waiter has waited for a place the longest; null: nobody waits for one. */
-  #neediest(): Http1Pool | null {
-    let neediest: Http1Pool | null = null
-    for (const pool of this.#settings.pools) {
-      if (pool.#withoutDial > 0 && (neediest === null || pool.#waiters[0]!.since < neediest.#waiters[0]!.since)) neediest = pool
-    }
-    return neediest
   }
 
   #idleLimit(): number {
@@ -242,7 +240,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer {
     const limit = this.#settings.connectTimeoutMs
     const now = this.#deps.clock.now()
     // Those for whom a dial runs are told by the dial.
-    while (this.#withoutDial > 0 && now - this.#waiters[0]!.since >= limit)
+    while (this.withoutDial > 0 && now - this.#waiters[0]!.since >= limit)
       this.#takeWaiter(true)!.acquireFailed(failures.pendingTimeout, `no connection within ${limit} ms`)
     if (this.#waiters.length > 0) this.#pendingTimer.arm(Math.max(10, this.#waiters[0]!.since + limit - now))
   }

@@ -7,7 +7,8 @@ import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { idleClose } from './idle-close.ts'
-import type { PoolSettings } from './settings.ts'
+import { type Contender, dialForWaiters, neediest } from './places.ts'
+import { connectionDue, type PoolSettings } from './settings.ts'
 
 /** Streams of a connection whose peer has not said yet how many it allows: what RFC 9113 section 6.5.2 asks every endpoint for. */
 const UNTOLD = 100
@@ -24,15 +25,17 @@ interface Carrier {
   readonly connection: UpstreamConnection
   /** When its last stream ended. */
   idleSince: number
-  /** Gets no more streams and closes as its last one ends: its place is needed elsewhere. */
+  /** Gets no more streams and closes as its last one ends: it is old, or its place is needed elsewhere. */
   leaving: boolean
+  /** When it is too old; `Infinity`: never. */
+  readonly due: number
 }
 
 /**
  * The connections to one endpoint, many streams on each. The first that has room is used, so that few are kept; another one is made when none has room, or when the
  * peer has said that it goes away.
  */
-export class Http2Pool implements Pool, UpstreamOwner, Dialer {
+export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender {
   readonly #address: string
   readonly #port: number
   readonly #settings: PoolSettings<Http2Pool>
@@ -86,23 +89,31 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     this.#waiters.push({ waiter, since: this.#deps.clock.now(), fresh })
     settings.pending++
     add(this.#stats.pending, 1)
-    if (mayDial) this.#dial()
-    else if (this.#withoutDial === 1) this.#watchPending()
+    if (mayDial) this.dial()
+    else if (this.withoutDial === 1) this.#watchPending()
     return null
   }
 
   /** The first that takes another stream. One that is too old to be trusted is closed: the peer may be closing it just now. */
   #withRoom(): Carrier | null {
     const carriers = this.#carriers
+    let clogged: Carrier | null = null
     for (let i = 0; i < carriers.length; i++) {
       const carrier = carriers[i]!
       if (this.#roomOf(carrier) <= 0) continue
-      if (carrier.connection.active !== 0 || this.#deps.clock.now() - carrier.idleSince < this.#idleLimit()) return carrier
+      if (carrier.due !== Number.POSITIVE_INFINITY && this.#deps.clock.now() >= carrier.due) {
+        carrier.leaving = true
+        if (!isIdle(carrier)) continue
+      } else if (carrier.connection.active !== 0 || this.#deps.clock.now() - carrier.idleSince < this.#idleLimit()) {
+        if (!carrier.connection.clogged) return carrier
+        clogged ??= carrier
+        continue
+      }
       // It takes itself out of the list.
       carrier.connection.destroy()
       i--
     }
-    return null
+    return this.#settings.connections < this.#settings.maxConnections ? null : clogged
   }
 
   #roomOf({ leaving, connection }: Carrier): number {
@@ -128,8 +139,12 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     return waiting!.waiter
   }
 
+  get waitingSince(): number {
+    return this.#waiters[0]!.since
+  }
+
   /** How many wait for a place within the limit, not for a dial. */
-  get #withoutDial(): number {
+  get withoutDial(): number {
     return Math.max(0, this.#waiters.length - this.#dials.size * this.#streams)
   }
 
@@ -151,7 +166,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     if (leaver !== null && this.#open === 0) leaver.leaving = true
   }
 
-  #dial(): void {
+  dial(): void {
     this.#settings.connections++
     this.#open++
     add(this.#stats.connections, 1)
@@ -162,11 +177,12 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     this.#dials.delete(attempt)
     for (const { connection } of this.#carriers) if (connection.limit !== UNTOLD) this.#learn(connection)
     const connection = this.#deps.codec.connect(wire, this, this.#settings.upstream)
-    const carrier = { connection, idleSince: this.#deps.clock.now(), leaving: false }
+    const now = this.#deps.clock.now()
+    const carrier = { connection, idleSince: now, leaving: false, due: connectionDue(this.#settings, now, this.#deps.random) }
     this.#carriers.push(carrier)
     this.#serve(carrier, true)
     this.#settle(carrier)
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
     this.#watchPending()
   }
 
@@ -176,9 +192,9 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     this.#gone()
     // All that it would have served, at once: one after the other would each wait for a dial of its own.
     const failed: PoolWaiter[] = []
-    for (let count = this.#withoutDial; count > 0; count--) failed.push(this.#take(0))
+    for (let count = this.withoutDial; count > 0; count--) failed.push(this.#take(0))
     for (const waiter of failed) waiter.acquireFailed(failure, detail)
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
   }
 
   released(connection: UpstreamConnection): void {
@@ -203,7 +219,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
   #settle(carrier: Carrier): void {
     if (carrier.connection.active !== 0) return
     const { pending, connections, maxConnections } = this.#settings
-    const isWanted = pending > 0 && connections >= maxConnections && this.#neediest() !== null
+    const isWanted = pending > 0 && connections >= maxConnections && neediest(this.#settings) !== null
     if (this.#draining || carrier.leaving || isWanted) return carrier.connection.destroy()
     carrier.idleSince = this.#deps.clock.now()
     if (this.#sweepDue === Number.POSITIVE_INFINITY) this.#armSweep(this.#idleLimit())
@@ -216,7 +232,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
       this.#carriers.splice(at, 1)
     }
     this.#gone()
-    this.#dialForWaiters()
+    dialForWaiters(this.#settings)
   }
 
   idleHint(milliseconds: number): void {
@@ -228,25 +244,6 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     this.#open--
     add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
-  }
-
-  /** A place became free: those who wait for one, without a dial of their own, get it. */
-  #dialForWaiters(): void {
-    const settings = this.#settings
-    while (settings.pending !== 0 && settings.connections < settings.maxConnections) {
-      const pool = this.#neediest()
-      if (pool === null) return
-      pool.#dial()
-    }
-  }
-
-  /** The pool whose first waiter has waited for a place the longest; null: nobody waits for one. */
-  #neediest(): Http2Pool | null {
-    let neediest: Http2Pool | null = null
-    for (const pool of this.#settings.pools) {
-      if (pool.#withoutDial > 0 && (neediest === null || pool.#waiters[0]!.since < neediest.#waiters[0]!.since)) neediest = pool
-    }
-    return neediest
   }
 
   #idleLimit(): number {
@@ -280,7 +277,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
   /** Who waits for a place waits no longer than for a connection. */
   #watchPending(): void {
     const { connectTimeoutMs } = this.#settings
-    if (connectTimeoutMs === 0 || this.#withoutDial === 0) return
+    if (connectTimeoutMs === 0 || this.withoutDial === 0) return
     this.#pendingTimer.arm(Math.max(RECHECK_MS, this.#waiters[0]!.since + connectTimeoutMs - this.#deps.clock.now()))
   }
 
@@ -288,7 +285,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer {
     const limit = this.#settings.connectTimeoutMs
     const now = this.#deps.clock.now()
     const failed: PoolWaiter[] = []
-    while (this.#withoutDial > 0 && now - this.#waiters[0]!.since >= limit) failed.push(this.#take(0))
+    while (this.withoutDial > 0 && now - this.#waiters[0]!.since >= limit) failed.push(this.#take(0))
     for (const waiter of failed) waiter.acquireFailed(failures.pendingTimeout, `no connection within ${limit} ms`)
     this.#watchPending()
   }

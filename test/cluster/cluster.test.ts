@@ -215,8 +215,8 @@ describe('a policy that learns', () => {
 })
 
 describe('whether an endpoint did its work', () => {
-  test.each(Object.values(failures))('$failure: the fault of the endpoint only where it is upstream', failure => {
-    expect(classify(failure, 0)).toBe(failure.side === 'upstream' ? 'failure' : 'ignorable')
+  test.each(Object.values(failures))('$failure: the fault of the endpoint only where it is upstream, and no GOAWAY', failure => {
+    expect(classify(failure, 0)).toBe(failure.side === 'upstream' && failure.failure !== 'goaway-unprocessed' ? 'failure' : 'ignorable')
   })
 
   test.each([200, 204, 301, 404, 429, 499, 500, 501, 505])('%i: it answered', status => {

@@ -297,7 +297,7 @@ describe.each(codecs)('%s', (_name, codec) => {
     both.loop.settle()
     both.answer(() => both.down.reset(failures.resetAfterResponse, ''))
     both.loop.settle()
-    expect(both.client.log).toEqual(['200', 'reset reset-after-response', 'end'])
+    expect(both.client.log).toEqual(['200', isMultiplexed ? 'reset stream-reset-after-response' : 'reset reset-after-response', 'end'])
     expect(both.log).toContain(isMultiplexed ? 'released' : 'closed busy')
   })
 

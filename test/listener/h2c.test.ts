@@ -98,8 +98,8 @@ describe('an offer is ignored, and the request served as HTTP/1.1', () => {
     ['settings without end', offer({ value: encoded(...Array(80).fill(1)) })],
     ['Connection without HTTP2-Settings', offer({ connection: 'Upgrade' })],
     ['Connection without Upgrade', offer({ connection: 'HTTP2-Settings' })],
-    ['a body', offer({ line: 'POST / HTTP/1.1', more: 'Content-Length: 3\r\n' }) + 'abc'],
-    ['a body of chunks', offer({ line: 'POST / HTTP/1.1', more: 'Transfer-Encoding: chunked\r\n' }) + '3\r\nabc\r\n0\r\n\r\n'],
+    ['a body', `${offer({ line: 'POST / HTTP/1.1', more: 'Content-Length: 3\r\n' })}abc`],
+    ['a body of chunks', `${offer({ line: 'POST / HTTP/1.1', more: 'Transfer-Encoding: chunked\r\n' })}3\r\nabc\r\n0\r\n\r\n`],
     ['HTTP/1.0', offer({ line: 'GET / HTTP/1.0' })],
     ['TLS, which this is not', offer({ upgrade: 'h2' }), 403],
     ['a choice of two', offer({ upgrade: 'irc, h2c' }), 403],
@@ -116,7 +116,7 @@ describe('an offer is ignored, and the request served as HTTP/1.1', () => {
   test('a request behind it', async () => {
     const { mesh } = await orders()
     const own = mesh.caller()
-    own.send(offer() + 'GET /second HTTP/1.1\r\nHost: orders\r\n\r\n')
+    own.send(`${offer()}GET /second HTTP/1.1\r\nHost: orders\r\n\r\n`)
     mesh.settle()
     expect(own.statuses).toEqual([200, 200])
     expectQuiet(mesh)

@@ -90,6 +90,7 @@ describe('the smallest file that works', () => {
             budget: { percent: 20, minPerSecond: 10 },
           },
           limits: { connections: 10_000, pending: 10_000, requests: 10_000, responseHeaders: 200, responseHeadBytes: 81_920, bufferBytes: 1_048_576 },
+          connections: { ageMs: 0, keepAliveMs: 0 },
           outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50 },
           upgrades: ['websocket'],
           subsets: {},

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Http2Options } from '../../proxy/codec/h2/options.ts'
 import { failures } from '../../proxy/core/failure.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
+import { goaway } from '../codec/h2/support/frames.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { turn } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
@@ -206,7 +208,89 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
-  test('what is refused goes elsewhere, and says nothing against the endpoint', async () => {
+  test('that are old get no more requests, and finish those they have', async () => {
+    const { mesh, a } = await start({ connections: { ageMs: 60_000 }, timeouts: { requestMs: 0 } })
+    mesh.caller().get()
+    mesh.advance(53_000)
+    a.answer = slowly(mesh, 30_000)
+    const running = mesh.caller().get()
+    mesh.advance(15_000)
+    a.answer = ({ stream }) => reply(stream, 200, [], 'ok')
+    const next = mesh.caller().get()
+    mesh.settle()
+    expect(next.statuses).toEqual([200])
+    expect(a.served.map(({ connection }) => connection)).toEqual([0, 0, 1])
+    expect(a.open).toHaveLength(2)
+    mesh.advance(20_000)
+    expect(running.statuses).toEqual([200])
+    expect(a.open).toHaveLength(1)
+    expectQuiet(mesh)
+  })
+
+  test('that are old and idle are not used again', async () => {
+    const { mesh, a } = await start({ connections: { ageMs: 60_000 } })
+    for (let i = 0; i < 3; i++) {
+      mesh.caller().get()
+      mesh.advance(67_000)
+    }
+    expect(a.served.map(({ connection }) => connection)).toEqual([0, 1, 2])
+    expect(a.open.length).toBeLessThanOrEqual(1)
+    expectQuiet(mesh)
+  })
+
+  test('are asked with a PING where the policy says so: an endpoint that does not answer is given up', async () => {
+    const { mesh, a } = await start({ connections: { keepAliveMs: 10_000 }, timeouts: { requestMs: 0 }, retries: { attempts: 1 } })
+    a.answer = () => {}
+    mesh.caller().get()
+    mesh.advance(5000)
+    // As a machine that lost its power.
+    a.connections[0]!.wire.handler = { bytes() {}, drained() {}, ended() {}, closed() {} }
+    mesh.advance(41_000)
+    expect(mesh.stat('outrigger_http2_guard_trips_total', { side: 'upstream', guard: 'keep-alive' })).toBe(1)
+    expect(mesh.flight).toMatchObject({ failure: 'reset-before-response', flag: 'UC', detail: 'no answer to a PING within 20000 ms' })
+    expect(mesh.messages.some(message => message.kind === 'event' && message.event.kind === 'http2-guard' && message.event.side === 'upstream')).toBe(true)
+  })
+
+  test('whose window slow readers hold leave new requests to another one', async () => {
+    const { mesh, a } = await start()
+    a.answer = ({ stream, path }) => {
+      if (path === '/') return reply(stream, 200, [], 'ok')
+      stream.head({ status: 200, headers: new HeaderList() }, false)
+      stream.data(Buffer.alloc(1024 * 1024), true)
+    }
+    const slow = [1, 2, 3].map(() => {
+      const caller = mesh.http2Caller()
+      const got = caller.ask({ path: '/large' })
+      got.accept = false
+      return got
+    })
+    mesh.settle()
+    const quick = mesh.http2Caller().ask()
+    mesh.settle()
+    expect(quick).toMatchObject({ status: 200, body: 'ok' })
+    expect(a.connections).toHaveLength(2)
+    expect(a.served.at(-1)!.connection).toBe(1)
+    for (const got of slow) got.resume()
+    mesh.settle()
+    expect(slow.map(({ bytes }) => bytes)).toEqual(Array(3).fill(1024 * 1024))
+    expectQuiet(mesh)
+  })
+
+  test('what was not looked at before a GOAWAY goes elsewhere, and says nothing against the endpoint', async () => {
+    const { mesh, a, b } = await start({ endpoints: [A, B], retries: { budget: { percent: 100, minPerSecond: 1000 } } })
+    a.onHead = ({ connection }) => void turn(() => a.connections[connection]!.wire.write(goaway(0, 0)))
+    a.answer = () => {}
+    const callers = Array.from({ length: 30 }, () => mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'))
+    mesh.advance(1000)
+    expect(callers.flatMap(({ statuses }) => statuses)).toEqual(Array(30).fill(200))
+    expect(b.served.length).toBe(30)
+    expect(mesh.flights().some(({ attempts }) => attempts[0]!.failure === 'goaway-unprocessed')).toBe(true)
+    expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
+    expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(0)
+    expectQuiet(mesh)
+  })
+
+  test('what is refused goes elsewhere', async () => {
     const { mesh, a, b } = await start({ endpoints: [A, B] })
     a.onHead = ({ stream }) => turn(() => stream.reset(failures.refusedStream, ''))
     const caller = mesh.caller()
@@ -216,6 +300,23 @@ describe('connections', () => {
     mesh.advance(100)
     expect(caller.statuses).toEqual([200, 200])
     expect(b.served.length).toBe(2)
+    expectQuiet(mesh)
+  })
+
+  test.each([
+    ['before its answer', false, 503, 'stream-reset'],
+    ['inside its answer', true, 200, 'stream-reset-after-response'],
+  ])('a stream that the endpoint resets %s is no lost connection', async (_when, begun, status, failure) => {
+    const { mesh, a } = await start({ retries: { on: [] } })
+    a.answer = ({ stream }) => {
+      if (begun) stream.head({ status: 200, headers: new HeaderList() }, false)
+      stream.reset(failures.upstreamTimeout, '')
+    }
+    const got = mesh.http2Caller().ask()
+    mesh.settle()
+    expect([got.status, got.failure !== null]).toEqual([status, begun])
+    expect(mesh.flight).toMatchObject({ status, flag: 'UR', failure, detail: 'RST_STREAM INTERNAL_ERROR' })
+    expect(a.open).toHaveLength(1)
     expectQuiet(mesh)
   })
 

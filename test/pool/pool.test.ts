@@ -44,6 +44,25 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
+  test('that are old are replaced: in use after their answer, idle before the next request', async () => {
+    const { mesh, upstream } = await orders({ connections: { ageMs: 60_000 }, timeouts: { requestMs: 0 } })
+    const caller = mesh.caller().get()
+    mesh.advance(50_000)
+    upstream.answer = slowly(mesh, 20_000)
+    caller.get()
+    mesh.advance(21_000)
+    expect(caller.statuses).toEqual([200, 200])
+    expect([upstream.connections.length, upstream.open.length]).toEqual([1, 0])
+    upstream.answer = ok
+    caller.get()
+    mesh.advance(67_000)
+    caller.get()
+    mesh.settle()
+    expect(caller.statuses).toHaveLength(4)
+    expect([upstream.connections.length, upstream.open.length]).toEqual([3, 1])
+    expectQuiet(mesh)
+  })
+
   test('an idle one at another endpoint gives its place to whoever has none', async () => {
     const { mesh } = await orders({ endpoints: [A, B], limits: { connections: 1 } })
     const caller = mesh.caller()

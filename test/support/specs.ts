@@ -41,6 +41,7 @@ export interface ServiceOverrides {
   readonly timeouts?: Partial<ServiceTimeouts>
   readonly retries?: Partial<Omit<RetrySpec, 'budget'>> & { readonly budget?: Partial<RetrySpec['budget']> }
   readonly limits?: Partial<ServiceLimits>
+  readonly connections?: Partial<ServiceSpec['connections']>
   readonly outliers?: Partial<OutlierSpec>
   readonly protocol?: ServiceSpec['protocol']
   readonly multiplex?: boolean
@@ -89,6 +90,7 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
       bufferBytes: 1024 * 1024,
       ...overrides.limits,
     },
+    connections: { ageMs: 0, keepAliveMs: 0, ...overrides.connections },
     outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50, ...overrides.outliers },
     upgrades: overrides.upgrades ?? ['websocket'],
     subsets: overrides.subsets ?? {},

@@ -69,6 +69,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   readonly limit = 1
   readonly carriesHttp1 = false
   readonly carried = false
+  readonly clogged = false
 
   get active(): number {
     return this.#busy ? 1 : 0

@@ -53,6 +53,11 @@ export class ReceiveFlow {
     return due
   }
 
+  /** Readers that have stopped hold more than half of what may be held. */
+  get isClogged(): boolean {
+    return this.held * 2 > this.target
+  }
+
   get maySample(): boolean {
     return !this.isSampling && (this.streamTarget < this.#maxStream || this.target < this.#max)
   }

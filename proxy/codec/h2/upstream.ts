@@ -58,7 +58,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
     this.#head = new Http2Head(this.#limits)
     wire.bufferBytes = options.bufferBytes
-    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, false)
+    const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
+    this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, false)
     const settings = settingsFrame([
       HEADER_TABLE_SIZE,
       http2.headerTableBytes,
@@ -84,6 +85,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   get limit(): number {
     return Math.min(this.#connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams)
+  }
+
+  get clogged(): boolean {
+    return this.#connection.flow.isClogged
   }
 
   /** Streams that run. */
@@ -232,7 +237,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   failure(stream: Http2Stream, cause: Cause, code: number): Failure {
     // Refused before anything was done with it: it may go elsewhere, whatever it is (RFC 9113 section 8.7).
     if (cause === BY_RESET && code === REFUSED_STREAM) return failures.refusedStream
-    if (cause === BY_US && !stream.headSent) return failures.refusedStream
+    if (cause === BY_US && !stream.headSent) return failures.goawayUnprocessed
+    if (cause === BY_RESET) return stream.headReceived ? failures.streamResetAfterResponse : failures.streamReset
     if (stream.headReceived) return failures.resetAfterResponse
     return cause === BY_RULE ? failures.upstreamProtocolError : failures.resetBeforeResponse
   }
@@ -270,7 +276,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#goneAway = true
     connection.farewell = detail
     // Never looked at: they go elsewhere, and say nothing against the endpoint (RFC 9113 section 6.8).
-    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.refusedStream, detail, true)
+    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.goawayUnprocessed, detail, true)
     connection.out()
   }
 

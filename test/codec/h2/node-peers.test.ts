@@ -241,7 +241,7 @@ describe('an endpoint', () => {
       else stream.respond({ ':status': 200 }, { endStream: true })
     })
     await expect(ask(connection, { path: '/refused' })).rejects.toMatchObject({ failure: failures.refusedStream })
-    await expect(ask(connection, { path: '/broken' })).rejects.toMatchObject({ failure: failures.resetBeforeResponse })
+    await expect(ask(connection, { path: '/broken' })).rejects.toMatchObject({ failure: failures.streamReset })
     expect((await ask(connection, {})).status).toBe(200)
   })
 
