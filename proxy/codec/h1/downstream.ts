@@ -67,7 +67,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#onStream = onStream
     this.#options = options
     // Once a connection is enough: whoever understands it remembers.
-    this.#offer = options.offersHop === true ? OFFER : ''
+    this.#offer = options.hopThreads ? OFFER : ''
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock
