@@ -69,7 +69,7 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
     const second = await start(down, up)
     second.endpoint.cut()
     second.mesh.settle()
-    expect([second.caller.wasCut, second.mesh.flight.flag]).toEqual([true, 'UC'])
+    expect([second.caller.wasCut, second.mesh.flight.flag]).toEqual([true, up === 'HTTP/2' ? 'UR' : 'UC'])
     expectQuiet(second.mesh)
   })
 

@@ -118,8 +118,10 @@ export class Http2Downstream implements DownstreamConnection, Side {
       return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
     if (end && head.contentLength > 0) return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     opened.upgrade = head.upgrade
-    if (head.upgrade !== '') opened.shut(end)
-    else if (!end) this.#bodyBegins(opened)
+    if (head.upgrade !== '') {
+      opened.mayBeQuiet = true
+      opened.shut(end)
+    } else if (!end) this.#bodyBegins(opened)
     if (opened.receiver === null) this.#onStream(opened)
     opened.receiver?.head(head, end && head.upgrade === '')
   }
@@ -136,7 +138,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const { bodyTimeoutMs } = this.#options
     if (bodyTimeoutMs === 0) return
     // A stream of messages, whose caller speaks when it has something to say; `timeouts.idle` of the service watches both directions.
-    stream.mayBeQuiet = stream.upgrade !== '' || stream.incoming.get('content-type')?.startsWith('application/grpc') === true
+    stream.mayBeQuiet = stream.incoming.get('content-type')?.startsWith('application/grpc') === true
     if (stream.mayBeQuiet) return
     // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
     stream.movedAt = stream.incoming.expect === '' ? this.#clock.now() : Number.POSITIVE_INFINITY

@@ -250,10 +250,9 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
       return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     if (end) this.remoteEnded = true
     if (length === 0 && !end) return
-    if (this.#mustHold) {
-      this.#heldEnd = end
-      this.#hold(b.subarray(from, to))
-    } else this.#deliver(b.subarray(from, to), end)
+    if (!this.#mustHold) return this.#deliver(b.subarray(from, to), end)
+    this.#heldEnd = end
+    this.#hold(b.subarray(from, to))
   }
 
   get #mustHold(): boolean {
