@@ -245,15 +245,7 @@ test('a drain lets a tunnel run until its time is over, and ends it then', async
   socket.write('before')
   await until('an echo', () => text === 'before')
   proxy.signal('SIGTERM')
-  await until(
-    'the port is closed',
-    () =>
-      new Promise(done =>
-        connect(ports.echo, '127.0.0.1')
-          .on('error', () => done(true))
-          .on('connect', () => done(false)),
-      ),
-  )
+  await until('the port is closed', () => refuses(ports.echo))
   socket.write(' and during')
   await until('an echo', () => text === 'before and during')
   await within('the end', once(socket, 'end'))
