@@ -79,9 +79,10 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
   const names = new Map<string, number>()
   const listener = (
     direction: Direction,
-    { listen, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
+    { listen, protocol, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
     service: string | null,
     multiplex: number,
+    speaksTcp: boolean,
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -94,11 +95,13 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
       listen: address,
       service,
       multiplex,
+      protocol: protocol ?? (speaksTcp ? 'tcp' : 'http'),
       timeouts: {
         headMs: durationMs(timeouts.head),
         bodyMs: durationMs(timeouts.body),
         idleMs: durationMs(timeouts.idle),
         connectionAgeMs: durationMs(timeouts.connectionAge),
+        detectMs: durationMs(timeouts.detect),
       },
       limits: {
         headers: limits.headers,
@@ -112,8 +115,10 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     }
   }
   return [
-    ...document.inbound.map(each => listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0)),
-    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, 0)),
+    ...document.inbound.map(each =>
+      listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0, each.application.protocol === 'tcp'),
+    ),
+    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, 0, document.services[each.service ?? '']?.protocol === 'tcp')),
   ]
 }
 

@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
+import { crossCheckTcp } from './cross-check-tcp.ts'
 import { type Located, type LocatedScalar, nodeAt, type Path, type Position, type Problem, problem } from './located.ts'
 import { readLogTemplate } from './log-template.ts'
 import { children, entriesAt, itemsAt, scalarAt, type Text, textAt, textOf } from './look.ts'
@@ -23,6 +24,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   checkTemplate(root, say)
   crossCheckDiscovery(root, say)
   crossCheckBalancer(root, say)
+  crossCheckTcp(root, say)
   await checkRegexes(root, say)
   return problems
 }

@@ -2,6 +2,7 @@ import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
+import { lintTcp } from './lint-tcp.ts'
 import { type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
 import { matchesAt, withoutEffect } from './not-yet.ts'
 import { formatSize } from './size.ts'
@@ -28,6 +29,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     const once = saidOnce(warn)
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
+    lintTcp(service, root, home, once)
   }
   lintDns(discovery, warn)
   lintWithoutEffect(root, [], warn)
@@ -82,12 +84,16 @@ function lintListener({ direction, listen, timeouts, limits }: ListenerSpec, ser
 /** Is there a way in? */
 function lintReach(name: string, home: Path, { listeners, services }: Snapshot, warn: Warn): void {
   const outbound = listeners.filter(({ direction }) => direction === 'outbound')
-  if (outbound.some(({ service }) => service === null || service === name)) return
+  const { protocol } = services[name]!
+  const isShared = (listener: ListenerSpec) => listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
+  if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
     service => service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
   )
   if (isTarget) return
-  warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, or one without "service:", which serves every name by Host`)
+  const shared =
+    protocol === 'tcp' ? 'a port for all services cannot tell that a TCP connection is for it' : 'or one without "service:", which serves every name by Host'
+  warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, ${shared}`)
 }
 
 function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {

@@ -23,6 +23,7 @@ const operators = {
   REQUEST_DURATION: 'none',
   RESPONSE_DURATION: 'none',
   RESPONSE_TX_DURATION: 'none',
+  REQUESTED_SERVER_NAME: 'none',
   ROUTE_NAME: 'none',
   UPSTREAM_HOST: 'none',
   UPSTREAM_CLUSTER: 'none',

@@ -21,7 +21,6 @@ export const refused: readonly NotYet[] = [
     instead: 'let the application connect to a listener, with "service:" or by Host',
   },
   { at: 'agent', what: 'the agent', instead: 'write the policies under services:' },
-  { at: 'services.*.protocol', values: ['tcp'], what: 'this protocol', instead: 'write http' },
   { at: 'services.*.health', what: 'active health checking', instead: 'rely on outliers:, which ejects endpoints that fail' },
 ]
 

@@ -42,8 +42,8 @@ const timeouts = {
   ),
   tunnel: setting(
     duration().default('1h'),
-    'A WebSocket, another upgrade or a CONNECT tunnel without bytes in either direction; pings count as bytes. `off`: no limit.',
-    'what HAProxy advises for tunnels and Envoy has for TCP; the 5 minutes of `idle` cut WebSockets that are only quiet',
+    'A WebSocket, another upgrade, a CONNECT tunnel or a TCP connection without bytes in either direction; pings count as bytes. `off`: no limit.',
+    'what HAProxy advises for tunnels and Envoy has for TCP; the 5 minutes of `idle` cut WebSockets that are only quiet, and idle connections in the pools of Redis and database clients',
   ),
 }
 
@@ -240,7 +240,7 @@ const health = {
 export const serviceSchema = z.strictObject({
   protocol: setting(
     z.enum(['detect', 'http', 'http2', 'grpc', 'tcp']).default('detect'),
-    'What the endpoints speak: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that. Without one: HTTP/1.1, whatever callers speak.',
+    'What the endpoints speak: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that, `tcp` is anything else, passed on byte for byte. Without one: HTTP/1.1, whatever callers speak.',
     'nearly every service speaks HTTP/1.1',
   ),
   multiplex: setting(

@@ -28,6 +28,11 @@ const listenerTimeouts = (connectionAge: '30m' | 'off', why: string) => ({
     'An older connection, give or take a tenth, is asked to make room for a new one: GOAWAY over HTTP/2, `connection: close` with the next answer over HTTP/1.1. Nothing that runs is cut. `off`: never.',
     why,
   ),
+  detect: setting(
+    duration('refused').default('5s'),
+    'With `protocol: detect`, how long a connection may take to say what it speaks. Then it is TCP, where there is one service or application it can be for, and is closed elsewhere.',
+    'who speaks first does so at once, and a lost packet is sent again within 3 s; database clients give up after 10 s, so a server that speaks first is late here, and not lost',
+  ),
 })
 
 const listenerLimits = {
@@ -59,7 +64,13 @@ const listenerLimits = {
   ),
 }
 
+const protocols = z.enum(['http', 'detect', 'tcp']).optional()
+
 const listener = (connectionAge: '30m' | 'off', why: string) => ({
+  protocol: setting(
+    protocols,
+    'What callers speak. `http`: HTTP/1.1 and HTTP/2, told apart; anything else is refused. `tcp`: anything, passed on byte for byte. `detect`: HTTP is served as such, TLS goes by its server name (SNI), anything else is TCP; never for servers that speak first. Without it: `tcp` where the service or the application has `protocol: tcp`, else `http`.',
+  ),
   timeouts: setting(z.strictObject(listenerTimeouts(connectionAge, why)).prefault({}), 'How long the downstream side may take.'),
   limits: setting(z.strictObject(listenerLimits).prefault({}), 'How much the downstream side may send.'),
   h2cUpgrade: setting(
@@ -71,8 +82,8 @@ const listener = (connectionAge: '30m' | 'off', why: string) => ({
 
 const application = {
   protocol: setting(
-    z.enum(['http', 'http2', 'grpc']).default('http'),
-    'What the application speaks: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that. Callers may speak either.',
+    z.enum(['http', 'http2', 'grpc', 'tcp']).default('http'),
+    'What the application speaks: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that, whichever of them callers speak; `tcp` is anything else, passed on byte for byte.',
     'nearly every application speaks HTTP/1.1; one that speaks HTTP/2 only cannot be asked first which it is',
   ),
   timeouts: setting(
@@ -111,7 +122,7 @@ const inbound = z.strictObject({
 
 const outbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that the application connects to.'),
-  service: setting(serviceName().optional(), 'The one service this port is for. Without it: picked by Host.'),
+  service: setting(serviceName().optional(), 'The one service this port is for. Without it: picked by Host, and TLS (`protocol: detect`) by its server name.'),
   transparent: setting(z.boolean().optional(), 'Connections come redirected (iptables), and go where they were going.'),
   ...listener('off', 'the application has no other sidecar to go to'),
 })

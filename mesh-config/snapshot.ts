@@ -137,11 +137,15 @@ export interface ListenerSpec {
   readonly service: string | null
   /** Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are not. */
   readonly multiplex: number
+  /** What callers speak: `http` is HTTP/1 or HTTP/2, `detect` is found out for each connection. `tcp` only where there is a `service`. */
+  readonly protocol: ListenerProtocol
   readonly timeouts: ListenerTimeouts
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
   readonly h2cUpgrade: boolean
 }
+
+export type ListenerProtocol = 'http' | 'detect' | 'tcp'
 
 export interface ListenerTimeouts {
   /** From the first byte of a request head to its last: 408. 0: off. */
@@ -152,6 +156,8 @@ export interface ListenerTimeouts {
   readonly idleMs: number
   /** An older downstream connection, give or take a tenth, is asked to go. 0: off. */
   readonly connectionAgeMs: number
+  /** To find out what a connection speaks. Never 0. */
+  readonly detectMs: number
 }
 
 export interface ListenerLimits {

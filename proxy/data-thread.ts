@@ -1,4 +1,5 @@
 import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import { classify } from './cluster/classify.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { http2 } from './codec/h2/codec.ts'
 import { guards } from './codec/h2/options.ts'
@@ -12,7 +13,8 @@ import type { Answer, Question, ToControl, ToData, Unknown } from './core/channe
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
-import type { ProxyEvent, Telemetry } from './core/telemetry.ts'
+import type { TcpRoute } from './core/route.ts'
+import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
 import type { Dial, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
@@ -20,11 +22,12 @@ import { Forward } from './forward/forward.ts'
 import type { Tunnel } from './forward/tunnel.ts'
 import { Listener } from './listener/listener.ts'
 import { serviceOfHost } from './router/hosts.ts'
+import { TcpTunnel, type TcpTunnelDeps } from './tcp/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
-import { type Series, statsWriter } from './telemetry/stats.ts'
+import { detectionStats, type Series, statsWriter } from './telemetry/stats.ts'
 import { tunnelStats } from './telemetry/tunnel-stats.ts'
 
 /** An open port. */
@@ -77,17 +80,30 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       exchange(exchange: Exchange) {
         const { route, failure, status } = exchange
         const flag = failure === null ? '-' : failure.flag
-        // How long a tunnel stays open says nothing of how fast the service is; the access log has it.
-        const end = opensTunnel(exchange.request.upgrade, status) ? exchange.firstByteAt : exchange.completedAt
-        const duration = end - exchange.startedAt
-        const own = route === null ? unrouted(exchange.direction, exchange.decision.service || '-') : route.stats
-        own.count(exchange.request.method, status, flag, duration)
-        if (exchange.grpc !== '') own.countGrpc(exchange.grpcStatus, flag)
+        if (exchange.protocol === 'tcp') tcpStatsOf(exchange).closed(flag)
+        else {
+          // How long a tunnel stays open says nothing of how fast the service is; the access log has it.
+          const end = opensTunnel(exchange.request.upgrade, status) ? exchange.firstByteAt : exchange.completedAt
+          const own = route === null ? unrouted(exchange.direction, exchange.decision.service || '-') : route.stats
+          own.count(exchange.request.method, status, flag, end - exchange.startedAt)
+          if (exchange.grpc !== '') own.countGrpc(exchange.grpcStatus, flag)
+        }
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
       },
       event: applyDeps.event,
     }
+  }
+
+  const unroutedTcp = new Map<string, ReturnType<typeof apply.unroutedTcp>>()
+  function tcpStatsOf({ route, direction }: Exchange): TcpStats {
+    if (route !== null) return (route as TcpRoute).tcp
+    let own = unroutedTcp.get(direction)
+    if (own === undefined) {
+      own = apply.unroutedTcp(direction)
+      unroutedTcp.set(direction, own)
+    }
+    return own
   }
 
   const unroutedStats = new Map<string, ReturnType<typeof apply.unrouted>>()
@@ -107,18 +123,20 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
     const tunnels = tunnelStats<Tunnel>(stats, labels)
     const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: () => listener.runtime, discover })
+    const tcpDeps: TcpTunnelDeps = { clock, random, classify, listener: () => listener.runtime, discover, onComplete: exchange => telemetry.exchange(exchange) }
     const own = {
       accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
       active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
       overflow: stats.counter('outrigger_downstream_connections_overflow_total', 'Connections closed at once because limits.connections was reached', labels),
     }
+    const detections = detectionStats(stats, labels, Object.values(own))
     const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
       clock,
       random,
       http1,
       http2: downstreamHttp2,
       isHttp2: isPreface,
-      stats: own,
+      stats: { ...own, detected: found => detections.told(found), detectionTimedOut: () => detections.timedOut() },
       leave() {
         for (const tunnel of [...tunnels.open]) tunnel.leave()
       },
@@ -135,8 +153,13 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         exchange.completedAt = now
         telemetry.exchange(exchange)
       },
+      tunnel(wire, opening, onClosed) {
+        const tunnel = new TcpTunnel(wire, opening, tcpDeps, onClosed)
+        tunnel.open()
+        return tunnel
+      },
     })
-    return { listener, series: () => [...Object.values(own), ...tunnels.series] }
+    return { listener, series: () => [...detections.series, ...tunnels.series] }
   }
 
   function discover(authority: string): Promise<Unknown | null> | null {

@@ -23,6 +23,8 @@ const scripts = {
       'curl',
       'promtool',
       'dnsmasq',
+      'redis-server',
+      'redis-cli',
       'nghttpd',
       'h2load',
       'h2spec',

@@ -27,6 +27,8 @@ const BUDGETS: readonly Budget[] = [
   share('h2-1m', 'cpuUs', 1.1),
   share('grpc-unary', 'cpuUs', 0.5),
   share('grpc-stream', 'cpuUs', 0.67),
+  share('tcp-bulk', 'cpuUs', 1.43),
+  share('tcp-ping', 'cpuUs', 1.43),
   share('rss-idle', 'rssMb', 0.8),
   share('rss-1000', 'rssMb', 0.8),
   share('rss-h2-10000', 'rssMb', 1.0),

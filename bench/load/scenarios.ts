@@ -1,5 +1,6 @@
 import type { Features } from './proxies/proxy.ts'
 import { STREAM, STREAMED, UNARY } from './traffic/grpc.ts'
+import { BULK, PING, PING_BYTES } from './traffic/tcp.ts'
 import { NO_BODY, type TrafficName } from './traffic/traffic.ts'
 
 /** Closed loop: so many connections, each sending its next request when the answer is there. Measures CPU and throughput. */
@@ -58,6 +59,7 @@ export type Scenario = LoadScenario | RateScenario | FeatureScenario | MemorySce
 const REQUEST = { name: 'request', perRequest: 1 } as const
 const GET = { kind: 'load', traffic: 'http1', streams: 1, body: NO_BODY, unit: REQUEST, quick: true } as const
 const H2 = { ...GET, traffic: 'h2' } as const
+const TCP = { ...GET, traffic: 'tcp', answerBytes: PING_BYTES } as const
 const SMALL = { path: '/', answerBytes: 3 } as const
 export const SMALL_GET = { ...GET, ...SMALL } as const
 
@@ -101,6 +103,15 @@ export const SCENARIOS: readonly Scenario[] = [
     answerBytes: STREAMED.messages * (STREAMED.bytes + 11),
     unit: { name: 'message', perRequest: STREAMED.messages },
   },
+  {
+    ...TCP,
+    name: 'tcp-bulk',
+    title: 'TCP, MiB one way, 8 connections',
+    connections: 8,
+    path: BULK,
+    unit: { name: 'MiB', perRequest: 1 },
+  },
+  { ...TCP, name: 'tcp-ping', title: 'TCP, messages of 64 bytes there and back, 64 connections', connections: 64, path: PING, unit: { name: 'message', perRequest: 1 } },
   { kind: 'rate', name: 'rate', title: 'small GET at 5,000 requests/s', connections: 64, path: '/', perSecond: 5000, quick: false },
   {
     kind: 'features',
@@ -119,5 +130,5 @@ export const SCENARIOS: readonly Scenario[] = [
   { kind: 'memory', traffic: 'http1', name: 'rss-loaded', title: 'right after load', stage: 'loaded', quick: false },
 ]
 
-export const IDLE_CONNECTIONS: Readonly<Record<TrafficName, number>> = { http1: 1000, h2: 10_000, grpc: 10_000 }
+export const IDLE_CONNECTIONS: Readonly<Record<TrafficName, number>> = { http1: 1000, h2: 10_000, grpc: 10_000, tcp: 1000 }
 export const SLOW_READERS = 64

@@ -16,7 +16,7 @@ const head = { status: 200, headers: new HeaderList(['content-type', 'text/plain
 function endpoints(count: number, weight: (i: number) => number): Endpoint[] {
   return Array.from({ length: count }, (_, i) => {
     const spec = { address: '127.0.0.1', port: 9000 + i, weight: weight(i), priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' } as const
-    return new Endpoint(spec, `127.0.0.1:${9000 + i}`, null as never, null as never)
+    return new Endpoint(spec, `127.0.0.1:${9000 + i}`, null as never, null as never, null as never)
   })
 }
 

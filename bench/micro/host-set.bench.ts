@@ -65,7 +65,7 @@ function clusterOf({
     random: systemRandom,
     policy: type => policies[type],
     place,
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
+    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never, null as never),
     retireEndpoint() {},
     outliers: () => ({ configure() {}, report() {}, stop() {} }),
   })

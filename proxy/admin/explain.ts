@@ -52,7 +52,8 @@ function form(query: URLSearchParams): string {
 /** The stages in the order the request would pass them, and what comes of it. */
 export function explainText({ steps }: ExplainAnswer, record: FlightView): string {
   const width = Math.max(0, ...steps.map(({ stage }) => stage.length))
-  const lines = [`${record.method} ${record.authority}${record.path}`, '│']
+  const asked = record.protocol === 'tcp' ? `TCP ${record.authority}`.trimEnd() : `${record.method} ${record.authority}${record.path}`
+  const lines = [asked, '│']
   for (const { stage, text } of steps) {
     const [first, ...more] = text.split('\n')
     lines.push(`├─ ${stage.padEnd(width)}  ${first}`, ...more.map(each => `│  ${' '.repeat(width)}  ${each}`))
@@ -62,7 +63,8 @@ export function explainText({ steps }: ExplainAnswer, record: FlightView): strin
   return `${lines.map(printable).join('\n')}\n`
 }
 
-function outcome({ failure, status, flag, reason, detail, remedy, attempts, destination }: FlightView): string[] {
+function outcome({ protocol, failure, status, flag, reason, detail, remedy, attempts, destination }: FlightView): string[] {
   if (failure === '') return [`would be sent to ${attempts.at(-1)?.endpoint ?? '?'} (${destination})`]
-  return [`would be answered by the proxy: ${status} ${flag}, ${reason}`, ...(detail === '' ? [] : [`detail:     ${detail}`]), `what to do: ${remedy}`]
+  const what = protocol === 'tcp' ? 'closed by the proxy' : `answered by the proxy: ${status}`
+  return [`would be ${what} ${flag}, ${reason}`, ...(detail === '' ? [] : [`detail:     ${detail}`]), `what to do: ${remedy}`]
 }

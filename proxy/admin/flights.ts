@@ -36,23 +36,27 @@ export function mergeFlights(answers: readonly FlightsAnswer[]): FlightView[] {
 
 /** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
 export function flightText(flight: FlightView): string {
-  const { at, status, grpcStatus, grpcMessage, flag, method, authority, path, destination, service, durationMs, attempts, reason, failure, detail } = flight
+  const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, authority, path, destination, service, durationMs } = flight
+  const { attempts, reason, failure, detail } = flight
   const outcome = `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(7)
   const to = destination || service || '-'
   const last = attempts.at(-1)
   const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
-  const target = `${authority}${path}`
-  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${method} ${target}  ->  ${where}  ${flight.requestId}`.trimEnd())
+  const isTunnel = protocol === 'tcp'
+  const what = isTunnel ? `TCP ${authority}`.trimEnd() : `${flight.method} ${authority}${path}`
+  const rest = isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId
+  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${what}  ->  ${where}  ${rest}`.trimEnd())
   if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
-    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt))}`
+    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
   }
   if (grpcMessage !== '' && failure === '') text += `\n${' '.repeat(14)}${printable(grpcMessage)}`
   if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
   return `${text}\n`
 }
 
-export function attemptText(attempt: AttemptView): string {
-  const outcome = attempt.failure === '' ? (attempt.status === 0 ? 'no answer yet' : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
+export function attemptText(attempt: AttemptView, isTunnel = false): string {
+  const none = isTunnel ? 'connected' : 'no answer yet'
+  const outcome = attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
   const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
   const connection = (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`

@@ -8,7 +8,6 @@ import type { Codec } from '../core/codec.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
-import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
 import type { Dial } from '../core/wire.ts'
@@ -20,12 +19,15 @@ import { outlierDetector } from '../health/outlier.ts'
 import { HopPool, type HopSettings } from '../pool/hop.ts'
 import type { Http1Pool } from '../pool/http1.ts'
 import { Http2Pool } from '../pool/http2.ts'
+import { TcpPlaces, TcpPool } from '../pool/tcp.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import { hostTable } from '../router/hosts.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import { reachableFrom } from '../router/reachable.ts'
 import { type Destination, split } from '../router/split.ts'
-import { endpointStats, routeStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
+import { type CountedTcp, endpointStats, routeStats, type Series, type StatsWriter, tcpStats } from '../telemetry/stats.ts'
+import { tcpRouterOf } from './tcp-routes.ts'
 
 export interface ApplyDeps {
   readonly clock: Clock
@@ -57,8 +59,10 @@ export interface Prepared {
 interface ServiceEntry {
   readonly cluster: ServiceCluster
   readonly settings: OwnSettings
-  readonly speaksHttp2: boolean
+  readonly speaks: Spoken
 }
+
+type Pools = Pick<Endpoint, 'pool' | 'connector'>
 
 type OwnSettings = Omit<HopSettings, 'pools' | 'hops'>
 
@@ -70,6 +74,7 @@ export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps
   let services = new Map<string, ServiceEntry>()
   let routeSeries = new Map<string, RouteStatsEntry>()
+  let tcpSeries = new Map<string, CountedTcp>()
   let origins: Readonly<Record<string, number>> = {}
   const listenerFilters: readonly Filter[] = [requestId(random), tunnels(random), forwarded]
 
@@ -79,16 +84,17 @@ export function applier(deps: ApplyDeps) {
     for (const spec of Object.values(snapshot.services)) {
       const found = services.get(spec.name)
       // Its pools speak one protocol: another one is another service of that name.
-      const known = found?.speaksHttp2 === speaksHttp2(spec) ? found : undefined
+      const known = found?.speaks === spokenBy(spec) ? found : undefined
       const entry = known ?? newService(spec, snapshot.zone)
       if (known === undefined) added.push(entry)
       next.set(spec.name, entry)
     }
     const nextSeries = new Map<string, RouteStatsEntry>()
+    const nextTcp = new Map<string, CountedTcp>()
     const tables = new Map<string, RouteTable>()
     const tableOf = (listener: ListenerSpec, spec: ServiceSpec): RouteTable => {
       const key = `${listener.direction} ${spec.name}`
-      let table = tables.get(key)
+      let table = spokenBy(spec) === 'tcp' ? NO_REQUESTS : tables.get(key)
       if (table === undefined) {
         const candidates = spec.routes.map(route => ({ match: route.match, route: compileRoute(listener.direction, spec, route, next, nextSeries) }))
         table = compileRoutes(candidates, deps.regex)
@@ -98,12 +104,16 @@ export function applier(deps: ApplyDeps) {
     }
     const abandon = () => {
       for (const { cluster } of added) cluster.retire()
-      stats.retire([...nextSeries].flatMap(([key, { series }]) => (routeSeries.has(key) ? [] : series)))
+      stats.retire([...newIn(nextSeries, routeSeries), ...newIn(nextTcp, tcpSeries)])
     }
     const listeners = new Map<string, ListenerRuntime>()
     try {
-      for (const listener of snapshot.listeners)
-        listeners.set(listener.name, { spec: listener, filters: listenerFilters, router: routerOf(listener, snapshot, tableOf) })
+      for (const listener of snapshot.listeners) {
+        const router = routerOf(listener, snapshot, tableOf)
+        const compile = (spec: ServiceSpec, route: RouteSpec) => routeBase(spec, route, next)
+        const tcpRouter = tcpRouterOf(listener, snapshot, { stats, before: tcpSeries, after: nextTcp, compile })
+        listeners.set(listener.name, { spec: listener, filters: listenerFilters, router, tcpRouter })
+      }
     } catch (error) {
       abandon()
       throw error
@@ -118,10 +128,10 @@ export function applier(deps: ApplyDeps) {
           cluster.apply(spec, snapshot.zone)
         }
         for (const [name, entry] of services) if (next.get(name) !== entry) entry.cluster.retire()
-        const gone = [...routeSeries].filter(([key]) => !nextSeries.has(key))
-        stats.retire(gone.flatMap(([, entry]) => entry.series))
+        stats.retire([...newIn(routeSeries, nextSeries), ...newIn(tcpSeries, nextTcp)])
         services = next
         routeSeries = nextSeries
+        tcpSeries = nextTcp
       },
     }
   }
@@ -139,7 +149,8 @@ export function applier(deps: ApplyDeps) {
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)
-        return new Endpoint(endpoint, name, makePool(endpoint, own), own)
+        const { pool, connector } = makePool(endpoint, own)
+        return new Endpoint(endpoint, name, pool, own, connector)
       },
       retireEndpoint(endpoint) {
         endpoint.pool.drain()
@@ -148,19 +159,36 @@ export function applier(deps: ApplyDeps) {
       },
       outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
     })
-    return { cluster, settings, speaksHttp2: speaksHttp2(spec) }
+    return { cluster, settings, speaks: spokenBy(spec) }
   }
 
   /** `settings` itself is what they share: a reload writes into it. */
-  function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pool {
-    if (speaksHttp2(spec)) {
-      const poolDeps = { clock, random, dial: deps.dial, codec: deps.http2 }
+  function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pools {
+    const dialing = { clock, random, dial: deps.dial }
+    const spoken = spokenBy(spec)
+    if (spoken === 'http2') {
+      const poolDeps = { ...dialing, codec: deps.http2 }
       const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
-      return ({ address, port }, own) => new Http2Pool(address, port, shared, own, poolDeps)
+      const places = new TcpPlaces(shared, dialing, shared.pools)
+      return ({ address, port }, own) => ({
+        pool: new Http2Pool(address, port, shared, own, poolDeps),
+        connector: new TcpPool(address, port, places, own),
+      })
     }
-    const poolDeps = { clock, random, dial: deps.dial, codec: http1, hop: deps.hop }
-    const shared: HopSettings = Object.assign(settings, { pools: new Set<Http1Pool>(), hops: new Set<HopPool>() })
-    return ({ address, port }, own) => new HopPool(address, port, shared, own, poolDeps)
+    if (spoken === 'http1') {
+      const poolDeps = { ...dialing, codec: http1, hop: deps.hop }
+      const shared: HopSettings = Object.assign(settings, { pools: new Set<Http1Pool>(), hops: new Set<HopPool>() })
+      const places = new TcpPlaces(shared, dialing, shared.hops)
+      return ({ address, port }, own) => ({
+        pool: new HopPool(address, port, shared, own, poolDeps),
+        connector: new TcpPool(address, port, places, own),
+      })
+    }
+    const places = new TcpPlaces(Object.assign(settings, { pools: new Set<never>() }), dialing, [])
+    return ({ address, port }, own) => {
+      const connector = new TcpPool(address, port, places, own)
+      return { pool: connector, connector }
+    }
   }
 
   function compileRoute(
@@ -174,29 +202,14 @@ export function applier(deps: ApplyDeps) {
     const key = JSON.stringify(labels)
     const own = series.get(key) ?? routeSeries.get(key) ?? routeStats(stats, labels)
     series.set(key, own)
-    const timeouts = route.timeouts ?? spec.timeouts
-    const retries = route.retries ?? spec.retries
-    return {
-      name: route.name,
-      service: spec.name,
-      condition: describeMatch(route.match),
-      filters: [],
-      requestTimeoutMs: timeouts.requestMs,
-      perTryTimeoutMs: timeouts.perTryMs,
-      idleTimeoutMs: timeouts.idleMs,
-      tunnelIdleMs: timeouts.tunnelMs,
-      upgrades: new Set(spec.upgrades),
-      grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
-      retry: retryPolicy(retries),
-      stats: own,
-      destination: split(route.to.map(to => destinationOf(to, entries))),
-    }
+    return { ...routeBase(spec, route, entries), stats: own }
   }
 
   return {
     prepare,
     /** Statistics of requests that found no route; labels stay bounded. */
     unrouted: (direction: string, service: string) => routeStats(stats, { direction, service, path: '-' }),
+    unroutedTcp: (direction: string) => tcpStats(stats, { direction, service: '-' }),
     /** Endpoints have changed since the snapshot. */
     change: (service: string, delta: EndpointsDelta) => services.get(service)?.cluster.change(delta),
     setOrigins(zones: Readonly<Record<string, number>>): void {
@@ -204,6 +217,25 @@ export function applier(deps: ApplyDeps) {
       for (const { cluster } of services.values()) cluster.setOrigins(zones)
     },
     clusters: (): ServiceCluster[] => [...services.values()].map(({ cluster }) => cluster),
+  }
+}
+
+function routeBase(spec: ServiceSpec, route: RouteSpec, entries: ReadonlyMap<string, ServiceEntry>): Omit<Route, 'stats'> {
+  const timeouts = route.timeouts ?? spec.timeouts
+  const retries = route.retries ?? spec.retries
+  return {
+    name: route.name,
+    service: spec.name,
+    condition: describeMatch(route.match),
+    filters: [],
+    requestTimeoutMs: timeouts.requestMs,
+    perTryTimeoutMs: timeouts.perTryMs,
+    idleTimeoutMs: timeouts.idleMs,
+    tunnelIdleMs: timeouts.tunnelMs,
+    upgrades: new Set(spec.upgrades),
+    grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
+    retry: retryPolicy(retries),
+    destination: split(route.to.map(to => destinationOf(to, entries))),
   }
 }
 
@@ -218,8 +250,18 @@ function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
   }
 }
 
-function speaksHttp2({ protocol }: ServiceSpec): boolean {
-  return protocol === 'http2' || protocol === 'grpc'
+type Spoken = 'http1' | 'http2' | 'tcp'
+
+function spokenBy({ protocol }: ServiceSpec): Spoken {
+  return protocol === 'http2' || protocol === 'grpc' ? 'http2' : protocol === 'tcp' ? 'tcp' : 'http1'
+}
+
+/** No request goes to a service that speaks TCP. */
+const NO_REQUESTS: RouteTable = () => null
+
+/** The series of what is in one map and not in the other. */
+function newIn(one: ReadonlyMap<string, { readonly series: readonly Series[] }>, other: ReadonlyMap<string, unknown>): Series[] {
+  return [...one].flatMap(([key, { series }]) => (other.has(key) ? [] : series))
 }
 
 function destinationOf(to: DestinationSpec, services: ReadonlyMap<string, ServiceEntry>): Destination {
@@ -246,9 +288,7 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
       return route
     }
   }
-  const reachable = Object.values(snapshot.services).filter(
-    ({ name }) => !snapshot.listeners.some(({ direction, service }) => direction === 'inbound' && service === name),
-  )
+  const reachable = reachableFrom(snapshot)
   const byName = new Map(reachable.map(spec => [spec.name, { spec, table: tableOf(listener, spec) }]))
   const hosts = hostTable(reachable)
   return (request, record) => {

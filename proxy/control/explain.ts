@@ -8,6 +8,7 @@ import type { GrpcKind } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
+import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { runRequest } from '../filter/chain.ts'
 import { grpcKind } from '../forward/grpc.ts'
@@ -22,26 +23,34 @@ type Step = ExplainAnswer['steps'][number]
  * taken here is taken.)
  */
 export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string, ListenerRuntime>, clock: Clock, random: Random): ExplainAnswer {
-  const target = /^(?:https?:\/\/([^/?#]+))?(\/[^#]*)?$/i.exec(question.url)
+  const target = /^(?:(https?|tcp|tls):\/\/([^/?#]+))?(\/[^#]*)?$/i.exec(question.url)
   if (target === null || question.url === '')
-    return { record: null, steps: [], error: `"${question.url}" is neither a URL nor a path: write url=http://orders/api or url=/api` }
-  const authority = target[1] ?? question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? ''
+    return {
+      record: null,
+      steps: [],
+      error: `"${question.url}" is neither a URL nor a path: write url=http://orders/api, url=/api, url=tcp://redis for a service that speaks TCP, or url=tls://name for a server name`,
+    }
+  const authority = target[2] ?? question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? ''
+  const scheme = target[1]?.toLowerCase() ?? ''
   const listener = chooseListener(question.listener, authority, listeners)
   if (typeof listener === 'string') return { record: null, steps: [], error: listener }
-  const request: RequestHead = {
-    method: question.method,
-    scheme: 'http',
-    authority,
-    path: target[2] ?? '/',
-    upgrade: '',
-    headers: new HeaderList(question.headers.flat()),
-  }
-  const exchange = new Exchange({ address: '127.0.0.1', port: 0, local: '', localPort: 0 }, listener.spec.direction, 'http/1.1', request)
+  const isTunnel = scheme === 'tcp' || scheme === 'tls' || listener.spec.protocol === 'tcp'
+  if (isTunnel && listener.spec.protocol === 'http')
+    return {
+      record: null,
+      steps: [],
+      error: `${listener.spec.name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`,
+    }
+  const request: RequestHead = isTunnel
+    ? { method: '', scheme: 'http', authority: scheme === 'tls' ? hostOf(authority) : '', path: '', upgrade: '', headers: new HeaderList() }
+    : { method: question.method, scheme: 'http', authority, path: target[3] ?? '/', upgrade: '', headers: new HeaderList(question.headers.flat()) }
+  const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
+  const exchange = new Exchange(peer, listener.spec.direction, isTunnel ? 'tcp' : 'http/1.1', request)
   exchange.begin(request, clock.now())
   const steps: Step[] = [
     { stage: 'listener', text: `${listener.spec.name}${listener.spec.service === null ? ', shared by all services' : `, for ${listener.spec.service} only`}` },
   ]
-  const failure = walk(exchange, listener, steps, clock, random)
+  const failure = (isTunnel ? walkTunnel : walk)(exchange, listener, steps, clock, random)
   return { record: view(exchange, listener.spec.name, failure), steps, error: '' }
 }
 
@@ -83,10 +92,43 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
     return failures.noRoute
   }
   steps.push({ stage: 'route', text: `${route.name}: the first that matches (${route.condition})` })
+  const failure = choose(exchange, route, steps, clock, random)
+  if (failure === null) {
+    const { pool } = exchange.decision.tries[0]!.endpoint!
+    steps.push({ stage: 'pool', text: poolText(pool) })
+    const kind = grpcKind(request.headers)
+    if (kind !== '') steps.push({ stage: 'grpc', text: grpcText(kind, exchange, route, exchange.cluster!) })
+    steps.push({ stage: 'policy', text: policyText(route) })
+  }
+  return failure
+}
+
+function walkTunnel(exchange: Exchange, listener: ListenerRuntime, steps: Step[], clock: Clock, random: Random): Failure | null {
+  const { decision, request } = exchange
+  const route = listener.tcpRouter(request.authority, decision)
+  if (route === null) {
+    const text = request.authority === '' ? 'no server name was given and the port is shared' : `no service is known as "${request.authority}"`
+    steps.push({ stage: 'service', text })
+    return failures.noRoute
+  }
+  const how = decision.by === 'port' ? 'the port is its own' : `found by server name "${request.authority}"`
+  steps.push({ stage: 'service', text: `${decision.service}: ${how}` }, { stage: 'route', text: `${route.name}: the first that asks nothing of a request` })
+  const failure = choose(exchange, route, steps, clock, random)
+  if (failure !== null) return failure
+  const { attempts, on } = route.retry
+  const again = attempts > 1 && on.has('connect-failure') ? `${attempts} attempts on connect-failure` : 'one attempt'
+  steps.push({ stage: 'pool', text: 'a connection of its own would be made' }, { stage: 'policy', text: `${again}, idle ${time(route.tunnelIdleMs)}` })
+  return null
+}
+
+/** The split, and the pick. */
+function choose(exchange: Exchange, route: Route, steps: Step[], clock: Clock, random: Random): Failure | null {
+  const { decision } = exchange
   const cluster = route.destination(random, decision)
   const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
   steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })
   if (cluster === null) return failures.noCluster
+  exchange.cluster = cluster
   const record = decision.nextTry(clock.now())
   record.policy = cluster.policy
   const context = { tried: [], record, hash: NO_HASH, sticky: '', madeCookie: '' }
@@ -100,23 +142,6 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
   const compared = record.other === null ? '' : `: load ${round(record.load)} against ${round(record.otherLoad)} at ${record.other.name}`
   const { way } = attemptView(record)
   steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${way.length === 0 ? '' : ` (${way.join(', ')})`}${compared}` })
-  const { pool } = endpoint
-  steps.push({
-    stage: 'pool',
-    text:
-      pool.idle > 0
-        ? `an idle connection is there (${pool.idle} of ${pool.connections})`
-        : pool.connections === 0
-          ? 'a first connection would be made'
-          : `a new connection would be made (${pool.connections} open, all busy)`,
-  })
-  const kind = grpcKind(request.headers)
-  if (kind !== '') steps.push({ stage: 'grpc', text: grpcText(kind, exchange, route, cluster) })
-  const { retry } = route
-  steps.push({
-    stage: 'policy',
-    text: `request timeout ${time(route.requestTimeoutMs)}, per try ${time(route.perTryTimeoutMs)}, ${retry.attempts} attempts${retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''}`,
-  })
   return null
 }
 
@@ -128,6 +153,20 @@ function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Clu
   const problem = beginDeadline(exchange, route.grpcDeadline)
   if (problem !== '') return `${way}; refused: ${problem}`
   return `${way}; ${exchange.deadlineAt === 0 ? 'no deadline' : `deadline ${time(exchange.deadlineAt - exchange.startedAt)}`}`
+}
+
+function poolText(pool: Pool): string {
+  if (pool.idle > 0) return `an idle connection is there (${pool.idle} of ${pool.connections})`
+  return pool.connections === 0 ? 'a first connection would be made' : `a new connection would be made (${pool.connections} open, all busy)`
+}
+
+function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route): string {
+  const on = retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''
+  return `request timeout ${time(requestTimeoutMs)}, per try ${time(perTryTimeoutMs)}, ${retry.attempts} attempts${on}`
+}
+
+function hostOf(authority: string): string {
+  return authority.replace(/:\d+$/, '').toLowerCase()
 }
 
 function time(milliseconds: number): string {
@@ -142,6 +181,7 @@ function view(exchange: Exchange, listener: string, failure: Failure | null): Fl
     listener,
     direction: exchange.direction,
     peer: '',
+    protocol: exchange.protocol,
     method: request.method,
     authority: request.authority,
     path: request.path,

@@ -136,6 +136,8 @@ export interface FlightView {
   readonly listener: string
   readonly direction: 'inbound' | 'outbound'
   readonly peer: string
+  /** `http/1.1`, `h2`, or `tcp`: then there is neither method nor path, and `authority` is the server name of TLS. */
+  readonly protocol: string
   readonly method: string
   readonly authority: string
   readonly path: string
@@ -152,7 +154,7 @@ export interface FlightView {
   readonly reason: string
   readonly detail: string
   readonly remedy: string
-  /** How the service was found: `port`, `host`, or empty. */
+  /** How the service was found: `port`, `host`, `sni`, or empty. */
   readonly by: string
   readonly service: string
   readonly route: string

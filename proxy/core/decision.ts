@@ -66,7 +66,7 @@ export class AttemptRecord {
  * exchange object, begun anew for each request.
  */
 export class DecisionRecord {
-  /** How the service was found: `port`, `host`, or empty when none was. */
+  /** How the service was found: `port`, `host`, `sni`, or empty when none was. */
   by = ''
   service = ''
   route = ''

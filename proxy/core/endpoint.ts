@@ -1,7 +1,7 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { EndpointLoad } from './endpoint-load.ts'
 import { hash32 } from './hash.ts'
-import type { Pool } from './pool.ts'
+import type { Connector, Pool } from './pool.ts'
 import type { EndpointStats } from './telemetry.ts'
 
 /**
@@ -12,6 +12,8 @@ export class Endpoint {
   /** `address:port`, for logs and records. */
   readonly name: string
   readonly pool: Pool
+  /** For tunnels. */
+  readonly connector: Connector
   readonly stats: EndpointStats
   /** Requests running now. */
   active = 0
@@ -32,12 +34,13 @@ export class Endpoint {
   /** Why it was ejected last; empty: never. */
   ejectionReason = ''
 
-  constructor(spec: EndpointSpec, name: string, pool: Pool, stats: EndpointStats) {
+  constructor(spec: EndpointSpec, name: string, pool: Pool, stats: EndpointStats, connector: Connector) {
     this.spec = spec
     this.weight = spec.weight
     this.name = name
     this.stickyId = hash32(name).toString(36)
     this.pool = pool
+    this.connector = connector
     this.stats = stats
   }
 }

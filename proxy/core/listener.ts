@@ -1,6 +1,7 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
+import type { Failure } from './failure.ts'
 import type { Filter } from './filter.ts'
-import type { Router } from './route.ts'
+import type { Router, TcpRouter } from './route.ts'
 
 /** A listener as the present snapshot has it; an exchange keeps the one it began with. */
 export interface ListenerRuntime {
@@ -8,4 +9,19 @@ export interface ListenerRuntime {
   /** Before routing: request id, forwarded headers. */
   readonly filters: readonly Filter[]
   readonly router: Router
+  /** Where a connection goes that is not served as HTTP. */
+  readonly tcpRouter: TcpRouter
+}
+
+/** What is known of a connection that is to be a tunnel. */
+export interface Opening {
+  readonly kind: 'tls' | 'tcp'
+  /** Of a TLS connection (SNI), in small letters; empty: it named none. */
+  readonly serverName: string
+  /** What has been read already, a copy; null: nothing. */
+  readonly bytes: Buffer | null
+  /** It may go nowhere: why. */
+  readonly refused: Failure | null
+  /** More on that, or on what was found, for the log. */
+  readonly detail: string
 }

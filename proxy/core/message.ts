@@ -1,6 +1,7 @@
 import type { Failure } from './failure.ts'
 
-export type Protocol = 'http/1.1' | 'h2'
+/** What a caller speaks. `tcp`: a tunnel, whatever is in it. */
+export type Protocol = 'http/1.1' | 'h2' | 'tcp'
 
 /** Names in any case when asked for. HTTP/1 keeps the bytes it read and an edit list; HTTP/2 keeps pairs. */
 export interface Headers {

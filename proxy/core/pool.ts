@@ -1,5 +1,6 @@
 import type { Failure } from './failure.ts'
 import type { RequestHead, UpstreamStream } from './message.ts'
+import type { Wire } from './wire.ts'
 
 /** Who waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away. */
 export interface PoolWaiter {
@@ -20,9 +21,26 @@ export interface Pool {
   cancel(waiter: PoolWaiter): void
   /** Takes no more streams; closes each connection as its last stream ends. */
   drain(): void
-  /** What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next sidecar. */
+  /** What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next sidecar, or `TCP`. */
   readonly protocol: string
   readonly idle: number
+  readonly connections: number
+  readonly pending: number
+}
+
+/** Who waits for a connection of its own. */
+export interface ConnectWaiter {
+  connected(wire: Wire): void
+  connectFailed(failure: Failure, detail: string): void
+}
+
+/** Makes connections to one endpoint that carry one tunnel each. They count among those of the pool, and within the same limits. */
+export interface Connector {
+  /** A failure at once when a limit is reached; else null, and one method of the waiter is called later. Whoever was given a wire says when it is `closed`. */
+  connect(waiter: ConnectWaiter): Failure | null
+  /** The waiter no longer waits. */
+  giveUp(waiter: ConnectWaiter): void
+  closed(): void
   readonly connections: number
   readonly pending: number
 }

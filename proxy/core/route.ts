@@ -3,7 +3,7 @@ import type { Cluster, RetryPolicy } from './cluster.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { Filter } from './filter.ts'
 import type { RequestHead } from './message.ts'
-import type { RouteStats } from './telemetry.ts'
+import type { RouteStats, TcpStats } from './telemetry.ts'
 
 export interface GrpcDeadline {
   /** No call gets longer; 0: as long as its caller says. */
@@ -38,3 +38,10 @@ export interface Route {
 
 /** Pure over (compiled snapshot, request head); notes in the record how the service was found. Null: no route. */
 export type Router = (request: RequestHead, record: DecisionRecord) => Route | null
+
+export interface TcpRoute extends Route {
+  readonly tcp: TcpStats
+}
+
+/** The same for a tunnel. `serverName`: empty where there is none. */
+export type TcpRouter = (serverName: string, record: DecisionRecord) => TcpRoute | null

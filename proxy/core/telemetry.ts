@@ -22,6 +22,19 @@ export interface RouteStats {
   countGrpc(grpcStatus: number, flag: string): void
 }
 
+/** The tunnels of one service. */
+export interface TcpStats {
+  readonly opened: Counter
+  readonly active: Counter
+  closed(flag: string): void
+}
+
+/** What went through the tunnels to one endpoint. */
+export interface TcpBytes {
+  readonly sent: Counter
+  readonly received: Counter
+}
+
 export interface EndpointStats {
   readonly requests: Counter
   readonly failures: Counter
@@ -34,6 +47,8 @@ export interface EndpointStats {
   readonly ejected: Counter
   readonly ejections: Counter
   readonly latency: Histogram
+  /** Made when a first tunnel asks for it: most endpoints never have one. */
+  tcpBytes(): TcpBytes
 }
 
 export interface Histogram {

@@ -1,3 +1,4 @@
+import { backoffMs } from '../core/backoff.ts'
 import { NO_HASH, type PickContext } from '../core/balancer.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
@@ -14,7 +15,7 @@ import { grpcMessageOf, grpcStatusOf, isGrpc } from './grpc.ts'
 import { tellDeadline } from './grpc-deadline.ts'
 import { grpcCondition, NEVER_AGAIN, NO_PUSHBACK, pushbackMs, tellPrevious } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
-import { backoffMs, conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
+import { conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
 
 export interface AttemptsDeps {
   readonly clock: Clock

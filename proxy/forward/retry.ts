@@ -24,11 +24,6 @@ export function statusCondition(status: number, on: ReadonlySet<RetryCondition>)
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
 }
 
-/** Base 25 ms, doubled each time, at most 250 ms, full jitter (Envoy's default). `retry`: 1 for the first. */
-export function backoffMs(retry: number, random: () => number): number {
-  return random() * Math.min(25 * 2 ** (retry - 1), 250)
-}
-
 /** What may not be tried again, in words for the decision record; empty: it may. */
 export function whyNot(failure: Failure, idempotent: boolean, bodyGone: boolean): string {
   if (failure.replay === 'never') return 'no: this failure is final'

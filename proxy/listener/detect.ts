@@ -1,14 +1,37 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Codec, DownstreamConnection, DownstreamOptions, UpgradeCodec } from '../core/codec.ts'
+import { failures } from '../core/failure.ts'
+import type { Opening } from '../core/listener.ts'
 import type { Wire, WireHandler } from '../core/wire.ts'
+import { type ClientHello, readClientHello } from './client-hello.ts'
+import { type FirstBytes, type IsHttp2, lookAt, mayBeRequest } from './first-bytes.ts'
 
 /** What a listener speaks. */
 export interface Languages {
   readonly http1: Codec
   readonly http2: UpgradeCodec
   /** Do these bytes, as far as they go, begin an HTTP/2 connection (RFC 9113 section 3.4)? */
-  isHttp2(bytes: Buffer, length: number): 'yes' | 'no' | 'more'
+  readonly isHttp2: IsHttp2
 }
+
+/** What to look for. */
+export interface Detection {
+  /** Anything may come, and the time to say what; 0: HTTP only. */
+  readonly timeoutMs: number
+  /** What is neither HTTP nor TLS has a place to go to. */
+  readonly mayBeTcp: boolean
+}
+
+/** Makes the connection that takes the place of one that has been told. */
+export interface Serve {
+  http(codec: Codec, options: DownstreamOptions): DownstreamConnection
+  tunnel(opening: Opening): DownstreamConnection
+  /** For statistics; not where HTTP is all there is. */
+  told(found: Exclude<FirstBytes, 'more'>): void
+  timedOut(): void
+}
+
+const TLS_RECORD = 0x16
 
 /**
  * A connection whose first bytes have not said yet which protocol it speaks. Nearly always the first read says; whatever else happens before is for HTTP/1, which
@@ -18,70 +41,142 @@ export class Detecting implements DownstreamConnection, WireHandler {
   readonly #wire: Wire
   readonly #options: DownstreamOptions
   readonly #languages: Languages
-  readonly #serve: (codec: Codec, options: DownstreamOptions) => DownstreamConnection
+  readonly #detection: Detection
+  readonly #serve: Serve
   readonly #timer: Timer
-  /** What came, as long as it is less than tells. */
+  /** What came, as long as it is less than tells: in a buffer that doubles, since it may come byte by byte. */
   #begun: Buffer | null = null
+  #length = 0
 
-  /** `serve` makes the connection that takes this one's place. */
-  constructor(
-    wire: Wire,
-    options: DownstreamOptions,
-    clock: Clock,
-    languages: Languages,
-    serve: (codec: Codec, options: DownstreamOptions) => DownstreamConnection,
-  ) {
+  constructor(wire: Wire, options: DownstreamOptions, detection: Detection, clock: Clock, languages: Languages, serve: Serve) {
     this.#wire = wire
     this.#options = options
+    this.#detection = detection
     this.#languages = languages
     this.#serve = serve
     this.#timer = clock.timer(() => this.#timedOut())
-    if (options.idleTimeoutMs > 0) this.#timer.arm(options.idleTimeoutMs)
+    // Who can only be HTTP may be silent for as long as between two requests: pools open connections ahead of use.
+    const limitMs = detection.mayBeTcp ? detection.timeoutMs : options.idleTimeoutMs
+    if (limitMs > 0) this.#timer.arm(limitMs)
     wire.handler = this
   }
 
   bytes(chunk: Buffer, length: number): void {
-    const { http1, http2, isHttp2 } = this.#languages
     const isFirst = this.#begun === null
-    if (this.#begun !== null) {
-      chunk = Buffer.concat([this.#begun, chunk.subarray(0, length)])
-      length = chunk.length
+    if (!isFirst) {
+      this.#keep(chunk, length)
+      chunk = this.#begun!
+      length = this.#length
     }
-    const answer = isHttp2(chunk, length)
-    if (answer === 'more') {
-      this.#begun = Buffer.from(chunk.subarray(0, length))
-      if (!isFirst) return
-      if (this.#options.headTimeoutMs > 0) this.#timer.arm(this.#options.headTimeoutMs)
-      else this.#timer.cancel()
-      return
-    }
-    this.#become(answer === 'yes' ? http2 : http1, this.#options)
-    this.#wire.handler?.bytes(chunk, length)
+    const found = this.#look(chunk, length)
+    if (found !== 'more') return this.#become(found, chunk, length)
+    if (!isFirst) return
+    this.#keep(chunk, length)
+    const { timeoutMs, mayBeTcp } = this.#detection
+    if (timeoutMs === 0) this.#limit(this.#options.headTimeoutMs)
+    else if (!mayBeTcp) this.#limit(timeoutMs)
   }
 
-  #become(codec: Codec, options: DownstreamOptions): DownstreamConnection {
+  #look(chunk: Buffer, length: number): FirstBytes {
+    const { isHttp2 } = this.#languages
+    if (this.#detection.timeoutMs !== 0) return lookAt(chunk, length, isHttp2)
+    const answer = isHttp2(chunk, length)
+    if (answer !== 'no') return answer === 'yes' ? 'http2' : 'more'
+    // No request begins so, and a caller that speaks TLS can do nothing with an answer in HTTP.
+    return chunk[0] === TLS_RECORD ? 'tls' : 'http1'
+  }
+
+  #limit(milliseconds: number): void {
+    if (milliseconds > 0) this.#timer.arm(milliseconds)
+    else this.#timer.cancel()
+  }
+
+  #keep(chunk: Buffer, length: number): void {
+    const needed = this.#length + length
+    if (this.#begun === null || needed > this.#begun.length) {
+      const larger = Buffer.allocUnsafe(Math.max(64, 2 * needed))
+      this.#begun?.copy(larger, 0, 0, this.#length)
+      this.#begun = larger
+    }
+    chunk.copy(this.#begun, this.#length, 0, length)
+    this.#length = needed
+  }
+
+  #become(found: Exclude<FirstBytes, 'more'>, chunk: Buffer, length: number): void {
+    const { http1, http2 } = this.#languages
+    if (this.#detection.timeoutMs !== 0) this.#serve.told(found)
+    if (found === 'http1' || found === 'http2') {
+      this.#http(found === 'http2' ? http2 : http1, this.#options)
+      this.#wire.handler?.bytes(chunk, length)
+      return
+    }
     this.#timer.cancel()
-    return this.#serve(codec, options)
+    this.#tunnel(found, chunk, length)
+  }
+
+  #tunnel(kind: 'tls' | 'tcp', chunk: Buffer, length: number): void {
+    const { timeoutMs, mayBeTcp } = this.#detection
+    if (timeoutMs === 0) {
+      this.#serve.tunnel({ kind, serverName: '', bytes: null, refused: failures.tlsNotExpected, detail: '' })
+      return
+    }
+    const bytes = Buffer.from(chunk.subarray(0, length))
+    const hello = kind === 'tls' ? (readClientHello(bytes, length) as ClientHello) : null
+    if (hello === null && !mayBeTcp) {
+      this.#serve.tunnel({ kind, serverName: '', bytes: null, refused: failures.noRoute, detail: 'neither HTTP nor TLS, and the port is for no one service' })
+      return
+    }
+    const detail = hello === null || hello.alpn.length === 0 ? '' : `ALPN ${hello.alpn.join(', ')}`
+    this.#serve.tunnel({ kind, serverName: hello === null ? '' : hello.serverName, bytes, refused: null, detail })
+  }
+
+  #http(codec: Codec, options: DownstreamOptions): DownstreamConnection {
+    this.#timer.cancel()
+    return this.#serve.http(codec, options)
   }
 
   /** It is HTTP/1 then, with what has come. */
   #giveUp(options: DownstreamOptions = this.#options): DownstreamConnection {
-    const begun = this.#begun
-    const connection = this.#become(this.#languages.http1, options)
-    if (begun !== null) this.#wire.handler?.bytes(begun, begun.length)
+    const connection = this.#http(this.#languages.http1, options)
+    if (this.#begun !== null) this.#wire.handler?.bytes(this.#begun, this.#length)
     return connection
   }
 
   #timedOut(): void {
+    const { timeoutMs, mayBeTcp } = this.#detection
+    if (timeoutMs !== 0 && (mayBeTcp || this.#begun !== null)) this.#serve.timedOut()
     // The time for the head is over as soon as it begins: the answer is the one that half a head gets.
-    if (this.#begun !== null) this.#giveUp({ ...this.#options, headTimeoutMs: 1 })
-    else this.destroy()
+    if (this.#mayBeRequest()) this.#giveUp({ ...this.#options, headTimeoutMs: 1 })
+    else if (timeoutMs === 0) this.destroy()
+    else if (mayBeTcp) {
+      const bytes = this.#begun === null ? null : Buffer.from(this.#begun.subarray(0, this.#length))
+      this.#serve.tunnel({ kind: 'tcp', serverName: '', bytes, refused: null, detail: '' })
+    } else if (this.#begun === null) this.destroy()
+    else {
+      const kind = this.#begun[0] === TLS_RECORD ? 'tls' : 'tcp'
+      this.#serve.tunnel({
+        kind,
+        serverName: '',
+        bytes: null,
+        refused: failures.noRoute,
+        detail: `said too little within ${timeoutMs} ms to tell where it goes`,
+      })
+    }
+  }
+
+  #mayBeRequest(): boolean {
+    if (this.#begun === null) return false
+    return this.#detection.timeoutMs === 0 || mayBeRequest(this.#begun, this.#length, this.#languages.isHttp2)
   }
 
   drained(): void {}
 
+  /** Half-closed: nothing follows that could tell more. */
   ended(): void {
-    this.#giveUp()
+    const { timeoutMs, mayBeTcp } = this.#detection
+    if (timeoutMs !== 0 && mayBeTcp && this.#begun !== null && !this.#mayBeRequest()) this.#tunnel('tcp', this.#begun, this.#length)
+    else this.#giveUp()
+    this.#timer.cancel()
     this.#wire.handler?.ended()
   }
 

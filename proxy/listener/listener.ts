@@ -1,17 +1,21 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
-import type { ListenerRuntime } from '../core/listener.ts'
+import type { ListenerRuntime, Opening } from '../core/listener.ts'
 import type { DownstreamStream, Protocol, RequestHead } from '../core/message.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
 import { Detecting, type Languages } from './detect.ts'
+import type { FirstBytes } from './first-bytes.ts'
 
 export interface ListenerStats {
   readonly accepted: Counter
   readonly active: Counter
   readonly overflow: Counter
+  /** What connections turned out to be, where that had to be found out. */
+  detected(found: FirstBytes): void
+  detectionTimedOut(): void
 }
 
 export interface ListenerDeps extends Languages {
@@ -22,7 +26,14 @@ export interface ListenerDeps extends Languages {
   onRefused(refusal: Refusal, listener: Listener): void
   /** Asks the tunnels that can be ended politely to end. */
   leave(): void
+  /** A connection that is to be passed on byte for byte; `onClosed` when it is over. */
+  tunnel(wire: Wire, opening: Opening, onClosed: (connection: DownstreamConnection) => void, listener: Listener): DownstreamConnection
 }
+
+/** A tunnel from the start. */
+const UNREAD: Opening = { kind: 'tcp', serverName: '', bytes: null, refused: null, detail: '' }
+
+const HTTP_ONLY = { timeoutMs: 0, mayBeTcp: false }
 
 /** Before the end of the drain time: for a Close frame to go there and come back. */
 const LEAVE_MS = 1000
@@ -82,14 +93,30 @@ export class Listener {
     add(stats.accepted, 1)
     add(stats.active, 1)
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
-    const connection: Detecting = new Detecting(wire, this.#options, this.#deps.clock, this.#deps, (codec, options) => {
-      const { clock, onStream } = this.#deps
-      const served = codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)
-      this.#connections.replace(connection, served)
-      return served
-    })
+    const connection = this.runtime.spec.protocol === 'tcp' ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining) connection.drain()
+  }
+
+  #tunnel(wire: Wire, opening: Opening): DownstreamConnection {
+    return this.#deps.tunnel(wire, opening, this.#options.onClosed, this)
+  }
+
+  #detect(wire: Wire): DownstreamConnection {
+    const { clock, onStream, stats } = this.#deps
+    const { protocol, timeouts, service } = this.runtime.spec
+    const detection = protocol === 'detect' ? { timeoutMs: timeouts.detectMs, mayBeTcp: service !== null } : HTTP_ONLY
+    const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
+      this.#connections.replace(connection, served)
+      return served
+    }
+    const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
+      http: (codec, options) => takesPlace(codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)),
+      tunnel: opening => takesPlace(this.#tunnel(wire, opening)),
+      told: found => stats.detected(found),
+      timedOut: () => stats.detectionTimedOut(),
+    })
+    return connection
   }
 
   #closed(connection: DownstreamConnection): void {

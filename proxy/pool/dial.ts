@@ -21,7 +21,7 @@ export class DialAttempt {
   readonly #timer: Timer
   readonly #cancel: () => void
 
-  constructor(pool: Dialer, deps: PoolDeps, address: string, port: number, timeoutMs: number) {
+  constructor(pool: Dialer, deps: Pick<PoolDeps, 'clock' | 'dial'>, address: string, port: number, timeoutMs: number) {
     this.#timer = deps.clock.timer(() => {
       this.#cancel()
       pool.dialFailed(this, failures.connectTimeout, `no connection within ${timeoutMs} ms`)
@@ -37,6 +37,12 @@ export class DialAttempt {
         pool.dialFailed(this, failureOf(code), code)
       },
     })
+  }
+
+  /** Nobody wants it any more, and nobody is told. */
+  cancel(): void {
+    this.#timer.cancel()
+    this.#cancel()
   }
 }
 

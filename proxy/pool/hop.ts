@@ -7,7 +7,7 @@ import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { Http1Pool } from './http1.ts'
-import { connectionDue, type PoolSettings } from './settings.ts'
+import { connectionDue, type PoolSettings, type SharesPlaces } from './settings.ts'
 
 export interface HopSettings extends PoolSettings<Http1Pool> {
   /** HTTP/1.1 may go as HTTP/2 to endpoints that are sidecars. */
@@ -48,7 +48,7 @@ interface Hop {
  * as HTTP/1.1 behind it. No request waits for that or is lost by it: a connection carries requests only after its peer has confirmed that it is a sidecar, and whatever
  * finds none with room goes over HTTP/1.1, as ever.
  */
-export class HopPool implements Pool, UpstreamOwner, Dialer {
+export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
   readonly #address: string
   readonly #port: number
   readonly #settings: HopSettings
@@ -219,6 +219,16 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
     this.#open--
     add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.hops.delete(this)
+    this.#http1.placeFreed()
+    this.#settings.freed?.()
+  }
+
+  makeRoom(): void {
+    this.#giveWay()
+    this.#http1.makeRoom()
+  }
+
+  placeFreed(): void {
     this.#http1.placeFreed()
   }
 

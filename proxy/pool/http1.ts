@@ -8,7 +8,7 @@ import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { idleClose } from './idle-close.ts'
 import { type Contender, dialForWaiters, neediest } from './places.ts'
-import { connectionDue, type PoolSettings } from './settings.ts'
+import { connectionDue, type PoolSettings, type SharesPlaces } from './settings.ts'
 
 interface Waiting {
   readonly waiter: PoolWaiter
@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 /** The connections to one endpoint. The one used last is used first, so that a quiet service keeps few and the others grow old and are retired. */
-export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender {
+export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender, SharesPlaces {
   readonly #address: string
   readonly #port: number
   readonly #settings: PoolSettings<Http1Pool>
@@ -207,6 +207,10 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender {
     return this.#idle.length !== before
   }
 
+  makeRoom(): void {
+    this.#freePlace()
+  }
+
   /** A connection that counts with ours, and is not one of ours, is gone. */
   placeFreed(): void {
     dialForWaiters(this.#settings)
@@ -217,6 +221,7 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender {
     this.#open--
     add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
+    this.#settings.freed?.()
   }
 
   #idleLimit(): number {

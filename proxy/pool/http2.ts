@@ -8,7 +8,7 @@ import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer, type PoolDeps } from './dial.ts'
 import { idleClose } from './idle-close.ts'
 import { type Contender, dialForWaiters, neediest } from './places.ts'
-import { connectionDue, type PoolSettings } from './settings.ts'
+import { connectionDue, type PoolSettings, type SharesPlaces } from './settings.ts'
 
 /** Streams of a connection whose peer has not said yet how many it allows: what RFC 9113 section 6.5.2 asks every endpoint for. */
 const UNTOLD = 100
@@ -35,7 +35,7 @@ interface Carrier {
  * The connections to one endpoint, many streams on each. The first that has room is used, so that few are kept; another one is made when none has room, or when the
  * peer has said that it goes away.
  */
-export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender {
+export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, SharesPlaces {
   readonly #address: string
   readonly #port: number
   readonly #settings: PoolSettings<Http2Pool>
@@ -239,11 +239,20 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender {
     this.#idleClose.hinted(milliseconds)
   }
 
+  makeRoom(): void {
+    this.#freePlace()
+  }
+
+  placeFreed(): void {
+    dialForWaiters(this.#settings)
+  }
+
   #gone(): void {
     this.#settings.connections--
     this.#open--
     add(this.#stats.connections, -1)
     if (this.#draining && this.#open === 0) this.#settings.pools.delete(this)
+    this.#settings.freed?.()
   }
 
   #idleLimit(): number {

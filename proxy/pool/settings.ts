@@ -15,6 +15,16 @@ export interface PoolSettings<P = unknown> {
   /** Those that share the limits: a connection that nobody needs at one endpoint gives its place to a request that waits for another. */
   readonly pools: Set<P>
   upstream: UpstreamOptions
+  /** A place became free: for tunnels that wait for one. */
+  freed?: () => void
+}
+
+/** A pool as the tunnels see it that share its limits. */
+export interface SharesPlaces {
+  /** Closes a connection that nobody needs now, at whatever endpoint of the service. */
+  makeRoom(): void
+  /** For requests that wait for a place. */
+  placeFreed(): void
 }
 
 /** When a connection made now is too old, a tenth sooner or later: those made together are not replaced together. */

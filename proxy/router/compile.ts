@@ -68,7 +68,7 @@ function pathTest(match: MatchSpec, regex: CompileRegex): Compiled['path'] {
   return value === '/' || value === '' ? null : path => path.startsWith(value)
 }
 
-function isCatchAll(match: MatchSpec): boolean {
+export function isCatchAll(match: MatchSpec): boolean {
   const { kind, value } = match.path
   return kind === 'prefix' && (value === '/' || value === '') && match.methods.length === 0 && match.headers.length === 0 && match.query.length === 0
 }

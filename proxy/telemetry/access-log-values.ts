@@ -2,6 +2,7 @@ import type { LogOperator } from '../../mesh-config/log-template.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { grpcCodes } from '../core/grpc.ts'
+import type { Protocol } from '../core/message.ts'
 import { wallTimeFormat } from './wall-time.ts'
 
 /** What an operator stands for; empty when there is none. */
@@ -22,7 +23,9 @@ export const duration: Value = exchange => milliseconds(exchange.startedAt, exch
 /** What Envoy puts into `x-envoy-upstream-service-time`: from the request's departure to the first byte of the answer. */
 export const upstreamServiceTime: Value = exchange => milliseconds(exchange.upstreamStartedAt, exchange.firstByteAt)
 
-export const protocol: Value = exchange => (exchange.protocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1')
+const PROTOCOLS = { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', tcp: 'TCP' } as const satisfies Record<Protocol, string>
+
+export const protocol: Value = exchange => PROTOCOLS[exchange.protocol]
 
 export const upstreamHost: Value = exchange => exchange.endpoint?.name ?? ''
 
@@ -53,6 +56,8 @@ const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'
   GRPC_STATUS_NUMBER: grpcStatusNumber,
   PROTOCOL: protocol,
   RESPONSE_CODE: exchange => String(exchange.status),
+  // Of a tunnel the authority is the server name of its TLS.
+  REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
   RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
   RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
   BYTES_RECEIVED: exchange => String(exchange.bytesIn),

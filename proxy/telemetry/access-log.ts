@@ -19,7 +19,8 @@ export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
 
 /** What `accessLog: errors` keeps: our own failures and the upstream's. A 404 of the application is an answer. */
 function hasFailed(exchange: Exchange): boolean {
-  return exchange.failure !== null || exchange.status >= 500 || exchange.status === 0 || isGrpcServerError(exchange.grpcStatus)
+  const { failure, status, protocol, grpcStatus } = exchange
+  return failure !== null || status >= 500 || (status === 0 && protocol !== 'tcp') || isGrpcServerError(grpcStatus)
 }
 
 function textLine(template: string): AccessLogFormatter {

@@ -5,6 +5,7 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
+import type { Protocol } from '../core/message.ts'
 
 /** The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that a busy hour cannot wash a failure away. */
 export interface Flights {
@@ -60,6 +61,7 @@ class Flight {
   listener = ''
   direction: 'inbound' | 'outbound' = 'outbound'
   peer = ''
+  protocol: Protocol = 'http/1.1'
   requestId = ''
   method = ''
   authority = ''
@@ -87,6 +89,7 @@ class Flight {
     this.listener = listener
     this.direction = exchange.direction
     this.peer = exchange.peer.address
+    this.protocol = exchange.protocol
     this.requestId = exchange.requestId
     this.method = request.method
     this.authority = request.authority
@@ -124,6 +127,7 @@ class Flight {
       listener: this.listener,
       direction: this.direction,
       peer: this.peer,
+      protocol: this.protocol,
       method: this.method,
       authority: this.authority,
       path: this.path,

@@ -1,6 +1,6 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
 import { grpcCodes } from '../core/grpc.ts'
-import type { Counter, EndpointStats, Histogram, RouteStats } from '../core/telemetry.ts'
+import type { Counter, EndpointStats, Histogram, RouteStats, TcpBytes, TcpStats } from '../core/telemetry.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slots.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
@@ -175,5 +175,67 @@ export function endpointStats(stats: StatsWriter, service: string, endpoint: str
   const ejections = stats.counter('outrigger_upstream_ejections_total', 'Times outlier detection ejected an endpoint', labels)
   const latency = stats.histogram('outrigger_upstream_response_seconds', 'Time from sending a request to an endpoint to its response head', labels)
   const all = { requests, failures, connections, connectFailures, active, pending, ejected, ejections, latency }
-  return { ...all, series: Object.values(all) }
+  const series: Series[] = Object.values(all)
+  let bytes: TcpBytes | null = null
+  return {
+    ...all,
+    series,
+    tcpBytes() {
+      // The endpoint is gone; a tunnel that found it before makes no new series.
+      if (bytes === null && requests.values !== VOID) {
+        const sent = stats.counter('outrigger_upstream_tcp_sent_bytes_total', 'Bytes sent to an endpoint through TCP tunnels', labels)
+        const received = stats.counter('outrigger_upstream_tcp_received_bytes_total', 'Bytes received from an endpoint through TCP tunnels', labels)
+        series.push(sent, received)
+        bytes = { sent, received }
+      }
+      return bytes ?? NOWHERE
+    },
+  }
+}
+
+const NOWHERE: TcpBytes = { sent: { values: VOID, index: 0 }, received: { values: VOID, index: 0 } }
+
+export type CountedTcp = TcpStats & { readonly series: readonly Series[] }
+
+export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, string>>): CountedTcp {
+  const opened = stats.counter('outrigger_tcp_connections_opened_total', 'TCP tunnels begun', labels)
+  const active = stats.gauge('outrigger_tcp_connections_active', 'TCP tunnels open', labels)
+  const closed = new Map<string, Series>()
+  const series: Series[] = [opened, active]
+  return {
+    opened,
+    active,
+    series,
+    closed(flag) {
+      // As with routes: a tunnel that outlives its service makes no new series.
+      if (opened.values === VOID) return
+      let counter = closed.get(flag)
+      if (counter === undefined) {
+        counter = stats.counter('outrigger_tcp_connections_closed_total', 'TCP tunnels ended, those that were refused included', { ...labels, flags: flag })
+        closed.set(flag, counter)
+        series.push(counter)
+      }
+      counter.values[counter.index]!++
+    },
+  }
+}
+
+/** What a listener found out of its connections; series are made as there is something to count, and added to `series`. */
+export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
+  const counters = new Map<string, Series>()
+  function count(name: string, help: string, own: Readonly<Record<string, string>>): void {
+    const key = name + (own.protocol ?? '')
+    let counter = counters.get(key)
+    if (counter === undefined) {
+      counter = stats.counter(name, help, own)
+      counters.set(key, counter)
+      series.push(counter)
+    }
+    counter.values[counter.index]!++
+  }
+  return {
+    series,
+    told: (protocol: string) => count('outrigger_detected_connections_total', 'Connections by what they turned out to speak', { ...labels, protocol }),
+    timedOut: () => count('outrigger_detection_timeouts_total', 'Connections that did not say in time what they speak', labels),
+  }
 }

@@ -48,6 +48,7 @@ function attempt(over: Partial<AttemptView> = {}): AttemptView {
 function flight(over: Partial<FlightView> = {}): FlightView {
   return {
     at: '2026-11-21T07:08:09.045Z',
+    protocol: 'http/1.1',
     requestId: 'id-1',
     listener: 'outbound 127.0.0.1:15001',
     direction: 'outbound',

@@ -7,8 +7,8 @@ import { expectQuiet, type Orders, orders, warm } from '../support/orders.ts'
 /** Every request that the conformance cases refuse, sent to a whole data thread: what the caller gets, and above all what the endpoint gets. */
 const cases = readCases()
   .filter(({ kind, events }) => kind === 'request' && events.some(event => /^(refused|reset) /.test(event)))
-  // A listener knows that one: from there on it speaks HTTP/2.
-  .filter(({ bytes }) => !bytes.equals(PREFACE))
+  // A listener knows these: the one is HTTP/2 from there on, the other is answered in the words of TLS.
+  .filter(({ bytes }) => !bytes.equals(PREFACE) && bytes[0] !== 0x16)
 const beforeTheHead = cases.filter(({ events }) => events.at(-1)!.startsWith('refused'))
 const insideTheBody = cases.filter(({ events }) => events.at(-1)!.startsWith('reset'))
 

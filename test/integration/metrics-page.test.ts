@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { startBackend } from './support/backend.ts'
@@ -34,19 +35,24 @@ function endpointFile(address: string): string {
 
 test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
   await using backend = await startBackend()
-  const [port, grpcPort] = [await freePort(), await freePort()]
+  const [port, grpcPort, detectPort] = [await freePort(), await freePort(), await freePort()]
   await using proxy = await startProxy({
     outbound: [
       { listen: `127.0.0.1:${port}`, service: 'orders' },
       { listen: `127.0.0.1:${grpcPort}`, service: 'prices' },
+      { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '20ms' } },
     ],
     discovery: { files: { orders: endpointFile(backend.address) }, endpoints: { prices: [backend.address] } },
     services: { prices: { protocol: 'grpc' } },
   })
   expect((await get(port, '/')).status).toBe(200)
   expect((await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers['grpc-status']).toBe('14')
+  // A connection that says that it is no HTTP, and one that says nothing in time.
+  const tunnels = [1, 2].map(() => connect(detectPort, '127.0.0.1').on('error', () => {}).resume())
+  tunnels[0]!.end('\0')
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
   await expect.poll(async () => exposed((await proxy.metrics()).text)).toEqual(documented())
+  for (const tunnel of tunnels) tunnel.destroy()
 })
 
 test('the number of series it names is right', async () => {

@@ -42,7 +42,7 @@ describe('what the published schema says', () => {
 
   test('marks what is not available yet', () => {
     expect(schemaAt(published, ['agent'])!.description).toMatch(/ Not available yet in this version\.$/)
-    expect(schemaAt(published, ['services', 'x', 'protocol'])!.description).toMatch(/Not available yet in this version: tcp\.$/)
+    expect(schemaAt(published, ['outbound', 0, 'transparent'])!.description).toMatch(/Not available yet in this version: true\.$/)
     expect((publishedSchema('service') as SchemaNode).properties!.health!.description).toMatch(/Not available yet/)
   })
 

@@ -48,6 +48,8 @@ export const PEERS = {
   },
   consul: { binaries: ['consul'], versionArgs: ['version'], ways: [consulBuild(CONSUL), consulFromOldDebian()], lock: 'obtain-consul' },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
+  'redis-server': { binaries: ['redis-server'], versionArgs: ['--version'], ways: [aptInstall('redis-server', ['redis-server'])] },
+  'redis-cli': { binaries: ['redis-cli'], versionArgs: ['--version'], ways: [aptInstall('redis-tools', ['redis-cli'])] },
   curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
 } as const satisfies Record<string, Peer>
 

@@ -8,6 +8,7 @@ import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
 import { Http2Caller } from './http2-caller.ts'
 import { type MemoryWire, turn, type WireOptions, wirePair } from './memory-wire.ts'
+import { PlainEnd } from './plain-end.ts'
 import { seeded } from './random.ts'
 import { Upstream } from './upstream.ts'
 
@@ -26,6 +27,7 @@ export class Mesh {
   readonly messages: ToControl[] = []
   readonly callers: Caller[] = []
   readonly http2Callers: Http2Caller[] = []
+  readonly plainCallers: PlainEnd[] = []
   /** The proxy's ends of all connections there ever were. */
   readonly wires: MemoryWire[] = []
   readonly #options: MeshOptions
@@ -142,6 +144,25 @@ export class Mesh {
     this.http2Callers.push(caller)
     turn(() => onWire(near))
     return caller
+  }
+
+  /** A caller that speaks nothing in particular. */
+  plainCaller(port = 8000): PlainEnd {
+    const onWire = this.#ports.get(port)
+    if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
+    const [near, far] = wirePair(this.loop, this.#options.downstream)
+    this.wires.push(near)
+    const caller = new PlainEnd(far)
+    this.plainCallers.push(caller)
+    turn(() => onWire(near))
+    return caller
+  }
+
+  /** The connections that come to an endpoint from now on, which speaks nothing in particular. */
+  plainUpstream(name: string): PlainEnd[] {
+    const ends: PlainEnd[] = []
+    this.upstream(name).serve = wire => void ends.push(new PlainEnd(wire))
+    return ends
   }
 
   listens(port: number): boolean {

@@ -49,6 +49,7 @@ export function expectQuiet(mesh: Mesh): void {
     }
   }
   expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
+  expect(mesh.stat('outrigger_tcp_connections_active')).toBe(0)
   for (const upstream of mesh.upstreams) {
     for (const { reader, over, wire } of upstream.connections) {
       if (over) continue
@@ -56,6 +57,6 @@ export function expectQuiet(mesh: Mesh): void {
       expect(wire.unsent).toBe(0)
     }
   }
-  const open = [...mesh.callers, ...mesh.http2Callers].filter(({ over }) => !over).length
+  const open = [...mesh.callers, ...mesh.http2Callers, ...mesh.plainCallers].filter(({ over }) => !over).length
   expect(mesh.stat('outrigger_downstream_connections_active'), 'downstream connections').toBe(open)
 }

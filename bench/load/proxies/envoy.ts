@@ -6,7 +6,7 @@ import type { Layout, ProxyProgram } from './proxy.ts'
 export const envoy: ProxyProgram = {
   name: 'envoy',
   title: 'Envoy',
-  carries: ['http1', 'h2', 'grpc'],
+  carries: ['http1', 'h2', 'grpc', 'tcp'],
   metricsPath: '/stats/prometheus',
   prepare: async () => await versionOf('envoy', await obtain('envoy')),
   async command(layout) {
@@ -21,6 +21,11 @@ const type = (name: string) => ({ '@type': `type.googleapis.com/envoy.extensions
 const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } })
 
 const HTTP2 = { ...type('upstreams.http.v3.HttpProtocolOptions'), explicit_http_config: { http2_protocol_options: {} } }
+
+const TCP_PROXY = {
+  name: 'envoy.filters.network.tcp_proxy',
+  typed_config: { ...type('filters.network.tcp_proxy.v3.TcpProxy'), stat_prefix: 'in', cluster: 'web', max_connect_attempts: 2 },
+}
 
 function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layout): object {
   const policy = features === 'bare' ? {} : { retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 } }
@@ -37,7 +42,9 @@ function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layo
       listeners: [
         {
           address: address(listen),
-          filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager }] }],
+          filter_chains: [
+            { filters: [traffic === 'tcp' ? TCP_PROXY : { name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager }] },
+          ],
         },
       ],
       clusters: [
@@ -45,7 +52,9 @@ function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layo
           name: 'web',
           connect_timeout: '1s',
           lb_policy: 'LEAST_REQUEST',
-          ...(traffic === 'http1' ? {} : { typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2 } }),
+          ...(traffic === 'http1' || traffic === 'tcp'
+            ? {}
+            : { typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2 } }),
           ...(features === 'bare' ? {} : { outlier_detection: {} }),
           load_assignment: { cluster_name: 'web', endpoints: [{ lb_endpoints: upstreams.map(port => ({ endpoint: { address: address(port) } })) }] },
         },

@@ -6,7 +6,7 @@ import type { Layout, ProxyProgram } from './proxy.ts'
 export const haproxy: ProxyProgram = {
   name: 'haproxy',
   title: 'HAProxy',
-  carries: ['http1', 'h2', 'grpc'],
+  carries: ['http1', 'h2', 'grpc', 'tcp'],
   metricsPath: null,
   prepare: async () => await versionOf('haproxy', await obtain('haproxy')),
   async command(layout) {
@@ -22,20 +22,17 @@ function config({ listen, upstreams, traffic }: Layout): string {
   nbthread 1
   maxconn 8000
 defaults
-  mode http
+  mode ${traffic === 'tcp' ? 'tcp' : 'http'}
   timeout connect 1s
   timeout client 5m
   timeout server 15s
-  timeout http-keep-alive 5m
-  option redispatch
+${traffic === 'tcp' ? '' : '  timeout http-keep-alive 5m\n'}  option redispatch
   retries 2
-  retry-on conn-failure empty-response
-  http-reuse safe
-frontend in
+${traffic === 'tcp' ? '' : '  retry-on conn-failure empty-response\n  http-reuse safe\n'}frontend in
   bind 127.0.0.1:${listen} backlog 4096
   default_backend web
 backend web
   balance leastconn
-${upstreams.map((port, index) => `  server s${index + 1} 127.0.0.1:${port}${traffic === 'http1' ? '' : ' proto h2'}`).join('\n')}
+${upstreams.map((port, index) => `  server s${index + 1} 127.0.0.1:${port}${traffic === 'http1' || traffic === 'tcp' ? '' : ' proto h2'}`).join('\n')}
 `
 }

@@ -15,7 +15,7 @@ const SOURCES = ['mesh-config', 'proxy', 'cli']
 export const outrigger: ProxyProgram = {
   name: 'outrigger',
   title: 'Outrigger',
-  carries: ['http1', 'h2', 'grpc'],
+  carries: ['http1', 'h2', 'grpc', 'tcp'],
   metricsPath: '/metrics',
   async prepare() {
     if (isStale()) {
@@ -42,7 +42,7 @@ function install(): void {
   symlinkSync(join(ROOT, 'dist'), join(INSTALLED, 'dist'))
 }
 
-const PROTOCOL = { http1: {}, h2: { protocol: 'http2' }, grpc: { protocol: 'grpc' } } as const
+const PROTOCOL = { http1: {}, h2: { protocol: 'http2' }, grpc: { protocol: 'grpc' }, tcp: { protocol: 'tcp' } } as const
 
 function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout): object {
   const retries = { on: ['connect-failure', 'refused-stream', 'reset-before-response'], attempts: 2 }

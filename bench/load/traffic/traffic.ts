@@ -1,8 +1,8 @@
 import type { Child } from '../children.ts'
 import type { Answer } from '../ready.ts'
 
-/** What passes through the proxies: `http1` and `h2` on both of their sides, `grpc` to a real gRPC server. */
-export type TrafficName = 'http1' | 'h2' | 'grpc'
+/** What passes through the proxies: `http1` and `h2` on both of their sides, `grpc` to a real gRPC server, `tcp` anything. */
+export type TrafficName = 'http1' | 'h2' | 'grpc' | 'tcp'
 
 export interface Backends {
   readonly ports: readonly number[]

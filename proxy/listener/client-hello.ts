@@ -1,0 +1,94 @@
+/** What a TLS caller says before anything is encrypted. */
+export interface ClientHello {
+  /** SNI (RFC 6066 section 3), in small letters; empty: none, or nothing that could be a name. */
+  readonly serverName: string
+  /** ALPN (RFC 7301), as offered. */
+  readonly alpn: readonly string[]
+}
+
+const NOTHING = Buffer.alloc(0)
+const HANDSHAKE = 22
+const CLIENT_HELLO = 1
+const SERVER_NAME = 0
+const ALPN = 16
+/** Of one record (RFC 8446 section 5.1). */
+const MAX_FRAGMENT = 16 * 1024
+/** Longer ones are made by no one who wants to be served; post-quantum keys take 2 KiB. */
+export const MAX_HELLO_BYTES = 32 * 1024
+
+/**
+ * Reads the ClientHello at the start of a connection, which may lie in several records. Null: this is no TLS, or none that we understand. `more`: so far it is.
+ */
+export function readClientHello(bytes: Buffer, length: number): ClientHello | 'more' | null {
+  const limit = Math.min(length, MAX_HELLO_BYTES)
+  let message: Buffer = NOTHING
+  for (let at = 0; ; ) {
+    if (limit > at && bytes[at] !== HANDSHAKE) return null
+    if (limit > at + 1 && bytes[at + 1] !== 3) return null
+    if (limit <= at + 5) break
+    const size = bytes.readUInt16BE(at + 3)
+    // Empty handshake fragments are not allowed, and would be a way to say nothing at length.
+    if (size === 0 || size > MAX_FRAGMENT) return null
+    const fragment = bytes.subarray(at + 5, Math.min(at + 5 + size, limit))
+    message = message.length === 0 ? fragment : Buffer.concat([message, fragment])
+    if (message[0] !== CLIENT_HELLO) return null
+    // What follows the whole of it, such as early data, is not looked at.
+    if (message.length >= 4 && message.length >= 4 + message.readUIntBE(1, 3)) return helloOf(message.subarray(4, 4 + message.readUIntBE(1, 3)))
+    at += 5 + size
+    if (at > limit) break
+  }
+  if (message.length >= 4 && message.readUIntBE(1, 3) > MAX_HELLO_BYTES) return null
+  return limit < MAX_HELLO_BYTES ? 'more' : null
+}
+
+/** RFC 8446 section 4.1.2: version, random, session id, cipher suites, compression methods, extensions. */
+function helloOf(body: Buffer): ClientHello | null {
+  let at = skip(body, 34, 1)
+  if (at >= 0) at = skip(body, at, 2)
+  if (at >= 0) at = skip(body, at, 1)
+  if (at < 0) return null
+  // TLS 1.2 without extensions.
+  if (at === body.length) return { serverName: '', alpn: [] }
+  const end = skip(body, at, 2)
+  if (end !== body.length) return null
+  let serverName = ''
+  let alpn: string[] = []
+  for (at += 2; at < end; ) {
+    if (at + 4 > end) return null
+    const type = body.readUInt16BE(at)
+    const next = skip(body, at + 2, 2)
+    if (next < 0) return null
+    const data = body.subarray(at + 4, next)
+    if (type === SERVER_NAME) serverName = serverNameOf(data)
+    else if (type === ALPN) alpn = protocolsOf(data)
+    at = next
+  }
+  return { serverName, alpn }
+}
+
+/** Past a vector whose length stands before it in so many bytes; -1: it is longer than what there is. */
+function skip(body: Buffer, at: number, lengthBytes: number): number {
+  if (at + lengthBytes > body.length) return -1
+  const end = at + lengthBytes + body.readUIntBE(at, lengthBytes)
+  return end > body.length ? -1 : end
+}
+
+/** A list of (type, name), in which there is one host name. A name of anything but letters, digits, hyphens, underscores and dots is none. */
+function serverNameOf(data: Buffer): string {
+  if (data.length < 5 || data[2] !== 0) return ''
+  const end = skip(data, 3, 2)
+  if (end < 0 || end - 5 > 255) return ''
+  const name = data.toString('latin1', 5, end).toLowerCase()
+  return /^[a-z0-9._-]+$/.test(name) ? name.replace(/\.$/, '') : ''
+}
+
+function protocolsOf(data: Buffer): string[] {
+  const names: string[] = []
+  for (let at = 2; at < data.length && names.length < 16; ) {
+    const end = skip(data, at, 1)
+    if (end < 0) break
+    names.push(data.toString('latin1', at + 1, end))
+    at = end
+  }
+  return names
+}

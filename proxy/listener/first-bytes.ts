@@ -1,0 +1,64 @@
+import { readClientHello } from './client-hello.ts'
+
+/** What the first bytes of a connection say. `more`: not enough of them. */
+export type FirstBytes = 'http1' | 'http2' | 'tls' | 'tcp' | 'more'
+
+export type IsHttp2 = (bytes: Buffer, length: number) => 'yes' | 'no' | 'more'
+
+/** A first line that goes on for longer is no request line. */
+const MAX_LINE = 1024
+const CR = 13
+const LF = 10
+const SPACE = 32
+const TAB = 9
+
+/** 1: a token character (RFC 9110 section 5.6.2). 2: any other that may stand in a line of text. 0: none that may. */
+const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(String.fromCharCode(byte))) return 1
+  return (byte > 32 && byte < 127) || byte === SPACE || byte === TAB ? 2 : 0
+})
+
+const METHODS = ['get', 'post', 'put', 'delete', 'head', 'patch', 'options', 'trace']
+
+/** Depends on nothing but the bytes: however they are cut, the answer is the same. */
+export function lookAt(bytes: Buffer, length: number, isHttp2: IsHttp2): FirstBytes {
+  if (length === 0) return 'more'
+  if (bytes[0] === 0x16) {
+    const hello = readClientHello(bytes, length)
+    return hello === null ? 'tcp' : hello === 'more' ? 'more' : 'tls'
+  }
+  const h2 = isHttp2(bytes, length)
+  if (h2 !== 'no') return h2 === 'yes' ? 'http2' : 'more'
+  return lineOf(bytes, length)
+}
+
+/**
+ * HTTP/1 is what begins with a word and a space, or has `HTTP/` in its first line, or begins with the name of a method. More than is right, and on purpose: a request
+ * that breaks the rules has to be refused as such, and must not get past them as bytes of a tunnel.
+ */
+function lineOf(bytes: Buffer, length: number): FirstBytes {
+  let start = 0
+  // RFC 9112 section 2.2: empty lines before a request are passed over.
+  while (start < Math.min(length, MAX_LINE) && (bytes[start] === CR || bytes[start] === LF)) start++
+  if (start === MAX_LINE) return 'tcp'
+  const limit = Math.min(length, start + MAX_LINE)
+  let at = start
+  while (at < limit && kinds[bytes[at]!] === 1) at++
+  if (at < limit) {
+    if (at > start && (bytes[at] === SPACE || bytes[at] === TAB || isMethod(bytes, start, at))) return 'http1'
+    while (at < limit && kinds[bytes[at]!] !== 0) at++
+    if (at < limit) return bytes.toString('latin1', start, at).toUpperCase().includes('HTTP/') ? 'http1' : 'tcp'
+  }
+  return limit < start + MAX_LINE ? 'more' : 'tcp'
+}
+
+function isMethod(bytes: Buffer, start: number, end: number): boolean {
+  return end - start <= 7 && METHODS.includes(bytes.toString('latin1', start, end).toLowerCase())
+}
+
+/** Are these bytes, of which there are too few to tell, the beginning of a request? */
+export function mayBeRequest(bytes: Buffer, length: number, isHttp2: IsHttp2): boolean {
+  if (isHttp2(bytes, length) !== 'no') return true
+  const text = bytes.toString('latin1', 0, Math.min(length, 16)).trimStart().toLowerCase()
+  return METHODS.some(method => method.startsWith(text))
+}

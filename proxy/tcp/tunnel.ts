@@ -1,0 +1,326 @@
+import { backoffMs } from '../core/backoff.ts'
+import { NO_HASH, type PickContext } from '../core/balancer.ts'
+import type { Unknown } from '../core/channel.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Classification, Cluster } from '../core/cluster.ts'
+import type { DownstreamConnection } from '../core/codec.ts'
+import type { AttemptRecord } from '../core/decision.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { Exchange } from '../core/exchange.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import { HeaderList } from '../core/header-list.ts'
+import type { ListenerRuntime, Opening } from '../core/listener.ts'
+import type { ConnectWaiter } from '../core/pool.ts'
+import type { TcpRoute } from '../core/route.ts'
+import { add } from '../core/telemetry.ts'
+import type { Wire, WireHandler } from '../core/wire.ts'
+import { tlsAlert } from './alert.ts'
+import { Relay, type RelayOwner, type Side } from './relay.ts'
+
+export interface TcpTunnelDeps {
+  readonly clock: Clock
+  readonly random: Random
+  classify(failure: Failure | null, status: number): Classification
+  listener(): ListenerRuntime
+  /** Asks for the service of a name that no route knows. Null: nobody could know it. */
+  discover(name: string): Promise<Unknown | null> | null
+  /** Once, when all is over. The exchange may not be kept. */
+  onComplete(exchange: Exchange): void
+}
+
+const NO_HEADERS = new HeaderList()
+/** So long after the connect a reset before any byte is as good as a refusal: a sidecar in front of an application accepts first, and then tries `timeouts.connect` (1s). */
+const EARLY_MS = 2000
+/** How long a caller that was told why has to close. */
+const LINGER_MS = 1000
+
+/**
+ * A connection passed on byte for byte, as one exchange: listener -> router -> balancer -> pool -> relay. Until there is an endpoint nothing is read from the caller, so
+ * any number of endpoints may be tried.
+ */
+export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandler, RelayOwner {
+  readonly exchange: Exchange
+  readonly #wire: Wire
+  readonly #opening: Opening
+  readonly #deps: TcpTunnelDeps
+  readonly #onClosed: (connection: DownstreamConnection) => void
+  #bytes: Buffer | null
+  /** The caller has said all it will. */
+  #hasEnded = false
+  #route: TcpRoute | null = null
+  #cluster: Cluster | null = null
+  #current: AttemptRecord | null = null
+  /** Where a connection is waited for. */
+  #waitingAt: Endpoint | null = null
+  #relay: Relay | null = null
+  #isJudged = false
+  #isOver = false
+  readonly #tried: Endpoint[] = []
+  readonly #pick: PickContext
+  /** Before the next attempt; later, for the caller to close. */
+  readonly #timer: Timer
+
+  constructor(wire: Wire, opening: Opening, deps: TcpTunnelDeps, onClosed: (connection: DownstreamConnection) => void) {
+    this.#wire = wire
+    this.#opening = opening
+    this.#deps = deps
+    this.#onClosed = onClosed
+    this.#bytes = opening.bytes
+    const request = { method: '', scheme: 'http', authority: opening.serverName, path: '', upgrade: '', headers: NO_HEADERS } as const
+    this.exchange = new Exchange(wire.peer, deps.listener().spec.direction, 'tcp', request)
+    this.exchange.begin(request, deps.clock.now())
+    this.#pick = { tried: this.#tried, record: this.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
+    this.exchange.decision.begin()
+    this.#timer = deps.clock.timer(() => (this.#isOver ? this.#wire.destroy() : this.#try()))
+    wire.handler = this
+    wire.pause()
+  }
+
+  /** 1  The route: by the port, or by the server name. */
+  open(): void {
+    const { refused, detail, serverName } = this.#opening
+    if (refused !== null) return this.#fail(refused, detail)
+    const listener = this.#deps.listener()
+    const route = listener.tcpRouter(serverName, this.exchange.decision)
+    if (route !== null) return this.#enter(route)
+    const found = serverName === '' || listener.spec.service !== null ? null : this.#deps.discover(serverName)
+    const unknown = serverName === '' ? 'it names no server, and the port is for no one service' : `no service is known as "${serverName}"`
+    if (found === null) return this.#fail(failures.noRoute, detail === '' ? unknown : `${unknown} (${detail})`)
+    void found.then(why => {
+      if (this.#isOver) return
+      const next = why === null ? this.#deps.listener().tcpRouter(serverName, this.exchange.decision) : null
+      if (next !== null) this.#enter(next)
+      else this.#fail(why === null || why.certain ? failures.noRoute : failures.noCluster, why?.reason ?? unknown)
+    })
+  }
+
+  /** 2  The split and circuit breaking, as for a request. */
+  #enter(route: TcpRoute): void {
+    const { exchange } = this
+    this.#route = route
+    exchange.route = route
+    add(route.tcp.opened, 1)
+    add(route.tcp.active, 1)
+    const cluster = route.destination(this.#deps.random, exchange.decision)
+    if (cluster === null) return this.#fail(failures.noCluster, exchange.decision.destination)
+    exchange.cluster = cluster
+    const overflow = cluster.admit()
+    if (overflow !== null) return this.#fail(overflow, '`limits.requests`')
+    this.#cluster = cluster
+    cluster.budget.deposit(exchange.startedAt)
+    cluster.prepare?.(exchange, this.#pick)
+    this.#try()
+  }
+
+  /** 3  The balancer, and a connection of its own at the endpoint. */
+  #try(): void {
+    const { exchange } = this
+    const cluster = this.#cluster!
+    const record = exchange.decision.nextTry(this.#deps.clock.now())
+    this.#current = record
+    record.policy = cluster.policy
+    this.#pick.record = record
+    const endpoint = cluster.balancer.pick(this.#pick)
+    if (endpoint === null) {
+      record.failure = failures.noHealthyUpstream
+      record.endedAt = record.startedAt
+      return this.#fail(failures.noHealthyUpstream, '')
+    }
+    exchange.endpoint = endpoint
+    record.endpoint = endpoint
+    endpoint.active++
+    add(endpoint.stats.active, 1)
+    add(endpoint.stats.requests, 1)
+    this.#waitingAt = endpoint
+    const refused = endpoint.connector.connect(this)
+    if (refused !== null) this.connectFailed(refused, '')
+  }
+
+  connectFailed(failure: Failure, detail: string): void {
+    const record = this.#current!
+    const endpoint = this.#leave(failure, detail)
+    this.#blame(endpoint, failure)
+    record.retry = this.#mayRetry(failure)
+    if (!record.retry.startsWith('yes')) return this.#fail(failure, detail)
+    // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
+    const again = this.#tried.includes(endpoint)
+    this.#tried.push(endpoint)
+    if (again) this.#timer.arm(backoffMs(this.exchange.decision.attempts, this.#deps.random))
+    else this.#try()
+  }
+
+  /** Decides on another attempt, and says why. Nothing of the caller's has been sent. */
+  #mayRetry({ flag }: Failure): string {
+    if (flag !== 'UF') return ''
+    const { attempts, on } = this.#route!.retry
+    const made = this.exchange.decision.attempts
+    if (!on.has('connect-failure')) return 'no: connect-failure is not in retries.on'
+    if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
+    return this.#cluster!.budget.tryWithdraw(this.#deps.clock.now()) ? 'yes: connect-failure' : 'no: the retry budget is spent'
+  }
+
+  /** 4  The relay: from here on there is no other attempt. */
+  connected(wire: Wire): void {
+    const { exchange } = this
+    const { clock } = this.#deps
+    const endpoint = this.#waitingAt!
+    const record = this.#current!
+    this.#waitingAt = null
+    record.sentAt = clock.now()
+    exchange.upstreamStartedAt = record.sentAt
+    this.#cluster!.observe(endpoint, 'success', record.sentAt - record.startedAt, null)
+    const { received, sent } = endpoint.stats.tcpBytes()
+    this.#relay = new Relay(this, clock, this.#wire, wire, this.#route!.tunnelIdleMs, received, sent)
+    const bytes = this.#bytes
+    this.#bytes = null
+    this.#relay.begin(bytes, this.#hasEnded)
+  }
+
+  // ── what the relay tells ──
+
+  answered(): void {
+    this.exchange.firstByteAt = this.#deps.clock.now()
+    this.#succeeded()
+  }
+
+  downstreamEnded(): void {
+    this.exchange.requestEndedAt = this.#deps.clock.now()
+  }
+
+  idled(): void {
+    this.#cut(failures.tunnelIdle, `nothing moved for ${this.#route!.tunnelIdleMs} ms`)
+  }
+
+  broke(side: Side, error: Error | null): void {
+    const { exchange } = this
+    if (exchange.failure !== null) return
+    const { down, up } = this.#relay!
+    exchange.failure = side === down ? failures.downstreamGone : up.total === 0 ? failures.resetBeforeResponse : failures.resetAfterResponse
+    exchange.detail = error === null ? '' : ((error as NodeJS.ErrnoException).code ?? error.message)
+  }
+
+  gone(): void {
+    const { exchange } = this
+    const { down, up } = this.#relay!
+    if (!down.isGone || !up.isGone) return
+    exchange.bytesIn = down.total
+    exchange.bytesOut = up.total
+    const { failure } = exchange
+    const record = this.#current!
+    const isEarly = failure === failures.resetBeforeResponse && this.#deps.clock.now() - record.sentAt < EARLY_MS
+    const endpoint = record.endpoint!
+    if (!isEarly) this.#succeeded()
+    endpoint.connector.closed()
+    this.#leave(failure !== null && failure.side === 'upstream' ? failure : null, exchange.detail)
+    if (isEarly) this.#blame(endpoint, failure)
+    this.#complete(failure, exchange.detail)
+    this.#onClosed(this)
+  }
+
+  /** It did more than accept. */
+  #succeeded(): void {
+    if (this.#isJudged) return
+    this.#isJudged = true
+    this.#cluster!.report(this.#current!.endpoint!, 'success', '')
+  }
+
+  // ── from downstream, while there is no relay ──
+
+  /** What was under way as the pause came. */
+  bytes(chunk: Buffer, length: number): void {
+    if (this.#isOver) return
+    const more = chunk.subarray(0, length)
+    this.#bytes = this.#bytes === null ? Buffer.from(more) : Buffer.concat([this.#bytes, more])
+    this.#wire.pause()
+  }
+
+  drained(): void {}
+
+  ended(): void {
+    this.#hasEnded = true
+    if (this.#isOver) this.#wire.end()
+  }
+
+  closed(error: Error | null): void {
+    if (!this.#isOver) {
+      this.#giveUp(failures.downstreamGone)
+      this.#complete(failures.downstreamGone, error?.message ?? '')
+    }
+    this.#timer.cancel()
+    this.#onClosed(this)
+  }
+
+  /** It is never asked to make room: nothing in it could be told. */
+  retire(): void {}
+
+  /** Runs on until the time of the drain is over. */
+  drain(): void {}
+
+  destroy(): void {
+    if (this.#isOver) this.#wire.destroy()
+    else this.#cut(failures.drained, '')
+  }
+
+  // ── the end ──
+
+  #cut(failure: Failure, detail: string): void {
+    if (this.#relay === null) {
+      this.#giveUp(failure)
+      return this.#fail(failure, detail)
+    }
+    this.exchange.failure ??= failure
+    this.exchange.detail ||= detail
+    this.#relay.cut()
+  }
+
+  /** Whatever is waited for. */
+  #giveUp(failure: Failure): void {
+    this.#timer.cancel()
+    if (this.#waitingAt === null) return
+    this.#waitingAt.connector.giveUp(this)
+    this.#leave(failure, '')
+  }
+
+  /** There will be no tunnel: a TLS caller is told, any other sees its connection reset, since an end would look as if all were well. */
+  #fail(failure: Failure, detail: string): void {
+    this.#complete(failure, detail)
+    const alert = failure.flag === 'NR' || this.#opening.refused !== null ? tlsAlert(this.#opening) : null
+    if (alert === null) return this.#wire.reset()
+    this.#wire.write(alert)
+    this.#wire.end()
+    this.#timer.arm(LINGER_MS)
+    // So that it can be told that the caller has closed.
+    this.#wire.resume()
+  }
+
+  #leave(failure: Failure | null, detail: string): Endpoint {
+    const record = this.#current!
+    const endpoint = record.endpoint!
+    this.#waitingAt = null
+    record.failure = failure
+    record.detail = detail
+    record.endedAt = this.#deps.clock.now()
+    endpoint.active--
+    add(endpoint.stats.active, -1)
+    return endpoint
+  }
+
+  #blame(endpoint: Endpoint, failure: Failure): void {
+    if (failure.side !== 'upstream') return
+    add(endpoint.stats.failures, 1)
+    const outcome = this.#deps.classify(failure, 0)
+    this.#cluster!.report(endpoint, outcome, failure.failure)
+    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.#current!.startedAt, null)
+  }
+
+  #complete(failure: Failure | null, detail: string): void {
+    const { exchange } = this
+    this.#isOver = true
+    exchange.failure = failure
+    exchange.detail = detail
+    exchange.completedAt = this.#deps.clock.now()
+    this.#cluster?.release()
+    if (this.#route !== null) add(this.#route.tcp.active, -1)
+    this.#deps.onComplete(exchange)
+  }
+}
