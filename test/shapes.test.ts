@@ -10,7 +10,23 @@ test('each object of the hot path has one shape, whatever the request', () => {
   const script = join(import.meta.dirname, 'support/shapes-of-requests.ts')
   const output = execFileSync(process.execPath, ['--allow-natives-syntax', '--no-warnings', script], { encoding: 'utf8' })
   const shapes = JSON.parse(output) as Record<string, { objects: number; shapes: number }>
-  for (const name of ['Http1Downstream', 'Http1Upstream', 'Http1Head', 'Forward', 'Answer', 'Attempts', 'HeldBody', 'Exchange', 'AttemptRecord', 'Endpoint'])
+  for (const name of [
+    'Http1Downstream',
+    'Http1Upstream',
+    'Http1Head',
+    'Http2Stream',
+    'Http2Head',
+    'Http2Connection',
+    'FrameWriter',
+    'ReceiveFlow',
+    'Forward',
+    'Answer',
+    'Attempts',
+    'HeldBody',
+    'Exchange',
+    'AttemptRecord',
+    'Endpoint',
+  ])
     expect(shapes, name).toHaveProperty(name)
   for (const [name, { objects, shapes: count }] of Object.entries(shapes)) {
     expect(objects, name).toBeGreaterThan(1)

@@ -1,4 +1,9 @@
+import { Http2Stream } from '../../proxy/codec/h2/stream.ts'
+import { failures } from '../../proxy/core/failure.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Forward } from '../../proxy/forward/forward.ts'
+import { Http2Endpoint, reply, type Served } from './http2-endpoint.ts'
+import { turn } from './memory-wire.ts'
 import type { Mesh } from './mesh.ts'
 import { Mesh as SimulatedMesh } from './mesh.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from './specs.ts'
@@ -12,6 +17,11 @@ const seen = new Map<string, Set<object>>()
 
 function see(object: object | null | undefined): void {
   if (object === null || object === undefined) return
+  if (object instanceof Http2Stream) for (const part of [object.connection, object.connection.flow, object.connection.writer, object.incoming]) note(part)
+  note(object)
+}
+
+function note(object: object): void {
   const { name } = object.constructor
   const set = seen.get(name) ?? new Set()
   set.add(object)
@@ -66,13 +76,62 @@ const answers = [
   () => {},
 ] as const
 
+const C = '10.0.0.3:80'
+const http2Answers: readonly ((request: Served) => void)[] = [
+  ({ stream }) => reply(stream, 200, [], 'ok'),
+  ({ stream }) => reply(stream, 204, []),
+  ({ stream }) => reply(stream, 200, ['content-type', 'application/grpc'], 'message', ['grpc-status', '0']),
+  ({ stream }) => reply(stream, 200, ['content-length', '300000'], 'x'.repeat(300_000)),
+  ({ stream }) => stream.reset(failures.refusedStream, ''),
+  ({ stream }) => {
+    stream.head({ status: 103, headers: new HeaderList() }, false)
+    stream.head({ status: 200, headers: new HeaderList() }, false)
+    stream.reset(failures.upstreamTimeout, '')
+  },
+  () => {},
+]
+
+/** HTTP/2 on both sides, and HTTP/1.1 on either one. */
+function runHttp2(mesh: Mesh): void {
+  const endpoint = new Http2Endpoint(mesh, C)
+  mesh.upstream(A).answer = ok
+  for (const answer of http2Answers) {
+    endpoint.answer = answer
+    for (const port of [8000, 8001]) {
+      const caller = mesh.http2Caller(port)
+      caller.ask()
+      caller.ask({ method: 'POST', fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'], body: 'hello', trailers: ['x-sum', '1'] })
+      caller.ask({ method: 'POST', fields: ['content-length', '5'], body: 'hello' })
+      const stopped = caller.ask({ method: 'HEAD', path: '/a?b' })
+      const slow = caller.ask()
+      slow.accept = false
+      mesh.advance(0.3)
+      stopped.cancel()
+      slow.resume()
+      mesh.advance(900.7)
+      caller.ask()
+      mesh.advance(20)
+      caller.close()
+    }
+    const old = mesh.caller(8001)
+    old.reader.push = () => {}
+    old.send(requests[0]!, 'GET').send(requests[5]!, 'POST')
+    mesh.advance(900)
+    old.close()
+    turn(() => endpoint.open[0]?.connection.drain())
+    mesh.advance(20)
+  }
+}
+
 async function run(): Promise<void> {
   const service = serviceSpec('orders', [A, B], {
     timeouts: { requestMs: 500, perTryMs: 200, idleMs: 300 },
     retries: { on: ['connect-failure', 'reset-before-response', '5xx', 'per-try-timeout'], attempts: 3 },
     balancer: 'least_request',
   })
-  const mesh: Mesh = await SimulatedMesh.start(snapshotOf([service], [listenerSpec({ service: 'orders' })]))
+  const prices = serviceSpec('prices', [C], { protocol: 'http2', timeouts: { requestMs: 500, perTryMs: 0, idleMs: 300 } })
+  const listeners = [listenerSpec({ service: 'orders' }), listenerSpec({ service: 'prices', listen: { address: '127.0.0.1', port: 8001 } })]
+  const mesh: Mesh = await SimulatedMesh.start(snapshotOf([service, prices], listeners))
   // Times with a fraction, as the system's are: so that no field is a small integer here and a double there.
   mesh.advance(0.25)
   for (let round = 0; round < 3; round++) {
@@ -92,6 +151,7 @@ async function run(): Promise<void> {
         mesh.advance(20)
       }
     }
+    runHttp2(mesh)
     // The first round is the one in which V8 learns what the fields hold.
     if (round === 0) seen.clear()
   }

@@ -1,6 +1,6 @@
 import { type Failure, failures } from '../../core/failure.ts'
 import { HeaderList } from '../../core/header-list.ts'
-import { CR, HEX, LF, NO_BYTES, SP } from './bytes.ts'
+import { CR, HEX, LF, NO_BYTES, SP } from '../bytes.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'

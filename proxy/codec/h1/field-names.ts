@@ -1,4 +1,4 @@
-import { LOWER } from './bytes.ts'
+import { LOWER } from '../bytes.ts'
 
 /** The field names the codec and the standard filters look for; all others are 0 and are never decoded. */
 export const OTHER = 0

@@ -1,5 +1,5 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
-import { LOWER, NO_BYTES } from './bytes.ts'
+import { LOWER, NO_BYTES } from '../bytes.ts'
 import { idOfName, OTHER, REMOVED } from './field-names.ts'
 
 const FIRST_FIELDS = 24

@@ -1,6 +1,6 @@
 import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
+import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
-import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts'
 import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
 import type { Http1Head } from './head.ts'
 import { broken, DONE, MORE, type Outcome } from './outcome.ts'

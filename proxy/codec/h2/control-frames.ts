@@ -1,5 +1,5 @@
 import { printable } from '../../core/printable.ts'
-import { NO_BYTES } from '../h1/bytes.ts'
+import { NO_BYTES } from '../bytes.ts'
 import type { Http2Connection } from './connection.ts'
 import {
   ACK,

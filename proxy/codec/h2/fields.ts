@@ -1,6 +1,6 @@
 import { isProtocolName } from '../../core/tunnel.ts'
-import { HTAB, SP, TARGET, TOKEN, VALUE } from '../h1/bytes.ts'
-import { isAuthority } from '../h1/target.ts'
+import { isAuthority } from '../authority.ts'
+import { HTAB, SP, TARGET, TOKEN, VALUE } from '../bytes.ts'
 import { NAMES, REASON } from '../hop/names.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { NO_BYTES } from '../h1/bytes.ts'
+import { NO_BYTES } from '../bytes.ts'
 import { DATA, FRAME_HEADER, PADDED, uint31 } from './frame.ts'
 
 export interface FrameSink {

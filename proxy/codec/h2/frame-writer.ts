@@ -1,6 +1,6 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import type { Wire } from '../../core/wire.ts'
-import { NO_BYTES } from '../h1/bytes.ts'
+import { NO_BYTES } from '../bytes.ts'
 import { encodeCarriedRequest, encodeCarriedResponse, encodeCarriedTrailers } from '../hop/encode.ts'
 import {
   ACK,

@@ -1,6 +1,6 @@
 import type { Failure } from '../../core/failure.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
-import { NO_BYTES } from '../h1/bytes.ts'
+import { NO_BYTES } from '../bytes.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 import { errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
