@@ -30,7 +30,7 @@ const method = (path: string, streams = false) => ({
   responseDeserialize: raw,
 })
 const MIB = 2 ** 20
-const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1, 'grpc.server_call_metric_recording': 1 }
+const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 }
 
 let server: Server
 /** What calls came to, and the deadlines they had. */
@@ -56,8 +56,6 @@ beforeAll(async () => {
       Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
         const trailer = new Metadata()
         trailer.set('x-sum', String(call.request.length))
-        call.getMetricsRecorder().recordQpsMetric(120)
-        call.getMetricsRecorder().recordCPUUtilizationMetric(0.25)
         answer(null, call.request, trailer)
       },
       Fail: (_call: unknown, answer: (error: object) => void) => answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
@@ -72,9 +70,7 @@ beforeAll(async () => {
       },
     },
   )
-  appPort = await new Promise<number>((done, failed) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
-  )
+  appPort = await listen(server, 0)
   const inPort = await freePort()
   ;[port, directPort] = [await freePort(), await freePort()]
   inbound = await startProxy({
@@ -98,6 +94,12 @@ afterAll(async () => {
   await inbound.stop()
   server.forceShutdown()
 })
+
+function listen(of: Server, on: number): Promise<number> {
+  return new Promise((done, failed) =>
+    of.bindAsync(`127.0.0.1:${on}`, ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
+  )
+}
 
 interface Got {
   readonly error: ServiceError | null
@@ -131,9 +133,31 @@ test('trailers come back, statuses and messages too, and are in the log of both 
 })
 
 test('a load report of grpc-js is one that is read here: in trailers, in binary', async () => {
-  const { trailers } = await call('/test.Calls/Echo', Buffer.from('hello'))
-  const [report] = trailers!.get('endpoint-load-metrics-bin')
-  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', (report as Buffer).toString('base64')]))).toMatchObject({ qps: 120, cpuUtilization: 0.25 })
+  // A server of its own: recording costs it milliseconds a call.
+  const reporting = new Server({ 'grpc.server_call_metric_recording': 1 })
+  reporting.addService(
+    { Report: method('/test.Loads/Report') },
+    {
+      Report(call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer) => void) {
+        call.getMetricsRecorder().recordQpsMetric(120)
+        call.getMetricsRecorder().recordCPUUtilizationMetric(0.25)
+        answer(null, call.request)
+      },
+    },
+  )
+  const reportPort = await freePort()
+  await listen(reporting, reportPort)
+  const trailers = await new Promise<Metadata>(done => {
+    const own = new Client(`127.0.0.1:${reportPort}`, credentials.createInsecure())
+    own
+      .makeUnaryRequest('/test.Loads/Report', raw, raw, Buffer.from('x'), () => own.close())
+      .on('status', ({ metadata }) => {
+        done(metadata)
+      })
+  })
+  reporting.forceShutdown()
+  const [report] = trailers.get('endpoint-load-metrics-bin') as Buffer[]
+  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', report!.toString('base64')]))).toMatchObject({ qps: 120, cpuUtilization: 0.25 })
 })
 
 test('a deadline: the caller is told, the server is, and both sidecars have it on record', async () => {
