@@ -7,6 +7,7 @@ import { isGrpc } from './grpc.ts'
 const NOTHING = Buffer.alloc(0)
 /** The flag of a frame that holds trailers, in place of a message (grpc/doc/PROTOCOL-WEB.md). */
 const TRAILERS = 0x80
+const PREFIX_BYTES = 5
 const WEB = 'application/grpc-web'
 const WEB_TEXT = 'application/grpc-web-text'
 const GRPC = 'application/grpc'
@@ -94,6 +95,7 @@ class WebAnswer implements DownstreamStream {
   readonly #stream: DownstreamStream
   readonly #isText: boolean
   #isGrpc = false
+  readonly #messages = new Messages()
 
   constructor(stream: DownstreamStream, isText: boolean) {
     this.#stream = stream
@@ -112,11 +114,15 @@ class WebAnswer implements DownstreamStream {
   }
 
   data(chunk: Buffer, end: boolean): boolean {
-    return this.#stream.data(this.#isGrpc && this.#isText && chunk.length !== 0 ? base64(chunk) : chunk, end)
+    if (!this.#isGrpc) return this.#stream.data(chunk, end)
+    this.#messages.push(chunk)
+    return this.#stream.data(this.#isText && chunk.length !== 0 ? base64(chunk) : chunk, end)
   }
 
   trailers(trailers: Headers): void {
     if (!this.#isGrpc) return this.#stream.trailers(trailers)
+    // Inside a message they would be taken for the rest of it.
+    if (!this.#messages.isBetween) return this.#stream.reset(failures.resetAfterResponse, 'the answer ended inside a message')
     const frame = trailersFrame(trailers)
     this.#stream.data(this.#isText ? base64(frame) : frame, true)
   }
@@ -134,15 +140,43 @@ class WebAnswer implements DownstreamStream {
   }
 }
 
+/** Where the messages of a body begin and end: a flag, a length of four bytes, and so many bytes. */
+class Messages {
+  #prefixBytes = 0
+  #length = 0
+  #left = 0
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#left > 0) {
+        const here = Math.min(this.#left, chunk.length - at)
+        this.#left -= here
+        at += here
+        continue
+      }
+      const byte = chunk[at++]!
+      if (this.#prefixBytes > 0) this.#length = this.#length * 256 + byte
+      if (++this.#prefixBytes !== PREFIX_BYTES) continue
+      this.#left = this.#length
+      this.#prefixBytes = 0
+      this.#length = 0
+    }
+  }
+
+  get isBetween(): boolean {
+    return this.#left === 0 && this.#prefixBytes === 0
+  }
+}
+
 /** Flag, length, and the fields as HTTP/1.1 would write them, names in lower case. */
 function trailersFrame(trailers: Headers): Buffer {
   let text = ''
   trailers.forEach((name, value) => {
     text += `${name.toLowerCase()}: ${value}\r\n`
   })
-  const frame = Buffer.allocUnsafe(5 + text.length)
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + text.length)
   frame[0] = TRAILERS
   frame.writeUInt32BE(text.length, 1)
-  frame.latin1Write(text, 5)
+  frame.latin1Write(text, PREFIX_BYTES)
   return frame
 }

@@ -104,6 +104,24 @@ describe('over HTTP/2', () => {
     expectQuiet(mesh)
   })
 
+  test.each([1, 4, 5, 9])(
+    'an answer that breaks off inside a message, after %i of its bytes, gets no trailers: they would be taken for the rest of it',
+    async bytes => {
+      const { mesh, endpoint } = await start()
+      endpoint.answer = ({ stream }) => {
+        stream.head({ status: 200, headers: new HeaderList([...grpc]) }, false)
+        for (const byte of [...message, ...message.subarray(0, bytes)]) stream.data(Buffer.from([byte]), false)
+      }
+      const got = mesh.http2Caller().ask({ method: 'POST', fields: binary, body: message.toString('latin1') })
+      mesh.settle()
+      endpoint.open[0]!.wire.destroy()
+      mesh.settle()
+      expect(got.body).toBe(Buffer.concat([message, message.subarray(0, bytes)]).toString('latin1'))
+      expect(got).toMatchObject({ ended: false, failure: { failure: 'stream-reset-after-response' } })
+      expectQuiet(mesh)
+    },
+  )
+
   test('an answer of another kind passes as it is', async () => {
     const { mesh, endpoint } = await start()
     endpoint.answer = ({ stream }) => reply(stream, 503, ['content-type', 'text/plain'], 'no', ['x-sum', '1'])

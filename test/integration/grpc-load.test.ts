@@ -100,6 +100,6 @@ test('an instance restarts (GOAWAY), and the configuration changes, under load: 
   await restarted.stop()
   expect(restarts).toBeGreaterThan(0)
   expect(statuses).toEqual({ OK: expect.any(Number) })
-  expect(statuses.OK).toBeGreaterThan(1000)
+  expect(statuses.OK).toBeGreaterThan(200)
   expect((await kept.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '0' })).toBeGreaterThan(100)
 })
