@@ -68,7 +68,13 @@ async function startPair(multiplex: boolean, upstream: number, core: number | nu
 /** TCP connections between the two, while they work. */
 function linksOf({ between }: Pair): number {
   const hex = between.toString(16).toUpperCase().padStart(4, '0')
-  return Number(execFileSync('awk', [`$3 ~ /:${hex}$/ && $4 == "01"`, '/proc/net/tcp']).toString().trim().split('\n').filter(Boolean).length)
+  return Number(
+    execFileSync('awk', [`$3 ~ /:${hex}$/ && $4 == "01"`, '/proc/net/tcp'])
+      .toString()
+      .trim()
+      .split('\n')
+      .filter(Boolean).length,
+  )
 }
 
 async function measure(pair: Pair, noted: boolean): Promise<void> {
@@ -108,6 +114,9 @@ for (const { multiplex, rounds } of pairs) {
       `${Math.round(median('perSecond'))}/s, ${median('links')} connections between them, ${failures} failures`,
   )
 }
-for (const { caller, application } of pairs) await Promise.all([caller.stop(), application.stop()])
+for (const { caller, application } of pairs) {
+  await caller.stop()
+  await application.stop()
+}
 await Promise.all(backends.children.map(child => child.stop()))
 process.exit(0)
