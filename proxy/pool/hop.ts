@@ -99,12 +99,16 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
   }
 
   acquire(waiter: PoolWaiter, fresh: boolean): UpstreamStream | Failure | null {
-    if (this.#known && !fresh && mayBeCarried(waiter.request)) {
+    const mayHop = this.#known && !fresh && mayBeCarried(waiter.request)
+    if (mayHop) {
       const stream = this.#stream()
       if (stream !== null) return stream
     }
     if (this.#settings.connections >= this.#settings.maxConnections) this.#giveWay()
-    return this.#http1.acquire(waiter, fresh)
+    const got = this.#http1.acquire(waiter, fresh)
+    // Afterwards: this request must not wait because a connection for the next ones has the last place.
+    if (mayHop && this.#settings.multiplex) this.#connect()
+    return got
   }
 
   cancel(waiter: PoolWaiter): void {
@@ -126,7 +130,6 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
       if (i === hops.length - 1 && connection.active * 4 >= connection.limit * BUSY_OF_FOUR) this.#connect()
       return connection.open()
     }
-    this.#connect()
     return null
   }
 
