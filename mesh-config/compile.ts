@@ -81,7 +81,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     direction: Direction,
     { listen, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
     service: string | null,
-    multiplex: boolean,
+    multiplex: number,
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -112,8 +112,8 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     }
   }
   return [
-    ...document.inbound.map(each => listener('inbound', each, applications.get(each.forward)!, each.multiplex)),
-    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, false)),
+    ...document.inbound.map(each => listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0)),
+    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, 0)),
   ]
 }
 

@@ -135,8 +135,8 @@ export interface ListenerSpec {
   readonly listen: AddressSpec
   /** The one service this port is for; null: picked by Host / :authority. */
   readonly service: string | null
-  /** Sidecars are told that they may send HTTP/1.1 as HTTP/2. */
-  readonly multiplex: boolean
+  /** Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are not. */
+  readonly multiplex: number
   readonly timeouts: ListenerTimeouts
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */

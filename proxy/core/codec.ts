@@ -28,8 +28,8 @@ export interface DownstreamOptions {
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
-  /** Callers are told that HTTP/1.1 may come to this port as HTTP/2 (codec/hop). Absent: they are not. */
-  readonly offersHop?: boolean
+  /** Callers are told that HTTP/1.1 may come to this port as HTTP/2 (codec/hop), and over how many connections at least. Absent or 0: they are not. */
+  readonly hopThreads?: number
   /** What the proxy says of refusals it made before there was a stream to tell (a malformed head, a head timeout). */
   readonly onRefused: (refusal: Refusal) => void
   readonly onClosed: (connection: DownstreamConnection) => void
@@ -80,8 +80,8 @@ export interface UpstreamConnection {
   readonly active: number
   /** Streams at once, as far as the peer has said. HTTP/1: 1. */
   readonly limit: number
-  /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2; null: it has not said yet. */
-  readonly carriesHttp1: boolean | null
+  /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2, on so many data threads; 0: it is not; -1: it has not said yet. */
+  readonly hopThreads: number
   /** What its slow readers hold is missing to its other streams: another connection serves new ones better. HTTP/1: never. */
   readonly clogged: boolean
   open(): UpstreamStream

@@ -56,7 +56,7 @@ export class Listener {
       headTimeoutMs: timeouts.headMs,
       bodyTimeoutMs: timeouts.bodyMs,
       idleTimeoutMs: timeouts.idleMs,
-      offersHop: multiplex,
+      hopThreads: multiplex,
       onRefused: refusal => this.#deps.onRefused(refusal, this),
       onClosed: connection => this.#closed(connection),
       onUpgrade: (connection, request, wire) => h2cUpgrade && this.#upgrade(connection, request, wire),

@@ -28,8 +28,10 @@ const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 300_000
 /** HTTP/1.1 connections that the hop took the work from are closed when they have been idle for so long. */
 const LEFT_OVER_MS = 5000
-/** The next connection is made when the others have so many streams in use, of four. */
+/** The next connection is made when all have so many streams in use, of four. */
 const BUSY_OF_FOUR = 3
+/** Connections made for the sake of data threads at the other end. */
+const MOST_SPREAD = 16
 
 interface Hop {
   readonly connection: UpstreamConnection
@@ -66,6 +68,8 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
   #failed = 0
   /** Monotonic milliseconds: no connection is made before. */
   #notBefore = 0
+  /** How many connections are wanted as soon as one is not enough: each of the endpoint's data threads is to get some. */
+  #spread = 1
   #draining = false
 
   constructor(address: string, port: number, settings: HopSettings, stats: EndpointStats, deps: HopDeps) {
@@ -115,22 +119,25 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
     this.#http1.cancel(waiter)
   }
 
-  /** Over the first connection that has room; null: over HTTP/1.1. */
+  /** Over the one with the fewest streams; null: over HTTP/1.1. */
   #stream(): UpstreamStream | null {
     if (!this.#settings.multiplex) {
       this.#leave()
       return null
     }
     const hops = this.#hops
+    let best: UpstreamConnection | null = null
     for (let i = 0; i < hops.length; i++) {
       const hop = hops[i]!
       const { connection } = hop
       if (hop.due !== Number.POSITIVE_INFINITY && this.#deps.clock.now() >= hop.due) hop.leaving = true
       if (hop.leaving || connection.capacity === 0 || connection.clogged) continue
-      if (i === hops.length - 1 && connection.active * 4 >= connection.limit * BUSY_OF_FOUR) this.#connect()
-      return connection.open()
+      if (best === null || connection.active < best.active) best = connection
     }
-    return null
+    if (best === null) return null
+    const { active } = best
+    if (active !== 0 && (hops.length < this.#spread || active * 4 >= best.limit * BUSY_OF_FOUR)) this.#connect()
+    return best.open()
   }
 
   // ── how a connection comes to be ──
@@ -177,9 +184,11 @@ export class HopPool implements Pool, UpstreamOwner, Dialer {
   }
 
   #greeted(connection: UpstreamConnection): void {
-    if (connection.carriesHttp1 === null) return
+    const { hopThreads } = connection
+    if (hopThreads < 0) return
     // It speaks HTTP/2 and is no sidecar, or one that does not want this.
-    if (!connection.carriesHttp1) return connection.destroy()
+    if (hopThreads === 0) return connection.destroy()
+    this.#spread = Math.min(hopThreads, MOST_SPREAD)
     this.#greeting = null
     this.#greetingTimer.cancel()
     this.#failed = 0

@@ -76,7 +76,7 @@ describe('the offer', () => {
     expect(caller.received).toBe(OK.repeat(3))
   })
   test('of an application is not passed on', async () => {
-    const { mesh, application } = await twoSidecars({ offers: false })
+    const { mesh, application } = await twoSidecars({ offers: 0 })
     application.answer = respond('HTTP/1.1 200 OK\r\nConnection: outrigger-h2\r\nContent-Length: 2\r\n\r\nok')
     meet(mesh)
     expect(between(mesh).protocol).toBe('HTTP/1.1')
@@ -123,6 +123,22 @@ describe('the way', () => {
     mesh.settle()
     expectQuiet(mesh)
   })
+  test('a connection for each data thread of the other one, as soon as one is not enough', async () => {
+    const { mesh, application } = await twoSidecars({ offers: 3 })
+    meet(mesh)
+    mesh.advance(10_000)
+    expect(between(mesh).connections).toBe(1)
+    application.answer = () => {}
+    const callers = Array.from({ length: 30 }, () => mesh.caller())
+    for (const caller of callers) {
+      caller.get()
+      mesh.settle()
+    }
+    expect(between(mesh)).toEqual({ connections: 3, protocol: HOP })
+    for (const open of application.open) open.send(OK)
+    mesh.settle()
+    expect(callers.every(({ statuses }) => statuses.join() === '200')).toBe(true)
+  })
   test('upgrades have HTTP/1.1 connections of their own', async () => {
     const sidecars = await twoSidecars()
     const { mesh } = sidecars
@@ -149,7 +165,7 @@ describe('the switches', () => {
     expect(between(sidecars.mesh)).toEqual({ connections: 1, protocol: 'HTTP/1.1' })
   })
   test('of the other one: the same', async () => {
-    const sidecars = await twoSidecars({ offers: false })
+    const sidecars = await twoSidecars({ offers: 0 })
     meet(sidecars.mesh)
     expect(get(sidecars)).toEqual([200])
     expect(between(sidecars.mesh)).toEqual({ connections: 1, protocol: 'HTTP/1.1' })
@@ -178,7 +194,7 @@ describe('the switches', () => {
     const sidecars = await twoSidecars()
     const { mesh, apply } = sidecars
     meet(mesh)
-    await apply({ offers: false })
+    await apply({ offers: 0 })
     expect(get(sidecars)).toEqual([200])
     expect(between(mesh).protocol).toBe(HOP)
     mesh.advance(301_000)

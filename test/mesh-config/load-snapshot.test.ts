@@ -40,7 +40,7 @@ describe('the smallest file that works', () => {
           direction: 'outbound',
           listen: { address: '127.0.0.1', port: 9101 },
           service: 'orders',
-          multiplex: false,
+          multiplex: 0,
           timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0 },
           limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576 },
           h2cUpgrade: true,

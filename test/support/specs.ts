@@ -121,7 +121,7 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
     direction,
     listen,
     service: overrides.service ?? null,
-    multiplex: overrides.multiplex ?? false,
+    multiplex: overrides.multiplex ?? 0,
     timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, ...overrides.timeouts },
     limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576, ...overrides.limits },
     h2cUpgrade: overrides.h2cUpgrade ?? true,

@@ -11,7 +11,7 @@ const INBOUND_PORT = 20_000
 export interface TwoSidecarsOptions extends ServiceOverrides {
   /** The switch of the caller's sidecar, and of the application's. */
   readonly multiplex?: boolean
-  readonly offers?: boolean
+  readonly offers?: number
   readonly inbound?: ListenerOverrides
   readonly outbound?: ListenerOverrides
   readonly mesh?: MeshOptions
@@ -29,7 +29,7 @@ export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<Two
   const mesh = new Mesh(options.mesh)
   mesh.linked.set(SIDECAR, INBOUND_PORT)
   const apply = async (next: TwoSidecarsOptions) => {
-    const { inbound = {}, outbound = {}, offers = true, mesh: _, ...service } = next
+    const { inbound = {}, outbound = {}, offers = 1, mesh: _, ...service } = next
     const reasons = await mesh.apply(
       snapshotOf(
         [

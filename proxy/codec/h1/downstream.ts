@@ -61,7 +61,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#onStream = onStream
     this.#options = options
     // Once a connection is enough: whoever understands it remembers.
-    this.#offer = options.offersHop === true ? `connection: ${OFFER}\r\n` : ''
+    this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock

@@ -67,7 +67,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   readonly limit = 1
-  readonly carriesHttp1 = false
+  readonly hopThreads = 0
   readonly carried = false
   readonly clogged = false
 

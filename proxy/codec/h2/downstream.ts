@@ -65,7 +65,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       this.#connection.flow.streamWindow,
       MAX_HEADER_LIST_SIZE,
       options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-      ...(options.offersHop === true ? [CARRIES_HTTP1, 1] : []),
+      ...(options.hopThreads ? [CARRIES_HTTP1, options.hopThreads] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
@@ -269,7 +269,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   // ── the connection ──
 
   settingsChanged(): void {
-    if (!this.#isBegun && this.#connection.peer.carriesHttp1) makeRoom(this.#connection)
+    if (!this.#isBegun && this.#connection.peer.hopThreads !== 0) makeRoom(this.#connection)
     this.#isBegun = true
   }
 

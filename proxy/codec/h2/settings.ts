@@ -33,8 +33,8 @@ export class PeerSettings {
   windowBytes = DEFAULT_WINDOW
   maxFrameBytes = MIN_MAX_FRAME
   extendedConnect = false
-  /** It is a sidecar, and knows what hop/ is about. */
-  carriesHttp1 = false
+  /** It is a sidecar, and knows what hop/ is about: its data threads. */
+  hopThreads = 0
   #isKnown = false
 
   /** They have come. */
@@ -80,7 +80,7 @@ export class PeerSettings {
         this.extendedConnect = value === 1
         break
       case CARRIES_HTTP1:
-        this.carriesHttp1 = value === 1
+        this.hopThreads = value
         break
       default:
       // MAX_HEADER_LIST_SIZE is advice, and what is not known is none of our business (RFC 9113 section 6.5.2).

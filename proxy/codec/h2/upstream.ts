@@ -101,8 +101,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     return this.#connection.peer.extendedConnect
   }
 
-  get carriesHttp1(): boolean | null {
-    return this.#greeted ? this.#connection.peer.carriesHttp1 : null
+  get hopThreads(): number {
+    return this.#greeted ? this.#connection.peer.hopThreads : -1
   }
 
   open(): UpstreamStream {

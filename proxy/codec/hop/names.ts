@@ -7,7 +7,10 @@ export const NAMES = 'outrigger-names'
 export const REASON = 'outrigger-reason'
 /** What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110 section 7.6.1: options need no field). */
 export const OFFER = 'outrigger-h2'
-/** A SETTINGS parameter both sides send: 1 says that the names are understood. Of the range for experiments (RFC 7540 section 11.3); others ignore it (RFC 9113 section 6.5.2). */
+/**
+ * A SETTINGS parameter both sides send: the names are understood, and so many data threads share the port; of who connects, 1. Of the range for experiments (RFC 7540 section 11.3); others ignore it (RFC 9113
+ * section 6.5.2).
+ */
 export const CARRIES_HTTP1 = 0xf0e1
 
 export interface Names {
