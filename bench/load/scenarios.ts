@@ -111,7 +111,14 @@ export const SCENARIOS: readonly Scenario[] = [
     path: BULK,
     unit: { name: 'MiB', perRequest: 1 },
   },
-  { ...TCP, name: 'tcp-ping', title: 'TCP, messages of 64 bytes there and back, 64 connections', connections: 64, path: PING, unit: { name: 'message', perRequest: 1 } },
+  {
+    ...TCP,
+    name: 'tcp-ping',
+    title: 'TCP, messages of 64 bytes there and back, 64 connections',
+    connections: 64,
+    path: PING,
+    unit: { name: 'message', perRequest: 1 },
+  },
   { kind: 'rate', name: 'rate', title: 'small GET at 5,000 requests/s', connections: 64, path: '/', perSecond: 5000, quick: false },
   {
     kind: 'features',

@@ -48,7 +48,11 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
   expect((await get(port, '/')).status).toBe(200)
   expect((await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers['grpc-status']).toBe('14')
   // A connection that says that it is no HTTP, and one that says nothing in time.
-  const tunnels = [1, 2].map(() => connect(detectPort, '127.0.0.1').on('error', () => {}).resume())
+  const tunnels = [1, 2].map(() =>
+    connect(detectPort, '127.0.0.1')
+      .on('error', () => {})
+      .resume(),
+  )
   tunnels[0]!.end('\0')
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
   await expect.poll(async () => exposed((await proxy.metrics()).text)).toEqual(documented())
