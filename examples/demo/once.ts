@@ -3,6 +3,7 @@ import { get } from '../support/get.ts'
 import { type Actions, evenSplit, killed, SLOW_MS, slowed, type Tell } from './director.ts'
 import type { Load } from './load.ts'
 import { instancesOf, type Plan } from './mesh/plan.ts'
+import { visitShop } from './visit.ts'
 import type { Observer } from './watch/observer.ts'
 
 /** One thing that must hold, what was seen, and what would have been right. */
@@ -63,6 +64,7 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
     while (performance.now() < giveUpAt && (await configVersion(plan)) === before) await sleep(100)
   }
 
+  const visit = visitShop(plan.instances[0]!.ports.inbound)
   tell('all is well')
   await sleep(500)
   let share = await watch(2_000)
@@ -95,6 +97,13 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
   share = await watch(2_500)
   check('payments v2 gets half once the file is edited', share('payments-3'), [0.4, 0.6])
   await sleep(500)
+  visit.leave()
+  checks.push({
+    passed: visit.orders > 20 && visit.troubles.length === 0,
+    text: 'the WebSocket of the page stays open, and all orders that it tells of succeed',
+    seen: visit.troubles[0] ?? `${visit.orders} orders`,
+    wanted: 'about 4 a second',
+  })
   return checks
 }
 

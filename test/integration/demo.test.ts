@@ -44,7 +44,7 @@ describe('npm run demo -- --once', () => {
       expect(ports).toHaveLength(11)
       const { code } = await child.ended
       const out = child.out()
-      expect(out, out).toContain('all 11 checks passed')
+      expect(out, out).toContain('all 12 checks passed')
       expect(code).toBe(0)
       expect(out).toMatch(/✓ no request fails +0 of \d+/)
       for (const event of ['killed orders-2 (kill -9)', 'brought orders-2 back', 'slowed stock-1', 'healed stock-1', 'edited web-1.yaml'])
@@ -66,7 +66,7 @@ describe('npm run demo -- --once', () => {
       expect(file).toContain('consul: { address:')
       expect(file).not.toContain('endpoints:')
       const { code } = await child.ended
-      expect(child.out(), child.out()).toContain('all 11 checks passed')
+      expect(child.out(), child.out()).toContain('all 12 checks passed')
       expect([code, child.err()]).toEqual([0, ''])
       await nobodyListens([Number(/consul: \{ address: "http:\/\/127\.0\.0\.1:(\d+)"/.exec(file)![1])])
     },
