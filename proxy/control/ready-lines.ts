@@ -1,5 +1,5 @@
 import { formatAddress } from '../../mesh-config/address.ts'
-import type { AddressSpec, ListenerSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { AddressSpec, ListenerSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 
 /** Names of services listed before the rest is counted. */
 const LISTED = 4
@@ -12,14 +12,19 @@ export function readyLines(title: string, snapshot: Snapshot, admin: AddressSpec
   return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${line}\n`).join('')
 }
 
-function destination({ direction, service }: ListenerSpec, { services }: Snapshot): string {
+function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {
   if (service === null) {
-    const names = Object.values(services).flatMap(({ name }) => (name.startsWith('local_app:') ? [] : [name]))
+    // A service that speaks TCP is found by server name only.
+    const isLedTo = ({ name, protocol: spoken }: ServiceSpec) => !name.startsWith('local_app:') && (spoken !== 'tcp' || protocol === 'detect')
+    const names = Object.values(services)
+      .filter(isLedTo)
+      .map(({ name }) => name)
     if (names.length === 0) return '-> no service is configured'
     const more = names.length - LISTED
-    return `-> by Host: ${names.slice(0, LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+    return `-> by ${protocol === 'detect' ? 'Host or server name' : 'Host'}: ${names.slice(0, LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
   }
   const endpoints = services[service]?.endpoints ?? []
-  if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}`
-  return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})`
+  const how = protocol === 'http' ? '' : protocol === 'tcp' ? ', TCP' : ', HTTP or TCP'
+  if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}${how}`
+  return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})${how}`
 }

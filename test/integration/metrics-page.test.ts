@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { startBackend } from './support/backend.ts'
@@ -35,14 +35,19 @@ function endpointFile(address: string): string {
 
 test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
   await using backend = await startBackend()
-  const [port, grpcPort, detectPort] = [await freePort(), await freePort(), await freePort()]
+  const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+  const agreeable = createServer(socket => {
+    socket.on('error', () => {}).once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'))
+  })
+  await new Promise<void>(done => agreeable.listen(agreeablePort, '127.0.0.1', done))
   await using proxy = await startProxy({
     outbound: [
       { listen: `127.0.0.1:${port}`, service: 'orders' },
       { listen: `127.0.0.1:${grpcPort}`, service: 'prices' },
+      { listen: `127.0.0.1:${upgradePort}`, service: 'sockets' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '20ms' } },
     ],
-    discovery: { files: { orders: endpointFile(backend.address) }, endpoints: { prices: [backend.address] } },
+    discovery: { files: { orders: endpointFile(backend.address) }, endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`] } },
     services: { prices: { protocol: 'grpc' } },
   })
   expect((await get(port, '/')).status).toBe(200)
@@ -54,9 +59,17 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
       .resume(),
   )
   tunnels[0]!.end('\0')
+  // A tunnel over HTTP, to an endpoint that says yes to everything.
+  const upgraded = connect(upgradePort, '127.0.0.1', () => {
+    upgraded.write(
+      'GET / HTTP/1.1\r\nHost: sockets\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    )
+  })
+  upgraded.on('error', () => {}).resume()
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
   await expect.poll(async () => exposed((await proxy.metrics()).text)).toEqual(documented())
-  for (const tunnel of tunnels) tunnel.destroy()
+  for (const tunnel of [...tunnels, upgraded]) tunnel.destroy()
+  agreeable.close()
 })
 
 test('the number of series it names is right', async () => {
