@@ -160,6 +160,8 @@ export class Attempts implements PoolWaiter {
     }
     if (this.#bodiless) return stream.head(exchange.request, true)
     stream.head(exchange.request, false)
+    // One that shares a connection may be refused before anybody looked at it, whatever the method.
+    if (stream.carried) this.#keepsBody ||= this.#route!.retry.anyMethod
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()

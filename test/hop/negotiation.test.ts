@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Http2Endpoint } from '../support/http2-endpoint.ts'
+import { failures } from '../../proxy/core/failure.ts'
+import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import type { MemoryWire } from '../support/memory-wire.ts'
 import { between, expectQuiet, meet, SIDECAR, twoSidecars } from '../support/two-sidecars.ts'
 import { respond, type Upstream } from '../support/upstream.ts'
@@ -286,6 +287,25 @@ describe('a sidecar that is gone', () => {
     expect(idempotent.map(({ statuses }) => statuses)).toEqual(Array.from({ length: 5 }, () => [200]))
     expect(post.statuses).toEqual([503])
     expect(plain.requests).toHaveLength(5)
+  })
+  test('that refuses a stream: the request is made again with its body, whatever its method', async () => {
+    const sidecars = await twoSidecars()
+    const { mesh } = sidecars
+    meet(mesh)
+    const plain = mesh.replaceLinked(SIDECAR)
+    const other = new Http2Endpoint(mesh, SIDECAR, { hopThreads: 1 })
+    plainServer(plain, plain.serve)
+    plain.serve = null
+    get(sidecars)
+    other.answer = ({ stream }) => {
+      stream.reset(failures.noHealthyUpstream, '')
+      other.answer = ({ stream: again }) => reply(again, 200, [], 'ok')
+    }
+    const caller = mesh.caller()
+    caller.send('POST /once HTTP/1.1\r\nHost: orders\r\nContent-Length: 1\r\n\r\nx')
+    mesh.settle()
+    expect(caller.statuses).toEqual([200])
+    expect(other.served.map(({ body }) => body)).toEqual(['x', 'x'])
   })
   test('that drains loses nothing', async () => {
     const sidecars = await twoSidecars()

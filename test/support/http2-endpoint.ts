@@ -35,7 +35,7 @@ export class Http2Endpoint {
   onHead: (request: Served) => void = () => {}
   accept = true
 
-  constructor(mesh: Mesh, name: string, options: Partial<Http2Options> & { readonly maxStreams?: number } = {}) {
+  constructor(mesh: Mesh, name: string, options: Partial<Http2Options> & { readonly maxStreams?: number; readonly hopThreads?: number } = {}) {
     this.upstream = mesh.upstream(name)
     this.upstream.serve = wire => {
       const index = this.connections.length
@@ -47,6 +47,7 @@ export class Http2Endpoint {
         {
           ...requestLimits,
           maxStreams: options.maxStreams ?? requestLimits.maxStreams,
+          hopThreads: options.hopThreads ?? 0,
           headTimeoutMs: 0,
           bodyTimeoutMs: 0,
           idleTimeoutMs: 0,
