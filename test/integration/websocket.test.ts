@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { curl } from './support/curl.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until, within } from './support/until.ts'
@@ -127,6 +128,35 @@ test('fifty at once: messages of all sizes, in pieces, both ways', async () => {
   await until('no tunnel', async () => (await proxy.metrics()).value('outrigger_tunnels_active') === 0)
   expect((await proxy.metrics()).value('outrigger_upstream_requests_active')).toBe(0)
   expect(await proxy.rss()).toBeLessThan(300)
+})
+
+test('curl goes through a tunnel by CONNECT, over both versions of HTTP to the proxy, and only where it may', async () => {
+  const port = await freePort()
+  await using egress = await startProxy({
+    ...configOf({ one: await freePort(), two: await freePort() }),
+    outbound: [{ listen: `127.0.0.1:${port}`, connect: { hosts: [chats.one.address] } }],
+    accessLog: 'on',
+  })
+  const through = (url: string) => curl('--proxytunnel', '--proxy', `http://127.0.0.1:${port}`, '--noproxy', '', url)
+  const [named, service, refused] = [
+    await through(`http://${chats.one.address}/`),
+    await through('http://one/'),
+    await through(`http://127.0.0.1:${egress.adminPort}/config`),
+  ]
+  expect([named.status, named.body(), service.status, service.body()]).toEqual([200, 'a page', 200, 'a page'])
+  expect(service.log).toContain('CONNECT one:80')
+  expect(refused.log).toMatch(/CONNECT tunnel failed, response 404/)
+  const metrics = await egress.metrics()
+  expect(metrics.value('http_requests_total', { method: 'CONNECT', service: `connect:${chats.one.address}`, status: '200' })).toBe(1)
+  expect(metrics.value('http_requests_total', { method: 'CONNECT', service: 'one', status: '200' })).toBe(1)
+
+  const multiplexed = connect(`http://127.0.0.1:${port}`)
+  const stream = multiplexed.request({ ':method': 'CONNECT', ':authority': 'one:80' })
+  stream.end('GET / HTTP/1.0\r\nHost: one\r\n\r\n')
+  let answer = ''
+  for await (const chunk of stream) answer += String(chunk)
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*a page$/)
+  multiplexed.destroy()
 })
 
 test('at the end of a drain both ends are told 1001, whatever they speak, and the proxy ends in order', async () => {
