@@ -39,6 +39,16 @@ export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || address.startsWith('127.')
 }
 
+/** An address, or the name that always means this machine: not a name that somebody else resolves. */
+export function isLiteral(address: string): boolean {
+  return isIPv4(address) || isIPv6(address) || address === 'localhost'
+}
+
+/** This machine, or its link, where clouds have their metadata service. */
+export function isInside(address: string): boolean {
+  return isLoopback(address) || isWildcard(address) || /^169\.254\.|^fe[89ab][0-9a-f]:|^fd00:ec2::254$/i.test(address)
+}
+
 /** All addresses of this machine. */
 export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::'

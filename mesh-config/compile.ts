@@ -4,7 +4,7 @@ import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { durationMs } from './duration.ts'
 import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
-import type { ListenerDocument, SidecarDocument } from './sidecar.ts'
+import { endpointList, type ListenerDocument, type SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
 import type {
   AddressSpec,
@@ -36,6 +36,7 @@ export function compile(document: SidecarDocument): Compiled {
     const name = applications.get(inbound.forward)!
     services[name] ??= compileApplication(name, inbound)
   }
+  for (const { connect } of document.outbound) for (const host of connect?.hosts ?? []) services[`connect:${hostOf(host)}`] ??= compileHost(hostOf(host))
   const content = {
     service: document.service,
     zone: document.zone ?? '',
@@ -83,6 +84,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
     service: string | null,
     multiplex: number,
     speaksTcp: boolean,
+    connect: ListenerSpec['connect'],
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -94,6 +96,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
       direction,
       listen: address,
       service,
+      connect,
       multiplex,
       protocol: protocol ?? (speaksTcp ? 'tcp' : 'http'),
       timeouts: {
@@ -116,10 +119,16 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
   }
   return [
     ...document.inbound.map(each =>
-      listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0, each.application.protocol === 'tcp'),
+      listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0, each.application.protocol === 'tcp', null),
     ),
-    ...document.outbound.map(each => listener('outbound', each, each.service ?? null, 0, document.services[each.service ?? '']?.protocol === 'tcp')),
+    ...document.outbound.map(each =>
+      listener('outbound', each, each.service ?? null, 0, document.services[each.service ?? '']?.protocol === 'tcp', compileConnect(each.connect)),
+    ),
   ]
+}
+
+function compileConnect(connect: SidecarDocument['outbound'][number]['connect']): ListenerSpec['connect'] {
+  return connect === undefined ? null : { services: connect.services, hosts: connect.hosts.map(hostOf) }
 }
 
 /** Listening on `localhost` would be IPv4 on one machine and IPv6 on the next. */
@@ -154,6 +163,16 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
     subsetFallback: policy.subsetFallback,
     routes: routes.length > 0 ? routes : [everything(name)],
   }
+}
+
+/** As it is compared with the target of a CONNECT. */
+function hostOf(text: string): string {
+  return formatAddress(addressOf(text))
+}
+
+/** A destination of CONNECT that is no service: one endpoint, and the defaults of a policy. */
+function compileHost(host: string): ServiceSpec {
+  return compileService(`connect:${host}`, serviceSchema.parse({}), [endpointList.parse([host])[0]!])
 }
 
 /** The application behind an inbound listener: one endpoint that is always there, tried once. */

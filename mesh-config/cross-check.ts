@@ -78,6 +78,11 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
     const where = other.at === root.at ? '' : `, ${placeOf(other.at, one.at)}`
     say(one.at, `port ${one.address.port} is taken already by ${other.what}${where}: choose another port`)
   }
+  for (const item of itemsAt(root, ['outbound'])) {
+    const connect = nodeAt(item, ['connect'])
+    if (connect !== null && textAt(item, ['service']) !== null)
+      say(connect.at, 'a port for one service has nothing to connect to by name: write connect at a listener without "service:"')
+  }
   for (const item of itemsAt(root, ['inbound'])) {
     const forward = textAt(item, ['forward'])
     const target = forward === null ? null : parseAddress(forward.value)

@@ -59,9 +59,9 @@ function saidOnce(warn: Warn): Warn {
   }
 }
 
-/** The application behind an inbound listener: no service of the user's. */
+/** The application behind an inbound listener, or a destination of CONNECT: no service of the user's. */
 function isApplication(name: string): boolean {
-  return name.startsWith('local_app:')
+  return name.startsWith('local_app:') || name.startsWith('connect:')
 }
 
 function guard(key: string, { port }: AddressSpec): string {

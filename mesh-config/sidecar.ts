@@ -120,9 +120,23 @@ const inbound = z.strictObject({
   ...listener('30m', 'callers behind a balancer of connections (a virtual IP) come to new instances; gRPC keeps one connection for good otherwise'),
 })
 
+const connect = z.strictObject({
+  services: setting(
+    z.boolean().default(true),
+    'To the services: the tunnel leads to one of their endpoints, whatever port is asked for.',
+    'whoever may call a service may as well tunnel to it',
+  ),
+  hosts: setting(
+    z.array(peerAddress()).default([]),
+    'And to these, as `host:port`. A name that leads to this machine or to a link-local address (cloud metadata) is refused: that has to be named as an address.',
+    'nothing outside is reached that was not named',
+  ),
+})
+
 const outbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that the application connects to.'),
   service: setting(serviceName().optional(), 'The one service this port is for. Without it: picked by Host, and TLS (`protocol: detect`) by its server name.'),
+  connect: setting(connect.optional(), 'Lets callers ask for TCP tunnels by CONNECT, for egress. Without it CONNECT is answered with 403.'),
   transparent: setting(z.boolean().optional(), 'Connections come redirected (iptables), and go where they were going.'),
   ...listener('off', 'the application has no other sidecar to go to'),
 })

@@ -135,6 +135,8 @@ export interface ListenerSpec {
   readonly listen: AddressSpec
   /** The one service this port is for; null: picked by Host / :authority. */
   readonly service: string | null
+  /** Where CONNECT may lead; null: it is refused. */
+  readonly connect: ConnectSpec | null
   /** Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are not. */
   readonly multiplex: number
   /** What callers speak: `http` is HTTP/1 or HTTP/2, `detect` is found out for each connection. `tcp` only where there is a `service`. */
@@ -146,6 +148,13 @@ export interface ListenerSpec {
 }
 
 export type ListenerProtocol = 'http' | 'detect' | 'tcp'
+
+export interface ConnectSpec {
+  /** To the services, by their names. */
+  readonly services: boolean
+  /** `host:port` in small letters; each is a service of its own, called `connect:<host:port>`. */
+  readonly hosts: readonly string[]
+}
 
 export interface ListenerTimeouts {
   /** From the first byte of a request head to its last: 408. 0: off. */

@@ -2,6 +2,7 @@ import type { DestinationSpec, EndpointSpec, ListenerSpec, RetrySpec, RouteSpec,
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
+import { raw } from '../codec/raw.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
@@ -10,6 +11,7 @@ import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
+import { CONNECT } from '../core/tunnel.ts'
 import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
@@ -19,7 +21,9 @@ import { outlierDetector } from '../health/outlier.ts'
 import { HopPool, type HopSettings } from '../pool/hop.ts'
 import type { Http1Pool } from '../pool/http1.ts'
 import { Http2Pool } from '../pool/http2.ts'
+import { namedOnly } from '../pool/named-only.ts'
 import { TcpPlaces, TcpPool } from '../pool/tcp.ts'
+import { WithTunnels } from '../pool/with-tunnels.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import { hostTable } from '../router/hosts.ts'
@@ -76,7 +80,8 @@ export function applier(deps: ApplyDeps) {
   let routeSeries = new Map<string, RouteStatsEntry>()
   let tcpSeries = new Map<string, CountedTcp>()
   let origins: Readonly<Record<string, number>> = {}
-  const listenerFilters: readonly Filter[] = [requestId(random), tunnels(random), forwarded]
+  const withId = requestId(random)
+  const filtersOf = ({ connect }: ListenerSpec): readonly Filter[] => [withId, tunnels(random, connect), forwarded]
 
   function prepare(snapshot: Snapshot): Prepared {
     const next = new Map<string, ServiceEntry>()
@@ -112,7 +117,7 @@ export function applier(deps: ApplyDeps) {
         const router = routerOf(listener, snapshot, tableOf)
         const compile = (spec: ServiceSpec, route: RouteSpec) => routeBase(spec, route, next)
         const tcpRouter = tcpRouterOf(listener, snapshot, { stats, before: tcpSeries, after: nextTcp, compile })
-        listeners.set(listener.name, { spec: listener, filters: listenerFilters, router, tcpRouter })
+        listeners.set(listener.name, { spec: listener, filters: filtersOf(listener), router, tcpRouter })
       }
     } catch (error) {
       abandon()
@@ -150,7 +155,7 @@ export function applier(deps: ApplyDeps) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)
         const { pool, connector } = makePool(endpoint, own)
-        return new Endpoint(endpoint, name, pool, own, connector)
+        return new Endpoint(endpoint, name, new WithTunnels(pool, connector, raw, settings), own, connector)
       },
       retireEndpoint(endpoint) {
         endpoint.pool.drain()
@@ -164,7 +169,7 @@ export function applier(deps: ApplyDeps) {
 
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pools {
-    const dialing = { clock, random, dial: deps.dial }
+    const dialing = { clock, random, dial: spec.name.startsWith('connect:') ? namedOnly(deps.dial) : deps.dial }
     const spoken = spokenBy(spec)
     if (spoken === 'http2') {
       const poolDeps = { ...dialing, codec: deps.http2 }
@@ -290,9 +295,9 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
   }
   const reachable = reachableFrom(snapshot)
   const byName = new Map(reachable.map(spec => [spec.name, { spec, table: tableOf(listener, spec) }]))
-  const hosts = hostTable(reachable)
+  const hosts = hostTable(reachable.filter(({ name }) => !name.startsWith('connect:')))
   return (request, record) => {
-    const name = hosts(request.authority)
+    const name = request.upgrade === CONNECT ? connectTarget(listener.connect, request.authority, hosts) : hosts(request.authority)
     if (name === null) return null
     record.by = 'host'
     record.service = name
@@ -300,6 +305,14 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
     if (route !== null) record.route = route.name
     return route
   }
+}
+
+/** The service that a CONNECT leads to; null: it must not. */
+function connectTarget(connect: ListenerSpec['connect'], authority: string, hosts: (authority: string) => string | null): string | null {
+  if (connect === null) return null
+  const target = authority.toLowerCase()
+  if (connect.hosts.includes(target)) return `connect:${target}`
+  return connect.services ? hosts(authority) : null
 }
 
 function settingsOf(spec: ServiceSpec): Omit<OwnSettings, 'connections' | 'pending'> {

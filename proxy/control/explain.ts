@@ -10,6 +10,7 @@ import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
 import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
+import { CONNECT } from '../core/tunnel.ts'
 import { runRequest } from '../filter/chain.ts'
 import { grpcKind } from '../forward/grpc.ts'
 import { beginDeadline } from '../forward/grpc-deadline.ts'
@@ -43,7 +44,14 @@ export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string
     }
   const request: RequestHead = isTunnel
     ? { method: '', scheme: 'http', authority: scheme === 'tls' ? hostOf(authority) : '', path: '', upgrade: '', headers: new HeaderList() }
-    : { method: question.method, scheme: 'http', authority, path: target[3] ?? '/', upgrade: '', headers: new HeaderList(question.headers.flat()) }
+    : {
+        method: question.method,
+        scheme: 'http',
+        authority,
+        path: target[3] ?? '/',
+        upgrade: upgradeOf(question),
+        headers: new HeaderList(question.headers.flat()),
+      }
   const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
   const exchange = new Exchange(peer, listener.spec.direction, isTunnel ? 'tcp' : 'http/1.1', request)
   exchange.begin(request, clock.now())
@@ -52,6 +60,13 @@ export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string
   ]
   const failure = (isTunnel ? walkTunnel : walk)(exchange, listener, steps, clock, random)
   return { record: view(exchange, listener.spec.name, failure), steps, error: '' }
+}
+
+/** What the request asks for, as the codec would have it. */
+function upgradeOf({ method, headers }: ExplainQuestion): string {
+  if (method === 'CONNECT') return CONNECT
+  const upgrade = headers.find(([name]) => name.toLowerCase() === 'upgrade')?.[1]?.toLowerCase() ?? ''
+  return upgrade === 'h2c' ? '' : upgrade
 }
 
 /** A named listener; else the shared outbound one when a host is given, else the first. A string says what is wrong. */
@@ -128,6 +143,11 @@ function choose(exchange: Exchange, route: Route, steps: Step[], clock: Clock, r
   const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
   steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })
   if (cluster === null) return failures.noCluster
+  const { upgrade } = exchange.request
+  if (upgrade !== '' && upgrade !== CONNECT && !route.upgrades.has(upgrade)) {
+    steps.push({ stage: 'policy', text: `${upgrade} is not among the upgrades of ${route.service} (${[...route.upgrades].join(', ')})` })
+    return failures.tunnelRefused
+  }
   exchange.cluster = cluster
   const record = decision.nextTry(clock.now())
   record.policy = cluster.policy

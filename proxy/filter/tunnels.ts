@@ -1,3 +1,4 @@
+import type { ConnectSpec } from '../../mesh-config/snapshot.ts'
 import type { Random } from '../core/clock.ts'
 import { failures } from '../core/failure.ts'
 import type { Filter, LocalReply } from '../core/filter.ts'
@@ -11,14 +12,15 @@ const refusal: LocalReply = {
   failure: failures.tunnelRefused,
 }
 
-/** What a request for a tunnel needs before it is routed. */
-export function tunnels(random: Random): Filter {
+/** What a request for a tunnel needs before it is routed. `connect`: where a CONNECT may lead, null where it may not. */
+export function tunnels(random: Random, connect: ConnectSpec | null): Filter {
   return {
     name: 'tunnels',
     onRequest({ request, protocol }) {
       const { upgrade } = request
       if (upgrade === '') return undefined
-      if (upgrade === CONNECT) return refusal
+      // Names of services are the router's to know, and of on-demand ones the registry's.
+      if (upgrade === CONNECT) return connect !== null && (connect.services || connect.hosts.includes(request.authority.toLowerCase())) ? undefined : refusal
       // HTTP/2 has no use for a key; the endpoint may (RFC 8441 section 5, RFC 6455 section 4.1).
       if (upgrade === WEBSOCKET && protocol === 'h2') request.headers.set('sec-websocket-key', webSocketKey(random))
       return undefined

@@ -38,6 +38,8 @@ export class Tunnel {
   readonly #idle: Timer
   /** It was asked to leave, and has. */
   #left = false
+  /** The exchange is complete; a stream may still send what it has. */
+  isOver = false
 
   constructor(owner: TunnelOwner, upstream: UpstreamStream, deps: TunnelDeps) {
     const { exchange, stream } = owner
@@ -96,6 +98,7 @@ export class Tunnel {
   }
 
   stop(): void {
+    this.isOver = true
     this.#idle.cancel()
   }
 
@@ -128,6 +131,7 @@ class Way implements Receiver<RequestHead | ResponseHead> {
   head(): void {}
 
   data(chunk: Buffer, end: boolean): boolean {
+    if (this.#tunnel.isOver) return true
     this.#tunnel.moved(this, chunk.length)
     const frames = this.#frames
     let writable = true
@@ -159,8 +163,7 @@ class Way implements Receiver<RequestHead | ResponseHead> {
 
   /** HTTP/2 refuses them before (RFC 9113 section 8.5); whatever they are, the direction is over. */
   trailers(_trailers: Headers): void {
-    if (!this.#isShut) this.#to.data(NOTHING, true)
-    this.#end()
+    this.data(NOTHING, true)
   }
 
   #end(): void {
@@ -169,12 +172,12 @@ class Way implements Receiver<RequestHead | ResponseHead> {
   }
 
   reset(failure: Failure, detail: string): void {
-    this.#tunnel.broken(this, failure, detail)
+    if (!this.#tunnel.isOver) this.#tunnel.broken(this, failure, detail)
   }
 
   /** The side that this is the receiver of may be written again, so the other one may send. */
   writable(): void {
-    this.#to.resume()
+    if (!this.#tunnel.isOver) this.#to.resume()
   }
 
   get mayLeave(): boolean {

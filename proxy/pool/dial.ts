@@ -7,7 +7,7 @@ export interface PoolDeps {
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
-  readonly codec: Codec
+  readonly codec: Pick<Codec, 'connect'>
 }
 
 /** Who wants the connection. */

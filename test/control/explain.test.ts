@@ -40,3 +40,15 @@ test.each<[string, OrdersOptions, readonly (readonly [string, string])[], string
   const found = await explained(options, headers)
   expect([found.text, found.record?.deadlineMs]).toEqual([text, deadlineMs])
 })
+
+test('an upgrade that the service does not allow', async () => {
+  const { mesh } = await orders()
+  const ask = (upgrade: string) => {
+    mesh.thread.receive({ kind: 'ask', id: 1, question: { what: 'explain', method: 'GET', url: '/chat', headers: [['Upgrade', upgrade]], listener: null } })
+    const reply = mesh.messages.findLast(message => message.kind === 'answer')
+    return reply?.kind === 'answer' ? (reply.answer as ExplainAnswer) : null
+  }
+  expect(ask('irc')).toMatchObject({ record: { failure: 'tunnel-refused', status: 403 } })
+  expect(ask('irc')!.steps.at(-1)!.text).toBe('irc is not among the upgrades of orders (websocket)')
+  expect(ask('websocket')).toMatchObject({ record: { failure: '' } })
+})

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import * as frames from '../codec/h2/support/frames.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
+import type { MemoryWire } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, orders } from '../support/orders.ts'
 import { ACCEPT, acceptFor, downstreams, http1Caller, http1End, KEY, upgradeRequest, upstreams } from '../support/tunnels.ts'
 import { respond } from '../support/upstream.ts'
@@ -219,6 +220,35 @@ describe('an endpoint that speaks HTTP/2', () => {
     expect(mesh.flight).toMatchObject({ failure: 'upgrade-unsupported' })
     expect(endpoint.served).toHaveLength(0)
   })
+})
+
+test('an endpoint that ends its direction and drops ours (RST_STREAM NO_ERROR, as node:http2 does) cuts nobody', async () => {
+  const { mesh, upstream } = await orders({ protocol: 'http2' })
+  let far: MemoryWire | null = null
+  upstream.serve = wire => {
+    far = wire
+    wire.handler = { bytes() {}, drained() {}, ended() {}, closed() {} }
+  }
+  const caller = http1Caller(mesh.caller(), upgradeRequest())
+  mesh.settle()
+  const say = (...bytes: Buffer[]) => {
+    far!.write(Buffer.concat(bytes))
+    mesh.settle()
+  }
+  say(frames.settings(8, 1), frames.settingsAck)
+  // The stream that was opened before the settings came was passed over.
+  say(frames.headers(3, false, ':status', '200'), frames.data(3, 'bye', true), frames.reset(3, 0))
+  expect([caller.status, caller.received, caller.gotEnd, caller.wasCut]).toEqual([101, 'bye', true, false])
+  caller.send('nobody hears it')
+  mesh.settle()
+  caller.send('', true)
+  mesh.settle()
+  expect([caller.wasCut, mesh.flight.flag, mesh.flight.bytesIn]).toEqual([false, '-', 15])
+  expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
+  // The connection serves others.
+  mesh.caller().get('/after')
+  mesh.settle()
+  expect(upstream.dials).toBe(1)
 })
 
 test('a POST keeps its method between HTTP/1.1 and HTTP/1.1', async () => {

@@ -144,3 +144,22 @@ describe('a snapshot', () => {
     expect(one.version).not.toBe(other.version)
   })
 })
+
+describe('CONNECT', () => {
+  test('is refused where nothing is said of it', async () => {
+    const { listeners } = await snapshotOf('outbound: [{ listen: 127.0.0.1:15001 }]')
+    expect(listeners[0]!.connect).toBeNull()
+  })
+
+  test('leads to services, and to hosts, each of which is a service of its own', async () => {
+    const { listeners, services } = await snapshotOf(
+      'outbound: [{ listen: 127.0.0.1:15001, connect: { hosts: [API.example.com:443, "[::1]:8080"] } }, { listen: 127.0.0.1:15002, connect: { services: false } }]',
+    )
+    expect(listeners.map(({ connect }) => connect)).toEqual([
+      { services: true, hosts: ['api.example.com:443', '[::1]:8080'] },
+      { services: false, hosts: [] },
+    ])
+    expect(Object.keys(services)).toEqual(['connect:api.example.com:443', 'connect:[::1]:8080'])
+    expect(services['connect:[::1]:8080']).toMatchObject({ hosts: [], endpoints: [{ address: '::1', port: 8080 }], timeouts: { tunnelMs: 3_600_000 } })
+  })
+})

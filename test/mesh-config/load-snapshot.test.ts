@@ -40,6 +40,7 @@ describe('the smallest file that works', () => {
           direction: 'outbound',
           listen: { address: '127.0.0.1', port: 9101 },
           service: 'orders',
+          connect: null,
           multiplex: 0,
           protocol: 'http',
           timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, detectMs: 5_000 },

@@ -39,6 +39,8 @@ export class Mesh {
   readonly #links: MemoryWire[] = []
   /** Ports that something else has. */
   readonly takenPorts = new Set<number>()
+  /** What names resolve to. */
+  readonly names = new Map<string, string>()
   /** Ports that open only when the promise says so. */
   readonly slowPorts = new Map<number, Promise<void>>()
 
@@ -109,7 +111,9 @@ export class Mesh {
     return this.loop.after(upstream.connectMs, () => {
       if (upstream.connect === 'refuse') return turn(() => listener.failed('ECONNREFUSED'))
       if (upstream.connect === 'lack') return turn(() => listener.failed('EADDRNOTAVAIL'))
-      const [near, far] = wirePair(this.loop, this.#options.upstream)
+      const [near, far] = wirePair(this.loop, this.#options.upstream, {
+        a: { address: this.names.get(address) ?? address, port, local: '10.0.0.100', localPort: 50_000 },
+      })
       this.wires.push(near)
       upstream.accept(far)
       turn(() => listener.connected(near))

@@ -121,6 +121,7 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
     direction,
     listen,
     service: overrides.service ?? null,
+    connect: overrides.connect ?? null,
     multiplex: overrides.multiplex ?? 0,
     protocol: overrides.protocol ?? 'http',
     timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, detectMs: 5_000, ...overrides.timeouts },

@@ -71,7 +71,7 @@ export function http1Caller(caller: Caller, head: string): TunnelEnd & { readonl
   }
 }
 
-function http2End(exchange: Http2Exchange): TunnelEnd {
+export function http2End(exchange: Http2Exchange): TunnelEnd {
   return {
     get status() {
       return exchange.status
@@ -173,4 +173,43 @@ function servedEnd(served: Served): TunnelEnd {
     cut: () => turn(() => served.stream.reset(failures.resetAfterResponse, '')),
     close() {},
   }
+}
+
+/** An endpoint that speaks what it likes: each connection is one end of a tunnel. */
+export function rawUpstream(mesh: Mesh, name: string): TunnelEnd[] {
+  const ends: TunnelEnd[] = []
+  mesh.upstream(name).serve = wire => {
+    let [received, gotEnd, wasCut] = ['', false, false]
+    wire.handler = {
+      bytes(chunk, length) {
+        received += chunk.latin1Slice(0, length)
+      },
+      drained() {},
+      ended() {
+        gotEnd = true
+      },
+      closed(error) {
+        wasCut = error !== null
+      },
+    }
+    ends.push({
+      status: 0,
+      get received() {
+        return received
+      },
+      get gotEnd() {
+        return gotEnd
+      },
+      get wasCut() {
+        return wasCut
+      },
+      send(bytes, end = false) {
+        wire.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+        if (end) wire.end()
+      },
+      cut: () => wire.reset(),
+      close: () => wire.destroy(),
+    })
+  }
+  return ends
 }

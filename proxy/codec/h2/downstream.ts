@@ -17,6 +17,7 @@ import { ENABLE_CONNECT_PROTOCOL, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CO
 import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
+import { OPEN } from './tunnel-state.ts'
 
 /** Streams without a request that are kept for the next ones, with what their receivers made; one only when the connection has been quiet. */
 const KEPT_STREAMS = 64
@@ -228,23 +229,23 @@ export class Http2Downstream implements DownstreamConnection, Side {
   sent(stream: Http2Stream): void {
     const connection = this.#connection
     const { remoteEnded } = stream
-    if (stream.isTunnel) return stream.handedEnd ? connection.finish(stream, false) : undefined
+    if (stream.tunnel >= OPEN) return stream.handedEnd ? connection.finish(stream, false) : undefined
     // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section 8.1).
     if (!remoteEnded) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !remoteEnded)
   }
 
   received(stream: Http2Stream): void {
-    if (stream.isTunnel && stream.localEnded) this.#connection.finish(stream, false)
+    if (stream.tunnel >= OPEN && stream.localEnded) this.#connection.finish(stream, false)
   }
 
   isOver(stream: Http2Stream): boolean {
-    return stream.sendDone && !stream.isTunnel
+    return stream.sendDone && stream.tunnel < OPEN
   }
 
   reset(stream: Http2Stream, failure: Failure): void {
     if (this.isOver(stream)) return
-    const code = stream.isTunnel ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
+    const code = stream.tunnel >= OPEN ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
     if (this.#connection.isOpen) this.#connection.out().reset(stream.id, code)
     this.#connection.finish(stream, true)
   }

@@ -6,6 +6,7 @@ import type { Http2Connection } from './connection.ts'
 import { errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
 import type { Http2Head } from './head.ts'
 import { BY_RESET, BY_RULE } from './side.ts'
+import { DROPPED, NO_TUNNEL, OPEN, SHUT } from './tunnel-state.ts'
 
 /**
  * One stream, on either side. The object serves stream after stream of its connection; downstream it keeps its receiver, so that what was made for one request serves
@@ -60,12 +61,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   informational = 0
   /** What its request asks for; empty for nearly all. */
   upgrade = ''
-  /** It asks for a tunnel and is not answered: what the caller has sent already waits. */
-  isShut = false
-  /** The two directions are a tunnel's: each ends on its own. */
-  isTunnel = false
-  /** The receiver has the peer's end. */
-  handedEnd = false
+  /** Of tunnel-state.ts. */
+  tunnel = NO_TUNNEL
   /** Nothing more of what comes is handed on. */
   #deaf = false
 
@@ -94,22 +91,19 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.readsAtOpen = connection.reads
     this.informational = 0
     this.upgrade = ''
-    this.isShut = false
-    this.isTunnel = false
-    this.handedEnd = false
+    this.tunnel = NO_TUNNEL
     this.#deaf = false
   }
 
   /** `ended`: the caller has ended its direction with the head. */
   shut(ended: boolean): void {
-    this.isShut = true
+    this.tunnel = SHUT
     this.#heldEnd = ended
     this.expected = -1
   }
 
   openTunnel(): void {
-    this.isTunnel = true
-    this.isShut = false
+    this.tunnel = OPEN
     this.expected = -1
     if (this.#held !== null || this.#heldEnd) this.connection.putOff(this)
   }
@@ -136,6 +130,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (this.closed || this.sendDone) return true
     if (end) this.sendDone = true
     const { connection } = this
+    if (this.tunnel === DROPPED) {
+      if (end) this.#sent()
+      return true
+    }
     if (this.bodiless) chunk = NO_BYTES
     const { length } = chunk
     if (this.#pending === null) {
@@ -255,7 +253,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   get #mustHold(): boolean {
-    return this.paused || this.isShut || this.#held !== null
+    return this.paused || this.tunnel === SHUT || this.#held !== null
   }
 
   #hold(bytes: Buffer): void {
@@ -270,10 +268,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     // An answer that is whole ends the interest in the rest of the request.
     const writable = this.receiver === null || this.#deaf || side.isOver(this) || this.receiver.data(chunk, end)
     if (this.closed) return
-    if (end) {
-      this.handedEnd = true
-      return side.received(this)
-    }
+    if (end) return side.received(this)
     if (!writable) this.paused = true
     else if (!this.paused) this.#credit()
   }
@@ -317,7 +312,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   /** When the turn ends in which it was resumed. */
   deliverHeld(): void {
-    while (!this.closed && !this.paused && !this.isShut && this.#held !== null) {
+    while (!this.closed && !this.paused && this.tunnel !== SHUT && this.#held !== null) {
       const chunk = this.#held.first()
       this.#held.drop(chunk.length)
       this.connection.flow.held -= chunk.length
@@ -339,6 +334,11 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     }
   }
 
+  /** The receiver has the peer's end, or gets it just now. */
+  get handedEnd(): boolean {
+    return this.remoteEnded && this.#held === null && !this.holdsEnd
+  }
+
   /** Its end has come and waits for the receiver. */
   get holdsEnd(): boolean {
     return this.#heldEnd || this.#heldTrailers !== null
@@ -348,12 +348,12 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   /** RST_STREAM came. */
   peerReset(code: number): void {
-    // All of the answer is here, and the server wants no more of the request (RFC 9113 section 8.1).
-    if (code === NO_ERROR && this.holdsEnd && this.headReceived) {
+    // All it has to say is here, and it wants no more of ours (RFC 9113 section 8.1): so node:http2 ends what it has answered.
+    if (code === NO_ERROR && this.headReceived && (this.holdsEnd || (this.tunnel === OPEN && this.remoteEnded))) {
       this.#dropPending()
-      this.sendDone = true
-      this.localEnded = true
-      return
+      if (this.tunnel === NO_TUNNEL) this.sendDone = this.localEnded = true
+      else this.tunnel = DROPPED
+      return this.tunnel === DROPPED && this.sendDone ? this.#sent() : this.tellWritable()
     }
     this.fail(this.connection.side.failure(this, BY_RESET, code), `RST_STREAM ${errorName(code)}`, false)
   }

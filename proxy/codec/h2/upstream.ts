@@ -16,6 +16,7 @@ import { ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SI
 import { BY_RESET, BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
+import { OPEN } from './tunnel-state.ts'
 
 /** The most 1xx heads before a final one: more is a server that never answers. */
 const MAX_INFORMATIONAL = 16
@@ -152,7 +153,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   }
 
   sent(stream: Http2Stream): void {
-    if (stream.isTunnel && stream.handedEnd) this.#connection.finish(stream, false)
+    if (stream.tunnel >= OPEN && stream.handedEnd) this.#connection.finish(stream, false)
   }
 
   reset(stream: Http2Stream): void {
@@ -213,7 +214,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   #trailers(stream: Http2Stream, end: boolean): void {
     const connection = this.#connection
     const head = this.#head
-    if (stream.isTunnel) return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
+    if (stream.tunnel >= OPEN) return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
     head.finishTrailers()
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
@@ -224,7 +225,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   received(stream: Http2Stream): void {
     const connection = this.#connection
     const { localEnded } = stream
-    if (stream.isTunnel && !localEnded) return
+    if (stream.tunnel >= OPEN && !localEnded) return
     // Answered before the request was whole: what is still to be sent is not wanted.
     if (!localEnded && connection.isOpen) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !localEnded)
