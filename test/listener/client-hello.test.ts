@@ -66,6 +66,13 @@ describe('a ClientHello', () => {
     expect(readClientHello(long, long.length)).toBeNull()
   })
 
+  test('one in a record for each byte is over that bound, however it is read', () => {
+    const { bytes } = hellos.get('TLS 1.3')!
+    const scattered = inRecords(withExtension(bytes, 0xfe33, Buffer.alloc(6000)), 1)
+    expect(readClientHello(scattered, scattered.length)).toBeNull()
+    expect(readClientHello(scattered, MAX_HELLO_BYTES)).toBeNull()
+  })
+
   test('never throws, whatever is in it', () => {
     const { bytes } = hellos.get('TLS 1.3')!
     fc.assert(
