@@ -286,5 +286,5 @@ function isIdle({ connection }: Hop): boolean {
 
 /** Tunnels and upgrades need an HTTP/1.1 connection of their own, and HTTP/2 has no request without an authority. */
 function mayBeCarried(request: RequestHead): boolean {
-  return request.authority !== '' && request.upgrade === '' && request.headers.get('upgrade') === undefined
+  return request.authority !== '' && request.upgrade === ''
 }
