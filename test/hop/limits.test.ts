@@ -6,7 +6,8 @@ import { respond } from '../support/upstream.ts'
 
 const HOP = 'HTTP/2 hop'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-const UPGRADE = 'Connection: Upgrade\r\nUpgrade: h2c\r\n'
+/** HTTP/2 has no request without a host. */
+const HOSTLESS = 'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'
 
 describe('limits.connections', () => {
   test.each([
@@ -16,8 +17,9 @@ describe('limits.connections', () => {
     const { mesh } = await twoSidecars({ limits: { connections } })
     meet(mesh)
     const caller = mesh.caller()
-    for (const headers of ['', '', UPGRADE, '', UPGRADE, UPGRADE, '', '']) {
-      caller.get('/', headers)
+    const get = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n'
+    for (const request of [get, get, HOSTLESS, get, HOSTLESS, HOSTLESS, get, get]) {
+      caller.send(request)
       mesh.settle()
       expect(between(mesh).connections).toBeLessThanOrEqual(connections)
       mesh.advance(10_000)
@@ -33,7 +35,7 @@ describe('limits.connections', () => {
     meet(mesh)
     mesh.advance(10_000)
     await apply({ limits: { connections: 1 } })
-    const idle = mesh.caller().get('/', UPGRADE)
+    const idle = mesh.caller().send(HOSTLESS)
     mesh.settle()
     expect(idle.statuses).toEqual([200])
     expect(between(mesh)).toEqual({ connections: 1, protocol: 'HTTP/1.1' })
@@ -44,7 +46,7 @@ describe('limits.connections', () => {
     application.answer = () => {}
     const slow = Array.from({ length: 3 }, () => mesh.caller().get('/slow'))
     mesh.settle()
-    const needy = mesh.caller().get('/', UPGRADE)
+    const needy = mesh.caller().send(HOSTLESS)
     mesh.settle()
     expect(needy.statuses).toEqual([])
     application.answer = respond(OK)

@@ -139,12 +139,18 @@ describe('the way', () => {
     mesh.settle()
     expect(callers.every(({ statuses }) => statuses.join() === '200')).toBe(true)
   })
-  test('upgrades have HTTP/1.1 connections of their own', async () => {
-    const sidecars = await twoSidecars()
-    const { mesh } = sidecars
+  test('a WebSocket has an HTTP/1.1 connection of its own', async () => {
+    const { mesh, application } = await twoSidecars()
     meet(mesh)
-    get(sidecars, 'Connection: Upgrade\r\nUpgrade: h2c\r\n')
-    expect(mesh.flights().find(({ direction }) => direction === 'outbound')!.attempts[0]!.hop).toBe(false)
+    application.answer = respond('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    const caller = mesh.caller()
+    caller.send('GET /socket HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    mesh.settle()
+    expect(application.requests.at(-1)!.header('upgrade')).toBe('websocket')
+    expect(between(mesh)).toEqual({ connections: 2, protocol: HOP })
+    caller.close()
+    mesh.settle()
+    expectQuiet(mesh)
   })
   test('an idle connection is closed', async () => {
     const { mesh } = await twoSidecars({ timeouts: { idleMs: 60_000 } })

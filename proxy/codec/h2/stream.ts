@@ -119,7 +119,6 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     return this.connection.served && this.connection.reads === this.readsAtOpen
   }
 
-  /** HTTP/1.1 on both ends, HTTP/2 only between two sidecars. */
   get carried(): boolean {
     return this.connection.side.isClient ? this.connection.options.carriesHttp1 : this.incoming.names !== null
   }
