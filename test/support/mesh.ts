@@ -134,8 +134,13 @@ export class Mesh {
   /** The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from now on. */
   replaceLinked(name: string): Upstream {
     this.linked.delete(name)
-    for (const wire of this.#links.splice(0)) turn(() => wire.destroy())
+    this.cutLinked()
     return this.upstream(name)
+  }
+
+  /** The connections to the next sidecar break. */
+  cutLinked(): void {
+    for (const wire of this.#links.splice(0)) turn(() => wire.destroy())
   }
 
   /** A caller that speaks HTTP/2. */

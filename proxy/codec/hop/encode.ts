@@ -42,7 +42,7 @@ export function encodeCarriedTrailers(encoder: Encoder, trailers: Headers): void
     names.push(name)
     encoder.field(lower, value, false)
   })
-  encoder.field(NAMES, names.join(','), false)
+  if (names.length !== 0) encoder.field(NAMES, names.join(','), false)
 }
 
 function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes: Shapes): void {
