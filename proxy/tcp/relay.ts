@@ -2,10 +2,6 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Counter } from '../core/telemetry.ts'
 import type { Wire, WireHandler } from '../core/wire.ts'
 
-/** A read below this goes through the buffer that all connections share, and is copied; so a tunnel that is idle or carries small messages holds no buffer. */
-const SMALL = 16 * 1024
-const MEDIUM = 64 * 1024
-
 /** Who joined the two wires. */
 export interface RelayOwner {
   /** The endpoint has said something: once, with the first bytes from it. */
@@ -48,8 +44,8 @@ export class Side implements WireHandler {
     relay.moved()
     if (this.total === 0) relay.began(this)
     this.count(length)
-    // A read that filled its buffer left more behind; one that did not emptied the socket, and may be the last for hours.
-    wire.expect(length === chunk.length ? Number.POSITIVE_INFINITY : length < SMALL ? 0 : MEDIUM)
+    // A read that filled its buffer left more behind. One that did not emptied the socket, and may be the last for hours: the next goes into the buffer that all share.
+    wire.expect(length === chunk.length ? Number.POSITIVE_INFINITY : 0)
     if (!this.other.wire.write(length === chunk.length ? chunk : chunk.subarray(0, length))) wire.pause()
   }
 
