@@ -97,12 +97,15 @@ export function applier(deps: ApplyDeps) {
     const nextSeries = new Map<string, RouteStatsEntry>()
     const nextTcp = new Map<string, CountedTcp>()
     const tables = new Map<string, RouteTable>()
+    const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
     const tableOf = (listener: ListenerSpec, spec: ServiceSpec): RouteTable => {
       const key = `${listener.direction} ${spec.name}`
-      let table = spokenBy(spec) === 'tcp' ? NO_REQUESTS : tables.get(key)
+      const isTcp = spokenBy(spec) === 'tcp'
+      let table = isTcp && !takesConnect ? NO_REQUESTS : tables.get(key)
       if (table === undefined) {
         const candidates = spec.routes.map(route => ({ match: route.match, route: compileRoute(listener.direction, spec, route, next, nextSeries) }))
-        table = compileRoutes(candidates, deps.regex)
+        const compiled = compileRoutes(candidates, deps.regex)
+        table = isTcp ? request => (request.upgrade === CONNECT ? compiled(request) : null) : compiled
         tables.set(key, table)
       }
       return table
