@@ -18,6 +18,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   const say = (at: Position, message: string) => void problems.push(problem(at, message))
   checkRefused(root, [], say)
   checkListeners(root, defaultAdmin, say)
+  checkApplications(root, say)
   checkEndpoints(root, say)
   checkHosts(root, say)
   checkReferences(root, say)
@@ -89,6 +90,35 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
     const own = target === null ? undefined : all.find(({ address }) => reaches(target, address))
     if (own !== undefined) say(forward!.at, `this leads back to this sidecar (${own.what}): write the address of the application`)
   }
+}
+
+/** Listeners in front of one application share it: it cannot be two things. */
+function checkApplications(root: Located, say: Say): void {
+  const known = new Map<string, { readonly at: Position; readonly written: string }>()
+  for (const item of itemsAt(root, ['inbound'])) {
+    const forward = textAt(item, ['forward'])
+    const target = forward === null ? null : parseAddress(forward.value)
+    if (target === null) continue
+    const key = formatAddress(target)
+    const written = asWritten(nodeAt(item, ['application']))
+    const first = known.get(key)
+    if (first === undefined) known.set(key, { at: forward!.at, written })
+    else if (first.written !== written)
+      say(
+        forward!.at,
+        `another listener (${placeOf(first.at, forward!.at)}) says something else under "application:" of ${key}, which they share: write the same in both`,
+      )
+  }
+}
+
+/** The same text for the same values, in whatever order. */
+function asWritten(node: Located | null | undefined): string {
+  if (node === null || node === undefined) return ''
+  if (node.kind === 'scalar') return JSON.stringify(node.value)
+  return `{${children(node)
+    .map(([step, child]) => `${step}:${asWritten(child)}`)
+    .sort()
+    .join()}}`
 }
 
 function checkEndpoints(root: Located, say: Say): void {

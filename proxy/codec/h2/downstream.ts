@@ -22,6 +22,8 @@ import { OPEN } from './tunnel-state.ts'
 /** Streams without a request that are kept for the next ones, with what their receivers made; one only when the connection has been quiet. */
 const KEPT_STREAMS = 64
 const LIST_OVERHEAD = 32
+/** Where what nobody wants is decoded to, because the table must see it, and trailers. It is looked at inside one call only, so one serves all connections. */
+const discard = new Http2Head({ maxHeaders: 0, maxHeadBytes: 0, maxTargetBytes: 0 })
 
 /** A connection from a caller. */
 export class Http2Downstream implements DownstreamConnection, Side {
@@ -32,8 +34,6 @@ export class Http2Downstream implements DownstreamConnection, Side {
   readonly #http2: Http2Options
   readonly #clock: Clock
   readonly #free: Http2Stream[] = []
-  /** Where what nobody wants is decoded to, because the table must see it. */
-  readonly #discard: Http2Head
   #draining = false
   /** The last GOAWAY named this id: streams above it were never looked at. */
   #lastAccepted = MAX_STREAM_ID
@@ -55,7 +55,6 @@ export class Http2Downstream implements DownstreamConnection, Side {
     this.#options = options
     this.#http2 = http2
     this.#clock = clock
-    this.#discard = new Http2Head(options)
     this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, true)
     const settings = settingsFrame([
       HEADER_TABLE_SIZE,
@@ -149,8 +148,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
   /** A head on a stream that cannot be opened: decoded all the same, because the table of all others depends on it. */
   #unwanted(id: number, isNew: boolean, b: Buffer, from: number, to: number): void {
     const connection = this.#connection
-    this.#discard.clear(this.#options)
-    if (!connection.decoder.decode(b, from, to, this.#discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    discard.clear(this.#options)
+    if (!connection.decoder.decode(b, from, to, discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     if (isNew) {
       connection.lastId = id
       // After the GOAWAY that named the last one: ignored, as RFC 9113 section 6.8 says.
@@ -171,15 +170,15 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   #trailers(stream: Http2Stream, b: Buffer, from: number, to: number, end: boolean): void {
     const connection = this.#connection
-    this.#discard.clear(this.#options)
-    if (!connection.decoder.decode(b, from, to, this.#discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
-    this.#discard.finishTrailers()
+    discard.clear(this.#options)
+    if (!connection.decoder.decode(b, from, to, discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    discard.finishTrailers()
     if (stream.upgrade !== '') return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
     if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
-    if (this.#discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, this.#discard.problem)
-    if (this.#discard.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
-    stream.receiveTrailers(trailerList(this.#discard))
+    if (discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, discard.problem)
+    if (discard.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
+    stream.receiveTrailers(trailerList(discard))
   }
 
   /** Nothing of it reaches the corridor (RFC 9113 section 8.1.1). */

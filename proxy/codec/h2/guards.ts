@@ -33,19 +33,22 @@ export class Budget {
   }
 }
 
+const KEPT_IDS = 64
+
 /** The stream ids closed last, and who closed them: so that late frames are told from wrong ones without keeping every stream (RFC 9113 section 5.1). */
 export class ClosedStreams {
-  readonly #ids = new Int32Array(64)
+  /** Grows to what it keeps at most: most connections have few streams, and wait. */
+  readonly #ids: number[] = []
   #at = 0
 
   /** `byUs`: with RST_STREAM, so the peer may not know yet. */
   add(id: number, byUs: boolean): void {
     this.#ids[this.#at] = byUs ? -id : id
-    this.#at = (this.#at + 1) & 63
+    this.#at = (this.#at + 1) % KEPT_IDS
   }
 
   find(id: number): 'reset' | 'ended' | 'unknown' {
-    for (let i = 0; i < 64; i++) {
+    for (let i = 0; i < this.#ids.length; i++) {
       const found = this.#ids[i]!
       if (found === -id) return 'reset'
       if (found === id) return 'ended'

@@ -29,13 +29,16 @@ const TRY_AGAIN = 64
 /** Up to here a loop over the characters is faster than a call into Node. */
 const SHORT_TEXT = 20
 
+/** Of all names whose values are in no table. */
+const NO_VALUES = new Map<string, number>()
+
 /** What is known of one field name. */
 class Name {
   readonly staticIndex: number
   readonly staticValues: ReadonlyMap<string, number> | undefined
   readonly policy: number
   /** Values in the dynamic table: the number of their insertion. */
-  readonly values = new Map<string, number>()
+  readonly values: Map<string, number>
   /** The value used last, and its insertion; 0: none. */
   value = ''
   insertion = 0
@@ -47,6 +50,7 @@ class Name {
     this.staticIndex = STATIC_NAME_INDEX.get(name) ?? 0
     this.staticValues = STATIC_VALUE_INDEX.get(name)
     this.policy = policies.get(name) ?? INDEXED
+    this.values = this.policy === UNINDEXED || this.policy === SENSITIVE ? NO_VALUES : new Map()
   }
 }
 
