@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { startBackend } from './support/backend.ts'
 import { curl } from './support/curl.ts'
@@ -68,6 +73,35 @@ describe.concurrent('two sidecars', () => {
     const flights = await proxy.flights()
     expect(flights.at(-1)!.attempts[0]!.hop).toBe(true)
     expect((await near.flights()).at(-1)!.attempts[0]!.hop).toBe(false)
+  })
+
+  test('large bodies come out as they went in, also to a slow reader', async () => {
+    const size = 8 * 1024 * 1024
+    const bytes = createHash('shake256', { outputLength: size }).update('hop').digest()
+    // Says what it was sent.
+    const server = createServer((request, response) => {
+      response.setHeader('content-length', size)
+      request.pipe(response)
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const between = await freePort()
+    await using _near = await inbound(`127.0.0.1:${(server.address() as AddressInfo).port}`, between)
+    const { proxy, port } = await outbound([`127.0.0.1:${between}`])
+    await using _ = proxy
+    await until('the hop', async () => (await get(port, '/warm', { method: 'HEAD' })).status === 200 && (await protocols(proxy)).join() === 'HTTP/2 hop')
+    const calls = [0, 1, 2].map(async call => {
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: bytes })
+      const hash = createHash('sha256')
+      for await (const chunk of answer.body!) {
+        hash.update(chunk)
+        if (call === 0) await sleep(1)
+      }
+      return hash.digest('hex')
+    })
+    expect(await Promise.all(calls)).toEqual(Array(3).fill(createHash('sha256').update(bytes).digest('hex')))
+    expect((await proxy.flights()).at(-1)!.attempts[0]!.hop).toBe(true)
+    server.close()
+    server.closeAllConnections()
   })
 
   test('one of them says no: HTTP/1.1 all the way', async () => {

@@ -157,11 +157,12 @@ describe('versions and forms', () => {
     expect(unknown.body()).toContain('"flag":"NR"')
   })
 
-  test('a caller that offers HTTP/2 (h2c) is answered in HTTP/1.1', async () => {
+  test('a caller that offers HTTP/2 (h2c) is answered in HTTP/2', async () => {
     const answer = await curl('--http2', `${url}/16k`)
     expect(answer).toMatchObject({ exit: 0, status: 200 })
     expect(answer.log).toContain('> Upgrade: h2c')
-    expect(answer.head[0]).toBe('HTTP/1.1 200 OK')
+    expect(answer.head[0]).toMatch(/^HTTP\/2 200/)
+    expect(await answer.sha256()).toBe(hashes['16k'])
   })
 
   test('Expect: 100-continue is passed on and its answer passed back', async () => {

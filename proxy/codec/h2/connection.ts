@@ -4,17 +4,7 @@ import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import type { Wire, WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { ControlFrames } from './control-frames.ts'
-import {
-  END_STREAM,
-  ENHANCE_YOUR_CALM,
-  FLOW_CONTROL_ERROR,
-  FRAME_SIZE_ERROR,
-  MIN_MAX_FRAME,
-  NO_ERROR,
-  PROTOCOL_ERROR,
-  SETTINGS_TIMEOUT,
-  STREAM_CLOSED,
-} from './frame.ts'
+import { END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
@@ -79,7 +69,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   #dataEnds = false
   #wakeAt = Number.POSITIVE_INFINITY
 
-  constructor(wire: Wire, side: Side, options: Http2Options, clock: Clock, maxBlockBytes: number, expectsPreface: boolean) {
+  constructor(wire: Wire, side: Side, options: Http2Options, clock: Clock, maxBlockBytes: number, maxFrameBytes: number, expectsPreface: boolean) {
     this.wire = wire
     this.side = side
     this.options = options
@@ -92,7 +82,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.resets = new Budget(options.resets, now)
     this.chatter = new Budget(options.chatter, now)
     this.#control = new ControlFrames(this, maxBlockBytes)
-    this.#reader = new FrameReader(this, MIN_MAX_FRAME)
+    this.#reader = new FrameReader(this, maxFrameBytes)
     this.#linger = new Linger(wire)
     this.#timer = clock.timer(() => this.#woken())
     this.#preface = expectsPreface ? 0 : PREFACE.length

@@ -6,14 +6,22 @@ import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { CARRIES_HTTP1 } from '../hop/names.ts'
-import { makeRoom } from '../hop/room.ts'
+import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
 import { Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
-import { ENABLE_CONNECT_PROTOCOL, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, settingsFrame } from './settings.ts'
+import {
+  ENABLE_CONNECT_PROTOCOL,
+  HEADER_TABLE_SIZE,
+  INITIAL_WINDOW_SIZE,
+  MAX_CONCURRENT_STREAMS,
+  MAX_FRAME_SIZE,
+  MAX_HEADER_LIST_SIZE,
+  settingsFrame,
+} from './settings.ts'
 import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
@@ -55,7 +63,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
     this.#options = options
     this.#http2 = http2
     this.#clock = clock
-    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, true)
+    const maxFrame = options.hopThreads ? HOP_FRAME : MIN_MAX_FRAME
+    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, true)
     const settings = settingsFrame([
       HEADER_TABLE_SIZE,
       http2.headerTableBytes,
@@ -65,7 +74,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       this.#connection.flow.streamWindow,
       MAX_HEADER_LIST_SIZE,
       options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-      ...(options.hopThreads ? [CARRIES_HTTP1, options.hopThreads] : []),
+      ...(options.hopThreads ? [MAX_FRAME_SIZE, maxFrame, CARRIES_HTTP1, options.hopThreads] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))

@@ -26,8 +26,10 @@ import { Encoder } from './hpack/encoder.ts'
 const OUT_BYTES = 4 * (MIN_MAX_FRAME + FRAME_HEADER) + 1024
 /** Room a head finds at least; a larger one is moved. */
 const HEAD_ROOM = 2048
-/** DATA frames we send are no longer, whatever the peer takes: others of the connection want their turn. */
-const MAX_SENT_FRAME = 64 * 1024
+/** DATA frames we send are no longer, whatever the peer takes: others of the connection want their turn. One large read. */
+const MAX_SENT_FRAME = 256 * 1024
+/** From here on the bytes of a DATA frame are sent from where they lie: a copy costs more than a second piece of a write. */
+const BY_REFERENCE = 32 * 1024
 /** Behind bytes that wait, less than this is copied to memory of its own size. */
 const COPIED = 16 * 1024
 
@@ -70,14 +72,17 @@ export class FrameWriter {
   }
 
   flush(): void {
-    const buffer = this.#buffer
-    if (buffer === null) return
+    if (this.#buffer !== null) this.#send(this.#buffer, null)
+  }
+
+  /** What was gathered, and `behind` it bytes that lie elsewhere. */
+  #send(buffer: Buffer, behind: Buffer | null): void {
     const length = this.#at
     this.#buffer = null
     this.#at = 0
     const waits = this.#wire.unsent !== 0 && length < COPIED
-    const bytes = buffer.subarray(0, length)
-    if (!this.#wire.write(waits ? Buffer.from(bytes) : bytes)) this.full = true
+    const bytes = waits ? Buffer.from(buffer.subarray(0, length)) : buffer.subarray(0, length)
+    if (!(behind === null ? this.#wire.write(bytes) : this.#wire.writeTwo(bytes, behind))) this.full = true
     // What did not leave at once is the wire's; the collector takes it in the end.
     if ((waits || this.#wire.unsent === 0) && free.length < KEPT) free.push(buffer)
   }
@@ -166,11 +171,13 @@ export class FrameWriter {
   data(id: number, chunk: Buffer, from: number, to: number, end: boolean): void {
     let at = from
     do {
-      const length = Math.min(to - at, this.maxFrame, OUT_BYTES - FRAME_HEADER)
-      const out = this.#room(FRAME_HEADER + length)
+      const length = Math.min(to - at, this.maxFrame)
+      const isCopied = length < BY_REFERENCE
+      const out = this.#room(FRAME_HEADER + (isCopied ? length : 0))
       const last = at + length === to
       this.#at = putFrameHeader(out, this.#at, length, DATA, last && end ? END_STREAM : 0, id)
-      if (length !== 0) this.#at += chunk.copy(out, this.#at, at, at + length)
+      if (!isCopied) this.#send(out, chunk.subarray(at, at + length))
+      else if (length !== 0) this.#at += chunk.copy(out, this.#at, at, at + length)
       at += length
     } while (at < to)
   }

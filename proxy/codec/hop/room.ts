@@ -6,6 +6,8 @@ const MIB = 1024 * 1024
 const CONNECTION_WINDOW = 64 * MIB
 /** The same for what waits to be sent, with room to spare: more than this is no reader that is slow, but many that stand still. */
 const HELD_BYTES = 128 * MIB
+/** Bodies need not be cut smaller than they are read. DATA is passed on as it comes, so a long frame costs no memory. */
+export const HOP_FRAME = 256 * 1024
 /** Ten times what one caller may: it stands for many. */
 const RESETS = { burst: 10_000, perSecond: 1000 }
 
