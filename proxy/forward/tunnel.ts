@@ -38,6 +38,8 @@ export class Tunnel {
   readonly #idle: Timer
   /** It was asked to leave, and has. */
   #left = false
+  /** The attempt is over already. */
+  #isCutOff = false
   /** The exchange is complete; a stream may still send what it has. */
   isOver = false
 
@@ -69,18 +71,34 @@ export class Tunnel {
     if (!this.up.isEnded || !this.down.isEnded) return
     const failure = this.#left ? failures.drained : null
     const detail = this.#left ? 'both sides were told 1001 (going away)' : ''
-    attempts.ended(failure, detail)
+    if (!this.#isCutOff) attempts.ended(failure, detail)
     this.#owner.complete(failure, detail)
   }
 
   broken(way: Way, failure: Failure, detail: string): void {
     const { attempts, stream } = this.#owner
+    // Both have said Close: how the connection comes down after that says nothing.
+    if (this.up.isClosing && this.down.isClosing && !way.isEnded) return this.#cameDown(way, failure)
     if (way === this.up) attempts.cancel(failure)
     else {
       attempts.ended(failure, detail)
       stream.reset(failure, detail)
     }
     this.#owner.complete(failure, detail)
+  }
+
+  /** Neither stream is touched again once it is over: it may serve another exchange. */
+  #cameDown(way: Way, failure: Failure): void {
+    const { attempts } = this.#owner
+    if (way === this.up) {
+      attempts.cancel(failure)
+      return this.#owner.complete(null, '')
+    }
+    // As Envoy ends each WebSocket. The caller must still hear what was said.
+    attempts.ended(null, '')
+    this.#isCutOff = true
+    this.up.cutOff()
+    way.end()
   }
 
   /**
@@ -120,6 +138,8 @@ class Way implements Receiver<RequestHead | ResponseHead> {
   #farewell: Buffer | null = null
   /** It is said: what comes now is dropped. */
   #isShut = false
+  /** There is nobody any more where it goes. */
+  #isCutOff = false
 
   constructor(tunnel: Tunnel, to: End, frames: WebSocketFrames | null) {
     this.#tunnel = tunnel
@@ -135,7 +155,7 @@ class Way implements Receiver<RequestHead | ResponseHead> {
     this.#tunnel.moved(this, chunk.length)
     const frames = this.#frames
     let writable = true
-    if (!this.#isShut) {
+    if (!this.#isShut && !this.#isCutOff) {
       if (frames === null) writable = this.#to.data(chunk, end)
       else if (this.#farewell === null) {
         frames.skip(chunk)
@@ -163,7 +183,21 @@ class Way implements Receiver<RequestHead | ResponseHead> {
 
   /** HTTP/2 refuses them before (RFC 9113 section 8.5); whatever they are, the direction is over. */
   trailers(_trailers: Headers): void {
+    this.end()
+  }
+
+  /** As if its side had ended it. */
+  end(): void {
     this.data(NOTHING, true)
+  }
+
+  cutOff(): void {
+    this.#isCutOff = true
+  }
+
+  /** A Close frame has gone by. */
+  get isClosing(): boolean {
+    return this.#frames?.closing === true
   }
 
   #end(): void {
@@ -177,7 +211,7 @@ class Way implements Receiver<RequestHead | ResponseHead> {
 
   /** The side that this is the receiver of may be written again, so the other one may send. */
   writable(): void {
-    if (!this.#tunnel.isOver) this.#to.resume()
+    if (!this.#tunnel.isOver && !this.#isCutOff) this.#to.resume()
   }
 
   get mayLeave(): boolean {

@@ -156,6 +156,40 @@ const masked = (payload: string) => Buffer.concat([Buffer.from([0x81, 0x80 | pay
 const latin1 = (bytes: Buffer) => bytes.toString('latin1')
 const GOING_AWAY = '\x88\x02\x03\xe9'
 
+test.each(pairs)('a connection that comes down hard after both have said Close is no failure, from %s to %s', async (down, up) => {
+  const close = { caller: Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]), endpoint: Buffer.from([0x88, 2, 3, 0xe8]) }
+  for (const side of ['caller', 'endpoint'] as const) {
+    const ends = await start(down, up)
+    const { mesh, caller, endpoint } = ends
+    caller.send(close.caller)
+    endpoint.send(close.endpoint)
+    mesh.settle()
+    ends[side].cut()
+    mesh.settle()
+    if (side === 'endpoint') {
+      expect([caller.gotEnd, caller.wasCut]).toEqual([true, false])
+      // The place of the stream that came down is another's by now.
+      const next = downstreams[down](mesh)
+      mesh.settle()
+      caller.send('nobody hears this')
+      mesh.settle()
+      expect(ends.ends.map(({ received }) => received.includes('nobody'))).toEqual([false, false])
+      caller.send('', true)
+      next.cut()
+      mesh.settle()
+    } else {
+      const next = downstreams[down](mesh)
+      mesh.settle()
+      expect(next.status).toBe(101)
+      next.cut()
+      mesh.settle()
+    }
+    expect(mesh.flights().map(({ status, flag }) => [status, flag])).toContainEqual([101, '-'])
+    expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
+    expectQuiet(mesh)
+  }
+})
+
 describe.each(pairs)('a drain with a WebSocket from %s to %s', (down, up) => {
   async function drain(mesh: Mesh, timeoutMs = 20_000): Promise<void> {
     mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs })

@@ -3,6 +3,8 @@ import type { EventEmitter } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { curl } from './support/curl.ts'
+import { startEnvoy } from './support/envoy.ts'
+import { startNginx } from './support/nginx.ts'
 import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until, within } from './support/until.ts'
@@ -128,6 +130,35 @@ test('fifty at once: messages of all sizes, in pieces, both ways', async () => {
   await until('no tunnel', async () => (await proxy.metrics()).value('outrigger_tunnels_active') === 0)
   expect((await proxy.metrics()).value('outrigger_upstream_requests_active')).toBe(0)
   expect(await proxy.rss()).toBeLessThan(300)
+})
+
+test.each(['envoy', 'nginx'] as const)('through %s behind the proxy', async name => {
+  const front =
+    name === 'envoy'
+      ? await startEnvoy(chats.one.port, 100)
+      : await startNginx({
+          server: () =>
+            `location / { proxy_pass http://${chats.one.address}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }`,
+        })
+  const port = await freePort()
+  await using own = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'front' }],
+    discovery: { endpoints: { front: [front.address] } },
+    services: { front: { protocol: name === 'envoy' ? 'http2' : 'http' } },
+  })
+  const multiplexed = connect(`http://127.0.0.1:${port}`)
+  const before = chats.one.codes.length
+  for (const socket of [await chatOver1(port), await chatOver2(multiplexed, 'front')]) {
+    await within('an echo', echo(socket, randomBytes(300_000), 3))
+    const end = closed(socket)
+    socket.close(4002)
+    expect(await within('the close', end)).toBe(4002)
+  }
+  await until('both closes at the endpoint', () => chats.one.codes.length === before + 2)
+  expect(chats.one.codes.slice(before)).toEqual([4002, 4002])
+  await until('two flights without a flag', async () => (await own.flights()).filter(({ status, flag }) => status === 101 && flag === '-').length === 2)
+  multiplexed.destroy()
+  await front.stop()
 })
 
 test('curl goes through a tunnel by CONNECT, over both versions of HTTP to the proxy, and only where it may', async () => {

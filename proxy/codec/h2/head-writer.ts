@@ -5,18 +5,8 @@ import type { Encoder } from './hpack/encoder.ts'
 
 const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
 
-/** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the key and its answer (RFC 8441 section 5). */
-const DROPPED = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'host',
-  'sec-websocket-key',
-  'sec-websocket-accept',
-])
+/** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5). */
+const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host', 'sec-websocket-accept'])
 
 /** Writes the block of a request to where the encoder is. */
 export function encodeRequest(encoder: Encoder, head: RequestHead): void {
@@ -37,7 +27,7 @@ function encodeConnect(encoder: Encoder, head: RequestHead): void {
     encoder.field(':path', head.path, false)
     encoder.field(':protocol', head.upgrade, false)
   }
-  if (head instanceof Http2Head) head.delete('sec-websocket-key')
+  // A Sec-WebSocket-Key goes along: HTTP/2 makes nothing of it (RFC 8441 section 5), but an HTTP/1.1 server behind the next proxy (Envoy) wants the caller's.
   encodeFields(encoder, head.headers)
 }
 

@@ -23,6 +23,7 @@ export async function startEnvoy(forward: number, maxStreams: number): Promise<E
     stat_prefix: 'in',
     codec_type: 'HTTP2',
     http2_protocol_options: { max_concurrent_streams: maxStreams, allow_connect: true },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
     drain_timeout: '1s',
     route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '60s' } }] }] },
     http_filters: [{ name: 'envoy.filters.http.router', typed_config: type('filters.http.router.v3.Router') }],
