@@ -2,9 +2,8 @@ import type { Codec, UpstreamConnection, UpstreamOptions, UpstreamOwner } from '
 import { type Failure, failures } from '../core/failure.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
-import { nextRead } from '../core/tunnel.ts'
 import { atTurnEnd, type TurnTask } from '../core/turn.ts'
-import type { Wire, WireHandler } from '../core/wire.ts'
+import { nextRead, type Wire, type WireHandler } from '../core/wire.ts'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -101,7 +100,7 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
 
   bytes(chunk: Buffer, length: number): void {
     if (this.#closed) return
-    this.#wire.expect(nextRead(length))
+    this.#wire.expect(nextRead(length, chunk.length))
     if (this.receiver !== null && !this.receiver.data(chunk.subarray(0, length), false)) this.pause()
   }
 

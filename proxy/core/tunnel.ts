@@ -15,10 +15,3 @@ export function opensTunnel(upgrade: string, status: number): boolean {
 export function isProtocolName(text: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(text) && text.toLowerCase() !== CONNECT
 }
-
-const BUSY_READ = 32 * 1024
-
-/** What to tell a wire after a read of a tunnel (`Wire.expect`): an idle one must not hold a buffer of its own, and a busy one should have a large one. */
-export function nextRead(length: number): number {
-  return length >= BUSY_READ ? Number.POSITIVE_INFINITY : 0
-}

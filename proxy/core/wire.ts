@@ -27,6 +27,17 @@ export interface Wire {
   expect(bytes: number): void
 }
 
+/** As large as the smallest buffer a wire reads into. */
+const WHOLE_READ = 64 * 1024
+
+/**
+ * What to tell a wire of which nobody knows how much will come, after a read of `length` bytes into a buffer of `room`. One that filled its buffer left more behind; one
+ * that did not emptied the socket and may be the last for hours: the next goes into the buffer that all share, so that who is silent holds none.
+ */
+export function nextRead(length: number, room: number): number {
+  return length === room && length >= WHOLE_READ ? Number.POSITIVE_INFINITY : 0
+}
+
 export interface WireHandler {
   /** `chunk[0..length)` was read. The buffer is reused after the call returns: copy what you keep. */
   bytes(chunk: Buffer, length: number): void

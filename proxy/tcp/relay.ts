@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Counter } from '../core/telemetry.ts'
-import type { Wire, WireHandler } from '../core/wire.ts'
+import { nextRead, type Wire, type WireHandler } from '../core/wire.ts'
 
 /** Who joined the two wires. */
 export interface RelayOwner {
@@ -44,8 +44,7 @@ export class Side implements WireHandler {
     relay.moved()
     if (this.total === 0) relay.began(this)
     this.count(length)
-    // A read that filled its buffer left more behind. One that did not emptied the socket, and may be the last for hours: the next goes into the buffer that all share.
-    wire.expect(length === chunk.length ? Number.POSITIVE_INFINITY : 0)
+    wire.expect(nextRead(length, chunk.length))
     if (!this.other.wire.write(length === chunk.length ? chunk : chunk.subarray(0, length))) wire.pause()
   }
 

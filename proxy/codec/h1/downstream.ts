@@ -4,9 +4,9 @@ import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
-import { CONNECT, nextRead, opensTunnel } from '../../core/tunnel.ts'
+import { CONNECT, opensTunnel } from '../../core/tunnel.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
-import type { Wire, WireHandler } from '../../core/wire.ts'
+import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
@@ -151,7 +151,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (this.#state === LINGERING || this.#state === CLOSED) return
     if (outcome === DONE) return this.#keep(chunk, this.#reader.at, length, own)
     if (outcome === MORE) {
-      this.#wire.expect(this.#isTunnel ? nextRead(length) : this.#reader.expected)
+      this.#wire.expect(this.#isTunnel ? nextRead(length, chunk.length) : this.#reader.expected)
       // A paused body does not come because we do not read it.
       if (this.#paused) this.#timer.cancel()
       else armFor(this.#timer, this.#bodyTimeoutMs)

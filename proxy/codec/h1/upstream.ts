@@ -2,8 +2,8 @@ import type { UpstreamConnection, UpstreamOptions, UpstreamOwner } from '../../c
 import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../../core/message.ts'
-import { nextRead, opensTunnel, WEBSOCKET } from '../../core/tunnel.ts'
-import type { Wire, WireHandler } from '../../core/wire.ts'
+import { opensTunnel, WEBSOCKET } from '../../core/tunnel.ts'
+import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { acceptOf } from '../websocket.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
@@ -244,7 +244,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #readBody(chunk: Buffer, from: number, length: number): void {
     const outcome = this.#reader.read(chunk, from, length)
     if (this.#closed) return
-    if (outcome === MORE) return this.#wire.expect(this.#isTunnel ? nextRead(length) : this.#reader.expected)
+    if (outcome === MORE) return this.#wire.expect(this.#isTunnel ? nextRead(length, chunk.length) : this.#reader.expected)
     if (outcome !== DONE) return this.#malformed(outcome)
     if (this.#reader.at !== length) this.#keepAlive = false
     this.#received()

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
-import type { Wire, WireHandler } from '../../core/wire.ts'
+import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { ControlFrames } from './control-frames.ts'
 import { END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED } from './frame.ts'
@@ -140,6 +140,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   bytes(chunk: Buffer, length: number): void {
     if (this.#state !== OPEN) return
     this.reads++
+    this.wire.expect(nextRead(length, chunk.length))
     let from = 0
     while (this.#preface < PREFACE.length) {
       if (from === length) return

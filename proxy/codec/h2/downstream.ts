@@ -5,7 +5,6 @@ import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/mes
 import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
-import { CARRIES_HTTP1 } from '../hop/names.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
@@ -13,15 +12,7 @@ import { SWITCHING, type Upgraded } from './h2c.ts'
 import { Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
-import {
-  ENABLE_CONNECT_PROTOCOL,
-  HEADER_TABLE_SIZE,
-  INITIAL_WINDOW_SIZE,
-  MAX_CONCURRENT_STREAMS,
-  MAX_FRAME_SIZE,
-  MAX_HEADER_LIST_SIZE,
-  settingsFrame,
-} from './settings.ts'
+import { ENABLE_CONNECT_PROTOCOL, firstSettings, MAX_CONCURRENT_STREAMS } from './settings.ts'
 import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
@@ -29,7 +20,6 @@ import { OPEN } from './tunnel-state.ts'
 
 /** Streams without a request that are kept for the next ones, with what their receivers made; one only when the connection has been quiet. */
 const KEPT_STREAMS = 64
-const LIST_OVERHEAD = 32
 /** Where what nobody wants is decoded to, because the table must see it, and trailers. It is looked at inside one call only, so one serves all connections. */
 const discard = new Http2Head({ maxHeaders: 0, maxHeadBytes: 0, maxTargetBytes: 0 })
 
@@ -65,16 +55,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
     this.#clock = clock
     const maxFrame = options.hopThreads ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, true)
-    const settings = settingsFrame([
-      HEADER_TABLE_SIZE,
-      http2.headerTableBytes,
+    const settings = firstSettings(this.#connection, options, options.hopThreads ?? 0, [
       MAX_CONCURRENT_STREAMS,
       options.maxStreams,
-      INITIAL_WINDOW_SIZE,
-      this.#connection.flow.streamWindow,
-      MAX_HEADER_LIST_SIZE,
-      options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-      ...(options.hopThreads ? [MAX_FRAME_SIZE, maxFrame, CARRIES_HTTP1, options.hopThreads] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))

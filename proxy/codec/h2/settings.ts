@@ -1,4 +1,6 @@
 import { CARRIES_HTTP1 } from '../hop/names.ts'
+import { HOP_FRAME } from '../hop/room.ts'
+import type { Http2Connection } from './connection.ts'
 import {
   DEFAULT_WINDOW,
   FLOW_CONTROL_ERROR,
@@ -13,6 +15,7 @@ import {
   SETTINGS,
   uint32,
 } from './frame.ts'
+import type { HeadLimits } from './head.ts'
 
 export const HEADER_TABLE_SIZE = 1
 export const ENABLE_PUSH = 2
@@ -90,7 +93,7 @@ export class PeerSettings {
 }
 
 /** A SETTINGS frame of pairs of name and value. */
-export function settingsFrame(pairs: readonly number[]): Buffer {
+function settingsFrame(pairs: readonly number[]): Buffer {
   const payload = (pairs.length / 2) * SETTING_BYTES
   const frame = Buffer.alloc(FRAME_HEADER + payload)
   let at = putFrameHeader(frame, 0, payload, SETTINGS, 0, 0)
@@ -101,4 +104,26 @@ export function settingsFrame(pairs: readonly number[]): Buffer {
     at += SETTING_BYTES
   }
   return frame
+}
+
+/** What SETTINGS_MAX_HEADER_LIST_SIZE counts for each field beside its bytes (RFC 9113 section 6.5.2). */
+const LIST_OVERHEAD = 32
+
+/** What either side says first. `hopThreads`: HTTP/1.1 may be carried (0: not), over so many data threads; `more`: what only one side says. */
+export function firstSettings(
+  { flow, options }: Pick<Http2Connection, 'flow' | 'options'>,
+  limits: Omit<HeadLimits, 'maxTargetBytes'>,
+  hopThreads: number,
+  more: readonly number[],
+): Buffer {
+  return settingsFrame([
+    HEADER_TABLE_SIZE,
+    options.headerTableBytes,
+    INITIAL_WINDOW_SIZE,
+    flow.streamWindow,
+    MAX_HEADER_LIST_SIZE,
+    limits.maxHeadBytes + LIST_OVERHEAD * limits.maxHeaders,
+    ...(hopThreads === 0 ? [] : [MAX_FRAME_SIZE, HOP_FRAME, CARRIES_HTTP1, hopThreads]),
+    ...more,
+  ])
 }

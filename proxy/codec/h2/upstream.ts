@@ -5,14 +5,13 @@ import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/messa
 import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
-import { CARRIES_HTTP1 } from '../hop/names.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { type HeadLimits, Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { PREFACE } from './preface.ts'
-import { ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, settingsFrame } from './settings.ts'
+import { ENABLE_PUSH, firstSettings } from './settings.ts'
 import { BY_RESET, BY_RULE, BY_US, type Cause, type Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
@@ -21,7 +20,6 @@ import { OPEN } from './tunnel-state.ts'
 /** The most 1xx heads before a final one: more is a server that never answers. */
 const MAX_INFORMATIONAL = 16
 const KEPT_STREAMS = 64
-const LIST_OVERHEAD = 32
 
 interface Asking {
   readonly stream: Http2Stream
@@ -62,17 +60,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, false)
-    const settings = settingsFrame([
-      HEADER_TABLE_SIZE,
-      http2.headerTableBytes,
-      ENABLE_PUSH,
-      0,
-      INITIAL_WINDOW_SIZE,
-      this.#connection.flow.streamWindow,
-      MAX_HEADER_LIST_SIZE,
-      options.maxHeadBytes + LIST_OVERHEAD * options.maxHeaders,
-      ...(http2.carriesHttp1 ? [MAX_FRAME_SIZE, maxFrame, CARRIES_HTTP1, 1] : []),
-    ])
+    const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
     if (http2.carriesHttp1) makeRoom(this.#connection)
   }
