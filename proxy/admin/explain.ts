@@ -1,6 +1,7 @@
 import type { ExplainAnswer, FlightView } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { type Ask, askAll } from './ask.ts'
+import { askedOf } from './flights.ts'
 import { errorAnswer, escapeHtml, htmlAnswer, htmlPage, jsonAnswer, type Page, type PageRequest, textAnswer } from './page.ts'
 
 const example = '/explain?method=GET&url=http://orders/api/1&header=x-user:7'
@@ -52,8 +53,7 @@ function form(query: URLSearchParams): string {
 /** The stages in the order the request would pass them, and what comes of it. */
 export function explainText({ steps }: ExplainAnswer, record: FlightView): string {
   const width = Math.max(0, ...steps.map(({ stage }) => stage.length))
-  const asked = record.protocol === 'tcp' ? `TCP ${record.authority}`.trimEnd() : `${record.method} ${record.authority}${record.path}`
-  const lines = [asked, '│']
+  const lines = [askedOf(record), '│']
   for (const { stage, text } of steps) {
     const [first, ...more] = text.split('\n')
     lines.push(`├─ ${stage.padEnd(width)}  ${first}`, ...more.map(each => `│  ${' '.repeat(width)}  ${each}`))

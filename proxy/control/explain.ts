@@ -1,3 +1,4 @@
+import { formatDuration } from '../../mesh-config/duration.ts'
 import { NO_HASH } from '../core/balancer.ts'
 import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
@@ -132,7 +133,10 @@ function walkTunnel(exchange: Exchange, listener: ListenerRuntime, steps: Step[]
   if (failure !== null) return failure
   const { attempts, on } = route.retry
   const again = attempts > 1 && on.has('connect-failure') ? `${attempts} attempts on connect-failure` : 'one attempt'
-  steps.push({ stage: 'pool', text: 'a connection of its own would be made' }, { stage: 'policy', text: `${again}, idle ${time(route.tunnelIdleMs)}` })
+  steps.push(
+    { stage: 'pool', text: 'a connection of its own would be made' },
+    { stage: 'policy', text: `${again}, idle ${formatDuration(route.tunnelIdleMs)}` },
+  )
   return null
 }
 
@@ -172,7 +176,7 @@ function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Clu
   if (route.grpcDeadline === null) return `${way}; a deadline is passed on and not enforced`
   const problem = beginDeadline(exchange, route.grpcDeadline)
   if (problem !== '') return `${way}; refused: ${problem}`
-  return `${way}; ${exchange.deadlineAt === 0 ? 'no deadline' : `deadline ${time(exchange.deadlineAt - exchange.startedAt)}`}`
+  return `${way}; ${exchange.deadlineAt === 0 ? 'no deadline' : `deadline ${formatDuration(exchange.deadlineAt - exchange.startedAt)}`}`
 }
 
 function poolText(pool: Pool): string {
@@ -182,15 +186,11 @@ function poolText(pool: Pool): string {
 
 function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route): string {
   const on = retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''
-  return `request timeout ${time(requestTimeoutMs)}, per try ${time(perTryTimeoutMs)}, ${retry.attempts} attempts${on}`
+  return `request timeout ${formatDuration(requestTimeoutMs)}, per try ${formatDuration(perTryTimeoutMs)}, ${retry.attempts} attempts${on}`
 }
 
 function hostOf(authority: string): string {
   return authority.replace(/:\d+$/, '').toLowerCase()
-}
-
-function time(milliseconds: number): string {
-  return milliseconds === 0 ? 'off' : milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`
 }
 
 function view(exchange: Exchange, listener: string, failure: Failure | null): FlightView {

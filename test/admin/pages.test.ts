@@ -85,6 +85,13 @@ describe('/flights', () => {
     )
   })
 
+  test.each([
+    [{ method: 'CONNECT', authority: 'orders:443', path: 'orders:443' }, 'CONNECT orders:443  ->  orders at 127.0.0.1:9001  id-1'],
+    [{ protocol: 'tcp', method: '', authority: 'api.example', path: '' }, 'TCP api.example  ->  orders at 127.0.0.1:9001  0 B in, 12 B out'],
+  ] as const)('a tunnel is told by where it leads: %j', async (asked, told) => {
+    expect((await ask(flightsPage(threads([{ flights: [flight(asked)] }])))).body).toBe(`07:08:09.045  200 -     12.5 ms  ${told}\n`)
+  })
+
   test('one that did not has a line for each attempt and one for the reason', async () => {
     const refused = { failure: 'connect-refused', flag: 'UF', status: 0, detail: 'ECONNREFUSED', reusedConnection: false, tookMs: 0.4 }
     const failed = flight({
