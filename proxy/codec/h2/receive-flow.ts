@@ -15,6 +15,8 @@ export class ReceiveFlow {
   /** A PING is under way; bytes that came since. */
   isSampling = false
   #sampled = 0
+  /** Since the PING some of it had to be held: its readers are what it waits for, and no larger window would make them faster. */
+  #hasHeld = false
   /** Of every stream, to begin with. */
   readonly streamWindow: number
   #max: number
@@ -58,6 +60,11 @@ export class ReceiveFlow {
     return this.held * 2 > this.target
   }
 
+  hold(bytes: number): void {
+    this.held += bytes
+    this.#hasHeld = true
+  }
+
   get maySample(): boolean {
     return !this.isSampling && (this.streamTarget < this.#maxStream || this.target < this.#max)
   }
@@ -65,11 +72,13 @@ export class ReceiveFlow {
   beginSample(): void {
     this.isSampling = true
     this.#sampled = 0
+    this.#hasHeld = this.held !== 0
   }
 
   /** The PING came back. */
   endSample(): void {
     this.isSampling = false
+    if (this.#hasHeld) return
     const wanted = 2 * this.#sampled
     // Filled by two thirds: the sender may have waited for us.
     if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))

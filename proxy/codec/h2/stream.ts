@@ -260,7 +260,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (bytes.length === 0) return
     this.#held ??= new ByteQueue()
     this.#held.append(bytes)
-    this.connection.flow.held += bytes.length
+    this.connection.flow.hold(bytes.length)
   }
 
   #deliver(chunk: Buffer, end: boolean): void {

@@ -29,8 +29,11 @@ class LongWire extends TapeWire {
   }
 }
 
-/** Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the receiver may hold. */
-function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number) {
+/**
+ * Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the receiver may hold; `pauseMs`: how long its reader stops
+ * after each piece. `most`: what had come and was not read.
+ */
+function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number, pauseMs = 0) {
   const loop = new EventLoop()
   const clock = manualClock(loop)
   const near = new LongWire(loop, latencyMs)
@@ -40,6 +43,8 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
   near.bufferBytes = bufferBytes
   const codec = http2(clock)
   let got = 0
+  let came = 0
+  let most = 0
   let ended = 0
   const downs: DownstreamStream[] = []
   codec.serve(
@@ -51,7 +56,8 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
         data(chunk, end) {
           got += chunk.length
           if (end) ended++
-          return true
+          if (pauseMs !== 0) loop.after(pauseMs, () => turn(() => stream.resume()))
+          return pauseMs === 0
         },
         trailers() {},
         reset() {},
@@ -61,6 +67,12 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} },
     clock,
   )
+  const feed = near.feed.bind(near)
+  near.feed = chunk => {
+    came += chunk.length
+    most = Math.max(most, came - got)
+    feed(chunk)
+  }
   const upstream = codec.connect(far, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: MIB, ...responseLimits })
   const began = loop.now
   const piece = Buffer.alloc(64 * 1024)
@@ -80,7 +92,7 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     })
   }
   while (ended < streams && loop.now - began < 600_000) loop.advance(10)
-  return { ms: loop.now - began, got }
+  return { ms: loop.now - began, got, most }
 }
 
 test('the window of a stream grows to fill a long line, up to what may be held of the connection', () => {
@@ -90,6 +102,12 @@ test('the window of a stream grows to fill a long line, up to what may be held o
   expect(grown.ms).toBeLessThan(2500)
   const fixed = upload(64 * MIB, 1, 20, 256 * 1024)
   expect(fixed.ms).toBeGreaterThan(5000)
+})
+
+test('it does not grow for a reader that is slower than the line: what would come would only have to be held', () => {
+  const slow = upload(16 * MIB, 1, 5, 16 * MIB, 20)
+  expect(slow.got).toBe(16 * MIB)
+  expect(slow.most).toBeLessThan(600 * 1024)
 })
 
 test('and so does that of the connection, for many streams', () => {
