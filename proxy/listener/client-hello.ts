@@ -6,9 +6,10 @@ export interface ClientHello {
   readonly alpn: readonly string[]
 }
 
-const NOTHING = Buffer.alloc(0)
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
+/** The type of a handshake message and its length. */
+const HEAD_BYTES = 4
 const SERVER_NAME = 0
 const ALPN = 16
 /** Of one record (RFC 8446 section 5.1). */
@@ -21,24 +22,38 @@ export const MAX_HELLO_BYTES = 32 * 1024
  */
 export function readClientHello(bytes: Buffer, length: number): ClientHello | 'more' | null {
   const limit = Math.min(length, MAX_HELLO_BYTES)
-  let message: Buffer = NOTHING
+  // Asked again with each packet, so nothing is put together before all is there: records of one byte would have it copied thousands of times.
+  let size = 0
+  let announced = Number.POSITIVE_INFINITY
   for (let at = 0; ; ) {
     if (limit > at && bytes[at] !== HANDSHAKE) return null
     if (limit > at + 1 && bytes[at + 1] !== 3) return null
     if (limit <= at + 5) break
-    const size = bytes.readUInt16BE(at + 3)
+    const record = bytes.readUInt16BE(at + 3)
     // Empty handshake fragments are not allowed, and would be a way to say nothing at length.
-    if (size === 0 || size > MAX_FRAGMENT) return null
-    const fragment = bytes.subarray(at + 5, Math.min(at + 5 + size, limit))
-    message = message.length === 0 ? fragment : Buffer.concat([message, fragment])
-    if (message[0] !== CLIENT_HELLO) return null
+    if (record === 0 || record > MAX_FRAGMENT) return null
+    if (size === 0 && bytes[at + 5] !== CLIENT_HELLO) return null
+    const before = size
+    size += Math.min(record, limit - at - 5)
+    if (before < HEAD_BYTES && size >= HEAD_BYTES) announced = HEAD_BYTES + messageOf(bytes, limit, HEAD_BYTES).readUIntBE(1, 3)
     // What follows the whole of it, such as early data, is not looked at.
-    if (message.length >= 4 && message.length >= 4 + message.readUIntBE(1, 3)) return helloOf(message.subarray(4, 4 + message.readUIntBE(1, 3)))
-    at += 5 + size
+    if (size >= announced) return helloOf(messageOf(bytes, limit, announced).subarray(HEAD_BYTES))
+    at += 5 + record
     if (at > limit) break
   }
-  if (message.length >= 4 && message.readUIntBE(1, 3) > MAX_HELLO_BYTES) return null
+  if (announced !== Number.POSITIVE_INFINITY && announced - HEAD_BYTES > MAX_HELLO_BYTES) return null
   return limit < MAX_HELLO_BYTES ? 'more' : null
+}
+
+/** The first bytes of the message that lies in the records, in one piece; `size`: no more than there are. */
+function messageOf(bytes: Buffer, limit: number, size: number): Buffer {
+  const message = Buffer.alloc(size)
+  for (let at = 0, to = 0; to < size; ) {
+    const record = bytes.readUInt16BE(at + 3)
+    to += bytes.copy(message, to, at + 5, Math.min(at + 5 + record, limit))
+    at += 5 + record
+  }
+  return message
 }
 
 /** RFC 8446 section 4.1.2: version, random, session id, cipher suites, compression methods, extensions. */

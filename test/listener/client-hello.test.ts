@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { type ClientHello, MAX_HELLO_BYTES, readClientHello } from '../../proxy/listener/client-hello.ts'
 import { clientHello, inRecords, withExtension } from '../support/client-hello.ts'
 
@@ -71,6 +71,20 @@ describe('a ClientHello', () => {
     const scattered = inRecords(withExtension(bytes, 0xfe33, Buffer.alloc(6000)), 1)
     expect(readClientHello(scattered, scattered.length)).toBeNull()
     expect(readClientHello(scattered, MAX_HELLO_BYTES)).toBeNull()
+  })
+
+  test('nothing is put together before it is whole, so that asking with each byte of many records costs little', () => {
+    const { bytes } = hellos.get('TLS 1.3')!
+    const scattered = inRecords(bytes, 1)
+    const concat = vi.spyOn(Buffer, 'concat')
+    const copy = vi.spyOn(Buffer.prototype, 'copy')
+    const answers = [100, 1000, scattered.length - 1].map(length => readClientHello(scattered, length))
+    expect(concat).not.toHaveBeenCalled()
+    // Its length, which is the first thing in it.
+    expect(copy.mock.calls.length).toBeLessThanOrEqual(4 * answers.length)
+    vi.restoreAllMocks()
+    expect(answers).toEqual(['more', 'more', 'more'])
+    expect(readClientHello(scattered, scattered.length)).toMatchObject({ serverName: 'orders.example.com' })
   })
 
   test('never throws, whatever is in it', () => {

@@ -39,6 +39,25 @@ describe('a request', () => {
     expectQuiet(mesh)
   })
 
+  test.each(['GET / HTTP/1.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost:\r\n\r\n', 'POST / HTTP/1.1\r\nHost:\r\nContent-Length: 5\r\n\r\nhello'])(
+    'without a host is refused, and no endpoint is blamed for it: %j',
+    async text => {
+      const { mesh, a } = await start()
+      mesh.caller().get('/warm')
+      mesh.settle()
+      const caller = mesh.caller()
+      caller.send(text)
+      mesh.settle()
+      expect(caller.statuses).toEqual([400])
+      expect(a.served.map(({ path }) => path)).toEqual(['/warm'])
+      expect(a.connections.filter(({ over }) => !over)).toHaveLength(1)
+      expect(mesh.flight.attempts).toHaveLength(1)
+      expect(mesh.endpoints()[0]!.endpoints[0]!.failures).toBe(0)
+      mesh.advance(2000)
+      expectQuiet(mesh)
+    },
+  )
+
   test.each([
     ['HEAD', 200, ['content-length', '100'], '100'],
     ['GET', 204, [], undefined],

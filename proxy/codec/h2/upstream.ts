@@ -47,7 +47,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   #released = false
   /** The peer's first SETTINGS have come. */
   #greeted = false
-  /** Before the endpoint has said whether it takes an extended CONNECT. */
+  /** Before the endpoint has said whether it takes an extended CONNECT; and those that cannot be asked over HTTP/2. */
   #asking: Asking[] = []
   #isClosed = false
 
@@ -107,7 +107,9 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const request = head as RequestHead
     stream.method = request.method
     stream.upgrade = request.upgrade
-    if (request.upgrade !== '' && request.upgrade !== CONNECT && (!this.extendedConnect || request.method !== 'GET')) {
+    // Nothing of a body may go where no head went.
+    if (request.authority === '') stream.sendDone = true
+    if (request.authority === '' || (request.upgrade !== '' && request.upgrade !== CONNECT && (!this.extendedConnect || request.method !== 'GET'))) {
       this.#asking.push({ stream, id: stream.id, request })
       this.#connection.out()
       return
@@ -125,8 +127,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#asking = []
     for (const { stream, id, request } of asking) {
       if (stream.closed || stream.id !== id) continue
+      // HTTP/1.1 may come without a host. Whoever is sent such a request resets it, and would be blamed for that.
+      if (request.authority === '') stream.fail(failures.badRequest, 'no host, which HTTP/2 cannot do without (RFC 9113 section 8.3.1)', false)
       // An extended CONNECT has no place for another method.
-      if (request.method !== 'GET') stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
+      else if (request.method !== 'GET') stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
       else if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
       else if (this.#nextId > MAX_STREAM_ID) stream.fail(failures.refusedStream, '', false)
       else {
