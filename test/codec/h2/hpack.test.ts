@@ -247,6 +247,22 @@ describe('both halves', () => {
     expect(encode(encoder, fields).length).toBeLessThanOrEqual(8)
   })
 
+  test('names that are long, or very many, are written and not kept in mind', () => {
+    const encoder = new Encoder(Buffer.alloc(0), 4096)
+    const decoder = new Decoder(4096)
+    for (let i = 0; i < 1000; i++) {
+      const fields: Fields = [
+        [`${'x'.repeat(5000)}-${i}`, 'a'],
+        [`y-${i}`, 'b'],
+        [`${'z'.repeat(300)}`, 'c'],
+      ]
+      expect(decode(decoder, encode(encoder, fields))).toEqual(fields)
+    }
+    const kept = [...encoder.names]
+    expect(kept.length).toBeLessThanOrEqual(512)
+    expect(kept.join('').length).toBeLessThan(10_000)
+  })
+
   test('secrets are kept out of the table', () => {
     const encoder = new Encoder(Buffer.alloc(0), 4096)
     const sensitive = (block: Buffer) => {

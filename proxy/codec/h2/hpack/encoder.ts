@@ -18,11 +18,17 @@ function unindexed(name: string): [string, number] {
   return [name, UNINDEXED]
 }
 
+/** No field is called so. */
+const UNKEPT = ''
+policies.set(UNKEPT, UNINDEXED)
+
 /** A short cookie could be guessed a byte at a time, as nghttp2 and others fear too. */
 const SHORT_COOKIE = 20
 const ENTRY_OVERHEAD = 32
 /** Names in mind at most: those of the table, which 4 KiB limit to 128, and as many to remember that they are not worth it. */
 const MAX_NAMES = 512
+/** A longer name is nobody's to come again, and only takes room: 512 of them could be 30 MiB. */
+const LONGEST_NAME = 256
 /** So many values of a name in a row never came again: it is left out, and tried anew once in a while. */
 const GIVE_UP = 16
 const TRY_AGAIN = 64
@@ -53,6 +59,9 @@ class Name {
     this.values = this.policy === UNINDEXED || this.policy === SENSITIVE ? NO_VALUES : new Map()
   }
 }
+
+/** Stands for all that are too long to be kept: in no table, and of no value that is. */
+const unkept = new Name(UNKEPT)
 
 interface Entry {
   readonly name: Name
@@ -90,6 +99,11 @@ export class Encoder {
 
   get size(): number {
     return this.#size
+  }
+
+  /** The names in mind, for tests. */
+  get names(): Iterable<string> {
+    return this.#names.keys()
   }
 
   /** What the peer's SETTINGS allow. */
@@ -138,6 +152,7 @@ export class Encoder {
   }
 
   #learn(name: string): Name {
+    if (name.length > LONGEST_NAME) return unkept
     if (this.#names.size >= MAX_NAMES) for (const [other, { values }] of this.#names) if (values.size === 0) this.#names.delete(other)
     const known = new Name(name)
     this.#names.set(name, known)
