@@ -53,5 +53,7 @@ export function fits({ lower }: Names, pairs: readonly string[], count: number, 
     else if (isRequest && name === 'host') hosts++
     else return false
   }
-  return at === count && codings <= 1 && hosts === (isRequest ? 1 : 0)
+  // Nothing that HTTP/1.1 allowed has both: they would frame the body in two ways.
+  if (codings > 1 || (codings === 1 && lower.includes('content-length'))) return false
+  return at === count && hosts === (isRequest ? 1 : 0)
 }
