@@ -54,8 +54,11 @@ export class Listener {
   }
 
   apply(runtime: ListenerRuntime): void {
+    const turnsTcp = runtime.spec.protocol === 'tcp' && this.runtime.spec.protocol !== 'tcp'
     this.runtime = runtime
     this.#options = this.#optionsOf(runtime.spec)
+    // Requests have no way any more, so each would be a 404: their callers are to connect again, and are passed on then. Tunnels know no drain.
+    if (turnsTcp) for (const connection of this.#connections.all()) connection.drain()
   }
 
   #optionsOf({ limits, timeouts, h2cUpgrade, multiplex }: ListenerSpec): DownstreamOptions {

@@ -124,6 +124,28 @@ describe('a reload', () => {
     expect([old.statuses, fresh.statuses]).toEqual([[200], [431]])
   })
 
+  test('a port that turns to TCP ends its HTTP connections, each with its last answer: nobody gets a 404 on what was left', async () => {
+    const mesh = await Mesh.start(one([A]))
+    const idle = mesh.caller().get()
+    const unread = mesh.caller()
+    const multiplexed = mesh.http2Caller()
+    multiplexed.ask()
+    mesh.settle()
+    mesh.upstream(A).answer = (request, connection) => void mesh.loop.after(100, () => ok(request, connection))
+    const busy = mesh.caller().get()
+    mesh.settle()
+    await mesh.apply(snapshotOf([serviceSpec('orders', [A], { protocol: 'tcp' })], [listenerSpec({ service: 'orders', protocol: 'tcp' })]))
+    mesh.settle()
+    expect([idle.gotEnd, unread.gotEnd, busy.gotEnd]).toEqual([true, true, false])
+    mesh.advance(2000)
+    expect(busy.statuses).toEqual([200])
+    expect(busy.last.header('connection')).toBe('close')
+    expect([busy.over, multiplexed.over]).toEqual([true, true])
+    mesh.plainCaller()
+    mesh.settle()
+    expect(mesh.stat('outrigger_tcp_connections_active', { service: 'orders' })).toBe(1)
+  })
+
   test('routes change between two requests of one connection, never inside one', async () => {
     const mesh = await Mesh.start(one([A]))
     mesh.upstream(A).connectMs = 50
