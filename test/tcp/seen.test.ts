@@ -40,7 +40,7 @@ describe('/explain', () => {
 ├─ destination  cache: the only destination
 ├─ balancer     round_robin picks ${A}
 ├─ pool         a connection of its own would be made
-├─ policy       3 attempts on connect-failure, idle 3600s
+├─ policy       3 attempts on connect-failure, idle 1h
 │
 └─ would be sent to ${A} (cache)
 `)
