@@ -176,7 +176,14 @@ function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Clu
   if (route.grpcDeadline === null) return `${way}; a deadline is passed on and not enforced`
   const problem = beginDeadline(exchange, route.grpcDeadline)
   if (problem !== '') return `${way}; refused: ${problem}`
-  return `${way}; ${exchange.deadlineAt === 0 ? 'no deadline' : `deadline ${formatDuration(exchange.deadlineAt - exchange.startedAt)}`}`
+  return `${way}; ${deadlineText(exchange)}`
+}
+
+/** The clock counts in fractions, and so do the units of gRPC: a thousandth is as much as anybody reads. */
+function deadlineText({ deadlineAt, startedAt }: Exchange): string {
+  if (deadlineAt === 0) return 'no deadline'
+  const micros = Math.round((deadlineAt - startedAt) * 1000)
+  return micros === 0 ? 'the deadline is over at once' : `deadline ${formatDuration(micros / 1000)}`
 }
 
 function poolText(pool: Pool): string {
