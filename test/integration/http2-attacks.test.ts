@@ -149,7 +149,11 @@ describe('floods: the attacker gets a GOAWAY that says why, and the guard counts
   })
 })
 
+/** How many requests were answered 431 so far. */
+const tooLarge = async () => (await proxy.metrics()).value('http_requests_total', { status: '431' })
+
 test('a head of references to one large entry (HPACK bomb) is answered 431 as often as it comes', async () => {
+  const before = await tooLarge()
   const entry = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xbd, 0x1d]), Buffer.alloc(3900, 'v')])
   const fields = literals(...requestFields())
   const block = (id: number, ...parts: Buffer[]) => frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, id, Buffer.concat([fields, ...parts]))
@@ -157,14 +161,14 @@ test('a head of references to one large entry (HPACK bomb) is answered 431 as of
   // 16,000 references to 3,900 bytes, 300 times: 19 GB, were they unpacked. Then an end, so that it is over.
   const goaway = await attack(i => (i === 0 ? block(1, entry) : i < 300 ? block(2 * i + 1, bomb) : frame(h2.DATA, 0, 0)), 301)
   expect(goaway).toMatch(/^PROTOCOL_ERROR: DATA on stream 0/)
-  const flights = await proxy.flights()
-  expect(flights.filter(({ failure }) => failure === 'head-too-large').length).toBeGreaterThan(200)
+  expect(await tooLarge()).toBeGreaterThan(before + 200)
 })
 
 test('a list of fields beyond the limit is answered 431', async () => {
+  const before = await tooLarge()
   const many = Array.from({ length: 300 }, (_, i) => [`x-${i}`, 'v'.repeat(40)]).flat()
   await attack(i => (i < 50 ? headers(2 * i + 1, true, ...requestFields(...many)) : frame(h2.DATA, 0, 0)), 51)
-  expect((await proxy.flights())[1]).toMatchObject({ status: 431, failure: 'head-too-large' })
+  expect(await tooLarge()).toBe(before + 50)
 })
 
 describe('slow readers', () => {

@@ -34,6 +34,8 @@ const SPINNING_MS = 800
 /** An answer costs no more than one part in so many of the time: large sets that change all the time are looked at less often. */
 const SHARE_OF_TIME = 20
 const SLOWEST_MS = 800
+/** A server that has just been started may lead before it has read all that it wrote down: an index that went back is believed when it is still so after this. */
+const DOUBT_MS = 1000
 /** After so long the next question is for everything, without an index: that heals whatever was missed, and finds out how old a stream is. */
 const RELIST_MS = 120_000
 const MAX_BACK_OFF_MS = 30_000
@@ -55,6 +57,8 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
   let listedAt = clock.now()
   let periodMs = PERIOD_MS
   let leader = false
+  /** The leader said an index that is less than the one that is known: once is not enough. */
+  let isDoubted = false
   /** From a server too long without its leader: better than nothing, while there is nothing else. */
   let tooOld: Answer | null = null
 
@@ -94,6 +98,7 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
     // A registry that lost its data would let the old index wait for a long time.
     index = 0
     leader = false
+    isDoubted = false
     tooOld = null
     await pause(clock, backOffMs(failures, isDenied(error) ? MAX_DENIED_MS : MAX_BACK_OFF_MS, random), signal)
   }
@@ -117,6 +122,13 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
         leader = true
         continue
       }
+      if (next < known && !answer.streamed && !isDoubted) {
+        isDoubted = true
+        index = 0
+        leader = true
+        await pause(clock, DOUBT_MS, signal)
+        continue
+      }
       if (!take(answer, clock.now() - begunAt < waitMs / 2)) {
         index = 0
         continue
@@ -125,6 +137,7 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
       if (!answer.streamed) known = next
       failures = 0
       leader = false
+      isDoubted = false
       tooOld = null
     } catch (error) {
       if (signal.aborted) return

@@ -55,12 +55,13 @@ test('an answer that says what the last one said is not read again, and confirms
   expect(read).toBe(2)
 })
 
-test('an index that goes back starts anew, asks the leader, and what came with it is not believed', async () => {
-  const { time, asked, said } = watching([answer(['a'], { index: 70 }), answer([], { index: 3 }), answer(['b'], { index: 4 })])
-  await time.pass(1_000)
+test('an index that goes back starts anew, asks the leader, and what came with it is not believed before it is said twice', async () => {
+  const { time, asked, said } = watching([answer(['a'], { index: 70 }), answer([], { index: 3 }), answer([], { index: 3 }), answer(['b'], { index: 4 })])
+  await time.pass(2_000)
   expect(asked.map(({ index, stale }) => [index, stale])).toEqual([
     [0, true],
     [70, true],
+    [0, false],
     [0, false],
     [4, true],
   ])
@@ -75,10 +76,12 @@ test('after a failure, too, what is older than what is known is asked of the lea
     answer(['a', 'b'], { index: 71 }),
     refused(),
     answer([], { index: 4 }),
+    // Not yet believed: it may not have read all that it has.
     answer([], { index: 5 }),
+    answer([], { index: 6 }),
   ]
   const { time, asked, said } = watching(replies)
-  await time.pass(3_000)
+  await time.pass(5_000)
   // The second time the leader says it: everything was lost.
   expect(said).toEqual([['a'], ['a', 'b'], []])
   expect(asked.map(({ index, stale }) => [index, stale])).toEqual([
@@ -89,7 +92,8 @@ test('after a failure, too, what is older than what is known is asked of the lea
     [71, true],
     [0, true],
     [0, false],
-    [5, true],
+    [0, false],
+    [6, true],
   ])
 })
 
@@ -116,7 +120,8 @@ test('a copy that is older than what is known, with an index that is higher, doe
   const replies = [
     answer(['old'], { index: 90 }),
     refused(),
-    // Of any server, and then of the leader, because the index went back.
+    // Of any server, and then of the leader, twice, because the index went back.
+    now(),
     now(),
     now(),
     ...Array.from({ length: 30 }, () => [old(), now()]).flat(),
