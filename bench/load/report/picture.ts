@@ -122,7 +122,8 @@ ${rows.join('\n')}
 
 const at = (value: number): string => value.toFixed(1)
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+/** Not where the first word has capitals of its own (gRPC). */
+const capital = (text: string): string => text.replace(/^[a-z](?=[a-z ])/, first => first.toUpperCase())
 
 function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
