@@ -3,10 +3,12 @@ import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { dial, listen } from './system/net.ts'
+import { roundsOfEventLoop } from './system/rounds.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
 const { index, snapshot, shared, origins } = workerData as WorkerData
+roundsOfEventLoop()
 const thread = dataThread({
   index,
   clock: systemClock,

@@ -34,3 +34,36 @@ function runTasks(): void {
   if (tasks.length > 1024) tasks = []
   else tasks.length = 0
 }
+
+/**
+ * A round is all turns of one wake-up of the event loop: when many connections have something to say at once, each is a turn. What goes out on a connection that they
+ * share leaves in one write when it waits for the end of the round.
+ */
+export interface RoundTask {
+  /** Called once at the end of the round in which the task was put off. */
+  roundEnded(): void
+}
+
+let roundTasks: RoundTask[] = []
+/** Null: nobody says when a round ends, and each turn is one. */
+let whenRoundEnds: ((run: () => void) => void) | null = null
+
+/** `next` calls once, when what the event loop woke up for is done. */
+export function bracketRounds(next: (run: () => void) => void): void {
+  whenRoundEnds = next
+}
+
+/** Once per round and task: the caller keeps the flag that it is queued. */
+export function atRoundEnd(task: RoundTask): void {
+  if (whenRoundEnds === null) return task.roundEnded()
+  roundTasks.push(task)
+  if (roundTasks.length === 1) whenRoundEnds(runRoundTasks)
+}
+
+function runRoundTasks(): void {
+  const ended = roundTasks
+  roundTasks = []
+  enterTurn()
+  for (let i = 0; i < ended.length; i++) ended[i]!.roundEnded()
+  leaveTurn()
+}

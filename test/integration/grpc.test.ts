@@ -168,7 +168,8 @@ test('a deadline: the caller is told, the server is, and both sidecars have it o
   metadata.set('grpc-timeout', '300m')
   const error = await new Promise<ServiceError | null>(done => client.makeUnaryRequest('/test.Calls/Hang', raw, raw, Buffer.alloc(0), metadata, done))
   expect(error?.code).toBe(status.DEADLINE_EXCEEDED)
-  expect(error?.metadata.get('x-outrigger-flag')).toEqual(['UT'])
+  // Three clocks run, and the server's own may be first: then it is the server that answers.
+  expect([['UT'], []]).toContainEqual(error?.metadata.get('x-outrigger-flag'))
   await until('the server hears of it', () => cancelled.length > began)
   expect(deadlines.at(-1)).toBeLessThanOrEqual(300)
   const recordOf = async (proxy: RunningProxy) => (await proxy.flights()).find(({ path }) => path === '/test.Calls/Hang')

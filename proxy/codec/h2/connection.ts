@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
-import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { ControlFrames } from './control-frames.ts'
@@ -25,7 +25,7 @@ const CLOSING = 1
 const CLOSED = 2
 
 /** What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is the `Side`. */
-export class Http2Connection implements WireHandler, FrameSink, TurnTask {
+export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundTask {
   readonly wire: Wire
   readonly options: Http2Options
   readonly clock: Clock
@@ -60,6 +60,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
   readonly #timer: Timer
   #state = OPEN
   #queued = false
+  /** What was written leaves when the round ends. */
+  #leaves = false
   /** How much of the preface has come; all of it where none is expected. */
   #preface: number
   #resumed: Http2Stream[] = []
@@ -131,6 +133,15 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask {
     this.side.turnEnded()
     if (this.line.bytes > this.maxHeldBytes)
       this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
+    if (this.writer.isEmpty || this.#leaves) return
+    // Others may have something to add before the round ends; a stream that is alone need not wait for that.
+    if (this.streams.size < 2) return this.roundEnded()
+    this.#leaves = true
+    atRoundEnd(this)
+  }
+
+  roundEnded(): void {
+    this.#leaves = false
     if (this.#state === OPEN) this.writer.flush()
     else this.writer.drop()
   }
