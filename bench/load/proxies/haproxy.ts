@@ -20,7 +20,7 @@ export const haproxy: ProxyProgram = {
 function config({ listen, upstreams, traffic }: Layout): string {
   return `global
   nbthread 1
-  maxconn 24000
+  maxconn 8000
 defaults
   mode ${traffic === 'tcp' ? 'tcp' : 'http'}
   timeout connect 1s
