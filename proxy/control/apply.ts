@@ -165,7 +165,7 @@ export function applier(deps: ApplyDeps) {
         stats.retire(series.get(endpoint.name) ?? [])
         series.delete(endpoint.name)
       },
-      outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
+      outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: deps.event, changed, sets }),
     })
     return { cluster, settings, speaks: spokenBy(spec) }
   }

@@ -315,7 +315,8 @@ export class Attempts implements PoolWaiter {
   #judge(endpoint: Endpoint, status: number, grpcStatus: number): void {
     const outcome = this.#deps.classify(null, status, grpcStatus)
     if (outcome === 'failure') add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, outcome, outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`)
+    const reason = outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`
+    this.#cluster!.report(endpoint, outcome, reason, this.current!.startedAt)
   }
 
   /** The answer is out whole (null), or broke off. */
@@ -382,8 +383,9 @@ export class Attempts implements PoolWaiter {
     const outcome = this.#deps.classify(failure, 0)
     if (outcome !== 'failure') return
     add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, outcome, failure.failure)
-    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.current!.startedAt, null)
+    const { startedAt } = this.current!
+    this.#cluster!.report(endpoint, outcome, failure.failure, startedAt)
+    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - startedAt, null)
   }
 }
 
