@@ -6,7 +6,7 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
-import { NO_GRPC_STATUS } from '../core/grpc.ts'
+import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
@@ -210,7 +210,8 @@ export class Attempts implements PoolWaiter {
     const cluster = this.#cluster!
     this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
     if (this.#isGrpc) record.grpcStatus = grpcStatusOf(response.headers)
-    cluster.observe(endpoint, this.#deps.classify(null, response.status, record.grpcStatus), tookMs, response)
+    const outcome = isGrpcServerError(record.grpcStatus) ? 'failure' : this.#deps.classify(null, response.status, record.grpcStatus)
+    cluster.observe(endpoint, outcome, tookMs, response)
   }
 
   /** Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there is of the answer. */
