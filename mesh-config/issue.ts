@@ -2,6 +2,7 @@ import { keyPosition, type Located, nodeAt, type Path, type Problem, positionAt,
 import { nearest } from './nearest.ts'
 import { matchesAt, refused } from './not-yet.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
+import { referenceWithoutSecret } from './secret.ts'
 import type { Wrong } from './wrong.ts'
 
 /** What the schema library says of one violation, as far as we read it. */
@@ -139,7 +140,7 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
 export function show(node: Located, secret = false): string {
   if (node.kind !== 'scalar') return `a ${node.kind}`
   if (secret) return 'the value (not shown: it is a secret)'
-  if (node.written !== null) return `${node.written} (as set in the environment)`
+  if (node.written !== null) return `${referenceWithoutSecret(node.written)} (as set in the environment)`
   const text = node.source ?? JSON.stringify(node.value)
   return text.length > 80 ? `${text.slice(0, 76)}..."` : text
 }

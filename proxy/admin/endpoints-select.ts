@@ -49,9 +49,9 @@ const known = ['service', 'zone', 'only', 'sort', 'limit', 'format']
 export function readSelection(query: URLSearchParams): Selection | string {
   for (const key of query.keys()) if (!known.includes(key)) return `there is no parameter "${key}": there are ${known.join(', ')}`
   const only = query.get('only')
-  if (only !== null && !(only in filters)) return `only=${only} is unknown: write one of ${Object.keys(filters).join(', ')}`
+  if (only !== null && !Object.hasOwn(filters, only)) return `only=${only} is unknown: write one of ${Object.keys(filters).join(', ')}`
   const sort = query.get('sort')
-  if (sort !== null && !(sort.replace(/^-/, '') in keys))
+  if (sort !== null && !Object.hasOwn(keys, sort.replace(/^-/, '')))
     return `sort=${sort} is unknown: write one of ${Object.keys(keys).join(', ')}, with - before it for the other way round`
   const limit = query.get('limit')
   if (limit !== null && limit !== 'all' && !/^\d{1,9}$/.test(limit)) return `limit=${limit} is no number: write limit=20, or limit=all`

@@ -1,4 +1,5 @@
 import { formatAddress } from '../../mesh-config/address.ts'
+import { own } from '../../mesh-config/own.ts'
 import type { AddressSpec, ListenerSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { printable } from '../core/printable.ts'
 
@@ -24,7 +25,7 @@ function destination({ direction, service, protocol }: ListenerSpec, { services 
     const more = names.length - LISTED
     return `-> by ${protocol === 'detect' ? 'Host or server name' : 'Host'}: ${names.slice(0, LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
   }
-  const endpoints = services[service]?.endpoints ?? []
+  const endpoints = own(services, service)?.endpoints ?? []
   const how = protocol === 'http' ? '' : protocol === 'tcp' ? ', TCP' : ', HTTP or TCP'
   if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}${how}`
   return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})${how}`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { hidden } from '../../mesh-config/effective.ts'
 import { describeSource, effectiveLines } from '../../mesh-config/effective-yaml.ts'
 import { type LoadedSnapshot, loadTexts } from '../../mesh-config/load-snapshot.ts'
+import { hidden } from '../../mesh-config/secret.ts'
 
 async function load(texts: Record<string, string>, env: Record<string, string> = {}): Promise<LoadedSnapshot> {
   const loaded = await loadTexts(
