@@ -76,6 +76,10 @@ const sticky = {
   cookie: setting(cookieName().default('outriggerSticky'), 'The cookie that remembers the endpoint.', 'a name nobody else uses'),
   ttl: setting(duration().default('off'), 'How long it lives. `off`: as long as the browser session.', 'a session ends with the browser'),
   path: setting(cookiePath().default('/'), 'Its Path.', 'the whole service'),
+  secret: setting(
+    text(/^.{16,1024}$/, 'a secret', 'sixteen characters or more that nobody can guess, from the environment: "${STICKY_SECRET}"').optional(),
+    'What the cookies are keyed with, so that they tell nothing of addresses. Sidecars that answer for the same host want the same one. Without it: a secret of this sidecar, kept in its `state` folder.',
+  ).meta({ secret: true }),
 }
 
 const hashing = 'ring_hash, maglev and ip_hash'

@@ -57,6 +57,7 @@ export function compile(document: SidecarDocument): Compiled {
   const bootstrap = {
     service: document.service,
     admin,
+    adminHosts: document.adminHosts.map(host => host.toLowerCase()),
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),

@@ -359,6 +359,11 @@ export const sidecarSchema = z.strictObject({
     'The address of the admin port, or `off`.',
     'the port of Envoy in Istio, and only this machine: it tells a lot to whoever asks',
   ),
+  adminHosts: setting(
+    z.array(text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a host name', 'a name without port, such as sidecar.web.svc')).default([]),
+    'Names by which the admin port may be asked, besides addresses and `localhost`.',
+    'a name may be pointed at this port by a web page that wants to read it (DNS rebinding); an address cannot',
+  ),
   inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
   outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),
   zone: setting(label('a zone').optional(), 'Where this sidecar stands, as endpoints name their zones. Without it: the zone of its Consul node.'),

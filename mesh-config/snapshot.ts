@@ -24,6 +24,8 @@ export interface Bootstrap {
   readonly service: string
   /** Address of the admin port; null: none. */
   readonly admin: AddressSpec | null
+  /** Names in small letters that it may be asked by, besides addresses and `localhost`. */
+  readonly adminHosts: readonly string[]
   /** Data threads. */
   readonly workers: number
   /** The folder of last-known endpoints; null: none is kept. */
@@ -268,6 +270,8 @@ export interface StickySpec {
   /** 0: a session cookie. */
   readonly ttlMs: number
   readonly path: string
+  /** What the cookies are keyed with; empty: the control thread puts in that of the sidecar. */
+  readonly secret: string
 }
 
 export interface ServiceTimeouts {

@@ -11,6 +11,7 @@ import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
 import { reloader } from './control/reload.ts'
+import { stickySecret } from './control/sticky-secret.ts'
 import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
@@ -80,7 +81,8 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const count = process.platform === 'linux' ? bootstrap.workers : 1
   if (count < bootstrap.workers) log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => known.fill(snapshot), said, ended: store.ended })
+  const sticky = stickySecret(bootstrap.state, log)
+  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => sticky.into(known.fill(snapshot)), said, ended: store.ended })
 
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
   const known: PeersOfServices = peers({
@@ -173,7 +175,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   apply(loaded)
   obeySignals(ending, code => process.exit(code), clock.now)
   const started = inForceNow.start(loaded)
-  const admin = await openAdmin(bootstrap.admin, pages, log)
+  const admin = await openAdmin(bootstrap.admin, pages, log, bootstrap.adminHosts)
   const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
   if (reasons.length > 0) {
     await threads.stop()
@@ -207,7 +209,7 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 /** Where it listens, null when it is off, or why it cannot. */
 async function openAdmin(
   address: AddressSpec | null,
-  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]
+  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Parameters<typeof adminServer>[3]]
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {

@@ -14,12 +14,12 @@ export interface AdminServer {
   close(): void
 }
 
-/** Rejects with the system's error (EADDRINUSE ...). */
-export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log): Promise<AdminServer> {
+/** Rejects with the system's error (EADDRINUSE ...). `hosts`: names that it may be asked by, besides addresses and `localhost`. */
+export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log, hosts: readonly string[] = []): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
-    handle(request, response, listen.address, pages).catch((error: unknown) => {
+    handle(request, response, { listenAddress: listen.address, hosts, pages }).catch((error: unknown) => {
       log.error(`the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
       if (response.headersSent) response.destroy()
       else send(response, errorAnswer({ ...plainRequest, format: 'text' }, 500, 'this page failed: the log of the proxy says why'))
@@ -44,12 +44,18 @@ export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Lo
 
 const plainRequest: PageRequest = { method: 'GET', query: new URLSearchParams(), format: null, body: '' }
 
-async function handle(incoming: IncomingMessage, response: ServerResponse, listenAddress: string, pages: readonly Page[]): Promise<void> {
+interface Served {
+  readonly listenAddress: string
+  readonly hosts: readonly string[]
+  readonly pages: readonly Page[]
+}
+
+async function handle(incoming: IncomingMessage, response: ServerResponse, { listenAddress, hosts, pages }: Served): Promise<void> {
   const { method = '', headers } = incoming
   const [path, ...search] = (incoming.url ?? '/').split('?')
   const query = new URLSearchParams(search.join('?'))
   const base = { ...plainRequest, query, format: formatOf(query, headers.accept) }
-  const refused = refusal({ method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }, listenAddress)
+  const refused = refusal({ method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }, listenAddress, hosts)
   if (refused !== null) return send(response, errorAnswer(base, 403, refused))
   const page = pages.find(each => each.path === path || each.path === `${path}/` || `${each.path}/` === path)
   if (page === undefined) return send(response, unknownPage(base, path!, pages))

@@ -1,4 +1,4 @@
-import type { BalancerSpec, BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
@@ -11,6 +11,7 @@ import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
+import { stickyIds } from './sticky-id.ts'
 import { isIn, isTouched, withFallback } from './subset.ts'
 import { ClusterView } from './view.ts'
 import type { Place } from './zone.ts'
@@ -59,6 +60,7 @@ export class ServiceCluster {
   #policy: BalancerPolicy
   #policyDeps: BalancerDeps
   #place: Place
+  #stickyIdOf: ((endpoint: string) => string) | null
   /** While an endpoint warms up. */
   readonly #warmUp: Timer
   /** After traffic, where the policy weighs what it learnt. */
@@ -75,6 +77,7 @@ export class ServiceCluster {
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
     this.#place = deps.place
+    this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
     this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
@@ -101,7 +104,7 @@ export class ServiceCluster {
     this.spec = spec
     if (!isEqual(spec.retries.budget, old.retries.budget)) this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
-    if (isOther) this.#usePolicy(spec.balancer, old.balancer)
+    if (isOther) this.#usePolicy(spec, old)
     const isDivided = !isEqual([spec.subsets, spec.subsetFallback], [old.subsets, old.subsetFallback])
     if (isDivided) this.#nameSubsets()
     this.#outliers.configure(spec.outliers)
@@ -177,12 +180,17 @@ export class ServiceCluster {
     this.#learn.cancel()
   }
 
-  #usePolicy(spec: BalancerSpec, old: BalancerSpec): void {
-    this.#policy = this.#deps.policy(spec.type)
-    this.#policyDeps = { ...this.#policyDeps, spec }
-    this.affinity = affinity(spec, this.#policy.hashes, this.#deps.random)
+  #usePolicy(spec: ServiceSpec, { balancer: old }: ServiceSpec): void {
+    const { balancer } = spec
+    this.#policy = this.#deps.policy(balancer.type)
+    this.#policyDeps = { ...this.#policyDeps, spec: balancer }
+    this.affinity = affinity(balancer, this.#policy.hashes, this.#deps.random)
+    if (balancer.sticky?.secret !== old.sticky?.secret) {
+      this.#stickyIdOf = idsOf(spec)
+      for (const endpoint of this.endpoints) endpoint.stickyId = ''
+    }
     // What one policy made of its measurements is nothing to another.
-    if (spec.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
+    if (balancer.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
   }
 
   #nameSubsets(): void {
@@ -258,7 +266,7 @@ export class ServiceCluster {
   }
 
   #balance(view: ClusterView | null): Balance {
-    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place })
+    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place, stickyIdOf: this.#stickyIdOf })
   }
 
   #fallbackOf(view: ClusterView): Balance | null {
@@ -273,6 +281,10 @@ export class ServiceCluster {
     const used = this.endpoints.filter(({ spec, state }) => spec.health === 'passing' && state !== 'ejected')
     if (this.#policy.reweigh?.(used, this.#policyDeps)) this.rebuild()
   }
+}
+
+function idsOf({ name, balancer: { sticky } }: ServiceSpec): ((endpoint: string) => string) | null {
+  return sticky === null ? null : stickyIds(sticky.secret, name)
 }
 
 /** Plain data, compared at the pace of control. */
