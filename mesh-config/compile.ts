@@ -3,6 +3,7 @@ import { addressOf, formatAddress } from './address.ts'
 import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { durationMs } from './duration.ts'
+import { connectName } from './host-name.ts'
 import { own } from './own.ts'
 import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
 import { endpointList, type ListenerDocument, type SidecarDocument } from './sidecar.ts'
@@ -169,7 +170,7 @@ function compileService(name: string, policy: ServicePolicy, endpoints: SidecarD
 
 /** As it is compared with the target of a CONNECT. */
 function hostOf(text: string): string {
-  return formatAddress(addressOf(text))
+  return connectName(formatAddress(addressOf(text)))
 }
 
 /** A destination of CONNECT that is no service: one endpoint, and the defaults of a policy. */

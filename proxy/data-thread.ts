@@ -2,7 +2,7 @@ import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.
 import { classify } from './cluster/classify.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { http2 } from './codec/h2/codec.ts'
-import { guards } from './codec/h2/options.ts'
+import { guards, hopCancels } from './codec/h2/options.ts'
 import { isPreface } from './codec/h2/preface.ts'
 import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/apply.ts'
 import { endpointsView } from './control/endpoints-view.ts'
@@ -64,7 +64,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const downstreamHttp2 = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
   const onUpstreamGuard = guardTrips('upstream', guards, stats, clock, event)
   const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
-  const hop = http2(clock, { carriesHttp1: true, onGuard: onUpstreamGuard })
+  const hop = http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
   const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false

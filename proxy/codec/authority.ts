@@ -1,3 +1,4 @@
+import { hostOf, portOf } from '../../mesh-config/host-name.ts'
 import { HOST } from './bytes.ts'
 
 /** A host, perhaps with a port: what Host and `:authority` may be (RFC 9110 section 7.2). User information is none of it. */
@@ -27,4 +28,15 @@ export function isAuthority(text: string, mayBeEmpty: boolean): boolean {
 /** Hex digits, ":" and "." of an IPv6 address. */
 function isAddressByte(code: number): boolean {
   return (code >= 0x30 && code <= 0x3a) || code === 0x2e || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66)
+}
+
+/** The same server for requests of `scheme`: without case, the scheme's own port, and the dot that ends a full name (RFC 9110 section 4.2.3). */
+export function isSameAuthority(a: string, b: string, scheme: 'http' | 'https'): boolean {
+  return a === b || normal(a, scheme) === normal(b, scheme)
+}
+
+function normal(authority: string, scheme: 'http' | 'https'): string {
+  const host = hostOf(authority)
+  const port = portOf(authority)
+  return port === '' || Number(port) === (scheme === 'http' ? 80 : 443) ? host : `${host}:${Number(port)}`
 }

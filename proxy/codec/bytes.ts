@@ -31,9 +31,25 @@ for (let digit = 0; digit < 16; digit++) {
 export const LOWER = new Uint8Array(256)
 for (let byte = 0; byte < 256; byte++) LOWER[byte] = byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte
 
+/** Longer than any method there is (RFC 9110 section 16.1). */
+export const MAX_METHOD = 32
+
 export const CR = 0x0d
 export const LF = 0x0a
 export const SP = 0x20
 export const HTAB = 0x09
 export const COLON = 0x3a
+/** The text without the white space around it that HTTP allows (RFC 9110 section 5.6.3): SP and HTAB. String.trim would take a byte of UTF-8 (0xa0) as well. */
+export function trimOws(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && isOws(text.charCodeAt(from))) from++
+  while (to > from && isOws(text.charCodeAt(to - 1))) to--
+  return from === 0 && to === text.length ? text : text.slice(from, to)
+}
+
+export function isOws(byte: number): boolean {
+  return byte === SP || byte === HTAB
+}
+
 export const NO_BYTES: Buffer = Buffer.alloc(0)

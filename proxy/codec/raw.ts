@@ -16,6 +16,7 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
   readonly reused = false
   readonly carried = false
   readonly limit = 1
+  readonly worn = false
   readonly hopThreads = 0
   readonly clogged = false
   readonly #wire: Wire

@@ -1,3 +1,4 @@
+import { connectName } from '../../mesh-config/host-name.ts'
 import { own } from '../../mesh-config/own.ts'
 import type { DestinationSpec, EndpointSpec, ListenerSpec, RetrySpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
@@ -314,7 +315,7 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
 /** The service that a CONNECT leads to; null: it must not. */
 function connectTarget(connect: ListenerSpec['connect'], authority: string, hosts: (authority: string) => string | null): string | null {
   if (connect === null) return null
-  const target = authority.toLowerCase()
+  const target = connectName(authority)
   if (connect.hosts.includes(target)) return `connect:${target}`
   return connect.services ? hosts(authority) : null
 }

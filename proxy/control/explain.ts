@@ -1,4 +1,5 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
+import { hostOf } from '../../mesh-config/host-name.ts'
 import { NO_HASH } from '../core/balancer.ts'
 import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
@@ -84,7 +85,7 @@ function chooseListener(name: string | null, authority: string, listeners: Reado
   }
   const outbound = all.filter(({ spec }) => spec.direction === 'outbound')
   const shared = outbound.find(({ spec }) => spec.service === null)
-  const named = outbound.find(({ spec }) => spec.service !== null && spec.service === authority.replace(/:\d+$/, ''))
+  const named = outbound.find(({ spec }) => spec.service !== null && spec.service === hostOf(authority))
   const chosen = (authority === '' ? undefined : (named ?? shared)) ?? shared ?? outbound[0] ?? all[0]
   return chosen ?? 'this sidecar has no listener'
 }
@@ -199,10 +200,6 @@ function poolText(pool: Pool): string {
 function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route): string {
   const on = retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''
   return `request timeout ${formatDuration(requestTimeoutMs)}, per try ${formatDuration(perTryTimeoutMs)}, ${retry.attempts} attempts${on}`
-}
-
-function hostOf(authority: string): string {
-  return authority.replace(/:\d+$/, '').toLowerCase()
 }
 
 function view(exchange: Exchange, listener: string, failure: Failure | null): FlightView {

@@ -80,6 +80,8 @@ export interface UpstreamConnection {
   readonly active: number
   /** Streams at once, as far as the peer has said. HTTP/1: 1. */
   readonly limit: number
+  /** So many of its streams were cancelled that the peer may soon take it for an attack: another connection serves new ones better. HTTP/1: never. */
+  readonly worn: boolean
   /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2, on so many data threads; 0: it is not; -1: it has not said yet. */
   readonly hopThreads: number
   /** What its slow readers hold is missing to its other streams: another connection serves new ones better. HTTP/1: never. */

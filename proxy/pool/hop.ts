@@ -135,9 +135,21 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
       if (best === null || connection.active < best.active) best = connection
     }
     if (best === null) return null
+    if (best.worn) best = this.#insteadOf(best)
     const { active } = best
     if (active !== 0 && (hops.length < this.#spread || active * 4 >= best.limit * BUSY_OF_FOUR)) this.#connect()
     return best.open()
+  }
+
+  /** One that is not worn, or another time: it is made now. Sidecars allow each other far more cancels than wear a connection, so this one serves until then. */
+  #insteadOf(worn: UpstreamConnection): UpstreamConnection {
+    let best: UpstreamConnection | null = null
+    for (const { connection, leaving } of this.#hops) {
+      if (leaving || connection.worn || connection.capacity === 0) continue
+      if (best === null || connection.active < best.active) best = connection
+    }
+    if (best === null) this.#connect()
+    return best ?? worn
   }
 
   // ── how a connection comes to be ──
@@ -179,7 +191,7 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
     if (connection === this.#greeting) return this.#greeted(connection)
     const hop = this.#hops.find(each => each.connection === connection)
     if (hop === undefined || connection.active !== 0) return
-    if (hop.leaving) return connection.destroy()
+    if (hop.leaving || connection.worn) return connection.destroy()
     hop.idleSince = this.#deps.clock.now()
   }
 

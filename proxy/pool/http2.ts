@@ -117,7 +117,9 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
   }
 
   #roomOf({ leaving, connection }: Carrier): number {
-    if (leaving) return 0
+    const { connections, maxConnections } = this.#settings
+    // At the limit a worn connection is better than none.
+    if (leaving || (connection.worn && connections < maxConnections)) return 0
     const { capacity } = connection
     return connection.limit === UNTOLD ? Math.min(capacity, this.#streams - connection.active) : capacity
   }
@@ -220,7 +222,7 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
     if (carrier.connection.active !== 0) return
     const { pending, connections, maxConnections } = this.#settings
     const isWanted = pending > 0 && connections >= maxConnections && neediest(this.#settings) !== null
-    if (this.#draining || carrier.leaving || isWanted) return carrier.connection.destroy()
+    if (this.#draining || carrier.leaving || carrier.connection.worn || isWanted) return carrier.connection.destroy()
     carrier.idleSince = this.#deps.clock.now()
     if (this.#sweepDue === Number.POSITIVE_INFINITY) this.#armSweep(this.#idleLimit())
   }

@@ -1,9 +1,11 @@
+import { hostOf } from '../../mesh-config/host-name.ts'
+
 /** From a Host / :authority to the name of a service. */
 export type HostTable = (authority: string) => string | null
 
 /**
- * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names of `hosts:`; names without case, the port never
- * looked at. A wildcard `*.example.com` takes any name that ends so; the longest wins.
+ * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names of `hosts:`; names without case, the port and a
+ * dot at the end never looked at. A wildcard `*.example.com` takes any name that ends so; the longest wins.
  */
 export function hostTable(services: readonly { readonly name: string; readonly hosts: readonly string[] }[]): HostTable {
   const exact = new Map<string, string>()
@@ -21,10 +23,10 @@ export function hostTable(services: readonly { readonly name: string; readonly h
     // The common case costs one look-up and no string.
     const direct = exact.get(authority)
     if (direct !== undefined) return direct
-    const host = withoutPort(authority).toLowerCase()
+    const host = hostOf(authority)
     const found = exact.get(host)
     if (found !== undefined) return found
-    const consul = /^([^.]+)\.service(?:\.[^.]+)?\.consul\.?$/.exec(host)?.[1]
+    const consul = /^([^.]+)\.service(?:\.[^.]+)?\.consul$/.exec(host)?.[1]
     if (consul !== undefined) return exact.get(consul) ?? null
     for (const { suffix, service } of wildcards) if (host.endsWith(suffix) && host.length > suffix.length) return service
     return null
@@ -33,12 +35,6 @@ export function hostTable(services: readonly { readonly name: string; readonly h
 
 /** The service a host would mean in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as `www.example.com` or an address. */
 export function serviceOfHost(authority: string): string | null {
-  const host = withoutPort(authority).toLowerCase()
-  return /^([a-z0-9](?:[a-z0-9_-]{0,126}[a-z0-9])?)(?:\.service(?:\.[a-z0-9-]+)?\.consul\.?)?$/.exec(host)?.[1] ?? null
-}
-
-function withoutPort(authority: string): string {
-  if (authority.startsWith('[')) return authority.slice(0, authority.indexOf(']') + 1)
-  const colon = authority.indexOf(':')
-  return colon < 0 ? authority : authority.slice(0, colon)
+  const host = hostOf(authority)
+  return /^([a-z0-9](?:[a-z0-9_-]{0,126}[a-z0-9])?)(?:\.service(?:\.[a-z0-9-]+)?\.consul)?$/.exec(host)?.[1] ?? null
 }

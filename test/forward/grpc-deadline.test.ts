@@ -134,12 +134,11 @@ test('a caller that gives up just at its deadline has run into it', async () => 
   expectQuiet(mesh)
 })
 
-test.each(['', '1', 'S', '1s', '123456789S', '-1S', '1.5S', ' 1S', '1 S', '1S, 2S'])('"%s" is refused, and no endpoint sees it', async timeout => {
+test.each(['', '1', 'S', '1s', '123456789S', '-1S', '1.5S', '1 S', '1S, 2S'])('"%s" is refused, and no endpoint sees it', async timeout => {
   const { mesh, endpoint } = await start()
   const got = mesh.http2Caller().ask(call(timeout))
   mesh.settle()
-  if (timeout === ' 1S') expect(got.status).toBe(0)
-  else expect([got.fields.get('grpc-status'), mesh.flight.detail]).toEqual(['13', expect.stringContaining('grpc-timeout')])
+  expect([got.fields.get('grpc-status'), mesh.flight.detail]).toEqual(['13', expect.stringContaining('grpc-timeout')])
   expect(endpoint.served).toHaveLength(0)
   expectQuiet(mesh)
 })

@@ -28,9 +28,50 @@ test('fields of one connection do not pass, in either direction', async () => {
   upstream.answer = respond(`HTTP/1.1 200 OK\r\n${hops}Upgrade: h2c\r\nX-End: 1\r\nContent-Length: 0\r\n\r\n`)
   const caller = mesh.caller().get('/', `${hops}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nX-End: 1\r\n`)
   mesh.settle()
-  expect(upstream.requests[0]!.names).toEqual(['Host', 'X-End', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto'])
+  expect(upstream.requests[0]!.names).toEqual(['Host', 'X-End', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'te', 'connection'])
   expect(caller.last.names).toEqual(['X-End', 'Content-Length'])
 })
+
+test.each([
+  ['trailers', 'trailers'],
+  ['gzip, Trailers;q=0.5', 'trailers'],
+  ['gzip', undefined],
+  ['x-trailers', undefined],
+])('TE: %s leaves as %s, named by Connection (RFC 9110 section 10.1.4)', async (te, expected) => {
+  const { mesh, upstream } = await orders()
+  mesh.caller().get('/', `TE: ${te}\r\nConnection: TE, keep-alive\r\n`)
+  mesh.settle()
+  mesh.http2Caller().ask({ fields: te === 'trailers' ? ['te', te] : [] })
+  mesh.settle()
+  const asked = upstream.requests.map(request => [request.header('te'), request.header('connection')])
+  expect(asked).toEqual([[expected, expected && 'TE'], te === 'trailers' ? ['trailers', 'TE'] : [undefined, undefined]])
+})
+
+test('TE is not asked of an endpoint for a caller of HTTP/1.0, nor beside an upgrade', async () => {
+  const { mesh, upstream } = await orders()
+  mesh.caller().send('GET / HTTP/1.0\r\nHost: orders\r\nTE: trailers\r\n\r\n')
+  mesh.caller().get('/chat', 'TE: trailers\r\nConnection: TE, Upgrade\r\nUpgrade: websocket\r\n')
+  mesh.settle()
+  expect(upstream.requests.map(request => [request.header('te'), request.header('connection')])).toEqual([
+    [undefined, undefined],
+    [undefined, 'Upgrade'],
+  ])
+})
+
+test.each(['\tchunked', ' chunked\t', '  chunked', ' chunked ', '\t \tchunked \t '])(
+  'Transfer-Encoding:%j is chunked, and is written without the white space',
+  async value => {
+    const { mesh, upstream } = await orders()
+    upstream.answer = respond(`HTTP/1.1 200 OK\r\nTransfer-Encoding:${value}\r\n\r\n2\r\nok\r\n0\r\n\r\n`)
+    const caller = mesh.caller().send(`POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding:${value}\r\nX: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n`)
+    mesh.settle()
+    expect(upstream.received).toContain('\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n')
+    expect(upstream.received.match(/transfer-encoding/gi)).toHaveLength(1)
+    expect(caller.last.all('transfer-encoding')).toEqual(['chunked'])
+    expect(caller.received.match(/transfer-encoding: chunked\r\n/gi)).toHaveLength(1)
+    expect(caller.last.text).toBe('ok')
+  },
+)
 
 test('fields of one connection at the very start and end of a head, and next to each other', async () => {
   const { mesh, upstream } = await orders()

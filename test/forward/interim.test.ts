@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
-import { expectQuiet, orders } from '../support/orders.ts'
+import { HeaderList } from '../../proxy/core/header-list.ts'
+import { Http2Endpoint } from '../support/http2-endpoint.ts'
+import { turn } from '../support/memory-wire.ts'
+import { A, expectQuiet, orders } from '../support/orders.ts'
 import { silent } from '../support/upstream.ts'
 
 const head = 'POST / HTTP/1.1\r\nHost: orders\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n'
@@ -111,4 +114,41 @@ test('an interim answer does not stop the time for the final one', async () => {
   mesh.advance(1010)
   expect(caller.statuses).toEqual([504])
   expectQuiet(mesh)
+})
+
+const quiet = 'HTTP/1.1 102 Processing\r\n\r\n'
+
+test('a server may say for hours that it works', async () => {
+  const { mesh, upstream } = await orders({ timeouts: { requestMs: 0, perTryMs: 0, idleMs: 0 } })
+  upstream.answer = silent
+  const caller = mesh.caller().get()
+  mesh.settle()
+  for (let i = 0; i < 5000; i++) {
+    upstream.last.send(quiet)
+    mesh.advance(2000)
+  }
+  upstream.last.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  mesh.settle()
+  expect(caller.reader.interim).toHaveLength(5000)
+  expect(caller.statuses).toEqual([200])
+  expectQuiet(mesh)
+})
+
+test.each(['http', 'http2'] as const)('the bytes of interim heads are bounded: %s', async protocol => {
+  const { mesh, upstream } = await orders({ protocol, timeouts: { requestMs: 0, perTryMs: 0 }, retries: { on: [], attempts: 1 } })
+  const link = 'x'.repeat(1000)
+  let sent = 0
+  if (protocol === 'http') upstream.answer = silent
+  const endpoint = protocol === 'http2' ? new Http2Endpoint(mesh, A) : null
+  if (endpoint !== null) endpoint.answer = () => {}
+  const caller = mesh.caller().get()
+  mesh.settle()
+  for (; caller.responses.length === 0 && sent < 10_000; sent++) {
+    if (endpoint === null) upstream.last.send(`HTTP/1.1 103 Early Hints\r\nLink: ${link}\r\n\r\n`)
+    else turn(() => endpoint.served[0]!.stream.head({ status: 103, headers: new HeaderList(['link', link]) }, false))
+    mesh.settle()
+  }
+  expect(sent).toBeGreaterThan(900)
+  expect(sent).toBeLessThan(1100)
+  expect(caller.statuses).toEqual([502])
 })

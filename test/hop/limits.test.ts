@@ -118,11 +118,18 @@ test('callers that go away, many at a time, cost the others nothing', async () =
     mesh.settle()
     for (const caller of leaving) caller.close()
     mesh.settle()
+    // Another connection takes over when one has seen too many leave: no request goes beside the hop.
+    expect(between(mesh).protocol).toBe(HOP)
+    expect(between(mesh).connections).toBeLessThanOrEqual(2)
   }
   application.open.find(({ received }) => received.includes('/staying'))!.send(OK)
   mesh.settle()
   expect(staying.statuses).toEqual([200])
-  expect(between(mesh)).toEqual({ connections: 1, protocol: HOP })
+  expect(mesh.stat('outrigger_http2_guard_trips_total')).toBe(0)
+  application.answer = respond(OK)
+  const next = mesh.caller().get('/next')
+  mesh.settle()
+  expect(next.statuses).toEqual([200])
 })
 
 test('an endpoint that is gone from discovery: what runs ends, and its connections close', async () => {

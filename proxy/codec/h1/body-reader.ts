@@ -1,6 +1,7 @@
 import { type Failure, failures } from '../../core/failure.ts'
 import { HeaderList } from '../../core/header-list.ts'
 import { CR, HEX, LF, NO_BYTES, SP } from '../bytes.ts'
+import { isTrailerField } from '../trailer-fields.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
@@ -52,10 +53,13 @@ export class BodyReader {
   readonly #gathered = new Gathered()
   #sink: BodySink
   #limits: HeadLimits
+  readonly #ofRequests: boolean
 
-  constructor(sink: BodySink, limits: HeadLimits) {
+  /** `ofRequests`: the bodies are theirs, and not of responses. */
+  constructor(sink: BodySink, limits: HeadLimits, ofRequests: boolean) {
     this.#sink = sink
     this.#limits = limits
+    this.#ofRequests = ofRequests
   }
 
   beginLength(bytes: number): void {
@@ -212,7 +216,7 @@ export class BodyReader {
   #finishChunked(b: Buffer, heldFrom: number, heldTo: number): void {
     this.#state = NONE
     const trailers = this.#trailers!
-    const list = trailers.count === 0 ? null : allowedTrailers(trailers)
+    const list = trailers.count === 0 ? null : allowedTrailers(trailers, this.#ofRequests)
     if (list === null) {
       this.#sink.bodyData(b.subarray(heldFrom, heldTo), true)
       return
@@ -222,35 +226,10 @@ export class BodyReader {
   }
 }
 
-/** Fields that frame, route, authenticate or modify have no place in trailers (RFC 9110 section 6.5.1): they are dropped, never merged into a head. */
-const FORBIDDEN = new Set([
-  'transfer-encoding',
-  'content-length',
-  'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'authorization',
-  'proxy-authorization',
-  'cookie',
-  'set-cookie',
-  'content-encoding',
-  'content-type',
-  'content-range',
-  'cache-control',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-request-id',
-])
-
-function allowedTrailers(head: Http1Head): HeaderList | null {
+function allowedTrailers(head: Http1Head, isRequest: boolean): HeaderList | null {
   const list = new HeaderList()
   head.forEach((name, value) => {
-    if (!FORBIDDEN.has(name.toLowerCase())) list.pairs.push(name, value)
+    if (isTrailerField(name.toLowerCase(), isRequest)) list.pairs.push(name, value)
   })
   return list.pairs.length === 0 ? null : list
 }

@@ -63,7 +63,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // Once a connection is enough: whoever understands it remembers.
     this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
     this.#writer = new Http1Writer(wire)
-    this.#reader = new BodyReader(this, options)
+    this.#reader = new BodyReader(this, options, true)
     this.#clock = clock
     this.#timer = clock.timer(() => this.#timedOut())
     wire.handler = this

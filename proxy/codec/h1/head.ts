@@ -40,6 +40,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** -1: none. */
   contentLength = -1
   chunked = false
+  /** Its Transfer-Encoding is not passed on as it was written, but made anew. */
+  codingAnew = false
   /** Whether the sender will keep the connection open. */
   keepAlive = true
   /** Connection has "close". */
@@ -51,6 +53,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** What a request asks for (`RequestHead.upgrade`), or what a 101 says the connection has become. */
   upgrade = ''
   expectContinue = false
+  /** TE of a request says "trailers". */
+  takesTrailers = false
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
 
@@ -79,12 +83,14 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.added.length = 0
     this.contentLength = -1
     this.chunked = false
+    this.codingAnew = false
     this.keepAlive = true
     this.closing = false
     this.mayUpgrade = false
     this.offersUpgrade = false
     this.upgrade = ''
     this.expectContinue = false
+    this.takesTrailers = false
     this.offersHop = false
     this.absolute = false
     this.authority = ''

@@ -1,7 +1,8 @@
 import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
-import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from '../bytes.ts'
+import { COLON, CR, HTAB, LF, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
+import { trailersOfTe } from '../h2/head-writer.ts'
 import { OFFER } from '../hop/names.ts'
-import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
+import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
 import type { Http1Head } from './head.ts'
 import { broken, DONE, MORE, type Outcome } from './outcome.ts'
 import { readTarget } from './target.ts'
@@ -12,7 +13,6 @@ export interface HeadLimits {
   readonly maxTargetBytes: number
 }
 
-const MAX_METHOD = 32
 const SLASH = 0x2f
 const ASTERISK = 0x2a
 
@@ -184,10 +184,13 @@ export function parseFields(head: Http1Head, b: Buffer, length: number, limits: 
       head.contentLength = parseLength(b, valueStart, valueEnd)
       if (head.contentLength < 0) return broken.length
     } else if (id === TRANSFER_ENCODING) {
-      // White space that the grammar allows has hidden the coding from servers before: a request has one space before it at most, and none after.
-      if (isRequest && (valueStart - nameEnd > 2 || b[nameEnd + 1] === HTAB || valueEnd !== i - 2)) return broken.coding
       if (head.chunked || !isChunked(b, valueStart, valueEnd)) return broken.coding
       head.chunked = true
+      // White space that the grammar allows (RFC 9110 section 5.5) has hidden the coding from servers before: such a field is written anew.
+      if (valueStart - nameEnd > 2 || b[nameEnd + 1] === HTAB || valueEnd !== i - 2) {
+        head.ids[head.count - 1] = REMOVED
+        head.codingAnew = true
+      }
     }
   }
 }
@@ -234,8 +237,11 @@ function finishRequest(head: Http1Head): Outcome {
       const outcome = readConnection(head, i)
       if (outcome !== DONE) return outcome
     } else if (id === UPGRADE) head.offersUpgrade = true
+    else if (id === TE) head.takesTrailers ||= head.minorVersion === 1 && trailersOfTe(head.value(i))
     else if (id === EXPECT) {
-      if (head.value(i).toLowerCase() !== '100-continue') return broken.expectation
+      const expectation = head.value(i).toLowerCase()
+      if (expectation === '') continue
+      if (expectation !== '100-continue') return broken.expectation
       head.expectContinue = true
     }
   }
@@ -260,7 +266,7 @@ function readUpgrade(head: Http1Head): Outcome {
   for (let i = 0; i < head.count; i++) {
     if (head.ids[i] !== UPGRADE) continue
     for (const part of head.value(i).split(',')) {
-      const name = part.trim()
+      const name = trimOws(part)
       if (name === '' || name.toLowerCase() === 'h2c') continue
       if (upgrade !== '' || !isProtocolName(name)) return broken.upgrade
       upgrade = name.toLowerCase()
@@ -304,7 +310,7 @@ function readConnection(head: Http1Head, field: number): Outcome {
   const value = head.value(field).toLowerCase()
   let named: Set<string> | null = null
   for (const part of value.split(',')) {
-    const option = part.trim()
+    const option = trimOws(part)
     if (option === 'close') head.closing = true
     else if (option === 'keep-alive') head.keepAlive = true
     else if (option === 'upgrade') head.mayUpgrade = true

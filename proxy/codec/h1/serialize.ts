@@ -1,6 +1,7 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { Http2Head } from '../h2/head.ts'
+import { trailersOfTe } from '../h2/head-writer.ts'
 import { carriedLines, roomForLines } from '../hop/write.ts'
 import {
   CONNECTION,
@@ -25,8 +26,14 @@ export const NO_BODY = -3
 /** What follows is a tunnel, and no body at all (RFC 9112 section 6.3). */
 export const TUNNEL_BODY = -4
 
+const CHUNKED_LINE = 'transfer-encoding: chunked\r\n'
+/** The sender takes trailers: told hop by hop, and so named by Connection (RFC 9110 section 10.1.4). */
+const TRAILERS_LINES = 'te: trailers\r\nconnection: TE\r\n'
+
 const KEEP = 0
 const DROP = 1
+/** TE of a request: only what it says of trailers goes on. */
+const IF_TRAILERS = 2
 
 /** Fields of one connection only (RFC 9110 section 7.6.1); Transfer-Encoding stays where the body stays chunked. */
 function dropped(...ids: number[]): Uint8Array {
@@ -38,7 +45,9 @@ function dropped(...ids: number[]): Uint8Array {
 const HOP_BY_HOP = dropped()
 const HOP_BY_HOP_AND_HOST = dropped(HOST_FIELD)
 const HOP_BY_HOP_AND_CODING = dropped(TRANSFER_ENCODING)
-const HOP_BY_HOP_CODING_AND_HOST = dropped(TRANSFER_ENCODING, HOST_FIELD)
+const REQUEST_PAIRS_OF_UPGRADE = dropped(TRANSFER_ENCODING, HOST_FIELD)
+const REQUEST_PAIRS = REQUEST_PAIRS_OF_UPGRADE.slice()
+REQUEST_PAIRS[TE] = IF_TRAILERS
 const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
 /** The framing a body came with; one without a length goes out chunked. */
@@ -70,8 +79,16 @@ export function roomFor(head: RequestHead | ResponseHead): number {
 export function writeRequest(head: RequestHead, body: number, out: Buffer): number {
   if (!(head instanceof Http1Head)) return writeRequestPairs(head, body, out)
   const length = writeOwnRequest(head, out)
+  const lines = linesAnew(head)
   // In the place of the empty line.
-  return head.upgrade === '' || head.upgrade === CONNECT ? length : length - 2 + out.latin1Write(`${upgradeLines(spelling(head))}\r\n`, length - 2)
+  return lines === '' ? length : length - 2 + out.latin1Write(`${lines}\r\n`, length - 2)
+}
+
+/** What is not copied because it is of this connection, or was written as some would misread it. */
+function linesAnew(head: Http1Head): string {
+  if (head.upgrade !== '') return head.upgrade === CONNECT ? '' : upgradeLines(spelling(head))
+  const coding = head.codingAnew ? CHUNKED_LINE : ''
+  return head.takesTrailers ? coding + TRAILERS_LINES : coding
 }
 
 /** As the caller wrote it: some servers look for SPDY/3.1 and would not know it in small letters. */
@@ -101,7 +118,7 @@ export function writeResponse(head: ResponseHead, body: number, line: string, ou
   else at = out.latin1Write(`HTTP/1.1 ${head.status}`, 0)
   if (head.bytes[head.statusEnd] !== 0x20) out[at++] = 0x20
   at += head.bytes.copy(out, at, head.statusEnd, head.fieldsAt)
-  const coding = body === CHUNKED_BODY && !head.chunked ? 'transfer-encoding: chunked\r\n' : ''
+  const coding = body === CHUNKED_BODY && (!head.chunked || head.codingAnew) ? CHUNKED_LINE : ''
   const table =
     head.status === 204 || head.status < 200 || body === TUNNEL_BODY
       ? HOP_BY_HOP_AND_FRAMING
@@ -139,7 +156,7 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
   if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
   const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)
-  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, HOP_BY_HOP_CODING_AND_HOST)}`
+  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, asks === '' ? REQUEST_PAIRS : REQUEST_PAIRS_OF_UPGRADE)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
   const empty = body === NO_BODY && /^(?:POST|PUT|PATCH)$/.test(head.method) ? 0 : body
   return out.latin1Write(`${text}${framing(head, empty)}\r\n`, 0)
@@ -160,7 +177,7 @@ function writeCarriedRequest(head: Http2Head, body: number, out: Buffer): number
   const names = head.names!
   const lines = carriedLines(head, names, head.authority, body === CHUNKED_BODY)
   const framed = body !== CHUNKED_BODY || names.hasCoding ? '' : framing(head, body)
-  return out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}\r\n`, 0)
+  return out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`, 0)
 }
 
 function writeCarriedResponse(head: Http2Head, body: number, line: string, out: Buffer): number {
@@ -176,13 +193,16 @@ function writeCarriedResponse(head: Http2Head, body: number, line: string, out: 
 /** The fields less those of one connection only, which must not come to mean this one (RFC 9110 section 7.6.1). */
 function pairs(headers: Headers, table: Uint8Array): string {
   let text = ''
+  let trailers = ''
   headers.forEach((name, value) => {
-    if (table[idOfName(name.toLowerCase())] === KEEP) text += `${name}: ${value}\r\n`
+    const how = table[idOfName(name.toLowerCase())]
+    if (how === KEEP) text += `${name}: ${value}\r\n`
+    else if (how === IF_TRAILERS && trailersOfTe(value)) trailers = TRAILERS_LINES
   })
-  return text
+  return text + trailers
 }
 
 function framing(head: RequestHead | ResponseHead, body: number): string {
-  if (body === CHUNKED_BODY) return 'transfer-encoding: chunked\r\n'
+  if (body === CHUNKED_BODY) return CHUNKED_LINE
   return body >= 0 && head.headers.get('content-length') === undefined ? `content-length: ${body}\r\n` : ''
 }

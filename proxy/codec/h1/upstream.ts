@@ -5,6 +5,7 @@ import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } fro
 import { opensTunnel, WEBSOCKET } from '../../core/tunnel.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
+import { INTERIM_OVERHEAD } from '../interim.ts'
 import { acceptOf } from '../websocket.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { KEEP_ALIVE } from './field-names.ts'
@@ -14,9 +15,6 @@ import { DONE, MORE, type Outcome } from './outcome.ts'
 import { type HeadLimits, parseResponse } from './parse.ts'
 import { lengthOf, NO_BODY } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
-
-/** The most 1xx heads before a final one: more is a server that never answers. */
-const MAX_INFORMATIONAL = 16
 
 /**
  * One connection to an endpoint and, because HTTP/1.1 carries one exchange at a time, its stream as well. Pipelining towards upstreams is not done: an answer lost
@@ -38,7 +36,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #requestDone = true
   #responseDone = true
   #headDone = false
-  #informational = 0
+  #interimBytes = 0
   #method = ''
   #keepAlive = true
   #closed = false
@@ -57,7 +55,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#owner = owner
     this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
     this.#writer = new Http1Writer(wire)
-    this.#reader = new BodyReader(this, this.#limits)
+    this.#reader = new BodyReader(this, this.#limits, false)
     wire.handler = this
     wire.bufferBytes = options.bufferBytes
   }
@@ -67,6 +65,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   readonly limit = 1
+  readonly worn = false
   readonly hopThreads = 0
   readonly carried = false
   readonly clogged = false
@@ -80,7 +79,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#requestDone = false
     this.#responseDone = false
     this.#headDone = false
-    this.#informational = 0
+    this.#interimBytes = 0
     this.#keepAlive = true
     return this
   }
@@ -178,7 +177,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
         if (wrong !== '') return this.#protocolError(wrong)
         break
       }
-      if (++this.#informational > MAX_INFORMATIONAL) return this.#protocolError('too many informational responses')
+      this.#interimBytes += head.end + INTERIM_OVERHEAD
+      if (this.#interimBytes > this.#wire.bufferBytes) return this.#protocolError('interim heads without a final one (RFC 9110 section 15.2)')
       this.receiver?.head(head, false)
       const { end } = head
       head.clear()

@@ -274,7 +274,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
 
   /** The peer broke a rule of one stream; the others go on. */
   streamError(stream: Http2Stream, code: number, detail: string): void {
-    if (!this.mayReset()) return
+    // An endpoint breaks no more streams than we have opened.
+    if (!this.side.isClient && !this.mayReset()) return
     this.reply().reset(stream.id, code)
     stream.broken(detail)
   }

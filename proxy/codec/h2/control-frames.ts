@@ -188,7 +188,7 @@ export class ControlFrames {
       else connection.mayChat()
       return
     }
-    if (connection.mayReset()) stream.peerReset(uint32(b, from))
+    if (connection.side.forgives(stream) || connection.mayReset()) stream.peerReset(uint32(b, from))
   }
 
   #settings(flags: number, id: number, b: Buffer, from: number, to: number): void {

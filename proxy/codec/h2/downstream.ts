@@ -9,8 +9,8 @@ import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
-import { Http2Head } from './head.ts'
-import type { Http2Options } from './options.ts'
+import { Http2Head, isContinue } from './head.ts'
+import { EARLY_MS, type Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
 import { ENABLE_CONNECT_PROTOCOL, firstSettings, MAX_CONCURRENT_STREAMS } from './settings.ts'
 import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
@@ -106,8 +106,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (head.tooLarge) return this.#refuse(opened, failures.headTooLarge, 'more fields or bytes in the head than are taken')
     if (problem !== '') return this.#malformed(opened, problem)
     if (head.path.length > this.#options.maxTargetBytes) return this.#refuse(opened, failures.uriTooLong, 'the request target is too long')
-    if (head.expect !== '' && head.expect.toLowerCase() !== '100-continue')
-      return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
+    if (head.expect !== '' && !isContinue(head.expect)) return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
     if (end && head.contentLength > 0) return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     opened.upgrade = head.upgrade
     if (head.upgrade !== '') {
@@ -122,6 +121,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const stream = this.#free.pop() ?? new Http2Stream(this.#connection, new Http2Head(this.#options))
     stream.incoming.clear(this.#options)
     stream.open(id)
+    stream.openedAt = this.#clock.now()
     this.#connection.streams.set(id, stream)
     return stream
   }
@@ -170,7 +170,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
     if (discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, discard.problem)
     if (discard.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
-    stream.receiveTrailers(trailerList(discard))
+    stream.receiveTrailers(trailerList(discard, true))
   }
 
   /** Nothing of it reaches the corridor (RFC 9113 section 8.1.1). */
@@ -232,6 +232,10 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   isOver(stream: Http2Stream): boolean {
     return stream.sendDone && stream.tunnel < OPEN
+  }
+
+  forgives(stream: Http2Stream): boolean {
+    return stream.headSent || this.#clock.now() - stream.openedAt >= EARLY_MS
   }
 
   reset(stream: Http2Stream, failure: Failure): void {

@@ -1,6 +1,6 @@
 import { isProtocolName } from '../../core/tunnel.ts'
 import { isAuthority } from '../authority.ts'
-import { HTAB, SP, TARGET, TOKEN, VALUE } from '../bytes.ts'
+import { isOws, MAX_METHOD, TARGET, TOKEN, VALUE } from '../bytes.ts'
 import { NAMES, REASON } from '../hop/names.ts'
 
 /**
@@ -22,21 +22,19 @@ export const TE = 11
 /** What one sidecar tells the next of a head that was HTTP/1.1. */
 export const CARRIED_NAMES = 12
 export const CARRIED_REASON = 13
-/** Frames, routes, authenticates or modifies: dropped from trailers, never merged into a head (RFC 9110 section 6.5.1). */
-export const NOT_IN_TRAILERS = 14
 /** From here on: malformed, by the rule in `malformed`. */
-export const BAD_NAME = 15
-export const BAD_VALUE = 16
-export const CONNECTION_SPECIFIC = 17
-export const UNKNOWN_PSEUDO = 18
-export const BAD_TE = 19
-export const BAD_METHOD = 20
-export const BAD_SCHEME = 21
-export const BAD_AUTHORITY = 22
-export const BAD_PATH = 23
-export const BAD_STATUS = 24
-export const BAD_LENGTH = 25
-export const BAD_PROTOCOL = 26
+export const BAD_NAME = 14
+export const BAD_VALUE = 15
+export const CONNECTION_SPECIFIC = 16
+export const UNKNOWN_PSEUDO = 17
+export const BAD_TE = 18
+export const BAD_METHOD = 19
+export const BAD_SCHEME = 20
+export const BAD_AUTHORITY = 21
+export const BAD_PATH = 22
+export const BAD_STATUS = 23
+export const BAD_LENGTH = 24
+export const BAD_PROTOCOL = 25
 
 export const malformed: Readonly<Record<number, string>> = {
   [BAD_NAME]: 'a byte that no field name may have, or an uppercase letter (RFC 9113 section 8.2.1)',
@@ -68,19 +66,6 @@ const kinds = new Map<string, number>([
   [NAMES, CARRIED_NAMES],
   [REASON, CARRIED_REASON],
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [name, CONNECTION_SPECIFIC]),
-  ...[
-    'trailer',
-    'authorization',
-    'proxy-authorization',
-    'set-cookie',
-    'content-encoding',
-    'content-type',
-    'content-range',
-    'cache-control',
-    'x-forwarded-for',
-    'x-forwarded-proto',
-    'x-request-id',
-  ].map((name): [string, number] => [name, NOT_IN_TRAILERS]),
 ])
 
 const COLON = 0x3a
@@ -102,23 +87,23 @@ export function nameKind(name: string): number {
 export function fieldKind(kind: number, value: string, b: Buffer, from: number, to: number): number {
   if (kind >= BAD_NAME) return kind
   for (let i = from; i < to; i++) if (VALUE[b[i]!] !== 1) return BAD_VALUE
-  if (to > from && (isSpace(b[from]!) || isSpace(b[to - 1]!))) return BAD_VALUE
+  if (to > from && (isOws(b[from]!) || isOws(b[to - 1]!))) return BAD_VALUE
   return kind === PLAIN || kind > TE ? kind : controlKind(kind, value, b, from, to)
 }
 
-function isSpace(byte: number): boolean {
-  return byte === SP || byte === HTAB
+export function isPseudo(kind: number): boolean {
+  return kind >= METHOD && kind <= STATUS
 }
 
 /** Those with rules of their own: what is passed on must be what every HTTP/1.1 server reads alike (RFC 9113 section 10.3). */
 function controlKind(kind: number, value: string, b: Buffer, from: number, to: number): number {
   switch (kind) {
     case METHOD:
-      return to > from && areAll(TOKEN, b, from, to) ? kind : BAD_METHOD
+      return to > from && to - from <= MAX_METHOD && areAll(TOKEN, b, from, to) ? kind : BAD_METHOD
     case SCHEME:
       return value === 'http' || value === 'https' ? kind : BAD_SCHEME
     case PATH:
-      return (value === '*' || b[from] === 0x2f) && areAll(TARGET, b, from, to) ? kind : BAD_PATH
+      return to > from && (value === '*' || b[from] === 0x2f) && areAll(TARGET, b, from, to) ? kind : BAD_PATH
     case AUTHORITY:
     case HOST:
       return isAuthority(value, false) ? kind : BAD_AUTHORITY
@@ -149,9 +134,4 @@ function isLength(b: Buffer, from: number, to: number): boolean {
   if (to === from || to - from > 15) return false
   for (let i = from; i < to; i++) if (!isDigit(b[i]!)) return false
   return true
-}
-
-/** Fields that frame, route, authenticate or modify are dropped (RFC 9110 section 6.5.1). */
-export function isAllowedInTrailers(name: string): boolean {
-  return !kinds.has(name)
 }

@@ -1,4 +1,5 @@
 import type { RequestHead } from '../../core/message.ts'
+import { trimOws } from '../bytes.ts'
 import { fieldKind, nameKind } from './fields.ts'
 import { NO_ERROR } from './frame.ts'
 import { type HeadLimits, Http2Head } from './head.ts'
@@ -26,7 +27,7 @@ export function readOffer(request: RequestHead, limits: HeadLimits): Upgraded | 
   // A field that came twice is joined with a comma, and so it is no valid one.
   if (request.method === 'CONNECT' || headers.get('upgrade') !== 'h2c') return null
   const named = (headers.get('connection') ?? '').toLowerCase().split(',')
-  const isNamed = (name: string) => named.some(option => option.trim() === name)
+  const isNamed = (name: string) => named.some(option => trimOws(option) === name)
   if (!isNamed('upgrade') || !isNamed('http2-settings')) return null
   const settings = settingsOf(headers.get('http2-settings') ?? '')
   if (settings === null) return null

@@ -1,5 +1,6 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
+import { isSameAuthority } from '../authority.ts'
 import { fits, type Names, namesOf } from '../hop/names.ts'
 import {
   AUTHORITY,
@@ -10,9 +11,9 @@ import {
   COOKIE,
   EXPECT,
   HOST,
+  isPseudo,
   METHOD,
   malformed,
-  NOT_IN_TRAILERS,
   PATH,
   PLAIN,
   PROTOCOL,
@@ -33,10 +34,23 @@ const seen = (kind: number) => 1 << kind
 const REQUEST_PSEUDO = seen(METHOD) | seen(SCHEME) | seen(AUTHORITY) | seen(PATH) | seen(PROTOCOL)
 const RESPONSE_PSEUDO = seen(STATUS)
 const ALL_PSEUDO = REQUEST_PSEUDO | RESPONSE_PSEUDO
-/** What a field costs beside its bytes, as in HTTP/1.1 (": " and CRLF): one limit means the same in both. */
+/** ": " and CRLF. */
 const FIELD_OVERHEAD = 4
 const KEPT_STRINGS = 256
 const NOTHING: readonly string[] = []
+
+/**
+ * What a field takes of the limit on bytes: as much as its line of HTTP/1.1, so one limit means the same in both. Pseudo-header fields have no names there, and the
+ * pieces of a cookie are one field (RFC 9113 section 8.2.3), joined with "; ".
+ */
+function costOf(name: string, value: string, kind: number, cookies: number): number {
+  if (isPseudo(kind)) return value.length + FIELD_OVERHEAD
+  return kind === COOKIE && cookies > 0 ? value.length + 2 : name.length + value.length + FIELD_OVERHEAD
+}
+
+export function isContinue(expect: string): boolean {
+  return expect.toLowerCase() === '100-continue'
+}
 
 /**
  * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts beyond `count` mean nothing.
@@ -81,6 +95,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     return this
   }
 
+  /** About what it would be in HTTP/1.1. */
+  get size(): number {
+    return this.#bytes
+  }
+
   clear(limits: HeadLimits): void {
     this.#limits = limits
     if (this.count > KEPT_STRINGS) this.pairs = []
@@ -109,16 +128,23 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   // ── while it is decoded ──
 
   field(name: string, value: string, kind: number, sensitive: boolean): void {
-    this.#bytes += name.length + value.length + FIELD_OVERHEAD
-    if (++this.#fields > this.#limits.maxHeaders + 8 || this.#bytes > this.#limits.maxHeadBytes) {
+    // They come on top of a head that was within the limits on its way here.
+    if (kind === CARRIED_NAMES && this.names === null && value.length <= this.#limits.maxHeadBytes) {
+      this.#isRegular = true
+      this.names = namesOf(value)
+      return
+    }
+    this.#bytes += costOf(name, value, kind, this.#cookies)
+    if (kind !== COOKIE || this.#cookies === 0) this.#fields++
+    if (this.#fields > this.#limits.maxHeaders + 8 || this.#bytes > this.#limits.maxHeadBytes) {
       this.tooLarge = true
       return
     }
     if (sensitive) this.sensitive = [...this.sensitive, name]
-    if (kind === PLAIN || kind >= NOT_IN_TRAILERS) {
+    if (kind === PLAIN || kind >= BAD_NAME) {
       if (kind >= BAD_NAME) this.#broken(malformed[kind]!)
       this.#isRegular = true
-    } else if (!this.#control(kind, name, value)) return
+    } else if (!this.#control(kind, value)) return
     const { pairs, count } = this
     pairs[count] = name
     pairs[count + 1] = value
@@ -126,7 +152,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   }
 
   /** True: it is a field as others are, too. */
-  #control(kind: number, name: string, value: string): boolean {
+  #control(kind: number, value: string): boolean {
     if (kind <= STATUS) {
       if (this.#isRegular) this.#broken('a pseudo-header field after a regular one (RFC 9113 section 8.3)')
       else if ((this.#seen & seen(kind)) !== 0) this.#broken('a pseudo-header field that came twice (RFC 9113 section 8.3)')
@@ -149,14 +175,10 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
         this.#cookies++
         return true
       case EXPECT:
-        this.expect = value
+        // Of several, the one that cannot be met.
+        if (this.expect === '' || isContinue(this.expect)) this.expect = value
         return true
       case CARRIED_NAMES:
-        if (this.names !== null) return false
-        this.names = namesOf(value)
-        // They come on top of a head that was within the limits on its way here.
-        this.#fields--
-        this.#bytes -= name.length + value.length + FIELD_OVERHEAD
         return false
       case CARRIED_REASON:
         this.reason ??= value
@@ -183,11 +205,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   /** The block is whole: what follows from all of a request's fields together (RFC 9113 section 8.3.1). */
   finishRequest(): void {
     const pseudo = this.#seen & ALL_PSEUDO
-    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    this.#countFields()
     if ((pseudo & ~REQUEST_PSEUDO) !== 0) return this.#broken(':status in a request (RFC 9113 section 8.3)')
     if ((pseudo & seen(METHOD)) === 0) return this.#broken('no :method (RFC 9113 section 8.3.1)')
     if (this.authority === '') this.authority = this.#host
-    else if (this.#host !== '' && this.#host.toLowerCase() !== this.authority.toLowerCase())
+    else if (this.#host !== '' && !isSameAuthority(this.#host, this.authority, this.scheme))
       return this.#broken('Host is not what :authority is (RFC 9113 section 8.3.1)')
     const isConnect = this.method === 'CONNECT'
     const isExtended = (pseudo & seen(PROTOCOL)) !== 0
@@ -209,13 +231,17 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
 
   finishResponse(): void {
     const pseudo = this.#seen & ALL_PSEUDO
-    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    this.#countFields()
     if (pseudo !== RESPONSE_PSEUDO)
       this.#broken(pseudo === 0 ? 'no :status (RFC 9113 section 8.3.2)' : 'a pseudo-header field of requests (RFC 9113 section 8.3)')
     // It would be to HTTP/1.1 callers as if the connection had been handed over (RFC 9113 section 8.6).
     if (this.status === 101) this.#broken('101, which HTTP/2 does not have (RFC 9113 section 8.6)')
     if (this.#host !== '') this.#keepHost()
     this.#checkNames(false)
+  }
+
+  #countFields(): void {
+    if (this.count / 2 - Math.max(0, this.#cookies - 1) > this.#limits.maxHeaders) this.tooLarge = true
   }
 
   #checkNames(isRequest: boolean): void {
@@ -229,7 +255,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   }
 
   finishTrailers(): void {
-    if (this.count / 2 > this.#limits.maxHeaders) this.tooLarge = true
+    this.#countFields()
     if ((this.#seen & ALL_PSEUDO) !== 0) this.#broken('a pseudo-header field in trailers (RFC 9113 section 8.1)')
     this.#checkNames(false)
     if (this.names?.hasCoding === true) this.names = null

@@ -17,6 +17,7 @@ export interface Http2Options {
   readonly headerTableBytes: number
   readonly resets: Rate
   readonly chatter: Rate
+  readonly cancels: Rate
   readonly maxContinuations: number
   readonly maxReplies: number
   readonly maxHeldBytes: number
@@ -32,6 +33,12 @@ export interface Http2Options {
 const KIB = 1024
 const MIB = 1024 * KIB
 
+/** Sidecars allow each other more than others do: no version of them less than 1,000 at once and 100 a second. */
+export const hopCancels: Rate = { burst: 500, perSecond: 100 }
+
+/** A caller gives up early what was not answered yet and is younger: an attack has to hold its streams for as long, and `limits.streams` bounds those (Envoy's measure). */
+export const EARLY_MS = 1000
+
 export const http2Defaults: Http2Options = {
   /** At one endpoint's connection, whatever it allows: beyond this another connection brings more than another stream, because one connection is one reader. */
   maxUpstreamStreams: 256,
@@ -44,10 +51,19 @@ export const http2Defaults: Http2Options = {
   connectionWindowBytes: MIB,
   /** RFC 7541's own default, both ways. More helps little between services, whose heads are alike, and every connection would pay for it twice. */
   headerTableBytes: 4 * KIB,
-  /** Rapid reset (CVE-2023-44487), also when we are led to do the resetting (CVE-2025-8671). nghttp2 has 1,000 and 33; a gRPC caller with short deadlines may give up many at once. */
-  resets: { burst: 1000, perSecond: 100 },
+  /**
+   * Of callers: rapid reset (CVE-2023-44487), also when we are led to do the resetting (CVE-2025-8671). Only early ones count (`EARLY_MS`), and each finished request
+   * allows one more, so it is their share that ends a connection. A proxy before us brings the cancels of all its callers: at 500 a second they cost no more than as
+   * many plain requests would.
+   */
+  resets: { burst: 1000, perSecond: 500 },
   /** Frames that make work and carry nothing: PING, SETTINGS, PRIORITY, empty DATA, WINDOW_UPDATE. Each request and each piece of body sent allows some more. */
   chatter: { burst: 1000, perSecond: 100 },
+  /**
+   * Our RST_STREAM frames on a connection to an endpoint, before another one takes over. Servers end a connection after 1,000 and 33 a second (nghttp2, Node), 200 in 30 s
+   * (Netty, Undertow), 128 a second (Jetty), half of 500 streams (Envoy), 1,000 that wait (Go).
+   */
+  cancels: { burst: 100, perSecond: 3 },
   /** A head of 60 KiB comes in four frames of 16 KiB. */
   maxContinuations: 32,
   /** Answers (PING, SETTINGS, RST_STREAM) to a peer that takes none of what we send: as Envoy's max_outbound_control_frames. */

@@ -24,6 +24,8 @@ export interface Side {
   received(stream: Http2Stream): void
   /** Its receiver wants to hear nothing more. */
   isOver(stream: Http2Stream): boolean
+  /** A RST_STREAM of the peer says nothing against the peer. */
+  forgives(stream: Http2Stream): boolean
   /** Whoever uses the stream gives it up. */
   reset(stream: Http2Stream, failure: Failure): void
   /** What to tell the receiver; `code` of RST_STREAM or GOAWAY. */

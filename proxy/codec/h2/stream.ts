@@ -57,8 +57,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** In the connection's line of streams that may send. */
   isReady = false
   readsAtOpen = 0
-  /** Interim heads that came. */
-  informational = 0
+  /** Downstream: when its head came. */
+  openedAt = 0
+  /** Of interim heads that came. */
+  interimBytes = 0
   /** What its request asks for; empty for nearly all. */
   upgrade = ''
   /** Of tunnel-state.ts. */
@@ -89,7 +91,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.sendWindow = connection.peer.windowBytes
     this.stalled = false
     this.readsAtOpen = connection.reads
-    this.informational = 0
+    this.interimBytes = 0
     this.upgrade = ''
     this.tunnel = NO_TUNNEL
     this.#deaf = false

@@ -6,6 +6,8 @@ import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
+import { INTERIM_OVERHEAD } from '../interim.ts'
+import { Cancels } from './cancels.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { type HeadLimits, Http2Head } from './head.ts'
@@ -17,8 +19,6 @@ import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
 import { OPEN } from './tunnel-state.ts'
 
-/** The most 1xx heads before a final one: more is a server that never answers. */
-const MAX_INFORMATIONAL = 16
 const KEPT_STREAMS = 64
 
 interface Asking {
@@ -34,6 +34,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   readonly #owner: UpstreamOwner
   readonly #http2: Http2Options
   readonly #limits: HeadLimits
+  readonly #maxInterimBytes: number
+  readonly #cancels: Cancels
   readonly #free: Http2Stream[] = []
   /** Over since this turn began: used again only when it has ended, because who used them may still be at it. */
   readonly #retired: Http2Stream[] = []
@@ -57,6 +59,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#limits = { maxHeaders: options.maxHeaders, maxHeadBytes: options.maxHeadBytes, maxTargetBytes: 0 }
     this.#head = new Http2Head(this.#limits)
     wire.bufferBytes = options.bufferBytes
+    this.#maxInterimBytes = options.bufferBytes
+    this.#cancels = new Cancels(http2.cancels, () => clock.now())
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, false)
@@ -79,6 +83,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   get clogged(): boolean {
     return this.#connection.flow.isClogged
+  }
+
+  get worn(): boolean {
+    return this.#cancels.isWorn
   }
 
   /** Streams that run. */
@@ -153,8 +161,22 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const connection = this.#connection
     stream.receiver = null
     // A stream that never began is not named to the peer (RFC 9113 section 5.1); its id is passed over.
-    if (connection.isOpen && stream.headSent) connection.out().reset(stream.id, CANCEL)
+    if (connection.isOpen && stream.headSent) this.#sendReset(stream, CANCEL)
     connection.finish(stream, true)
+  }
+
+  #sendReset(stream: Http2Stream, code: number): void {
+    this.#connection.out().reset(stream.id, code)
+    this.#cancels.sent(this.#used)
+  }
+
+  get #used(): number {
+    return (this.#nextId - 1) / 2
+  }
+
+  /** It resets its own streams, and none that we have not opened. */
+  forgives(): boolean {
+    return true
   }
 
   // ── answers ──
@@ -199,7 +221,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
   }
 
   #informational(stream: Http2Stream, end: boolean): void {
-    if (end || ++stream.informational > MAX_INFORMATIONAL)
+    stream.interimBytes += this.#head.size + INTERIM_OVERHEAD
+    if (end || stream.interimBytes > this.#maxInterimBytes)
       return this.#connection.streamError(stream, PROTOCOL_ERROR, 'interim heads without a final one (RFC 9113 section 8.1)')
     stream.receiver?.head(this.#head, false)
   }
@@ -212,7 +235,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
     if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
-    stream.receiveTrailers(trailerList(head))
+    stream.receiveTrailers(trailerList(head, false))
   }
 
   received(stream: Http2Stream): void {
@@ -220,7 +243,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const { localEnded } = stream
     if (stream.tunnel >= OPEN && !localEnded) return
     // Answered before the request was whole: what is still to be sent is not wanted.
-    if (!localEnded && connection.isOpen) connection.out().reset(stream.id, NO_ERROR)
+    if (!localEnded && connection.isOpen) this.#sendReset(stream, NO_ERROR)
     connection.finish(stream, !localEnded)
   }
 
@@ -233,6 +256,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (cause === BY_RESET && code === REFUSED_STREAM) return failures.refusedStream
     if (cause === BY_US && !stream.headSent) return failures.goawayUnprocessed
     if (cause === BY_RESET) return stream.headReceived ? failures.streamResetAfterResponse : failures.streamReset
+    if (cause === BY_RULE) this.#cancels.sent(this.#used)
     if (stream.headReceived) return failures.resetAfterResponse
     return cause === BY_RULE ? failures.upstreamProtocolError : failures.resetBeforeResponse
   }

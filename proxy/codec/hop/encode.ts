@@ -1,4 +1,5 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { trimOws } from '../bytes.ts'
 import { CONNECTION, HOST_FIELD, HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from '../h1/field-names.ts'
 import { Http1Head } from '../h1/head.ts'
 import { reasonOf } from '../h1/reason.ts'
@@ -29,8 +30,8 @@ export function encodeCarriedRequest(encoder: Encoder, head: RequestHead): void 
 export function encodeCarriedResponse(encoder: Encoder, head: ResponseHead, hasBody: boolean): void {
   if (!(head instanceof Http1Head)) return encodeResponse(encoder, head)
   encoder.field(':status', statuses[head.status]!, false)
-  encodeCarried(encoder, head, hasBody && !head.chunked && head.contentLength < 0 ? CODING_FIRST : AS_IT_CAME, responses)
-  const reason = head.bytes.latin1Slice(head.statusEnd, head.fieldsAt - 2).trim()
+  encodeCarried(encoder, head, hasBody && (head.chunked ? head.codingAnew : head.contentLength < 0) ? CODING_FIRST : AS_IT_CAME, responses)
+  const reason = trimOws(head.bytes.latin1Slice(head.statusEnd, head.fieldsAt - 2))
   if (reason !== reasonOf(head.status)) encoder.field(REASON, reason, false)
 }
 
@@ -56,6 +57,7 @@ function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes:
     const name = sentAdded[i >> 1]!
     if (name !== '') encoder.field(name, added[i + 1]!, false)
   }
+  if (head.takesTrailers) encoder.field('te', 'trailers', false)
   encoder.field(NAMES, text, false)
 }
 
@@ -76,6 +78,7 @@ class Shape {
   readonly #ends: Int32Array
   readonly #bytes: Buffer
   readonly #added: string[]
+  readonly #takesTrailers: boolean
 
   constructor(head: Http1Head, first: string) {
     const { count, bytes, fields } = head
@@ -97,12 +100,14 @@ class Shape {
     this.#bytes = Buffer.from(names.join(''), 'latin1')
     this.#added = head.added.filter((_, i) => i % 2 === 0)
     this.sentAdded = [...this.#added]
-    this.text = [...written, ...this.#added].join(',')
+    this.#takesTrailers = head.takesTrailers
+    this.text = [...written, ...this.#added, ...(head.takesTrailers ? ['te'] : [])].join(',')
   }
 
   isOf(head: Http1Head, first: string): boolean {
     const { count, ids, fields, bytes, added } = head
-    if (count !== this.#ids.length || added.length !== this.#added.length * 2 || first !== this.#first) return false
+    if (count !== this.#ids.length || added.length !== this.#added.length * 2 || first !== this.#first || head.takesTrailers !== this.#takesTrailers)
+      return false
     const mine = this.#bytes
     let at = 0
     for (let i = 0; i < count; i++) {

@@ -19,6 +19,8 @@ export interface Names {
   readonly lower: readonly string[]
   /** Transfer-Encoding is among them. */
   readonly hasCoding: boolean
+  /** TE is among them. */
+  readonly hasTe: boolean
 }
 
 /** What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the memory. */
@@ -31,7 +33,7 @@ export function namesOf(text: string): Names {
   if (known !== undefined) return known
   const written = text.split(',')
   const lower = written.map(name => name.toLowerCase())
-  const names = { written, lower, hasCoding: lower.includes('transfer-encoding') }
+  const names = { written, lower, hasCoding: lower.includes('transfer-encoding'), hasTe: lower.includes('te') }
   if (text.length > MAX_KEPT_LENGTH) return names
   if (split.size >= MAX_KEPT) split.clear()
   split.set(text, names)

@@ -25,7 +25,9 @@ export function carriedLines(head: Http2Head, { written, lower }: Names, host: s
       }
     }
     if (i === count) break
-    text += `${next === lower.length ? name : written[next++]!}: ${pairs[i + 1]!}\r\n`
+    const line = next === lower.length ? name : written[next++]!
+    // It is told to each connection anew.
+    if (name !== 'te') text += `${line}: ${pairs[i + 1]!}\r\n`
   }
   return text
 }

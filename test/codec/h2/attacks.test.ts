@@ -171,6 +171,33 @@ describe('floods end the connection soon', () => {
   })
 })
 
+describe('callers that give up', () => {
+  const cancels = (count: number, perSecond: number, patienceMs: number, beside: number) => {
+    const { wire, guards } = serve()
+    let id = 1
+    for (let i = 0; i < count; i++, id += 2) {
+      // It waits for its body, and so for its answer.
+      wire.feed(post(id))
+      loop.advance(patienceMs)
+      wire.feed(reset(id, h2.CANCEL))
+      for (let k = 0; k < beside; k++) {
+        id += 2
+        wire.feed(get(id))
+      }
+      loop.advance(Math.max(0, 1000 / perSecond - patienceMs))
+    }
+    return guards
+  }
+  test.each<[string, number, number, number, string[]]>([
+    ['at once, 300 a second, as a proxy brings them from its callers', 300, 2, 0, []],
+    ['at once, 2,000 a second', 2000, 0, 0, ['resets']],
+    ['at once, 2,000 a second, beside as many that are served', 2000, 0, 1, []],
+    ['after a second', 10_000, 1000, 0, []],
+  ])('%s', (_name, perSecond, patienceMs, beside, expected) => {
+    expect(cancels(2500, perSecond, patienceMs, beside)).toEqual(expected)
+  })
+})
+
 test('what a real caller does at its wildest is no flood', () => {
   const { wire, guards } = serve()
   for (let i = 0; i < 30_000; i++) {

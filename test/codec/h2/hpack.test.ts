@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { trimOws } from '../../../proxy/codec/bytes.ts'
 import { Decoder } from '../../../proxy/codec/h2/hpack/decoder.ts'
 import { Encoder } from '../../../proxy/codec/h2/hpack/encoder.ts'
 import { huffmanDecode, huffmanEncode, huffmanLength } from '../../../proxy/codec/h2/hpack/huffman.ts'
@@ -210,7 +211,10 @@ describe('both halves', () => {
             encoder.resize(Math.min(one, 4096))
             continue
           }
-          expect(decode(decoder, encode(encoder, one))).toEqual(one)
+          const taken = one.map(([name, value]) => [name, name.startsWith(':') ? value : trimOws(value)])
+          expect(decode(decoder, encode(encoder, one))).toEqual(taken)
+          // The white space that was taken off counts all the same, or the two tables would part.
+          expect(decoder.size).toBe(encoder.size)
           expect(encoder.size).toBeLessThanOrEqual(limit)
         }
       }),

@@ -1,4 +1,5 @@
-import { fieldKind, nameKind, PLAIN } from '../fields.ts'
+import { isOws } from '../../bytes.ts'
+import { fieldKind, isPseudo, nameKind, PLAIN } from '../fields.ts'
 import { huffmanDecode } from './huffman.ts'
 import { STATIC_COUNT, STATIC_NAMES, STATIC_VALUES } from './static-table.ts'
 
@@ -32,6 +33,8 @@ export class Decoder {
   #values: string[] = new Array<string>(FIRST_SLOTS).fill('')
   #nameKinds = new Uint8Array(FIRST_SLOTS)
   #kinds = new Uint8Array(FIRST_SLOTS)
+  /** What an entry counts for in the table: the text may be shorter than what came. */
+  #sizes = new Int32Array(FIRST_SLOTS)
   #newest = 0
   #count = 0
   #size = 0
@@ -127,11 +130,20 @@ export class Decoder {
       kindOfName = this.#nameKinds[slot]!
     }
     if (!this.#string()) return false
+    const size = name.length + this.#textTo - this.#textFrom + ENTRY_OVERHEAD
+    if (!isPseudo(kindOfName)) this.#trim()
     const value = this.#text.latin1Slice(this.#textFrom, this.#textTo)
     const kind = fieldKind(kindOfName, value, this.#text, this.#textFrom, this.#textTo)
-    if (indexed) this.#add(name, value, kindOfName, kind)
+    if (indexed) this.#add(name, value, kindOfName, kind, size)
     sink.field(name, value, kind, sensitive)
     return true
+  }
+
+  /** White space around a value means nothing: it is taken off, as Envoy, nghttp2 and Go do (RFC 9113 section 8.2.1 allows no sender to put it there). */
+  #trim(): void {
+    const b = this.#text
+    while (this.#textFrom < this.#textTo && isOws(b[this.#textFrom]!)) this.#textFrom++
+    while (this.#textTo > this.#textFrom && isOws(b[this.#textTo - 1]!)) this.#textTo--
   }
 
   /** -1: malformed. */
@@ -172,8 +184,7 @@ export class Decoder {
     return this.#textTo >= 0
   }
 
-  #add(name: string, value: string, kindOfName: number, kind: number): void {
-    const size = name.length + value.length + ENTRY_OVERHEAD
+  #add(name: string, value: string, kindOfName: number, kind: number, size: number): void {
     // One larger than the table empties it, and that is no error (RFC 7541 section 4.4).
     this.#evict(this.#maxSize - size)
     if (size > this.#maxSize) return
@@ -184,6 +195,7 @@ export class Decoder {
     this.#values[slot] = value
     this.#nameKinds[slot] = kindOfName
     this.#kinds[slot] = kind
+    this.#sizes[slot] = size
     this.#count++
     this.#size += size
   }
@@ -191,7 +203,7 @@ export class Decoder {
   #evict(size: number): void {
     while (this.#size > size && this.#count > 0) {
       const slot = this.#slot(this.#count - 1)
-      this.#size -= this.#names[slot]!.length + this.#values[slot]!.length + ENTRY_OVERHEAD
+      this.#size -= this.#sizes[slot]!
       this.#names[slot] = ''
       this.#values[slot] = ''
       this.#count--
@@ -204,14 +216,17 @@ export class Decoder {
     const padding = new Array<string>(length).fill('')
     const nameKinds = new Uint8Array(length * 2)
     const kinds = new Uint8Array(length * 2)
+    const sizes = new Int32Array(length * 2)
     order.forEach((slot, i) => {
       nameKinds[i] = this.#nameKinds[slot]!
       kinds[i] = this.#kinds[slot]!
+      sizes[i] = this.#sizes[slot]!
     })
     this.#names = [...order.map(slot => this.#names[slot]!), ...padding]
     this.#values = [...order.map(slot => this.#values[slot]!), ...padding]
     this.#nameKinds = nameKinds
     this.#kinds = kinds
+    this.#sizes = sizes
     this.#newest = length - 1
   }
 }
