@@ -1,16 +1,18 @@
-import { formatAddress } from '../mesh-config/address.ts'
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { applying } from './control/applying.ts'
+import { cannotListen } from './control/cannot-listen.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
-import { life, obeySignals } from './control/life.ts'
+import { type Life, life } from './control/life.ts'
 import { type PeersOfServices, peers } from './control/peers.ts'
+import { noClaims, sharedPortClaims } from './control/port-claims.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
 import { reloader } from './control/reload.ts'
+import { takeSignals } from './control/signals.ts'
 import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
@@ -20,6 +22,9 @@ import { registration } from './discovery/consul/register.ts'
 import { lastKnown } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
+import { closeUninvitedInspector } from './system/inspector.ts'
+import { watchLauncher } from './system/launcher.ts'
+import { explainListen } from './system/listen-error.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -48,9 +53,11 @@ const EXIT_BAD_CONFIG = 2
 /** The control thread, part by part. Ends only by `process.exit`. */
 export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
   tuneEngine()
-  // 1  SIGHUP means "read the files again", also before there is anything that could: unhandled it would end the process.
-  let onHangUp = () => {}
-  process.on('SIGHUP', () => onHangUp())
+  // 1  Signals first: unhandled, some would end the process. Where an older Node started this one, its end is a signal too.
+  let begun: Life | null = null
+  const exit = (code: number) => process.exit(code)
+  const launched = watchLauncher(() => (begun === null ? exit(0) : begun.drain('the launcher has ended', true)))
+  const signals = takeSignals({ exit, now: clock.now, launched })
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
@@ -91,7 +98,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     random,
     log,
   })
-  const inForceNow = applying({ threads, peers: known, log })
+  const inForceNow = applying({ threads, peers: known, claims: count > 1 ? sharedPortClaims : noClaims, log })
   const { register } = bootstrap
   const { consul } = loaded.discovery
   const registered =
@@ -105,14 +112,22 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     store.forgetEnded()
     own.setVersion()
   }
-  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: inForceNow.apply, applied: apply, clock, log })
+  const reload = reloader({
+    first: loaded,
+    load: () => loadConfig(files),
+    apply: inForceNow.apply,
+    applied: apply,
+    isOver: () => ending.draining(),
+    clock,
+    log,
+  })
   const inForce = () => reload.state().config
   const ending = life({
     plan: () => drainPlan(inForce().snapshot),
     leave: async () => registered?.stop(),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
     finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop()])),
-    exit: code => process.exit(code),
+    exit,
     log,
   })
   const readiness = () =>
@@ -170,9 +185,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     log,
   })
   apply(loaded)
-  obeySignals(ending, code => process.exit(code), clock.now)
+  begun = ending
+  signals.obey(ending)
   const started = inForceNow.start(loaded)
-  const admin = await openAdmin(bootstrap.admin, pages, log)
+  const admin = await openAdmin(bootstrap.admin, loaded.snapshot.places.admin, pages, log)
   const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
   if (reasons.length > 0) {
     await threads.stop()
@@ -184,18 +200,24 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     if (!ending.draining()) void reload.request(why)
   }
   registered?.start()
-  onHangUp = () => {
-    sink.reopen()
-    reread('SIGHUP')
-  }
-  process.on('SIGUSR1', sink.reopen)
+  signals.ready({
+    reread() {
+      sink.reopen()
+      reread('SIGHUP')
+    },
+    reopen: sink.reopen,
+  })
   watchFiles(files, await read, () => reread('the files changed'), clock)
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
-  clock.timer(releaseStartupPages).arm(SETTLED_MS)
+  const settled = clock.timer(() => {
+    if (closeUninvitedInspector()) log.warn('a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again')
+    releaseStartupPages()
+  })
+  settled.arm(SETTLED_MS)
 }
 
 /** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */
@@ -206,13 +228,14 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 /** Where it listens, null when it is off, or why it cannot. */
 async function openAdmin(
   address: AddressSpec | null,
+  place: string | undefined,
   ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {
     return { ...address, port: (await adminServer(address, ...rest)).port }
   } catch (error) {
-    return `the admin port ${formatAddress(address)}: ${error instanceof Error ? error.message : String(error)}`
+    return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}, and write it as admin:`)
   }
 }
 

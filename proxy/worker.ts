@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
+import { explainListen } from './system/listen-error.ts'
 import { dial, listen } from './system/net.ts'
 import { roundsOfEventLoop } from './system/rounds.ts'
 
@@ -15,6 +16,8 @@ const thread = dataThread({
   random: systemRandom,
   dial,
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+  shared,
+  explainListen,
   send: message => port.postMessage(message),
 })
 port.on('message', (message: ToData) => thread.receive(message))

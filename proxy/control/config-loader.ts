@@ -33,7 +33,8 @@ export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { re
 export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {
     const program = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
-    const child = spawn(process.execPath, [program, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // In a group of its own: a signal to the group of the proxy (kill -HUP -<pid>, Ctrl-C) is not for its reader.
+    const child = spawn(process.execPath, [program, ...files], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     let effective: (config: EffectiveConfig) => void
     const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
     let lastWords = ''

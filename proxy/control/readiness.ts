@@ -24,7 +24,7 @@ export interface ReadinessFacts {
 export function readinessReport({ draining, threads, reload, listeners, discovery }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
-  const { config, inForceSince, loadedAt, lastErrors, attemptedAt, needsRestart } = reload
+  const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
   const checks: ReadinessReport['checks'][number][] = [
     {
       name: 'data threads',
@@ -35,7 +35,11 @@ export function readinessReport({ draining, threads, reload, listeners, discover
     { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}` },
     lastErrors.length === 0
       ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
-      : { name: 'last reload', state: 'warn', text: [`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors].join('\n') },
+      : {
+          name: 'last reload',
+          state: 'warn',
+          text: [`refused at ${iso(attemptedAt)}, the running configuration stays${againText(retryAt)}:`, ...lastErrors].join('\n'),
+        },
   ]
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
   if (needsRestart.length > 0)
@@ -69,6 +73,10 @@ function isNews({ state, restarts }: ThreadStatus): boolean {
 
 function threadText({ thread, state, forMs, restarts, lastEnd }: ThreadStatus): string {
   return `thread ${thread} ${state} for ${Math.round(forMs / 1000)} s${restarts === 0 && lastEnd === '' ? '' : `, replaced ${restarts} times, last because ${lastEnd}`}`
+}
+
+function againText(retryAt: number | null): string {
+  return retryAt === null ? '' : `, tried again at ${iso(retryAt)}`
 }
 
 function iso(at: number): string {

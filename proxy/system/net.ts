@@ -1,17 +1,11 @@
 import { createServer, type Socket } from 'node:net'
 import { enterTurn, leaveTurn } from '../core/turn.ts'
-import type { Dial } from '../core/wire.ts'
+import type { Acceptor, Dial } from '../core/wire.ts'
 import { SocketWire } from './socket-wire.ts'
 
 /** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
 interface WithHandle {
   _handle: object | null
-}
-
-export interface Acceptor {
-  readonly port: number
-  /** Stops accepting; connections that are open stay. */
-  close(): void
 }
 
 export interface ListenOptions {

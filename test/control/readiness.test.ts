@@ -15,6 +15,7 @@ const reload: ReadinessFacts['reload'] = {
   loadedAt: 1_000,
   attemptedAt: 1_000,
   lastErrors: [],
+  retryAt: null,
   needsRestart: [],
 }
 const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
