@@ -235,7 +235,7 @@ async function openAdmin(
   try {
     return { ...address, port: (await adminServer(address, ...rest)).port }
   } catch (error) {
-    return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}, and write it as admin:`)
+    return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}; the key is admin:, and admin: off needs none`)
   }
 }
 

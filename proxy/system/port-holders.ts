@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { isWildcard } from '../../mesh-config/address.ts'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 
@@ -80,9 +81,10 @@ async function socketsOf(pid: string): Promise<string[]> {
   return links.flatMap(link => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [])
 }
 
-/** A script is named for its file: `node` alone would say nothing. */
+/** By its file: what it calls itself may be a title with arguments, or the name of a thread. Our own script is named, where `node` would say nothing. */
 async function programOf(pid: string): Promise<string> {
-  const name = (await textOf(`/proc/${pid}/comm`)).trim()
+  const file = await readlink(`/proc/${pid}/exe`).catch(() => '')
+  const name = file === '' ? (await textOf(`/proc/${pid}/comm`)).trim() : basename(file)
   const [, script = ''] = (await textOf(`/proc/${pid}/cmdline`)).split('\0')
   return /\/?outrigger(\.js)?$/.test(script) ? 'outrigger' : name
 }
