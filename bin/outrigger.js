@@ -14,8 +14,8 @@ const isProxy = process.argv.includes('proxy')
 // Before anything else: unhandled, SIGHUP would end a proxy that is starting, and SIGUSR1 would open Node's inspector. As the first process of a container it must
 // also be told to end on SIGTERM. proxy/control/signals.ts takes over from here.
 if (isProxy) {
-  for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
+  for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
 }
 
 if (isNewEnough(process.versions.node)) {
@@ -97,21 +97,23 @@ async function runWith(node) {
   if (typeof process.execve === 'function') process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
   const { spawn } = await import('node:child_process')
   const env = { ...process.env, OUTRIGGER_LAUNCHED: 'child' }
-  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env })
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
   // Until it is up, these two would end it.
   let held = ['SIGHUP', 'SIGUSR1']
   const waiting = []
+  const pass = signal => (held.includes(signal) ? waiting.push(signal) : child.kill(signal))
+  for (const signal of signals) {
+    const before = process.listeners(signal)
+    process.on(signal, pass)
+    for (const listener of before) process.off(signal, listener)
+  }
+  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env })
   const release = () => {
     held = []
     for (const signal of waiting.splice(0)) child.kill(signal)
   }
   child.stdio[LAUNCHER_FD].on('data', release).on('error', () => {})
   setTimeout(release, 2000).unref()
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
-  for (const signal of signals) {
-    process.removeAllListeners(signal)
-    process.on(signal, () => (held.includes(signal) ? waiting.push(signal) : child.kill(signal)))
-  }
   if (isProxy) endWithNpx(() => child.kill('SIGTERM'))
   child.on('error', error => {
     process.stderr.write(`outrigger could not start ${node}: ${error.message}\n`)

@@ -56,7 +56,9 @@ export function takeSignals({ exit, now, launched }: SignalsOptions): Signals {
   }
 }
 
+/** In this order: without a listener in between, Node would drop a signal that is on its way. */
 function own(signal: NodeJS.Signals, act: () => void): void {
-  process.removeAllListeners(signal)
+  const before = process.listeners(signal)
   process.on(signal, act)
+  for (const listener of before) process.off(signal, listener)
 }
