@@ -19,7 +19,7 @@ import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
 import { consulClient } from './discovery/consul/client.ts'
 import { registration } from './discovery/consul/register.ts'
-import { lastKnown } from './discovery/last-known.ts'
+import { type LastKnown, lastKnown, saveRemedy } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
 import { closeUninvitedInspector } from './system/inspector.ts'
@@ -89,9 +89,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const threads = dataThreads({ entry, count, clock, log, fill: snapshot => known.fill(snapshot), said, ended: store.ended })
 
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
+  const saved = lastKnown({ folder: bootstrap.state, clock, log })
   const known: PeersOfServices = peers({
     service: bootstrap.register?.name ?? bootstrap.service,
-    lastKnown: await lastKnown({ folder: bootstrap.state, clock, log }),
+    lastKnown: saved,
     threads,
     reapply: () => void inForceNow.reapply(),
     clock,
@@ -137,6 +138,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
       reload: reload.state(),
       listeners: threads.listeners(),
       discovery: known.status(),
+      state: bootstrap.state === null ? null : { folder: bootstrap.state, trouble: savingTrouble(saved, bootstrap.state) },
     })
   const own = ownSeries(store, {
     version,
@@ -218,6 +220,11 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     releaseStartupPages()
   })
   settled.arm(SETTLED_MS)
+}
+
+function savingTrouble(saved: LastKnown, folder: string): string {
+  const { trouble } = saved.status()
+  return trouble === '' ? '' : `${trouble}: ${saveRemedy(folder)}`
 }
 
 /** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */

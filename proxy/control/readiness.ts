@@ -18,10 +18,12 @@ export interface ReadinessFacts {
   readonly reload: ReloadState
   readonly listeners: readonly string[]
   readonly discovery: readonly ServiceStatus[]
+  /** Last-known endpoints on the disk. `trouble`: why they cannot be saved, and what to do about it; empty: they can, or nothing had to be yet. Null: none are kept. */
+  readonly state: { readonly folder: string; readonly trouble: string } | null
 }
 
 /** Ready: not draining, and at least one data thread serves. A refused reload is no reason against it, but is shown. */
-export function readinessReport({ draining, threads, reload, listeners, discovery }: ReadinessFacts): ReadinessReport {
+export function readinessReport({ draining, threads, reload, listeners, discovery, state }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
   const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
@@ -42,6 +44,7 @@ export function readinessReport({ draining, threads, reload, listeners, discover
         },
   ]
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
+  if (discovery.length > 0 && state !== null) checks.push(stateCheck(state))
   if (needsRestart.length > 0)
     checks.push({ name: 'restart', state: 'warn', text: ['the files also changed what only a restart takes up:', ...needsRestart].join('\n') })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
@@ -60,6 +63,11 @@ function discoveryCheck(services: readonly ServiceStatus[]): ReadinessReport['ch
     ...suspects.slice(0, MOST_LINES).map(({ name }) => `${name}: endpoints that its source left out are kept, because they still take connections`),
   ]
   return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: [summary, ...lines].join('\n') }
+}
+
+function stateCheck({ folder, trouble }: NonNullable<ReadinessFacts['state']>): ReadinessReport['checks'][number] {
+  if (trouble === '') return { name: 'state', state: 'ok', text: `last-known endpoints are kept in ${folder}` }
+  return { name: 'state', state: 'warn', text: `last-known endpoints cannot be saved, so a restart without their registry will not know them:\n${trouble}` }
 }
 
 function ageOf({ ageMs, endpoints, fromDisk }: SourceStatus): string {
