@@ -27,17 +27,19 @@ export interface SourceText {
   readonly text: string
 }
 
-/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. */
-export async function loadSnapshot(paths: readonly string[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
+/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. `read` is told the texts. */
+export async function loadSnapshot(
+  paths: readonly string[],
+  env: Environment,
+  read: (sources: readonly SourceText[]) => void = () => {},
+): Promise<LoadedSnapshot | LoadErrors> {
   if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
-  const read = await Promise.all(paths.map(readSource))
-  const errors = read.filter(each => typeof each === 'string')
-  return errors.length > 0
-    ? { ok: false, errors }
-    : loadTexts(
-        read.filter(each => typeof each !== 'string'),
-        env,
-      )
+  const texts = await Promise.all(paths.map(readSource))
+  const errors = texts.filter(each => typeof each === 'string')
+  if (errors.length > 0) return { ok: false, errors }
+  const sources = texts.filter(each => typeof each !== 'string')
+  read(sources)
+  return loadTexts(sources, env)
 }
 
 async function readSource(file: string): Promise<SourceText | string> {

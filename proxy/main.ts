@@ -3,7 +3,7 @@ import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { applying } from './control/applying.ts'
 import { cannotListen } from './control/cannot-listen.ts'
-import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
+import { firstConfig, type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
 import { type Life, life } from './control/life.ts'
 import { type PeersOfServices, peers } from './control/peers.ts'
@@ -61,7 +61,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
-  const loaded = await loadConfig(files)
+  const loaded = await firstConfig(files)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { bootstrap } = loaded
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)

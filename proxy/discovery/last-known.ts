@@ -67,7 +67,8 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
         status = { ...status, trouble: '', saves: status.saves + 1 }
       },
       (error: Error) => {
-        if (status.trouble === '') log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}: ${saveRemedy(folder)}`)
+        if (status.trouble === '')
+          log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}: ${saveRemedy(folder)}`)
         status = { ...status, trouble: error.message, failures: status.failures + 1 }
         isChanged = true
       },
