@@ -24,7 +24,7 @@ import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
 import { closeUninvitedInspector } from './system/inspector.ts'
 import { watchLauncher } from './system/launcher.ts'
-import { explainListen } from './system/listen-error.ts'
+import { listenOn } from './system/listen-on.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -189,9 +189,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   apply(loaded)
   begun = ending
   signals.obey(ending)
-  const started = inForceNow.start(loaded)
+  // One after the other: on one core, the admin port would keep requests waiting.
+  const refused = await inForceNow.start(loaded)
   const admin = await openAdmin(bootstrap.admin, loaded.snapshot.places.admin, pages, log)
-  const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
+  const reasons = [...refused, ...(typeof admin === 'string' ? [admin] : [])]
   if (reasons.length > 0) {
     await threads.stop()
     return stop(EXIT_CANNOT_START, reasons)
@@ -240,8 +241,9 @@ async function openAdmin(
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {
-    return { ...address, port: (await adminServer(address, ...rest)).port }
+    return { ...address, port: (await adminServer(address, ...rest, listenOn)).port }
   } catch (error) {
+    const { explainListen } = await import('./system/listen-error.ts')
     return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}; the key is admin:, and admin: off needs none`)
   }
 }

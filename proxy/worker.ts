@@ -2,7 +2,6 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
-import { explainListen } from './system/listen-error.ts'
 import { dial, listen } from './system/net.ts'
 import { roundsOfEventLoop } from './system/rounds.ts'
 
@@ -17,7 +16,7 @@ const thread = dataThread({
   dial,
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
-  explainListen,
+  explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
   send: message => port.postMessage(message),
 })
 port.on('message', (message: ToData) => thread.receive(message))

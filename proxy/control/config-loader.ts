@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { inflateRawSync } from 'node:zlib'
 import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { cachedConfig } from './config-cache.ts'
 
@@ -45,6 +43,7 @@ export async function firstConfig(files: readonly string[]): Promise<LoadedConfi
 export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {
     // In a group of its own: a signal to the group of the proxy (kill -HUP -<pid>, Ctrl-C) is not for its reader.
+    const { spawn } = process.getBuiltinModule('node:child_process')
     const child = spawn(process.execPath, [reader, ...files], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     let effective: (config: EffectiveConfig) => void
     const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
@@ -74,5 +73,6 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
 
 function packed({ json, text }: { readonly json: string; readonly text: string }): EffectiveConfig {
   const [jsonBytes, textBytes] = [Buffer.from(json, 'base64'), Buffer.from(text, 'base64')]
-  return { json: () => inflateRawSync(jsonBytes).toString(), text: () => inflateRawSync(textBytes).toString() }
+  const inflated = (bytes: Buffer) => process.getBuiltinModule('node:zlib').inflateRawSync(bytes).toString()
+  return { json: () => inflated(jsonBytes), text: () => inflated(textBytes) }
 }

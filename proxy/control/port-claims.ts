@@ -1,6 +1,4 @@
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import { explainInUse, isTakenByOthers } from '../system/listen-error.ts'
-import { holdersOf } from '../system/port-holders.ts'
+import type { AddressSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { cannotListen } from './cannot-listen.ts'
 
 /**
@@ -20,15 +18,25 @@ export const sharedPortClaims: PortClaims = {
   before(next, inForce) {
     const open = new Set(inForce?.listeners.map(({ name }) => name))
     const added = next.listeners.filter(({ name }) => !open.has(name))
-    return reasons(next, added, isTakenByOthers)
+    return reasons(next, added, async address => (await looking()).isTakenByOthers(address))
   },
-  after: opened => reasons(opened, opened.listeners, async address => (await holdersOf(address)).length > 0),
+  after: opened => reasons(opened, opened.listeners, async address => (await (await looking()).holdersOf(address)).length > 0),
 }
 
-async function reasons({ places }: Snapshot, listeners: Snapshot['listeners'], isTaken: typeof isTakenByOthers): Promise<readonly string[]> {
+/** Loaded where it is needed: most sidecars have one data thread. */
+async function looking() {
+  const [{ explainInUse, isTakenByOthers }, { holdersOf }] = await Promise.all([import('../system/listen-error.ts'), import('../system/port-holders.ts')])
+  return { explainInUse, isTakenByOthers, holdersOf }
+}
+
+async function reasons(
+  { places }: Snapshot,
+  listeners: Snapshot['listeners'],
+  isTaken: (address: AddressSpec) => Promise<boolean>,
+): Promise<readonly string[]> {
   const found: string[] = []
   for (const { name, listen } of listeners) {
-    if (await isTaken(listen)) found.push(cannotListen(places[name], '', listen, await explainInUse(listen)))
+    if (await isTaken(listen)) found.push(cannotListen(places[name], '', listen, await (await looking()).explainInUse(listen)))
   }
   return found
 }
