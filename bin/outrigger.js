@@ -1,22 +1,28 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node of the last years can read: it finds one that can run the rest.
-import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, fstatSync, lstatSync, mkdirSync, readFileSync, statSync, writeSync } from 'node:fs'
 import * as module from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const OLDEST = [24, 12]
+/** An older Node that started this one reads and writes here (`runWith`). */
+const LAUNCHER_FD = 3
 const here = dirname(fileURLToPath(import.meta.url))
+const isProxy = process.argv.includes('proxy')
+
+// Before anything else: unhandled, SIGHUP would end a proxy that is starting, and SIGUSR1 would open Node's inspector. As the first process of a container it must
+// also be told to end on SIGTERM. proxy/control/signals.ts takes over from here.
+if (isProxy) {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
+  for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
+}
 
 if (isNewEnough(process.versions.node)) {
-  // Data threads and the config reader inherit the variable, so they too start from the cache.
-  if (typeof module.enableCompileCache === 'function' && process.env.NODE_DISABLE_COMPILE_CACHE === undefined) {
-    const { directory } = module.enableCompileCache()
-    if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(directory)
-  }
-  const source = join(here, '../cli/main.ts')
-  await import(existsSync(source) ? '../cli/main.ts' : '../dist/main.js')
+  if (process.env.OUTRIGGER_LAUNCHED === 'child') sayUp()
+  else if (isProxy) endWithNpx(() => process.kill(process.pid, 'SIGTERM'))
+  useCompileCache()
+  await import(isClone() && !(await isBuilt()) ? '../cli/main.ts' : '../dist/main.js')
 } else {
   const node = newerNode()
   if (node === null) {
@@ -25,12 +31,53 @@ if (isNewEnough(process.versions.node)) {
     )
     process.exit(1)
   }
-  runWith(node)
+  await runWith(node)
 }
 
 function isNewEnough(version) {
   const [major, minor] = version.split('.').map(Number)
   return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])
+}
+
+function isClone() {
+  return existsSync(join(here, '../cli/main.ts'))
+}
+
+/** In a clone the bundles are used where they are newer than the sources. */
+async function isBuilt() {
+  return (await import('../scripts/fresh.js')).isBuilt(join(here, '..'))
+}
+
+/** Data threads and the config reader inherit the variables, so they too start from the cache. */
+function useCompileCache() {
+  const folder = cacheFolder()
+  if (folder !== null) process.env.OUTRIGGER_CACHE_FOLDER = folder
+  else delete process.env.OUTRIGGER_CACHE_FOLDER
+  if (typeof module.enableCompileCache !== 'function' || process.env.NODE_DISABLE_COMPILE_CACHE !== undefined) return
+  if (folder !== null) process.env.NODE_COMPILE_CACHE ??= folder
+  if (process.env.NODE_COMPILE_CACHE !== undefined) module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
+}
+
+/**
+ * `outrigger` in systemd's cache folder, or in that of the user. Whoever can write there decides what this process runs, so it must be ours alone; null: there is none
+ * that is, and nothing is kept.
+ */
+function cacheFolder() {
+  const { CACHE_DIRECTORY, XDG_CACHE_HOME, HOME } = process.env
+  const base = CACHE_DIRECTORY?.split(':')[0] || XDG_CACHE_HOME || (HOME ? join(HOME, '.cache') : '')
+  const uid = process.getuid?.()
+  if (!base.startsWith('/') || uid === undefined) return null
+  const folder = join(base, 'outrigger')
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const [around, own] = [statSync(base), lstatSync(folder)]
+    if (around.uid !== uid || (around.mode & 0o002) !== 0 || !own.isDirectory() || own.uid !== uid) return null
+    if ((own.mode & 0o077) !== 0) chmodSync(folder, 0o700)
+    return folder
+  } catch {
+    // Read-only, or of another user.
+    return null
+  }
 }
 
 /** The npm package `node` brings a binary: in our own node_modules, or anywhere above as a sibling (as in a global install). */
@@ -44,12 +91,30 @@ function newerNode() {
   }
 }
 
-function runWith(node) {
+/** In the place of this process, where this Node can do that; else as its child, which ends when this process does, however that ends. */
+async function runWith(node) {
   const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  const env = { ...process.env, OUTRIGGER_LAUNCHED: '1' }
-  const child = spawn(node, args, { stdio: 'inherit', env })
+  if (typeof process.execve === 'function') process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
+  const { spawn } = await import('node:child_process')
+  const env = { ...process.env, OUTRIGGER_LAUNCHED: 'child' }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
-  for (const signal of signals) process.on(signal, () => child.kill(signal))
+  // Until it is up, these two would end it.
+  let held = ['SIGHUP', 'SIGUSR1']
+  const waiting = []
+  const pass = signal => (held.includes(signal) ? waiting.push(signal) : child.kill(signal))
+  for (const signal of signals) {
+    const before = process.listeners(signal)
+    process.on(signal, pass)
+    for (const listener of before) process.off(signal, listener)
+  }
+  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env })
+  const release = () => {
+    held = []
+    for (const signal of waiting.splice(0)) child.kill(signal)
+  }
+  child.stdio[LAUNCHER_FD].on('data', release).on('error', () => {})
+  setTimeout(release, 2000).unref()
+  if (isProxy) endWithNpx(() => child.kill('SIGTERM'))
   child.on('error', error => {
     process.stderr.write(`outrigger could not start ${node}: ${error.message}\n`)
     process.exit(1)
@@ -60,4 +125,36 @@ function runWith(node) {
     for (const each of signals) process.removeAllListeners(each)
     process.kill(process.pid, signal)
   })
+}
+
+/** To the launcher: signals may come from now on. */
+function sayUp() {
+  try {
+    if (fstatSync(LAUNCHER_FD).isSocket()) writeSync(LAUNCHER_FD, '.')
+  } catch {
+    // No launcher of this version: the variable came from elsewhere.
+  }
+}
+
+/** npx runs us in a shell, and passes a signal on to neither when it is killed: what it started must not stay behind. */
+function endWithNpx(end) {
+  if (process.env.npm_command !== 'exec' || process.platform === 'win32') return
+  const began = ancestors()
+  const timer = setInterval(() => {
+    if (ancestors() === began) return
+    clearInterval(timer)
+    end()
+  }, 1000)
+  timer.unref()
+}
+
+/** The parent, and where /proc says so the one of its shell. */
+function ancestors() {
+  const parent = process.ppid
+  try {
+    const [, name, grandparent] = /^\d+ \((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${parent}/stat`, 'utf8'))
+    return name.endsWith('sh') ? `${parent} ${grandparent}` : String(parent)
+  } catch {
+    return String(parent)
+  }
 }

@@ -1,4 +1,4 @@
-import { isatty } from 'node:tty'
+import { fstatSync } from 'node:fs'
 import type { Command } from 'commander'
 import { isLogLevel, type LogLevel, logLevels } from '../proxy/core/log.ts'
 import { runProxy } from '../proxy/main.ts'
@@ -37,7 +37,7 @@ Examples:
     .action(async (files: readonly string[], { config = [], logLevel }: Options, command: Command) => {
       const level = levelOf(logLevel ?? process.env.OUTRIGGER_LOG_LEVEL ?? 'info')
       if (level === null) command.error(`error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`)
-      const pretty = isatty(2)
+      const pretty = isTerminal(2)
       await runProxy({ version, files: [...config, ...files], logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
     })
 }
@@ -45,4 +45,9 @@ Examples:
 function levelOf(text: string): LogLevel | null {
   const level = text.toLowerCase()
   return isLogLevel(level) ? level : null
+}
+
+/** node:tty is loaded only where there may be a terminal. */
+function isTerminal(fd: number): boolean {
+  return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(fd)
 }

@@ -109,5 +109,18 @@ export function stateFolder(document: SidecarDocument): string | null {
   if (document.state !== undefined) return document.state
   const listen = (document.inbound[0] ?? document.outbound[0])?.listen ?? 'none'
   const instance = `${document.service}-${addressOf(listen).port}`
-  return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'outrigger', instance)
+  const folder = stateHome()
+  return folder === null ? null : join(folder, 'outrigger', instance)
+}
+
+/** What systemd gives a unit with StateDirectory=, else the folder of the user. Null: a user without a home, as containers run under a number only. */
+function stateHome(): string | null {
+  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env
+  const given = STATE_DIRECTORY?.split(':')[0] || XDG_STATE_HOME
+  if (given) return given
+  try {
+    return join(homedir(), '.local', 'state')
+  } catch {
+    return null
+  }
 }

@@ -64,7 +64,7 @@ export function compile(document: SidecarDocument): Compiled {
     register: compileRegister(document),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
-  return deepFreeze({ bootstrap, discovery, snapshot: { version: versionOf({ ...content, discovery }), ...content } })
+  return deepFreeze({ bootstrap, discovery, snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} } })
 }
 
 /** `local_app:<port>`; with the host before the port when two hosts have the same one. */

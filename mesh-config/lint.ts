@@ -31,6 +31,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintRoutes(service, once)
     lintTcp(service, root, home, once)
   }
+  lintState(bootstrap.state, discovery, root, warn)
   lintDns(discovery, warn)
   lintWithoutEffect(root, [], warn)
   return warnings
@@ -38,6 +39,16 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
 
 function isDiscovered(name: string, { files, dns, consul }: DiscoverySpec): boolean {
   return [...files, ...dns, ...(consul?.services ?? [])].some(({ service }) => service === name)
+}
+
+/** `state: off` is a wish; that there is no folder is not. */
+function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, root: Located, warn: Warn): void {
+  const isDiscovering = files.length + dns.length > 0 || consul !== null
+  if (state !== null || !isDiscovering || nodeAt(root, ['state']) !== null) return
+  warn(
+    ['discovery'],
+    'this user has no home folder, so last-known endpoints are not kept for a start without the registry: write state: /a/folder, set XDG_STATE_HOME, or write state: off',
+  )
 }
 
 /** Consul's own DNS gives three of thirty instances in an answer over UDP, and says nothing of the others. */

@@ -5,7 +5,7 @@ import type { Effective } from './effective.ts'
 import type { Environment } from './environment.ts'
 import { lint } from './lint.ts'
 import { loadDocument } from './load.ts'
-import { formatProblem, type Located, merge, type Problem, plain, sortProblems } from './located.ts'
+import { formatProblem, type Located, merge, nodeAt, type Path, type Problem, plain, positionAt, sortProblems } from './located.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
 
 export interface LoadedSnapshot extends Compiled {
@@ -27,17 +27,19 @@ export interface SourceText {
   readonly text: string
 }
 
-/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. */
-export async function loadSnapshot(paths: readonly string[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
+/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. `read` is told the texts. */
+export async function loadSnapshot(
+  paths: readonly string[],
+  env: Environment,
+  read: (sources: readonly SourceText[]) => void = () => {},
+): Promise<LoadedSnapshot | LoadErrors> {
   if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
-  const read = await Promise.all(paths.map(readSource))
-  const errors = read.filter(each => typeof each === 'string')
-  return errors.length > 0
-    ? { ok: false, errors }
-    : loadTexts(
-        read.filter(each => typeof each !== 'string'),
-        env,
-      )
+  const texts = await Promise.all(paths.map(readSource))
+  const errors = texts.filter(each => typeof each === 'string')
+  if (errors.length > 0) return { ok: false, errors }
+  const sources = texts.filter(each => typeof each !== 'string')
+  read(sources)
+  return loadTexts(sources, env)
 }
 
 async function readSource(file: string): Promise<SourceText | string> {
@@ -74,10 +76,27 @@ export async function loadTexts(sources: readonly SourceText[], env: Environment
 }
 
 function finished(document: SidecarDocument, root: Located, files: readonly string[]): LoadedSnapshot {
-  const compiled = compile(document)
+  const bare = compile(document)
+  const compiled: Compiled = { ...bare, snapshot: Object.freeze({ ...bare.snapshot, places: placesOf(bare, root) }) }
   const warnings = sortProblems(lint(compiled, root), files).map(formatProblem)
   const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
   return { ok: true, ...compiled, warnings, effective }
+}
+
+/** `file:line:column` of the addresses that are to be opened. */
+function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string, string>> {
+  const places: Record<string, string> = {}
+  const note = (name: string, path: Path) => {
+    if (nodeAt(root, path) === null) return
+    const { file, line, column } = positionAt(root, path)
+    places[name] = `${file}:${line}:${column}`
+  }
+  for (const direction of ['inbound', 'outbound'] as const) {
+    const listeners = snapshot.listeners.filter(listener => listener.direction === direction)
+    for (const [index, { name }] of listeners.entries()) note(name, [direction, index, 'listen'])
+  }
+  note('admin', ['admin'])
+  return Object.freeze(places)
 }
 
 function failed(problems: readonly Problem[], files: readonly string[]): LoadErrors {

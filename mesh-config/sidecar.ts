@@ -372,7 +372,7 @@ export const sidecarSchema = z.strictObject({
   agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
   state: setting(
     anyText('a folder').optional(),
-    'The folder for last-known endpoints, or `off`. Without it: one for this service and port in the state folder of the user ($XDG_STATE_HOME, else ~/.local/state).',
+    'The folder for last-known endpoints, or `off`. Without it: one for this service and port in the state folder that systemd gives ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
   ),
   workers: setting(z.int().min(1).max(256).default(1), 'Data threads.', 'one serves more than most instances ever see, and costs the least memory'),
   accessLog: setting(

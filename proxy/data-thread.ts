@@ -1,10 +1,11 @@
-import type { Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type { AddressSpec, Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { classify } from './cluster/classify.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { http2 } from './codec/h2/codec.ts'
 import { guards, hopCancels } from './codec/h2/options.ts'
 import { isPreface } from './codec/h2/preface.ts'
 import { type ApplyDeps, applier, type Prepared, type Runtime } from './control/apply.ts'
+import { cannotListen } from './control/cannot-listen.ts'
 import { endpointsView } from './control/endpoints-view.ts'
 import { explain } from './control/explain.ts'
 import { regexFor } from './control/regex.ts'
@@ -16,11 +17,12 @@ import { HeaderList } from './core/header-list.ts'
 import type { TcpRoute } from './core/route.ts'
 import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
-import type { Dial, Wire } from './core/wire.ts'
+import type { Dial, Listen, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
 import { Forward } from './forward/forward.ts'
 import type { Tunnel } from './forward/tunnel.ts'
 import { Listener } from './listener/listener.ts'
+import { openPorts, type PortChange, PortRefused } from './listener/open-ports.ts'
 import { serviceOfHost } from './router/hosts.ts'
 import { TcpTunnel, type TcpTunnelDeps } from './tcp/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
@@ -30,19 +32,17 @@ import { guardTrips } from './telemetry/guard-trips.ts'
 import { detectionStats, type Series, statsWriter } from './telemetry/stats.ts'
 import { tunnelStats } from './telemetry/tunnel-stats.ts'
 
-/** An open port. */
-export interface Acceptor {
-  readonly port: number
-  close(): void
-}
-
 export interface DataThreadDeps {
   /** Which of the data threads this is: the `thread` label. */
   readonly index: number
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
-  listen(address: { readonly address: string; readonly port: number }, onWire: (wire: Wire) => void, onError: (error: Error) => void): Promise<Acceptor>
+  readonly listen: Listen
+  /** Several data threads have each port open. */
+  readonly shared: boolean
+  /** What an error of `listen` means, and what to do about it. */
+  explainListen(error: unknown, address: AddressSpec): Promise<string>
   send(message: ToControl): void
 }
 
@@ -53,7 +53,6 @@ export interface DataThread {
 interface OpenListener {
   readonly listener: Listener
   series(): readonly Series[]
-  readonly acceptor: Acceptor
 }
 
 /** Everything a data thread is, but for the system it runs on: the same object serves the real proxy and a mesh simulated on a virtual clock. */
@@ -66,6 +65,12 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
   const hop = http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
+  const ports = openPorts({
+    listen: deps.listen,
+    shared: deps.shared,
+    clock,
+    trouble: (listener, error) => event({ kind: 'listener-error', listener, detail: error.message }),
+  })
   const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
@@ -118,7 +123,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     return own
   }
 
-  function openListener(spec: ListenerSpec, prepared: Runtime): Omit<OpenListener, 'acceptor'> {
+  function openListener(spec: ListenerSpec, prepared: Runtime): OpenListener {
     const labels = { listener: spec.name, direction: spec.direction }
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
     const tunnels = tunnelStats<Tunnel>(stats, labels)
@@ -173,6 +178,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     const opened = new Map<string, OpenListener>()
     const made: Series[] = []
     let prepared: Prepared | null = null
+    let change: PortChange | null = null
     try {
       regex = await regexFor(snapshot)
       const formatNext = accessLogFormatter(snapshot.accessLog)
@@ -181,11 +187,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         if (open.has(spec.name)) continue
         const opening = openListener(spec, prepared.runtime)
         made.push(...opening.series())
-        const onError = (error: Error) => applyDeps.event({ kind: 'listener-error', listener: spec.name, detail: error.message })
-        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => opening.listener.accept(wire), onError)
-        opened.set(spec.name, { ...opening, acceptor })
+        opened.set(spec.name, opening)
       }
+      change = await changePorts(snapshot, opened)
       prepared.commit()
+      change.commit()
       for (const [name, entry] of opened) open.set(name, entry)
       for (const [name, entry] of open) {
         const next = prepared.runtime.listeners.get(name)
@@ -198,19 +204,32 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
       send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
     } catch (error) {
-      for (const { listener, acceptor } of opened.values()) {
-        acceptor.close()
-        void listener.drain(0)
-      }
+      await change?.undo()
+      for (const { listener } of opened.values()) void listener.drain(0)
       stats.retire(made)
       prepared?.abandon()
-      send({ kind: 'nack', version: snapshot.version, reasons: [error instanceof Error ? error.message : String(error)] })
+      send({ kind: 'nack', version: snapshot.version, reasons: [await reasonOf(error, snapshot)] })
     }
+  }
+
+  function changePorts({ listeners }: Snapshot, opened: ReadonlyMap<string, OpenListener>): Promise<PortChange> {
+    const added = listeners.flatMap(({ name, listen }) => {
+      const entry = opened.get(name)
+      return entry === undefined ? [] : [{ name, address: listen, accept: (wire: Wire) => entry.listener.accept(wire) }]
+    })
+    const stay = new Set(listeners.map(({ name }) => name))
+    return ports.change(added, new Set([...open.keys()].filter(name => !stay.has(name))))
+  }
+
+  async function reasonOf(error: unknown, { places }: Snapshot): Promise<string> {
+    if (!(error instanceof PortRefused)) return error instanceof Error ? error.message : String(error)
+    const { name, address } = error.port
+    return cannotListen(places[name], '', address, await deps.explainListen(error.cause, address))
   }
 
   function close(name: string, entry: OpenListener, timeoutMs: number): void {
     open.delete(name)
-    entry.acceptor.close()
+    ports.close(name)
     void entry.listener.drain(timeoutMs).then(() => stats.retire(entry.series()))
   }
 
@@ -230,9 +249,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   }
 
   async function drainSide(direction: Direction, timeoutMs: number): Promise<number> {
-    const side = [...open.values()].filter(({ listener }) => listener.runtime.spec.direction === direction)
-    for (const { acceptor } of side) acceptor.close()
-    const cut = await Promise.all(side.map(({ listener }) => listener.drain(timeoutMs)))
+    const side = [...open].filter(([, { listener }]) => listener.runtime.spec.direction === direction)
+    for (const [name] of side) ports.close(name)
+    const cut = await Promise.all(side.map(([, { listener }]) => listener.drain(timeoutMs)))
     return cut.reduce((sum, count) => sum + count, 0)
   }
 

@@ -1,16 +1,18 @@
-import { formatAddress } from '../mesh-config/address.ts'
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { adminPages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { applying } from './control/applying.ts'
-import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
+import { cannotListen } from './control/cannot-listen.ts'
+import { firstConfig, type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
-import { life, obeySignals } from './control/life.ts'
+import { type Life, life } from './control/life.ts'
 import { type PeersOfServices, peers } from './control/peers.ts'
+import { noClaims, sharedPortClaims } from './control/port-claims.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
 import { reloader } from './control/reload.ts'
+import { takeSignals } from './control/signals.ts'
 import { stickySecret } from './control/sticky-secret.ts'
 import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
@@ -19,9 +21,12 @@ import type { LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
 import { consulClient } from './discovery/consul/client.ts'
 import { registration } from './discovery/consul/register.ts'
-import { lastKnown } from './discovery/last-known.ts'
+import { type LastKnown, lastKnown, saveRemedy } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
+import { closeUninvitedInspector } from './system/inspector.ts'
+import { watchLauncher } from './system/launcher.ts'
+import { listenOn } from './system/listen-on.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -50,13 +55,15 @@ const EXIT_BAD_CONFIG = 2
 /** The control thread, part by part. Ends only by `process.exit`. */
 export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
   tuneEngine()
-  // 1  SIGHUP means "read the files again", also before there is anything that could: unhandled it would end the process.
-  let onHangUp = () => {}
-  process.on('SIGHUP', () => onHangUp())
+  // 1  Signals first: unhandled, some would end the process. Where an older Node started this one, its end is a signal too.
+  let begun: Life | null = null
+  const exit = (code: number) => process.exit(code)
+  const launched = watchLauncher(() => (begun === null ? exit(0) : begun.drain('the launcher has ended', true)))
+  const signals = takeSignals({ exit, now: clock.now, launched })
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
-  const loaded = await loadConfig(files)
+  const loaded = await firstConfig(files)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { bootstrap } = loaded
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
@@ -85,16 +92,17 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const threads = dataThreads({ entry, count, clock, log, fill: snapshot => sticky.into(known.fill(snapshot)), said, ended: store.ended })
 
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
+  const saved = lastKnown({ folder: bootstrap.state, clock, log })
   const known: PeersOfServices = peers({
     service: bootstrap.register?.name ?? bootstrap.service,
-    lastKnown: await lastKnown({ folder: bootstrap.state, clock, log }),
+    lastKnown: saved,
     threads,
     reapply: () => void inForceNow.reapply(),
     clock,
     random,
     log,
   })
-  const inForceNow = applying({ threads, peers: known, log })
+  const inForceNow = applying({ threads, peers: known, claims: count > 1 ? sharedPortClaims : noClaims, log })
   const { register } = bootstrap
   const { consul } = loaded.discovery
   const registered =
@@ -108,14 +116,22 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     store.forgetEnded()
     own.setVersion()
   }
-  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: inForceNow.apply, applied: apply, clock, log })
+  const reload = reloader({
+    first: loaded,
+    load: () => loadConfig(files),
+    apply: inForceNow.apply,
+    applied: apply,
+    isOver: () => ending.draining(),
+    clock,
+    log,
+  })
   const inForce = () => reload.state().config
   const ending = life({
     plan: () => drainPlan(inForce().snapshot),
     leave: async () => registered?.stop(),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
     finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop()])),
-    exit: code => process.exit(code),
+    exit,
     log,
   })
   const readiness = () =>
@@ -125,6 +141,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
       reload: reload.state(),
       listeners: threads.listeners(),
       discovery: known.status(),
+      state: bootstrap.state === null ? null : { folder: bootstrap.state, trouble: savingTrouble(saved, bootstrap.state) },
     })
   const own = ownSeries(store, {
     version,
@@ -173,10 +190,12 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     log,
   })
   apply(loaded)
-  obeySignals(ending, code => process.exit(code), clock.now)
-  const started = inForceNow.start(loaded)
-  const admin = await openAdmin(bootstrap.admin, pages, log, bootstrap.adminHosts)
-  const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
+  begun = ending
+  signals.obey(ending)
+  // One after the other: on one core, the admin port would keep requests waiting.
+  const refused = await inForceNow.start(loaded)
+  const admin = await openAdmin(bootstrap.admin, loaded.snapshot.places.admin, pages, log, bootstrap.adminHosts)
+  const reasons = [...refused, ...(typeof admin === 'string' ? [admin] : [])]
   if (reasons.length > 0) {
     await threads.stop()
     return stop(EXIT_CANNOT_START, reasons)
@@ -187,18 +206,29 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     if (!ending.draining()) void reload.request(why)
   }
   registered?.start()
-  onHangUp = () => {
-    sink.reopen()
-    reread('SIGHUP')
-  }
-  process.on('SIGUSR1', sink.reopen)
+  signals.ready({
+    reread() {
+      sink.reopen()
+      reread('SIGHUP')
+    },
+    reopen: sink.reopen,
+  })
   watchFiles(files, await read, () => reread('the files changed'), clock)
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
-  clock.timer(releaseStartupPages).arm(SETTLED_MS)
+  const settled = clock.timer(() => {
+    if (closeUninvitedInspector()) log.warn('a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again')
+    releaseStartupPages()
+  })
+  settled.arm(SETTLED_MS)
+}
+
+function savingTrouble(saved: LastKnown, folder: string): string {
+  const { trouble } = saved.status()
+  return trouble === '' ? '' : `${trouble}: ${saveRemedy(folder)}`
 }
 
 /** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */
@@ -209,13 +239,15 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 /** Where it listens, null when it is off, or why it cannot. */
 async function openAdmin(
   address: AddressSpec | null,
+  place: string | undefined,
   ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Parameters<typeof adminServer>[3]]
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {
-    return { ...address, port: (await adminServer(address, ...rest)).port }
+    return { ...address, port: (await adminServer(address, ...rest, listenOn)).port }
   } catch (error) {
-    return `the admin port ${formatAddress(address)}: ${error instanceof Error ? error.message : String(error)}`
+    const { explainListen } = await import('./system/listen-error.ts')
+    return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}; the key is admin:, and admin: off needs none`)
   }
 }
 

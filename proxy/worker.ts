@@ -15,6 +15,8 @@ const thread = dataThread({
   random: systemRandom,
   dial,
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+  shared,
+  explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
   send: message => port.postMessage(message),
 })
 port.on('message', (message: ToData) => thread.receive(message))

@@ -1,14 +1,13 @@
 // Emits dist/: three programs (the command line with the control thread, the data thread, the config reader) and the chunks they share, each one file, because reading
 // two hundred small modules would take longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
-import { globSync, rmSync, statSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
+import { isBuilt } from './fresh.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const changed = file => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
-const sources = [...globSync('{mesh-config,proxy,cli}/**/*.ts', { cwd: root }), 'scripts/build.js', 'package-lock.json']
-if (changed('dist/main.js') > Math.max(...sources.map(changed)) && !process.argv.includes('--force')) process.exit(0)
+if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
 
 const bundle = await rolldown({
   cwd: root,

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import type { Log } from '../core/log.ts'
 import { refusal } from './guard.ts'
@@ -14,8 +14,19 @@ export interface AdminServer {
   close(): void
 }
 
+/** As `server.listen`. */
+export type ListenOn = (server: Server, address: AddressSpec) => void
+
+const plainly: ListenOn = (server, { address, port }) => void server.listen({ host: address, port })
+
 /** Rejects with the system's error (EADDRINUSE ...). `hosts`: names that it may be asked by, besides addresses and `localhost`. */
-export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log, hosts: readonly string[] = []): Promise<AdminServer> {
+export function adminServer(
+  listen: AddressSpec,
+  pages: readonly Page[],
+  log: Log,
+  hosts: readonly string[] = [],
+  listenOn: ListenOn = plainly,
+): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
@@ -27,7 +38,7 @@ export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Lo
   })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: listen.address, port: listen.port }, () => {
+    server.once('listening', () => {
       server.off('error', reject)
       server.on('error', error => log.error(`the admin port: ${error.message}`))
       const address = server.address()
@@ -39,6 +50,7 @@ export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Lo
         },
       })
     })
+    listenOn(server, listen)
   })
 }
 

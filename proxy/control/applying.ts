@@ -2,6 +2,7 @@ import type { Log } from '../core/log.ts'
 import type { LoadedConfig } from './config-loader.ts'
 import { inTurn } from './in-turn.ts'
 import type { PeersOfServices } from './peers.ts'
+import type { PortClaims } from './port-claims.ts'
 import type { DataThreads } from './workers.ts'
 
 export interface Applying {
@@ -13,13 +14,22 @@ export interface Applying {
   reapply(): Promise<void>
 }
 
+export interface ApplyingDeps {
+  readonly threads: DataThreads
+  readonly peers: PeersOfServices
+  readonly claims: PortClaims
+  readonly log: Log
+}
+
 /** The one way a snapshot comes into force: first its peers are known, then the data threads take it, then what it no longer needs is let go. One after the other. */
-export function applying({ threads, peers, log }: { threads: DataThreads; peers: PeersOfServices; log: Log }): Applying {
+export function applying({ threads, peers, claims, log }: ApplyingDeps): Applying {
   const turn = inTurn()
   let inForce: LoadedConfig
   let again = false
 
-  async function apply(config: LoadedConfig, how: DataThreads['start']): Promise<readonly string[]> {
+  async function apply(config: LoadedConfig, before: LoadedConfig | null, how: DataThreads['start']): Promise<readonly string[]> {
+    const taken = await claims.before(config.snapshot, before?.snapshot ?? null)
+    if (taken.length > 0) return taken
     await peers.prepare(config)
     const reasons = await how(peers.extend(config.snapshot, config.discovery))
     if (reasons.length > 0) {
@@ -32,8 +42,12 @@ export function applying({ threads, peers, log }: { threads: DataThreads; peers:
   }
 
   return {
-    start: config => turn(() => apply(config, threads.start)),
-    apply: config => turn(() => apply(config, threads.apply)),
+    start: config =>
+      turn(async () => {
+        const reasons = await apply(config, null, threads.start)
+        return reasons.length > 0 ? reasons : claims.after(config.snapshot)
+      }),
+    apply: config => turn(() => apply(config, inForce, threads.apply)),
     async reapply() {
       if (again) return
       again = true

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { inflateRawSync } from 'node:zlib'
 import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import { cachedConfig } from './config-cache.ts'
 
 export interface LoadedConfig {
   readonly ok: true
@@ -26,14 +25,26 @@ export interface RefusedConfig {
 /** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
 export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
 
+/** The program of the child. */
+const reader = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
+
+/** For a start: as `loadConfig`, and without a child where the files and all they depend on are as they were the last time. */
+export async function firstConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
+  const kept = cachedConfig(files, reader)
+  if (kept === null) return loadConfig(files)
+  const { config, effective } = kept
+  return { ...config, effective: Promise.resolve({ json: () => packed(effective()).json(), text: () => packed(effective()).text() }) }
+}
+
 /**
  * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost this process 20 MB for good, and no file,
  * however large or odd, can hold it up. Never rejects.
  */
 export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {
-    const program = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
-    const child = spawn(process.execPath, [program, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // In a group of its own: a signal to the group of the proxy (kill -HUP -<pid>, Ctrl-C) is not for its reader.
+    const { spawn } = process.getBuiltinModule('node:child_process')
+    const child = spawn(process.execPath, [reader, ...files], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     let effective: (config: EffectiveConfig) => void
     const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
     let lastWords = ''
@@ -62,5 +73,6 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
 
 function packed({ json, text }: { readonly json: string; readonly text: string }): EffectiveConfig {
   const [jsonBytes, textBytes] = [Buffer.from(json, 'base64'), Buffer.from(text, 'base64')]
-  return { json: () => inflateRawSync(jsonBytes).toString(), text: () => inflateRawSync(textBytes).toString() }
+  const inflated = (bytes: Buffer) => process.getBuiltinModule('node:zlib').inflateRawSync(bytes).toString()
+  return { json: () => inflated(jsonBytes), text: () => inflated(textBytes) }
 }

@@ -3,8 +3,8 @@ import type { Log } from '../core/log.ts'
 
 /** From ready to the end of the process. */
 export interface Life {
-  /** Finishes what runs, then exits with 0. False: it does so already. */
-  drain(why: string): boolean
+  /** Finishes what runs, then exits with 0. False: it does so already. `atOnce`: the ports are wanted, so listening stops without the delay. */
+  drain(why: string, atOnce?: boolean): boolean
   draining(): boolean
 }
 
@@ -23,11 +23,12 @@ export interface LifeOptions {
 export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptions): Life {
   let draining = false
 
-  async function end(why: string): Promise<void> {
-    const { delayMs, timeoutMs } = plan()
+  async function end(why: string, atOnce: boolean): Promise<void> {
+    const planned = () => (atOnce ? { ...plan(), delayMs: 0 } : plan())
+    const { delayMs, timeoutMs } = planned()
     log.info(`${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`)
     await leave()
-    const cut = await drainThreads(plan())
+    const cut = await drainThreads(planned())
     if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })
     log.info('drained')
     await finish()
@@ -35,29 +36,15 @@ export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptio
   }
 
   return {
-    drain(why) {
+    drain(why, atOnce = false) {
       if (draining) return false
       draining = true
-      end(why).catch((error: unknown) => {
+      end(why, atOnce).catch((error: unknown) => {
         log.error(`draining failed: ${String(error)}`)
         exit(1)
       })
       return true
     },
     draining: () => draining,
-  }
-}
-
-const codes = { SIGINT: 130, SIGTERM: 143 } as const
-
-/** SIGTERM and SIGINT drain; a second one ends the process at once with 128 + the signal's number, as the shell would say it. */
-export function obeySignals(life: Life, exit: (code: number) => void, now: () => number): void {
-  let firstAt = Number.NEGATIVE_INFINITY
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (life.drain(signal)) firstAt = now()
-      // Ctrl-C reaches the launcher and this process, and the launcher passes its own on: that is one.
-      else if (signal !== 'SIGINT' || process.env.OUTRIGGER_LAUNCHED === undefined || now() - firstAt > 100) exit(codes[signal])
-    })
   }
 }

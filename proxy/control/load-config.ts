@@ -1,21 +1,40 @@
 import { deflateRawSync } from 'node:zlib'
 import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
 import { jsonText, printable } from '../core/printable.ts'
+import { buildOf, type CacheHead } from './config-cache.ts'
 import type { ChildLine } from './config-loader.ts'
+import { keepConfig } from './keep-config.ts'
 
 /** The process that config-loader.ts starts: files in, JSON lines out. What the proxy waits for comes first. */
-const loaded = await loadSnapshot(process.argv.slice(2), process.env)
+const [, program, ...files] = process.argv as [string, string, ...string[]]
+/** Those that decide of the state folder, and those that the files name. */
+const looked = new Set(['HOME', 'XDG_STATE_HOME', 'STATE_DIRECTORY'])
+const env = new Proxy(process.env, {
+  get(target, name: string) {
+    looked.add(name)
+    return target[name]
+  },
+})
+let sources: CacheHead['files'] = []
+const loaded = await loadSnapshot(files, env, read => (sources = read))
 
 if (!loaded.ok) write({ ok: false, errors: loaded.errors })
 else {
   const { bootstrap, discovery, snapshot, warnings } = loaded
-  write({ ok: true, bootstrap, discovery, snapshot, warnings })
+  const config = { ok: true, bootstrap, discovery, snapshot, warnings } as const
+  write(config)
   const effective = await loaded.effective()
   const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
   const lines = effectiveLines(effective)
   const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))
   const text = lines.map(line => printable(line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`)).join('\n')
-  write({ json: pack(jsonText(effective)), text: pack(`${text}\n`) })
+  const shown = { json: pack(jsonText(effective)), text: pack(`${text}\n`) }
+  write(shown)
+  // The sources are no program that is built: they change from one moment to the next.
+  if (program.endsWith('.js')) {
+    const values = Object.fromEntries([...looked].map(name => [name, process.env[name] ?? null]))
+    keepConfig({ build: buildOf(program), files: sources, env: values }, config, shown)
+  }
 }
 
 function write(line: ChildLine): void {

@@ -19,13 +19,15 @@ export interface ReadinessFacts {
   readonly reload: ReloadState
   readonly listeners: readonly string[]
   readonly discovery: readonly ServiceStatus[]
+  /** Last-known endpoints on the disk. `trouble`: why they cannot be saved, and what to do about it; empty: they can, or nothing had to be yet. Null: none are kept. */
+  readonly state: { readonly folder: string; readonly trouble: string } | null
 }
 
 /** Ready: not draining, and at least one data thread serves. A refused reload is no reason against it, but is shown. */
-export function readinessReport({ draining, threads, reload, listeners, discovery }: ReadinessFacts): ReadinessReport {
+export function readinessReport({ draining, threads, reload, listeners, discovery, state }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
-  const { config, inForceSince, loadedAt, lastErrors, attemptedAt, needsRestart } = reload
+  const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
   const checks: ReadinessReport['checks'][number][] = [
     {
       name: 'data threads',
@@ -36,9 +38,14 @@ export function readinessReport({ draining, threads, reload, listeners, discover
     { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}` },
     lastErrors.length === 0
       ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
-      : { name: 'last reload', state: 'warn', text: linesOf([`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors]) },
+      : {
+          name: 'last reload',
+          state: 'warn',
+          text: linesOf([`refused at ${iso(attemptedAt)}, the running configuration stays${againText(retryAt)}:`, ...lastErrors]),
+        },
   ]
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
+  if (discovery.length > 0 && state !== null) checks.push(stateCheck(state))
   if (needsRestart.length > 0)
     checks.push({ name: 'restart', state: 'warn', text: linesOf(['the files also changed what only a restart takes up:', ...needsRestart]) })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
@@ -64,6 +71,11 @@ function linesOf(lines: readonly string[]): string {
   return lines.map(printable).join('\n')
 }
 
+function stateCheck({ folder, trouble }: NonNullable<ReadinessFacts['state']>): ReadinessReport['checks'][number] {
+  if (trouble === '') return { name: 'state', state: 'ok', text: `last-known endpoints are kept in ${folder}` }
+  return { name: 'state', state: 'warn', text: `last-known endpoints cannot be saved, so a restart without their registry will not know them:\n${trouble}` }
+}
+
 function ageOf({ ageMs, endpoints, fromDisk }: SourceStatus): string {
   if (ageMs === null) return 'nothing is known from before'
   return `${endpoints} endpoints known ${Math.round(ageMs / 1000)} s ago${fromDisk ? ', read from the disk' : ''}`
@@ -75,6 +87,10 @@ function isNews({ state, restarts }: ThreadStatus): boolean {
 
 function threadText({ thread, state, forMs, restarts, lastEnd }: ThreadStatus): string {
   return `thread ${thread} ${state} for ${Math.round(forMs / 1000)} s${restarts === 0 && lastEnd === '' ? '' : `, replaced ${restarts} times, last because ${lastEnd}`}`
+}
+
+function againText(retryAt: number | null): string {
+  return retryAt === null ? '' : `, tried again at ${iso(retryAt)}`
 }
 
 function iso(at: number): string {

@@ -1,3 +1,5 @@
+import type { AddressSpec } from '../../mesh-config/snapshot.ts'
+
 /** A byte stream in both directions: made by proxy/system/ from net, tls or memory. Codecs know nothing else of sockets. */
 export interface Wire {
   readonly peer: Peer
@@ -64,3 +66,13 @@ export interface DialListener {
   /** The system's error code: `ECONNREFUSED`, `EHOSTUNREACH` ... */
   failed(code: string): void
 }
+
+/** A port that accepts. */
+export interface Acceptor {
+  readonly port: number
+  /** Stops accepting, at once; connections that are open stay. */
+  close(): void
+}
+
+/** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). `onError`: of an open port. */
+export type Listen = (address: AddressSpec, onWire: (wire: Wire) => void, onError: (error: Error) => void) => Promise<Acceptor>

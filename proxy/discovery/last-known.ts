@@ -67,7 +67,8 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
         status = { ...status, trouble: '', saves: status.saves + 1 }
       },
       (error: Error) => {
-        if (status.trouble === '') log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}`)
+        if (status.trouble === '')
+          log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}: ${saveRemedy(folder)}`)
         status = { ...status, trouble: error.message, failures: status.failures + 1 }
         isChanged = true
       },
@@ -110,6 +111,11 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
       timer.cancel()
     },
   }
+}
+
+/** What to do about a folder that cannot be written. */
+export function saveRemedy(folder: string): string {
+  return `let this user write to ${folder} (under systemd: StateDirectory=outrigger), or write state: /another/folder, or state: off`
 }
 
 function load(folder: string, log: Log): Map<string, Map<string, Saved>> {

@@ -1,17 +1,12 @@
 import { createServer, type Socket } from 'node:net'
 import { enterTurn, leaveTurn } from '../core/turn.ts'
-import type { Dial } from '../core/wire.ts'
+import type { Acceptor, Dial } from '../core/wire.ts'
+import { listenOn } from './listen-on.ts'
 import { SocketWire } from './socket-wire.ts'
 
 /** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
 interface WithHandle {
   _handle: object | null
-}
-
-export interface Acceptor {
-  readonly port: number
-  /** Stops accepting; connections that are open stay. */
-  close(): void
 }
 
 export interface ListenOptions {
@@ -30,12 +25,13 @@ export function listen(options: ListenOptions, onWire: (wire: SocketWire) => voi
   })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: options.address, port: options.port, backlog: 4096, reusePort: options.shared }, () => {
+    server.once('listening', () => {
       server.off('error', reject)
       server.on('error', onError)
       const address = server.address()
       resolve({ port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() })
     })
+    listenOn(server, options, { backlog: 4096, shared: options.shared })
   })
 }
 

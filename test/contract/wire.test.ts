@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { atTurnEnd } from '../../proxy/core/turn.ts'
-import type { Wire, WireHandler } from '../../proxy/core/wire.ts'
-import { type Acceptor, dial, listen } from '../../proxy/system/net.ts'
+import type { Acceptor, Wire, WireHandler } from '../../proxy/core/wire.ts'
+import { dial, listen } from '../../proxy/system/net.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { wirePair } from '../support/memory-wire.ts'
 

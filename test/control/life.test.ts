@@ -55,3 +55,10 @@ test('draining that fails still ends the process', async () => {
   expect(steps.at(-1)).toBe('exit 1')
   expect(log.lines().at(-1)).toContain('broken')
 })
+
+test('where the ports are wanted at once, it does not listen on for the delay', async () => {
+  const { own, steps } = lifeOf(() => Promise.resolve(0))
+  own.drain('the launcher has ended', true)
+  await settled()
+  expect(steps).toContain('drain 0 20000')
+})

@@ -59,7 +59,7 @@ test('the admin port is taken: exit code 1, with the address', async () => {
   const taken = createServer().listen(0, '127.0.0.1')
   const address = `127.0.0.1:${await new Promise<number>(resolve => taken.once('listening', () => resolve((taken.address() as { port: number }).port)))}`
   try {
-    await expect(proxyWith({ admin: address })).rejects.toThrow(`the admin port ${address}: listen EADDRINUSE`)
+    await expect(proxyWith({ admin: address })).rejects.toThrow(`cannot listen on the admin port ${address}: address already in use (EADDRINUSE)`)
   } finally {
     taken.close()
   }

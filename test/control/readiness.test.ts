@@ -15,6 +15,7 @@ const reload: ReadinessFacts['reload'] = {
   loadedAt: 1_000,
   attemptedAt: 1_000,
   lastErrors: [],
+  retryAt: null,
   needsRestart: [],
 }
 const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
@@ -23,6 +24,7 @@ const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
   reload,
   listeners: ['outbound 127.0.0.1:8000'],
   discovery: [],
+  state: null,
   ...over,
 })
 
@@ -96,4 +98,25 @@ test('lateness is the worst since it was asked', () => {
   loop.advance(1_000)
   expect(late()).toBeGreaterThan(480)
   expect(late()).toBe(0)
+})
+
+describe('the state folder', () => {
+  const discovery: ReadinessFacts['discovery'] = [{ name: 'orders', sources: [] }] as unknown as ReadinessFacts['discovery']
+  const check = (over: Partial<ReadinessFacts>) => readinessReport(facts({ discovery, ...over })).checks.find(({ name }) => name === 'state')
+
+  test('is named while endpoints can be saved there; when not, there is a warning with the reason and the remedy', () => {
+    expect(check({ state: { folder: '/var/lib/outrigger', trouble: '' } })).toEqual({
+      name: 'state',
+      state: 'ok',
+      text: 'last-known endpoints are kept in /var/lib/outrigger',
+    })
+    const trouble = 'EACCES: permission denied: let this user write to /var/lib/outrigger'
+    expect(check({ state: { folder: '/var/lib/outrigger', trouble } })).toMatchObject({ state: 'warn', text: expect.stringContaining(trouble) })
+    expect(readinessReport(facts({ discovery, state: { folder: '/x', trouble } })).ready).toBe(true)
+  })
+
+  test('is no subject where nothing is kept, or nothing discovered', () => {
+    expect(check({ state: null })).toBeUndefined()
+    expect(check({ discovery: [], state: { folder: '/x', trouble: '' } })).toBeUndefined()
+  })
 })

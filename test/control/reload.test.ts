@@ -36,6 +36,7 @@ function reloaderOf(loads: (LoadedConfig | RefusedConfig | Error)[], nacks: Reco
       return Promise.resolve(nacks[snapshot.version] ?? [])
     },
     applied: ({ snapshot }) => applied.push(snapshot.version),
+    isOver: () => false,
     clock: manualClock(loop),
     log,
   })
@@ -110,4 +111,43 @@ test('a load that throws is a refusal, and the next one is tried', async () => {
   expect(log.lines()[0]).toContain('SIGHUP: reloading failed')
   await reload.request('SIGHUP')
   expect(applied).toEqual(['two'])
+})
+
+test('what the data threads refuse is tried again, with growing delays, and said so; a port may be free by then', async () => {
+  const nacks: Record<string, string[]> = { two: ['port 80 is taken'] }
+  const loads = Array.from({ length: 5 }, () => config('two'))
+  const { reload, applied, given, log, loop } = reloaderOf(loads, nacks)
+  const retried = () => new Promise(resolve => setImmediate(resolve))
+  await reload.request('SIGHUP')
+  const { attemptedAt } = reload.state()
+  expect(reload.state()).toMatchObject({ lastErrors: ['port 80 is taken'], retryAt: attemptedAt + 1_000 })
+  loop.advance(1_000)
+  await retried()
+  loop.advance(1_999)
+  await retried()
+  expect(given).toHaveLength(2)
+  expect(reload.state().retryAt).toBe(attemptedAt + 3_000)
+  nacks.two = []
+  loop.advance(1)
+  await retried()
+  expect(applied).toEqual(['two'])
+  expect(reload.state()).toMatchObject({ lastErrors: [], retryAt: null, config: { snapshot: { version: 'two' } } })
+  expect(log.lines().slice(0, 3)).toEqual([
+    'error SIGHUP: the data threads cannot take the new configuration, the running one stays; tried again in 1 s version=one',
+    'error port 80 is taken',
+    'warn what was refused is tried again: still refused; tried again in 2 s',
+  ])
+  loop.advance(120_000)
+  await retried()
+  expect(given).toHaveLength(3)
+})
+
+test('a file that is not valid is not tried again by itself, and ends what was', async () => {
+  const { reload, given, loop } = reloaderOf([config('two'), { ok: false, errors: ['a.yaml:1:1: wrong'] }], { two: ['port 80 is taken'] })
+  await reload.request('SIGHUP')
+  await reload.request('the files changed')
+  expect(reload.state()).toMatchObject({ lastErrors: ['a.yaml:1:1: wrong'], retryAt: null })
+  loop.advance(120_000)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(given).toHaveLength(1)
 })

@@ -62,6 +62,38 @@ describe('a proxy that starts', () => {
   })
 })
 
+test('a user number without a home, as containers have it, serves; what it cannot keep is said', async () => {
+  await using backend = await startBackend()
+  const [port, preload] = [await freePort(), fileWith(HOMELESS, 'homeless.cjs')]
+  const list = fileWith(JSON.stringify([backend.address]), 'orders.json')
+  await using proxy = await startProxy(
+    { outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: { files: { orders: list } } },
+    { NODE_OPTIONS: `--require=${preload}`, HOME: undefined, XDG_STATE_HOME: undefined, XDG_CACHE_HOME: undefined, STATE_DIRECTORY: undefined },
+  )
+  expect((await get(port, '/')).status).toBe(200)
+  expect(proxy.err()).toMatch(/this user has no home folder, so last-known endpoints are not kept .*: write state: /)
+})
+
+test('a state folder that cannot be written is said in the log and by /ready?verbose, with what to do', async () => {
+  await using backend = await startBackend()
+  const list = fileWith(JSON.stringify([backend.address]), 'orders.json')
+  const state = join(fileWith('', 'a-file'), 'state')
+  await using proxy = await startProxy({
+    state,
+    outbound: [{ listen: `127.0.0.1:${await freePort()}`, service: 'orders' }],
+    discovery: { files: { orders: list } },
+  })
+  await proxy.said('that it cannot be saved', (_out, err) => err.includes('cannot be saved'))
+  const remedy = `let this user write to ${state} (under systemd: StateDirectory=outrigger), or write state: /another/folder, or state: off`
+  expect(proxy.err()).toContain(remedy)
+  const { status, body } = await proxy.admin('/ready?verbose')
+  expect([status, body]).toEqual([200, expect.stringMatching(/warn +state +last-known endpoints cannot be saved/)])
+  expect(body).toContain(remedy)
+})
+
+/** A uid without an entry in the list of users, and no HOME. */
+const HOMELESS = "require('node:os').homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }; require('node:module').syncBuiltinESMExports()\n"
+
 describe('a proxy that cannot start', () => {
   test('exits 2 and points at the line and column, with the nearest key', async () => {
     const file = fileWith('outbound:\n  - listen: 127.0.0.1:9101\n    servce: orders\n')

@@ -54,10 +54,12 @@ export class Mesh {
       dial: this.#dial,
       listen: async ({ port }, onWire) => {
         await this.slowPorts.get(port)
-        if (this.takenPorts.has(port)) throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
+        if (this.takenPorts.has(port) || this.#ports.has(port)) throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
         this.#ports.set(port, onWire)
         return { port, close: () => this.#ports.delete(port) }
       },
+      shared: false,
+      explainListen: async error => (error instanceof Error ? error.message : String(error)),
       send: message => this.messages.push(message),
     })
   }

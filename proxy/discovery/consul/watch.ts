@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { Clock, Random } from '../../core/clock.ts'
 import { type Answer, type Asked, isDenied, jsonOf, messageOf } from './answer.ts'
 import { backOffMs, pause } from './pause.ts'
@@ -64,7 +63,7 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
 
   /** False: it is not believed. */
   function take(answer: Answer, early: boolean): boolean {
-    const now = `${answer.filtered}${answer.deniesByDefault}${hash('sha1', answer.body, 'base64')}`
+    const now = `${answer.filtered}${answer.deniesByDefault}${process.getBuiltinModule('node:crypto').hash('sha1', answer.body, 'base64')}`
     if (now === last) {
       onSame(answer)
       periodMs = early ? Math.min(periodMs * 2, SPINNING_MS) : PERIOD_MS
