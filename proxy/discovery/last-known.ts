@@ -88,14 +88,25 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
     return text
   }
 
+  function forget(service: string, source: string): void {
+    const sources = services.get(service)
+    sources?.delete(source)
+    if (sources?.size === 0) services.delete(service)
+  }
+
   return {
     get: (service, source) => services.get(service)?.get(source) ?? null,
     put(service, source, endpoints) {
       if (folder === null) return
-      const sources = services.get(service) ?? new Map<string, Saved>()
-      const before = sources.get(source)?.endpoints
+      const before = services.get(service)?.get(source)?.endpoints
+      // That there is nothing needs no memory: names that callers make up must not fill it.
+      if (endpoints.length === 0) {
+        if (before === undefined) return
+        forget(service, source)
+      }
       const kept = before === undefined ? endpoints : keepSame(before, endpoints)
-      services.set(service, sources.set(source, { endpoints: kept, savedAt: clock.wallTime() }))
+      if (kept.length > 0)
+        services.set(service, (services.get(service) ?? new Map<string, Saved>()).set(source, { endpoints: kept, savedAt: clock.wallTime() }))
       isConfirmed = true
       if (isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
       isChanged = true
