@@ -3,10 +3,8 @@ import type { EndpointFile } from '../../mesh-config/endpoint-file.ts'
 import { endpointsOfJson } from '../../mesh-config/endpoint-json.ts'
 import type { FileSourceSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
-import type { EndpointSource, EndpointWatcher } from '../core/source.ts'
+import { CONFIRM_MS, type EndpointSource, type EndpointWatcher } from '../core/source.ts'
 
-/** What was read is read once more: half a list, in a file that was being written, looks like a whole one; and an answer that takes away much needs a second one. */
-const CONFIRM_MS = 2_000
 /** Some cures (permissions) do not change what watching looks at. */
 const RETRY_MS = 5_000
 const MAX_BYTES = 32 * 1024 * 1024
@@ -34,8 +32,9 @@ export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signat
       if (isLate) return read(isFirst)
       if (file.ok) {
         retry.cancel()
-        if (isFirst) confirm.arm(CONFIRM_MS)
         watcher.onSet(file.endpoints)
+        // Once more in any case: half a list, in a file that was being written, looks like a whole one.
+        if (isFirst || watcher.isDoubted()) confirm.arm(CONFIRM_MS)
       } else {
         confirm.cancel()
         retry.arm(RETRY_MS)

@@ -29,6 +29,7 @@ function watching(path: string, deps: FileDeps = { clock: systemClock, watchFile
         sets.push(endpoints)
         say(endpoints.map(({ address, port }) => `${address}:${port}`).join(' '))
       },
+      isDoubted: () => false,
       onTrouble: reason => say(`! ${reason.replaceAll(path, 'FILE')}`),
     },
     abort.signal,
