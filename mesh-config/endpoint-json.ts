@@ -1,5 +1,9 @@
 import { addressOf, parseAddress } from './address.ts'
+import { parseJson } from './bounded-json.ts'
 import type { EndpointHealth, EndpointSpec } from './snapshot.ts'
+
+/** A list of more is a mistake, and would hold up data threads. */
+export const MOST_ENDPOINTS = 50_000
 
 /**
  * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads such a file 20 MB for good. Null: it is something
@@ -8,7 +12,7 @@ import type { EndpointHealth, EndpointSpec } from './snapshot.ts'
 export function endpointsOfJson(text: string): EndpointSpec[] | null {
   let root: unknown
   try {
-    root = JSON.parse(text)
+    root = parseJson(text)
   } catch {
     return null
   }
@@ -18,6 +22,7 @@ export function endpointsOfJson(text: string): EndpointSpec[] | null {
     const read = readItem(item)
     if (read === null) return null
     for (const endpoint of read) endpoints.push(endpoint)
+    if (endpoints.length > MOST_ENDPOINTS) return null
   }
   return endpoints
 }

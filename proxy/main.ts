@@ -54,7 +54,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
-  const loaded = await loadConfig(files)
+  const loaded = await loadConfig(files, clock)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { bootstrap } = loaded
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
@@ -105,7 +105,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     store.forgetEnded()
     own.setVersion()
   }
-  const reload = reloader({ first: loaded, load: () => loadConfig(files), apply: inForceNow.apply, applied: apply, clock, log })
+  const reload = reloader({ first: loaded, load: () => loadConfig(files, clock), apply: inForceNow.apply, applied: apply, clock, log })
   const inForce = () => reload.state().config
   const ending = life({
     plan: () => drainPlan(inForce().snapshot),

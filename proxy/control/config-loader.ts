@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { inflateRawSync } from 'node:zlib'
 import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
 
 export interface LoadedConfig {
   readonly ok: true
@@ -23,6 +24,9 @@ export interface RefusedConfig {
   readonly errors: readonly string[]
 }
 
+/** Hundreds of services take a second or two on a busy machine. */
+const LIMIT_MS = 60_000
+
 /** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
 export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
 
@@ -30,7 +34,7 @@ export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { re
  * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost this process 20 MB for good, and no file,
  * however large or odd, can hold it up. Never rejects.
  */
-export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
+export function loadConfig(files: readonly string[], clock: Clock): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {
     const program = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
     const child = spawn(process.execPath, [program, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -38,6 +42,11 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
     let lastWords = ''
     let rest = ''
+    const timer = clock.timer(() => {
+      child.kill('SIGKILL')
+      fail(`reading it took longer than ${LIMIT_MS / 1000} s`)
+    })
+    timer.arm(LIMIT_MS)
     const fail = (why: string) => {
       resolve({ ok: false, errors: [`the config could not be read: ${why}`] })
       effective({ json: () => 'null', text: () => `not available: ${why}\n` })
@@ -56,7 +65,10 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     child.stderr.on('data', (chunk: string) => (lastWords = (lastWords + chunk).slice(-2000)))
     child.on('error', error => fail(error.message))
     // Without effect where the lines have come.
-    child.on('close', (code, signal) => fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`))
+    child.on('close', (code, signal) => {
+      timer.cancel()
+      fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`)
+    })
   })
 }
 

@@ -14,6 +14,7 @@ import type { LastKnown } from '../discovery/last-known.ts'
 import type { DiscoveredService, ServiceSource } from '../discovery/service-endpoints.ts'
 import { resolver } from '../system/dns.ts'
 import { probe } from '../system/probe.ts'
+import { endpointReader } from './endpoint-reader.ts'
 import { onDemand } from './on-demand.ts'
 import { signatureOf, watchFiles } from './watch-files.ts'
 import type { DataThreads, Peers } from './workers.ts'
@@ -74,6 +75,7 @@ export function peers(options: PeersOptions): PeersOfServices {
   /** Raised when what is not in the files changes the snapshot: a version is one content. */
   let revision = 0
 
+  const readEndpointText = endpointReader(clock)
   const found = onDemand({
     clock,
     async lookUp(service) {
@@ -165,7 +167,7 @@ export function peers(options: PeersOptions): PeersOfServices {
     const sources: ServiceSource[] = [
       ...spec.files
         .filter(file => file.service === name)
-        .map(file => ({ key: JSON.stringify(file), source: fileSource(file, { clock, watchFiles, signatureOf }) })),
+        .map(file => ({ key: JSON.stringify(file), source: fileSource(file, { clock, watchFiles, signatureOf, readEndpointText }) })),
       ...spec.dns.filter(dns => dns.service === name).map(dns => ({ key: JSON.stringify(dns), source: dnsSource(dns, { clock, random, resolver }) })),
     ]
     const listed = service === null ? inConsul(name, name, spec.consul!) : spec.consul?.services.find(each => each.service === name)
