@@ -1,10 +1,14 @@
 import { compileEndpoints } from './compile-discovery.ts'
+import { MOST_ENDPOINTS } from './endpoint-json.ts'
 import { explainIssue } from './issue.ts'
 import { loadDocument } from './load.ts'
 import { formatProblem, type Located, type LocatedEntry, type LocatedMap, type LocatedScalar, type Problem, plain, problem, sortProblems } from './located.ts'
 import type { SchemaNode } from './schema.ts'
 import { endpointList } from './sidecar.ts'
 import type { EndpointSpec } from './snapshot.ts'
+
+/** Explaining one takes time, and whoever mends the file begins with the first. */
+const MOST_ISSUES = 50
 
 /** Of a file with endpoints: what is in it, or `file:line:column: what is wrong: what would be right`, all there are. */
 export type EndpointFile = { readonly ok: true; readonly endpoints: readonly EndpointSpec[] } | { readonly ok: false; readonly problems: readonly string[] }
@@ -23,20 +27,21 @@ export function readEndpointFile(file: string, text: string): EndpointFile {
   if (root === null || problems.length > 0) return refused(problems, file)
   if (root.kind !== 'list') return refused([problem(root.at, 'a list of endpoints belongs here: begin each with "- ", or write []')], file)
   const groups = root.items.map(endpointsOfGroup)
-  const wrong = groups.flatMap(({ problems }) => problems)
+  const wrong = groups.flatMap(({ problems }) => problems).slice(0, MOST_ISSUES)
   if (wrong.length > 0) return refused(wrong, file)
   const list: Located = { ...root, items: groups.flatMap(({ items }) => items) }
+  if (list.items.length > MOST_ENDPOINTS) return refused([problem(root.at, `more than ${MOST_ENDPOINTS} endpoints: no service has so many`)], file)
   const parsed = endpointList.safeParse(plain(list))
   if (parsed.success) return { ok: true, endpoints: compileEndpoints(parsed.data) }
   const schema = endpointList.toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
   return refused(
-    parsed.error.issues.flatMap(issue => explainIssue(issue, list, schema)),
+    parsed.error.issues.slice(0, MOST_ISSUES).flatMap(issue => explainIssue(issue, list, schema)),
     file,
   )
 }
 
 function refused(problems: readonly Problem[], file: string): EndpointFile {
-  return { ok: false, problems: sortProblems(problems, [file]).map(formatProblem) }
+  return { ok: false, problems: sortProblems(problems.slice(0, MOST_ISSUES), [file]).map(formatProblem) }
 }
 
 interface Group {

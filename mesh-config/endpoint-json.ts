@@ -1,6 +1,10 @@
 import { addressOf, parseAddress } from './address.ts'
+import { parseJson } from './bounded-json.ts'
 import type { EndpointHealth, EndpointSpec } from './snapshot.ts'
 import { MAX_WEIGHT } from './weight.ts'
+
+/** A list of more is a mistake, and would hold up data threads. */
+export const MOST_ENDPOINTS = 50_000
 
 /**
  * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads such a file 20 MB for good. Null: it is something
@@ -9,7 +13,7 @@ import { MAX_WEIGHT } from './weight.ts'
 export function endpointsOfJson(text: string): EndpointSpec[] | null {
   let root: unknown
   try {
-    root = JSON.parse(text)
+    root = parseJson(text)
   } catch {
     return null
   }
@@ -19,6 +23,7 @@ export function endpointsOfJson(text: string): EndpointSpec[] | null {
     const read = readItem(item)
     if (read === null) return null
     for (const endpoint of read) endpoints.push(endpoint)
+    if (endpoints.length > MOST_ENDPOINTS) return null
   }
   return endpoints
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { type Compiled, compile } from './compile.ts'
 import { crossCheck, serviceNames } from './cross-check.ts'
 import type { Effective } from './effective.ts'
@@ -6,7 +5,9 @@ import type { Environment } from './environment.ts'
 import { lint } from './lint.ts'
 import { loadDocument } from './load.ts'
 import { formatProblem, type Located, merge, nodeAt, type Path, type Problem, plain, positionAt, sortProblems } from './located.ts'
+import { FileTrouble, readText } from './read-file.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
+import { MAX_YAML_BYTES } from './yaml-bounds.ts'
 
 export interface LoadedSnapshot extends Compiled {
   readonly ok: true
@@ -44,10 +45,10 @@ export async function loadSnapshot(
 
 async function readSource(file: string): Promise<SourceText | string> {
   try {
-    return { file, text: await readFile(file, 'utf8') }
+    return { file, text: await readText(file, MAX_YAML_BYTES) }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    return `${file}: ${unreadable[code] ?? `cannot be read (${code})`}`
+    return `${file}: ${unreadable[code] ?? (error instanceof FileTrouble ? error.message : `cannot be read (${code})`)}`
   }
 }
 

@@ -1,7 +1,8 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError, type YAMLMap } from 'yaml'
+import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseDocument, visit, type YAMLError, type YAMLMap } from 'yaml'
 import { type Environment, resolvePlain, substitute } from './environment.ts'
 import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
 import { explainSyntaxError } from './syntax-error.ts'
+import { MAX_DEPTH, MAX_YAML_BYTES, outOfBounds } from './yaml-bounds.ts'
 
 export interface LoadedDocument {
   /** Null: the text is no YAML, nothing in it can be relied on. */
@@ -11,20 +12,30 @@ export interface LoadedDocument {
 
 /** Aliases may stand for large parts; a document that unfolds to more values than this is an attack or a mistake. */
 const maxNodes = 200_000
-const maxDepth = 64
+/** Where there are more syntax errors than these, most are consequences of the first. */
+const maxSyntaxErrors = 20
 
 /** The text of one YAML (or JSON) file as located values, variables filled in. Never throws. */
 export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
   const lines = new LineCounter()
+  const tooMuch = text.length > MAX_YAML_BYTES ? { offset: 0, message: tooLarge } : outOfBounds(new Lexer().lex(text))
+  if (tooMuch !== null) return { root: null, problems: [problem(positionOf(file, text, tooMuch.offset), tooMuch.message)] }
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
   const reader = new Reader(file, lines, document, env)
-  if (document.errors.length > 0) return { root: null, problems: document.errors.map(error => syntaxProblem(reader, error, text)) }
+  if (document.errors.length > 0) return { root: null, problems: document.errors.slice(0, maxSyntaxErrors).map(error => syntaxProblem(reader, error, text)) }
   const root: Located =
     document.contents === null ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() } : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
     problem(reader.position(pos[0]), `${message}: YAML tags and directives mean nothing here, remove it`),
   )
   return { root, problems: [...warnings, ...reader.problems] }
+}
+
+const tooLarge = `the file is larger than ${MAX_YAML_BYTES / 1024 ** 2} MiB: split it`
+
+function positionOf(file: string, text: string, offset: number): Position {
+  const before = text.slice(0, offset)
+  return { file, line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
 }
 
 function syntaxProblem(reader: Reader, error: YAMLError, text: string): Problem {
@@ -39,6 +50,7 @@ class Reader {
   readonly #document: Document
   readonly #env: Environment
   #nodes = 0
+  #targets: ReadonlyMap<Node, Node | undefined> | null = null
 
   constructor(file: string, lines: LineCounter, document: Document, env: Environment) {
     this.#file = file
@@ -55,16 +67,22 @@ class Reader {
   /** `around`: where to point for a node without a place of its own (an empty value). */
   read(node: Node | null, depth: number, around?: Position): Located {
     const at = node?.range ? this.position(node.range[0]) : (around ?? this.position(0))
-    if (++this.#nodes > maxNodes || depth > maxDepth) {
+    if (++this.#nodes > maxNodes || depth > MAX_DEPTH) {
       if (this.#nodes <= maxNodes + 1)
-        this.problems.push(problem(at, `too many values, or nested deeper than ${maxDepth}: is there an alias (*name) inside what it stands for?`))
+        this.problems.push(problem(at, `too many values, or nested deeper than ${MAX_DEPTH}: is there an alias (*name) inside what it stands for?`))
       this.#nodes = maxNodes + 1
       return unusable(at)
     }
-    if (isAlias(node)) return this.#alias(node.resolve(this.#document), node.source, depth, at)
+    if (isAlias(node)) return this.#alias(this.#targetOf(node), node.source, depth, at)
     if (isMap(node)) return { kind: 'map', at, entries: this.#entries(node, depth) }
     if (isSeq(node)) return { kind: 'list', at, items: node.items.map(item => this.read(item as Node | null, depth + 1, at)) }
     return this.#scalar(node, at)
+  }
+
+  /** All are found in one go: the parser's own way looks through the whole document for each. */
+  #targetOf(alias: Node): Node | undefined {
+    this.#targets ??= targetsOf(this.#document)
+    return this.#targets.get(alias)
   }
 
   #alias(target: Node | undefined, name: string, depth: number, at: Position): Located {
@@ -119,6 +137,19 @@ class Reader {
       for (const [key, entry] of part.entries) if (!merged.has(key)) merged.set(key, entry)
     }
   }
+}
+
+/** An alias stands for the last node of its name before it. */
+function targetsOf(document: Document): Map<Node, Node | undefined> {
+  const named = new Map<string, Node>()
+  const targets = new Map<Node, Node | undefined>()
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node)) targets.set(node, named.get(node.source))
+      else if (node.anchor !== undefined) named.set(node.anchor, node)
+    },
+  })
+  return targets
 }
 
 function unusable(at: Position): LocatedScalar {

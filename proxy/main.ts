@@ -63,7 +63,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
-  const loaded = await firstConfig(files)
+  const loaded = await firstConfig(files, clock)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { bootstrap } = loaded
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
@@ -118,7 +118,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
   const reload = reloader({
     first: loaded,
-    load: () => loadConfig(files),
+    load: () => loadConfig(files, clock),
     apply: inForceNow.apply,
     applied: apply,
     isOver: () => ending.draining(),

@@ -1,4 +1,4 @@
-// Emits dist/: three programs (the command line with the control thread, the data thread, the config reader) and the chunks they share, each one file, because reading
+// Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations and of endpoint files) and the chunks they share, each one file, because reading
 // two hundred small modules would take longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,7 +11,7 @@ if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
 
 const bundle = await rolldown({
   cwd: root,
-  input: { main: 'cli/main.ts', worker: 'proxy/worker.ts', 'load-config': 'proxy/control/load-config.ts' },
+  input: { main: 'cli/main.ts', worker: 'proxy/worker.ts', 'load-config': 'proxy/control/load-config.ts', 'read-endpoints': 'proxy/control/read-endpoints.ts' },
   platform: 'node',
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
   external: [/^node:/, 'consul', 're2js', /^prom-client/],

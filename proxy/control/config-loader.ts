@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Clock } from '../core/clock.ts'
 import { cachedConfig } from './config-cache.ts'
 
 export interface LoadedConfig {
@@ -22,6 +23,9 @@ export interface RefusedConfig {
   readonly errors: readonly string[]
 }
 
+/** Hundreds of services take a second or two on a busy machine. */
+const LIMIT_MS = 60_000
+
 /** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
 export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
 
@@ -29,9 +33,9 @@ export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { re
 const reader = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
 
 /** For a start: as `loadConfig`, and without a child where the files and all they depend on are as they were the last time. */
-export async function firstConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
+export async function firstConfig(files: readonly string[], clock: Clock): Promise<LoadedConfig | RefusedConfig> {
   const kept = cachedConfig(files, reader)
-  if (kept === null) return loadConfig(files)
+  if (kept === null) return loadConfig(files, clock)
   const { config, effective } = kept
   return { ...config, effective: Promise.resolve({ json: () => packed(effective()).json(), text: () => packed(effective()).text() }) }
 }
@@ -40,7 +44,7 @@ export async function firstConfig(files: readonly string[]): Promise<LoadedConfi
  * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost this process 20 MB for good, and no file,
  * however large or odd, can hold it up. Never rejects.
  */
-export function loadConfig(files: readonly string[]): Promise<LoadedConfig | RefusedConfig> {
+export function loadConfig(files: readonly string[], clock: Clock): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {
     // In a group of its own: a signal to the group of the proxy (kill -HUP -<pid>, Ctrl-C) is not for its reader.
     const { spawn } = process.getBuiltinModule('node:child_process')
@@ -49,6 +53,11 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     const effectiveLater = new Promise<EffectiveConfig>(given => (effective = given))
     let lastWords = ''
     let rest = ''
+    const timer = clock.timer(() => {
+      child.kill('SIGKILL')
+      fail(`reading it took longer than ${LIMIT_MS / 1000} s`)
+    })
+    timer.arm(LIMIT_MS)
     const fail = (why: string) => {
       resolve({ ok: false, errors: [`the config could not be read: ${why}`] })
       effective({ json: () => 'null', text: () => `not available: ${why}\n` })
@@ -67,7 +76,10 @@ export function loadConfig(files: readonly string[]): Promise<LoadedConfig | Ref
     child.stderr.on('data', (chunk: string) => (lastWords = (lastWords + chunk).slice(-2000)))
     child.on('error', error => fail(error.message))
     // Without effect where the lines have come.
-    child.on('close', (code, signal) => fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`))
+    child.on('close', (code, signal) => {
+      timer.cancel()
+      fail(lastWords.trim() || `its reader ended with ${signal ?? `code ${code}`}`)
+    })
   })
 }
 

@@ -4,7 +4,7 @@ import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { ServiceStatus } from '../core/source.ts'
-import { agentZone } from '../discovery/consul/agent.ts'
+import { agentZone, catalogNames } from '../discovery/consul/agent.ts'
 import { type ConsulClient, consulClient } from '../discovery/consul/client.ts'
 import { consulSource } from '../discovery/consul/source.ts'
 import { discovery } from '../discovery/discovery.ts'
@@ -14,6 +14,7 @@ import type { LastKnown } from '../discovery/last-known.ts'
 import type { DiscoveredService, ServiceSource } from '../discovery/service-endpoints.ts'
 import { resolver } from '../system/dns.ts'
 import { probe } from '../system/probe.ts'
+import { endpointReader } from './endpoint-reader.ts'
 import { onDemand } from './on-demand.ts'
 import { signatureOf, watchFiles } from './watch-files.ts'
 import type { DataThreads, Peers } from './workers.ts'
@@ -62,37 +63,58 @@ export interface PeersOfServices {
 export function peers(options: PeersOptions): PeersOfServices {
   const { threads, clock, random, log } = options
   let inForce: PeersConfig | null = null
+  let preparing: PeersConfig | null = null
   let massRemovalPercent = 100
   let client: { readonly key: string; readonly client: ConsulClient } | null = null
   let zone = ''
   let origins: Readonly<Record<string, number>> = {}
   /** Services whose endpoints are discovered. */
-  let watched: ReadonlySet<string> = new Set()
+  let watched = new Set<string>()
   /** What the data threads were told last, by service. */
   const told = new Map<string, readonly EndpointSpec[]>()
   /** Raised when what is not in the files changes the snapshot: a version is one content. */
   let revision = 0
 
+  const readEndpointText = endpointReader(clock)
   const found = onDemand({
     clock,
     async lookUp(service) {
-      if (inForce === null || inForce.discovery.consul?.onDemand == null) return { certain: true, reason: `no service is known as "${service}"` }
-      watch(inForce, [service])
+      const spec = inForce?.discovery
+      const own = client?.client ?? null
+      if (inForce === null || spec?.consul?.onDemand == null || own === null) return unknownByFiles(service)
+      watched.add(service)
+      discovered.add(discoveredService(service, null, spec, own))
       await discovered.firstAnswers([service], inForce.snapshot.onDemandMs)
       return discovered.endpointsOf(service).length > 0 ? 'found' : whyNot(service)
+    },
+    async names() {
+      const limit = new AbortController()
+      const timer = clock.timer(() => limit.abort())
+      timer.arm(inForce?.snapshot.onDemandMs ?? 0)
+      try {
+        if (client === null) throw new Error('no registry is configured')
+        return await catalogNames(client.client, limit.signal)
+      } finally {
+        timer.cancel()
+      }
     },
     changed() {
       revision++
       options.reapply()
     },
-    drop: () => watch(inForce!),
+    drop(service) {
+      if (isNamed(inForce, service) || isNamed(preparing, service)) return
+      watched.delete(service)
+      discovered.remove(service)
+    },
   })
 
+  /** Only what the registry itself said is certain: not that it was not asked, or gave no answer. */
   function whyNot(service: string): Unknown {
-    const sources = discovered.status().find(({ name }) => name === service)?.sources ?? []
+    const sources = discovered.status(service)?.sources ?? []
     const trouble = sources.find(({ state }) => state !== 'fresh')
-    if (trouble === undefined) return { certain: true, reason: `Consul knows no instance of "${service}"` }
-    return { certain: false, reason: `"${service}" could not be looked up: ${trouble.trouble || 'Consul gave no answer in time'}` }
+    if (sources.length > 0 && trouble === undefined) return { certain: true, reason: `Consul knows no instance of "${service}"` }
+    return { certain: false, reason: `"${service}" could not be looked up: ${trouble?.trouble || 'Consul gave no answer in time'}` }
   }
 
   const discovered = discovery({
@@ -122,16 +144,17 @@ export function peers(options: PeersOptions): PeersOfServices {
     threads.tell({ kind: 'origins', zones })
   }
 
-  /** Watches what a configuration needs, `others` (services being looked up), and nothing else but `besides`. */
-  function watch(config: PeersConfig, others: readonly string[] = [], besides: readonly DiscoveredService[] = []): void {
-    const wanted = servicesOf(config, others)
+  /** Watches what a configuration needs, what was found or is being looked up, and nothing else but `besides`. */
+  function watch(config: PeersConfig, besides: readonly DiscoveredService[] = []): void {
+    const wanted = servicesOf(config)
     watched = new Set(wanted.map(({ name }) => name))
     discovered.configure([...besides.filter(({ name }) => !watched.has(name)), ...wanted])
   }
 
-  function servicesOf({ discovery: spec, snapshot }: PeersConfig, others: readonly string[]): DiscoveredService[] {
+  function servicesOf(config: PeersConfig): DiscoveredService[] {
+    const { discovery: spec, snapshot } = config
     const own = connect(spec.consul)
-    const onDemandNames = spec.consul?.onDemand == null ? [] : [...found.names(), ...others].filter(name => !Object.hasOwn(snapshot.services, name))
+    const onDemandNames = spec.consul?.onDemand == null ? [] : [...found.names(), ...found.lookedUp()].filter(name => !isNamed(config, name))
     const services = Object.values(snapshot.services).map(service => discoveredService(service.name, service, spec, own))
     for (const name of onDemandNames) services.push(discoveredService(name, null, spec, own))
     if (own !== null && (zone !== '' || snapshot.zone !== ''))
@@ -144,7 +167,7 @@ export function peers(options: PeersOptions): PeersOfServices {
     const sources: ServiceSource[] = [
       ...spec.files
         .filter(file => file.service === name)
-        .map(file => ({ key: JSON.stringify(file), source: fileSource(file, { clock, watchFiles, signatureOf }) })),
+        .map(file => ({ key: JSON.stringify(file), source: fileSource(file, { clock, watchFiles, signatureOf, readEndpointText }) })),
       ...spec.dns.filter(dns => dns.service === name).map(dns => ({ key: JSON.stringify(dns), source: dnsSource(dns, { clock, random, resolver }) })),
     ]
     const listed = service === null ? inConsul(name, name, spec.consul!) : spec.consul?.services.find(each => each.service === name)
@@ -194,7 +217,7 @@ export function peers(options: PeersOptions): PeersOfServices {
         if (answer === null || !('uses' in answer)) continue
         for (const [service, count] of Object.entries(answer.uses)) uses.set(service, (uses.get(service) ?? 0) + count)
       }
-      found.sweep(Object.fromEntries(uses), idleMs)
+      found.sweep(uses, idleMs)
     }
     sweep.arm(Math.max(1_000, (idleMs || 60_000) / SWEEPS))
   })
@@ -203,16 +226,19 @@ export function peers(options: PeersOptions): PeersOfServices {
   return {
     async prepare(next) {
       massRemovalPercent = next.discovery.massRemovalPercent
-      watch(next, [], inForce === null ? [] : servicesOf(inForce, []))
+      preparing = next
+      watch(next, inForce === null ? [] : servicesOf(inForce))
       await discovered.firstAnswers(null, next.discovery.startTimeoutMs)
       // Where Consul answers it comes about now; where it does not, there is no point in waiting.
       await Promise.race([zoneLearnt, after(clock, ZONE_MS)])
     },
     commit(config) {
       inForce = config
+      preparing = null
       watch(config)
     },
     abandon() {
+      preparing = null
       if (inForce === null) return
       watch(inForce)
       options.reapply()
@@ -223,23 +249,34 @@ export function peers(options: PeersOptions): PeersOfServices {
       return { ...more, zone: snapshot.zone || zone, version: `${snapshot.version}+${revision}` }
     },
     fill(snapshot) {
-      const services: Record<string, ServiceSpec> = {}
-      for (const [name, service] of Object.entries(snapshot.services)) {
+      const services = Object.entries(snapshot.services).map(([name, service]): [string, ServiceSpec] => {
         const endpoints = watched.has(name) ? discovered.endpointsOf(name) : service.endpoints
-        services[name] = { ...service, endpoints }
         told.set(name, endpoints)
-      }
-      for (const name of told.keys()) if (!Object.hasOwn(services, name)) told.delete(name)
-      return { snapshot: { ...snapshot, services }, origins }
+        return [name, { ...service, endpoints }]
+      })
+      for (const name of told.keys()) if (!Object.hasOwn(snapshot.services, name)) told.delete(name)
+      return { snapshot: { ...snapshot, services: Object.fromEntries(services) }, origins }
     },
     want: (thread, service) => found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
-    status: discovered.status,
+    // A name that is only being looked up may be made up: it is no service yet.
+    status() {
+      const lookedUp = new Set(found.lookedUp())
+      return discovered.statuses().filter(({ name }) => !lookedUp.has(name) || isNamed(inForce, name))
+    },
     async stop() {
       sweep.cancel()
       await discovered.stop()
       client?.client.close()
     },
   }
+}
+
+function isNamed(config: PeersConfig | null, service: string): boolean {
+  return config !== null && Object.hasOwn(config.snapshot.services, service)
+}
+
+function unknownByFiles(service: string): Unknown {
+  return { certain: true, reason: `no service is known as "${service}"` }
 }
 
 /** `name`: as Consul knows it. */

@@ -1,13 +1,13 @@
 import type { ToControl, Unknown } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 
-/** Names asked for at a time: they come from requests. */
-const MOST = 1_000
+/** Names asked for at a time: they come from requests. Each is answered in a fraction of a second, while the registry answers. */
+const MOST = 10_000
 
 /** Services that requests on this data thread wait for. */
 export interface Wanted {
-  /** Resolves when it is there (null), or with the reason why not. Null: too many wait already. */
-  want(service: string, limitMs: number): Promise<Unknown | null> | null
+  /** Resolves when it is there (null), or with the reason why not. */
+  want(service: string, limitMs: number): Promise<Unknown | null>
   /** What came of it; null: it is there. Without effect where nobody waits. */
   settle(service: string, why: Unknown | null): void
 }
@@ -34,7 +34,8 @@ export function wanted(clock: Clock, send: (message: ToControl) => void): Wanted
     want(service, limitMs) {
       const known = waiting.get(service)
       if (known !== undefined) return known.answer
-      if (waiting.size >= MOST) return null
+      if (waiting.size >= MOST)
+        return Promise.resolve({ certain: false, reason: `${MOST} unknown names are being looked up already: name "${service}" in a file` })
       const { promise, resolve } = Promise.withResolvers<Unknown | null>()
       const late = { certain: false, reason: `the registry gave no answer on "${service}" within ${limitMs} ms` }
       const timer = clock.timer(() => settle(service, late))

@@ -13,9 +13,14 @@ export interface EndpointSource {
 export interface EndpointWatcher {
   /** All endpoints there are now, also when nothing changed (then it only confirms them). */
   onSet(endpoints: readonly EndpointSpec[]): void
+  /** What was delivered last takes away so much that it is doubted, and one more answer decides: the source asks for it within `CONFIRM_MS`. */
+  isDoubted(): boolean
   /** The source cannot be reached or makes no sense: one line for people. Until the next `onSet`. */
   onTrouble(reason: string): void
 }
+
+/** An answer that is doubted is asked for once more after so long. */
+export const CONFIRM_MS = 2_000
 
 /** How `healthReason` begins when an instance is critical only because the registry has lost contact with its node: the registry may be the one that is cut off. */
 export const NODE_LOST = 'node lost: '

@@ -12,12 +12,17 @@ import { staleNews } from './stale-news.ts'
 export interface Discovery {
   /** All services there are to be: starts and stops the sources that are new and gone; the others keep running. Does not call `changed`: look at `endpointsOf` afterwards. */
   configure(services: readonly DiscoveredService[]): void
+  /** One more service, or one that is there with other sources; the others stay as they are. */
+  add(service: DiscoveredService): void
+  remove(service: string): void
   knows(service: string): boolean
   /** None for a service that is not configured. */
   endpointsOf(service: string): readonly EndpointSpec[]
   /** Resolves when every source of these services (null: of all) has answered or failed once; at the latest after `limitMs`, then with what was known last. */
   firstAnswers(services: readonly string[] | null, limitMs: number): Promise<void>
-  status(): readonly ServiceStatus[]
+  /** Undefined for a service that is not configured. */
+  status(service: string): ServiceStatus | undefined
+  statuses(): readonly ServiceStatus[]
   /** Resolves when what is known is on the disk. */
   stop(): Promise<void>
 }
@@ -73,25 +78,37 @@ export function discovery({ changed, ...deps }: DiscoveryDeps): Discovery {
     })
   }
 
+  function put(service: DiscoveredService): void {
+    const running = all.get(service.name)
+    if (running === undefined) all.set(service.name, open(service))
+    else running.configure(service)
+  }
+
+  function stop(name: string): void {
+    all.get(name)?.stop()
+    all.delete(name)
+  }
+
   return {
     configure(services) {
       const names = new Set(services.map(({ name }) => name))
-      for (const [name, service] of all) {
-        if (names.has(name)) continue
-        service.stop()
-        all.delete(name)
-      }
-      for (const service of services) {
-        const running = all.get(service.name)
-        if (running === undefined) all.set(service.name, open(service))
-        else running.configure(service)
-      }
+      for (const name of [...all.keys()]) if (!names.has(name)) stop(name)
+      for (const service of services) put(service)
+      recheck()
+    },
+    add(service) {
+      put(service)
+      recheck()
+    },
+    remove(name) {
+      stop(name)
       recheck()
     },
     knows: name => all.has(name),
     endpointsOf: name => all.get(name)?.endpoints() ?? [],
     firstAnswers,
-    status: () => [...all.values()].map(service => service.status()),
+    status: name => all.get(name)?.status(),
+    statuses: () => [...all.values()].map(service => service.status()),
     async stop() {
       for (const service of all.values()) service.stop()
       all.clear()

@@ -2,7 +2,7 @@ import { formatAddress } from '../../mesh-config/address.ts'
 import type { DnsSourceSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Resolver, ServiceRecord } from '../core/dns.ts'
-import type { EndpointSource, EndpointWatcher } from '../core/source.ts'
+import { CONFIRM_MS, type EndpointSource, type EndpointWatcher } from '../core/source.ts'
 import { addressBook } from './address-book.ts'
 
 /** A TTL of 0 means "do not cache", not "ask without end". */
@@ -50,8 +50,9 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
         tell = () => watcher.onTrouble((error as Error).message)
       }
       if (signal.aborted) return
-      timer.arm(waitMs)
       tell()
+      // Its watcher may end it by what it is told.
+      if (!signal.aborted) timer.arm(watcher.isDoubted() ? Math.min(waitMs, CONFIRM_MS) : waitMs)
     }
 
     async function askAddresses(port: number): Promise<Answer> {

@@ -99,7 +99,7 @@ export function feed(service: string, source: EndpointSource, changed: () => voi
     return savedAt === null ? null : Math.max(0, clock.wallTime() - savedAt)
   }
 
-  source.watch({ onSet, onTrouble }, abort.signal)
+  source.watch({ onSet, onTrouble, isDoubted: guarded.isUndecided }, abort.signal)
 
   return {
     endpoints: guarded.endpoints,

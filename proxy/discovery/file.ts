@@ -1,41 +1,44 @@
-import { readFile, stat } from 'node:fs/promises'
+import { hash } from 'node:crypto'
 import type { EndpointFile } from '../../mesh-config/endpoint-file.ts'
 import { endpointsOfJson } from '../../mesh-config/endpoint-json.ts'
+import { FileTrouble, readText } from '../../mesh-config/read-file.ts'
 import type { FileSourceSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
-import type { EndpointSource, EndpointWatcher } from '../core/source.ts'
+import { CONFIRM_MS, type EndpointSource, type EndpointWatcher } from '../core/source.ts'
 
-/** What was read is read once more: half a list, in a file that was being written, looks like a whole one; and an answer that takes away much needs a second one. */
-const CONFIRM_MS = 2_000
 /** Some cures (permissions) do not change what watching looks at. */
 const RETRY_MS = 5_000
-const MAX_BYTES = 32 * 1024 * 1024
+const MAX_BYTES = 16 * 1024 * 1024
 
 export interface FileDeps {
   readonly clock: Clock
   /** As in proxy/control/watch-files.ts. */
   readonly watchFiles: (files: readonly string[], read: string, changed: () => void, clock: Clock) => () => void
   readonly signatureOf: (files: readonly string[]) => Promise<string>
+  /** What is in a text that is no JSON of ours: YAML, or something wrong. Takes a bounded time, and none of this thread. */
+  readonly readEndpointText: (path: string, text: string) => Promise<EndpointFile>
 }
 
 /** Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]` says that there are none. */
-export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signatureOf }: FileDeps): EndpointSource {
+export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signatureOf, readEndpointText }: FileDeps): EndpointSource {
   async function watch(watcher: EndpointWatcher, signal: AbortSignal): Promise<void> {
     let isReading = false
     let isLate = false
+    const readEndpoints = endpointReader(path, readEndpointText)
 
     async function read(isFirst: boolean): Promise<void> {
       isLate = isReading
       if (isReading) return
       isReading = true
-      const file = await readEndpoints(path)
+      const file = await readEndpoints()
       isReading = false
       if (signal.aborted) return
       if (isLate) return read(isFirst)
       if (file.ok) {
         retry.cancel()
-        if (isFirst) confirm.arm(CONFIRM_MS)
         watcher.onSet(file.endpoints)
+        // Once more in any case: half a list, in a file that was being written, looks like a whole one.
+        if (isFirst || watcher.isDoubted()) confirm.arm(CONFIRM_MS)
       } else {
         confirm.cancel()
         retry.arm(RETRY_MS)
@@ -59,21 +62,29 @@ export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signat
   return { name: `file ${path}`, watch: (watcher, signal) => void watch(watcher, signal) }
 }
 
-async function readEndpoints(path: string): Promise<EndpointFile> {
-  let text: string
-  try {
-    const found = await stat(path)
-    if (!found.isFile()) return { ok: false, problems: [`${path}: this is no file`] }
-    if (found.size > MAX_BYTES) return { ok: false, problems: [`${path}: it has more than ${MAX_BYTES / 1024 ** 2} MiB, too much for a list of endpoints`] }
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    return { ok: false, problems: [`${path}: ${unreadable[code] ?? `cannot be read (${code})`}`] }
+/** A text that was read before, also one that was refused, is not parsed again: the file is looked at every few seconds. */
+function endpointReader(path: string, readEndpointText: FileDeps['readEndpointText']): () => Promise<EndpointFile> {
+  let digest = ''
+  let latest: EndpointFile = { ok: true, endpoints: [] }
+
+  async function parsed(text: string): Promise<EndpointFile> {
+    const now = hash('sha1', text)
+    if (now === digest) return latest
+    const endpoints = endpointsOfJson(text)
+    latest = endpoints === null ? await readEndpointText(path, text) : { ok: true, endpoints }
+    digest = now
+    return latest
   }
-  const endpoints = endpointsOfJson(text)
-  if (endpoints !== null) return { ok: true, endpoints }
-  const { readEndpointFile } = await import('../../mesh-config/endpoint-file.ts')
-  return readEndpointFile(path, text)
+
+  return async () => {
+    try {
+      return await parsed(await readText(path, MAX_BYTES))
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? String(error)
+      const why = error instanceof FileTrouble ? error.message : (unreadable[code] ?? `cannot be read (${code})`)
+      return { ok: false, problems: [`${path}: ${why}`] }
+    }
+  }
 }
 
 const unreadable: Readonly<Record<string, string>> = {

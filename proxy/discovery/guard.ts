@@ -6,7 +6,9 @@ import { byAddress, type EndpointMap, isInUse, isPassing, sorted } from './endpo
 import type { Probe } from './probe.ts'
 
 /** A second answer counts when it is so much younger than the first. */
-const CONFIRM_MS = 1_000
+const APART_MS = 1_000
+/** A source that never says the same thing twice must not keep for ever what it no longer lists. */
+const LONGEST_MS = 10_000
 const PROBE_AGAIN_MS = 5_000
 /** A registry that loses its nodes says so in several answers: what is left is compared with the most there were in this time. */
 const MEMORY_MS = 10_000
@@ -15,7 +17,7 @@ const FEWEST = 3
 
 /**
  * Doubts answers that take away too much. What they leave out stays as a suspect, as usable as before, until a connection to it fails or a second answer says the
- * same; where an answer would leave nothing usable, only failed connections count. What an answer says of an instance itself (critical, maintenance, draining) is obeyed
+ * same; sources are asked again at once for that (`isUndecided`). Where an answer would leave nothing usable, only failed connections count. What an answer says of an instance itself (critical, maintenance, draining) is obeyed
  * at once, but for instances that are critical because contact with their node was lost: that is as if they were left out.
  */
 export interface Guard {
@@ -28,6 +30,8 @@ export interface Guard {
   /** The same without what doubt has written into it: what to remember. */
   trusted(): EndpointSpec[]
   suspects(): number
+  /** There are suspects, and a second answer decides about them. */
+  isUndecided(): boolean
   stop(): void
 }
 
@@ -46,6 +50,8 @@ export interface GuardOptions {
 interface Suspect {
   readonly spec: EndpointSpec
   readonly shown: EndpointSpec
+  /** Since when answers with something in them leave it out. */
+  since: number
   probing: boolean
 }
 
@@ -79,8 +85,10 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
     const doubted = empties || isMass || (missing.length > 0 && isMost(most - left, most)) ? missing : []
     if (doubted.length > 0)
       doubt(doubted, empties ? '' : isMass ? `${missing.length} of ${passing} endpoints at once` : `${most - left} of ${most} endpoints in a short time`)
+    if (empties || isEmptied) for (const suspect of suspects.values()) suspect.since = now
     if (doubted.length > 0 || back > 0 || empties !== isEmptied) doubtedAt = now
-    else if (!empties && now - doubtedAt >= CONFIRM_MS) tally.confirmed += clear(() => true)
+    else if (!empties && now - doubtedAt >= APART_MS) tally.confirmed += clear(() => true)
+    if (!empties) tally.confirmed += clear((_name, { since }) => now - since >= LONGEST_MS)
     isEmptied = empties
     answer = next
     sayWhenOver()
@@ -100,13 +108,13 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
       log.warn(`${service}: ${what}`, { service, source, suspects: missing.length })
     }
     const healthReason = `suspect: ${source} no longer vouches for it, kept while it takes connections`
-    for (const [name, spec] of missing) suspects.set(name, { spec, shown: { ...spec, healthReason }, probing: false })
+    for (const [name, spec] of missing) suspects.set(name, { spec, shown: { ...spec, healthReason }, since: clock.now(), probing: false })
     probeAll()
   }
 
-  function clear(isOver: (name: string) => boolean): number {
-    const over = [...suspects.keys()].filter(isOver)
-    for (const name of over) suspects.delete(name)
+  function clear(isOver: (name: string, suspect: Suspect) => boolean): number {
+    const over = [...suspects].filter(([name, suspect]) => isOver(name, suspect))
+    for (const [name] of over) suspects.delete(name)
     return over.length
   }
 
@@ -156,6 +164,7 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
     endpoints: () => overlaid(({ shown }) => shown),
     trusted: () => overlaid(({ spec }) => spec),
     suspects: () => suspects.size,
+    isUndecided: () => suspects.size > 0 && !isEmptied,
     stop() {
       stopped = true
       again.cancel()

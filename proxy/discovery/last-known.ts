@@ -1,6 +1,7 @@
-import { constants, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { constants, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FileTrouble, readTextSync } from '../../mesh-config/read-file.ts'
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
@@ -89,14 +90,25 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
     return text
   }
 
+  function forget(service: string, source: string): void {
+    const sources = services.get(service)
+    sources?.delete(source)
+    if (sources?.size === 0) services.delete(service)
+  }
+
   return {
     get: (service, source) => services.get(service)?.get(source) ?? null,
     put(service, source, endpoints) {
       if (folder === null) return
-      const sources = services.get(service) ?? new Map<string, Saved>()
-      const before = sources.get(source)?.endpoints
+      const before = services.get(service)?.get(source)?.endpoints
+      // That there is nothing needs no memory: names that callers make up must not fill it.
+      if (endpoints.length === 0) {
+        if (before === undefined) return
+        forget(service, source)
+      }
       const kept = before === undefined ? endpoints : keepSame(before, endpoints)
-      services.set(service, sources.set(source, { endpoints: kept, savedAt: clock.wallTime() }))
+      if (kept.length > 0)
+        services.set(service, (services.get(service) ?? new Map<string, Saved>()).set(source, { endpoints: kept, savedAt: clock.wallTime() }))
       isConfirmed = true
       if (isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
       isChanged = true
@@ -122,15 +134,23 @@ function load(folder: string, log: Log): Map<string, Map<string, Saved>> {
   const path = join(folder, FILE)
   removeLeftovers(folder)
   try {
-    const { size } = statSync(path)
-    const read = size > MAX_BYTES ? `it is larger than ${MAX_BYTES / 1024 ** 2} MiB` : parseSaved(readFileSync(path, 'utf8'))
+    const read = parseSaved(readTextSync(path, MAX_BYTES))
     if (typeof read !== 'string') return read
-    renameSync(path, `${path}.bad`)
-    log.warn(`${path} is not used: ${read}; it is kept as ${FILE}.bad`)
+    setAside(path, read, log)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn(`last-known endpoints cannot be read: ${(error as Error).message}`)
+    if (error instanceof FileTrouble) setAside(path, error.message, log)
+    else if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn(`last-known endpoints cannot be read: ${(error as Error).message}`)
   }
   return new Map()
+}
+
+function setAside(path: string, why: string, log: Log): void {
+  try {
+    renameSync(path, `${path}.bad`)
+    log.warn(`${path} is not used: ${why}; it is kept as ${FILE}.bad`)
+  } catch (error) {
+    log.warn(`${path} is not used: ${why}; it cannot be moved out of the way: ${(error as Error).message}`)
+  }
 }
 
 /** All of it or nothing, whenever the process or the machine ends. Only the owner may read it: addresses and metadata are nobody else's business. */

@@ -1,3 +1,4 @@
+import { parseJson } from '../../mesh-config/bounded-json.ts'
 import type { EndpointHealth, EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { boundedWeight } from '../../mesh-config/weight.ts'
 
@@ -33,9 +34,9 @@ export function formatSaved(services: SavedServices, savedAt: number, maxBytes: 
 export function parseSaved(text: string): Map<string, Map<string, Saved>> | string {
   let file: unknown
   try {
-    file = JSON.parse(text)
-  } catch {
-    return 'it is no JSON'
+    file = parseJson(text)
+  } catch (error) {
+    return (error as Error).message
   }
   if (!isRecord(file)) return 'it is no JSON object'
   if (file.version !== VERSION) return `it is of version ${JSON.stringify(file.version)}, and this program reads ${VERSION}`

@@ -97,7 +97,7 @@ describe('sources are combined', () => {
     say(consul, 'p q r')
     say(consul, '')
     expect(of('orders')).toBe('a b c p q r')
-    expect(discovered.status()[0]!.sources.map(({ name, suspects }) => [name, suspects])).toEqual([
+    expect(discovered.statuses()[0]!.sources.map(({ name, suspects }) => [name, suspects])).toEqual([
       ['file', 0],
       ['consul', 3],
     ])
@@ -124,7 +124,7 @@ describe('sources are combined', () => {
     discovered.configure([service('orders', [consul], { fixed: set('z1 z2'), subsetSize: 5 })])
     say(consul, many)
     expect(discovered.endpointsOf('orders')).toHaveLength(5)
-    expect(discovered.status()[0]).toMatchObject({ endpoints: 5, known: 52, fixed: 2 })
+    expect(discovered.statuses()[0]).toMatchObject({ endpoints: 5, known: 52, fixed: 2 })
   })
 })
 
@@ -236,7 +236,7 @@ describe('trouble', () => {
     const { discovered, of, loop } = stage()
     const consul = scriptedSource('consul')
     discovered.configure([service('orders', [consul])])
-    const status = () => discovered.status()[0]!.sources[0]!
+    const status = () => discovered.statuses()[0]!.sources[0]!
     expect(status()).toEqual({ name: 'consul', state: 'waiting', ageMs: null, trouble: '', endpoints: 0, suspects: 0, fromDisk: false })
     fail(consul, 'refused')
     expect(status()).toMatchObject({ state: 'waiting', ageMs: null, trouble: 'refused' })
@@ -318,10 +318,10 @@ describe('what was known last', () => {
     fail(consul, 'refused')
     expect(of('orders')).toBe('a b')
     expect(changes).toEqual(['orders: a b'])
-    expect(discovered.status()[0]!.sources[0]).toMatchObject({ state: 'stale', ageMs: 60_000, fromDisk: true, trouble: 'refused' })
+    expect(discovered.statuses()[0]!.sources[0]).toMatchObject({ state: 'stale', ageMs: 60_000, fromDisk: true, trouble: 'refused' })
     say(consul, 'a b c')
     expect(of('orders')).toBe('a b c')
-    expect(discovered.status()[0]!.sources[0]).toMatchObject({ state: 'fresh', fromDisk: false })
+    expect(discovered.statuses()[0]!.sources[0]).toMatchObject({ state: 'fresh', fromDisk: false })
   })
 
   test('is used when there is no first answer in time', async () => {
@@ -333,7 +333,7 @@ describe('what was known last', () => {
     loop.advance(3_100)
     await answers
     expect(of('orders')).toBe('a b')
-    expect(discovered.status()[0]!.sources[0]).toMatchObject({ state: 'stale', fromDisk: true, trouble: '' })
+    expect(discovered.statuses()[0]!.sources[0]).toMatchObject({ state: 'stale', fromDisk: true, trouble: '' })
   })
 
   test('is not looked at when there is an answer: it is the truth, however little it is', async () => {
@@ -387,7 +387,7 @@ describe('what was known last', () => {
     fail(consul)
     say(consul, 'a')
     expect(of('orders')).toBe('a b c d')
-    expect(discovered.status()[0]!.sources[0]!.suspects).toBe(3)
+    expect(discovered.statuses()[0]!.sources[0]!.suspects).toBe(3)
   })
 
   test('of another source or service it says nothing', async () => {

@@ -21,6 +21,7 @@ function watching(name: string, port: number | null, servers: readonly string[])
         set = endpoints
         trouble = ''
       },
+      isDoubted: () => false,
       onTrouble(reason) {
         trouble = reason
       },

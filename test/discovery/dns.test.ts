@@ -45,6 +45,7 @@ function stage(name: string, port: number | null, { servers = ['127.0.0.1:53'], 
   }
 
   const said: string[] = []
+  let doubted = false
   let last: readonly EndpointSpec[] = []
   const abort = new AbortController()
   const source = dnsSource({ service: 'orders', name, port, refreshMs, servers }, { clock: manualClock(loop), random, resolver: () => resolver })
@@ -56,6 +57,9 @@ function stage(name: string, port: number | null, { servers = ['127.0.0.1:53'], 
     asked,
     said,
     last: () => last,
+    doubt(is: boolean) {
+      doubted = is
+    },
     cancelled: () => cancelled,
     peak: () => peak,
     stop: () => abort.abort(),
@@ -66,6 +70,7 @@ function stage(name: string, port: number | null, { servers = ['127.0.0.1:53'], 
             last = endpoints
             said.push(endpoints.map(endpoint => `${endpoint.address}:${endpoint.port}`).join(' '))
           },
+          isDoubted: () => doubted,
           onTrouble: reason => said.push(`! ${reason}`),
         },
         abort.signal,
@@ -119,6 +124,17 @@ describe('name and port: A and AAAA', () => {
     zone['orders.internal/4'] = '10.0.0.2 ttl=60'
     expect(await pass(againMs - 20)).toEqual([])
     expect(await pass(60)).toEqual(['10.0.0.2:80 fd00::1:80'])
+  })
+
+  test('an answer that is doubted is asked for again after two seconds, whatever its TTL', async () => {
+    const { start, pass, zone, doubt } = stage('orders.internal', 80)
+    zone['orders.internal/4'] = '10.0.0.1 ttl=60'
+    doubt(true)
+    await start()
+    expect(await pass(2_300)).toEqual(['10.0.0.1:80'])
+    doubt(false)
+    expect(await pass(2_300)).toEqual(['10.0.0.1:80'])
+    expect(await pass(20_000)).toEqual([])
   })
 
   test('no such name is an answer, asked for again soon', async () => {

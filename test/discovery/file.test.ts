@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { readEndpointFile } from '../../mesh-config/endpoint-file.ts'
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { signatureOf, watchFiles } from '../../proxy/control/watch-files.ts'
 import { type FileDeps, fileSource } from '../../proxy/discovery/file.ts'
@@ -12,7 +14,14 @@ import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 
 /** All that the source says: addresses, or `! trouble`; what is only said again is left out. */
-function watching(path: string, deps: FileDeps = { clock: systemClock, watchFiles, signatureOf }) {
+/** What the proxy leaves to a process of its own. */
+let parsed: string[] = []
+const readEndpointText = (path: string, text: string) => {
+  parsed.push(text)
+  return Promise.resolve(readEndpointFile(path, text))
+}
+
+function watching(path: string, deps: FileDeps = { clock: systemClock, watchFiles, signatureOf, readEndpointText }) {
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
   const said: string[] = []
@@ -29,6 +38,7 @@ function watching(path: string, deps: FileDeps = { clock: systemClock, watchFile
         sets.push(endpoints)
         say(endpoints.map(({ address, port }) => `${address}:${port}`).join(' '))
       },
+      isDoubted: () => false,
       onTrouble: reason => say(`! ${reason.replaceAll(path, 'FILE')}`),
     },
     abort.signal,
@@ -130,14 +140,34 @@ describe('trouble', () => {
 
   test('a folder is no file', async () => {
     const { hears } = watching(temporaryFolder())
-    await hears('! FILE: this is no file')
+    await hears('! FILE: it is a folder')
+  })
+
+  test('a pipe is no file, and not waited for', async () => {
+    const path = join(temporaryFolder(), 'orders.json')
+    execFileSync('mkfifo', [path])
+    const { hears } = watching(path)
+    await hears('! FILE: it is a pipe (FIFO), and only a regular file is read')
+  })
+
+  test('what was refused is not parsed again as long as it is the same', async () => {
+    parsed = []
+    const path = join(temporaryFolder(), 'orders.yaml')
+    writeFileSync(path, '['.repeat(5_000))
+    const loop = new EventLoop()
+    const { times } = watching(path, { clock: manualClock(loop), watchFiles: () => () => {}, signatureOf, readEndpointText })
+    for (let i = 1; i <= 3; i++) {
+      await until(`answer ${i}`, () => times() === i)
+      loop.advance(5_100)
+    }
+    expect(parsed).toHaveLength(1)
   })
 
   test('is looked at again, also where watching sees no change (permissions, network file systems)', async () => {
     const path = join(temporaryFolder(), 'orders.json')
     writeFileSync(path, '')
     const loop = new EventLoop()
-    const { hears } = watching(path, { clock: manualClock(loop), watchFiles: () => () => {}, signatureOf })
+    const { hears } = watching(path, { clock: manualClock(loop), watchFiles: () => () => {}, signatureOf, readEndpointText })
     await hears('! FILE: the file is empty: write [] where there are no endpoints')
     writeFileSync(path, '["a:1"]')
     loop.advance(5_100)
@@ -166,11 +196,11 @@ test('replaced while it was being read: read again', async () => {
     changed = tell
     return () => {}
   }
-  const { hears } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf })
+  const { hears } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf, readEndpointText })
   await hears('a:1')
   const tell = await until('that it is watched', () => changed)
   // So large that reading it takes many turns.
-  writeFileSync(path, `["b:1"${' '.repeat(30_000_000)}]`)
+  writeFileSync(path, `["b:1"${' '.repeat(15_000_000)}]`)
   tell()
   const isOpen = () => readdirSync('/proc/self/fd').some(fd => linkOf(`/proc/self/fd/${fd}`) === path)
   for (let i = 0; i < 100_000 && !isOpen(); i++) await new Promise(setImmediate)
@@ -197,7 +227,7 @@ test('when it is stopped it watches no longer', async () => {
     watched++
     return () => watched--
   }
-  const { stop } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf })
+  const { stop } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf, readEndpointText })
   await until('that it watches', () => watched === 1)
   stop()
   expect(watched).toBe(0)

@@ -140,6 +140,22 @@ describe('most are gone at once', () => {
     expect(take('a b=maintenance')).toEqual(['a', 'b=maintenance', 'c', 'd', 'e'])
   })
 
+  test('a source that never says the same thing twice has its way after ten seconds', () => {
+    const { take, guarded, loop } = stage()
+    take('a b c d e f')
+    take('a b')
+    expect(guarded.isUndecided()).toBe(true)
+    for (let i = 0; i < 5; i++) {
+      loop.advance(1_000)
+      expect(take('a b c')).toContain('f')
+      loop.advance(900)
+      take('a b')
+    }
+    loop.advance(600)
+    expect(take('a b c')).toEqual(['a', 'b', 'c'])
+    expect(guarded.isUndecided()).toBe(false)
+  })
+
   test('instances whose nodes are lost are as if left out', () => {
     const { take, suspects, dead, loop, use } = stage()
     take('a b c d')

@@ -213,6 +213,33 @@ describe('services on demand', () => {
   })
 })
 
+describe('many first requests at once', () => {
+  const names = Array.from({ length: 8 }, (_, i) => `real-${i}`)
+
+  test('for services that exist, beside a scanner with made-up names: each has its own answer', async () => {
+    await using consul = await startConsul()
+    await consul.ready()
+    await using backend = await startBackend()
+    for (const name of names) await register(consul, backend, {}, name)
+    const port = await freePort()
+    await using proxy = await startProxy(sidecar(consul, port, {}, { services: {}, firstUse: '30s' }))
+    const statusOf = async (host: string) => (await get(port, '/', { headers: { host } })).status
+    // Before anything else was asked for.
+    expect(await Promise.all([statusOf('real-0'), statusOf('real-1'), statusOf('nix'), statusOf('real-2'), statusOf('real-3')])).toEqual([
+      200, 200, 404, 200, 200,
+    ])
+    const scan = Array.from({ length: 2_000 }, (_, i) => `made-up-${i}`)
+    const all = await Promise.all(
+      [...scan.slice(0, 1_000), 'real-4', 'real-5', ...scan.slice(1_000), 'real-6', 'real-7'].map(async host => [host, await statusOf(host)] as const),
+    )
+    expect(all.filter(([host, status]) => status !== (host.startsWith('real') ? 200 : 404))).toEqual([])
+    expect((await proxy.admin('/metrics')).body).not.toContain('made-up')
+    // Registered after it was said not to exist.
+    await register(consul, backend, {}, 'nix')
+    await until('it is found', async () => (await statusOf('nix')) === 200)
+  })
+})
+
 describe('registration', () => {
   test('the service beside the sidecar is found by others while it serves, and out of their lists before it stops listening', async () => {
     await using consul = await startConsul()

@@ -35,10 +35,21 @@ export function connectionsAllowed(self: Answer): number | null {
   return typeof allowed === 'number' ? Math.max(0, allowed) : null
 }
 
-/** Names of services there are, in order, at most so many: to say which one was probably meant. */
-export async function listServices(client: ConsulClient, atMost: number, signal: AbortSignal): Promise<readonly string[]> {
-  const where = { datacenter: client.spec.datacenter }
-  const names = jsonOf(await client.services(where, { index: 0, waitMs: 0, stale: true }, signal))
+/** The names of all services in the catalog, as far as the token may see them. */
+export interface CatalogNames {
+  has(service: string): boolean
+  /** Nothing was held back: a name that is not in it does not exist. */
+  readonly whole: boolean
+}
+
+/** Asks the leader: a server that lags behind knows nothing of what was registered just now. */
+export async function catalogNames(client: ConsulClient, signal: AbortSignal): Promise<CatalogNames> {
+  const { datacenter, token, tokenFile } = client.spec
+  const answer = await client.services({ datacenter }, { index: 0, waitMs: 0, stale: false }, signal)
+  const names = jsonOf(answer)
   if (typeof names !== 'object' || names === null) throw new Error('the answer of Consul is no list of services')
-  return Object.keys(names).sort().slice(0, atMost)
+  // Consul finds a service by its name in any case.
+  const all = new Set(Object.keys(names).map(name => name.toLowerCase()))
+  const whole = !answer.filtered && !(answer.deniesByDefault && token === null && tokenFile === null)
+  return { has: service => all.has(service), whole }
 }

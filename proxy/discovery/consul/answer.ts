@@ -1,3 +1,4 @@
+import { parseJson } from '../../../mesh-config/bounded-json.ts'
 import { printable } from '../../core/printable.ts'
 
 /** How Consul is asked for something that it can wait for. */
@@ -57,9 +58,9 @@ function wholeNumber(text: string): number {
 /** Throws an Error for people. */
 export function jsonOf({ body }: Answer): unknown {
   try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw new Error(`the answer of Consul is not JSON: it begins with ${JSON.stringify(firstLine(body.toString('utf8', 0, 400), 60))}`)
+    return parseJson(body.toString('utf8'))
+  } catch (error) {
+    throw new Error(`the answer of Consul makes no sense: ${messageOf(error)}; it begins with ${JSON.stringify(firstLine(body.toString('utf8', 0, 400), 60))}`)
   }
 }
 

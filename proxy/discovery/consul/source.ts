@@ -43,6 +43,8 @@ export function consulSource(service: ConsulServiceSpec, client: ConsulClient, d
 }
 
 interface Delivery {
+  /** What was delivered last is doubted. */
+  isDoubted(): boolean
   /** A part has answered. `changed`: something else than the last time. */
   answered(changed: boolean): void
   troubled(reason: string): void
@@ -63,6 +65,7 @@ function deliveryOf(parts: readonly Part[], watcher: EndpointWatcher): Delivery 
   }
 
   return {
+    isDoubted: () => watcher.isDoubted(),
     answered: deliver,
     troubled(reason) {
       if (merged === null) deliver(false)
@@ -147,7 +150,8 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
     delivery.troubled(reason)
   }
 
-  await watchConsul({ ask, onAnswer, isNews, onSame: () => answered(false), onTrouble }, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
+  const watched = { ask, onAnswer, isNews, onSame: () => answered(false), onTrouble, needsConfirming: delivery.isDoubted }
+  await watchConsul(watched, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
   unfollow()
   parking.leave(place)
   ;(member as Member | null)?.leave()

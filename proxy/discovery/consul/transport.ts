@@ -7,7 +7,7 @@ import { messageOf } from './answer.ts'
 import { watchedFiles } from './watched-file.ts'
 
 /** Ten thousand instances are some 12 MiB. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 /** Questions that are answered at once take turns on so few connections: an agent takes 200 from a host in all. */
 const QUICK_CONNECTIONS = 8
 /** TCP keep-alive: finds a connection that a firewall forgot while a question waits on it. */

@@ -1,4 +1,5 @@
 import type { Clock, Random } from '../../core/clock.ts'
+import { CONFIRM_MS } from '../../core/source.ts'
 import { type Answer, type Asked, isDenied, jsonOf, messageOf } from './answer.ts'
 import { backOffMs, pause } from './pause.ts'
 
@@ -14,6 +15,8 @@ export interface Watched {
   readonly isNews: (json: unknown) => boolean
   /** Says what the last one said. */
   readonly onSame: (answer: Answer) => void
+  /** The last answer is doubted, and one more decides. */
+  readonly needsConfirming?: () => boolean
   /** One line for people; until the next answer. */
   readonly onTrouble: (reason: string) => void
 }
@@ -45,7 +48,11 @@ const MAX_DENIED_MS = 10_000
  * Asks the same blocking query again and again until the signal aborts; the rules are those of https://developer.hashicorp.com/consul/api-docs/features/blocking and of what
  * went wrong in others: an index that goes back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures are met with jittered back-off.
  */
-export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: Watched, deps: WatchDeps, signal: AbortSignal): Promise<void> {
+export async function watchConsul(
+  { ask, onAnswer, isNews, onSame, onTrouble, needsConfirming = () => false }: Watched,
+  deps: WatchDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const { clock, random, waitMs, maxStaleMs } = deps
   /** Of the last answer; 0: ask without one, which is answered at once. */
   let index = 0
@@ -104,9 +111,11 @@ export async function watchConsul({ ask, onAnswer, isNews, onSame, onTrouble }: 
 
   while (!signal.aborted) {
     const begunAt = clock.now()
-    const whole = index === 0 || begunAt - listedAt >= RELIST_MS
+    const confirms = needsConfirming()
+    const whole = index === 0 || begunAt - listedAt >= (confirms ? CONFIRM_MS : RELIST_MS)
     if (whole) listedAt = begunAt
-    const asked = { index: whole ? 0 : index, waitMs: waitMs * (1 - 0.1 * random()), stale: maxStaleMs > 0 && !leader }
+    const atMostMs = waitMs * (1 - 0.1 * random())
+    const asked = { index: whole ? 0 : index, waitMs: confirms ? Math.min(atMostMs, CONFIRM_MS) : atMostMs, stale: maxStaleMs > 0 && !leader }
     try {
       const answer = await ask(asked, signal)
       if (signal.aborted) return

@@ -1,8 +1,11 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import { readTextSync } from '../../../mesh-config/read-file.ts'
 import type { Clock } from '../../core/clock.ts'
 
 /** A file is looked at this often at most. */
 const LOOK_MS = 1_000
+/** A bundle with the certificates of every authority there is has a quarter of this. */
+const MAX_BYTES = 1024 * 1024
 
 /** Files that others replace: a token, certificates. */
 export interface WatchedFiles {
@@ -26,7 +29,7 @@ export function watchedFiles(paths: readonly string[], clock: Clock): WatchedFil
     try {
       const now = paths.map(signatureOf).join('|')
       if (texts === null || now !== signature) {
-        texts = paths.map(path => readFileSync(path, 'utf8'))
+        texts = paths.map(path => readTextSync(path, MAX_BYTES))
         signature = now
         version++
       }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { agentZone, connectionsAllowed, listServices } from '../../../proxy/discovery/consul/agent.ts'
+import { agentZone, catalogNames, connectionsAllowed } from '../../../proxy/discovery/consul/agent.ts'
 import type { Answer } from '../../../proxy/discovery/consul/answer.ts'
 import type { ConsulClient } from '../../../proxy/discovery/consul/client.ts'
 import { logTape } from '../../support/log-tape.ts'
@@ -49,10 +49,14 @@ test('how many connections the agent allows', () => {
   expect(connectionsAllowed(answer({}))).toBe(null)
 })
 
-test('the names of services, in order and bounded', async () => {
-  const services = () => Promise.resolve(answer({ orders: [], consul: [], web: ['v2'] }))
-  const client = { spec: consulSpec, services } as unknown as ConsulClient
+test('the names of services, in any case; whether some may be hidden', async () => {
+  const client = (body: object | null, more: object = {}, spec: object = {}) =>
+    ({ spec: { ...consulSpec, ...spec }, services: () => Promise.resolve({ ...answer(body as object), ...more }) }) as unknown as ConsulClient
   const { signal } = new AbortController()
-  expect(await listServices(client, 2, signal)).toEqual(['consul', 'orders'])
-  await expect(listServices({ ...client, services: () => Promise.resolve(answer('null')) } as ConsulClient, 2, signal)).rejects.toThrow('no list of services')
+  const names = await catalogNames(client({ Orders: [], consul: [], web: ['v2'] }), signal)
+  expect(['orders', 'web', 'cart', 'constructor'].map(names.has)).toEqual([true, true, false, false])
+  expect(names.whole).toBe(true)
+  expect((await catalogNames(client({}, { filtered: true }), signal)).whole).toBe(false)
+  expect((await catalogNames(client({}, { deniesByDefault: true }, { token: null, tokenFile: null }), signal)).whole).toBe(false)
+  await expect(catalogNames({ ...client({}), services: () => Promise.resolve(answer('null')) } as ConsulClient, signal)).rejects.toThrow('no list of services')
 })

@@ -18,7 +18,7 @@ function mesh(spec: Partial<ConsulSpec> = {}) {
   const made = registry(time, spec)
   const deps = { clock: time.clock, random: seeded(5), log }
   /** `watch` notes ports, and troubles; a set that is the same array as before is `same`. */
-  function watch(service: Partial<ConsulServiceSpec> = {}) {
+  function watch(service: Partial<ConsulServiceSpec> = {}, doubted: (said: readonly EndpointSpec[]) => boolean = () => false) {
     const said: unknown[] = []
     const end = new AbortController()
     let last: readonly EndpointSpec[] | null = null
@@ -30,7 +30,10 @@ function mesh(spec: Partial<ConsulSpec> = {}) {
       )
       last = endpoints
     }
-    consulSource({ ...orders, ...service }, made.client, deps).watch({ onSet, onTrouble: reason => said.push(`trouble: ${reason}`) }, end.signal)
+    consulSource({ ...orders, ...service }, made.client, deps).watch(
+      { onSet, isDoubted: () => doubted(last ?? []), onTrouble: reason => said.push(`trouble: ${reason}`) },
+      end.signal,
+    )
     return { said, end, ports: () => last?.map(({ port }) => port) ?? null }
   }
   return { time, log, watch, ...made }

@@ -225,7 +225,7 @@ test('an answer that is not JSON is trouble, and asked for again', async () => {
     answer(['b'], { index: 4 }),
   ])
   await time.pass(5_000)
-  expect(said).toEqual([['a'], 'trouble: the answer of Consul is not JSON: it begins with "{\\"x\\":"', ['b']])
+  expect(said).toEqual([['a'], 'trouble: the answer of Consul makes no sense: it is no JSON; it begins with "{\\"x\\":"', ['b']])
   expect(asked.map(({ index }) => index)).toEqual([0, 3, 0, 0, 4])
 })
 

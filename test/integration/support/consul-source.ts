@@ -76,6 +76,7 @@ function follow(source: ReturnType<typeof consulSource>, end: AbortController): 
         latest = endpoints
         said.push(describe(endpoints))
       },
+      isDoubted: () => false,
       onTrouble: reason => void said.push(`trouble: ${reason}`),
     },
     end.signal,
