@@ -84,9 +84,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       this.body.add(chunk)
       return false
     }
-    this.answer.movedAt = this.#deps.clock.now()
     this.body.remember(chunk, this.attempts.replayBytes)
-    return upstream.data(chunk, end)
+    const writable = upstream.data(chunk, end)
+    this.answer.requestMoved(writable)
+    return writable
   }
 
   trailers(trailers: Headers): void {
@@ -97,8 +98,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   }
 
   #bodyEnded(): void {
+    const now = this.#deps.clock.now()
     this.body.ended = true
-    this.exchange.requestEndedAt = this.#deps.clock.now()
+    this.exchange.requestEndedAt = now
+    this.attempts.clock.requestEnded(now)
   }
 
   resumeBody(): void {

@@ -248,8 +248,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (head.status < 200) {
       // To HTTP/1.0 never (RFC 9110 section 15.2).
       if (!old) this.#writer.response(head, NO_BODY, '', NO_BODY, true)
-      return old || this.#requestDone ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
+      return old || this.#requestDone || this.#paused ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
     }
+    // Both directions run: `timeouts.idle` of the service watches them together, and a caller may be quiet while its answer flows.
+    if (!this.#requestDone) this.#watchBody(0)
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
     if (this.#draining || !this.#requestDone || this.#ended) this.#keepAlive = false
     let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
@@ -263,6 +265,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const framing = old && body === NO_BODY ? CLOSE_BODY : body
     this.#writer.response(head, framing, connection, body, end)
     if (end) this.#answered()
+  }
+
+  /** From now on so long may pass between two pieces of the request's body; 0: any time. */
+  #watchBody(timeoutMs: number): void {
+    this.#bodyTimeoutMs = timeoutMs
+    armFor(this.#timer, timeoutMs)
   }
 
   /** True: it opens the tunnel, and is written. */

@@ -207,6 +207,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.openTunnel()
     } else if (status >= 200) {
       stream.headSent = true
+      // Both directions run: `timeouts.idle` of the service watches them together.
+      stream.mayBeQuiet = true
       stream.bodiless = stream.method === 'HEAD' || status === 204 || status === 304
     } else if (!stream.remoteEnded) {
       stream.movedAt = this.#clock.now()
