@@ -50,6 +50,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   offersUpgrade = false
   /** What a request asks for (`RequestHead.upgrade`), or what a 101 says the connection has become. */
   upgrade = ''
+  /** What a request asked for, whatever has become of it since. */
+  offered = ''
   expectContinue = false
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
@@ -84,6 +86,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.mayUpgrade = false
     this.offersUpgrade = false
     this.upgrade = ''
+    this.offered = ''
     this.expectContinue = false
     this.offersHop = false
     this.absolute = false

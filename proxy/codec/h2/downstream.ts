@@ -115,7 +115,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       opened.shut(end)
     } else if (!end) this.#bodyBegins(opened)
     if (opened.receiver === null) this.#onStream(opened)
-    opened.receiver?.head(head, end && head.upgrade === '')
+    opened.receiver?.head(head, end || head.upgrade !== '')
   }
 
   #open(id: number): Http2Stream {
