@@ -55,7 +55,7 @@ const upgrades = setting(
       ),
     )
     .default(['websocket']),
-  'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT; any other is answered with 403. `[]`: none.',
+  'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT. An offer of any other is ignored; the handshake of a WebSocket, or an extended CONNECT, is answered with 403. `[]`: none.',
   'WebSockets should simply work; what is in another protocol nobody has looked at',
 )
 

@@ -59,7 +59,7 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
   /** A gRPC answer has begun that says at its end how the call went. */
   awaitsStatus = false
   readonly #tried: Endpoint[] = []
-  /** Before the next attempt. */
+  /** Before the next attempt, as the endpoint wants it. */
   #delayMs = 0
   readonly #pick: PickContext
   readonly clock: AnswerClock
@@ -74,7 +74,7 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     this.#deps = deps
     this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
     this.clock = new AnswerClock(owner.exchange, deps.clock, this)
-    this.#backoff = deps.clock.timer(() => this.#try())
+    this.#backoff = deps.clock.timer(() => this.#try(true))
   }
 
   /** Before each request. */
@@ -110,16 +110,22 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
     this.clock.begin(route)
-    this.#try()
+    this.#try(false)
   }
 
-  #try(): void {
-    const { exchange } = this.#owner
-    const record = exchange.decision.nextTry(exchange.decision.attempts === 0 ? exchange.startedAt : this.#deps.clock.now())
-    this.current = record
+  /** `isRested`: time has passed since the last one. */
+  #try(isRested: boolean): void {
+    const { decision, startedAt } = this.#owner.exchange
+    const record = decision.nextTry(decision.attempts === 0 ? startedAt : this.#deps.clock.now())
     record.policy = this.#cluster!.policy
     this.#pick.record = record
     const endpoint = this.#cluster!.balancer.pick(this.#pick)
+    // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
+    if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
+      decision.takeBack()
+      return this.#backoff.arm(backoffMs(decision.attempts, this.#deps.random))
+    }
+    this.current = record
     if (endpoint !== null) return this.#tryAt(endpoint, false)
     record.failure = failures.noHealthyUpstream
     record.endedAt = record.startedAt
@@ -260,14 +266,13 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     const made = decision.attempts - (this.#triedFresh ? 1 : 0)
     if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
     if (!this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())) return 'no: the retry budget is spent'
-    // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
-    this.#delayMs = this.#tried.includes(endpoint) ? backoffMs(decision.attempts, this.#deps.random) : 0
+    this.#delayMs = 0
     this.#tried.push(endpoint)
     return `yes: ${condition}`
   }
 
   #goOn(): void {
-    if (this.#delayMs === 0) this.#try()
+    if (this.#delayMs === 0) this.#try(false)
     else this.#backoff.arm(this.#delayMs)
   }
 
