@@ -13,12 +13,12 @@ const timeouts = {
   ),
   request: setting(
     duration().default('15s'),
-    'From the request to the head of its response, over all tries: 504 after that. A long download is not cut, `idle` watches it. `off`: no limit.',
+    'From the last byte of the request to the head of its response, over all tries: 504 after that. A long upload or download is not cut: `timeouts.body` of the listener watches the sender, `idle` the rest. `off`: no limit.',
     'the route timeout of Envoy and Consul, so moving here changes nothing; shown here because nobody should have to guess it',
   ),
   perTry: setting(
     duration().default('off'),
-    'The same for one try. Must be shorter than `request`, or it never matters. `off`: a try may use all of `request`.',
+    'The same for one try: the wait for its answer. Must be shorter than `request`, or it never matters. `off`: a try may use all of `request`.',
     'how slow is too slow for one try is known only to those who run the service',
   ),
   idle: setting(
@@ -56,7 +56,7 @@ const upgrades = setting(
       ),
     )
     .default(['websocket']),
-  'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT; any other is answered with 403. `[]`: none.',
+  'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT. An offer of any other is ignored; the handshake of a WebSocket, or an extended CONNECT, is answered with 403. `[]`: none.',
   'WebSockets should simply work; what is in another protocol nobody has looked at',
 )
 

@@ -16,7 +16,7 @@ const listenerTimeouts = (connectionAge: '30m' | 'off', why: string) => ({
   ),
   body: setting(
     duration().default('30s'),
-    'Between two pieces of a request body: 408 after that. `off`: no limit.',
+    'Between two pieces of a request body, until the answer begins: 408 after that. `off`: no limit.',
     'slow networks pause for seconds; the whole upload may take as long as it likes',
   ),
   idle: setting(
@@ -93,7 +93,7 @@ const application = {
         connect: applicationFields.timeouts.connect,
         request: setting(
           duration().default('off'),
-          'From the request to the head of its response: 504 after that. `off`: no limit.',
+          'From the last byte of the request to the head of its response: 504 after that. `off`: no limit.',
           'the timeout of the caller rules; a second one here would only hide it',
         ),
         idle: applicationFields.timeouts.idle,

@@ -12,7 +12,7 @@ import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
 import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
-import { CONNECT } from '../core/tunnel.ts'
+import { CONNECT, settleUpgrade } from '../core/tunnel.ts'
 import { runRequest } from '../filter/chain.ts'
 import { grpcKind } from '../forward/grpc.ts'
 import { beginDeadline } from '../forward/grpc-deadline.ts'
@@ -72,8 +72,11 @@ export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string
 /** What the request asks for, as the codec would have it. */
 function upgradeOf({ method, headers }: ExplainQuestion): string {
   if (method === 'CONNECT') return CONNECT
-  const upgrade = headers.find(([name]) => name.toLowerCase() === 'upgrade')?.[1]?.toLowerCase() ?? ''
-  return upgrade === 'h2c' ? '' : upgrade
+  const offers = headers.flatMap(([name, value]) => (name.toLowerCase() === 'upgrade' ? value.toLowerCase().split(',') : []))
+  return offers
+    .map(offer => offer.trim())
+    .filter(offer => offer !== '' && offer !== 'h2c')
+    .join(',')
 }
 
 /** A named listener; else the shared outbound one when a host is given, else the first. A string says what is wrong. */
@@ -153,11 +156,16 @@ function choose(exchange: Exchange, route: Route, steps: Step[], clock: Clock, r
   const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
   steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })
   if (cluster === null) return failures.noCluster
-  const { upgrade } = exchange.request
-  if (upgrade !== '' && upgrade !== CONNECT && !route.upgrades.has(upgrade)) {
-    steps.push({ stage: 'policy', text: `${upgrade} is not among the upgrades of ${route.service} (${[...route.upgrades].join(', ')})` })
-    return failures.tunnelRefused
+  const { request, protocol } = exchange
+  const { upgrade } = request
+  const settled = upgrade === '' ? '' : settleUpgrade(request, protocol, route.upgrades)
+  if (settled !== upgrade) {
+    const allowed = [...route.upgrades].join(', ') || 'none'
+    const becomes = settled === null ? '' : settled === '' ? '; the offer is ignored' : `; ${settled} is asked for`
+    steps.push({ stage: 'policy', text: `${upgrade} is not among the upgrades of ${route.service} (${allowed})${becomes}` })
   }
+  if (settled === null) return failures.tunnelRefused
+  request.upgrade = settled
   exchange.cluster = cluster
   const record = decision.nextTry(clock.now())
   record.policy = cluster.policy

@@ -96,4 +96,9 @@ export class DecisionRecord {
     record.begin(now)
     return record
   }
+
+  /** The last one did not begin after all. */
+  takeBack(): void {
+    this.attempts--
+  }
 }

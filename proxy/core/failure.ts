@@ -271,6 +271,16 @@ export const failures = {
     'the caller stopped reading the answer',
     '`timeouts.idle` of the service sets how long it may; nothing is wrong with the endpoint',
   ),
+  streamIdle: row(
+    'stream-idle',
+    'downstream',
+    'SI',
+    408,
+    4,
+    'never',
+    'neither side sent anything for too long, and the request was not whole',
+    '`timeouts.idle` of the service sets it; a stream that is quiet for longer needs pings or messages of its own. Nothing is said against the endpoint',
+  ),
   badRequest: row('bad-request', 'downstream', 'DPE', 400, 13, 'never', 'the request is malformed', '`detail` says which rule of RFC 9112 it breaks'),
   uriTooLong: row('uri-too-long', 'downstream', 'DPE', 414, 8, 'never', 'the request target is too long', '`limits.targetBytes` of the listener'),
   headTooLarge: row(

@@ -24,10 +24,11 @@ export interface RequestHead {
   /** Path and query; of a CONNECT, the authority. */
   readonly path: string
   /**
-   * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`, `spdy/3.1`. Empty for nearly all. The body of such
-   * a request is one direction of the tunnel, so its head never ends it; core/tunnel.ts says which answers open one.
+   * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`, `spdy/3.1`. Empty for nearly all. An offer of several
+   * has them with commas between, until the route has settled on one (`settleUpgrade` of core/tunnel.ts). Such a request may have a body, which `end` is about as ever;
+   * what follows once an answer has opened the tunnel is one direction of that.
    */
-  readonly upgrade: string
+  upgrade: string
   readonly headers: Headers
 }
 

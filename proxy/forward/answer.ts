@@ -30,6 +30,8 @@ export class Answer implements Receiver<ResponseHead> {
   movedAt = 0
   /** The caller has stopped reading. */
   #blocked = false
+  /** The endpoint has stopped reading. */
+  #isHeldUp = false
 
   constructor(owner: AnswerOwner, clock: Clock) {
     this.#owner = owner
@@ -41,20 +43,30 @@ export class Answer implements Receiver<ResponseHead> {
   clear(): void {
     this.#begun = false
     this.#blocked = false
+    this.#isHeldUp = false
+  }
+
+  /** A piece of the request went up; `writable`: more may follow. */
+  requestMoved(writable: boolean): void {
+    this.movedAt = this.#clock.now()
+    this.#isHeldUp = !writable
   }
 
   /** The request is on its way: from now on something must move. */
-  awaited(): void {
+  awaited(now: number): void {
     const { idleTimeoutMs } = this.#owner.exchange.route!
-    if (idleTimeoutMs === 0) return
-    this.movedAt = this.#clock.now()
-    this.#idle.arm(idleTimeoutMs)
+    this.movedAt = now
+    this.#isHeldUp = false
+    if (idleTimeoutMs !== 0) this.#idle.arm(idleTimeoutMs)
   }
 
   head(response: ResponseHead, end: boolean): void {
     const { exchange, stream, attempts } = this.#owner
     const { status } = response
-    if (status < 200 && status !== 101) return stream.head(response, false)
+    if (status < 200 && status !== 101) {
+      if (status === 100) attempts.clock.continued()
+      return stream.head(response, false)
+    }
     const now = this.#clock.now()
     attempts.headCame(response, now)
     if (attempts.retriesAnswer(response, now)) return
@@ -111,6 +123,7 @@ export class Answer implements Receiver<ResponseHead> {
 
   /** The request's side may write again. */
   writable(): void {
+    this.requestMoved(true)
     this.#owner.stream.resume()
   }
 
@@ -118,11 +131,17 @@ export class Answer implements Receiver<ResponseHead> {
     this.#idle.cancel()
   }
 
+  /** Whose turn it was. */
+  get #idleFailure(): Failure {
+    if (this.#blocked) return failures.downstreamIdle
+    return this.#isHeldUp || this.#owner.exchange.requestEndedAt !== 0 ? failures.upstreamIdle : failures.streamIdle
+  }
+
   #idled(): void {
     const { idleTimeoutMs } = this.#owner.exchange.route!
     const left = this.movedAt + idleTimeoutMs - this.#clock.now()
     if (left > 0) return this.#idle.arm(left)
-    const failure = this.#blocked ? failures.downstreamIdle : failures.upstreamIdle
+    const failure = this.#idleFailure
     this.#owner.attempts.cancel(failure)
     this.#owner.fail(failure, `nothing moved for ${idleTimeoutMs} ms`)
   }

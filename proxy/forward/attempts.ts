@@ -11,6 +11,8 @@ import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } fro
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
+import type { Answer } from './answer.ts'
+import { AnswerClock, type AnswerClockOwner } from './answer-clock.ts'
 import { grpcMessageOf, grpcStatusOf, isGrpc } from './grpc.ts'
 import { tellDeadline } from './grpc-deadline.ts'
 import { grpcCondition, NEVER_AGAIN, NO_PUSHBACK, pushbackMs, tellPrevious } from './grpc-retry.ts'
@@ -29,7 +31,7 @@ export interface AttemptsOwner {
   /** What has come of the request body, and may have to be sent again. */
   readonly body: HeldBody
   /** Gets the upstream's answer. */
-  readonly answer: Receiver<ResponseHead> & { awaited(): void }
+  readonly answer: Receiver<ResponseHead> & Pick<Answer, 'awaited' | 'requestMoved' | 'movedAt'>
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
   /** The rest of the request body may come. */
@@ -37,7 +39,7 @@ export interface AttemptsOwner {
 }
 
 /** The attempt loop of an exchange: balancer, pool, stream, and what follows when one of them fails. Ends when an answer begins (`committed`), or in `owner.fail`. */
-export class Attempts implements PoolWaiter {
+export class Attempts implements PoolWaiter, AnswerClockOwner {
   upstream: UpstreamStream | null = null
   current: AttemptRecord | null = null
   readonly #owner: AttemptsOwner
@@ -52,17 +54,15 @@ export class Attempts implements PoolWaiter {
   /** A copy of the request body is kept: it may be sent again, at least after some failures. */
   #keepsBody = false
   #triedFresh = false
-  #committed = false
   /** The head that came last is of gRPC. */
   #isGrpc = false
   /** A gRPC answer has begun that says at its end how the call went. */
   awaitsStatus = false
   readonly #tried: Endpoint[] = []
-  /** Before the next attempt. */
+  /** Before the next attempt, as the endpoint wants it. */
   #delayMs = 0
   readonly #pick: PickContext
-  readonly #requestTimer: Timer
-  readonly #tryTimer: Timer
+  readonly clock: AnswerClock
   readonly #backoff: Timer
 
   get request(): RequestHead {
@@ -73,9 +73,8 @@ export class Attempts implements PoolWaiter {
     this.#owner = owner
     this.#deps = deps
     this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
-    this.#requestTimer = deps.clock.timer(() => this.#timedOut())
-    this.#tryTimer = deps.clock.timer(() => this.#tryTimedOut())
-    this.#backoff = deps.clock.timer(() => this.#try())
+    this.clock = new AnswerClock(owner.exchange, deps.clock, this)
+    this.#backoff = deps.clock.timer(() => this.#try(true))
   }
 
   /** Before each request. */
@@ -87,7 +86,6 @@ export class Attempts implements PoolWaiter {
     this.#waitingAt = null
     this.#bodiless = bodiless
     this.#triedFresh = false
-    this.#committed = false
     this.#isGrpc = false
     this.awaitsStatus = false
     this.#tried.length = 0
@@ -111,18 +109,23 @@ export class Attempts implements PoolWaiter {
     this.#keepsBody = this.#replayable || (cluster.mayBeGrpc && route.retry.anyMethod)
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
-    const limitMs = exchange.deadlineAt === 0 ? route.requestTimeoutMs : this.#leftMs(this.#deps.clock.now())
-    if (limitMs > 0) this.#requestTimer.arm(limitMs)
-    this.#try()
+    this.clock.begin(route)
+    this.#try(false)
   }
 
-  #try(): void {
-    const { exchange } = this.#owner
-    const record = exchange.decision.nextTry(exchange.decision.attempts === 0 ? exchange.startedAt : this.#deps.clock.now())
-    this.current = record
+  /** `isRested`: time has passed since the last one. */
+  #try(isRested: boolean): void {
+    const { decision, startedAt } = this.#owner.exchange
+    const record = decision.nextTry(decision.attempts === 0 ? startedAt : this.#deps.clock.now())
     record.policy = this.#cluster!.policy
     this.#pick.record = record
     const endpoint = this.#cluster!.balancer.pick(this.#pick)
+    // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
+    if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
+      decision.takeBack()
+      return this.#backoff.arm(backoffMs(decision.attempts, this.#deps.random))
+    }
+    this.current = record
     if (endpoint !== null) return this.#tryAt(endpoint, false)
     record.failure = failures.noHealthyUpstream
     record.endedAt = record.startedAt
@@ -151,9 +154,8 @@ export class Attempts implements PoolWaiter {
     record.carried = stream.carried
     record.sentAt = stream.reused ? record.startedAt : this.#deps.clock.now()
     exchange.upstreamStartedAt = record.sentAt
-    answer.awaited()
-    const { perTryTimeoutMs } = this.#route!
-    if (perTryTimeoutMs > 0) this.#tryTimer.arm(perTryTimeoutMs)
+    answer.awaited(record.sentAt)
+    this.clock.tryBegan(record.sentAt)
     if (exchange.grpc !== '') {
       tellDeadline(exchange, record.sentAt)
       tellPrevious(exchange.request.headers, exchange.decision)
@@ -166,6 +168,7 @@ export class Attempts implements PoolWaiter {
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
     if (writable) this.#owner.resumeBody()
+    else answer.requestMoved(false)
   }
 
   acquireFailed(failure: Failure, detail: string): void {
@@ -180,10 +183,10 @@ export class Attempts implements PoolWaiter {
     const { body, exchange } = this.#owner
     const stale = failure === failures.resetBeforeResponse && this.upstream !== null && this.upstream.reused
     this.upstream = null
-    this.#tryTimer.cancel()
     record.failure = failure
     record.detail = detail
     record.endedAt = this.#deps.clock.now()
+    this.clock.tryEnded(record.endedAt)
     leave(endpoint)
     if (stale && !this.#triedFresh && this.#replayable && !body.dropped) {
       // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
@@ -204,7 +207,7 @@ export class Attempts implements PoolWaiter {
   headCame(response: ResponseHead, now: number): void {
     const record = this.current!
     const endpoint = record.endpoint!
-    const tookMs = now - record.sentAt
+    const tookMs = this.#waitedMs(now)
     record.status = response.status
     endpoint.stats.latency.record(tookMs)
     const cluster = this.#cluster!
@@ -228,14 +231,14 @@ export class Attempts implements PoolWaiter {
     }
     const pushback = isGrpcStatus ? pushbackMs(headers) : NO_PUSHBACK
     if (pushback === NEVER_AGAIN) record.retry = 'no: the endpoint wants no other try (grpc-retry-pushback-ms)'
-    else if (pushback > this.#leftMs(now)) record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
+    else if (pushback > this.clock.leftMs(now)) record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
     else record.retry = this.#again(condition, endpoint)
     if (!record.retry.startsWith('yes')) return false
     if (pushback !== NO_PUSHBACK) this.#delayMs = pushback
     record.endedAt = now
     this.upstream!.reset(failures.resetBeforeResponse, '')
     this.upstream = null
-    this.#tryTimer.cancel()
+    this.clock.tryEnded(now)
     leave(endpoint)
     this.#judge(endpoint, status, record.grpcStatus)
     this.#goOn()
@@ -264,27 +267,22 @@ export class Attempts implements PoolWaiter {
     const made = decision.attempts - (this.#triedFresh ? 1 : 0)
     if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
     if (!this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())) return 'no: the retry budget is spent'
-    // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
-    this.#delayMs = this.#tried.includes(endpoint) ? backoffMs(decision.attempts, this.#deps.random) : 0
+    this.#delayMs = 0
     this.#tried.push(endpoint)
     return `yes: ${condition}`
   }
 
   #goOn(): void {
-    if (this.#delayMs === 0) this.#try()
+    if (this.#delayMs === 0) this.#try(false)
     else this.#backoff.arm(this.#delayMs)
   }
 
   /** The answer has begun: from here on there is no other attempt. */
   committed(response: ResponseHead): void {
     const { endpoint, grpcStatus } = this.current!
-    const { exchange } = this.#owner
     const cookie = this.#cluster!.cookie?.(this.#pick, endpoint!) ?? ''
     if (cookie !== '') response.headers.add('set-cookie', cookie)
-    this.#committed = true
-    if (exchange.deadlineAt === 0) this.#requestTimer.cancel()
-    else this.#requestTimer.arm(exchange.deadlineAt - exchange.firstByteAt)
-    this.#tryTimer.cancel()
+    this.clock.answered()
     if (!this.#owner.body.dropped) this.#owner.body.drop()
     if (this.#isGrpc && grpcStatus < 0) this.awaitsStatus = true
     else {
@@ -346,52 +344,37 @@ export class Attempts implements PoolWaiter {
 
   /** The exchange is over. */
   stop(): void {
-    this.#requestTimer.cancel()
-    this.#tryTimer.cancel()
+    this.clock.stop()
     this.#cluster?.release()
   }
 
-  /** What the request may still take to its response head: the caller's deadline or `timeouts.request`, whichever is less. */
-  #leftMs(now: number): number {
-    const { deadlineAt, startedAt } = this.#owner.exchange
-    const { requestTimeoutMs } = this.#route!
-    const left = requestTimeoutMs === 0 ? MOST_MS : startedAt + requestTimeoutMs - now
-    return Math.max(1, deadlineAt === 0 ? left : Math.min(left, deadlineAt - now))
+  late(failure: Failure, detail: string): void {
+    this.cancel(failure)
+    this.#owner.fail(failure, detail)
   }
 
-  #timedOut(): void {
-    const { exchange } = this.#owner
-    const { requestTimeoutMs } = this.#route!
-    const { deadlineAt, startedAt } = exchange
-    if (deadlineAt !== 0 && (this.#committed || requestTimeoutMs === 0 || deadlineAt <= startedAt + requestTimeoutMs)) {
-      const failure = this.#committed ? failures.streamDeadline : failures.deadlineExceeded
-      this.cancel(failure)
-      this.#owner.fail(failure, `grpc-timeout was ${Math.round(deadlineAt - startedAt)} ms`)
-    } else if (!this.#committed) {
-      this.cancel(failures.upstreamTimeout)
-      this.#owner.fail(failures.upstreamTimeout, `no response head within ${requestTimeoutMs} ms`)
-    }
-  }
-
-  #tryTimedOut(): void {
+  tryLate(detail: string): void {
     const { upstream } = this
-    if (this.#committed || upstream === null) return
+    if (upstream === null) return
     upstream.reset(failures.perTryTimeout, '')
-    this.failed(failures.perTryTimeout, `no response head within ${this.#route!.perTryTimeoutMs} ms`)
+    this.failed(failures.perTryTimeout, detail)
+  }
+
+  /** How long the endpoint was waited for: not while the caller had more to send. */
+  #waitedMs(now: number): number {
+    const { exchange, answer } = this.#owner
+    const { sentAt, startedAt } = this.current!
+    return now - Math.max(sentAt || startedAt, exchange.requestEndedAt || answer.movedAt)
   }
 
   #blame(endpoint: Endpoint, failure: Failure): void {
     const outcome = this.#deps.classify(failure, 0)
     if (outcome !== 'failure') return
     add(endpoint.stats.failures, 1)
-    const { startedAt } = this.current!
-    this.#cluster!.report(endpoint, outcome, failure.failure, startedAt)
-    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - startedAt, null)
+    this.#cluster!.report(endpoint, outcome, failure.failure, this.current!.startedAt)
+    this.#cluster!.observe(endpoint, outcome, this.#waitedMs(this.#deps.clock.now()), null)
   }
 }
-
-/** A wait that is never too long. */
-const MOST_MS = 300_000
 
 /** The endpoint has one request less. */
 function leave(endpoint: Endpoint): void {

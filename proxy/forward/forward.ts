@@ -6,7 +6,7 @@ import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
-import { CONNECT } from '../core/tunnel.ts'
+import { settleUpgrade } from '../core/tunnel.ts'
 import type { Peer } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
@@ -84,9 +84,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       this.body.add(chunk)
       return false
     }
-    this.answer.movedAt = this.#deps.clock.now()
     this.body.remember(chunk, this.attempts.replayBytes)
-    return upstream.data(chunk, end)
+    const writable = upstream.data(chunk, end)
+    this.answer.requestMoved(writable)
+    return writable
   }
 
   trailers(trailers: Headers): void {
@@ -97,8 +98,10 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   }
 
   #bodyEnded(): void {
+    const now = this.#deps.clock.now()
     this.body.ended = true
-    this.exchange.requestEndedAt = this.#deps.clock.now()
+    this.exchange.requestEndedAt = now
+    this.attempts.clock.requestEnded(now)
   }
 
   resumeBody(): void {
@@ -127,11 +130,14 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** The corridor found the way. */
   proceed(route: Route, cluster: Cluster): void {
-    const { upgrade } = this.exchange.request
-    if (upgrade !== '' && upgrade !== CONNECT && !route.upgrades.has(upgrade))
-      return this.fail(failures.tunnelRefused, `${upgrade} is not among the upgrades of ${route.service}`)
+    const { request, protocol } = this.exchange
+    if (request.upgrade !== '') {
+      const settled = settleUpgrade(request, protocol, route.upgrades)
+      if (settled === null) return this.fail(failures.tunnelRefused, `${request.upgrade} is not among the upgrades of ${route.service}`)
+      request.upgrade = settled
+    }
     this.exchange.cluster = cluster
-    if (cluster.mayBeGrpc && upgrade === '' && !this.#beginGrpc(route, cluster)) return
+    if (cluster.mayBeGrpc && request.upgrade === '' && !this.#beginGrpc(route, cluster)) return
     this.attempts.start(route, cluster)
   }
 

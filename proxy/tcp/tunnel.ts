@@ -71,7 +71,7 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.exchange.begin(request, deps.clock.now())
     this.#pick = { tried: this.#tried, record: this.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
     this.exchange.decision.begin()
-    this.#timer = deps.clock.timer(() => (this.#isOver ? this.#wire.destroy() : this.#try()))
+    this.#timer = deps.clock.timer(() => (this.#isOver ? this.#wire.destroy() : this.#try(true)))
     wire.handler = this
     wire.pause()
   }
@@ -109,18 +109,24 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.#cluster = cluster
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
-    this.#try()
+    this.#try(false)
   }
 
   /** 3  The balancer, and a connection of its own at the endpoint. */
-  #try(): void {
+  #try(isRested: boolean): void {
     const { exchange } = this
+    const { decision } = exchange
     const cluster = this.#cluster!
-    const record = exchange.decision.nextTry(this.#deps.clock.now())
-    this.#current = record
+    const record = decision.nextTry(this.#deps.clock.now())
     record.policy = cluster.policy
     this.#pick.record = record
     const endpoint = cluster.balancer.pick(this.#pick)
+    // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
+    if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
+      decision.takeBack()
+      return this.#timer.arm(backoffMs(decision.attempts, this.#deps.random))
+    }
+    this.#current = record
     if (endpoint === null) {
       record.failure = failures.noHealthyUpstream
       record.endedAt = record.startedAt
@@ -142,11 +148,8 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.#blame(endpoint, failure)
     record.retry = this.#mayRetry(failure)
     if (!record.retry.startsWith('yes')) return this.#fail(failure, detail)
-    // Elsewhere at once, where it can be elsewhere; a place that failed before gets a moment.
-    const again = this.#tried.includes(endpoint)
     this.#tried.push(endpoint)
-    if (again) this.#timer.arm(backoffMs(this.exchange.decision.attempts, this.#deps.random))
-    else this.#try()
+    this.#try(false)
   }
 
   /** Decides on another attempt, and says why. Nothing of the caller's has been sent. */

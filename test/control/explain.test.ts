@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ExplainAnswer } from '../../proxy/core/channel.ts'
-import { type OrdersOptions, orders } from '../support/orders.ts'
+import { A, type OrdersOptions, orders } from '../support/orders.ts'
+import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
 
 /** What /explain says of gRPC. */
 async function explained(options: OrdersOptions, headers: readonly (readonly [string, string])[]) {
@@ -49,12 +50,27 @@ test.each<[string, OrdersOptions, readonly (readonly [string, string])[], string
 
 test('an upgrade that the service does not allow', async () => {
   const { mesh } = await orders()
-  const ask = (upgrade: string) => {
-    mesh.thread.receive({ kind: 'ask', id: 1, question: { what: 'explain', method: 'GET', url: '/chat', headers: [['Upgrade', upgrade]], listener: null } })
+  const ask = (upgrade: string, ...headers: [string, string][]) => {
+    const question = {
+      what: 'explain',
+      method: 'GET',
+      url: '/chat',
+      headers: [['Upgrade', upgrade], ...headers] as [string, string][],
+      listener: null,
+    } as const
+    mesh.thread.receive({ kind: 'ask', id: 1, question })
     const reply = mesh.messages.findLast(message => message.kind === 'answer')
     return reply?.kind === 'answer' ? (reply.answer as ExplainAnswer) : null
   }
-  expect(ask('irc')).toMatchObject({ record: { failure: 'tunnel-refused', status: 403 } })
-  expect(ask('irc')!.steps.at(-1)!.text).toBe('irc is not among the upgrades of orders (websocket)')
+  const texts = (answer: ExplainAnswer | null) => answer!.steps.map(({ text }) => text).join('\n')
+  const irc = ask('irc')
+  expect(irc).toMatchObject({ record: { failure: '' } })
+  expect(texts(irc)).toContain('irc is not among the upgrades of orders (websocket); the offer is ignored')
+  expect(texts(ask('irc, WebSocket'))).toContain('irc,websocket is not among the upgrades of orders (websocket); websocket is asked for')
   expect(ask('websocket')).toMatchObject({ record: { failure: '' } })
+  const reasons = await mesh.apply(snapshotOf([serviceSpec('orders', [A], { upgrades: [] })], [listenerSpec({ service: 'orders' })]))
+  expect(reasons).toEqual([])
+  const refused = ask('websocket', ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='])
+  expect(refused).toMatchObject({ record: { failure: 'tunnel-refused', status: 403 } })
+  expect(refused!.steps.at(-1)!.text).toBe('websocket is not among the upgrades of orders (none)')
 })

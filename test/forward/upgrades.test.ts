@@ -9,16 +9,20 @@ import { respond } from '../support/upstream.ts'
 const switching = (fields: string) => `HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`
 
 describe('an endpoint that answers otherwise', () => {
-  test.each([401, 426, 200])('with %d: the answer passes as any other, and both connections go on', async status => {
+  test.each([401, 426, 200])('with %d: the answer passes as any other, and ends the connection of the caller, who may have sent more', async status => {
     const { mesh, upstream } = await orders()
     upstream.answer = respond(`HTTP/1.1 ${status} Else\r\nX-Own: 1\r\nContent-Length: 4\r\n\r\nelse`)
     const caller = mesh.caller().send(upgradeRequest())
     mesh.settle()
-    expect([caller.last.status, caller.last.text, caller.last.header('x-own'), caller.last.header('connection')]).toEqual([status, 'else', '1', undefined])
-    caller.get()
+    expect([caller.last.status, caller.last.text, caller.last.header('x-own'), caller.last.header('connection')]).toEqual([status, 'else', '1', 'close'])
+    caller.sendMore('GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n')
     mesh.settle()
-    expect(caller.statuses).toEqual([status, status])
+    expect([caller.statuses, caller.gotEnd]).toEqual([[status], true])
+    // The one to the endpoint goes on: nothing was sent on it but the request.
+    mesh.caller().get()
+    mesh.settle()
     expect(upstream.connections).toHaveLength(1)
+    expect(upstream.requests.map(({ target }) => target)).toEqual(['/chat', '/'])
     expect(mesh.stat('outrigger_tunnels_active')).toBe(0)
     expectQuiet(mesh)
   })
@@ -182,16 +186,16 @@ describe('an endpoint that speaks HTTP/2', () => {
   test('and takes no extended CONNECT: a clear failure, and nothing against the endpoint', async () => {
     const { mesh } = await orders({ protocol: 'http2', endpoints: [A, B] })
     const endpoints = [A, B].map(name => new Http2Endpoint(mesh, name, { extendedConnect: false }))
-    const caller = mesh.caller().send(upgradeRequest())
+    const callers = [mesh.caller().send(upgradeRequest())]
     mesh.settle()
-    expect(caller.statuses).toEqual([502])
-    expect(JSON.parse(caller.last.text)).toMatchObject({ failure: 'upgrade-unsupported', flag: 'UPE' })
+    expect(callers[0]!.statuses).toEqual([502])
+    expect(JSON.parse(callers[0]!.last.text)).toMatchObject({ failure: 'upgrade-unsupported', flag: 'UPE' })
     // On the connection that is known by now it is known at once; an ordinary request goes on.
-    caller.send(upgradeRequest())
+    callers.push(mesh.caller().send(upgradeRequest()))
     mesh.settle()
-    caller.get()
+    callers.push(mesh.caller().get())
     mesh.settle()
-    expect(caller.statuses).toEqual([502, 502, 200])
+    expect(callers.map(({ statuses }) => statuses)).toEqual([[502], [502], [200]])
     expect(endpoints.flatMap(({ served }) => served)).toHaveLength(1)
     expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
     mesh.settle()
@@ -313,4 +317,15 @@ test('a protocol is asked of an endpoint only where `upgrades` names it', async 
   expect([one.statuses, two.status]).toEqual([[403], 403])
   expect(mesh.flight).toMatchObject({ failure: 'tunnel-refused', detail: 'websocket is not among the upgrades of orders' })
   expect(upstream.connections).toHaveLength(0)
+})
+
+test('a request with a body cannot be upgraded at an endpoint that speaks HTTP/2', async () => {
+  const { mesh } = await orders({ protocol: 'http2', upgrades: ['tcp'] })
+  const endpoint = new Http2Endpoint(mesh, A)
+  const caller = mesh.caller().send('GET /exec HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}')
+  mesh.settle()
+  expect(caller.statuses).toEqual([502])
+  expect(mesh.flight).toMatchObject({ failure: 'upgrade-unsupported' })
+  expect(endpoint.served).toHaveLength(0)
+  expectQuiet(mesh)
 })

@@ -41,7 +41,7 @@ export class Http2Caller {
       stream.receiver = exchange
       stream.head(
         { method, scheme: 'http', authority, path, upgrade, headers: new HeaderList([...fields]) },
-        body === undefined && trailers === undefined && upgrade === '',
+        (body === undefined && trailers === undefined) || upgrade !== '',
       )
       if (typeof body === 'string') stream.data(Buffer.from(body, 'latin1'), trailers === undefined)
       if (trailers !== undefined) stream.trailers(new HeaderList([...trailers]))

@@ -100,7 +100,7 @@ class Server implements Receiver<RequestHead> {
     }
     this.#endpoint.served.push(this.#request)
     this.#endpoint.onHead(this.#request)
-    if (end) this.#endpoint.answer(this.#request)
+    if (end && upgrade === '') this.#endpoint.answer(this.#request)
   }
 
   data(chunk: Buffer, end: boolean): boolean {

@@ -87,8 +87,13 @@ export function playRequests(codec: Codec, chunks: readonly Buffer[], end: boole
 
 function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead> {
   const answer = (status: number) => stream.head({ status, headers: new HeaderList(status === 204 ? [] : ['content-length', '0']) }, true)
+  let asked = ''
   let isTunnel = false
   const ended = () => {
+    if (asked !== '' && !isTunnel) {
+      isTunnel = true
+      return stream.head({ status: asked === CONNECT ? 200 : 101, headers: new HeaderList() }, false)
+    }
     lines.add('end')
     if (isTunnel) stream.data(Buffer.alloc(0), true)
     else answer(204)
@@ -98,9 +103,8 @@ function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead>
       lines.add(`request ${head.method} ${head.authority === '' ? '-' : head.authority} ${head.path}`)
       lines.fields('', head.headers)
       if (head.upgrade !== '') {
-        isTunnel = true
+        asked = head.upgrade
         lines.add(`asks for ${head.upgrade}`)
-        stream.head({ status: head.upgrade === CONNECT ? 200 : 101, headers: new HeaderList() }, false)
       }
       if (end) ended()
     },

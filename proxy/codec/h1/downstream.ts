@@ -4,7 +4,7 @@ import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
-import { CONNECT, opensTunnel } from '../../core/tunnel.ts'
+import { opensTunnel } from '../../core/tunnel.ts'
 import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
@@ -13,6 +13,7 @@ import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
+import { mayLeaveHttp } from './offer.ts'
 import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
 import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, TUNNEL_BODY } from './serialize.ts'
@@ -85,14 +86,13 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     }
   }
 
-  /** Pipelined bytes wait; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
+  /** Pipelined bytes wait, until the turn ends if the request was answered at once; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
     const bytes = chunk.subarray(from, length)
     if (this.#pending.length !== 0) this.#pending = this.#gathered.append(this.#pending, bytes)
     else this.#pending = own ? bytes : Buffer.from(bytes)
-    // Answered at once: the next one need not wait for more bytes.
-    if (this.#state === IDLE) atTurnEnd(this)
+    if (this.#state === IDLE || this.#isTunnel) atTurnEnd(this)
     else this.#updatePause()
   }
 
@@ -122,12 +122,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (own) this.#gathered.clear()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
-    // What comes behind a request for a tunnel waits for its answer, as a pipelined request does.
+    // What comes behind a request for a tunnel, and its body, waits for its answer, as a pipelined request does.
     this.#requestDone = this.#reader.done
     if (head.offersUpgrade && end === length && this.#isUpgraded(head)) return
     this.#bodyTimeoutMs = this.#options.bodyTimeoutMs
     if (this.receiver === null) this.#onStream(this)
-    this.receiver?.head(head, this.#requestDone && head.upgrade === '')
+    this.receiver?.head(head, this.#requestDone)
     if (this.#state === LINGERING || this.#state === CLOSED) return
     if (this.#requestDone) this.#keep(chunk, end, length, own)
     else if (end !== length) this.#readBody(chunk, end, length, own)
@@ -248,10 +248,13 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (head.status < 200) {
       // To HTTP/1.0 never (RFC 9110 section 15.2).
       if (!old) this.#writer.response(head, NO_BODY, '', NO_BODY, true)
-      return old || this.#requestDone ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
+      return old || this.#requestDone || this.#paused ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
     }
+    // Both directions run: `timeouts.idle` of the service watches them together, and a caller may be quiet while its answer flows.
+    this.#bodyTimeoutMs = 0
+    this.#timer.cancel()
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
-    if (this.#draining || !this.#requestDone || this.#ended) this.#keepAlive = false
+    if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#pending.length !== 0)) this.#keepAlive = false
     let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
     if (body === CHUNKED_BODY && old) {
       body = CLOSE_BODY
@@ -267,11 +270,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   /** True: it opens the tunnel, and is written. */
   #answersUpgrade(head: ResponseHead): boolean {
-    const { upgrade } = this.#head
-    const opens = opensTunnel(upgrade, head.status)
-    // Bytes sent before the answer may be another protocol's that only look like a request, so they are not read as one (draft-ietf-httpbis-optimistic-upgrade).
-    if (opens || (head.status >= 200 && (upgrade === CONNECT || this.#pending.length !== 0))) this.#keepAlive = false
-    if (!opens) return false
+    if (!opensTunnel(this.#head.upgrade, head.status)) return false
+    this.#keepAlive = false
     this.#isTunnel = true
     this.#requestDone = false
     this.#bodyTimeoutMs = 0
@@ -312,7 +312,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #finish(): void {
-    if (!this.#keepAlive || this.#draining || this.#ended) return this.#lingers()
+    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#pending.length !== 0)) return this.#lingers()
     this.#state = IDLE
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)

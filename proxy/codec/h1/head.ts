@@ -52,6 +52,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   offersUpgrade = false
   /** What a request asks for (`RequestHead.upgrade`), or what a 101 says the connection has become. */
   upgrade = ''
+  /** What a request asked for, whatever has become of it since. */
+  offered = ''
   expectContinue = false
   /** TE of a request says "trailers". */
   takesTrailers = false
@@ -89,6 +91,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.mayUpgrade = false
     this.offersUpgrade = false
     this.upgrade = ''
+    this.offered = ''
     this.expectContinue = false
     this.takesTrailers = false
     this.offersHop = false

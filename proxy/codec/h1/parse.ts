@@ -254,13 +254,17 @@ function finishRequest(head: Http1Head): Outcome {
     const wrong = readUpgrade(head)
     if (wrong !== DONE) return wrong
   } else return DONE
-  return head.upgrade !== '' && (head.chunked || head.contentLength > 0) ? broken.upgradeBody : DONE
+  head.offered = head.upgrade
+  // A CONNECT has no place for a body, and a WebSocket none that two servers would surely see alike.
+  const mayHaveBody = head.upgrade !== CONNECT && !isOffered(head, WEBSOCKET)
+  return !mayHaveBody && (head.chunked || head.contentLength > 0) ? broken.upgradeBody : DONE
 }
 
-/**
- * One protocol, or none. What offers a choice is refused, because the endpoint could choose another than we have looked at. h2c is an offer that a server may ignore, and
- * is left out.
- */
+function isOffered(head: Http1Head, protocol: string): boolean {
+  return head.upgrade === protocol || (head.upgrade.includes(',') && head.upgrade.split(',').includes(protocol))
+}
+
+/** The protocols offered; the route settles on one. h2c is an offer to the connection itself, and is left out. */
 function readUpgrade(head: Http1Head): Outcome {
   let upgrade = ''
   for (let i = 0; i < head.count; i++) {
@@ -268,13 +272,12 @@ function readUpgrade(head: Http1Head): Outcome {
     for (const part of head.value(i).split(',')) {
       const name = trimOws(part)
       if (name === '' || name.toLowerCase() === 'h2c') continue
-      if (upgrade !== '' || !isProtocolName(name)) return broken.upgrade
-      upgrade = name.toLowerCase()
+      if (!isProtocolName(name)) return broken.upgrade
+      upgrade = upgrade === '' ? name.toLowerCase() : `${upgrade},${name.toLowerCase()}`
     }
   }
-  if (upgrade === WEBSOCKET && head.method !== 'GET') return broken.upgradeMethod
   head.upgrade = upgrade
-  return DONE
+  return isOffered(head, WEBSOCKET) && head.method !== 'GET' ? broken.upgradeMethod : DONE
 }
 
 function finishResponse(head: Http1Head): Outcome {

@@ -93,7 +93,10 @@ function linesAnew(head: Http1Head): string {
 
 /** As the caller wrote it: some servers look for SPDY/3.1 and would not know it in small letters. */
 function spelling(head: Http1Head): string {
-  for (let i = 0; i < head.count; i++) if (head.ids[i] === UPGRADE && head.value(i).toLowerCase() === head.upgrade) return head.value(i)
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] !== UPGRADE) continue
+    for (const part of head.value(i).split(',')) if (part.trim().toLowerCase() === head.upgrade) return part.trim()
+  }
   return head.upgrade
 }
 

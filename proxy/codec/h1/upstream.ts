@@ -90,8 +90,6 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#method = head.method
     this.#keepAlive = true
     this.#asked = head.upgrade
-    // What is behind a request for a tunnel is no body.
-    if (head.upgrade !== '') end = true
     if (head.upgrade === WEBSOCKET) this.#accept = head instanceof Http1Head ? '' : acceptOf(head.headers.get('sec-websocket-key') ?? '')
     const length = end ? NO_BODY : lengthOf(head)
     this.#writer.request(head, length, end)
@@ -210,6 +208,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   /** What is wrong with a 101; empty: nothing. It must switch to what was asked for, and nothing else. */
   #wrongSwitch(): string {
     const head = this.#head
+    if (!this.#requestDone) return '101 before the request was whole (RFC 9110 section 7.8)'
     if (this.#asked === '') return '101 without an Upgrade in the request (RFC 9110 section 15.2.2)'
     if (head.minorVersion === 0 || !head.mayUpgrade || head.upgrade !== this.#asked) return `101 that does not switch to ${this.#asked} (RFC 9110 section 7.8)`
     const isProven = this.#asked !== WEBSOCKET || this.#accept === '' || head.get('sec-websocket-accept') === this.#accept

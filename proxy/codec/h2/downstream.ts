@@ -114,7 +114,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
       opened.shut(end)
     } else if (!end) this.#bodyBegins(opened)
     if (opened.receiver === null) this.#onStream(opened)
-    opened.receiver?.head(head, end && head.upgrade === '')
+    opened.receiver?.head(head, end || head.upgrade !== '')
   }
 
   #open(id: number): Http2Stream {
@@ -207,6 +207,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.openTunnel()
     } else if (status >= 200) {
       stream.headSent = true
+      // Both directions run: `timeouts.idle` of the service watches them together.
+      stream.mayBeQuiet = true
       stream.bodiless = stream.method === 'HEAD' || status === 204 || status === 304
     } else if (!stream.remoteEnded) {
       stream.movedAt = this.#clock.now()

@@ -24,7 +24,6 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   movedAt = 0
   /** Its sender may say nothing for as long as it likes: no time for the body runs. */
   mayBeQuiet = false
-
   // What comes.
   headReceived = false
   /** END_STREAM has come. */
@@ -39,7 +38,6 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   #held: ByteQueue | null = null
   #heldTrailers: Headers | null = null
   #heldEnd = false
-
   // What goes.
   headSent = false
   /** No body goes with this head, whatever its maker writes. */
@@ -123,6 +121,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   head(head: RequestHead | ResponseHead, end: boolean): void {
     if (this.closed || this.sendDone) return
+    // What follows a head that asks for a tunnel is no body.
+    if (this.connection.side.isClient && (head as RequestHead).upgrade !== '') return this.connection.side.writeHead(this, head, end)
     if (end) this.sendDone = true
     this.connection.side.writeHead(this, head, end)
     if (end) this.#sent()

@@ -25,6 +25,7 @@ interface Asking {
   readonly stream: Http2Stream
   readonly id: number
   readonly request: RequestHead
+  readonly hasBody: boolean
 }
 
 /** A connection to an endpoint, with as many streams at once as the endpoint allows. */
@@ -115,16 +116,18 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const request = head as RequestHead
     stream.method = request.method
     stream.upgrade = request.upgrade
+    const { authority, upgrade } = request
+    const isExtended = upgrade !== '' && upgrade !== CONNECT
     // Nothing of a body may go where no head went.
-    if (request.authority === '') stream.sendDone = true
-    if (request.authority === '' || (request.upgrade !== '' && request.upgrade !== CONNECT && (!this.extendedConnect || request.method !== 'GET'))) {
-      this.#asking.push({ stream, id: stream.id, request })
+    if (authority === '' || (isExtended && !end)) stream.sendDone = true
+    if (authority === '' || (isExtended && (!this.extendedConnect || request.method !== 'GET' || !end))) {
+      this.#asking.push({ stream, id: stream.id, request, hasBody: !end })
       this.#connection.out()
       return
     }
     stream.headSent = true
     if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end)
-    else this.#connection.out().request(stream.id, request, end)
+    else this.#connection.out().request(stream.id, request, end && upgrade === '')
   }
 
   /** Those who want an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441 section 3). */
@@ -133,12 +136,13 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (this.#asking.length === 0 || !connection.peer.isKnown) return
     const asking = this.#asking
     this.#asking = []
-    for (const { stream, id, request } of asking) {
+    for (const { stream, id, request, hasBody } of asking) {
       if (stream.closed || stream.id !== id) continue
       // HTTP/1.1 may come without a host. Whoever is sent such a request resets it, and would be blamed for that.
       if (request.authority === '') stream.fail(failures.badRequest, 'no host, which HTTP/2 cannot do without (RFC 9113 section 8.3.1)', false)
       // An extended CONNECT has no place for another method.
       else if (request.method !== 'GET') stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
+      else if (hasBody) stream.fail(failures.upgradeUnsupported, 'a request with a body cannot be upgraded over HTTP/2', false)
       else if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
       else if (this.#nextId > MAX_STREAM_ID) stream.fail(failures.refusedStream, '', false)
       else {

@@ -68,7 +68,7 @@ function recorder<Head extends RequestHead | ResponseHead>(stream: object, event
     head(head, isEnd) {
       events.add(stream, begin(head))
       fields('', head.headers)
-      if (isEnd) end()
+      if (isEnd && !('upgrade' in head && head.upgrade !== '')) end()
     },
     data(chunk, isEnd) {
       if (chunk.length !== 0) events.of(stream).body.push(Buffer.from(chunk))

@@ -1,0 +1,148 @@
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import type { Route } from '../core/route.ts'
+
+/** Who is told that the time is over. */
+export interface AnswerClockOwner {
+  /** Of the whole request. */
+  late(failure: Failure, detail: string): void
+  /** Of the try that runs. */
+  tryLate(detail: string): void
+}
+
+/**
+ * How long an answer may take: `timeouts.request` over all tries, `timeouts.perTry` for one. Both run only while the endpoint is waited for: once the request is whole
+ * (as Envoy's route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet. Otherwise it is the caller's turn: then
+ * `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint that does not read. A caller's own deadline (`grpc-timeout`) runs from its head
+ * on, whoever is waited for.
+ */
+export class AnswerClock {
+  readonly #exchange: Exchange
+  readonly #clock: Clock
+  readonly #owner: AnswerClockOwner
+  readonly #request: Timer
+  readonly #try: Timer
+  #route: Route | null = null
+  /** Since when the endpoint is waited for; CALLERS_TURN: it is not. */
+  #since = CALLERS_TURN
+  /** A try has a stream. */
+  #isTrying = false
+  /** The head of the answer has come. */
+  #isAnswered = false
+  /** The caller sends its body only when the endpoint has said 100. */
+  #awaitsContinue = false
+
+  constructor(exchange: Exchange, clock: Clock, owner: AnswerClockOwner) {
+    this.#exchange = exchange
+    this.#clock = clock
+    this.#owner = owner
+    this.#request = clock.timer(() => this.#requestDue())
+    this.#try = clock.timer(() => this.#tryDue())
+  }
+
+  begin(route: Route): void {
+    const { request, requestEndedAt, startedAt } = this.#exchange
+    this.#route = route
+    this.#isTrying = false
+    this.#isAnswered = false
+    this.#awaitsContinue = requestEndedAt === 0 && request.headers.get('expect') !== undefined
+    this.#waitsSince(startedAt, startedAt)
+  }
+
+  tryBegan(now: number): void {
+    const { perTryTimeoutMs } = this.#route!
+    this.#isTrying = true
+    if (this.#exchange.requestEndedAt === 0 && !this.#awaitsContinue) this.#waitsSince(CALLERS_TURN, now)
+    else if (perTryTimeoutMs > 0) this.#try.arm(perTryTimeoutMs)
+  }
+
+  tryEnded(now: number): void {
+    this.#isTrying = false
+    this.#try.cancel()
+    if (this.#since === CALLERS_TURN) this.#waitsSince(now, now)
+  }
+
+  /** The request is whole. */
+  requestEnded(now: number): void {
+    if (this.#route === null || this.#isAnswered) return
+    this.#waitsSince(now, now)
+    const { perTryTimeoutMs } = this.#route
+    if (this.#isTrying && perTryTimeoutMs > 0) this.#try.arm(perTryTimeoutMs)
+  }
+
+  /** The endpoint has said 100, or the caller has not waited for it: what comes next is the body. */
+  continued(): void {
+    if (!this.#awaitsContinue) return
+    this.#awaitsContinue = false
+    if (this.#exchange.requestEndedAt !== 0) return
+    this.#try.cancel()
+    this.#waitsSince(CALLERS_TURN, this.#clock.now())
+  }
+
+  /** From here on only a deadline limits the time. */
+  answered(): void {
+    const { deadlineAt, firstByteAt } = this.#exchange
+    this.#isAnswered = true
+    this.#try.cancel()
+    if (deadlineAt === 0) this.#request.cancel()
+    else this.#request.arm(deadlineAt - firstByteAt)
+  }
+
+  stop(): void {
+    this.#route = null
+    this.#request.cancel()
+    this.#try.cancel()
+  }
+
+  /** What the request may still take to its response head. */
+  leftMs(now: number): number {
+    return Math.min(MOST_MS, Math.max(1, this.#dueAt() - now))
+  }
+
+  /** When the answer has to be here; Infinity: no time runs. */
+  #dueAt(): number {
+    const { deadlineAt } = this.#exchange
+    const due = this.#answerDueAt()
+    return deadlineAt === 0 ? due : Math.min(due, deadlineAt)
+  }
+
+  #answerDueAt(): number {
+    const { requestTimeoutMs } = this.#route!
+    return requestTimeoutMs === 0 || this.#since === CALLERS_TURN ? Number.POSITIVE_INFINITY : this.#since + requestTimeoutMs
+  }
+
+  #waitsSince(since: number, now: number): void {
+    this.#since = since
+    const due = this.#dueAt()
+    if (due === Number.POSITIVE_INFINITY) this.#request.cancel()
+    else this.#request.arm(Math.max(1, due - now))
+  }
+
+  /** Is the body on its way though no 100 came? Looked at only now, so that a body costs nothing. */
+  #hasNotWaited(): boolean {
+    const { requestEndedAt, bytesIn } = this.#exchange
+    return this.#awaitsContinue && requestEndedAt === 0 && bytesIn !== 0
+  }
+
+  #requestDue(): void {
+    const { deadlineAt, startedAt } = this.#exchange
+    if (this.#hasNotWaited()) this.continued()
+    if (deadlineAt !== 0 && (this.#isAnswered || deadlineAt <= this.#answerDueAt())) {
+      if (this.#clock.now() < deadlineAt) return
+      const failure = this.#isAnswered ? failures.streamDeadline : failures.deadlineExceeded
+      this.#owner.late(failure, `grpc-timeout was ${Math.round(deadlineAt - startedAt)} ms`)
+    } else if (!this.#isAnswered && this.#since !== CALLERS_TURN)
+      this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
+  }
+
+  #tryDue(): void {
+    if (!this.#isTrying || this.#isAnswered) return
+    if (this.#hasNotWaited()) this.continued()
+    else this.#owner.tryLate(`no response head within ${this.#route!.perTryTimeoutMs} ms`)
+  }
+}
+
+const CALLERS_TURN = -1
+/** A wait that is never too long. */
+const MOST_MS = 300_000
