@@ -37,7 +37,7 @@ async function serve(onSocket: (socket: Socket) => void): Promise<number> {
 /** A certificate for one name, made by openssl; and a server that says which it is. */
 async function serveTls(name: string): Promise<number> {
   const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)]
-  const made = await run('openssl', [
+  const made = await run(await obtain('openssl'), [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
     ...['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-keyout', key, '-out', cert],
   ])

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { removeFolders } from '../../support/temporary-folder.ts'
 import { until, within } from './until.ts'
+
+export { temporaryFolder } from '../../support/temporary-folder.ts'
 
 export const root = resolve(import.meta.dirname, '../../..')
 /** Node 26 itself, not a script that starts it: so a signal reaches who it is meant for. */
@@ -135,18 +137,4 @@ export async function run(
   const child = startChild(command, args, env, cwd)
   const how = await child.ended
   return { ...how, out: child.out(), err: child.err() }
-}
-
-let folders: string | null = null
-const removeFolders = () => {
-  if (folders !== null) rmSync(folders, { recursive: true, force: true, maxRetries: 3 })
-  folders = null
-}
-process.on('exit', removeFolders)
-vitest?.afterAll(removeFolders)
-
-/** A new folder that goes away with the test file. */
-export function temporaryFolder(): string {
-  folders ??= mkdtempSync(join(tmpdir(), 'outrigger-test-'))
-  return mkdtempSync(join(folders, 'f-'))
 }
