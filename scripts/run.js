@@ -66,9 +66,9 @@ function install() {
   const lock = readFileSync(join(root, 'package-lock.json'), 'utf8')
   if (existsSync(stamp) && existsSync(node26) && readFileSync(stamp, 'utf8') === lock) return ensureNodeRuns()
   say('installing packages (npm ci)')
-  run('npm', ['ci', '--no-audit', '--no-fund'], 'npm ci failed: is the npm registry reachable?')
-  // npm may be told not to run install scripts; Node 26 comes by one.
-  if (!existsSync(node26)) run('npm', ['rebuild', 'node', '--ignore-scripts=false'], 'Node 26 could not be installed')
+  // Of the install scripts only that of Node 26 is run: the others would be run by it, and it may not start yet.
+  run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], 'npm ci failed: is the npm registry reachable?')
+  run('npm', ['rebuild', 'node', '--ignore-scripts=false'], 'Node 26 could not be installed')
   ensureNodeRuns()
   writeFileSync(stamp, lock)
 }
