@@ -16,7 +16,9 @@ export default defineConfig({
     pool: 'forks',
     // Most of the long ones wait for others (Consul, timeouts), so two at a time also where there are only two cores.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // No test is about speed: one that takes long on a busy machine is not wrong.
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000 } },
   },
 })

@@ -2,7 +2,6 @@
 // Node 26 - and then runs the steps of the script named, each with Node 26.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -98,8 +97,6 @@ async function step(title, args) {
   const child = spawn(node26, all, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } })
   const done = outcome(child, title, Date.now())
   if (!title.startsWith('~')) return exitUnless(await done)
-  // It only downloads and compiles: what is tested meanwhile goes first.
-  setPriority(child.pid, 10)
   process.once('exit', () => child.kill())
   background.set(title, done)
 }

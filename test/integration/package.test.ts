@@ -35,12 +35,12 @@ beforeAll(async () => {
   const { code, err } = await run(npmProgram('npm'), ['install', '--global', '--prefix', installed, '--prefer-offline', tarball], env, folder)
   expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' })
   outrigger = join(installed, 'bin/outrigger')
-}, 120_000)
+}, 300_000)
 
 describe('the package', () => {
   test('is named for its version and holds what runs and what is to be read, no sources and no tests', async () => {
     expect(tarball.endsWith(`outrigger-${version}.tgz`)).toBe(true)
-    const { out } = await run(tool('tar'), ['-tzf', tarball])
+    const { out } = await run(tool('tar'), ['-tzf', tarball], env)
     const files = out.trim().split('\n')
     const tops = new Set(files.map(file => file.split('/')[1]))
     expect(tops).toContain('dist')

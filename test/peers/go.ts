@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { cacheFolder, withLock } from './cache.ts'
 import { isExecutable, onPath } from './find.ts'
 import { wheel } from './pypi.ts'
+import { WAITING } from './say.ts'
 import { must, run } from './shell.ts'
 import type { Way } from './way.ts'
 
@@ -38,9 +39,12 @@ export function goInstall(program: string, version: string): Way {
 
 /** One at a time: each takes all cores, and what two programs share is compiled once. */
 export async function oneBuild(tell: (state: string) => void, build: (go: Go) => Promise<void>): Promise<void> {
-  tell('waiting for another build')
+  tell(WAITING)
   const go = await findGo()
-  await withLock('go-build', () => build(go))
+  await withLock('go-build', async () => {
+    tell('')
+    await build(go)
+  })
 }
 
 /** Of what `go build -v` prints: a line for each module it downloads, and for each package it has compiled. */

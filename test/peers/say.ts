@@ -1,6 +1,9 @@
 const FIRST_MS = 2_000
 const EVERY_MS = 30_000
 
+/** Told of what waits for another: that one says how far it is. */
+export const WAITING = 'waiting'
+
 // One line of progress on stderr: stdout belongs to whatever the caller prints.
 export function say(line: string): void {
   process.stderr.write(`peers: ${line}\n`)
@@ -19,7 +22,9 @@ export async function withProgress<T>(what: string, takes: string | null, work: 
     said = true
     say(`${what}${takes === null ? '' : `, which takes ${takes}`} ...`)
   }, FIRST_MS)
-  const again = setInterval(() => say(`${what}: ${elapsed()} so far${state === '' ? '' : `, ${state}`}`), EVERY_MS)
+  const again = setInterval(() => {
+    if (state !== WAITING) say(`${what}: ${elapsed()} so far${state === '' ? '' : `, ${state}`}`)
+  }, EVERY_MS)
   try {
     return await work(text => {
       state = text
