@@ -6,7 +6,7 @@ import { obtain } from '../peers/obtain.ts'
 
 /** Connect's conformance suite: Connect, gRPC and gRPC-Web over HTTP/1.1 and HTTP/2, its own client and its own server, with sidecars between. */
 
-const CASES = 1_776
+const CASES = 1_900
 const BEHIND = join(import.meta.dirname, 'support/behind-sidecars.ts')
 const FEATURES = `
 features:
