@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
@@ -68,13 +67,11 @@ async function startPair(multiplex: boolean, upstream: number, core: number | nu
 /** TCP connections between the two, while they work. */
 function linksOf({ between }: Pair): number {
   const hex = between.toString(16).toUpperCase().padStart(4, '0')
-  return Number(
-    execFileSync('awk', [`$3 ~ /:${hex}$/ && $4 == "01"`, '/proc/net/tcp'])
-      .toString()
-      .trim()
-      .split('\n')
-      .filter(Boolean).length,
-  )
+  const established = '01'
+  return readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .map(line => line.trim().split(/\s+/))
+    .filter(([, , remote = '', state]) => remote.endsWith(`:${hex}`) && state === established).length
 }
 
 async function measure(pair: Pair, noted: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 // npm scripts start here, with whatever Node the machine has (18 or later): plain JavaScript, no dependency. It makes a fresh clone able to run anything - packages,
 // Node 26 - and then runs the steps of the script named, each with Node 26.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,31 +9,30 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const node26 = join(root, 'node_modules/node/bin/node')
 const stamp = join(root, 'node_modules/.installed')
 
-/** Each step: a title, and the arguments for Node 26. `$` passes on what the user wrote behind `--`. */
+const checked = [
+  ['types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
+  ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'check'],
+  ['build', 'scripts/build.js'],
+]
+const vitest = ['node_modules/vitest/vitest.mjs', 'run']
+
+/**
+ * Each step: a title, the arguments for Node 26, and options. `$` passes on what the user wrote behind `--`. A step whose title
+ * begins with `~` runs in the background, and ends with the script at the latest; `needs` waits for one.
+ */
 const scripts = {
+  // What needs no peer is tested while the peers are being obtained, with a PATH of only Node: whatever is started by a bare name fails there.
   test: [
-    ['types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
-    ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'check'],
+    ['~ peers', 'test/peers/obtain.ts', '--for-tests'],
+    ...checked,
+    ['tests that need no peer', ...vitest, '--project', 'alone', '$', { onlyNode: true }],
+    ['tests with peers', ...vitest, '--project', 'with-peers', '$', { needs: '~ peers' }],
+  ],
+  'test:some': [...checked, ['tests', ...vitest, '--project', 'alone', '--project', 'with-peers', '$']],
+  'test:long': [
     ['build', 'scripts/build.js'],
-    [
-      'peers',
-      'test/peers/obtain.ts',
-      'nginx',
-      'envoy',
-      'curl',
-      'promtool',
-      'dnsmasq',
-      'redis-server',
-      'redis-cli',
-      'nghttpd',
-      'h2load',
-      'h2spec',
-      'grpc-interop-server',
-      'grpc-interop-client',
-      'ghz',
-      'consul',
-    ],
-    ['tests', 'node_modules/vitest/vitest.mjs', 'run', '$'],
+    ['peers', 'test/peers/obtain.ts', '--for-long-tests'],
+    ['long tests', ...vitest, '--project', 'long', '$'],
   ],
   build: [['build', 'scripts/build.js']],
   demo: [['demo', 'examples/demo/main.ts', '$']],
@@ -54,18 +53,22 @@ const scripts = {
 process.on('SIGINT', () => {})
 
 const [name = '', ...given] = process.argv.slice(2)
-const steps = Object.hasOwn(scripts, name) ? scripts[name] : undefined
+// Some tests: there is no sense in two rounds, of which one may have nothing to do.
+const wanted = name === 'test' && given.length > 0 ? 'test:some' : name
+const steps = Object.hasOwn(scripts, wanted) ? scripts[wanted] : undefined
 if (steps === undefined) fail(`there is no script "${name}"; there are ${Object.keys(scripts).join(', ')}`)
 install()
-for (const [title, ...args] of steps) step(title, args)
+const background = new Map()
+for (const [title, ...args] of steps) await step(title, args)
+for (const title of background.keys()) await ended(title)
 
 function install() {
   const lock = readFileSync(join(root, 'package-lock.json'), 'utf8')
   if (existsSync(stamp) && existsSync(node26) && readFileSync(stamp, 'utf8') === lock) return ensureNodeRuns()
   say('installing packages (npm ci)')
-  run('npm', ['ci', '--no-audit', '--no-fund'], 'npm ci failed: is the npm registry reachable?')
-  // npm may be told not to run install scripts; Node 26 comes by one.
-  if (!existsSync(node26)) run('npm', ['rebuild', 'node', '--ignore-scripts=false'], 'Node 26 could not be installed')
+  // Of the install scripts only that of Node 26 is run: the others would be run by it, and it may not start yet.
+  run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], 'npm ci failed: is the npm registry reachable?')
+  run('npm', ['rebuild', 'node', '--ignore-scripts=false'], 'Node 26 could not be installed')
   ensureNodeRuns()
   writeFileSync(stamp, lock)
 }
@@ -85,16 +88,40 @@ function nodeRuns() {
   return spawnSync(node26, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-function step(title, args) {
-  say(title)
-  const began = Date.now()
-  const all = args.flatMap(arg => (arg === '$' ? given : [arg]))
+async function step(title, args) {
+  const { needs, onlyNode = false } = args.find(arg => typeof arg === 'object') ?? {}
+  if (needs !== undefined) await ended(needs)
+  say(title.replace('~', 'in the background:'))
+  const all = args.filter(arg => typeof arg === 'string').flatMap(arg => (arg === '$' ? given : [arg]))
   // Biome and others are native programs behind a JavaScript starter: all of them are run by Node 26.
-  const env = { ...process.env, PATH: `${dirname(node26)}:${join(root, 'node_modules/.bin')}:${process.env.PATH}` }
-  const { status, signal } = spawnSync(node26, all, { cwd: root, stdio: 'inherit', env })
+  const path = onlyNode ? dirname(node26) : `${dirname(node26)}:${join(root, 'node_modules/.bin')}:${process.env.PATH}`
+  const child = spawn(node26, all, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } })
+  const done = outcome(child, title, Date.now())
+  if (!title.startsWith('~')) return exitUnless(await done)
+  process.once('exit', () => child.kill())
+  background.set(title, done)
+}
+
+/** Waits for a step in the background. */
+async function ended(title) {
+  const done = background.get(title)
+  background.delete(title)
+  exitUnless(await done)
+}
+
+function outcome(child, title, began) {
+  return new Promise(resolve => {
+    child.once('error', error => fail(`${title}: ${error.message}`))
+    child.once('exit', (status, signal) => {
+      const took = (Date.now() - began) / 1000
+      if (status === 0 && took > 2) say(`${title.replace('~ ', '')}: done in ${took.toFixed(1)} s`)
+      resolve({ status, signal })
+    })
+  })
+}
+
+function exitUnless({ status, signal }) {
   if (status !== 0) process.exit(status ?? (signal === 'SIGINT' ? 130 : 1))
-  const took = (Date.now() - began) / 1000
-  if (took > 2) say(`${title}: done in ${took.toFixed(1)} s`)
 }
 
 function run(command, args, remedy) {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { tool } from '../../test/peers/find.ts'
 import type { Command } from './children.ts'
 
 /** Which core the proxies get; everything else (backends, load, the bench itself) runs on another. Null: not pinned. */
@@ -22,7 +23,7 @@ export function arrangeCores(): Cores {
   const [proxy, load] = allowed
   if (proxy === undefined || load === undefined) return unpinned('there is only one core to use')
   try {
-    execFileSync('taskset', ['-a', '-c', '-p', String(load), String(process.pid)], { stdio: 'ignore' })
+    execFileSync(tool('taskset'), ['-a', '-c', '-p', String(load), String(process.pid)], { stdio: 'ignore' })
   } catch {
     return unpinned('there is no taskset (package util-linux)')
   }
@@ -31,7 +32,7 @@ export function arrangeCores(): Cores {
 
 /** `taskset` becomes the program it starts, so the process id stays the same. */
 export function pinned(core: number, program: Command): Command {
-  return { ...program, command: 'taskset', args: ['-c', String(core), program.command, ...program.args] }
+  return { ...program, command: tool('taskset'), args: ['-c', String(core), program.command, ...program.args] }
 }
 
 /** The cores this process may use: in a container not always 0 and 1. */

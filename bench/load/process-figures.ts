@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { tool } from '../../test/peers/find.ts'
 
 export interface CpuSeconds {
   readonly user: number
@@ -65,6 +66,6 @@ function kilobytes(status: string, field: string): number {
 }
 
 function ticksPerSecond(): number {
-  ticks ||= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+  ticks ||= Number(execFileSync(tool('getconf'), ['CLK_TCK'], { encoding: 'utf8' }))
   return ticks
 }

@@ -5,19 +5,21 @@ export interface Options {
   readonly plain: boolean
   readonly retries: boolean
   readonly consul: boolean
-  readonly perSecond: number
+  /** Null: what the machine can do decides. */
+  readonly perSecond: number | null
 }
 
 export const help = `outrigger demo: eleven instances of five small services, a sidecar beside each, and things that go wrong.
 
   npm run demo                       live, until q or Ctrl-C
-  npm run demo -- --once             20 s unattended; exit code 1 when a request failed or traffic did not move as it should
+  npm run demo -- --once             half a minute unattended; exit code 1 when a request failed or traffic did not move as it should
 
 Options:
   --consul        with a real Consul: no sidecar file names an address; every sidecar registers itself and finds its peers there
                   (the first time Consul is obtained, which may take minutes)
   --once          play every scene once, then say which checks passed
-  --rate <n>      requests a second, 10 to 1000 (default 200)
+  --rate <n>      requests a second, 10 to 1000 (default: a quarter of what this machine can answer, 200 at most;
+                  it is measured at the start)
   --no-retries    write the sidecar files without retries, to see what they are good for (--once then fails)
   --plain         one line a second, as when the output is no terminal
   --help          this text
@@ -36,14 +38,15 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
         plain: { type: 'boolean', default: false },
         retries: { type: 'boolean', default: true },
         consul: { type: 'boolean', default: false },
-        rate: { type: 'string', default: '200' },
+        rate: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
       allowNegative: true,
     })
     if (values.help) return 'help'
-    const perSecond = Number(values.rate)
-    if (!(perSecond >= 10 && perSecond <= 1000)) return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
+    const perSecond = values.rate === undefined ? null : Number(values.rate)
+    if (perSecond !== null && !(perSecond >= 10 && perSecond <= 1000))
+      return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
     return { once: values.once, plain: values.plain, retries: values.retries, consul: values.consul, perSecond }
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) }

@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { addConfigCommand, type ConfigSurroundings } from '../../cli/config.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'outrigger-cli-'))
+const folder = temporaryFolder()
 const esc = String.fromCharCode(27)
 
 function file(name: string, text: string): string {

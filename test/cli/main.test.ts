@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { node, root, run, temporaryFolder } from '../integration/support/child.ts'
 import { freePort } from '../integration/support/ports.ts'
 import { type RunningProxy, startProxy } from '../integration/support/proxy.ts'
+import { tool } from '../peers/find.ts'
 
 const outrigger = (...args: string[]) => run(node, [join(root, 'bin/outrigger.js'), ...args])
 
@@ -70,6 +71,6 @@ test('a reader that has seen enough is no error', async () => {
   const file = join(temporaryFolder(), 'sidecar.yaml')
   const services = Array.from({ length: 200 }, (_, i) => `s${i}: {}`)
   writeFileSync(file, `outbound: [{ listen: "127.0.0.1:15001" }]\nservices: { ${services.join(', ')} }\n`)
-  const { code, out, err } = await run('sh', ['-c', `"${node}" bin/outrigger.js config effective -c "${file}" | head -1`])
+  const { code, out, err } = await run('/bin/sh', ['-c', `"${node}" bin/outrigger.js config effective -c "${file}" | "${tool('head')}" -1`])
   expect([code, out.split('#')[0]!.trim(), err]).toEqual([0, 'service: unnamed', ''])
 })

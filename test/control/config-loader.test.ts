@@ -1,12 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../proxy/control/config-loader.ts'
 import { systemClock } from '../../proxy/system/clock.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 function fileWith(text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'outrigger-')), 'sidecar.yaml')
+  const file = join(temporaryFolder(), 'sidecar.yaml')
   writeFileSync(file, text)
   return file
 }

@@ -16,7 +16,7 @@ async function watching(file: string) {
     stop,
     changes: () => changes,
     async until(count: number) {
-      for (let i = 0; changes < count && i < 1_000; i++) await sleep(10)
+      for (let i = 0; changes < count && i < 12_000; i++) await sleep(10)
       // And no more than that.
       await sleep(300)
       expect(changes).toBe(count)
@@ -91,7 +91,7 @@ test('a change between the reading and the watching is not missed', async () => 
   writeFileSync(file, 'two!')
   let changes = 0
   onTestFinished(watchFiles([file], read, () => changes++, systemClock))
-  for (let i = 0; changes === 0 && i < 1_000; i++) await sleep(10)
+  for (let i = 0; changes === 0 && i < 12_000; i++) await sleep(10)
   expect(changes).toBe(1)
 })
 

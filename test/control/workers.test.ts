@@ -40,7 +40,7 @@ function version(name: string, service = 'web'): Snapshot {
 
 /** The threads are real, so what they do takes real time; deadlines and back-off are the clock's. */
 async function until(true_: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1_000; i++) {
+  for (let i = 0; i < 24_000; i++) {
     if (await true_()) return
     await sleep(5)
   }

@@ -6,7 +6,7 @@ import { until } from './support/until.ts'
 
 // Three servers, a client agent on our host, and whatever can happen to them. Nothing here may lose an endpoint that is registered.
 
-const LONG_MS = 240_000
+const LONG_MS = 600_000
 let servers: ConsulAgent[]
 let agent: ConsulAgent
 let mesh: Ours
@@ -59,13 +59,13 @@ test(
             () => false,
           ),
         ),
-      60_000,
+      300_000,
     )
     const alive = watched.filter((_, i) => servers[i - 1] !== leader)
-    await Promise.all(alive.map(each => each.reads('9001, 9002', 60_000)))
+    await Promise.all(alive.map(each => each.reads('9001, 9002')))
     await leader.restart()
     await leader.ready()
-    await Promise.all(watched.map(each => each.reads('9001, 9002', 90_000)))
+    await Promise.all(watched.map(each => each.reads('9001, 9002')))
     for (const { said } of watched) expect(sets(said)).toEqual(['9001', '9001, 9002'])
     for (const each of watched) each.stop()
   },
@@ -82,7 +82,7 @@ test(
     // So that the old index is far ahead of the new one.
     for (let i = 0; i < 50; i++) await servers[0]!.api('PUT', `/v1/kv/x/${i}`, i)
     await Promise.all(servers.map(server => server.kill()))
-    await until('everybody has noticed', () => watched.every(each => each.inTrouble()), 60_000)
+    await until('everybody has noticed', () => watched.every(each => each.inTrouble()))
     for (const { said } of watched) expect(sets(said)).toEqual(['9009, 9001'])
     await Promise.all(servers.map(server => server.restart(false)))
     await Promise.all(servers.map(server => server.ready()))
@@ -97,11 +97,11 @@ test(
         const known = await servers[0]!.api('GET', '/v1/health/service/lost').catch(() => [])
         return (known as unknown[]).length === 1
       },
-      60_000,
+      300_000,
     )
-    await Promise.all(watched.map(each => each.reads('9001', 120_000)))
+    await Promise.all(watched.map(each => each.reads('9001')))
     await define('lost', 9002)
-    await Promise.all(watched.map(each => each.reads('9001, 9002', 60_000)))
+    await Promise.all(watched.map(each => each.reads('9001, 9002')))
     for (const each of watched) each.stop()
   },
   LONG_MS,
@@ -117,15 +117,15 @@ test(
     const watched = [patient.watch('alone'), strict.watch('alone')]
     await settled(watched, '9001')
     await Promise.all(others.map(server => server.kill()))
-    await until('those that ask the leader have noticed', () => watched[1]!.inTrouble(), 120_000)
+    await until('those that ask the leader have noticed', () => watched[1]!.inTrouble())
     // A sidecar that starts now takes what the survivor remembers.
     using late = ours(survivor, { waitMs: 1_000, maxStaleMs: 2_000 })
     const newcomer = late.watch('alone')
-    await newcomer.reads('9001', 60_000)
+    await newcomer.reads('9001')
     await newcomer.troubled(/No cluster leader|has not answered/, 60_000)
     for (const each of [...watched, newcomer]) expect(sets(each.said)).toEqual(['9001'])
     await Promise.all(others.map(server => server.restart()))
-    await until('all is well again', () => [...watched, newcomer].every(each => !each.inTrouble()), 120_000)
+    await until('all is well again', () => [...watched, newcomer].every(each => !each.inTrouble()))
   },
   LONG_MS,
 )
@@ -139,12 +139,12 @@ test(
     const watched = mesh.watch('far')
     await watched.reads('9001')
     await far.kill()
-    await until('it is critical', () => watched.latest()?.[0]?.health === 'critical', 120_000)
+    await until('it is critical', () => watched.latest()?.[0]?.health === 'critical')
     const { healthReason } = watched.latest()![0]!
     expect(healthReason).toBe('node lost: client-2: Agent not live or unreachable')
     expect(isNodeLost(healthReason)).toBe(true)
     await far.restart()
-    await watched.reads('9001', 60_000)
+    await watched.reads('9001')
     await far.stop()
   },
   LONG_MS,
@@ -165,7 +165,7 @@ test(
           all => (all as unknown[]).length === 1,
           () => false,
         ),
-      60_000,
+      300_000,
     )
     const spread = mesh.watch('spread', { failover: ['eu'] })
     const only = mesh.watch('spread', { datacenter: 'eu' })
@@ -177,10 +177,10 @@ test(
     await nowhere.reads('9001')
     expect(await nowhere.troubled(/./)).toMatch(/No path to datacenter/)
     await there.kill()
-    await until('it is missed', () => spread.inTrouble(), 120_000)
+    await until('it is missed', () => spread.inTrouble())
     expect(sets(spread.said)).toEqual(['9001, 9002 p1', '9001, 9002 p1, 9003 p1'])
     await agent.api('PUT', '/v1/agent/service/deregister/spread-9001')
-    await spread.reads('9002 p1, 9003 p1', 60_000)
+    await spread.reads('9002 p1, 9003 p1')
   },
   LONG_MS,
 )

@@ -2,10 +2,22 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { node, root, run } from './support/child.ts'
+import { isFree } from './support/ports.ts'
 import { outrigger } from './support/proxy.ts'
+import { until } from './support/until.ts'
 
 const examples = ['minimal', 'canary', 'retries']
-const RUN_MS = 60_000
+/** How far the ports of an example are to be moved so that nobody listens on any of them. */
+async function freeShift(folder: string): Promise<number> {
+  const text = readFileSync(join(root, folder, 'sidecar.yaml'), 'utf8')
+  const ports = [...text.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port))
+  return await until('free ports', async () => {
+    const shift = 2_000 + Math.floor(Math.random() * 90) * 100
+    return (await Promise.all(ports.map(port => isFree(port + shift)))).every(Boolean) && shift
+  })
+}
+
+const RUN_MS = 300_000
 
 describe.each(examples)('examples/%s', name => {
   const folder = join('examples', name)
@@ -13,9 +25,8 @@ describe.each(examples)('examples/%s', name => {
   test(
     'runs with its one command, and does what its README says',
     async () => {
-      const { code, out, err } = await run(node, [join(folder, 'main.ts'), '--once'], {
-        OUTRIGGER_EXAMPLE_SHIFT: String(2_000 + Math.floor(Math.random() * 90) * 100),
-      })
+      const shift = await freeShift(folder)
+      const { code, out, err } = await run(node, [join(folder, 'main.ts'), '--once'], { OUTRIGGER_EXAMPLE_SHIFT: String(shift) })
       expect({ code, err }, out).toEqual({ code: 0, err: '' })
       expect(out).toContain(`proxy -c ${folder}/sidecar.yaml`)
       expect(readFileSync(join(root, folder, 'README.md'), 'utf8')).toContain(`node ${folder}/main.ts`)

@@ -59,7 +59,7 @@ beforeAll(async () => {
     discovery: { endpoints: { direct: [`127.0.0.1:${appPort}`], meshed: [`127.0.0.1:${inPort}`] } },
     services: { direct: { protocol: 'grpc' }, meshed: { protocol: 'grpc' } },
   })
-}, 60_000)
+}, 300_000)
 afterAll(async () => {
   await outbound.stop()
   await inbound.stop()

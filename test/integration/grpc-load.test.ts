@@ -22,7 +22,7 @@ beforeAll(async () => {
     }),
   )
   await until('the servers listen', async () => (await Promise.all(servers.map(({ port }) => listens(port)))).every(Boolean))
-}, 120_000)
+}, 300_000)
 afterAll(() => Promise.all(servers.map(({ child }) => child.stop())))
 
 function listens(port: number): Promise<boolean> {

@@ -114,7 +114,7 @@ describe.concurrent('two sidecars', () => {
     expect(await protocols(proxy)).toEqual(['HTTP/1.1'])
   })
 
-  test('10,000 requests while a sidecar goes and the application itself takes its port: none fails', async () => {
+  test('a sidecar goes and the application itself takes its port, under load: no request fails', async () => {
     await using app = await startBackend()
     const [one, two] = [await freePort(), await freePort()]
     await using first = await inbound(app.address, one)
@@ -122,15 +122,16 @@ describe.concurrent('two sidecars', () => {
     const { proxy, port } = await outbound([`127.0.0.1:${one}`, `127.0.0.1:${two}`])
     await using _ = proxy
     const load = startLoad({ port, path: '/', rate: 2000 })
-    await until('both hops', async () => load.good() > 2000 && (await protocols(proxy)).join() === 'HTTP/2 hop,HTTP/2 hop')
+    await until('both hops', async () => load.good() > 500 && (await protocols(proxy)).join() === 'HTTP/2 hop,HTTP/2 hop')
     await first.stop()
     await using _plain = await startBackend(one)
     const before = load.good()
     await until('the application in its place', async () => {
-      const [replaced] = await proxy.endpoints('orders')
-      return replaced!.protocol === 'HTTP/1.1' && replaced!.state === 'admitting' && load.good() > before + 2000
+      const [endpoint] = await proxy.endpoints('orders')
+      return endpoint!.protocol === 'HTTP/1.1' && endpoint!.state === 'admitting' && load.good() > before + 500
     })
-    await until('10,000 requests', () => load.good() >= 10_000)
+    const replaced = load.good()
+    await until('more requests to both', () => load.good() > replaced + 1_000)
     const { failures } = await load.stop()
     expect(failures).toEqual(new Map())
     expect((await protocols(proxy)).join()).toBe('HTTP/1.1,HTTP/2 hop')

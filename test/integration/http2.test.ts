@@ -86,7 +86,7 @@ test.each([
     expect(out.split('\n').filter(line => line.includes('×'))).toEqual([])
     expect(out).toMatch(/14[56] tests, 14[56] passed, 0 skipped, 0 failed/)
   },
-  180_000,
+  300_000,
 )
 
 test('h2load: many streams over few connections, not one request fails', async () => {
@@ -99,7 +99,7 @@ test('h2load: many streams over few connections, not one request fails', async (
     const count = args[args.indexOf('-n') + 1]!
     expect(out).toMatch(new RegExp(`${count} done, ${count} succeeded, 0 failed, 0 errored, 0 timeout`))
   }
-}, 120_000)
+}, 300_000)
 
 test('one port speaks both: each caller gets its answer in its own words, and the log says which', async () => {
   await using all = await start([backend.address], {}, { accessLog: { mode: 'on', format: 'json' } })

@@ -63,7 +63,7 @@ describe.concurrent('one of three backends under load', () => {
       discovery: { endpoints: { orders: [victim!, ...others].map(({ address }) => address) } },
       services: {
         orders: {
-          timeouts: { perTry: '300ms' },
+          timeouts: { perTry: '2s' },
           retries: { on: ['connect-failure', 'reset-before-response', 'per-try-timeout'], attempts: 3 },
           outliers: { baseEjection: '1s' },
         },

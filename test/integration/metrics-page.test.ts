@@ -1,11 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { startBackend } from './support/backend.ts'
 import { temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
 import { get, startProxy } from './support/proxy.ts'
+import { until } from './support/until.ts'
 
 /** Name, type and label names, as docs/metrics.md has them in its tables. */
 function documented(): Map<string, string> {
@@ -80,10 +81,9 @@ test('the number of series it names is right', async () => {
     discovery: { endpoints: { orders: [backend.address] } },
   })
   expect((await get(port, '/')).status).toBe(200)
-  const { text } = await vi.waitFor(async () => {
+  const { text } = await until('the request in the metrics', async () => {
     const scrape = await proxy.metrics()
-    expect(scrape.text).toContain('http_requests_total{')
-    return scrape
+    return scrape.text.includes('http_requests_total{') && scrape
   })
   const lines = (pattern: RegExp) => text.split('\n').filter(line => pattern.test(line)).length
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')

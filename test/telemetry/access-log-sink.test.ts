@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, renameSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -10,6 +9,7 @@ import { accessLogSink, type SinkFiles } from '../../proxy/telemetry/access-log-
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** A disk that does as told: `answers` are the results of the writes to come, a count of bytes or an error; then everything is written. */
 function toldDisk(answers: (number | string)[] = [], openError: string | null = null) {
@@ -124,7 +124,7 @@ test('a move or a rotation never cuts a batch in two', () => {
 
 describe('for real', () => {
   test('after a rotation new lines are in the new file', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'outrigger-')), 'access.log')
+    const path = join(temporaryFolder(), 'access.log')
     const sink = accessLogSink(systemClock, logTape())
     const write = (lines: string) => new Promise<void>(resolve => sink.write(lines, resolve))
     sink.moveTo(path)
@@ -137,10 +137,14 @@ describe('for real', () => {
 
   test('a pipe that nobody reads does not keep the process from ending', async () => {
     const program = fileURLToPath(new URL('../support/stuck-log-writer.ts', import.meta.url))
-    const shell = spawn('/bin/bash', ['-c', `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | sleep 600`], {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const shell = spawn(
+      '/bin/bash',
+      ['-c', `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | "${process.execPath}" -e "setTimeout(() => {}, 600_000)"`],
+      {
+        detached: true,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    )
     onTestFinished(() => void process.kill(-shell.pid!))
     const [said] = (await once(shell.stderr!, 'data')) as [Buffer]
     expect(String(said)).toBe('ended with 3\n')

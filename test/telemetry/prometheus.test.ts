@@ -7,6 +7,7 @@ import { prometheusPage } from '../../proxy/telemetry/prometheus.ts'
 import { type SeriesStore, seriesStore } from '../../proxy/telemetry/series-store.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../../proxy/telemetry/slots.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
+import { obtain } from '../peers/obtain.ts'
 
 /** A data thread's side: its messages go straight to the store. */
 function threadOn(store: SeriesStore, thread: number) {
@@ -140,7 +141,7 @@ describe('the exposition', () => {
     const body = await page(store)
     expect(body).toContain('outrigger_config_version_info{version="abc"} 1')
     expect(body).toContain('outrigger_config_last_reload_success_timestamp_seconds 1700000000')
-    const promtool = spawn('promtool', ['check', 'metrics'])
+    const promtool = spawn(await obtain('promtool'), ['check', 'metrics'])
     promtool.stdin.end(body)
     const said = (await text(promtool.stdout)) + (await text(promtool.stderr))
     expect(said).toBe('')

@@ -20,7 +20,7 @@ export const outrigger: ProxyProgram = {
   async prepare() {
     if (isStale()) {
       progress('npm run build (dist/ is older than the sources)')
-      await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT, timeout: 180_000 }).catch((error: Error & { stdout?: string }) => {
+      await promisify(execFile)(process.execPath, ['scripts/build.js'], { cwd: ROOT, timeout: 180_000 }).catch((error: Error & { stdout?: string }) => {
         throw new Error(`npm run build failed: ${(error.stdout || error.message).trim().split('\n').slice(-5).join('\n')}`)
       })
     }

@@ -6,7 +6,7 @@ import { type Running, startNode, startSidecar } from '../../support/processes.t
 import type { Instance } from './plan.ts'
 
 const SERVICES = resolve(import.meta.dirname, '../services')
-const READY_WITHIN_MS = 20_000
+const READY_WITHIN_MS = 120_000
 
 /** The two processes of an instance: as in a pod, or on a machine of its own, they live and die together. */
 export interface RunningInstance {

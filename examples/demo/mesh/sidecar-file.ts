@@ -56,7 +56,7 @@ function policy(plan: Plan, service: string, { retries, split }: FileOptions): s
   const { protocol } = services[service]!
   return `  ${service}:${protocol === 'http' ? '' : `\n    protocol: ${protocol}`}
     balancer: { type: least_request }
-    timeouts: { connect: 1s, request: 5s }
+    timeouts: { connect: 5s, request: 30s }
     retries: { attempts: ${retries ? 2 : 1}, on: [connect-failure, refused-stream, reset-before-response] }
     outliers: { consecutiveGatewayFailures: 3, baseEjection: 1500ms, maxEjection: 6s }
 ${versions ? `    subsets: { v1: { version: v1 }, v2: { version: v2 } }\n    routes:\n      - to: ${splitList(split)}\n` : ''}`

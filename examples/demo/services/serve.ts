@@ -53,7 +53,7 @@ export async function call(url: string, { requestId }: Caller): Promise<object> 
   const { status, body } = await get(sidecar, pathname, {
     headers: { host, ...(requestId !== '' && { 'x-request-id': requestId }) },
     agent,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   })
   if (status !== 200) throw new Error(`${url} was answered ${status}: ${body.trim().slice(0, 300)}`)
   return JSON.parse(body) as object

@@ -1,7 +1,7 @@
 import type { Scene } from './scene.ts'
 import type { Style } from './style.ts'
 import { instanceLines, serviceLines } from './tables.ts'
-import { cell, clock, count, spread, visibleWidth } from './text.ts'
+import { cell, clock, count, cut, spread, visibleWidth } from './text.ts'
 
 export interface Size {
   readonly columns: number
@@ -17,7 +17,7 @@ const AIRY = 38
 export function frame(scene: Scene, { columns, rows }: Size, style: Style): string[] {
   // The last column stays free: some terminals wrap when it is written to.
   const width = Math.min(columns, WIDEST) - 1
-  const head = [titleLine(scene, width, style), ...(rows < AIRY ? [] : ['']), ...serviceLines(scene.picture.services, width, style), '']
+  const head = [titleLine(scene, width, style), ...(rows < AIRY ? [] : ['']), ...serviceLines(scene, width, style), '']
   const instances = instanceLines(scene.picture.instances, width, rows >= AIRY, style)
   const middle = [...instances, '', requestsLine(scene, width, style)]
   const hints = hintLines(scene, width, style)
@@ -29,20 +29,25 @@ export function frame(scene: Scene, { columns, rows }: Size, style: Style): stri
   const events = eventLines(scene, Math.min(eventRoom, 12), width, style)
   const lines = [...head, ...middle, ...events, ...(hintRoom > 0 ? ['', ...hints.slice(0, hintRoom)] : [])]
   while (lines.length < rows - 1) lines.push('')
-  return [...lines.slice(0, rows - 1), foot].map(line => (visibleWidth(line) > width ? cut(line, width) : line))
+  return [...lines.slice(0, rows - 1), foot].map(line => cut(line, width))
 }
 
 function titleLine({ seconds, split, retries }: Scene, width: number, { bold, dim, yellow, glyphs }: Style): string {
   const { arrow } = glyphs
-  const way = `you ${arrow} web ${arrow} orders ${arrow} stock, prices (gRPC),  web ${arrow} payments (v1 ${split.v1} %, v2 ${split.v2} %)`
-  return spread(` ${bold('outrigger demo')}   ${dim(way)}${retries ? '' : yellow('   retries off')}`, `${dim(clock(seconds))} `, width)
+  const ways = [
+    `you ${arrow} web ${arrow} orders ${arrow} stock, prices (gRPC),  web ${arrow} payments (v1 ${split.v1} %, v2 ${split.v2} %)`,
+    `payments: v1 ${split.v1} %, v2 ${split.v2} %`,
+  ]
+  const lines = ways.map(way => ` ${bold('outrigger demo')}   ${dim(way)}${retries ? '' : yellow('   retries off')}`)
+  const time = `${dim(clock(seconds))} `
+  const fits = lines.find(line => visibleWidth(line) + 2 + visibleWidth(time) <= width)
+  return spread(fits ?? lines.at(-1)!, time, width)
 }
 
 function requestsLine({ load, picture, retries }: Scene, width: number, { bold, dim, red, green }: Style): string {
   const { sent, failed, perSecond, lastFailure } = load
   const outcome = failed === 0 ? green('none failed') : red(bold(`${count(failed)} failed`))
-  const hidden =
-    picture.failedAttempts === 0 ? '' : dim(`   (${count(picture.failedAttempts)} attempts failed${retries ? ' and were made again elsewhere' : ''})`)
+  const hidden = picture.failedAttempts === 0 ? '' : dim(`   (${count(picture.failedAttempts)} attempts failed${retries ? ', tried elsewhere' : ''})`)
   const why = failed === 0 || lastFailure === null ? hidden : dim(`   last: ${lastFailure.slice(0, Math.max(0, width - 60))}`)
   return ` ${bold(count(sent))} requests at ${perSecond}/s, ${outcome}${why}`
 }
@@ -51,8 +56,7 @@ function eventLines({ events }: Scene, room: number, width: number, { dim }: Sty
   if (room === 0) return []
   const shown = events.slice(-room)
   return shown.map(({ seconds, text }, index) => {
-    const line = ` ${dim(cell(clock(seconds), 5, 'right'))}  ${index === shown.length - 1 ? text : dim(text)}`
-    return visibleWidth(line) > width ? cut(line, width) : line
+    return cut(` ${dim(cell(clock(seconds), 5, 'right'))}  ${index === shown.length - 1 ? text : dim(text)}`, width)
   })
 }
 
@@ -68,9 +72,4 @@ function hintLines({ hints }: Scene, width: number, { dim, cyan }: Style): strin
 function footLine({ folder, keys }: Scene, width: number, { dim }: Style): string {
   const files = `files in ${folder} `
   return spread(` ${dim(keys ?? 'Ctrl-C ends it')}`, dim(files), width)
-}
-
-/** Only for terminals narrower than the view is made for: colours of a cut line are lost. */
-function cut(line: string, width: number): string {
-  return cell(line.replace(/\x1b\[[0-9;]*m/g, ''), width)
 }

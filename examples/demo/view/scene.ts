@@ -17,6 +17,13 @@ export interface Scene {
   readonly keys: string | null
 }
 
+/** Of all its requests since the start. For web also those count that the visitors gave up on; null: there were none. */
+export function successOf({ picture, load }: Scene, service: string): number | null {
+  const { requests, failed } = picture.services.find(({ name }) => name === service)!.total
+  if (requests === 0) return null
+  return 1 - (service === 'web' ? Math.max(failed, load.failed) : failed) / requests
+}
+
 export interface LoadFacts {
   readonly perSecond: number
   readonly sent: number

@@ -1,14 +1,19 @@
-import type { InstancePicture, ServicePicture } from '../watch/observer.ts'
+import type { InstancePicture } from '../watch/observer.ts'
+import { type Scene, successOf } from './scene.ts'
 import type { Glyphs, Paint, Style } from './style.ts'
 import { cell, milliseconds, plain, success } from './text.ts'
 
-const NAME = 15
+const NAME = 14
+/** Margins, the mark, the share in percent, and the three numbers of an instance. */
+const NUMBERS = 2 + 2 + 6 + 8 + 7 + 9
 
-export function serviceLines(services: readonly ServicePicture[], width: number, style: Style): string[] {
+/** SUCCESS is that of the whole run, as the number of failed requests is: a share of the last seconds beside it would contradict it. */
+export function serviceLines(scene: Scene, width: number, style: Style): string[] {
   const { bold, dim, red, green, cyan, glyphs } = style
   const sparkWidth = Math.max(0, Math.min(60, width - 68))
-  const header = `${cell('SERVICE', NAME)}${cell('CALLS/S', 10, 'right')}${cell('SUCCESS', 12, 'right')}${cell('P50', 11, 'right')}${cell('P99', 11, 'right')}    ${cell('P99 UNTIL NOW', sparkWidth)}`
-  const rows = services.map(({ name, perSecond, success: share, p50Ms, p99Ms, p99History }) => {
+  const header = `${cell('SERVICE', NAME)}${cell('CALLS/S', 10, 'right')}${cell('SUCCESS', 12, 'right')}${cell('P50', 11, 'right')}${cell('P99', 11, 'right')}    ${cell('P99 SO FAR', sparkWidth)}`
+  const rows = scene.picture.services.map(({ name, perSecond, p50Ms, p99Ms, p99History }) => {
+    const share = successOf(scene, name)
     const shown = cell(success(share), 12, 'right', share === null ? dim : share === 1 ? green : red)
     const numbers = `${cell(perSecond.toFixed(0), 10, 'right')}${shown}${cell(milliseconds(p50Ms), 11, 'right')}${cell(milliseconds(p99Ms), 11, 'right')}`
     return `  ${cell(name, NAME, 'left', bold)}${numbers}    ${cyan(sparkline(p99History, sparkWidth, glyphs))}`
@@ -28,8 +33,8 @@ export function sparkline(values: readonly number[], width: number, { spark }: G
 export function instanceLines(instances: readonly InstancePicture[], width: number, isAiry: boolean, style: Style): string[] {
   const { dim } = style
   const stateWidth = width >= 120 ? 30 : 22
-  const barWidth = Math.max(8, Math.min(60, width - NAME - stateWidth - 37))
-  const header = `${cell('INSTANCE', NAME)}${cell('STATE TO CALLERS', stateWidth + 2)}${cell('SHARE OF CALLS', barWidth + 6)}${cell('CALLS/S', 9, 'right')}${cell('ACTIVE', 8, 'right')}${cell('P50', 10, 'right')}`
+  const barWidth = Math.max(8, Math.min(60, width - NAME - stateWidth - NUMBERS))
+  const header = `${cell('INSTANCE', NAME)}${cell('STATE TO CALLERS', stateWidth + 2)}${cell('SHARE OF CALLS', barWidth + 6)}${cell('CALLS/S', 8, 'right')}${cell('ACTIVE', 7, 'right')}${cell('P50', 9, 'right')}`
   const lines = [dim(`  ${header}`)]
   for (const [index, picture] of instances.entries()) {
     if (isAiry && index > 0 && instances[index - 1]!.instance.service !== picture.instance.service) lines.push('')
@@ -48,7 +53,7 @@ function instanceLine(picture: InstancePicture, peers: readonly InstancePicture[
   const quiet = perSecond === 0 ? dim : plain
   const percent = cell(`${Math.round(share * 100)} %`, 6, 'right', quiet)
   const isSlow = p50Ms !== null && p50Ms > 20 && peers.some(peer => peer.p50Ms !== null && peer.p50Ms * 3 < p50Ms)
-  const numbers = `${cell(perSecond.toFixed(0), 9, 'right', quiet)}${cell(String(active), 8, 'right', quiet)}${cell(milliseconds(p50Ms), 10, 'right', isSlow ? yellow : quiet)}`
+  const numbers = `${cell(perSecond.toFixed(0), 8, 'right', quiet)}${cell(String(active), 7, 'right', quiet)}${cell(milliseconds(p50Ms), 9, 'right', isSlow ? yellow : quiet)}`
   return `  ${name}${paint(mark)} ${cell(text, stateWidth, 'left', paint)}${bar}${percent}${numbers}`
 }
 

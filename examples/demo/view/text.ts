@@ -10,6 +10,21 @@ export function cell(content: string, width: number, align: 'left' | 'right' = '
   return align === 'left' ? `${paint(cut)}${padding}` : `${padding}${paint(cut)}`
 }
 
+/** Cut to `width` visible characters; colours stay, and end where the line does. */
+export function cut(line: string, width: number): string {
+  if (visibleWidth(line) <= width) return line
+  let room = width - 1
+  let shown = ''
+  for (const part of line.split(/(\x1b\[[0-9;]*m)/)) {
+    if (part.startsWith('\x1b[')) shown += part
+    else {
+      shown += part.slice(0, room)
+      room -= Math.min(room, part.length)
+    }
+  }
+  return `${shown}~`
+}
+
 export const plain: Paint = text => text
 
 export function visibleWidth(text: string): number {

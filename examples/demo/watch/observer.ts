@@ -13,8 +13,8 @@ export interface Picture {
 export interface ServicePicture {
   readonly name: string
   readonly perSecond: number
-  /** Null: no requests. */
-  readonly success: number | null
+  /** Since the start. */
+  readonly total: { readonly requests: number; readonly failed: number }
   readonly p50Ms: number | null
   readonly p99Ms: number | null
   /** p99 of each look, oldest first. */
@@ -52,6 +52,7 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
   const nameAt = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.inbound}`, name]))
   const history = new Map<string, number[]>(serviceNames.map(name => [name, []]))
   const totals = new Map<string, Tally>()
+  const serviceTotals = new Map<string, Tally>()
   let last = new Map<string, Scrape | null>()
   let changes: { readonly at: number; readonly change: Change }[] = [{ at: performance.now(), change: { services: new Map(), endpoints: new Map() } }]
   let looking: Promise<void> = Promise.resolve()
@@ -64,7 +65,10 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
     for (const [{ name, service }, seen] of scrapes) {
       if (seen === null) continue
       const change = since(before.get(name)!, seen, service)
-      for (const [key, tally] of change.services) addTally(tallyOf(services, key), tally)
+      for (const [key, tally] of change.services) {
+        addTally(tallyOf(services, key), tally)
+        addTally(tallyOf(serviceTotals, key), tally)
+      }
       for (const [address, tally] of change.endpoints) {
         const target = nameAt.get(address) ?? address
         addTally(tallyOf(endpoints, target), tally)
@@ -99,7 +103,7 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
     return {
       name,
       perSecond: tally.requests / seconds,
-      success: tally.requests === 0 ? null : 1 - tally.failed / tally.requests,
+      total: tallyOf(serviceTotals, name),
       p50Ms: quantile(slow, 0.5),
       p99Ms: quantile(slow, 0.99),
       p99History: history.get(name)!,

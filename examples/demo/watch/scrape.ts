@@ -24,7 +24,7 @@ const families = [
   'outrigger_upstream_response_seconds_bucket',
 ]
 const agent = keepAliveAgent()
-const TIMEOUT_MS = 2_000
+const TIMEOUT_MS = 10_000
 
 /** Null: it does not answer. */
 export async function scrape(adminPort: number): Promise<Scrape | null> {

@@ -41,7 +41,7 @@ describe('h2spec', () => {
       expect(output).toMatch(/14[56] tests, 14[56] passed, 0 skipped, 0 failed/)
       expect(code).toBe(0)
     },
-    180_000,
+    300_000,
   )
 })
 
@@ -57,7 +57,7 @@ test('h2load: many connections and streams, bodies both ways, not one request fa
     const count = args[args.indexOf('-n') + 1]!
     expect(output).toMatch(new RegExp(`${count} done, ${count} succeeded, 0 failed, 0 errored, 0 timeout`))
   }
-}, 120_000)
+}, 300_000)
 
 test('nghttpd answers: small and large, one connection, many streams', async () => {
   const port = await freePort()

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { removeFolders } from '../../support/temporary-folder.ts'
 import { until, within } from './until.ts'
+
+export { temporaryFolder } from '../../support/temporary-folder.ts'
 
 export const root = resolve(import.meta.dirname, '../../..')
 /** Node 26 itself, not a script that starts it: so a signal reaches who it is meant for. */
@@ -26,14 +28,14 @@ export interface Child extends AsyncDisposable {
   freeze(): Promise<void>
   /** Resolves with what `find` sees in what it prints, or rejects when it ends before. */
   said(what: string, find: (out: string, err: string) => boolean, timeoutMs?: number): Promise<void>
-  /** Asked to end; after ten seconds made to. */
+  /** Asked to end; after a minute made to. */
   stop(): Promise<Ended>
 }
 
 /** Null in a bench. */
 const vitest = process.env.VITEST === undefined ? null : await import('vitest')
 // Real processes on a machine that may be busy: a slow test is no wrong one.
-vitest?.vi.setConfig({ testTimeout: 60_000 })
+vitest?.vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const living = new Set<ChildProcess>()
 /** With all they started themselves: each is a process group of its own. */
@@ -96,7 +98,7 @@ export function startChild(command: string, args: readonly string[], env: NodeJS
       child.kill('SIGSTOP')
       await until('that it stands still', () => statesOf(self.pid).every(state => state === 'T'))
     },
-    async said(what, find, timeoutMs = 20_000) {
+    async said(what, find, timeoutMs) {
       await until(what, () => find(out, err) || !running, timeoutMs).catch((error: Error) => {
         throw new Error(`${error.message}: ${words()}`)
       })
@@ -107,7 +109,7 @@ export function startChild(command: string, args: readonly string[], env: NodeJS
       child.kill('SIGTERM')
       // A stopped process (SIGSTOP) gets the SIGTERM only then.
       child.kill('SIGCONT')
-      return within('its end', ended).catch(() => {
+      return within('its end', ended, 60_000).catch(() => {
         child.kill('SIGKILL')
         return ended
       })
@@ -135,18 +137,4 @@ export async function run(
   const child = startChild(command, args, env, cwd)
   const how = await child.ended
   return { ...how, out: child.out(), err: child.err() }
-}
-
-let folders: string | null = null
-const removeFolders = () => {
-  if (folders !== null) rmSync(folders, { recursive: true, force: true, maxRetries: 3 })
-  folders = null
-}
-process.on('exit', removeFolders)
-vitest?.afterAll(removeFolders)
-
-/** A new folder that goes away with the test file. */
-export function temporaryFolder(): string {
-  folders ??= mkdtempSync(join(tmpdir(), 'outrigger-test-'))
-  return mkdtempSync(join(folders, 'f-'))
 }

@@ -3,7 +3,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 export interface LoadOptions {
   readonly port: number
   readonly path: string | (() => string)
-  /** Requests a second, whatever becomes of those before (an open loop). */
+  /** Requests a second at most: where the machine answers fewer, as many as it answers. */
   readonly rate: number
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
@@ -31,6 +31,8 @@ export interface Load {
 }
 
 const TICK_MS = 10
+/** Wait for their answers at most: a slow machine gets fewer requests, and not a queue in which they time out. */
+const UNDER_WAY = 64
 
 /** Kept connections and a steady rate, as a busy application has them. */
 export function startLoad(options: LoadOptions): Load {
@@ -40,6 +42,7 @@ export function startLoad(options: LoadOptions): Load {
   const latencies: number[] = []
   const began = performance.now()
   let sent = 0
+  let heldBack = 0
   let ended = 0
   let failed = 0
   let allEnded = () => {}
@@ -60,7 +63,10 @@ export function startLoad(options: LoadOptions): Load {
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - began) * rate) / 1000)
     // A machine that stood still must not be answered by a flood.
-    for (let burst = 0; sent < due && burst < Math.max(10, rate / 10); burst++) one()
+    for (let burst = 0; sent + heldBack < due && burst < Math.max(10, rate / 10); burst++) {
+      if (sent - ended < UNDER_WAY) one()
+      else heldBack++
+    }
   }, TICK_MS)
 
   return {
@@ -76,7 +82,7 @@ export function startLoad(options: LoadOptions): Load {
 }
 
 /** Empty, or what went wrong. Never retried, not even on a kept connection that was closed: what a caller would see is what counts. */
-function exchange({ port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 15_000 }: LoadOptions, agent: Agent): Promise<string> {
+function exchange({ port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 120_000 }: LoadOptions, agent: Agent): Promise<string> {
   return new Promise(resolve => {
     const target = typeof path === 'string' ? path : path()
     const length = body === undefined ? {} : { 'content-length': String(body.length) }

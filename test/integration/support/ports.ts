@@ -20,6 +20,12 @@ export async function freePort(): Promise<number> {
   }
 }
 
+export async function isFree(port: number): Promise<boolean> {
+  const server = await listen(port)
+  if (server !== null) await new Promise(done => server.close(done))
+  return server !== null
+}
+
 async function takeBlock(): Promise<void> {
   const start = Math.floor(Math.random() * BLOCKS)
   for (let i = 0; i < BLOCKS; i++) {

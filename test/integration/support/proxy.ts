@@ -85,7 +85,7 @@ export function get(port: number, path: string, { method = 'GET', headers = {}, 
       response.on('error', reject)
     })
     sent.on('error', reject)
-    sent.setTimeout(30_000, () => sent.destroy(new Error(`no answer to ${method} ${path}`)))
+    sent.setTimeout(120_000, () => sent.destroy(new Error(`no answer to ${method} ${path}`)))
     sent.end(body)
   })
 }
