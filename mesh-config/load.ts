@@ -1,7 +1,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError, type YAMLMap } from 'yaml'
-import { type Environment, resolvePlain, substitute } from './environment.ts'
+import { type Environment, resolvePlain, shield, substitute, unshield } from './environment.ts'
 import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
-import { explainSyntaxError } from './syntax-error.ts'
+import { conflictLine, explainSyntaxError } from './syntax-error.ts'
 
 export interface LoadedDocument {
   /** Null: the text is no YAML, nothing in it can be relied on. */
@@ -16,9 +16,11 @@ const maxDepth = 64
 /** The text of one YAML (or JSON) file as located values, variables filled in. Never throws. */
 export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
-  const reader = new Reader(file, lines, document, env)
-  if (document.errors.length > 0) return { root: null, problems: document.errors.map(error => syntaxProblem(reader, error, text)) }
+  const shielded = shield(text)
+  const document = parseDocument(shielded, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+  // A file that contains private-use characters of its own is read as it is.
+  const reader = new Reader(file, lines, document, env, shielded === text ? same : unshield)
+  if (document.errors.length > 0) return { root: null, problems: [firstSyntaxProblem(reader, document.errors, text)] }
   const root: Located =
     document.contents === null ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() } : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
@@ -27,7 +29,13 @@ export function loadDocument(file: string, text: string, env: Environment): Load
   return { root, problems: [...warnings, ...reader.problems] }
 }
 
-function syntaxProblem(reader: Reader, error: YAMLError, text: string): Problem {
+const same = (text: string) => text
+
+/** The parser goes on after an error, but only the first one is sure to be the file's. */
+function firstSyntaxProblem(reader: Reader, errors: readonly YAMLError[], text: string): Problem {
+  const conflict = conflictLine(text)
+  if (conflict !== null) return problem({ ...reader.position(0), line: conflict.line }, conflict.message)
+  const error = errors.reduce((first, each) => (each.pos[0] < first.pos[0] ? each : first))
   const at = reader.position(error.pos[0])
   return problem(at, explainSyntaxError(error.code, error.message, text.split('\n')[at.line - 1] ?? ''))
 }
@@ -38,13 +46,15 @@ class Reader {
   readonly #lines: LineCounter
   readonly #document: Document
   readonly #env: Environment
+  readonly #asWritten: (text: string) => string
   #nodes = 0
 
-  constructor(file: string, lines: LineCounter, document: Document, env: Environment) {
+  constructor(file: string, lines: LineCounter, document: Document, env: Environment, asWritten: (text: string) => string) {
     this.#file = file
     this.#lines = lines
     this.#document = document
     this.#env = env
+    this.#asWritten = asWritten
   }
 
   position(offset: number): Position {
@@ -74,7 +84,8 @@ class Reader {
   }
 
   #scalar(node: Node | null, at: Position): LocatedScalar {
-    const value: unknown = isScalar(node) ? node.value : null
+    const parsed: unknown = isScalar(node) ? node.value : null
+    const value = typeof parsed === 'string' ? this.#asWritten(parsed) : parsed
     if (typeof value !== 'string') {
       const known = typeof value === 'number' || typeof value === 'boolean' || value === null
       const source = isScalar(node) && typeof node.source === 'string' ? { source: node.source } : {}
@@ -97,7 +108,7 @@ class Reader {
         this.problems.push(problem(keyAt, 'a key must be a simple text: write key: value'))
         continue
       }
-      const key = String(keyNode.value)
+      const key = this.#asWritten(String(keyNode.value))
       const node = this.read(pair.value as Node | null, depth + 1, keyAt)
       const earlier = entries.get(key)
       if (key === '<<') this.#mergeInto(merged, node, keyAt)
