@@ -4,6 +4,7 @@ import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
 import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import { jsonText, printable } from '../proxy/core/printable.ts'
 
 export interface Output {
   readonly isTTY?: boolean
@@ -62,7 +63,7 @@ async function load(files: readonly string[], { stderr, env }: ConfigSurrounding
   const loaded = await loadSnapshot(files, env)
   if (loaded.ok) return loaded
   const { red } = colours(stderr, env)
-  for (const error of loaded.errors) stderr.write(`${error.replace(/^\S+?:(\d+:\d+:)?/, red)}\n`)
+  for (const error of loaded.errors) stderr.write(`${printable(error).replace(/^\S+?:(\d+:\d+:)?/, red)}\n`)
   stderr.write(`${count(loaded.errors.length, 'error')}\n`)
   return null
 }
@@ -77,14 +78,14 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
   const { green } = colours(stdout, env)
   const { yellow } = colours(stderr, env)
   const { warnings, snapshot, bootstrap, discovery } = loaded
-  for (const warning of warnings) stderr.write(`${yellow('warning:')} ${warning}\n`)
+  for (const warning of warnings) stderr.write(`${yellow('warning:')} ${printable(warning)}\n`)
   const verdict = warnings.length === 0 ? '' : `, with ${count(warnings.length, 'warning')}`
   if (strict && warnings.length > 0) {
     stderr.write(`${count(warnings.length, 'warning')}, and --strict takes them for errors\n`)
     surroundings.exitCode = 2
     return
   }
-  stdout.write(`${green('good')} ${files.join(', ')}${verdict}\n\n`)
+  stdout.write(`${green('good')} ${printable(files.join(', '))}${verdict}\n\n`)
   stdout.write(
     section(
       'listeners',
@@ -150,17 +151,17 @@ async function printEffective(files: readonly string[], json: boolean, surroundi
   }
   const effective = await loaded.effective()
   if (json) {
-    stdout.write(`${JSON.stringify(effective, null, 2)}\n`)
+    stdout.write(`${jsonText(effective, 2)}\n`)
     return
   }
   const { effectiveLines, describeSource } = await import('../mesh-config/effective-yaml.ts')
-  const lines = effectiveLines(effective)
+  const lines = effectiveLines(effective).map(line => ({ ...line, text: printable(line.text) }))
   const width = Math.min(48, Math.max(...lines.map(({ text }) => text.length)))
   const { dim, bold } = colours(stdout, env)
   const shown = lines.map(({ text, source }) => {
     if (source === null) return text
     const aligned = text.padEnd(width)
-    return `${source.at === null ? aligned : bold(aligned)}  ${dim(`# ${describeSource(source)}`)}`
+    return `${source.at === null ? aligned : bold(aligned)}  ${dim(printable(`# ${describeSource(source)}`))}`
   })
   stdout.write(`${shown.join('\n')}\n`)
 }
@@ -169,13 +170,14 @@ async function printSchema(kind: string, surroundings: ConfigSurroundings): Prom
   const { publishedSchema } = await import('../mesh-config/schema.ts')
   if (kind === 'sidecar' || kind === 'service') surroundings.stdout.write(`${JSON.stringify(publishedSchema(kind), null, 2)}\n`)
   else {
-    surroundings.stderr.write(`there is no document "${kind}": write sidecar or service\n`)
+    surroundings.stderr.write(`there is no document "${printable(kind)}": write sidecar or service\n`)
     surroundings.exitCode = 2
   }
 }
 
 /** A title and aligned columns. */
-function section(title: string, rows: readonly (readonly string[])[]): string {
+function section(title: string, cells: readonly (readonly string[])[]): string {
+  const rows = cells.map(row => row.map(printable))
   if (rows.length === 0) return ''
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
   const lines = rows.map(row => `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd())

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { printable, printableLines } from '../proxy/core/printable.ts'
 
 interface Options {
   readonly admin: string
@@ -36,10 +37,12 @@ async function explain(url: string, { admin, method, header, listener, json }: O
   const answer = await fetch(address).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))))
   if (answer instanceof Error) {
     const reason = answer.cause instanceof Error ? answer.cause.message : answer.message
-    process.stderr.write(`no sidecar answers at ${admin} (${reason || 'connection refused'}): is it running, and is --admin its admin port?\n`)
+    process.stderr.write(
+      `no sidecar answers at ${printable(admin)} (${printable(reason) || 'connection refused'}): is it running, and is --admin its admin port?\n`,
+    )
     return 1
   }
-  const text = await answer.text()
+  const text = printableLines(await answer.text())
   if (answer.ok) {
     process.stdout.write(text)
     return 0

@@ -15,6 +15,7 @@ import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
+import { printable } from './core/printable.ts'
 import { consulClient } from './discovery/consul/client.ts'
 import { registration } from './discovery/consul/register.ts'
 import { lastKnown } from './discovery/last-known.ts'
@@ -217,6 +218,6 @@ async function openAdmin(
 }
 
 function stop(code: number, lines: readonly string[]): void {
-  writeTo(2, lines.map(line => `${line}\n`).join(''))
+  writeTo(2, lines.map(line => `${printable(line)}\n`).join(''))
   process.exit(code)
 }

@@ -1,3 +1,4 @@
+import { jsonText, printable } from '../core/printable.ts'
 import { escapeHtml, htmlAnswer, htmlPage, type Page, textAnswer } from './page.ts'
 
 /** The configuration in force. */
@@ -23,7 +24,7 @@ export function configPage(view: () => Promise<ConfigView>): Page {
       const { effectiveJson, effectiveText, ...about } = await view()
       if (format === null || format === 'json') {
         // The large part is JSON already.
-        const head = JSON.stringify(about, null, 2).slice(0, -2)
+        const head = jsonText(about, 2).slice(0, -2)
         return { status: 200, type: 'application/json', body: `${head},\n  "effective": ${effectiveJson}\n}\n` }
       }
       const text = `${aboutText(about)}\n${effectiveText}`
@@ -36,5 +37,5 @@ function aboutText({ version, inForceSince, files, warnings, lastErrors, needsRe
   const lines = [`version ${version} from ${files.join(', ')}, in force since ${inForceSince}`, ...warnings.map(warning => `warning: ${warning}`)]
   if (lastErrors.length > 0) lines.push('the files have changed since, and are refused:', ...lastErrors.map(error => `  ${error}`))
   lines.push(...needsRestart.map(line => `changed in the files: ${line}`))
-  return `${lines.map(line => `# ${line}`).join('\n')}\n`
+  return `${lines.map(line => `# ${printable(line)}`).join('\n')}\n`
 }

@@ -1,4 +1,5 @@
 import type { EndpointView } from '../core/channel.ts'
+import { printable } from '../core/printable.ts'
 import type { SourceStatus } from '../core/source.ts'
 import type { ServiceView } from './endpoints-merge.ts'
 import { isUsable, type Selection } from './endpoints-select.ts'
@@ -48,7 +49,7 @@ export function serviceText(service: ServiceWithSources, chosen: readonly Endpoi
   const { name, policy, active, endpoints, notes, sources } = service
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
-  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)]
+  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(printable)
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
   if (endpoints.length > MOST_ROWS) lines.push(`  ${tally(endpoints)}`)
   const ordered = sort === null && limit === null && chosen.length > MOST_ROWS ? mostWorthLooking(chosen) : chosen
@@ -64,7 +65,7 @@ export function serviceText(service: ServiceWithSources, chosen: readonly Endpoi
         '  ',
       ),
     )
-  else lines.push(`  none of them is ${[only, zone === null ? null : `in zone ${zone}`].filter(wish => wish !== null).join(' and ')}`)
+  else lines.push(`  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`)
   const left = chosen.length - rows.length
   if (left > 0) lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')

@@ -1,4 +1,5 @@
 import type { EndpointsAnswer } from '../core/channel.ts'
+import { printable } from '../core/printable.ts'
 import type { ServiceStatus } from '../core/source.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
 import { mergeEndpoints } from './endpoints-merge.ts'
@@ -23,7 +24,7 @@ export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[
         .map(service => ({ ...service, sources: known.get(service.name)?.sources ?? [] }))
       const shown = services.map(service => ({ ...service, ...select(service.endpoints, selection) }))
       return eitherAnswer(request, 'endpoints', { services: shown, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }, () => {
-        const nobody = selection.service === null ? 'no services are configured\n' : `no service is called ${selection.service}\n`
+        const nobody = selection.service === null ? 'no services are configured\n' : `no service is called ${printable(selection.service)}\n`
         const text = services.map((service, index) => serviceText(service, shown[index]!.endpoints, selection)).join('\n')
         return (services.length > 0 ? text : nobody) + missingNote(asked.silent)
       })

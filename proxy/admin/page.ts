@@ -1,3 +1,7 @@
+import { escapeHtml, jsonText, printable, printableLines } from '../core/printable.ts'
+
+export { escapeHtml }
+
 /** A page of the admin port. */
 export interface Page {
   readonly path: string
@@ -26,11 +30,11 @@ export interface PageAnswer {
 }
 
 export function textAnswer(body: string, status = 200): PageAnswer {
-  return { status, type: 'text/plain; charset=utf-8', body }
+  return { status, type: 'text/plain; charset=utf-8', body: printableLines(body) }
 }
 
 export function jsonAnswer(value: unknown, status = 200): PageAnswer {
-  return { status, type: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` }
+  return { status, type: 'application/json', body: `${jsonText(value, 2)}\n` }
 }
 
 export function htmlAnswer(body: string, status = 200): PageAnswer {
@@ -46,7 +50,7 @@ export function eitherAnswer({ format }: PageRequest, title: string, value: unkn
 
 /** What went wrong, in the form the caller reads. */
 export function errorAnswer(request: PageRequest, status: number, message: string): PageAnswer {
-  return eitherAnswer(request, `${status}`, { error: message }, () => `${message}\n`, status)
+  return eitherAnswer(request, `${status}`, { error: message }, () => `${printable(message)}\n`, status)
 }
 
 /** What the caller would rather have: `?format=`, else the Accept header, else null. Unknown types count as no wish. */
@@ -80,8 +84,4 @@ pre { overflow-x: auto } table { border-collapse: collapse } td { padding: .25re
 ${content}
 </body></html>
 `
-}
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }

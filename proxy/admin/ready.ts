@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts'
 import { eitherAnswer, type Page, textAnswer } from './page.ts'
 import { columns } from './text.ts'
 
@@ -26,7 +27,7 @@ export function readyPage(readiness: () => Readiness): Page {
     answer(request) {
       const { ready, reason, checks } = readiness()
       const status = ready ? 200 : 503
-      const line = ready ? 'ready\n' : `not ready: ${reason}\n`
+      const line = ready ? 'ready\n' : `not ready: ${printable(reason)}\n`
       if (!request.query.has('verbose'))
         return request.format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
       // Typed at a terminal more often than read by a program: text unless JSON is asked for.

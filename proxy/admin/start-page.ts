@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts'
 import { eitherAnswer, escapeHtml, htmlAnswer, htmlPage, type Page, type PageAnswer, type PageRequest } from './page.ts'
 import { columns } from './text.ts'
 
@@ -14,7 +15,7 @@ export function startPage(about: () => string, pages: () => readonly Page[]): Pa
         { ...request, format: request.format ?? 'text' },
         'pages',
         { about: about(), pages: list },
-        () => `${about()}\n\n${listText(pages())}\n\n${hint}\n`,
+        () => `${printable(about())}\n\n${listText(pages())}\n\n${hint}\n`,
       )
     },
   }
@@ -46,7 +47,7 @@ export function unknownPage(request: PageRequest, path: string, pages: readonly 
     { ...request, format: request.format ?? 'text' },
     '404',
     { error, pages: pages.map(page => page.path) },
-    () => `${error}; there are:\n\n${listText(pages)}\n`,
+    () => `${printable(error)}; there are:\n\n${listText(pages)}\n`,
     404,
   )
 }

@@ -1,7 +1,10 @@
+import { printable } from '../core/printable.ts'
+
 export type Align = 'left' | 'right'
 
-/** Rows as aligned columns, two spaces between them; the last column is not padded. */
-export function columns(rows: readonly (readonly string[])[], align: readonly Align[] = [], indent = ''): string {
+/** Rows as aligned columns, two spaces between them; the last column is not padded. A cell is one line, whatever is in it. */
+export function columns(cells: readonly (readonly string[])[], align: readonly Align[] = [], indent = ''): string {
+  const rows = cells.map(row => row.map(printable))
   const widths: number[] = []
   for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
   const line = (row: readonly string[]) =>

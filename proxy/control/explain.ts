@@ -20,11 +20,16 @@ import { attemptView, failureView } from '../telemetry/flights.ts'
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
 type Step = ExplainAnswer['steps'][number]
 
+/** The codecs refuse these in a live request. */
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
+
 /**
  * The decision record a request would get now: the very router, split and picker of a live request, draws included; only the sending is left out. (A round robin turn
  * taken here is taken.)
  */
 export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string, ListenerRuntime>, clock: Clock, random: Random): ExplainAnswer {
+  if ([question.method, question.url, ...question.headers.flat()].some(text => CONTROL.test(text)))
+    return { record: null, steps: [], error: 'a request cannot have control characters or line ends in its method, URL or headers: leave them out' }
   const target = /^(?:(https?|tcp|tls):\/\/([^/?#]+))?(\/[^#]*)?$/i.exec(question.url)
   if (target === null || question.url === '')
     return {

@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts'
 import type { ServiceStatus, SourceStatus } from '../core/source.ts'
 import type { ReloadState } from './reload.ts'
 import type { ThreadStatus } from './workers.ts'
@@ -29,17 +30,17 @@ export function readinessReport({ draining, threads, reload, listeners, discover
     {
       name: 'data threads',
       state: running === threads.length ? 'ok' : running === 0 ? 'fail' : 'warn',
-      text: [`${running} of ${threads.length} running`, ...threads.filter(isNews).map(threadText)].join('\n'),
+      text: linesOf([`${running} of ${threads.length} running`, ...threads.filter(isNews).map(threadText)]),
     },
-    { name: 'listeners', state: listeners.length > 0 || config.snapshot.listeners.length === 0 ? 'ok' : 'fail', text: listeners.join('\n') || 'none' },
+    { name: 'listeners', state: listeners.length > 0 || config.snapshot.listeners.length === 0 ? 'ok' : 'fail', text: linesOf(listeners) || 'none' },
     { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}` },
     lastErrors.length === 0
       ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
-      : { name: 'last reload', state: 'warn', text: [`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors].join('\n') },
+      : { name: 'last reload', state: 'warn', text: linesOf([`refused at ${iso(attemptedAt)}, the running configuration stays:`, ...lastErrors]) },
   ]
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
   if (needsRestart.length > 0)
-    checks.push({ name: 'restart', state: 'warn', text: ['the files also changed what only a restart takes up:', ...needsRestart].join('\n') })
+    checks.push({ name: 'restart', state: 'warn', text: linesOf(['the files also changed what only a restart takes up:', ...needsRestart]) })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
   return { ready: reason === '', reason, checks }
 }
@@ -55,7 +56,12 @@ function discoveryCheck(services: readonly ServiceStatus[]): ReadinessReport['ch
     ...(stale.length > MOST_LINES ? [`and ${stale.length - MOST_LINES} more`] : []),
     ...suspects.slice(0, MOST_LINES).map(({ name }) => `${name}: endpoints that its source left out are kept, because they still take connections`),
   ]
-  return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: [summary, ...lines].join('\n') }
+  return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: linesOf([summary, ...lines]) }
+}
+
+/** What a line says may come from elsewhere: it stays one line. */
+function linesOf(lines: readonly string[]): string {
+  return lines.map(printable).join('\n')
 }
 
 function ageOf({ ageMs, endpoints, fromDisk }: SourceStatus): string {

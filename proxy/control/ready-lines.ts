@@ -1,5 +1,6 @@
 import { formatAddress } from '../../mesh-config/address.ts'
 import type { AddressSpec, ListenerSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import { printable } from '../core/printable.ts'
 
 /** Names of services listed before the rest is counted. */
 const LISTED = 4
@@ -9,7 +10,7 @@ export function readyLines(title: string, snapshot: Snapshot, admin: AddressSpec
   const rows = snapshot.listeners.map(listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const)
   const all = admin === null ? rows : [...rows, ['admin', formatAddress(admin), `curl http://${formatAddress(admin)}/`] as const]
   const width = Math.max(0, ...all.map(([, address]) => address.length))
-  return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${line}\n`).join('')
+  return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${printable(line)}\n`).join('')
 }
 
 function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {

@@ -1,6 +1,7 @@
 import type { Failure } from './failure.ts'
 import { HeaderList } from './header-list.ts'
 import type { MessageSink, ResponseHead } from './message.ts'
+import { jsonText } from './printable.ts'
 
 /** The body of a local reply: RFC 9457 problem details, with the response flag and what to do about it. */
 export function problemBody(failure: Failure, detail: string, requestId: string): Buffer {
@@ -14,7 +15,7 @@ export function problemBody(failure: Failure, detail: string, requestId: string)
   if (detail !== '') problem.detail = detail
   problem.remedy = failure.remedy
   if (requestId !== '') problem.requestId = requestId
-  return Buffer.from(`${JSON.stringify(problem)}\n`)
+  return Buffer.from(`${jsonText(problem)}\n`)
 }
 
 /** A whole local reply, for what was refused before there was an exchange. */

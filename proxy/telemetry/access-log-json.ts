@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
+import { jsonText } from '../core/printable.ts'
 import { beganAt, duration, grpcMessage, grpcStatusNumber, protocol, requestId, upstreamHost, upstreamServiceTime, type Value } from './access-log-values.ts'
 import { isoTime } from './wall-time.ts'
 
@@ -47,11 +48,9 @@ export function jsonLine(exchange: Exchange, clock: Clock): string {
   return `${line}}\n`
 }
 
-/** JSON.stringify escapes line ends and controls below 0x20; the C1 controls, which steer terminals too, it leaves. */
+/** What most values are not: anything that JSON or a terminal would read as more than text. */
 const awkward = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
-const c1 = /[\x7f-\x9f\u2028\u2029]/g
 
 function quoted(text: string): string {
-  if (!awkward.test(text)) return `"${text}"`
-  return JSON.stringify(text).replace(c1, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return awkward.test(text) ? jsonText(text) : `"${text}"`
 }

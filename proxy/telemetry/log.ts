@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { type Log, type LogFacts, type LogLevel, logLevels } from '../core/log.ts'
-import { printable } from '../core/printable.ts'
+import { jsonText, printable } from '../core/printable.ts'
 
 /** The proxy's own log; its level may be changed while it runs. */
 export interface OwnLog extends Log {
@@ -41,7 +41,7 @@ export function ownLog(options: LogOptions, clock: Clock): OwnLog {
 }
 
 function jsonLine(at: number, level: string, message: string, facts: LogFacts = {}): string {
-  return `${JSON.stringify({ time: new Date(at).toISOString(), level, msg: message, ...facts })}\n`
+  return `${jsonText({ time: new Date(at).toISOString(), level, msg: message, ...facts })}\n`
 }
 
 function prettyLine(colors: boolean) {

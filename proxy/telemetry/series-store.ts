@@ -1,4 +1,5 @@
 import type { SeriesSpec } from '../core/channel.ts'
+import { printable } from '../core/printable.ts'
 import { HISTOGRAM_SLOTS } from './slots.ts'
 
 /** One series of the exposition: the sum of what the data threads write, and of what those wrote that are gone. */
@@ -85,7 +86,7 @@ export function seriesStore(): SeriesStore {
       const key = keyOf(labels)
       let series = family.series.get(key)
       if (series === undefined) {
-        series = { labels, slots: type === 'histogram' ? HISTOGRAM_SLOTS : 1, parts: new Map(), carried: null, read: null }
+        series = { labels: shown(labels), slots: type === 'histogram' ? HISTOGRAM_SLOTS : 1, parts: new Map(), carried: null, read: null }
         family.series.set(key, series)
       }
       series.parts.set(index, { values, index: slot })
@@ -119,7 +120,7 @@ export function seriesStore(): SeriesStore {
       }
     },
     own(name, help, type, labels, read) {
-      familyOf(name, help, type).series.set(keyOf(labels), { labels, slots: 1, parts: new Map(), carried: null, read })
+      familyOf(name, help, type).series.set(keyOf(labels), { labels: shown(labels), slots: 1, parts: new Map(), carried: null, read })
     },
     disown(name, labels) {
       const family = families.get(name)
@@ -145,6 +146,11 @@ export function sumOf(series: Series, slot: number): number {
 function carry(series: Series, part: Part): void {
   series.carried ??= new Float64Array(series.slots)
   for (let slot = 0; slot < series.slots; slot++) series.carried[slot]! += part.values[part.index + slot]!
+}
+
+/** Labels for the exposition, which people read in terminals as well; the exposition has escapes for line ends and quotes only. */
+function shown(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, printable(value)]))
 }
 
 function keyOf(labels: Readonly<Record<string, string>>): string {

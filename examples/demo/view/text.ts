@@ -1,8 +1,10 @@
 import { stripVTControlCharacters } from 'node:util'
+import { printable } from '../../../proxy/core/printable.ts'
 import type { Paint } from './style.ts'
 
 /** A cell of a fixed width, padded before it is painted; what is too long is cut. */
-export function cell(text: string, width: number, align: 'left' | 'right' = 'left', paint: Paint = plain): string {
+export function cell(content: string, width: number, align: 'left' | 'right' = 'left', paint: Paint = plain): string {
+  const text = printable(content)
   const cut = text.length > width ? `${text.slice(0, Math.max(0, width - 1))}~`.slice(0, width) : text
   const padding = ' '.repeat(width - cut.length)
   return align === 'left' ? `${paint(cut)}${padding}` : `${padding}${paint(cut)}`
