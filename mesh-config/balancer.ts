@@ -159,7 +159,7 @@ export const balancer = {
   ),
   panic: setting(z.strictObject(panic).prefault({}), 'When so few are healthy that health is not believed.'),
   sticky: setting(
-    z.union([z.literal(false), z.literal(true).transform(() => z.strictObject(sticky).parse({})), z.strictObject(sticky)]).default(false),
+    z.union([z.literal(false), z.literal(true).transform(() => z.strictObject(sticky).parse({})), z.strictObject(sticky)]).prefault(false),
     'Sticky sessions: a cookie keeps a caller at its endpoint as long as it may be used. `true`, or a map.',
     'a cookie is a promise that only the application can want',
   ),

@@ -35,6 +35,25 @@ export function substitute(text: string, env: Environment): Substituted {
   return { text: result, fromEnvironment, errors }
 }
 
+/** A reference as it stands in a file. The characters in it that steer `{ }` and `[ ]`, and what stands for them while YAML is parsed: private-use characters. */
+const inFile = /\$\{[^{}\n"']*\}/g
+const steering = '{}[],'
+const FIRST_SHIELD = 0xe000
+
+/** The text with every reference made plain to YAML, so that `{ port: ${PORT} }` needs no quotes. Positions stay as they are. */
+export function shield(text: string): string {
+  if (!text.includes('${') || shields.test(text)) return text
+  return text.replace(inFile, all => all.replace(/[{}[\],]/g, character => String.fromCharCode(FIRST_SHIELD + steering.indexOf(character))))
+}
+
+const shields = /[\ue000-\ue004]/
+const everyShield = /[\ue000-\ue004]/g
+
+/** A value or key of a shielded text as it was written. */
+export function unshield(text: string): string {
+  return shields.test(text) ? text.replace(everyShield, character => steering[character.charCodeAt(0) - FIRST_SHIELD]!) : text
+}
+
 /** What YAML makes of an unquoted text: what came from the environment is to be read as if it stood in the file. */
 export function resolvePlain(text: string): string | number | boolean | null {
   if (text === '' || text === '~' || text === 'null') return null

@@ -1,6 +1,8 @@
+import { resolvePlain } from './environment.ts'
 import { keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
 import { nearest } from './nearest.ts'
 import { matchesAt, refused } from './not-yet.ts'
+import { placeOfWord } from './other-words.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
 import { referenceWithoutSecret } from './secret.ts'
 import type { Wrong } from './wrong.ts'
@@ -45,6 +47,7 @@ function explainValue(issue: Issue, path: Path, node: Located, schema: SchemaNod
   if (issue.code === 'invalid_value') return notOneOf(node, value, available(path, issue.values ?? []), hidden)
   if (issue.code === 'too_small' && node.kind === 'list') return 'the list is empty: write at least one item, or leave it out'
   if (issue.code === 'too_small' || issue.code === 'too_big') return `${value} is out of range: write a number ${range(issue, schema)}`
+  if (isQuotedVariable(issue, node)) return `${value} is in quotes, which make it a text: write it without them`
   if (!hidden && isQuotedNumber(issue, node)) return `${value} is in quotes, which make it a text: write ${value.slice(1, -1)}`
   return `${value} is not ${kinds[String(issue.expected)] ?? String(issue.expected)}: ${wayOut(String(issue.expected), schema)}`
 }
@@ -76,6 +79,13 @@ function range(issue: Issue, schema: SchemaNode | null): string {
   const bounded = typeof high === 'number' && high < Number.MAX_SAFE_INTEGER
   if (low === undefined) return bounded ? `up to ${high}` : 'without quotes'
   return bounded ? `from ${low} to ${high}` : `from ${low} up`
+}
+
+/** A variable whose value would do, were it not in quotes. */
+function isQuotedVariable({ expected }: Issue, node: Located): boolean {
+  if (node.kind !== 'scalar' || node.written === null || typeof node.value !== 'string') return false
+  const kind = typeof resolvePlain(node.value)
+  return kind === 'boolean' ? expected === 'boolean' : kind === 'number' && (expected === 'number' || expected === 'int')
 }
 
 function isQuotedNumber(issue: Issue, node: Located): boolean {
@@ -131,6 +141,8 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)
   if (meant !== null) return problem(at, `unknown key "${key}": did you mean "${meant}"?`)
+  const word = placeOfWord(key)
+  if (word !== null) return problem(at, `unknown key "${key}": here it is ${word}`)
   const places = placesOf(key, schema)
   const known = `possible here: ${keys.join(', ')}`
   return problem(at, `unknown key "${key}": ${places.length > 0 ? `it belongs in ${places.slice(0, 3).join(' or ')}; ` : ''}${known}`)

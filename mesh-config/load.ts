@@ -1,7 +1,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseDocument, visit, type YAMLError, type YAMLMap } from 'yaml'
-import { type Environment, resolvePlain, substitute } from './environment.ts'
+import { type Environment, resolvePlain, shield, substitute, unshield } from './environment.ts'
 import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
-import { explainSyntaxError } from './syntax-error.ts'
+import { conflictLine, explainSyntaxError } from './syntax-error.ts'
 import { MAX_DEPTH, MAX_YAML_BYTES, outOfBounds } from './yaml-bounds.ts'
 
 export interface LoadedDocument {
@@ -12,17 +12,17 @@ export interface LoadedDocument {
 
 /** Aliases may stand for large parts; a document that unfolds to more values than this is an attack or a mistake. */
 const maxNodes = 200_000
-/** Where there are more syntax errors than these, most are consequences of the first. */
-const maxSyntaxErrors = 20
 
 /** The text of one YAML (or JSON) file as located values, variables filled in. Never throws. */
 export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
   const lines = new LineCounter()
   const tooMuch = text.length > MAX_YAML_BYTES ? { offset: 0, message: tooLarge } : outOfBounds(new Lexer().lex(text))
   if (tooMuch !== null) return { root: null, problems: [problem(positionOf(file, text, tooMuch.offset), tooMuch.message)] }
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
-  const reader = new Reader(file, lines, document, env)
-  if (document.errors.length > 0) return { root: null, problems: document.errors.slice(0, maxSyntaxErrors).map(error => syntaxProblem(reader, error, text)) }
+  const shielded = shield(text)
+  const document = parseDocument(shielded, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+  // A file that contains private-use characters of its own is read as it is.
+  const reader = new Reader(file, lines, document, env, shielded === text ? same : unshield)
+  if (document.errors.length > 0) return { root: null, problems: [firstSyntaxProblem(reader, document.errors, text)] }
   const root: Located =
     document.contents === null ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() } : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
@@ -38,7 +38,13 @@ function positionOf(file: string, text: string, offset: number): Position {
   return { file, line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
 }
 
-function syntaxProblem(reader: Reader, error: YAMLError, text: string): Problem {
+const same = (text: string) => text
+
+/** The parser goes on after an error, but only the first one is sure to be the file's. */
+function firstSyntaxProblem(reader: Reader, errors: readonly YAMLError[], text: string): Problem {
+  const conflict = conflictLine(text)
+  if (conflict !== null) return problem({ ...reader.position(0), line: conflict.line }, conflict.message)
+  const error = errors.reduce((first, each) => (each.pos[0] < first.pos[0] ? each : first))
   const at = reader.position(error.pos[0])
   return problem(at, explainSyntaxError(error.code, error.message, text.split('\n')[at.line - 1] ?? ''))
 }
@@ -49,14 +55,16 @@ class Reader {
   readonly #lines: LineCounter
   readonly #document: Document
   readonly #env: Environment
+  readonly #asWritten: (text: string) => string
   #nodes = 0
   #targets: ReadonlyMap<Node, Node | undefined> | null = null
 
-  constructor(file: string, lines: LineCounter, document: Document, env: Environment) {
+  constructor(file: string, lines: LineCounter, document: Document, env: Environment, asWritten: (text: string) => string) {
     this.#file = file
     this.#lines = lines
     this.#document = document
     this.#env = env
+    this.#asWritten = asWritten
   }
 
   position(offset: number): Position {
@@ -92,7 +100,8 @@ class Reader {
   }
 
   #scalar(node: Node | null, at: Position): LocatedScalar {
-    const value: unknown = isScalar(node) ? node.value : null
+    const parsed: unknown = isScalar(node) ? node.value : null
+    const value = typeof parsed === 'string' ? this.#asWritten(parsed) : parsed
     if (typeof value !== 'string') {
       const known = typeof value === 'number' || typeof value === 'boolean' || value === null
       const source = isScalar(node) && typeof node.source === 'string' ? { source: node.source } : {}
@@ -115,7 +124,7 @@ class Reader {
         this.problems.push(problem(keyAt, 'a key must be a simple text: write key: value'))
         continue
       }
-      const key = String(keyNode.value)
+      const key = this.#asWritten(String(keyNode.value))
       const node = this.read(pair.value as Node | null, depth + 1, keyAt)
       const earlier = entries.get(key)
       if (key === '<<') this.#mergeInto(merged, node, keyAt)

@@ -61,7 +61,7 @@ services:
 
 **Several files** are put together in the order given: maps key by key, everything else (lists too) as a whole, the later one winning. A key with nothing behind it (\`admin:\`) puts the default back.
 
-**Variables**: \`\${NAME}\` in a value is replaced from the environment, and one that is not set is an error; \`\${NAME:-value}\` says what to take instead. Inside \`[ ]\` and \`{ }\` write them in quotes. \`$\${\` is a plain \`\${\`. What comes from the environment is never shown in an error, and in \`config effective\` not if the name of the variable says it is a secret (TOKEN, SECRET, PASSWORD ...).
+**Variables**: \`\${NAME}\` in a value is replaced from the environment, and one that is not set is an error; \`\${NAME:-value}\` says what to take instead. Unquoted, a value that is nothing but a variable is read as it would be in the file: as a number, \`true\` or \`false\`; in quotes it is a text. Inside \`[ ]\` and \`{ }\` it needs no quotes (editors, which do not know variables, want them there). \`$\${\` is a plain \`\${\`. What comes from the environment is never shown in an error, and in \`config effective\` not if the name of the variable says it is a secret (TOKEN, SECRET, PASSWORD ...).
 
 | kind of value | written |
 |---|---|
@@ -136,6 +136,7 @@ function steps(path: readonly string[]): string[] {
 function kindOf(node: SchemaNode): string {
   if (node.kind !== undefined) return node.kind
   if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(' ')
+  if (node.const !== undefined) return `\`${String(node.const)}\``
   if (node.anyOf !== undefined) return node.anyOf.map(kindOf).join(', or ')
   if (node.items !== undefined) return `list of ${kindOf(node.items).split(', or ').map(plural).join(', or ')}`
   if (node.properties !== undefined) return 'map'

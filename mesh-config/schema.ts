@@ -85,27 +85,62 @@ export function publishedSchema(kind: DocumentKind): Record<string, unknown> {
 }
 
 function published(node: SchemaNode, path: readonly string[]): SchemaNode {
-  const { why, description, secret: _secret, kind: _kind, ...rest } = node
+  const { description: _description, ...rest } = withoutOwnWords(node)
+  const text = descriptionOf(node, path)
+  return {
+    ...withVariables(rest),
+    ...(text === '' ? {} : { description: text }),
+    ...(node.properties === undefined
+      ? {}
+      : { properties: mapValues(node.properties, (child, key) => optional(published(child, [...path, key]), node.required?.includes(key) === true)) }),
+    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: optional(published(node.additionalProperties, [...path, '*']), false) } : {}),
+    ...(node.propertyNames === undefined ? {} : { propertyNames: withoutOwnWords(node.propertyNames) }),
+    ...(node.items === undefined ? {} : { items: published(node.items, [...path, '*']) }),
+    ...(node.anyOf === undefined ? {} : { anyOf: node.anyOf.map(form => published(form, [...path, '|'])) }),
+  }
+}
+
+/** Without what is no JSON Schema. */
+function withoutOwnWords({ why: _why, secret: _secret, kind: _kind, ...rest }: SchemaNode): SchemaNode {
+  return rest
+}
+
+function descriptionOf(node: SchemaNode, path: readonly string[]): string {
   const later = refused.find(entry => matchesAt(entry, path))
   const sentences = [
-    description,
-    why === undefined ? undefined : `Default ${JSON.stringify(node.default)}: ${why}.`,
+    node.description,
+    node.why === undefined ? undefined : `Default ${JSON.stringify(node.default)}: ${node.why}.`,
     later === undefined
       ? undefined
       : later.values === undefined
         ? 'Not available yet in this version.'
         : `Not available yet in this version: ${later.values.join(', ')}.`,
   ]
-  const text = sentences.filter(sentence => sentence !== undefined).join(' ')
-  return {
-    ...rest,
-    ...(text === '' ? {} : { description: text }),
-    ...(node.properties === undefined ? {} : { properties: mapValues(node.properties, (child, key) => published(child, [...path, key])) }),
-    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: published(node.additionalProperties, [...path, '*']) } : {}),
-    ...(node.propertyNames === undefined ? {} : { propertyNames: published(node.propertyNames, []) }),
-    ...(node.items === undefined ? {} : { items: published(node.items, [...path, '*']) }),
-    ...(node.anyOf === undefined ? {} : { anyOf: node.anyOf.map(form => published(form, [...path, '|'])) }),
+  return sentences.filter(sentence => sentence !== undefined).join(' ')
+}
+
+/** Where a single value goes, a text with a variable in it goes too: what it becomes is not known to an editor. */
+function withVariables(node: SchemaNode): SchemaNode {
+  const types = typeof node.type === 'string' ? [node.type] : (node.type ?? [])
+  const { enum: several, const: one, ...rest } = node
+  const words = several ?? (one === undefined ? undefined : [one])
+  if (words !== undefined) {
+    const { type: _type, ...others } = rest
+    return { ...others, anyOf: [{ enum: words }, { type: 'string', pattern: variable }] }
   }
+  if (types.includes('string')) return node.pattern === undefined ? node : { ...node, pattern: `${node.pattern}|${variable}` }
+  const isScalar = types.some(type => type === 'integer' || type === 'number' || type === 'boolean')
+  return isScalar ? { ...node, type: [...types, 'string'], pattern: variable } : node
+}
+
+const variable = '\\$\\{'
+
+/** A key with nothing behind it puts the default back. */
+function optional(node: SchemaNode, isRequired: boolean): SchemaNode {
+  if (isRequired) return node
+  if (node.anyOf !== undefined) return { ...node, anyOf: [...node.anyOf, { type: 'null' }] }
+  if (node.type === undefined) return node
+  return { ...node, type: [...(typeof node.type === 'string' ? [node.type] : node.type), 'null'] }
 }
 
 function mapValues<From, To>(values: Readonly<Record<string, From>>, change: (value: From, key: string) => To): Record<string, To> {

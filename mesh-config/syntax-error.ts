@@ -8,7 +8,8 @@ export function explainSyntaxError(code: string, message: string, line: string):
 /** Mistakes that people make in exactly this kind of file, known by the look of the line. */
 function habits(line: string, code: string): string | null {
   if (code === 'TAB_AS_INDENT') return null
-  if (/(?<!\$)[[{][^"']*\$\{/.test(line)) return `a variable inside [ ] or { } needs quotes: write "\${NAME}"`
+  if (/(?<!\$)[[{][^"']*\$\{/.test(line))
+    return `a variable here is not closed, or has quotes in it: write \${NAME} or \${NAME:-value}; quotes go around the whole value`
   const ipv6 = /:\s+(\[[0-9a-fA-F:.]+\]:\d+)/.exec(line)
   if (ipv6 !== null) return `an IPv6 address begins with [ and needs quotes: write "${ipv6[1]}"`
   const noSpace = /^\s*(?:- )?([A-Za-z]+):(\S.*)$/.exec(line)
@@ -34,4 +35,12 @@ const byCode: Readonly<Record<string, string>> = {
   BAD_DQ_ESCAPE: 'an unknown \\ escape in double quotes: use single quotes, where \\ is an ordinary character',
   MISSING_CHAR: 'something is missing here: is a quote, ] or } not closed?',
   UNEXPECTED_TOKEN: 'this cannot follow what comes before it: is a quote, a comma or a line break missing?',
+}
+
+/** Where version control left both sides of a conflict in the file; null: nowhere. */
+export function conflictLine(text: string): { readonly line: number; readonly message: string } | null {
+  const lines = text.split('\n')
+  const line = lines.findIndex(each => /^(<{7}|>{7})( |\r?$)/.test(each))
+  if (line === -1) return null
+  return { line: line + 1, message: 'a merge conflict is left in the file: keep one side, and remove the lines that begin with <<<<<<<, ======= and >>>>>>>' }
 }

@@ -255,7 +255,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     return cut.reduce((sum, count) => sum + count, 0)
   }
 
-  function answer(question: Question): Answer {
+  function answer(question: Question): Answer | Promise<Answer> {
     switch (question.what) {
       case 'endpoints':
         return endpointsView(apply.clusters(), clock.now())
@@ -264,8 +264,20 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       case 'flights':
         return { flights: question.failedOnly ? recorder.failed() : recorder.recent() }
       case 'explain':
-        return explain(question, runtime?.listeners ?? new Map(), clock, random)
+        return explain(question, {
+          clock,
+          random,
+          discover,
+          runtime: () => ({ listeners: runtime?.listeners ?? new Map(), services: runtime?.snapshot.services ?? {} }),
+        })
     }
+  }
+
+  function ask(id: number, question: Question): void {
+    const found = answer(question)
+    const reply = (answer: Answer) => send({ kind: 'answer', id, answer })
+    if (found instanceof Promise) void found.then(reply)
+    else reply(found)
   }
 
   /** Snapshots are applied one after the other. */
@@ -291,7 +303,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       else if (message.kind === 'endpoints') applying = applying.then(() => apply.change(message.service, message.delta))
       else if (message.kind === 'origins') applying = applying.then(() => apply.setOrigins(message.zones))
       else if (message.kind === 'unknown-service') waiting.settle(message.service, message.why)
-      else if (message.kind === 'ask') send({ kind: 'answer', id: message.id, answer: answer(message.question) })
+      else if (message.kind === 'ask') ask(message.id, message.question)
       else log.credit(message.bytes)
     },
   }

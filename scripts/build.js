@@ -9,6 +9,13 @@ import { isBuilt } from './fresh.js'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
 
+// Small modules that several programs share would each be a file of its own to read at a start: they are one. What makes HTML is one file, which only a browser's request loads.
+const groups = [
+  { name: 'common', test: /proxy\/core\/(printable|grpc|log)\.ts$|mesh-config\/(address|duration|nearest)\.ts$/ },
+  { name: 'html', test: /proxy\/admin\/html\// },
+  { name: 'admin', test: /proxy\/admin\/[^/]+$/ },
+]
+
 const bundle = await rolldown({
   cwd: root,
   input: { main: 'cli/main.ts', worker: 'proxy/worker.ts', 'load-config': 'proxy/control/load-config.ts', 'read-endpoints': 'proxy/control/read-endpoints.ts' },
@@ -16,7 +23,15 @@ const bundle = await rolldown({
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
   external: [/^node:/, 'consul', 're2js', /^prom-client/],
   treeshake: true,
+  preserveEntrySignatures: 'allow-extension',
 })
 rmSync(join(root, 'dist'), { recursive: true, force: true })
-await bundle.write({ dir: join(root, 'dist'), format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js', comments: false })
+await bundle.write({
+  dir: join(root, 'dist'),
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name].js',
+  comments: false,
+  codeSplitting: { groups, includeDependenciesRecursively: false },
+})
 await bundle.close()

@@ -1,6 +1,7 @@
 // Writes docs/failures.md from the failure table: node scripts/failures.ts
 import { writeFileSync } from 'node:fs'
 import { type Failure, failures } from '../proxy/core/failure.ts'
+import { grpcStatusText } from '../proxy/core/grpc.ts'
 import { conditionOf } from '../proxy/forward/retry.ts'
 
 const rows: readonly Failure[] = Object.values(failures)
@@ -15,7 +16,7 @@ const sides = {
 } as const satisfies Record<Failure['side'], readonly [title: string, text: string]>
 
 /** What each flag says, in the words of Envoy's documentation made short. */
-const flags: Partial<Record<Failure['flag'], string>> = {
+const flags: Readonly<Record<Failure['flag'], string>> = {
   NR: 'no route',
   NC: 'no cluster',
   UH: 'no healthy upstream',
@@ -30,15 +31,12 @@ const flags: Partial<Record<Failure['flag'], string>> = {
   DT: 'downstream too slow',
   DC: 'downstream connection termination',
   LR: 'local reset',
-}
-
-const grpc: Readonly<Record<number, string>> = {
-  1: 'CANCELLED',
-  4: 'DEADLINE_EXCEEDED',
-  8: 'RESOURCE_EXHAUSTED',
-  12: 'UNIMPLEMENTED',
-  13: 'INTERNAL',
-  14: 'UNAVAILABLE',
+  UAEX: 'not allowed here',
+  URX: 'upstream retry limit exceeded',
+  RL: 'rate limited',
+  FI: 'fault injected',
+  DI: 'delay injected',
+  OM: 'overload manager',
 }
 
 /** Where the HTTP status is not what the caller sees. */
@@ -85,7 +83,7 @@ function section(side: Failure['side']): string {
 function entry(row: Failure): string {
   return `### ${row.failure}
 
-**${row.flag}**, HTTP ${row.httpStatus}, gRPC ${row.grpcStatus} ${grpc[row.grpcStatus]}, replay \`${row.replay}\`
+**${row.flag}**, HTTP ${row.httpStatus}, gRPC ${grpcStatusText(row.grpcStatus)}, replay \`${row.replay}\`
 
 - **What happened:** ${row.reason}.
 - **Where to look:** ${row.remedy}.

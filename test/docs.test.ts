@@ -185,6 +185,15 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
   return words.find(word => word.startsWith('-') && !known.includes(word.split('=')[0])) ?? null
 }
 
+test('no page says "undefined" or "[object Object]" where a generator found nothing', () => {
+  expect(pages.filter(page => /\bundefined\b|\[object Object\]/.test(textOf(page).replaceAll(/`[^`\n]*`/g, '')))).toEqual([])
+})
+
+test('docs/metrics.md has each metric once', () => {
+  const names = [...textOf('docs/metrics.md').matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, name]) => name!)
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
+})
+
 test('docs/failures.md is what the failure table says (npm run docs writes it)', () => {
   expect(textOf('docs/failures.md')).toBe(failuresPage().replace(/<!--[\s\S]*?-->/g, ''))
 })

@@ -1,5 +1,5 @@
 import { jsonText, printable } from '../core/printable.ts'
-import { escapeHtml, htmlAnswer, htmlPage, type Page, textAnswer } from './page.ts'
+import { htmlAnswer, type Page, textAnswer } from './page.ts'
 
 /** The configuration in force. */
 export interface ConfigView {
@@ -20,15 +20,17 @@ export function configPage(view: () => Promise<ConfigView>): Page {
     path: '/config',
     methods: ['GET'],
     shows: 'the configuration in force: every value, default or not, and where it came from',
-    async answer({ format }) {
-      const { effectiveJson, effectiveText, ...about } = await view()
+    async answer(request) {
+      const { format } = request
+      const now = await view()
+      if (format === 'html') return htmlAnswer('config', request, async () => (await import('./html/config.ts')).configHtml(now))
+      const { effectiveJson, effectiveText, ...about } = now
       if (format === null || format === 'json') {
         // The large part is JSON already.
         const head = jsonText(about, 2).slice(0, -2)
         return { status: 200, type: 'application/json', body: `${head},\n  "effective": ${effectiveJson}\n}\n` }
       }
-      const text = `${aboutText(about)}\n${effectiveText}`
-      return format === 'text' ? textAnswer(text) : htmlAnswer(htmlPage('config', `<pre>${escapeHtml(text)}</pre>`))
+      return textAnswer(`${aboutText(about)}\n${effectiveText}`)
     },
   }
 }

@@ -43,21 +43,25 @@ const keys: Readonly<Record<string, Key>> = {
   p99: ({ p99Ms }) => p99Ms,
 }
 
-const known = ['service', 'zone', 'only', 'sort', 'limit', 'format']
+const known = ['service', 'zone', 'only', 'sort', 'limit', 'format', 'refresh']
 
-/** What the query says, or what is wrong with it. */
+/** What `only` and `sort` take. */
+export const filterNames = Object.keys(filters)
+export const sortNames = Object.keys(keys)
+
+/** What the query says, or what is wrong with it. A form sends its empty fields too: they say nothing. */
 export function readSelection(query: URLSearchParams): Selection | string {
   for (const key of query.keys()) if (!known.includes(key)) return `there is no parameter "${key}": there are ${known.join(', ')}`
-  const only = query.get('only')
-  if (only !== null && !Object.hasOwn(filters, only)) return `only=${only} is unknown: write one of ${Object.keys(filters).join(', ')}`
-  const sort = query.get('sort')
+  const only = query.get('only') || null
+  if (only !== null && !Object.hasOwn(filters, only)) return `only=${only} is unknown: write one of ${filterNames.join(', ')}`
+  const sort = query.get('sort') || null
   if (sort !== null && !Object.hasOwn(keys, sort.replace(/^-/, '')))
-    return `sort=${sort} is unknown: write one of ${Object.keys(keys).join(', ')}, with - before it for the other way round`
-  const limit = query.get('limit')
+    return `sort=${sort} is unknown: write one of ${sortNames.join(', ')}, with - before it for the other way round`
+  const limit = query.get('limit') || null
   if (limit !== null && limit !== 'all' && !/^\d{1,9}$/.test(limit)) return `limit=${limit} is no number: write limit=20, or limit=all`
   return {
-    service: query.get('service'),
-    zone: query.get('zone'),
+    service: query.get('service') || null,
+    zone: query.get('zone') || null,
     only,
     sort,
     limit: limit === null ? null : limit === 'all' ? Number.POSITIVE_INFINITY : Number(limit),

@@ -42,19 +42,37 @@ const table: readonly Column[] = [
   },
 ]
 
-type ServiceWithSources = ServiceView & { readonly sources: readonly SourceStatus[] }
+export type ServiceWithSources = ServiceView & { readonly sources: readonly SourceStatus[] }
 
-/** A service as people read it: what there is of it, then the endpoints chosen. A large one without a wish shows those that want looking at first. */
-export function serviceText(service: ServiceWithSources, chosen: readonly EndpointView[], { limit, sort, only, zone }: Selection): string {
+/** What of a service is shown to people. */
+export interface Choice {
+  readonly rows: readonly EndpointView[]
+  /** Chosen, and not shown. */
+  readonly left: number
+  /** Requests, over all endpoints. */
+  readonly total: number
+  /** There are so many that their states are worth counting. */
+  readonly tallied: boolean
+}
+
+/** A large service without a wish shows those that want looking at first. */
+export function choose({ endpoints }: ServiceView, chosen: readonly EndpointView[], { limit, sort }: Selection): Choice {
+  const ordered = sort === null && limit === null && chosen.length > MOST_ROWS ? mostWorthLooking(chosen) : chosen
+  const rows = limit === null ? ordered.slice(0, MOST_ROWS) : ordered
+  const total = endpoints.reduce((sum, endpoint) => sum + endpoint.requests, 0)
+  return { rows, left: chosen.length - rows.length, total, tallied: endpoints.length > MOST_ROWS }
+}
+
+/** A service as people read it: what there is of it, then the endpoints chosen. */
+export function serviceText(service: ServiceWithSources, chosen: readonly EndpointView[], selection: Selection): string {
   const { name, policy, active, endpoints, notes, sources } = service
+  const { only, zone } = selection
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
   const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(printable)
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
-  if (endpoints.length > MOST_ROWS) lines.push(`  ${tally(endpoints)}`)
-  const ordered = sort === null && limit === null && chosen.length > MOST_ROWS ? mostWorthLooking(chosen) : chosen
-  const rows = limit === null ? ordered.slice(0, MOST_ROWS) : ordered
-  const total = endpoints.reduce((sum, endpoint) => sum + endpoint.requests, 0)
+  const { rows, left, total, tallied } = choose(service, chosen, selection)
+  if (tallied) lines.push(`  ${tally(endpoints)}`)
   const shown = table.filter(column => column.plain === undefined || rows.some(endpoint => column.cell(endpoint, total) !== column.plain))
   const cells = rows.map(endpoint => shown.map(column => column.cell(endpoint, total)))
   if (rows.length > 0)
@@ -66,13 +84,12 @@ export function serviceText(service: ServiceWithSources, chosen: readonly Endpoi
       ),
     )
   else lines.push(`  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`)
-  const left = chosen.length - rows.length
   if (left > 0) lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')
 }
 
 /** How many there are of each state, by zone where there are several. */
-function tally(endpoints: readonly EndpointView[]): string {
+export function tally(endpoints: readonly EndpointView[]): string {
   const zones = Map.groupBy(endpoints, ({ zone }) => zone || '-')
   const parts = [...zones]
     .toSorted(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
@@ -92,17 +109,17 @@ function mostWorthLooking(endpoints: readonly EndpointView[]): readonly Endpoint
   return endpoints.toSorted((a, b) => odd(b) - odd(a) || rate(b) - rate(a) || b.p99Ms - a.p99Ms)
 }
 
-function weightText({ weight, effectiveWeight }: EndpointView): string {
+export function weightText({ weight, effectiveWeight }: EndpointView): string {
   if (Math.abs(effectiveWeight - weight) < 0.005 * weight) return String(weight)
   return `${weight} as ${effectiveWeight.toPrecision(2)}`
 }
 
-function share(requests: number, total: number): string {
+export function share(requests: number, total: number): string {
   const percent = (100 * requests) / total
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)}%`
 }
 
-function stateText({ state, reason, ejectedForMs, health, healthReason }: EndpointView): string {
+export function stateText({ state, reason, ejectedForMs, health, healthReason }: EndpointView): string {
   const words =
     state === 'ejected'
       ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
@@ -114,7 +131,7 @@ function stateText({ state, reason, ejectedForMs, health, healthReason }: Endpoi
   return [words, healthReason].filter(text => text !== '').join('; ') || 'not used'
 }
 
-function sourceText({ name, state, ageMs, trouble, endpoints, suspects, fromDisk }: SourceStatus): string {
+export function sourceText({ name, state, ageMs, trouble, endpoints, suspects, fromDisk }: SourceStatus): string {
   const since = ageMs === null ? '' : `, ${duration(ageMs)} ago`
   const doubted = suspects === 0 ? '' : `, ${count(suspects)} of them left out by it but still answering`
   const what = `${plural(endpoints, 'endpoint')}${doubted}`

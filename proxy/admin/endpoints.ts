@@ -23,11 +23,18 @@ export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[
         .filter(({ name }) => selection.service === null || name === selection.service)
         .map(service => ({ ...service, sources: known.get(service.name)?.sources ?? [] }))
       const shown = services.map(service => ({ ...service, ...select(service.endpoints, selection) }))
-      return eitherAnswer(request, 'endpoints', { services: shown, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }, () => {
+      const missing = missingNote(asked.silent)
+      const value = { services: shown, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }
+      const text = () => {
         const nobody = selection.service === null ? 'no services are configured\n' : `no service is called ${printable(selection.service)}\n`
-        const text = services.map((service, index) => serviceText(service, shown[index]!.endpoints, selection)).join('\n')
-        return (services.length > 0 ? text : nobody) + missingNote(asked.silent)
-      })
+        const all = services.map((service, index) => serviceText(service, shown[index]!.endpoints, selection)).join('\n')
+        return (services.length > 0 ? all : nobody) + missing
+      }
+      const content = async () => {
+        const chosen = services.map((service, index) => ({ service, chosen: shown[index]!.endpoints }))
+        return (await import('./html/endpoints.ts')).endpointsHtml(chosen, selection, request.query, missing)
+      }
+      return eitherAnswer(request, 'endpoints', value, text, 200, content)
     },
   }
 }

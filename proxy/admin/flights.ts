@@ -1,80 +1,31 @@
-import type { AttemptView, FlightsAnswer, FlightView } from '../core/channel.ts'
-import { grpcStatusText } from '../core/grpc.ts'
-import { printable } from '../core/printable.ts'
+import type { FlightsAnswer, FlightView } from '../core/channel.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
+import { readFilter, selectFlights } from './flights-select.ts'
+import { flightText } from './flights-text.ts'
 import { eitherAnswer, errorAnswer, type Page } from './page.ts'
-import { count, duration } from './text.ts'
 
 export function flightsPage(ask: Ask): Page {
   return {
     path: '/flights',
     methods: ['GET'],
     shows: 'the decision records of the last requests, oldest first; the failed ones are kept longer',
-    parameters: '?failed  ?limit=20  ?service=orders',
+    parameters: '?failed  ?limit=20  ?service=orders  ?endpoint=10.0.0.1:8080  ?id=<request id>',
     async answer(request) {
-      const { query } = request
-      const limit = query.get('limit')
-      if (limit !== null && !/^[1-9]\d{0,6}$/.test(limit)) return errorAnswer(request, 400, `limit=${limit} is not a number of flights: write limit=20`)
-      const failedOnly = query.has('failed') && query.get('failed') !== 'false'
-      const asked = await askAll<FlightsAnswer>(ask, { what: 'flights', failedOnly }, request)
+      const filter = readFilter(request.query)
+      if (typeof filter === 'string') return errorAnswer(request, 400, filter)
+      const asked = await askAll<FlightsAnswer>(ask, { what: 'flights', failedOnly: filter.failedOnly }, request)
       if ('status' in asked) return asked
-      const service = query.get('service')
-      const flights = mergeFlights(asked.answers.map(({ answer }) => answer))
-        .filter(flight => service === null || flight.service === service)
-        .slice(-Number(limit ?? Number.MAX_SAFE_INTEGER))
-      return eitherAnswer(request, 'flights', { flights, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }, () => {
-        const none = failedOnly ? 'no request has failed\n' : 'no requests yet\n'
-        return (flights.length === 0 ? none : flights.map(flightText).join('')) + missingNote(asked.silent)
-      })
+      const flights = selectFlights(mergeFlights(asked.answers.map(({ answer }) => answer)), filter)
+      const missing = missingNote(asked.silent)
+      const value = { flights, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }
+      const none = filter.failedOnly ? 'no request has failed\n' : 'no requests yet\n'
+      const text = () => (flights.length === 0 ? none : flights.map(flightText).join('')) + missing
+      const content = async () => (await import('./html/flights.ts')).flightsHtml(flights, filter, request.query, missing)
+      return eitherAnswer(request, 'flights', value, text, 200, content)
     },
   }
 }
 
 export function mergeFlights(answers: readonly FlightsAnswer[]): FlightView[] {
   return answers.flatMap(({ flights }) => flights).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-}
-
-/** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
-export function flightText(flight: FlightView): string {
-  const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } = flight
-  const { attempts, reason, failure, detail } = flight
-  const outcome = `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(7)
-  const to = destination || service || '-'
-  const last = attempts.at(-1)
-  const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
-  const isTunnel = protocol === 'tcp'
-  const rest = isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId
-  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd())
-  if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
-    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
-  }
-  if (grpcMessage !== '' && failure === '') text += `\n${' '.repeat(14)}${printable(grpcMessage)}`
-  if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
-  return `${text}\n`
-}
-
-/** What the caller asked for, in a word or two. */
-export function askedOf({ protocol, method, authority, path }: FlightView): string {
-  if (protocol === 'tcp') return `TCP ${authority}`.trimEnd()
-  // The target of a CONNECT is its authority.
-  return `${method} ${authority}${path === authority ? '' : path}`
-}
-
-export function attemptText(attempt: AttemptView, isTunnel = false): string {
-  const none = isTunnel ? 'connected' : 'no answer yet'
-  const outcome = attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
-  const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
-  const connection = (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
-  const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
-  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
-}
-
-function answered({ status, grpcStatus }: AttemptView): string {
-  return grpcStatus === null ? String(status) : `${status}, grpc ${grpcStatusText(grpcStatus)}`
-}
-
-export function comparedText({ compared, policy, way }: AttemptView): string {
-  const by = `, by ${policy}${way.length === 0 ? '' : ` (${way.join(', ')})`}`
-  if (compared === null) return policy === '' ? '' : by
-  return `${by}: load ${count(compared.load)} against ${count(compared.otherLoad)} at ${compared.other}`
 }

@@ -18,7 +18,9 @@ export function logLevelPage(log: LevelOwner): Page {
         if (!isLogLevel(wanted)) return errorAnswer(request, 400, `"${wanted}" is not a level: POST /log-level?level=${logLevels.join('|')}`)
         log.setLevel(wanted)
       }
-      return eitherAnswer({ ...request, format: request.format ?? 'text' }, 'log level', { level: log.level(), levels: logLevels }, () => `${log.level()}\n`)
+      const content = async () => (await import('./html/log-level.ts')).logLevelHtml(log.level(), logLevels)
+      const plain = { ...request, format: request.format ?? 'text' }
+      return eitherAnswer(plain, 'log-level', { level: log.level(), levels: logLevels }, () => `${log.level()}\n`, 200, content)
     },
   }
 }

@@ -1,7 +1,6 @@
 import { own } from '../../mesh-config/own.ts'
-import { escapeHtml, jsonText, printable, printableLines } from '../core/printable.ts'
-
-export { escapeHtml }
+import { jsonText, printable, printableLines } from '../core/printable.ts'
+import type { Markup } from './html/markup.ts'
 
 /** A page of the admin port. */
 export interface Page {
@@ -28,6 +27,8 @@ export interface PageAnswer {
   readonly status: number
   readonly type: string
   readonly body: string | AsyncIterable<string>
+  /** Of HTML: its Content-Security-Policy. */
+  readonly policy?: string
 }
 
 export function textAnswer(body: string, status = 200): PageAnswer {
@@ -38,20 +39,29 @@ export function jsonAnswer(value: unknown, status = 200): PageAnswer {
   return { status, type: 'application/json', body: `${jsonText(value, 2)}\n` }
 }
 
-export function htmlAnswer(body: string, status = 200): PageAnswer {
-  return { status, type: 'text/html; charset=utf-8', body }
+/** For a browser. What makes HTML is loaded when the first browser asks: most sidecars never meet one. */
+export async function htmlAnswer(name: string, request: PageRequest, content: () => Promise<Markup>, status = 200): Promise<PageAnswer> {
+  const { framed } = await import('./html/frame.ts')
+  return framed(name, request, await content(), status)
 }
 
-/** The same content for programs and for people; a browser gets the readable one. `text` is only made when somebody reads it. */
-export function eitherAnswer({ format }: PageRequest, title: string, value: unknown, text: () => string, status = 200): PageAnswer {
-  if (format === 'text') return textAnswer(text(), status)
-  if (format === 'html') return htmlAnswer(htmlPage(title, `<pre>${escapeHtml(text())}</pre>`), status)
-  return jsonAnswer(value, status)
+/** The same content for programs and for people. What nobody reads is not made: `text` is for terminals, `content` for browsers (else the text). */
+export function eitherAnswer(
+  request: PageRequest,
+  name: string,
+  value: unknown,
+  text: () => string,
+  status = 200,
+  content: () => Promise<Markup> = async () => (await import('./html/frame.ts')).preformatted(text()),
+): PageAnswer | Promise<PageAnswer> {
+  if (request.format === 'text') return textAnswer(text(), status)
+  return request.format === 'html' ? htmlAnswer(name, request, content, status) : jsonAnswer(value, status)
 }
 
 /** What went wrong, in the form the caller reads. */
-export function errorAnswer(request: PageRequest, status: number, message: string): PageAnswer {
-  return eitherAnswer(request, `${status}`, { error: message }, () => `${printable(message)}\n`, status)
+export function errorAnswer(request: PageRequest, status: number, message: string): PageAnswer | Promise<PageAnswer> {
+  const content = async () => (await import('./html/frame.ts')).failed(status, message)
+  return eitherAnswer(request, String(status), { error: message }, () => `${printable(message)}\n`, status, content)
 }
 
 /** What the caller would rather have: `?format=`, else the Accept header, else null. Unknown types count as no wish. */
@@ -73,16 +83,3 @@ export function formatOf(query: URLSearchParams, accept: string | undefined): Fo
 }
 
 const formats: Readonly<Record<string, Format | undefined>> = { 'application/json': 'json', 'text/plain': 'text', 'text/*': 'text', 'text/html': 'html' }
-
-export function htmlPage(title: string, content: string): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)} - outrigger</title><style>
-:root { color-scheme: light dark }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
-pre, code, td:first-child { font-family: ui-monospace, monospace; font-size: 13px }
-pre { overflow-x: auto } table { border-collapse: collapse } td { padding: .25rem 1.5rem .25rem 0; vertical-align: top } small { opacity: .7 }
-</style></head><body><p><a href="/">outrigger</a> / ${escapeHtml(title)}</p>
-${content}
-</body></html>
-`
-}

@@ -25,14 +25,16 @@ export function readyPage(readiness: () => Readiness): Page {
     shows: '200 while requests may be sent here, else 503; for readiness probes',
     parameters: '?verbose',
     answer(request) {
-      const { ready, reason, checks } = readiness()
+      const now = readiness()
+      const { ready, reason, checks } = now
       const status = ready ? 200 : 503
       const line = ready ? 'ready\n' : `not ready: ${printable(reason)}\n`
-      if (!request.query.has('verbose'))
-        return request.format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
       // Typed at a terminal more often than read by a program: text unless JSON is asked for.
       const format = request.format ?? 'text'
-      return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status)
+      if (!request.query.has('verbose') && format !== 'html')
+        return format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
+      const content = async () => (await import('./html/ready.ts')).readyHtml(now)
+      return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status, content)
     },
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import type { Log } from '../core/log.ts'
 import { refusal } from './guard.ts'
-import { errorAnswer, formatOf, type Page, type PageAnswer, type PageRequest } from './page.ts'
+import { errorAnswer, formatOf, type Page, type PageAnswer, type PageRequest, textAnswer } from './page.ts'
 import { unknownPage } from './start-page.ts'
 
 /** Bytes of a POST; a level is all there is to say. */
@@ -33,7 +33,7 @@ export function adminServer(
     handle(request, response, { listenAddress: listen.address, hosts, pages }).catch((error: unknown) => {
       log.error(`the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
       if (response.headersSent) response.destroy()
-      else send(response, errorAnswer({ ...plainRequest, format: 'text' }, 500, 'this page failed: the log of the proxy says why'))
+      else void send(response, textAnswer('this page failed: the log of the proxy says why\n', 500))
     })
   })
   return new Promise((resolve, reject) => {
@@ -68,16 +68,16 @@ async function handle(incoming: IncomingMessage, response: ServerResponse, { lis
   const query = new URLSearchParams(search.join('?'))
   const base = { ...plainRequest, query, format: formatOf(query, headers.accept) }
   const refused = refusal({ method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }, listenAddress, hosts)
-  if (refused !== null) return send(response, errorAnswer(base, 403, refused))
+  if (refused !== null) return send(response, await errorAnswer(base, 403, refused))
   const page = pages.find(each => each.path === path || each.path === `${path}/` || `${each.path}/` === path)
-  if (page === undefined) return send(response, unknownPage(base, path!, pages))
+  if (page === undefined) return send(response, await unknownPage(base, path!, pages))
   const plainMethod = method === 'HEAD' ? 'GET' : method
   if (!isOneOf(page.methods, plainMethod)) {
     response.setHeader('allow', page.methods.includes('GET') ? [...page.methods, 'HEAD'].join(', ') : page.methods.join(', '))
-    return send(response, errorAnswer(base, 405, `${page.path} takes ${page.methods.join(' or ')}, not ${method}${hintFor(page)}`))
+    return send(response, await errorAnswer(base, 405, `${page.path} takes ${page.methods.join(' or ')}, not ${method}${hintFor(page)}`))
   }
   const body = plainMethod === 'POST' ? await read(incoming) : ''
-  if (body === null) return send(response, errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
+  if (body === null) return send(response, await errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
   await send(response, await page.answer({ ...base, method: plainMethod, body }), method === 'HEAD')
 }
 
@@ -104,12 +104,12 @@ async function read(incoming: IncomingMessage): Promise<string | null> {
   return body
 }
 
-async function send(response: ServerResponse, { status, type, body }: PageAnswer, headOnly = false): Promise<void> {
+async function send(response: ServerResponse, { status, type, body, policy }: PageAnswer, headOnly = false): Promise<void> {
   response.statusCode = status
   response.setHeader('content-type', type)
   response.setHeader('cache-control', 'no-store')
   response.setHeader('x-content-type-options', 'nosniff')
-  if (type.startsWith('text/html')) response.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+  if (policy !== undefined) response.setHeader('content-security-policy', policy)
   if (headOnly) return void response.end()
   if (typeof body === 'string') return void response.end(body)
   for await (const chunk of body) {

@@ -233,6 +233,7 @@ export function applier(deps: ApplyDeps) {
 function routeBase(spec: ServiceSpec, route: RouteSpec, entries: ReadonlyMap<string, ServiceEntry>): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
   const retries = route.retries ?? spec.retries
+  const destinations = route.to.map(to => destinationOf(to, entries))
   return {
     name: route.name,
     service: spec.name,
@@ -245,7 +246,8 @@ function routeBase(spec: ServiceSpec, route: RouteSpec, entries: ReadonlyMap<str
     upgrades: new Set(spec.upgrades),
     grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
     retry: retryPolicy(retries),
-    destination: split(route.to.map(to => destinationOf(to, entries))),
+    destination: split(destinations),
+    destinations,
   }
 }
 

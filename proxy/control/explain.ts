@@ -1,7 +1,8 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
 import { hostOf } from '../../mesh-config/host-name.ts'
+import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { NO_HASH } from '../core/balancer.ts'
-import type { ExplainAnswer, FlightView, Question } from '../core/channel.ts'
+import type { ExplainAnswer, FlightView, Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { Exchange } from '../core/exchange.ts'
@@ -10,63 +11,87 @@ import type { GrpcKind } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
-import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
 import { CONNECT, settleUpgrade } from '../core/tunnel.ts'
 import { runRequest } from '../filter/chain.ts'
 import { grpcKind } from '../forward/grpc.ts'
 import { beginDeadline } from '../forward/grpc-deadline.ts'
 import { attemptView, failureView } from '../telemetry/flights.ts'
+import { type ExplainQuestion, targetOf } from './explain-target.ts'
+import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
 
-type ExplainQuestion = Extract<Question, { what: 'explain' }>
 type Step = ExplainAnswer['steps'][number]
 
 /** The codecs refuse these in a live request. */
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 
+export interface ExplainDeps {
+  readonly clock: Clock
+  readonly random: Random
+  /** What is in force. */
+  runtime(): Runtime
+  /** As for a request: asks the registry for a service that no route knows. Null: nobody could know it. */
+  discover(authority: string): Promise<Unknown | null> | null
+}
+
+export interface Runtime {
+  readonly listeners: ReadonlyMap<string, ListenerRuntime>
+  readonly services: Readonly<Record<string, ServiceSpec>>
+}
+
+/** One explanation on its way. */
+interface Way extends Runtime, Pick<ExplainDeps, 'clock' | 'random'> {
+  readonly exchange: Exchange
+  readonly listener: ListenerRuntime
+  readonly steps: Step[]
+  /** What the registry said of the service, where it was asked. */
+  readonly asked: Unknown | 'found' | null
+  /** The registry may know this one. */
+  wants: string
+  /** More to the point than that of the failure. */
+  remedy: string
+}
+
 /**
  * The decision record a request would get now: the very router, split and picker of a live request, draws included; only the sending is left out. (A round robin turn
- * taken here is taken.)
+ * taken here is taken.) A service that nobody asked for yet is looked up, as for a live request.
  */
-export function explain(question: ExplainQuestion, listeners: ReadonlyMap<string, ListenerRuntime>, clock: Clock, random: Random): ExplainAnswer {
+export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAnswer | Promise<ExplainAnswer> {
+  const { answer, wants } = explainOnce(question, deps, null)
+  const found = wants === '' ? null : deps.discover(wants)
+  return found === null ? answer : found.then(why => explainOnce(question, deps, why ?? 'found').answer)
+}
+
+function explainOnce(question: ExplainQuestion, deps: ExplainDeps, asked: Way['asked']): { readonly answer: ExplainAnswer; readonly wants: string } {
+  const exchanged = begin(question, deps)
+  if (typeof exchanged === 'string') return { answer: { record: null, steps: [], error: exchanged }, wants: '' }
+  const { exchange, listener } = exchanged
+  const shared = listener.spec.service === null ? ', shared by all services' : `, for ${listener.spec.service} only`
+  const steps: Step[] = [{ stage: 'listener', text: `${listener.spec.name}${shared}` }]
+  const way: Way = { ...deps.runtime(), clock: deps.clock, random: deps.random, exchange, listener, steps, asked, wants: '', remedy: '' }
+  const failure = exchange.protocol === 'tcp' ? walkTunnel(way) : walk(way)
+  return { answer: { record: view(way, failure), steps, error: '' }, wants: way.wants }
+}
+
+/** The exchange that the question is about, and where it comes in; or what is wrong with the question. */
+function begin(question: ExplainQuestion, { clock, runtime }: ExplainDeps): { readonly exchange: Exchange; readonly listener: ListenerRuntime } | string {
   if ([question.method, question.url, ...question.headers.flat()].some(text => CONTROL.test(text)))
-    return { record: null, steps: [], error: 'a request cannot have control characters or line ends in its method, URL or headers: leave them out' }
-  const target = /^(?:(https?|tcp|tls):\/\/([^/?#]+))?(\/[^#]*)?$/i.exec(question.url)
-  if (target === null || question.url === '')
-    return {
-      record: null,
-      steps: [],
-      error: `"${question.url}" is neither a URL nor a path: write url=http://orders/api, url=/api, url=tcp://redis for a service that speaks TCP, or url=tls://name for a server name`,
-    }
-  const authority = target[2] ?? question.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? ''
-  const scheme = target[1]?.toLowerCase() ?? ''
-  const listener = chooseListener(question.listener, authority, listeners)
-  if (typeof listener === 'string') return { record: null, steps: [], error: listener }
-  const isTunnel = scheme === 'tcp' || scheme === 'tls' || listener.spec.protocol === 'tcp'
-  if (isTunnel && listener.spec.protocol === 'http')
-    return {
-      record: null,
-      steps: [],
-      error: `${listener.spec.name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`,
-    }
+    return 'a request cannot have control characters or line ends in its method, URL or headers: leave them out'
+  const target = targetOf(question)
+  if (typeof target === 'string') return target
+  const { scheme, authority, path } = target
+  const listener = chooseListener(question.listener, authority, runtime().listeners)
+  if (typeof listener === 'string') return listener
+  const { name, protocol, direction } = listener.spec
+  const isTunnel = scheme === 'tcp' || scheme === 'tls' || protocol === 'tcp'
+  if (isTunnel && protocol === 'http') return `${name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`
   const request: RequestHead = isTunnel
     ? { method: '', scheme: 'http', authority: scheme === 'tls' ? hostOf(authority) : '', path: '', upgrade: '', headers: new HeaderList() }
-    : {
-        method: question.method,
-        scheme: 'http',
-        authority,
-        path: target[3] ?? '/',
-        upgrade: upgradeOf(question),
-        headers: new HeaderList(question.headers.flat()),
-      }
+    : { method: question.method, scheme: 'http', authority, path, upgrade: upgradeOf(question), headers: new HeaderList(question.headers.flat()) }
   const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
-  const exchange = new Exchange(peer, listener.spec.direction, isTunnel ? 'tcp' : 'http/1.1', request)
+  const exchange = new Exchange(peer, direction, isTunnel ? 'tcp' : 'http/1.1', request)
   exchange.begin(request, clock.now())
-  const steps: Step[] = [
-    { stage: 'listener', text: `${listener.spec.name}${listener.spec.service === null ? ', shared by all services' : `, for ${listener.spec.service} only`}` },
-  ]
-  const failure = (isTunnel ? walkTunnel : walk)(exchange, listener, steps, clock, random)
-  return { record: view(exchange, listener.spec.name, failure), steps, error: '' }
+  return { exchange, listener }
 }
 
 /** What the request asks for, as the codec would have it. */
@@ -93,7 +118,8 @@ function chooseListener(name: string | null, authority: string, listeners: Reado
   return chosen ?? 'this sidecar has no listener'
 }
 
-function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], clock: Clock, random: Random): Failure | null {
+function walk(way: Way): Failure | null {
+  const { exchange, listener, steps } = way
   const { decision, request } = exchange
   const verdict = runRequest(listener.filters, exchange)
   if (verdict !== undefined && !(verdict instanceof Promise)) {
@@ -101,23 +127,16 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
     return verdict.failure
   }
   const route = listener.router(request, decision)
-  if (decision.service === '') {
-    steps.push({
-      stage: 'service',
-      text: request.authority === '' ? 'no host was given and the port is shared' : `no service is known as "${request.authority}"`,
-    })
-    return failures.noRoute
-  }
-  steps.push({
-    stage: 'service',
-    text: decision.by === 'port' ? `${decision.service}: the port is its own` : `${decision.service}: found by host "${request.authority}"`,
-  })
+  if (decision.service === '') return unknownService(way, request.authority, 'no host was given and the port is shared', listener.spec.direction === 'outbound')
+  steps.push({ stage: 'service', text: serviceText(way, `found by host "${request.authority}"`) })
   if (route === null) {
-    steps.push({ stage: 'route', text: `no route of ${decision.service} matches ${request.method} ${request.path}` })
+    exchange.detail = `no route of ${decision.service} matches ${request.method} ${request.path}`
+    steps.push({ stage: 'route', text: exchange.detail })
+    way.remedy = routeRemedy(decision.service, way.services)
     return failures.noRoute
   }
   steps.push({ stage: 'route', text: `${route.name}: the first that matches (${route.condition})` })
-  const failure = choose(exchange, route, steps, clock, random)
+  const failure = choose(way, route)
   if (failure === null) {
     const { pool } = exchange.decision.tries[0]!.endpoint!
     steps.push({ stage: 'pool', text: poolText(pool) })
@@ -128,17 +147,29 @@ function walk(exchange: Exchange, listener: ListenerRuntime, steps: Step[], cloc
   return failure
 }
 
-function walkTunnel(exchange: Exchange, listener: ListenerRuntime, steps: Step[], clock: Clock, random: Random): Failure | null {
+/** No service goes by that name: unless the registry knows it, and has not been asked yet. */
+function unknownService(way: Way, name: string, unnamed: string, mayAsk: boolean): Failure {
+  const { exchange, listener, steps, asked } = way
+  if (asked === null && mayAsk && name !== '' && listener.spec.service === null) way.wants = name
+  exchange.detail = asked !== null && asked !== 'found' ? asked.reason : name === '' ? unnamed : `no service is known as "${name}"`
+  steps.push({ stage: 'service', text: exchange.detail })
+  if (asked !== null && asked !== 'found' && !asked.certain) return failures.noCluster
+  way.remedy = name === '' ? 'name the service in the URL, or ask for a listener that is for one service (`listener`)' : hostRemedy(name, way.services)
+  return failures.noRoute
+}
+
+function serviceText({ exchange: { decision }, asked }: Way, found: string): string {
+  return `${decision.service}: ${decision.by === 'port' ? 'the port is its own' : found}${asked === 'found' ? ', and in the registry on demand' : ''}`
+}
+
+function walkTunnel(way: Way): Failure | null {
+  const { exchange, listener, steps } = way
   const { decision, request } = exchange
   const route = listener.tcpRouter(request.authority, decision)
-  if (route === null) {
-    const text = request.authority === '' ? 'no server name was given and the port is shared' : `no service is known as "${request.authority}"`
-    steps.push({ stage: 'service', text })
-    return failures.noRoute
-  }
-  const how = decision.by === 'port' ? 'the port is its own' : `found by server name "${request.authority}"`
-  steps.push({ stage: 'service', text: `${decision.service}: ${how}` }, { stage: 'route', text: `${route.name}: the first that asks nothing of a request` })
-  const failure = choose(exchange, route, steps, clock, random)
+  if (route === null) return unknownService(way, request.authority, 'no server name was given and the port is shared', true)
+  const how = serviceText(way, `found by server name "${request.authority}"`)
+  steps.push({ stage: 'service', text: how }, { stage: 'route', text: `${route.name}: the first that asks nothing of a request` })
+  const failure = choose(way, route)
   if (failure !== null) return failure
   const { attempts, on } = route.retry
   const again = attempts > 1 && on.has('connect-failure') ? `${attempts} attempts on connect-failure` : 'one attempt'
@@ -150,11 +181,10 @@ function walkTunnel(exchange: Exchange, listener: ListenerRuntime, steps: Step[]
 }
 
 /** The split, and the pick. */
-function choose(exchange: Exchange, route: Route, steps: Step[], clock: Clock, random: Random): Failure | null {
+function choose({ exchange, steps, clock, random }: Way, route: Route): Failure | null {
   const { decision } = exchange
   const cluster = route.destination(random, decision)
-  const draw = decision.draw < 0 ? 'the only destination' : `drawn with ${decision.draw.toFixed(4)}`
-  steps.push({ stage: 'destination', text: `${decision.destination}: ${draw}` })
+  steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (cluster === null) return failures.noCluster
   const { request, protocol } = exchange
   const { upgrade } = request
@@ -177,7 +207,7 @@ function choose(exchange: Exchange, route: Route, steps: Step[], clock: Clock, r
     steps.push({ stage: 'balancer', text: `${cluster.policy}: no endpoint may be used` })
     return failures.noHealthyUpstream
   }
-  const compared = record.other === null ? '' : `: load ${round(record.load)} against ${round(record.otherLoad)} at ${record.other.name}`
+  const compared = record.other === null ? '' : `: load ${loadText(record.load)} against ${loadText(record.otherLoad)} at ${record.other.name}`
   const { way } = attemptView(record)
   steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${way.length === 0 ? '' : ` (${way.join(', ')})`}${compared}` })
   return null
@@ -193,29 +223,13 @@ function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Clu
   return `${way}; ${deadlineText(exchange)}`
 }
 
-/** The clock counts in fractions, and so do the units of gRPC: a thousandth is as much as anybody reads. */
-function deadlineText({ deadlineAt, startedAt }: Exchange): string {
-  if (deadlineAt === 0) return 'no deadline'
-  const micros = Math.round((deadlineAt - startedAt) * 1000)
-  return micros === 0 ? 'the deadline is over at once' : `deadline ${formatDuration(micros / 1000)}`
-}
-
-function poolText(pool: Pool): string {
-  if (pool.idle > 0) return `an idle connection is there (${pool.idle} of ${pool.connections})`
-  return pool.connections === 0 ? 'a first connection would be made' : `a new connection would be made (${pool.connections} open, all busy)`
-}
-
-function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route): string {
-  const on = retry.attempts > 1 ? ` on ${[...retry.on].join(', ')}` : ''
-  return `request timeout ${formatDuration(requestTimeoutMs)}, per try ${formatDuration(perTryTimeoutMs)}, ${retry.attempts} attempts${on}`
-}
-
-function view(exchange: Exchange, listener: string, failure: Failure | null): FlightView {
+function view({ exchange, listener, remedy }: Way, failure: Failure | null): FlightView {
   const { request, decision } = exchange
+  const told = failureView(failure, exchange.detail)
   return {
     at: '',
     requestId: '',
-    listener,
+    listener: listener.spec.name,
     direction: exchange.direction,
     peer: '',
     protocol: exchange.protocol,
@@ -226,7 +240,8 @@ function view(exchange: Exchange, listener: string, failure: Failure | null): Fl
     grpcStatus: failure === null || grpcKind(request.headers) === '' ? null : failure.grpcStatus,
     grpcMessage: '',
     deadlineMs: exchange.deadlineAt === 0 ? null : exchange.deadlineAt - exchange.startedAt,
-    ...failureView(failure, ''),
+    ...told,
+    remedy: remedy === '' ? told.remedy : remedy,
     by: decision.by,
     service: decision.service,
     route: decision.route,
@@ -237,9 +252,4 @@ function view(exchange: Exchange, listener: string, failure: Failure | null): Fl
     bytesOut: 0,
     attempts: decision.tries.slice(0, decision.attempts).map(attemptView),
   }
-}
-
-/** A load may be a count, or milliseconds. */
-function round(load: number): number {
-  return Math.round(load * 100) / 100
 }

@@ -51,6 +51,8 @@ interface Waiting<Result> {
 export function startDataThread({ entry, workerData, clock, said, started, ended }: DataThreadOptions): DataThread {
   const { index } = workerData
   const { version } = workerData.snapshot
+  /** An explanation may wait for a look-up, as the request would. */
+  let lookUpMs = workerData.snapshot.onDemandMs
   const worker = new Worker(entry, {
     name: `data-${index}`,
     workerData,
@@ -128,6 +130,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
         waiting => (applying = { ...waiting, version: snapshot.version }),
         () => (applying = null),
       )
+      lookUpMs = snapshot.onDemandMs
       send({ kind: 'snapshot', snapshot })
       return reasons
     },
@@ -135,7 +138,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       if (over) return Promise.resolve(null)
       const id = nextQuestion++
       const answer = expect<Answer | null>(
-        ANSWER_MS,
+        ANSWER_MS + (question.what === 'explain' ? lookUpMs : 0),
         null,
         waiting => questions.set(id, waiting),
         () => questions.delete(id),

@@ -68,7 +68,7 @@ export const failures = {
     12,
     'never',
     'no route matches this request',
-    'ask /explain with the same method, host and path; see `routes:` and `hosts:` of the service',
+    'the detail says whether the service or the route is missing: name the host in `hosts:` of a service, or add a route; `outrigger explain` walks the same way',
   ),
   noCluster: row(
     'no-cluster',

@@ -34,6 +34,8 @@ export interface Route {
   readonly stats: RouteStats
   /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */
   destination(random: Random, record: DecisionRecord): Cluster | null
+  /** What it draws from. */
+  readonly destinations: readonly { readonly name: string; readonly weight: number }[]
 }
 
 /** Pure over (compiled snapshot, request head); notes in the record how the service was found. Null: no route. */

@@ -6,9 +6,9 @@ import { explainPage } from '../../proxy/admin/explain.ts'
 import { flightsPage } from '../../proxy/admin/flights.ts'
 import { logLevelPage } from '../../proxy/admin/log-level.ts'
 import { livePage, readyPage } from '../../proxy/admin/ready.ts'
-import type { AttemptView, ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
+import type { ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
 import type { LogLevel } from '../../proxy/core/log.ts'
-import { ask, endpoint, json, service, threads } from '../support/pages.ts'
+import { ask, attemptView as attempt, endpoint, flightView as flight, json, service, threads } from '../support/pages.ts'
 
 describe('data threads that do not answer', () => {
   test('all: 504, and where to look', async () => {
@@ -28,55 +28,6 @@ describe('data threads that do not answer', () => {
     expect((await ask(flightsPage(threads([])))).status).toBe(503)
   })
 })
-
-function attempt(over: Partial<AttemptView> = {}): AttemptView {
-  const outcome = { status: 200, grpcStatus: null, failure: '', flag: '-', detail: '', retry: '' }
-  return {
-    endpoint: '127.0.0.1:9001',
-    policy: 'least_request',
-    way: [],
-    compared: null,
-    hop: false,
-    reusedConnection: true,
-    startedAfterMs: 0,
-    tookMs: 12.34,
-    ...outcome,
-    ...over,
-  }
-}
-
-function flight(over: Partial<FlightView> = {}): FlightView {
-  return {
-    at: '2026-11-21T07:08:09.045Z',
-    protocol: 'http/1.1',
-    requestId: 'id-1',
-    listener: 'outbound 127.0.0.1:15001',
-    direction: 'outbound',
-    peer: '127.0.0.1',
-    method: 'GET',
-    authority: 'orders',
-    path: '/api/1',
-    status: 200,
-    grpcStatus: null,
-    grpcMessage: '',
-    deadlineMs: null,
-    flag: '-',
-    failure: '',
-    reason: '',
-    detail: '',
-    remedy: '',
-    by: 'host',
-    service: 'orders',
-    route: '/api/*',
-    draw: null,
-    destination: 'orders',
-    durationMs: 12.5,
-    bytesIn: 0,
-    bytesOut: 12,
-    attempts: [attempt()],
-    ...over,
-  }
-}
 
 describe('/flights', () => {
   test('a request that went well is one line', async () => {
@@ -216,12 +167,19 @@ describe('/explain', () => {
 
   test('in a browser there is a form, filled in with what was asked; left empty it is no wrong question', async () => {
     const page = explainPage(threads([explained]))
-    expect((await ask(page, '', 'html')).body).toMatch(/<form>.*name="url".*<\/form>/s)
+    expect((await ask(page, '', 'html')).body).toMatch(/<form action="\/explain">.*name="url".*<\/form>/s)
     const { status, body } = await ask(page, 'url=http://orders/"><script>&method=&header=', 'html')
     expect(status).toBe(200)
     expect(body).toContain('value="http://orders/&#34;&#62;&#60;script&#62;"')
-    expect(body).toContain('└─ would be sent to 127.0.0.1:9001 (orders)')
+    expect(body).toContain('would be sent to 127.0.0.1:9001 (orders)')
     expect(body).not.toContain('<script>')
+  })
+
+  test('a wrong question keeps the form, and says what is wrong with it', async () => {
+    const page = explainPage(threads([{ record: null, steps: [], error: '"garbage" is no URL' }]))
+    const { status, body } = await ask(page, 'url=garbage&header=x:1', 'html')
+    expect(status).toBe(400)
+    for (const part of ['value="garbage"', 'value="x:1"', '&#34;garbage&#34; is no URL']) expect(body).toContain(part)
   })
 
   test('what the data thread says of a wrong question is passed on', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { flightText } from '../../proxy/admin/flights.ts'
+import { flightText } from '../../proxy/admin/flights-text.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { grpcKind, grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'

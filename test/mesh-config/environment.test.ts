@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { resolvePlain, substitute } from '../../mesh-config/environment.ts'
+import { resolvePlain, shield, substitute, unshield } from '../../mesh-config/environment.ts'
 
 const env = { HOST: 'orders', EMPTY: '', LOOP: '${HOST}', PORT: '80' }
 
@@ -48,4 +48,20 @@ test('an unquoted value from outside is read as if it stood in the file', () => 
     '127.0.0.1',
     1000,
   ])
+})
+
+describe('shield', () => {
+  test('gives back every text as it was, at the same places', () => {
+    const piece = fc.constantFrom('${A}', '${B:-[1], {2', '}', '{', '$${', '$', '"', "'", ',', ' ', 'a', '\n', '\ue000', '\ue003')
+    fc.assert(
+      fc.property(
+        fc.array(piece).map(pieces => pieces.join('')),
+        text => {
+          const shielded = shield(text)
+          expect(shielded).toHaveLength(text.length)
+          if (shielded !== text) expect(unshield(shielded)).toBe(text)
+        },
+      ),
+    )
+  })
 })

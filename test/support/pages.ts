@@ -1,6 +1,6 @@
 import type { Ask } from '../../proxy/admin/ask.ts'
 import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
-import type { Answer, EndpointsAnswer, EndpointView, Question } from '../../proxy/core/channel.ts'
+import type { Answer, AttemptView, EndpointsAnswer, EndpointView, FlightView, Question } from '../../proxy/core/channel.ts'
 
 /** Pages of the admin port, asked directly, and data threads that answer them. */
 export async function ask(
@@ -34,3 +34,52 @@ export function endpoint(address: string, over: Partial<EndpointView> = {}): End
 export const service = (name: string, endpoints: readonly EndpointView[], notes: readonly string[] = []): EndpointsAnswer => ({
   services: [{ name, policy: 'least_request', active: 1, notes, endpoints }],
 })
+
+export function attemptView(over: Partial<AttemptView> = {}): AttemptView {
+  const outcome = { status: 200, grpcStatus: null, failure: '', flag: '-', detail: '', retry: '' }
+  return {
+    endpoint: '127.0.0.1:9001',
+    policy: 'least_request',
+    way: [],
+    compared: null,
+    hop: false,
+    reusedConnection: true,
+    startedAfterMs: 0,
+    tookMs: 12.34,
+    ...outcome,
+    ...over,
+  }
+}
+
+export function flightView(over: Partial<FlightView> = {}): FlightView {
+  return {
+    at: '2026-11-21T07:08:09.045Z',
+    protocol: 'http/1.1',
+    requestId: 'id-1',
+    listener: 'outbound 127.0.0.1:15001',
+    direction: 'outbound',
+    peer: '127.0.0.1',
+    method: 'GET',
+    authority: 'orders',
+    path: '/api/1',
+    status: 200,
+    grpcStatus: null,
+    grpcMessage: '',
+    deadlineMs: null,
+    flag: '-',
+    failure: '',
+    reason: '',
+    detail: '',
+    remedy: '',
+    by: 'host',
+    service: 'orders',
+    route: '/api/*',
+    draw: null,
+    destination: 'orders',
+    durationMs: 12.5,
+    bytesIn: 0,
+    bytesOut: 12,
+    attempts: [attemptView()],
+    ...over,
+  }
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { explainText } from '../../proxy/admin/explain.ts'
-import { flightText } from '../../proxy/admin/flights.ts'
+import { explainText } from '../../proxy/admin/explain-text.ts'
+import { flightText } from '../../proxy/admin/flights-text.ts'
 import { readyLines } from '../../proxy/control/ready-lines.ts'
 import type { ExplainAnswer } from '../../proxy/core/channel.ts'
 import { clientHello } from '../support/client-hello.ts'

@@ -1,0 +1,93 @@
+/** Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where the same is said here. */
+
+const routes = 'services.<name>.routes'
+const to = `${routes}[].to`
+const outliers = 'services.<name>.outliers'
+const limits = 'services.<name>.limits'
+const balancer = 'services.<name>.balancer'
+const endpoints = 'discovery.endpoints.<name>'
+const consul = 'discovery.consul'
+
+const places: Readonly<Record<string, string>> = {
+  retry: 'services.<name>.retries',
+  retrypolicy: 'services.<name>.retries',
+  numretries: 'services.<name>.retries.attempts, which counts the first try too',
+  maxretries: 'services.<name>.retries.attempts, which counts the first try too',
+  retryon: 'services.<name>.retries.on',
+  retrybudget: 'services.<name>.retries.budget',
+  pertrytimeout: 'services.<name>.timeouts.perTry',
+  connecttimeout: 'services.<name>.timeouts.connect',
+  requesttimeout: 'services.<name>.timeouts.request',
+  idletimeout: 'services.<name>.timeouts.idle',
+  streamidletimeout: 'services.<name>.timeouts.idle',
+  outlierdetection: outliers,
+  passivehealthcheck: outliers,
+  failureaccrual: outliers,
+  consecutive5xx: `${outliers}.consecutiveGatewayFailures`,
+  consecutive5xxerrors: `${outliers}.consecutiveGatewayFailures`,
+  consecutivegatewayerrors: `${outliers}.consecutiveGatewayFailures`,
+  maxfailures: `${outliers}.consecutiveGatewayFailures`,
+  baseejectiontime: `${outliers}.baseEjection`,
+  maxejectiontime: `${outliers}.maxEjection`,
+  maxejectionpercent: `${outliers}.maxEjectedPercent`,
+  circuitbreaker: limits,
+  circuitbreakers: limits,
+  connectionpool: limits,
+  maxconnections: `${limits}.connections`,
+  maxpendingrequests: `${limits}.pending`,
+  http1maxpendingrequests: `${limits}.pending`,
+  maxrequests: `${limits}.requests`,
+  maxconcurrentrequests: `${limits}.requests`,
+  http2maxrequests: `${limits}.requests`,
+  clusters: 'services (policies) and discovery (their endpoints)',
+  upstreams: 'services (policies) and discovery (their endpoints)',
+  upstream: 'services (policies) and discovery (their endpoints)',
+  backends: 'services (policies) and discovery (their endpoints)',
+  destinationrule: 'services.<name>',
+  trafficpolicy: 'services.<name>',
+  listeners: 'inbound and outbound',
+  listener: 'inbound and outbound',
+  routeconfig: routes,
+  virtualhosts: routes,
+  virtualservice: routes,
+  domains: 'services.<name>.hosts',
+  servernames: 'services.<name>.hosts',
+  weightedclusters: to,
+  destinations: to,
+  splits: to,
+  lbpolicy: `${balancer}.type`,
+  loadbalancer: balancer,
+  loadbalancing: balancer,
+  loadassignment: endpoints,
+  hashpolicy: `${balancer}.hashOn`,
+  consistenthash: `${balancer}.hashOn`,
+  slowstartconfig: `${balancer}.slowStart`,
+  lbendpoints: endpoints,
+  servers: endpoints,
+  staticconfigs: endpoints,
+  registry: consul,
+  concurrency: 'workers',
+  threads: 'workers',
+  accesslogpath: 'accessLog.path',
+  accesslogs: 'accessLog',
+  adminaddress: 'admin',
+  adminport: 'admin',
+  draintimeout: 'drain.timeout',
+  terminationdrainduration: 'drain.timeout',
+  healthchecks: outliers,
+  healthcheck: outliers,
+  bindaddress: 'inbound[].listen and outbound[].listen',
+  listenaddress: 'inbound[].listen and outbound[].listen',
+  localserviceaddress: 'inbound[].forward',
+  localappaddress: 'inbound[].forward',
+  datacenter: `${consul}.datacenter`,
+}
+
+/** Where this is said here; null: no word that is known. */
+export function placeOfWord(word: string): string | null {
+  const plain = word.toLowerCase().replaceAll(/[-_]/g, '')
+  return Object.hasOwn(places, plain) ? places[plain]! : null
+}
+
+/** All places named, for the test that they exist. */
+export const namedPlaces: readonly string[] = [...new Set(Object.values(places))]

@@ -1,0 +1,49 @@
+import type { AttemptView, FlightView } from '../core/channel.ts'
+import { grpcStatusText } from '../core/grpc.ts'
+import { printable } from '../core/printable.ts'
+import { count, duration } from './text.ts'
+
+/** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
+export function flightText(flight: FlightView): string {
+  const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } = flight
+  const { attempts, reason, failure, detail } = flight
+  const outcome = `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(7)
+  const to = destination || service || '-'
+  const last = attempts.at(-1)
+  const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
+  const isTunnel = protocol === 'tcp'
+  const rest = isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId
+  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd())
+  if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
+    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
+  }
+  if (grpcMessage !== '' && failure === '') text += `\n${' '.repeat(14)}${printable(grpcMessage)}`
+  if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
+  return `${text}\n`
+}
+
+/** What the caller asked for, in a word or two. */
+export function askedOf({ protocol, method, authority, path }: FlightView): string {
+  if (protocol === 'tcp') return `TCP ${authority}`.trimEnd()
+  // The target of a CONNECT is its authority.
+  return `${method} ${authority}${path === authority ? '' : path}`
+}
+
+export function attemptText(attempt: AttemptView, isTunnel = false): string {
+  const none = isTunnel ? 'connected' : 'no answer yet'
+  const outcome = attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
+  const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
+  const connection = (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
+  const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
+  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
+}
+
+function answered({ status, grpcStatus }: AttemptView): string {
+  return grpcStatus === null ? String(status) : `${status}, grpc ${grpcStatusText(grpcStatus)}`
+}
+
+export function comparedText({ compared, policy, way }: AttemptView): string {
+  const by = `, by ${policy}${way.length === 0 ? '' : ` (${way.join(', ')})`}`
+  if (compared === null) return policy === '' ? '' : by
+  return `${by}: load ${count(compared.load)} against ${count(compared.otherLoad)} at ${compared.other}`
+}

@@ -1,0 +1,37 @@
+import { escapeHtml } from '../../core/printable.ts'
+
+/** HTML that is safe as it is. Made by `html` alone, so that no page can forget to escape. */
+export class Markup {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export type Part = Markup | string | number | null | false | readonly Part[]
+
+/** Literal parts are HTML, values are text: they are escaped, except what `html` made before. Null and false are nothing. */
+export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  let text = literals[0]!
+  for (const [index, part] of parts.entries()) text += textOf(part) + literals[index + 1]!
+  return new Markup(text)
+}
+
+function textOf(part: Part): string {
+  if (part === null || part === false) return ''
+  if (part instanceof Markup) return part.text
+  if (typeof part === 'string') return escapeHtml(part)
+  return typeof part === 'number' ? String(part) : part.map(textOf).join('')
+}
+
+/** A sentence with code in backticks. */
+export function prose(text: string): Markup {
+  return html`${text.split('`').map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`))}`
+}
+
+/** A link of our own: path and query parameters; those that are null are left out. */
+export function href(path: string, query: Readonly<Record<string, string | null>> = {}): string {
+  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== null)
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`
+}

@@ -1,0 +1,18 @@
+import type { Check, Readiness } from '../ready.ts'
+import { box, table, tag } from './frame.ts'
+import { html, type Markup } from './markup.ts'
+
+const tones = { ok: 'ok', warn: 'warn', fail: 'bad' } as const
+
+export function readyHtml({ ready, reason, checks }: Readiness): Markup {
+  return html`<h1>Ready</h1>
+${box(ready ? 'ok' : 'bad', html`<b>${ready ? 'ready' : `not ready: ${reason}`}</b>`)}
+${table<Check>(
+  [
+    { title: 'state', isInline: true, cell: ({ state }) => tag(state, tones[state]) },
+    { title: 'what', isInline: true, cell: ({ name }) => html`<b class="nb">${name}</b>` },
+    { title: '', cell: ({ text }) => html`<pre>${text}</pre>` },
+  ],
+  checks,
+)}`
+}

@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'vitest'
+import { readEndpointFile } from '../mesh-config/endpoint-file.ts'
+import { loadTexts } from '../mesh-config/load-snapshot.ts'
+import { yamlOfDocs } from './support/yaml-blocks.ts'
+
+/** What examples take from the environment. */
+const env = { POD_IP: '10.0.0.7', CONSUL_HTTP_TOKEN: 'x' }
+/** For a block about one part: a place to listen. */
+const around = { file: 'around.yaml', text: 'outbound: [{ listen: 127.0.0.1:15001 }]\n' }
+
+const blocks = yamlOfDocs()
+
+describe('every YAML example of the documentation passes `outrigger config check`', () => {
+  test.each(blocks.filter(({ kind }) => kind === ''))('$place', async ({ text, place }) => {
+    const isPart = !/^(inbound|outbound):/m.test(text)
+    const loaded = await loadTexts([...(isPart ? [around] : []), { file: place, text }], env)
+    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+  })
+
+  test.each(blocks.filter(({ kind }) => kind === 'endpoints'))('$place: an endpoint file', ({ text, place }) => {
+    expect(readEndpointFile(place, text)).toMatchObject({ ok: true })
+  })
+
+  test('what is marked as something else is something that is known', () => {
+    expect(blocks.map(({ kind }) => kind).filter(kind => !['', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind))).toEqual([])
+  })
+})
