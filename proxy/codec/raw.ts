@@ -17,7 +17,6 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
   readonly carried = false
   readonly limit = 1
   readonly hopThreads = 0
-  readonly clogged = false
   readonly #wire: Wire
   readonly #owner: UpstreamOwner
   #isOpen = false

@@ -69,7 +69,6 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   readonly limit = 1
   readonly hopThreads = 0
   readonly carried = false
-  readonly clogged = false
 
   get active(): number {
     return this.#busy ? 1 : 0

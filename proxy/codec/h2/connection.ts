@@ -40,8 +40,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   readonly chatter: Budget
   /** Bytes the peer lets us send on the connection. */
   sendWindow = 65_535
-  /** What may wait for the peer's windows. */
-  maxHeldBytes: number
+  /** Its streams are those of many callers: each of them answers for what it holds, and not the connection. */
+  standsForMany = false
   /** How often something was read. */
   reads = 0
   /** A stream was served before. */
@@ -75,7 +75,6 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.wire = wire
     this.side = side
     this.options = options
-    this.maxHeldBytes = options.maxHeldBytes
     this.clock = clock
     this.writer = new FrameWriter(wire, options.headerTableBytes)
     this.decoder = new Decoder(options.headerTableBytes)
@@ -131,8 +130,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
       for (const stream of resumed) stream.deliverHeld()
     }
     this.side.turnEnded()
-    if (this.line.bytes > this.maxHeldBytes)
-      this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
+    if (this.line.bytes > this.options.maxHeldBytes) this.line.cut()
     if (this.writer.isEmpty || this.#leaves) return
     // Others may have something to add before the round ends; a stream that is alone need not wait for that.
     if (this.streams.size < 2) return this.roundEnded()
@@ -233,10 +231,11 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (due !== 0) this.out().windowUpdate(0, due)
   }
 
-  creditStream(stream: Http2Stream, bytes: number): void {
-    if (this.#state !== OPEN) return
-    stream.window += bytes
-    this.out().windowUpdate(stream.id, bytes)
+  /** All that came of the stream was taken: more may come. */
+  creditStream(stream: Http2Stream): void {
+    const due = this.#state === OPEN ? this.flow.creditStream(stream, Number.POSITIVE_INFINITY) : 0
+    if (due === 0) return
+    this.out().windowUpdate(stream.id, due)
     if (!this.flow.maySample) return
     this.flow.beginSample()
     this.ping(WINDOW_PING)
@@ -246,7 +245,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.line.bytes += bytes
     if (stream.sendWindow > 0) this.line.add(stream)
     // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.line.bytes > this.maxHeldBytes) this.out()
+    if (this.line.bytes > this.options.maxHeldBytes) this.out()
   }
 
   /** Something of the stream is late from now on. */
@@ -287,6 +286,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (stream.localEnded && stream.remoteEnded) this.resets.give(1)
     this.served = true
     stream.clear()
+    this.flow.ended(stream)
     this.side.finished(stream)
   }
 
