@@ -6,6 +6,8 @@ import type { Http2Connection } from './connection.ts'
 export class HeldInput {
   trailers: Headers | null = null
   end = false
+  /** Of the ledger: when the first of the bytes was held. */
+  since = 0
   #bytes: ByteQueue | null = null
   readonly #connection: Http2Connection
 
@@ -24,9 +26,14 @@ export class HeldInput {
 
   add(bytes: Buffer): void {
     if (bytes.length === 0) return
-    this.#bytes ??= new ByteQueue()
+    const { flow, wire } = this.#connection
+    if (this.#bytes === null) {
+      this.#bytes = new ByteQueue()
+      this.since = wire.ledger.next()
+    }
     this.#bytes.append(bytes)
-    this.#connection.flow.hold(bytes.length)
+    flow.hold(bytes.length)
+    wire.account.add(bytes.length)
   }
 
   /** The next bytes, as many as lie together. */
@@ -34,15 +41,22 @@ export class HeldInput {
     const bytes = this.#bytes!
     const chunk = bytes.first()
     bytes.drop(chunk.length)
-    this.#connection.flow.held -= chunk.length
     if (bytes.length === 0) this.#bytes = null
+    this.#gone(chunk.length)
     return chunk
   }
 
   clear(): void {
     this.end = false
     this.trailers = null
-    this.#connection.flow.held -= this.length
+    const { length } = this
     this.#bytes = null
+    if (length !== 0) this.#gone(length)
+  }
+
+  #gone(bytes: number): void {
+    const { flow, wire } = this.#connection
+    flow.held -= bytes
+    wire.account.add(-bytes)
   }
 }
