@@ -78,8 +78,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       else this.#keep(chunk, 0, length, false)
     } else if (this.#early.length === 0) this.#readHead(chunk, length, false)
     else {
-      this.#early.keep(chunk.subarray(0, length), false)
-      const all = this.#early.take()
+      const all = this.#early.takeWith(chunk.subarray(0, length))
       this.#readHead(all, all.length, true)
     }
   }
@@ -393,6 +392,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   overflow(detail: string): void {
     if (this.#state === EXCHANGE) this.#fail(failures.outOfRoom, detail)
+    else if (this.#state === READING_HEAD) this.#refuse(failures.outOfRoom, detail)
     // What was answered before, and is not taken.
     if (this.#wire.unsent > 0) this.#close()
   }

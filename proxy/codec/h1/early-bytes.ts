@@ -31,6 +31,12 @@ export class EarlyBytes {
     return bytes
   }
 
+  /** The same, with what came just now behind it. */
+  takeWith(more: Buffer): Buffer {
+    this.keep(more, false)
+    return this.take()
+  }
+
   /** The memory that is gathered in is let go as well. */
   forget(): void {
     this.#gathered.clear()
