@@ -233,9 +233,9 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (due !== 0) this.out().windowUpdate(0, due)
   }
 
-  /** All that came of the stream was taken: more may come. */
-  creditStream(stream: Http2Stream): void {
-    const due = this.#state === OPEN ? this.flow.creditStream(stream, this.wire.ledger.mark) : 0
+  /** Something of the stream was taken: more may come. */
+  creditStream(stream: Http2Stream, held: number): void {
+    const due = this.#state === OPEN ? this.flow.creditStream(stream, held, this.wire.ledger.mark) : 0
     if (due === 0) return
     this.out().windowUpdate(stream.id, due)
     if (!this.flow.maySample) return

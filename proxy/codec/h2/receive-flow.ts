@@ -59,18 +59,18 @@ export class ReceiveFlow {
     return due
   }
 
-  /** What to give the stream, of which all that came was taken; 0 for not yet. `most`: no window is larger for now. */
-  creditStream(stream: Flowing, most: number): number {
-    if (stream.window * 2 > this.streamTarget) return 0
+  /** What to give the stream, whose receiver has taken something; 0 for not yet. `held`: what came and was not taken. `most`: no window is larger for now. */
+  creditStream(stream: Flowing, held: number, most: number): number {
+    const taken = stream.window + held
+    if (taken * 2 > this.streamTarget) return 0
     const others = this.#grown - (stream.extra > 0 ? 1 : 0)
     const mine = Math.min(this.streamTarget - this.streamWindow, this.#maxStream / (others + 1), this.#spare + stream.extra)
     // What is granted already cannot be taken back.
-    this.#setExtra(stream, Math.max(0, most > this.streamWindow ? Math.floor(mine) : 0, stream.window - this.streamWindow))
+    this.#setExtra(stream, Math.max(0, most > this.streamWindow ? Math.floor(mine) : 0, taken - this.streamWindow))
     const target = Math.min(most, this.streamWindow + stream.extra)
-    if (stream.window * 2 > target) return 0
-    const due = target - stream.window
-    stream.window = target
-    return due
+    if (taken * 2 > target) return 0
+    stream.window += target - taken
+    return target - taken
   }
 
   /** The stream is over. */

@@ -258,7 +258,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** Lets the peer send more; not what is left of a body that fits already. */
   #credit(): void {
     if (this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
-    this.connection.creditStream(this)
+    this.connection.creditStream(this, this.#held.length)
   }
 
   /** `trailers` may be empty. */

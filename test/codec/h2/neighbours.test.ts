@@ -292,6 +292,34 @@ describe.each([3, 4, 129, 250])('%i streams whose readers stand still', stalled 
   })
 })
 
+test('a reader that takes a little and stops again holds a window and no more, however often', () => {
+  let left = 0
+  const streams: DownstreamStream[] = []
+  const { peer } = caller(own => {
+    streams.push(own)
+    return { data: () => --left > 0 }
+  })
+  peer.feed(post(1))
+  let sent = 0
+  let granted = 0
+  const send = () => {
+    const written = Buffer.concat(peer.wire.writes.splice(0))
+    for (const { type, id, payload } of parseFrames(written)) if (type === h2.WINDOW_UPDATE && id === 1) granted += payload.readUInt32BE(0)
+    for (; sent + PIECE.length <= 256 * KIB + granted; sent += PIECE.length) peer.wire.feed(data(1, PIECE))
+  }
+  let taken = 0
+  for (let i = 0; i < 200; i++) {
+    send()
+    left = 3
+    const before = peer.wire.account.bytes
+    turn(() => streams[0]!.resume())
+    taken += before - peer.wire.account.bytes
+    expect(peer.wire.account.bytes).toBeLessThanOrEqual(256 * KIB)
+  }
+  expect(taken).toBeGreaterThan(200 * PIECE.length)
+  expect(peer.resets).toEqual([])
+})
+
 test('frames of padding alone do not use up the window of their stream', () => {
   const { peer } = caller(() => ({}))
   const empty = frame(h2.DATA, h2.PADDED, 1, Buffer.concat([Buffer.from([255]), Buffer.alloc(255)]))
