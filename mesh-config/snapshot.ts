@@ -19,6 +19,8 @@ export interface Snapshot {
   readonly drain: DrainSpec
   /** Where the files say it, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; no part of the version. */
   readonly places: Readonly<Record<string, string>>
+  /** What each data thread may hold of bodies over all its connections. */
+  readonly buffersBytes: number
 }
 
 /** What the control thread must know besides the snapshot; a change of it needs a restart (and a reload says so). */

@@ -14,6 +14,7 @@ import type { Answer, Question, ToControl, ToData, Unknown } from './core/channe
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
+import { Account, Ledger, UNLIMITED } from './core/ledger.ts'
 import type { TcpRoute } from './core/route.ts'
 import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
@@ -27,6 +28,7 @@ import { serviceOfHost } from './router/hosts.ts'
 import { TcpTunnel, type TcpTunnelDeps } from './tcp/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
+import { bufferStats } from './telemetry/buffer-stats.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
 import { detectionStats, type Series, statsWriter } from './telemetry/stats.ts'
@@ -65,13 +67,21 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
   const hop = http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
+  const buffers = bufferStats(stats, deps.index, clock, event)
+  const ledger = new Ledger(buffers.cut)
+  const counted = (wire: Wire): Wire => {
+    wire.ledger = ledger
+    return wire
+  }
+  const dial: Dial = (address, port, listener) =>
+    deps.dial(address, port, { connected: wire => listener.connected(counted(wire)), failed: code => listener.failed(code) })
   const ports = openPorts({
     listen: deps.listen,
     shared: deps.shared,
     clock,
     trouble: (listener, error) => event({ kind: 'listener-error', listener, detail: error.message }),
   })
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2, hop }
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null
@@ -146,10 +156,10 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         for (const tunnel of [...tunnels.open]) tunnel.leave()
       },
       onStream(stream, wire, protocol, from) {
-        stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
+        stream.receiver = new Forward(stream, wire, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
       },
       onRefused({ failure, detail, peer, protocol }, from) {
-        const exchange = new Forward(NO_STREAM, peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
+        const exchange = new Forward(NO_STREAM, { peer, account: NO_ACCOUNT }, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
         const now = clock.now()
         exchange.begin(NOTHING, now)
         exchange.status = failure.httpStatus
@@ -192,6 +202,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       change = await changePorts(snapshot, opened)
       prepared.commit()
       change.commit()
+      ledger.limitTo(snapshot.buffersBytes)
       for (const [name, entry] of opened) open.set(name, entry)
       for (const [name, entry] of open) {
         const next = prepared.runtime.listeners.get(name)
@@ -215,7 +226,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function changePorts({ listeners }: Snapshot, opened: ReadonlyMap<string, OpenListener>): Promise<PortChange> {
     const added = listeners.flatMap(({ name, listen }) => {
       const entry = opened.get(name)
-      return entry === undefined ? [] : [{ name, address: listen, accept: (wire: Wire) => entry.listener.accept(wire) }]
+      return entry === undefined ? [] : [{ name, address: listen, accept: (wire: Wire) => entry.listener.accept(counted(wire)) }]
     })
     const stay = new Set(listeners.map(({ name }) => name))
     return ports.change(added, new Set([...open.keys()].filter(name => !stay.has(name))))
@@ -290,6 +301,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const lagTimer = clock.timer(() => {
     const now = clock.now()
     lag.values[lag.index] = Math.max(0, now - due) / 1000
+    buffers.held(ledger.held)
     due = now + 1000
     lagTimer.arm(1000)
   })
@@ -315,4 +327,5 @@ function changed(a: object, b: object): boolean {
 
 /** Stands where no request was ever read. */
 const NOTHING = { method: '', scheme: 'http', authority: '', path: '', upgrade: '', headers: new HeaderList() } as const
+const NO_ACCOUNT = new Account(UNLIMITED, null)
 const NO_STREAM = { receiver: null, head() {}, data: () => true, trailers() {}, reset() {}, pause() {}, resume() {} }

@@ -18,6 +18,7 @@ const sides = {
 /** What each flag says, in the words of Envoy's documentation made short. */
 const flags: Readonly<Record<Failure['flag'], string>> = {
   NR: 'no route',
+  OM: 'out of memory for bodies',
   NC: 'no cluster',
   UH: 'no healthy upstream',
   UF: 'upstream connection failure',
@@ -36,7 +37,6 @@ const flags: Readonly<Record<Failure['flag'], string>> = {
   RL: 'rate limited',
   FI: 'fault injected',
   DI: 'delay injected',
-  OM: 'overload manager',
 }
 
 /** Where the HTTP status is not what the caller sees. */

@@ -18,7 +18,6 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
   readonly limit = 1
   readonly worn = false
   readonly hopThreads = 0
-  readonly clogged = false
   readonly #wire: Wire
   readonly #owner: UpstreamOwner
   #isOpen = false
@@ -128,6 +127,10 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
     this.receiver = null
     this.destroy()
     receiver?.reset(failure, detail)
+  }
+
+  overflow(detail: string): void {
+    this.#lost(failures.outOfRoom, detail)
   }
 
   /** Both directions have ended: it closes by itself when what it still has to send has left. */

@@ -84,8 +84,6 @@ export interface UpstreamConnection {
   readonly worn: boolean
   /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2, on so many data threads; 0: it is not; -1: it has not said yet. */
   readonly hopThreads: number
-  /** What its slow readers hold is missing to its other streams: another connection serves new ones better. HTTP/1: never. */
-  readonly clogged: boolean
   open(): UpstreamStream
   destroy(): void
 }

@@ -387,5 +387,15 @@ export const failures = {
     'the caller went away before the answer was complete',
     'look at the timeout of the caller',
   ),
+  outOfRoom: row(
+    'out-of-room',
+    'local',
+    'OM',
+    503,
+    8,
+    'never',
+    'the sidecar held too much of bodies, and more for this exchange than for others',
+    'a caller or an endpoint has stopped reading: `detail` says which bound was reached; `buffers` of the sidecar file is that of a data thread',
+  ),
   drained: row('drained', 'local', 'LR', 503, 14, 'never', 'the proxy stopped before the answer was complete', '`drain.timeout` is shorter than this request'),
 } as const satisfies Record<string, Failure>

@@ -131,7 +131,7 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
       const hop = hops[i]!
       const { connection } = hop
       if (hop.due !== Number.POSITIVE_INFINITY && this.#deps.clock.now() >= hop.due) hop.leaving = true
-      if (hop.leaving || connection.capacity === 0 || connection.clogged) continue
+      if (hop.leaving || connection.capacity === 0) continue
       if (best === null || connection.active < best.active) best = connection
     }
     if (best === null) return null

@@ -97,7 +97,6 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
   /** The first that takes another stream. One that is too old to be trusted is closed: the peer may be closing it just now. */
   #withRoom(): Carrier | null {
     const carriers = this.#carriers
-    let clogged: Carrier | null = null
     for (let i = 0; i < carriers.length; i++) {
       const carrier = carriers[i]!
       if (this.#roomOf(carrier) <= 0) continue
@@ -105,15 +104,13 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
         carrier.leaving = true
         if (!isIdle(carrier)) continue
       } else if (carrier.connection.active !== 0 || this.#deps.clock.now() - carrier.idleSince < this.#idleLimit()) {
-        if (!carrier.connection.clogged) return carrier
-        clogged ??= carrier
-        continue
+        return carrier
       }
       // It takes itself out of the list.
       carrier.connection.destroy()
       i--
     }
-    return this.#settings.connections < this.#settings.maxConnections ? null : clogged
+    return null
   }
 
   #roomOf({ leaving, connection }: Carrier): number {

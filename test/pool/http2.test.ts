@@ -270,7 +270,7 @@ describe('connections', () => {
     expect(mesh.messages.some(message => message.kind === 'event' && message.event.kind === 'http2-guard' && message.event.side === 'upstream')).toBe(true)
   })
 
-  test('whose window slow readers hold leave new requests to another one', async () => {
+  test('whose slow readers hold much serve the others as ever', async () => {
     const { mesh, a } = await start()
     a.answer = ({ stream, path }) => {
       if (path === '/') return reply(stream, 200, [], 'ok')
@@ -287,8 +287,7 @@ describe('connections', () => {
     const quick = mesh.http2Caller().ask()
     mesh.settle()
     expect(quick).toMatchObject({ status: 200, body: 'ok' })
-    expect(a.connections).toHaveLength(2)
-    expect(a.served.at(-1)!.connection).toBe(1)
+    expect(a.connections).toHaveLength(1)
     for (const got of slow) got.resume()
     mesh.settle()
     expect(slow.map(({ bytes }) => bytes)).toEqual(Array(3).fill(1024 * 1024))

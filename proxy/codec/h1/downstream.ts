@@ -11,7 +11,7 @@ import { NO_BYTES } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
-import { Gathered } from './gathered.ts'
+import { EarlyBytes } from './early-bytes.ts'
 import { Http1Head } from './head.ts'
 import { mayLeaveHttp } from './offer.ts'
 import { broken, DONE, MORE } from './outcome.ts'
@@ -22,7 +22,7 @@ import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
 
 /**
- * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#pending` until the one before them is answered.
+ * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#early` until the one before them is answered.
  */
 export class Http1Downstream implements DownstreamConnection, DownstreamStream, WireHandler, BodySink, TurnTask {
   receiver: Receiver<RequestHead> | null = null
@@ -35,9 +35,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   readonly #clock: Clock
   readonly #timer: Timer
   #state = IDLE
-  /** Bytes that came before their time: a head that is not whole, or requests behind the one that runs. */
-  #pending: Buffer = NO_BYTES
-  readonly #gathered = new Gathered()
+  readonly #early: EarlyBytes
   /** Where the head lives while its exchange runs. */
   #headBytes: Buffer = NO_BYTES
   #requestDone = true
@@ -63,6 +61,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#options = options
     // Once a connection is enough: whoever understands it remembers.
     this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
+    this.#early = new EarlyBytes(wire)
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options, true)
     this.#clock = clock
@@ -78,10 +77,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (this.#state === EXCHANGE) {
       if (!this.#requestDone) this.#readBody(chunk, 0, length, false)
       else this.#keep(chunk, 0, length, false)
-    } else if (this.#pending.length === 0) this.#readHead(chunk, length, false)
+    } else if (this.#early.length === 0) this.#readHead(chunk, length, false)
     else {
-      const all = this.#gathered.append(this.#pending, chunk.subarray(0, length))
-      this.#pending = NO_BYTES
+      const all = this.#early.takeWith(chunk.subarray(0, length))
       this.#readHead(all, all.length, true)
     }
   }
@@ -89,9 +87,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Pipelined bytes wait, until the turn ends if the request was answered at once; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
-    const bytes = chunk.subarray(from, length)
-    if (this.#pending.length !== 0) this.#pending = this.#gathered.append(this.#pending, bytes)
-    else this.#pending = own ? bytes : Buffer.from(bytes)
+    this.#early.keep(chunk.subarray(from, length), own)
     if (this.#state === IDLE || this.#isTunnel) atTurnEnd(this)
     else this.#updatePause()
   }
@@ -103,7 +99,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const outcome = parseRequest(head, chunk, length, this.#options)
     if (outcome === DONE) return this.#begin(chunk, length, own)
     if (outcome !== MORE) return this.#refuse(outcome.failure!, outcome.detail)
-    this.#pending = own ? chunk.subarray(0, length) : Buffer.from(chunk.subarray(0, length))
+    this.#early.keep(chunk.subarray(0, length), own)
     if (this.#state === READING_HEAD) return
     this.#state = READING_HEAD
     armFor(this.#timer, this.#options.headTimeoutMs)
@@ -119,7 +115,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // The buffer will be read into again while the exchange still needs its head.
     if (this.#headBytes.length < end) this.#headBytes = Buffer.allocUnsafeSlow(Math.max(FIRST_HEAD_BYTES, end))
     head.keepIn(this.#headBytes)
-    if (own) this.#gathered.clear()
+    if (own) this.#early.forget()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
     // What comes behind a request for a tunnel, and its body, waits for its answer, as a pipelined request does.
@@ -193,7 +189,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC 9113 section 3.4).
     if (detail === broken.notHttp.detail && this.receiver === null) return this.#close()
     this.#head.clear()
-    this.#pending = NO_BYTES
+    this.#early.take()
     this.#keepAlive = false
     this.#requestDone = true
     this.#responseDone = false
@@ -254,7 +250,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#bodyTimeoutMs = 0
     this.#timer.cancel()
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
-    if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#pending.length !== 0)) this.#keepAlive = false
+    if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#early.length !== 0)) this.#keepAlive = false
     let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
     if (body === CHUNKED_BODY && old) {
       body = CLOSE_BODY
@@ -277,7 +273,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#bodyTimeoutMs = 0
     this.#reader.beginUntilClose()
     this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
-    if (this.#pending.length !== 0) atTurnEnd(this)
+    if (this.#early.length !== 0) atTurnEnd(this)
     return true
   }
 
@@ -298,10 +294,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   reset(_failure: Failure, _detail: string): void {
     if (this.#state !== EXCHANGE) return
     this.#writer.flush()
-    this.#state = CLOSED
-    this.#timer.cancel()
-    this.#wire.reset()
-    this.#options.onClosed(this)
+    this.#close()
   }
 
   #answered(): void {
@@ -312,26 +305,25 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #finish(): void {
-    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#pending.length !== 0)) return this.#lingers()
+    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#early.length !== 0)) return this.#lingers()
     this.#state = IDLE
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)
     this.#updatePause()
-    if (this.#pending.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
+    if (this.#early.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
   turnEnded(): void {
-    const pending = this.#pending
-    if (this.#isTunnel && this.#state === EXCHANGE && pending.length !== 0) {
-      this.#pending = NO_BYTES
-      this.#readBody(pending, 0, pending.length, true)
+    if (this.#isTunnel && this.#state === EXCHANGE && this.#early.length !== 0) {
+      const early = this.#early.take()
+      this.#readBody(early, 0, early.length, true)
       return this.#updatePause()
     }
     if (this.#state !== IDLE) return
-    if (pending.length !== 0) {
-      this.#pending = NO_BYTES
-      this.#readHead(pending, pending.length, true)
+    if (this.#early.length !== 0) {
+      const early = this.#early.take()
+      this.#readHead(early, early.length, true)
     } else if (this.#headBytes.length > KEPT_HEAD_BYTES) {
       // An idle connection does not keep the memory of a large head, which nobody reads any more.
       this.#head.clear()
@@ -342,7 +334,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** No more requests: says so by a half-close, and reads on for a moment what the caller still sends. */
   #lingers(): void {
     this.#state = LINGERING
-    this.#pending = NO_BYTES
+    this.#early.take()
     this.#wire.expect(0)
     this.#writer.flush()
     this.#wire.end()
@@ -357,6 +349,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // What is cut short must not look whole: its body may be one that ends with the connection.
     const cut = this.#state === EXCHANGE || this.#wire.unsent > 0
     this.#state = CLOSED
+    this.#early.take()
     this.#timer.cancel()
     if (cut) this.#wire.reset()
     else this.#wire.destroy()
@@ -377,7 +370,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #updatePause(): void {
-    const stop = this.#state === EXCHANGE && (this.#paused || this.#pending.length >= MAX_PIPELINED)
+    const stop = this.#state === EXCHANGE && (this.#paused || this.#early.length >= MAX_PIPELINED)
     if (stop === this.#stopped) return
     this.#stopped = stop
     if (stop) this.#wire.pause()
@@ -395,5 +388,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   destroy(): void {
     this.#gone(failures.drained, 'the drain time is over')
+  }
+
+  overflow(detail: string): void {
+    if (this.#state === EXCHANGE) this.#fail(failures.outOfRoom, detail)
+    else if (this.#state === READING_HEAD) this.#refuse(failures.outOfRoom, detail)
+    // What was answered before, and is not taken.
+    if (this.#wire.unsent > 0) this.#close()
   }
 }

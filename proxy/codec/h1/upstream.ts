@@ -68,7 +68,6 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   readonly worn = false
   readonly hopThreads = 0
   readonly carried = false
-  readonly clogged = false
 
   get active(): number {
     return this.#busy ? 1 : 0
@@ -323,6 +322,11 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     if (this.#headDone) this.#fail(failures.resetAfterResponse, detail)
     // A part of a head is no answer, and no proof that nothing was done.
     else this.#fail(failures.resetBeforeResponse, this.#partial.length === 0 ? detail : `${detail} inside the response head`)
+  }
+
+  overflow(detail: string): void {
+    if (this.#busy) this.#fail(failures.outOfRoom, detail)
+    else this.destroy()
   }
 
   /** `Keep-Alive: timeout=5`: not a standard, yet what Node, Apache and nginx send. */

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
+import type { Account, Holding } from '../../core/ledger.ts'
 import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
@@ -8,6 +9,7 @@ import { END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
+import { listHoldings } from './holdings.ts'
 import { Decoder } from './hpack/decoder.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { Guard, Http2Options } from './options.ts'
@@ -40,8 +42,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   readonly chatter: Budget
   /** Bytes the peer lets us send on the connection. */
   sendWindow = 65_535
-  /** What may wait for the peer's windows. */
-  maxHeldBytes: number
+  /** Its streams are those of many callers: each of them answers for what it holds, and not the connection. */
+  standsForMany = false
   /** How often something was read. */
   reads = 0
   /** A stream was served before. */
@@ -75,7 +77,6 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.wire = wire
     this.side = side
     this.options = options
-    this.maxHeldBytes = options.maxHeldBytes
     this.clock = clock
     this.writer = new FrameWriter(wire, options.headerTableBytes)
     this.decoder = new Decoder(options.headerTableBytes)
@@ -131,8 +132,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
       for (const stream of resumed) stream.deliverHeld()
     }
     this.side.turnEnded()
-    if (this.line.bytes > this.maxHeldBytes)
-      this.connectionError(ENHANCE_YOUR_CALM, `more than ${this.maxHeldBytes} bytes wait for the peer's windows`, 'held-bytes')
+    if (this.line.bytes > this.options.maxHeldBytes) this.line.cut()
     if (this.writer.isEmpty || this.#leaves) return
     // Others may have something to add before the round ends; a stream that is alone need not wait for that.
     if (this.streams.size < 2) return this.roundEnded()
@@ -233,20 +233,14 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (due !== 0) this.out().windowUpdate(0, due)
   }
 
-  creditStream(stream: Http2Stream, bytes: number): void {
-    if (this.#state !== OPEN) return
-    stream.window += bytes
-    this.out().windowUpdate(stream.id, bytes)
+  /** Something of the stream was taken: more may come. */
+  creditStream(stream: Http2Stream, held: number): void {
+    const due = this.#state === OPEN ? this.flow.creditStream(stream, held, this.wire.ledger.mark) : 0
+    if (due === 0) return
+    this.out().windowUpdate(stream.id, due)
     if (!this.flow.maySample) return
     this.flow.beginSample()
     this.ping(WINDOW_PING)
-  }
-
-  keepsToSend(stream: Http2Stream, bytes: number): void {
-    this.line.bytes += bytes
-    if (stream.sendWindow > 0) this.line.add(stream)
-    // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.line.bytes > this.maxHeldBytes) this.out()
   }
 
   /** Something of the stream is late from now on. */
@@ -288,7 +282,12 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (stream.localEnded && stream.remoteEnded) this.resets.give(1)
     this.served = true
     stream.clear()
+    this.flow.ended(stream)
     this.side.finished(stream)
+  }
+
+  holdings(account: Account, list: Holding[]): void {
+    listHoldings(this, account, list)
   }
 
   // ── the end ──

@@ -269,7 +269,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
   // ── the connection ──
 
   settingsChanged(): void {
-    if (!this.#isBegun && this.#connection.peer.hopThreads !== 0) makeRoom(this.#connection)
+    // A parameter that anybody may send means nothing where the hop was not offered.
+    if (!this.#isBegun && this.#options.hopThreads && this.#connection.peer.hopThreads !== 0) makeRoom(this.#connection)
     this.#isBegun = true
   }
 

@@ -47,8 +47,11 @@ export const http2Defaults: Http2Options = {
    * SETTINGS. A window only grows when a whole one was filled within one round trip, and never beyond what the wire may hold (`limits.buffer`).
    */
   streamWindowBytes: 256 * KIB,
-  /** To begin with; it grows as those of streams do. What streams whose reader has stopped hold counts against it: it is the bound of a connection's memory. */
-  connectionWindowBytes: MIB,
+  /**
+   * First windows of 256 streams: so it is the windows of streams that a sender waits for, never this one. It is given back as bytes are read, whoever they are for, so it
+   * bounds no memory (nginx and Go have 2 GiB and 1 GiB for the same reason).
+   */
+  connectionWindowBytes: 64 * MIB,
   /** RFC 7541's own default, both ways. More helps little between services, whose heads are alike, and every connection would pay for it twice. */
   headerTableBytes: 4 * KIB,
   /**
@@ -68,8 +71,11 @@ export const http2Defaults: Http2Options = {
   maxContinuations: 32,
   /** Answers (PING, SETTINGS, RST_STREAM) to a peer that takes none of what we send: as Envoy's max_outbound_control_frames. */
   maxReplies: 1000,
-  /** What waits for windows of the peer, over all streams of a connection. A stream holds a piece that was read, 256 KiB, and then its source is stopped. */
-  maxHeldBytes: 32 * MIB,
+  /**
+   * What waits for windows of the peer, over all streams of a connection; beyond it the stream with the most is reset. A stream holds a piece that was read, 256 KiB, and
+   * then its source is stopped: so this is reached only where `limits.streams` is above 256.
+   */
+  maxHeldBytes: 64 * MIB,
   /** 0: none. Off, because grpc-go and others close a connection that is pinged more often than every five minutes; TCP and the idle timeouts find most dead peers. */
   keepAliveIntervalMs: 0,
   /** As gRPC's. */

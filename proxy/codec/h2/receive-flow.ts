@@ -1,16 +1,26 @@
 import { DEFAULT_WINDOW } from './frame.ts'
 import type { Http2Options } from './options.ts'
 
+/** The part of a stream that its window depends on. */
+export interface Flowing {
+  /** Bytes the peer may still send. */
+  window: number
+  /** What its window was given beyond the first one. */
+  extra: number
+}
+
 /**
- * What the peer may send: the window of the connection, and how large those of streams should be. They grow to twice what came within one round trip, measured with a
- * PING while much is coming (as gRPC does), so a long fat line is filled and a short one costs little memory.
+ * What the peer may send. The window of the connection is given back as bytes are read, whoever they are for: a stream whose receiver has stopped, or which ended with
+ * bytes that nobody took, costs the others nothing. What bounds memory is the window of each stream. Every stream has the first one, whatever others do. Beyond that,
+ * windows grow to twice what came within one round trip, measured with a PING while much is coming (as gRPC does), out of a sum that all streams share: one that has
+ * stopped keeps its part and gets no more, and the others share the rest.
  */
 export class ReceiveFlow {
   /** Bytes the peer may still send on the connection. */
   window = DEFAULT_WINDOW
   /** Bytes that came for streams whose receivers have stopped. */
   held = 0
-  target: number
+  /** What a stream's window grows to while there is room. */
   streamTarget: number
   /** A PING is under way; bytes that came since. */
   isSampling = false
@@ -19,22 +29,19 @@ export class ReceiveFlow {
   #hasHeld = false
   /** Of every stream, to begin with. */
   readonly streamWindow: number
-  #max: number
+  readonly #target: number
   readonly #maxStream: number
+  /** Of what windows may have beyond the first, over all streams: how much is left, and how many have some. */
+  #spare: number
+  #grown = 0
 
-  /** `bufferBytes`: what may be held of the connection. */
+  /** `bufferBytes`: what windows may have beyond the first, and how large one of them may become. */
   constructor(options: Http2Options, bufferBytes: number) {
-    this.#max = Math.max(DEFAULT_WINDOW, bufferBytes)
-    this.#maxStream = this.#max
-    this.target = Math.min(this.#max, options.connectionWindowBytes)
-    this.streamWindow = Math.min(this.#max, options.streamWindowBytes)
+    this.#maxStream = Math.max(DEFAULT_WINDOW, bufferBytes)
+    this.#spare = this.#maxStream
+    this.#target = Math.max(options.connectionWindowBytes, 2 * this.#maxStream)
+    this.streamWindow = Math.min(this.#maxStream, options.streamWindowBytes)
     this.streamTarget = this.streamWindow
-  }
-
-  /** The connection stands for many: at least so much may be held of it, and of a stream no more than before. */
-  widen(target: number): void {
-    this.target = Math.max(this.target, target)
-    this.#max = Math.max(this.#max, target)
   }
 
   /** False: more than the peer may send. */
@@ -44,20 +51,37 @@ export class ReceiveFlow {
     return this.window >= 0
   }
 
-  /**
-   * What to give back now; 0 for not yet. Half a window at a time, so that a WINDOW_UPDATE serves many frames. What is held stays counted: window and held bytes
-   * together are never more than the target.
-   */
+  /** What to give back to the connection now; 0 for not yet. Half a window at a time, so that a WINDOW_UPDATE serves many frames. */
   credit(): number {
-    const due = this.target - this.window - this.held
-    if (due * 2 < this.target) return 0
+    const due = this.#target - this.window
+    if (due * 2 < this.#target) return 0
     this.window += due
     return due
   }
 
-  /** Readers that have stopped hold more than half of what may be held. */
-  get isClogged(): boolean {
-    return this.held * 2 > this.target
+  /** What to give the stream, whose receiver has taken something; 0 for not yet. `held`: what came and was not taken. `most`: no window is larger for now. */
+  creditStream(stream: Flowing, held: number, most: number): number {
+    const taken = stream.window + held
+    if (taken * 2 > this.streamTarget) return 0
+    const others = this.#grown - (stream.extra > 0 ? 1 : 0)
+    const mine = Math.min(this.streamTarget - this.streamWindow, this.#maxStream / (others + 1), this.#spare + stream.extra)
+    // What is granted already cannot be taken back.
+    this.#setExtra(stream, Math.max(0, most > this.streamWindow ? Math.floor(mine) : 0, taken - this.streamWindow))
+    const target = Math.min(most, this.streamWindow + stream.extra)
+    if (taken * 2 > target) return 0
+    stream.window += target - taken
+    return target - taken
+  }
+
+  /** The stream is over. */
+  ended(stream: Flowing): void {
+    if (stream.extra !== 0) this.#setExtra(stream, 0)
+  }
+
+  #setExtra(stream: Flowing, extra: number): void {
+    this.#grown += Math.sign(extra) - Math.sign(stream.extra)
+    this.#spare += stream.extra - extra
+    stream.extra = extra
   }
 
   hold(bytes: number): void {
@@ -66,7 +90,7 @@ export class ReceiveFlow {
   }
 
   get maySample(): boolean {
-    return !this.isSampling && (this.streamTarget < this.#maxStream || this.target < this.#max)
+    return !this.isSampling && this.streamTarget < this.#maxStream
   }
 
   beginSample(): void {
@@ -79,11 +103,7 @@ export class ReceiveFlow {
   endSample(): void {
     this.isSampling = false
     if (this.#hasHeld) return
-    const wanted = 2 * this.#sampled
     // Filled by two thirds: the sender may have waited for us.
-    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))
-    if (this.#sampled * 3 >= this.target * 2) this.target = Math.min(this.#max, Math.max(this.target, wanted))
-    // Some streams beside the one that fills its window.
-    this.target = Math.min(this.#max, Math.max(this.target, 2 * this.streamTarget))
+    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, 2 * this.#sampled))
   }
 }

@@ -1,10 +1,11 @@
-import type { Failure } from '../../core/failure.ts'
+import { type Failure, failures } from '../../core/failure.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
 import { NO_BYTES } from '../bytes.ts'
-import { ByteQueue } from './byte-queue.ts'
+import type { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
-import { errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
+import { CANCEL, errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
 import type { Http2Head } from './head.ts'
+import { HeldInput } from './held-input.ts'
 import { BY_RESET, BY_RULE } from './side.ts'
 import { DROPPED, NO_TUNNEL, OPEN, SHUT } from './tunnel-state.ts'
 
@@ -30,14 +31,14 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   remoteEnded = false
   /** Bytes the peer may still send. */
   window = 0
+  /** See receive-flow.ts. */
+  extra = 0
   /** Content-Length; -1: none. */
   expected = -1
   received = 0
   paused = false
-  /** What came after the receiver stopped: at most the window. */
-  #held: ByteQueue | null = null
-  #heldTrailers: Headers | null = null
-  #heldEnd = false
+  readonly #held: HeldInput
+
   // What goes.
   headSent = false
   /** No body goes with this head, whatever its maker writes. */
@@ -48,8 +49,9 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   localEnded = false
   sendWindow = 0
   /** What waits for a window or for the wire. */
-  #pending: ByteQueue | null = null
-  #pendingTrailers: Headers | null = null
+  pending: ByteQueue | null = null
+  pendingTrailers: Headers | null = null
+  pendingSince = 0
   /** It was told to stop, and waits for `writable`. */
   stalled = false
   /** In the connection's line of streams that may send. */
@@ -69,6 +71,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   constructor(connection: Http2Connection, incoming: Http2Head) {
     this.connection = connection
     this.incoming = incoming
+    this.#held = new HeldInput(connection)
   }
 
   open(id: number): void {
@@ -98,14 +101,14 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** `ended`: the caller has ended its direction with the head. */
   shut(ended: boolean): void {
     this.tunnel = SHUT
-    this.#heldEnd = ended
+    this.#held.end = ended
     this.expected = -1
   }
 
   openTunnel(): void {
     this.tunnel = OPEN
     this.expected = -1
-    if (this.#held !== null || this.#heldEnd) this.connection.putOff(this)
+    if (this.#held.length !== 0 || this.#held.end) this.connection.putOff(this)
   }
 
   /** Its connection served a stream before, and nothing has come since this one was opened. */
@@ -138,10 +141,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     }
     if (this.bodiless) chunk = NO_BYTES
     const { length } = chunk
-    if (this.#pending === null) {
+    if (this.pending === null) {
       const room = Math.min(this.sendWindow, connection.sendWindow)
       if (length === 0 || (length <= room && !connection.writer.full)) {
-        this.#wrote(length)
+        this.wrote(length)
         if (length !== 0 || end) connection.out().data(this.id, chunk, 0, length, end)
         if (end) this.#sent()
         this.stalled = connection.writer.full
@@ -149,29 +152,22 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
       }
       const now = connection.writer.full ? 0 : Math.max(0, room)
       if (now !== 0) {
-        this.#wrote(now)
+        this.wrote(now)
         connection.out().data(this.id, chunk, 0, now, false)
         chunk = chunk.subarray(now)
       }
     }
-    if (length !== 0) this.#keep(chunk)
+    if (length !== 0) connection.line.keep(this, chunk)
     if (end) this.connection.watch(this)
     this.stalled = true
     return false
   }
 
-  /** The chunk lies in a buffer that is read into again: what cannot go now is copied. */
-  #keep(chunk: Buffer): void {
-    this.#pending ??= new ByteQueue()
-    this.#pending.append(chunk)
-    this.connection.keepsToSend(this, chunk.length)
-  }
-
   trailers(trailers: Headers): void {
     if (this.closed || this.sendDone) return
     this.sendDone = true
-    if (this.#pending !== null) {
-      this.#pendingTrailers = trailers
+    if (this.pending !== null) {
+      this.pendingTrailers = trailers
       this.connection.watch(this)
       return
     }
@@ -180,30 +176,23 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   get hasPending(): boolean {
-    return this.#pending !== null
+    return this.pending !== null
   }
 
-  /** Sends of what waits, `most` bytes or what the windows allow. */
-  sendPending(most: number): void {
+  get pendingBytes(): number {
+    return this.pending === null ? 0 : this.pending.length
+  }
+
+  /** All that waited has gone. */
+  sentPending(): void {
     const { connection } = this
-    const pending = this.#pending!
-    const chunk = pending.first()
-    const length = Math.min(chunk.length, most, this.sendWindow, connection.sendWindow)
-    if (length <= 0) return
-    const isLast = length === pending.length
-    this.#wrote(length)
-    this.movedAt = connection.clock.now()
-    pending.drop(length)
-    connection.line.bytes -= length
-    connection.out().data(this.id, chunk, 0, length, isLast && this.sendDone && this.#pendingTrailers === null)
-    if (!isLast) return
-    this.#pending = null
+    this.pending = null
     if (!this.sendDone) {
       if (!connection.writer.full) this.tellWritable()
       return
     }
-    if (this.#pendingTrailers !== null) connection.out().trailers(this.id, this.#pendingTrailers, this.carried)
-    this.#pendingTrailers = null
+    if (this.pendingTrailers !== null) connection.out().trailers(this.id, this.pendingTrailers, this.carried)
+    this.pendingTrailers = null
     this.#sent()
   }
 
@@ -215,7 +204,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   }
 
   /** A frame more is out: its receiver may answer with a WINDOW_UPDATE or two. */
-  #wrote(bytes: number): void {
+  wrote(bytes: number): void {
     const { connection } = this
     this.sendWindow -= bytes
     connection.sendWindow -= bytes
@@ -235,7 +224,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   addSendWindow(bytes: number): boolean {
     this.sendWindow += bytes
     if (this.sendWindow > MAX_WINDOW) return false
-    if (this.#pending !== null && this.sendWindow > 0) this.connection.line.add(this)
+    if (this.pending !== null && this.sendWindow > 0) this.connection.line.add(this)
     return true
   }
 
@@ -248,21 +237,15 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (this.expected >= 0 && (this.received > this.expected || (end && this.received !== this.expected)))
       return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     if (end) this.remoteEnded = true
-    if (length === 0 && !end) return
+    // Nothing but padding.
+    if (length === 0 && !end) return this.#mustHold ? undefined : this.#credit()
     if (!this.#mustHold) return this.#deliver(b.subarray(from, to), end)
-    this.#heldEnd = end
-    this.#hold(b.subarray(from, to))
+    this.#held.end = end
+    this.#held.add(b.subarray(from, to))
   }
 
   get #mustHold(): boolean {
-    return this.paused || this.tunnel === SHUT || this.#held !== null
-  }
-
-  #hold(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    this.#held ??= new ByteQueue()
-    this.#held.append(bytes)
-    this.connection.flow.hold(bytes.length)
+    return this.paused || this.tunnel === SHUT || this.#held.length !== 0
   }
 
   #deliver(chunk: Buffer, end: boolean): void {
@@ -275,12 +258,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     else if (!this.paused) this.#credit()
   }
 
-  /** Lets the peer send more, half a window at a time; not what is left of a body that fits already. */
+  /** Lets the peer send more; not what is left of a body that fits already. */
   #credit(): void {
-    const { connection } = this
-    const { streamTarget } = connection.flow
-    if (this.window * 2 > streamTarget || this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
-    connection.creditStream(this, streamTarget - this.window)
+    if (this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
+    this.connection.creditStream(this, this.#held.length)
   }
 
   /** `trailers` may be empty. */
@@ -288,7 +269,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (this.expected >= 0 && this.received !== this.expected)
       return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     this.remoteEnded = true
-    if (this.#mustHold) this.#heldTrailers = trailers
+    if (this.#mustHold) this.#held.trailers = trailers
     else this.#deliverTrailers(trailers)
   }
 
@@ -308,42 +289,38 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     if (this.closed) return
     this.connection.watch(this)
     // Nothing is delivered inside this call.
-    if (this.#held !== null || this.remoteEnded) this.connection.putOff(this)
+    if (this.#held.length !== 0 || this.remoteEnded) this.connection.putOff(this)
     else this.#credit()
   }
 
   /** When the turn ends in which it was resumed. */
   deliverHeld(): void {
-    while (!this.closed && !this.paused && this.tunnel !== SHUT && this.#held !== null) {
-      const chunk = this.#held.first()
-      this.#held.drop(chunk.length)
-      this.connection.flow.held -= chunk.length
-      if (this.#held.length === 0) this.#held = null
-      const end = this.#heldEnd && this.#held === null
-      if (end) this.#heldEnd = false
+    const held = this.#held
+    while (!this.closed && !this.paused && this.tunnel !== SHUT && held.length !== 0) {
+      const chunk = held.take()
+      const end = held.end && held.length === 0
+      if (end) held.end = false
       this.#deliver(chunk, end)
     }
-    if (this.closed) return
-    this.connection.creditConnection()
-    if (this.#mustHold) return
-    const trailers = this.#heldTrailers
+    if (this.closed || this.#mustHold) return
+    const { trailers } = held
     if (trailers !== null) {
-      this.#heldTrailers = null
+      held.trailers = null
       this.#deliverTrailers(trailers)
-    } else if (this.#heldEnd) {
-      this.#heldEnd = false
+    } else if (held.end) {
+      held.end = false
       this.#deliver(NO_BYTES, true)
     }
   }
 
   /** The receiver has the peer's end, or gets it just now. */
   get handedEnd(): boolean {
-    return this.remoteEnded && this.#held === null && !this.holdsEnd
+    return this.remoteEnded && this.#held.length === 0 && !this.holdsEnd
   }
 
   /** Its end has come and waits for the receiver. */
   get holdsEnd(): boolean {
-    return this.#heldEnd || this.#heldTrailers !== null
+    return this.#held.hasEnd
   }
 
   // ── how it ends ──
@@ -352,7 +329,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   peerReset(code: number): void {
     // All it has to say is here, and it wants no more of ours (RFC 9113 section 8.1): so node:http2 ends what it has answered.
     if (code === NO_ERROR && this.headReceived && (this.holdsEnd || (this.tunnel === OPEN && this.remoteEnded))) {
-      this.#dropPending()
+      this.connection.line.forget(this)
       if (this.tunnel === NO_TUNNEL) this.sendDone = this.localEnded = true
       else this.tunnel = DROPPED
       return this.tunnel === DROPPED && this.sendDone ? this.#sent() : this.tellWritable()
@@ -381,21 +358,40 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     connection.finish(this, byUs)
   }
 
-  #dropPending(): void {
-    if (this.#pending !== null) this.connection.line.bytes -= this.#pending.length
-    this.#pending = null
-    this.#pendingTrailers = null
-  }
-
   /** Lets go of what it holds. */
   clear(): void {
     this.closed = true
     this.sendDone = true
-    this.#dropPending()
-    this.#heldEnd = false
-    this.#heldTrailers = null
-    if (this.#held === null) return
-    this.connection.flow.held -= this.#held.length
-    this.#held = null
+    this.connection.line.forget(this)
+    this.#held.clear()
+  }
+
+  /** Its bytes that wait on this connection, both ways. */
+  get waiting(): number {
+    return this.pendingBytes + this.#held.length
+  }
+
+  /** Since when, as the ledger counts. */
+  get waitingSince(): number {
+    return this.#held.length === 0 ? this.pendingSince : this.#held.since
+  }
+
+  /** Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an answer. */
+  shed(detail: string): void {
+    const { connection, receiver } = this
+    const { side } = connection
+    const isTold = !this.#deaf && !side.isOver(this)
+    if (side.isClient) {
+      if (connection.isOpen) connection.out().reset(this.id, CANCEL)
+      return this.fail(failures.outOfRoom, detail, true)
+    }
+    this.#deaf = true
+    this.paused = false
+    if (this.headSent) connection.line.forget(this)
+    this.#held.clear()
+    if (isTold) receiver?.reset(failures.outOfRoom, detail)
+    if (this.closed || (isTold && this.tunnel < OPEN)) return
+    connection.out().reset(this.id, CANCEL)
+    connection.finish(this, true)
   }
 }

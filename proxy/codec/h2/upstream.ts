@@ -67,6 +67,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, false)
     const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
+    this.#connection.standsForMany = true
     if (http2.carriesHttp1) makeRoom(this.#connection)
   }
 
@@ -80,10 +81,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   get limit(): number {
     return Math.min(this.#connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams)
-  }
-
-  get clogged(): boolean {
-    return this.#connection.flow.isClogged
   }
 
   get worn(): boolean {
