@@ -40,6 +40,7 @@ export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
 export function encodeFields(encoder: Encoder, headers: Headers): void {
   if (!(headers instanceof Http2Head)) {
     target = encoder
+    hasTe = false
     headers.forEach(visit)
     return
   }
@@ -59,12 +60,17 @@ export function trailersOfTe(value: string): boolean {
 }
 
 let target!: Encoder
+/** The head that is written has said that its sender takes trailers. */
+let hasTe = false
 /** One for all, so that writing a head makes no closure. */
 function visit(name: string, value: string): void {
   const lower = name.toLowerCase()
   if (DROPPED.has(lower)) return
   if (lower === 'te') {
-    if (trailersOfTe(value)) target.field(lower, 'trailers', false)
+    if (!hasTe && trailersOfTe(value)) {
+      hasTe = true
+      target.field(lower, 'trailers', false)
+    }
     return
   }
   target.field(lower, value, false)
