@@ -64,7 +64,8 @@ export function isContinue(expect: string): boolean {
 /**
  * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts beyond `count` mean nothing.
  *
- * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several on their way to another HTTP/2 connection, where they compress better.
+ * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on their way to another HTTP/2 connection, where they
+ * compress better.
  */
 export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink {
   /** Name, value, name, value ... up to `count`. */
@@ -102,6 +103,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
 
   get headers(): Headers {
     return this
+  }
+
+  /** Pieces of the cookie. */
+  get crumbs(): number {
+    return this.#cookies
   }
 
   /** About what it would be in HTTP/1.1. */
