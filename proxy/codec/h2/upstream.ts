@@ -107,6 +107,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const stream = this.#free.pop() ?? new Http2Stream(this.#connection, this.#head)
     stream.open(this.#nextId)
     this.#connection.streams.set(this.#nextId, stream)
+    this.#connection.chatter.give(4)
     this.#nextId += 2
     return stream
   }
