@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
-import { hostOf } from './host-name.ts'
 import { anyText, duration, exactlyOne, headerName, label, overrides, serviceName, setting, size, text } from './values.ts'
 
 /** A service policy: how everyone calls that service. The one source of its types, its validation, its JSON Schema and its reference page. */
@@ -251,7 +250,11 @@ export const serviceSchema = z.strictObject({
   ),
   hosts: setting(
     z
-      .array(text(/^(\*\.)?[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/, 'a host name', 'a name without port, such as orders.example.com or "*.example.com"', hostOf))
+      .array(
+        text(/^(\*\.)?[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/, 'a host name', 'a name without port, such as orders.example.com or "*.example.com"', host =>
+          host.toLowerCase().replace(/\.?(:\d+)?$/, ''),
+        ),
+      )
       .default([]),
     'Further Host values that mean this service. Its name is always understood, alone, with a port, and as `<name>.service.consul`.',
   ),

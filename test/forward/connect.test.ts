@@ -21,6 +21,8 @@ const services = {
   'a service': ['orders:443', A],
   'a service by its name in Consul': ['orders.service.consul:1', A],
   'a host that is named': ['API.example.com:443', OUTSIDE],
+  'a service, with a dot behind it': ['orders.:443', A],
+  'a host that is named, with a dot behind it': ['api.example.com.:443', OUTSIDE],
 } as const
 
 describe.each(Object.entries(callers))('CONNECT by %s', (_name, call) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hostTable } from '../../proxy/router/hosts.ts'
+import { hostTable, serviceOfHost } from '../../proxy/router/hosts.ts'
 
 const find = hostTable([
   { name: 'orders', hosts: ['orders.example.com', '*.orders.example.com', '*.example.com'] },
@@ -23,6 +23,14 @@ test.each([
   ['a.b.example.com:443', 'orders'],
   ['a.eu.example.com', 'Stock'],
   ['[2001:db8::1]:80', 'Stock'],
+  ['orders.', 'orders'],
+  ['Orders.:80', 'orders'],
+  ['orders:', 'orders'],
+  ['orders.example.com.', 'orders'],
+  ['orders.example.com.:80', 'orders'],
+  ['A.EU.Example.com.:443', 'Stock'],
+  ['orders.internal.', 'orders.internal'],
+  ['orders.service.dc1.consul.:80', 'orders'],
 ])('%s is %s', (authority, service) => {
   expect(find(authority)).toBe(service)
 })
@@ -40,6 +48,10 @@ test.each([
   'orders.service.a.b.consul',
   'nobody.service.consul',
   '[::1]:80',
+  '.',
+  '.:80',
+  'orders..',
+  'orders.example.com..',
   '__proto__',
   'constructor',
 ])('%j is nobody', authority => {
@@ -53,4 +65,16 @@ test('the name of a service wins over a host of another one, in whatever order t
   ])
   expect(table('b.example.com')).toBe('a')
   expect(table('a.example.com')).toBe('b')
+})
+
+test.each([
+  ['orders', 'orders'],
+  ['orders.', 'orders'],
+  ['Orders.:80', 'orders'],
+  ['orders.service.consul.:80', 'orders'],
+  ['www.example.com.', null],
+  ['orders..', null],
+  ['.', null],
+])('%s would be %s in Consul', (authority, service) => {
+  expect(serviceOfHost(authority)).toBe(service)
 })

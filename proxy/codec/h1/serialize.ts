@@ -159,7 +159,7 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
   if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
   const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)
-  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, asks === '' ? REQUEST_PAIRS : REQUEST_PAIRS_OF_UPGRADE)}`
+  const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, head.upgrade === '' ? REQUEST_PAIRS : REQUEST_PAIRS_OF_UPGRADE)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
   const empty = body === NO_BODY && /^(?:POST|PUT|PATCH)$/.test(head.method) ? 0 : body
   return out.latin1Write(`${text}${framing(head, empty)}\r\n`, 0)

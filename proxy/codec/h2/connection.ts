@@ -201,8 +201,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   /** A frame on a stream that is not there: late, wrong, or of one that never was. */
   closedStreamFrame(id: number, what: string): void {
     if (this.side.isIdle(id)) return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
-    // It may not have known yet that we reset it.
-    if (this.closedStreams.find(id) === 'reset' || !this.mayReset()) return
+    // Only of a stream that it ended itself it knows better: of one that we reset, now or long ago, this was on its way.
+    if (this.closedStreams.find(id) !== 'ended' || !this.mayReset()) return
     this.reply().reset(id, STREAM_CLOSED)
   }
 

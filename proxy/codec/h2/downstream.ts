@@ -9,7 +9,7 @@ import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
-import { Http2Head, isContinue } from './head.ts'
+import { blockBytes, Http2Head, isContinue } from './head.ts'
 import { EARLY_MS, type Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
 import { ENABLE_CONNECT_PROTOCOL, firstSettings, MAX_CONCURRENT_STREAMS } from './settings.ts'
@@ -54,7 +54,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     this.#http2 = http2
     this.#clock = clock
     const maxFrame = options.hopThreads ? HOP_FRAME : MIN_MAX_FRAME
-    this.#connection = new Http2Connection(wire, this, http2, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, true)
+    this.#connection = new Http2Connection(wire, this, http2, clock, blockBytes(options.maxHeadBytes), maxFrame, true)
     const settings = firstSettings(this.#connection, options, options.hopThreads ?? 0, [
       MAX_CONCURRENT_STREAMS,
       options.maxStreams,

@@ -8,6 +8,9 @@ const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
 /** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5). */
 const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host', 'sec-websocket-accept'])
 
+/** More pieces of a cookie leave as one: servers are known that take 100 or 128 fields and count each piece (Node). */
+const MAX_CRUMBS = 32
+
 /** Writes the block of a request to where the encoder is. */
 export function encodeRequest(encoder: Encoder, head: RequestHead): void {
   if (head.upgrade !== '') return encodeConnect(encoder, head)
@@ -38,8 +41,10 @@ export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
 }
 
 export function encodeFields(encoder: Encoder, headers: Headers): void {
-  if (!(headers instanceof Http2Head)) {
+  if (!(headers instanceof Http2Head) || headers.crumbs > MAX_CRUMBS) {
     target = encoder
+    hasTe = false
+    secrets = headers instanceof Http2Head ? headers.sensitive : NONE
     headers.forEach(visit)
     return
   }
@@ -59,13 +64,21 @@ export function trailersOfTe(value: string): boolean {
 }
 
 let target!: Encoder
+/** The head that is written has said that its sender takes trailers. */
+let hasTe = false
+const NONE: readonly string[] = []
+/** Its fields that no table may keep. */
+let secrets = NONE
 /** One for all, so that writing a head makes no closure. */
 function visit(name: string, value: string): void {
   const lower = name.toLowerCase()
   if (DROPPED.has(lower)) return
   if (lower === 'te') {
-    if (trailersOfTe(value)) target.field(lower, 'trailers', false)
+    if (!hasTe && trailersOfTe(value)) {
+      hasTe = true
+      target.field(lower, 'trailers', false)
+    }
     return
   }
-  target.field(lower, value, false)
+  target.field(lower, value, secrets.length !== 0 && secrets.includes(lower))
 }

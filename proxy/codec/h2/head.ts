@@ -21,12 +21,21 @@ import {
   STATUS,
   TE,
 } from './fields.ts'
+import { MIN_MAX_FRAME } from './frame.ts'
 import type { FieldSink } from './hpack/decoder.ts'
 
 export interface HeadLimits {
   readonly maxHeaders: number
   readonly maxHeadBytes: number
   readonly maxTargetBytes: number
+}
+
+/**
+ * What a header block may take before it is decoded: beyond it the connection ends. A head within the limit comes with its names once more over a hop (hop/names.ts), and
+ * one that is too large, but not by much, is answered with 431 on its stream, which costs the other streams nothing.
+ */
+export function blockBytes(maxHeadBytes: number): number {
+  return 2 * maxHeadBytes + MIN_MAX_FRAME
 }
 
 /** Which pseudo-header fields have come. */
@@ -55,7 +64,8 @@ export function isContinue(expect: string): boolean {
 /**
  * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts beyond `count` mean nothing.
  *
- * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several on their way to another HTTP/2 connection, where they compress better.
+ * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on their way to another HTTP/2 connection, where they
+ * compress better.
  */
 export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink {
   /** Name, value, name, value ... up to `count`. */
@@ -93,6 +103,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
 
   get headers(): Headers {
     return this
+  }
+
+  /** Pieces of the cookie. */
+  get crumbs(): number {
+    return this.#cookies
   }
 
   /** About what it would be in HTTP/1.1. */
@@ -245,7 +260,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   }
 
   #checkNames(isRequest: boolean): void {
-    if (this.names !== null && !fits(this.names, this.pairs, this.count, isRequest)) this.names = null
+    // What asks for a tunnel is never carried.
+    if (this.names !== null && (this.upgrade !== '' || !fits(this.names, this.pairs, this.count, isRequest))) this.names = null
   }
 
   /** In a response it means nothing, and passes as other fields do. */

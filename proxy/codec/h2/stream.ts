@@ -57,9 +57,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** In the connection's line of streams that may send. */
   isReady = false
   readsAtOpen = 0
-  /** Downstream: when its head came. */
   openedAt = 0
-  /** Of interim heads that came. */
   interimBytes = 0
   /** What its request asks for; empty for nearly all. */
   upgrade = ''

@@ -10,7 +10,7 @@ import { INTERIM_OVERHEAD } from '../interim.ts'
 import { Cancels } from './cancels.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
-import { type HeadLimits, Http2Head } from './head.ts'
+import { blockBytes, type HeadLimits, Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { PREFACE } from './preface.ts'
 import { ENABLE_PUSH, firstSettings } from './settings.ts'
@@ -64,7 +64,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#cancels = new Cancels(http2.cancels, () => clock.now())
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
-    this.#connection = new Http2Connection(wire, this, own, clock, options.maxHeadBytes + MIN_MAX_FRAME, maxFrame, false)
+    this.#connection = new Http2Connection(wire, this, own, clock, blockBytes(options.maxHeadBytes), maxFrame, false)
     const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
     this.#connection.standsForMany = true
@@ -105,6 +105,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const stream = this.#free.pop() ?? new Http2Stream(this.#connection, this.#head)
     stream.open(this.#nextId)
     this.#connection.streams.set(this.#nextId, stream)
+    this.#connection.chatter.give(4)
     this.#nextId += 2
     return stream
   }

@@ -101,7 +101,8 @@ class Shape {
     this.#added = head.added.filter((_, i) => i % 2 === 0)
     this.sentAdded = [...this.#added]
     this.#takesTrailers = head.takesTrailers
-    this.text = [...written, ...this.#added, ...(head.takesTrailers ? ['te'] : [])].join(',')
+    const anew = head.codingAnew && first !== CODING_FIRST ? [CODING_FIRST] : []
+    this.text = [...written, ...this.#added, ...anew, ...(head.takesTrailers ? ['te'] : [])].join(',')
   }
 
   isOf(head: Http1Head, first: string): boolean {

@@ -5,11 +5,12 @@ import { http2 } from '../../../proxy/codec/h2/codec.ts'
 import * as h2 from '../../../proxy/codec/h2/frame.ts'
 import type { Http2Options } from '../../../proxy/codec/h2/options.ts'
 import type { DownstreamConnection } from '../../../proxy/core/codec.ts'
+import { failures } from '../../../proxy/core/failure.ts'
 import { HeaderList } from '../../../proxy/core/header-list.ts'
 import type { DownstreamStream, Receiver, RequestHead } from '../../../proxy/core/message.ts'
 import { manualClock } from '../../support/clock.ts'
 import { EventLoop } from '../../support/event-loop.ts'
-import { requestLimits } from '../../support/recorder.ts'
+import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
 import { data, frame, get, hello, linesOf, literals, ping, post, reset, settings, settingsAck, uint32, windowUpdate } from './support/frames.ts'
 
@@ -196,6 +197,25 @@ describe('callers that give up', () => {
   ])('%s', (_name, perSecond, patienceMs, beside, expected) => {
     expect(cancels(2500, perSecond, patienceMs, beside)).toEqual(expected)
   })
+})
+
+test('what was on its way of streams that were given up is no flood, however many have ended since', () => {
+  const wire = new AttackedWire()
+  const guards: string[] = []
+  const owner = { released() {}, closed() {}, idleHint() {} }
+  const connection = http2(clock, { onGuard: guard => guards.push(guard) }).connect(wire, owner, { ...responseLimits, bufferBytes: 1024 * 1024 })
+  wire.feed(Buffer.concat([settings(), settingsAck]))
+  for (let i = 0; i < 200; i++) {
+    const stream = connection.open()
+    stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
+    stream.reset(failures.downstreamGone, '')
+    loop.advance(1)
+  }
+  wire.writes.length = 0
+  for (let i = 0; i < 3000; i++) wire.feed(i % 3 === 0 ? reset(2 * (i % 200) + 1, h2.CANCEL) : data(2 * (i % 200) + 1, 'late'))
+  expect(guards).toEqual([])
+  expect(wire.closing).toBe('')
+  expect(linesOf(Buffer.concat(wire.writes)).filter(line => line.startsWith('RST_STREAM'))).toEqual([])
 })
 
 test('what a real caller does at its wildest is no flood', () => {

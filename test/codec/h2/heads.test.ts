@@ -61,6 +61,13 @@ describe('a head of HTTP/1.1 as HTTP/2', () => {
 })
 
 describe('a head of HTTP/2', () => {
+  test('as HTTP/2: many pieces of a cookie as one, and secrets still secret', () => {
+    const crumbs = Array.from({ length: 33 }, (_, i) => ['cookie', `c${i}=${'x'.repeat(20)}`])
+    const never = Buffer.concat([Buffer.from([0x10]), literals('s', 't').subarray(1)])
+    const head = http2(Buffer.concat([literals(...requestFields('a', 'b', ...crumbs.flat())), never]))
+    expect(encoded(head).slice(4)).toEqual(['a: b', `cookie: ${crumbs.map(([, value]) => value).join('; ')}`, 's: t (sensitive)'])
+  })
+
   test('as HTTP/2: in order, cookies apart, and secrets still secret', () => {
     const never = Buffer.concat([Buffer.from([0x10, 1]), Buffer.from('s'), Buffer.from([1]), Buffer.from('t')])
     const head = http2(

@@ -191,6 +191,27 @@ describe('malformed blocks', () => {
   })
 })
 
+test('white space that is taken off a value counts in the table all the same: else the tables of the two ends would part', () => {
+  const encoder = new Encoder(Buffer.alloc(0), 256)
+  const decoder = new Decoder(256)
+  for (let i = 0; i < 40; i++) {
+    const value = `${' '.repeat(i)}v${i % 7}\t`
+    expect(
+      decode(
+        decoder,
+        encode(encoder, [
+          ['x', value],
+          ['y', value],
+        ]),
+      ),
+    ).toEqual([
+      ['x', `v${i % 7}`],
+      ['y', `v${i % 7}`],
+    ])
+    expect(decoder.size).toBe(encoder.size)
+  }
+})
+
 describe('both halves', () => {
   const name = fc.oneof(
     fc.constantFrom(':path', ':authority', 'cookie', 'x-a', 'x-b', 'authorization', 'set-cookie', 'accept'),
@@ -213,8 +234,6 @@ describe('both halves', () => {
           }
           const taken = one.map(([name, value]) => [name, name.startsWith(':') ? value : trimOws(value)])
           expect(decode(decoder, encode(encoder, one))).toEqual(taken)
-          // The white space that was taken off counts all the same, or the two tables would part.
-          expect(decoder.size).toBe(encoder.size)
           expect(encoder.size).toBeLessThanOrEqual(limit)
         }
       }),
