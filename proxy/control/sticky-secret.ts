@@ -23,7 +23,7 @@ export function stickySecret(folder: string | null, log: Log): { into(peers: Pee
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       log.warn(
-        `sticky sessions will not survive a restart, because their secret cannot be kept (${why}): make the folder writable, or write sticky: { secret: ... }`,
+        `sticky sessions will not survive a restart, because their secret cannot be kept (${why}): make the folder writable, or write sticky: { cookieSecret: ... }`,
       )
       own = fresh
     }
