@@ -14,7 +14,10 @@ export interface AdminServer {
   close(): void
 }
 
-/** Rejects with the system's error (EADDRINUSE ...). `hosts`: names that it may be asked by, besides addresses and `localhost`. */
+/**
+ * Rejects with the system's error (EADDRINUSE ...). `hosts`: names accepted in Host besides addresses and
+ * `localhost`.
+ */
 export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log, hosts: readonly string[] = []): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')

@@ -20,7 +20,7 @@ import { attemptView, failureView } from '../telemetry/flights.ts'
 type ExplainQuestion = Extract<Question, { what: 'explain' }>
 type Step = ExplainAnswer['steps'][number]
 
-/** The codecs refuse these in a live request. */
+/** The codecs refuse these characters in a live request. */
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 
 /**

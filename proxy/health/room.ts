@@ -2,8 +2,8 @@ import { mostEjected } from '../../mesh-config/ejectable.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 
 /**
- * How many more of a set may be ejected; below 0: so many too many are. Only those count that get requests when one is gone: those that pass; with those that fail
- * their checks, where `withFailing`, for these get requests in panic.
+ * How many more endpoints of a set may be ejected. Negative: so many too many are. Endpoints that pass their checks
+ * count. `withFailing`: so do those that fail them, which get requests in panic.
  */
 export function roomIn(set: readonly Endpoint[], withFailing: boolean, maxEjectedPercent: number): number {
   let count = 0
@@ -16,7 +16,9 @@ export function roomIn(set: readonly Endpoint[], withFailing: boolean, maxEjecte
   return count === 0 ? 0 : mostEjected(count, maxEjectedPercent) - ejected
 }
 
-/** Of those ejected the one that would come back first, which has failed the least or the longest ago; one that fails its checks only where all do. */
+/**
+ * The ejected endpoint whose ejection ends first; endpoints that pass their checks come before those that fail them.
+ */
 export function leastBad(set: readonly Endpoint[]): Endpoint | null {
   let best: Endpoint | null = null
   for (const endpoint of set) {
