@@ -39,7 +39,7 @@ async function explain(url: string, { admin, method, header, listener, json }: O
   if (answer instanceof Error) {
     const reason = answer.cause instanceof Error ? answer.cause.message : answer.message
     process.stderr.write(
-      `no sidecar answers at ${printable(withoutUserinfo(admin))} (${printable(reason) || 'connection refused'}): is it running, and is --admin its admin port?\n`,
+      `no sidecar answers at ${printable(withoutUserinfo(admin))} (${printable(withoutUserinfo(reason)) || 'connection refused'}): is it running, and is --admin its admin port?\n`,
     )
     return 1
   }

@@ -28,7 +28,7 @@ export interface Bootstrap {
   readonly service: string
   /** Address of the admin port; null: none. */
   readonly admin: AddressSpec | null
-  /** Names in small letters that it may be asked by, besides addresses and `localhost`. */
+  /** Host names, in lower case, that the admin port accepts besides addresses and `localhost`. */
   readonly adminHosts: readonly string[]
   /** Data threads. */
   readonly workers: number
@@ -274,7 +274,7 @@ export interface StickySpec {
   /** 0: a session cookie. */
   readonly ttlMs: number
   readonly path: string
-  /** What the cookies are keyed with; empty: the control thread puts in that of the sidecar. */
+  /** The HMAC secret of the cookies. Empty: the control thread fills in the sidecar's own. */
   readonly secret: string
 }
 

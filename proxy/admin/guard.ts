@@ -9,11 +9,13 @@ export interface Origin {
 }
 
 /**
- * Why a request is refused; null: it may pass. Whoever can connect is trusted, except the web pages in a browser that can: a name that was pointed at this port (DNS
- * rebinding) shows in Host, and a form or fetch that would change something shows in Origin.
+ * Why a request is refused; null: it may pass. Every client that can connect is trusted, except web pages in a
+ * browser. A page that points its own name at this port (DNS rebinding) shows in Host, and a form or fetch that would
+ * change something shows in Origin.
  *
- * A port on loopback is asked by loopback addresses and names. One that was opened further is asked by any address, because no page from elsewhere has an address of
- * ours for its own, and by the names in `hosts` (small letters); a program that sends no Host is no browser.
+ * A port on loopback accepts loopback addresses and `localhost` in Host. A port on another address accepts any IP
+ * address, because the origin of a foreign page cannot be an address of this machine, and an empty Host, which no
+ * browser sends. Both accept `hosts`, which are in lower case.
  */
 export function refusal({ method, host = '', origin, fetchSite }: Origin, listenAddress: string, hosts: readonly string[]): string | null {
   const name = hostName(host)

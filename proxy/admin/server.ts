@@ -19,7 +19,10 @@ export type ListenOn = (server: Server, address: AddressSpec) => void
 
 const plainly: ListenOn = (server, { address, port }) => void server.listen({ host: address, port })
 
-/** Rejects with the system's error (EADDRINUSE ...). `hosts`: names that it may be asked by, besides addresses and `localhost`. */
+/**
+ * Rejects with the system's error (EADDRINUSE ...). `hosts`: names accepted in Host besides addresses and
+ * `localhost`.
+ */
 export function adminServer(
   listen: AddressSpec,
   pages: readonly Page[],

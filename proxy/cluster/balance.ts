@@ -11,7 +11,7 @@ export interface BalanceDeps {
   readonly policy: BalancerPolicy
   readonly policyDeps: BalancerDeps
   readonly place: Place
-  /** Null: no sticky sessions. */
+  /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
   readonly stickyIdOf: ((name: string) => string) | null
 }
 

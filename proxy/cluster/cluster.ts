@@ -23,7 +23,10 @@ export interface ClusterDeps {
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   retireEndpoint(endpoint: Endpoint): void
-  /** Outlier detection of this service; `changed` asks for new pickers. `sets`: the whole service, then the subsets that no other set takes over for. */
+  /**
+   * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
+   * that have no fallback.
+   */
   outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
   /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
   readonly place: Place
@@ -31,7 +34,7 @@ export interface ClusterDeps {
 
 export interface OutlierDetector {
   configure(spec: ServiceSpec['outliers']): void
-  /** After a change of the sets. True: endpoints came back, and all pickers are to be built anew. */
+  /** Called after the sets changed. True: it has readmitted endpoints, so all pickers must be rebuilt. */
   review(): boolean
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
   stop(): void
@@ -160,7 +163,7 @@ export class ServiceCluster {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    // As with `report`: what began before an ejection is the past.
+    // An attempt that began before the endpoint was readmitted says nothing of how it is now.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
     if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
@@ -240,8 +243,9 @@ export class ServiceCluster {
   }
 
   /**
-   * The sets whose endpoints outlier detection must not take too many of. Not the subsets that have a fallback: that is there for them to be empty. Nor those of one
-   * endpoint: it may be bad for the rest of the service, and its subset uses it all the same.
+   * The sets in which outlier detection limits how many endpoints are ejected. A subset with a fallback is left out:
+   * the fallback serves it when it is empty. A subset of one endpoint is left out too: the rest of the service may
+   * eject that endpoint, and the subset itself goes on using it (load.ts).
    */
   #guarded(): readonly (readonly Endpoint[])[] {
     const subsets = [...this.subsets.values()].filter(view => view.members.length > 1 && !this.#hasFallback(view))

@@ -8,22 +8,23 @@ const FILE = 'sticky-secret'
 const FORM = /^[0-9a-f]{64}$/
 
 /**
- * The secret of sticky cookies where the policy names none: drawn once and kept in the state folder, readable by its owner only, so that sessions survive a restart. Where
- * it cannot be kept it is one of this process. Made, and the disk looked at, when the first service with sticky sessions comes.
+ * The secret of sticky cookies for services whose policy has none. It is drawn once and kept in the state folder, in
+ * a file that only its owner may read, so sessions survive a restart. Where the file cannot be written or read, the
+ * secret lasts as long as the process. Nothing is read or written before the first service with sticky sessions.
  */
 export function stickySecret(folder: string | null, log: Log): { into(peers: Peers): Peers } {
   let own = ''
 
   function secret(): string {
     if (own !== '') return own
-    // Loaded only where it is needed: it costs a start milliseconds and memory.
+    // Loaded on first use: loading it at the start would cost milliseconds and memory.
     const fresh = process.getBuiltinModule('node:crypto').randomBytes(32).toString('hex')
     try {
       own = folder === null ? fresh : kept(folder, fresh)
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       log.warn(
-        `sticky sessions will not survive a restart, because their secret cannot be kept (${why}): make the folder writable, or write sticky: { secret: ... }`,
+        `sticky sessions will not survive a restart, because their secret cannot be kept (${why}): make the folder writable, or write sticky: { cookieSecret: ... }`,
       )
       own = fresh
     }
@@ -46,7 +47,10 @@ export function stickySecret(folder: string | null, log: Log): { into(peers: Pee
   }
 }
 
-/** What stands in the file; where there is none, `fresh`, which stands there then. Throws when neither can be. */
+/**
+ * The secret in the file; a missing file is created with `fresh`. Throws when the file can be neither read nor
+ * created.
+ */
 function kept(folder: string, fresh: string): string {
   const file = join(folder, FILE)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -57,7 +61,7 @@ function kept(folder: string, fresh: string): string {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
   const { size } = lstatSync(file)
-  // A pipe would hold up the start, and a device never end.
+  // Reading a pipe would block the start, and a device may have no end.
   if (!lstatSync(file).isFile() || size > 1024) throw new Error(`${file} is no file of this program`)
   const text = readFileSync(file, 'latin1').trim()
   if (!FORM.test(text)) throw new Error(`${file} has no secret in it: remove it`)

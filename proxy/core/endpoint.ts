@@ -22,14 +22,14 @@ export class Endpoint {
   readonly load = new EndpointLoad()
   /** Monotonic milliseconds: since when slow start runs; -1: it is over, or never was. */
   warmingSince = -1
-  /** What a sticky cookie holds of it (cluster/sticky-id.ts); empty: no picker of sticky sessions has had it yet. */
+  /** Its value in sticky cookies (cluster/sticky-id.ts). Empty: not made yet. */
   stickyId = ''
   /** Outlier detection: states of design section 10. */
   state: 'admitting' | 'ejected' | 'probing' = 'admitting'
   /** Monotonic milliseconds: when its last ejection ends or ended. */
   ejectedUntil = 0
   ejections = 0
-  /** Monotonic milliseconds: what came of attempts that began before is not held against it, or for it. */
+  /** Monotonic milliseconds: outcomes of attempts that began earlier are ignored. */
   judgedSince = 0
   consecutiveFailures = 0
   /** Why it was ejected last; empty: never. */

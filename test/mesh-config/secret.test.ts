@@ -29,8 +29,8 @@ describe('no error, warning or effective configuration shows', () => {
       'one in the target of a check',
       `${base.trim().slice(0, -1)}, consul: {} }\nregister: { port: 1, check: { http: "http://u:${PASSWORD}@127.0.0.1/health" } }\n`,
     ],
-    ['the secret of sticky cookies', `${base}services: { orders: { balancer: { sticky: { secret: "${PASSWORD} and more of it" } } } }\n`],
-    ['nor one that is too short', `${base}services: { orders: { balancer: { sticky: { secret: ${PASSWORD} } } } }\n`],
+    ['the secret of sticky cookies', `${base}services: { orders: { balancer: { sticky: { cookieSecret: "${PASSWORD} and more of it" } } } }\n`],
+    ['nor one that is too short', `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${PASSWORD} } } } }\n`],
     ['a token where a space is missing', `discovery:\n  consul:\n    token:${PASSWORD}\n    address: http://a:1\n`],
     ['what a variable with the name of a secret falls back to', `${base.trim().slice(0, -1)}, consul: { token: "\${CONSUL_TOKEN:-${PASSWORD}}" } }\n`],
     ['nor of any variable, where the value is a secret', `${base.trim().slice(0, -1)}, consul: { token: "\${X:-${PASSWORD}}" } }\n`],
@@ -53,7 +53,7 @@ test('what is no secret is shown as it is', async () => {
 
 test('a reload says that a secret changed, and not to what', async () => {
   const load = async (secret: string) => {
-    const loaded = await loadTexts([{ file: 'a.yaml', text: `${base}services: { orders: { balancer: { sticky: { secret: ${secret} } } } }\n` }], {})
+    const loaded = await loadTexts([{ file: 'a.yaml', text: `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${secret} } } } }\n` }], {})
     if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
     return loaded
   }
