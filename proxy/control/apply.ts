@@ -254,7 +254,7 @@ function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
     attempts,
     replayBytes,
     on: new Set(on),
-    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || isGrpcCondition(condition)),
+    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || condition === 'connect-failure' || isGrpcCondition(condition)),
   }
 }
 
