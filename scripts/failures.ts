@@ -36,6 +36,7 @@ const grpc: Readonly<Record<number, string>> = {
   1: 'CANCELLED',
   4: 'DEADLINE_EXCEEDED',
   8: 'RESOURCE_EXHAUSTED',
+  9: 'FAILED_PRECONDITION',
   12: 'UNIMPLEMENTED',
   13: 'INTERNAL',
   14: 'UNAVAILABLE',

@@ -211,7 +211,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** Answers with a filter's verdict. */
   reply(reply: LocalReply): void {
-    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, '')
+    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, this.exchange.detail)
     this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
   }
 

@@ -20,7 +20,8 @@ export function conditionOf(failure: Failure): RetryCondition | null {
 
 /** The condition in `retries.on` that the status of an answer falls under; null: it is passed on. */
 export function statusCondition(status: number, on: ReadonlySet<RetryCondition>): RetryCondition | null {
-  if (status < 500) return null
+  // 508: the next try would go in the same circle, and each of its steps try twice.
+  if (status < 500 || status === 508) return null
   const gateway = status === 502 || status === 503 || status === 504
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
 }

@@ -115,7 +115,7 @@ describe('an application that is down behind a live sidecar', () => {
     const mesh = await twoInstances({ service: { retries: { on: ['refused-stream'] } } })
     meetAll(mesh)
     mesh.upstream(APPLICATIONS[0]).connect = 'refuse'
-    mesh.upstream(APPLICATIONS[0]).open.forEach(connection => connection.close())
+    for (const connection of mesh.upstream(APPLICATIONS[0]).open) connection.close()
     mesh.settle()
     for (let i = 0; i < 4; i++) mesh.caller().send(post())
     mesh.settle()
@@ -181,7 +181,7 @@ describe('nobody else is believed', () => {
     meetAll(mesh)
     for (const name of APPLICATIONS) {
       const application = mesh.upstream(name)
-      application.open.forEach(connection => connection.close())
+      for (const connection of application.open) connection.close()
       application.onHead = (_request, connection) => {
         application.connect = 'refuse'
         connection.close()
