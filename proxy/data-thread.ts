@@ -24,6 +24,7 @@ import { Forward } from './forward/forward.ts'
 import type { Tunnel } from './forward/tunnel.ts'
 import { Listener } from './listener/listener.ts'
 import { openPorts, type PortChange, PortRefused } from './listener/open-ports.ts'
+import type { OwnListener } from './pool/not-itself.ts'
 import { serviceOfHost } from './router/hosts.ts'
 import { TcpTunnel, type TcpTunnelDeps } from './tcp/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
@@ -81,7 +82,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     clock,
     trouble: (listener, error) => event({ kind: 'listener-error', listener, detail: error.message }),
   })
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial, stats, event, http2: upstreamHttp2, hop }
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial, ownListeners, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null
@@ -89,6 +90,13 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   let recorder: Flights = flights({ recent: 0, failed: 0 }, clock)
   const waiting = wanted(clock, send)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
+
+  function* ownListeners(): Iterable<OwnListener> {
+    for (const { acceptor, listener } of open.values()) {
+      const { name, listen, service } = listener.runtime.spec
+      yield { name, address: listen.address, port: acceptor.port, service }
+    }
+  }
 
   function telemetryOf(listener: () => string): Telemetry {
     return {

@@ -24,6 +24,7 @@ import { HopPool, type HopSettings } from '../pool/hop.ts'
 import type { Http1Pool } from '../pool/http1.ts'
 import { Http2Pool } from '../pool/http2.ts'
 import { namedOnly } from '../pool/named-only.ts'
+import { notItself, type OwnListener } from '../pool/not-itself.ts'
 import { TcpPlaces, TcpPool } from '../pool/tcp.ts'
 import { WithTunnels } from '../pool/with-tunnels.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
@@ -39,6 +40,8 @@ export interface ApplyDeps {
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
+  /** The ports that are open now. */
+  readonly ownListeners: () => Iterable<OwnListener>
   readonly stats: StatsWriter
   readonly regex: CompileRegex
   readonly event: (event: ProxyEvent) => void
@@ -172,9 +175,16 @@ export function applier(deps: ApplyDeps) {
     return { cluster, settings, speaks: spokenBy(spec) }
   }
 
+  function dialOf(service: string): Dial {
+    if (service.startsWith('connect:')) return namedOnly(deps.dial)
+    // What comes in for an application may go through an outbound listener: that one finds its service by the host.
+    const listeners = service.startsWith('local_app:') ? () => [...deps.ownListeners()].filter(own => own.service !== null) : deps.ownListeners
+    return notItself(deps.dial, service, listeners)
+  }
+
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pools {
-    const dialing = { clock, random, dial: spec.name.startsWith('connect:') ? namedOnly(deps.dial) : deps.dial }
+    const dialing = { clock, random, dial: dialOf(spec.name) }
     const spoken = spokenBy(spec)
     if (spoken === 'http2') {
       const poolDeps = { ...dialing, codec: deps.http2 }
@@ -258,7 +268,7 @@ function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
     attempts,
     replayBytes,
     on: new Set(on),
-    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || isGrpcCondition(condition)),
+    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || condition === 'connect-failure' || isGrpcCondition(condition)),
   }
 }
 

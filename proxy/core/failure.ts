@@ -1,59 +1,6 @@
-/** Envoy's short names, so that existing dashboards and habits carry over (`envoy:source/common/stream_info/utility.h`). */
-export type ResponseFlag =
-  | 'NR'
-  | 'NC'
-  | 'UH'
-  | 'UF'
-  | 'UO'
-  | 'UT'
-  | 'UC'
-  | 'UR'
-  | 'UPE'
-  | 'URX'
-  | 'LR'
-  | 'DC'
-  | 'DPE'
-  | 'RL'
-  | 'UAEX'
-  | 'FI'
-  | 'DI'
-  | 'SI'
-  | 'DT'
-  | 'OM'
+import { type Failure, row } from './failure-kind.ts'
 
-/**
- * What went wrong, as a value. One frozen object per kind, shared by every exchange that fails so: a failing upstream must not cost more CPU than a healthy one.
- */
-export interface Failure {
-  readonly failure: string
-  readonly side: 'downstream' | 'upstream' | 'local'
-  readonly flag: ResponseFlag
-  readonly httpStatus: number
-  readonly grpcStatus: number
-  /** `unsent`: the upstream cannot have acted on it. `maybe-sent`: only an idempotent request may be tried again. */
-  readonly replay: 'unsent' | 'maybe-sent' | 'never'
-  /** One line for the caller and for docs/failures.md: what happened. */
-  readonly reason: string
-  /** What usually causes it and where to look: for docs/failures.md and `/explain`. */
-  readonly remedy: string
-}
-
-export function isFailure(value: object): value is Failure {
-  return 'failure' in value
-}
-
-function row(
-  failure: string,
-  side: Failure['side'],
-  flag: ResponseFlag,
-  httpStatus: number,
-  grpcStatus: number,
-  replay: Failure['replay'],
-  reason: string,
-  remedy: string,
-): Failure {
-  return Object.freeze({ failure, side, flag, httpStatus, grpcStatus, replay, reason, remedy })
-}
+export { type Failure, isFailure, type ResponseFlag } from './failure-kind.ts'
 
 /**
  * The failure table: local replies, the access log, metrics, docs/failures.md and the tests all read these rows. gRPC numbers are those of
@@ -119,6 +66,36 @@ export const failures = {
     'unsent',
     'the connection to the endpoint could not be made',
     '/flights has the system error: no route to host, name not found',
+  ),
+  applicationUnreachable: row(
+    'application-unreachable',
+    'upstream',
+    'UF',
+    503,
+    14,
+    'unsent',
+    'the sidecar of the endpoint could not reach its application, and nothing was sent',
+    'the `detail` has the failure that sidecar names: the application is down or still starting. Seen only in attempts that were followed by another one',
+  ),
+  connectToItself: row(
+    'connect-to-itself',
+    'upstream',
+    'UF',
+    508,
+    9,
+    'unsent',
+    'the endpoint is a listener of this sidecar, through which the request would come back for ever',
+    'the `detail` names the listener: take its address out of the endpoints of the service (file, Consul, DNS), or let `register` name the inbound port',
+  ),
+  loop: row(
+    'loop',
+    'local',
+    'NR',
+    508,
+    9,
+    'never',
+    'the request goes in a circle',
+    'the `detail` has the machines it came through last: an endpoint of a service is the outbound listener of a sidecar, or a proxy that leads back here; see /endpoints on each of them',
   ),
   connectLocal: row(
     'connect-local',

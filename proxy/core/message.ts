@@ -34,6 +34,11 @@ export interface RequestHead {
 
 export interface ResponseHead {
   readonly status: number
+  /**
+   * Nothing of the request has reached an application, says the proxy that made this answer, and the name of its failure: so the request may be sent again, whatever it is.
+   * Between two sidecars only (codec/hop). Absent or empty in all other answers.
+   */
+  unsent?: string
   /** Valid only inside the call that delivers the head. */
   readonly headers: Headers
 }

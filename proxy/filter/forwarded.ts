@@ -1,16 +1,38 @@
-import type { Filter } from '../core/filter.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { failures } from '../core/failure.ts'
+import type { Filter, LocalReply } from '../core/filter.ts'
+import { problemBody } from '../core/problem.ts'
+
+/** More proxies than any request needs. */
+const MOST_PROXIES = 64
+/** The shortest that many addresses can be, with the commas between them: nearly all lists are shorter, and need no count. */
+const SHORTEST = 2 * MOST_PROXIES
+const SHOWN = 4
 
 /**
  * `x-forwarded-for` gets the address of the caller at its end; `x-forwarded-proto` is set where no proxy before us has said it. Both are what the field agrees on
- * (RFC 7239 knows `Forwarded`, which hardly any application reads).
+ * (RFC 7239 knows `Forwarded`, which hardly any application reads). As each sidecar adds to it, the list also says when a request goes in a circle.
  */
 export const forwarded: Filter = {
   name: 'forwarded',
   onRequest(exchange) {
     const { headers, scheme } = exchange.request
     const before = headers.get('x-forwarded-for')
+    if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES) return loopReply(exchange, before)
     headers.set('x-forwarded-for', before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`)
     if (headers.get('x-forwarded-proto') === undefined) headers.set('x-forwarded-proto', scheme)
     return undefined
   },
+}
+
+function loopReply(exchange: Exchange, before: string): LocalReply {
+  const failure = failures.loop
+  const last = before.slice(-256).split(',').slice(-SHOWN)
+  exchange.detail = `through more than ${MOST_PROXIES} proxies (x-forwarded-for), the last of them ${[...last, exchange.peer.address].map(name => name.trim()).join(', ')}`
+  return {
+    status: failure.httpStatus,
+    contentType: 'application/problem+json',
+    body: problemBody(failure, exchange.detail, exchange.requestId).toString(),
+    failure,
+  }
 }

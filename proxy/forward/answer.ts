@@ -70,6 +70,8 @@ export class Answer implements Receiver<ResponseHead> {
     const now = this.#clock.now()
     attempts.headCame(response, now)
     if (attempts.retriesAnswer(response, now)) return
+    // It holds for the attempt, and not for the others there may have been.
+    if (response.unsent) response.unsent = ''
     const { upgrade } = exchange.request
     const opens = opensTunnel(upgrade, status)
     // A page in answer to an extended CONNECT would be read as what was asked for (RFC 8441 section 4).

@@ -218,31 +218,43 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
   }
 
   /** Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there is of the answer. */
-  retriesAnswer({ status, headers }: ResponseHead, now: number): boolean {
+  retriesAnswer(response: ResponseHead, now: number): boolean {
+    const { status, headers } = response
     const record = this.current!
+    const { on } = this.#route!.retry
+    const isUnsent = !!response.unsent && on.has('connect-failure')
     const isGrpcStatus = record.grpcStatus > 0
-    const condition = isGrpcStatus ? grpcCondition(record.grpcStatus, this.#route!.retry.on) : statusCondition(status, this.#route!.retry.on)
+    const condition = isUnsent ? 'connect-failure' : isGrpcStatus ? grpcCondition(record.grpcStatus, on) : statusCondition(status, on)
     if (condition === null) return false
-    const endpoint = record.endpoint!
     // Who names a gRPC status says of the methods that they bear it.
-    if ((!this.#replayable && !isGrpcStatus) || this.#owner.body.dropped) {
+    if ((!this.#replayable && !isGrpcStatus && !isUnsent) || this.#owner.body.dropped) {
       record.retry = `no: ${isGrpcStatus ? condition : status} to a request that cannot be sent again`
       return false
     }
     const pushback = isGrpcStatus ? pushbackMs(headers) : NO_PUSHBACK
     if (pushback === NEVER_AGAIN) record.retry = 'no: the endpoint wants no other try (grpc-retry-pushback-ms)'
     else if (pushback > this.clock.leftMs(now)) record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
-    else record.retry = this.#again(condition, endpoint)
+    else record.retry = this.#again(condition, record.endpoint!)
     if (!record.retry.startsWith('yes')) return false
     if (pushback !== NO_PUSHBACK) this.#delayMs = pushback
+    this.#drop(response, now)
+    this.#goOn()
+    return true
+  }
+
+  /** Nobody gets this answer. */
+  #drop({ status, unsent }: ResponseHead, now: number): void {
+    const record = this.current!
     record.endedAt = now
+    if (unsent) {
+      record.failure = failures.applicationUnreachable
+      record.detail = `its sidecar says ${unsent}`
+    }
     this.upstream!.reset(failures.resetBeforeResponse, '')
     this.upstream = null
     this.clock.tryEnded(now)
-    leave(endpoint)
-    this.#judge(endpoint, status, record.grpcStatus)
-    this.#goOn()
-    return true
+    leave(record.endpoint!)
+    this.#judge(record.endpoint!, status, record.grpcStatus)
   }
 
   /** A head came that cannot be passed on. */

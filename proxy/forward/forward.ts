@@ -14,6 +14,7 @@ import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from 
 import { beginDeadline, isPastDeadline } from './grpc-deadline.ts'
 import { translateGrpcWeb } from './grpc-web.ts'
 import { HeldBody } from './held-body.ts'
+import { unsentBy } from './retry.ts'
 import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
@@ -218,12 +219,13 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** Answers with a filter's verdict. */
   reply(reply: LocalReply): void {
-    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, '')
+    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, this.exchange.detail)
     this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
   }
 
   #reply(status: number, contentType: string, body: Buffer, failure: Failure | null, detail: string): void {
-    const response: ResponseHead = { status, headers: new HeaderList(['content-type', contentType, 'content-length', String(body.length)]) }
+    const headers = new HeaderList(['content-type', contentType, 'content-length', String(body.length)])
+    const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
     this.exchange.bytesOut = body.length
     this.answering(response)
     this.stream.head(response, false)
@@ -238,6 +240,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     if (cluster !== null && !cluster.mayBeGrpc && failure.side === 'upstream')
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
+    response.unsent = unsentBy(failure, this.exchange.decision)
     this.answering(response)
     this.stream.head(response, true)
     this.complete(failure, detail)

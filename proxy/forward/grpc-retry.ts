@@ -1,6 +1,7 @@
 import type { GrpcRetryCondition, RetryCondition } from '../../mesh-config/snapshot.ts'
-import type { AttemptRecord, DecisionRecord } from '../core/decision.ts'
+import type { DecisionRecord } from '../core/decision.ts'
 import type { Headers } from '../core/message.ts'
+import { hadIt } from './retry.ts'
 
 /** As Envoy has them, by number. */
 export const grpcConditions: Readonly<Record<number, GrpcRetryCondition>> = {
@@ -42,8 +43,4 @@ export function tellPrevious(headers: Headers, decision: DecisionRecord): void {
   const before = headers.get('grpc-previous-rpc-attempts')
   const count = before !== undefined && /^\d{1,6}$/.test(before) ? Number(before) : 0
   headers.set('grpc-previous-rpc-attempts', String(count + 1))
-}
-
-function hadIt({ sentAt, failure }: AttemptRecord): boolean {
-  return sentAt !== 0 && failure?.replay !== 'unsent'
 }

@@ -2,6 +2,7 @@ import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Dial, Wire } from '../core/wire.ts'
+import { ITSELF } from './not-itself.ts'
 
 export interface PoolDeps {
   readonly clock: Clock
@@ -50,6 +51,7 @@ export class DialAttempt {
 const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE'])
 
 function failureOf(code: string): Failure {
+  if (code.startsWith(ITSELF)) return failures.connectToItself
   if (code === 'ECONNREFUSED') return failures.connectRefused
   return OURS.has(code) ? failures.connectLocal : failures.connectFailed
 }

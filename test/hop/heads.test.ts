@@ -158,7 +158,7 @@ describe('responses', () => {
       mesh.settle()
       const caller = mesh.caller()
       caller.send(GET)
-      mesh.settle()
+      mesh.advance(50)
       caller.close()
       application.connect = 'accept'
       return caller.received.replace(/"requestId":"[^"]*"/, '')

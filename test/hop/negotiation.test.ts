@@ -15,7 +15,7 @@ type Sidecars = Awaited<ReturnType<typeof twoSidecars>>
 function get({ mesh }: Sidecars, headers = ''): number[] {
   const caller = mesh.caller()
   caller.get('/', headers)
-  mesh.settle()
+  mesh.advance(50)
   caller.close()
   mesh.settle()
   return caller.statuses
@@ -303,7 +303,7 @@ describe('a sidecar that is gone', () => {
     }
     const caller = mesh.caller()
     caller.send('POST /once HTTP/1.1\r\nHost: orders\r\nContent-Length: 1\r\n\r\nx')
-    mesh.settle()
+    mesh.advance(50)
     expect(caller.statuses).toEqual([200])
     expect(other.served.map(({ body }) => body)).toEqual(['x', 'x'])
   })

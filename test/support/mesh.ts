@@ -103,7 +103,9 @@ export class Mesh {
       return this.loop.after(upstream.connectMs, () => {
         const onWire = this.#ports.get(own)
         if (onWire === undefined) return turn(() => listener.failed('ECONNREFUSED'))
-        const [near, far] = wirePair(this.loop, this.#options.upstream)
+        const [near, far] = wirePair(this.loop, this.#options.upstream, {
+          a: { address: this.names.get(address) ?? address, port, local: '10.0.0.100', localPort: 50_000 },
+        })
         this.wires.push(near, far)
         this.#links.push(far)
         turn(() => onWire(far))
@@ -131,6 +133,11 @@ export class Mesh {
     this.callers.push(caller)
     turn(() => onWire(near))
     return caller
+  }
+
+  /** A connection from elsewhere: another mesh. */
+  take(port: number, wire: MemoryWire): void {
+    turn(() => this.#ports.get(port)!(wire))
   }
 
   /** The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from now on. */

@@ -67,6 +67,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** The target was in absolute form: the Host field gives way to `authority` (RFC 9112 section 3.2.2). */
   absolute = false
 
+  /** Nobody says so over HTTP/1.1. */
+  readonly unsent = ''
+
   get headers(): Headers {
     return this
   }

@@ -5,6 +5,7 @@ import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/mes
 import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
+import { TELLS_UNSENT } from '../hop/names.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
 import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
@@ -58,6 +59,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const settings = firstSettings(this.#connection, options, options.hopThreads ?? 0, [
       MAX_CONCURRENT_STREAMS,
       options.maxStreams,
+      ...(options.hopThreads ? [TELLS_UNSENT, 1] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
@@ -214,6 +216,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.movedAt = this.#clock.now()
       if (this.#options.bodyTimeoutMs > 0) this.#connection.wake(stream.movedAt + this.#options.bodyTimeoutMs)
     }
+    // For callers that are sidecars, where they are told that this is one.
+    if (response.unsent && !(this.#options.hopThreads && this.#connection.peer.tellsUnsent)) response.unsent = ''
     const hasBody = !end && !stream.bodiless && status >= 200
     if (stream.carried) this.#connection.out().carriedResponse(stream.id, response, end, hasBody)
     else this.#connection.out().response(stream.id, response, end)

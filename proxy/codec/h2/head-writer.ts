@@ -1,12 +1,23 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
+import { UNSENT } from '../hop/names.ts'
 import { Http2Head } from './head.ts'
 import type { Encoder } from './hpack/encoder.ts'
 
 const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
 
-/** Of one connection only, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5). */
-const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'host', 'sec-websocket-accept'])
+/** Of one connection only, what only a sidecar may say, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5). */
+const DROPPED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'host',
+  'sec-websocket-accept',
+  UNSENT,
+])
 
 /** More pieces of a cookie leave as one: servers are known that take 100 or 128 fields and count each piece (Node). */
 const MAX_CRUMBS = 32
@@ -38,6 +49,7 @@ export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
   // What HTTP/1.1 says with 101 is 200 here (RFC 8441 section 4).
   encoder.field(':status', statuses[head.status === 101 ? 200 : head.status]!, false)
   encodeFields(encoder, head.headers)
+  if (head.unsent) encoder.field(UNSENT, head.unsent, false)
 }
 
 export function encodeFields(encoder: Encoder, headers: Headers): void {

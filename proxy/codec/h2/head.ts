@@ -20,6 +20,7 @@ import {
   SCHEME,
   STATUS,
   TE,
+  UNSENT_SAID,
 } from './fields.ts'
 import { MIN_MAX_FRAME } from './frame.ts'
 import type { FieldSink } from './hpack/decoder.ts'
@@ -84,6 +85,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   names: Names | null = null
   /** The reason phrase it had there; null: the usual one. */
   reason: string | null = null
+  /** Of a response (`ResponseHead.unsent`): believed only where the peer is a sidecar. */
+  unsent = ''
   /** Names of fields that must not be put into any table; nearly always none. */
   sensitive: readonly string[] = NOTHING
   /** The first rule it broke; empty: none. */
@@ -129,6 +132,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.expect = ''
     this.names = null
     this.reason = null
+    this.unsent = ''
     this.sensitive = NOTHING
     this.problem = ''
     this.tooLarge = false
@@ -197,6 +201,9 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
         return false
       case CARRIED_REASON:
         this.reason ??= value
+        return false
+      case UNSENT_SAID:
+        this.unsent = value
         return false
       default:
         // TE is "trailers" here, and so it may go on.

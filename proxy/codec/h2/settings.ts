@@ -1,4 +1,4 @@
-import { CARRIES_HTTP1 } from '../hop/names.ts'
+import { CARRIES_HTTP1, TELLS_UNSENT } from '../hop/names.ts'
 import { HOP_FRAME } from '../hop/room.ts'
 import type { Http2Connection } from './connection.ts'
 import {
@@ -38,6 +38,8 @@ export class PeerSettings {
   extendedConnect = false
   /** It is a sidecar, and knows what hop/ is about: its data threads. */
   hopThreads = 0
+  /** It says what reached no application, or wants to hear of it. */
+  tellsUnsent = false
   #isKnown = false
 
   /** They have come. */
@@ -84,6 +86,9 @@ export class PeerSettings {
         break
       case CARRIES_HTTP1:
         this.hopThreads = value
+        break
+      case TELLS_UNSENT:
+        this.tellsUnsent = value === 1
         break
       default:
       // MAX_HEADER_LIST_SIZE is advice, and what is not known is none of our business (RFC 9113 section 6.5.2).

@@ -5,6 +5,7 @@ import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/messa
 import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
+import { TELLS_UNSENT } from '../hop/names.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { INTERIM_OVERHEAD } from '../interim.ts'
 import { Cancels } from './cancels.ts'
@@ -65,7 +66,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, own, clock, blockBytes(options.maxHeadBytes), maxFrame, false)
-    const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0])
+    const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0, TELLS_UNSENT, 1])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
     this.#connection.standsForMany = true
     if (http2.carriesHttp1) makeRoom(this.#connection)
@@ -195,6 +196,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, problem)
     if (stream.headReceived) return this.#trailers(stream, end)
     head.finishResponse()
+    if (!connection.peer.tellsUnsent) head.unsent = ''
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
     if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
     if (head.status < 200) return this.#informational(stream, end)

@@ -5,7 +5,7 @@ import { Http1Head } from '../h1/head.ts'
 import { reasonOf } from '../h1/reason.ts'
 import { encodeRequest, encodeResponse } from '../h2/head-writer.ts'
 import type { Encoder } from '../h2/hpack/encoder.ts'
-import { NAMES, REASON } from './names.ts'
+import { NAMES, REASON, UNSENT } from './names.ts'
 
 /** What HTTP/1.1 would have written before the fields: nothing, the Host of a request line made anew, or the coding of a body that came without one. */
 const AS_IT_CAME = ''
@@ -39,7 +39,7 @@ export function encodeCarriedTrailers(encoder: Encoder, trailers: Headers): void
   const names: string[] = []
   trailers.forEach((name, value) => {
     const lower = name.toLowerCase()
-    if (lower === NAMES || lower === REASON) return
+    if (isOurs(lower)) return
     names.push(name)
     encoder.field(lower, value, false)
   })
@@ -59,6 +59,11 @@ function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes:
   }
   if (head.takesTrailers) encoder.field('te', 'trailers', false)
   encoder.field(NAMES, text, false)
+}
+
+/** What only sidecars say to each other: never passed on for an application. */
+function isOurs(lowerCase: string): boolean {
+  return lowerCase === NAMES || lowerCase === REASON || lowerCase === UNSENT
 }
 
 /** Fields of one connection only, as in serialize.ts. */
@@ -93,7 +98,7 @@ class Shape {
       const lower = name.toLowerCase()
       names.push(name)
       this.#ends[i] = (i === 0 ? 0 : this.#ends[i - 1]!) + name.length
-      const isDropped = DROPPED.has(id) || lower === NAMES || lower === REASON || (id === HOST_FIELD && first === HOST_FIRST)
+      const isDropped = DROPPED.has(id) || isOurs(lower) || (id === HOST_FIELD && first === HOST_FIRST)
       this.sent.push(isDropped || ELSEWHERE.has(id) ? '' : lower)
       if (!isDropped) written.push(name)
     }

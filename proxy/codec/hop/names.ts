@@ -5,6 +5,8 @@
 export const NAMES = 'outrigger-names'
 /** The reason phrase, where it is not the usual one of its status. */
 export const REASON = 'outrigger-reason'
+/** In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application. */
+export const UNSENT = 'outrigger-unsent'
 /** What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110 section 7.6.1: options need no field). */
 export const OFFER = 'outrigger-h2'
 /**
@@ -12,6 +14,9 @@ export const OFFER = 'outrigger-h2'
  * section 6.5.2).
  */
 export const CARRIES_HTTP1 = 0xf0e1
+
+/** A SETTINGS parameter of the same range. Of a listener: it says `outrigger-unsent`, and takes it out of what its application says. Of a caller: it understands it. */
+export const TELLS_UNSENT = 0xf0e2
 
 export interface Names {
   /** As they are to be written. */
