@@ -26,9 +26,9 @@ export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec
   const { files, dns, consul, massRemoval, startTimeout } = document.discovery
   return {
     files: Object.entries(files).map(([service, path]) => ({ service, path })),
-    dns: Object.entries(dns).map(([service, { name, refresh, servers }]) => {
+    dns: Object.entries(dns).map(([service, { name, refresh, servers, family }]) => {
       const [host, port] = name.split(':') as [string, string | undefined]
-      return { service, name: host, port: port === undefined ? null : Number(port), refreshMs: durationMs(refresh), servers }
+      return { service, name: host, port: port === undefined ? null : Number(port), refreshMs: durationMs(refresh), servers, family }
     }),
     consul: consul === undefined ? null : compileConsul(document, consul, unnamed),
     massRemovalPercent: massRemoval,

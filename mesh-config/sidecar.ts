@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { applicationFields, serviceSchema } from './service.ts'
-import { anyText, duration, exactlyOne, label, listenAddress, peerAddress, serviceName, setting, size, text } from './values.ts'
+import { anyText, duration, exactlyOne, label, listenAddress, nameServer, peerAddress, serviceName, setting, size, text } from './values.ts'
 
 /** The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its reference page. */
 
@@ -170,7 +170,12 @@ const dnsSource = z.strictObject({
     'It is asked again after the TTL of the answer, at the latest after this.',
     'as the usual TTL of cluster DNS: a new endpoint is used within half a minute',
   ),
-  servers: setting(z.array(peerAddress()).default([]), 'Name servers. Without it: those of the system.'),
+  servers: setting(z.array(nameServer()).default([]), 'Name servers. Without it: those of the system.'),
+  family: setting(
+    z.enum(['auto', 'ipv4', 'ipv6', 'all']).default('auto'),
+    'Which addresses count. `auto`: those of the families that this machine speaks with others.',
+    'an address of a family that the machine does not speak is only a connection that fails',
+  ),
 })
 
 const consulAddressKinds = z.enum(['service', 'lan', 'wan', 'virtual'])

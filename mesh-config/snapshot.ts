@@ -48,6 +48,9 @@ export interface FileSourceSpec {
   readonly path: string
 }
 
+/** Which addresses of a name count; `auto`: those this machine speaks. */
+export type AddressFamily = 'auto' | 'ipv4' | 'ipv6' | 'all'
+
 export interface DnsSourceSpec {
   readonly service: string
   readonly name: string
@@ -57,6 +60,7 @@ export interface DnsSourceSpec {
   readonly refreshMs: number
   /** Name servers as `address:port`; empty: those of the system. */
   readonly servers: readonly string[]
+  readonly family: AddressFamily
 }
 
 export interface ConsulSpec {

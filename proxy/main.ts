@@ -20,6 +20,7 @@ import { registration } from './discovery/consul/register.ts'
 import { lastKnown } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
+import { lookupName } from './system/names.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -97,7 +98,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const registered =
     register === null || consul === null
       ? null
-      : registration(register, consulClient(consul, { clock, random, log }), { clock, random, log, ready: () => readiness().ready })
+      : registration(register, consulClient(consul, { clock, random, log, lookup: lookupName }), { clock, random, log, ready: () => readiness().ready })
 
   // 6  Reloading, draining, signals; what is said of us to the registry.
   const apply = (config: LoadedConfig) => {

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import { enterTurn, leaveTurn } from '../core/turn.ts'
 import type { Dial } from '../core/wire.ts'
+import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
 
 /** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
@@ -67,7 +68,7 @@ export const dial: Dial = (address, port, listener) => {
     listener.connected(wire)
     leaveTurn()
   })
-  socket.connect({ host: address, port })
+  socket.connect({ host: address, port, lookup: lookupName })
   return () => {
     socket.off('error', failed)
     socket.destroy()
