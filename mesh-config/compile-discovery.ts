@@ -84,7 +84,7 @@ export function compileRegister(document: SidecarDocument): RegisterSpec | null 
   const zone = document.zone === undefined ? {} : { zone: document.zone }
   return {
     name,
-    id: register.id ?? `${name}-${port}`,
+    id: register.id ?? null,
     address: register.address ?? null,
     port,
     tags: register.tags,
@@ -94,10 +94,10 @@ export function compileRegister(document: SidecarDocument): RegisterSpec | null 
   }
 }
 
-function compileCheck({ ttl, http, tcp, grpc, interval, timeout, deregisterAfter }: RegisterDocument['check']): RegisterCheckSpec {
+function compileCheck({ ttl, application, http, tcp, grpc, interval, timeout, deregisterAfter }: RegisterDocument['check']): RegisterCheckSpec {
   const deregisterAfterMs = durationMs(deregisterAfter)
   const target = http ?? tcp ?? grpc
-  if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), deregisterAfterMs }
+  if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), application, deregisterAfterMs }
   const kind = http !== undefined ? 'http' : tcp !== undefined ? 'tcp' : 'grpc'
   return { kind, target, intervalMs: durationMs(interval), timeoutMs: durationMs(timeout), deregisterAfterMs }
 }

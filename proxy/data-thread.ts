@@ -196,7 +196,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       format = formatNext
       runtime = prepared.runtime
       for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
-      send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
+      send({ kind: 'ack', version: snapshot.version, listeners: [...open].map(([name, { acceptor }]) => withPort(name, acceptor.port)) })
     } catch (error) {
       for (const { listener, acceptor } of opened.values()) {
         acceptor.close()
@@ -276,6 +276,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       else log.credit(message.bytes)
     },
   }
+}
+
+/** A listener at port 0 by the port that the system chose. */
+function withPort(name: string, port: number): string {
+  return name.replace(/:0( #\d+)?$/, `:${port}`)
 }
 
 function changed(a: object, b: object): boolean {

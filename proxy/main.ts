@@ -10,17 +10,20 @@ import { type PeersOfServices, peers } from './control/peers.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
+import { applicationOf, withOpenPort } from './control/registering.ts'
 import { reloader } from './control/reload.ts'
 import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
+import { applicationCheck } from './discovery/consul/application-check.ts'
 import { consulClient } from './discovery/consul/client.ts'
-import { registration } from './discovery/consul/register.ts'
+import { type Registration, registration } from './discovery/consul/register.ts'
 import { lastKnown } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
 import { lookupName } from './system/names.ts'
+import { probe } from './system/probe.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -95,10 +98,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const inForceNow = applying({ threads, peers: known, log })
   const { register } = bootstrap
   const { consul } = loaded.discovery
-  const registered =
-    register === null || consul === null
-      ? null
-      : registration(register, consulClient(consul, { clock, random, log, lookup: lookupName }), { clock, random, log, ready: () => readiness().ready })
+  let registered: Registration | null = null
 
   // 6  Reloading, draining, signals; what is said of us to the registry.
   const apply = (config: LoadedConfig) => {
@@ -184,7 +184,13 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const reread = (why: string) => {
     if (!ending.draining()) void reload.request(why)
   }
-  registered?.start()
+  if (register !== null && consul !== null) {
+    const spec = withOpenPort(register, threads.listeners())
+    const application = applicationCheck(() => applicationOf(inForce().snapshot, register.port), probe, clock)
+    const deps = { clock, random, log, lookup: lookupName }
+    registered = registration(spec, consulClient(consul, deps), { ...deps, ready: () => readiness().ready, application })
+    registered.start()
+  }
   onHangUp = () => {
     sink.reopen()
     reread('SIGHUP')
