@@ -22,6 +22,7 @@ import { type Registration, registration } from './discovery/consul/register.ts'
 import { lastKnown } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
+import { folderLock } from './system/folder-lock.ts'
 import { lookupName } from './system/names.ts'
 import { probe } from './system/probe.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
@@ -85,10 +86,12 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const threads = dataThreads({ entry, count, clock, log, fill: snapshot => known.fill(snapshot), said, ended: store.ended })
 
+  const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
+
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
   const known: PeersOfServices = peers({
     service: bootstrap.register?.name ?? bootstrap.service,
-    lastKnown: await lastKnown({ folder: bootstrap.state, clock, log }),
+    lastKnown: lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() }),
     threads,
     reapply: () => void inForceNow.reapply(),
     clock,
@@ -112,7 +115,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     plan: () => drainPlan(inForce().snapshot),
     leave: async () => registered?.stop(),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
-    finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop()])),
+    finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop().then(lock.release)])),
     exit: code => process.exit(code),
     log,
   })
