@@ -183,6 +183,23 @@ describe('a scanner asks for made-up names', () => {
     expect([own.names(), answers.has('cart')]).toEqual([['cart'], false])
   })
 
+  test('however fast Consul answers, few look-ups a second find nothing; those that find something cost nothing', async () => {
+    const { own, asked, answer, loop, list } = onDemandOf()
+    for (let i = 0; i < 500; i++) {
+      own.want(`made-up-${i}`, () => {})
+      if (asked.at(-1) === `made-up-${i}`) await answer(`made-up-${i}`, nobody)
+      loop.advance(1)
+    }
+    expect(asked.length).toBeLessThanOrEqual(16 + 16)
+    await list([])
+    loop.advance(1_000)
+    for (let i = 0; i < 100; i++) {
+      own.want(`real-${i}`, () => {})
+      await answer(`real-${i}`, 'found')
+    }
+    expect(own.names()).toHaveLength(100)
+  })
+
   test('a name is answered by a list that was asked for after it', async () => {
     const { want, loop, list, lists, answers, asked } = scanned()
     loop.advance(10)
