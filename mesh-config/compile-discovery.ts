@@ -27,9 +27,9 @@ export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec
   const { files, dns, consul, massRemoval, startTimeout } = document.discovery
   return {
     files: Object.entries(files).map(([service, path]) => ({ service, path })),
-    dns: Object.entries(dns).map(([service, { name, refresh, servers }]) => {
+    dns: Object.entries(dns).map(([service, { name, refresh, servers, family }]) => {
       const [host, port] = name.split(':') as [string, string | undefined]
-      return { service, name: host, port: port === undefined ? null : Number(port), refreshMs: durationMs(refresh), servers }
+      return { service, name: host, port: port === undefined ? null : Number(port), refreshMs: durationMs(refresh), servers, family }
     }),
     consul: consul === undefined ? null : compileConsul(document, consul, unnamed),
     massRemovalPercent: massRemoval,
@@ -85,7 +85,7 @@ export function compileRegister(document: SidecarDocument): RegisterSpec | null 
   const zone = document.zone === undefined ? {} : { zone: document.zone }
   return {
     name,
-    id: register.id ?? `${name}-${port}`,
+    id: register.id ?? null,
     address: register.address ?? null,
     port,
     tags: register.tags,
@@ -95,10 +95,10 @@ export function compileRegister(document: SidecarDocument): RegisterSpec | null 
   }
 }
 
-function compileCheck({ ttl, http, tcp, grpc, interval, timeout, deregisterAfter }: RegisterDocument['check']): RegisterCheckSpec {
+function compileCheck({ ttl, application, http, tcp, grpc, interval, timeout, deregisterAfter }: RegisterDocument['check']): RegisterCheckSpec {
   const deregisterAfterMs = durationMs(deregisterAfter)
   const target = http ?? tcp ?? grpc
-  if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), deregisterAfterMs }
+  if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), application, deregisterAfterMs }
   const kind = http !== undefined ? 'http' : tcp !== undefined ? 'tcp' : 'grpc'
   return { kind, target, intervalMs: durationMs(interval), timeoutMs: durationMs(timeout), deregisterAfterMs }
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
+import { consulName, register } from './register.ts'
 import { applicationFields, serviceSchema } from './service.ts'
-import { anyText, duration, exactlyOne, label, listenAddress, peerAddress, serviceName, setting, size, text } from './values.ts'
+import { anyText, duration, label, listenAddress, nameServer, peerAddress, serviceName, setting, size, text } from './values.ts'
 import { MAX_WEIGHT } from './weight.ts'
 
 /** The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its reference page. */
@@ -171,12 +172,16 @@ const dnsSource = z.strictObject({
     'It is asked again after the TTL of the answer, at the latest after this.',
     'as the usual TTL of cluster DNS: a new endpoint is used within half a minute',
   ),
-  servers: setting(z.array(peerAddress()).default([]), 'Name servers. Without it: those of the system.'),
+  servers: setting(z.array(nameServer()).default([]), 'Name servers. Without it: those of the system.'),
+  family: setting(
+    z.enum(['auto', 'ipv4', 'ipv6', 'all']).default('auto'),
+    'Which addresses count. `auto`: those of the families that this machine speaks with others.',
+    'an address of a family that the machine does not speak is only a connection that fails',
+  ),
 })
 
 const consulAddressKinds = z.enum(['service', 'lan', 'wan', 'virtual'])
 const datacenter = () => label('a datacenter')
-const consulName = () => text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a service name', 'the name as Consul has it')
 
 const consulService = z.strictObject({
   name: setting(consulName().optional(), 'Its name in Consul. Without it: the same.'),
@@ -264,53 +269,6 @@ const discovery = z.strictObject({
     duration('none').default('3s'),
     'How long a start waits for the first answers; then it goes on with the endpoints known last.',
     'a registry that is down must not keep a service from starting',
-  ),
-})
-
-const checkTimes = {
-  interval: setting(duration('refused').default('10s'), 'The time between two checks by Consul.', 'the usual one: a dead instance is known within seconds'),
-  timeout: setting(duration('refused').default('2s'), 'How long Consul waits for an answer.', 'longer is as good as down'),
-}
-
-const registerCheck = {
-  ttl: setting(duration('refused').optional(), 'This sidecar sends a heartbeat, three times in this time; without one Consul takes the instance for dead.'),
-  http: setting(text(/^https?:\/\/\S+$/, 'a URL', 'a URL such as http://127.0.0.1:3000/healthz').optional(), 'Consul asks for this URL.'),
-  tcp: setting(peerAddress().optional(), 'Consul connects to this address.'),
-  grpc: setting(text(/^[^\s/]+:\d{1,5}(\/\S+)?$/, 'an address', 'host:port or host:port/service').optional(), 'Consul asks the gRPC health service there.'),
-}
-
-const register = z.strictObject({
-  name: setting(consulName().optional(), 'The name of the service. Without it: `service`.'),
-  id: setting(anyText('an id').optional(), 'Unique on its Consul agent. Without it: name and port.'),
-  address: setting(anyText('an address').optional(), 'Where peers reach it. Without it: the address of its node in Consul.'),
-  port: setting(z.int().min(1).max(65_535).optional(), 'The port. Without it: that of the first inbound listener.'),
-  tags: setting(z.array(anyText('a tag')).default([]), 'Tags.'),
-  meta: setting(z.record(z.string(), anyText('a value')).default({}), 'Meta data. `zone` is added where the sidecar has one.'),
-  weights: setting(
-    z
-      .strictObject({
-        passing: setting(z.int().min(1).max(65_535).default(1), 'While its checks pass.', 'equal shares'),
-        warning: setting(z.int().min(1).max(65_535).default(1), 'While one of them warns.', 'as in Consul'),
-      })
-      .prefault({}),
-    'The share of the requests it is to get.',
-  ),
-  check: setting(
-    z
-      .strictObject({
-        ...registerCheck,
-        ...checkTimes,
-        deregisterAfter: setting(
-          duration().default('30m'),
-          'Consul forgets the instance after being critical for so long (at least 1m). `off`: never.',
-          'machines that never come back must not stay in the registry',
-        ),
-      })
-      .superRefine(({ interval: _interval, timeout: _timeout, deregisterAfter: _after, ...forms }, context) => {
-        if (Object.values(forms).some(form => form !== undefined)) exactlyOne(forms, context, '{ ttl: 15s } or { tcp: 127.0.0.1:3000 }')
-      })
-      .prefault({}),
-    'How Consul knows that it is well: one of `ttl`, `http`, `tcp`, `grpc`. Without one: `ttl: 15s`.',
   ),
 })
 

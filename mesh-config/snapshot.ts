@@ -1,3 +1,17 @@
+import type { RegisterSpec } from './discovery-spec.ts'
+
+export type {
+  AddressFamily,
+  ConsulAddressKind,
+  ConsulServiceSpec,
+  ConsulSpec,
+  DiscoverySpec,
+  DnsSourceSpec,
+  FileSourceSpec,
+  RegisterCheckSpec,
+  RegisterSpec,
+} from './discovery-spec.ts'
+
 /**
  * The snapshot: one validated, versioned, immutable whole of everything a data thread runs on. Plain data only (no classes, no functions, no Map), because it is
  * cloned to every data thread. Durations are milliseconds, sizes are bytes, both as in the names; 0 means "off" where a comment says so.
@@ -37,94 +51,6 @@ export interface Bootstrap {
   /** Null: this sidecar registers nothing. */
   readonly register: RegisterSpec | null
 }
-
-/** Where endpoints come from, besides the fixed ones, which are in the snapshot. */
-export interface DiscoverySpec {
-  readonly files: readonly FileSourceSpec[]
-  readonly dns: readonly DnsSourceSpec[]
-  readonly consul: ConsulSpec | null
-  /** One update that removes more than this percentage of at least three endpoints is doubted; 100: none is. */
-  readonly massRemovalPercent: number
-  /** How long a start waits for the first answers before it goes on with what was last known. */
-  readonly startTimeoutMs: number
-}
-
-export interface FileSourceSpec {
-  readonly service: string
-  readonly path: string
-}
-
-export interface DnsSourceSpec {
-  readonly service: string
-  readonly name: string
-  /** Null: SRV records, which bring the ports. */
-  readonly port: number | null
-  /** At the latest; a shorter TTL counts. */
-  readonly refreshMs: number
-  /** Name servers as `address:port`; empty: those of the system. */
-  readonly servers: readonly string[]
-}
-
-export interface ConsulSpec {
-  /** `http://127.0.0.1:8500`, without a path. */
-  readonly address: string
-  readonly token: string | null
-  /** Read again when it changes; wins over `token`. */
-  readonly tokenFile: string | null
-  /** Null: that of the agent. */
-  readonly datacenter: string | null
-  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null; readonly serverName: string | null }
-  /** Any server may answer, unless its data is older than this; 0: only the leader may. */
-  readonly maxStaleMs: number
-  /** The longest time of a blocking query. */
-  readonly waitMs: number
-  /** Those watched from the start. */
-  readonly services: readonly ConsulServiceSpec[]
-  /** What a service is like that no file names (its own name is empty): looked up when a request first asks for it. Null: it is not. */
-  readonly onDemand: ServiceSpec | null
-  /** A service asked for on demand is let go after so long without a request. */
-  readonly idleMs: number
-  readonly addressKind: ConsulAddressKind
-}
-
-export type ConsulAddressKind = 'service' | 'lan' | 'wan' | 'virtual'
-
-export interface ConsulServiceSpec {
-  /** As callers know it. */
-  readonly service: string
-  /** As Consul knows it. */
-  readonly name: string
-  readonly datacenter: string | null
-  /** Only instances with all of these. */
-  readonly tags: readonly string[]
-  readonly addressKind: ConsulAddressKind
-  /** Datacenters whose instances are priority 1, 2, ... */
-  readonly failover: readonly string[]
-}
-
-/** A service that this sidecar registers with the Consul agent. */
-export interface RegisterSpec {
-  readonly name: string
-  readonly id: string
-  /** Null: the address of the node. */
-  readonly address: string | null
-  readonly port: number
-  readonly tags: readonly string[]
-  readonly meta: Readonly<Record<string, string>>
-  readonly weights: { readonly passing: number; readonly warning: number }
-  readonly check: RegisterCheckSpec
-}
-
-export type RegisterCheckSpec =
-  | { readonly kind: 'ttl'; readonly ttlMs: number; readonly deregisterAfterMs: number }
-  | {
-      readonly kind: 'http' | 'tcp' | 'grpc'
-      /** A URL, `host:port`, or `host:port/service`. */
-      readonly target: string
-      readonly intervalMs: number
-      readonly timeoutMs: number
-      readonly deregisterAfterMs: number
-    }
 
 export interface AddressSpec {
   readonly address: string

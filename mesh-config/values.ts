@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { addressPattern, explainAddress, parseAddress } from './address.ts'
+import { addressPattern, explainAddress, isLiteral, parseAddress } from './address.ts'
 import { durationPattern, guessDuration, parseDuration } from './duration.ts'
 import { guessSize, parseSize, sizePattern } from './size.ts'
 import type { Check } from './wrong.ts'
@@ -83,6 +83,21 @@ export function listenAddress(orOff = false): z.ZodCustom<string, string> {
       pattern: orOff ? `^off$|${addressPattern}` : addressPattern,
       examples: ['127.0.0.1:15001', '0.0.0.0:20000', '[::1]:15001'],
     },
+  )
+}
+
+/** Where a name server is: a name for it would need another one. */
+export function nameServer(): z.ZodCustom<string, string> {
+  const fix = 'write address:port, such as 10.0.0.2:53'
+  return checked(
+    input => {
+      const wrong = checkAddress(input, fix, '127.0.0.1')
+      if (wrong !== null) return wrong
+      const { address, port } = parseAddress(String(input))!
+      if (port === 0) return { what: 'nothing can be reached at port 0', fix }
+      return isLiteral(address) && address !== 'localhost' ? null : { what: '{value} is a name, and a name server needs an IP address', fix }
+    },
+    { kind: 'address', pattern: addressPattern, examples: ['10.0.0.2:53', '[fd00::2]:53'] },
   )
 }
 

@@ -92,9 +92,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
 
   function* ownListeners(): Iterable<OwnListener> {
-    for (const { acceptor, listener } of open.values()) {
+    for (const { listener } of open.values()) {
       const { name, listen, service } = listener.runtime.spec
-      yield { name, address: listen.address, port: acceptor.port, service }
+      yield { name, address: listen.address, port: ports.portOf(name), service }
     }
   }
 
@@ -221,7 +221,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       format = formatNext
       runtime = prepared.runtime
       for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
-      send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()] })
+      send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()].map(name => withPort(name, ports.portOf(name))) })
     } catch (error) {
       await change?.undo()
       for (const { listener } of opened.values()) void listener.drain(0)
@@ -327,6 +327,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       else log.credit(message.bytes)
     },
   }
+}
+
+/** A listener at port 0 by the port that the system chose. */
+function withPort(name: string, port: number): string {
+  return name.replace(/:0( #\d+)?$/, `:${port}`)
 }
 
 function changed(a: object, b: object): boolean {

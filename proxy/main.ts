@@ -11,6 +11,7 @@ import { noClaims, sharedPortClaims } from './control/port-claims.ts'
 import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
+import { applicationOf, withOpenPort } from './control/registering.ts'
 import { reloader } from './control/reload.ts'
 import { takeSignals } from './control/signals.ts'
 import { stickySecret } from './control/sticky-secret.ts'
@@ -19,14 +20,18 @@ import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
 import type { LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
+import { applicationCheck } from './discovery/consul/application-check.ts'
 import { consulClient } from './discovery/consul/client.ts'
-import { registration } from './discovery/consul/register.ts'
+import { type Registration, registration } from './discovery/consul/register.ts'
 import { type LastKnown, lastKnown, saveRemedy } from './discovery/last-known.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
+import { folderLock } from './system/folder-lock.ts'
 import { closeUninvitedInspector } from './system/inspector.ts'
 import { watchLauncher } from './system/launcher.ts'
 import { listenOn } from './system/listen-on.ts'
+import { lookupName } from './system/names.ts'
+import { probe } from './system/probe.ts'
 import { releaseStartupPages } from './system/release-pages.ts'
 import { writeTo } from './system/stdio.ts'
 import { accessLogSink } from './telemetry/access-log-sink.ts'
@@ -91,8 +96,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const sticky = stickySecret(bootstrap.state, log)
   const threads = dataThreads({ entry, count, clock, log, fill: snapshot => sticky.into(known.fill(snapshot)), said, ended: store.ended })
 
+  const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
+
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
-  const saved = lastKnown({ folder: bootstrap.state, clock, log })
+  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
   const known: PeersOfServices = peers({
     service: bootstrap.register?.name ?? bootstrap.service,
     lastKnown: saved,
@@ -105,10 +112,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const inForceNow = applying({ threads, peers: known, claims: count > 1 ? sharedPortClaims : noClaims, log })
   const { register } = bootstrap
   const { consul } = loaded.discovery
-  const registered =
-    register === null || consul === null
-      ? null
-      : registration(register, consulClient(consul, { clock, random, log }), { clock, random, log, ready: () => readiness().ready })
+  let registered: Registration | null = null
 
   // 6  Reloading, draining, signals; what is said of us to the registry.
   const apply = (config: LoadedConfig) => {
@@ -130,7 +134,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     plan: () => drainPlan(inForce().snapshot),
     leave: async () => registered?.stop(),
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
-    finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop()])),
+    finish: async () => void (await Promise.all([sink.flushed(1_000), known.stop().then(lock.release)])),
     exit,
     log,
   })
@@ -205,7 +209,13 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const reread = (why: string) => {
     if (!ending.draining()) void reload.request(why)
   }
-  registered?.start()
+  if (register !== null && consul !== null) {
+    const spec = withOpenPort(register, threads.listeners())
+    const application = applicationCheck(() => applicationOf(inForce().snapshot, register.port), probe, clock)
+    const deps = { clock, random, log, lookup: lookupName }
+    registered = registration(spec, consulClient(consul, deps), { ...deps, ready: () => readiness().ready, application })
+    registered.start()
+  }
   signals.ready({
     reread() {
       sink.reopen()

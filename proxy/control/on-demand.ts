@@ -8,6 +8,8 @@ const MOST_FOUND = 1_000
 const MOST_ASKED = 20_000
 /** Names looked up side by side without knowing whether the registry has them. More than these wait for its list of names, which answers all of them at once. */
 const UNPROVEN = 16
+/** And of those so many in a second that find nothing: a look-up costs more than a line of the list. */
+const UNPROVEN_PER_SECOND = 32
 /** Between two lists of names; and a list costs no more than one part in so many of the time. */
 const LIST_MS = 50
 const SHARE_OF_TIME = 5
@@ -65,6 +67,8 @@ export function onDemand({ lookUp, names, changed, drop, clock }: OnDemandOption
   const listed = new Set<string>()
   const absent = new Map<string, { readonly why: Unknown; readonly until: number }>()
   let unproven = 0
+  let credit = UNPROVEN
+  let creditAt = clock.now()
   let isListing = false
   let listAt = 0
   const nextList = clock.timer(() => void list())
@@ -87,11 +91,20 @@ export function onDemand({ lookUp, names, changed, drop, clock }: OnDemandOption
     changed()
   }
 
+  function mayTryUnproven(): boolean {
+    const now = clock.now()
+    credit = Math.min(UNPROVEN, credit + ((now - creditAt) * UNPROVEN_PER_SECOND) / 1_000)
+    creditAt = now
+    return credit >= 1 && unproven < UNPROVEN && found.size + running.size < MOST_FOUND
+  }
+
   async function tryUnproven(service: string): Promise<void> {
     unproven++
+    credit--
     running.add(service)
     await run(service)
     unproven--
+    if (found.has(service)) credit++
   }
 
   function settle(service: string, why: Unknown): void {
@@ -142,7 +155,7 @@ export function onDemand({ lookUp, names, changed, drop, clock }: OnDemandOption
       if (waiting !== undefined) return void waiting.push(answer)
       if (asked.size >= MOST_ASKED) return answer(crowded(service))
       asked.set(service, [answer])
-      if (unproven < UNPROVEN && found.size + running.size < MOST_FOUND) return void tryUnproven(service)
+      if (mayTryUnproven()) return void tryUnproven(service)
       listed.add(service)
       armList()
     },

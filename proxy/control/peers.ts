@@ -13,6 +13,7 @@ import { fileSource } from '../discovery/file.ts'
 import type { LastKnown } from '../discovery/last-known.ts'
 import type { DiscoveredService, ServiceSource } from '../discovery/service-endpoints.ts'
 import { resolver } from '../system/dns.ts'
+import { lookupName } from '../system/names.ts'
 import { probe } from '../system/probe.ts'
 import { endpointReader } from './endpoint-reader.ts'
 import { onDemand } from './on-demand.ts'
@@ -190,7 +191,7 @@ export function peers(options: PeersOptions): PeersOfServices {
     const key = JSON.stringify(way)
     if (client?.key !== key) {
       client?.client.close()
-      client = { key, client: consulClient(spec, { clock, random, log }) }
+      client = { key, client: consulClient(spec, { clock, random, log, lookup: lookupName }) }
       void learnZone(client.client)
     }
     return client.client

@@ -1,5 +1,5 @@
 import { formatAddress } from '../../mesh-config/address.ts'
-import type { DnsSourceSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
+import type { AddressFamily, DnsSourceSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Resolver, ServiceRecord } from '../core/dns.ts'
 import { CONFIRM_MS, type EndpointSource, type EndpointWatcher } from '../core/source.ts'
@@ -16,7 +16,7 @@ const JITTER = 0.1
 export interface DnsDeps {
   readonly clock: Clock
   readonly random: Random
-  readonly resolver: (servers: readonly string[]) => Resolver
+  readonly resolver: (servers: readonly string[], family: AddressFamily) => Resolver
 }
 
 interface Answer {
@@ -31,7 +31,7 @@ interface Answer {
  */
 export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsDeps): EndpointSource {
   function watch(watcher: EndpointWatcher, signal: AbortSignal): void {
-    const dns = resolver(spec.servers)
+    const dns = resolver(spec.servers, spec.family)
     const addresses = addressBook(dns, spec.servers.length === 0)
     let failures = 0
     const timer = clock.timer(() => void ask())

@@ -42,10 +42,12 @@ export interface LastKnownOptions {
   readonly folder: string | null
   readonly clock: Clock
   readonly log: Log
+  /** Takes the folder for this process; resolves with who has it already, empty: nobody. Absent: it is ours. */
+  readonly claim?: () => Promise<string>
 }
 
 /** Reads at once what an earlier process left: a start waits for nothing else either. Never throws. */
-export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
+export function lastKnown({ folder, clock, log, claim = () => Promise.resolve('') }: LastKnownOptions): LastKnown {
   const services = folder === null ? new Map<string, Map<string, Saved>>() : load(folder, log)
   /** Something is other than on the disk: endpoints, or only when they were confirmed. */
   let isChanged = false
@@ -62,7 +64,7 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
     isChanged = false
     isConfirmed = false
     savedAt = clock.now()
-    saving = replaceFile(folder, content(folder)).then(
+    saving = whenOurs(folder, () => replaceFile(folder, content(folder))).then(
       () => {
         if (status.trouble !== '') log.info(`${join(folder, FILE)} can be written again`)
         status = { ...status, trouble: '', saves: status.saves + 1 }
@@ -94,6 +96,13 @@ export function lastKnown({ folder, clock, log }: LastKnownOptions): LastKnown {
     const sources = services.get(service)
     sources?.delete(source)
     if (sources?.size === 0) services.delete(service)
+  }
+
+  /** Two that write the same file would each take away what the other knows. */
+  async function whenOurs(path: string, write: () => Promise<void>): Promise<void> {
+    const owner = await claim()
+    if (owner !== '') throw new Error(`${path} is used by another sidecar (${owner}): give each a folder of its own, state: /path, or write state: off`)
+    await write()
   }
 
   return {

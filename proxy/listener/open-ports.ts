@@ -28,6 +28,8 @@ export interface OpenPorts {
   /** Opens `added` while those named in `leaving` are about to go. Rejects with a `PortRefused`, and then everything is open as it was. */
   change(added: readonly WantedPort[], leaving: ReadonlySet<string>): Promise<PortChange>
   close(name: string): void
+  /** The port that was really opened, where the address says 0; 0: none is open. */
+  portOf(name: string): number
 }
 
 /** Why a snapshot cannot come into force: the port, and the error of the system as `cause`. */
@@ -140,6 +142,7 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
       open.delete(name)
       shut(port)
     },
+    portOf: name => open.get(name)?.acceptor?.port ?? 0,
   }
 }
 

@@ -1,16 +1,22 @@
 import { type LookupAddress, NODATA, NOTFOUND, type SrvRecord } from 'node:dns'
 import { lookup, Resolver as SystemResolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import type { AddressFamily } from '../../mesh-config/snapshot.ts'
 import type { Resolver } from '../core/dns.ts'
+import { systemClock } from './clock.ts'
+import { speaks } from './families.ts'
 
 /** For one try at one server; there are two tries at each. */
 const TIMEOUT_MS = 2_000
 const TRIES = 2
 
 /** Asks the name servers (`address:port`; none: those of the system) by itself (c-ares): it sees TTLs, and its questions hold up no thread. */
-export function resolver(servers: readonly string[]): Resolver {
+export function resolver(servers: readonly string[], which: AddressFamily = 'auto'): Resolver {
   let system = make()
+
+  function counts(family: 4 | 6): boolean {
+    return which === 'auto' ? speaks(family) : which === 'all' || which === `ipv${family}`
+  }
 
   function make(): SystemResolver {
     const made = new SystemResolver({ timeout: TIMEOUT_MS, tries: TRIES })
@@ -34,7 +40,7 @@ export function resolver(servers: readonly string[]): Resolver {
   return {
     async addresses(name, family) {
       if (isIP(name) !== 0) return isIP(name) === family ? [{ address: name, ttlMs: Number.POSITIVE_INFINITY }] : []
-      if (family === 6 && !hasIPv6()) return []
+      if (!counts(family)) return []
       const question = (asked: SystemResolver) => (family === 4 ? asked.resolve4(name, { ttl: true }) : asked.resolve6(name, { ttl: true }))
       const records = await ask(question, `${family === 4 ? 'A' : 'AAAA'} records of ${name}`)
       return records.map(({ address, ttl }) => ({ address, ttlMs: ttl * 1000 }))
@@ -45,8 +51,8 @@ export function resolver(servers: readonly string[]): Resolver {
     },
     async lookup(name) {
       try {
-        const found: LookupAddress[] = await lookup(name, { all: true })
-        return found.map(({ address }) => address)
+        const found: LookupAddress[] = await lookUpInTurn(name)
+        return found.filter(({ family }) => counts(family === 6 ? 6 : 4)).map(({ address }) => address)
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
         if (code === NOTFOUND) return []
@@ -57,15 +63,33 @@ export function resolver(servers: readonly string[]): Resolver {
   }
 }
 
-/** As the system's own lookup has it (AI_ADDRCONFIG): where this machine speaks no IPv6, such addresses are only connections that fail. */
-function hasIPv6(): boolean {
-  return Object.values(networkInterfaces()).some(addresses =>
-    addresses?.some(({ family, internal, scopeid }) => family === 'IPv6' && !internal && scopeid === 0),
-  )
+/** Questions to the system hold a thread of the process each, of which all its look-ups together may have two. So there is one at a time. */
+let running: Promise<unknown> = Promise.resolve()
+const SYSTEM_MS = 5_000
+
+/** Rejects in time also where the system takes longer; the next question is asked when it has answered. */
+function lookUpInTurn(name: string): Promise<LookupAddress[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<LookupAddress[]>()
+  let isLate = false
+  const timer = systemClock.timer(() => {
+    isLate = true
+    reject(Object.assign(new Error('late'), { code: 'EAI_AGAIN' }))
+  })
+  timer.arm(SYSTEM_MS)
+  running = running.then(async () => {
+    if (isLate) return
+    try {
+      resolve(await lookup(name, { all: true }))
+    } catch (error) {
+      reject(error as Error)
+    }
+    timer.cancel()
+  })
+  return promise
 }
 
 function inWords(what: string, code: string | undefined): Error {
-  return new Error(`${what}: ${reasons[code ?? ''] ?? code ?? 'no answer'}`)
+  return Object.assign(new Error(`${what}: ${reasons[code ?? ''] ?? code ?? 'no answer'}`), { code })
 }
 
 const reasons: Readonly<Record<string, string>> = {

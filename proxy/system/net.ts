@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net'
 import { enterTurn, leaveTurn } from '../core/turn.ts'
 import type { Acceptor, Dial } from '../core/wire.ts'
 import { listenOn } from './listen-on.ts'
+import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
 
 /** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
@@ -63,7 +64,7 @@ export const dial: Dial = (address, port, listener) => {
     listener.connected(wire)
     leaveTurn()
   })
-  socket.connect({ host: address, port })
+  socket.connect({ host: address, port, lookup: lookupName })
   return () => {
     socket.off('error', failed)
     socket.destroy()

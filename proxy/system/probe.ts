@@ -1,11 +1,12 @@
 import { connect } from 'node:net'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
+import { lookupName } from './names.ts'
 
 const TIMEOUT_MS = 1_000
 
 /** Whether something takes TCP connections there: opens one and closes it. `answered` is called once, later. */
 export function probe({ address, port }: AddressSpec, answered: (accepts: boolean) => void): void {
-  const socket = connect({ host: address, port, timeout: TIMEOUT_MS })
+  const socket = connect({ host: address, port, timeout: TIMEOUT_MS, lookup: lookupName })
   const finish = (accepts: boolean) => {
     socket.removeAllListeners()
     // What may still go wrong with it concerns nobody.

@@ -78,7 +78,7 @@ test('one with a name that every object seems to have is one like others', async
   own.want('constructor', () => {})
   await answer('constructor', 'found')
   expect(Object.keys(own.extend(snapshotOf([]), template).services)).toEqual(['constructor'])
-  own.sweep({}, 60_000)
+  own.sweep(new Map(), 60_000)
   expect(own.names()).toEqual(['constructor'])
 })
 
@@ -190,6 +190,23 @@ describe('a scanner asks for made-up names', () => {
     expect(asked.slice(16)).toEqual(['cart'])
     await answer('cart', 'found')
     expect([own.names(), answers.has('cart')]).toEqual([['cart'], false])
+  })
+
+  test('however fast Consul answers, few look-ups a second find nothing; those that find something cost nothing', async () => {
+    const { own, asked, answer, loop, list } = onDemandOf()
+    for (let i = 0; i < 500; i++) {
+      own.want(`made-up-${i}`, () => {})
+      if (asked.at(-1) === `made-up-${i}`) await answer(`made-up-${i}`, nobody)
+      loop.advance(1)
+    }
+    expect(asked.length).toBeLessThanOrEqual(16 + 16)
+    await list([])
+    loop.advance(1_000)
+    for (let i = 0; i < 100; i++) {
+      own.want(`real-${i}`, () => {})
+      await answer(`real-${i}`, 'found')
+    }
+    expect(own.names()).toHaveLength(100)
   })
 
   test('a name is answered by a list that was asked for after it', async () => {

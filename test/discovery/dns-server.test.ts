@@ -15,7 +15,7 @@ function watching(name: string, port: number | null, servers: readonly string[])
   let trouble = ''
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  dnsSource({ service: 'orders', name, port, refreshMs: 30_000, servers }, { clock: systemClock, random: systemRandom, resolver }).watch(
+  dnsSource({ service: 'orders', name, port, refreshMs: 30_000, servers, family: 'auto' }, { clock: systemClock, random: systemRandom, resolver }).watch(
     {
       onSet(endpoints) {
         set = endpoints

@@ -48,7 +48,10 @@ function stage(name: string, port: number | null, { servers = ['127.0.0.1:53'], 
   let doubted = false
   let last: readonly EndpointSpec[] = []
   const abort = new AbortController()
-  const source = dnsSource({ service: 'orders', name, port, refreshMs, servers }, { clock: manualClock(loop), random, resolver: () => resolver })
+  const source = dnsSource(
+    { service: 'orders', name, port, refreshMs, servers, family: 'auto' },
+    { clock: manualClock(loop), random, resolver: () => resolver },
+  )
   return {
     source,
     zone,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -183,7 +184,7 @@ describe('files that cannot be used', () => {
   test('one that is no file is said once', () => {
     const folder = temporaryFolder()
     mkdirSync(join(folder, FILE))
-    expect(open(folder).log.lines()).toEqual([`warn last-known endpoints cannot be read: EISDIR: illegal operation on a directory, read`])
+    expect(open(folder).log.lines()).toEqual([`warn ${join(folder, FILE)} is not used: it is a folder; it is kept as ${FILE}.bad`])
   })
 
   test('any text: endpoints or a reason, never an exception', () => {
@@ -250,6 +251,33 @@ describe('a disk that cannot be written', () => {
       'warn last-known endpoints cannot be saved, so a restart without their registry will not know them',
       `info ${join(folder, FILE)} can be written again`,
     ])
+  })
+
+  test('a pipe in the place of the file is not waited for', () => {
+    const folder = temporaryFolder()
+    execFileSync('mkfifo', [join(folder, FILE)])
+    expect(open(folder).log.lines()).toEqual([
+      `warn ${join(folder, FILE)} is not used: it is a pipe (FIFO), and only a regular file is read; it is kept as ${FILE}.bad`,
+    ])
+  })
+
+  test('a folder that another sidecar uses is left to it, and taken when that one has ended', async () => {
+    const folder = temporaryFolder()
+    let owner = 'pid 7, beside web'
+    const loop = new EventLoop()
+    const log = logTape()
+    const opened = { ...lastKnown({ folder, clock: manualClock(loop), log, claim: () => Promise.resolve(owner) }), loop, log }
+    opened.put('orders', 'consul', some)
+    opened.loop.advance(1_100)
+    await until('a failure', () => opened.status().failures === 1)
+    expect(existsSync(join(folder, FILE))).toBe(false)
+    expect(opened.status().trouble).toBe(
+      `${folder} is used by another sidecar (pid 7, beside web): give each a folder of its own, state: /path, or write state: off`,
+    )
+    owner = ''
+    opened.loop.advance(5_100)
+    await until('a save', () => opened.status().saves === 1)
+    expect(log.lines().at(-1)).toContain('can be written again')
   })
 
   test('a link that somebody put in the way is not followed', async () => {

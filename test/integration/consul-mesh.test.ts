@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -272,6 +273,48 @@ describe('registration', () => {
     expect((await get(inbound, '/')).status).toBe(200)
     expect(await orders.ended).toMatchObject({ code: 0 })
     await load.stop()
+  })
+
+  test('follows the application; sidecars with addresses of their own share a port, and port 0 is the one that was opened', async () => {
+    await using consul = await startConsul()
+    await consul.ready()
+    const [inbound, application] = [await freePort(), await freePort()]
+    const beside = (listen: string, address: string) =>
+      startProxy({
+        service: 'orders',
+        inbound: [{ listen, forward: `localhost:${application}` }],
+        discovery: { consul: { address: consul.address } },
+        register: { address },
+        state: temporaryFolder(),
+      })
+    await using _first = await beside(`127.0.0.1:${inbound}`, '127.0.0.1')
+    await using _second = await beside(`127.0.0.2:${inbound}`, '127.0.0.2')
+    await using _third = await beside('127.0.0.3:0', '127.0.0.3')
+    type Said = { Service: { ID: string; Address: string; Port: number }; Checks: { CheckID: string; Status: string; Output: string }[] }
+    const said = async (status: string) => {
+      const all = (await consul.api('GET', '/v1/health/service/orders')) as Said[]
+      return all.filter(({ Checks }) => Checks.some(check => check.CheckID.startsWith('service:') && check.Status === status))
+    }
+    // Nothing listens yet.
+    const critical = await until('three that are critical', async () => ((await said('critical')).length === 3 ? await said('critical') : null), LONG_MS)
+    expect(
+      critical
+        .map(({ Service }) => Service.ID)
+        .slice(0, 2)
+        .sort(),
+    ).toEqual([`orders-127.0.0.1-${inbound}`, `orders-127.0.0.2-${inbound}`])
+    const opened = critical.find(({ Service }) => Service.Address === '127.0.0.3')!.Service.Port
+    const server = createServer((_request, response) => void response.end('here'))
+    await new Promise<void>(resolve => server.listen(application, '127.0.0.1', resolve))
+    await until('all passing', async () => (await said('passing')).length === 3, LONG_MS)
+    const answer = await fetch(`http://127.0.0.3:${opened}/`)
+    expect(await answer.text()).toBe('here')
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+    await until('all critical again', async () => (await said('critical')).length === 3, LONG_MS)
+    expect((await said('critical'))[0]!.Checks.find(({ CheckID }) => CheckID.startsWith('service:'))!.Output).toBe(
+      `the application takes no connections at localhost:${application}`,
+    )
   })
 
   test('is refused with the reason where the token may not; the sidecar serves on', async () => {

@@ -24,7 +24,7 @@ afterAll(async () => {
   await consul.stop()
 })
 
-const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 1_500, deregisterAfterMs: 60_000 }
+const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 1_500, application: true, deregisterAfterMs: 60_000 }
 
 function keep(name: string, over: Partial<RegisterSpec> = {}, ready: () => boolean = () => true, by: Ours = mesh): Registration {
   const spec = { name, id: `${name}-1`, address: null, port: 20_000, tags: [], meta: {}, weights: { passing: 1, warning: 1 }, check: ttl, ...over }

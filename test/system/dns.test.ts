@@ -34,6 +34,18 @@ describe('a name server that answers', () => {
     expect((await dns.addresses('a.test', 6)).map(({ address }) => address)).toEqual(speaksIPv6 ? ['fd00::1'] : [])
   })
 
+  test('addresses of the families that are asked for, whatever this machine speaks', async () => {
+    const of = async (which: 'ipv4' | 'ipv6' | 'all') => {
+      const dns = resolver([dnsmasq.server], which)
+      return [await dns.addresses('a.test', 4), await dns.addresses('a.test', 6)].map(({ length }) => length)
+    }
+    expect([await of('ipv4'), await of('ipv6'), await of('all')]).toEqual([
+      [2, 0],
+      [0, 1],
+      [2, 1],
+    ])
+  })
+
   test('no such name, and no such record of a name that is there, are nothing and no trouble', async () => {
     const dns = resolver([dnsmasq.server])
     expect(await dns.addresses('nobody.test', 4)).toEqual([])

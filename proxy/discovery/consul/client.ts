@@ -42,7 +42,7 @@ export interface ConsulClient {
   agentHealth(id: string, signal: AbortSignal): Promise<string>
   register(definition: unknown, signal: AbortSignal): Promise<void>
   deregister(id: string, signal: AbortSignal): Promise<void>
-  heartbeat(checkId: string, status: 'passing' | 'warning', note: string, signal: AbortSignal): Promise<void>
+  heartbeat(checkId: string, status: CheckStatus, note: string, signal: AbortSignal): Promise<void>
   /** Who may wait on a connection of their own, and what watches the others. */
   readonly parking: Parking
   crowd(where: Where): Crowd
@@ -51,6 +51,9 @@ export interface ConsulClient {
   /** What is under way is given up, and nothing is asked any more. */
   close(): void
 }
+
+export type CheckStatus = 'passing' | 'warning' | 'critical'
+const beats = { passing: 'pass', warning: 'warn', critical: 'fail' } as const
 
 /** An answer that has nothing to wait for. */
 const QUICK_TIMEOUT_MS = 10_000
@@ -184,7 +187,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       await call(`deregistering ${id}`, (consul, options) => consul.agent.service.deregister({ ...options, id }), signal)
     },
     async heartbeat(checkId, status, note, signal) {
-      const beat: Send = (consul, options) => consul.agent.check[status === 'passing' ? 'pass' : 'warn']({ ...options, id: checkId, note })
+      const beat: Send = (consul, options) => consul.agent.check[beats[status]]({ ...options, id: checkId, note })
       await call('heartbeat', beat, signal)
     },
     parking: places,

@@ -1,8 +1,13 @@
 import type { RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
 
 /** As Consul itself would name the only check of a service. */
-export function checkIdOf({ id }: RegisterSpec): string {
-  return `service:${id}`
+export function checkIdOf(spec: RegisterSpec): string {
+  return `service:${idOf(spec)}`
+}
+
+/** Two sidecars on one agent may have the same port, at addresses of their own. */
+export function idOf({ id, name, address, port }: RegisterSpec): string {
+  return id ?? (address === null ? `${name}-${port}` : `${name}-${address}-${port}`)
 }
 
 /**
@@ -10,10 +15,10 @@ export function checkIdOf({ id }: RegisterSpec): string {
  * was never seen well.
  */
 export function definitionOf(spec: RegisterSpec, status: string): object {
-  const { name, id, address, port, tags, meta, weights } = spec
+  const { name, address, port, tags, meta, weights } = spec
   return {
     Name: name,
-    ID: id,
+    ID: idOf(spec),
     ...(address === null ? {} : { Address: address }),
     Port: port,
     Tags: tags,

@@ -1,7 +1,8 @@
 import type { RegisterSpec } from '../../../mesh-config/snapshot.ts'
 import { ConsulTrouble, isDenied, messageOf } from './answer.ts'
-import type { ConsulClient, ConsulDeps } from './client.ts'
-import { checkIdOf, definitionOf } from './definition.ts'
+import { type ApplicationCheck, unchecked } from './application-check.ts'
+import type { CheckStatus, ConsulClient, ConsulDeps } from './client.ts'
+import { checkIdOf, definitionOf, idOf } from './definition.ts'
 import { backOffMs, pause } from './pause.ts'
 
 export interface Registration {
@@ -21,6 +22,8 @@ export interface RegistrationState {
 export interface RegistrationDeps extends ConsulDeps {
   /** Whether this sidecar serves: what the heartbeat says. */
   readonly ready: () => boolean
+  /** Whether the application does: what the heartbeat says besides. */
+  readonly application?: ApplicationCheck
 }
 
 const NOT_REGISTERED = 'this instance cannot be registered with Consul'
@@ -39,7 +42,9 @@ const MAX_HEARTBEAT_BACK_OFF_MS = 2_000
 /** Keeps one instance registered with the agent: again whenever the agent has lost it. */
 export function registration(spec: RegisterSpec, client: ConsulClient, deps: RegistrationDeps): Registration {
   const { clock, random, log, ready } = deps
-  const facts = { service: spec.name, id: spec.id }
+  const id = idOf(spec)
+  const facts = { service: spec.name, id }
+  const application = spec.check.kind === 'ttl' && spec.check.application ? (deps.application ?? unchecked) : unchecked
   const end = new AbortController()
   let running: Promise<void> | null = null
   let registered = false
@@ -55,6 +60,8 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   }
 
   async function run(signal: AbortSignal): Promise<void> {
+    void application.watch(signal)
+    await application.first()
     while (!signal.aborted) {
       await register(signal)
       if (signal.aborted) return
@@ -91,11 +98,11 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     for (let failures = 0; !signal.aborted; ) {
       const begunAt = clock.now()
       try {
-        const answer = await client.agentService(spec.id, contentHash, PRESENCE_MS, signal)
+        const answer = await client.agentService(id, contentHash, PRESENCE_MS, signal)
         contentHash = answer.contentHash
         // For other kinds nobody but the agent knows what the check says.
         if (spec.check.kind !== 'ttl') {
-          const health = await client.agentHealth(spec.id, signal)
+          const health = await client.agentHealth(id, signal)
           if (health === '') return
           status = health === 'passing' || health === 'warning' ? health : ''
         }
@@ -134,21 +141,22 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   }
 
   /** Before it is ready for the first time the check stays critical, as it was registered. */
-  function stateNow(): string {
+  function stateNow(): CheckStatus | '' {
+    if (!application.listens()) return 'critical'
     return ready() ? 'passing' : status === '' ? '' : 'warning'
   }
 
-  async function send(state: string, signal: AbortSignal): Promise<void> {
+  async function send(state: CheckStatus | '', signal: AbortSignal): Promise<void> {
     if (state === '') return
-    const note = state === 'passing' ? 'the sidecar serves' : 'the sidecar is not ready: its admin page /ready says why'
-    await client.heartbeat(checkIdOf(spec), state === 'passing' ? 'passing' : 'warning', note, signal)
+    const note = application.trouble() || (state === 'passing' ? 'the sidecar serves' : 'the sidecar is not ready: its admin page /ready says why')
+    await client.heartbeat(checkIdOf(spec), state, note, signal)
     status = state
   }
 
   async function deregister(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await client.deregister(spec.id, signal)
+        await client.deregister(id, signal)
         return log.info('deregistered from Consul', facts)
       } catch (error) {
         if (isUnknown(error)) return

@@ -1,4 +1,4 @@
-import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Agent, AgentOptions, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { AgentOptions as TlsOptions } from 'node:https'
 import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
 import type { Clock } from '../../core/clock.ts'
@@ -30,6 +30,8 @@ export interface TransportDeps {
   readonly log: Log
   /** PEM; for an https address without `tls.ca`. Absent: those that Node brings. */
   readonly systemCertificates?: () => readonly string[]
+  /** Finds the host of the address, where it is a name. Absent: as Node does, in a thread of the process. */
+  readonly lookup?: AgentOptions['lookup']
 }
 
 type Http = typeof import('node:https')
@@ -49,7 +51,7 @@ export function transports(spec: ConsulSpec, deps: TransportDeps): Transports {
   const http = process.getBuiltinModule(secure ? 'node:https' : 'node:http') as Http
   const made: Connections[] = []
   const connect = (options: TlsOptions) => {
-    const fresh = connections(http, options)
+    const fresh = connections(http, deps.lookup === undefined ? options : { ...options, lookup: deps.lookup })
     made.push(fresh)
     return fresh
   }

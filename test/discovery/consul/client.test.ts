@@ -218,7 +218,7 @@ describe('what goes wrong is said for people', () => {
       response.on('drain', more)
       more()
     }
-    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain('the answer is larger than 64 MiB')
+    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain('the answer is larger than 32 MiB')
   })
 
   test('it never answers', async () => {

@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import type { RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
+import type { AddressSpec, RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
 import { ConsulTrouble } from '../../../proxy/discovery/consul/answer.ts'
+import { applicationCheck } from '../../../proxy/discovery/consul/application-check.ts'
 import type { ConsulClient } from '../../../proxy/discovery/consul/client.ts'
-import { definitionOf } from '../../../proxy/discovery/consul/definition.ts'
+import { definitionOf, idOf } from '../../../proxy/discovery/consul/definition.ts'
 import { registration } from '../../../proxy/discovery/consul/register.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { seeded } from '../../support/random.ts'
 import { answer, denied, refused, virtualTime } from './tape.ts'
 
-const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 15_000, deregisterAfterMs: 1_800_000 }
+const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 15_000, application: true, deregisterAfterMs: 1_800_000 }
 const http: RegisterCheckSpec = { kind: 'http', target: 'http://127.0.0.1:3000/healthz', intervalMs: 10_000, timeoutMs: 2_000, deregisterAfterMs: 0 }
 
 const spec: RegisterSpec = {
@@ -54,11 +55,18 @@ describe('the definition', () => {
 })
 
 /** An agent that can forget, be down, and refuse. */
-function agent(check: RegisterCheckSpec = ttl) {
+function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {}) {
   const time = virtualTime()
   const log = logTape()
   const did: string[] = []
-  const state = { ready: true, down: null as Error | null, known: null as null | { Check: { Status?: string } }, health: 'passing' }
+  const state = {
+    ready: true,
+    listens: true,
+    address: { address: '127.0.0.1', port: 3_000 } as AddressSpec | null,
+    down: null as Error | null,
+    known: null as null | { Check: { Status?: string } },
+    health: 'passing',
+  }
   const waiting = new Set<() => void>()
   const unknown = () => new ConsulTrouble('unknown', 404, 'Unknown service ID "web-20000"')
   const step = async (what: string) => {
@@ -100,12 +108,28 @@ function agent(check: RegisterCheckSpec = ttl) {
         look(false)
       }),
   } as unknown as ConsulClient
-  const kept = registration({ ...spec, check }, client, { clock: time.clock, random: seeded(9), log, ready: () => state.ready })
+  const probed: string[] = []
+  const application = applicationCheck(
+    () => state.address,
+    ({ port }, answered) => {
+      probed.push(`${Math.round(time.now() / 100) / 10} ${port}`)
+      time.clock.timer(() => answered(state.listens)).arm(10)
+    },
+    time.clock,
+  )
+  const kept = registration({ ...spec, check, ...over }, client, { clock: time.clock, random: seeded(9), log, ready: () => state.ready, application })
   return {
     time,
     log,
     did,
     kept,
+    probed,
+    listens: (listens: boolean) => {
+      state.listens = listens
+    },
+    behind: (address: AddressSpec | null) => {
+      state.address = address
+    },
     ready: (ready: boolean) => {
       state.ready = ready
     },
@@ -122,6 +146,81 @@ function agent(check: RegisterCheckSpec = ttl) {
     },
   }
 }
+
+describe('the application behind the sidecar', () => {
+  test('does not listen yet: critical, until it does', async () => {
+    const { time, did, kept, listens } = agent()
+    listens(false)
+    kept.start()
+    await time.pass(1_000)
+    expect(did).toEqual(['0 register critical'])
+    listens(true)
+    await time.pass(900)
+    expect(did.slice(1).map(what => what.split(' ')[1])).toEqual(['passing'])
+  })
+
+  test('stops while its sidecar lives: critical within seconds, with the reason; and passing when it is back', async () => {
+    const { time, did, kept, listens } = agent()
+    kept.start()
+    await time.pass(2_500)
+    listens(false)
+    await time.pass(3_600)
+    expect(did.at(-1)).toMatch(/ critical$/)
+    listens(true)
+    await time.pass(1_000)
+    expect(did.at(-1)).toMatch(/ passing$/)
+  })
+
+  test('a connection or two that fail say nothing: its queue may have been full', async () => {
+    const { time, did, kept, listens } = agent()
+    kept.start()
+    for (let i = 0; i < 10; i++) {
+      await time.pass(2_500)
+      listens(false)
+      await time.pass(500)
+      listens(true)
+    }
+    expect(did.some(what => what.endsWith('critical'))).toBe(false)
+  })
+
+  test('is asked every two seconds, and where it is now', async () => {
+    const { time, probed, kept, behind } = agent()
+    kept.start()
+    await time.pass(10_000)
+    expect(probed.length).toBeLessThanOrEqual(6)
+    behind({ address: '127.0.0.1', port: 4_000 })
+    await time.pass(2_100)
+    expect(probed.at(-1)).toMatch(/ 4000$/)
+  })
+
+  test('there is none: the sidecar alone counts', async () => {
+    const { time, did, kept, behind, listens } = agent()
+    behind(null)
+    listens(false)
+    kept.start()
+    await time.pass(1_000)
+    expect(did).toEqual(['0 register passing'])
+  })
+
+  test.each([{ ...ttl, application: false }, http])('is not asked where the file says so, or where Consul asks: $kind', async check => {
+    const { time, probed, kept, listens } = agent(check)
+    listens(false)
+    kept.start()
+    await time.pass(10_000)
+    expect(probed).toEqual([])
+    expect(kept.state().registered).toBe(true)
+  })
+})
+
+test('the id: what the file says, else name, address where there is one, and port', () => {
+  expect(idOf(spec)).toBe('web-20000')
+  const unnamed = { ...spec, id: null, port: 21_000 }
+  expect([idOf(unnamed), idOf({ ...unnamed, address: '10.0.0.1' }), idOf({ ...unnamed, address: '10.0.0.2' })]).toEqual([
+    'web-21000',
+    'web-10.0.0.1-21000',
+    'web-10.0.0.2-21000',
+  ])
+})
 
 test('it registers, sends three heartbeats in each TTL, and deregisters', async () => {
   const { time, did, kept } = agent()
