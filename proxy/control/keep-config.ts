@@ -22,7 +22,15 @@ export function keepConfig(head: CacheHead, config: Config, effective: Effective
     renameSync(temporary, path)
     forgetOldest(dirname(path), basename(path))
   } catch {
-    rmSync(temporary, { force: true })
+    discard(temporary)
+  }
+}
+
+function discard(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch {
+    // Where it could not be written, it may well be that it cannot be removed.
   }
 }
 
