@@ -78,7 +78,11 @@ test('a state folder that cannot be written is said in the log and by /ready?ver
   await using backend = await startBackend()
   const list = fileWith(JSON.stringify([backend.address]), 'orders.json')
   const state = join(fileWith('', 'a-file'), 'state')
-  await using proxy = await startProxy({ state, outbound: [{ listen: `127.0.0.1:${await freePort()}`, service: 'orders' }], discovery: { files: { orders: list } } })
+  await using proxy = await startProxy({
+    state,
+    outbound: [{ listen: `127.0.0.1:${await freePort()}`, service: 'orders' }],
+    discovery: { files: { orders: list } },
+  })
   await proxy.said('that it cannot be saved', (_out, err) => err.includes('cannot be saved'))
   const remedy = `let this user write to ${state} (under systemd: StateDirectory=outrigger), or write state: /another/folder, or state: off`
   expect(proxy.err()).toContain(remedy)
@@ -88,8 +92,7 @@ test('a state folder that cannot be written is said in the log and by /ready?ver
 })
 
 /** A uid without an entry in the list of users, and no HOME. */
-const HOMELESS =
-  "require('node:os').homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }; require('node:module').syncBuiltinESMExports()\n"
+const HOMELESS = "require('node:os').homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }; require('node:module').syncBuiltinESMExports()\n"
 
 describe('a proxy that cannot start', () => {
   test('exits 2 and points at the line and column, with the nearest key', async () => {
