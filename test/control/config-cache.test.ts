@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { buildOf, type CacheHead, type Config, cachedConfig, cacheFile } from '../../proxy/control/config-cache.ts'
 import { keepConfig } from '../../proxy/control/keep-config.ts'
-import { node, run, startChild, temporaryFolder } from '../integration/support/child.ts'
+// @ts-expect-error plain JavaScript, for the launcher
+import { isBuilt } from '../../scripts/fresh.js'
+import { node, root, run, startChild, temporaryFolder } from '../integration/support/child.ts'
 import { freePort } from '../integration/support/ports.ts'
 import { outrigger, startProxy } from '../integration/support/proxy.ts'
 import { until } from '../integration/support/until.ts'
@@ -28,6 +30,9 @@ beforeEach(() => {
 afterEach(() => {
   for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
 })
+
+/** Only the program that is built keeps anything. */
+const expectBuilt = () => expect(isBuilt(root), 'dist/ is older than the sources: node scripts/build.js').toBe(true)
 
 const config = (over: Partial<Config> = {}): Config => ({
   ok: true,
@@ -93,7 +98,7 @@ describe('it is not used', () => {
 
 describe('nothing is kept', () => {
   test('of files that hold a secret, in whatever way', async () => {
-    expect((await run(node, ['scripts/build.js'])).code).toBe(0)
+    expectBuilt()
     const listening = 'outbound: [{ listen: 127.0.0.1:1, service: orders }]\ndiscovery: '
     const files: Record<string, string> = {
       plain: `service: "\${PORT}"\n${listening}{ endpoints: { orders: [127.0.0.1:9] } }\n`,
@@ -134,7 +139,7 @@ test('the files of the last 32 sidecars are kept', () => {
 })
 
 test('the second start of the program that is built reads what the first one kept', async () => {
-  expect((await run(node, ['scripts/build.js'])).code).toBe(0)
+  expectBuilt()
   const port = await freePort()
   const cache = temporaryFolder()
   const env = { CACHE_DIRECTORY: cache, XDG_STATE_HOME: temporaryFolder() }
