@@ -110,16 +110,16 @@ export function stateFolder(document: SidecarDocument): string | null {
   const listen = (document.inbound[0] ?? document.outbound[0])?.listen ?? 'none'
   const instance = `${document.service}-${addressOf(listen).port}`
   const folder = stateHome()
-  return folder === null ? null : join(folder, 'outrigger', instance)
+  return folder === null ? null : join(folder, instance)
 }
 
 /** What systemd gives a unit with StateDirectory=, else the folder of the user. Null: a user without a home, as containers run under a number only. */
 function stateHome(): string | null {
   const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env
-  const given = STATE_DIRECTORY?.split(':')[0] || XDG_STATE_HOME
-  if (given) return given
+  const ofUnit = STATE_DIRECTORY?.split(':')[0]
+  if (ofUnit) return ofUnit
   try {
-    return join(homedir(), '.local', 'state')
+    return join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'outrigger')
   } catch {
     return null
   }

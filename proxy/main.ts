@@ -65,6 +65,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const exit = (code: number) => process.exit(code)
   const launched = watchLauncher(() => (begun === null ? exit(0) : begun.drain('the launcher has ended', true)))
   const signals = takeSignals({ exit, now: clock.now, launched })
+  const wasInspected = closeUninvitedInspector()
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
@@ -230,7 +231,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
   const settled = clock.timer(() => {
-    if (closeUninvitedInspector()) log.warn('a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again')
+    // Opening it takes a moment, so it may have come later.
+    if (closeUninvitedInspector() || wasInspected)
+      log.warn('a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again')
     releaseStartupPages()
   })
   settled.arm(SETTLED_MS)

@@ -32,13 +32,18 @@ export async function startContestant(
   const listen = await freePort()
   const admin = await freePort()
   const command = await proxy.command({ folder, listen, admin, upstreams, traffic: traffic.name, features })
-  const startedAt = performance.now()
-  const child = start(proxy.name, command, cores.proxy)
-  try {
-    await waitUntil(child, () => traffic.ask(listen, traffic.first, 1000), READY_WITHIN_MS)
-  } catch (error) {
-    await child.stop()
-    throw error
+  const serve = async () => {
+    const startedAt = performance.now()
+    const child = start(proxy.name, command, cores.proxy)
+    try {
+      await waitUntil(child, () => traffic.ask(listen, traffic.first, 1000), READY_WITHIN_MS)
+    } catch (error) {
+      await child.stop()
+      throw error
+    }
+    return { proxy, child, listen, admin, startMs: performance.now() - startedAt }
   }
-  return { proxy, child, listen, admin, startMs: performance.now() - startedAt }
+  // Timed is a restart with the same files.
+  await (await serve()).child.stop()
+  return serve()
 }

@@ -45,9 +45,11 @@ export function cachedConfig(files: readonly string[], program: string): CachedC
   try {
     const { uid, size } = statSync(path)
     if (uid !== process.getuid?.() || size > MAX_CACHE_BYTES) return null
-    const [head = '', config = '', effective = ''] = readFileSync(path, 'utf8').split('\n')
-    if (!isCurrent(JSON.parse(head) as CacheHead, files, program)) return null
-    return { config: JSON.parse(config) as Config, effective: () => JSON.parse(effective) as Effective }
+    const [head = '', config = '', effective = '', end] = readFileSync(path, 'utf8').split('\n')
+    if (end !== '' || !isCurrent(JSON.parse(head) as CacheHead, files, program)) return null
+    // Bytes of its own: a part of the text would keep all of it.
+    const bytes = Buffer.from(effective)
+    return { config: JSON.parse(config) as Config, effective: () => JSON.parse(bytes.toString()) as Effective }
   } catch {
     return null
   }

@@ -8,7 +8,7 @@ const MOST = 32
 /** For config-cache.ts to find at the next start. Where it cannot be written, that start reads the files again. */
 export function keepConfig(head: CacheHead, config: Config, effective: Effective): void {
   const path = cacheFile(head.files.map(({ file }) => file))
-  if (path === null || holdsSecret(head, config)) return
+  if (path === null) return
   const text = [head, config, effective].map(part => `${JSON.stringify(part)}\n`).join('')
   if (Buffer.byteLength(text) > MAX_CACHE_BYTES) return
   const temporary = `${path}.${process.pid}.new`
@@ -22,14 +22,16 @@ export function keepConfig(head: CacheHead, config: Config, effective: Effective
     renameSync(temporary, path)
     forgetOldest(dirname(path), basename(path))
   } catch {
-    rmSync(temporary, { force: true })
+    discard(temporary)
   }
 }
 
-/** A secret stays where its owner put it: in the environment, or in the files. */
-function holdsSecret({ env }: CacheHead, { discovery: { consul } }: Config): boolean {
-  const isSecret = (name: string) => /secret|token|pass|key|credential/i.test(name)
-  return Object.keys(env).some(isSecret) || (consul !== null && (consul.token !== null || consul.address.includes('@')))
+function discard(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch {
+    // Where it could not be written, it may well be that it cannot be removed.
+  }
 }
 
 function forgetOldest(folder: string, newest: string): void {

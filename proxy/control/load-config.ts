@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { deflateRawSync } from 'node:zlib'
 import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
 import { jsonText, printable } from '../core/printable.ts'
@@ -23,15 +24,20 @@ else {
   const { bootstrap, discovery, snapshot, warnings } = loaded
   const config = { ok: true, bootstrap, discovery, snapshot, warnings } as const
   write(config)
+  // The proxy starts with that, perhaps on the same core; what follows is for /config and for the next start.
+  setPriority(constants.priority.PRIORITY_LOW)
   const effective = await loaded.effective()
+  const { hidden } = await import('../../mesh-config/effective.ts')
   const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
   const lines = effectiveLines(effective)
   const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))
   const text = lines.map(line => printable(line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`)).join('\n')
-  const shown = { json: pack(jsonText(effective)), text: pack(`${text}\n`) }
+  const json = jsonText(effective)
+  const shown = { json: pack(json), text: pack(`${text}\n`) }
   write(shown)
-  // The sources are no program that is built: they change from one moment to the next.
-  if (program.endsWith('.js')) {
+  // A secret stays where its owner put it. And the sources are no program that is built: they change from one moment to the next.
+  const isSecret = json.includes(hidden) || (discovery.consul?.address.includes('@') ?? false)
+  if (!isSecret && program.endsWith('.js')) {
     const values = Object.fromEntries([...looked].map(name => [name, process.env[name] ?? null]))
     keepConfig({ build: buildOf(program), files: sources, env: values }, config, shown)
   }

@@ -1,3 +1,4 @@
+import { overlap } from '../../mesh-config/address.ts'
 import type { AddressSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { cannotListen } from './cannot-listen.ts'
 
@@ -18,9 +19,10 @@ export const sharedPortClaims: PortClaims = {
   before(next, inForce) {
     const open = new Set(inForce?.listeners.map(({ name }) => name))
     const added = next.listeners.filter(({ name }) => !open.has(name))
-    return reasons(next, added, async address => (await looking()).isTakenByOthers(address))
+    const isOursInTheWay = (address: AddressSpec) => inForce?.listeners.some(({ listen }) => overlap(listen, address)) === true
+    return reasons(next, added, async address => (await looking()).isTakenByOthers(address, isOursInTheWay(address)))
   },
-  after: opened => reasons(opened, opened.listeners, async address => (await (await looking()).holdersOf(address)).length > 0),
+  after: opened => reasons(opened, opened.listeners, async address => (await (await looking()).holdersOf(address, { certain: true })).length > 0),
 }
 
 /** Loaded where it is needed: most sidecars have one data thread. */

@@ -64,12 +64,12 @@ async function freePortAfter({ address, port }: AddressSpec): Promise<string | n
   return null
 }
 
-/** Whether another process listens there. A listener of this process that would be in the way does not count: it makes way. */
-export async function isTakenByOthers(address: AddressSpec): Promise<boolean> {
+/** Whether another process listens there. `isOursInTheWay`: a listener of this process may be what is met; it makes way. */
+export async function isTakenByOthers(address: AddressSpec, isOursInTheWay: boolean): Promise<boolean> {
   if (address.port === 0) return false
   const error = await whyNotOpen(address)
   const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-  return isInUse && (await holdersOf(address)).length > 0
+  return isInUse && (!isOursInTheWay || (await holdersOf(address, { certain: true })).length > 0)
 }
 
 /** Opens it alone, for a moment. */

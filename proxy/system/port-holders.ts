@@ -16,11 +16,12 @@ const LISTEN = '0A'
 const MOST_PROCESSES = 5_000
 
 /**
- * Who, other than this process, listens where `address` is to be opened. Linux only, and only what this user may see; empty where nothing can be found out.
+ * Who, other than this process, listens where `address` is to be opened. Linux only, and only what this user may see; empty where nothing can be found out. A socket
+ * on `[::]` may take IPv4 connections or not, which cannot be seen: `certain` leaves it out.
  */
-export async function holdersOf(address: AddressSpec): Promise<PortHolder[]> {
+export async function holdersOf(address: AddressSpec, { certain = false } = {}): Promise<PortHolder[]> {
   if (process.platform !== 'linux' || address.port === 0) return []
-  const sockets = new Set(await listeningAt(address))
+  const sockets = new Set(await listeningAt(address, certain))
   for (const inode of await socketsOf('self')) sockets.delete(inode)
   if (sockets.size === 0) return []
   const holders: PortHolder[] = []
@@ -35,18 +36,24 @@ export async function holdersOf(address: AddressSpec): Promise<PortHolder[]> {
 }
 
 /** The inodes of sockets that an `address` to listen on would meet. */
-async function listeningAt({ address, port }: AddressSpec): Promise<string[]> {
+async function listeningAt({ address, port }: AddressSpec, certain: boolean): Promise<string[]> {
+  const isIPv6 = address.includes(':')
+  const meets = (host: string) => {
+    const isAny = /^0+$/.test(host)
+    const isOtherIPv6 = host.length === 32
+    if (isIPv6 === isOtherIPv6) return isWildcard(address) || isAny || host === hexOf(address)
+    // Ours on [::] takes IPv4 too.
+    return isIPv6 ? address === '::' : isAny && !certain
+  }
   const tables = await Promise.all([textOf('/proc/net/tcp'), textOf('/proc/net/tcp6')])
-  return tables.flatMap(table => table.split('\n').flatMap(line => listening(line, address, port)))
+  return tables.flatMap(table => table.split('\n').flatMap(line => listening(line, port, meets)))
 }
 
-function listening(line: string, address: string, port: number): string[] {
+function listening(line: string, port: number, meets: (host: string) => boolean): string[] {
   const fields = line.trim().split(/\s+/)
   const [, local = '', , state] = fields
   const [host = '', hexPort = ''] = local.split(':')
-  if (state !== LISTEN || Number.parseInt(hexPort, 16) !== port) return []
-  const meets = isWildcard(address) || /^0+$/.test(host) || host === hexOf(address)
-  return meets ? [fields[9] ?? ''] : []
+  return state === LISTEN && Number.parseInt(hexPort, 16) === port && meets(host) ? [fields[9] ?? ''] : []
 }
 
 /** As the kernel writes it: words of 32 bits in the order of the machine, little-endian on all that Node runs on but s390x. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { loadTexts } from '../../mesh-config/load-snapshot.ts'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 
@@ -68,6 +68,45 @@ describe('listeners', () => {
       ok: true,
       bootstrap: { admin: null },
     })
+  })
+})
+
+describe('the state folder', () => {
+  const given = { ...process.env }
+  afterEach(() => {
+    for (const name of ['STATE_DIRECTORY', 'XDG_STATE_HOME']) {
+      if (given[name] === undefined) delete process.env[name]
+      else process.env[name] = given[name]
+    }
+  })
+  const folder = async (env: Record<string, string>, more = '') => {
+    for (const name of ['STATE_DIRECTORY', 'XDG_STATE_HOME']) delete process.env[name]
+    Object.assign(process.env, env)
+    const loaded = await loadTexts([{ file: 'a', text: `${more}service: web\noutbound: [{ listen: 127.0.0.1:8080 }]` }], {})
+    return loaded.ok ? loaded.bootstrap.state : loaded.errors
+  }
+
+  test('is that of the files, else that of systemd, else that of the user; in it each sidecar has its own', async () => {
+    const both = { STATE_DIRECTORY: '/var/lib/outrigger:/var/lib/second', XDG_STATE_HOME: '/home/me/.state' }
+    expect(await folder(both, 'state: /mine\n')).toBe('/mine')
+    expect(await folder(both)).toBe('/var/lib/outrigger/web-8080')
+    expect(await folder({ XDG_STATE_HOME: '/home/me/.state' })).toBe('/home/me/.state/outrigger/web-8080')
+    expect(await folder({})).toMatch(/\/\.local\/state\/outrigger\/web-8080$/)
+    expect(await folder(both, 'state: off\n')).toBeNull()
+  })
+})
+
+describe('addresses', () => {
+  test('are known by where the files have them', async () => {
+    const { places } = await snapshotOf(
+      'admin: 127.0.0.1:15000\ninbound: [{ listen: 127.0.0.1:1, forward: 127.0.0.1:9 }]\noutbound:\n  - listen: 127.0.0.1:2\n',
+    )
+    expect(places).toEqual({ admin: 'a.yaml:1:8', 'inbound 127.0.0.1:1': 'a.yaml:2:21', 'outbound 127.0.0.1:2': 'a.yaml:4:13' })
+  })
+
+  test('that stand elsewhere in the files make no other version', async () => {
+    const text = 'outbound: [{ listen: 127.0.0.1:2 }]\n'
+    expect((await snapshotOf(`# a comment\n${text}`)).version).toBe((await snapshotOf(text)).version)
   })
 })
 

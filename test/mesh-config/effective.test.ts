@@ -80,9 +80,11 @@ services:
       { X: '' },
     )
     const effective = await first.effective()
+    // Not where it stands in the files.
+    const content = ({ snapshot: { places: _places, ...rest } }: LoadedSnapshot) => rest
     const yaml = effectiveLines(effective).map(({ text }) => text)
-    expect((await load({ 'again.yaml': yaml.join('\n') })).snapshot).toEqual(first.snapshot)
-    expect((await load({ 'again.json': JSON.stringify(effective.config).replaceAll('${', () => '$${') })).snapshot).toEqual(first.snapshot)
+    expect(content(await load({ 'again.yaml': yaml.join('\n') }))).toEqual(content(first))
+    expect(content(await load({ 'again.json': JSON.stringify(effective.config).replaceAll('${', () => '$${') }))).toEqual(content(first))
   })
 
   test('never shows what a variable with the name of a secret holds', async () => {

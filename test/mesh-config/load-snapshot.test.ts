@@ -113,6 +113,7 @@ describe('the smallest file that works', () => {
       flights: { recent: 256, failed: 256 },
       drain: { timeoutMs: 20_000, delayMs: 5000 },
       buffersBytes: 268_435_456,
+      places: { 'outbound 127.0.0.1:9101': '0.yaml:1:22' },
     })
   })
 })

@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import type { Wire } from '../../proxy/core/wire.ts'
 import { sharedRead } from '../../proxy/system/buffers.ts'
+import { listenOn } from '../../proxy/system/listen-on.ts'
 import { dial, listen } from '../../proxy/system/net.ts'
 import { SocketWire } from '../../proxy/system/socket-wire.ts'
 
@@ -91,4 +92,35 @@ test('a dial says connected, or why not, once', async () => {
   close()
   const code = await new Promise<string>(resolve => dial('127.0.0.1', 1, { connected: () => resolve('connected'), failed: resolve }))
   expect(code).toBe('ECONNREFUSED')
+})
+
+test('an address is listened on without a look-up: this Node has the way, and errors come as ever', async () => {
+  const server = createServer()
+  const looked: unknown[] = []
+  server.listen = (...options) => {
+    looked.push(options)
+    return server
+  }
+  await new Promise<void>(resolve => {
+    server.once('listening', resolve)
+    listenOn(server, { address: '127.0.0.1', port: 0 })
+  })
+  expect(looked).toEqual([])
+  const { port } = server.address() as { port: number }
+  await expect(
+    listen(
+      { address: '127.0.0.1', port, shared: false },
+      () => {},
+      () => {},
+    ),
+  ).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  server.close()
+})
+
+test('several may listen on a shared port', async () => {
+  const quiet = () => {}
+  const first = await listen({ address: '127.0.0.1', port: 0, shared: true }, quiet, quiet)
+  const second = await listen({ address: '127.0.0.1', port: first.port, shared: true }, quiet, quiet)
+  expect(second.port).toBe(first.port)
+  for (const acceptor of [first, second]) acceptor.close()
 })
