@@ -64,10 +64,18 @@ export function plainLine(line: string): string {
   return VARYING.reduce((text, [pattern, name]) => text.replace(pattern, name), line).trim()
 }
 
-/** Whether what was printed is what the page shows. A line `...` in the page stands for any lines, or none. */
+/** Whether what was printed is what the page shows, empty lines apart. A line `...` in the page stands for any lines, or none. */
 export function agrees(shown: readonly string[], printed: readonly string[]): boolean {
+  return agreesFrom(filled(shown), filled(printed))
+}
+
+export function filled(lines: readonly string[]): string[] {
+  return lines.filter(line => line.trim() !== '')
+}
+
+function agreesFrom(shown: readonly string[], printed: readonly string[]): boolean {
   const [first, ...rest] = shown
   if (first === undefined) return printed.length === 0
-  if (first.trim() === '...') return printed.some((_, index) => agrees(rest, printed.slice(index))) || agrees(rest, [])
-  return printed.length > 0 && plainLine(first) === plainLine(printed[0]!) && agrees(rest, printed.slice(1))
+  if (first.trim() === '...') return printed.some((_, index) => agreesFrom(rest, printed.slice(index))) || agreesFrom(rest, [])
+  return printed.length > 0 && plainLine(first) === plainLine(printed[0]!) && agreesFrom(rest, printed.slice(1))
 }

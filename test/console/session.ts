@@ -13,8 +13,11 @@ export interface Session extends AsyncDisposable {
   run(step: Step, patienceMs: number): Promise<string[]>
 }
 
+/** What the shell says of jobs that were killed, and what a proxy in the background logs. */
+const OF_OTHERS = /^(\/bin\/bash: (line \d+: )?\s*\d+ Killed|\{"time":|\[\d{4}-\d\d-\d\dT)/
+
 /** Ports as pages name them. */
-const PORT = /(?<=:|listen\()(\d{4,5})\b/g
+const PORT = /(?<=:|listen\(|-port=)(\d{4,5})\b/g
 
 export async function startSession(page: string): Promise<Session> {
   const folder = temporaryFolder()
@@ -29,9 +32,12 @@ export async function startSession(page: string): Promise<Session> {
     writeFileSync(join(programs, name), `#!/bin/bash\n${script}\n`)
     chmodSync(join(programs, name), 0o755)
   }
-  program('outrigger', `exec "${node}" "${join(root, 'bin/outrigger.js')}" "$@"`)
-  program('npx', `[ "$1" = outrigger ] || { echo "npx $1: not here" >&2; exit 1; }\nexec "${node}" "${join(root, 'bin/outrigger.js')}" "\${@:2}"`)
-  const PATH = [programs, dirname(node), dirname(await obtain('curl')), '/usr/bin', '/bin'].join(delimiter)
+  // What asks the admin port asks the one that this page has.
+  const admin = ports.there('127.0.0.1:15000')
+  const asks = `case "$1" in proxy|config|--*|'') ;; *) [[ " $* " == *' --admin '* ]] || set -- "$@" --admin ${admin} ;; esac`
+  program('outrigger', `${asks}\nexec "${node}" "${join(root, 'bin/outrigger.js')}" "$@"`)
+  program('npx', `[ "$1" = outrigger ] || { echo "npx $1: not here" >&2; exit 1; }\nexec outrigger "\${@:2}"`)
+  const PATH = [programs, dirname(node), ...(await Promise.all([obtain('curl'), obtain('consul')])).map(dirname), '/usr/bin', '/bin'].join(delimiter)
   const env = { PATH, HOME: folder, XDG_STATE_HOME: folder, TMPDIR: folder, LC_ALL: 'C.UTF-8', NO_COLOR: '1' }
   // A group of its own: what it starts ends with it.
   const shell = spawn('/bin/bash', ['--noprofile', '--norc'], { cwd: folder, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -46,8 +52,7 @@ export async function startSession(page: string): Promise<Session> {
     ports
       .back(said)
       .split('\n')
-      // What the shell says of jobs that were killed.
-      .filter(line => !/^\/bin\/bash: (line \d+: )?\s*\d+ Killed/.test(line))
+      .filter(line => !OF_OTHERS.test(line))
 
   return {
     async run({ command, output }, patienceMs) {
@@ -55,15 +60,10 @@ export async function startSession(page: string): Promise<Session> {
       for (;;) {
         said = ''
         const mark = `-- end of ${asked++}`
-        shell.stdin.write(`${ports.there(command)}\necho "${mark}"\n`)
-        const text = () => lines().filter(line => line !== '' && line !== mark)
+        shell.stdin.write(`${ports.there(command)}\nstatus=$?; echo "${mark}"; (exit $status)\n`)
+        const text = () => lines().filter(line => line !== mark)
         await until(command, () => lines().includes(mark))
-        const isDone = () =>
-          output === null ||
-          agrees(
-            output.filter(line => line !== ''),
-            text(),
-          )
+        const isDone = () => output === null || agrees(output, text())
         // What goes on in the background says it in its own time.
         const isBackground = /&$/.test(command.trim())
         while (isBackground && !isDone() && performance.now() < giveUpAt) await new Promise(resolve => setTimeout(resolve, 50))
