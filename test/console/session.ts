@@ -41,6 +41,10 @@ export async function startSession(page: string): Promise<Session> {
   const env = { PATH, HOME: folder, XDG_STATE_HOME: folder, TMPDIR: folder, LC_ALL: 'C.UTF-8', NO_COLOR: '1' }
   // A group of its own: what it starts ends with it.
   const shell = spawn('/bin/bash', ['--noprofile', '--norc'], { cwd: folder, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const end = () => {
+    if (shell.exitCode === null && shell.signalCode === null) process.kill(-shell.pid!, 'SIGKILL')
+  }
+  process.on('exit', end)
   let said = ''
   for (const stream of [shell.stdout, shell.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -73,7 +77,8 @@ export async function startSession(page: string): Promise<Session> {
     },
     async [Symbol.asyncDispose]() {
       const gone = new Promise(resolve => shell.once('close', resolve))
-      process.kill(-shell.pid!, 'SIGKILL')
+      end()
+      process.off('exit', end)
       await gone
     },
   }
