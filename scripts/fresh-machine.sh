@@ -4,7 +4,7 @@
 #   sudo scripts/fresh-machine.sh [FOLDER] [STEP ...]
 #
 # FOLDER  where the root file system is made (default: a new one in /tmp); it may not be there yet, and is removed at the end
-# STEP    test, demo, once, run, long (default: test once run)
+# STEP    test, once, demo, long, run (default: test once run); `run` comes after another, which has installed the packages
 #
 # It needs root, debootstrap, npm, 12 GB and 15 minutes. What is committed is tested: a clone of HEAD, as a stranger has it.
 # The registries are those of this machine: its apt sources, its settings of npm, pip and Go, and its certificates go along.
@@ -69,19 +69,23 @@ for device in null zero full random urandom tty; do [ -e "$ROOT/dev/$device" ] |
 
 # Nothing of this machine's environment but where its registries are, and whom it trusts.
 SETTINGS=$(env | grep -E '^(GOPROXY|GONOSUMDB|GONOSUMCHECK|GOSUMDB|GOFLAGS|PIP_(INDEX_URL|CERT|DEFAULT_TIMEOUT)|NODE_EXTRA_CA_CERTS|npm_config_registry|SSL_CERT_(FILE|DIR)|[a-zA-Z]+_(proxy|PROXY))=' || true)
+# With loopback only; what is started ends with it.
+alone() { unshare --net --pid --fork --kill-child /bin/sh -c 'ip link set lo up && exec "$@"' sh "$@"; }
 inside() {
-  chroot "$ROOT" /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 CI=true \
+  $ALONE chroot "$ROOT" /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 CI=true \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $SETTINGS /bin/sh -c "cd /root/outrigger && $1"
 }
 
 for step; do
+  ALONE=
   case $step in
     test) command='npm test' ;;
     long) command='npm run test:long' ;;
     once) command='npm run demo -- --once' ;;
     demo) command='timeout -s INT 20 npm run demo -- --plain' ;;
-    # The README's third command, until it answers.
-    run) command='(npx outrigger proxy -c examples/minimal/sidecar.yaml & P=$!; node -e "
+    # One sidecar on the ports of its file, until it answers: in a network of its own, as they may be taken here.
+    run) ALONE=alone
+      command='(npx outrigger proxy -c examples/minimal/sidecar.yaml & P=$!; node -e "
       const ask = left => fetch(\"http://127.0.0.1:15000/ready\").then(answer => process.exit(answer.ok ? 0 : 1), () => left > 0 ? setTimeout(ask, 200, left - 1) : process.exit(1))
       ask(300)"; E=$?; kill $P; wait $P; exit $E)' ;;
     *) echo "there is no step $step" >&2; exit 2 ;;

@@ -28,7 +28,7 @@ const scripts = {
     ['tests that need no peer', ...vitest, '--project', 'alone', '$', { onlyNode: true }],
     ['tests with peers', ...vitest, '--project', 'with-peers', '$', { needs: '~ peers' }],
   ],
-  'test:some': [...checked, ['tests', ...vitest, '--project', 'alone', '--project', 'with-peers', '$']],
+  'test:some': [...checked, ['peers', 'test/peers/obtain.ts', '--for-tests'], ['tests', ...vitest, '--project', 'alone', '--project', 'with-peers', '$']],
   'test:long': [
     ['build', 'scripts/build.js'],
     ['peers', 'test/peers/obtain.ts', '--for-long-tests'],

@@ -1,6 +1,7 @@
 import { constants, setPriority } from 'node:os'
 import { deflateRawSync } from 'node:zlib'
 import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
+import { hidden } from '../../mesh-config/secret.ts'
 import { jsonText, printable } from '../core/printable.ts'
 import { buildOf, type CacheHead } from './config-cache.ts'
 import type { ChildLine } from './config-loader.ts'
@@ -27,7 +28,6 @@ else {
   // The proxy starts with that, perhaps on the same core; what follows is for /config and for the next start.
   setPriority(constants.priority.PRIORITY_LOW)
   const effective = await loaded.effective()
-  const { hidden } = await import('../../mesh-config/effective.ts')
   const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
   const lines = effectiveLines(effective)
   const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))

@@ -46,6 +46,19 @@ test('a stream ends with its deadline, with a status, and nobody is blamed', asy
   expectQuiet(mesh)
 })
 
+test('a stream that cannot carry a status any more is cancelled at its deadline: clients take INTERNAL_ERROR for a broken server', async () => {
+  const { mesh, endpoint } = await start()
+  const web = ['content-type', 'application/grpc-web+proto']
+  endpoint.answer = ({ stream }) => {
+    stream.head({ status: 200, headers: new HeaderList([...web]) }, false)
+    stream.data(Buffer.from('first'), false)
+  }
+  const got = mesh.http2Caller().ask({ ...call('200m'), fields: [...web, 'grpc-timeout', '200m'] })
+  mesh.advance(300)
+  expect([got.body, got.detail]).toEqual(['first', 'RST_STREAM CANCEL'])
+  expectQuiet(mesh)
+})
+
 test('the shorter of it and timeouts.request counts to the head', async () => {
   const { mesh, endpoint } = await start({ timeouts: { requestMs: 300 } })
   endpoint.answer = silent

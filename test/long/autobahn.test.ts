@@ -21,7 +21,8 @@ interface Result {
   readonly behaviorClose: string
 }
 
-const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 64 * 1024 * 1024 })
+/** Messages in 65,536 fragments are among the cases. */
+const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 64 * 1024 * 1024, maxFragments: 0, maxBufferedChunks: 0 })
 const proxies: RunningProxy[] = []
 const urls = new Map<string, string>()
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { cacheFolder, withLock } from './cache.ts'
 import { isExecutable, onPath } from './find.ts'
@@ -82,9 +82,9 @@ async function ownGo(): Promise<string> {
   return go
 }
 
-/** Gigabytes that nothing needs once all is built. */
-export function removeGoCaches(): void {
-  rmSync(goCaches(), { recursive: true, force: true })
+/** Gigabytes that nothing needs once all is built; another process may be building. */
+export async function removeGoCaches(): Promise<void> {
+  if (existsSync(goCaches())) await withLock('go-build', async () => rmSync(goCaches(), { recursive: true, force: true }))
 }
 
 function goCaches(): string {

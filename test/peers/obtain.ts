@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder, withLock } from './cache.ts'
 import { onPath } from './find.ts'
@@ -42,6 +43,7 @@ function locate(name: PeerName): string | null {
 
 async function tryAll(name: PeerName): Promise<string> {
   const peer: Peer = PEERS[name]
+  removeUnfinished(name)
   const tried: string[] = []
   for (const way of peer.ways) {
     try {
@@ -53,6 +55,12 @@ async function tryAll(name: PeerName): Promise<string> {
   throw new Error(
     `${name} is needed, is not on PATH and could not be obtained.\n${tried.join('\n')}\n  What helps: install ${name} so that \`${peer.binaries[0]}\` is on PATH, then run this again.`,
   )
+}
+
+/** What a run that was ended left behind. Whoever calls holds the lock, so that nobody is at work in it. */
+function removeUnfinished(name: PeerName): void {
+  const left = readdirSync(cacheFolder()).filter(file => file.startsWith(`${name}.new-`))
+  for (const file of left) rmSync(join(cacheFolder(), file), { recursive: true, force: true })
 }
 
 const SETS: Readonly<Record<string, readonly PeerName[]>> = {
@@ -71,13 +79,15 @@ async function main(args: readonly string[]): Promise<void> {
     )
     process.exit(2)
   }
+  // What it started ends with it.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
   const names = args.length > 0 ? named : known
   const missing = names.filter(name => locate(name) === null)
   const slow = missing.flatMap(name => ((PEERS[name] as Peer).takes === undefined ? [] : [`${name} (${(PEERS[name] as Peer).takes})`]))
   if (missing.length > 0)
     say(`obtaining ${missing.join(', ')}${slow.length === 0 ? '' : `; the slow ones are ${slow.join(', ')}`}; kept in ${cacheFolder()} and by apt`)
   const rows = await Promise.all(names.map(row))
-  removeGoCaches()
+  await removeGoCaches()
   const widths = [0, 1].map(column => Math.max(0, ...rows.map(row => row?.[column]?.length ?? 0)))
   for (const row of rows) if (row !== null) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
 }

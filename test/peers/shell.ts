@@ -1,4 +1,9 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 export interface Outcome {
   readonly code: number
@@ -21,6 +26,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     })
+    running.add(child)
     let output = ''
     let timedOut = false
     const timer = setTimeout(() => {
@@ -38,10 +44,12 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stdout.on('data', collect)
     child.stderr.on('data', collect)
     child.on('error', error => {
+      running.delete(child)
       clearTimeout(timer)
       resolve({ code: 127, output: error.message })
     })
     child.on('close', code => {
+      running.delete(child)
       clearTimeout(timer)
       resolve({ code: timedOut ? 124 : (code ?? 1), output })
     })

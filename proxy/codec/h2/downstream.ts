@@ -246,7 +246,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   reset(stream: Http2Stream, failure: Failure): void {
     if (this.isOver(stream)) return
-    const code = stream.tunnel >= OPEN ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
+    // Clients of gRPC take INTERNAL_ERROR for a broken server, and CANCEL for a call that ended as its caller wanted.
+    const isCancelled = stream.tunnel >= OPEN || failure === failures.streamDeadline
+    const code = isCancelled ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
     if (this.#connection.isOpen) this.#connection.out().reset(stream.id, code)
     this.#connection.finish(stream, true)
   }
