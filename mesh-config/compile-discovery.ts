@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { addressOf } from './address.ts'
 import { durationMs } from './duration.ts'
+import { own } from './own.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, EndpointSpec, RegisterCheckSpec, RegisterSpec, ServiceSpec } from './snapshot.ts'
 
@@ -59,19 +60,19 @@ function watchedInConsul(document: SidecarDocument, consul: ConsulDocument): str
     ...Object.keys(document.services),
     ...document.outbound.flatMap(({ service }) => service ?? []),
     ...Object.values(document.services).flatMap(({ routes }) => routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? []))),
-  ].filter(service => !(service in endpoints) && !(service in files) && !(service in dns))
+  ].filter(service => ![endpoints, files, dns].some(source => Object.hasOwn(source, service)))
   return [...new Set([...named, ...Object.keys(consul.services)])]
 }
 
 export function compileConsulService(service: string, consul: Pick<ConsulDocument, 'services' | 'datacenter' | 'addresses'>): ConsulServiceSpec {
-  const own = consul.services[service]
+  const listed = own(consul.services, service)
   return {
     service,
-    name: own?.name ?? service,
-    datacenter: own?.datacenter ?? consul.datacenter ?? null,
-    tags: own?.tags ?? [],
-    addressKind: own?.address ?? consul.addresses,
-    failover: own?.failover ?? [],
+    name: listed?.name ?? service,
+    datacenter: listed?.datacenter ?? consul.datacenter ?? null,
+    tags: listed?.tags ?? [],
+    addressKind: listed?.address ?? consul.addresses,
+    failover: listed?.failover ?? [],
   }
 }
 

@@ -3,6 +3,7 @@ import { addressOf, formatAddress } from './address.ts'
 import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { durationMs } from './duration.ts'
+import { own } from './own.ts'
 import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
 import { endpointList, type ListenerDocument, type SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
@@ -31,7 +32,7 @@ export interface Compiled {
 export function compile(document: SidecarDocument): Compiled {
   const applications = applicationNames(document)
   const services: Record<string, ServiceSpec> = {}
-  for (const [name, policy] of Object.entries(document.services)) services[name] = compileService(name, policy, document.discovery.endpoints[name] ?? [])
+  for (const [name, policy] of Object.entries(document.services)) services[name] = compileService(name, policy, own(document.discovery.endpoints, name) ?? [])
   for (const inbound of document.inbound) {
     const name = applications.get(inbound.forward)!
     services[name] ??= compileApplication(name, inbound)
@@ -56,6 +57,7 @@ export function compile(document: SidecarDocument): Compiled {
   const bootstrap = {
     service: document.service,
     admin,
+    metrics: document.metrics === 'off' ? null : listenOf(document.metrics),
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
@@ -122,7 +124,7 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
       listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0, each.application.protocol === 'tcp', null),
     ),
     ...document.outbound.map(each =>
-      listener('outbound', each, each.service ?? null, 0, document.services[each.service ?? '']?.protocol === 'tcp', compileConnect(each.connect)),
+      listener('outbound', each, each.service ?? null, 0, own(document.services, each.service ?? '')?.protocol === 'tcp', compileConnect(each.connect)),
     ),
   ]
 }

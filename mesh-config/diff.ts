@@ -1,5 +1,7 @@
 import { formatAddress } from './address.ts'
 import { formatDuration } from './duration.ts'
+import { own } from './own.ts'
+import { withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
 import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
@@ -20,7 +22,8 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
 
 /** What a reload cannot change; empty: nothing of it differs. */
 export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
-  const words = ({ admin, ...rest }: Bootstrap) => ({ ...rest, admin: admin === null ? 'off' : formatAddress(admin) })
+  const port = (address: Bootstrap['admin']) => (address === null ? 'off' : formatAddress(address))
+  const words = ({ admin, metrics, ...rest }: Bootstrap) => ({ ...rest, admin: port(admin), metrics: port(metrics) })
   return diffFields('', words(before), words(after)).map(line => `${line} (needs a restart)`)
 }
 
@@ -102,7 +105,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 function diffFields(prefix: string, before: Fields, after: Fields): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
-    const [a, b] = [before[key], after[key]]
+    const [a, b] = [own(before, key), own(after, key)]
     if (same(a, b)) return []
     if (isFields(a) && isFields(b)) return diffFields(`${prefix}${key}.`, a, b)
     return [`${prefix}${key.replace(/(Ms|Bytes)$/, '')} ${words(key, a)} -> ${words(key, b)}`]
@@ -114,7 +117,7 @@ function words(key: string, value: unknown): string {
   if (typeof value === 'number' && key.endsWith('Ms')) return formatDuration(value)
   if (typeof value === 'number' && key.endsWith('Bytes')) return formatSize(value)
   if (Array.isArray(value)) return `[${value.join(', ')}]`
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return withoutUserinfo(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 
 function isFields(value: unknown): value is Fields {

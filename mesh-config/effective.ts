@@ -1,5 +1,6 @@
 import { type Located, nodeAt, type Path } from './located.ts'
 import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
+import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
 
 /** The config as it is in force: what was written and every default, each with where it came from. Never a secret. */
@@ -20,8 +21,6 @@ export interface Source {
   readonly environment?: string
 }
 
-export const hidden = '(not shown: a secret)'
-
 export function effective(document: SidecarDocument, root: Located, files: readonly string[]): Effective {
   const sources: Record<string, Source> = {}
   const schema = schemaOf('sidecar')
@@ -34,7 +33,7 @@ export function effective(document: SidecarDocument, root: Located, files: reado
     const rule = schemaAt(schema, path)
     const source = sourceOf(value, path, root, rule)
     sources[formatPath(path)] = source
-    return rule?.secret === true || isSecret(source) ? hidden : value
+    return rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
   }
   return { files, config: visit(document, []), sources }
 }
@@ -42,7 +41,7 @@ export function effective(document: SidecarDocument, root: Located, files: reado
 function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {
   const node = nodeAt(root, path) ?? shorthand(value, path, root)
   if (node === null || (node.kind === 'scalar' && node.value === null)) return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
-  const written = writtenIn(node)
+  const written = referenceWithoutSecret(writtenIn(node), rule?.secret)
   return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
 }
 
@@ -63,7 +62,17 @@ function writtenIn(node: Located): string {
 
 /** A variable with such a name is not there to be read by whoever opens the admin page. */
 function isSecret({ environment }: Source): boolean {
-  return environment !== undefined && /\$\{\w*(TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|AUTH)\w*/i.test(environment)
+  return environment !== undefined && [...environment.matchAll(/\$\{(\w+)/g)].some(([, name]) => isSecretName(name!))
+}
+
+/** What requests are matched by may be the key that they need. */
+function isSecretMatch(path: Path): boolean {
+  return path.some((step, i) => (step === 'headers' || step === 'query') && isSecretName(String(path[i + 1] ?? '')))
+}
+
+function shown(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shown)
+  return typeof value === 'string' ? withoutUserinfo(value) : value
 }
 
 /** A value that is shown on one line: everything but a map and a list of maps. */

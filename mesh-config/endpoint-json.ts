@@ -1,5 +1,6 @@
 import { addressOf, parseAddress } from './address.ts'
 import type { EndpointHealth, EndpointSpec } from './snapshot.ts'
+import { MAX_WEIGHT } from './weight.ts'
 
 /**
  * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads such a file 20 MB for good. Null: it is something
@@ -30,7 +31,7 @@ function readItem(item: unknown): EndpointSpec[] | null {
   if ('targets' in item) return readGroup(item)
   const { address, weight = 1, priority = 0, zone, meta = {}, health = 'passing', ...others } = item
   if (Object.keys(others).length > 0 || !isAddress(address)) return null
-  if (!isWhole(weight, 1, 1_000_000) || !isWhole(priority, 0, 127) || !isTexts(meta)) return null
+  if (!isWhole(weight, 1, MAX_WEIGHT) || !isWhole(priority, 0, 127) || !isTexts(meta)) return null
   if ((zone !== undefined && !isZone(zone)) || (health !== 'passing' && health !== 'failing' && health !== 'draining')) return null
   return [endpointOf(address, { weight, priority, zone: zone ?? '', metadata: meta, health })]
 }

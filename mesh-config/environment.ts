@@ -1,3 +1,5 @@
+import { own } from './own.ts'
+
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Substituted {
@@ -24,7 +26,7 @@ export function substitute(text: string, env: Environment): Substituted {
     }
     const [, name, fallback] = match
     fromEnvironment = true
-    const value = env[name!]
+    const value = own(env, name!)
     if (value !== undefined && (value !== '' || fallback === undefined)) return value
     if (fallback !== undefined) return fallback
     errors.push(`\${${name}} is not set in the environment: set it, or write \${${name}:-value} for when it is not`)

@@ -27,9 +27,10 @@ export interface SourceText {
   readonly text: string
 }
 
-/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. */
+/** The files of `-c`, in order, later ones over earlier ones; `-` is standard input. Never throws: whatever is wrong comes back as errors. */
 export async function loadSnapshot(paths: readonly string[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
   if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
+  if (paths.filter(path => path === '-').length > 1) return { ok: false, errors: ['- is given twice, and standard input can be read once: name it once'] }
   const read = await Promise.all(paths.map(readSource))
   const errors = read.filter(each => typeof each === 'string')
   return errors.length > 0
@@ -41,12 +42,23 @@ export async function loadSnapshot(paths: readonly string[], env: Environment): 
 }
 
 async function readSource(file: string): Promise<SourceText | string> {
+  if (file === '-') return { file: STDIN, text: await readStdin() }
   try {
     return { file, text: await readFile(file, 'utf8') }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     return `${file}: ${unreadable[code] ?? `cannot be read (${code})`}`
   }
+}
+
+/** What errors call it. */
+const STDIN = 'stdin'
+
+async function readStdin(): Promise<string> {
+  let text = ''
+  process.stdin.setEncoding('utf8')
+  for await (const chunk of process.stdin) text += chunk
+  return text
 }
 
 const unreadable: Readonly<Record<string, string>> = {

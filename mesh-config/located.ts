@@ -1,3 +1,5 @@
+import { referenceWithoutSecret } from './secret.ts'
+
 /** A document as a tree whose every value knows where it was written: what errors and `config effective` point at. Plain data, no YAML. */
 
 export interface Position {
@@ -51,9 +53,10 @@ export function problem(at: Position, message: string): Problem {
   return { at, file: at.file, message }
 }
 
-/** `file:line:column: message`, for people and for editors that jump there. */
+/** `file:line:column: message`, for people and for editors that jump there. No message shows the password of a URL, or of a variable. */
 export function formatProblem({ at, file, message }: Problem): string {
-  return at === null ? `${file}: ${message}` : `${file}:${at.line}:${at.column}: ${message}`
+  const shown = referenceWithoutSecret(message)
+  return at === null ? `${file}: ${shown}` : `${file}:${at.line}:${at.column}: ${shown}`
 }
 
 /** In the order of the files as given, then by position; what is said twice about one place is said once. */

@@ -1,4 +1,5 @@
 import { nearest } from './nearest.ts'
+import { own } from './own.ts'
 
 /** A template of the access log, read: text to repeat and operators to fill in. */
 export type LogPart =
@@ -84,7 +85,7 @@ export function readLogTemplate(template: string): { readonly parts: readonly Lo
 }
 
 function operatorProblem(name: string, argument: string | undefined): string | null {
-  const takes = (operators as Readonly<Record<string, 'none' | 'optional' | 'required'>>)[name]
+  const takes = own<'none' | 'optional' | 'required'>(operators, name)
   if (takes === undefined) {
     const meant = nearest(name, Object.keys(operators))
     return `unknown operator %${name}%: ${meant === null ? `known are ${Object.keys(operators).join(', ')}` : `did you mean %${meant}%?`}`

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { applicationFields, serviceSchema } from './service.ts'
 import { anyText, duration, exactlyOne, label, listenAddress, peerAddress, serviceName, setting, size, text } from './values.ts'
+import { MAX_WEIGHT } from './weight.ts'
 
 /** The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its reference page. */
 
@@ -143,7 +144,7 @@ const outbound = z.strictObject({
 
 const endpoint = z.strictObject({
   address: setting(peerAddress(), 'host:port.'),
-  weight: setting(z.int().min(1).max(1_000_000).default(1), 'The share of the requests, relative to the other weights.', 'equal shares'),
+  weight: setting(z.int().min(1).max(MAX_WEIGHT).default(1), 'The share of the requests, relative to the other weights.', 'equal shares'),
   priority: setting(z.int().min(0).max(127).default(0), 'Failover level: 1 is used when too few of 0 are healthy, and so on.', 'all alike'),
   zone: setting(label('a zone').optional(), 'Where it stands.'),
   meta: setting(z.record(z.string(), anyText('a value')).default({}), 'What subsets are chosen by.'),
@@ -357,6 +358,11 @@ export const sidecarSchema = z.strictObject({
     listenAddress(true).default(defaultAdmin),
     'The address of the admin port, or `off`.',
     'the port of Envoy in Istio, and only this machine: it tells a lot to whoever asks',
+  ),
+  metrics: setting(
+    listenAddress(true).default('off'),
+    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere: it shows no configuration and changes nothing, whoever asks. `off`: none.',
+    'the admin port has the metrics too; this one may be open to a network that must not reach that',
   ),
   inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
   outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),

@@ -24,6 +24,8 @@ export interface Bootstrap {
   readonly service: string
   /** Address of the admin port; null: none. */
   readonly admin: AddressSpec | null
+  /** Address of the port for scrapes and probes only; null: none. */
+  readonly metrics: AddressSpec | null
   /** Data threads. */
   readonly workers: number
   /** The folder of last-known endpoints; null: none is kept. */

@@ -1,3 +1,5 @@
+import { hidden, isSecretName } from './secret.ts'
+
 /** YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line` the text they point at. */
 export function explainSyntaxError(code: string, message: string, line: string): string {
   return habits(line, code) ?? byMessage.find(([known]) => known.test(message))?.[1] ?? byCode[code] ?? `${message}: mend the YAML here`
@@ -11,7 +13,8 @@ function habits(line: string, code: string): string | null {
   const ipv6 = /:\s+(\[[0-9a-fA-F:.]+\]:\d+)/.exec(line)
   if (ipv6 !== null) return `an IPv6 address begins with [ and needs quotes: write "${ipv6[1]}"`
   const noSpace = /^\s*(?:- )?([A-Za-z]+):(\S.*)$/.exec(line)
-  if (noSpace !== null && code === 'MULTILINE_IMPLICIT_KEY') return `a space is missing after the colon: write ${noSpace[1]}: ${noSpace[2]}`
+  if (noSpace !== null && code === 'MULTILINE_IMPLICIT_KEY')
+    return `a space is missing after the colon: write ${noSpace[1]}: ${isSecretName(noSpace[1]!) ? hidden : noSpace[2]}`
   return null
 }
 

@@ -1,7 +1,7 @@
 import { formatAddress } from '../mesh-config/address.ts'
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
-import { adminPages } from './admin/pages.ts'
-import { adminServer } from './admin/server.ts'
+import { adminPages, type PageFacts, scrapePages } from './admin/pages.ts'
+import { adminServer, type Exposure } from './admin/server.ts'
 import { applying } from './control/applying.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
@@ -144,7 +144,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const exposition = prometheusPage(store)
 
   // 7  Listen: the data threads for requests, this one for the admin port.
-  const pages = adminPages({
+  const facts: PageFacts = {
     about: () => `outrigger ${version}, sidecar of ${bootstrap.service}, configuration ${inForce().snapshot.version}`,
     readiness,
     metrics() {
@@ -169,13 +169,14 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     drain: () => ending.drain('POST /drain'),
     drainPlan: () => drainPlan(inForce().snapshot),
     log,
-  })
+  }
   apply(loaded)
   obeySignals(ending, code => process.exit(code), clock.now)
   const started = inForceNow.start(loaded)
-  const admin = await openAdmin(bootstrap.admin, pages, log)
-  const reasons = [...(await started), ...(typeof admin === 'string' ? [admin] : [])]
-  if (reasons.length > 0) {
+  const admin = await openPort('admin', bootstrap.admin, adminPages(facts), log, 'guarded')
+  const metrics = await openPort('metrics', bootstrap.metrics, scrapePages(facts), log, 'open')
+  const reasons = [...(await started), ...[admin, metrics].filter(port => typeof port === 'string')]
+  if (typeof admin === 'string' || typeof metrics === 'string' || reasons.length > 0) {
     await threads.stop()
     return stop(EXIT_CANNOT_START, reasons)
   }
@@ -195,7 +196,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
-  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
+  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, { admin, metrics }))
   clock.timer(releaseStartupPages).arm(SETTLED_MS)
 }
 
@@ -205,15 +206,16 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 }
 
 /** Where it listens, null when it is off, or why it cannot. */
-async function openAdmin(
+async function openPort(
+  name: string,
   address: AddressSpec | null,
-  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2]]
+  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Exposure]
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {
     return { ...address, port: (await adminServer(address, ...rest)).port }
   } catch (error) {
-    return `the admin port ${formatAddress(address)}: ${error instanceof Error ? error.message : String(error)}`
+    return `the ${name} port ${formatAddress(address)}: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 

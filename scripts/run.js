@@ -54,7 +54,7 @@ const scripts = {
 process.on('SIGINT', () => {})
 
 const [name = '', ...given] = process.argv.slice(2)
-const steps = scripts[name]
+const steps = Object.hasOwn(scripts, name) ? scripts[name] : undefined
 if (steps === undefined) fail(`there is no script "${name}"; there are ${Object.keys(scripts).join(', ')}`)
 install()
 for (const [title, ...args] of steps) step(title, args)

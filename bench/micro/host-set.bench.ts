@@ -67,7 +67,7 @@ function clusterOf({
     place,
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never, null as never),
     retireEndpoint() {},
-    outliers: () => ({ configure() {}, report() {}, stop() {} }),
+    outliers: () => ({ configure() {}, review: () => false, report() {}, stop() {} }),
   })
 }
 

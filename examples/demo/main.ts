@@ -118,7 +118,7 @@ function directed(acts: Actions, tell: (text: string) => void, quit: AbortContro
   go()
   return {
     key(key: string) {
-      const act = keys[key]
+      const act = Object.hasOwn(keys, key) ? keys[key] : undefined
       if (act === undefined) return
       if (!directing.signal.aborted && key !== 'r') tell('you direct now (r restores all, and the director goes on)')
       directing.abort()

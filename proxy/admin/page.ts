@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import { jsonText, printable, printableLines } from '../core/printable.ts'
 import type { Markup } from './html/markup.ts'
 
@@ -71,7 +72,7 @@ export function formatOf(query: URLSearchParams, accept: string | undefined): Fo
   let bestQuality = 0
   for (const range of (accept ?? '').split(',')) {
     const [type, ...parameters] = range.split(';').map(part => part.trim().toLowerCase())
-    const format = formats[type ?? '']
+    const format = own(formats, type ?? '')
     const written = parameters.find(parameter => parameter.startsWith('q='))
     const quality = written === undefined ? 1 : Number(written.slice(2)) || 0
     if (format === undefined || quality <= bestQuality) continue

@@ -12,9 +12,12 @@ export function fading(elapsedMs: number, decayMs: number): number {
   return x < 0.001 ? 1 - x : Math.exp(-x)
 }
 
-/** Did it fail, as balancers see it? 429 is the caller's fault for outlier detection, but the endpoint wants less. */
+/**
+ * Did it fail, as balancers see it? 429 is the caller's fault for outlier detection, but the endpoint wants less; and an endpoint that answers 500 at once is not
+ * ejected for it, but must not look fast.
+ */
 export function hasFailed(outcome: Classification, head: ResponseHead | null): boolean {
-  return outcome === 'failure' || (head !== null && head.status === 429)
+  return outcome === 'failure' || (head !== null && (head.status === 429 || head.status >= 500))
 }
 
 /** The failure rate of the last attempts: those of the last `decayMs`, or the last one, if it is older. */

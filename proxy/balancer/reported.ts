@@ -9,6 +9,12 @@ const BLACKOUT_MS = 10_000
 const EXPIRY_MS = 180_000
 const ERROR_UTILIZATION_PENALTY = 1
 
+/** Of a weight for which numbers that are absurd, but allowed, divide: it stays one to calculate with. */
+const LEAST = 1e-6
+const GREATEST = 1e12
+/** Times the median of the others. */
+const MOST_OF_OTHERS = 4
+
 /** Weights are made once a second: to read each endpoint's reports ten times as often is enough. */
 const SEARCH_MS = 100
 
@@ -48,15 +54,19 @@ export function reportedWeight(load: EndpointLoad, now: number): number {
 function weightOf(qps: number, eps: number, utilization: number): number {
   if (qps <= 0) return 0
   const used = utilization + (eps / qps) * ERROR_UTILIZATION_PENALTY
-  return used > 0 ? qps / used : 0
+  return used > 0 ? Math.min(GREATEST, Math.max(LEAST, qps / used)) : 0
 }
 
 /**
  * The capacity of each endpoint: what it reports; of those that do not, the configured weight, in the measure of those that do. With fewer than two reports there is
  * nothing to compare, and all go by their configured weights.
+ *
+ * No endpoint is believed to do more than four times what the others report for the same weight (their median): a report that is wrong, or a lie, would draw all
+ * requests. Of n endpoints it gets at most 4 / (n + 3) that way. Machines that differ by more are told apart by `weight`.
  */
 export function capacities(endpoints: readonly Endpoint[], now: number): Float64Array {
   const reported = numbersOf(endpoints, ({ load }) => reportedWeight(load, now))
+  boundByOthers(reported, endpoints)
   let count = 0
   let perWeight = 0
   for (let i = 0; i < reported.length; i++) {
@@ -66,4 +76,21 @@ export function capacities(endpoints: readonly Endpoint[], now: number): Float64
   }
   if (count < 2) return numbersOf(endpoints, ({ spec }) => spec.weight)
   return reported.map((weight, i) => (weight > 0 ? weight : (endpoints[i]!.spec.weight * perWeight) / count))
+}
+
+function boundByOthers(reported: Float64Array, endpoints: readonly Endpoint[]): void {
+  const perWeight = reported.map((weight, i) => weight / endpoints[i]!.spec.weight)
+  const sorted = perWeight.filter(weight => weight > 0).sort()
+  if (sorted.length < 2) return
+  for (let i = 0; i < reported.length; i++) {
+    if (reported[i] === 0) continue
+    const most = MOST_OF_OTHERS * medianWithout(sorted, perWeight[i]!)
+    if (perWeight[i]! > most) reported[i] = most * endpoints[i]!.spec.weight
+  }
+}
+
+/** The lower median of what is left without `own`. */
+function medianWithout(sorted: Float64Array, own: number): number {
+  const middle = (sorted.length - 2) >> 1
+  return own <= sorted[middle]! ? sorted[middle + 1]! : sorted[middle]!
 }

@@ -22,15 +22,17 @@ export interface ClusterDeps {
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   retireEndpoint(endpoint: Endpoint): void
-  /** Outlier detection of this service; `changed` asks for new pickers. */
-  outliers(changed: () => void, all: () => readonly Endpoint[]): OutlierDetector
+  /** Outlier detection of this service; `changed` asks for new pickers. `sets`: the whole service, then the subsets that no other set takes over for. */
+  outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
   /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
   readonly place: Place
 }
 
 export interface OutlierDetector {
   configure(spec: ServiceSpec['outliers']): void
-  report(endpoint: Endpoint, outcome: Classification, reason: string): void
+  /** After a change of the sets. True: endpoints came back, and all pickers are to be built anew. */
+  review(): boolean
+  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
   stop(): void
 }
 
@@ -79,11 +81,12 @@ export class ServiceCluster {
     this.whole = new ClusterView(this, spec.name, null, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
-      () => this.endpoints,
+      () => this.#guarded(),
     )
     this.#outliers.configure(spec.outliers)
     this.#hosts.replace(spec.endpoints)
     this.#nameSubsets()
+    this.#gather(this.#views())
     this.rebuild()
   }
 
@@ -105,8 +108,12 @@ export class ServiceCluster {
     const change = this.#replace(spec.endpoints)
     const isElsewhere = zone !== this.#place.zone
     if (isElsewhere) this.#place = { ...this.#place, zone }
-    if (isOther || isDivided || isElsewhere) this.rebuild()
-    else if (change !== null) this.#rebuildTouched(change)
+    if (isOther || isDivided || isElsewhere) {
+      this.#gather(this.#views())
+      this.#outliers.review()
+      this.rebuild()
+    } else if (change !== null) this.#rebuildTouched(change)
+    else if (this.#outliers.review()) this.rebuild()
   }
 
   /** A whole host set. */
@@ -131,7 +138,7 @@ export class ServiceCluster {
 
   /** Pickers made anew: weights or ejections are others. */
   rebuild(): void {
-    this.#build([this.whole, ...this.subsets.values()])
+    this.#build(this.#views())
   }
 
   admit(): Failure | null {
@@ -145,11 +152,13 @@ export class ServiceCluster {
     this.active--
   }
 
-  report(endpoint: Endpoint, outcome: Classification, reason: string): void {
-    this.#outliers.report(endpoint, outcome, reason)
+  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
+    this.#outliers.report(endpoint, outcome, reason, startedAt)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    // As with `report`: what began before an ejection is the past.
+    if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
     if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
     if (policy.reweigh === null || this.#isLearning) return
@@ -178,7 +187,7 @@ export class ServiceCluster {
 
   #nameSubsets(): void {
     const { name: service, subsets } = this.spec
-    for (const name of this.subsets.keys()) if (!(name in subsets)) this.subsets.delete(name)
+    for (const name of this.subsets.keys()) if (!Object.hasOwn(subsets, name)) this.subsets.delete(name)
     for (const [name, labels] of Object.entries(subsets)) {
       const view = this.subsets.get(name)
       if (view === undefined) this.subsets.set(name, new ClusterView(this, `${service}/${name}`, labels, this.whole.balance))
@@ -205,7 +214,37 @@ export class ServiceCluster {
   }
 
   #rebuildTouched(change: HostSetChange): void {
-    this.#build([this.whole, ...this.subsets.values()].filter(({ labels }) => isTouched(labels, change)))
+    const touched = this.#views().filter(({ labels }) => isTouched(labels, change))
+    this.#gather(touched)
+    if (this.#outliers.review()) this.rebuild()
+    else this.#build(touched)
+  }
+
+  #views(): ClusterView[] {
+    return [this.whole, ...this.subsets.values()]
+  }
+
+  #gather(views: readonly ClusterView[]): void {
+    for (const view of views) {
+      const { labels } = view
+      view.members = labels === null ? this.endpoints : this.endpoints.filter(({ spec }) => isIn(labels, spec))
+    }
+  }
+
+  /**
+   * The sets whose endpoints outlier detection must not take too many of. Not the subsets that have a fallback: that is there for them to be empty. Nor those of one
+   * endpoint: it may be bad for the rest of the service, and its subset uses it all the same.
+   */
+  #guarded(): readonly (readonly Endpoint[])[] {
+    const subsets = [...this.subsets.values()].filter(view => view.members.length > 1 && !this.#hasFallback(view))
+    return [this.endpoints, ...subsets.map(({ members }) => members)]
+  }
+
+  #hasFallback(view: ClusterView): boolean {
+    const { subsetFallback } = this.spec
+    if (subsetFallback === 'none' || subsetFallback === 'any') return subsetFallback === 'any'
+    const other = this.subsets.get(subsetFallback.subset)
+    return other !== undefined && other !== view && other.members.some(({ spec }) => spec.health === 'passing')
   }
 
   #build(views: readonly ClusterView[]): void {
@@ -219,9 +258,7 @@ export class ServiceCluster {
   }
 
   #balance(view: ClusterView | null): Balance {
-    const labels = view?.labels ?? null
-    const endpoints = labels === null ? this.endpoints : this.endpoints.filter(({ spec }) => isIn(labels, spec))
-    return balance(endpoints, { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place })
+    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place })
   }
 
   #fallbackOf(view: ClusterView): Balance | null {

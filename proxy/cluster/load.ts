@@ -20,13 +20,19 @@ const NEARLY = 1e-9
 /**
  * Envoy's algorithm, without its rounding to whole percents: a priority carries everything while its healthy share x overprovisioning is 100 %; what is missing goes to
  * the next. Where all together do not make 100 %, each gets its share of what there is, and each may panic. Where nothing is healthy or all panic, endpoints count alike.
+ *
+ * Where ejections leave none at all (a subset of one), they are not believed, whatever `panic.ejected` says: a request has a better chance there than nowhere.
  */
 export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): LoadedLevel[] {
   const levels = levelsOf(endpoints)
   const availabilities = levels.map(level => availabilityOf(level, spec.overprovisioning))
   const total = sum(availabilities)
-  const panics = levels.map(level => (total < 100 - NEARLY ? panicOf(level, spec.panic) : CALM))
-  const rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
+  let panics = levels.map(level => (total < 100 - NEARLY ? panicOf(level, spec.panic) : CALM))
+  let rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
+  if (rotations.every(({ length }) => length === 0)) {
+    panics = levels.map(level => panicOf(level, { ...spec.panic, ejected: 100 }))
+    rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
+  }
   const loads = total === 0 || panics.every(isPanic) ? bySize(rotations) : byAvailability(availabilities)
   return levels.map((level, i) => ({ level, rotation: rotations[i]!, availability: availabilities[i]!, load: loads[i]!, panic: panics[i]! }))
 }

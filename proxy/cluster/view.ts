@@ -15,6 +15,8 @@ export class ClusterView implements Cluster {
   balancer: LoadBalancer
   /** Of its own endpoints. `balancer` is another's where this is a subset that has none, with a fallback. */
   balance: Balance
+  /** Its endpoints, whatever their state. */
+  members: readonly Endpoint[] = []
   readonly #service: ServiceCluster
 
   constructor(service: ServiceCluster, name: string, labels: Labels | null, balance: Balance) {
@@ -58,8 +60,8 @@ export class ClusterView implements Cluster {
     this.#service.release()
   }
 
-  report(endpoint: Endpoint, outcome: Classification, reason: string): void {
-    this.#service.report(endpoint, outcome, reason)
+  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
+    this.#service.report(endpoint, outcome, reason, startedAt)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {

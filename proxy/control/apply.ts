@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import type { DestinationSpec, EndpointSpec, ListenerSpec, RetrySpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
@@ -165,7 +166,7 @@ export function applier(deps: ApplyDeps) {
         stats.retire(series.get(endpoint.name) ?? [])
         series.delete(endpoint.name)
       },
-      outliers: (changed, all) => outlierDetector(spec.name, { clock, event: deps.event, changed, all }),
+      outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: deps.event, changed, sets }),
     })
     return { cluster, settings, speaks: spokenBy(spec) }
   }
@@ -287,7 +288,7 @@ function destinationOf(to: DestinationSpec, services: ReadonlyMap<string, Servic
 /** How a listener finds the service: by its port, or by the host named in the request. */
 function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener: ListenerSpec, spec: ServiceSpec) => RouteTable): ListenerRuntime['router'] {
   if (listener.service !== null) {
-    const spec = snapshot.services[listener.service]
+    const spec = own(snapshot.services, listener.service)
     if (spec === undefined) throw new Error(`listener ${listener.name} names the service ${listener.service}, which is not configured`)
     const table = tableOf(listener, spec)
     return (request, record) => {

@@ -77,7 +77,7 @@ export function onDemand({ lookUp, changed, drop, clock }: OnDemandOptions): OnD
       const now = clock.now()
       let dropped = false
       for (const [service, own] of found) {
-        const count = uses[service] ?? own.uses
+        const count = Object.hasOwn(uses, service) ? uses[service]! : own.uses
         if (count !== own.uses) {
           own.uses = count
           own.usedAt = now
@@ -91,7 +91,9 @@ export function onDemand({ lookUp, changed, drop, clock }: OnDemandOptions): OnD
     },
     extend(snapshot, template) {
       if (template === null) return snapshot
-      const extra = [...found.keys()].filter(service => !(service in snapshot.services)).map((name): [string, ServiceSpec] => [name, named(template, name)])
+      const extra = [...found.keys()]
+        .filter(service => !Object.hasOwn(snapshot.services, service))
+        .map((name): [string, ServiceSpec] => [name, named(template, name)])
       return extra.length === 0 ? snapshot : { ...snapshot, services: { ...snapshot.services, ...Object.fromEntries(extra) } }
     },
     names: () => [...found.keys()],

@@ -114,8 +114,9 @@ export function peers(options: PeersOptions): PeersOfServices {
   })
 
   function setOrigins(endpoints: readonly EndpointSpec[]): void {
-    const zones: Record<string, number> = {}
-    for (const { health, zone: its } of endpoints) if (health === 'passing' && its !== '') zones[its] = (zones[its] ?? 0) + 1
+    const counts = new Map<string, number>()
+    for (const { health, zone: its } of endpoints) if (health === 'passing' && its !== '') counts.set(its, (counts.get(its) ?? 0) + 1)
+    const zones = Object.fromEntries(counts)
     if (JSON.stringify(zones) === JSON.stringify(origins)) return
     origins = zones
     threads.tell({ kind: 'origins', zones })
@@ -130,7 +131,7 @@ export function peers(options: PeersOptions): PeersOfServices {
 
   function servicesOf({ discovery: spec, snapshot }: PeersConfig, others: readonly string[]): DiscoveredService[] {
     const own = connect(spec.consul)
-    const onDemandNames = spec.consul?.onDemand == null ? [] : [...found.names(), ...others].filter(name => !(name in snapshot.services))
+    const onDemandNames = spec.consul?.onDemand == null ? [] : [...found.names(), ...others].filter(name => !Object.hasOwn(snapshot.services, name))
     const services = Object.values(snapshot.services).map(service => discoveredService(service.name, service, spec, own))
     for (const name of onDemandNames) services.push(discoveredService(name, null, spec, own))
     if (own !== null && (zone !== '' || snapshot.zone !== ''))
@@ -188,12 +189,12 @@ export function peers(options: PeersOptions): PeersOfServices {
   const sweep = clock.timer(async () => {
     const idleMs = inForce?.discovery.consul?.idleMs ?? 0
     if (idleMs > 0 && found.names().length > 0) {
-      const uses: Record<string, number> = {}
+      const uses = new Map<string, number>()
       for (const { answer } of await threads.ask({ what: 'uses' })) {
         if (answer === null || !('uses' in answer)) continue
-        for (const [service, count] of Object.entries(answer.uses)) uses[service] = (uses[service] ?? 0) + count
+        for (const [service, count] of Object.entries(answer.uses)) uses.set(service, (uses.get(service) ?? 0) + count)
       }
-      found.sweep(uses, idleMs)
+      found.sweep(Object.fromEntries(uses), idleMs)
     }
     sweep.arm(Math.max(1_000, (idleMs || 60_000) / SWEEPS))
   })
@@ -228,7 +229,7 @@ export function peers(options: PeersOptions): PeersOfServices {
         services[name] = { ...service, endpoints }
         told.set(name, endpoints)
       }
-      for (const name of told.keys()) if (!(name in services)) told.delete(name)
+      for (const name of told.keys()) if (!Object.hasOwn(services, name)) told.delete(name)
       return { snapshot: { ...snapshot, services }, origins }
     },
     want: (thread, service) => found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),

@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Route, TcpRoute, TcpRouter } from '../core/route.ts'
 import { isCatchAll } from '../router/compile.ts'
@@ -20,7 +21,7 @@ const NO_REQUESTS = { count() {}, countGrpc() {} }
 export function tcpRouterOf(listener: ListenerSpec, snapshot: Snapshot, deps: TcpRoutesDeps): TcpRouter {
   if (listener.protocol === 'http') return () => null
   if (listener.service !== null) {
-    const spec = snapshot.services[listener.service]
+    const spec = own(snapshot.services, listener.service)
     // The router of requests has thrown already.
     if (spec === undefined) return () => null
     const route = tcpRoute(listener, spec, deps)

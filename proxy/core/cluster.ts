@@ -42,8 +42,8 @@ export interface Cluster {
   /** Circuit breaking: takes a place for one request, or says why not; `release` gives it back. */
   admit(): Failure | null
   release(): void
-  /** What came of an attempt: feeds outlier detection. */
-  report(endpoint: Endpoint, outcome: Classification, reason: string): void
+  /** What came of an attempt that began at `startedAt`: feeds outlier detection. */
+  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
   /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void
   /** The trailers of a gRPC answer, which may have a load report (valid only inside the call). */

@@ -30,6 +30,8 @@ export class Endpoint {
   /** Monotonic milliseconds: when its last ejection ends or ended. */
   ejectedUntil = 0
   ejections = 0
+  /** Monotonic milliseconds: what came of attempts that began before is not held against it, or for it. */
+  judgedSince = 0
   consecutiveFailures = 0
   /** Why it was ejected last; empty: never. */
   ejectionReason = ''

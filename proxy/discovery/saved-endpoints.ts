@@ -1,4 +1,5 @@
 import type { EndpointHealth, EndpointSpec } from '../../mesh-config/snapshot.ts'
+import { boundedWeight } from '../../mesh-config/weight.ts'
 
 /** What is remembered of one source of one service. */
 export interface Saved {
@@ -66,7 +67,7 @@ function readEndpoint(value: unknown): EndpointSpec | null {
   const { address, port, weight, priority, zone, metadata, health, healthReason } = value
   if (!isHost(address) || typeof zone !== 'string' || typeof healthReason !== 'string' || !isHealth(health)) return null
   if (!isCount(port, 1) || port > 65_535 || !isCount(weight, 1) || !isCount(priority, 0) || !isTexts(metadata)) return null
-  return { address, port, weight, priority, zone, metadata, health, healthReason }
+  return { address, port, weight: boundedWeight(weight), priority, zone, metadata, health, healthReason }
 }
 
 /** As a registry may have it: one odd name must not cost all the others. */

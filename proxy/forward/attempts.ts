@@ -6,7 +6,7 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
-import { NO_GRPC_STATUS } from '../core/grpc.ts'
+import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
@@ -210,7 +210,8 @@ export class Attempts implements PoolWaiter {
     const cluster = this.#cluster!
     this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
     if (this.#isGrpc) record.grpcStatus = grpcStatusOf(response.headers)
-    cluster.observe(endpoint, this.#deps.classify(null, response.status, record.grpcStatus), tookMs, response)
+    const outcome = isGrpcServerError(record.grpcStatus) ? 'failure' : this.#deps.classify(null, response.status, record.grpcStatus)
+    cluster.observe(endpoint, outcome, tookMs, response)
   }
 
   /** Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there is of the answer. */
@@ -315,7 +316,8 @@ export class Attempts implements PoolWaiter {
   #judge(endpoint: Endpoint, status: number, grpcStatus: number): void {
     const outcome = this.#deps.classify(null, status, grpcStatus)
     if (outcome === 'failure') add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, outcome, outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`)
+    const reason = outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`
+    this.#cluster!.report(endpoint, outcome, reason, this.current!.startedAt)
   }
 
   /** The answer is out whole (null), or broke off. */
@@ -382,8 +384,9 @@ export class Attempts implements PoolWaiter {
     const outcome = this.#deps.classify(failure, 0)
     if (outcome !== 'failure') return
     add(endpoint.stats.failures, 1)
-    this.#cluster!.report(endpoint, outcome, failure.failure)
-    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.current!.startedAt, null)
+    const { startedAt } = this.current!
+    this.#cluster!.report(endpoint, outcome, failure.failure, startedAt)
+    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - startedAt, null)
   }
 }
 

@@ -26,11 +26,14 @@ export const NO_PUSHBACK = -1
 /** Not again at all. */
 export const NEVER_AGAIN = -2
 
+/** Whoever wants to wait longer wants no other try: a call without a deadline would be held for days. */
+const LONGEST_PUSHBACK_MS = 300_000
+
 /** After how many milliseconds an endpoint wants to be tried again (gRFC A6): what is negative or no number means never. */
 export function pushbackMs(headers: Headers): number {
   const value = headers.get('grpc-retry-pushback-ms')
   if (value === undefined) return NO_PUSHBACK
-  return /^\d{1,10}$/.test(value) ? Number(value) : NEVER_AGAIN
+  return /^\d{1,10}$/.test(value) && Number(value) <= LONGEST_PUSHBACK_MS ? Number(value) : NEVER_AGAIN
 }
 
 /** Tells an endpoint that others had the call before it (gRFC A6); what never reached an application does not count. */

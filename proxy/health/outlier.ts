@@ -3,47 +3,47 @@ import type { Clock } from '../core/clock.ts'
 import type { Classification } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { add, type ProxyEvent, set } from '../core/telemetry.ts'
+import { leastBad, roomIn } from './room.ts'
 
 export interface OutlierDeps {
   readonly clock: Clock
   readonly event: (event: ProxyEvent) => void
   /** Pickers must be built anew: an endpoint came or went. */
   readonly changed: () => void
-  readonly all: () => readonly Endpoint[]
+  /** The sets of endpoints that requests are shared among: the whole service first, then its subsets. An endpoint may be in several. */
+  readonly sets: () => readonly (readonly Endpoint[])[]
 }
 
 /**
  * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more requests, for `base` x the number of its ejections.
- * Then it is probing, and in slow start: its next answer admits it or ejects it again. The share of ejected endpoints is computed as it would be after the ejection, but
- * one of at least two may always go: 10 % of three must not mean never. Only those count that get requests when it does: the others do not help when it is gone.
+ * Then it is probing, and in slow start: its next answer admits it or ejects it again.
+ *
+ * How many may be ejected (`roomIn`) is asked of each set that the endpoint is in, before an ejection and whenever a set has changed (`review`). Endpoints of a
+ * priority or of a zone are no set: where these are ejected, the next priority or the other zones take over. A subset of one endpoint is none either: it may be
+ * ejected from the service, and its subset uses it all the same (cluster/load.ts).
  */
 export function outlierDetector(cluster: string, deps: OutlierDeps) {
   const { clock } = deps
   let spec: OutlierSpec = { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 }
   const timer = clock.timer(readmit)
 
-  function mayEject({ spec: { health } }: Endpoint): boolean {
+  const whole = () => deps.sets()[0] ?? []
+
+  function mayEject(endpoint: Endpoint): boolean {
+    const { health } = endpoint.spec
     // What the registry has taken out of use needs no ejection.
     if (health !== 'passing' && health !== 'failing') return false
-    let count = 0
-    let ejected = 0
-    for (const endpoint of deps.all()) {
-      // One that fails its checks gets requests in panic only, together with those that pass.
-      if (endpoint.spec.health !== 'passing' && endpoint.spec.health !== health) continue
-      count++
-      if (endpoint.state === 'ejected') ejected++
-    }
-    if (count - ejected < 2) return false
-    return ejected === 0 || ((ejected + 1) * 100) / count <= spec.maxEjectedPercent
+    return deps.sets().every(each => !each.includes(endpoint) || roomIn(each, health === 'failing', spec.maxEjectedPercent) > 0)
   }
 
   function eject(endpoint: Endpoint, reason: string): void {
+    const now = clock.now()
     // Each ejection time spent without another takes one off: an instance deployed anew each day begins anew each day.
-    if (endpoint.ejections > 0) endpoint.ejections = Math.max(0, endpoint.ejections - Math.floor((clock.now() - endpoint.ejectedUntil) / spec.baseEjectionMs))
+    if (endpoint.ejections > 0) endpoint.ejections = Math.max(0, endpoint.ejections - Math.floor((now - endpoint.ejectedUntil) / spec.baseEjectionMs))
     endpoint.ejections++
     const forMs = Math.min(spec.baseEjectionMs * endpoint.ejections, spec.maxEjectionMs)
     endpoint.state = 'ejected'
-    endpoint.ejectedUntil = clock.now() + forMs
+    endpoint.ejectedUntil = now + forMs
     endpoint.ejectionReason = reason
     add(endpoint.stats.ejections, 1)
     set(endpoint.stats.ejected, 1)
@@ -54,25 +54,45 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
 
   function schedule(): void {
     let next = Number.POSITIVE_INFINITY
-    for (const endpoint of deps.all()) if (endpoint.state === 'ejected') next = Math.min(next, endpoint.ejectedUntil)
+    for (const endpoint of whole()) if (endpoint.state === 'ejected') next = Math.min(next, endpoint.ejectedUntil)
     if (next !== Number.POSITIVE_INFINITY) timer.arm(Math.max(0, next - clock.now()))
+  }
+
+  function probe(endpoint: Endpoint, now: number): void {
+    endpoint.state = 'probing'
+    // Where it comes back early, what its next ejection lasts is counted from here.
+    endpoint.ejectedUntil = Math.min(endpoint.ejectedUntil, now)
+    // What began before says nothing of how it is now.
+    endpoint.judgedSince = now
+    // Else a policy that remembers would hardly ever send the request that decides.
+    endpoint.load.forget()
+    endpoint.warmingSince = now
+    set(endpoint.stats.ejected, 0)
+    endpoint.consecutiveFailures = 0
   }
 
   function readmit(): void {
     const now = clock.now()
     let changed = false
-    for (const endpoint of deps.all()) {
+    for (const endpoint of whole()) {
       if (endpoint.state !== 'ejected' || endpoint.ejectedUntil > now) continue
-      endpoint.state = 'probing'
-      // Else a policy that remembers would hardly ever send the request that decides.
-      endpoint.load.forget()
-      endpoint.warmingSince = now
-      set(endpoint.stats.ejected, 0)
-      endpoint.consecutiveFailures = 0
+      probe(endpoint, now)
       changed = true
     }
     if (changed) deps.changed()
     schedule()
+  }
+
+  /** Of a set that has too many ejected, the least bad come back at once. */
+  function relieve(members: readonly Endpoint[]): boolean {
+    let relieved = false
+    for (const withFailing of [false, true]) {
+      while (roomIn(members, withFailing, spec.maxEjectedPercent) < 0) {
+        probe(leastBad(members)!, clock.now())
+        relieved = true
+      }
+    }
+    return relieved
   }
 
   return {
@@ -80,7 +100,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       spec = next
       if (spec.consecutiveGatewayFailures !== 0) return
       let changed = false
-      for (const endpoint of deps.all()) {
+      for (const endpoint of whole()) {
         if (endpoint.state !== 'admitting') changed = true
         if (endpoint.state === 'ejected') endpoint.warmingSince = clock.now()
         endpoint.state = 'admitting'
@@ -89,8 +109,15 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       }
       if (changed) deps.changed()
     },
-    report(endpoint: Endpoint, outcome: Classification, reason: string): void {
-      if (outcome === 'ignorable') return
+    /** The sets are others, or what is asked of them. True: some endpoints came back, and all pickers must be built anew. */
+    review(): boolean {
+      const sets = deps.sets()
+      if (!whole().some(({ state }) => state === 'ejected')) return false
+      return sets.filter(relieve).length !== 0
+    },
+    /** `startedAt`: when the attempt began. One that began before an ejection changes nothing after it. */
+    report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
+      if (outcome === 'ignorable' || endpoint.state === 'ejected' || startedAt < endpoint.judgedSince) return
       if (outcome === 'success') {
         endpoint.consecutiveFailures = 0
         if (endpoint.state === 'probing') {
@@ -100,7 +127,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
         return
       }
       endpoint.consecutiveFailures++
-      if (spec.consecutiveGatewayFailures === 0 || endpoint.state === 'ejected') return
+      if (spec.consecutiveGatewayFailures === 0) return
       const enough = endpoint.state === 'probing' || endpoint.consecutiveFailures >= spec.consecutiveGatewayFailures
       if (!enough || !mayEject(endpoint)) return
       const probing = endpoint.state === 'probing' ? ' while probing' : ''

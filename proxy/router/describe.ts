@@ -1,3 +1,4 @@
+import { hidden, isSecretName } from '../../mesh-config/secret.ts'
 import type { MatchSpec, ValueMatchSpec } from '../../mesh-config/snapshot.ts'
 
 /** A match in words, for `/explain`. */
@@ -25,5 +26,6 @@ const verbs = {
 } as const
 
 function describeValue({ name, kind, value }: ValueMatchSpec): string {
-  return value === '' ? `${name} ${verbs[kind]}` : `${name} ${verbs[kind]} ${JSON.stringify(value)}`
+  if (value === '') return `${name} ${verbs[kind]}`
+  return `${name} ${verbs[kind]} ${isSecretName(name) ? hidden : JSON.stringify(value)}`
 }

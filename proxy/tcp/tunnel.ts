@@ -221,7 +221,8 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
   #succeeded(): void {
     if (this.#isJudged) return
     this.#isJudged = true
-    this.#cluster!.report(this.#current!.endpoint!, 'success', '')
+    const { endpoint, startedAt } = this.#current!
+    this.#cluster!.report(endpoint!, 'success', '', startedAt)
   }
 
   // ── from downstream, while there is no relay ──
@@ -309,8 +310,9 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     if (failure.side !== 'upstream') return
     add(endpoint.stats.failures, 1)
     const outcome = this.#deps.classify(failure, 0)
-    this.#cluster!.report(endpoint, outcome, failure.failure)
-    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - this.#current!.startedAt, null)
+    const { startedAt } = this.#current!
+    this.#cluster!.report(endpoint, outcome, failure.failure, startedAt)
+    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - startedAt, null)
   }
 
   #complete(failure: Failure | null, detail: string): void {

@@ -118,4 +118,25 @@ describe('adaptive', () => {
       expect(share / ([1, 2, 4][i]! / 7)).toBeLessThan(1.25)
     })
   })
+
+  test.each([
+    ['utilisation 1e-9', 'TEXT cpu_utilization=1e-9, rps_fractional=100'],
+    ['1e12 requests a second', 'JSON {"cpu_utilization": 0.5, "rps_fractional": 1e12}'],
+    ['both, and no number to divide by', 'TEXT cpu_utilization=5e-324, rps_fractional=1e12'],
+  ])('an endpoint that reports %s gets a bounded multiple of its share', (_name, lie) => {
+    for (const count of [2, 3, 10]) {
+      const { shares } = traffic('adaptive', {
+        weights: Array<number>(count).fill(1),
+        requestsPerSecond: 300,
+        seconds: 60,
+        reply: (index, _atMs, chance) => ({
+          afterMs: 10 * (0.9 + 0.1 * chance()),
+          status: 200,
+          headers: ['endpoint-load-metrics', index === 0 ? lie : 'TEXT cpu_utilization=0.5, rps_fractional=100'],
+        }),
+      })
+      expect(shares[0], `of ${count}`).toBeLessThan((4 / (count + 3)) * 1.05)
+      expect(Math.min(...shares.slice(1))).toBeGreaterThan((1 / (count + 3)) * 0.7)
+    }
+  })
 })

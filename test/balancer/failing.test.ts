@@ -55,8 +55,8 @@ describe.each(looking)('%s looks', type => {
     expect(sharesOfTen(type, requestsPerSecond, () => true)[0]).toBeLessThan(0.1 / 6)
   })
 
-  test('one that answers 429 is no better', () => {
-    expect(sharesOfTen(type, 300, () => true, { status: 429 })[0]).toBeLessThan(0.1 / 6)
+  test.each([429, 500, 501])('one that answers %i is no better', status => {
+    expect(sharesOfTen(type, 300, () => true, { status })[0]).toBeLessThan(0.1 / 6)
   })
 
   test('it gets its share again when it is well', () => {

@@ -86,6 +86,48 @@ describe('capacities', () => {
     expect([...capacities(endpoints, now)]).toEqual([200, 400, 300, 900])
   })
 
+  test('no more than four times the median of the others, for the same weight, however absurd the report', () => {
+    const honest = 'qps=100,cpu_utilization=0.5'
+    for (const lie of ['qps=100,cpu_utilization=1e-9', 'qps=1e12,cpu_utilization=0.5', 'qps=1e12,cpu_utilization=5e-324', 'qps=1e12,cpu_utilization=1e-300']) {
+      expect([...capacities([endpoint(1, lie), endpoint(1, honest)], now)]).toEqual([800, 200])
+      expect([...capacities([endpoint(1, lie), endpoint(2, honest), endpoint(1, '')], now)]).toEqual([400, 200, 250])
+      expect([...capacities([endpoint(1, honest), endpoint(1, lie), endpoint(1, honest), endpoint(1, honest)], now)]).toEqual([200, 800, 200, 200])
+      // Of five, two liars do not carry each other.
+      expect([
+        ...capacities(
+          [lie, honest, lie, honest, honest].map(report => endpoint(1, report)),
+          now,
+        ),
+      ]).toEqual([800, 200, 800, 200, 200])
+      // Where all lie they are alike, and all numbers are numbers.
+      const all = capacities([endpoint(1, lie), endpoint(1, lie)], now)
+      expect(all[0]! / all[1]!).toBe(1)
+    }
+  })
+
+  test('an endpoint that makes itself small gets little, and takes no more than three quarters of the share of the others', () => {
+    const made = capacities([endpoint(1, 'qps=1e-300,cpu_utilization=1e12'), endpoint(1, 'qps=100,cpu_utilization=0.5')], now)
+    expect(made[1]! / made[0]!).toBe(4)
+  })
+
+  test('what is no number, negative or infinite is no report', () => {
+    for (const wrong of ['NaN', '-1', '1e400', 'Infinity', '-0.5', '1e13'])
+      for (const report of [
+        `qps=${wrong},cpu_utilization=0.5`,
+        `qps=100,cpu_utilization=${wrong}`,
+        `JSON {"rps_fractional": ${wrong}, "cpu_utilization": 0.5}`,
+      ])
+        expect(weightOf(report), report).toBe(0)
+    const binary = Buffer.alloc(18)
+    binary[0] = (6 << 3) | 1
+    binary.writeDoubleLE(100, 1)
+    binary[9] = (1 << 3) | 1
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+      binary.writeDoubleLE(wrong, 10)
+      expect(weightOf(`BIN ${binary.toString('base64')}`)).toBe(0)
+    }
+  })
+
   test('learnt and slow-start weights are no capacity', () => {
     const [a, b] = bareEndpoints([1, 2])
     a!.weight = 0.1

@@ -41,7 +41,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
     place: options.place ?? { zone: '', origins: {} },
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats(), new NoPool()),
     retireEndpoint: ({ name }) => retired.push(name),
-    outliers: (changed, all) => outlierDetector(spec.name, { clock, event: () => {}, changed, all }),
+    outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
   })
   return {
     cluster,

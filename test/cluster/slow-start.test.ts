@@ -88,7 +88,7 @@ describe('an endpoint', () => {
 
   test('that is re-admitted after an ejection begins anew', () => {
     const { cluster, loop, endpoint } = warm(['a:1', 'b:1'])
-    cluster.report(endpoint('a:1'), 'failure', 'status 503')
+    cluster.report(endpoint('a:1'), 'failure', 'status 503', 0)
     expect(endpoint('a:1').state).toBe('ejected')
     loop.advance(1010)
     expect(endpoint('a:1').state).toBe('probing')

@@ -85,7 +85,7 @@ describe('it is passed on', () => {
     expectQuiet(mesh)
   })
 
-  test.each(['-1', 'soon', '99999999999'])('when the endpoint wants no other try: grpc-retry-pushback-ms %s', async pushback => {
+  test.each(['-1', 'soon', '300001', '9999999999', '99999999999'])('when the endpoint wants no other try: grpc-retry-pushback-ms %s', async pushback => {
     const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })
     first.answer = says(14, 'grpc-retry-pushback-ms', pushback)
     const got = mesh.http2Caller().ask(call)

@@ -15,12 +15,17 @@ function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
   const endpoints = bareEndpoints(Array<number>(count).fill(1))
   const events: ProxyEvent[] = []
   let changes = 0
-  const outliers = outlierDetector('orders', { clock: manualClock(loop), event: event => events.push(event), changed: () => changes++, all: () => endpoints })
+  const outliers = outlierDetector('orders', {
+    clock: manualClock(loop),
+    event: event => events.push(event),
+    changed: () => changes++,
+    sets: () => [endpoints],
+  })
   outliers.configure({ ...policy, ...overrides })
   const fail = (index: number, times = 1) => {
-    for (let i = 0; i < times; i++) outliers.report(endpoints[index]!, 'failure', 'status 503')
+    for (let i = 0; i < times; i++) outliers.report(endpoints[index]!, 'failure', 'status 503', loop.now)
   }
-  const succeed = (index: number) => outliers.report(endpoints[index]!, 'success', '')
+  const succeed = (index: number) => outliers.report(endpoints[index]!, 'success', '', loop.now)
   const states = () => endpoints.map(({ state }) => state)
   return { loop, outliers, endpoints, events, fail, succeed, states, changes: () => changes }
 }
@@ -43,12 +48,12 @@ describe('ejection', () => {
   test('what says nothing of the endpoint neither counts nor clears', () => {
     const { fail, outliers, endpoints, states } = detector(2)
     fail(0, 2)
-    outliers.report(endpoints[0]!, 'ignorable', '')
+    outliers.report(endpoints[0]!, 'ignorable', '', 0)
     fail(0)
     expect(states()[0]).toBe('ejected')
   })
 
-  test('never takes the last one, nor more than the share, but always may take one of two', () => {
+  test('never takes the last one, nor more than the share, but always may take one of two, except with 0 %', () => {
     for (const [count, percent, most] of [
       [1, 100, 0],
       [2, 10, 1],
@@ -57,7 +62,8 @@ describe('ejection', () => {
       [3, 50, 1],
       [4, 50, 2],
       [10, 30, 3],
-      [10, 0, 1],
+      [10, 0, 0],
+      [2, 0, 0],
       [10, 100, 9],
     ] as const) {
       const { fail, states } = detector(count, { maxEjectedPercent: percent })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { hidden } from '../../mesh-config/effective.ts'
 import { describeSource, effectiveLines } from '../../mesh-config/effective-yaml.ts'
 import { type LoadedSnapshot, loadTexts } from '../../mesh-config/load-snapshot.ts'
+import { hidden } from '../../mesh-config/secret.ts'
 
 async function load(texts: Record<string, string>, env: Record<string, string> = {}): Promise<LoadedSnapshot> {
   const loaded = await loadTexts(
@@ -47,7 +47,7 @@ describe('the effective config', () => {
   test('reads as YAML, a line for each value', async () => {
     const { effective } = await load({ 'a.yaml': minimal })
     const text = effectiveLines(await effective()).map(({ text: line, source }) => (source === null ? line : `${line} # ${describeSource(source)}`))
-    expect(text.slice(2, 10)).toEqual([
+    expect(text.slice(3, 11)).toEqual([
       'inbound: [] # default',
       'outbound:',
       '  - listen: 127.0.0.1:9101 # a.yaml:2',

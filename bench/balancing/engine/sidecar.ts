@@ -42,7 +42,7 @@ export class Sidecar {
       },
       // Its last requests are still to be answered.
       retireEndpoint: () => {},
-      outliers: (changed, all) => outlierDetector(spec.name, { clock, event: () => {}, changed, all }),
+      outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
       place: { zone: '', origins: {} },
     })
   }
@@ -82,7 +82,7 @@ export class Sidecar {
     const outcome = classify(null, status)
     const { whole } = this.#cluster
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
-    whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '')
+    whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '', request.sentAt)
     endpoint.active--
     this.#cluster.release()
     this.#deps.done(request, status)

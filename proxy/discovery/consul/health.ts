@@ -1,4 +1,5 @@
 import type { EndpointHealth } from '../../../mesh-config/snapshot.ts'
+import { boundedWeight } from '../../../mesh-config/weight.ts'
 import { firstLine } from './answer.ts'
 import type { CheckEntry, Entry } from './entry.ts'
 
@@ -24,7 +25,7 @@ export function isNodeLost(healthReason: string): boolean {
  */
 export function judge({ Node, Service, Checks }: Entry): Judged {
   const checks = Checks ?? []
-  const passing = weightOf(Service?.Weights?.Passing)
+  const passing = boundedWeight(Service?.Weights?.Passing)
   const maintenance = checks.find(isMaintenance)
   if (maintenance !== undefined) return { health: 'maintenance', reason: firstLine(maintenance.Notes ?? '') || 'maintenance', weight: passing }
   const critical = checks.filter(({ Status }) => Status === 'critical')
@@ -38,7 +39,7 @@ export function judge({ Node, Service, Checks }: Entry): Judged {
   if (warning === undefined) return { health: 'passing', reason: '', weight: passing }
   const weight = Service?.Weights?.Warning ?? 1
   const reason = `warning: ${sayingOf(warning)}`
-  return weight <= 0 ? { health: 'failing', reason, weight: passing } : { health: 'passing', reason, weight: weightOf(weight) }
+  return weight <= 0 ? { health: 'failing', reason, weight: passing } : { health: 'passing', reason, weight: boundedWeight(weight) }
 }
 
 function isMaintenance({ CheckID = '', Status }: CheckEntry): boolean {
@@ -54,9 +55,4 @@ function sayingOf({ CheckID, Name, Output }: CheckEntry): string {
   const name = firstLine(Name || CheckID || 'a check', 80)
   const said = firstLine(Output ?? '')
   return said === '' ? name : `${name}: ${said}`
-}
-
-/** Where none is given Consul means 1. */
-function weightOf(weight: number | undefined): number {
-  return Number.isInteger(weight) && weight! >= 1 ? weight! : 1
 }

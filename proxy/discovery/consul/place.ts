@@ -11,13 +11,14 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
 
 /**
  * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else the address of its node. A tagged address may bring
- * a port of its own. Null: nowhere, for lack of a usable port or of any address.
+ * a port of its own. Null: nowhere, for lack of a usable port, or of an address that an IP address or a host name could be.
  */
 export function placeOf({ Node, Service }: Entry & { readonly Service: ServiceEntry }, kind: ConsulAddressKind): AddressSpec | null {
   const tagged = KEYS[kind].map(key => Service.TaggedAddresses?.[key]).find(found => found?.Address)
   const ofNode = KEYS[kind].map(key => Node?.TaggedAddresses?.[key]).find(found => found)
   const address = tagged?.Address || Service.Address || ofNode || Node?.Address || ''
   const port = tagged?.Port || Service.Port || 0
-  if (address === '' || !Number.isInteger(port) || port < 1 || port > 65_535) return null
-  return { address: address.replace(/^\[|\]$/g, '').toLowerCase(), port }
+  const host = address.replace(/^\[|\]$/g, '').toLowerCase()
+  if (!/^[a-z0-9_.:%-]{1,253}$/.test(host) || !Number.isInteger(port) || port < 1 || port > 65_535) return null
+  return { address: host, port }
 }

@@ -99,6 +99,12 @@ describe('health', () => {
     expect(judged(entry({ Weights: { Passing: 10, Warning: 0 } }, [check('warning')]))).toEqual(['failing', "warning: Service 'orders' check", 10])
   })
 
+  test('weights have the bound of files', () => {
+    const huge = { Weights: { Passing: 2_000_000_000, Warning: 1e15 } }
+    expect(judged({ ...entry(huge), Checks: [] })[2]).toBe(1_000_000)
+    expect(judged(entry(huge, [check('warning')]))[2]).toBe(1_000_000)
+  })
+
   test('where no weights are given each is 1', () => {
     expect(judged(entry({ Weights: null }, [check('warning')]))[2]).toBe(1)
     expect(judged(entry({ Weights: {} }))[2]).toBe(1)
