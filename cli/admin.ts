@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { filterNames, sortNames } from '../proxy/admin/endpoints-select.ts'
 import { type AdminOptions, askAdmin, tell, withAdmin } from './ask-admin.ts'
 import type { Painting } from './paint.ts'
@@ -11,8 +11,8 @@ export function addEndpointsCommand(program: Command): void {
     .description('the endpoints of a running sidecar: weight, load, health, latency, and why one is not used')
     .argument('[service]', 'of this service only')
     .option('--zone <zone>', 'in this zone only')
-    .addOption(new Option('--only <state>', 'in this state only').choices(filterNames))
-    .addOption(new Option('--sort <column>', 'the highest first; with - before it the lowest').argParser(String))
+    .addOption(program.createOption('--only <state>', 'in this state only').choices(filterNames))
+    .addOption(program.createOption('--sort <column>', 'the highest first; with - before it the lowest').argParser(String))
     .option('--limit <count>', 'so many, or "all"')
     .addHelpText('after', `\n--sort takes ${sortNames.join(', ')}\n\nExamples:\n  outrigger endpoints\n  outrigger endpoints orders --only ejected\n`)
     .action((service: string | undefined, options: Given) =>

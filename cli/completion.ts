@@ -1,4 +1,4 @@
-import { Argument, type Command, Option } from 'commander'
+import type { Command } from 'commander'
 
 /** A command as completion needs it: made from the commands themselves, so that it cannot differ from them. */
 export interface Entry {
@@ -25,7 +25,7 @@ export function addCompletionCommand(program: Command, everything: () => Promise
   program
     .command('completion')
     .description('print a completion script for a shell')
-    .addArgument(new Argument('<shell>').choices(Object.keys(shells)))
+    .addArgument(program.createArgument('<shell>').choices(Object.keys(shells)))
     .addHelpText(
       'after',
       `
@@ -47,7 +47,7 @@ export function entriesOf(command: Command, path = ''): Entry[] {
 }
 
 function optionsOf(command: Command): Choice[] {
-  return [...command.options, new Option('-h, --help', 'print this help')]
+  return [...command.options, command.createOption('-h, --help', 'print this help')]
     .filter(({ hidden }) => !hidden)
     .map(({ short, long, description, required, optional, argChoices }) => ({
       flags: [short, long].filter(flag => flag !== undefined && flag !== null),

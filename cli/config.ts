@@ -1,4 +1,4 @@
-import { Argument, type Command } from 'commander'
+import type { Argument, Command } from 'commander'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
@@ -34,7 +34,7 @@ export function addConfigCommand(program: Command, surroundings: ConfigSurroundi
   config
     .command('schema')
     .description('print the JSON Schema of a document, for editors: sidecar (the default) or service')
-    .addArgument(documentArgument())
+    .addArgument(documentArgument(config))
     .action((kind: string) => printSchema(kind, surroundings))
     .addHelpText(
       'after',
@@ -175,8 +175,8 @@ async function printSchema(kind: string, surroundings: ConfigSurroundings): Prom
 }
 
 /** The words are for completion. */
-function documentArgument(): Argument {
-  const argument = new Argument('[document]', 'sidecar or service').default('sidecar')
+function documentArgument(command: Command): Argument {
+  const argument = command.createArgument('[document]', 'sidecar or service').default('sidecar')
   argument.argChoices = ['sidecar', 'service']
   return argument
 }

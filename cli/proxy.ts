@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty'
-import { type Command, Option } from 'commander'
+import type { Command, Option } from 'commander'
 import { isLogLevel, type LogLevel, logLevels } from '../proxy/core/log.ts'
 import { runProxy } from '../proxy/main.ts'
 
@@ -14,7 +14,7 @@ export function addProxyCommand(program: Command, version: string): void {
     .description('run the sidecar proxy')
     .argument('[files...]', 'the same as -c')
     .option('-c, --config <files...>', 'config files, later ones over earlier ones')
-    .addOption(logLevelOption())
+    .addOption(logLevelOption(program))
     .addHelpText(
       'after',
       `
@@ -45,8 +45,8 @@ Examples:
 }
 
 /** Its values are for completion; which of them count is said by the action, which knows the environment too. */
-function logLevelOption(): Option {
-  const option = new Option('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
+function logLevelOption(command: Command): Option {
+  const option = command.createOption('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
   option.argChoices = [...logLevels]
   return option
 }
