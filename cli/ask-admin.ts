@@ -46,7 +46,7 @@ export async function askAdmin(admin: string, path: string, query: URLSearchPara
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     process.stderr.write(
-      `no sidecar answers at ${printable(withoutUserinfo(admin))} (${printable(reason) || 'connection refused'}): is it running, and is --admin its admin port?\n`,
+      `no sidecar answers at ${printable(withoutUserinfo(admin))} (${printable(withoutUserinfo(reason)) || 'connection refused'}): is it running, and is --admin its admin port?\n`,
     )
     process.exitCode = EXIT.failed
     return null

@@ -67,7 +67,7 @@ const panic = {
   ),
   ejected: setting(
     z.number().min(0).max(100).default(0),
-    'The same for ejected ones: below this percentage that is not ejected, ejections are ignored. 0: never.',
+    'The same for ejected ones: below this percentage that is not ejected, ejections are ignored. 0: only where nothing else is left.',
     'an ejected endpoint has just failed real requests',
   ),
 }
@@ -76,6 +76,10 @@ const sticky = {
   cookie: setting(cookieName().default('outriggerSticky'), 'The cookie that remembers the endpoint.', 'a name nobody else uses'),
   ttl: setting(duration().default('off'), 'How long it lives. `off`: as long as the browser session.', 'a session ends with the browser'),
   path: setting(cookiePath().default('/'), 'Its Path.', 'the whole service'),
+  cookieSecret: setting(
+    text(/^.{16,1024}$/, 'a secret', 'sixteen characters or more that nobody can guess, from the environment: "${STICKY_SECRET}"').optional(),
+    'What the cookies are keyed with, so that they tell nothing of addresses. Sidecars that answer for the same host want the same one. Without it: a secret of this sidecar, kept in its `state` folder.',
+  ).meta({ secret: true }),
 }
 
 const hashing = 'ring_hash, maglev and ip_hash'
@@ -143,7 +147,7 @@ export const balancer = {
   ),
   failurePenalty: setting(
     duration().default('5s'),
-    'A failed request, and one answered with 429, counts as one that took this long, or as long as its Retry-After says, at most 5 minutes; where only requests under way are counted, as one that is under way so long. `off`: as long as it took.',
+    'A failed request, and one answered with 429 or any 5xx, counts as one that took this long, or as long as its Retry-After says, at most 5 minutes; where only requests under way are counted, as one that is under way so long. `off`: as long as it took.',
     'as in the load biaser of Linkerd: an endpoint that fails fast must not look fast',
   ),
   slowStart: setting(z.strictObject(slowStart).prefault({}), `Endpoints that come (back) get their share little by little; not for ${hashing}.`),

@@ -14,7 +14,7 @@ export function compileBalancer(policy: BalancerPolicy): BalancerSpec {
     failurePenaltyMs: durationMs(failurePenalty),
     slowStart: { windowMs: durationMs(slowStart.window), aggression: slowStart.aggression, minWeightPercent: slowStart.minWeightPercent },
     zoneAware: { on: zoneAware.mode === 'on', minEndpoints: zoneAware.minEndpoints },
-    sticky: sticky === false ? null : { cookie: sticky.cookie, ttlMs: durationMs(sticky.ttl), path: sticky.path },
+    sticky: sticky === false ? null : { cookie: sticky.cookie, ttlMs: durationMs(sticky.ttl), path: sticky.path, secret: sticky.cookieSecret ?? '' },
   }
 }
 

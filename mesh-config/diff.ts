@@ -1,7 +1,7 @@
 import { formatAddress } from './address.ts'
 import { formatDuration } from './duration.ts'
 import { own } from './own.ts'
-import { withoutUserinfo } from './secret.ts'
+import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
 import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
@@ -108,6 +108,7 @@ function diffFields(prefix: string, before: Fields, after: Fields): string[] {
     const [a, b] = [own(before, key), own(after, key)]
     if (same(a, b)) return []
     if (isFields(a) && isFields(b)) return diffFields(`${prefix}${key}.`, a, b)
+    if (isSecretName(key)) return [`${prefix}${key} changed`]
     return [`${prefix}${key.replace(/(Ms|Bytes)$/, '')} ${words(key, a)} -> ${words(key, b)}`]
   })
 }

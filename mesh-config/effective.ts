@@ -65,7 +65,7 @@ function isSecret({ environment }: Source): boolean {
   return environment !== undefined && [...environment.matchAll(/\$\{(\w+)/g)].some(([, name]) => isSecretName(name!))
 }
 
-/** What requests are matched by may be the key that they need. */
+/** The value that a route matches a header or query parameter against may be an API key. */
 function isSecretMatch(path: Path): boolean {
   return path.some((step, i) => (step === 'headers' || step === 'query') && isSecretName(String(path[i + 1] ?? '')))
 }

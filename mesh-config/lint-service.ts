@@ -1,4 +1,5 @@
 import { formatDuration } from './duration.ts'
+import { mostEjected } from './ejectable.ts'
 import type { Warn } from './lint.ts'
 import { lintBalancer } from './lint-balancer.ts'
 import type { Path } from './located.ts'
@@ -97,14 +98,11 @@ function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, wa
     warn([...path, 'baseEjection'], `baseEjection ${base} is longer than maxEjection ${max}, which wins: make it the shorter one`)
   }
   const count = endpoints.length
-  const ejectable = Math.floor((count * outliers.maxEjectedPercent) / 100)
-  if (count > 1 && ejectable === 0) {
-    const needed = Math.ceil(100 / count)
+  if (count > 1 && mostEjected(count, outliers.maxEjectedPercent) === 0)
     warn(
       [...path, 'maxEjectedPercent'],
-      `${outliers.maxEjectedPercent} % of the ${count} endpoints of ${name} is less than one, so none is ever ejected: write ${needed} or more`,
+      `0 % of the endpoints of ${name} may be ejected, so none ever is: write more, or consecutiveGatewayFailures: 0 where that is meant`,
     )
-  }
 }
 
 /** To a number one would write. */

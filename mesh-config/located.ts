@@ -53,7 +53,10 @@ export function problem(at: Position, message: string): Problem {
   return { at, file: at.file, message }
 }
 
-/** `file:line:column: message`, for people and for editors that jump there. No message shows the password of a URL, or of a variable. */
+/**
+ * `file:line:column: message`, for people and for editors that jump there. The message never shows a password of a
+ * URL or the fallback of a secret variable.
+ */
 export function formatProblem({ at, file, message }: Problem): string {
   const shown = referenceWithoutSecret(message)
   return at === null ? `${file}: ${shown}` : `${file}:${at.line}:${at.column}: ${shown}`

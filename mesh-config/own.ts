@@ -1,4 +1,7 @@
-/** What stands in a record under a name from elsewhere; absent: undefined, also for names such as `constructor`, which every plain object seems to have. */
+/**
+ * Looks up a name that came from a file, a registry or a caller. Undefined: absent. A plain index would find
+ * `constructor` and `toString` on every object.
+ */
 export function own<Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined
 }

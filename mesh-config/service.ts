@@ -159,7 +159,7 @@ const outliers = {
   ),
   maxEjectedPercent: setting(
     z.number().min(0).max(100).default(50),
-    'No more than this share of the endpoints is ejected at a time.',
+    'No more than this share of the endpoints of the service, and of each subset, is ejected at a time; one of at least two may always be, the last never. 0: none is.',
     'the 10 % of Envoy never eject anything with fewer than ten endpoints; with 50 % one of two can go, and half the service always stays',
   ),
 }

@@ -364,6 +364,11 @@ export const sidecarSchema = z.strictObject({
     'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere: it shows no configuration and changes nothing, whoever asks. `off`: none.',
     'the admin port has the metrics too; this one may be open to a network that must not reach that',
   ),
+  adminHosts: setting(
+    z.array(text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a host name', 'a name without port, such as sidecar.web.svc')).default([]),
+    'Names by which the admin port may be asked, besides addresses and `localhost`.',
+    'a name may be pointed at this port by a web page that wants to read it (DNS rebinding); an address cannot',
+  ),
   inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
   outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),
   zone: setting(label('a zone').optional(), 'Where this sidecar stands, as endpoints name their zones. Without it: the zone of its Consul node.'),

@@ -26,6 +26,8 @@ export interface Bootstrap {
   readonly admin: AddressSpec | null
   /** Address of the port for scrapes and probes only; null: none. */
   readonly metrics: AddressSpec | null
+  /** Host names, in lower case, that the admin port accepts besides addresses and `localhost`. */
+  readonly adminHosts: readonly string[]
   /** Data threads. */
   readonly workers: number
   /** The folder of last-known endpoints; null: none is kept. */
@@ -270,6 +272,8 @@ export interface StickySpec {
   /** 0: a session cookie. */
   readonly ttlMs: number
   readonly path: string
+  /** The HMAC secret of the cookies. Empty: the control thread fills in the sidecar's own. */
+  readonly secret: string
 }
 
 export interface ServiceTimeouts {

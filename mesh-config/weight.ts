@@ -1,7 +1,10 @@
-/** The bound of endpoint weights, whatever the source: a file that has more is refused, and a registry's instance that has more counts as this. */
+/**
+ * The greatest endpoint weight, from any source. A file with a greater one is refused; in a registry it counts as
+ * this one.
+ */
 export const MAX_WEIGHT = 1_000_000
 
-/** A weight that somebody else wrote; what is no weight counts as none given, which is 1. */
+/** The weight of an instance in a registry. A value that is no weight counts as 1, as a missing one does. */
 export function boundedWeight(weight: unknown): number {
   return Number.isInteger(weight) && (weight as number) >= 1 ? Math.min(weight as number, MAX_WEIGHT) : 1
 }

@@ -1,7 +1,7 @@
 import { formatAddress } from '../mesh-config/address.ts'
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { adminPages, type PageFacts, scrapePages } from './admin/pages.ts'
-import { adminServer, type Exposure } from './admin/server.ts'
+import { adminServer } from './admin/server.ts'
 import { applying } from './control/applying.ts'
 import { type LoadedConfig, loadConfig } from './control/config-loader.ts'
 import { lateness } from './control/lateness.ts'
@@ -11,6 +11,7 @@ import { logEvent } from './control/proxy-events.ts'
 import { readinessReport } from './control/readiness.ts'
 import { readyLines } from './control/ready-lines.ts'
 import { reloader } from './control/reload.ts'
+import { stickySecret } from './control/sticky-secret.ts'
 import type { Said } from './control/thread-handle.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import { dataThreads } from './control/workers.ts'
@@ -80,7 +81,8 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const count = process.platform === 'linux' ? bootstrap.workers : 1
   if (count < bootstrap.workers) log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => known.fill(snapshot), said, ended: store.ended })
+  const sticky = stickySecret(bootstrap.state, log)
+  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => sticky.into(known.fill(snapshot)), said, ended: store.ended })
 
   // 5  Who there is to send requests to, and the one way a snapshot comes into force.
   const known: PeersOfServices = peers({
@@ -173,7 +175,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   apply(loaded)
   obeySignals(ending, code => process.exit(code), clock.now)
   const started = inForceNow.start(loaded)
-  const admin = await openPort('admin', bootstrap.admin, adminPages(facts), log, 'guarded')
+  const admin = await openPort('admin', bootstrap.admin, adminPages(facts), log, bootstrap.adminHosts)
   const metrics = await openPort('metrics', bootstrap.metrics, scrapePages(facts), log, 'open')
   const reasons = [...(await started), ...[admin, metrics].filter(port => typeof port === 'string')]
   if (typeof admin === 'string' || typeof metrics === 'string' || reasons.length > 0) {
@@ -209,7 +211,7 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 async function openPort(
   name: string,
   address: AddressSpec | null,
-  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Exposure]
+  ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Parameters<typeof adminServer>[3]]
 ): Promise<AddressSpec | string | null> {
   if (address === null) return null
   try {

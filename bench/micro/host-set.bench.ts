@@ -92,7 +92,7 @@ export const changeOneAdaptive = change({ balancer: { type: 'adaptive' } })
 export const changeOneMaglev = change({ balancer: { type: 'maglev' } })
 export const changeOneRingHash = change({ balancer: { type: 'ring_hash' } })
 export const changeOneInZones = change({ place: { zone: 'a', origins: { a: 5, b: 1 } }, weight: uneven })
-export const changeOneSticky = change({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/' } }, weight: uneven })
+export const changeOneSticky = change({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } }, weight: uneven })
 export const changeOneOfASubset = change({ subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } }, weight: uneven })
 export const changeOneRandomSubset = change({ balancer: { subsetSize: 100 } })
 
@@ -153,5 +153,5 @@ function pick(setting: Setting, sticky = false): PreparedCase {
 
 export const pickPlain = pick({})
 export const pickInZones = pick({ place: { zone: 'a', origins: { a: 5, b: 1 } } })
-export const pickSticky = pick({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/' } } }, true)
+export const pickSticky = pick({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } } }, true)
 export const pickByPriority = pick({ priority: i => (i % 4 === 0 ? 0 : 1), health: i => (i % 8 === 0 ? 'failing' : 'passing') })

@@ -1,4 +1,4 @@
-import { isLoopback } from '../../mesh-config/address.ts'
+import { isLiteral, isLoopback } from '../../mesh-config/address.ts'
 
 /** What of a request says whether it may be answered. */
 export interface Origin {
@@ -9,16 +9,24 @@ export interface Origin {
 }
 
 /**
- * Why a request is refused; null: it may pass. On loopback whoever can connect is trusted, except the web pages open in a browser on this machine: a name that
- * resolves to 127.0.0.1 (DNS rebinding) shows in Host, and a form or fetch that would change something shows in Origin.
+ * Why a request is refused; null: it may pass. Every client that can connect is trusted, except web pages in a
+ * browser. A page that points its own name at this port (DNS rebinding) shows in Host, and a form or fetch that would
+ * change something shows in Origin.
+ *
+ * A port on loopback accepts loopback addresses and `localhost` in Host. A port on another address accepts any IP
+ * address, because the origin of a foreign page cannot be an address of this machine, and an empty Host, which no
+ * browser sends. Both accept `hosts`, which are in lower case.
  */
-export function refusal({ method, host, origin, fetchSite }: Origin, listenAddress: string): string | null {
-  const name = hostName(host ?? '')
-  if (isLoopback(listenAddress) && !loopbackName.test(name))
-    return `this admin port answers to localhost and loopback addresses only, not to ${JSON.stringify(host ?? '')}`
+export function refusal({ method, host = '', origin, fetchSite }: Origin, listenAddress: string, hosts: readonly string[]): string | null {
+  const name = hostName(host)
+  const isKnown = loopbackName.test(name) || hosts.includes(name)
+  if (!isKnown && isLoopback(listenAddress))
+    return `this admin port answers to localhost and loopback addresses only, not to ${JSON.stringify(host)}: ask 127.0.0.1, or list the name under adminHosts`
+  if (!isKnown && name !== '' && !isLiteral(name))
+    return `this admin port answers to addresses, not to the name ${JSON.stringify(host)}: ask by address, or list the name under adminHosts`
   if (method === 'GET' || method === 'HEAD') return null
   const foreign = fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none'
-  if (foreign || (origin !== undefined && hostOf(origin) !== host)) return 'a web page from elsewhere may not change anything here'
+  if (foreign || (origin !== undefined && hostOf(origin) !== host.toLowerCase())) return 'a web page from elsewhere may not change anything here'
   return null
 }
 
@@ -26,8 +34,8 @@ export function refusal({ method, host, origin, fetchSite }: Origin, listenAddre
 const loopbackName = /^(127(\.\d{1,3}){3}|::1|(.+\.)?localhost)$/
 
 function hostName(host: string): string {
-  const bracketed = /^\[([^\]]*)\]/.exec(host)
-  return (bracketed === null ? host.replace(/:\d*$/, '') : bracketed[1]!).toLowerCase()
+  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(host)
+  return (bracketed === null ? host.replace(/:\d*$/, '').replace(/\.$/, '') : bracketed[1]!).toLowerCase()
 }
 
 function hostOf(origin: string): string | null {

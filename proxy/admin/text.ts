@@ -2,7 +2,10 @@ import { printable } from '../core/printable.ts'
 
 export type Align = 'left' | 'right'
 
-/** Rows as aligned columns, two spaces between them; the last column is not padded. A cell is one line, whatever is in it. */
+/**
+ * Rows as aligned columns, two spaces between them; the last column is not padded. Each cell is escaped, so it stays
+ * on its line.
+ */
 export function columns(cells: readonly (readonly string[])[], align: readonly Align[] = [], indent = ''): string {
   const rows = cells.map(row => row.map(printable))
   const widths: number[] = []

@@ -13,8 +13,8 @@ export function fading(elapsedMs: number, decayMs: number): number {
 }
 
 /**
- * Did it fail, as balancers see it? 429 is the caller's fault for outlier detection, but the endpoint wants less; and an endpoint that answers 500 at once is not
- * ejected for it, but must not look fast.
+ * Did it fail, as balancers see it? Outlier detection ignores 429 and 500. Balancers count both as failures: the
+ * endpoint wants fewer requests, or would look fast because it fails fast.
  */
 export function hasFailed(outcome: Classification, head: ResponseHead | null): boolean {
   return outcome === 'failure' || (head !== null && (head.status === 429 || head.status >= 500))

@@ -9,10 +9,10 @@ const BLACKOUT_MS = 10_000
 const EXPIRY_MS = 180_000
 const ERROR_UTILIZATION_PENALTY = 1
 
-/** Of a weight for which numbers that are absurd, but allowed, divide: it stays one to calculate with. */
+/** Bounds of a reported weight. They keep quotients of allowed but absurd numbers finite and above 0. */
 const LEAST = 1e-6
 const GREATEST = 1e12
-/** Times the median of the others. */
+/** A reported capacity is capped at this multiple of the median of the others. */
 const MOST_OF_OTHERS = 4
 
 /** Weights are made once a second: to read each endpoint's reports ten times as often is enough. */
@@ -58,11 +58,12 @@ function weightOf(qps: number, eps: number, utilization: number): number {
 }
 
 /**
- * The capacity of each endpoint: what it reports; of those that do not, the configured weight, in the measure of those that do. With fewer than two reports there is
- * nothing to compare, and all go by their configured weights.
+ * The capacity of each endpoint: what it reports; of those that do not, the configured weight, in the measure of
+ * those that do. With fewer than two reports there is nothing to compare, and all go by their configured weights.
  *
- * No endpoint is believed to do more than four times what the others report for the same weight (their median): a report that is wrong, or a lie, would draw all
- * requests. Of n endpoints it gets at most 4 / (n + 3) that way. Machines that differ by more are told apart by `weight`.
+ * A capacity for each unit of weight is capped at four times the median of the other reports, because a wrong report
+ * would otherwise draw all requests. Of n equal endpoints one with a wrong report gets at most 4 / (n + 3) of the
+ * requests. For machines that differ by more there is `weight`.
  */
 export function capacities(endpoints: readonly Endpoint[], now: number): Float64Array {
   const reported = numbersOf(endpoints, ({ load }) => reportedWeight(load, now))
@@ -89,7 +90,7 @@ function boundByOthers(reported: Float64Array, endpoints: readonly Endpoint[]): 
   }
 }
 
-/** The lower median of what is left without `own`. */
+/** The lower median of the sorted values without one that equals `own`. */
 function medianWithout(sorted: Float64Array, own: number): number {
   const middle = (sorted.length - 2) >> 1
   return own <= sorted[middle]! ? sorted[middle + 1]! : sorted[middle]!

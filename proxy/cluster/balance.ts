@@ -11,6 +11,8 @@ export interface BalanceDeps {
   readonly policy: BalancerPolicy
   readonly policyDeps: BalancerDeps
   readonly place: Place
+  /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
+  readonly stickyIdOf: ((name: string) => string) | null
 }
 
 /** The picker of one host set, and how it came to be: for `/endpoints`. */
@@ -46,10 +48,11 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
       policy.hashes,
       random,
     )
-  if (spec.sticky !== null && pickers.length !== 0)
+  if (deps.stickyIdOf !== null && pickers.length !== 0)
     balancer = stickyPicker(
       used.flatMap(({ rotation }) => rotation),
       balancer,
+      deps.stickyIdOf,
     )
   const healthy = used.reduce((sum, { level }) => sum + level.healthy.length, 0)
   const inRotation = used.reduce((sum, { rotation }) => sum + rotation.length, 0)

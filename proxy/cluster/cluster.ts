@@ -1,4 +1,4 @@
-import type { BalancerSpec, BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
@@ -11,6 +11,7 @@ import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
+import { stickyIds } from './sticky-id.ts'
 import { isIn, isTouched, withFallback } from './subset.ts'
 import { ClusterView } from './view.ts'
 import type { Place } from './zone.ts'
@@ -22,7 +23,10 @@ export interface ClusterDeps {
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   retireEndpoint(endpoint: Endpoint): void
-  /** Outlier detection of this service; `changed` asks for new pickers. `sets`: the whole service, then the subsets that no other set takes over for. */
+  /**
+   * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
+   * that have no fallback.
+   */
   outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
   /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
   readonly place: Place
@@ -30,7 +34,7 @@ export interface ClusterDeps {
 
 export interface OutlierDetector {
   configure(spec: ServiceSpec['outliers']): void
-  /** After a change of the sets. True: endpoints came back, and all pickers are to be built anew. */
+  /** Called after the sets changed. True: it has readmitted endpoints, so all pickers must be rebuilt. */
   review(): boolean
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
   stop(): void
@@ -59,6 +63,7 @@ export class ServiceCluster {
   #policy: BalancerPolicy
   #policyDeps: BalancerDeps
   #place: Place
+  #stickyIdOf: ((endpoint: string) => string) | null
   /** While an endpoint warms up. */
   readonly #warmUp: Timer
   /** After traffic, where the policy weighs what it learnt. */
@@ -75,6 +80,7 @@ export class ServiceCluster {
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
     this.#place = deps.place
+    this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
     this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
@@ -101,7 +107,7 @@ export class ServiceCluster {
     this.spec = spec
     if (!isEqual(spec.retries.budget, old.retries.budget)) this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
-    if (isOther) this.#usePolicy(spec.balancer, old.balancer)
+    if (isOther) this.#usePolicy(spec, old)
     const isDivided = !isEqual([spec.subsets, spec.subsetFallback], [old.subsets, old.subsetFallback])
     if (isDivided) this.#nameSubsets()
     this.#outliers.configure(spec.outliers)
@@ -157,7 +163,7 @@ export class ServiceCluster {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    // As with `report`: what began before an ejection is the past.
+    // An attempt that began before the endpoint was readmitted says nothing of how it is now.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
     if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
@@ -177,12 +183,17 @@ export class ServiceCluster {
     this.#learn.cancel()
   }
 
-  #usePolicy(spec: BalancerSpec, old: BalancerSpec): void {
-    this.#policy = this.#deps.policy(spec.type)
-    this.#policyDeps = { ...this.#policyDeps, spec }
-    this.affinity = affinity(spec, this.#policy.hashes, this.#deps.random)
+  #usePolicy(spec: ServiceSpec, { balancer: old }: ServiceSpec): void {
+    const { balancer } = spec
+    this.#policy = this.#deps.policy(balancer.type)
+    this.#policyDeps = { ...this.#policyDeps, spec: balancer }
+    this.affinity = affinity(balancer, this.#policy.hashes, this.#deps.random)
+    if (balancer.sticky?.secret !== old.sticky?.secret) {
+      this.#stickyIdOf = idsOf(spec)
+      for (const endpoint of this.endpoints) endpoint.stickyId = ''
+    }
     // What one policy made of its measurements is nothing to another.
-    if (spec.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
+    if (balancer.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
   }
 
   #nameSubsets(): void {
@@ -232,8 +243,9 @@ export class ServiceCluster {
   }
 
   /**
-   * The sets whose endpoints outlier detection must not take too many of. Not the subsets that have a fallback: that is there for them to be empty. Nor those of one
-   * endpoint: it may be bad for the rest of the service, and its subset uses it all the same.
+   * The sets in which outlier detection limits how many endpoints are ejected. A subset with a fallback is left out:
+   * the fallback serves it when it is empty. A subset of one endpoint is left out too: the rest of the service may
+   * eject that endpoint, and the subset itself goes on using it (load.ts).
    */
   #guarded(): readonly (readonly Endpoint[])[] {
     const subsets = [...this.subsets.values()].filter(view => view.members.length > 1 && !this.#hasFallback(view))
@@ -258,7 +270,7 @@ export class ServiceCluster {
   }
 
   #balance(view: ClusterView | null): Balance {
-    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place })
+    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place, stickyIdOf: this.#stickyIdOf })
   }
 
   #fallbackOf(view: ClusterView): Balance | null {
@@ -273,6 +285,10 @@ export class ServiceCluster {
     const used = this.endpoints.filter(({ spec, state }) => spec.health === 'passing' && state !== 'ejected')
     if (this.#policy.reweigh?.(used, this.#policyDeps)) this.rebuild()
   }
+}
+
+function idsOf({ name, balancer: { sticky } }: ServiceSpec): ((endpoint: string) => string) | null {
+  return sticky === null ? null : stickyIds(sticky.secret, name)
 }
 
 /** Plain data, compared at the pace of control. */

@@ -18,10 +18,12 @@ export interface LoadedLevel {
 const NEARLY = 1e-9
 
 /**
- * Envoy's algorithm, without its rounding to whole percents: a priority carries everything while its healthy share x overprovisioning is 100 %; what is missing goes to
- * the next. Where all together do not make 100 %, each gets its share of what there is, and each may panic. Where nothing is healthy or all panic, endpoints count alike.
+ * Envoy's algorithm, without its rounding to whole percents: a priority carries everything while its healthy share x
+ * overprovisioning is 100 %; what is missing goes to the next. Where all together do not make 100 %, each gets its
+ * share of what there is, and each may panic. Where nothing is healthy or all panic, endpoints count alike.
  *
- * Where ejections leave none at all (a subset of one), they are not believed, whatever `panic.ejected` says: a request has a better chance there than nowhere.
+ * Where ejections leave no endpoint at all, as in a subset of one, ejected endpoints are used, whatever
+ * `panic.ejected` says: a request that is sent to one may succeed, and a 503 UH has not.
  */
 export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): LoadedLevel[] {
   const levels = levelsOf(endpoints)

@@ -1,10 +1,16 @@
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 
-/** A session stays at its endpoint as long as that gets requests at all and this one has not failed there. */
-export function stickyPicker(rotation: readonly Endpoint[], next: LoadBalancer): LoadBalancer {
+/**
+ * Keeps a session at its endpoint while the endpoint is in rotation and this request has not failed there. `idOf`
+ * takes its name.
+ */
+export function stickyPicker(rotation: readonly Endpoint[], next: LoadBalancer, idOf: (name: string) => string): LoadBalancer {
   const byId = new Map<string, Endpoint>()
-  for (const endpoint of rotation) byId.set(endpoint.stickyId, endpoint)
+  for (const endpoint of rotation) {
+    if (endpoint.stickyId === '') endpoint.stickyId = idOf(endpoint.name)
+    byId.set(endpoint.stickyId, endpoint)
+  }
   return {
     pick(context) {
       if (context.sticky !== '') {

@@ -21,7 +21,7 @@ import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, rou
 
 type Step = ExplainAnswer['steps'][number]
 
-/** The codecs refuse these in a live request. */
+/** The codecs refuse these characters in a live request. */
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 
 export interface ExplainDeps {

@@ -59,7 +59,7 @@ function discoveryCheck(services: readonly ServiceStatus[]): ReadinessReport['ch
   return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: linesOf([summary, ...lines]) }
 }
 
-/** What a line says may come from elsewhere: it stays one line. */
+/** Joins lines that may contain text from a registry or a file: each is escaped, so it stays one line. */
 function linesOf(lines: readonly string[]): string {
   return lines.map(printable).join('\n')
 }

@@ -1,6 +1,5 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { EndpointLoad } from './endpoint-load.ts'
-import { hash32 } from './hash.ts'
 import type { Connector, Pool } from './pool.ts'
 import type { EndpointStats } from './telemetry.ts'
 
@@ -23,14 +22,14 @@ export class Endpoint {
   readonly load = new EndpointLoad()
   /** Monotonic milliseconds: since when slow start runs; -1: it is over, or never was. */
   warmingSince = -1
-  /** What a sticky cookie holds of it: says nothing of the address. */
-  readonly stickyId: string
+  /** Its value in sticky cookies (cluster/sticky-id.ts). Empty: not made yet. */
+  stickyId = ''
   /** Outlier detection: states of design section 10. */
   state: 'admitting' | 'ejected' | 'probing' = 'admitting'
   /** Monotonic milliseconds: when its last ejection ends or ended. */
   ejectedUntil = 0
   ejections = 0
-  /** Monotonic milliseconds: what came of attempts that began before is not held against it, or for it. */
+  /** Monotonic milliseconds: outcomes of attempts that began earlier are ignored. */
   judgedSince = 0
   consecutiveFailures = 0
   /** Why it was ejected last; empty: never. */
@@ -40,7 +39,6 @@ export class Endpoint {
     this.spec = spec
     this.weight = spec.weight
     this.name = name
-    this.stickyId = hash32(name).toString(36)
     this.pool = pool
     this.connector = connector
     this.stats = stats

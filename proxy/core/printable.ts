@@ -1,8 +1,9 @@
 /**
- * Text from elsewhere (callers, endpoints, registries, files), made safe for where it is shown: one function for each kind of output, and no output without one.
+ * Escapes text from callers, endpoints, registries and files: one function for each kind of output. Every output uses
+ * one of them.
  *
- * Unsafe are the controls (line ends forge rows; ESC, and CSI as the one character 0x9b, steer the terminal), what turns the direction of the text around it
- * (bidi), and what is not seen at all. C0 and C1 come first, as the most frequent.
+ * Unsafe are control characters (a line end forges a row; ESC, or CSI as the single character 0x9b, steers a
+ * terminal), characters that change the direction of text (bidi), and invisible ones.
  */
 const HIDDEN = '\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb'
 
@@ -19,7 +20,7 @@ export function printable(text: string): string {
   return unsafe.test(text) ? text.replace(unsafeAll, escaped) : text
 }
 
-/** For terminals: text of several lines that the proxy put together; its parts have been made `printable` each, or a line end in one forges a line. */
+/** For terminals: a text of several lines. Use `printable` on each part first, because this keeps every line end. */
 export function printableLines(text: string): string {
   return text.replace(unsafeInLinesAll, escaped)
 }
@@ -29,7 +30,10 @@ export function quotable(text: string): string {
   return unsafeOrQuote.test(text) ? text.replace(unsafeOrQuoteAll, escaped) : text
 }
 
-/** For JSON: the same value to a parser, and nothing in it that steers a terminal. `indent`: as for `JSON.stringify`. */
+/**
+ * For JSON: as `JSON.stringify`, with the unsafe characters that it leaves raw as escapes. A parser reads the same
+ * value.
+ */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(hiddenAll, character => `\\u${hex(character, 4).toLowerCase()}`)
 }

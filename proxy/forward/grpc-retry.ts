@@ -26,7 +26,7 @@ export const NO_PUSHBACK = -1
 /** Not again at all. */
 export const NEVER_AGAIN = -2
 
-/** Whoever wants to wait longer wants no other try: a call without a deadline would be held for days. */
+/** A longer pushback counts as "no other try": it would hold a call without a deadline for days. */
 const LONGEST_PUSHBACK_MS = 300_000
 
 /** After how many milliseconds an endpoint wants to be tried again (gRFC A6): what is negative or no number means never. */

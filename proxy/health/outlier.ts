@@ -10,17 +10,18 @@ export interface OutlierDeps {
   readonly event: (event: ProxyEvent) => void
   /** Pickers must be built anew: an endpoint came or went. */
   readonly changed: () => void
-  /** The sets of endpoints that requests are shared among: the whole service first, then its subsets. An endpoint may be in several. */
+  /** The sets of endpoints that requests are shared among: first the whole service, then subsets. They overlap. */
   readonly sets: () => readonly (readonly Endpoint[])[]
 }
 
 /**
- * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more requests, for `base` x the number of its ejections.
- * Then it is probing, and in slow start: its next answer admits it or ejects it again.
+ * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more
+ * requests, for `base` x the number of its ejections. Then it is probing, and in slow start: its next answer admits
+ * it or ejects it again.
  *
- * How many may be ejected (`roomIn`) is asked of each set that the endpoint is in, before an ejection and whenever a set has changed (`review`). Endpoints of a
- * priority or of a zone are no set: where these are ejected, the next priority or the other zones take over. A subset of one endpoint is none either: it may be
- * ejected from the service, and its subset uses it all the same (cluster/load.ts).
+ * Each set limits how many of its endpoints are ejected (`roomIn`). The limit is checked before an ejection, in every
+ * set that has the endpoint, and again whenever a set changes (`review`). A priority and a zone are not sets: when
+ * all of their endpoints are ejected, the next priority or the other zones take over.
  */
 export function outlierDetector(cluster: string, deps: OutlierDeps) {
   const { clock } = deps
@@ -60,9 +61,9 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
 
   function probe(endpoint: Endpoint, now: number): void {
     endpoint.state = 'probing'
-    // Where it comes back early, what its next ejection lasts is counted from here.
+    // When it comes back early, the time without an ejection is counted from now.
     endpoint.ejectedUntil = Math.min(endpoint.ejectedUntil, now)
-    // What began before says nothing of how it is now.
+    // Attempts that began earlier say nothing of how it is now.
     endpoint.judgedSince = now
     // Else a policy that remembers would hardly ever send the request that decides.
     endpoint.load.forget()
@@ -83,7 +84,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     schedule()
   }
 
-  /** Of a set that has too many ejected, the least bad come back at once. */
+  /** Readmits the least bad endpoints of a set that has too many ejected. True: there were some. */
   function relieve(members: readonly Endpoint[]): boolean {
     let relieved = false
     for (const withFailing of [false, true]) {
@@ -109,13 +110,16 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       }
       if (changed) deps.changed()
     },
-    /** The sets are others, or what is asked of them. True: some endpoints came back, and all pickers must be built anew. */
+    /**
+     * Called when the sets or the settings changed. True: it has readmitted endpoints, so all pickers must be
+     * rebuilt.
+     */
     review(): boolean {
       const sets = deps.sets()
       if (!whole().some(({ state }) => state === 'ejected')) return false
       return sets.filter(relieve).length !== 0
     },
-    /** `startedAt`: when the attempt began. One that began before an ejection changes nothing after it. */
+    /** `startedAt`: when the attempt began. Attempts that began before the endpoint was readmitted are ignored. */
     report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
       if (outcome === 'ignorable' || endpoint.state === 'ejected' || startedAt < endpoint.judgedSince) return
       if (outcome === 'success') {

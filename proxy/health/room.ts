@@ -1,14 +1,9 @@
+import { mostEjected } from '../../mesh-config/ejectable.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 
-/** How many of so many endpoints may be ejected at a time: never the last, and one of at least two, because 10 % of three must not mean never. 0 % means none. */
-export function mostEjected(count: number, maxEjectedPercent: number): number {
-  if (maxEjectedPercent === 0) return 0
-  return Math.min(count - 1, Math.max(1, Math.floor((count * maxEjectedPercent) / 100)))
-}
-
 /**
- * How many more of a set may be ejected; below 0: so many too many are. Only those count that get requests when one is gone: those that pass; with those that fail
- * their checks, where `withFailing`, for these get requests in panic.
+ * How many more endpoints of a set may be ejected. Negative: so many too many are. Endpoints that pass their checks
+ * count. `withFailing`: so do those that fail them, which get requests in panic.
  */
 export function roomIn(set: readonly Endpoint[], withFailing: boolean, maxEjectedPercent: number): number {
   let count = 0
@@ -21,7 +16,9 @@ export function roomIn(set: readonly Endpoint[], withFailing: boolean, maxEjecte
   return count === 0 ? 0 : mostEjected(count, maxEjectedPercent) - ejected
 }
 
-/** Of those ejected the one that would come back first, which has failed the least or the longest ago; one that fails its checks only where all do. */
+/**
+ * The ejected endpoint whose ejection ends first; endpoints that pass their checks come before those that fail them.
+ */
 export function leastBad(set: readonly Endpoint[]): Endpoint | null {
   let best: Endpoint | null = null
   for (const endpoint of set) {

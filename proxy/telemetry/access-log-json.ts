@@ -48,7 +48,7 @@ export function jsonLine(exchange: Exchange, clock: Clock): string {
   return `${line}}\n`
 }
 
-/** What most values are not: anything that JSON or a terminal would read as more than text. */
+/** Matches values that need escaping, which are few. */
 const awkward = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 
 function quoted(text: string): string {

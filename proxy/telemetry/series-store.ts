@@ -148,7 +148,7 @@ function carry(series: Series, part: Part): void {
   for (let slot = 0; slot < series.slots; slot++) series.carried[slot]! += part.values[part.index + slot]!
 }
 
-/** Labels for the exposition, which people read in terminals as well; the exposition has escapes for line ends and quotes only. */
+/** Labels for the exposition. Its own escapes cover line ends and quotes only, and people read it in terminals too. */
 function shown(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, printable(value)]))
 }

@@ -77,7 +77,11 @@ describe('the hash of a request', () => {
   })
 
   test('does not stay from the request before on the same connection', () => {
-    const { prepare } = affinity(balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky: { cookie: 't', ttlMs: 0, path: '/' } }), true, seeded(1))
+    const { prepare } = affinity(
+      balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky: { cookie: 't', ttlMs: 0, path: '/', secret: 'of the tests' } }),
+      true,
+      seeded(1),
+    )
     const context = pickContext()
     prepare!(exchangeOf({ headers: { cookie: 't=abc' } }), context)
     expect(context.madeCookie).not.toBe('')
@@ -124,7 +128,7 @@ describe('a cookie that is made', () => {
 })
 
 describe('a sticky session', () => {
-  const sticky = { cookie: 'session', ttlMs: 0, path: '/' }
+  const sticky = { cookie: 'session', ttlMs: 0, path: '/', secret: 'of the tests' }
   const options = { balancer: { type: 'random', sticky } as const }
   const names = ['10.0.0.0:80', '10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80']
 
@@ -197,6 +201,7 @@ describe('a sticky session', () => {
   test('with a hash cookie too, one comes after the other, and the endpoint is the same', () => {
     const { prepare, cookie: set } = affinity(balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky }), true, seeded(1))
     const endpoint = bareEndpoint()
+    endpoint.stickyId = 'an-id'
     const context = pickContext()
     prepare!(exchangeOf({}), context)
     const first = set!(context, endpoint)

@@ -23,7 +23,7 @@ const balancer = fc.record({
   panic: fc.record({ health: fc.constantFrom(0, 50, 100), ejected: fc.constantFrom(0, 50, 100) }),
   overprovisioning: fc.constantFrom(1, 1.4, 10),
   zoneAware: fc.record({ on: fc.boolean(), minEndpoints: fc.constantFrom(1, 3) }),
-  sticky: fc.constantFrom(null, { cookie: 's', ttlMs: 0, path: '/' }),
+  sticky: fc.constantFrom(null, { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' }),
 }) satisfies fc.Arbitrary<Partial<BalancerSpec>>
 
 const isHealthy = ({ spec, state }: Endpoint) => spec.health === 'passing' && state !== 'ejected'

@@ -61,6 +61,15 @@ test('what a file names by now is the file’s; without on-demand discovery noth
   expect(own.extend(empty, null)).toBe(empty)
 })
 
+test('one with a name that every object seems to have is one like others', async () => {
+  const { own, answer } = onDemandOf()
+  own.want('constructor', () => {})
+  await answer('constructor', 'found')
+  expect(Object.keys(own.extend(snapshotOf([]), template).services)).toEqual(['constructor'])
+  own.sweep({}, 60_000)
+  expect(own.names()).toEqual(['constructor'])
+})
+
 test('one that is not there: everyone who waits hears it, and it is believed for a while', async () => {
   const { own, answer, asked, dropped, loop } = onDemandOf()
   const answers: Unknown[] = []

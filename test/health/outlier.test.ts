@@ -210,6 +210,46 @@ describe('in the whole proxy', () => {
     expectQuiet(mesh)
   })
 
+  test('when the others leave, requests go to the one that was ejected, and none gets 503 UH', async () => {
+    const { mesh } = await orders({ endpoints: [A, B], outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 300_000 }, retries: { on: [] } })
+    mesh.upstream(A).answer = respond('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n')
+    const caller = mesh.caller()
+    const ask = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        caller.get()
+        mesh.settle()
+      }
+    }
+    ask(20)
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('ejected')
+    mesh.upstream(A).answer = ok
+    mesh.thread.receive({ kind: 'endpoints', service: 'orders', delta: { put: [], drop: [B] } })
+    await new Promise(resolve => setImmediate(resolve))
+    const before = caller.statuses.length
+    ask(10)
+    expect(caller.statuses.slice(before)).toEqual(Array(10).fill(200))
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('admitting')
+    expectQuiet(mesh)
+  })
+
+  test('answers to requests that were sent before the ejection do not eject again, nor for longer', async () => {
+    const { mesh } = await orders({ endpoints: [A, B], outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 1_000 }, retries: { on: [] } })
+    const late: (() => void)[] = []
+    mesh.upstream(A).answer = (_request, connection) => void late.push(() => connection.send('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'))
+    for (let i = 0; i < 20; i++) mesh.caller().get()
+    mesh.settle()
+    for (const answer of late.splice(0, 3)) answer()
+    mesh.settle()
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('ejected')
+    mesh.advance(1_010)
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('probing')
+    expect(late).toHaveLength(7)
+    for (const answer of late) answer()
+    mesh.settle()
+    expect(mesh.endpoints()[0]!.endpoints[0]!.state).toBe('probing')
+    expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(1)
+  })
+
   test.each([
     ['refuses connections', 'refuse', ok],
     ['resets before it answers', 'accept', (_request: unknown, connection: { reset(): void }) => connection.reset()],

@@ -10,7 +10,8 @@ import { get, outrigger, type RunningProxy, startProxy } from './support/proxy.t
 import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
-// Text that steers terminals, forges lines or carries markup, put into every input there is; then every output is looked at.
+// Text that steers terminals, forges lines or carries markup, put into every input there is; then every output is
+// looked at.
 
 const ESC = '\x1b[31m'
 const EVIL = `${ESC}\x07evil\n9.9.9.9:1  FORGED\r\u009b2J\u202e\u2066\u2028<script>alert(1)</script>"'`

@@ -25,6 +25,7 @@ describe('the smallest file that works', () => {
       service: 'unnamed',
       admin: { address: '127.0.0.1', port: 15_000 },
       metrics: null,
+      adminHosts: [],
       workers: 1,
       state: expect.stringMatching(/\/outrigger\/unnamed-9101$/),
       register: null,

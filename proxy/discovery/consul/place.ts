@@ -11,7 +11,7 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
 
 /**
  * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else the address of its node. A tagged address may bring
- * a port of its own. Null: nowhere, for lack of a usable port, or of an address that an IP address or a host name could be.
+ * a port of its own. Null: there is no usable port, or no address that is an IP address or a host name.
  */
 export function placeOf({ Node, Service }: Entry & { readonly Service: ServiceEntry }, kind: ConsulAddressKind): AddressSpec | null {
   const tagged = KEYS[kind].map(key => Service.TaggedAddresses?.[key]).find(found => found?.Address)
