@@ -1,15 +1,10 @@
-import type { Command } from 'commander'
-import pc from 'picocolors'
+import type { Argument, Command } from 'commander'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
 import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { jsonText, printable } from '../proxy/core/printable.ts'
-
-export interface Output {
-  readonly isTTY?: boolean
-  write(text: string): unknown
-}
+import { colours, type Output } from './colours.ts'
 
 /** What the command touches of its surroundings. */
 export interface ConfigSurroundings {
@@ -39,7 +34,7 @@ export function addConfigCommand(program: Command, surroundings: ConfigSurroundi
   config
     .command('schema')
     .description('print the JSON Schema of a document, for editors: sidecar (the default) or service')
-    .argument('[document]', 'sidecar or service', 'sidecar')
+    .addArgument(documentArgument(config))
     .action((kind: string) => printSchema(kind, surroundings))
     .addHelpText(
       'after',
@@ -49,14 +44,17 @@ export function addConfigCommand(program: Command, surroundings: ConfigSurroundi
 
 function withFiles(command: Command): Command {
   return command
-    .argument('[files...]', 'config files, as with -c')
+    .argument('[files...]', 'config files, as with -c; - is standard input')
     .option(
       '-c, --config <file>',
       'a config file; may be given several times, later ones win field by field',
       (file: string, before: string[]) => [...before, file],
       [],
     )
-    .addHelpText('after', '\nExample:\n  $ outrigger config check -c sidecar.yaml -c production.yaml\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  outrigger config check -c sidecar.yaml -c production.yaml\n  kubectl get configmap web -o jsonpath={.data.sidecar} | outrigger config check -\n',
+    )
 }
 
 async function load(files: readonly string[], { stderr, env }: ConfigSurroundings): Promise<LoadedSnapshot | null> {
@@ -85,7 +83,7 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
     surroundings.exitCode = 2
     return
   }
-  stdout.write(`${green('good')} ${printable(files.join(', '))}${verdict}\n\n`)
+  stdout.write(`${green('good')} ${printable(files.map(file => (file === '-' ? 'stdin' : file)).join(', '))}${verdict}\n\n`)
   stdout.write(
     section(
       'listeners',
@@ -105,6 +103,7 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
     section('sidecar', [
       ['service', bootstrap.service],
       ['admin', admin],
+      ...(bootstrap.metrics === null ? [] : [['metrics', formatAddress(bootstrap.metrics)]]),
       ['workers', String(bootstrap.workers)],
       ['access log', snapshot.accessLog.mode],
       ...(discovery.consul === null
@@ -175,6 +174,13 @@ async function printSchema(kind: string, surroundings: ConfigSurroundings): Prom
   }
 }
 
+/** The words are for completion. */
+function documentArgument(command: Command): Argument {
+  const argument = command.createArgument('[document]', 'sidecar or service').default('sidecar')
+  argument.argChoices = ['sidecar', 'service']
+  return argument
+}
+
 /** A title and aligned columns. */
 function section(title: string, cells: readonly (readonly string[])[]): string {
   const rows = cells.map(row => row.map(printable))
@@ -186,9 +192,4 @@ function section(title: string, cells: readonly (readonly string[])[]): string {
 
 function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`
-}
-
-/** Only for a terminal, and never against the reader's wish (no-color.org). */
-function colours(output: Output, env: ConfigSurroundings['env']): ReturnType<typeof pc.createColors> {
-  return pc.createColors((output.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR) || (env.FORCE_COLOR ?? '0') !== '0')
 }

@@ -1,17 +1,28 @@
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 
 /** Each command's module is loaded when it is asked for: `proxy` must be ready in a quarter of a second, and needs little of what the others need. */
 const commands = {
   proxy: async (program: Command) => (await import('./proxy.ts')).addProxyCommand(program, version),
   config: async (program: Command) => (await import('./config.ts')).addConfigCommand(program),
   explain: async (program: Command) => (await import('./explain.ts')).addExplainCommand(program),
+  endpoints: async (program: Command) => (await import('./admin.ts')).addEndpointsCommand(program),
+  flights: async (program: Command) => (await import('./admin.ts')).addFlightsCommand(program),
+  ready: async (program: Command) => (await import('./admin.ts')).addReadyCommand(program),
+  drain: async (program: Command) => (await import('./admin.ts')).addDrainCommand(program),
+  completion: async (program: Command) => (await import('./completion.ts')).addCompletionCommand(program, everything),
 }
 
 const version = packageVersion()
 const program = new Command('outrigger')
   .description('A service-mesh sidecar proxy you can understand.')
-  .version(version, '-V, --version', 'print the version')
+  .version(version, '-v, --version', 'print the version')
+  // As it was called first.
+  .addOption(new Option('-V').hideHelp())
+  .on('option:V', () => {
+    process.stdout.write(`${version}\n`)
+    process.exit()
+  })
   .helpOption('-h, --help', 'print this help')
   .helpCommand('help [command]', 'print the help of a command')
   .showHelpAfterError('(--help shows what is possible)')
@@ -24,11 +35,14 @@ Examples:
   outrigger config check sidecar.yaml                   find mistakes before it runs
   outrigger config effective sidecar.yaml               every value in force, and why
   outrigger explain http://orders/api/1                 ask a running sidecar where this would go
+  outrigger endpoints orders                            its endpoints: load, health, latency
+  outrigger flights --failed                            what failed, and why
 
 Exit codes:
   0    done; for proxy: drained after SIGTERM, SIGINT or POST /drain
-  1    it could not start (a port is taken), or failed
+  1    it could not start (a port is taken), or failed; no sidecar answers there
   2    the command line or a config file is wrong
+  3    the answer is no: not ready, or the request explained would fail
   130, 143   ended at once by a second SIGINT or SIGTERM`,
   )
 
@@ -41,8 +55,19 @@ if (wanted !== 'proxy') {
   })
 }
 if (isCommand(wanted)) await commands[wanted](program)
-else for (const add of Object.values(commands)) await add(program)
+else await addAll(program)
 await program.parseAsync()
+
+async function addAll(to: Command): Promise<void> {
+  for (const add of Object.values(commands)) await add(to)
+}
+
+/** For completion: with every command, whichever one runs. */
+async function everything(): Promise<Command> {
+  const all = new Command('outrigger').option('-v, --version', 'print the version')
+  await addAll(all)
+  return all
+}
 
 function isCommand(name: string): name is keyof typeof commands {
   return Object.hasOwn(commands, name)

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs'
-import type { Command } from 'commander'
+import type { Command, Option } from 'commander'
 import { isLogLevel, type LogLevel, logLevels } from '../proxy/core/log.ts'
 import { runProxy } from '../proxy/main.ts'
 
@@ -14,7 +14,7 @@ export function addProxyCommand(program: Command, version: string): void {
     .description('run the sidecar proxy')
     .argument('[files...]', 'the same as -c')
     .option('-c, --config <files...>', 'config files, later ones over earlier ones')
-    .option('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
+    .addOption(logLevelOption(program))
     .addHelpText(
       'after',
       `
@@ -37,9 +37,18 @@ Examples:
     .action(async (files: readonly string[], { config = [], logLevel }: Options, command: Command) => {
       const level = levelOf(logLevel ?? process.env.OUTRIGGER_LOG_LEVEL ?? 'info')
       if (level === null) command.error(`error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`)
+      if ([...config, ...files].includes('-'))
+        command.error('error: a proxy reads its files again when they change, and standard input cannot be read twice: save it to a file and name that')
       const pretty = isTerminal(2)
       await runProxy({ version, files: [...config, ...files], logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
     })
+}
+
+/** Its values are for completion; which of them count is said by the action, which knows the environment too. */
+function logLevelOption(command: Command): Option {
+  const option = command.createOption('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
+  option.argChoices = [...logLevels]
+  return option
 }
 
 function levelOf(text: string): LogLevel | null {

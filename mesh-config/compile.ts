@@ -59,6 +59,7 @@ export function compile(document: SidecarDocument): Compiled {
   const bootstrap = {
     service: document.service,
     admin,
+    metrics: document.metrics === 'off' ? null : listenOf(document.metrics),
     adminHosts: document.adminHosts.map(host => host.toLowerCase()),
     workers: document.workers,
     state: stateFolder(document),

@@ -55,6 +55,9 @@ function listening(root: Located, defaultAdmin: string): Listening[] {
   const adminAddress = parseAddress(admin?.value ?? defaultAdmin)
   if (adminAddress !== null)
     found.push({ what: admin === null ? 'the admin port (its default)' : 'the admin port', at: admin?.at ?? root.at, address: adminAddress })
+  const metrics = textAt(root, ['metrics'])
+  const metricsAddress = metrics === null ? null : parseAddress(metrics.value)
+  if (metricsAddress !== null) found.push({ what: 'the metrics port', at: metrics!.at, address: metricsAddress })
   for (const direction of ['inbound', 'outbound']) {
     for (const item of itemsAt(root, [direction])) {
       const listen = textAt(item, ['listen'])

@@ -22,7 +22,8 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
 
 /** What a reload cannot change; empty: nothing of it differs. */
 export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
-  const words = ({ admin, ...rest }: Bootstrap) => ({ ...rest, admin: admin === null ? 'off' : formatAddress(admin) })
+  const port = (address: Bootstrap['admin']) => (address === null ? 'off' : formatAddress(address))
+  const words = ({ admin, metrics, ...rest }: Bootstrap) => ({ ...rest, admin: port(admin), metrics: port(metrics) })
   return diffFields('', words(before), words(after)).map(line => `${line} (needs a restart)`)
 }
 

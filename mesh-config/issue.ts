@@ -1,6 +1,6 @@
 import { resolvePlain } from './environment.ts'
 import { keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
-import { nearest } from './nearest.ts'
+import { nearest, typingErrors } from './nearest.ts'
 import { matchesAt, refused } from './not-yet.ts'
 import { placeOfWord } from './other-words.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
@@ -140,10 +140,12 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   const around = schemaAt(schema, path)
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)
-  if (meant !== null) return problem(at, `unknown key "${key}": did you mean "${meant}"?`)
-  const word = placeOfWord(key)
-  if (word !== null) return problem(at, `unknown key "${key}": here it is ${word}`)
   const places = placesOf(key, schema)
+  // A slip of one letter, then what is known by this very name, then what is only like it.
+  const isSlip = meant !== null && typingErrors(key.toLowerCase(), meant.toLowerCase()) <= 1
+  const word = places.length > 0 || isSlip ? null : placeOfWord(key)
+  if (word !== null) return problem(at, `unknown key "${key}": here it is ${word}`)
+  if (meant !== null && (isSlip || places.length === 0)) return problem(at, `unknown key "${key}": did you mean "${meant}"?`)
   const known = `possible here: ${keys.join(', ')}`
   return problem(at, `unknown key "${key}": ${places.length > 0 ? `it belongs in ${places.slice(0, 3).join(' or ')}; ` : ''}${known}`)
 }

@@ -16,7 +16,10 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   const warnings: Problem[] = []
   const warn: Warn = (path, message) => void warnings.push(problem(positionAt(root, path), message))
   if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
-    warn(['admin'], `whoever reaches ${formatAddress(bootstrap.admin)} reads the config and can drain this sidecar: ${guard('admin', bootstrap.admin)}`)
+    warn(
+      ['admin'],
+      `whoever reaches ${formatAddress(bootstrap.admin)} reads the config and can drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
+    )
   }
   for (const direction of ['inbound', 'outbound'] as const) {
     const listeners = snapshot.listeners.filter(listener => listener.direction === direction)

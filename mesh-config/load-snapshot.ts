@@ -28,13 +28,17 @@ export interface SourceText {
   readonly text: string
 }
 
-/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. `read` is told the texts. */
+/**
+ * The files of `-c`, in order, later ones over earlier ones; `-` is standard input. Never throws: whatever is wrong
+ * comes back as errors. `read` is told the texts.
+ */
 export async function loadSnapshot(
   paths: readonly string[],
   env: Environment,
   read: (sources: readonly SourceText[]) => void = () => {},
 ): Promise<LoadedSnapshot | LoadErrors> {
   if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
+  if (paths.filter(path => path === '-').length > 1) return { ok: false, errors: ['- is given twice, and standard input can be read once: name it once'] }
   const texts = await Promise.all(paths.map(readSource))
   const errors = texts.filter(each => typeof each === 'string')
   if (errors.length > 0) return { ok: false, errors }
@@ -44,12 +48,23 @@ export async function loadSnapshot(
 }
 
 async function readSource(file: string): Promise<SourceText | string> {
+  if (file === '-') return { file: STDIN, text: await readStdin() }
   try {
     return { file, text: await readText(file, MAX_YAML_BYTES) }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     return `${file}: ${unreadable[code] ?? (error instanceof FileTrouble ? error.message : `cannot be read (${code})`)}`
   }
+}
+
+/** What errors call it. */
+const STDIN = 'stdin'
+
+async function readStdin(): Promise<string> {
+  let text = ''
+  process.stdin.setEncoding('utf8')
+  for await (const chunk of process.stdin) text += chunk
+  return text
 }
 
 const unreadable: Readonly<Record<string, string>> = {
@@ -97,6 +112,7 @@ function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string
     for (const [index, { name }] of listeners.entries()) note(name, [direction, index, 'listen'])
   }
   note('admin', ['admin'])
+  note('metrics', ['metrics'])
   return Object.freeze(places)
 }
 

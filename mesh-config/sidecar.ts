@@ -317,6 +317,11 @@ export const sidecarSchema = z.strictObject({
     'The address of the admin port, or `off`.',
     'the port of Envoy in Istio, and only this machine: it tells a lot to whoever asks',
   ),
+  metrics: setting(
+    listenAddress(true).default('off'),
+    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere: it shows no configuration and changes nothing, whoever asks. `off`: none.',
+    'the admin port has the metrics too; this one may be open to a network that must not reach that',
+  ),
   adminHosts: setting(
     z.array(text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a host name', 'a name without port, such as sidecar.web.svc')).default([]),
     'Names by which the admin port may be asked, besides addresses and `localhost`.',

@@ -42,6 +42,8 @@ export interface Bootstrap {
   readonly service: string
   /** Address of the admin port; null: none. */
   readonly admin: AddressSpec | null
+  /** Address of the port for scrapes and probes only; null: none. */
+  readonly metrics: AddressSpec | null
   /** Host names, in lower case, that the admin port accepts besides addresses and `localhost`. */
   readonly adminHosts: readonly string[]
   /** Data threads. */

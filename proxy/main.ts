@@ -1,5 +1,5 @@
 import type { AddressSpec, DrainSpec, Snapshot } from '../mesh-config/snapshot.ts'
-import { adminPages } from './admin/pages.ts'
+import { adminPages, type PageFacts, scrapePages } from './admin/pages.ts'
 import { adminServer } from './admin/server.ts'
 import { applying } from './control/applying.ts'
 import { cannotListen } from './control/cannot-listen.ts'
@@ -168,7 +168,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const exposition = prometheusPage(store)
 
   // 7  Listen: the data threads for requests, this one for the admin port.
-  const pages = adminPages({
+  const facts: PageFacts = {
     about: () => `outrigger ${version}, sidecar of ${bootstrap.service}, configuration ${inForce().snapshot.version}`,
     readiness,
     metrics() {
@@ -193,15 +193,17 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     drain: () => ending.drain('POST /drain'),
     drainPlan: () => drainPlan(inForce().snapshot),
     log,
-  })
+  }
   apply(loaded)
   begun = ending
   signals.obey(ending)
   // One after the other: on one core, the admin port would keep requests waiting.
   const refused = await inForceNow.start(loaded)
-  const admin = await openAdmin(bootstrap.admin, loaded.snapshot.places.admin, pages, log, bootstrap.adminHosts)
-  const reasons = [...refused, ...(typeof admin === 'string' ? [admin] : [])]
-  if (reasons.length > 0) {
+  const { places } = loaded.snapshot
+  const admin = await openPort('admin', bootstrap.admin, places.admin, adminPages(facts), log, bootstrap.adminHosts)
+  const metrics = await openPort('metrics', bootstrap.metrics, places.metrics, scrapePages(facts), log, 'open')
+  const reasons = [...refused, ...[admin, metrics].filter(port => typeof port === 'string')]
+  if (typeof admin === 'string' || typeof metrics === 'string' || reasons.length > 0) {
     await threads.stop()
     return stop(EXIT_CANNOT_START, reasons)
   }
@@ -229,7 +231,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const { accessLog } = loaded.snapshot
   // Standard output is left to the access log where programs read it there.
   const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
-  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, typeof admin === 'string' ? null : admin))
+  writeTo(jsonOnStdout ? 2 : 1, readyLines(title, known.fill(loaded.snapshot).snapshot, { admin, metrics }))
   const settled = clock.timer(() => {
     // Opening it takes a moment, so it may have come later.
     if (closeUninvitedInspector() || wasInspected)
@@ -250,7 +252,8 @@ function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
 }
 
 /** Where it listens, null when it is off, or why it cannot. */
-async function openAdmin(
+async function openPort(
+  name: string,
   address: AddressSpec | null,
   place: string | undefined,
   ...rest: [Parameters<typeof adminServer>[1], Parameters<typeof adminServer>[2], Parameters<typeof adminServer>[3]]
@@ -260,7 +263,7 @@ async function openAdmin(
     return { ...address, port: (await adminServer(address, ...rest, listenOn)).port }
   } catch (error) {
     const { explainListen } = await import('./system/listen-error.ts')
-    return cannotListen(place, 'the admin port ', address, `${await explainListen(error, address)}; the key is admin:, and admin: off needs none`)
+    return cannotListen(place, `the ${name} port `, address, `${await explainListen(error, address)}; the key is ${name}:, and ${name}: off needs none`)
   }
 }
 

@@ -2,6 +2,8 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
+import { addDrainCommand, addEndpointsCommand, addFlightsCommand, addReadyCommand } from '../cli/admin.ts'
+import { addCompletionCommand } from '../cli/completion.ts'
 import { addConfigCommand } from '../cli/config.ts'
 import { addExplainCommand } from '../cli/explain.ts'
 import { addProxyCommand } from '../cli/proxy.ts'
@@ -160,6 +162,8 @@ describe('commands', () => {
   addProxyCommand(program, '0')
   addConfigCommand(program)
   addExplainCommand(program)
+  for (const add of [addEndpointsCommand, addFlightsCommand, addReadyCommand, addDrainCommand]) add(program)
+  addCompletionCommand(program, () => Promise.resolve(program))
 
   test('every command and option of outrigger that is shown exists', () => {
     const called = (page: string) =>
@@ -187,6 +191,17 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
 
 test('no page says "undefined" or "[object Object]" where a generator found nothing', () => {
   expect(pages.filter(page => /\bundefined\b|\[object Object\]/.test(textOf(page).replaceAll(/`[^`\n]*`/g, '')))).toEqual([])
+})
+
+test('the changelog knows the version of package.json, and README installs that one', () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  expect(textOf('CHANGELOG.md')).toMatch(new RegExp(`^## \\[${version}\\]`, 'm'))
+  expect([...textOf('README.md').matchAll(/outrigger-(\d[\w.-]*)\.tgz/g)].map(([, named]) => named)).toEqual([version])
+})
+
+test('README lists every page of docs', () => {
+  const listed = pages.filter(page => /^docs\/[^/]+\.md$/.test(page)).filter(page => !textOf('README.md').includes(`](${page})`))
+  expect(listed).toEqual([])
 })
 
 test('docs/metrics.md has each metric once', () => {

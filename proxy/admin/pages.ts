@@ -8,7 +8,7 @@ import { flightsPage } from './flights.ts'
 import { type LevelOwner, logLevelPage } from './log-level.ts'
 import { metricsPage } from './metrics.ts'
 import type { Page } from './page.ts'
-import { livePage, type Readiness, readyPage } from './ready.ts'
+import { bareReadyPage, livePage, type Readiness, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 
 /** Where the pages have their facts from. */
@@ -39,4 +39,9 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     drainPage(facts.drain, facts.drainPlan),
   ]
   return pages
+}
+
+/** Of the port `metrics:`, which a whole network may reach: nothing here shows the configuration or changes anything. */
+export function scrapePages({ metrics, readiness }: Pick<PageFacts, 'metrics' | 'readiness'>): readonly Page[] {
+  return [metricsPage(metrics), bareReadyPage(readiness), livePage]
 }

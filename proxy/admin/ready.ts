@@ -1,5 +1,5 @@
 import { printable } from '../core/printable.ts'
-import { eitherAnswer, type Page, textAnswer } from './page.ts'
+import { eitherAnswer, jsonAnswer, type Page, textAnswer } from './page.ts'
 import { columns } from './text.ts'
 
 /** One thing that readiness looks at, or that whoever asks why would want to know. */
@@ -35,6 +35,20 @@ export function readyPage(readiness: () => Readiness): Page {
         return format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
       const content = async () => (await import('./html/ready.ts')).readyHtml(now)
       return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status, content)
+    },
+  }
+}
+
+/** For the port that anybody may reach: whether, and no more. */
+export function bareReadyPage(readiness: () => Pick<Readiness, 'ready'>): Page {
+  return {
+    path: '/ready',
+    methods: ['GET'],
+    shows: '200 while requests may be sent here, else 503',
+    answer({ format }) {
+      const { ready } = readiness()
+      const status = ready ? 200 : 503
+      return format === 'json' ? jsonAnswer({ ready }, status) : textAnswer(ready ? 'ready\n' : 'not ready\n', status)
     },
   }
 }

@@ -20,20 +20,17 @@ export type ListenOn = (server: Server, address: AddressSpec) => void
 const plainly: ListenOn = (server, { address, port }) => void server.listen({ host: address, port })
 
 /**
- * Rejects with the system's error (EADDRINUSE ...). `hosts`: names accepted in Host besides addresses and
- * `localhost`.
+ * Who may see the pages: those who ask by an address, `localhost` or one of these names, as guard.ts says; or `open`, anybody by any name: for pages that show no secret
+ * and change nothing, and as text.
  */
-export function adminServer(
-  listen: AddressSpec,
-  pages: readonly Page[],
-  log: Log,
-  hosts: readonly string[] = [],
-  listenOn: ListenOn = plainly,
-): Promise<AdminServer> {
+export type Access = readonly string[] | 'open'
+
+/** Rejects with the system's error (EADDRINUSE ...). */
+export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log, access: Access = [], listenOn: ListenOn = plainly): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
-    handle(request, response, { listenAddress: listen.address, hosts, pages }).catch((error: unknown) => {
+    handle(request, response, { listenAddress: listen.address, access, pages }).catch((error: unknown) => {
       log.error(`the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
       if (response.headersSent) response.destroy()
       else void send(response, textAnswer('this page failed: the log of the proxy says why\n', 500))
@@ -61,16 +58,18 @@ const plainRequest: PageRequest = { method: 'GET', query: new URLSearchParams(),
 
 interface Served {
   readonly listenAddress: string
-  readonly hosts: readonly string[]
+  readonly access: Access
   readonly pages: readonly Page[]
 }
 
-async function handle(incoming: IncomingMessage, response: ServerResponse, { listenAddress, hosts, pages }: Served): Promise<void> {
+async function handle(incoming: IncomingMessage, response: ServerResponse, { listenAddress, access, pages }: Served): Promise<void> {
   const { method = '', headers } = incoming
   const [path, ...search] = (incoming.url ?? '/').split('?')
   const query = new URLSearchParams(search.join('?'))
-  const base = { ...plainRequest, query, format: formatOf(query, headers.accept) }
-  const refused = refusal({ method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }, listenAddress, hosts)
+  const wanted = formatOf(query, headers.accept)
+  const base = { ...plainRequest, query, format: access === 'open' && wanted === 'html' ? ('text' as const) : wanted }
+  const origin = { method, host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) }
+  const refused = access === 'open' ? null : refusal(origin, listenAddress, access)
   if (refused !== null) return send(response, await errorAnswer(base, 403, refused))
   const page = pages.find(each => each.path === path || each.path === `${path}/` || `${each.path}/` === path)
   if (page === undefined) return send(response, await unknownPage(base, path!, pages))

@@ -17,7 +17,7 @@ export function hostRemedy(host: string, services: Services): string {
   const names = Object.keys(services).filter(name => !name.includes(':'))
   const meant = nearest(host.replace(/:\d+$/, ''), names)
   if (meant !== null) return `did you mean ${meant}? Else add the host to \`hosts:\` of a service`
-  const known = names.length === 0 ? 'no service is configured' : `known are ${firstOf(names)}`
+  const known = names.length === 0 ? 'no service is configured' : `known are ${firstOf(names, ', ')}`
   return `${known}: add the host to \`hosts:\` of one, or give a service of that name endpoints under \`discovery:\``
 }
 

@@ -6,12 +6,22 @@ import { printable } from '../core/printable.ts'
 /** Names of services listed before the rest is counted. */
 const LISTED = 4
 
-/** What is said once everything listens: a line for each listener and one for the admin port. */
-export function readyLines(title: string, snapshot: Snapshot, admin: AddressSpec | null): string {
+/** The ports of the sidecar itself; null: none. */
+export interface OwnPorts {
+  readonly admin: AddressSpec | null
+  readonly metrics?: AddressSpec | null
+}
+
+/** What is said once everything listens: a line for each listener and each port of the sidecar itself. */
+export function readyLines(title: string, snapshot: Snapshot, { admin, metrics = null }: OwnPorts): string {
   const rows = snapshot.listeners.map(listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const)
-  const all = admin === null ? rows : [...rows, ['admin', formatAddress(admin), `curl http://${formatAddress(admin)}/`] as const]
+  const all = [...rows, ...ownRow('admin', admin, '/'), ...ownRow('metrics', metrics, '/metrics')]
   const width = Math.max(0, ...all.map(([, address]) => address.length))
   return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${printable(line)}\n`).join('')
+}
+
+function ownRow(name: string, address: AddressSpec | null, path: string): (readonly [string, string, string])[] {
+  return address === null ? [] : [[name, formatAddress(address), `curl http://${formatAddress(address)}${path}`]]
 }
 
 function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {

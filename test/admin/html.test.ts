@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configPage } from '../../proxy/admin/config.ts'
 import { endpointsPage } from '../../proxy/admin/endpoints.ts'
@@ -166,4 +168,11 @@ test('a form that was sent empty asks for everything', async () => {
   const page = endpointsPage(threads([service('orders', [endpoint('a:1')])]), () => [])
   expect((await ask(page, 'service=&zone=&only=&sort=&limit=', 'html')).body).toContain('a:1')
   expect((await ask(flightsPage(threads([{ flights: [flightView()] }])), 'service=&endpoint=&id=&limit=', 'html')).body).toContain('/api/1')
+})
+
+test('a proxy that no browser asks loads none of it', () => {
+  const folder = join(import.meta.dirname, '../../proxy/admin')
+  const sources = readdirSync(folder).filter(name => name.endsWith('.ts'))
+  const eager = sources.filter(name => /^import (?!type\b)[^\n]*from '\.\/html\//m.test(readFileSync(join(folder, name), 'utf8')))
+  expect(eager).toEqual([])
 })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Page, textAnswer } from '../../proxy/admin/page.ts'
+import { scrapePages } from '../../proxy/admin/pages.ts'
 import { type AdminServer, adminServer } from '../../proxy/admin/server.ts'
 import { startPage } from '../../proxy/admin/start-page.ts'
 import { logTape } from '../support/log-tape.ts'
@@ -130,4 +131,48 @@ test('a long page is made as it is read, and no further once the reader has gone
 
 test('a port that is taken is an error with its code', async () => {
   await expect(adminServer({ address: '127.0.0.1', port: server.port }, pages, log)).rejects.toThrow('EADDRINUSE')
+})
+
+describe('the port for scrapes', () => {
+  const facts = {
+    metrics: () => ({
+      type: 'text/plain; version=0.0.4',
+      body: (async function* () {
+        yield 'up 1\n'
+      })(),
+    }),
+    readiness: () => ({ ready: false, reason: 'a secret place: /etc/x', checks: [{ name: 'reload', state: 'fail' as const, text: 'a secret place: /etc/x' }] }),
+  }
+  let open: AdminServer
+  beforeAll(async () => {
+    open = await adminServer({ address: '127.0.0.1', port: 0 }, scrapePages(facts), log, 'open')
+  })
+  afterAll(() => open.close())
+  const from = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${open.port}${path}`, init)
+
+  test('answers by any name, for it has nothing to hide', async () => {
+    const socket = connect(open.port, '127.0.0.1')
+    socket.end('GET /metrics HTTP/1.1\r\nHost: metrics.example\r\nConnection: close\r\n\r\n')
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 200 OK[\s\S]*up 1\n/)
+  })
+
+  test.each(['/ready', '/ready?verbose', '/ready?format=json', '/ready?format=html'])('%s says whether, and not why', async path => {
+    const answer = await from(path)
+    const text = await answer.text()
+    expect([answer.status, text.includes('secret')]).toEqual([503, false])
+    expect(text).not.toContain('<')
+  })
+
+  test.each([
+    ['GET', '/config', 404],
+    ['GET', '/', 404],
+    ['GET', '/endpoints', 404],
+    ['POST', '/drain', 404],
+    ['POST', '/log-level?level=off', 404],
+    ['POST', '/metrics', 405],
+  ])('%s %s is %d', async (method, path, status) => {
+    expect((await from(path, { method })).status).toBe(status)
+  })
 })

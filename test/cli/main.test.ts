@@ -27,11 +27,23 @@ describe('the command line', () => {
     [['proxy', '-c'], /argument missing/],
     [['proxy'], /no config file given: name one with -c/],
     [['proxy', '-c', 'a.yaml', '--log-level', 'loud'], /"loud" is not a log level: use one of debug, info/],
+    [['proxy', '-c', '-'], /a proxy reads its files again when they change, and standard input cannot be read twice/],
+    [['config', 'check', '-', '-'], /- is given twice/],
     [[], /Usage: outrigger/],
   ])('%j exits 2 and says why', async (args, message) => {
     const { code, err } = await outrigger(...args)
     expect([code, err]).toEqual([2, expect.stringMatching(message)])
   })
+})
+
+test.each(['-v', '-V', '--version'])('%s prints the version', async flag => {
+  expect(await outrigger(flag)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), err: '' })
+})
+
+test('- is standard input, and errors call it so', async () => {
+  const piped = (text: string) => run('sh', ['-c', `printf '${text}' | "${node}" bin/outrigger.js config check -`])
+  expect(await piped('outbound: [{ listen: 127.0.0.1:15001 }]')).toMatchObject({ code: 0, out: expect.stringMatching(/^good stdin/) })
+  expect(await piped('workers: 0')).toMatchObject({ code: 2, err: expect.stringContaining('stdin:1:10: workers: 0 is out of range') })
 })
 
 describe('explain', () => {
@@ -53,7 +65,7 @@ describe('explain', () => {
 
   test('a request that would fail is explained too', async () => {
     const { code, out } = await outrigger('explain', 'http://nix/', '-a', admin, '-X', 'POST', '-H', 'x-a:1')
-    expect([code, out]).toEqual([0, expect.stringContaining('404 NR')])
+    expect([code, out]).toEqual([3, expect.stringContaining('404 NR')])
   })
 
   test('--json is for programs', async () => {

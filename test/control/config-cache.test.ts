@@ -36,7 +36,7 @@ const expectBuilt = () => expect(isBuilt(root), 'dist/ is older than the sources
 
 const config = (over: Partial<Config> = {}): Config => ({
   ok: true,
-  bootstrap: { service: 'web', admin: null, adminHosts: [], workers: 1, state: null, register: null },
+  bootstrap: { service: 'web', admin: null, adminHosts: [], metrics: null, workers: 1, state: null, register: null },
   discovery: noDiscovery,
   snapshot: snapshotOf([], [], { version: 'one' }),
   warnings: ['sidecar.yaml:1:1: odd'],

@@ -75,7 +75,7 @@ test('the lines at the start are aligned and say where requests go', () => {
       listenerSpec({ listen: listen(9_101), service: 'a' }),
     ],
   )
-  expect(readyLines('title', snapshot, listen(15_000)).split('\n')).toEqual([
+  expect(readyLines('title', snapshot, { admin: listen(15_000) }).split('\n')).toEqual([
     'title',
     'inbound   0.0.0.0:20000    -> 127.0.0.1:3000',
     'outbound  127.0.0.1:15001  -> by Host: a, b, c, d and 2 more',

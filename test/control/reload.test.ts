@@ -11,7 +11,7 @@ function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> 
   const effective = Promise.resolve({ json: () => '{}', text: () => '' })
   return {
     ok: true,
-    bootstrap: { service: 'web', admin: null, adminHosts: [], workers: 1, state: null, register: null, ...bootstrap },
+    bootstrap: { service: 'web', admin: null, metrics: null, adminHosts: [], workers: 1, state: null, register: null, ...bootstrap },
     discovery: noDiscovery,
     snapshot: snapshotOf([], [], { version, service }),
     warnings: [],

@@ -201,6 +201,10 @@ describe('services on demand', () => {
     const port = await freePort()
     await using proxy = await startProxy(sidecar(consul, port, {}, { idle: '3s', services: {} }))
     const cart = { headers: { host: 'cart.service.consul' } }
+    // Also by an explanation, which is that of the request.
+    const explained = async (url: string) => JSON.parse((await proxy.admin(`/explain?url=${url}`)).body).record
+    expect((await explained('http://cart/')).attempts[0].endpoint).toBe(backend.address)
+    expect(await explained('http://nix/')).toMatchObject({ status: 404, detail: 'Consul knows no instance of "nix"' })
     expect((await get(port, '/', cart)).status).toBe(200)
     const missing = await get(port, '/', { headers: { host: 'nix' } })
     expect([missing.status, JSON.parse(missing.body).detail]).toEqual([404, 'Consul knows no instance of "nix"'])

@@ -44,7 +44,8 @@ describe('the package', () => {
     const files = out.trim().split('\n')
     const tops = new Set(files.map(file => file.split('/')[1]))
     expect(tops).toContain('dist')
-    for (const name of tops) expect(['bin', 'dist', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']).toContain(name)
+    expect(files).toContain('package/docs/configuration.md')
+    for (const name of tops) expect(['bin', 'dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']).toContain(name)
     expect(files.filter(file => /\.ts$|\.map$|test/.test(file))).toEqual([])
   })
 

@@ -47,7 +47,7 @@ describe('the effective config', () => {
   test('reads as YAML, a line for each value', async () => {
     const { effective } = await load({ 'a.yaml': minimal })
     const text = effectiveLines(await effective()).map(({ text: line, source }) => (source === null ? line : `${line} # ${describeSource(source)}`))
-    expect(text.slice(3, 11)).toEqual([
+    expect(text.slice(4, 12)).toEqual([
       'inbound: [] # default',
       'outbound:',
       '  - listen: 127.0.0.1:9101 # a.yaml:2',

@@ -24,6 +24,7 @@ describe('the smallest file that works', () => {
     expect(bootstrap).toEqual({
       service: 'unnamed',
       admin: { address: '127.0.0.1', port: 15_000 },
+      metrics: null,
       adminHosts: [],
       workers: 1,
       state: expect.stringMatching(/\/outrigger\/unnamed-9101$/),

@@ -113,7 +113,7 @@ test('a tunnel that went well is no error for the log of errors; one that did no
 })
 
 test('the lines at the start say which ports take TCP', () => {
-  expect(readyLines('title', snapshotOf(services, listeners), null).split('\n').slice(1, 4)).toEqual([
+  expect(readyLines('title', snapshotOf(services, listeners), { admin: null }).split('\n').slice(1, 4)).toEqual([
     'outbound  127.0.0.1:6379   -> cache (1 endpoint), TCP',
     'outbound  127.0.0.1:15001  -> by Host or server name: cache, web, empty',
     'outbound  127.0.0.1:15002  -> by Host: web, empty',

@@ -11,8 +11,8 @@ ${needsRestart.length > 0 && box('warn', html`Changed in the files, and waiting 
 ${warnings.length > 0 && box('warn', html`Warnings:${lines(warnings)}`)}
 ${table(
   [
-    { title: 'setting', isInline: true, cell: ({ setting }) => html`<pre>${setting}</pre>` },
-    { title: 'from', isInline: true, cell: ({ source }) => html`<span class="dim">${prose(source)}</span>` },
+    { title: 'setting', narrow: 'inline', cell: ({ setting }) => html`<pre>${setting}</pre>` },
+    { title: 'from', narrow: 'inline', cell: ({ source }) => html`<span class="dim">${prose(source)}</span>` },
   ],
   effectiveText
     .split('\n')

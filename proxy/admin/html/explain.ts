@@ -34,8 +34,8 @@ function explained({ steps }: ExplainAnswer, record: FlightView): Markup {
 ${box(failure === '' ? 'ok' : 'bad', html`<b>${outcome!}</b>${failure !== '' && html`${detail !== '' && html`<p>${detail}</p>`}<p>${prose(remedy)}</p>`}`)}
 ${table(
   [
-    { title: 'stage', isInline: true, cell: ({ stage }) => html`<b class="nb">${stage}</b>` },
-    { title: 'what was decided', cell: ({ text }) => html`<pre>${text}</pre>` },
+    { title: 'stage', narrow: 'inline', cell: ({ stage }) => html`<b class="nb">${stage}</b>` },
+    { title: 'what was decided', narrow: 'bare', cell: ({ text }) => html`<pre>${text}</pre>` },
   ],
   steps,
 )}

@@ -42,12 +42,12 @@ function form({ failedOnly, service, endpoint, id, limit }: FlightFilter, query:
 }
 
 const columns: readonly Column<FlightView>[] = [
-  { title: 'time', isInline: true, cell: ({ at }) => html`<span class="mono nb">${at.slice(11, 23)}</span>` },
-  { title: 'status', isInline: true, cell: statusTag },
-  { title: 'took', isNumber: true, isInline: true, cell: ({ durationMs }) => duration(durationMs) },
-  { title: 'request', cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>` },
+  { title: 'time', narrow: 'inline', cell: ({ at }) => html`<span class="mono nb">${at.slice(11, 23)}</span>` },
+  { title: 'status', narrow: 'inline', cell: statusTag },
+  { title: 'took', isNumber: true, narrow: 'inline', cell: ({ durationMs }) => duration(durationMs) },
+  { title: 'request', narrow: 'bare', cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>` },
   { title: 'to', cell: destination },
-  { title: '', isInline: true, cell: flight => html`<a class="nb" href="${explainLink(flight)}">explain</a>` },
+  { title: '', narrow: 'inline', cell: flight => html`<a class="nb" href="${explainLink(flight)}">explain</a>` },
 ]
 
 export function statusTag({ status, flag, failure, grpcStatus }: Pick<FlightView, 'status' | 'flag' | 'failure' | 'grpcStatus'>): Markup {

@@ -61,8 +61,8 @@ export function keepRefresh(query: URLSearchParams): Markup | null {
 export interface Column<Row> {
   readonly title: string
   readonly isNumber?: boolean
-  /** On a narrow screen it says what it is by itself: several of these share a line, without their titles. */
-  readonly isInline?: boolean
+  /** On a narrow screen, where it says what it is by itself: without its title, on a line with others (`inline`) or on its own (`bare`). */
+  readonly narrow?: 'inline' | 'bare'
   cell(row: Row): Part
 }
 
@@ -79,9 +79,9 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
 ${body}</tbody></table>`
 }
 
-function cellOf<Row>({ title, isNumber = false, isInline = false, cell }: Column<Row>, row: Row): Markup {
-  const classes = `${isNumber ? 'num ' : ''}${isInline ? 'inline' : ''}`.trim()
-  return html`<td${classes !== '' && html` class="${classes}"`}${!isInline && html` data-label="${title}"`}>${cell(row)}</td>`
+function cellOf<Row>({ title, isNumber = false, narrow, cell }: Column<Row>, row: Row): Markup {
+  const classes = `${isNumber ? 'num ' : ''}${narrow === 'inline' ? 'inline' : ''}`.trim()
+  return html`<td${classes !== '' && html` class="${classes}"`}${narrow === undefined && html` data-label="${title}"`}>${cell(row)}</td>`
 }
 
 const NUMBER = html` class="num"`

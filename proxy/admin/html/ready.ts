@@ -9,9 +9,9 @@ export function readyHtml({ ready, reason, checks }: Readiness): Markup {
 ${box(ready ? 'ok' : 'bad', html`<b>${ready ? 'ready' : `not ready: ${reason}`}</b>`)}
 ${table<Check>(
   [
-    { title: 'state', isInline: true, cell: ({ state }) => tag(state, tones[state]) },
-    { title: 'what', isInline: true, cell: ({ name }) => html`<b class="nb">${name}</b>` },
-    { title: '', cell: ({ text }) => html`<pre>${text}</pre>` },
+    { title: 'state', narrow: 'inline', cell: ({ state }) => tag(state, tones[state]) },
+    { title: 'what', narrow: 'inline', cell: ({ name }) => html`<b class="nb">${name}</b>` },
+    { title: '', narrow: 'bare', cell: ({ text }) => html`<pre>${text}</pre>` },
   ],
   checks,
 )}`

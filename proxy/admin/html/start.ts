@@ -8,9 +8,9 @@ export function startHtml(about: string, pages: readonly Page[], hint: string): 
   return html`<h1>Outrigger</h1><p>${about}</p>
 ${table(
   [
-    { title: 'page', isInline: true, cell: ({ path }) => html`<b class="nb"><a href="${path}">${path}</a></b>` },
-    { title: 'what it shows', isInline: true, cell: ({ shows }) => shows },
-    { title: 'parameters', isInline: true, cell: ({ parameters = '' }) => html`<small class="mono">${parameters}</small>` },
+    { title: 'page', narrow: 'inline', cell: ({ path }) => html`<b class="nb"><a href="${path}">${path}</a></b>` },
+    { title: 'what it shows', narrow: 'inline', cell: ({ shows }) => shows },
+    { title: 'parameters', narrow: 'inline', cell: ({ parameters = '' }) => parameters !== '' && html`<small class="mono">${parameters}</small>` },
   ],
   readable,
 )}

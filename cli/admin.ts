@@ -1,0 +1,64 @@
+import type { Command } from 'commander'
+import { filterNames, sortNames } from '../proxy/admin/endpoints-select.ts'
+import { type AdminOptions, askAdmin, tell, withAdmin } from './ask-admin.ts'
+import type { Painting } from './paint.ts'
+
+type Given = AdminOptions & Readonly<Record<string, string | boolean | undefined>>
+
+/** What the pages of the admin port show, from a terminal: the same text, in colour where that can be seen. */
+export function addEndpointsCommand(program: Command): void {
+  withAdmin(program.command('endpoints'))
+    .description('the endpoints of a running sidecar: weight, load, health, latency, and why one is not used')
+    .argument('[service]', 'of this service only')
+    .option('--zone <zone>', 'in this zone only')
+    .addOption(program.createOption('--only <state>', 'in this state only').choices(filterNames))
+    .addOption(program.createOption('--sort <column>', 'the highest first; with - before it the lowest').argParser(String))
+    .option('--limit <count>', 'so many, or "all"')
+    .addHelpText('after', `\n--sort takes ${sortNames.join(', ')}\n\nExamples:\n  outrigger endpoints\n  outrigger endpoints orders --only ejected\n`)
+    .action((service: string | undefined, options: Given) =>
+      show('/endpoints', { service, ...pick(options, ['zone', 'only', 'sort', 'limit']) }, options, 'endpoints'),
+    )
+}
+
+export function addFlightsCommand(program: Command): void {
+  withAdmin(program.command('flights'))
+    .description('the last requests of a running sidecar, with each attempt and why it failed; the newest last')
+    .argument('[service]', 'of this service only')
+    .option('--failed', 'those that failed only')
+    .option('--endpoint <address>', 'that went to this endpoint only')
+    .option('--id <request-id>', 'of this request only')
+    .option('-n, --limit <count>', 'the last so many')
+    .addHelpText('after', '\nExamples:\n  outrigger flights --failed\n  outrigger flights orders -n 20\n')
+    .action((service: string | undefined, options: Given) =>
+      show('/flights', { service, ...pick(options, ['endpoint', 'id', 'limit']), failed: options.failed === true ? 'true' : undefined }, options, 'flights'),
+    )
+}
+
+export function addReadyCommand(program: Command): void {
+  withAdmin(program.command('ready'))
+    .description('whether a running sidecar is ready, and what it looks at: exit code 0 if it is, 3 if not')
+    .action((options: Given) => show('/ready', { verbose: '' }, options, 'ready'))
+}
+
+export function addDrainCommand(program: Command): void {
+  withAdmin(program.command('drain'))
+    .description('drain a running sidecar, as SIGTERM does: not ready, finish what runs, exit')
+    .action((options: Given) => show('/drain', {}, options, 'plain', 'POST'))
+}
+
+async function show(
+  path: string,
+  parameters: Readonly<Record<string, string | undefined>>,
+  { admin, json }: AdminOptions,
+  painting: Painting,
+  method: 'GET' | 'POST' = 'GET',
+): Promise<void> {
+  const query = new URLSearchParams({ format: json === true ? 'json' : 'text' })
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, value)
+  const answer = await askAdmin(admin, path, query, method)
+  if (answer !== null) process.exitCode = tell(answer, painting, json === true)
+}
+
+function pick(options: Given, names: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(names.map(name => [name, options[name] === undefined ? undefined : String(options[name])]))
+}
