@@ -85,10 +85,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
     return this.#connection.flow.isClogged
   }
 
-  get worn(): boolean {
-    return this.#cancels.isWorn
-  }
-
   /** Streams that run. */
   get active(): number {
     return this.#connection.streams.size
@@ -164,6 +160,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // A stream that never began is not named to the peer (RFC 9113 section 5.1); its id is passed over.
     if (connection.isOpen && stream.headSent) this.#sendReset(stream, CANCEL)
     connection.finish(stream, true)
+  }
+
+  get worn(): boolean {
+    return this.#cancels.isWorn
   }
 
   #sendReset(stream: Http2Stream, code: number): void {
