@@ -17,7 +17,8 @@ export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | n
   for (const spec of match.headers) {
     const test = valueTest(spec, regex)
     const { name } = spec
-    tests.push(request => test(request.headers.get(name)))
+    // HTTP/2 has no such field, and the absolute form of HTTP/1.1 says otherwise (RFC 9112 section 3.2.2).
+    tests.push(name === 'host' ? request => test(request.authority || undefined) : request => test(request.headers.get(name)))
   }
   for (const spec of match.query) {
     const test = valueTest(spec, regex)

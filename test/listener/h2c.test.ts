@@ -60,7 +60,7 @@ describe('an offer that is as it should be', () => {
     expect(own.frames.slice(4)).toEqual(['HEADERS 3', '  :status: 200', '  content-length: 2', 'DATA 3 END_STREAM "ok"'])
     const [first, second] = upstream.requests
     expect([first!.target, second!.text]).toEqual(['/a?b', 'abc'])
-    expect(first!.names.filter(name => !name.startsWith('x-forwarded') && name !== 'x-request-id')).toEqual(['host', 'x-one', 'cookie'])
+    expect(first!.names.filter(name => !name.startsWith('x-forwarded') && name !== 'x-request-id')).toEqual(['host', 'x-one', 'cookie', 'te', 'connection'])
     expect(mesh.flights().map(({ path }) => path)).toEqual(['/', '/a?b'])
     expect(mesh.stat('outrigger_downstream_connections_active')).toBe(1)
   })

@@ -26,6 +26,14 @@ function request(path: string, headers: string[] = [], method = 'GET'): RequestH
 const exact = (value: string) => ({ path: { kind: 'exact', value } }) as const
 const prefix = (value: string) => ({ path: { kind: 'prefix', value } }) as const
 
+test('a header match on Host looks at the authority, which HTTP/2 has instead of the field', () => {
+  const find = routes({ headers: [{ name: 'host', kind: 'exact', value: 'orders' }] })
+  expect(find('/')).toBe('0')
+  expect(find('/', ['host', 'other'])).toBe('0')
+  expect(routes({ headers: [{ name: 'host', kind: 'present', value: '' }] })('/')).toBe('0')
+  expect(routes({ headers: [{ name: 'host', kind: 'exact', value: 'other' }] })('/', ['host', 'other'])).toBeNull()
+})
+
 describe('paths', () => {
   test('the first match in the order written wins, whatever its kind', () => {
     const find = routes(prefix('/a/b'), exact('/a/b'), { path: { kind: 'regex', value: '/a/.*' } }, prefix('/'))

@@ -84,10 +84,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
     return Math.min(this.#connection.peer.maxConcurrentStreams, this.#http2.maxUpstreamStreams)
   }
 
-  get worn(): boolean {
-    return this.#cancels.isWorn
-  }
-
   /** Streams that run. */
   get active(): number {
     return this.#connection.streams.size
@@ -166,6 +162,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // A stream that never began is not named to the peer (RFC 9113 section 5.1); its id is passed over.
     if (connection.isOpen && stream.headSent) this.#sendReset(stream, CANCEL)
     connection.finish(stream, true)
+  }
+
+  get worn(): boolean {
+    return this.#cancels.isWorn
   }
 
   #sendReset(stream: Http2Stream, code: number): void {
