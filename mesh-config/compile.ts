@@ -51,6 +51,7 @@ export function compile(document: SidecarDocument): Compiled {
     },
     flights: document.flights,
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
+    buffersBytes: sizeBytes(document.buffers),
   }
   const admin = document.admin === 'off' ? null : listenOf(document.admin)
   const bootstrap = {

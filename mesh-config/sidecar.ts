@@ -369,6 +369,11 @@ export const sidecarSchema = z.strictObject({
     'The folder for last-known endpoints, or `off`. Without it: one for this service and port in the state folder of the user ($XDG_STATE_HOME, else ~/.local/state).',
   ),
   workers: setting(z.int().min(1).max(256).default(1), 'Data threads.', 'one serves more than most instances ever see, and costs the least memory'),
+  buffers: setting(
+    size(16 * 1024 ** 2, 64 * 1024 ** 3, 'from 16MiB to 64GiB').default('256MiB'),
+    'What each data thread may hold of bodies over all its connections: what callers and endpoints have not taken yet, and what may have to be sent again. Above half of it every connection and stream may hold less, 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
+    'room for five hundred readers that stand still with 512 KiB each; with what else a sidecar takes it stays inside a container of 512 MiB',
+  ),
   accessLog: setting(
     z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault('errors'),
     'The access log: `off`, `on`, `errors`, or a map.',

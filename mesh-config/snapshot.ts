@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly accessLog: AccessLogSpec
   readonly flights: FlightsSpec
   readonly drain: DrainSpec
+  /** What each data thread may hold of bodies over all its connections. */
+  readonly buffersBytes: number
 }
 
 /** What the control thread must know besides the snapshot; a change of it needs a restart (and a reload says so). */

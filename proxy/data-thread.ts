@@ -13,6 +13,7 @@ import type { Answer, Question, ToControl, ToData, Unknown } from './core/channe
 import type { Clock, Random } from './core/clock.ts'
 import type { Exchange } from './core/exchange.ts'
 import { HeaderList } from './core/header-list.ts'
+import { Account, Ledger, UNLIMITED } from './core/ledger.ts'
 import type { TcpRoute } from './core/route.ts'
 import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
@@ -25,6 +26,7 @@ import { serviceOfHost } from './router/hosts.ts'
 import { TcpTunnel, type TcpTunnelDeps } from './tcp/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from './telemetry/access-log.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
+import { bufferStats } from './telemetry/buffer-stats.ts'
 import { type Flights, flights } from './telemetry/flights.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
 import { detectionStats, type Series, statsWriter } from './telemetry/stats.ts'
@@ -66,7 +68,15 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const upstreamHttp2 = http2(clock, { onGuard: onUpstreamGuard })
   const hop = http2(clock, { carriesHttp1: true, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial: deps.dial, stats, event, http2: upstreamHttp2, hop }
+  const buffers = bufferStats(stats, deps.index, clock, event)
+  const ledger = new Ledger(buffers.cut)
+  const counted = (wire: Wire): Wire => {
+    wire.ledger = ledger
+    return wire
+  }
+  const dial: Dial = (address, port, listener) =>
+    deps.dial(address, port, { connected: wire => listener.connected(counted(wire)), failed: code => listener.failed(code) })
+  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial, stats, event, http2: upstreamHttp2, hop }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null
@@ -141,10 +151,10 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         for (const tunnel of [...tunnels.open]) tunnel.leave()
       },
       onStream(stream, wire, protocol, from) {
-        stream.receiver = new Forward(stream, wire.peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
+        stream.receiver = new Forward(stream, wire, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
       },
       onRefused({ failure, detail, peer, protocol }, from) {
-        const exchange = new Forward(NO_STREAM, peer, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
+        const exchange = new Forward(NO_STREAM, { peer, account: NO_ACCOUNT }, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
         const now = clock.now()
         exchange.begin(NOTHING, now)
         exchange.status = failure.httpStatus
@@ -182,10 +192,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         const opening = openListener(spec, prepared.runtime)
         made.push(...opening.series())
         const onError = (error: Error) => applyDeps.event({ kind: 'listener-error', listener: spec.name, detail: error.message })
-        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => opening.listener.accept(wire), onError)
+        const acceptor = await deps.listen({ address: spec.listen.address, port: spec.listen.port }, wire => opening.listener.accept(counted(wire)), onError)
         opened.set(spec.name, { ...opening, acceptor })
       }
       prepared.commit()
+      ledger.limitTo(snapshot.buffersBytes)
       for (const [name, entry] of opened) open.set(name, entry)
       for (const [name, entry] of open) {
         const next = prepared.runtime.listeners.get(name)
@@ -259,6 +270,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const lagTimer = clock.timer(() => {
     const now = clock.now()
     lag.values[lag.index] = Math.max(0, now - due) / 1000
+    buffers.held(ledger.held)
     due = now + 1000
     lagTimer.arm(1000)
   })
@@ -284,4 +296,5 @@ function changed(a: object, b: object): boolean {
 
 /** Stands where no request was ever read. */
 const NOTHING = { method: '', scheme: 'http', authority: '', path: '', upgrade: '', headers: new HeaderList() } as const
+const NO_ACCOUNT = new Account(UNLIMITED, null)
 const NO_STREAM = { receiver: null, head() {}, data: () => true, trailers() {}, reset() {}, pause() {}, resume() {} }

@@ -17,6 +17,7 @@ const sides = {
 /** What each flag says, in the words of Envoy's documentation made short. */
 const flags: Partial<Record<Failure['flag'], string>> = {
   NR: 'no route',
+  OM: 'out of memory for bodies',
   NC: 'no cluster',
   UH: 'no healthy upstream',
   UF: 'upstream connection failure',

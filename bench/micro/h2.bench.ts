@@ -5,6 +5,7 @@ import { Decoder } from '../../proxy/codec/h2/hpack/decoder.ts'
 import { Encoder } from '../../proxy/codec/h2/hpack/encoder.ts'
 import { huffmanDecode, huffmanEncode } from '../../proxy/codec/h2/hpack/huffman.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
+import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
 import type { DownstreamStream, RequestHead } from '../../proxy/core/message.ts'
 import { enterTurn, leaveTurn } from '../../proxy/core/turn.ts'
 import type { Wire } from '../../proxy/core/wire.ts'
@@ -78,6 +79,10 @@ export const answerRequest = {
       peer: { address: '', port: 0, local: '', localPort: 0 },
       handler: null,
       bufferBytes: 1_048_576,
+      ledger: UNLIMITED,
+      get account() {
+        return new Account(UNLIMITED, wire)
+      },
       unsent: 0,
       write: () => true,
       writeTwo: () => true,

@@ -128,6 +128,10 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
     receiver?.reset(failure, detail)
   }
 
+  overflow(detail: string): void {
+    this.#lost(failures.outOfRoom, detail)
+  }
+
   /** Both directions have ended: it closes by itself when what it still has to send has left. */
   #finish(): void {
     if (!this.#sent || !this.#received) return

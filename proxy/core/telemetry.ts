@@ -66,6 +66,8 @@ export type ProxyEvent =
   | { readonly kind: 'endpoint-ejected'; readonly cluster: string; readonly endpoint: string; readonly reason: string; readonly forMs: number }
   | { readonly kind: 'endpoint-admitted'; readonly cluster: string; readonly endpoint: string }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
+  /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */
+  | { readonly kind: 'buffers-full'; readonly count: number; readonly detail: string }
   /** A peer went beyond a limit of HTTP/2. `unlogged`: how many others did since the last such event of this guard. */
   | {
       readonly kind: 'http2-guard'

@@ -7,7 +7,7 @@ import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, Respon
 import { problemBody } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
-import type { Peer } from '../core/wire.ts'
+import type { Wire } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
 import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from './grpc.ts'
@@ -44,7 +44,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** The filters that ran, or may have run, for this exchange. */
   filters: readonly Filter[] = []
   done = true
-  readonly body = new HeldBody()
+  readonly body: HeldBody
   readonly answer: Answer
   readonly attempts: Attempts
   readonly #deps: ForwardDeps
@@ -52,10 +52,18 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   #answered = false
   #tunnel: Tunnel | null = null
 
-  constructor(stream: DownstreamStream, peer: Peer, direction: 'inbound' | 'outbound', protocol: Protocol, deps: ForwardDeps, nothing: RequestHead) {
+  constructor(
+    stream: DownstreamStream,
+    wire: Pick<Wire, 'peer' | 'account'>,
+    direction: 'inbound' | 'outbound',
+    protocol: Protocol,
+    deps: ForwardDeps,
+    nothing: RequestHead,
+  ) {
     this.stream = stream
     this.#deps = deps
-    this.exchange = new Exchange(peer, direction, protocol, nothing)
+    this.exchange = new Exchange(wire.peer, direction, protocol, nothing)
+    this.body = new HeldBody(wire)
     this.answer = new Answer(this, deps.clock)
     this.attempts = new Attempts(this, deps)
   }
@@ -241,6 +249,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     exchange.completedAt = this.#deps.clock.now()
     this.answer.stop()
     this.attempts.stop()
+    this.body.drop()
     if (this.#tunnel !== null) this.#closeTunnel(this.#tunnel)
     this.#deps.onComplete(this)
   }

@@ -1,4 +1,5 @@
 import type { Headers } from '../core/message.ts'
+import type { Wire } from '../core/wire.ts'
 
 /** Pieces kept to be sent again: each costs more than its bytes. */
 const MAX_CHUNKS = 1024
@@ -8,6 +9,7 @@ const MAX_CHUNKS = 1024
  * again.
  */
 export class HeldBody {
+  readonly #wire: Pick<Wire, 'account'>
   readonly #chunks: Buffer[] = []
   bytes = 0
   /** The whole body is here. */
@@ -16,9 +18,13 @@ export class HeldBody {
   /** It grew over the limit and was let go: the request cannot be replayed. */
   dropped = false
 
+  /** `wire`: of the caller, who answers for what is held. */
+  constructor(wire: Pick<Wire, 'account'>) {
+    this.#wire = wire
+  }
+
   clear(): void {
-    this.#chunks.length = 0
-    this.bytes = 0
+    this.#letGo()
     this.ended = false
     this.trailers = null
     this.dropped = false
@@ -28,6 +34,13 @@ export class HeldBody {
     if (chunk.length === 0) return
     this.#chunks.push(Buffer.from(chunk))
     this.bytes += chunk.length
+    this.#wire.account.add(chunk.length)
+  }
+
+  #letGo(): void {
+    this.#chunks.length = 0
+    if (this.bytes !== 0) this.#wire.account.add(-this.bytes)
+    this.bytes = 0
   }
 
   /** Keeps a copy of what is being sent, while all of it stays within the limit. */
@@ -38,15 +51,14 @@ export class HeldBody {
   }
 
   drop(): void {
-    this.#chunks.length = 0
-    this.bytes = 0
+    this.#letGo()
     this.dropped = true
   }
 
   /** Makes something else of what is here. False: one of the chunks cannot be. */
   translate(change: (chunk: Buffer) => Buffer | null): boolean {
-    const chunks = this.#chunks.splice(0)
-    this.bytes = 0
+    const chunks = this.#chunks.slice()
+    this.#letGo()
     for (const chunk of chunks) {
       const changed = change(chunk)
       if (changed === null) return false

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { Account, UNLIMITED } from '../core/ledger.ts'
 import { enterTurn, leaveTurn } from '../core/turn.ts'
 import type { Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
@@ -16,6 +17,10 @@ type Options = ConstructorParameters<typeof Socket>[0]
 export class SocketWire implements Wire {
   handler: WireHandler | null = null
   bufferBytes = 1024 * 1024
+  ledger = UNLIMITED
+  #account: Account | null = null
+  /** Unsent bytes that the account knows of. */
+  #counted = 0
   /** For system/net.ts only. */
   readonly socket: Socket
   #peer: Peer | null = null
@@ -75,6 +80,11 @@ export class SocketWire implements Wire {
     return this.#peer
   }
 
+  get account(): Account {
+    this.#account ??= new Account(this.ledger, this)
+    return this.#account
+  }
+
   write(bytes: Buffer): boolean {
     const socket = this.socket
     if (socket.destroyed) return true
@@ -123,8 +133,16 @@ export class SocketWire implements Wire {
       // An empty write at the end of the queue tells when all before it has left.
       this.socket.write(NOTHING, this.#flushed)
     }
-    this.#aboveMark ||= this.socket.writableLength > this.bufferBytes / 4
+    const { writableLength } = this.socket
+    this.#count(writableLength)
+    this.#aboveMark ||= writableLength > Math.min(this.bufferBytes / 4, this.ledger.mark)
     return !this.#aboveMark
+  }
+
+  #count(unsent: number): void {
+    if (unsent === this.#counted) return
+    this.account.add(unsent - this.#counted)
+    this.#counted = unsent
   }
 
   #flushed = (error?: Error | null): void => {
@@ -135,6 +153,7 @@ export class SocketWire implements Wire {
       return
     }
     this.#unpinAll()
+    this.#count(0)
     if (!this.#aboveMark) return
     this.#aboveMark = false
     enterTurn()
@@ -148,10 +167,12 @@ export class SocketWire implements Wire {
 
   destroy(): void {
     this.socket.destroy()
+    this.#count(0)
   }
 
   reset(): void {
     this.socket.resetAndDestroy()
+    this.#count(0)
   }
 
   pause(): void {
@@ -169,7 +190,8 @@ export class SocketWire implements Wire {
   /** Asked by `net` after each read where the next one goes. */
   #nextBuffer(): Buffer {
     const slab = this.#slab
-    const size = this.#expected === 0 ? 0 : this.#expected >= LARGE_READ && this.bufferBytes >= 4 * LARGE_READ ? LARGE_READ : SMALL_READ
+    const isLarge = this.#expected >= LARGE_READ && Math.min(this.bufferBytes / 4, this.ledger.mark) >= LARGE_READ
+    const size = this.#expected === 0 ? 0 : isLarge ? LARGE_READ : SMALL_READ
     if (slab !== null) {
       if (slab.buffer.length === size && slab.pins === 0) return slab.buffer
       letGo(slab)
@@ -187,6 +209,7 @@ export class SocketWire implements Wire {
 
   #release(): void {
     this.#unpinAll()
+    this.#count(0)
     if (this.#slab !== null) letGo(this.#slab)
     this.#slab = null
   }

@@ -10,6 +10,8 @@ export interface RelayOwner {
   downstreamEnded(): void
   /** Nothing has moved for the time it may take. */
   idled(): void
+  /** Too much is held for it. */
+  overflow(detail: string): void
   /** A wire is gone before both directions had come to their end; the other is closed. `error`: what the system says. Null where it was us. */
   broke(side: Side, error: Error | null): void
   /** Exactly once for each side. */
@@ -69,6 +71,10 @@ export class Side implements WireHandler {
   closed(error: Error | null): void {
     this.relay.sideClosed(this, error)
   }
+
+  overflow(detail: string): void {
+    this.relay.overflow(detail)
+  }
 }
 
 /** The relay of one tunnel. Memory: at most a high watermark and a read in each direction (`limits.buffer`). */
@@ -108,6 +114,10 @@ export class Relay {
     if (hasEnded) down.ended()
     // Also where all was said: only who reads hears of a reset.
     if (writable) down.wire.resume()
+  }
+
+  overflow(detail: string): void {
+    this.#owner.overflow(detail)
   }
 
   /** For the sides: bytes, or an end. */

@@ -191,6 +191,10 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.#cut(failures.tunnelIdle, `nothing moved for ${this.#route!.tunnelIdleMs} ms`)
   }
 
+  overflow(detail: string): void {
+    this.#cut(failures.outOfRoom, detail)
+  }
+
   broke(side: Side, error: Error | null): void {
     const { exchange } = this
     if (exchange.failure !== null) return

@@ -1,3 +1,4 @@
+import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
 import { enterTurn, leaveTurn } from '../../proxy/core/turn.ts'
 import type { Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import type { EventLoop } from './event-loop.ts'
@@ -35,6 +36,9 @@ export class MemoryWire implements Wire {
   readonly peer: Peer
   handler: WireHandler | null = null
   bufferBytes = 1024 * 1024
+  ledger = UNLIMITED
+  #account: Account | null = null
+  #counted = 0
   /** What was written and has not been read by the other end. */
   readonly #queue: Buffer[] = []
   #queued = 0
@@ -76,6 +80,17 @@ export class MemoryWire implements Wire {
     return Math.max(0, this.#queued - this.#window)
   }
 
+  get account(): Account {
+    this.#account ??= new Account(this.ledger, this)
+    return this.#account
+  }
+
+  #count(): void {
+    const unsent = this.#dead ? 0 : this.unsent
+    if (unsent !== this.#counted) this.account.add(unsent - this.#counted)
+    this.#counted = unsent
+  }
+
   get paused(): boolean {
     return this.#paused
   }
@@ -108,7 +123,8 @@ export class MemoryWire implements Wire {
       return true
     }
     this.#other.#pump()
-    if (this.unsent > (this.#high ?? this.bufferBytes / 4)) this.#mustDrain = true
+    this.#count()
+    if (this.unsent > Math.min(this.#high ?? this.bufferBytes / 4, this.ledger.mark)) this.#mustDrain = true
     return !this.#mustDrain
   }
 
@@ -180,6 +196,7 @@ export class MemoryWire implements Wire {
 
   #die(error: Error | null): void {
     this.#dead = true
+    this.#count()
     this.#loop.after(0, () => turn(() => this.handler?.closed(error)))
   }
 
@@ -236,6 +253,7 @@ export class MemoryWire implements Wire {
   }
 
   #left(): void {
+    this.#count()
     if (this.#dead || this.unsent > 0) return
     if (this.#mustDrain) {
       this.#mustDrain = false

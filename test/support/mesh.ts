@@ -186,6 +186,11 @@ export class Mesh {
     this.loop.advance(milliseconds)
   }
 
+  /** Bytes of bodies that the proxy holds, as the data thread counts them. */
+  get held(): number {
+    return this.wires.reduce((sum, { account }) => sum + account.bytes, 0)
+  }
+
   flights(failedOnly = false): readonly FlightView[] {
     return this.#ask({ what: 'flights', failedOnly }).flights
   }

@@ -50,6 +50,7 @@ export function expectQuiet(mesh: Mesh): void {
   }
   expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
   expect(mesh.stat('outrigger_tcp_connections_active')).toBe(0)
+  expect(mesh.held, 'bytes of bodies held').toBe(0)
   for (const upstream of mesh.upstreams) {
     for (const { reader, over, wire } of upstream.connections) {
       if (over) continue

@@ -149,6 +149,7 @@ export function snapshotOf(
     accessLog: { mode: 'off', format: 'text', template: null, path: null },
     flights: { recent: 64, failed: 64 },
     drain: { timeoutMs: 20_000, delayMs: 0 },
+    buffersBytes: 256 * 1024 * 1024,
     ...overrides,
   }
   // Worker threads get a structured clone: nothing but plain data may work.

@@ -1,3 +1,4 @@
+import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
 import type { Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import { turn } from './memory-wire.ts'
 
@@ -8,6 +9,8 @@ export class TapeWire implements Wire {
   readonly peer: Peer = { address: '192.0.2.1', port: 40_000, local: '127.0.0.1', localPort: 8000 }
   handler: WireHandler | null = null
   bufferBytes = 1024 * 1024
+  ledger = UNLIMITED
+  readonly account = new Account(UNLIMITED, this)
   unsent = 0
   paused = false
   /** How it was closed, if it was. */

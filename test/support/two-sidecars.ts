@@ -15,6 +15,7 @@ export interface TwoSidecarsOptions extends ServiceOverrides {
   readonly inbound?: ListenerOverrides
   readonly outbound?: ListenerOverrides
   readonly mesh?: MeshOptions
+  readonly buffersBytes?: number
 }
 
 export interface TwoSidecars {
@@ -29,7 +30,7 @@ export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<Two
   const mesh = new Mesh(options.mesh)
   mesh.linked.set(SIDECAR, INBOUND_PORT)
   const apply = async (next: TwoSidecarsOptions) => {
-    const { inbound = {}, outbound = {}, offers = 1, mesh: _, ...service } = next
+    const { inbound = {}, outbound = {}, offers = 1, mesh: _, buffersBytes = 2 ** 28, ...service } = next
     const reasons = await mesh.apply(
       snapshotOf(
         [
@@ -40,6 +41,7 @@ export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<Two
           listenerSpec({ service: 'orders', ...outbound }),
           listenerSpec({ direction: 'inbound', listen: { address: '127.0.0.1', port: INBOUND_PORT }, service: 'local_app', multiplex: offers, ...inbound }),
         ],
+        { buffersBytes },
       ),
     )
     if (reasons.length !== 0) throw new Error(reasons.join('\n'))
@@ -75,6 +77,7 @@ export function expectQuiet(mesh: Mesh): void {
     }
   }
   expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
+  expect(mesh.held, 'bytes of bodies held').toBe(0)
   const open = mesh.callers.filter(({ over }) => !over).length
   expect(mesh.stat('outrigger_downstream_connections_active', { direction: 'outbound' }), 'connections of callers').toBe(open)
 }

@@ -11,7 +11,7 @@ import { NO_BYTES } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
-import { Gathered } from './gathered.ts'
+import { EarlyBytes } from './early-bytes.ts'
 import { Http1Head } from './head.ts'
 import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
@@ -20,9 +20,7 @@ import { CLOSED, EXCHANGE, FIRST_HEAD_BYTES, IDLE, KEPT_HEAD_BYTES, LINGERING, M
 import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
 
-/**
- * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#pending` until the one before them is answered.
- */
+/** A connection from a caller, and its stream. Answers go in the order asked, so later requests wait in `#early`. */
 export class Http1Downstream implements DownstreamConnection, DownstreamStream, WireHandler, BodySink, TurnTask {
   receiver: Receiver<RequestHead> | null = null
   readonly #wire: Wire
@@ -34,9 +32,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   readonly #clock: Clock
   readonly #timer: Timer
   #state = IDLE
-  /** Bytes that came before their time: a head that is not whole, or requests behind the one that runs. */
-  #pending: Buffer = NO_BYTES
-  readonly #gathered = new Gathered()
+  readonly #early: EarlyBytes
   /** Where the head lives while its exchange runs. */
   #headBytes: Buffer = NO_BYTES
   #requestDone = true
@@ -62,6 +58,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#options = options
     // Once a connection is enough: whoever understands it remembers.
     this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
+    this.#early = new EarlyBytes(wire)
     this.#writer = new Http1Writer(wire)
     this.#reader = new BodyReader(this, options)
     this.#clock = clock
@@ -77,10 +74,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (this.#state === EXCHANGE) {
       if (!this.#requestDone) this.#readBody(chunk, 0, length, false)
       else this.#keep(chunk, 0, length, false)
-    } else if (this.#pending.length === 0) this.#readHead(chunk, length, false)
+    } else if (this.#early.length === 0) this.#readHead(chunk, length, false)
     else {
-      const all = this.#gathered.append(this.#pending, chunk.subarray(0, length))
-      this.#pending = NO_BYTES
+      const all = this.#early.takeWith(chunk.subarray(0, length))
       this.#readHead(all, all.length, true)
     }
   }
@@ -88,9 +84,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Pipelined bytes wait; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
-    const bytes = chunk.subarray(from, length)
-    if (this.#pending.length !== 0) this.#pending = this.#gathered.append(this.#pending, bytes)
-    else this.#pending = own ? bytes : Buffer.from(bytes)
+    this.#early.keep(chunk.subarray(from, length), own)
     // Answered at once: the next one need not wait for more bytes.
     if (this.#state === IDLE) atTurnEnd(this)
     else this.#updatePause()
@@ -103,7 +97,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const outcome = parseRequest(head, chunk, length, this.#options)
     if (outcome === DONE) return this.#begin(chunk, length, own)
     if (outcome !== MORE) return this.#refuse(outcome.failure!, outcome.detail)
-    this.#pending = own ? chunk.subarray(0, length) : Buffer.from(chunk.subarray(0, length))
+    this.#early.keep(chunk.subarray(0, length), own)
     if (this.#state === READING_HEAD) return
     this.#state = READING_HEAD
     armFor(this.#timer, this.#options.headTimeoutMs)
@@ -119,7 +113,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // The buffer will be read into again while the exchange still needs its head.
     if (this.#headBytes.length < end) this.#headBytes = Buffer.allocUnsafeSlow(Math.max(FIRST_HEAD_BYTES, end))
     head.keepIn(this.#headBytes)
-    if (own) this.#gathered.clear()
+    if (own) this.#early.forget()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
     // What comes behind a request for a tunnel waits for its answer, as a pipelined request does.
@@ -193,7 +187,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC 9113 section 3.4).
     if (detail === broken.notHttp.detail && this.receiver === null) return this.#close()
     this.#head.clear()
-    this.#pending = NO_BYTES
+    this.#early.take()
     this.#keepAlive = false
     this.#requestDone = true
     this.#responseDone = false
@@ -270,14 +264,14 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     const { upgrade } = this.#head
     const opens = opensTunnel(upgrade, head.status)
     // Bytes sent before the answer may be another protocol's that only look like a request, so they are not read as one (draft-ietf-httpbis-optimistic-upgrade).
-    if (opens || (head.status >= 200 && (upgrade === CONNECT || this.#pending.length !== 0))) this.#keepAlive = false
+    if (opens || (head.status >= 200 && (upgrade === CONNECT || this.#early.length !== 0))) this.#keepAlive = false
     if (!opens) return false
     this.#isTunnel = true
     this.#requestDone = false
     this.#bodyTimeoutMs = 0
     this.#reader.beginUntilClose()
     this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
-    if (this.#pending.length !== 0) atTurnEnd(this)
+    if (this.#early.length !== 0) atTurnEnd(this)
     return true
   }
 
@@ -298,10 +292,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   reset(_failure: Failure, _detail: string): void {
     if (this.#state !== EXCHANGE) return
     this.#writer.flush()
-    this.#state = CLOSED
-    this.#timer.cancel()
-    this.#wire.reset()
-    this.#options.onClosed(this)
+    this.#close()
   }
 
   #answered(): void {
@@ -317,21 +308,20 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)
     this.#updatePause()
-    if (this.#pending.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
+    if (this.#early.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
   turnEnded(): void {
-    const pending = this.#pending
-    if (this.#isTunnel && this.#state === EXCHANGE && pending.length !== 0) {
-      this.#pending = NO_BYTES
-      this.#readBody(pending, 0, pending.length, true)
+    if (this.#isTunnel && this.#state === EXCHANGE && this.#early.length !== 0) {
+      const early = this.#early.take()
+      this.#readBody(early, 0, early.length, true)
       return this.#updatePause()
     }
     if (this.#state !== IDLE) return
-    if (pending.length !== 0) {
-      this.#pending = NO_BYTES
-      this.#readHead(pending, pending.length, true)
+    if (this.#early.length !== 0) {
+      const early = this.#early.take()
+      this.#readHead(early, early.length, true)
     } else if (this.#headBytes.length > KEPT_HEAD_BYTES) {
       // An idle connection does not keep the memory of a large head, which nobody reads any more.
       this.#head.clear()
@@ -342,7 +332,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** No more requests: says so by a half-close, and reads on for a moment what the caller still sends. */
   #lingers(): void {
     this.#state = LINGERING
-    this.#pending = NO_BYTES
+    this.#early.take()
     this.#wire.expect(0)
     this.#writer.flush()
     this.#wire.end()
@@ -357,6 +347,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // What is cut short must not look whole: its body may be one that ends with the connection.
     const cut = this.#state === EXCHANGE || this.#wire.unsent > 0
     this.#state = CLOSED
+    this.#early.take()
     this.#timer.cancel()
     if (cut) this.#wire.reset()
     else this.#wire.destroy()
@@ -377,7 +368,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #updatePause(): void {
-    const stop = this.#state === EXCHANGE && (this.#paused || this.#pending.length >= MAX_PIPELINED)
+    const stop = this.#state === EXCHANGE && (this.#paused || this.#early.length >= MAX_PIPELINED)
     if (stop === this.#stopped) return
     this.#stopped = stop
     if (stop) this.#wire.pause()
@@ -395,5 +386,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   destroy(): void {
     this.#gone(failures.drained, 'the drain time is over')
+  }
+
+  overflow(detail: string): void {
+    if (this.#state === EXCHANGE) this.#fail(failures.outOfRoom, detail)
+    else if (this.#state === READING_HEAD) this.#refuse(failures.outOfRoom, detail)
+    // What was answered before, and is not taken.
+    if (this.#wire.unsent > 0) this.#close()
   }
 }

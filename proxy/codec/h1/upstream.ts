@@ -325,6 +325,11 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     else this.#fail(failures.resetBeforeResponse, this.#partial.length === 0 ? detail : `${detail} inside the response head`)
   }
 
+  overflow(detail: string): void {
+    if (this.#busy) this.#fail(failures.outOfRoom, detail)
+    else this.destroy()
+  }
+
   /** `Keep-Alive: timeout=5`: not a standard, yet what Node, Apache and nginx send. */
   #readIdleHint(): void {
     const head = this.#head

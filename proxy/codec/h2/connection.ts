@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
+import type { Account, Holding } from '../../core/ledger.ts'
 import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
@@ -8,6 +9,7 @@ import { END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
+import { listHoldings } from './holdings.ts'
 import { Decoder } from './hpack/decoder.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { Guard, Http2Options } from './options.ts'
@@ -231,21 +233,14 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (due !== 0) this.out().windowUpdate(0, due)
   }
 
-  /** All that came of the stream was taken: more may come. */
-  creditStream(stream: Http2Stream): void {
-    const due = this.#state === OPEN ? this.flow.creditStream(stream, Number.POSITIVE_INFINITY) : 0
+  /** Something of the stream was taken: more may come. */
+  creditStream(stream: Http2Stream, held: number): void {
+    const due = this.#state === OPEN ? this.flow.creditStream(stream, held, this.wire.ledger.mark) : 0
     if (due === 0) return
     this.out().windowUpdate(stream.id, due)
     if (!this.flow.maySample) return
     this.flow.beginSample()
     this.ping(WINDOW_PING)
-  }
-
-  keepsToSend(stream: Http2Stream, bytes: number): void {
-    this.line.bytes += bytes
-    if (stream.sendWindow > 0) this.line.add(stream)
-    // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.line.bytes > this.options.maxHeldBytes) this.out()
   }
 
   /** Something of the stream is late from now on. */
@@ -288,6 +283,10 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     stream.clear()
     this.flow.ended(stream)
     this.side.finished(stream)
+  }
+
+  holdings(account: Account, list: Holding[]): void {
+    listHoldings(this, account, list)
   }
 
   // ── the end ──

@@ -2,10 +2,14 @@ import type { Headers } from '../../core/message.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 
-/** What came of a stream whose receiver has stopped: bytes, at most the window of the stream, and how its message ended. */
+/**
+ * What came of a stream whose receiver has stopped: bytes, at most the window of the stream, and how its message ended.
+ */
 export class HeldInput {
   trailers: Headers | null = null
   end = false
+  /** Of the ledger: when the first of the bytes was held. */
+  since = 0
   #bytes: ByteQueue | null = null
   readonly #connection: Http2Connection
 
@@ -24,9 +28,14 @@ export class HeldInput {
 
   add(bytes: Buffer): void {
     if (bytes.length === 0) return
-    this.#bytes ??= new ByteQueue()
+    const { flow, wire } = this.#connection
+    if (this.#bytes === null) {
+      this.#bytes = new ByteQueue()
+      this.since = wire.ledger.next()
+    }
     this.#bytes.append(bytes)
-    this.#connection.flow.hold(bytes.length)
+    flow.held()
+    wire.account.add(bytes.length)
   }
 
   /** The next bytes, as many as lie together. */
@@ -34,15 +43,16 @@ export class HeldInput {
     const bytes = this.#bytes!
     const chunk = bytes.first()
     bytes.drop(chunk.length)
-    this.#connection.flow.held -= chunk.length
     if (bytes.length === 0) this.#bytes = null
+    this.#connection.wire.account.add(-chunk.length)
     return chunk
   }
 
   clear(): void {
     this.end = false
     this.trailers = null
-    this.#connection.flow.held -= this.length
+    const { length } = this
     this.#bytes = null
+    if (length !== 0) this.#connection.wire.account.add(-length)
   }
 }

@@ -1,3 +1,4 @@
+import { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 import { MIN_MAX_FRAME } from './frame.ts'
 import type { Http2Stream } from './stream.ts'
@@ -26,14 +27,38 @@ export class SendLine {
     this.#ready.push(stream)
   }
 
-  /** What the stream still had to send is not wanted any more. */
-  forget(stream: Http2Stream): void {
-    this.bytes -= stream.pendingBytes
-    stream.pending = null
-    stream.pendingTrailers = null
+  /** Bytes of a stream that cannot go now; copied, because they lie in a buffer that is read into again. */
+  keep(stream: Http2Stream, chunk: Buffer): void {
+    const connection = this.#connection
+    if (stream.pending === null) {
+      stream.pending = new ByteQueue()
+      stream.pendingSince = connection.wire.ledger.next()
+    }
+    stream.pending.append(chunk)
+    this.bytes += chunk.length
+    connection.wire.account.add(chunk.length)
+    if (stream.sendWindow > 0) this.add(stream)
+    // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
+    if (this.bytes > connection.options.maxHeldBytes) connection.out()
   }
 
-  /** More may be sent: those that wait do, in turns. Where it ends for want of a window it goes on the next time, so that small windows serve all alike. */
+  #gone(bytes: number): void {
+    this.bytes -= bytes
+    this.#connection.wire.account.add(-bytes)
+  }
+
+  /** What the stream still had to send is not wanted any more. */
+  forget(stream: Http2Stream): void {
+    const { pendingBytes } = stream
+    stream.pending = null
+    stream.pendingTrailers = null
+    if (pendingBytes !== 0) this.#gone(pendingBytes)
+  }
+
+  /**
+   * More may be sent: those that wait do, in turns. Where it ends for want of a window it goes on the next time, so
+   * that small windows serve all alike.
+   */
   pump(): void {
     const connection = this.#connection
     const ready = this.#ready
@@ -60,7 +85,7 @@ export class SendLine {
     stream.wrote(length)
     stream.movedAt = connection.clock.now()
     pending.drop(length)
-    this.bytes -= length
+    this.#gone(length)
     connection.out().data(stream.id, chunk, 0, length, isLast && stream.sendDone && stream.pendingTrailers === null)
     if (isLast) stream.sentPending()
   }

@@ -1,7 +1,7 @@
 import { type Failure, failures } from '../../core/failure.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
 import { NO_BYTES } from '../bytes.ts'
-import { ByteQueue } from './byte-queue.ts'
+import type { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 import { CANCEL, errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
 import type { Http2Head } from './head.ts'
@@ -52,6 +52,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** What waits for a window or for the wire. */
   pending: ByteQueue | null = null
   pendingTrailers: Headers | null = null
+  pendingSince = 0
   /** It was told to stop, and waits for `writable`. */
   stalled = false
   /** In the connection's line of streams that may send. */
@@ -153,17 +154,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
         chunk = chunk.subarray(now)
       }
     }
-    if (length !== 0) this.#keep(chunk)
+    if (length !== 0) connection.line.keep(this, chunk)
     if (end) this.connection.watch(this)
     this.stalled = true
     return false
-  }
-
-  /** The chunk lies in a buffer that is read into again: what cannot go now is copied. */
-  #keep(chunk: Buffer): void {
-    this.pending ??= new ByteQueue()
-    this.pending.append(chunk)
-    this.connection.keepsToSend(this, chunk.length)
   }
 
   trailers(trailers: Headers): void {
@@ -264,7 +258,7 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** Lets the peer send more; not what is left of a body that fits already. */
   #credit(): void {
     if (this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
-    this.connection.creditStream(this)
+    this.connection.creditStream(this, this.#held.length)
   }
 
   /** `trailers` may be empty. */
@@ -374,7 +368,15 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     return this.pendingBytes + this.#held.length
   }
 
-  /** Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an answer. */
+  /** Since when, as the ledger counts. */
+  get waitingSince(): number {
+    return this.#held.length === 0 ? this.pendingSince : this.#held.since
+  }
+
+  /**
+   * Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an
+   * answer.
+   */
   shed(detail: string): void {
     const { connection, receiver } = this
     const { side } = connection

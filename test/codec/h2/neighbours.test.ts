@@ -12,7 +12,10 @@ import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
 import { data, frame, get, headers, hello, parseFrames, post, reset, settings, settingsAck, windowUpdate } from './support/frames.ts'
 
-/** Streams of one connection, of which some misbehave: they are cancelled, broken or stand still with bytes of theirs held. The others are measured. */
+/**
+ * Streams of one connection, of which some misbehave: they are cancelled, broken or stand still with bytes of theirs
+ * held. The others are measured.
+ */
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -57,7 +60,7 @@ class Peer {
 function caller(receive: (stream: DownstreamStream) => Partial<Receiver<RequestHead>>) {
   const peer = new Peer(0)
   const clock = manualClock(new EventLoop())
-  http2(clock, { connectionWindowBytes: 0, resets: { burst: 1e6, perSecond: 1 } }).serve(
+  http2(clock, { connectionWindowBytes: 512 * KIB, resets: { burst: 1e6, perSecond: 1 } }).serve(
     peer.wire,
     stream => {
       stream.receiver = { head() {}, data: () => true, trailers() {}, reset() {}, writable() {}, ...receive(stream) }
@@ -140,7 +143,7 @@ describe('streams that end with bytes held give them back to the connection, how
 
 function endpoint() {
   const peer = new Peer(24)
-  const connection = http2(manualClock(new EventLoop()), { connectionWindowBytes: 0, resets: { burst: 1e6, perSecond: 1 } }).connect(
+  const connection = http2(manualClock(new EventLoop()), { connectionWindowBytes: 512 * KIB, resets: { burst: 1e6, perSecond: 1 } }).connect(
     peer.wire,
     { released() {}, closed() {}, idleHint() {} },
     { bufferBytes: 256 * KIB, ...responseLimits },
@@ -290,6 +293,34 @@ describe.each([3, 4, 129, 250])('%i streams whose readers stand still', stalled 
     pair[way](1, 8 * MIB, true)
     expect(pair.got).toBe(8 * MIB)
   })
+})
+
+test('a reader that takes a little and stops again holds a window and no more, however often', () => {
+  let left = 0
+  const streams: DownstreamStream[] = []
+  const { peer } = caller(own => {
+    streams.push(own)
+    return { data: () => --left > 0 }
+  })
+  peer.feed(post(1))
+  let sent = 0
+  let granted = 0
+  const send = () => {
+    const written = Buffer.concat(peer.wire.writes.splice(0))
+    for (const { type, id, payload } of parseFrames(written)) if (type === h2.WINDOW_UPDATE && id === 1) granted += payload.readUInt32BE(0)
+    for (; sent + PIECE.length <= 256 * KIB + granted; sent += PIECE.length) peer.wire.feed(data(1, PIECE))
+  }
+  let taken = 0
+  for (let i = 0; i < 200; i++) {
+    send()
+    left = 3
+    const before = peer.wire.account.bytes
+    turn(() => streams[0]!.resume())
+    taken += before - peer.wire.account.bytes
+    expect(peer.wire.account.bytes).toBeLessThanOrEqual(256 * KIB)
+  }
+  expect(taken).toBeGreaterThan(200 * PIECE.length)
+  expect(peer.resets).toEqual([])
 })
 
 test('frames of padding alone do not use up the window of their stream', () => {

@@ -1,0 +1,36 @@
+import type { Clock } from '../core/clock.ts'
+import { add, type ProxyEvent, set } from '../core/telemetry.ts'
+import type { StatsWriter } from './stats.ts'
+
+/**
+ * One line of the log in this time: as long as a thread is out of room it cuts again and again, and the counter counts
+ * it all.
+ */
+const LOG_EVERY_MS = 1000
+
+/** What a data thread holds of bodies, and what it had to give up. */
+export function bufferStats(stats: StatsWriter, thread: number, clock: Clock, event: (event: ProxyEvent) => void) {
+  const labels = { thread: String(thread) }
+  const bytes = stats.gauge('outrigger_data_thread_buffered_bytes', 'Bytes of bodies that the data thread holds, once a second', labels)
+  const cuts = stats.counter(
+    'outrigger_data_thread_buffer_cuts_total',
+    'Exchanges and connections cut because the data thread held more than `buffers`',
+    labels,
+  )
+  let loggedAt = Number.NEGATIVE_INFINITY
+  let unlogged = 0
+  return {
+    held: (held: number) => set(bytes, held),
+    cut(count: number, detail: string): void {
+      add(cuts, count)
+      const now = clock.now()
+      if (now - loggedAt < LOG_EVERY_MS) {
+        unlogged += count
+        return
+      }
+      event({ kind: 'buffers-full', count: count + unlogged, detail })
+      loggedAt = now
+      unlogged = 0
+    },
+  }
+}
