@@ -5,7 +5,10 @@ import type { ProxyEvent } from '../core/telemetry.ts'
 export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
   if (event.kind === 'listener-error') return log.error(`${event.listener}: ${event.detail}`, { thread })
   if (event.kind === 'buffers-full')
-    return log.warn(`the largest holders of bodies were cut (${event.count}): ${event.detail}; raise \`buffers\`, or find who does not read`, { thread })
+    return log.warn(
+      `the largest holders of bodies were cut (${event.count}): ${event.detail}; raise \`buffers\`, or look in /flights?failed for the caller or endpoint that has stopped reading`,
+      { thread },
+    )
   if (event.kind === 'http2-guard') {
     const { side, guard, detail, peer, unlogged } = event
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`

@@ -10,7 +10,10 @@ export interface Holding {
   cut(detail: string): void
 }
 
-/** Above half of the limit no writer holds more than this before its source is stopped, and no window of HTTP/2 grows beyond it. */
+/**
+ * Above half of the limit no writer holds more than this before its source is stopped, and no window of HTTP/2 grows
+ * beyond it.
+ */
 const PRESSED_MARK = 64 * 1024
 /** After a cut there is room for a tenth of the limit. */
 const ROOM = 0.1
@@ -18,9 +21,10 @@ const ROOM = 0.1
 const rank = (bytes: number) => 31 - Math.clz32(bytes)
 
 /**
- * What a data thread holds of bodies, over all connections: bytes that a socket has not taken, that came for a stream which was stopped, that wait for a window, that are
- * kept to be sent again. Above half of the limit everybody may hold less. Above the limit those that hold the most are cut, and of those that hold much alike the ones
- * that have held it longest.
+ * What a data thread holds of bodies, over all connections: bytes that a socket has not taken, that came for a stream
+ * which was stopped, that wait for a window, that are kept to be sent again. Above half of the limit everybody may hold
+ * less. Above the limit those that hold the most are cut, and of those that hold much alike the ones that have held it
+ * longest.
  */
 export class Ledger implements TurnTask {
   held = 0

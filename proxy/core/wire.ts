@@ -9,7 +9,10 @@ export interface Wire {
   bufferBytes: number
   /** Of the data thread it belongs to; set before the wire has a handler. */
   ledger: Ledger
-  /** What is held for this connection: the wire counts what it has not sent, others what they keep. Made when first asked for. */
+  /**
+   * What is held for this connection: the wire counts what it has not sent, others what they keep. Made when first
+   * asked for.
+   */
   readonly account: Account
   /**
    * False: above the high watermark; `handler.drained` follows. The bytes must not change until they have left, with two exceptions that the wire looks after: a view
@@ -54,7 +57,10 @@ export interface WireHandler {
   ended(): void
   /** Exactly once, the last call. */
   closed(error: Error | null): void
-  /** The data thread holds too much, and this connection more than others: what runs on it fails. Without this method the connection is reset. */
+  /**
+   * The data thread holds too much, and this connection more than others: what runs on it fails. Without this method
+   * the connection is reset.
+   */
   overflow?(detail: string): void
   /** Of a connection with several streams: adds what could be given up by itself. */
   holdings?(account: Account, list: Holding[]): void

@@ -2,7 +2,10 @@ import type { Clock } from '../core/clock.ts'
 import { add, type ProxyEvent, set } from '../core/telemetry.ts'
 import type { StatsWriter } from './stats.ts'
 
-/** One line of the log in this time: as long as a thread is out of room it cuts again and again, and the counter counts it all. */
+/**
+ * One line of the log in this time: as long as a thread is out of room it cuts again and again, and the counter counts
+ * it all.
+ */
 const LOG_EVERY_MS = 1000
 
 /** What a data thread holds of bodies, and what it had to give up. */

@@ -21,7 +21,7 @@ async function start(overrides: ServiceOverrides = {}, buffersBytes = TOTAL): Pr
   )
 }
 
-const body = Buffer.alloc(8 * MIB, 'x')
+const body = Buffer.alloc(2 * MIB, 'x')
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const large: Answer = ({ target }, connection) => {
   if (target === '/') return void connection.send(OK)
@@ -64,7 +64,7 @@ describe('HTTP/1.1', () => {
     const mesh = await start()
     mesh.upstream(A).answer = large
     const callers: ReturnType<typeof stalledCaller>[] = []
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 60; i++) {
       callers.push(stalledCaller(mesh))
       mesh.settle()
       expect(mesh.held).toBeLessThanOrEqual(TOTAL)

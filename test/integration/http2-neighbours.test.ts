@@ -17,7 +17,9 @@ import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-/** Other people's HTTP/2 at both ends, with streams that stand still or are given up on the connections that others use. */
+/**
+ * Other people's HTTP/2 at both ends, with streams that stand still or are given up on the connections that others use.
+ */
 
 const MIB = 2 ** 20
 const raw = (bytes: Buffer) => bytes

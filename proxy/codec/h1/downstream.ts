@@ -21,9 +21,7 @@ import { CLOSED, EXCHANGE, FIRST_HEAD_BYTES, IDLE, KEPT_HEAD_BYTES, LINGERING, M
 import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
 
-/**
- * A connection from a caller, and its stream: HTTP/1.1 answers in the order asked, so pipelined requests wait in `#early` until the one before them is answered.
- */
+/** A connection from a caller, and its stream. Answers go in the order asked, so later requests wait in `#early`. */
 export class Http1Downstream implements DownstreamConnection, DownstreamStream, WireHandler, BodySink, TurnTask {
   receiver: Receiver<RequestHead> | null = null
   readonly #wire: Wire

@@ -2,7 +2,9 @@ import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { Gathered } from './gathered.ts'
 
-/** Bytes of a connection that came before their time: a head that is not whole, or requests behind the one that runs. */
+/**
+ * Bytes of a connection that came before their time: a head that is not whole, or requests behind the one that runs.
+ */
 export class EarlyBytes {
   readonly #wire: Wire
   readonly #gathered = new Gathered()

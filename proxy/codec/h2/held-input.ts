@@ -2,7 +2,9 @@ import type { Headers } from '../../core/message.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { Http2Connection } from './connection.ts'
 
-/** What came of a stream whose receiver has stopped: bytes, at most the window of the stream, and how its message ended. */
+/**
+ * What came of a stream whose receiver has stopped: bytes, at most the window of the stream, and how its message ended.
+ */
 export class HeldInput {
   trailers: Headers | null = null
   end = false
@@ -32,7 +34,7 @@ export class HeldInput {
       this.since = wire.ledger.next()
     }
     this.#bytes.append(bytes)
-    flow.hold(bytes.length)
+    flow.held()
     wire.account.add(bytes.length)
   }
 
@@ -42,7 +44,7 @@ export class HeldInput {
     const chunk = bytes.first()
     bytes.drop(chunk.length)
     if (bytes.length === 0) this.#bytes = null
-    this.#gone(chunk.length)
+    this.#connection.wire.account.add(-chunk.length)
     return chunk
   }
 
@@ -51,12 +53,6 @@ export class HeldInput {
     this.trailers = null
     const { length } = this
     this.#bytes = null
-    if (length !== 0) this.#gone(length)
-  }
-
-  #gone(bytes: number): void {
-    const { flow, wire } = this.#connection
-    flow.held -= bytes
-    wire.account.add(-bytes)
+    if (length !== 0) this.#connection.wire.account.add(-length)
   }
 }

@@ -4,8 +4,9 @@ import { BY_US } from './side.ts'
 import type { Http2Stream } from './stream.ts'
 
 /**
- * What an HTTP/2 connection could give up. Where its streams are those of many callers, each answers for itself. A caller of its own answers for all it holds: as long
- * as that is more than others hold, the largest of its streams goes first.
+ * What an HTTP/2 connection could give up. Where its streams are those of many callers, each answers for itself. A
+ * caller of its own answers for all it holds: as long as that is more than others hold, the largest of its streams goes
+ * first.
  */
 export function listHoldings(connection: Http2Connection, account: Account, list: Holding[]): void {
   const streams = [...connection.streams.values()].filter(({ waiting }) => waiting !== 0)

@@ -48,10 +48,10 @@ export const http2Defaults: Http2Options = {
    */
   streamWindowBytes: 256 * KIB,
   /**
-   * First windows of 256 streams: so it is the windows of streams that a sender waits for, never this one. It is given back as bytes are read, whoever they are for, so it
-   * bounds no memory (nginx and Go have 2 GiB and 1 GiB for the same reason).
+   * To begin with; it grows as those of streams do, up to 64 MiB. It is given back as bytes are read, whoever they are
+   * for, so it is no bound of memory.
    */
-  connectionWindowBytes: 64 * MIB,
+  connectionWindowBytes: MIB,
   /** RFC 7541's own default, both ways. More helps little between services, whose heads are alike, and every connection would pay for it twice. */
   headerTableBytes: 4 * KIB,
   /**
@@ -72,8 +72,9 @@ export const http2Defaults: Http2Options = {
   /** Answers (PING, SETTINGS, RST_STREAM) to a peer that takes none of what we send: as Envoy's max_outbound_control_frames. */
   maxReplies: 1000,
   /**
-   * What waits for windows of the peer, over all streams of a connection; beyond it the stream with the most is reset. A stream holds a piece that was read, 256 KiB, and
-   * then its source is stopped: so this is reached only where `limits.streams` is above 256.
+   * What waits for windows of the peer, over all streams of a connection; beyond it the stream with the most is reset.
+   * A stream holds a piece that was read, 256 KiB, and then its source is stopped: so this is reached only where
+   * `limits.streams` is above 256.
    */
   maxHeldBytes: 64 * MIB,
   /** 0: none. Off, because grpc-go and others close a connection that is pinged more often than every five minutes; TCP and the idle timeouts find most dead peers. */

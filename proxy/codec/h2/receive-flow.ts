@@ -1,6 +1,9 @@
 import { DEFAULT_WINDOW } from './frame.ts'
 import type { Http2Options } from './options.ts'
 
+/** The window of a connection grows no larger: the first windows of 256 streams. */
+const MAX_CONNECTION_WINDOW = 64 * 1024 * 1024
+
 /** The part of a stream that its window depends on. */
 export interface Flowing {
   /** Bytes the peer may still send. */
@@ -10,26 +13,27 @@ export interface Flowing {
 }
 
 /**
- * What the peer may send. The window of the connection is given back as bytes are read, whoever they are for: a stream whose receiver has stopped, or which ended with
- * bytes that nobody took, costs the others nothing. What bounds memory is the window of each stream. Every stream has the first one, whatever others do. Beyond that,
- * windows grow to twice what came within one round trip, measured with a PING while much is coming (as gRPC does), out of a sum that all streams share: one that has
- * stopped keeps its part and gets no more, and the others share the rest.
+ * What the peer may send. The window of the connection is given back as bytes are read, whoever they are for: a stream
+ * whose receiver has stopped, or which ended with bytes that nobody took, costs the others nothing. What bounds memory
+ * is the window of each stream. Every stream has the first one, whatever others do. Beyond that, windows grow to twice
+ * what came within one round trip, measured with a PING while much is coming (as gRPC does), out of a sum that all
+ * streams share: one that has stopped keeps its part and gets no more, and the others share the rest.
  */
 export class ReceiveFlow {
   /** Bytes the peer may still send on the connection. */
   window = DEFAULT_WINDOW
-  /** Bytes that came for streams whose receivers have stopped. */
-  held = 0
   /** What a stream's window grows to while there is room. */
   streamTarget: number
   /** A PING is under way; bytes that came since. */
   isSampling = false
   #sampled = 0
+  /** So much came since the last PING that the window of the connection may be too small. */
+  #mayGrow = false
   /** Since the PING some of it had to be held: its readers are what it waits for, and no larger window would make them faster. */
   #hasHeld = false
   /** Of every stream, to begin with. */
   readonly streamWindow: number
-  readonly #target: number
+  #target: number
   readonly #maxStream: number
   /** Of what windows may have beyond the first, over all streams: how much is left, and how many have some. */
   #spare: number
@@ -39,7 +43,7 @@ export class ReceiveFlow {
   constructor(options: Http2Options, bufferBytes: number) {
     this.#maxStream = Math.max(DEFAULT_WINDOW, bufferBytes)
     this.#spare = this.#maxStream
-    this.#target = Math.max(options.connectionWindowBytes, 2 * this.#maxStream)
+    this.#target = Math.max(DEFAULT_WINDOW, options.connectionWindowBytes)
     this.streamWindow = Math.min(this.#maxStream, options.streamWindowBytes)
     this.streamTarget = this.streamWindow
   }
@@ -51,15 +55,22 @@ export class ReceiveFlow {
     return this.window >= 0
   }
 
-  /** What to give back to the connection now; 0 for not yet. Half a window at a time, so that a WINDOW_UPDATE serves many frames. */
+  /**
+   * What to give back to the connection now; 0 for not yet. Half a window at a time, so that a WINDOW_UPDATE serves
+   * many frames.
+   */
   credit(): number {
     const due = this.#target - this.window
     if (due * 2 < this.#target) return 0
+    this.#mayGrow = this.#target < MAX_CONNECTION_WINDOW
     this.window += due
     return due
   }
 
-  /** What to give the stream, whose receiver has taken something; 0 for not yet. `held`: what came and was not taken. `most`: no window is larger for now. */
+  /**
+   * What to give the stream, whose receiver has taken something; 0 for not yet. `held`: what came and was not taken.
+   * `most`: no window is larger for now.
+   */
   creditStream(stream: Flowing, held: number, most: number): number {
     const taken = stream.window + held
     if (taken * 2 > this.streamTarget) return 0
@@ -84,26 +95,31 @@ export class ReceiveFlow {
     stream.extra = extra
   }
 
-  hold(bytes: number): void {
-    this.held += bytes
+  /** What came must be held. */
+  held(): void {
     this.#hasHeld = true
   }
 
   get maySample(): boolean {
-    return !this.isSampling && this.streamTarget < this.#maxStream
+    return !this.isSampling && (this.streamTarget < this.#maxStream || this.#mayGrow)
   }
 
   beginSample(): void {
     this.isSampling = true
+    this.#mayGrow = false
     this.#sampled = 0
-    this.#hasHeld = this.held !== 0
+    this.#hasHeld = false
   }
 
   /** The PING came back. */
   endSample(): void {
     this.isSampling = false
     if (this.#hasHeld) return
+    const wanted = 2 * this.#sampled
     // Filled by two thirds: the sender may have waited for us.
-    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, 2 * this.#sampled))
+    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))
+    if (this.#sampled * 3 >= this.#target * 2) this.#target = Math.min(MAX_CONNECTION_WINDOW, Math.max(this.#target, wanted))
+    // Some streams beside the one that fills its window.
+    this.#target = Math.max(this.#target, Math.min(MAX_CONNECTION_WINDOW, 2 * this.streamTarget))
   }
 }

@@ -55,7 +55,10 @@ export class SendLine {
     if (pendingBytes !== 0) this.#gone(pendingBytes)
   }
 
-  /** More may be sent: those that wait do, in turns. Where it ends for want of a window it goes on the next time, so that small windows serve all alike. */
+  /**
+   * More may be sent: those that wait do, in turns. Where it ends for want of a window it goes on the next time, so
+   * that small windows serve all alike.
+   */
   pump(): void {
     const connection = this.#connection
     const ready = this.#ready

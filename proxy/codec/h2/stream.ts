@@ -374,7 +374,10 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     return this.#held.length === 0 ? this.pendingSince : this.#held.since
   }
 
-  /** Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an answer. */
+  /**
+   * Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an
+   * answer.
+   */
   shed(detail: string): void {
     const { connection, receiver } = this
     const { side } = connection

@@ -12,7 +12,10 @@ import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
 import { data, frame, get, headers, hello, parseFrames, post, reset, settings, settingsAck, windowUpdate } from './support/frames.ts'
 
-/** Streams of one connection, of which some misbehave: they are cancelled, broken or stand still with bytes of theirs held. The others are measured. */
+/**
+ * Streams of one connection, of which some misbehave: they are cancelled, broken or stand still with bytes of theirs
+ * held. The others are measured.
+ */
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -57,7 +60,7 @@ class Peer {
 function caller(receive: (stream: DownstreamStream) => Partial<Receiver<RequestHead>>) {
   const peer = new Peer(0)
   const clock = manualClock(new EventLoop())
-  http2(clock, { connectionWindowBytes: 0, resets: { burst: 1e6, perSecond: 1 } }).serve(
+  http2(clock, { connectionWindowBytes: 512 * KIB, resets: { burst: 1e6, perSecond: 1 } }).serve(
     peer.wire,
     stream => {
       stream.receiver = { head() {}, data: () => true, trailers() {}, reset() {}, writable() {}, ...receive(stream) }
@@ -140,7 +143,7 @@ describe('streams that end with bytes held give them back to the connection, how
 
 function endpoint() {
   const peer = new Peer(24)
-  const connection = http2(manualClock(new EventLoop()), { connectionWindowBytes: 0, resets: { burst: 1e6, perSecond: 1 } }).connect(
+  const connection = http2(manualClock(new EventLoop()), { connectionWindowBytes: 512 * KIB, resets: { burst: 1e6, perSecond: 1 } }).connect(
     peer.wire,
     { released() {}, closed() {}, idleHint() {} },
     { bufferBytes: 256 * KIB, ...responseLimits },

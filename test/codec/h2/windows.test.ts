@@ -31,9 +31,9 @@ class LongWire extends TapeWire {
 
 /**
  * Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the receiver may hold; `pauseMs`: how long its reader stops
- * after each piece. `most`: what had come and was not read.
+ * after each piece; `stalled`: before them come so many that nobody reads. `most`: what had come and was not read.
  */
-function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number, pauseMs = 0) {
+function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number, pauseMs = 0, stalled = 0) {
   const loop = new EventLoop()
   const clock = manualClock(loop)
   const near = new LongWire(loop, latencyMs)
@@ -51,9 +51,11 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     near,
     stream => {
       downs.push(stream)
+      const isRead = downs.length > stalled
       stream.receiver = {
         head() {},
         data(chunk, end) {
+          if (!isRead) return false
           got += chunk.length
           if (end) ended++
           if (pauseMs !== 0) loop.after(pauseMs, () => turn(() => stream.resume()))
@@ -76,7 +78,7 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
   const upstream = codec.connect(far, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: MIB, ...responseLimits })
   const began = loop.now
   const piece = Buffer.alloc(64 * 1024)
-  for (let i = 0; i < streams; i++) {
+  for (let i = 0; i < streams + stalled; i++) {
     let left = bytes
     const send = (stream: UpstreamStream) => {
       while (left > 0) {
@@ -108,6 +110,12 @@ test('it does not grow for a reader that is slower than the line: what would com
   const slow = upload(16 * MIB, 1, 5, 16 * MIB, 20)
   expect(slow.got).toBe(16 * MIB)
   expect(slow.most).toBeLessThan(600 * 1024)
+})
+
+test('it grows as ever beside streams that stand still', () => {
+  const { got, ms } = upload(64 * MIB, 1, 20, 16 * MIB, 0, 10)
+  expect(got).toBe(64 * MIB)
+  expect(ms).toBeLessThan(2500)
 })
 
 test('and so does that of the connection, for many streams', () => {
