@@ -89,7 +89,7 @@ describe('names', () => {
   const conditions = new Set([...rows.map(conditionOf), 'gateway-error'])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
-    /^(x-[\w-]+|outrigger-(h2|names|reason)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
+    /^(x-[\w-]+|outrigger-(h2|names|reason|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
     const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions, ...guards, ...Object.values(grpcConditions)])

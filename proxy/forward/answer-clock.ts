@@ -116,7 +116,8 @@ export class AnswerClock {
     this.#since = since
     const due = this.#dueAt()
     if (due === Number.POSITIVE_INFINITY) this.#request.cancel()
-    else this.#request.arm(Math.max(1, due - now))
+    // `now` may lie a look-up back, which a deadline does not wait for.
+    else this.#request.arm(Math.max(1, due - (this.#exchange.deadlineAt === 0 ? now : this.#clock.now())))
   }
 
   /** Is the body on its way though no 100 came? Looked at only now, so that a body costs nothing. */

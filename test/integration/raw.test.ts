@@ -52,15 +52,26 @@ describe('what is malformed is refused, the connection closed, and nothing of it
   })
 })
 
-test('an Upgrade that is not allowed is answered 403 and not forwarded, and the connection goes on', async () => {
+test('an offer of TLS, as of Apache HttpClient, is not forwarded, its request answered, and the connection goes on', async () => {
   using client = await rawClient(port)
-  client.send(`GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: irc\r\n${HEAD}`)
-  await client.sees('tunnel-refused')
-  expect(statusOf(client.received())).toBe(403)
-  client.send(`GET /after-upgrade HTTP/1.1\r\n${HEAD}`)
-  ;(await upstreamOf('GET /after-upgrade')).send('HTTP/1.1 204 No Content\r\n\r\n')
+  client.send(`POST /tls-offer HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: TLS/1.2\r\nContent-Length: 4\r\n${HEAD}body`)
+  ;(await upstreamOf('POST /tls-offer')).send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  await client.sees('\r\n\r\nok')
+  expect(client.received()).toMatch(/^HTTP\/1\.1 200 /)
+  client.send(`GET /after-offer HTTP/1.1\r\n${HEAD}`)
+  ;(await upstreamOf('GET /after-offer')).send('HTTP/1.1 204 No Content\r\n\r\n')
   await client.sees('HTTP/1.1 204 ')
-  expect(upstream.received()).not.toMatch(/irc/)
+  expect(upstream.received()).not.toMatch(/TLS\/1\.2/)
+})
+
+test('what comes right behind an offer that opens no tunnel is no request', async () => {
+  using client = await rawClient(port)
+  client.send(`GET /irc-offer HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: irc\r\n${HEAD}GET /smuggled HTTP/1.1\r\n${HEAD}`)
+  ;(await upstreamOf('GET /irc-offer')).send('HTTP/1.1 204 No Content\r\n\r\n')
+  await client.ended
+  expect(client.received()).toMatch(/^HTTP\/1\.1 204 [\s\S]*connection: close/)
+  expect(client.received().match(/HTTP\/1\.1 /g)).toHaveLength(1)
+  expect(upstream.received()).not.toMatch(/irc\r|smuggled/)
 })
 
 test('a CONNECT that is not allowed is answered 403, and what came behind it is no request', async () => {

@@ -36,7 +36,7 @@ describe('what the published schema says', () => {
   test('gives the reasons of defaults', () => {
     expect(schemaAt(published, ['services', 'x', 'timeouts', 'request'])).toMatchObject({
       default: '15s',
-      description: expect.stringMatching(/^From the request .* Default "15s": the route timeout of Envoy and Consul, .*\.$/),
+      description: expect.stringMatching(/^From the last byte of the request .* Default "15s": the route timeout of Envoy and Consul, .*\.$/),
     })
   })
 
