@@ -4,8 +4,8 @@ const MAX_DEPTH = 64
 const MAX_VALUES = 4_000_000
 
 /**
- * JSON from elsewhere. Throws an Error in words for people, also when it is nested so deep, or has so many values, that what is made of it would fill the memory: some
- * megabytes of `[` are gigabytes of arrays.
+ * JSON from elsewhere. Throws an Error in words for people, also when it is nested so deep, or has so many values, that
+ * what is made of it would fill the memory: some megabytes of `[` are gigabytes of arrays.
  */
 export function parseJson(text: string): unknown {
   const trouble = outOfBounds(text)

@@ -46,7 +46,10 @@ export interface ConsulSpec {
   readonly waitMs: number
   /** Those watched from the start. */
   readonly services: readonly ConsulServiceSpec[]
-  /** What a service is like that no file names (its own name is empty): looked up when a request first asks for it. Null: it is not. */
+  /**
+   * What a service is like that no file names (its own name is empty): looked up when a request first asks for it.
+   * Null: it is not.
+   */
   readonly onDemand: ServiceSpec | null
   /** A service asked for on demand is let go after so long without a request. */
   readonly idleMs: number

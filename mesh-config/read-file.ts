@@ -1,7 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 
-/** Why a file is not read, besides what the system says: its `code` is `EISDIR`, `NOT_A_FILE` or `TOO_LARGE`, its message is for people. */
+/**
+ * Why a file is not read, besides what the system says: its `code` is `EISDIR`, `NOT_A_FILE` or `TOO_LARGE`, its
+ * message is for people.
+ */
 export class FileTrouble extends Error {
   readonly code: string
 
@@ -16,7 +19,10 @@ export class FileTrouble extends Error {
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 const CHUNK = 64 * 1024
 
-/** The text of a file of at most `maxBytes`. A pipe, a device or a folder is refused, and never waited for; a file that grows meanwhile is cut off by the same bound. */
+/**
+ * The text of a file of at most `maxBytes`. A pipe, a device or a folder is refused, and never waited for; a file that
+ * grows meanwhile is cut off by the same bound.
+ */
 export async function readText(path: string, maxBytes: number): Promise<string> {
   refuse(await stat(path), maxBytes)
   const file = await open(path, FLAGS)

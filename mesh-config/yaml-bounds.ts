@@ -11,8 +11,9 @@ export interface OutOfBounds {
 }
 
 /**
- * What is too much about a YAML text, before it is parsed: the time that the parser takes grows with the square of how deep values are nested, and a deep text ends its
- * stack. `tokens`: those of the lexer, which needs no stack and a time that grows with the length only. Null: nothing.
+ * What is too much about a YAML text, before it is parsed: the time that the parser takes grows with the square of how
+ * deep values are nested, and a deep text ends its stack. `tokens`: those of the lexer, which needs no stack and a time
+ * that grows with the length only. Null: nothing.
  */
 export function outOfBounds(tokens: Iterable<string>): OutOfBounds | null {
   const nesting = nestingOf()

@@ -11,8 +11,8 @@ const AT_ONCE = 3
 export type EndpointReader = (path: string, text: string) => Promise<EndpointFile>
 
 /**
- * Reads texts with endpoints in processes of their own, some at a time: the schema and YAML libraries would cost this process 20 MB for good, and a text that takes them
- * minutes costs it nothing. Never rejects.
+ * Reads texts with endpoints in processes of their own, some at a time: the schema and YAML libraries would cost this
+ * process 20 MB for good, and a text that takes them minutes costs it nothing. Never rejects.
  */
 export function endpointReader(clock: Clock, program = ownProgram()): EndpointReader {
   const waiting: (() => void)[] = []

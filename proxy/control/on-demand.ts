@@ -6,7 +6,10 @@ import type { Clock } from '../core/clock.ts'
 const MOST_FOUND = 1_000
 /** Names that wait for an answer, of whatever kind. */
 const MOST_ASKED = 20_000
-/** Names looked up side by side without knowing whether the registry has them. More than these wait for its list of names, which answers all of them at once. */
+/**
+ * Names looked up side by side without knowing whether the registry has them. More than these wait for its list of
+ * names, which answers all of them at once.
+ */
 const UNPROVEN = 16
 /** And of those so many in a second that find nothing: a look-up costs more than a line of the list. */
 const UNPROVEN_PER_SECOND = 32

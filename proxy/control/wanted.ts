@@ -1,7 +1,10 @@
 import type { ToControl, Unknown } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 
-/** Names asked for at a time: they come from requests. Each is answered in a fraction of a second, while the registry answers. */
+/**
+ * Names asked for at a time: they come from requests. Each is answered in a fraction of a second, while the registry
+ * answers.
+ */
 const MOST = 10_000
 
 /** Services that requests on this data thread wait for. */

@@ -13,7 +13,10 @@ export interface EndpointSource {
 export interface EndpointWatcher {
   /** All endpoints there are now, also when nothing changed (then it only confirms them). */
   onSet(endpoints: readonly EndpointSpec[]): void
-  /** What was delivered last takes away so much that it is doubted, and one more answer decides: the source asks for it within `CONFIRM_MS`. */
+  /**
+   * What was delivered last takes away so much that it is doubted, and one more answer decides: the source asks for it
+   * within `CONFIRM_MS`.
+   */
   isDoubted(): boolean
   /** The source cannot be reached or makes no sense: one line for people. Until the next `onSet`. */
   onTrouble(reason: string): void

@@ -15,7 +15,9 @@ export interface FileDeps {
   /** As in proxy/control/watch-files.ts. */
   readonly watchFiles: (files: readonly string[], read: string, changed: () => void, clock: Clock) => () => void
   readonly signatureOf: (files: readonly string[]) => Promise<string>
-  /** What is in a text that is no JSON of ours: YAML, or something wrong. Takes a bounded time, and none of this thread. */
+  /**
+   * What is in a text that is no JSON of ours: YAML, or something wrong. Takes a bounded time, and none of this thread.
+   */
   readonly readEndpointText: (path: string, text: string) => Promise<EndpointFile>
 }
 
@@ -62,7 +64,9 @@ export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signat
   return { name: `file ${path}`, watch: (watcher, signal) => void watch(watcher, signal) }
 }
 
-/** A text that was read before, also one that was refused, is not parsed again: the file is looked at every few seconds. */
+/**
+ * A text that was read before, also one that was refused, is not parsed again: the file is looked at every few seconds.
+ */
 function endpointReader(path: string, readEndpointText: FileDeps['readEndpointText']): () => Promise<EndpointFile> {
   let digest = ''
   let latest: EndpointFile = { ok: true, endpoints: [] }

@@ -17,8 +17,9 @@ const FEWEST = 3
 
 /**
  * Doubts answers that take away too much. What they leave out stays as a suspect, as usable as before, until a connection to it fails or a second answer says the
- * same; sources are asked again at once for that (`isUndecided`). Where an answer would leave nothing usable, only failed connections count. What an answer says of an instance itself (critical, maintenance, draining) is obeyed
- * at once, but for instances that are critical because contact with their node was lost: that is as if they were left out.
+ * same; sources are asked again at once for that (`isUndecided`). Where an answer would leave nothing usable, only
+ * failed connections count. What an answer says of an instance itself (critical, maintenance, draining) is obeyed at
+ * once, but for instances that are critical because contact with their node was lost: that is as if they were left out.
  */
 export interface Guard {
   /** An answer of the source. `changed` is not called for it. */

@@ -63,7 +63,10 @@ export function resolver(servers: readonly string[], which: AddressFamily = 'aut
   }
 }
 
-/** Questions to the system hold a thread of the process each, of which all its look-ups together may have two. So there is one at a time. */
+/**
+ * Questions to the system hold a thread of the process each, of which all its look-ups together may have two. So there
+ * is one at a time.
+ */
 let running: Promise<unknown> = Promise.resolve()
 const SYSTEM_MS = 5_000
 

@@ -1,8 +1,9 @@
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 
 /**
- * Whether this machine speaks IPv4 or IPv6 with others, as the system's own lookup has it (AI_ADDRCONFIG): where it does not, such addresses are only connections that
- * fail. A machine that has loopback addresses only speaks what they are.
+ * Whether this machine speaks IPv4 or IPv6 with others, as the system's own lookup has it (AI_ADDRCONFIG): where it
+ * does not, such addresses are only connections that fail. A machine that has loopback addresses only speaks what they
+ * are.
  */
 export function speaks(family: 4 | 6, interfaces = networkInterfaces()): boolean {
   const all = Object.values(interfaces).flatMap(addresses => addresses ?? [])

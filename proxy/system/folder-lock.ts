@@ -17,8 +17,9 @@ const ANSWER_MS = 1_000
 const MOST_ANSWER = 200
 
 /**
- * The lock is a socket in the folder, on which its owner listens: the kernel ends it with the process, so a lock that was left behind is never taken for one in use, and
- * containers that share the folder see each other, whose process ids mean nothing to one another. `about`: what the owner answers to those who find it taken.
+ * The lock is a socket in the folder, on which its owner listens: the kernel ends it with the process, so a lock that
+ * was left behind is never taken for one in use, and containers that share the folder see each other, whose process ids
+ * mean nothing to one another. `about`: what the owner answers to those who find it taken.
  */
 export function folderLock(folder: string, about: string): FolderLock {
   let server: Server | null = null

@@ -11,8 +11,9 @@ export interface NameAnswer {
 export type NameAnswered = (addresses: readonly string[], trouble: string) => void
 
 /**
- * Addresses of names that connections are made to. A connection takes what was answered last and waits for nothing; only the first one to a name waits for its first
- * answer. Each name is asked for by itself, once at a time, and again when its TTL is over for as long as it is used; a name that gets no answer costs the others nothing.
+ * Addresses of names that connections are made to. A connection takes what was answered last and waits for nothing;
+ * only the first one to a name waits for its first answer. Each name is asked for by itself, once at a time, and again
+ * when its TTL is over for as long as it is used; a name that gets no answer costs the others nothing.
  */
 export interface NameCache {
   /** `answered` is called once: at once where there is an answer. */
@@ -21,7 +22,10 @@ export interface NameCache {
 
 export interface NameCacheDeps {
   readonly clock: Clock
-  /** Rejects with an Error for people where it cannot be said whether there is such a name. May take as long as it likes. */
+  /**
+   * Rejects with an Error for people where it cannot be said whether there is such a name. May take as long as it
+   * likes.
+   */
   readonly resolve: (name: string) => Promise<NameAnswer>
 }
 

@@ -12,7 +12,10 @@ const LOOPBACK = ['127.0.0.1', '::1']
 /** Made with the first name: a sidecar that connects to addresses only pays nothing. */
 let names: NameCache | null = null
 
-/** In the place of `dns.lookup`, for sockets: it never holds up a thread of the process, and `localhost` needs no answer from anywhere (RFC 6761). */
+/**
+ * In the place of `dns.lookup`, for sockets: it never holds up a thread of the process, and `localhost` needs no answer
+ * from anywhere (RFC 6761).
+ */
 export const lookupName: LookupFunction = (hostname, options, callback) => {
   const name = hostname.toLowerCase()
   if (isLocalhost(name)) return answer(LOOPBACK, '')

@@ -12,12 +12,15 @@ export interface ResolveDeps {
   readonly speaks: (family: 4 | 6) => boolean
 }
 
-/** A server that does not know AAAA may leave such a question unanswered: what there is of IPv4 waits so long for it. */
+/**
+ * A server that does not know AAAA may leave such a question unanswered: what there is of IPv4 waits so long for it.
+ */
 const OTHER_FAMILY_MS = 250
 
 /**
- * What a name stands for, as the system would say it (hosts file, then DNS with its search domains), but by questions of our own, which hold up no thread of the process.
- * The system itself is asked last, for what else it may know names from (mDNS, LDAP, NIS), and never where a name server is silent.
+ * What a name stands for, as the system would say it (hosts file, then DNS with its search domains), but by questions
+ * of our own, which hold up no thread of the process. The system itself is asked last, for what else it may know names
+ * from (mDNS, LDAP, NIS), and never where a name server is silent.
  */
 export function nameResolver({ clock, dns, hosts, resolvConf, speaks }: ResolveDeps): (name: string) => Promise<NameAnswer> {
   async function resolve(name: string): Promise<NameAnswer> {

@@ -4,7 +4,9 @@ import type { Clock } from '../../core/clock.ts'
 import type { Probe } from '../probe.ts'
 import { pause } from './pause.ts'
 
-/** Whether the application behind the sidecar takes connections: what the heartbeat of its registration says besides. */
+/**
+ * Whether the application behind the sidecar takes connections: what the heartbeat of its registration says besides.
+ */
 export interface ApplicationCheck {
   listens(): boolean
   /** For people; empty: it listens. */

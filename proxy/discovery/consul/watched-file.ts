@@ -4,8 +4,8 @@ import type { Clock } from '../../core/clock.ts'
 
 /** A file is looked at this often at most. */
 const LOOK_MS = 1_000
-/** A bundle with the certificates of every authority there is has a quarter of this. */
-const MAX_BYTES = 1024 * 1024
+/** A bundle with the certificates of every authority there is has a tenth of this. */
+const MAX_BYTES = 4 * 1024 * 1024
 
 /** Files that others replace: a token, certificates. */
 export interface WatchedFiles {
