@@ -27,7 +27,10 @@ export interface SourceText {
   readonly text: string
 }
 
-/** The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors. `read` is told the texts. */
+/**
+ * The files of `-c`, in order, later ones over earlier ones. Never throws: whatever is wrong comes back as errors.
+ * `read` is told the texts.
+ */
 export async function loadSnapshot(
   paths: readonly string[],
   env: Environment,

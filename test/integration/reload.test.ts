@@ -177,7 +177,9 @@ describe.concurrent('listeners', () => {
     await new Promise<void>(done => holder.listen(taken, '127.0.0.1', done))
     const wanted = [...all.config.outbound, { listen: `127.0.0.1:${free}`, service: 'orders' }, { listen: `127.0.0.1:${taken}`, service: 'orders' }]
     proxy.write({ ...all.config, outbound: wanted })
-    await until('the reason in the log', () => new RegExp(`the data threads cannot take the new configuration[\\s\\S]*${taken}: address already in use \\(EADDRINUSE\\)`).test(proxy.err()))
+    await until('the reason in the log', () =>
+      new RegExp(`the data threads cannot take the new configuration[\\s\\S]*${taken}: address already in use \\(EADDRINUSE\\)`).test(proxy.err()),
+    )
     expect(await versionOf(proxy)).toBe(version)
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
     expect((await proxy.admin('/ready?verbose')).body).toContain(String(taken))
