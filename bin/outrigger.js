@@ -11,8 +11,9 @@ const LAUNCHER_FD = 3
 const here = dirname(fileURLToPath(import.meta.url))
 const isProxy = process.argv.includes('proxy')
 
-// Before anything else: unhandled, SIGHUP would end a proxy that is starting, and SIGUSR1 would open Node's inspector. As the first process of a container it must
-// also be told to end on SIGTERM. proxy/control/signals.ts takes over from here.
+// Before anything else: unhandled, SIGHUP would end a proxy that is starting, and SIGUSR1 would open Node's inspector.
+// As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts takes over from
+// here.
 if (isProxy) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
   for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
@@ -59,8 +60,8 @@ function useCompileCache() {
 }
 
 /**
- * `outrigger` in systemd's cache folder, or in that of the user. Whoever can write there decides what this process runs, so it must be ours alone; null: there is none
- * that is, and nothing is kept.
+ * The folder `outrigger` in systemd's cache folder, else in that of the user. Code from it runs in this process, so only
+ * this user may write there. Null: there is no such folder, and nothing is kept.
  */
 function cacheFolder() {
   const { CACHE_DIRECTORY, XDG_CACHE_HOME, HOME } = process.env
@@ -91,7 +92,10 @@ function newerNode() {
   }
 }
 
-/** In the place of this process, where this Node can do that; else as its child, which ends when this process does, however that ends. */
+/**
+ * In the place of this process, where this Node can do that; else as its child, which ends when this process does,
+ * however that ends.
+ */
 async function runWith(node) {
   const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   if (typeof process.execve === 'function') process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
@@ -136,7 +140,9 @@ function sayUp() {
   }
 }
 
-/** npx runs us in a shell, and passes a signal on to neither when it is killed: what it started must not stay behind. */
+/**
+ * npx starts this process through a shell, and a killed npx ends neither. So the end of either parent ends the proxy.
+ */
 function endWithNpx(end) {
   if (process.env.npm_command !== 'exec' || process.platform === 'win32') return
   const began = ancestors()

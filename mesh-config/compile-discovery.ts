@@ -113,7 +113,10 @@ export function stateFolder(document: SidecarDocument): string | null {
   return folder === null ? null : join(folder, instance)
 }
 
-/** What systemd gives a unit with StateDirectory=, else the folder of the user. Null: a user without a home, as containers run under a number only. */
+/**
+ * What systemd gives a unit with StateDirectory=, else the folder of the user. Null: a user without a home, as
+ * containers run under a number only.
+ */
 function stateHome(): string | null {
   const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env
   const ofUnit = STATE_DIRECTORY?.split(':')[0]

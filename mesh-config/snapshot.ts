@@ -31,7 +31,10 @@ export interface Snapshot {
   readonly accessLog: AccessLogSpec
   readonly flights: FlightsSpec
   readonly drain: DrainSpec
-  /** Where the files say it, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; no part of the version. */
+  /**
+   * Where the files say it, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; no part of the
+   * version.
+   */
   readonly places: Readonly<Record<string, string>>
   /** What each data thread may hold of bodies over all its connections. */
   readonly buffersBytes: number

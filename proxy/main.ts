@@ -60,7 +60,8 @@ const EXIT_BAD_CONFIG = 2
 /** The control thread, part by part. Ends only by `process.exit`. */
 export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
   tuneEngine()
-  // 1  Signals first: unhandled, some would end the process. Where an older Node started this one, its end is a signal too.
+  // 1  Signals first: unhandled, some would end the process. Where an older Node started this one, its end is a signal
+  // too.
   let begun: Life | null = null
   const exit = (code: number) => process.exit(code)
   const launched = watchLauncher(() => (begun === null ? exit(0) : begun.drain('the launcher has ended', true)))

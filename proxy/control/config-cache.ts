@@ -4,8 +4,9 @@ import { hash32 } from '../core/hash.ts'
 import type { ChildLine } from './config-loader.ts'
 
 /**
- * What the config reader (load-config.ts) made of the files the last time, so that a start with unchanged files needs no child process. It holds for the very same texts,
- * variables of the environment and program; docs/decisions/0033 says more.
+ * What the config reader (load-config.ts) made of the files the last time, so that a start with unchanged files needs
+ * no child process. It holds for the very same texts, variables of the environment and program; docs/decisions/0033
+ * says more.
  */
 export interface CacheHead {
   /** Of the program that read the files. */

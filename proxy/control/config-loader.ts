@@ -32,7 +32,10 @@ export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { re
 /** The program of the child. */
 const reader = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
 
-/** For a start: as `loadConfig`, and without a child where the files and all they depend on are as they were the last time. */
+/**
+ * For a start: as `loadConfig`, and without a child where the files and all they depend on are as they were the last
+ * time.
+ */
 export async function firstConfig(files: readonly string[], clock: Clock): Promise<LoadedConfig | RefusedConfig> {
   const kept = cachedConfig(files, reader)
   if (kept === null) return loadConfig(files, clock)

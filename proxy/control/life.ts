@@ -3,7 +3,10 @@ import type { Log } from '../core/log.ts'
 
 /** From ready to the end of the process. */
 export interface Life {
-  /** Finishes what runs, then exits with 0. False: it does so already. `atOnce`: the ports are wanted, so listening stops without the delay. */
+  /**
+   * Finishes what runs, then exits with 0. False: it does so already. `atOnce`: the ports are wanted, so listening
+   * stops without the delay.
+   */
   drain(why: string, atOnce?: boolean): boolean
   draining(): boolean
 }

@@ -35,7 +35,8 @@ else {
   const json = jsonText(effective)
   const shown = { json: pack(json), text: pack(`${text}\n`) }
   write(shown)
-  // A secret stays where its owner put it. And the sources are no program that is built: they change from one moment to the next.
+  // A secret stays where its owner put it. And the sources are no program that is built: they change from one moment to
+  // the next.
   const isSecret = json.includes(hidden) || (discovery.consul?.address.includes('@') ?? false)
   if (!isSecret && program.endsWith('.js')) {
     const values = Object.fromEntries([...looked].map(name => [name, process.env[name] ?? null]))

@@ -3,9 +3,9 @@ import type { AddressSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { cannotListen } from './cannot-listen.ts'
 
 /**
- * Where several data threads share each port (SO_REUSEPORT), the system would let any process of this user share it too, and give it a part of the connections. Two
- * processes are on one port only where that is wanted, so a port is looked at before it is opened and, at a start, once more afterwards: two that start at once find
- * each other.
+ * Where several data threads share each port (SO_REUSEPORT), the system would let any process of this user share it
+ * too, and give it a part of the connections. Two processes are on one port only where that is wanted, so a port is
+ * looked at before it is opened and, at a start, once more afterwards: two that start at once find each other.
  */
 export interface PortClaims {
   /** Before the data threads open what is new in `next`: why they must not, empty when they may. */

@@ -19,7 +19,10 @@ export interface ReadinessFacts {
   readonly reload: ReloadState
   readonly listeners: readonly string[]
   readonly discovery: readonly ServiceStatus[]
-  /** Last-known endpoints on the disk. `trouble`: why they cannot be saved, and what to do about it; empty: they can, or nothing had to be yet. Null: none are kept. */
+  /**
+   * Last-known endpoints on the disk. `trouble`: why they cannot be saved, and what to do about it; empty: they can, or
+   * nothing had to be yet. Null: none are kept.
+   */
   readonly state: { readonly folder: string; readonly trouble: string } | null
 }
 

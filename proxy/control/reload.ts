@@ -12,7 +12,10 @@ export interface ReloadState {
   readonly attemptedAt: number
   /** Why the files as they are now are not in force; empty: they are. */
   readonly lastErrors: readonly string[]
-  /** The data threads refused the files: a port may be free later, so they are asked again at this wall time. Null: no, or the files are wrong. */
+  /**
+   * The data threads refused the files: a port may be free later, so they are asked again at this wall time. Null: no,
+   * or the files are wrong.
+   */
   readonly retryAt: number | null
   /** Changes of the files that only a restart takes up. */
   readonly needsRestart: readonly string[]

@@ -17,15 +17,18 @@ export interface SignalActions {
 }
 
 export interface Signals {
-  /** From here on there is something to drain: SIGTERM and SIGINT do that, and a second one ends the process at once. */
+  /**
+   * From here on there is something to drain: SIGTERM and SIGINT do that, and a second one ends the process at once.
+   */
   obey(life: Life): void
   /** From here on SIGHUP and SIGUSR1 act; one that came before does so now. */
   ready(actions: SignalActions): void
 }
 
 /**
- * Takes the signals over from bin/outrigger.js, as the first thing the proxy does. A second SIGTERM or SIGINT exits with 128 + the signal's number, as the shell would
- * say it; one that comes before anything is open exits with 0, as a drain of nothing does.
+ * Takes the signals over from bin/outrigger.js, as the first thing the proxy does. A second SIGTERM or SIGINT exits
+ * with 128 + the signal's number, as the shell would say it; one that comes before anything is open exits with 0, as a
+ * drain of nothing does.
  */
 export function takeSignals({ exit, now, launched }: SignalsOptions): Signals {
   let life: Life | null = null

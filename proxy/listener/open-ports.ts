@@ -25,7 +25,10 @@ export interface OpenPortsOptions {
 }
 
 export interface OpenPorts {
-  /** Opens `added` while those named in `leaving` are about to go. Rejects with a `PortRefused`, and then everything is open as it was. */
+  /**
+   * Opens `added` while those named in `leaving` are about to go. Rejects with a `PortRefused`, and then everything is
+   * open as it was.
+   */
   change(added: readonly WantedPort[], leaving: ReadonlySet<string>): Promise<PortChange>
   close(name: string): void
   /** The port that was really opened, where the address says 0; 0: none is open. */
@@ -53,8 +56,9 @@ const FIRST_RETRY_MS = 200
 const MAX_RETRY_MS = 10_000
 
 /**
- * The ports of a data thread. A listener that takes the place of another one at the same address (outbound instead of inbound) takes over its socket: no connection
- * is lost. Where the address is another one on the same port (0.0.0.0 instead of 127.0.0.1) the old socket is closed first and opened again if the new one is refused.
+ * The ports of a data thread. A listener that takes the place of another one at the same address (outbound instead of
+ * inbound) takes over its socket: no connection is lost. Where the address is another one on the same port (0.0.0.0
+ * instead of 127.0.0.1) the old socket is closed first and opened again if the new one is refused.
  */
 export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions): OpenPorts {
   const open = new Map<string, Port>()

@@ -64,7 +64,9 @@ async function freePortAfter({ address, port }: AddressSpec): Promise<string | n
   return null
 }
 
-/** Whether another process listens there. `isOursInTheWay`: a listener of this process may be what is met; it makes way. */
+/**
+ * Whether another process listens there. `isOursInTheWay`: a listener of this process may be what is met; it makes way.
+ */
 export async function isTakenByOthers(address: AddressSpec, isOursInTheWay: boolean): Promise<boolean> {
   if (address.port === 0) return false
   const error = await whyNotOpen(address)

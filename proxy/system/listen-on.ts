@@ -10,8 +10,9 @@ interface WithListen2 {
 const REUSE_PORT = 2
 
 /**
- * As `server.listen`: `listening` or `error` follows. For an IPv4 address without what Node does for names first (DNS, its cluster, and a regular expression that takes
- * 4 ms to compile): a twentieth of a start. test/system/net.test.ts watches that Node still has this way.
+ * As `server.listen`: `listening` or `error` follows. For an IPv4 address without what Node does for names first (DNS,
+ * its cluster, and a regular expression that takes 4 ms to compile): a twentieth of a start. test/system/net.test.ts
+ * watches that Node still has this way.
  */
 export function listenOn(server: Server, { address, port }: AddressSpec, { backlog = 511, shared = false } = {}): void {
   const way = server as unknown as WithListen2

@@ -16,8 +16,9 @@ const LISTEN = '0A'
 const MOST_PROCESSES = 5_000
 
 /**
- * Who, other than this process, listens where `address` is to be opened. Linux only, and only what this user may see; empty where nothing can be found out. A socket
- * on `[::]` may take IPv4 connections or not, which cannot be seen: `certain` leaves it out.
+ * Processes other than this one that listen where `address` is to be opened. Linux only, and only what this user may see;
+ * empty where nothing can be found out. A socket on `[::]` may take IPv4 connections or not, which cannot be seen:
+ * `certain` leaves it out.
  */
 export async function holdersOf(address: AddressSpec, { certain = false } = {}): Promise<PortHolder[]> {
   if (process.platform !== 'linux' || address.port === 0) return []
@@ -56,7 +57,10 @@ function listening(line: string, port: number, meets: (host: string) => boolean)
   return state === LISTEN && Number.parseInt(hexPort, 16) === port && meets(host) ? [fields[9] ?? ''] : []
 }
 
-/** As the kernel writes it: words of 32 bits in the order of the machine, little-endian on all that Node runs on but s390x. */
+/**
+ * As the kernel writes it: words of 32 bits in the order of the machine, little-endian on all that Node runs on but
+ * s390x.
+ */
 function hexOf(address: string): string {
   const bytes = address.includes(':') ? ipv6Bytes(address) : address.split('.').map(Number)
   let hex = ''
@@ -88,7 +92,10 @@ async function socketsOf(pid: string): Promise<string[]> {
   return links.flatMap(link => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [])
 }
 
-/** By its file: what it calls itself may be a title with arguments, or the name of a thread. Our own script is named, where `node` would say nothing. */
+/**
+ * By its file: what it calls itself may be a title with arguments, or the name of a thread. Our own script is named,
+ * where `node` would say nothing.
+ */
 async function programOf(pid: string): Promise<string> {
   const file = await readlink(`/proc/${pid}/exe`).catch(() => '')
   const name = file === '' ? (await textOf(`/proc/${pid}/comm`)).trim() : basename(file)
