@@ -2,7 +2,7 @@ import type { ExplainAnswer, FlightView } from '../../core/channel.ts'
 import { explainedOutcome } from '../explain-text.ts'
 import { askedFor, attemptList } from './flights.ts'
 import { box, table } from './frame.ts'
-import { href, html, type Markup, prose } from './markup.ts'
+import { href, html, lines, type Markup, prose } from './markup.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT']
 
@@ -35,7 +35,7 @@ ${box(failure === '' ? 'ok' : 'bad', html`<b>${outcome!}</b>${failure !== '' && 
 ${table(
   [
     { title: 'stage', narrow: 'inline', cell: ({ stage }) => html`<b class="nb">${stage}</b>` },
-    { title: 'what was decided', narrow: 'bare', cell: ({ text }) => html`<pre>${text}</pre>` },
+    { title: 'what was decided', narrow: 'bare', cell: ({ text }) => html`<pre>${lines(text)}</pre>` },
   ],
   steps,
 )}

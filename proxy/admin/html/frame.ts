@@ -1,5 +1,5 @@
 import type { PageAnswer, PageRequest } from '../page.ts'
-import { href, html, Markup, type Part } from './markup.ts'
+import { href, html, lines, Markup, type Part } from './markup.ts'
 import { stylesheet } from './stylesheet.ts'
 
 // As node:http in server.ts: the built-in module without what an `import` of all its exports would load.
@@ -29,7 +29,7 @@ ${seconds > 0 && html`<meta http-equiv="refresh" content="${seconds}">`}<style>$
 
 /** A page as the terminal has it, where there is no better one. */
 export function preformatted(text: string): Markup {
-  return html`<pre>${text}</pre>`
+  return html`<pre>${lines(text)}</pre>`
 }
 
 export function failed(status: number, message: string): Markup {

@@ -1,4 +1,4 @@
-import { escapeHtml } from '../../core/printable.ts'
+import { escapeHtml, printable } from '../../core/printable.ts'
 
 /** HTML that is safe as it is. Made by `html` alone, so that no page can forget to escape. */
 export class Markup {
@@ -11,7 +11,7 @@ export class Markup {
 
 export type Part = Markup | string | number | null | false | readonly Part[]
 
-/** Literal parts are HTML, values are text: they are escaped, except what `html` made before. Null and false are nothing. */
+/** Literal parts are HTML, values are text on one line: they are escaped, except what `html` made before. Null and false are nothing. */
 export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   let text = literals[0]!
   for (const [index, part] of parts.entries()) text += textOf(part) + literals[index + 1]!
@@ -21,8 +21,13 @@ export function html(literals: TemplateStringsArray, ...parts: readonly Part[]):
 function textOf(part: Part): string {
   if (part === null || part === false) return ''
   if (part instanceof Markup) return part.text
-  if (typeof part === 'string') return escapeHtml(part)
+  if (typeof part === 'string') return escapeHtml(printable(part))
   return typeof part === 'number' ? String(part) : part.map(textOf).join('')
+}
+
+/** Text of several lines that the proxy put together, for a `pre`. */
+export function lines(text: string): Markup {
+  return new Markup(escapeHtml(text))
 }
 
 /** A sentence with code in backticks. */

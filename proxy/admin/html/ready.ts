@@ -1,6 +1,6 @@
 import type { Check, Readiness } from '../ready.ts'
 import { box, table, tag } from './frame.ts'
-import { html, type Markup } from './markup.ts'
+import { html, lines, type Markup } from './markup.ts'
 
 const tones = { ok: 'ok', warn: 'warn', fail: 'bad' } as const
 
@@ -11,7 +11,7 @@ ${table<Check>(
   [
     { title: 'state', narrow: 'inline', cell: ({ state }) => tag(state, tones[state]) },
     { title: 'what', narrow: 'inline', cell: ({ name }) => html`<b class="nb">${name}</b>` },
-    { title: '', narrow: 'bare', cell: ({ text }) => html`<pre>${text}</pre>` },
+    { title: '', narrow: 'bare', cell: ({ text }) => html`<pre>${lines(text)}</pre>` },
   ],
   checks,
 )}`
