@@ -86,7 +86,8 @@ for step; do
     # One sidecar on the ports of its file, until it answers: in a network of its own, as they may be taken here.
     run) ALONE=alone
       command='(npx outrigger proxy -c examples/minimal/sidecar.yaml & P=$!; node -e "
-      const ask = left => fetch(\"http://127.0.0.1:15000/ready\").then(answer => process.exit(answer.ok ? 0 : 1), () => left > 0 ? setTimeout(ask, 200, left - 1) : process.exit(1))
+      const again = left => left > 0 ? setTimeout(ask, 200, left - 1) : process.exit(1)
+      const ask = left => fetch(\"http://127.0.0.1:15000/ready\").then(({ ok }) => ok ? process.exit(0) : again(left), () => again(left))
       ask(300)"; E=$?; kill $P; wait $P; exit $E)' ;;
     *) echo "there is no step $step" >&2; exit 2 ;;
   esac
