@@ -123,7 +123,7 @@ describe('trouble', () => {
   test.each([
     ['empty', '', '! FILE: the file is empty: write [] where there are no endpoints'],
     ['blank', ' \n\n', '! FILE: the file is empty: write [] where there are no endpoints'],
-    ['cut off', '["a:1", "b', '! FILE:1:11: a quote that was opened before is not closed (and 1 more)'],
+    ['cut off', '["a:1", "b', '! FILE:1:11: a quote that was opened before is not closed'],
     ['of another kind', 'orders: [a:1]', '! FILE:1:1: a list of endpoints belongs here: begin each with "- ", or write []'],
     ['half right', '["a:1", "b"]', '! FILE:1:9: [1]: "b" has no port: write host:port, such as 127.0.0.1:3000'],
   ])('a file that is %s says what would be right, and changes nothing', async (_what, text, trouble) => {

@@ -95,6 +95,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'grpc-interop-server',
   'grpc-interop-client',
   'ghz',
+  'chromium',
   'consul',
 ]
 
