@@ -43,8 +43,18 @@ async function startPair(multiplex: boolean, upstream: number, core: number | nu
   const sidecar = async (name: string, document: object): Promise<Child> => {
     const file = join(temporaryFolder(), `${name}-${multiplex}.yaml`)
     writeFileSync(file, stringify({ accessLog: 'off', ...document }))
-    const command = await outrigger.command({ folder: temporaryFolder(), listen: port, admin: adminOut, upstreams: [], traffic: 'http1', features: 'standard' })
-    const profile = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(values.profile, `${name}-${multiplex}`)}`]
+    const command = await outrigger.command({
+      folder: temporaryFolder(),
+      listen: port,
+      admin: adminOut,
+      upstreams: [],
+      traffic: 'http1',
+      features: 'standard',
+    })
+    const profile =
+      values.profile === undefined
+        ? []
+        : ['--cpu-prof', `--cpu-prof-dir=${join(values.profile, `${name}-${multiplex}`)}`]
     return start(name, { ...command, args: [...profile, ...command.args.slice(0, -1), file] }, core)
   }
   const application = await sidecar('application', {
@@ -84,7 +94,14 @@ async function measure(pair: Pair, noted: boolean): Promise<void> {
   const look = setTimeout(() => {
     links = linksOf(pair)
   }, seconds * 700)
-  const { requests, perSecond, failures } = await wrk({ port: pair.port, path, body: NO_BODY, connections, streams: 1, seconds })
+  const { requests, perSecond, failures } = await wrk({
+    port: pair.port,
+    path,
+    body: NO_BODY,
+    connections,
+    streams: 1,
+    seconds,
+  })
   clearTimeout(look)
   if (!noted) return
   const micro = (after: number, from: number) => ((after - from) * 1e6) / requests
@@ -100,11 +117,15 @@ async function measure(pair: Pair, noted: boolean): Promise<void> {
 const cores = arrangeCores()
 await outrigger.prepare()
 const backends = await http1.startBackends()
-const pairs = [await startPair(true, backends.ports[0]!, cores.proxy), await startPair(false, backends.ports[0]!, cores.proxy)]
+const pairs = [
+  await startPair(true, backends.ports[0]!, cores.proxy),
+  await startPair(false, backends.ports[0]!, cores.proxy),
+]
 for (const pair of pairs) await measure(pair, false)
 for (let round = 0; round < Number(values.rounds); round++) for (const pair of pairs) await measure(pair, true)
 for (const { multiplex, rounds } of pairs) {
-  const median = (figure: 'caller' | 'application' | 'perSecond' | 'links') => rounds.map(each => each[figure]).sort((a, b) => a - b)[rounds.length >> 1]!
+  const median = (figure: 'caller' | 'application' | 'perSecond' | 'links') =>
+    rounds.map(each => each[figure]).sort((a, b) => a - b)[rounds.length >> 1]!
   const failures = rounds.reduce((sum, each) => sum + each.failures, 0)
   console.log(
     `multiplex ${multiplex ? 'on ' : 'off'}: ${median('caller').toFixed(1)} + ${median('application').toFixed(1)} = ${(median('caller') + median('application')).toFixed(1)} us CPU a request, ` +

@@ -98,7 +98,8 @@ function newerNode() {
  */
 async function runWith(node) {
   const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  if (typeof process.execve === 'function') process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
+  if (typeof process.execve === 'function')
+    process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
   const { spawn } = await import('node:child_process')
   const env = { ...process.env, OUTRIGGER_LAUNCHED: 'child' }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']

@@ -12,9 +12,14 @@ export function addEndpointsCommand(program: Command): void {
     .argument('[service]', 'of this service only')
     .option('--zone <zone>', 'in this zone only')
     .addOption(program.createOption('--only <state>', 'in this state only').choices(filterNames))
-    .addOption(program.createOption('--sort <column>', 'the highest first; with - before it the lowest').argParser(String))
+    .addOption(
+      program.createOption('--sort <column>', 'the highest first; with - before it the lowest').argParser(String),
+    )
     .option('--limit <count>', 'so many, or "all"')
-    .addHelpText('after', `\n--sort takes ${sortNames.join(', ')}\n\nExamples:\n  outrigger endpoints\n  outrigger endpoints orders --only ejected\n`)
+    .addHelpText(
+      'after',
+      `\n--sort takes ${sortNames.join(', ')}\n\nExamples:\n  outrigger endpoints\n  outrigger endpoints orders --only ejected\n`,
+    )
     .action((service: string | undefined, options: Given) =>
       show('/endpoints', { service, ...pick(options, ['zone', 'only', 'sort', 'limit']) }, options, 'endpoints'),
     )
@@ -30,7 +35,16 @@ export function addFlightsCommand(program: Command): void {
     .option('-n, --limit <count>', 'the last so many')
     .addHelpText('after', '\nExamples:\n  outrigger flights --failed\n  outrigger flights orders -n 20\n')
     .action((service: string | undefined, options: Given) =>
-      show('/flights', { service, ...pick(options, ['endpoint', 'id', 'limit']), failed: options.failed === true ? 'true' : undefined }, options, 'flights'),
+      show(
+        '/flights',
+        {
+          service,
+          ...pick(options, ['endpoint', 'id', 'limit']),
+          failed: options.failed === true ? 'true' : undefined,
+        },
+        options,
+        'flights',
+      ),
     )
 }
 

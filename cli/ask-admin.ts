@@ -30,14 +30,24 @@ export function withAdmin(command: Command): Command {
   return command
     .option('-a, --admin <address>', 'the admin port of the sidecar', process.env.OUTRIGGER_ADMIN ?? '127.0.0.1:15000')
     .option('--json', 'JSON, for programs')
-    .addHelpText('after', '\nExit codes: 0 done, 1 no sidecar answers there, 2 the command line is wrong, 3 the answer is no\n')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 no sidecar answers there, 2 the command line is wrong, 3 the answer is no\n',
+    )
 }
 
 /** One page of the admin port. Null: nobody answers there, and that has been said. */
-export async function askAdmin(admin: string, path: string, query: URLSearchParams, method: 'GET' | 'POST' = 'GET'): Promise<AdminAnswer | null> {
+export async function askAdmin(
+  admin: string,
+  path: string,
+  query: URLSearchParams,
+  method: 'GET' | 'POST' = 'GET',
+): Promise<AdminAnswer | null> {
   const url = URL.parse(`${admin.includes('://') ? admin : `http://${admin}`}${path}?${query}`)
   if (url === null || url.protocol !== 'http:') {
-    process.stderr.write(`--admin ${printable(withoutUserinfo(admin))} is no address: write host:port, such as 127.0.0.1:15000\n`)
+    process.stderr.write(
+      `--admin ${printable(withoutUserinfo(admin))} is no address: write host:port, such as 127.0.0.1:15000\n`,
+    )
     process.exitCode = EXIT.usage
     return null
   }

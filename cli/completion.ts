@@ -63,7 +63,9 @@ function cases(entries: readonly Entry[]): { readonly steps: string; readonly va
   const values = entries.flatMap(({ path, options }) =>
     options
       .filter(({ takesValue }) => takesValue)
-      .flatMap(({ flags, values: all }) => flags.map(flag => `    "${path}:${flag}") found="${all.join(' ')}"; return ;;`)),
+      .flatMap(({ flags, values: all }) =>
+        flags.map(flag => `    "${path}:${flag}") found="${all.join(' ')}"; return ;;`),
+      ),
   )
   const words = entries.map(({ path, words: below, options, values: own }) => {
     const flags = options.flatMap(option => option.flags).join(' ')
@@ -126,13 +128,16 @@ function fish(entries: readonly Entry[]): string {
   const lines = entries.flatMap(({ path, words, options, values }) => {
     const steps = path.split(' ').filter(step => step !== '')
     const inside = steps.map(step => `__fish_seen_subcommand_from ${step}`)
-    const outside = words.length > 0 ? [`not __fish_seen_subcommand_from ${words.map(({ word }) => word).join(' ')}`] : []
+    const outside =
+      words.length > 0 ? [`not __fish_seen_subcommand_from ${words.map(({ word }) => word).join(' ')}`] : []
     const line = (rest: string, ...conditions: readonly string[]) =>
       `complete -c outrigger${conditions.length > 0 ? ` -n '${conditions.join('; and ')}'` : ''} ${rest}`
     return [
       ...words.map(({ word, description }) => line(`-f -a ${word} -d ${quoted(description)}`, ...inside, ...outside)),
       ...(values.length > 0 ? [line(`-f -a ${quoted(values.join(' '))}`, ...inside)] : []),
-      ...options.map(option => line(`${fishFlags(option)} -d ${quoted(option.description)}`, ...(steps.length === 0 ? outside : inside))),
+      ...options.map(option =>
+        line(`${fishFlags(option)} -d ${quoted(option.description)}`, ...(steps.length === 0 ? outside : inside)),
+      ),
     ]
   })
   return `# fish completion for outrigger\n${lines.join('\n')}\n`
@@ -140,7 +145,9 @@ function fish(entries: readonly Entry[]): string {
 
 function fishFlags({ flags, takesValue, values }: Choice): string {
   const names = flags.map(flag => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
-  return [...names, takesValue ? (values.length > 0 ? `-x -a ${quoted(values.join(' '))}` : '-r') : ''].filter(part => part !== '').join(' ')
+  return [...names, takesValue ? (values.length > 0 ? `-x -a ${quoted(values.join(' '))}` : '-r') : '']
+    .filter(part => part !== '')
+    .join(' ')
 }
 
 function quoted(text: string): string {

@@ -20,11 +20,15 @@ interface FileOptions {
 
 /** `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there are warnings. */
 export function addConfigCommand(program: Command, surroundings: ConfigSurroundings = process): void {
-  const config = program.command('config').description('check config files, see every value in force and where it came from, get the JSON Schema')
+  const config = program
+    .command('config')
+    .description('check config files, see every value in force and where it came from, get the JSON Schema')
   withFiles(config.command('check'))
     .description('check files without starting anything: exit code 0 if they are good, 2 if not')
     .option('--strict', 'take warnings for errors')
-    .action((files: string[], options: FileOptions & { strict?: true }) => check([...(options.config ?? []), ...files], options.strict === true, surroundings))
+    .action((files: string[], options: FileOptions & { strict?: true }) =>
+      check([...(options.config ?? []), ...files], options.strict === true, surroundings),
+    )
   withFiles(config.command('effective'))
     .description('print every value in force, defaults too, each with where it came from or why it is the default')
     .option('--json', 'as JSON: { files, config, sources }')
@@ -83,7 +87,9 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
     surroundings.exitCode = 2
     return
   }
-  stdout.write(`${green('good')} ${printable(files.map(file => (file === '-' ? 'stdin' : file)).join(', '))}${verdict}\n\n`)
+  stdout.write(
+    `${green('good')} ${printable(files.map(file => (file === '-' ? 'stdin' : file)).join(', '))}${verdict}\n\n`,
+  )
   stdout.write(
     section(
       'listeners',
@@ -108,8 +114,17 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
       ['access log', snapshot.accessLog.mode],
       ...(discovery.consul === null
         ? []
-        : [['consul', `${discovery.consul.address}${discovery.consul.onDemand === null ? '' : ', other services on demand'}`]]),
-      ...(bootstrap.register === null ? [] : [['registers', `${bootstrap.register.name} at port ${bootstrap.register.port}, as ${bootstrap.register.id}`]]),
+        : [
+            [
+              'consul',
+              `${discovery.consul.address}${discovery.consul.onDemand === null ? '' : ', other services on demand'}`,
+            ],
+          ]),
+      ...(bootstrap.register === null
+        ? []
+        : [
+            ['registers', `${bootstrap.register.name} at port ${bootstrap.register.port}, as ${bootstrap.register.id}`],
+          ]),
       ['version', snapshot.version],
     ]),
   )
@@ -126,9 +141,19 @@ function listenerRow({ direction, listen, service }: ListenerSpec, { services }:
   return [direction, formatAddress(listen), `-> ${to}`]
 }
 
-function serviceRow({ name, endpoints, balancer, routes, timeouts, retries }: ServiceSpec, discovery: DiscoverySpec): string[] {
+function serviceRow(
+  { name, endpoints, balancer, routes, timeouts, retries }: ServiceSpec,
+  discovery: DiscoverySpec,
+): string[] {
   const request = timeouts.requestMs === 0 ? 'no request timeout' : `request ${formatDuration(timeouts.requestMs)}`
-  return [name, originText(name, endpoints.length, discovery), balancer.type, count(routes.length, 'route'), request, count(retries.attempts, 'try', 'tries')]
+  return [
+    name,
+    originText(name, endpoints.length, discovery),
+    balancer.type,
+    count(routes.length, 'route'),
+    request,
+    count(retries.attempts, 'try', 'tries'),
+  ]
 }
 
 /** How many there are, or where they will come from. */
@@ -141,7 +166,11 @@ function originText(name: string, fixed: number, { files, dns, consul }: Discove
   return [...(fixed === 0 && sources.length > 0 ? [] : [count(fixed, 'endpoint')]), ...sources].join(' + ')
 }
 
-async function printEffective(files: readonly string[], json: boolean, surroundings: ConfigSurroundings): Promise<void> {
+async function printEffective(
+  files: readonly string[],
+  json: boolean,
+  surroundings: ConfigSurroundings,
+): Promise<void> {
   const { stdout, env } = surroundings
   const loaded = await load(files, surroundings)
   if (loaded === null) {
@@ -167,7 +196,8 @@ async function printEffective(files: readonly string[], json: boolean, surroundi
 
 async function printSchema(kind: string, surroundings: ConfigSurroundings): Promise<void> {
   const { publishedSchema } = await import('../mesh-config/schema.ts')
-  if (kind === 'sidecar' || kind === 'service') surroundings.stdout.write(`${JSON.stringify(publishedSchema(kind), null, 2)}\n`)
+  if (kind === 'sidecar' || kind === 'service')
+    surroundings.stdout.write(`${JSON.stringify(publishedSchema(kind), null, 2)}\n`)
   else {
     surroundings.stderr.write(`there is no document "${printable(kind)}": write sidecar or service\n`)
     surroundings.exitCode = 2

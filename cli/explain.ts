@@ -15,7 +15,12 @@ export function addExplainCommand(program: Command): void {
     .description('ask a running sidecar where a request would go, and why; nothing is sent')
     .argument('<url>', 'http://orders/api/1 or orders/api/1, or a path for a listener that is for one service')
     .option('-X, --method <method>', 'the method', 'GET')
-    .option('-H, --header <name:value>', 'a header; may be repeated', (value: string, all: readonly string[]) => [...all, value], [] as readonly string[])
+    .option(
+      '-H, --header <name:value>',
+      'a header; may be repeated',
+      (value: string, all: readonly string[]) => [...all, value],
+      [] as readonly string[],
+    )
     .option('-l, --listener <listener>', 'the listener it would come to: its name, address or port')
     .addHelpText(
       'after',

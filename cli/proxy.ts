@@ -36,17 +36,31 @@ Examples:
     )
     .action(async (files: readonly string[], { config = [], logLevel }: Options, command: Command) => {
       const level = levelOf(logLevel ?? process.env.OUTRIGGER_LOG_LEVEL ?? 'info')
-      if (level === null) command.error(`error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`)
+      if (level === null)
+        command.error(
+          `error: "${logLevel ?? process.env.OUTRIGGER_LOG_LEVEL}" is not a log level: use one of ${logLevels.join(', ')}`,
+        )
       if ([...config, ...files].includes('-'))
-        command.error('error: a proxy reads its files again when they change, and standard input cannot be read twice: save it to a file and name that')
+        command.error(
+          'error: a proxy reads its files again when they change, and standard input cannot be read twice: save it to a file and name that',
+        )
       const pretty = isTerminal(2)
-      await runProxy({ version, files: [...config, ...files], logLevel: level, pretty, colors: pretty && process.env.NO_COLOR === undefined })
+      await runProxy({
+        version,
+        files: [...config, ...files],
+        logLevel: level,
+        pretty,
+        colors: pretty && process.env.NO_COLOR === undefined,
+      })
     })
 }
 
 /** Its values are for completion; which of them count is said by the action, which knows the environment too. */
 function logLevelOption(command: Command): Option {
-  const option = command.createOption('--log-level <level>', `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`)
+  const option = command.createOption(
+    '--log-level <level>',
+    `${logLevels.join(', ')} (default: OUTRIGGER_LOG_LEVEL, else info)`,
+  )
   option.argChoices = [...logLevels]
   return option
 }

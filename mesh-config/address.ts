@@ -77,9 +77,17 @@ export function explainAddress(input: string | number, everywhere: string): Addr
   if (url !== null) return { what: '{value} is a URL, and an address is host:port', meant: sound(url[1]!) }
   if (/^\d{1,5}$/.test(text)) return { what: '{value} is a port without a host', meant: sound(`127.0.0.1:${text}`) }
   if (/^:\d{1,5}$/.test(text))
-    return { what: '{value} does not say on which address (127.0.0.1 is this machine only, 0.0.0.0 everyone)', meant: sound(`127.0.0.1${text}`) }
-  if (/^\*:\d{1,5}$/.test(text)) return { what: '{value} is not an address', meant: sound(text.replace('*', everywhere)) }
-  if (isIPv6(text)) return { what: '{value} is an IPv6 address without brackets', meant: sound(text.replace(/^(.*):(\d{1,5})$/, '[$1]:$2')) }
+    return {
+      what: '{value} does not say on which address (127.0.0.1 is this machine only, 0.0.0.0 everyone)',
+      meant: sound(`127.0.0.1${text}`),
+    }
+  if (/^\*:\d{1,5}$/.test(text))
+    return { what: '{value} is not an address', meant: sound(text.replace('*', everywhere)) }
+  if (isIPv6(text))
+    return {
+      what: '{value} is an IPv6 address without brackets',
+      meant: sound(text.replace(/^(.*):(\d{1,5})$/, '[$1]:$2')),
+    }
   const port = /:(\d+)$/.exec(text)
   if (port === null) return { what: '{value} has no port', meant: null }
   if (Number(port[1]) > 65_535) return { what: '{value} has a port above 65535, the highest there is', meant: null }

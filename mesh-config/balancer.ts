@@ -3,7 +3,17 @@ import { anyText, duration, exactlyOne, headerName, setting, text } from './valu
 
 /** The `balancer` of a service policy (service.ts): how one of its endpoints is chosen. */
 
-const balancerTypes = ['round_robin', 'random', 'least_request', 'ip_hash', 'ring_hash', 'maglev', 'peak_ewma', 'response_time', 'adaptive'] as const
+const balancerTypes = [
+  'round_robin',
+  'random',
+  'least_request',
+  'ip_hash',
+  'ring_hash',
+  'maglev',
+  'peak_ewma',
+  'response_time',
+  'adaptive',
+] as const
 
 const cookieName = () => text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a cookie name', 'a name such as session')
 const cookiePath = () => text(/^\/[^;\s]*$/, 'a path', 'a path that begins with /')
@@ -33,7 +43,14 @@ const hashForms = {
 }
 
 const hashSource = z
-  .strictObject({ ...hashForms, terminal: setting(z.boolean().default(false), 'When it gives a value, those after it are not asked.', 'all count together') })
+  .strictObject({
+    ...hashForms,
+    terminal: setting(
+      z.boolean().default(false),
+      'When it gives a value, those after it are not asked.',
+      'all count together',
+    ),
+  })
   .superRefine(({ terminal: _terminal, ...forms }, context) => exactlyOne(forms, context, '{ header: x-user }'))
 
 const slowStart = {
@@ -42,8 +59,16 @@ const slowStart = {
     'How long an endpoint that is new, or was ejected, is spared: its weight grows to its own over this time. `off`: at once.',
     'as in Envoy: only those who run the service know whether it has to warm up',
   ),
-  aggression: setting(z.number().positive().max(100).default(1), 'How the weight grows: 1 evenly, more: fast first and slow later.', 'as in Envoy'),
-  minWeightPercent: setting(z.number().min(1).max(100).default(10), 'Where it begins.', 'as in Envoy: without some requests nothing warms up'),
+  aggression: setting(
+    z.number().positive().max(100).default(1),
+    'How the weight grows: 1 evenly, more: fast first and slow later.',
+    'as in Envoy',
+  ),
+  minWeightPercent: setting(
+    z.number().min(1).max(100).default(10),
+    'Where it begins.',
+    'as in Envoy: without some requests nothing warms up',
+  ),
 }
 
 const zoneAware = {
@@ -73,11 +98,23 @@ const panic = {
 }
 
 const sticky = {
-  cookie: setting(cookieName().default('outriggerSticky'), 'The cookie that remembers the endpoint.', 'a name nobody else uses'),
-  ttl: setting(duration().default('off'), 'How long it lives. `off`: as long as the browser session.', 'a session ends with the browser'),
+  cookie: setting(
+    cookieName().default('outriggerSticky'),
+    'The cookie that remembers the endpoint.',
+    'a name nobody else uses',
+  ),
+  ttl: setting(
+    duration().default('off'),
+    'How long it lives. `off`: as long as the browser session.',
+    'a session ends with the browser',
+  ),
   path: setting(cookiePath().default('/'), 'Its Path.', 'the whole service'),
   cookieSecret: setting(
-    text(/^.{16,1024}$/, 'a secret', 'sixteen characters or more that nobody can guess, from the environment: "${STICKY_SECRET}"').optional(),
+    text(
+      /^.{16,1024}$/,
+      'a secret',
+      'sixteen characters or more that nobody can guess, from the environment: "${STICKY_SECRET}"',
+    ).optional(),
     'What the cookies are keyed with, so that they tell nothing of addresses. Sidecars that answer for the same host want the same one. Without it: a secret of this sidecar, kept in its `state` folder.',
   ).meta({ secret: true }),
 }
@@ -119,9 +156,18 @@ export const balancer = {
     'Points on the ring of `ring_hash`, at least; with few endpoints more are taken, so that no key moves that need not.',
     'as in Envoy',
   ),
-  maximumRingSize: setting(z.int().min(1).max(8_388_608).default(1_048_576), 'Points on the ring, at most.', 'memory: the 8 Mi of Envoy are 64 MB a service'),
+  maximumRingSize: setting(
+    z.int().min(1).max(8_388_608).default(1_048_576),
+    'Points on the ring, at most.',
+    'memory: the 8 Mi of Envoy are 64 MB a service',
+  ),
   tableSize: setting(
-    z.int().min(2).max(5_000_011).refine(isPrime, otherwise('{value} is no prime number', 'write one, such as 65537')).default(65_537),
+    z
+      .int()
+      .min(2)
+      .max(5_000_011)
+      .refine(isPrime, otherwise('{value} is no prime number', 'write one, such as 65537'))
+      .default(65_537),
     'Entries in the table of `maglev` and `ip_hash`, a prime.',
     'as in Envoy: hundreds of endpoints within one percent of their share',
   ),
@@ -130,7 +176,10 @@ export const balancer = {
       .int()
       .min(0)
       .max(10_000)
-      .refine(factor => factor === 0 || factor >= 100, otherwise('{value} % is less than everyone has anyway', 'write 0, or 100 and more'))
+      .refine(
+        factor => factor === 0 || factor >= 100,
+        otherwise('{value} % is less than everyone has anyway', 'write 0, or 100 and more'),
+      )
       .default(0),
     `Bounded load for ${hashing}: no endpoint has more than this percentage of the mean load; what would be more goes to the next. 0: no bound.`,
     'as in Envoy: with a bound, a key may leave its endpoint',
@@ -150,8 +199,14 @@ export const balancer = {
     'A failed request, and one answered with 429 or any 5xx, counts as one that took this long, or as long as its Retry-After says, at most 5 minutes; where only requests under way are counted, as one that is under way so long. `off`: as long as it took.',
     'as in the load biaser of Linkerd: an endpoint that fails fast must not look fast',
   ),
-  slowStart: setting(z.strictObject(slowStart).prefault({}), `Endpoints that come (back) get their share little by little; not for ${hashing}.`),
-  zoneAware: setting(z.strictObject(zoneAware).prefault({}), `Preferring endpoints of the own zone; not for ${hashing}.`),
+  slowStart: setting(
+    z.strictObject(slowStart).prefault({}),
+    `Endpoints that come (back) get their share little by little; not for ${hashing}.`,
+  ),
+  zoneAware: setting(
+    z.strictObject(zoneAware).prefault({}),
+    `Preferring endpoints of the own zone; not for ${hashing}.`,
+  ),
   overprovisioning: setting(
     z.number().min(1).max(10).default(1.4),
     'A priority takes all requests while its healthy share times this is at least 1; what is missing goes to the next priority.',
@@ -159,7 +214,13 @@ export const balancer = {
   ),
   panic: setting(z.strictObject(panic).prefault({}), 'When so few are healthy that health is not believed.'),
   sticky: setting(
-    z.union([z.literal(false), z.literal(true).transform(() => z.strictObject(sticky).parse({})), z.strictObject(sticky)]).prefault(false),
+    z
+      .union([
+        z.literal(false),
+        z.literal(true).transform(() => z.strictObject(sticky).parse({})),
+        z.strictObject(sticky),
+      ])
+      .prefault(false),
     'Sticky sessions: a cookie keeps a caller at its endpoint as long as it may be used. `true`, or a map.',
     'a cookie is a promise that only the application can want',
   ),

@@ -12,16 +12,29 @@ export function compileBalancer(policy: BalancerPolicy): BalancerSpec {
     decayMs: durationMs(decay),
     defaultRttMs: durationMs(defaultRtt),
     failurePenaltyMs: durationMs(failurePenalty),
-    slowStart: { windowMs: durationMs(slowStart.window), aggression: slowStart.aggression, minWeightPercent: slowStart.minWeightPercent },
+    slowStart: {
+      windowMs: durationMs(slowStart.window),
+      aggression: slowStart.aggression,
+      minWeightPercent: slowStart.minWeightPercent,
+    },
     zoneAware: { on: zoneAware.mode === 'on', minEndpoints: zoneAware.minEndpoints },
-    sticky: sticky === false ? null : { cookie: sticky.cookie, ttlMs: durationMs(sticky.ttl), path: sticky.path, secret: sticky.cookieSecret ?? '' },
+    sticky:
+      sticky === false
+        ? null
+        : {
+            cookie: sticky.cookie,
+            ttlMs: durationMs(sticky.ttl),
+            path: sticky.path,
+            secret: sticky.cookieSecret ?? '',
+          },
   }
 }
 
 function compileHashKey({ header, cookie, query, path, terminal }: BalancerPolicy['hashOn'][number]): HashKeySpec {
   if (header !== undefined) return { kind: 'header', name: header.toLowerCase(), terminal }
   if (query !== undefined) return { kind: 'query', name: query, terminal }
-  if (cookie !== undefined) return { kind: 'cookie', name: cookie.name, ttlMs: durationMs(cookie.ttl), path: cookie.path, terminal }
+  if (cookie !== undefined)
+    return { kind: 'cookie', name: cookie.name, ttlMs: durationMs(cookie.ttl), path: cookie.path, terminal }
   return { kind: path === true ? 'path' : 'sourceIp', terminal }
 }
 

@@ -4,7 +4,15 @@ import { addressOf } from './address.ts'
 import { durationMs } from './duration.ts'
 import { own } from './own.ts'
 import type { SidecarDocument } from './sidecar.ts'
-import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, EndpointSpec, RegisterCheckSpec, RegisterSpec, ServiceSpec } from './snapshot.ts'
+import type {
+  ConsulServiceSpec,
+  ConsulSpec,
+  DiscoverySpec,
+  EndpointSpec,
+  RegisterCheckSpec,
+  RegisterSpec,
+  ServiceSpec,
+} from './snapshot.ts'
 
 type Discovery = SidecarDocument['discovery']
 type ConsulDocument = NonNullable<Discovery['consul']>
@@ -29,7 +37,14 @@ export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec
     files: Object.entries(files).map(([service, path]) => ({ service, path })),
     dns: Object.entries(dns).map(([service, { name, refresh, servers, family }]) => {
       const [host, port] = name.split(':') as [string, string | undefined]
-      return { service, name: host, port: port === undefined ? null : Number(port), refreshMs: durationMs(refresh), servers, family }
+      return {
+        service,
+        name: host,
+        port: port === undefined ? null : Number(port),
+        refreshMs: durationMs(refresh),
+        servers,
+        family,
+      }
     }),
     consul: consul === undefined ? null : compileConsul(document, consul, unnamed),
     massRemovalPercent: massRemoval,
@@ -43,7 +58,12 @@ function compileConsul(document: SidecarDocument, consul: ConsulDocument, unname
     token: consul.token ?? null,
     tokenFile: consul.tokenFile ?? null,
     datacenter: consul.datacenter ?? null,
-    tls: { ca: consul.tls.ca ?? null, cert: consul.tls.cert ?? null, key: consul.tls.key ?? null, serverName: consul.tls.serverName ?? null },
+    tls: {
+      ca: consul.tls.ca ?? null,
+      cert: consul.tls.cert ?? null,
+      key: consul.tls.key ?? null,
+      serverName: consul.tls.serverName ?? null,
+    },
     maxStaleMs: durationMs(consul.maxStale),
     waitMs: Math.min(durationMs(consul.wait), 600_000),
     services: watchedInConsul(document, consul).map(service => compileConsulService(service, consul)),
@@ -59,12 +79,17 @@ function watchedInConsul(document: SidecarDocument, consul: ConsulDocument): str
   const named = [
     ...Object.keys(document.services),
     ...document.outbound.flatMap(({ service }) => service ?? []),
-    ...Object.values(document.services).flatMap(({ routes }) => routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? []))),
+    ...Object.values(document.services).flatMap(({ routes }) =>
+      routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? [])),
+    ),
   ].filter(service => ![endpoints, files, dns].some(source => Object.hasOwn(source, service)))
   return [...new Set([...named, ...Object.keys(consul.services)])]
 }
 
-export function compileConsulService(service: string, consul: Pick<ConsulDocument, 'services' | 'datacenter' | 'addresses'>): ConsulServiceSpec {
+export function compileConsulService(
+  service: string,
+  consul: Pick<ConsulDocument, 'services' | 'datacenter' | 'addresses'>,
+): ConsulServiceSpec {
   const listed = own(consul.services, service)
   return {
     service,
@@ -95,7 +120,16 @@ export function compileRegister(document: SidecarDocument): RegisterSpec | null 
   }
 }
 
-function compileCheck({ ttl, application, http, tcp, grpc, interval, timeout, deregisterAfter }: RegisterDocument['check']): RegisterCheckSpec {
+function compileCheck({
+  ttl,
+  application,
+  http,
+  tcp,
+  grpc,
+  interval,
+  timeout,
+  deregisterAfter,
+}: RegisterDocument['check']): RegisterCheckSpec {
   const deregisterAfterMs = durationMs(deregisterAfter)
   const target = http ?? tcp ?? grpc
   if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), application, deregisterAfterMs }

@@ -33,12 +33,14 @@ export interface Compiled {
 export function compile(document: SidecarDocument): Compiled {
   const applications = applicationNames(document)
   const services: Record<string, ServiceSpec> = {}
-  for (const [name, policy] of Object.entries(document.services)) services[name] = compileService(name, policy, own(document.discovery.endpoints, name) ?? [])
+  for (const [name, policy] of Object.entries(document.services))
+    services[name] = compileService(name, policy, own(document.discovery.endpoints, name) ?? [])
   for (const inbound of document.inbound) {
     const name = applications.get(inbound.forward)!
     services[name] ??= compileApplication(name, inbound)
   }
-  for (const { connect } of document.outbound) for (const host of connect?.hosts ?? []) services[`connect:${hostOf(host)}`] ??= compileHost(hostOf(host))
+  for (const { connect } of document.outbound)
+    for (const host of connect?.hosts ?? []) services[`connect:${hostOf(host)}`] ??= compileHost(hostOf(host))
   const content = {
     service: document.service,
     zone: document.zone ?? '',
@@ -66,7 +68,11 @@ export function compile(document: SidecarDocument): Compiled {
     register: compileRegister(document),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
-  return deepFreeze({ bootstrap, discovery, snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} } })
+  return deepFreeze({
+    bootstrap,
+    discovery,
+    snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} },
+  })
 }
 
 /** `local_app:<port>`; with the host before the port when two hosts have the same one. */
@@ -75,7 +81,9 @@ function applicationNames(document: SidecarDocument): Map<string, string> {
   for (const { forward } of document.inbound) {
     const { port } = addressOf(forward)
     const name = `local_app:${port}`
-    const taken = [...names].some(([other, given]) => given === name && formatAddress(addressOf(other)) !== formatAddress(addressOf(forward)))
+    const taken = [...names].some(
+      ([other, given]) => given === name && formatAddress(addressOf(other)) !== formatAddress(addressOf(forward)),
+    )
     if (!names.has(forward)) names.set(forward, taken ? `local_app:${formatAddress(addressOf(forward))}` : name)
   }
   return names
@@ -85,7 +93,13 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
   const names = new Map<string, number>()
   const listener = (
     direction: Direction,
-    { listen, protocol, timeouts, limits, h2cUpgrade }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
+    {
+      listen,
+      protocol,
+      timeouts,
+      limits,
+      h2cUpgrade,
+    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
     service: string | null,
     multiplex: number,
     speaksTcp: boolean,
@@ -124,10 +138,24 @@ function compileListeners(document: SidecarDocument, applications: ReadonlyMap<s
   }
   return [
     ...document.inbound.map(each =>
-      listener('inbound', each, applications.get(each.forward)!, each.multiplex ? document.workers : 0, each.application.protocol === 'tcp', null),
+      listener(
+        'inbound',
+        each,
+        applications.get(each.forward)!,
+        each.multiplex ? document.workers : 0,
+        each.application.protocol === 'tcp',
+        null,
+      ),
     ),
     ...document.outbound.map(each =>
-      listener('outbound', each, each.service ?? null, 0, own(document.services, each.service ?? '')?.protocol === 'tcp', compileConnect(each.connect)),
+      listener(
+        'outbound',
+        each,
+        each.service ?? null,
+        0,
+        own(document.services, each.service ?? '')?.protocol === 'tcp',
+        compileConnect(each.connect),
+      ),
     ),
   ]
 }
@@ -142,7 +170,11 @@ function listenOf(text: string): AddressSpec {
   return parsed.address === 'localhost' ? { ...parsed, address: '127.0.0.1' } : parsed
 }
 
-function compileService(name: string, policy: ServicePolicy, endpoints: SidecarDocument['discovery']['endpoints'][string]): ServiceSpec {
+function compileService(
+  name: string,
+  policy: ServicePolicy,
+  endpoints: SidecarDocument['discovery']['endpoints'][string],
+): ServiceSpec {
   const timeouts = compileTimeouts(policy.timeouts)
   const retries = compileRetries(policy.retries)
   const routes = policy.routes.map(route => compileRoute(name, route, timeouts, retries))
@@ -187,7 +219,9 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
     protocol: application.protocol,
     multiplex: false,
     hosts: [],
-    endpoints: [{ ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
+    endpoints: [
+      { ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' },
+    ],
     balancer: plainBalancer(),
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
@@ -201,8 +235,22 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
   }
 }
 
-function compileLimits({ connections, pending, requests, responseHeaders, responseHeadBytes, buffer }: ServicePolicy['limits']): ServiceSpec['limits'] {
-  return { connections, pending, requests, responseHeaders, responseHeadBytes: sizeBytes(responseHeadBytes), bufferBytes: sizeBytes(buffer) }
+function compileLimits({
+  connections,
+  pending,
+  requests,
+  responseHeaders,
+  responseHeadBytes,
+  buffer,
+}: ServicePolicy['limits']): ServiceSpec['limits'] {
+  return {
+    connections,
+    pending,
+    requests,
+    responseHeaders,
+    responseHeadBytes: sizeBytes(responseHeadBytes),
+    bufferBytes: sizeBytes(buffer),
+  }
 }
 
 function everything(service: string): RouteSpec {
@@ -232,14 +280,19 @@ function compileRoute(service: string, route: RoutePolicy, timeouts: ServiceTime
   return {
     name: route.name ?? patternOf(match.path),
     match,
-    to: route.to.map(({ service: other, subset, weight }) => ({ service: other ?? service, subset: subset ?? null, weight })),
+    to: route.to.map(({ service: other, subset, weight }) => ({
+      service: other ?? service,
+      subset: subset ?? null,
+      weight,
+    })),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }
 }
 
 function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['timeouts']>): ServiceTimeouts {
-  const ms = (own: string | 0 | undefined, inherited: number): number => (own === undefined ? inherited : durationMs(own))
+  const ms = (own: string | 0 | undefined, inherited: number): number =>
+    own === undefined ? inherited : durationMs(own)
   return {
     connectMs: ms(over.connect, base.connectMs),
     requestMs: ms(over.request, base.requestMs),

@@ -7,21 +7,26 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
   const consul = nodeAt(root, ['discovery', 'consul'])
   const register = nodeAt(root, ['register'])
   if (register?.kind === 'map') {
-    if (consul === null) say(register.at, 'registering needs Consul: write discovery: { consul: { address: "http://127.0.0.1:8500" } }')
+    if (consul === null)
+      say(register.at, 'registering needs Consul: write discovery: { consul: { address: "http://127.0.0.1:8500" } }')
     const hasPort = nodeAt(register, ['port']) !== null || nodeAt(root, ['inbound', 0]) !== null
     if (!hasPort) say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
     const named = nodeAt(register, ['name']) !== null || nodeAt(root, ['service']) !== null
-    if (!named) say(register.at, 'what is registered has no name: write service: orders at the top, or name: orders here')
+    if (!named)
+      say(register.at, 'what is registered has no name: write service: orders at the top, or name: orders here')
   }
   if (consul?.kind !== 'map') return
   const token = nodeAt(consul, ['token'])
-  if (token !== null && nodeAt(consul, ['tokenFile']) !== null) say(token.at, 'token and tokenFile cannot both count: remove one')
+  if (token !== null && nodeAt(consul, ['tokenFile']) !== null)
+    say(token.at, 'token and tokenFile cannot both count: remove one')
   const cert = nodeAt(consul, ['tls', 'cert'])
   const key = nodeAt(consul, ['tls', 'key'])
-  if ((cert === null) !== (key === null)) say((cert ?? key)!.at, `a certificate and its key go together: add tls.${cert === null ? 'cert' : 'key'}`)
+  if ((cert === null) !== (key === null))
+    say((cert ?? key)!.at, `a certificate and its key go together: add tls.${cert === null ? 'cert' : 'key'}`)
   const tls = nodeAt(consul, ['tls'])
   const address = textAt(consul, ['address'])
-  if (tls !== null && !address?.value.startsWith('https:')) say(tls.at, 'tls needs an https address: write address: https://host:8501')
+  if (tls !== null && !address?.value.startsWith('https:'))
+    say(tls.at, 'tls needs an https address: write address: https://host:8501')
 }
 
 /** Balancer settings that belong together. */
@@ -30,6 +35,10 @@ export function crossCheckBalancer(root: Located, say: Say): void {
     const least = scalarAt(policy, ['balancer', 'minimumRingSize'])
     const most = scalarAt(policy, ['balancer', 'maximumRingSize'])
     const [low, high] = [Number(least?.value ?? 1024), Number(most?.value ?? 1_048_576)]
-    if (low > high) say((least ?? most)!.at, `the ring cannot have at least ${low} and at most ${high} points: write minimumRingSize: ${high} or less`)
+    if (low > high)
+      say(
+        (least ?? most)!.at,
+        `the ring cannot have at least ${low} and at most ${high} points: write minimumRingSize: ${high} or less`,
+      )
   }
 }

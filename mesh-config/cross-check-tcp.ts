@@ -18,12 +18,18 @@ export function crossCheckTcp(root: Located, say: Say): void {
         'nothing in a TCP connection says which service it is for: add service:, or write protocol: detect, which goes by the server name of TLS',
       )
     if (protocol !== null && protocol.value !== 'tcp' && service !== null && speaksTcp(service.value))
-      say(protocol.at, `${service.value} speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`)
+      say(
+        protocol.at,
+        `${service.value} speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`,
+      )
   }
   for (const item of itemsAt(root, ['inbound'])) {
     const protocol = textAt(item, ['protocol'])
     if (protocol !== null && protocol.value !== 'tcp' && textAt(item, ['application', 'protocol'])?.value === 'tcp')
-      say(protocol.at, `the application speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`)
+      say(
+        protocol.at,
+        `the application speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`,
+      )
   }
   for (const [name, policy] of policies) {
     for (const route of itemsAt(policy, ['routes'])) checkRoute(name, route, speaksTcp, say)
@@ -38,6 +44,9 @@ function checkRoute(name: string, route: Located, speaksTcp: (service: string) =
     const other = textAt(destination, ['service'])
     if (other === null || speaksTcp(other.value) === speaksTcp(name)) continue
     const [tcp, http] = speaksTcp(name) ? [name, other.value] : [other.value, name]
-    say(other.at, `${tcp} speaks TCP and ${http} speaks HTTP, so one cannot stand in for the other: remove this destination`)
+    say(
+      other.at,
+      `${tcp} speaks TCP and ${http} speaks HTTP, so one cannot stand in for the other: remove this destination`,
+    )
   }
 }

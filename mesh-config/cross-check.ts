@@ -35,8 +35,15 @@ export type Say = (at: Position, message: string) => void
 function checkRefused(node: Located, path: Path, say: Say): void {
   for (const entry of refused) {
     if (!matchesAt(entry, path)) continue
-    if (entry.values === undefined ? node.kind !== 'scalar' || node.value !== null : node.kind === 'scalar' && entry.values.includes(node.value as string)) {
-      const what = entry.values === undefined || entry.values[0] === true ? entry.what : `${entry.what} (${String((node as LocatedScalar).value)})`
+    if (
+      entry.values === undefined
+        ? node.kind !== 'scalar' || node.value !== null
+        : node.kind === 'scalar' && entry.values.includes(node.value as string)
+    ) {
+      const what =
+        entry.values === undefined || entry.values[0] === true
+          ? entry.what
+          : `${entry.what} (${String((node as LocatedScalar).value)})`
       say(node.at, `${what} is not available yet in this version: ${entry.instead}`)
     }
   }
@@ -54,7 +61,11 @@ function listening(root: Located, defaultAdmin: string): Listening[] {
   const admin = textAt(root, ['admin'])
   const adminAddress = parseAddress(admin?.value ?? defaultAdmin)
   if (adminAddress !== null)
-    found.push({ what: admin === null ? 'the admin port (its default)' : 'the admin port', at: admin?.at ?? root.at, address: adminAddress })
+    found.push({
+      what: admin === null ? 'the admin port (its default)' : 'the admin port',
+      at: admin?.at ?? root.at,
+      address: adminAddress,
+    })
   const metrics = textAt(root, ['metrics'])
   const metricsAddress = metrics === null ? null : parseAddress(metrics.value)
   if (metricsAddress !== null) found.push({ what: 'the metrics port', at: metrics!.at, address: metricsAddress })
@@ -85,13 +96,17 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
   for (const item of itemsAt(root, ['outbound'])) {
     const connect = nodeAt(item, ['connect'])
     if (connect !== null && textAt(item, ['service']) !== null)
-      say(connect.at, 'a port for one service has nothing to connect to by name: write connect at a listener without "service:"')
+      say(
+        connect.at,
+        'a port for one service has nothing to connect to by name: write connect at a listener without "service:"',
+      )
   }
   for (const item of itemsAt(root, ['inbound'])) {
     const forward = textAt(item, ['forward'])
     const target = forward === null ? null : parseAddress(forward.value)
     const own = target === null ? undefined : all.find(({ address }) => reaches(target, address))
-    if (own !== undefined) say(forward!.at, `this leads back to this sidecar (${own.what}): write the address of the application`)
+    if (own !== undefined)
+      say(forward!.at, `this leads back to this sidecar (${own.what}): write the address of the application`)
   }
 }
 
@@ -134,10 +149,18 @@ function checkEndpoints(root: Located, say: Say): void {
       if (address === null) continue
       const key = formatAddress(address)
       const first = seen.get(key)
-      if (first !== undefined) say(text!.at, `endpoint ${key} of ${service} is listed twice (${placeOf(first, text!.at)}): remove one, or give it a weight`)
+      if (first !== undefined)
+        say(
+          text!.at,
+          `endpoint ${key} of ${service} is listed twice (${placeOf(first, text!.at)}): remove one, or give it a weight`,
+        )
       else seen.set(key, text!.at)
       const loop = outbound.some(listen => listen !== null && reaches(address, parseAddress(listen.value)))
-      if (loop) say(text!.at, `${key} is an outbound listener of this sidecar, so requests would go round in circles: write where ${service} itself listens`)
+      if (loop)
+        say(
+          text!.at,
+          `${key} is an outbound listener of this sidecar, so requests would go round in circles: write where ${service} itself listens`,
+        )
     }
   }
 }
@@ -151,7 +174,11 @@ function checkHosts(root: Located, say: Say): void {
       if (host === null) continue
       const owner = owners.get(host.value)
       if (owner === undefined) owners.set(host.value, service)
-      else if (owner !== service) say(host.at, `host ${host.value} means ${owner} already: a name can mean one service only, remove it here or there`)
+      else if (owner !== service)
+        say(
+          host.at,
+          `host ${host.value} means ${owner} already: a name can mean one service only, remove it here or there`,
+        )
     }
   }
 }
@@ -162,7 +189,10 @@ function checkReferences(root: Located, say: Say): void {
     if (names.has(reference.value)) return true
     const meant = nearest(reference.value, names)
     const add = `give it endpoints: discovery: { endpoints: { ${reference.value}: [ "host:port" ] } }`
-    say(reference.at, `there is no service "${reference.value}": ${meant === null ? add : `did you mean "${meant}"? Else ${add}`}`)
+    say(
+      reference.at,
+      `there is no service "${reference.value}": ${meant === null ? add : `did you mean "${meant}"? Else ${add}`}`,
+    )
     return false
   }
   for (const item of itemsAt(root, ['outbound'])) {
@@ -175,11 +205,15 @@ function checkReferences(root: Located, say: Say): void {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {
         const service = textAt(destination, ['service'])
-        if (service === null || knows(service)) checkSubset(root, service?.value ?? name, textAt(destination, ['subset']), say)
+        if (service === null || knows(service))
+          checkSubset(root, service?.value ?? name, textAt(destination, ['subset']), say)
       }
       const weights = destinations.map(destination => scalarAt(destination, ['weight']))
       if (weights.length > 0 && weights.every(weight => weight?.value === 0))
-        say(weights[0]!.at, 'all weights are 0, so the requests of this route could go nowhere: give one of them a weight')
+        say(
+          weights[0]!.at,
+          'all weights are 0, so the requests of this route could go nowhere: give one of them a weight',
+        )
     }
   }
 }
@@ -189,7 +223,10 @@ function checkSubset(root: Located, service: string, subset: Text | null, say: S
   const names = entriesAt(root, ['services', service, 'subsets']).map(([name]) => name)
   if (names.includes(subset.value)) return
   const meant = nearest(subset.value, names)
-  const known = names.length === 0 ? `${service} has no subsets: define it under services.${service}.subsets` : `${service} has ${names.join(', ')}`
+  const known =
+    names.length === 0
+      ? `${service} has no subsets: define it under services.${service}.subsets`
+      : `${service} has ${names.join(', ')}`
   say(subset.at, `there is no subset "${subset.value}": ${meant === null ? known : `did you mean "${meant}"?`}`)
 }
 
@@ -197,9 +234,15 @@ function checkTemplate(root: Located, say: Say): void {
   const template = textAt(root, ['accessLog', 'template'])
   if (template === null) return
   for (const wrong of readLogTemplate(template.value).problems)
-    say(template.at, template.written === null ? wrong : `${template.written} is no access log template: mend its value`)
+    say(
+      template.at,
+      template.written === null ? wrong : `${template.written} is no access log template: mend its value`,
+    )
   if (textAt(root, ['accessLog', 'format'])?.value === 'json')
-    say(template.at, 'a template gives format: text its form, and JSON has its own: write format: text, or remove the template')
+    say(
+      template.at,
+      'a template gives format: text its form, and JSON has its own: write format: text, or remove the template',
+    )
 }
 
 async function checkRegexes(root: Located, say: Say): Promise<void> {
@@ -210,20 +253,34 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
     const [key, node] = next
     const pattern = key === 'regex' ? textOf(node) : null
     const wrong = pattern === null ? null : await explainRegex(pattern.value)
-    if (wrong !== null) say(node.at, pattern!.written === null ? wrong : `${pattern!.written} is no RE2 expression: mend its value in the environment`)
+    if (wrong !== null)
+      say(
+        node.at,
+        pattern!.written === null
+          ? wrong
+          : `${pattern!.written} is no RE2 expression: mend its value in the environment`,
+      )
     for (const [step, child] of children(node)) pending.push([String(step), child])
   }
 }
 
 /** Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred to as well. */
 export function serviceNames(root: Located): Set<string> {
-  const listed = [['discovery', 'endpoints'], ['discovery', 'files'], ['discovery', 'dns'], ['discovery', 'consul', 'services'], ['services']]
+  const listed = [
+    ['discovery', 'endpoints'],
+    ['discovery', 'files'],
+    ['discovery', 'dns'],
+    ['discovery', 'consul', 'services'],
+    ['services'],
+  ]
   const names = new Set(listed.flatMap(path => entriesAt(root, path).map(([name]) => name)))
   if (nodeAt(root, ['discovery', 'consul']) === null) return names
   const referred = [
     ...itemsAt(root, ['outbound']).map(item => textAt(item, ['service'])),
     ...entriesAt(root, ['services']).flatMap(([, policy]) =>
-      itemsAt(policy, ['routes']).flatMap(route => itemsAt(route, ['to']).map(destination => textAt(destination, ['service']))),
+      itemsAt(policy, ['routes']).flatMap(route =>
+        itemsAt(route, ['to']).map(destination => textAt(destination, ['service'])),
+      ),
     ),
   ]
   for (const reference of referred) if (reference !== null) names.add(reference.value)
@@ -232,7 +289,11 @@ export function serviceNames(root: Located): Set<string> {
 
 /** Connecting to `target` ends at `listener`, as far as the addresses tell. */
 function reaches(target: AddressSpec, listener: AddressSpec | null): boolean {
-  return listener !== null && overlap(target, listener) && (!isWildcard(listener.address) || isLoopback(target.address) || isWildcard(target.address))
+  return (
+    listener !== null &&
+    overlap(target, listener) &&
+    (!isWildcard(listener.address) || isLoopback(target.address) || isWildcard(target.address))
+  )
 }
 
 function placeOf(place: Position, seenFrom: Position): string {

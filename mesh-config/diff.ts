@@ -12,8 +12,15 @@ const maxListed = 10
 export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   return [
     ...diffFields('', { service: before.service }, { service: after.service }),
-    ...diffNamed('listener', byName(before.listeners), byName(after.listeners), (name, a, b) => diffFields(`listener ${name}: `, { ...a }, { ...b })),
-    ...diffNamed('service', new Map(Object.entries(before.services)), new Map(Object.entries(after.services)), diffService),
+    ...diffNamed('listener', byName(before.listeners), byName(after.listeners), (name, a, b) =>
+      diffFields(`listener ${name}: `, { ...a }, { ...b }),
+    ),
+    ...diffNamed(
+      'service',
+      new Map(Object.entries(before.services)),
+      new Map(Object.entries(after.services)),
+      diffService,
+    ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
@@ -57,8 +64,11 @@ function diffService(name: string, before: ServiceSpec, after: ServiceSpec): str
         diffFields(`endpoint ${address}: `, { ...a }, { ...b }),
       ),
     ),
-    ...diffNamed('subset', new Map(Object.entries(before.subsets)), new Map(Object.entries(after.subsets)), (subset, a, b) =>
-      same(a, b) ? [] : [`subset ${subset} changed`],
+    ...diffNamed(
+      'subset',
+      new Map(Object.entries(before.subsets)),
+      new Map(Object.entries(after.subsets)),
+      (subset, a, b) => (same(a, b) ? [] : [`subset ${subset} changed`]),
     ),
     ...few('route', diffRoutes(before.routes, after.routes)),
   ]
@@ -85,20 +95,29 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
   const lines = diffNamed('route', earlier, later, (name, a, b) => [
     ...(same(a.match, b.match) ? [] : [`route ${name}: match changed`]),
     ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
-    ...(same(a.timeouts, b.timeouts) ? [] : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),
-    ...(same(a.retries, b.retries) ? [] : diffFields(`route ${name}: `, { retries: { ...a.retries } }, { retries: { ...b.retries } })),
+    ...(same(a.timeouts, b.timeouts)
+      ? []
+      : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),
+    ...(same(a.retries, b.retries)
+      ? []
+      : diffFields(`route ${name}: `, { retries: { ...a.retries } }, { retries: { ...b.retries } })),
   ])
-  const kept = (names: Iterable<string>, others: ReadonlyMap<string, unknown>) => [...names].filter(name => others.has(name))
+  const kept = (names: Iterable<string>, others: ReadonlyMap<string, unknown>) =>
+    [...names].filter(name => others.has(name))
   if (!same(kept(earlier.keys(), later), kept(later.keys(), earlier))) lines.push('order of the routes changed')
   return lines
 }
 
 function destinations({ to }: RouteSpec): string {
-  return to.map(({ service, subset, weight }) => `${subset === null ? service : `${service}/${subset}`} ${weight}`).join(' + ')
+  return to
+    .map(({ service, subset, weight }) => `${subset === null ? service : `${service}/${subset}`} ${weight}`)
+    .join(' + ')
 }
 
 function few(what: string, lines: string[]): string[] {
-  return lines.length <= maxListed ? lines : [...lines.slice(0, maxListed - 1), `${lines.length - maxListed + 1} more changes of its ${what}s`]
+  return lines.length <= maxListed
+    ? lines
+    : [...lines.slice(0, maxListed - 1), `${lines.length - maxListed + 1} more changes of its ${what}s`]
 }
 
 type Fields = Readonly<Record<string, unknown>>

@@ -39,7 +39,12 @@ export interface ConsulSpec {
   readonly tokenFile: string | null
   /** Null: that of the agent. */
   readonly datacenter: string | null
-  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null; readonly serverName: string | null }
+  readonly tls: {
+    readonly ca: string | null
+    readonly cert: string | null
+    readonly key: string | null
+    readonly serverName: string | null
+  }
   /** Any server may answer, unless its data is older than this; 0: only the leader may. */
   readonly maxStaleMs: number
   /** The longest time of a blocking query. */

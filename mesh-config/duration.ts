@@ -14,7 +14,8 @@ export function parseDuration(text: string): number | null {
   if (text === 'off' || text === '0') return 0
   if (!written.test(text)) return null
   let total = 0
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|h|m|s)/g)) total += Number(count) * unitMs[unit as keyof typeof unitMs]
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|h|m|s)/g))
+    total += Number(count) * unitMs[unit as keyof typeof unitMs]
   return total <= maxDurationMs ? total : null
 }
 

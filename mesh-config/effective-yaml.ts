@@ -11,12 +11,18 @@ export interface EffectiveLine {
 export function effectiveLines({ config, sources }: Effective): EffectiveLine[] {
   const lines: EffectiveLine[] = []
   const visit = (value: unknown, path: Path, indent: string, lead: string): void => {
-    const entries: [string | number, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value as Record<string, unknown>)
+    const entries: [string | number, unknown][] = Array.isArray(value)
+      ? [...value.entries()]
+      : Object.entries(value as Record<string, unknown>)
     for (const [index, [key, inner]] of entries.entries()) {
       const start = index === 0 ? lead : indent
       const mark = typeof key === 'number' ? '- ' : `${scalar(key)}:`
       const at = [...path, key]
-      if (isLeaf(inner)) lines.push({ text: `${start}${mark}${typeof key === 'number' ? '' : ' '}${leaf(inner)}`, source: sources[formatPath(at)] ?? null })
+      if (isLeaf(inner))
+        lines.push({
+          text: `${start}${mark}${typeof key === 'number' ? '' : ' '}${leaf(inner)}`,
+          source: sources[formatPath(at)] ?? null,
+        })
       else if (typeof key === 'number') visit(inner, at, `${indent}  `, `${start}- `)
       else {
         lines.push({ text: `${start}${mark}`, source: null })
@@ -41,6 +47,8 @@ function leaf(value: unknown): string {
 /** Plain where YAML reads it back as the same text, else in double quotes (JSON's are YAML's). */
 function scalar(value: unknown, inList = false): string {
   if (typeof value !== 'string') return String(value)
-  const isPlain = /^[A-Za-z0-9_./(][A-Za-z0-9_./:@ ()*-]*$/.test(value) && !/: |:$| $|^[-+.\d][\d_.eE+-]*$|^0[xo]|^(true|false|null|~)$/i.test(value)
+  const isPlain =
+    /^[A-Za-z0-9_./(][A-Za-z0-9_./:@ ()*-]*$/.test(value) &&
+    !/: |:$| $|^[-+.\d][\d_.eE+-]*$|^0[xo]|^(true|false|null|~)$/i.test(value)
   return isPlain && !(inList && /[[\]{},]/.test(value)) ? value : JSON.stringify(value).replaceAll('${', () => '$${')
 }

@@ -40,7 +40,8 @@ export function effective(document: SidecarDocument, root: Located, files: reado
 
 function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {
   const node = nodeAt(root, path) ?? shorthand(value, path, root)
-  if (node === null || (node.kind === 'scalar' && node.value === null)) return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
+  if (node === null || (node.kind === 'scalar' && node.value === null))
+    return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
   const written = referenceWithoutSecret(writtenIn(node), rule?.secret)
   return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
 }
@@ -48,7 +49,10 @@ function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | 
 /** `accessLog: on` gives `accessLog.mode`: the value of a field may have been written in place of the map it is in. */
 function shorthand(value: unknown, path: Path, root: Located): Located | null {
   const node = nodeAt(root, path.slice(0, -1))
-  return node?.kind === 'scalar' && (node.value === value || (typeof value === 'string' && String(node.value).replace(/\*$/, '') === value)) ? node : null
+  return node?.kind === 'scalar' &&
+    (node.value === value || (typeof value === 'string' && String(node.value).replace(/\*$/, '') === value))
+    ? node
+    : null
 }
 
 function writtenIn(node: Located): string {

@@ -2,7 +2,17 @@ import { compileEndpoints } from './compile-discovery.ts'
 import { MOST_ENDPOINTS } from './endpoint-json.ts'
 import { explainIssue } from './issue.ts'
 import { loadDocument } from './load.ts'
-import { formatProblem, type Located, type LocatedEntry, type LocatedMap, type LocatedScalar, type Problem, plain, problem, sortProblems } from './located.ts'
+import {
+  formatProblem,
+  type Located,
+  type LocatedEntry,
+  type LocatedMap,
+  type LocatedScalar,
+  type Problem,
+  plain,
+  problem,
+  sortProblems,
+} from './located.ts'
 import type { SchemaNode } from './schema.ts'
 import { endpointList } from './sidecar.ts'
 import type { EndpointSpec } from './snapshot.ts'
@@ -11,26 +21,31 @@ import type { EndpointSpec } from './snapshot.ts'
 const MOST_ISSUES = 50
 
 /** Of a file with endpoints: what is in it, or `file:line:column: what is wrong: what would be right`, all there are. */
-export type EndpointFile = { readonly ok: true; readonly endpoints: readonly EndpointSpec[] } | { readonly ok: false; readonly problems: readonly string[] }
+export type EndpointFile =
+  | { readonly ok: true; readonly endpoints: readonly EndpointSpec[] }
+  | { readonly ok: false; readonly problems: readonly string[] }
 
 /**
  * A list as under `discovery.endpoints`, or the groups of Prometheus's file_sd; JSON or YAML. Variables mean nothing in it: whoever writes it need not be trusted with
  * the environment. Never throws.
  */
 export function readEndpointFile(file: string, text: string): EndpointFile {
-  if (text.trim() === '') return refused([{ at: null, file, message: 'the file is empty: write [] where there are no endpoints' }], file)
+  if (text.trim() === '')
+    return refused([{ at: null, file, message: 'the file is empty: write [] where there are no endpoints' }], file)
   const { root, problems } = loadDocument(
     file,
     text.replaceAll('${', () => '$${'),
     {},
   )
   if (root === null || problems.length > 0) return refused(problems, file)
-  if (root.kind !== 'list') return refused([problem(root.at, 'a list of endpoints belongs here: begin each with "- ", or write []')], file)
+  if (root.kind !== 'list')
+    return refused([problem(root.at, 'a list of endpoints belongs here: begin each with "- ", or write []')], file)
   const groups = root.items.map(endpointsOfGroup)
   const wrong = groups.flatMap(({ problems }) => problems).slice(0, MOST_ISSUES)
   if (wrong.length > 0) return refused(wrong, file)
   const list: Located = { ...root, items: groups.flatMap(({ items }) => items) }
-  if (list.items.length > MOST_ENDPOINTS) return refused([problem(root.at, `more than ${MOST_ENDPOINTS} endpoints: no service has so many`)], file)
+  if (list.items.length > MOST_ENDPOINTS)
+    return refused([problem(root.at, `more than ${MOST_ENDPOINTS} endpoints: no service has so many`)], file)
   const parsed = endpointList.safeParse(plain(list))
   if (parsed.success) return { ok: true, endpoints: compileEndpoints(parsed.data) }
   const schema = endpointList.toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
@@ -55,13 +70,27 @@ function endpointsOfGroup(item: Located): Group {
   if (item.kind !== 'map' || targets === undefined) return { items: [item], problems: [] }
   const labels = item.entries.get('labels')
   const others = [...item.entries].filter(([name]) => name !== 'targets' && name !== 'labels')
-  const problems = others.map(([name, { keyAt }]) => problem(keyAt, `unknown key "${name}": a group of file_sd has targets and labels`))
-  if (targets.node.kind !== 'list') problems.push(problem(targets.node.at, 'targets is a list: write [ "host:port", ... ]'))
-  else problems.push(...targets.node.items.filter(target => target.kind !== 'scalar').map(({ at }) => problem(at, 'a target is a text: write "host:port"')))
-  if (labels !== undefined && labels.node.kind !== 'map') problems.push(problem(labels.node.at, 'labels is a map: write { "name": "value" }'))
+  const problems = others.map(([name, { keyAt }]) =>
+    problem(keyAt, `unknown key "${name}": a group of file_sd has targets and labels`),
+  )
+  if (targets.node.kind !== 'list')
+    problems.push(problem(targets.node.at, 'targets is a list: write [ "host:port", ... ]'))
+  else
+    problems.push(
+      ...targets.node.items
+        .filter(target => target.kind !== 'scalar')
+        .map(({ at }) => problem(at, 'a target is a text: write "host:port"')),
+    )
+  if (labels !== undefined && labels.node.kind !== 'map')
+    problems.push(problem(labels.node.at, 'labels is a map: write { "name": "value" }'))
   if (problems.length > 0 || targets.node.kind !== 'list') return { items: [], problems }
   const common = labels?.node.kind === 'map' ? fieldsOfLabels(labels.node, labels.keyAt) : []
-  return { items: targets.node.items.map(target => mapOf(target, [['address', { keyAt: target.at, node: target }], ...common])), problems: [] }
+  return {
+    items: targets.node.items.map(target =>
+      mapOf(target, [['address', { keyAt: target.at, node: target }], ...common]),
+    ),
+    problems: [],
+  }
 }
 
 /** Labels are metadata, and `zone` is also the zone. Those that begin with `__` are between Prometheus and whoever wrote the file. */

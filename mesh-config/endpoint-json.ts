@@ -37,13 +37,15 @@ function readItem(item: unknown): EndpointSpec[] | null {
   const { address, weight = 1, priority = 0, zone, meta = {}, health = 'passing', ...others } = item
   if (Object.keys(others).length > 0 || !isAddress(address)) return null
   if (!isWhole(weight, 1, MAX_WEIGHT) || !isWhole(priority, 0, 127) || !isTexts(meta)) return null
-  if ((zone !== undefined && !isZone(zone)) || (health !== 'passing' && health !== 'failing' && health !== 'draining')) return null
+  if ((zone !== undefined && !isZone(zone)) || (health !== 'passing' && health !== 'failing' && health !== 'draining'))
+    return null
   return [endpointOf(address, { weight, priority, zone: zone ?? '', metadata: meta, health })]
 }
 
 /** Of Prometheus's file_sd. */
 function readGroup({ targets, labels = {}, ...others }: Fields): EndpointSpec[] | null {
-  if (Object.keys(others).length > 0 || !Array.isArray(targets) || !targets.every(isAddress) || !isTexts(labels)) return null
+  if (Object.keys(others).length > 0 || !Array.isArray(targets) || !targets.every(isAddress) || !isTexts(labels))
+    return null
   const { zone = '' } = labels
   if (zone !== '' && !isZone(zone)) return null
   const metadata = Object.fromEntries(Object.entries(labels).filter(([name]) => !name.startsWith('__')))
@@ -52,7 +54,15 @@ function readGroup({ targets, labels = {}, ...others }: Fields): EndpointSpec[] 
 
 function endpointOf(address: string, fields: Partial<EndpointSpec>): EndpointSpec {
   const { weight = 1, priority = 0, zone = '', metadata = {}, health = 'passing' as EndpointHealth } = fields
-  return { ...addressOf(address), weight, priority, zone, metadata, health, healthReason: health === 'passing' ? '' : 'as listed' }
+  return {
+    ...addressOf(address),
+    weight,
+    priority,
+    zone,
+    metadata,
+    health,
+    healthReason: health === 'passing' ? '' : 'as listed',
+  }
 }
 
 function isAddress(value: unknown): value is string {
@@ -64,7 +74,11 @@ function isZone(value: unknown): value is string {
 }
 
 function isTexts(value: unknown): value is Readonly<Record<string, string>> {
-  return isFields(value) && !Object.hasOwn(value, '__proto__') && Object.values(value).every(text => typeof text === 'string')
+  return (
+    isFields(value) &&
+    !Object.hasOwn(value, '__proto__') &&
+    Object.values(value).every(text => typeof text === 'string')
+  )
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {

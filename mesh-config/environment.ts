@@ -43,7 +43,9 @@ const FIRST_SHIELD = 0xe000
 /** The text with every reference made plain to YAML, so that `{ port: ${PORT} }` needs no quotes. Positions stay as they are. */
 export function shield(text: string): string {
   if (!text.includes('${') || shields.test(text)) return text
-  return text.replace(inFile, all => all.replace(/[{}[\],]/g, character => String.fromCharCode(FIRST_SHIELD + steering.indexOf(character))))
+  return text.replace(inFile, all =>
+    all.replace(/[{}[\],]/g, character => String.fromCharCode(FIRST_SHIELD + steering.indexOf(character))),
+  )
 }
 
 const shields = /[\ue000-\ue004]/
@@ -51,7 +53,9 @@ const everyShield = /[\ue000-\ue004]/g
 
 /** A value or key of a shielded text as it was written. */
 export function unshield(text: string): string {
-  return shields.test(text) ? text.replace(everyShield, character => steering[character.charCodeAt(0) - FIRST_SHIELD]!) : text
+  return shields.test(text)
+    ? text.replace(everyShield, character => steering[character.charCodeAt(0) - FIRST_SHIELD]!)
+    : text
 }
 
 /** What YAML makes of an unquoted text: what came from the environment is to be read as if it stood in the file. */

@@ -27,17 +27,27 @@ export function explainIssue(issue: Issue, root: Located, schema: SchemaNode, ar
   const node = nodeAt(root, path)
   if (node?.kind === 'scalar' && node.unusable) return []
   if (issue.code === 'unrecognized_keys') return (issue.keys ?? []).map(key => unknownKey(key, path, root, schema))
-  if (issue.code === 'invalid_union') return bestForm(issue.errors ?? [], node).flatMap(inner => explainIssue(inner, root, schema, path))
+  if (issue.code === 'invalid_union')
+    return bestForm(issue.errors ?? [], node).flatMap(inner => explainIssue(inner, root, schema, path))
   if (issue.code === 'invalid_key') {
     const at = keyPosition(root, path)
     // A service that only discovery.endpoints names is checked under services too: its name is reported where it stands.
     if (at === null) return []
     const wrong = issue.issues?.[0]?.params?.wrong as Wrong | undefined
-    return [problem(at, wrong === undefined ? `"${String(path.at(-1))}" cannot be a key here` : sentence(wrong, `"${String(path.at(-1))}"`, false))]
+    return [
+      problem(
+        at,
+        wrong === undefined
+          ? `"${String(path.at(-1))}" cannot be a key here`
+          : sentence(wrong, `"${String(path.at(-1))}"`, false),
+      ),
+    ]
   }
   if (node === null || (node.kind === 'scalar' && node.value === null)) return [missing(path, root, schema)]
   const label = labelOf(path)
-  return [problem(node.at, `${label === '' ? '' : `${label}: `}${explainValue(issue, path, node, schemaAt(schema, path))}`)]
+  return [
+    problem(node.at, `${label === '' ? '' : `${label}: `}${explainValue(issue, path, node, schemaAt(schema, path))}`),
+  ]
 }
 
 function explainValue(issue: Issue, path: Path, node: Located, schema: SchemaNode | null): string {
@@ -45,10 +55,13 @@ function explainValue(issue: Issue, path: Path, node: Located, schema: SchemaNod
   const value = show(node, schema?.secret === true)
   if (issue.code === 'custom') return sentence(withSource(issue.params?.wrong as Wrong, node), value, hidden)
   if (issue.code === 'invalid_value') return notOneOf(node, value, available(path, issue.values ?? []), hidden)
-  if (issue.code === 'too_small' && node.kind === 'list') return 'the list is empty: write at least one item, or leave it out'
-  if (issue.code === 'too_small' || issue.code === 'too_big') return `${value} is out of range: write a number ${range(issue, schema)}`
+  if (issue.code === 'too_small' && node.kind === 'list')
+    return 'the list is empty: write at least one item, or leave it out'
+  if (issue.code === 'too_small' || issue.code === 'too_big')
+    return `${value} is out of range: write a number ${range(issue, schema)}`
   if (isQuotedVariable(issue, node)) return `${value} is in quotes, which make it a text: write it without them`
-  if (!hidden && isQuotedNumber(issue, node)) return `${value} is in quotes, which make it a text: write ${value.slice(1, -1)}`
+  if (!hidden && isQuotedNumber(issue, node))
+    return `${value} is in quotes, which make it a text: write ${value.slice(1, -1)}`
   return `${value} is not ${kinds[String(issue.expected)] ?? String(issue.expected)}: ${wayOut(String(issue.expected), schema)}`
 }
 
@@ -66,7 +79,9 @@ function wayOut(expected: string, schema: SchemaNode | null): string {
   if (expected === 'array') return 'begin each item with "- ", or write [ ... ]'
   if (expected === 'object' || expected === 'record') {
     const keys = schema === null ? [] : keysOf(schema)
-    return keys.length === 0 ? 'write "key: value" on the lines below' : `write "key: value" on the lines below, with the keys ${keys.join(', ')}`
+    return keys.length === 0
+      ? 'write "key: value" on the lines below'
+      : `write "key: value" on the lines below, with the keys ${keys.join(', ')}`
   }
   if (expected === 'boolean') return 'write true or false'
   if (expected === 'string') return 'put it in quotes'
@@ -85,11 +100,18 @@ function range(issue: Issue, schema: SchemaNode | null): string {
 function isQuotedVariable({ expected }: Issue, node: Located): boolean {
   if (node.kind !== 'scalar' || node.written === null || typeof node.value !== 'string') return false
   const kind = typeof resolvePlain(node.value)
-  return kind === 'boolean' ? expected === 'boolean' : kind === 'number' && (expected === 'number' || expected === 'int')
+  return kind === 'boolean'
+    ? expected === 'boolean'
+    : kind === 'number' && (expected === 'number' || expected === 'int')
 }
 
 function isQuotedNumber(issue: Issue, node: Located): boolean {
-  return (issue.expected === 'number' || issue.expected === 'int') && node.kind === 'scalar' && typeof node.value === 'string' && /^\d+$/.test(node.value)
+  return (
+    (issue.expected === 'number' || issue.expected === 'int') &&
+    node.kind === 'scalar' &&
+    typeof node.value === 'string' &&
+    /^\d+$/.test(node.value)
+  )
 }
 
 /** Without those that this version refuses. */
@@ -100,13 +122,19 @@ function available(path: Path, values: readonly unknown[]): string[] {
 
 function notOneOf(node: Located, value: string, values: readonly string[], hidden: boolean): string {
   const typed = node.kind === 'scalar' && !hidden ? String(node.value) : ''
-  const meant = typed === 'true' && values.includes('on') ? 'on' : typed === 'false' && values.includes('off') ? 'off' : nearest(typed, values)
+  const meant =
+    typed === 'true' && values.includes('on')
+      ? 'on'
+      : typed === 'false' && values.includes('off')
+        ? 'off'
+        : nearest(typed, values)
   return `${value} is not one of ${values.join(', ')}${meant === null ? '' : `: did you mean ${meant}?`}`
 }
 
 /** A number where a text belongs was probably meant just as it stands. */
 function withSource(wrong: Wrong, node: Located): Wrong {
-  if (node.kind !== 'scalar' || node.source === undefined || wrong.meant !== JSON.stringify(String(node.value))) return wrong
+  if (node.kind !== 'scalar' || node.source === undefined || wrong.meant !== JSON.stringify(String(node.value)))
+    return wrong
   return { ...wrong, meant: JSON.stringify(node.source) }
 }
 
@@ -117,12 +145,18 @@ function sentence(wrong: Wrong, value: string, hidden: boolean): string {
 
 /** Of the forms a value may have, the one that the writer had in mind: not those for another kind of value. */
 function bestForm(forms: readonly (readonly Issue[])[], node: Located | null): readonly Issue[] {
-  const other = (issue: Issue) => issue.path.length === 0 && (issue.code === 'invalid_type' || (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
+  const other = (issue: Issue) =>
+    issue.path.length === 0 &&
+    (issue.code === 'invalid_type' || (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
   const fitting = forms.filter(issues => !issues.some(other))
   const values = fitting.flat().filter(issue => issue.code === 'invalid_value')
   const best = fitting.find(issues => issues.some(issue => issue.code !== 'invalid_value'))
   if (best !== undefined) return best
-  return values.length > 0 ? values : (forms.find(issues => node?.kind !== 'scalar' || issues.some(issue => issue.code !== 'invalid_type')) ?? forms[0] ?? [])
+  return values.length > 0
+    ? values
+    : (forms.find(issues => node?.kind !== 'scalar' || issues.some(issue => issue.code !== 'invalid_type')) ??
+        forms[0] ??
+        [])
 }
 
 function missing(path: Path, root: Located, schema: SchemaNode): Problem {
@@ -131,7 +165,8 @@ function missing(path: Path, root: Located, schema: SchemaNode): Problem {
   const example = wanted?.examples?.[0]
   const write = example === undefined ? 'give it a value' : `write ${key}: ${String(example)}`
   if (typeof key === 'number') return problem(positionAt(root, path), 'an empty item: give it a value, or remove it')
-  const what = wanted?.description === undefined ? '' : ` (${lowerFirst(wanted.description.split('. ')[0]!.replace(/\.$/, ''))})`
+  const what =
+    wanted?.description === undefined ? '' : ` (${lowerFirst(wanted.description.split('. ')[0]!.replace(/\.$/, ''))})`
   return problem(positionAt(root, path), `"${String(key)}" is missing${what}: ${write}`)
 }
 
@@ -145,9 +180,13 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   const isSlip = meant !== null && typingErrors(key.toLowerCase(), meant.toLowerCase()) <= 1
   const word = places.length > 0 || isSlip ? null : placeOfWord(key)
   if (word !== null) return problem(at, `unknown key "${key}": here it is ${word}`)
-  if (meant !== null && (isSlip || places.length === 0)) return problem(at, `unknown key "${key}": did you mean "${meant}"?`)
+  if (meant !== null && (isSlip || places.length === 0))
+    return problem(at, `unknown key "${key}": did you mean "${meant}"?`)
   const known = `possible here: ${keys.join(', ')}`
-  return problem(at, `unknown key "${key}": ${places.length > 0 ? `it belongs in ${places.slice(0, 3).join(' or ')}; ` : ''}${known}`)
+  return problem(
+    at,
+    `unknown key "${key}": ${places.length > 0 ? `it belongs in ${places.slice(0, 3).join(' or ')}; ` : ''}${known}`,
+  )
 }
 
 /** A value as an error may show it: what came from the environment only by the name of its variable. */

@@ -9,7 +9,10 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
   const { type, hashOn, hashBalanceFactor, zoneAware } = balancer
   const hashes = keyed.includes(type) || type === 'ip_hash'
   if (keyed.includes(type) && hashOn.length === 0)
-    warn(path, `${type} has nothing to hash, so requests to ${name} go anywhere: write hashOn: [ { header: x-user } ], or type: ip_hash`)
+    warn(
+      path,
+      `${type} has nothing to hash, so requests to ${name} go anywhere: write hashOn: [ { header: x-user } ], or type: ip_hash`,
+    )
   if (!keyed.includes(type) && hashOn.length > 0)
     warn(
       [...path, 'hashOn'],
@@ -22,7 +25,11 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
       [...path, 'hashOn', before],
       'a cookie is made for callers without one and counts as well, so they meet another endpoint each time: write terminal: true here',
     )
-  if (!hashes && hashBalanceFactor > 0) warn([...path, 'hashBalanceFactor'], `${type} does not hash, so this has no effect: write type: maglev, or remove it`)
+  if (!hashes && hashBalanceFactor > 0)
+    warn(
+      [...path, 'hashBalanceFactor'],
+      `${type} does not hash, so this has no effect: write type: maglev, or remove it`,
+    )
   const zones = new Set(endpoints.flatMap(({ zone }) => (zone === '' ? [] : [zone])))
   if (zone !== '' && !hashes && zoneAware.on && zones.size > 1 && endpoints.length < zoneAware.minEndpoints)
     warn(

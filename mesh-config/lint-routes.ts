@@ -6,10 +6,15 @@ import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapsh
 export function lintRoutes(service: ServiceSpec, warn: Warn): void {
   for (const [index, route] of service.routes.entries()) {
     const path = ['services', service.name, 'routes', index]
-    const before = service.routes.findIndex((earlier, position) => position < index && covers(earlier.match, route.match))
+    const before = service.routes.findIndex(
+      (earlier, position) => position < index && covers(earlier.match, route.match),
+    )
     if (before >= 0) {
       const earlier = service.routes[before]!
-      warn(path, `route ${index + 1} (${route.name}) is never reached, route ${before + 1} (${earlier.name}) takes all it matches: put it before that one`)
+      warn(
+        path,
+        `route ${index + 1} (${route.name}) is never reached, route ${before + 1} (${earlier.name}) takes all it matches: put it before that one`,
+      )
     }
     if (route.timeouts !== null || route.retries !== null) {
       lintTimeouts(route.timeouts ?? service.timeouts, route.retries ?? service.retries, path, warn)
@@ -22,7 +27,8 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
 function lintDestinations(route: RouteSpec, path: (string | number)[], warn: Warn): void {
   for (const [index, { service, subset }] of route.to.entries()) {
     const twin = route.to.findIndex(other => other.service === service && other.subset === subset)
-    if (twin < index) warn([...path, 'to', index], `the same destination as number ${twin + 1}: add the weights and write it once`)
+    if (twin < index)
+      warn([...path, 'to', index], `the same destination as number ${twin + 1}: add the weights and write it once`)
   }
 }
 
@@ -30,14 +36,16 @@ function lintDestinations(route: RouteSpec, path: (string | number)[], warn: War
 export function covers(earlier: MatchSpec, later: MatchSpec): boolean {
   return (
     coversPath(earlier.path, later.path) &&
-    (earlier.methods.length === 0 || (later.methods.length > 0 && later.methods.every(method => earlier.methods.includes(method)))) &&
+    (earlier.methods.length === 0 ||
+      (later.methods.length > 0 && later.methods.every(method => earlier.methods.includes(method)))) &&
     earlier.headers.every(header => later.headers.some(other => coversValue(header, other))) &&
     earlier.query.every(parameter => later.query.some(other => coversValue(parameter, other)))
   )
 }
 
 function coversPath(earlier: MatchSpec['path'], later: MatchSpec['path']): boolean {
-  if (earlier.kind === 'prefix') return earlier.value === '/' || (later.kind !== 'regex' && later.value.startsWith(earlier.value))
+  if (earlier.kind === 'prefix')
+    return earlier.value === '/' || (later.kind !== 'regex' && later.value.startsWith(earlier.value))
   return earlier.kind === later.kind && earlier.value === later.value
 }
 

@@ -14,7 +14,12 @@ export interface ServiceSurroundings {
 }
 
 /** The arithmetic of one service: timeouts, retries, outliers, endpoints. */
-export function lintService(service: ServiceSpec, { discovered, zone }: ServiceSurroundings, path: Path, warn: Warn): void {
+export function lintService(
+  service: ServiceSpec,
+  { discovered, zone }: ServiceSurroundings,
+  path: Path,
+  warn: Warn,
+): void {
   lintTimeouts(service.timeouts, service.retries, path, warn)
   lintRetries(service.timeouts, service.retries, path, warn)
   lintGrpc(service, path, warn)
@@ -22,10 +27,15 @@ export function lintService(service: ServiceSpec, { discovered, zone }: ServiceS
   lintOutliers(service, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
   if (service.endpoints.length === 0 && !discovered) {
-    warn(path, `${service.name} has no endpoints, so every request to it gets 503 UH: list them under discovery.endpoints.${service.name}`)
+    warn(
+      path,
+      `${service.name} has no endpoints, so every request to it gets 503 UH: list them under discovery.endpoints.${service.name}`,
+    )
   }
   for (const [name, wanted] of Object.entries(service.subsets)) {
-    const some = service.endpoints.some(({ metadata }) => Object.entries(wanted).every(([key, value]) => metadata[key] === value))
+    const some = service.endpoints.some(({ metadata }) =>
+      Object.entries(wanted).every(([key, value]) => metadata[key] === value),
+    )
     if (some || discovered || service.endpoints.length === 0) continue
     const pairs = Object.entries(wanted).map(([key, value]) => `${key}: ${value}`)
     warn(
@@ -35,7 +45,12 @@ export function lintService(service: ServiceSpec, { discovered, zone }: ServiceS
   }
 }
 
-export function lintTimeouts({ connectMs, requestMs, perTryMs }: ServiceTimeouts, { attempts }: RetrySpec, path: Path, warn: Warn): void {
+export function lintTimeouts(
+  { connectMs, requestMs, perTryMs }: ServiceTimeouts,
+  { attempts }: RetrySpec,
+  path: Path,
+  warn: Warn,
+): void {
   if (requestMs === 0) return
   const request = formatDuration(requestMs)
   if (connectMs >= requestMs) {
@@ -65,9 +80,15 @@ export function lintTimeouts({ connectMs, requestMs, perTryMs }: ServiceTimeouts
 export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: RetrySpec, path: Path, warn: Warn): void {
   const retries = [...path, 'retries']
   if (attempts > 1 && on.length === 0)
-    warn([...retries, 'on'], `attempts ${attempts} without anything to retry on: write attempts: 1, or on: [connect-failure]`)
+    warn(
+      [...retries, 'on'],
+      `attempts ${attempts} without anything to retry on: write attempts: 1, or on: [connect-failure]`,
+    )
   if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
-    warn([...retries, 'on'], 'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request')
+    warn(
+      [...retries, 'on'],
+      'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request',
+    )
   }
 }
 
@@ -75,11 +96,17 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
 function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn: Warn): void {
   const statuses = retries.on.filter(condition => (grpcRetryConditions as readonly string[]).includes(condition))
   if (statuses.length > 0 && protocol !== 'grpc' && protocol !== 'http2')
-    warn([...path, 'retries', 'on'], `${statuses.join(', ')} are statuses of gRPC, which HTTP/1.1 endpoints do not have: write protocol: grpc`)
+    warn(
+      [...path, 'retries', 'on'],
+      `${statuses.join(', ')} are statuses of gRPC, which HTTP/1.1 endpoints do not have: write protocol: grpc`,
+    )
   const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = timeouts
   if (grpcTimeoutMaxMs > 0 && grpcTimeoutOffsetMs >= grpcTimeoutMaxMs) {
     const [max, offset] = [formatDuration(grpcTimeoutMaxMs), formatDuration(grpcTimeoutOffsetMs)]
-    warn([...path, 'timeouts', 'grpcTimeoutOffset'], `${offset} taken off at most ${max} leaves a call with a deadline no time at all: make it shorter`)
+    warn(
+      [...path, 'timeouts', 'grpcTimeoutOffset'],
+      `${offset} taken off at most ${max} leaves a call with a deadline no time at all: make it shorter`,
+    )
   }
 }
 
@@ -88,14 +115,20 @@ function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn)
     warn(path, 'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20')
   }
   if (budget.percent > 50)
-    warn([...path, 'percent'], `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`)
+    warn(
+      [...path, 'percent'],
+      `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`,
+    )
 }
 
 function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, warn: Warn): void {
   if (outliers.consecutiveGatewayFailures === 0) return
   if (outliers.baseEjectionMs > outliers.maxEjectionMs) {
     const [base, max] = [formatDuration(outliers.baseEjectionMs), formatDuration(outliers.maxEjectionMs)]
-    warn([...path, 'baseEjection'], `baseEjection ${base} is longer than maxEjection ${max}, which wins: make it the shorter one`)
+    warn(
+      [...path, 'baseEjection'],
+      `baseEjection ${base} is longer than maxEjection ${max}, which wins: make it the shorter one`,
+    )
   }
   const count = endpoints.length
   if (count > 1 && mostEjected(count, outliers.maxEjectedPercent) === 0)

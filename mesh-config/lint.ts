@@ -23,11 +23,15 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   }
   for (const direction of ['inbound', 'outbound'] as const) {
     const listeners = snapshot.listeners.filter(listener => listener.direction === direction)
-    for (const [index, listener] of listeners.entries()) lintListener(listener, snapshot.service, [direction, index], warn)
+    for (const [index, listener] of listeners.entries())
+      lintListener(listener, snapshot.service, [direction, index], warn)
   }
   for (const service of Object.values(snapshot.services)) {
     if (isApplication(service.name)) continue
-    const home = nodeAt(root, ['services', service.name]) === null ? ['discovery', 'endpoints', service.name] : ['services', service.name]
+    const home =
+      nodeAt(root, ['services', service.name]) === null
+        ? ['discovery', 'endpoints', service.name]
+        : ['services', service.name]
     if (service.endpoints.length > 0) lintReach(service.name, home, snapshot, warn)
     const once = saidOnce(warn)
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
@@ -82,16 +86,29 @@ function guard(key: string, { port }: AddressSpec): string {
   return `write ${key}: 127.0.0.1:${port}, or let a firewall decide who does`
 }
 
-function lintListener({ direction, listen, timeouts, limits }: ListenerSpec, service: string, path: Path, warn: Warn): void {
+function lintListener(
+  { direction, listen, timeouts, limits }: ListenerSpec,
+  service: string,
+  path: Path,
+  warn: Warn,
+): void {
   const isOpen = !isLoopback(listen.address)
   if (direction === 'outbound' && isOpen) {
-    warn([...path, 'listen'], `whoever reaches ${formatAddress(listen)} makes calls as if it were ${service}: ${guard('listen', listen)}`)
+    warn(
+      [...path, 'listen'],
+      `whoever reaches ${formatAddress(listen)} makes calls as if it were ${service}: ${guard('listen', listen)}`,
+    )
   }
-  if (isOpen && timeouts.headMs === 0) warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold every connection: write head: 10s')
-  if (isOpen && timeouts.idleMs === 0) warn([...path, 'timeouts', 'idle'], 'without it connections that nobody uses stay for ever: write idle: 5m')
+  if (isOpen && timeouts.headMs === 0)
+    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold every connection: write head: 10s')
+  if (isOpen && timeouts.idleMs === 0)
+    warn([...path, 'timeouts', 'idle'], 'without it connections that nobody uses stay for ever: write idle: 5m')
   if (limits.targetBytes >= limits.headBytes) {
     const head = formatSize(limits.headBytes)
-    warn([...path, 'limits'], `a target of ${formatSize(limits.targetBytes)} never fits into a head of ${head}: lower targetBytes or raise headBytes`)
+    warn(
+      [...path, 'limits'],
+      `a target of ${formatSize(limits.targetBytes)} never fits into a head of ${head}: lower targetBytes or raise headBytes`,
+    )
   }
 }
 
@@ -99,19 +116,25 @@ function lintListener({ direction, listen, timeouts, limits }: ListenerSpec, ser
 function lintReach(name: string, home: Path, { listeners, services }: Snapshot, warn: Warn): void {
   const outbound = listeners.filter(({ direction }) => direction === 'outbound')
   const { protocol } = services[name]!
-  const isShared = (listener: ListenerSpec) => listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
+  const isShared = (listener: ListenerSpec) =>
+    listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
   if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
-    service => service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
+    service =>
+      service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
   )
   if (isTarget) return
   const shared =
-    protocol === 'tcp' ? 'a port for all services cannot tell that a TCP connection is for it' : 'or one without "service:", which serves every name by Host'
+    protocol === 'tcp'
+      ? 'a port for all services cannot tell that a TCP connection is for it'
+      : 'or one without "service:", which serves every name by Host'
   warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, ${shared}`)
 }
 
 function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {
-  for (const entry of withoutEffect) if (matchesAt(entry, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
-  if (node.kind === 'list') for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
+  for (const entry of withoutEffect)
+    if (matchesAt(entry, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
+  if (node.kind === 'list')
+    for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
   if (node.kind === 'map') for (const [key, entry] of node.entries) lintWithoutEffect(entry.node, [...path, key], warn)
 }

@@ -4,7 +4,17 @@ import type { Effective } from './effective.ts'
 import type { Environment } from './environment.ts'
 import { lint } from './lint.ts'
 import { loadDocument } from './load.ts'
-import { formatProblem, type Located, merge, nodeAt, type Path, type Problem, plain, positionAt, sortProblems } from './located.ts'
+import {
+  formatProblem,
+  type Located,
+  merge,
+  nodeAt,
+  type Path,
+  type Problem,
+  plain,
+  positionAt,
+  sortProblems,
+} from './located.ts'
 import { FileTrouble, readText } from './read-file.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
 import { MAX_YAML_BYTES } from './yaml-bounds.ts'
@@ -38,7 +48,8 @@ export async function loadSnapshot(
   read: (sources: readonly SourceText[]) => void = () => {},
 ): Promise<LoadedSnapshot | LoadErrors> {
   if (paths.length === 0) return { ok: false, errors: ['no config file given: name one with -c sidecar.yaml'] }
-  if (paths.filter(path => path === '-').length > 1) return { ok: false, errors: ['- is given twice, and standard input can be read once: name it once'] }
+  if (paths.filter(path => path === '-').length > 1)
+    return { ok: false, errors: ['- is given twice, and standard input can be read once: name it once'] }
   const texts = await Promise.all(paths.map(readSource))
   const errors = texts.filter(each => typeof each === 'string')
   if (errors.length > 0) return { ok: false, errors }
@@ -74,7 +85,10 @@ const unreadable: Readonly<Record<string, string>> = {
 }
 
 /** The same for texts already at hand. */
-export async function loadTexts(sources: readonly SourceText[], env: Environment): Promise<LoadedSnapshot | LoadErrors> {
+export async function loadTexts(
+  sources: readonly SourceText[],
+  env: Environment,
+): Promise<LoadedSnapshot | LoadErrors> {
   const files = sources.map(({ file }) => file)
   const loaded = sources.map(({ file, text }) => loadDocument(file, text, env))
   const problems = loaded.flatMap(each => each.problems)
@@ -134,13 +148,19 @@ function withEveryService(root: Located): unknown {
   const { services = {} } = document
   if (typeof services !== 'object' || services === null || Array.isArray(services)) return document
   const named = Object.fromEntries(
-    [...serviceNames(root)].map(name => [name, Object.hasOwn(services, name) ? (services as Record<string, unknown>)[name] : {}]),
+    [...serviceNames(root)].map(name => [
+      name,
+      Object.hasOwn(services, name) ? (services as Record<string, unknown>)[name] : {},
+    ]),
   )
   return { ...document, services: named }
 }
 
 /** The words for errors, loaded when there are some. */
-async function explainIssues(issues: Parameters<typeof import('./issue.ts').explainIssue>[0][], root: Located): Promise<Problem[]> {
+async function explainIssues(
+  issues: Parameters<typeof import('./issue.ts').explainIssue>[0][],
+  root: Located,
+): Promise<Problem[]> {
   const [{ explainIssue }, { schemaOf }] = await Promise.all([import('./issue.ts'), import('./schema.ts')])
   return issues.flatMap(issue => explainIssue(issue, root, schemaOf('sidecar')))
 }

@@ -1,4 +1,17 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseDocument, visit, type YAMLError, type YAMLMap } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLError,
+  type YAMLMap,
+} from 'yaml'
 import { type Environment, resolvePlain, shield, substitute, unshield } from './environment.ts'
 import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
 import { conflictLine, explainSyntaxError } from './syntax-error.ts'
@@ -17,14 +30,17 @@ const maxNodes = 200_000
 export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
   const lines = new LineCounter()
   const tooMuch = text.length > MAX_YAML_BYTES ? { offset: 0, message: tooLarge } : outOfBounds(new Lexer().lex(text))
-  if (tooMuch !== null) return { root: null, problems: [problem(positionOf(file, text, tooMuch.offset), tooMuch.message)] }
+  if (tooMuch !== null)
+    return { root: null, problems: [problem(positionOf(file, text, tooMuch.offset), tooMuch.message)] }
   const shielded = shield(text)
   const document = parseDocument(shielded, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
   // A file that contains private-use characters of its own is read as it is.
   const reader = new Reader(file, lines, document, env, shielded === text ? same : unshield)
   if (document.errors.length > 0) return { root: null, problems: [firstSyntaxProblem(reader, document.errors, text)] }
   const root: Located =
-    document.contents === null ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() } : reader.read(document.contents as Node, 0)
+    document.contents === null
+      ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() }
+      : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
     problem(reader.position(pos[0]), `${message}: YAML tags and directives mean nothing here, remove it`),
   )
@@ -59,7 +75,13 @@ class Reader {
   #nodes = 0
   #targets: ReadonlyMap<Node, Node | undefined> | null = null
 
-  constructor(file: string, lines: LineCounter, document: Document, env: Environment, asWritten: (text: string) => string) {
+  constructor(
+    file: string,
+    lines: LineCounter,
+    document: Document,
+    env: Environment,
+    asWritten: (text: string) => string,
+  ) {
     this.#file = file
     this.#lines = lines
     this.#document = document
@@ -77,13 +99,19 @@ class Reader {
     const at = node?.range ? this.position(node.range[0]) : (around ?? this.position(0))
     if (++this.#nodes > maxNodes || depth > MAX_DEPTH) {
       if (this.#nodes <= maxNodes + 1)
-        this.problems.push(problem(at, `too many values, or nested deeper than ${MAX_DEPTH}: is there an alias (*name) inside what it stands for?`))
+        this.problems.push(
+          problem(
+            at,
+            `too many values, or nested deeper than ${MAX_DEPTH}: is there an alias (*name) inside what it stands for?`,
+          ),
+        )
       this.#nodes = maxNodes + 1
       return unusable(at)
     }
     if (isAlias(node)) return this.#alias(this.#targetOf(node), node.source, depth, at)
     if (isMap(node)) return { kind: 'map', at, entries: this.#entries(node, depth) }
-    if (isSeq(node)) return { kind: 'list', at, items: node.items.map(item => this.read(item as Node | null, depth + 1, at)) }
+    if (isSeq(node))
+      return { kind: 'list', at, items: node.items.map(item => this.read(item as Node | null, depth + 1, at)) }
     return this.#scalar(node, at)
   }
 
@@ -95,7 +123,9 @@ class Reader {
 
   #alias(target: Node | undefined, name: string, depth: number, at: Position): Located {
     if (target !== undefined) return { ...this.read(target, depth + 1), at }
-    this.problems.push(problem(at, `*${name} stands for nothing: no &${name} comes before it; a text that begins with * needs quotes`))
+    this.problems.push(
+      problem(at, `*${name} stands for nothing: no &${name} comes before it; a text that begins with * needs quotes`),
+    )
     return unusable(at)
   }
 
@@ -111,7 +141,12 @@ class Reader {
     for (const error of errors) this.problems.push(problem(at, error))
     if (errors.length > 0) return unusable(at)
     const isPlain = isScalar(node) && node.type === 'PLAIN'
-    return { kind: 'scalar', at, value: fromEnvironment && isPlain ? resolvePlain(text) : text, written: fromEnvironment ? value : null }
+    return {
+      kind: 'scalar',
+      at,
+      value: fromEnvironment && isPlain ? resolvePlain(text) : text,
+      written: fromEnvironment ? value : null,
+    }
   }
 
   #entries(map: YAMLMap, depth: number): Map<string, LocatedEntry> {
@@ -129,7 +164,10 @@ class Reader {
       const earlier = entries.get(key)
       if (key === '<<') this.#mergeInto(merged, node, keyAt)
       else if (key === '__proto__') this.problems.push(problem(keyAt, '__proto__ cannot be a key: choose another name'))
-      else if (earlier !== undefined) this.problems.push(problem(keyAt, `"${key}" is given twice: keep this one or the one on line ${earlier.keyAt.line}`))
+      else if (earlier !== undefined)
+        this.problems.push(
+          problem(keyAt, `"${key}" is given twice: keep this one or the one on line ${earlier.keyAt.line}`),
+        )
       else entries.set(key, { keyAt, node })
     }
     for (const [key, entry] of merged) if (!entries.has(key)) entries.set(key, entry)
@@ -140,7 +178,8 @@ class Reader {
   #mergeInto(merged: Map<string, LocatedEntry>, node: Located, keyAt: Position): void {
     for (const part of node.kind === 'list' ? node.items : [node]) {
       if (part.kind !== 'map') {
-        if (part.kind === 'list' || !part.unusable) this.problems.push(problem(keyAt, '<< takes a map or a list of maps: write <<: *name'))
+        if (part.kind === 'list' || !part.unusable)
+          this.problems.push(problem(keyAt, '<< takes a map or a list of maps: write <<: *name'))
         continue
       }
       for (const [key, entry] of part.entries) if (!merged.has(key)) merged.set(key, entry)

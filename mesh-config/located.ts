@@ -67,14 +67,24 @@ export function sortProblems(problems: readonly Problem[], files: readonly strin
   const seen = new Set<string>()
   return problems
     .filter(each => !seen.has(formatProblem(each)) && seen.add(formatProblem(each)))
-    .sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0))
+    .sort(
+      (a, b) =>
+        files.indexOf(a.file) - files.indexOf(b.file) ||
+        (a.at?.line ?? 0) - (b.at?.line ?? 0) ||
+        (a.at?.column ?? 0) - (b.at?.column ?? 0),
+    )
 }
 
 /** The node at the path, or null when nothing was written there. */
 export function nodeAt(root: Located, path: Path): Located | null {
   let node: Located | undefined = root
   for (const step of path) {
-    node = node.kind === 'map' ? node.entries.get(String(step))?.node : node.kind === 'list' ? node.items[Number(step)] : undefined
+    node =
+      node.kind === 'map'
+        ? node.entries.get(String(step))?.node
+        : node.kind === 'list'
+          ? node.items[Number(step)]
+          : undefined
     if (node === undefined) return null
   }
   return node

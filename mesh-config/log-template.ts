@@ -54,7 +54,10 @@ export const defaultLogTemplate =
 const piece = /%%|%([A-Za-z_]+)(?:\(([^)]*)\))?(?::(\d+))?%|%/g
 
 /** `problems`: what is wrong and what would be right, one sentence each. */
-export function readLogTemplate(template: string): { readonly parts: readonly LogPart[]; readonly problems: readonly string[] } {
+export function readLogTemplate(template: string): {
+  readonly parts: readonly LogPart[]
+  readonly problems: readonly string[]
+} {
   const parts: LogPart[] = []
   const problems: string[] = []
   let text = ''
@@ -65,7 +68,9 @@ export function readLogTemplate(template: string): { readonly parts: readonly Lo
     const [whole, name, argument, length] = match
     if (whole === '%%') text += '%'
     else if (name === undefined)
-      problems.push(`the % at "${template.slice(match.index, match.index + 16)}" begins no %OPERATOR%: write %% for the character itself`)
+      problems.push(
+        `the % at "${template.slice(match.index, match.index + 16)}" begins no %OPERATOR%: write %% for the character itself`,
+      )
     else {
       const problem = operatorProblem(name, argument)
       if (problem !== null) problems.push(problem)
@@ -90,7 +95,8 @@ function operatorProblem(name: string, argument: string | undefined): string | n
     const meant = nearest(name, Object.keys(operators))
     return `unknown operator %${name}%: ${meant === null ? `known are ${Object.keys(operators).join(', ')}` : `did you mean %${meant}%?`}`
   }
-  if (takes === 'none' && argument !== undefined) return `%${name}(${argument})%: this operator takes nothing in brackets, write %${name}%`
+  if (takes === 'none' && argument !== undefined)
+    return `%${name}(${argument})%: this operator takes nothing in brackets, write %${name}%`
   if (takes === 'required' && (argument ?? '') === '')
     return `%${name}% needs the name of a field: write %${name}(${name === 'REQ' ? 'USER-AGENT' : name === 'RESP' ? ':STATUS' : 'GRPC-STATUS'})%`
   if (name === 'GRPC_STATUS' && (argument ?? '') !== '' && !grpcStatusForms.includes(argument!))

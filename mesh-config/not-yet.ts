@@ -21,11 +21,17 @@ export const refused: readonly NotYet[] = [
     instead: 'let the application connect to a listener, with "service:" or by Host',
   },
   { at: 'agent', what: 'the agent', instead: 'write the policies under services:' },
-  { at: 'services.*.health', what: 'active health checking', instead: 'rely on outliers:, which ejects endpoints that fail' },
+  {
+    at: 'services.*.health',
+    what: 'active health checking',
+    instead: 'rely on outliers:, which ejects endpoints that fail',
+  },
 ]
 
 /** Read and kept, but nothing acts on it: worth a warning, not a refusal. */
-export const withoutEffect: readonly NotYet[] = [{ at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' }]
+export const withoutEffect: readonly NotYet[] = [
+  { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
+]
 
 export function matchesAt(entry: NotYet, path: Path): boolean {
   const steps = entry.at.split('.')

@@ -85,7 +85,8 @@ function sections(node: SchemaNode, path: readonly string[], seen: Map<string, s
     rows.push(row(key, child, at))
     const [below, suffix] = mapBelow(child)
     // Service policies have a chapter of their own.
-    if (below !== null && !isLater(at) && name + key !== 'services') inner.push(...sections(below, [...at, ...suffix], seen))
+    if (below !== null && !isLater(at) && name + key !== 'services')
+      inner.push(...sections(below, [...at, ...suffix], seen))
   }
   const heading = name === '' ? '' : `### \`${name}\`\n\n`
   return [`${heading}| setting | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`, ...inner]
@@ -105,14 +106,22 @@ function mapBelow(node: SchemaNode): [SchemaNode | null, string[]] {
   const form = node.anyOf?.map(mapBelow).find(([found]) => found !== null)
   if (form !== undefined) return form
   const [below, step] =
-    node.items !== undefined ? [node.items, '[]'] : typeof node.additionalProperties === 'object' ? [node.additionalProperties, '*'] : [null, '']
+    node.items !== undefined
+      ? [node.items, '[]']
+      : typeof node.additionalProperties === 'object'
+        ? [node.additionalProperties, '*']
+        : [null, '']
   if (below === null) return [null, []]
   const [found, rest] = mapBelow(below)
   return [found, [step, ...rest]]
 }
 
 function row(key: string, node: SchemaNode, path: readonly string[]): string {
-  const meaning = [node.description, node.why === undefined ? undefined : `*Why this default: ${node.why}.*`, remark(path)]
+  const meaning = [
+    node.description,
+    node.why === undefined ? undefined : `*Why this default: ${node.why}.*`,
+    remark(path),
+  ]
   return `| \`${key}\` | ${cell(kindOf(node))} | ${cell(defaultOf(node))} | ${cell(meaning.filter(text => text !== undefined).join(' '))} |`
 }
 
@@ -157,7 +166,8 @@ function plural(word: string): string {
 function defaultOf(node: SchemaNode): string {
   if (node.default === undefined) return ''
   if (typeof node.default !== 'object' || node.default === null) return `\`${String(node.default)}\``
-  if (Array.isArray(node.default) && node.default.length > 0 && typeof node.default[0] === 'string') return `\`[${node.default.join(', ')}]\``
+  if (Array.isArray(node.default) && node.default.length > 0 && typeof node.default[0] === 'string')
+    return `\`[${node.default.join(', ')}]\``
   if (Array.isArray(node.default) && node.default.length > 0) return ''
   return node.properties !== undefined || node.anyOf !== undefined ? '' : 'none'
 }
@@ -169,7 +179,8 @@ function cell(text: string): string {
 function later(): string {
   const lines = refused.map(({ at, values, what, instead }) => {
     const place = at.replaceAll('outbound.*', 'outbound[]').replaceAll('services.*', 'services.<name>')
-    const which = values === undefined || values[0] === true ? '' : `: ${values.map(value => `\`${value}\``).join(', ')}`
+    const which =
+      values === undefined || values[0] === true ? '' : `: ${values.map(value => `\`${value}\``).join(', ')}`
     return `| \`${place}\`${which} | ${what} | ${instead} |`
   })
   return `## Understood, not available yet\n\nThese have their place already, and are refused with a clear error until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`

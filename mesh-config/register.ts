@@ -3,30 +3,57 @@ import { anyText, duration, exactlyOne, peerAddress, setting, text } from './val
 
 /** `register` of the sidecar file: what Consul is told of the service beside the sidecar. */
 
-export const consulName = () => text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a service name', 'the name as Consul has it')
+export const consulName = () =>
+  text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a service name', 'the name as Consul has it')
 
 const checkTimes = {
-  interval: setting(duration('refused').default('10s'), 'The time between two checks by Consul.', 'the usual one: a dead instance is known within seconds'),
-  timeout: setting(duration('refused').default('2s'), 'How long Consul waits for an answer.', 'longer is as good as down'),
+  interval: setting(
+    duration('refused').default('10s'),
+    'The time between two checks by Consul.',
+    'the usual one: a dead instance is known within seconds',
+  ),
+  timeout: setting(
+    duration('refused').default('2s'),
+    'How long Consul waits for an answer.',
+    'longer is as good as down',
+  ),
 }
 
 const registerCheck = {
-  ttl: setting(duration('refused').optional(), 'This sidecar sends a heartbeat, three times in this time; without one Consul takes the instance for dead.'),
-  http: setting(text(/^https?:\/\/\S+$/, 'a URL', 'a URL such as http://127.0.0.1:3000/healthz').optional(), 'Consul asks for this URL.'),
+  ttl: setting(
+    duration('refused').optional(),
+    'This sidecar sends a heartbeat, three times in this time; without one Consul takes the instance for dead.',
+  ),
+  http: setting(
+    text(/^https?:\/\/\S+$/, 'a URL', 'a URL such as http://127.0.0.1:3000/healthz').optional(),
+    'Consul asks for this URL.',
+  ),
   tcp: setting(peerAddress().optional(), 'Consul connects to this address.'),
-  grpc: setting(text(/^[^\s/]+:\d{1,5}(\/\S+)?$/, 'an address', 'host:port or host:port/service').optional(), 'Consul asks the gRPC health service there.'),
+  grpc: setting(
+    text(/^[^\s/]+:\d{1,5}(\/\S+)?$/, 'an address', 'host:port or host:port/service').optional(),
+    'Consul asks the gRPC health service there.',
+  ),
 }
 
 export const register = z.strictObject({
   name: setting(consulName().optional(), 'The name of the service. Without it: `service`.'),
-  id: setting(anyText('an id').optional(), 'Unique on its Consul agent. Without it: name, `address` where it is given, and port.'),
-  address: setting(anyText('an address').optional(), 'Where peers reach it. Without it: the address of its node in Consul.'),
+  id: setting(
+    anyText('an id').optional(),
+    'Unique on its Consul agent. Without it: name, `address` where it is given, and port.',
+  ),
+  address: setting(
+    anyText('an address').optional(),
+    'Where peers reach it. Without it: the address of its node in Consul.',
+  ),
   port: setting(
     z.int().min(1).max(65_535).optional(),
     'The port. Without it: that of the first inbound listener; where that is 0, the one that the system chose.',
   ),
   tags: setting(z.array(anyText('a tag')).default([]), 'Tags.'),
-  meta: setting(z.record(z.string(), anyText('a value')).default({}), 'Meta data. `zone` is added where the sidecar has one.'),
+  meta: setting(
+    z.record(z.string(), anyText('a value')).default({}),
+    'Meta data. `zone` is added where the sidecar has one.',
+  ),
   weights: setting(
     z
       .strictObject({
@@ -52,9 +79,15 @@ export const register = z.strictObject({
           'machines that never come back must not stay in the registry',
         ),
       })
-      .superRefine(({ interval: _interval, timeout: _timeout, deregisterAfter: _after, application: _application, ...forms }, context) => {
-        if (Object.values(forms).some(form => form !== undefined)) exactlyOne(forms, context, '{ ttl: 15s } or { tcp: 127.0.0.1:3000 }')
-      })
+      .superRefine(
+        (
+          { interval: _interval, timeout: _timeout, deregisterAfter: _after, application: _application, ...forms },
+          context,
+        ) => {
+          if (Object.values(forms).some(form => form !== undefined))
+            exactlyOne(forms, context, '{ ttl: 15s } or { tcp: 127.0.0.1:3000 }')
+        },
+      )
       .prefault({}),
     'How Consul knows that it is well: one of `ttl`, `http`, `tcp`, `grpc`. Without one: `ttl: 15s`, with a look at the application.',
   ),

@@ -44,7 +44,8 @@ export function schemaOf(kind: DocumentKind): SchemaNode {
 /** The node below a key or an item; of several allowed forms the first that has it. Null: there is no such thing. */
 export function childOf(node: SchemaNode, step: string | number): SchemaNode | null {
   for (const form of [node, ...(node.anyOf ?? [])]) {
-    const property = form.properties !== undefined && Object.hasOwn(form.properties, step) ? form.properties[step] : undefined
+    const property =
+      form.properties !== undefined && Object.hasOwn(form.properties, step) ? form.properties[step] : undefined
     if (property !== undefined) return property
     if (typeof step === 'number' && form.items !== undefined) return form.items
     if (typeof form.additionalProperties === 'object') return form.additionalProperties
@@ -73,14 +74,18 @@ export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
       places.push(...placesOf(key, child, place))
     }
     if (form.items !== undefined) places.push(...placesOf(key, form.items, `${prefix}[]`))
-    if (typeof form.additionalProperties === 'object') places.push(...placesOf(key, form.additionalProperties, `${prefix}.<name>`))
+    if (typeof form.additionalProperties === 'object')
+      places.push(...placesOf(key, form.additionalProperties, `${prefix}.<name>`))
   }
   return places
 }
 
 /** For editors: the reasons become part of the descriptions, and what this version refuses says so. */
 export function publishedSchema(kind: DocumentKind): Record<string, unknown> {
-  const { $schema, ...rest } = published(schemaOf(kind), kind === 'sidecar' ? [] : ['services', '*']) as Record<string, unknown>
+  const { $schema, ...rest } = published(schemaOf(kind), kind === 'sidecar' ? [] : ['services', '*']) as Record<
+    string,
+    unknown
+  >
   return { $schema, title: kind === 'sidecar' ? 'Outrigger: a sidecar file' : 'Outrigger: a service policy', ...rest }
 }
 
@@ -92,8 +97,14 @@ function published(node: SchemaNode, path: readonly string[]): SchemaNode {
     ...(text === '' ? {} : { description: text }),
     ...(node.properties === undefined
       ? {}
-      : { properties: mapValues(node.properties, (child, key) => optional(published(child, [...path, key]), node.required?.includes(key) === true)) }),
-    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: optional(published(node.additionalProperties, [...path, '*']), false) } : {}),
+      : {
+          properties: mapValues(node.properties, (child, key) =>
+            optional(published(child, [...path, key]), node.required?.includes(key) === true),
+          ),
+        }),
+    ...(typeof node.additionalProperties === 'object'
+      ? { additionalProperties: optional(published(node.additionalProperties, [...path, '*']), false) }
+      : {}),
     ...(node.propertyNames === undefined ? {} : { propertyNames: withoutOwnWords(node.propertyNames) }),
     ...(node.items === undefined ? {} : { items: published(node.items, [...path, '*']) }),
     ...(node.anyOf === undefined ? {} : { anyOf: node.anyOf.map(form => published(form, [...path, '|'])) }),
@@ -128,7 +139,8 @@ function withVariables(node: SchemaNode): SchemaNode {
     const { type: _type, ...others } = rest
     return { ...others, anyOf: [{ enum: words }, { type: 'string', pattern: variable }] }
   }
-  if (types.includes('string')) return node.pattern === undefined ? node : { ...node, pattern: `${node.pattern}|${variable}` }
+  if (types.includes('string'))
+    return node.pattern === undefined ? node : { ...node, pattern: `${node.pattern}|${variable}` }
   const isScalar = types.some(type => type === 'integer' || type === 'number' || type === 'boolean')
   return isScalar ? { ...node, type: [...types, 'string'], pattern: variable } : node
 }
@@ -143,6 +155,9 @@ function optional(node: SchemaNode, isRequired: boolean): SchemaNode {
   return { ...node, type: [...(typeof node.type === 'string' ? [node.type] : node.type), 'null'] }
 }
 
-function mapValues<From, To>(values: Readonly<Record<string, From>>, change: (value: From, key: string) => To): Record<string, To> {
+function mapValues<From, To>(
+  values: Readonly<Record<string, From>>,
+  change: (value: From, key: string) => To,
+): Record<string, To> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value, key)]))
 }

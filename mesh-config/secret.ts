@@ -16,5 +16,9 @@ export function withoutUserinfo(text: string): string {
 
 /** Removes the fallback from references such as `${TOKEN:-fallback}` where the variable is a secret. */
 export function referenceWithoutSecret(written: string, isSecret = false): string {
-  return withoutUserinfo(written.replace(/\$\{(\w+):-[^}]*\}/g, (all, name: string) => (isSecret || isSecretName(name) ? `\${${name}}` : all)))
+  return withoutUserinfo(
+    written.replace(/\$\{(\w+):-[^}]*\}/g, (all, name: string) =>
+      isSecret || isSecretName(name) ? `\${${name}}` : all,
+    ),
+  )
 }

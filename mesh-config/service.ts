@@ -1,6 +1,17 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
-import { anyText, duration, exactlyOne, headerName, label, overrides, serviceName, setting, size, text } from './values.ts'
+import {
+  anyText,
+  duration,
+  exactlyOne,
+  headerName,
+  label,
+  overrides,
+  serviceName,
+  setting,
+  size,
+  text,
+} from './values.ts'
 
 /** A service policy: how everyone calls that service. The one source of its types, its validation, its JSON Schema and its reference page. */
 
@@ -50,8 +61,11 @@ const timeouts = {
 const upgrades = setting(
   z
     .array(
-      text(/^[a-z0-9!#$%&'*+.^_`|~-]+(\/[a-z0-9!#$%&'*+.^_`|~-]+)?$/, 'a protocol', 'its name in small letters, such as websocket or spdy/3.1', input =>
-        input.toLowerCase(),
+      text(
+        /^[a-z0-9!#$%&'*+.^_`|~-]+(\/[a-z0-9!#$%&'*+.^_`|~-]+)?$/,
+        'a protocol',
+        'its name in small letters, such as websocket or spdy/3.1',
+        input => input.toLowerCase(),
       ),
     )
     .default(['websocket']),
@@ -73,7 +87,13 @@ const budget = {
 }
 
 /** Statuses of gRPC, under Envoy's names. */
-export const grpcRetryConditions = ['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'] as const
+export const grpcRetryConditions = [
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+] as const
 
 const retryConditions = [
   'connect-failure',
@@ -101,15 +121,31 @@ const retries = {
     'The longest request body kept for another try; a request with a longer one is sent once.',
     'as in Linkerd: holds almost every API call, and bounds the memory of a request',
   ),
-  budget: setting(z.strictObject(budget).prefault({}), 'How many retries there may be, beside the requests, so that retries cannot bring a service down.'),
+  budget: setting(
+    z.strictObject(budget).prefault({}),
+    'How many retries there may be, beside the requests, so that retries cannot bring a service down.',
+  ),
 }
 
-const limitReason = 'a guard of memory, not a policy: the 1024 of Envoy and Consul cut busy services for no reason they could see'
+const limitReason =
+  'a guard of memory, not a policy: the 1024 of Envoy and Consul cut busy services for no reason they could see'
 
 const limits = {
-  connections: setting(z.int().min(1).default(10_000), 'Connections to the endpoints of this service, together. More requests wait (`pending`).', limitReason),
-  pending: setting(z.int().min(0).default(10_000), 'Requests that wait for a connection; one more is refused with 503 UO.', limitReason),
-  requests: setting(z.int().min(1).default(10_000), 'Requests under way; one more is refused with 503 UO.', limitReason),
+  connections: setting(
+    z.int().min(1).default(10_000),
+    'Connections to the endpoints of this service, together. More requests wait (`pending`).',
+    limitReason,
+  ),
+  pending: setting(
+    z.int().min(0).default(10_000),
+    'Requests that wait for a connection; one more is refused with 503 UO.',
+    limitReason,
+  ),
+  requests: setting(
+    z.int().min(1).default(10_000),
+    'Requests under way; one more is refused with 503 UO.',
+    limitReason,
+  ),
   responseHeaders: setting(
     z.int().min(1).max(10_000).default(200),
     'Header fields in one response head: 502 UPE above that.',
@@ -146,7 +182,10 @@ const outliers = {
     'So many failures in a row (502, 503, 504, no connection, a reset) and the endpoint is ejected. 0: never.',
     'as in Envoy: one bad answer is chance, five in a row are not',
   ),
-  interval: setting(duration('refused').optional(), 'The time between two looks at the endpoints. Accepted for the sake of files that carry it.'),
+  interval: setting(
+    duration('refused').optional(),
+    'The time between two looks at the endpoints. Accepted for the sake of files that carry it.',
+  ),
   baseEjection: setting(
     duration('refused').default('10s'),
     'How long the first ejection lasts; each further one in a row lasts longer.',
@@ -166,16 +205,23 @@ const outliers = {
 
 const pathForms = {
   exact: setting(text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'), 'The whole path.'),
-  prefix: setting(text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'), 'What the path begins with.'),
+  prefix: setting(
+    text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'),
+    'What the path begins with.',
+  ),
   regex: setting(anyText('a regular expression'), 'An RE2 expression that the whole path must match.'),
 }
 
 const path = z.union([
-  text(/^\/[^?#\s*]*(\*)?$/, 'a path', '/orders for one path, /orders/* for all below it, or { regex: ... }').transform(shorthand =>
-    shorthand.endsWith('*') ? { prefix: shorthand.slice(0, -1) } : { exact: shorthand },
+  text(/^\/[^?#\s*]*(\*)?$/, 'a path', '/orders for one path, /orders/* for all below it, or { regex: ... }').transform(
+    shorthand => (shorthand.endsWith('*') ? { prefix: shorthand.slice(0, -1) } : { exact: shorthand }),
   ),
   z
-    .strictObject({ exact: pathForms.exact.optional(), prefix: pathForms.prefix.optional(), regex: pathForms.regex.optional() })
+    .strictObject({
+      exact: pathForms.exact.optional(),
+      prefix: pathForms.prefix.optional(),
+      regex: pathForms.regex.optional(),
+    })
     .superRefine((forms, context) => exactlyOne(forms, context)),
 ])
 
@@ -198,17 +244,29 @@ const match = {
     'Which paths, without the query: `/orders` for one, `/orders/*` for all below, or exact, prefix, regex. Without it: every path.',
   ),
   methods: setting(
-    z.array(text(/^[A-Z][A-Z0-9_-]*$/, 'a method', 'it in capitals, such as GET', input => input.toUpperCase())).optional(),
+    z
+      .array(text(/^[A-Z][A-Z0-9_-]*$/, 'a method', 'it in capitals, such as GET', input => input.toUpperCase()))
+      .optional(),
     'Which methods. Without it: every method.',
   ),
-  headers: setting(z.record(headerName, valueMatch).optional(), 'Headers that must match, all of them; a text means the exact value.'),
-  query: setting(z.record(z.string(), valueMatch).optional(), 'Query parameters that must match, all of them; a text means the exact value.'),
+  headers: setting(
+    z.record(headerName, valueMatch).optional(),
+    'Headers that must match, all of them; a text means the exact value.',
+  ),
+  query: setting(
+    z.record(z.string(), valueMatch).optional(),
+    'Query parameters that must match, all of them; a text means the exact value.',
+  ),
 }
 
 const destination = {
   service: setting(serviceName().optional(), 'Another service. Without it: this one.'),
   subset: setting(label('a subset name').optional(), 'Only the endpoints of this subset. Without it: all.'),
-  weight: setting(z.int().min(0).max(1_000_000).default(1), 'The share of the requests, relative to the other weights. 0: none.', 'equal shares'),
+  weight: setting(
+    z.int().min(0).max(1_000_000).default(1),
+    'The share of the requests, relative to the other weights. 0: none.',
+    'equal shares',
+  ),
 }
 
 const route = z.strictObject({
@@ -217,10 +275,15 @@ const route = z.strictObject({
     'What metrics and logs call it. Without it: the path as written.',
   ),
   match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
-  to: setting(z.array(z.strictObject(destination)).min(1).prefault([{}]), 'Where they go; several share them by weight. Without it: to the service itself.'),
+  to: setting(
+    z.array(z.strictObject(destination)).min(1).prefault([{}]),
+    'Where they go; several share them by weight. Without it: to the service itself.',
+  ),
   timeouts: setting(z.strictObject(overrides(timeouts)).optional(), 'What differs from the timeouts of the service.'),
   retries: setting(
-    z.strictObject(overrides({ on: retries.on, attempts: retries.attempts, replayBytes: retries.replayBytes })).optional(),
+    z
+      .strictObject(overrides({ on: retries.on, attempts: retries.attempts, replayBytes: retries.replayBytes }))
+      .optional(),
     'What differs from the retries of the service. The budget is always that of the service.',
   ),
 })
@@ -251,8 +314,11 @@ export const serviceSchema = z.strictObject({
   hosts: setting(
     z
       .array(
-        text(/^(\*\.)?[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/, 'a host name', 'a name without port, such as orders.example.com or "*.example.com"', host =>
-          host.toLowerCase().replace(/\.?(:\d+)?$/, ''),
+        text(
+          /^(\*\.)?[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/,
+          'a host name',
+          'a name without port, such as orders.example.com or "*.example.com"',
+          host => host.toLowerCase().replace(/\.?(:\d+)?$/, ''),
         ),
       )
       .default([]),
@@ -261,9 +327,15 @@ export const serviceSchema = z.strictObject({
   balancer: setting(z.strictObject(balancer).prefault({}), 'How the requests are shared among the endpoints.'),
   timeouts: setting(z.strictObject(timeouts).prefault({}), 'How long things may take.'),
   retries: setting(z.strictObject(retries).prefault({}), 'What is tried again, and how often.'),
-  limits: setting(z.strictObject(limits).prefault({}), 'Circuit breaking: how much may be under way at once, for each data thread.'),
+  limits: setting(
+    z.strictObject(limits).prefault({}),
+    'Circuit breaking: how much may be under way at once, for each data thread.',
+  ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to the endpoints live.'),
-  outliers: setting(z.strictObject(outliers).prefault({}), 'Outlier detection: endpoints that fail are left alone for a while.'),
+  outliers: setting(
+    z.strictObject(outliers).prefault({}),
+    'Outlier detection: endpoints that fail are left alone for a while.',
+  ),
   upgrades,
   health: setting(z.strictObject(health).optional(), 'Active health checks.'),
   subsets: setting(
@@ -271,11 +343,19 @@ export const serviceSchema = z.strictObject({
     'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match. In Consul a tag `v2` is `tag.v2: "true"`.',
   ),
   subsetFallback: setting(
-    z.union([z.enum(['none', 'any']), z.strictObject({ subset: setting(label('a subset name'), 'The other subset.') })]).default('none'),
+    z
+      .union([
+        z.enum(['none', 'any']),
+        z.strictObject({ subset: setting(label('a subset name'), 'The other subset.') }),
+      ])
+      .default('none'),
     'Where a request goes whose subset has no usable endpoint: `none` (503 UH), `any` endpoint of the service, or `{ subset: name }`.',
     'as in Envoy: what asks for v2 and gets v1 would hide that v2 is gone',
   ),
-  routes: setting(z.array(route).prefault([]), 'Which requests go where; the first that matches counts. Without routes every request goes to the service.'),
+  routes: setting(
+    z.array(route).prefault([]),
+    'Which requests go where; the first that matches counts. Without routes every request goes to the service.',
+  ),
 })
 
 export type ServicePolicy = z.output<typeof serviceSchema>

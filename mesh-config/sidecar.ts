@@ -1,7 +1,18 @@
 import * as z from 'zod'
 import { consulName, register } from './register.ts'
 import { applicationFields, serviceSchema } from './service.ts'
-import { anyText, duration, label, listenAddress, nameServer, peerAddress, serviceName, setting, size, text } from './values.ts'
+import {
+  anyText,
+  duration,
+  label,
+  listenAddress,
+  nameServer,
+  peerAddress,
+  serviceName,
+  setting,
+  size,
+  text,
+} from './values.ts'
 import { MAX_WEIGHT } from './weight.ts'
 
 /** The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its reference page. */
@@ -38,7 +49,11 @@ const listenerTimeouts = (connectionAge: '30m' | 'off', why: string) => ({
 })
 
 const listenerLimits = {
-  headers: setting(z.int().min(1).max(10_000).default(100), 'Header fields in one head: 431 above that.', 'as in Envoy'),
+  headers: setting(
+    z.int().min(1).max(10_000).default(100),
+    'Header fields in one head: 431 above that.',
+    'as in Envoy',
+  ),
   headBytes: setting(
     size(1024, 16 * 1024 ** 2, 'from 1KiB to 16MiB').default('60KiB'),
     'One head, request line included: 431 above that.',
@@ -73,7 +88,10 @@ const listener = (connectionAge: '30m' | 'off', why: string) => ({
     protocols,
     'What callers speak. `http`: HTTP/1.1 and HTTP/2, told apart; anything else is refused. `tcp`: anything, passed on byte for byte. `detect`: HTTP is served as such, TLS goes by its server name (SNI), anything else is TCP; never for servers that speak first. Without it: `tcp` where the service or the application has `protocol: tcp`, else `http`.',
   ),
-  timeouts: setting(z.strictObject(listenerTimeouts(connectionAge, why)).prefault({}), 'How long the downstream side may take.'),
+  timeouts: setting(
+    z.strictObject(listenerTimeouts(connectionAge, why)).prefault({}),
+    'How long the downstream side may take.',
+  ),
   limits: setting(z.strictObject(listenerLimits).prefault({}), 'How much the downstream side may send.'),
   h2cUpgrade: setting(
     z.boolean().default(true),
@@ -117,9 +135,15 @@ const inbound = z.strictObject({
     'Sidecars that call are told that they may send HTTP/1.1 requests multiplexed over HTTP/2; the application gets HTTP/1.1 all the same. `false`: they are not told.',
     'fewer connections and less work for both sidecars; other callers see one more word in the first answer of a connection, and go on as ever',
   ),
-  forward: setting(peerAddress(), 'The application. It is never retried and never ejected: the sidecars of its callers do that.'),
+  forward: setting(
+    peerAddress(),
+    'The application. It is never retried and never ejected: the sidecars of its callers do that.',
+  ),
   application: setting(z.strictObject(application).prefault({}), 'How the application is called.'),
-  ...listener('30m', 'callers behind a balancer of connections (a virtual IP) come to new instances; gRPC keeps one connection for good otherwise'),
+  ...listener(
+    '30m',
+    'callers behind a balancer of connections (a virtual IP) come to new instances; gRPC keeps one connection for good otherwise',
+  ),
 })
 
 const connect = z.strictObject({
@@ -137,16 +161,30 @@ const connect = z.strictObject({
 
 const outbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that the application connects to.'),
-  service: setting(serviceName().optional(), 'The one service this port is for. Without it: picked by Host, and TLS (`protocol: detect`) by its server name.'),
-  connect: setting(connect.optional(), 'Lets callers ask for TCP tunnels by CONNECT, for egress. Without it CONNECT is answered with 403.'),
+  service: setting(
+    serviceName().optional(),
+    'The one service this port is for. Without it: picked by Host, and TLS (`protocol: detect`) by its server name.',
+  ),
+  connect: setting(
+    connect.optional(),
+    'Lets callers ask for TCP tunnels by CONNECT, for egress. Without it CONNECT is answered with 403.',
+  ),
   transparent: setting(z.boolean().optional(), 'Connections come redirected (iptables), and go where they were going.'),
   ...listener('off', 'the application has no other sidecar to go to'),
 })
 
 const endpoint = z.strictObject({
   address: setting(peerAddress(), 'host:port.'),
-  weight: setting(z.int().min(1).max(MAX_WEIGHT).default(1), 'The share of the requests, relative to the other weights.', 'equal shares'),
-  priority: setting(z.int().min(0).max(127).default(0), 'Failover level: 1 is used when too few of 0 are healthy, and so on.', 'all alike'),
+  weight: setting(
+    z.int().min(1).max(MAX_WEIGHT).default(1),
+    'The share of the requests, relative to the other weights.',
+    'equal shares',
+  ),
+  priority: setting(
+    z.int().min(0).max(127).default(0),
+    'Failover level: 1 is used when too few of 0 are healthy, and so on.',
+    'all alike',
+  ),
   zone: setting(label('a zone').optional(), 'Where it stands.'),
   meta: setting(z.record(z.string(), anyText('a value')).default({}), 'What subsets are chosen by.'),
   health: setting(
@@ -157,7 +195,9 @@ const endpoint = z.strictObject({
 })
 
 /** A list of endpoints, as in the sidecar file and in endpoint files. */
-export const endpointList = z.array(z.union([peerAddress().transform(address => endpoint.parse({ address })), endpoint]))
+export const endpointList = z.array(
+  z.union([peerAddress().transform(address => endpoint.parse({ address })), endpoint]),
+)
 
 const dnsName = text(
   /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?(:\d{1,5})?$/,
@@ -166,7 +206,10 @@ const dnsName = text(
 )
 
 const dnsSource = z.strictObject({
-  name: setting(dnsName, '`name:port`: every A and AAAA record is an endpoint at that port. `name` alone: SRV records, which bring port, weight and priority.'),
+  name: setting(
+    dnsName,
+    '`name:port`: every A and AAAA record is an endpoint at that port. `name` alone: SRV records, which bring port, weight and priority.',
+  ),
   refresh: setting(
     duration('refused').default('30s'),
     'It is asked again after the TTL of the answer, at the latest after this.',
@@ -196,11 +239,18 @@ const consulService = z.strictObject({
 
 const consul = z.strictObject({
   address: setting(
-    text(/^https?:\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/, 'a URL', 'http://host:port or https://host:port').default('http://127.0.0.1:8500'),
+    text(
+      /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/,
+      'a URL',
+      'http://host:port or https://host:port',
+    ).default('http://127.0.0.1:8500'),
     'The HTTP API of the Consul agent.',
     'an agent stands on every host',
   ),
-  token: setting(anyText('a token').optional(), 'The ACL token: it needs service:read and node:read, and service:write for what it registers.').meta({
+  token: setting(
+    anyText('a token').optional(),
+    'The ACL token: it needs service:read and node:read, and service:write for what it registers.',
+  ).meta({
     secret: true,
   }),
   tokenFile: setting(anyText('a file').optional(), 'A file with the token, read again when it changes.'),
@@ -208,10 +258,16 @@ const consul = z.strictObject({
   tls: setting(
     z
       .strictObject({
-        ca: setting(anyText('a file').optional(), 'Certificates (PEM) that sign those of Consul. Without it: those of the system.'),
+        ca: setting(
+          anyText('a file').optional(),
+          'Certificates (PEM) that sign those of Consul. Without it: those of the system.',
+        ),
         cert: setting(anyText('a file').optional(), 'Our certificate (PEM), where Consul asks for one.'),
         key: setting(anyText('a file').optional(), 'Its key (PEM).'),
-        serverName: setting(anyText('a name').optional(), 'The name in the certificate of Consul. Without it: the host of `address`.'),
+        serverName: setting(
+          anyText('a name').optional(),
+          'The name in the certificate of Consul. Without it: the host of `address`.',
+        ),
       })
       .prefault({}),
     'For an https address.',
@@ -231,7 +287,10 @@ const consul = z.strictObject({
     'Which address of an instance: its own (`service`, else that of its node), or a tagged one: `lan`, `wan`, `virtual`.',
     'what a service registered is where it can be reached',
   ),
-  services: setting(z.record(serviceName(), consulService).prefault({}), 'What differs for a service, and services to watch from the start.'),
+  services: setting(
+    z.record(serviceName(), consulService).prefault({}),
+    'What differs for a service, and services to watch from the start.',
+  ),
   onDemand: setting(
     z.boolean().default(true),
     'A service that no file names is looked up in Consul when a request first asks for it.',
@@ -250,7 +309,10 @@ const consul = z.strictObject({
 })
 
 const discovery = z.strictObject({
-  endpoints: setting(z.record(serviceName(), endpointList).prefault({}), 'Fixed endpoints, by service: `host:port`, or a map.'),
+  endpoints: setting(
+    z.record(serviceName(), endpointList).prefault({}),
+    'Fixed endpoints, by service: `host:port`, or a map.',
+  ),
   files: setting(
     z.record(serviceName(), anyText('a file')).prefault({}),
     'Files with endpoints, by service: a list as under `endpoints`, in JSON or YAML, or the file_sd format of Prometheus. Read again when they change.',
@@ -259,7 +321,10 @@ const discovery = z.strictObject({
     z.record(serviceName(), z.union([dnsName.transform(name => dnsSource.parse({ name })), dnsSource])).prefault({}),
     'DNS names, by service: `name:port` for A and AAAA records, `name` for SRV, or a map.',
   ),
-  consul: setting(consul.optional(), 'Endpoints from Consul: for every service named here that has no other source, and for others on demand.'),
+  consul: setting(
+    consul.optional(),
+    'Endpoints from Consul: for every service named here that has no other source, and for others on demand.',
+  ),
   massRemoval: setting(
     z.number().min(1).max(100).default(50),
     'One update that removes more than this percentage of at least three endpoints is doubted: they are kept until a connection to them fails or a second update says the same. 100: never doubted.',
@@ -280,7 +345,11 @@ const accessLogMap = z.strictObject({
     '`on`: every request. `errors`: those that failed (status 500 and above, or a response flag). `off`: none.',
     'what failed is in the log before anyone asks why; what succeeded would be most of the volume and the cost',
   ),
-  format: setting(z.enum(['text', 'json']).default('text'), 'One line of text, or one JSON object a line.', 'the line Envoy writes, which tools already read'),
+  format: setting(
+    z.enum(['text', 'json']).default('text'),
+    'One line of text, or one JSON object a line.',
+    'the line Envoy writes, which tools already read',
+  ),
   template: setting(
     anyText('a template').optional(),
     "The text format, in Envoy's operators: %START_TIME%, %REQ(:METHOD)%, %RESPONSE_FLAGS% ... Without it: Envoy's default format.",
@@ -289,7 +358,11 @@ const accessLogMap = z.strictObject({
 })
 
 const flights = {
-  recent: setting(z.int().min(0).max(1_000_000).default(256), 'The last requests, for each data thread.', 'minutes of a quiet service in a few hundred KiB'),
+  recent: setting(
+    z.int().min(0).max(1_000_000).default(256),
+    'The last requests, for each data thread.',
+    'minutes of a quiet service in a few hundred KiB',
+  ),
   failed: setting(
     z.int().min(0).max(1_000_000).default(256),
     'The last failed requests, kept apart so that good ones do not push them out.',
@@ -311,7 +384,11 @@ const drain = {
 }
 
 export const sidecarSchema = z.strictObject({
-  service: setting(serviceName().default('unnamed'), 'The service this sidecar stands beside, as logs and metrics call it.', 'the smallest file needs no name'),
+  service: setting(
+    serviceName().default('unnamed'),
+    'The service this sidecar stands beside, as logs and metrics call it.',
+    'the smallest file needs no name',
+  ),
   admin: setting(
     listenAddress(true).default(defaultAdmin),
     'The address of the admin port, or `off`.',
@@ -323,21 +400,39 @@ export const sidecarSchema = z.strictObject({
     'the admin port has the metrics too; this one may be open to a network that must not reach that',
   ),
   adminHosts: setting(
-    z.array(text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a host name', 'a name without port, such as sidecar.web.svc')).default([]),
+    z
+      .array(
+        text(
+          /^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/,
+          'a host name',
+          'a name without port, such as sidecar.web.svc',
+        ),
+      )
+      .default([]),
     'Names by which the admin port may be asked, besides addresses and `localhost`.',
     'a name may be pointed at this port by a web page that wants to read it (DNS rebinding); an address cannot',
   ),
   inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
   outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),
-  zone: setting(label('a zone').optional(), 'Where this sidecar stands, as endpoints name their zones. Without it: the zone of its Consul node.'),
+  zone: setting(
+    label('a zone').optional(),
+    'Where this sidecar stands, as endpoints name their zones. Without it: the zone of its Consul node.',
+  ),
   discovery: setting(discovery.prefault({}), 'Where endpoints come from.'),
-  register: setting(register.optional(), 'Registers the service this sidecar stands beside with Consul, and takes it out again on drain.'),
+  register: setting(
+    register.optional(),
+    'Registers the service this sidecar stands beside with Consul, and takes it out again on drain.',
+  ),
   agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
   state: setting(
     anyText('a folder').optional(),
     'The folder for last-known endpoints, or `off`. Without it: one for this service and port in the state folder that systemd gives ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
   ),
-  workers: setting(z.int().min(1).max(256).default(1), 'Data threads.', 'one serves more than most instances ever see, and costs the least memory'),
+  workers: setting(
+    z.int().min(1).max(256).default(1),
+    'Data threads.',
+    'one serves more than most instances ever see, and costs the least memory',
+  ),
   buffers: setting(
     size(16 * 1024 ** 2, 64 * 1024 ** 3, 'from 16MiB to 64GiB').default('256MiB'),
     'What each data thread may hold of bodies over all its connections: what callers and endpoints have not taken yet, and what may have to be sent again. Above half of it every connection and stream may hold less, 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
@@ -347,7 +442,10 @@ export const sidecarSchema = z.strictObject({
     z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault('errors'),
     'The access log: `off`, `on`, `errors`, or a map.',
   ),
-  flights: setting(z.strictObject(flights).prefault({}), 'The flight recorder: decision records kept in memory, at /flights.'),
+  flights: setting(
+    z.strictObject(flights).prefault({}),
+    'The flight recorder: decision records kept in memory, at /flights.',
+  ),
   drain: setting(z.strictObject(drain).prefault({}), 'How the sidecar stops.'),
   services: setting(
     z.record(serviceName(), serviceSchema).prefault({}),

@@ -23,7 +23,8 @@ export function sizeBytes(text: string | 0): number {
 /** The shortest way to write it with one unit; `parseSize` gives the same bytes back. */
 export function formatSize(bytes: number): string {
   if (bytes === 0) return '0'
-  for (const unit of ['GiB', 'MiB', 'KiB'] as const) if (bytes % unitBytes[unit] === 0) return `${bytes / unitBytes[unit]}${unit}`
+  for (const unit of ['GiB', 'MiB', 'KiB'] as const)
+    if (bytes % unitBytes[unit] === 0) return `${bytes / unitBytes[unit]}${unit}`
   return `${bytes}B`
 }
 

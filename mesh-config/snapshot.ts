@@ -165,7 +165,16 @@ export interface EndpointSpec {
  */
 export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
 
-export type BalancerType = 'round_robin' | 'random' | 'least_request' | 'ip_hash' | 'ring_hash' | 'maglev' | 'peak_ewma' | 'response_time' | 'adaptive'
+export type BalancerType =
+  | 'round_robin'
+  | 'random'
+  | 'least_request'
+  | 'ip_hash'
+  | 'ring_hash'
+  | 'maglev'
+  | 'peak_ewma'
+  | 'response_time'
+  | 'adaptive'
 
 /** Fields as in Envoy where it has them; percentages as written (50 is 50 %). */
 export interface BalancerSpec {
@@ -197,7 +206,13 @@ export interface BalancerSpec {
 export type HashKeySpec =
   | { readonly kind: 'header' | 'query'; readonly name: string; readonly terminal: boolean }
   /** `ttlMs` 0: no cookie is made. */
-  | { readonly kind: 'cookie'; readonly name: string; readonly ttlMs: number; readonly path: string; readonly terminal: boolean }
+  | {
+      readonly kind: 'cookie'
+      readonly name: string
+      readonly ttlMs: number
+      readonly path: string
+      readonly terminal: boolean
+    }
   | { readonly kind: 'path' | 'sourceIp'; readonly terminal: boolean }
 
 export interface StickySpec {
@@ -227,7 +242,14 @@ export interface ServiceTimeouts {
   readonly tunnelMs: number
 }
 
-export type RetryCondition = 'connect-failure' | 'refused-stream' | 'reset-before-response' | 'per-try-timeout' | 'gateway-error' | '5xx' | GrpcRetryCondition
+export type RetryCondition =
+  | 'connect-failure'
+  | 'refused-stream'
+  | 'reset-before-response'
+  | 'per-try-timeout'
+  | 'gateway-error'
+  | '5xx'
+  | GrpcRetryCondition
 
 /** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
 export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable'

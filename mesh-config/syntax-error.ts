@@ -2,7 +2,12 @@ import { hidden, isSecretName } from './secret.ts'
 
 /** YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line` the text they point at. */
 export function explainSyntaxError(code: string, message: string, line: string): string {
-  return habits(line, code) ?? byMessage.find(([known]) => known.test(message))?.[1] ?? byCode[code] ?? `${message}: mend the YAML here`
+  return (
+    habits(line, code) ??
+    byMessage.find(([known]) => known.test(message))?.[1] ??
+    byCode[code] ??
+    `${message}: mend the YAML here`
+  )
 }
 
 /** Mistakes that people make in exactly this kind of file, known by the look of the line. */
@@ -20,15 +25,23 @@ function habits(line: string, code: string): string | null {
 
 const byMessage: readonly (readonly [RegExp, string])[] = [
   [/^Missing closing .*quote/, 'a quote that was opened before is not closed'],
-  [/^Flow (map|sequence) in block collection/, 'a [ or { that was opened before is not closed: close it, or indent this line further'],
-  [/^Sequence item without -/, 'this belongs to no item of the list above: begin the item with "- ", or line this up with the other keys of its item'],
+  [
+    /^Flow (map|sequence) in block collection/,
+    'a [ or { that was opened before is not closed: close it, or indent this line further',
+  ],
+  [
+    /^Sequence item without -/,
+    'this belongs to no item of the list above: begin the item with "- ", or line this up with the other keys of its item',
+  ],
   [/^Missing , /, 'a comma is missing between two items of [ ] or { }, or a text in there needs quotes'],
 ]
 
 const byCode: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab cannot indent YAML: use spaces',
-  BAD_INDENT: 'the indentation fits nothing above: line it up with the keys it belongs to (and close every [ and { before)',
-  BLOCK_AS_IMPLICIT_KEY: 'two "key: value" on one line: put the second on its own line, indented, or quote a text that contains ": "',
+  BAD_INDENT:
+    'the indentation fits nothing above: line it up with the keys it belongs to (and close every [ and { before)',
+  BLOCK_AS_IMPLICIT_KEY:
+    'two "key: value" on one line: put the second on its own line, indented, or quote a text that contains ": "',
   MULTILINE_IMPLICIT_KEY: 'this is no "key: value": is a colon, or the space after it, missing?',
   MULTIPLE_DOCS: 'a second document (---) begins here: give each its own file, -c takes several',
   BAD_SCALAR_START: 'a text cannot begin with this character: put it in quotes',
@@ -42,5 +55,9 @@ export function conflictLine(text: string): { readonly line: number; readonly me
   const lines = text.split('\n')
   const line = lines.findIndex(each => /^(<{7}|>{7})( |\r?$)/.test(each))
   if (line === -1) return null
-  return { line: line + 1, message: 'a merge conflict is left in the file: keep one side, and remove the lines that begin with <<<<<<<, ======= and >>>>>>>' }
+  return {
+    line: line + 1,
+    message:
+      'a merge conflict is left in the file: keep one side, and remove the lines that begin with <<<<<<<, ======= and >>>>>>>',
+  }
 }

@@ -18,7 +18,10 @@ export function setting<Schema extends z.ZodType>(schema: Schema, description: s
 }
 
 /** A text that a check of ours accepts, with the pattern that tells editors the same. */
-function checked<Value = string>(check: Check, jsonSchema: Readonly<Record<string, unknown>>): z.ZodCustom<Value, Value> {
+function checked<Value = string>(
+  check: Check,
+  jsonSchema: Readonly<Record<string, unknown>>,
+): z.ZodCustom<Value, Value> {
   const schema = z.custom<Value>().superRefine((input, context) => {
     const wrong = input === undefined ? null : check(input)
     if (wrong !== null) context.addIssue({ code: 'custom', params: { wrong } })
@@ -46,36 +49,57 @@ export function duration(zero: 'off' | 'none' | 'refused' = 'off'): z.ZodCustom<
     if (input === 'off' && zero === 'none') return { what: 'this cannot be off', fix: 'write 0s for no time at all' }
     return null
   }
-  return checked<Measure>(check, { kind: 'duration', type: ['string', 'integer'], pattern: durationPattern, maximum: 0, minimum: 0 })
+  return checked<Measure>(check, {
+    kind: 'duration',
+    type: ['string', 'integer'],
+    pattern: durationPattern,
+    maximum: 0,
+    minimum: 0,
+  })
 }
 
 const sizeFix = 'write a number with a unit, such as 512B, 64KiB or 1MiB'
 
 export function size(minBytes: number, maxBytes: number, limits: string): z.ZodCustom<Measure, Measure> {
   const check: Check = input => {
-    if (typeof input !== 'string' && typeof input !== 'number') return { what: '{value} is not a size', fix: sizeFix, otherForm: typeof input === 'object' }
+    if (typeof input !== 'string' && typeof input !== 'number')
+      return { what: '{value} is not a size', fix: sizeFix, otherForm: typeof input === 'object' }
     const bytes = parseSize(String(input))
     if (bytes === null) {
       const what = typeof input === 'number' ? '{value} has no unit' : '{value} is not a size'
       return { what, fix: sizeFix, meant: guessSize(input) }
     }
-    return bytes < minBytes || bytes > maxBytes ? { what: '{value} is out of range', fix: `write a size ${limits}` } : null
+    return bytes < minBytes || bytes > maxBytes
+      ? { what: '{value} is out of range', fix: `write a size ${limits}` }
+      : null
   }
-  return checked<Measure>(check, { kind: `size ${limits}`, type: ['string', 'integer'], pattern: sizePattern, maximum: 0, minimum: 0 })
+  return checked<Measure>(check, {
+    kind: `size ${limits}`,
+    type: ['string', 'integer'],
+    pattern: sizePattern,
+    maximum: 0,
+    minimum: 0,
+  })
 }
 
 /** An address to accept on: of this machine, so no name but `localhost`; port 0 lets the system choose one. `orOff`: or the word `off`. */
 export function listenAddress(orOff = false): z.ZodCustom<string, string> {
-  const fix = orOff ? 'write address:port, such as 127.0.0.1:15000, or off' : 'write address:port, such as 127.0.0.1:15001'
+  const fix = orOff
+    ? 'write address:port, such as 127.0.0.1:15000, or off'
+    : 'write address:port, such as 127.0.0.1:15001'
   return checked(
     input => {
-      if (orOff && (input === 'off' || input === false)) return input === 'off' ? null : { what: '{value} is not an address', fix: 'write off' }
+      if (orOff && (input === 'off' || input === false))
+        return input === 'off' ? null : { what: '{value} is not an address', fix: 'write off' }
       const wrong = checkAddress(input, fix, '0.0.0.0')
       if (wrong !== null) return wrong
       const { address } = parseAddress(String(input))!
       const isName = /[a-z]/.test(address) && !address.includes(':') && address !== 'localhost'
       return isName
-        ? { what: '{value} is a name, and listening needs an IP address of this machine', fix: 'write 127.0.0.1 (this machine only) or 0.0.0.0 (everyone)' }
+        ? {
+            what: '{value} is a name, and listening needs an IP address of this machine',
+            fix: 'write 127.0.0.1 (this machine only) or 0.0.0.0 (everyone)',
+          }
         : null
     },
     {
@@ -95,7 +119,9 @@ export function nameServer(): z.ZodCustom<string, string> {
       if (wrong !== null) return wrong
       const { address, port } = parseAddress(String(input))!
       if (port === 0) return { what: 'nothing can be reached at port 0', fix }
-      return isLiteral(address) && address !== 'localhost' ? null : { what: '{value} is a name, and a name server needs an IP address', fix }
+      return isLiteral(address) && address !== 'localhost'
+        ? null
+        : { what: '{value} is a name, and a name server needs an IP address', fix }
     },
     { kind: 'address', pattern: addressPattern, examples: ['10.0.0.2:53', '[fd00::2]:53'] },
   )
@@ -107,28 +133,46 @@ export function peerAddress(): z.ZodCustom<string, string> {
   return checked(
     input => {
       const wrong = checkAddress(input, fix, '127.0.0.1')
-      return wrong === null && parseAddress(String(input))!.port === 0 ? { what: 'nothing can be reached at port 0', fix } : wrong
+      return wrong === null && parseAddress(String(input))!.port === 0
+        ? { what: 'nothing can be reached at port 0', fix }
+        : wrong
     },
     { kind: 'address', pattern: addressPattern, examples: ['127.0.0.1:3000', 'orders.internal:8080', '[::1]:3000'] },
   )
 }
 
 const checkAddress = (input: unknown, fix: string, everywhere: string): ReturnType<Check> => {
-  if (typeof input !== 'string' && typeof input !== 'number') return { what: '{value} is not an address', fix, otherForm: typeof input === 'object' }
-  return typeof input === 'string' && parseAddress(input) !== null ? null : { ...explainAddress(input, everywhere), fix }
+  if (typeof input !== 'string' && typeof input !== 'number')
+    return { what: '{value} is not an address', fix, otherForm: typeof input === 'object' }
+  return typeof input === 'string' && parseAddress(input) !== null
+    ? null
+    : { ...explainAddress(input, everywhere), fix }
 }
 
 /** A text that matches a pattern as a whole. `example` is shown when it does not; `meant` may guess. */
-export function text(pattern: RegExp, name: string, example: string, meant?: (input: string) => string): z.ZodCustom<string, string> {
+export function text(
+  pattern: RegExp,
+  name: string,
+  example: string,
+  meant?: (input: string) => string,
+): z.ZodCustom<string, string> {
   const fix = `write ${example}`
   const check: Check = input => {
     if (typeof input === 'object') return { what: `{value} is not ${name}`, fix, otherForm: true }
-    if (typeof input !== 'string') return { what: `{value} is a ${typeof input}, and ${name} is a text`, fix, meant: JSON.stringify(String(input)) }
+    if (typeof input !== 'string')
+      return { what: `{value} is a ${typeof input}, and ${name} is a text`, fix, meant: JSON.stringify(String(input)) }
     if (pattern.test(input)) return null
     const guess = meant?.(input)
-    return { what: `{value} is not ${name}`, fix, meant: guess !== undefined && guess !== input && pattern.test(guess) ? guess : null }
+    return {
+      what: `{value} is not ${name}`,
+      fix,
+      meant: guess !== undefined && guess !== input && pattern.test(guess) ? guess : null,
+    }
   }
-  return checked(check, { kind: name.replace(/^an? /, ''), ...(pattern === anything ? {} : { pattern: pattern.source }) })
+  return checked(check, {
+    kind: name.replace(/^an? /, ''),
+    ...(pattern === anything ? {} : { pattern: pattern.source }),
+  })
 }
 
 const anything = /[\s\S]*/
@@ -139,8 +183,11 @@ export function anyText(name: string): z.ZodCustom<string, string> {
 
 /** A name a service goes by in config, in Consul and as a Host. */
 export function serviceName(): z.ZodCustom<string, string> {
-  return text(/^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/, 'a service name', 'small letters, digits, - _ and . such as orders or orders-v2', input =>
-    input.toLowerCase().replace(/[^a-z0-9_.-]+/g, '-'),
+  return text(
+    /^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/,
+    'a service name',
+    'small letters, digits, - _ and . such as orders or orders-v2',
+    input => input.toLowerCase().replace(/[^a-z0-9_.-]+/g, '-'),
   )
 }
 
@@ -162,9 +209,16 @@ export function overrides<Shape extends Readonly<Record<string, z.ZodDefault>>>(
 export const headerName = text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name', 'a name such as x-tester')
 
 /** A predicate with several forms says one of them. */
-export function exactlyOne(forms: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx, example = '{ prefix: /api/ } or { exact: value }'): void {
+export function exactlyOne(
+  forms: Readonly<Record<string, unknown>>,
+  context: z.core.$RefinementCtx,
+  example = '{ prefix: /api/ } or { exact: value }',
+): void {
   const given = Object.keys(forms).filter(form => forms[form] !== undefined)
   if (given.length === 1 || context.issues.length > 0) return
   const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} cannot both decide`
-  context.addIssue({ code: 'custom', params: { wrong: { what, fix: `write exactly one of them, such as ${example}` } } })
+  context.addIssue({
+    code: 'custom',
+    params: { wrong: { what, fix: `write exactly one of them, such as ${example}` } },
+  })
 }

@@ -22,7 +22,8 @@ export function outOfBounds(tokens: Iterable<string>): OutOfBounds | null {
   let aliases = 0
   let isText = false
   for (const token of tokens) {
-    if (++count > MAX_TOKENS) return { offset, message: `more than ${MAX_TOKENS} words and signs: split it into several files` }
+    if (++count > MAX_TOKENS)
+      return { offset, message: `more than ${MAX_TOKENS} words and signs: split it into several files` }
     // The lexer announces the text of a plain or block scalar by a sign of its own, which is not in the file.
     if (token === TEXT || token === DOCUMENT || token === FLOW_ERROR) {
       isText = token === TEXT
@@ -31,7 +32,8 @@ export function outOfBounds(tokens: Iterable<string>): OutOfBounds | null {
     }
     if (!isText && token.startsWith('*') && ++aliases > MAX_ALIASES)
       return { offset, message: `more than ${MAX_ALIASES} aliases (*name): write the values out` }
-    if (nesting(token, isText) > MAX_DEPTH) return { offset, message: `nested deeper than ${MAX_DEPTH} levels: is a bracket left open again and again?` }
+    if (nesting(token, isText) > MAX_DEPTH)
+      return { offset, message: `nested deeper than ${MAX_DEPTH} levels: is a bracket left open again and again?` }
     isText = false
     offset += token.length
   }

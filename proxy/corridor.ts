@@ -51,8 +51,10 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
   /** A service that nobody asked for yet may be known to the registry: then the router is asked again. */
   function noRoute(forward: Forward, listener: ListenerRuntime): void {
     const { request, decision, generation } = forward.exchange
-    if (decision.service !== '') return forward.fail(failures.noRoute, `service ${decision.service} has no route for this`)
-    const found = listener.spec.direction === 'outbound' && listener.spec.service === null ? deps.discover(request.authority) : null
+    if (decision.service !== '')
+      return forward.fail(failures.noRoute, `service ${decision.service} has no route for this`)
+    const found =
+      listener.spec.direction === 'outbound' && listener.spec.service === null ? deps.discover(request.authority) : null
     if (found === null) return forward.fail(failures.noRoute, `no service is known as "${request.authority}"`)
     void found.then(why => {
       if (forward.done || forward.exchange.generation !== generation) return

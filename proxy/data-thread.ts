@@ -75,14 +75,26 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     return wire
   }
   const dial: Dial = (address, port, listener) =>
-    deps.dial(address, port, { connected: wire => listener.connected(counted(wire)), failed: code => listener.failed(code) })
+    deps.dial(address, port, {
+      connected: wire => listener.connected(counted(wire)),
+      failed: code => listener.failed(code),
+    })
   const ports = openPorts({
     listen: deps.listen,
     shared: deps.shared,
     clock,
     trouble: (listener, error) => event({ kind: 'listener-error', listener, detail: error.message }),
   })
-  const applyDeps: Omit<ApplyDeps, 'regex'> = { clock, random, dial, ownListeners, stats, event, http2: upstreamHttp2, hop }
+  const applyDeps: Omit<ApplyDeps, 'regex'> = {
+    clock,
+    random,
+    dial,
+    ownListeners,
+    stats,
+    event,
+    http2: upstreamHttp2,
+    hop,
+  }
   let regex: ApplyDeps['regex'] = () => () => false
   const apply = applier({ ...applyDeps, regex: pattern => regex(pattern) })
   let runtime: Runtime | null = null
@@ -146,11 +158,22 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     const telemetry = telemetryOf(() => listener.runtime.spec.name)
     const tunnels = tunnelStats<Tunnel>(stats, labels)
     const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: () => listener.runtime, discover })
-    const tcpDeps: TcpTunnelDeps = { clock, random, classify, listener: () => listener.runtime, discover, onComplete: exchange => telemetry.exchange(exchange) }
+    const tcpDeps: TcpTunnelDeps = {
+      clock,
+      random,
+      classify,
+      listener: () => listener.runtime,
+      discover,
+      onComplete: exchange => telemetry.exchange(exchange),
+    }
     const own = {
       accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
       active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
-      overflow: stats.counter('outrigger_downstream_connections_overflow_total', 'Connections closed at once because limits.connections was reached', labels),
+      overflow: stats.counter(
+        'outrigger_downstream_connections_overflow_total',
+        'Connections closed at once because limits.connections was reached',
+        labels,
+      ),
     }
     const detections = detectionStats(stats, labels, Object.values(own))
     const listener: Listener = new Listener(prepared.listeners.get(spec.name)!, {
@@ -167,7 +190,14 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         stream.receiver = new Forward(stream, wire, from.runtime.spec.direction, protocol, forwardDeps, NOTHING)
       },
       onRefused({ failure, detail, peer, protocol }, from) {
-        const exchange = new Forward(NO_STREAM, { peer, account: NO_ACCOUNT }, from.runtime.spec.direction, protocol, forwardDeps, NOTHING).exchange
+        const exchange = new Forward(
+          NO_STREAM,
+          { peer, account: NO_ACCOUNT },
+          from.runtime.spec.direction,
+          protocol,
+          forwardDeps,
+          NOTHING,
+        ).exchange
         const now = clock.now()
         exchange.begin(NOTHING, now)
         exchange.status = failure.httpStatus
@@ -217,11 +247,16 @@ export function dataThread(deps: DataThreadDeps): DataThread {
         if (next !== undefined) entry.listener.apply(next)
         else close(name, entry, snapshot.drain.timeoutMs)
       }
-      if (runtime === null || changed(runtime.snapshot.flights, snapshot.flights)) recorder = flights(snapshot.flights, clock)
+      if (runtime === null || changed(runtime.snapshot.flights, snapshot.flights))
+        recorder = flights(snapshot.flights, clock)
       format = formatNext
       runtime = prepared.runtime
       for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
-      send({ kind: 'ack', version: snapshot.version, listeners: [...open.keys()].map(name => withPort(name, ports.portOf(name))) })
+      send({
+        kind: 'ack',
+        version: snapshot.version,
+        listeners: [...open.keys()].map(name => withPort(name, ports.portOf(name))),
+      })
     } catch (error) {
       await change?.undo()
       for (const { listener } of opened.values()) void listener.drain(0)
@@ -234,7 +269,9 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   function changePorts({ listeners }: Snapshot, opened: ReadonlyMap<string, OpenListener>): Promise<PortChange> {
     const added = listeners.flatMap(({ name, listen }) => {
       const entry = opened.get(name)
-      return entry === undefined ? [] : [{ name, address: listen, accept: (wire: Wire) => entry.listener.accept(counted(wire)) }]
+      return entry === undefined
+        ? []
+        : [{ name, address: listen, accept: (wire: Wire) => entry.listener.accept(counted(wire)) }]
     })
     const stay = new Set(listeners.map(({ name }) => name))
     return ports.change(added, new Set([...open.keys()].filter(name => !stay.has(name))))
@@ -302,9 +339,13 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   /** Snapshots are applied one after the other. */
   let applying = Promise.resolve()
 
-  const lag = stats.gauge('outrigger_data_thread_lag_seconds', 'How late the last timer of the data thread was: time in which nothing else could run', {
-    thread: String(deps.index),
-  })
+  const lag = stats.gauge(
+    'outrigger_data_thread_lag_seconds',
+    'How late the last timer of the data thread was: time in which nothing else could run',
+    {
+      thread: String(deps.index),
+    },
+  )
   let due = clock.now() + 1000
   const lagTimer = clock.timer(() => {
     const now = clock.now()
@@ -320,7 +361,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       if (message.kind === 'snapshot') applying = applying.then(() => applySnapshot(message.snapshot))
       else if (message.kind === 'drain') drain(message.delayMs, message.timeoutMs)
       // In order with the snapshots, which may wait for a port.
-      else if (message.kind === 'endpoints') applying = applying.then(() => apply.change(message.service, message.delta))
+      else if (message.kind === 'endpoints')
+        applying = applying.then(() => apply.change(message.service, message.delta))
       else if (message.kind === 'origins') applying = applying.then(() => apply.setOrigins(message.zones))
       else if (message.kind === 'unknown-service') waiting.settle(message.service, message.why)
       else if (message.kind === 'ask') ask(message.id, message.question)

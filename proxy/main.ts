@@ -93,10 +93,19 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 4  The data threads. Several share a port only where the system can (SO_REUSEPORT); elsewhere there is one.
   const count = process.platform === 'linux' ? bootstrap.workers : 1
-  if (count < bootstrap.workers) log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
+  if (count < bootstrap.workers)
+    log.warn(`workers: ${bootstrap.workers}: this system cannot share a port between threads, so there is one`)
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const sticky = stickySecret(bootstrap.state, log)
-  const threads = dataThreads({ entry, count, clock, log, fill: snapshot => sticky.into(known.fill(snapshot)), said, ended: store.ended })
+  const threads = dataThreads({
+    entry,
+    count,
+    clock,
+    log,
+    fill: snapshot => sticky.into(known.fill(snapshot)),
+    said,
+    ended: store.ended,
+  })
 
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
 
@@ -147,7 +156,8 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
       reload: reload.state(),
       listeners: threads.listeners(),
       discovery: known.status(),
-      state: bootstrap.state === null ? null : { folder: bootstrap.state, trouble: savingTrouble(saved, bootstrap.state) },
+      state:
+        bootstrap.state === null ? null : { folder: bootstrap.state, trouble: savingTrouble(saved, bootstrap.state) },
     })
   const own = ownSeries(store, {
     version,
@@ -217,7 +227,11 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     const spec = withOpenPort(register, threads.listeners())
     const application = applicationCheck(() => applicationOf(inForce().snapshot, register.port), probe, clock)
     const deps = { clock, random, log, lookup: lookupName }
-    registered = registration(spec, consulClient(consul, deps), { ...deps, ready: () => readiness().ready, application })
+    registered = registration(spec, consulClient(consul, deps), {
+      ...deps,
+      ready: () => readiness().ready,
+      application,
+    })
     registered.start()
   }
   signals.ready({
@@ -236,7 +250,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const settled = clock.timer(() => {
     // Opening it takes a moment, so it may have come later.
     if (closeUninvitedInspector() || wasInspected)
-      log.warn('a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again')
+      log.warn(
+        'a SIGUSR1 came before this process could handle it, and opened the inspector of Node: it is closed again',
+      )
     releaseStartupPages()
   })
   settled.arm(SETTLED_MS)
@@ -264,7 +280,12 @@ async function openPort(
     return { ...address, port: (await adminServer(address, ...rest, listenOn)).port }
   } catch (error) {
     const { explainListen } = await import('./system/listen-error.ts')
-    return cannotListen(place, `the ${name} port `, address, `${await explainListen(error, address)}; the key is ${name}:, and ${name}: off needs none`)
+    return cannotListen(
+      place,
+      `the ${name} port `,
+      address,
+      `${await explainListen(error, address)}; the key is ${name}:, and ${name}: off needs none`,
+    )
   }
 }
 

@@ -18,7 +18,12 @@ const groups = [
 
 const bundle = await rolldown({
   cwd: root,
-  input: { main: 'cli/main.ts', worker: 'proxy/worker.ts', 'load-config': 'proxy/control/load-config.ts', 'read-endpoints': 'proxy/control/read-endpoints.ts' },
+  input: {
+    main: 'cli/main.ts',
+    worker: 'proxy/worker.ts',
+    'load-config': 'proxy/control/load-config.ts',
+    'read-endpoints': 'proxy/control/read-endpoints.ts',
+  },
   platform: 'node',
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
   external: [/^node:/, 'consul', 're2js', /^prom-client/],

@@ -41,8 +41,10 @@ const flags: Readonly<Record<Failure['flag'], string>> = {
 
 /** Where the HTTP status is not what the caller sees. */
 const seen: Readonly<Record<string, string>> = {
-  'reset-after-response': 'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
-  'upstream-idle': 'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
+  'reset-after-response':
+    'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
+  'upstream-idle':
+    'the status of the answer that had begun, then a reset of the connection; in gRPC, this status in the trailers',
   'stream-deadline': 'the gRPC status of this row in the trailers of the answer that had begun',
   'grpc-needs-http2': '505 with this failure in the body, which is no gRPC',
   drained: 'the connection is closed; where an answer had begun, it is cut',

@@ -6,7 +6,12 @@ const folders = ['mesh-config', 'proxy', 'cli']
 
 export function isBuilt(root) {
   const changed = file => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const sources = folders.flatMap(folder => readdirSync(join(root, folder), { recursive: true }).map(name => join(folder, name)))
+  const sources = folders.flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true }).map(name => join(folder, name)),
+  )
   // Folders count too: a file that was removed changes nothing else.
-  return changed('dist/main.js') > Math.max(...[...folders, ...sources, 'scripts/build.js', 'package-lock.json'].map(changed))
+  return (
+    changed('dist/main.js') >
+    Math.max(...[...folders, ...sources, 'scripts/build.js', 'package-lock.json'].map(changed))
+  )
 }

@@ -28,7 +28,11 @@ const scripts = {
     ['tests that need no peer', ...vitest, '--project', 'alone', '$', { onlyNode: true }],
     ['tests with peers', ...vitest, '--project', 'with-peers', '$', { needs: '~ peers' }],
   ],
-  'test:some': [...checked, ['peers', 'test/peers/obtain.ts', '--for-tests'], ['tests', ...vitest, '--project', 'alone', '--project', 'with-peers', '$']],
+  'test:some': [
+    ...checked,
+    ['peers', 'test/peers/obtain.ts', '--for-tests'],
+    ['tests', ...vitest, '--project', 'alone', '--project', 'with-peers', '$'],
+  ],
   'test:long': [
     ['build', 'scripts/build.js'],
     ['peers', 'test/peers/obtain.ts', '--for-long-tests'],
@@ -42,7 +46,13 @@ const scripts = {
   ],
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
-    ['docs/configuration.md', 'node_modules/vitest/vitest.mjs', 'run', 'test/mesh-config/reference.test.ts', '--update'],
+    [
+      'docs/configuration.md',
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      'test/mesh-config/reference.test.ts',
+      '--update',
+    ],
   ],
   'bench:micro': [['micro-benchmarks', 'bench/micro/run.ts', '$']],
   'bench:balancing': [['balancing simulator', 'bench/balancing/main.ts', '$']],
@@ -78,10 +88,16 @@ function ensureNodeRuns() {
   if (nodeRuns()) return
   say('Node 26 does not start: installing libatomic1')
   const root = process.getuid?.() === 0
-  const apt = (...args) => spawnSync(root ? 'apt-get' : 'sudo', root ? args : ['-n', 'apt-get', ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const apt = (...args) =>
+    spawnSync(root ? 'apt-get' : 'sudo', root ? args : ['-n', 'apt-get', ...args], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
   apt('update', '-qq')
   apt('install', '-y', '-qq', 'libatomic1')
-  if (!nodeRuns()) fail(`${node26} does not start. Run it with --version to see why; on Debian and Ubuntu it needs the package libatomic1`)
+  if (!nodeRuns())
+    fail(
+      `${node26} does not start. Run it with --version to see why; on Debian and Ubuntu it needs the package libatomic1`,
+    )
 }
 
 function nodeRuns() {

@@ -35,7 +35,8 @@ const imports: Import[] = files.flatMap(from =>
 const isOurs = (to: string) => parts.some(part => to.startsWith(`${part}/`))
 
 /** The files that join the parts: that is all they do. */
-const isJoint = (file: string) => /^proxy\/(corridor|data-thread|worker|main)\.ts$/.test(file) || file.startsWith('proxy/control/')
+const isJoint = (file: string) =>
+  /^proxy\/(corridor|data-thread|worker|main)\.ts$/.test(file) || file.startsWith('proxy/control/')
 
 /** `proxy/pool/http1.ts` -> `proxy/pool/`. */
 function partOf(file: string): string {
@@ -60,17 +61,23 @@ describe('the star', () => {
   })
 
   test('core imports mesh-config and itself', () => {
-    const strays = imports.filter(({ from, to }) => from.startsWith('proxy/core/') && isOurs(to) && !/^(proxy\/core|mesh-config)\//.test(to))
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('proxy/core/') && isOurs(to) && !/^(proxy\/core|mesh-config)\//.test(to),
+    )
     expect(strays).toEqual([])
   })
 
   test('core is nouns: it takes nothing of mesh-config but types', () => {
-    const values = imports.filter(({ from, to, typeOnly }) => from.startsWith('proxy/core/') && to.startsWith('mesh-config/') && !typeOnly)
+    const values = imports.filter(
+      ({ from, to, typeOnly }) => from.startsWith('proxy/core/') && to.startsWith('mesh-config/') && !typeOnly,
+    )
     expect(values).toEqual([])
   })
 
   test('mesh-config imports itself', () => {
-    const strays = imports.filter(({ from, to }) => from.startsWith('mesh-config/') && isOurs(to) && !to.startsWith('mesh-config/'))
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('mesh-config/') && isOurs(to) && !to.startsWith('mesh-config/'),
+    )
     expect(strays).toEqual([])
   })
 
@@ -86,7 +93,8 @@ describe('the star', () => {
 
 test('there is no cycle of imports', () => {
   const values = new Map<string, string[]>()
-  for (const { from, to, typeOnly } of imports) if (isOurs(to) && !typeOnly) values.set(from, [...(values.get(from) ?? []), to])
+  for (const { from, to, typeOnly } of imports)
+    if (isOurs(to) && !typeOnly) values.set(from, [...(values.get(from) ?? []), to])
   const state = new Map<string, 'open' | 'done'>()
   const cycles: string[] = []
   function visit(file: string, way: readonly string[]): void {
@@ -128,13 +136,16 @@ describe('vendor packages', () => {
   })
 
   test('none of them is on a request’s way', () => {
-    const onTheWay = /^proxy\/(core|listener|codec|filter|router|balancer|cluster|health|pool|forward|system|corridor|data-thread|worker)/
+    const onTheWay =
+      /^proxy\/(core|listener|codec|filter|router|balancer|cluster|health|pool|forward|system|corridor|data-thread|worker)/
     const strays = imports.filter(({ from, to }) => onTheWay.test(from) && !isOurs(to) && !to.startsWith('node:'))
     expect(strays).toEqual([])
   })
 
   test('each is in package.json', () => {
-    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>
+    }
     expect(Object.keys(dependencies)).toEqual(expect.arrayContaining([...users.keys()]))
   })
 })
@@ -150,7 +161,8 @@ describe('time, chance and the wire are handed in', () => {
     ['sockets', /'node:(?:net|tls|dns|dgram|timers|http2)'/],
   ]
   /** The control side has I/O of its own: an admin server, watched files, threads. It is no part of the data plane. */
-  const dataPlane = (file: string) => file.startsWith('proxy/') && !/^proxy\/(?:system|control|admin|main\.ts|telemetry)/.test(file)
+  const dataPlane = (file: string) =>
+    file.startsWith('proxy/') && !/^proxy\/(?:system|control|admin|main\.ts|telemetry)/.test(file)
   const control = (file: string) => /^proxy\/(?:control|admin|telemetry)\//.test(file) || file === 'proxy/main.ts'
 
   /** Without comments and texts, which may speak of anything. */
@@ -166,7 +178,8 @@ describe('time, chance and the wire are handed in', () => {
   })
 
   test('nor does the control side, but through its own doors', () => {
-    const pattern = /\bDate\.now\b|\bperformance\.now\b|\b(?:setTimeout|setInterval|setImmediate)\(|\bMath\.random\b|'node:(?:net|tls|dns)'/
+    const pattern =
+      /\bDate\.now\b|\bperformance\.now\b|\b(?:setTimeout|setInterval|setImmediate)\(|\bMath\.random\b|'node:(?:net|tls|dns)'/
     expect(files.filter(control).filter(file => pattern.test(code(file)))).toEqual([])
   })
 })

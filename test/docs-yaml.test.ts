@@ -22,6 +22,10 @@ describe('every YAML example of the documentation passes `outrigger config check
   })
 
   test('what is marked as something else is something that is known', () => {
-    expect(blocks.map(({ kind }) => kind).filter(kind => !['', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind))).toEqual([])
+    expect(
+      blocks
+        .map(({ kind }) => kind)
+        .filter(kind => !['', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
+    ).toEqual([])
   })
 })

@@ -45,23 +45,31 @@ function exists(path: string): boolean {
 }
 
 /** `page: name` of each name that is not known. */
-function unknown(find: (page: string) => Iterable<string>, isKnown: (name: string) => boolean, among = pages): string[] {
+function unknown(
+  find: (page: string) => Iterable<string>,
+  isKnown: (name: string) => boolean,
+  among = pages,
+): string[] {
   return among.flatMap(page => [...new Set(find(page))].filter(name => !isKnown(name)).map(name => `${page}: ${name}`))
 }
 
-const path = /(?<![\w./:-])(?:bin|bench|cli|docs|examples|mesh-config|proxy|scripts|test)\/(?:[\w.-]+\/)*[\w-]*(?:\.\w+)*(?![\w/<])/g
+const path =
+  /(?<![\w./:-])(?:bin|bench|cli|docs|examples|mesh-config|proxy|scripts|test)\/(?:[\w.-]+\/)*[\w-]*(?:\.\w+)*(?![\w/<])/g
 /** What the bench writes. */
 const written = /^(bench\/results\/|docs\/bench\.svg$)/
 
 test('every file that is named is there', () => {
-  const named = (page: string) => [...textOf(page).matchAll(path)].map(([name]) => name).filter(name => !written.test(name))
+  const named = (page: string) =>
+    [...textOf(page).matchAll(path)].map(([name]) => name).filter(name => !written.test(name))
   expect(pages.flatMap(named).length).toBeGreaterThan(100)
   expect(unknown(named, exists)).toEqual([])
 })
 
 test('every link leads somewhere, to a heading too', () => {
   const broken = pages.flatMap(page => {
-    const links = [...textOf(page).matchAll(/\]\(([^()\s]+)\)/g)].map(([, link]) => link!).filter(link => !/^(https?|mailto):/.test(link))
+    const links = [...textOf(page).matchAll(/\]\(([^()\s]+)\)/g)]
+      .map(([, link]) => link!)
+      .filter(link => !/^(https?|mailto):/.test(link))
     return links.filter(link => !leadsSomewhere(page, link)).map(link => `${page}: ${link}`)
   })
   expect(broken).toEqual([])
@@ -92,22 +100,36 @@ describe('names', () => {
     /^(x-[\w-]+|outrigger-(h2|names|reason|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
-    const known = new Set<string | null>([...rows.map(({ failure }) => failure), ...conditions, ...guards, ...Object.values(grpcConditions)])
-    const named = (page: string) => codeOf(page).filter(code => /^[a-z]+(-[a-z0-9]+)+$/.test(code) && !others.test(code))
+    const known = new Set<string | null>([
+      ...rows.map(({ failure }) => failure),
+      ...conditions,
+      ...guards,
+      ...Object.values(grpcConditions),
+    ])
+    const named = (page: string) =>
+      codeOf(page).filter(code => /^[a-z]+(-[a-z0-9]+)+$/.test(code) && !others.test(code))
     expect(pages.flatMap(named).length).toBeGreaterThan(20)
     expect(unknown(named, name => known.has(name), ownPages)).toEqual([])
   })
 
   test('flags: each that can be met is in the table of symptoms', () => {
     const symptoms = textOf('docs/operations.md').split('## Troubleshooting by symptom')[1]!
-    const met = new Set(rows.filter(({ failure }) => !['no-cluster', 'refused-stream', 'goaway-unprocessed'].includes(failure)).map(({ flag }) => flag))
+    const met = new Set(
+      rows
+        .filter(({ failure }) => !['no-cluster', 'refused-stream', 'goaway-unprocessed'].includes(failure))
+        .map(({ flag }) => flag),
+    )
     expect([...met].filter(flag => !new RegExp(`\\b${flag}\\b`).test(symptoms))).toEqual([])
   })
 
   test('metrics: each is in docs/metrics.md, which is compared with a running proxy', () => {
-    const known = new Set([...textOf('docs/metrics.md').matchAll(/^\| `(\w+)` \| (?:counter|gauge|histogram) /gm)].map(([, name]) => name!))
+    const known = new Set(
+      [...textOf('docs/metrics.md').matchAll(/^\| `(\w+)` \| (?:counter|gauge|histogram) /gm)].map(([, name]) => name!),
+    )
     const named = (page: string) =>
-      [...textOf(page).matchAll(/\b(?:outrigger|http_request|process|nodejs)s?_[a-z0-9_]+\b/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''))
+      [...textOf(page).matchAll(/\b(?:outrigger|http_request|process|nodejs)s?_[a-z0-9_]+\b/g)].map(([name]) =>
+        name.replace(/_(bucket|sum|count)$/, ''),
+      )
     expect(unknown(named, name => known.has(name), ownPages)).toEqual([])
   })
 
@@ -126,20 +148,28 @@ describe('names', () => {
   test('settings', () => {
     const keys = keysOf(schemaOf('sidecar'))
     const named = (page: string) =>
-      codeOf(page).filter(code => /^(?:limits|timeouts|retries|outliers|balancer|discovery|drain|flights|accessLog)\.[\w.]+$/.test(code))
-    const isKnown = (name: string) => name.split('.').every((key, i, all) => i === 0 || keys.has(`${all[i - 1]}.${key}`))
+      codeOf(page).filter(code =>
+        /^(?:limits|timeouts|retries|outliers|balancer|discovery|drain|flights|accessLog)\.[\w.]+$/.test(code),
+      )
+    const isKnown = (name: string) =>
+      name.split('.').every((key, i, all) => i === 0 || keys.has(`${all[i - 1]}.${key}`))
     expect(pages.flatMap(named).length).toBeGreaterThan(50)
     expect(unknown(named, isKnown)).toEqual([])
   })
 
   test('methods and constants of the code', () => {
-    const sources = globSync('{proxy,mesh-config,cli}/**/*.ts', { cwd: root }).map(file => readFileSync(join(root, file), 'utf8'))
+    const sources = globSync('{proxy,mesh-config,cli}/**/*.ts', { cwd: root }).map(file =>
+      readFileSync(join(root, file), 'utf8'),
+    )
     const isKnown = (name: string) => {
       const [first, method] = name.split('.')
       if (method === undefined) return sources.some(source => new RegExp(`\\b${name}\\b`).test(source))
-      return sources.some(source => new RegExp(`class ${first}\\b`).test(source) && new RegExp(`^  ${method}[(:]`, 'm').test(source))
+      return sources.some(
+        source => new RegExp(`class ${first}\\b`).test(source) && new RegExp(`^  ${method}[(:]`, 'm').test(source),
+      )
     }
-    const named = (page: string) => codeOf(page).filter(code => /^[A-Z][a-z]\w+\.[a-z]\w+$|^[A-Z]+(_[A-Z]+)+$/.test(code))
+    const named = (page: string) =>
+      codeOf(page).filter(code => /^[A-Z][a-z]\w+\.[a-z]\w+$|^[A-Z]+(_[A-Z]+)+$/.test(code))
     expect(pages.flatMap(named).length).toBeGreaterThan(10)
     expect(unknown(named, isKnown, ownPages)).toEqual([])
   })
@@ -167,14 +197,19 @@ describe('commands', () => {
 
   test('every command and option of outrigger that is shown exists', () => {
     const called = (page: string) =>
-      linesOf(page).flatMap(line => [...line.matchAll(/\boutrigger(?:\.js)? ((?:[a-z]+|-)[^|#`&>]*)/g)].map(([, args]) => args!.trim()))
+      linesOf(page).flatMap(line =>
+        [...line.matchAll(/\boutrigger(?:\.js)? ((?:[a-z]+|-)[^|#`&>]*)/g)].map(([, args]) => args!.trim()),
+      )
     expect(pages.flatMap(called).length).toBeGreaterThan(20)
     expect(unknown(called, args => wrongWord(program, args.split(/\s+/)) === null)).toEqual([])
   })
 
   test('every npm script that is shown exists', () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-    const called = (page: string) => linesOf(page).flatMap(line => [...line.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name!))
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const called = (page: string) =>
+      linesOf(page).flatMap(line => [...line.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name!))
     expect(unknown(called, name => name in scripts)).toEqual([])
   })
 })
@@ -190,7 +225,9 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
 }
 
 test('no page says "undefined" or "[object Object]" where a generator found nothing', () => {
-  expect(pages.filter(page => /\bundefined\b|\[object Object\]/.test(textOf(page).replaceAll(/`[^`\n]*`/g, '')))).toEqual([])
+  expect(
+    pages.filter(page => /\bundefined\b|\[object Object\]/.test(textOf(page).replaceAll(/`[^`\n]*`/g, ''))),
+  ).toEqual([])
 })
 
 test('the changelog knows the version of package.json, and README installs that one', () => {
@@ -200,7 +237,9 @@ test('the changelog knows the version of package.json, and README installs that 
 })
 
 test('README lists every page of docs', () => {
-  const listed = pages.filter(page => /^docs\/[^/]+\.md$/.test(page)).filter(page => !textOf('README.md').includes(`](${page})`))
+  const listed = pages
+    .filter(page => /^docs\/[^/]+\.md$/.test(page))
+    .filter(page => !textOf('README.md').includes(`](${page})`))
   expect(listed).toEqual([])
 })
 
@@ -221,7 +260,11 @@ describe('decisions', () => {
     for (const page of decisions) {
       const text = textOf(page)
       expect(text.split('\n').length, page).toBeLessThanOrEqual(61)
-      expect([...text.matchAll(/^## (.+)$/gm)].map(([, title]) => title).slice(0, 3), page).toEqual(['Context', 'Decision', 'Consequences'])
+      expect([...text.matchAll(/^## (.+)$/gm)].map(([, title]) => title).slice(0, 3), page).toEqual([
+        'Context',
+        'Decision',
+        'Consequences',
+      ])
       expect(text, page).toMatch(new RegExp(`^# ${/\d{4}/.exec(page)![0]}: `))
     }
     const index = textOf('docs/decisions/README.md')

@@ -8,7 +8,9 @@ import { expect, test } from 'vitest'
  */
 test('each object of the hot path has one shape, whatever the request', () => {
   const script = join(import.meta.dirname, 'support/shapes-of-requests.ts')
-  const output = execFileSync(process.execPath, ['--allow-natives-syntax', '--no-warnings', script], { encoding: 'utf8' })
+  const output = execFileSync(process.execPath, ['--allow-natives-syntax', '--no-warnings', script], {
+    encoding: 'utf8',
+  })
   const shapes = JSON.parse(output) as Record<string, { objects: number; shapes: number }>
   for (const name of [
     'Http1Downstream',

@@ -25,7 +25,11 @@ export const CONTENDERS: readonly Contender[] = [
   contender('adaptive, load reports', { type: 'adaptive' }, { reports: true, groups: ['capacities'] }),
   contender('ip_hash', { type: 'ip_hash' }),
   contender('ring_hash', { type: 'ring_hash', hashOn: HASH_ON }),
-  contender('ring_hash, 128 Ki points', { type: 'ring_hash', hashOn: HASH_ON, minimumRingSize: 131_072 }, { groups: ['alike', 'thousand'] }),
+  contender(
+    'ring_hash, 128 Ki points',
+    { type: 'ring_hash', hashOn: HASH_ON, minimumRingSize: 131_072 },
+    { groups: ['alike', 'thousand'] },
+  ),
   contender('maglev', { type: 'maglev', hashOn: HASH_ON }),
   contender('maglev, bound 125 %', { type: 'maglev', hashOn: HASH_ON, hashBalanceFactor: 125 }),
 ]

@@ -31,7 +31,8 @@ export function figuresOf({ log, instances }: Run): Figures {
 export function succeeded({ sentAt, tookMs, status, length }: RequestLog, from: number, to: number): Float64Array {
   const times = new Float64Array(length)
   let count = 0
-  for (let i = 0; i < length; i++) if (status[i] === 200 && sentAt[i]! >= from && sentAt[i]! < to) times[count++] = tookMs[i]!
+  for (let i = 0; i < length; i++)
+    if (status[i] === 200 && sentAt[i]! >= from && sentAt[i]! < to) times[count++] = tookMs[i]!
   return times.subarray(0, count).sort()
 }
 

@@ -50,7 +50,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   return {
     seed,
     quick,
-    complete: !quick && seed === SEED && scenarios.length === SCENARIOS.length && contenders.length === CONTENDERS.length,
+    complete:
+      !quick && seed === SEED && scenarios.length === SCENARIOS.length && contenders.length === CONTENDERS.length,
     scenarios: quick ? scenarios.map(shortened) : scenarios,
     contenders,
   }
@@ -60,10 +61,15 @@ function shortened(scenario: Scenario): Scenario {
   return { ...scenario, measuredMs: scenario.measuredMs / 3 }
 }
 
-function choose<T extends { readonly name: string }>(option: string, all: readonly T[], values: readonly string[] | undefined): readonly T[] {
+function choose<T extends { readonly name: string }>(
+  option: string,
+  all: readonly T[],
+  values: readonly string[] | undefined,
+): readonly T[] {
   const wanted = values?.flatMap(value => value.split(',')).filter(value => value !== '')
   if (wanted === undefined) return all
   const unknown = wanted.find(prefix => !all.some(({ name }) => name.startsWith(prefix)))
-  if (unknown !== undefined) throw new Error(`${option} ${unknown}: there is no such one; there are ${all.map(({ name }) => name).join(', ')}`)
+  if (unknown !== undefined)
+    throw new Error(`${option} ${unknown}: there is no such one; there are ${all.map(({ name }) => name).join(', ')}`)
   return all.filter(({ name }) => wanted.some(prefix => name.startsWith(prefix)))
 }

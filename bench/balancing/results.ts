@@ -23,7 +23,10 @@ export function resultOf(scenario: Scenario, contender: Contender, run: Run): Re
   const timeline: (number | null)[] = []
   if (scenario.timeline !== null) {
     for (let from = 0; from < scenario.measuredMs; from += STEP_MS) {
-      const value = scenario.timeline === 'p99' ? percentile(succeeded(run.log, from, from + STEP_MS), 0.99) : 100 * badShare(run.log, from, from + STEP_MS)
+      const value =
+        scenario.timeline === 'p99'
+          ? percentile(succeeded(run.log, from, from + STEP_MS), 0.99)
+          : 100 * badShare(run.log, from, from + STEP_MS)
       timeline.push(Number.isNaN(value) ? null : value)
     }
   }

@@ -2,7 +2,17 @@ import type { BalancerSpec } from '../../mesh-config/snapshot.ts'
 import type { InstanceSpec } from './engine/instance.ts'
 
 /** Scenarios of one group share a picture: the same trouble, met in several ways. */
-export type Group = 'alike' | 'slow' | 'spell' | 'failing' | 'capacities' | 'gc' | 'cold' | 'scale-up' | 'two' | 'thousand'
+export type Group =
+  | 'alike'
+  | 'slow'
+  | 'spell'
+  | 'failing'
+  | 'capacities'
+  | 'gc'
+  | 'cold'
+  | 'scale-up'
+  | 'two'
+  | 'thousand'
 
 /** A fleet, what is wrong with it, and what is asked of it. */
 export interface Scenario {

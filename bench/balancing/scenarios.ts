@@ -16,7 +16,17 @@ export const GROUPS: Readonly<Record<Group, string>> = {
 }
 
 /** Four at a time, 20 ms each: 200 requests a second. */
-const GOOD: InstanceSpec = { workers: 4, slowness: 1, failsAfterMs: null, stops: null, cold: null, spell: null, weight: 1, reports: false, isBad: false }
+const GOOD: InstanceSpec = {
+  workers: 4,
+  slowness: 1,
+  failsAfterMs: null,
+  stops: null,
+  cold: null,
+  spell: null,
+  weight: 1,
+  reports: false,
+  isBad: false,
+}
 /** It mostly waits for others: hundreds at a time are no trouble. */
 const WAITING: InstanceSpec = { ...GOOD, workers: 64 }
 const FAILING: InstanceSpec = { ...GOOD, failsAfterMs: 1, isBad: true }
@@ -38,7 +48,10 @@ const USUAL = {
 } as const satisfies Partial<Scenario>
 
 const SLOW_ONE = { bad: { label: 'to the slow one', fairShare: 0.1 } } as const
-const FAILING_ONE = { instances: [...of(9, GOOD), FAILING], bad: { label: 'to the failing one', fairShare: 0.1 } } as const
+const FAILING_ONE = {
+  instances: [...of(9, GOOD), FAILING],
+  bad: { label: 'to the failing one', fairShare: 0.1 },
+} as const
 const COLD_ONES = {
   group: 'cold',
   change: { joining: of(3, COLD), leaving: 3, utilization: 0.6, rampMs: 0 },

@@ -31,7 +31,8 @@ const proxy = await startProxy(sidecar(few, { orders: {} }))
 
 /** Whether one of so many requests meets it: two endpoints share them, so chance alone says no once in a thousand. */
 async function meets(port: number): Promise<boolean> {
-  for (let i = 0; i < 10; i++) if ((await get(few, '/', { headers: { host: 'orders' } })).body.trim() === String(port)) return true
+  for (let i = 0; i < 10; i++)
+    if ((await get(few, '/', { headers: { host: 'orders' } })).body.trim() === String(port)) return true
   return false
 }
 

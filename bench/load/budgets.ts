@@ -39,7 +39,10 @@ const BUDGETS: readonly Budget[] = [
 export function verdict(results: Results, scenario: string, figure: string): Verdict | null {
   const budget = BUDGETS.find(one => one.scenario === scenario && one.figure === figure)
   if (budget === undefined) return null
-  const value = budget.of === 'envoy' ? results.ratio(scenario, 'outrigger', figure) : (results.get(scenario, 'outrigger', figure)?.median ?? null)
+  const value =
+    budget.of === 'envoy'
+      ? results.ratio(scenario, 'outrigger', figure)
+      : (results.get(scenario, 'outrigger', figure)?.median ?? null)
   return value === null ? null : { budget, value, isMet: value <= budget.limit }
 }
 

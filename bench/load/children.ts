@@ -87,7 +87,10 @@ function readEnd(file: string): string {
 
 /** Runs a program to its end, bounded in time, and gives back what it printed. */
 export async function runToEnd(program: Command, timeoutMs: number): Promise<string> {
-  const child = spawn(program.command, program.args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...program.env } })
+  const child = spawn(program.command, program.args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...program.env },
+  })
   living.add(child)
   const chunks: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -99,7 +102,8 @@ export async function runToEnd(program: Command, timeoutMs: number): Promise<str
       child.once('close', (exitCode, signal) => resolve(exitCode ?? signal ?? 'nothing'))
     })
     const output = Buffer.concat(chunks).toString()
-    if (code !== 0) throw new Error(`${program.command} ended with ${code}: ${output.trim().split('\n').slice(-4).join(' | ')}`)
+    if (code !== 0)
+      throw new Error(`${program.command} ended with ${code}: ${output.trim().split('\n').slice(-4).join(' | ')}`)
     return output
   } finally {
     clearTimeout(timer)

@@ -13,7 +13,9 @@ export async function idleConnections(port: number, count: number, traffic: Traf
   const sockets: Socket[] = []
   try {
     while (sockets.length < count) {
-      const batch = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () => usedConnection(port, sockets, converse))
+      const batch = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () =>
+        usedConnection(port, sockets, converse),
+      )
       await Promise.all(batch)
     }
   } catch (error) {

@@ -109,8 +109,16 @@ export async function fixedRate(load: RateLoad): Promise<RateResult> {
   }
   const done = latencies.subarray(0, answered).sort()
   const late = lateness.subarray(0, noticed).sort()
-  const at = (sorted: Float64Array, share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-  return { sent, failures: refused + total - answered, p50Us: at(done, 0.5), p99Us: at(done, 0.99), maxUs: at(done, 1), lateP99Us: at(late, 0.99) }
+  const at = (sorted: Float64Array, share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return {
+    sent,
+    failures: refused + total - answered,
+    p50Us: at(done, 0.5),
+    p99Us: at(done, 0.99),
+    maxUs: at(done, 1),
+    lateP99Us: at(late, 0.99),
+  }
 }
 
 interface Connection {

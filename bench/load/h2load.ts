@@ -16,7 +16,8 @@ export async function h2load(load: Load, headers: Readonly<Record<string, string
   const output = await runToEnd({ command: await obtain('h2load'), args }, (load.seconds + 15) * 1000)
   const [, done, succeeded] = /(\d+) done, (\d+) succeeded/.exec(output) ?? []
   const [, perSecond] = /finished in [\d.]+m?s, ([\d.]+) req\/s/.exec(output) ?? []
-  if (done === undefined || succeeded === undefined || perSecond === undefined) throw new Error(`h2load said nothing of its requests: ${output.trim()}`)
+  if (done === undefined || succeeded === undefined || perSecond === undefined)
+    throw new Error(`h2load said nothing of its requests: ${output.trim()}`)
   return { requests: Number(succeeded), perSecond: Number(perSecond), failures: Number(done) - Number(succeeded) }
 }
 
@@ -32,7 +33,12 @@ function bodyFile(body: Buffer): string {
 }
 
 /** One request on a connection of its own; `grpc-status` other than 0 is an error. */
-export function askHttp2(port: number, { path, body }: Asked, headers: OutgoingHttpHeaders, timeoutMs = 5000): Promise<Answer> {
+export function askHttp2(
+  port: number,
+  { path, body }: Asked,
+  headers: OutgoingHttpHeaders,
+  timeoutMs = 5000,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const session = connect(`http://127.0.0.1:${port}`)
     const fail = (error: Error) => {

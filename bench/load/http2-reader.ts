@@ -16,13 +16,18 @@ const frame = (type: number, flags: number, id: number, payload: Buffer): Buffer
   return Buffer.concat([head, payload])
 }
 
-const literal = (index: number, value: string) => Buffer.concat([Buffer.from([index, value.length]), Buffer.from(value)])
+const literal = (index: number, value: string) =>
+  Buffer.concat([Buffer.from([index, value.length]), Buffer.from(value)])
 
 /** A connection with prior knowledge and one GET on it, of fields that leave nothing in any table of HPACK. */
 export function firstRequest(path: string): Buffer {
   // :method GET, :scheme http, then :path and :authority as literals with an indexed name, never indexed.
   const block = Buffer.concat([Buffer.from([0x82, 0x86]), literal(0x14, path), literal(0x11, 'bench')])
-  return Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(SETTINGS, 0, 0, Buffer.alloc(0)), frame(HEADERS, 4 | END_STREAM, 1, block)])
+  return Buffer.concat([
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    frame(SETTINGS, 0, 0, Buffer.alloc(0)),
+    frame(HEADERS, 4 | END_STREAM, 1, block),
+  ])
 }
 
 export const settingsAck: Buffer = frame(SETTINGS, ACK, 0, Buffer.alloc(0))

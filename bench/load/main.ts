@@ -9,7 +9,8 @@ import { Results } from './results.ts'
 import { runAll } from './run.ts'
 
 async function main(options: Options): Promise<void> {
-  if (process.platform !== 'linux') throw new Error('the bench reads CPU and memory from /proc, so it runs on Linux only')
+  if (process.platform !== 'linux')
+    throw new Error('the bench reads CPU and memory from /proc, so it runs on Linux only')
   const cores = arrangeCores()
   if (cores.warning !== null) note(`note: ${cores.warning}`)
   const results = new Results()
@@ -23,7 +24,10 @@ async function main(options: Options): Promise<void> {
 }
 
 /** A proxy that cannot be had is left out, and said so; the others are worth measuring all the same. */
-async function prepare(wanted: readonly ProxyProgram[], results: Results): Promise<{ proxies: ProxyProgram[]; versions: Record<string, string> }> {
+async function prepare(
+  wanted: readonly ProxyProgram[],
+  results: Results,
+): Promise<{ proxies: ProxyProgram[]; versions: Record<string, string> }> {
   const proxies: ProxyProgram[] = []
   const versions: Record<string, string> = {}
   for (const proxy of wanted) {

@@ -4,7 +4,13 @@ import type { Contestant } from './contestant.ts'
 import type { Cores } from './cores.ts'
 import { fixedRate } from './fixed-rate.ts'
 import { busySeconds, type CpuSeconds, cpuOf, type Memory, memoryOf } from './process-figures.ts'
-import { IDLE_CONNECTIONS, type LoadScenario, type MemoryScenario, type RateScenario, SLOW_READERS } from './scenarios.ts'
+import {
+  IDLE_CONNECTIONS,
+  type LoadScenario,
+  type MemoryScenario,
+  type RateScenario,
+  SLOW_READERS,
+} from './scenarios.ts'
 import { http1 } from './traffic/http1.ts'
 import { TRAFFIC } from './traffic/table.ts'
 import { NO_BODY } from './traffic/traffic.ts'
@@ -32,10 +38,20 @@ export async function measureLoad(
   const { result, cpu } = await withCpu(contestant, cores, () => traffic.load({ ...load, seconds: time.seconds }))
   if (result.requests === 0) throw new Error('not one request was answered')
   const { failures, perSecond } = result
-  return { ...perRequest(cpu, result.requests * unit.perRequest), requestsPerSecond: perSecond * unit.perRequest, failures, othersShare: cpu.othersShare }
+  return {
+    ...perRequest(cpu, result.requests * unit.perRequest),
+    requestsPerSecond: perSecond * unit.perRequest,
+    failures,
+    othersShare: cpu.othersShare,
+  }
 }
 
-export async function measureRate(contestant: Contestant, scenario: RateScenario, time: Durations, cores: Cores): Promise<Figures> {
+export async function measureRate(
+  contestant: Contestant,
+  scenario: RateScenario,
+  time: Durations,
+  cores: Cores,
+): Promise<Figures> {
   const { connections, path, perSecond } = scenario
   const load = { port: contestant.listen, path, connections, perSecond }
   await fixedRate({ ...load, seconds: time.warmUpSeconds })
@@ -44,7 +60,11 @@ export async function measureRate(contestant: Contestant, scenario: RateScenario
 }
 
 /** The contestant must be fresh: each stage is measured from a clean start. */
-export async function measureMemory(contestant: Contestant, { stage, traffic }: MemoryScenario, time: Durations): Promise<Figures> {
+export async function measureMemory(
+  contestant: Contestant,
+  { stage, traffic }: MemoryScenario,
+  time: Durations,
+): Promise<Figures> {
   const { listen, child } = contestant
   if (stage === 'connections') {
     const sockets = await idleConnections(listen, IDLE_CONNECTIONS[traffic], traffic)
@@ -54,7 +74,8 @@ export async function measureMemory(contestant: Contestant, { stage, traffic }: 
     return { ...memory }
   }
   if (stage === 'bodies') return await peakWithBodies(contestant, time.seconds)
-  if (stage === 'loaded') await http1.load({ port: listen, path: '/', body: NO_BODY, connections: 64, streams: 1, seconds: time.seconds })
+  if (stage === 'loaded')
+    await http1.load({ port: listen, path: '/', body: NO_BODY, connections: 64, streams: 1, seconds: time.seconds })
   return { ...memoryOf(child.pid) }
 }
 
@@ -80,11 +101,17 @@ async function checkAnswer(
 ): Promise<void> {
   const answer = await TRAFFIC[traffic].ask(contestant.listen, { path, body })
   if (answer.status !== 200 || answer.bodyBytes !== answerBytes) {
-    throw new Error(`${path} is answered ${answer.status} with ${answer.bodyBytes} bytes, should be 200 with ${answerBytes}`)
+    throw new Error(
+      `${path} is answered ${answer.status} with ${answer.bodyBytes} bytes, should be 200 with ${answerBytes}`,
+    )
   }
 }
 
-async function withCpu<T>(contestant: Contestant, cores: Cores, work: () => Promise<T>): Promise<{ result: T; cpu: CpuSeconds & { othersShare: number } }> {
+async function withCpu<T>(
+  contestant: Contestant,
+  cores: Cores,
+  work: () => Promise<T>,
+): Promise<{ result: T; cpu: CpuSeconds & { othersShare: number } }> {
   const { pid } = contestant.child
   const busyBefore = cores.proxy === null ? 0 : busySeconds(cores.proxy)
   const before = cpuOf(pid)

@@ -75,7 +75,8 @@ function choose<T extends { readonly name: string }>(
 ): T[] {
   if (wanted === null) return [...all]
   const unknown = wanted.find(one => !all.some(({ name }) => matches(name, one)))
-  if (unknown !== undefined) throw new Error(`${option} ${unknown}: there is no such one; there are ${all.map(({ name }) => name).join(', ')}`)
+  if (unknown !== undefined)
+    throw new Error(`${option} ${unknown}: there is no such one; there are ${all.map(({ name }) => name).join(', ')}`)
   return all.filter(({ name }) => wanted.some(one => matches(name, one)))
 }
 
@@ -83,6 +84,7 @@ function positive(option: string, text: string | undefined, fallback: number, mo
   if (text === undefined) return fallback
   const value = Number(text)
   // whole, because wrk's durations are
-  if (!Number.isInteger(value) || value < 1 || value > most) throw new Error(`${option} ${text}: should be a whole number from 1 to ${most}`)
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new Error(`${option} ${text}: should be a whole number from 1 to ${most}`)
   return value
 }

@@ -9,7 +9,11 @@ export interface Answer {
 }
 
 /** One request on a connection of its own. */
-export function ask(port: number, path: string, options: { method?: string; body?: Buffer; timeoutMs?: number } = {}): Promise<Answer> {
+export function ask(
+  port: number,
+  path: string,
+  options: { method?: string; body?: Buffer; timeoutMs?: number } = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { method = 'GET', body = Buffer.alloc(0), timeoutMs = 5000 } = options
     const reader = new ResponseReader()

@@ -24,7 +24,8 @@ export class ResponseReader {
       this.#readHead(bytes.toString('latin1', 0, end + 2))
       body = bytes.subarray(end + 4)
     }
-    if (body.length > this.#bodyLeft) throw new Error(`${body.length - this.#bodyLeft} bytes more than the response announced`)
+    if (body.length > this.#bodyLeft)
+      throw new Error(`${body.length - this.#bodyLeft} bytes more than the response announced`)
     this.#bodyLeft -= body.length
     return this.#bodyLeft === 0
   }

@@ -20,7 +20,11 @@ export class Results {
 
   add(scenario: string, contestant: string, figures: Figures): void {
     for (const [name, value] of Object.entries(figures)) {
-      const values = entry(entry(entry(this.#figures, scenario, newMap<Map<string, number[]>>), contestant, newMap<number[]>), name, (): number[] => [])
+      const values = entry(
+        entry(entry(this.#figures, scenario, newMap<Map<string, number[]>>), contestant, newMap<number[]>),
+        name,
+        (): number[] => [],
+      )
       values.push(value)
     }
   }
@@ -44,7 +48,8 @@ export class Results {
   /** The largest single value, over everything measured. */
   highest(figure: string): number {
     let highest = 0
-    for (const contestants of this.#figures.values()) for (const figures of contestants.values()) highest = Math.max(highest, ...(figures.get(figure) ?? []))
+    for (const contestants of this.#figures.values())
+      for (const figures of contestants.values()) highest = Math.max(highest, ...(figures.get(figure) ?? []))
     return highest
   }
 

@@ -6,7 +6,14 @@ import type { Options } from './options.ts'
 import { note, progress } from './progress.ts'
 import type { Features, ProxyProgram } from './proxies/proxy.ts'
 import type { Results } from './results.ts'
-import { type FeatureScenario, type LoadScenario, type MemoryScenario, type RateScenario, type Scenario, SMALL_GET } from './scenarios.ts'
+import {
+  type FeatureScenario,
+  type LoadScenario,
+  type MemoryScenario,
+  type RateScenario,
+  type Scenario,
+  SMALL_GET,
+} from './scenarios.ts'
 import { scrapeEverySecond } from './scrape.ts'
 import { TRAFFIC } from './traffic/table.ts'
 import type { Traffic } from './traffic/traffic.ts'
@@ -44,7 +51,11 @@ export async function runAll(plan: Plan): Promise<void> {
 async function runTraffic(plan: TrafficPlan, scenarios: readonly Scenario[]): Promise<void> {
   progress(`starting the backends (${plan.traffic.name})`)
   const backends = await plan.traffic.startBackends()
-  const own = { ...plan, proxies: plan.proxies.filter(({ carries }) => carries.includes(plan.traffic.name)), upstreams: backends.ports }
+  const own = {
+    ...plan,
+    proxies: plan.proxies.filter(({ carries }) => carries.includes(plan.traffic.name)),
+    upstreams: backends.ports,
+  }
   const loads = scenarios.filter(({ kind }) => kind === 'load' || kind === 'rate') as (LoadScenario | RateScenario)[]
   if (loads.length > 0) await runLoads(own, loads)
   for (const scenario of scenarios) if (scenario.kind === 'features') await runFeatures(own, scenario)
@@ -62,19 +73,28 @@ async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | R
   )
   for (const scenario of scenarios) {
     await takeTurns(plan, entries, scenario.name, scenario.title, ({ contestant }) =>
-      scenario.kind === 'load' ? measureLoad(contestant, scenario, options, cores) : measureRate(contestant, scenario, options, cores),
+      scenario.kind === 'load'
+        ? measureLoad(contestant, scenario, options, cores)
+        : measureRate(contestant, scenario, options, cores),
     )
   }
   await stopAll(entries)
 }
 
 async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promise<void> {
-  const variants = plan.proxies.filter(({ name }) => scenario.proxies.includes(name)).flatMap(proxy => scenario.variants.map(features => ({ proxy, features })))
+  const variants = plan.proxies
+    .filter(({ name }) => scenario.proxies.includes(name))
+    .flatMap(proxy => scenario.variants.map(features => ({ proxy, features })))
   const entries = await startAll(plan, variants)
   await takeTurns(plan, entries, scenario.name, scenario.title, async ({ contestant, features }) => {
     const scraper = features === 'full' ? scrapeEverySecond(contestant) : null
     try {
-      const figures = await measureLoad(contestant, { ...SMALL_GET, connections: scenario.connections, path: scenario.path }, plan.options, plan.cores)
+      const figures = await measureLoad(
+        contestant,
+        { ...SMALL_GET, connections: scenario.connections, path: scenario.path },
+        plan.options,
+        plan.cores,
+      )
       if (scraper?.failure != null) throw scraper.failure
       return figures
     } finally {
@@ -86,7 +106,9 @@ async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promis
 
 /** Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on to their connections. */
 async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]): Promise<void> {
-  const lives = [['idle', 'connections'], ['bodies'], ['loaded']].map(stages => scenarios.filter(({ stage }) => stages.includes(stage)))
+  const lives = [['idle', 'connections'], ['bodies'], ['loaded']].map(stages =>
+    scenarios.filter(({ stage }) => stages.includes(stage)),
+  )
   for (const life of lives.filter(({ length }) => length > 0)) {
     for (let round = 1; round <= plan.options.rounds; round++) {
       const entries = await startAll(
@@ -95,7 +117,14 @@ async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]
       )
       await sleep(1000) // start-up's own garbage may go first
       for (const scenario of life) {
-        await takeTurns(plan, entries, scenario.name, `memory, ${scenario.title}`, ({ contestant }) => measureMemory(contestant, scenario, plan.options), 1)
+        await takeTurns(
+          plan,
+          entries,
+          scenario.name,
+          `memory, ${scenario.title}`,
+          ({ contestant }) => measureMemory(contestant, scenario, plan.options),
+          1,
+        )
       }
       await stopAll(entries)
     }
@@ -125,7 +154,9 @@ async function takeTurns(
           results,
           name,
           entry.label,
-          child.hasExited() ? `it ended during the measurement; its last words: ${child.lastWords()}` : (error as Error).message,
+          child.hasExited()
+            ? `it ended during the measurement; its last words: ${child.lastWords()}`
+            : (error as Error).message,
         )
       }
     }
@@ -133,14 +164,18 @@ async function takeTurns(
 }
 
 /** One after the other, so that each start can be timed; one that does not start is a problem on record, not the end of the bench. */
-async function startAll(plan: TrafficPlan, wanted: readonly { proxy: ProxyProgram; features: Features }[]): Promise<Entry[]> {
+async function startAll(
+  plan: TrafficPlan,
+  wanted: readonly { proxy: ProxyProgram; features: Features }[],
+): Promise<Entry[]> {
   const entries: Entry[] = []
   for (const { proxy, features } of wanted) {
     const label = features === 'standard' ? proxy.name : `${proxy.name}:${features}`
     try {
       const contestant = await startContestant(proxy, features, plan.traffic, plan.upstreams, plan.cores)
       entries.push({ label, features, contestant })
-      if (features === 'standard' && plan.traffic.name === 'http1') plan.results.add(START, label, { startMs: contestant.startMs })
+      if (features === 'standard' && plan.traffic.name === 'http1')
+        plan.results.add(START, label, { startMs: contestant.startMs })
     } catch (error) {
       report(plan.results, START, label, (error as Error).message)
     }

@@ -10,7 +10,9 @@ export function scrapeEverySecond({ proxy, admin }: Contestant): Scraper {
   const state = { failure: null as Error | null, stop: () => clearInterval(timer) }
   const timer = setInterval(async () => {
     try {
-      const response = await fetch(`http://127.0.0.1:${admin}${proxy.metricsPath}`, { signal: AbortSignal.timeout(5000) })
+      const response = await fetch(`http://127.0.0.1:${admin}${proxy.metricsPath}`, {
+        signal: AbortSignal.timeout(5000),
+      })
       await response.arrayBuffer()
       if (response.status !== 200) throw new Error(`${proxy.metricsPath} is answered ${response.status}`)
     } catch (error) {

@@ -10,18 +10,41 @@ import { systemClock, systemRandom } from '../../proxy/system/clock.ts'
 import type { Case } from './case.ts'
 
 const context: PickContext = { tried: [], record: new AttemptRecord(), hash: 0, sticky: '', madeCookie: '' }
-const head = { status: 200, headers: new HeaderList(['content-type', 'text/plain', 'content-length', '12', 'date', 'Sat, 21 Nov 2026 07:54:36 GMT']) }
+const head = {
+  status: 200,
+  headers: new HeaderList([
+    'content-type',
+    'text/plain',
+    'content-length',
+    '12',
+    'date',
+    'Sat, 21 Nov 2026 07:54:36 GMT',
+  ]),
+}
 
 /** Endpoints with nothing behind them: a pick looks at weight and load only. */
 function endpoints(count: number, weight: (i: number) => number): Endpoint[] {
   return Array.from({ length: count }, (_, i) => {
-    const spec = { address: '127.0.0.1', port: 9000 + i, weight: weight(i), priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' } as const
+    const spec = {
+      address: '127.0.0.1',
+      port: 9000 + i,
+      weight: weight(i),
+      priority: 0,
+      zone: '',
+      metadata: {},
+      health: 'passing',
+      healthReason: '',
+    } as const
     return new Endpoint(spec, `127.0.0.1:${9000 + i}`, null as never, null as never, null as never)
   })
 }
 
 function depsOf(type: BalancerType, overrides: Partial<BalancerDeps['spec']> = {}): BalancerDeps {
-  return { clock: systemClock, random: systemRandom, spec: { ...compileBalancer(serviceSchema.parse({}).balancer), type, ...overrides } }
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    spec: { ...compileBalancer(serviceSchema.parse({}).balancer), type, ...overrides },
+  }
 }
 
 const even = () => 1

@@ -11,5 +11,8 @@ export interface PreparedCase {
 }
 
 export function isCase(value: unknown): value is Case {
-  return typeof value === 'function' || (typeof value === 'object' && value !== null && 'setup' in value && typeof value.setup === 'function')
+  return (
+    typeof value === 'function' ||
+    (typeof value === 'object' && value !== null && 'setup' in value && typeof value.setup === 'function')
+  )
 }

@@ -20,7 +20,16 @@ const grpc: RequestHead = {
   authority: 'orders',
   path: '/shop.Orders/Get',
   upgrade: '',
-  headers: new HeaderList(['content-type', 'application/grpc', 'te', 'trailers', 'user-agent', 'grpc-go/1.70', 'grpc-timeout', '999m']),
+  headers: new HeaderList([
+    'content-type',
+    'application/grpc',
+    'te',
+    'trailers',
+    'user-agent',
+    'grpc-go/1.70',
+    'grpc-timeout',
+    '999m',
+  ]),
 }
 
 /** A connection's second request and those after it: what came before is in the tables. */
@@ -108,7 +117,15 @@ export const answerRequest = {
         writable() {},
       }
     }
-    const options = { ...limits, maxStreams: 256, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} }
+    const options = {
+      ...limits,
+      maxStreams: 256,
+      headTimeoutMs: 0,
+      bodyTimeoutMs: 0,
+      idleTimeoutMs: 0,
+      onRefused() {},
+      onClosed() {},
+    }
     http2(systemClock).serve(wire, answer, options, systemClock)
     wire.handler!.bytes(hello, hello.length)
     const size = get(1).length

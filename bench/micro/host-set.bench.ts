@@ -27,7 +27,8 @@ function spec(i: number, weight = 1): EndpointSpec {
   }
 }
 
-const specs = (weight: (i: number) => number = () => 1): EndpointSpec[] => Array.from({ length: COUNT }, (_, i) => spec(i, weight(i)))
+const specs = (weight: (i: number) => number = () => 1): EndpointSpec[] =>
+  Array.from({ length: COUNT }, (_, i) => spec(i, weight(i)))
 
 const service = serviceSchema.parse({})
 const even = () => 1
@@ -92,7 +93,10 @@ export const changeOneAdaptive = change({ balancer: { type: 'adaptive' } })
 export const changeOneMaglev = change({ balancer: { type: 'maglev' } })
 export const changeOneRingHash = change({ balancer: { type: 'ring_hash' } })
 export const changeOneInZones = change({ place: { zone: 'a', origins: { a: 5, b: 1 } }, weight: uneven })
-export const changeOneSticky = change({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } }, weight: uneven })
+export const changeOneSticky = change({
+  balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } },
+  weight: uneven,
+})
 export const changeOneOfASubset = change({ subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } }, weight: uneven })
 export const changeOneRandomSubset = change({ balancer: { subsetSize: 100 } })
 
@@ -102,7 +106,10 @@ export const replaceOne: PreparedCase = {
     const cluster = clusterOf({})
     let turn = 0
     return () => {
-      cluster.change({ put: [spec(COUNT + turn)], drop: [`10.${(turn >> 16) & 255}.${(turn >> 8) & 255}.${turn & 255}:8080`] })
+      cluster.change({
+        put: [spec(COUNT + turn)],
+        drop: [`10.${(turn >> 16) & 255}.${(turn >> 8) & 255}.${turn & 255}:8080`],
+      })
       turn = (turn + 1) % 100_000
       return cluster.endpoints.length
     }
@@ -153,5 +160,11 @@ function pick(setting: Setting, sticky = false): PreparedCase {
 
 export const pickPlain = pick({})
 export const pickInZones = pick({ place: { zone: 'a', origins: { a: 5, b: 1 } } })
-export const pickSticky = pick({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } } }, true)
-export const pickByPriority = pick({ priority: i => (i % 4 === 0 ? 0 : 1), health: i => (i % 8 === 0 ? 'failing' : 'passing') })
+export const pickSticky = pick(
+  { balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } } },
+  true,
+)
+export const pickByPriority = pick({
+  priority: i => (i % 4 === 0 ? 0 : 1),
+  health: i => (i % 8 === 0 ? 'failing' : 'passing'),
+})

@@ -13,11 +13,16 @@ const files = readdirSync(import.meta.dirname)
 let count = 0
 for (const file of files) {
   const part = file.slice(0, -'.bench.ts'.length)
-  const cases = Object.entries((await import(pathToFileURL(join(import.meta.dirname, file)).href)) as Record<string, unknown>)
+  const cases = Object.entries(
+    (await import(pathToFileURL(join(import.meta.dirname, file)).href)) as Record<string, unknown>,
+  )
   for (const [name, one] of cases) {
     const title = `${part} ${name}`
     if (!isCase(one) || (wanted.length > 0 && !wanted.some(text => title.includes(text)))) continue
-    if (count++ === 0) console.log(pc.dim(`${'case'.padEnd(48)}${'ns/op'.padStart(12)}${'quartiles'.padStart(22)}${'bytes/op'.padStart(12)}`))
+    if (count++ === 0)
+      console.log(
+        pc.dim(`${'case'.padEnd(48)}${'ns/op'.padStart(12)}${'quartiles'.padStart(22)}${'bytes/op'.padStart(12)}`),
+      )
     const { nsPerOp, quartiles, bytesPerOp } = time(one)
     const range = quartiles.map(ns => digits(ns)).join(' - ')
     console.log(
@@ -26,7 +31,11 @@ for (const file of files) {
   }
 }
 if (count === 0) {
-  console.error(wanted.length === 0 ? 'there is no case: no *.bench.ts in bench/micro' : `no case has ${wanted.join(' or ')} in its name`)
+  console.error(
+    wanted.length === 0
+      ? 'there is no case: no *.bench.ts in bench/micro'
+      : `no case has ${wanted.join(' or ')} in its name`,
+  )
   process.exit(1)
 }
 

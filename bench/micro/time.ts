@@ -51,7 +51,8 @@ function bytesPerOp(run: () => unknown, operations: number): number | null {
   // A first guess at how many calls make about HEAP_PROBE_BYTES, then the probes.
   const guess = grown(run, 200)
   // Where the collector ran meanwhile, a call takes so much that a few will do.
-  const calls = guess === null ? 200 : Math.max(200, Math.min(200_000, Math.floor((HEAP_PROBE_BYTES * 200) / Math.max(guess, 1))))
+  const calls =
+    guess === null ? 200 : Math.max(200, Math.min(200_000, Math.floor((HEAP_PROBE_BYTES * 200) / Math.max(guess, 1))))
   const probes = Array.from({ length: HEAP_PROBES }, () => grown(run, calls)).filter(bytes => bytes !== null)
   const bytes = probes.sort((a, b) => a - b)[probes.length >> 1]
   // below a tenth of a byte a call it is the probe's own

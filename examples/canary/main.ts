@@ -1,7 +1,11 @@
 import { run, type ToyService } from '../support/example.ts'
 import { tallyAnswers, tallyText } from '../support/tally-answers.ts'
 
-const orders = (name: string, port: number, version: string): ToyService => ({ name, port, answer: (_, response) => response.end(`orders ${version}\n`) })
+const orders = (name: string, port: number, version: string): ToyService => ({
+  name,
+  port,
+  answer: (_, response) => response.end(`orders ${version}\n`),
+})
 
 run({
   folder: import.meta.dirname,
@@ -16,7 +20,10 @@ run({
     say(`2,000 calls of everyone:\n${tallyText(everyone)}`)
     // 5 % of 2,000 is 100, with a standard deviation of 10.
     const canary = everyone.get('200 orders v2') ?? 0
-    expect(canary > 40 && canary < 160 && canary + (everyone.get('200 orders v1') ?? 0) === 2_000, 'about 5 % go to v2, the others to v1')
+    expect(
+      canary > 40 && canary < 160 && canary + (everyone.get('200 orders v1') ?? 0) === 2_000,
+      'about 5 % go to v2, the others to v1',
+    )
 
     const testers = await tallyAnswers(
       20,

@@ -59,12 +59,21 @@ async function main(options: Options): Promise<void> {
     keys: options.once ? null : 'q quit   k kill one   s slow one   r restore all',
   })
   const stage = options.once ? null : directed(acts, tell, quit)
-  view = show({ plain: options.plain, look: watching.look, scene, style, onKey: key => stage?.key(key), onQuit: () => leave(quit) })
+  view = show({
+    plain: options.plain,
+    look: watching.look,
+    scene,
+    style,
+    onKey: key => stage?.key(key),
+    onQuit: () => leave(quit),
+  })
 
   const left = untilQuit(quit.signal)
   let checks: Check[] | null = null
   try {
-    checks = await (options.once ? Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell }), left]) : left)
+    checks = await (options.once
+      ? Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell }), left])
+      : left)
   } finally {
     // Also when a scene could not be played: what is said of it belongs on the terminal that was there before.
     await load.stop()
@@ -98,7 +107,9 @@ async function obtainConsul(): Promise<string> {
 
 /** Says what `--once` came to. */
 function judge(checks: readonly Check[], last: Scene, attempts: ReadonlyMap<string, number>): boolean {
-  const totals = [...attempts].map(([name, count]) => ({ name, attempts: count })).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const totals = [...attempts]
+    .map(([name, count]) => ({ name, attempts: count }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
   process.stdout.write(onceSummary(checks, totals, last, style))
   return checks.every(({ passed }) => passed)
 }

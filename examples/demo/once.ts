@@ -54,7 +54,8 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
   }
 
   /** What all callers say of it; with Consul an instance that is down is in nobody's list. */
-  const everyCallerSays = (name: string, states: readonly string[]) => observer.states(name).every(({ state }) => states.includes(state))
+  const everyCallerSays = (name: string, states: readonly string[]) =>
+    observer.states(name).every(({ state }) => states.includes(state))
 
   function check(text: string, share: number, [low, high]: readonly [number, number]): void {
     const wanted = low === 0 ? `at most ${percent(high)}` : `${percent(low)} to ${percent(high)}`
@@ -64,9 +65,17 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
   const visit = visitShop(plan.instances[0]!.ports.inbound)
   tell('all is well')
   let share = await watch('payments')
-  check('at first each instance of orders gets about a third', Math.min(...instancesOf(plan, 'orders').map(({ name }) => share(name))), [0.2, 0.4])
+  check(
+    'at first each instance of orders gets about a third',
+    Math.min(...instancesOf(plan, 'orders').map(({ name }) => share(name))),
+    [0.2, 0.4],
+  )
   check('payments v2 gets its 10 % of the split', share('payments-3'), [0.03, 0.2])
-  check('each instance of prices gets half of the calls, which come on one gRPC connection', share('prices-1'), [0.35, 0.65])
+  check(
+    'each instance of prices gets half of the calls, which come on one gRPC connection',
+    share('prices-1'),
+    [0.35, 0.65],
+  )
 
   acts.kill(killed)
   await until(() => everyCallerSays(killed, ['ejected']))
@@ -80,7 +89,9 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
   // Slow is ten times what the others take, however busy the machine is.
   const usual = observer.picture().instances.find(({ instance }) => instance.name === slowed)!.p50Ms ?? 0
   await acts.slow(slowed, Math.max(SLOW_MS, Math.round(usual * 10)))
-  await until(() => (observer.picture().instances.find(({ instance }) => instance.name === slowed)!.p50Ms ?? 0) > usual * 2)
+  await until(
+    () => (observer.picture().instances.find(({ instance }) => instance.name === slowed)!.p50Ms ?? 0) > usual * 2,
+  )
   share = await watch('stock')
   check(`${slowed} gets fewer calls while it is slow (least_request)`, share(slowed), [0.002, 0.35])
   await acts.heal(slowed)

@@ -12,7 +12,10 @@ export async function startMesh(mesh: Mesh, { bold, dim, cyan, glyphs }: Style, 
     ` ${bold('outrigger demo')}  ${cyan(glyphs.bar.repeat(up * 2))}${dim(glyphs.track.repeat((all - up) * 2))}  ${up} of ${all} services and sidecars ready  ${dim(seconds())}`
   const redraw = () => stdout.write(`\r${line()}\x1b[K`)
   const timer = stdout.isTTY ? setInterval(redraw, 100) : null
-  if (!stdout.isTTY) stdout.write(`starting ${mesh.plan.instances.length} instances, each a service and its sidecar; files in ${mesh.folder}\n`)
+  if (!stdout.isTTY)
+    stdout.write(
+      `starting ${mesh.plan.instances.length} instances, each a service and its sidecar; files in ${mesh.folder}\n`,
+    )
   const left = new Promise<void>(resolve => quit.addEventListener('abort', () => resolve(), { once: true }))
   try {
     await Promise.race([

@@ -1,7 +1,11 @@
 import { run, type ToyService } from '../support/example.ts'
 import { tallyAnswers, tallyText } from '../support/tally-answers.ts'
 
-const hello = (name: string, port: number): ToyService => ({ name, port, answer: (_, response) => response.end(`hello from ${name}\n`) })
+const hello = (name: string, port: number): ToyService => ({
+  name,
+  port,
+  answer: (_, response) => response.end(`hello from ${name}\n`),
+})
 
 run({
   folder: import.meta.dirname,

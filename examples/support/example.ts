@@ -44,13 +44,25 @@ export async function runExample({ folder, services, admin, play, tryNext }: Exa
   const work = mkdtempSync(join(tmpdir(), `outrigger-${basename(folder)}-`))
   process.on('exit', () => rmSync(work, { recursive: true, force: true }))
   const log = join(work, 'sidecar.log')
-  const sidecar = startSidecar('the sidecar', shift === 0 ? file : shifted(file, join(work, 'sidecar.yaml')), log, () => {})
+  const sidecar = startSidecar(
+    'the sidecar',
+    shift === 0 ? file : shifted(file, join(work, 'sidecar.yaml')),
+    log,
+    () => {},
+  )
   try {
     await untilReady(admin + shift, () => (sidecar.ended() === null ? null : sidecar.lastWords(8)))
     say(`${styleText('bold', `node bin/outrigger.js proxy -c ${relative(root, file)}`)}\n${sidecar.lastWords(4)}`)
-    await play({ call: (port, path = '/', headers = {}) => get(port + shift, path, { headers }), page: path => page(admin + shift, path), say, expect })
+    await play({
+      call: (port, path = '/', headers = {}) => get(port + shift, path, { headers }),
+      page: path => page(admin + shift, path),
+      say,
+      expect,
+    })
     if (once) return
-    say(`${styleText('bold', 'It goes on running. Try, in another terminal:')}\n${tryNext.map(line => `  ${line}`).join('\n')}\nCtrl-C ends it.`)
+    say(
+      `${styleText('bold', 'It goes on running. Try, in another terminal:')}\n${tryNext.map(line => `  ${line}`).join('\n')}\nCtrl-C ends it.`,
+    )
     await new Promise<void>(resolve => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
     })
@@ -79,14 +91,21 @@ function listen({ name, port, answer }: ToyService) {
   return new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
     const server = createServer(answer)
     server.once('error', error =>
-      reject(new Error(`${name} cannot listen on 127.0.0.1:${port + shift} (${error.message}): end what does, or change the port here and in sidecar.yaml`)),
+      reject(
+        new Error(
+          `${name} cannot listen on 127.0.0.1:${port + shift} (${error.message}): end what does, or change the port here and in sidecar.yaml`,
+        ),
+      ),
     )
     server.listen(port + shift, '127.0.0.1', () => resolve(server))
   })
 }
 
 function shifted(file: string, copy: string): string {
-  const text = readFileSync(file, 'utf8').replace(/127\.0\.0\.1:(\d+)/g, (_, port: string) => `127.0.0.1:${Number(port) + shift}`)
+  const text = readFileSync(file, 'utf8').replace(
+    /127\.0\.0\.1:(\d+)/g,
+    (_, port: string) => `127.0.0.1:${Number(port) + shift}`,
+  )
   writeFileSync(copy, text)
   return copy
 }
@@ -100,7 +119,9 @@ async function untilReady(admin: number, lastWords: () => string | null): Promis
     if (answer?.status === 200) return
     await sleep(25)
   }
-  throw new Error(`The sidecar was not ready within ${READY_WITHIN_MS / 1000} s: see http://127.0.0.1:${admin}/ready?verbose`)
+  throw new Error(
+    `The sidecar was not ready within ${READY_WITHIN_MS / 1000} s: see http://127.0.0.1:${admin}/ready?verbose`,
+  )
 }
 
 async function page(admin: number, path: string): Promise<string> {

@@ -19,20 +19,27 @@ export function keepAliveAgent(): Agent {
 }
 
 /** One request to a loopback port, its answer read whole. Rejects when there is none in time, or not all of it. */
-export function get(port: number, path: string, { method = 'GET', headers = {}, timeoutMs = 5_000, agent }: GetOptions = {}): Promise<Answer> {
+export function get(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, timeoutMs = 5_000, agent }: GetOptions = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, path, method, headers, ...(agent !== undefined && { agent }) }, response => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        body += chunk
-      })
-      response.on('end', () => {
-        clearTimeout(timer)
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
-      })
-      response.on('error', fail)
-    })
+    const sent = request(
+      { host: '127.0.0.1', port, path, method, headers, ...(agent !== undefined && { agent }) },
+      response => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          body += chunk
+        })
+        response.on('end', () => {
+          clearTimeout(timer)
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+        })
+        response.on('error', fail)
+      },
+    )
     const timer = setTimeout(() => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     sent.on('error', fail)
     sent.end()

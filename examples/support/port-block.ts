@@ -25,7 +25,9 @@ export async function reservePorts(offsets: readonly number[], random: () => num
     }
     held.close()
   }
-  throw new Error(`no ${SIZE} free ports in a row were found between ${FIRST} and ${LAST} on 127.0.0.1: see what listens there with "ss -ltn"`)
+  throw new Error(
+    `no ${SIZE} free ports in a row were found between ${FIRST} and ${LAST} on 127.0.0.1: see what listens there with "ss -ltn"`,
+  )
 }
 
 async function allFree(ports: readonly number[]): Promise<boolean> {

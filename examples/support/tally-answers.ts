@@ -2,7 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Answer } from './get.ts'
 
 /** Makes so many calls, a few at a time, and counts the answers by what `nameOf` says of each. */
-export async function tallyAnswers(calls: number, call: () => Promise<Answer>, nameOf: (answer: Answer) => string): Promise<Map<string, number>> {
+export async function tallyAnswers(
+  calls: number,
+  call: () => Promise<Answer>,
+  nameOf: (answer: Answer) => string,
+): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   const atATime = 10
   for (let done = 0; done < calls; done += atATime) {

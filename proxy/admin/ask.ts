@@ -2,7 +2,9 @@ import type { Answer, Question } from '../core/channel.ts'
 import { errorAnswer, type PageAnswer, type PageRequest } from './page.ts'
 
 /** Asks every data thread; `answer` is null where one did not answer in time. */
-export type Ask = (question: Question) => Promise<readonly { readonly thread: number; readonly answer: Answer | null }[]>
+export type Ask = (
+  question: Question,
+) => Promise<readonly { readonly thread: number; readonly answer: Answer | null }[]>
 
 export interface Answers<Kind extends Answer> {
   readonly answers: readonly { readonly thread: number; readonly answer: Kind }[]
@@ -11,7 +13,11 @@ export interface Answers<Kind extends Answer> {
 }
 
 /** The answers, or the page that says why there are none. */
-export async function askAll<Kind extends Answer>(ask: Ask, question: Question, request: PageRequest): Promise<Answers<Kind> | PageAnswer> {
+export async function askAll<Kind extends Answer>(
+  ask: Ask,
+  question: Question,
+  request: PageRequest,
+): Promise<Answers<Kind> | PageAnswer> {
   const replies = await ask(question)
   if (replies.length === 0) return errorAnswer(request, 503, 'no data thread runs right now: /ready?verbose says why')
   const answers = replies.flatMap(({ thread, answer }) => (answer === null ? [] : [{ thread, answer: answer as Kind }]))

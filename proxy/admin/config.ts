@@ -23,7 +23,8 @@ export function configPage(view: () => Promise<ConfigView>): Page {
     async answer(request) {
       const { format } = request
       const now = await view()
-      if (format === 'html') return htmlAnswer('config', request, async () => (await import('./html/config.ts')).configHtml(now))
+      if (format === 'html')
+        return htmlAnswer('config', request, async () => (await import('./html/config.ts')).configHtml(now))
       const { effectiveJson, effectiveText, ...about } = now
       if (format === null || format === 'json') {
         // The large part is JSON already.
@@ -35,9 +36,20 @@ export function configPage(view: () => Promise<ConfigView>): Page {
   }
 }
 
-function aboutText({ version, inForceSince, files, warnings, lastErrors, needsRestart }: Omit<ConfigView, 'effectiveJson' | 'effectiveText'>): string {
-  const lines = [`version ${version} from ${files.join(', ')}, in force since ${inForceSince}`, ...warnings.map(warning => `warning: ${warning}`)]
-  if (lastErrors.length > 0) lines.push('the files have changed since, and are refused:', ...lastErrors.map(error => `  ${error}`))
+function aboutText({
+  version,
+  inForceSince,
+  files,
+  warnings,
+  lastErrors,
+  needsRestart,
+}: Omit<ConfigView, 'effectiveJson' | 'effectiveText'>): string {
+  const lines = [
+    `version ${version} from ${files.join(', ')}, in force since ${inForceSince}`,
+    ...warnings.map(warning => `warning: ${warning}`),
+  ]
+  if (lastErrors.length > 0)
+    lines.push('the files have changed since, and are refused:', ...lastErrors.map(error => `  ${error}`))
   lines.push(...needsRestart.map(line => `changed in the files: ${line}`))
   return `${lines.map(line => `# ${printable(line)}`).join('\n')}\n`
 }

@@ -1,7 +1,10 @@
 import { eitherAnswer, type Page } from './page.ts'
 
 /** `begin` returns at once: false when the proxy drains already. */
-export function drainPage(begin: () => boolean, plan: () => { readonly delayMs: number; readonly timeoutMs: number }): Page {
+export function drainPage(
+  begin: () => boolean,
+  plan: () => { readonly delayMs: number; readonly timeoutMs: number },
+): Page {
   return {
     path: '/drain',
     methods: ['POST'],
@@ -10,7 +13,13 @@ export function drainPage(begin: () => boolean, plan: () => { readonly delayMs: 
       const began = begin()
       const { delayMs, timeoutMs } = plan()
       const text = `${began ? 'draining' : 'draining already'}: not ready now, new connections are refused after ${delayMs / 1000} s, what still runs is cut after another ${timeoutMs / 1000} s, then the process exits`
-      return eitherAnswer({ ...request, format: request.format ?? 'text' }, 'drain', { draining: true, began, delayMs, timeoutMs }, () => `${text}\n`, 202)
+      return eitherAnswer(
+        { ...request, format: request.format ?? 'text' },
+        'drain',
+        { draining: true, began, delayMs, timeoutMs },
+        () => `${text}\n`,
+        202,
+      )
     },
   }
 }

@@ -8,7 +8,10 @@ export function mergeEndpoints(answers: readonly EndpointsAnswer[]): ServiceView
   for (const service of answers.flatMap(answer => answer.services)) {
     const merged = services.get(service.name)
     if (merged === undefined) {
-      services.set(service.name, { service, endpoints: new Map(service.endpoints.map(endpoint => [endpoint.address, endpoint])) })
+      services.set(service.name, {
+        service,
+        endpoints: new Map(service.endpoints.map(endpoint => [endpoint.address, endpoint])),
+      })
       continue
     }
     merged.service = { ...merged.service, active: merged.service.active + service.active }
@@ -23,7 +26,8 @@ export function mergeEndpoints(answers: readonly EndpointsAnswer[]): ServiceView
 const severity = { admitting: 0, probing: 1, ejected: 2 } as const
 
 function mergeEndpoint(a: EndpointView, b: EndpointView): EndpointView {
-  const worse = severity[b.state] > severity[a.state] || (b.state === a.state && b.ejectedForMs > a.ejectedForMs) ? b : a
+  const worse =
+    severity[b.state] > severity[a.state] || (b.state === a.state && b.ejectedForMs > a.ejectedForMs) ? b : a
   const requests = a.requests + b.requests
   return {
     ...a,

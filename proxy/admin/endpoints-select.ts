@@ -51,14 +51,17 @@ export const sortNames = Object.keys(keys)
 
 /** What the query says, or what is wrong with it. A form sends its empty fields too: they say nothing. */
 export function readSelection(query: URLSearchParams): Selection | string {
-  for (const key of query.keys()) if (!known.includes(key)) return `there is no parameter "${key}": there are ${known.join(', ')}`
+  for (const key of query.keys())
+    if (!known.includes(key)) return `there is no parameter "${key}": there are ${known.join(', ')}`
   const only = query.get('only') || null
-  if (only !== null && !Object.hasOwn(filters, only)) return `only=${only} is unknown: write one of ${filterNames.join(', ')}`
+  if (only !== null && !Object.hasOwn(filters, only))
+    return `only=${only} is unknown: write one of ${filterNames.join(', ')}`
   const sort = query.get('sort') || null
   if (sort !== null && !Object.hasOwn(keys, sort.replace(/^-/, '')))
     return `sort=${sort} is unknown: write one of ${sortNames.join(', ')}, with - before it for the other way round`
   const limit = query.get('limit') || null
-  if (limit !== null && limit !== 'all' && !/^\d{1,9}$/.test(limit)) return `limit=${limit} is no number: write limit=20, or limit=all`
+  if (limit !== null && limit !== 'all' && !/^\d{1,9}$/.test(limit))
+    return `limit=${limit} is no number: write limit=20, or limit=all`
   return {
     service: query.get('service') || null,
     zone: query.get('zone') || null,
@@ -73,7 +76,9 @@ export function select(
   endpoints: readonly EndpointView[],
   { zone, only, sort, limit }: Selection,
 ): { readonly total: number; readonly endpoints: readonly EndpointView[] } {
-  let chosen = endpoints.filter(endpoint => (zone === null || endpoint.zone === zone) && (only === null || filters[only]!(endpoint)))
+  let chosen = endpoints.filter(
+    endpoint => (zone === null || endpoint.zone === zone) && (only === null || filters[only]!(endpoint)),
+  )
   const total = chosen.length
   if (sort !== null) chosen = sorted(chosen, keys[sort.replace(/^-/, '')]!, sort.startsWith('-'))
   return { total, endpoints: limit === null ? chosen : chosen.slice(0, limit) }

@@ -27,7 +27,11 @@ const table: readonly Column[] = [
   { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
   { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
   { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },
-  { title: 'REQUESTS', align: 'right', cell: ({ requests }, total) => `${count(requests)}${total === 0 ? '' : ` (${share(requests, total)})`}` },
+  {
+    title: 'REQUESTS',
+    align: 'right',
+    cell: ({ requests }, total) => `${count(requests)}${total === 0 ? '' : ` (${share(requests, total)})`}`,
+  },
   { title: 'FAILED', align: 'right', cell: ({ failures }) => count(failures) },
   { title: 'P50', align: 'right', cell: ({ p50Ms, requests }) => (requests === 0 ? '-' : duration(p50Ms)) },
   { title: 'P99', align: 'right', cell: ({ p99Ms, requests }) => (requests === 0 ? '-' : duration(p99Ms)) },
@@ -56,7 +60,11 @@ export interface Choice {
 }
 
 /** A large service without a wish shows those that want looking at first. */
-export function choose({ endpoints }: ServiceView, chosen: readonly EndpointView[], { limit, sort }: Selection): Choice {
+export function choose(
+  { endpoints }: ServiceView,
+  chosen: readonly EndpointView[],
+  { limit, sort }: Selection,
+): Choice {
   const ordered = sort === null && limit === null && chosen.length > MOST_ROWS ? mostWorthLooking(chosen) : chosen
   const rows = limit === null ? ordered.slice(0, MOST_ROWS) : ordered
   const total = endpoints.reduce((sum, endpoint) => sum + endpoint.requests, 0)
@@ -64,16 +72,24 @@ export function choose({ endpoints }: ServiceView, chosen: readonly EndpointView
 }
 
 /** A service as people read it: what there is of it, then the endpoints chosen. */
-export function serviceText(service: ServiceWithSources, chosen: readonly EndpointView[], selection: Selection): string {
+export function serviceText(
+  service: ServiceWithSources,
+  chosen: readonly EndpointView[],
+  selection: Selection,
+): string {
   const { name, policy, active, endpoints, notes, sources } = service
   const { only, zone } = selection
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
-  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(printable)
+  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(
+    printable,
+  )
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
   const { rows, left, total, tallied } = choose(service, chosen, selection)
   if (tallied) lines.push(`  ${tally(endpoints)}`)
-  const shown = table.filter(column => column.plain === undefined || rows.some(endpoint => column.cell(endpoint, total) !== column.plain))
+  const shown = table.filter(
+    column => column.plain === undefined || rows.some(endpoint => column.cell(endpoint, total) !== column.plain),
+  )
   const cells = rows.map(endpoint => shown.map(column => column.cell(endpoint, total)))
   if (rows.length > 0)
     lines.push(
@@ -83,8 +99,12 @@ export function serviceText(service: ServiceWithSources, chosen: readonly Endpoi
         '  ',
       ),
     )
-  else lines.push(`  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`)
-  if (left > 0) lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
+  else
+    lines.push(
+      `  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`,
+    )
+  if (left > 0)
+    lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')
 }
 
@@ -94,7 +114,9 @@ export function tally(endpoints: readonly EndpointView[]): string {
   const parts = [...zones]
     .toSorted(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
     .map(([zone, its]) => {
-      const states = Map.groupBy(its, ({ health, state }) => (health !== 'passing' ? health : state === 'admitting' ? 'usable' : state))
+      const states = Map.groupBy(its, ({ health, state }) =>
+        health !== 'passing' ? health : state === 'admitting' ? 'usable' : state,
+      )
       const counts = [...states].map(([state, those]) => `${count(those.length)} ${state}`).join(', ')
       return zones.size === 1 ? counts : `zone ${zone}: ${counts}`
     })
@@ -105,7 +127,13 @@ export function tally(endpoints: readonly EndpointView[]): string {
 function mostWorthLooking(endpoints: readonly EndpointView[]): readonly EndpointView[] {
   const rate = ({ failures, requests }: EndpointView) => (requests === 0 ? 0 : failures / requests)
   const odd = (endpoint: EndpointView) =>
-    endpoint.state === 'ejected' ? 3 : !isUsable(endpoint) ? 2 : endpoint.state === 'probing' || endpoint.healthReason !== '' ? 1 : 0
+    endpoint.state === 'ejected'
+      ? 3
+      : !isUsable(endpoint)
+        ? 2
+        : endpoint.state === 'probing' || endpoint.healthReason !== ''
+          ? 1
+          : 0
   return endpoints.toSorted((a, b) => odd(b) - odd(a) || rate(b) - rate(a) || b.p99Ms - a.p99Ms)
 }
 

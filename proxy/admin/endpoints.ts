@@ -26,8 +26,13 @@ export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[
       const missing = missingNote(asked.silent)
       const value = { services: shown, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }
       const text = () => {
-        const nobody = selection.service === null ? 'no services are configured\n' : `no service is called ${printable(selection.service)}\n`
-        const all = services.map((service, index) => serviceText(service, shown[index]!.endpoints, selection)).join('\n')
+        const nobody =
+          selection.service === null
+            ? 'no services are configured\n'
+            : `no service is called ${printable(selection.service)}\n`
+        const all = services
+          .map((service, index) => serviceText(service, shown[index]!.endpoints, selection))
+          .join('\n')
         return (services.length > 0 ? all : nobody) + missing
       }
       const content = async () => {

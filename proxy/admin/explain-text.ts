@@ -16,8 +16,22 @@ export function explainText({ steps }: ExplainAnswer, record: FlightView): strin
 }
 
 /** What would become of the request: in the first line, and in those after it why and what to do. */
-export function explainedOutcome({ protocol, failure, status, flag, reason, detail, remedy, attempts, destination }: FlightView): string[] {
+export function explainedOutcome({
+  protocol,
+  failure,
+  status,
+  flag,
+  reason,
+  detail,
+  remedy,
+  attempts,
+  destination,
+}: FlightView): string[] {
   if (failure === '') return [`would be sent to ${attempts.at(-1)?.endpoint ?? '?'} (${destination})`]
   const what = protocol === 'tcp' ? 'closed by the proxy' : `answered by the proxy: ${status}`
-  return [`would be ${what} ${flag}, ${reason}`, ...(detail === '' ? [] : [`detail:     ${detail}`]), `what to do: ${remedy}`]
+  return [
+    `would be ${what} ${flag}, ${reason}`,
+    ...(detail === '' ? [] : [`detail:     ${detail}`]),
+    `what to do: ${remedy}`,
+  ]
 }

@@ -1,7 +1,15 @@
 import type { ExplainAnswer } from '../core/channel.ts'
 import { type Ask, askAll } from './ask.ts'
 import { explainText } from './explain-text.ts'
-import { errorAnswer, htmlAnswer, jsonAnswer, type Page, type PageAnswer, type PageRequest, textAnswer } from './page.ts'
+import {
+  errorAnswer,
+  htmlAnswer,
+  jsonAnswer,
+  type Page,
+  type PageAnswer,
+  type PageRequest,
+  textAnswer,
+} from './page.ts'
 
 const example = '/explain?method=GET&url=http://orders/api/1&header=x-user:7'
 
@@ -22,7 +30,8 @@ async function answerProgram(ask: Ask, request: PageRequest): Promise<PageAnswer
   if ('status' in asked) return asked
   // Any thread runs the same code on the same snapshot; loads and ejections are those that this one sees.
   const { thread, answer } = asked.answers[0]!
-  if (answer.error !== '' || answer.record === null) return errorAnswer(request, 400, answer.error || 'there is nothing to explain')
+  if (answer.error !== '' || answer.record === null)
+    return errorAnswer(request, 400, answer.error || 'there is nothing to explain')
   return request.format === 'text' ? textAnswer(explainText(answer, answer.record)) : jsonAnswer({ thread, ...answer })
 }
 
@@ -30,7 +39,12 @@ async function answerProgram(ask: Ask, request: PageRequest): Promise<PageAnswer
 async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer> {
   const { query } = request
   const show = (answer: ExplainAnswer | null, error: string, status: number) =>
-    htmlAnswer('explain', request, async () => (await import('./html/explain.ts')).explainHtml(query, answer, error), status)
+    htmlAnswer(
+      'explain',
+      request,
+      async () => (await import('./html/explain.ts')).explainHtml(query, answer, error),
+      status,
+    )
   // Whoever comes by a link has nothing to ask yet.
   if (!query.has('url')) return show(null, '', 200)
   const question = questionOf(request)
@@ -51,5 +65,11 @@ function questionOf({ query }: PageRequest) {
     if (colon < 1) return `header=${text} has no name: write header=name:value`
     headers.push([text.slice(0, colon).trim(), text.slice(colon + 1).trim()])
   }
-  return { what: 'explain', method: (query.get('method') || 'GET').toUpperCase(), url, headers, listener: query.get('listener') || null } as const
+  return {
+    what: 'explain',
+    method: (query.get('method') || 'GET').toUpperCase(),
+    url,
+    headers,
+    listener: query.get('listener') || null,
+  } as const
 }

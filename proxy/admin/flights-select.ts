@@ -15,7 +15,8 @@ export interface FlightFilter {
 /** What the query says, or what is wrong with it. A form sends its empty fields too: they say nothing. */
 export function readFilter(query: URLSearchParams): FlightFilter | string {
   const limit = query.get('limit') || null
-  if (limit !== null && !/^[1-9]\d{0,6}$/.test(limit)) return `limit=${limit} is not a number of flights: write limit=20`
+  if (limit !== null && !/^[1-9]\d{0,6}$/.test(limit))
+    return `limit=${limit} is not a number of flights: write limit=20`
   return {
     failedOnly: query.has('failed') && query.get('failed') !== 'false',
     service: query.get('service') || null,
@@ -25,7 +26,10 @@ export function readFilter(query: URLSearchParams): FlightFilter | string {
   }
 }
 
-export function selectFlights(flights: readonly FlightView[], { service, endpoint, id, limit }: FlightFilter): readonly FlightView[] {
+export function selectFlights(
+  flights: readonly FlightView[],
+  { service, endpoint, id, limit }: FlightFilter,
+): readonly FlightView[] {
   const chosen = flights.filter(
     flight =>
       (service === null || flight.service === service) &&

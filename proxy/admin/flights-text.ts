@@ -5,20 +5,28 @@ import { count, duration } from './text.ts'
 
 /** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
 export function flightText(flight: FlightView): string {
-  const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } = flight
+  const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } =
+    flight
   const { attempts, reason, failure, detail } = flight
-  const outcome = `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(7)
+  const outcome =
+    `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(
+      7,
+    )
   const to = destination || service || '-'
   const last = attempts.at(-1)
   const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
   const isTunnel = protocol === 'tcp'
   const rest = isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId
-  let text = printable(`${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd())
+  let text = printable(
+    `${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd(),
+  )
   if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
-    for (const [index, attempt] of attempts.entries()) text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
+    for (const [index, attempt] of attempts.entries())
+      text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
   }
   if (grpcMessage !== '' && failure === '') text += `\n${' '.repeat(14)}${printable(grpcMessage)}`
-  if (failure !== '') text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
+  if (failure !== '')
+    text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
   return `${text}\n`
 }
 
@@ -31,9 +39,11 @@ export function askedOf({ protocol, method, authority, path }: FlightView): stri
 
 export function attemptText(attempt: AttemptView, isTunnel = false): string {
   const none = isTunnel ? 'connected' : 'no answer yet'
-  const outcome = attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
+  const outcome =
+    attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
   const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
-  const connection = (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
+  const connection =
+    (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
   return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
 }

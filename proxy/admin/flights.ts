@@ -20,7 +20,8 @@ export function flightsPage(ask: Ask): Page {
       const value = { flights, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }
       const none = filter.failedOnly ? 'no request has failed\n' : 'no requests yet\n'
       const text = () => (flights.length === 0 ? none : flights.map(flightText).join('')) + missing
-      const content = async () => (await import('./html/flights.ts')).flightsHtml(flights, filter, request.query, missing)
+      const content = async () =>
+        (await import('./html/flights.ts')).flightsHtml(flights, filter, request.query, missing)
       return eitherAnswer(request, 'flights', value, text, 200, content)
     },
   }

@@ -17,7 +17,11 @@ export interface Origin {
  * address, because the origin of a foreign page cannot be an address of this machine, and an empty Host, which no
  * browser sends. Both accept `hosts`, which are in lower case.
  */
-export function refusal({ method, host = '', origin, fetchSite }: Origin, listenAddress: string, hosts: readonly string[]): string | null {
+export function refusal(
+  { method, host = '', origin, fetchSite }: Origin,
+  listenAddress: string,
+  hosts: readonly string[],
+): string | null {
   const name = hostName(host)
   const isKnown = loopbackName.test(name) || hosts.includes(name)
   if (!isKnown && isLoopback(listenAddress))
@@ -26,7 +30,8 @@ export function refusal({ method, host = '', origin, fetchSite }: Origin, listen
     return `this admin port answers to addresses, not to the name ${JSON.stringify(host)}: ask by address, or list the name under adminHosts`
   if (method === 'GET' || method === 'HEAD') return null
   const foreign = fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none'
-  if (foreign || (origin !== undefined && hostOf(origin) !== host.toLowerCase())) return 'a web page from elsewhere may not change anything here'
+  if (foreign || (origin !== undefined && hostOf(origin) !== host.toLowerCase()))
+    return 'a web page from elsewhere may not change anything here'
   return null
 }
 

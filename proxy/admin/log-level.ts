@@ -15,12 +15,20 @@ export function logLevelPage(log: LevelOwner): Page {
     answer(request) {
       if (request.method === 'POST') {
         const wanted = (request.query.get('level') ?? request.body.trim().replace(/^level=/, '')).toLowerCase()
-        if (!isLogLevel(wanted)) return errorAnswer(request, 400, `"${wanted}" is not a level: POST /log-level?level=${logLevels.join('|')}`)
+        if (!isLogLevel(wanted))
+          return errorAnswer(request, 400, `"${wanted}" is not a level: POST /log-level?level=${logLevels.join('|')}`)
         log.setLevel(wanted)
       }
       const content = async () => (await import('./html/log-level.ts')).logLevelHtml(log.level(), logLevels)
       const plain = { ...request, format: request.format ?? 'text' }
-      return eitherAnswer(plain, 'log-level', { level: log.level(), levels: logLevels }, () => `${log.level()}\n`, 200, content)
+      return eitherAnswer(
+        plain,
+        'log-level',
+        { level: log.level(), levels: logLevels },
+        () => `${log.level()}\n`,
+        200,
+        content,
+      )
     },
   }
 }

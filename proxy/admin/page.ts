@@ -40,7 +40,12 @@ export function jsonAnswer(value: unknown, status = 200): PageAnswer {
 }
 
 /** For a browser. What makes HTML is loaded when the first browser asks: most sidecars never meet one. */
-export async function htmlAnswer(name: string, request: PageRequest, content: () => Promise<Markup>, status = 200): Promise<PageAnswer> {
+export async function htmlAnswer(
+  name: string,
+  request: PageRequest,
+  content: () => Promise<Markup>,
+  status = 200,
+): Promise<PageAnswer> {
   const { framed } = await import('./html/frame.ts')
   return framed(name, request, await content(), status)
 }
@@ -82,4 +87,9 @@ export function formatOf(query: URLSearchParams, accept: string | undefined): Fo
   return best
 }
 
-const formats: Readonly<Record<string, Format | undefined>> = { 'application/json': 'json', 'text/plain': 'text', 'text/*': 'text', 'text/html': 'html' }
+const formats: Readonly<Record<string, Format | undefined>> = {
+  'application/json': 'json',
+  'text/plain': 'text',
+  'text/*': 'text',
+  'text/html': 'html',
+}

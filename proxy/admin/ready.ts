@@ -32,9 +32,18 @@ export function readyPage(readiness: () => Readiness): Page {
       // Typed at a terminal more often than read by a program: text unless JSON is asked for.
       const format = request.format ?? 'text'
       if (!request.query.has('verbose') && format !== 'html')
-        return format === 'json' ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status) : textAnswer(line, status)
+        return format === 'json'
+          ? eitherAnswer(request, 'ready', { ready, reason }, () => line, status)
+          : textAnswer(line, status)
       const content = async () => (await import('./html/ready.ts')).readyHtml(now)
-      return eitherAnswer({ ...request, format }, 'ready', { ready, reason, checks }, () => `${line}${checksText(checks)}\n`, status, content)
+      return eitherAnswer(
+        { ...request, format },
+        'ready',
+        { ready, reason, checks },
+        () => `${line}${checksText(checks)}\n`,
+        status,
+        content,
+      )
     },
   }
 }
@@ -55,7 +64,9 @@ export function bareReadyPage(readiness: () => Pick<Readiness, 'ready'>): Page {
 
 function checksText(checks: readonly Check[]): string {
   return columns(
-    checks.flatMap(({ name, state, text }) => text.split('\n').map((line, index) => (index === 0 ? [state, name, line] : ['', '', line]))),
+    checks.flatMap(({ name, state, text }) =>
+      text.split('\n').map((line, index) => (index === 0 ? [state, name, line] : ['', '', line])),
+    ),
     [],
     '  ',
   )
@@ -65,5 +76,6 @@ export const livePage: Page = {
   path: '/live',
   methods: ['GET'],
   shows: '200 as long as the process runs, also while it drains; for liveness probes',
-  answer: ({ format }) => (format === 'json' ? { status: 200, type: 'application/json', body: '{ "live": true }\n' } : textAnswer('live\n')),
+  answer: ({ format }) =>
+    format === 'json' ? { status: 200, type: 'application/json', body: '{ "live": true }\n' } : textAnswer('live\n'),
 }

@@ -26,12 +26,20 @@ const plainly: ListenOn = (server, { address, port }) => void server.listen({ ho
 export type Access = readonly string[] | 'open'
 
 /** Rejects with the system's error (EADDRINUSE ...). */
-export function adminServer(listen: AddressSpec, pages: readonly Page[], log: Log, access: Access = [], listenOn: ListenOn = plainly): Promise<AdminServer> {
+export function adminServer(
+  listen: AddressSpec,
+  pages: readonly Page[],
+  log: Log,
+  access: Access = [],
+  listenOn: ListenOn = plainly,
+): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
     handle(request, response, { listenAddress: listen.address, access, pages }).catch((error: unknown) => {
-      log.error(`the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      log.error(
+        `the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      )
       if (response.headersSent) response.destroy()
       else void send(response, textAnswer('this page failed: the log of the proxy says why\n', 500))
     })
@@ -62,7 +70,11 @@ interface Served {
   readonly pages: readonly Page[]
 }
 
-async function handle(incoming: IncomingMessage, response: ServerResponse, { listenAddress, access, pages }: Served): Promise<void> {
+async function handle(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  { listenAddress, access, pages }: Served,
+): Promise<void> {
   const { method = '', headers } = incoming
   const [path, ...search] = (incoming.url ?? '/').split('?')
   const query = new URLSearchParams(search.join('?'))
@@ -75,11 +87,18 @@ async function handle(incoming: IncomingMessage, response: ServerResponse, { lis
   if (page === undefined) return send(response, await unknownPage(base, path!, pages))
   const plainMethod = method === 'HEAD' ? 'GET' : method
   if (!isOneOf(page.methods, plainMethod)) {
-    response.setHeader('allow', page.methods.includes('GET') ? [...page.methods, 'HEAD'].join(', ') : page.methods.join(', '))
-    return send(response, await errorAnswer(base, 405, `${page.path} takes ${page.methods.join(' or ')}, not ${method}${hintFor(page)}`))
+    response.setHeader(
+      'allow',
+      page.methods.includes('GET') ? [...page.methods, 'HEAD'].join(', ') : page.methods.join(', '),
+    )
+    return send(
+      response,
+      await errorAnswer(base, 405, `${page.path} takes ${page.methods.join(' or ')}, not ${method}${hintFor(page)}`),
+    )
   }
   const body = plainMethod === 'POST' ? await read(incoming) : ''
-  if (body === null) return send(response, await errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
+  if (body === null)
+    return send(response, await errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
   await send(response, await page.answer({ ...base, method: plainMethod, body }), method === 'HEAD')
 }
 
@@ -106,7 +125,11 @@ async function read(incoming: IncomingMessage): Promise<string | null> {
   return body
 }
 
-async function send(response: ServerResponse, { status, type, body, policy }: PageAnswer, headOnly = false): Promise<void> {
+async function send(
+  response: ServerResponse,
+  { status, type, body, policy }: PageAnswer,
+  headOnly = false,
+): Promise<void> {
   response.statusCode = status
   response.setHeader('content-type', type)
   response.setHeader('cache-control', 'no-store')

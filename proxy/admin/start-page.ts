@@ -34,7 +34,11 @@ export function listText(pages: readonly Page[]): string {
 }
 
 /** For a path that is no page: what there is. */
-export function unknownPage(request: PageRequest, path: string, pages: readonly Page[]): PageAnswer | Promise<PageAnswer> {
+export function unknownPage(
+  request: PageRequest,
+  path: string,
+  pages: readonly Page[],
+): PageAnswer | Promise<PageAnswer> {
   const error = `there is no page ${path}`
   return eitherAnswer(
     { ...request, format: request.format ?? 'text' },

@@ -9,9 +9,14 @@ export type Align = 'left' | 'right'
 export function columns(cells: readonly (readonly string[])[], align: readonly Align[] = [], indent = ''): string {
   const rows = cells.map(row => row.map(printable))
   const widths: number[] = []
-  for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
   const line = (row: readonly string[]) =>
-    row.map((cell, column) => (align[column] === 'right' ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  ')
+    row
+      .map((cell, column) =>
+        align[column] === 'right' ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join('  ')
   return rows.map(row => `${indent}${line(row)}`.trimEnd()).join('\n')
 }
 

@@ -20,7 +20,13 @@ export function sortByHash(hashes: Uint32Array, owners: Uint32Array, bits = 32):
 }
 
 /** Sorts by one digit. */
-function scatter(from: Uint32Array, fromOwners: Uint32Array, to: Uint32Array, toOwners: Uint32Array, shift: number): void {
+function scatter(
+  from: Uint32Array,
+  fromOwners: Uint32Array,
+  to: Uint32Array,
+  toOwners: Uint32Array,
+  shift: number,
+): void {
   const starts = new Uint32Array(DIGITS)
   for (let i = 0; i < from.length; i++) starts[(from[i]! >>> shift) & (DIGITS - 1)]!++
   let sum = 0
@@ -40,7 +46,11 @@ function scatter(from: Uint32Array, fromOwners: Uint32Array, to: Uint32Array, to
 /** Of two endpoints at the same place the one of the lesser name comes first: so the order does not hang on that in which they came. */
 export function settleTies(hashes: Uint32Array, owners: Uint32Array, endpoints: readonly Endpoint[]): void {
   for (let i = 1; i < hashes.length; i++) {
-    for (let k = i; k > 0 && hashes[k] === hashes[k - 1] && endpoints[owners[k]!]!.name < endpoints[owners[k - 1]!]!.name; k--) {
+    for (
+      let k = i;
+      k > 0 && hashes[k] === hashes[k - 1] && endpoints[owners[k]!]!.name < endpoints[owners[k - 1]!]!.name;
+      k--
+    ) {
       const owner = owners[k]!
       owners[k] = owners[k - 1]!
       owners[k - 1] = owner

@@ -15,9 +15,12 @@ export function lightestOf(endpoints: readonly Endpoint[], deps: BalancerDeps, l
   const n = endpoints.length
   if (n === 0) return { pick: () => null }
   if (n === 1) return { pick: () => endpoints[0]! }
-  if (n <= spec.fullScan) return { pick: context => lightestOfAll(endpoints, context.tried, context.record, random, lighter) }
+  if (n <= spec.fullScan)
+    return { pick: context => lightestOfAll(endpoints, context.tried, context.record, random, lighter) }
   const table = aliasTable(endpoints)
-  return Math.min(spec.choices, n) === 2 ? ofTwo(endpoints, table, random, lighter) : ofSeveral(endpoints, table, Math.min(spec.choices, n), random, lighter)
+  return Math.min(spec.choices, n) === 2
+    ? ofTwo(endpoints, table, random, lighter)
+    : ofSeveral(endpoints, table, Math.min(spec.choices, n), random, lighter)
 }
 
 function ofTwo(endpoints: readonly Endpoint[], table: AliasTable, random: Random, lighter: Lighter): LoadBalancer {
@@ -52,7 +55,13 @@ function beside(first: number, index: number): number {
   return index < first ? index : index + 1
 }
 
-function ofSeveral(endpoints: readonly Endpoint[], table: AliasTable, choices: number, random: Random, lighter: Lighter): LoadBalancer {
+function ofSeveral(
+  endpoints: readonly Endpoint[],
+  table: AliasTable,
+  choices: number,
+  random: Random,
+  lighter: Lighter,
+): LoadBalancer {
   const drawn = new Uint32Array(choices)
   return {
     pick(context) {
@@ -85,7 +94,13 @@ function isAmong(drawn: Uint32Array, count: number, index: number): boolean {
 }
 
 /** Of those that are alike each as likely as its weight says: seen one after the other, each takes over with its part of the weight so far. */
-function lightestOfAll(endpoints: readonly Endpoint[], tried: readonly Endpoint[], record: AttemptRecord, random: Random, lighter: Lighter): Endpoint {
+function lightestOfAll(
+  endpoints: readonly Endpoint[],
+  tried: readonly Endpoint[],
+  record: AttemptRecord,
+  random: Random,
+  lighter: Lighter,
+): Endpoint {
   let best: Endpoint | null = null
   let weight = 0
   for (let i = 0; i < endpoints.length; i++) {

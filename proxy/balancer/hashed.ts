@@ -36,7 +36,8 @@ export function hashed(endpoints: readonly Endpoint[], deps: BalancerDeps, looku
         if (index !== own && !tried.includes(endpoints[own]!)) notePassedOver(record, endpoints[own]!, endpoint)
         return endpoint
       }
-      if (fallback < 0 || endpoint.active * endpoints[fallback]!.weight < endpoints[fallback]!.active * endpoint.weight) fallback = index
+      if (fallback < 0 || endpoint.active * endpoints[fallback]!.weight < endpoints[fallback]!.active * endpoint.weight)
+        fallback = index
     }
     return fallback < 0 ? avoiding(endpoints, own, tried) : endpoints[fallback]!
   }

@@ -31,7 +31,13 @@ export function countAttempt(load: EndpointLoad, failed: boolean, now: number, d
  * As how long an attempt counts. A failure counts as one that took the penalty, or as long as its Retry-After says: as much of it as the endpoint fails of late, so that
  * an endpoint that always fails gets all of it at once, and one failure in a thousand empties nothing. Call after `countAttempt`.
  */
-export function countedMs(load: EndpointLoad, tookMs: number, failed: boolean, head: ResponseHead | null, deps: BalancerDeps): number {
+export function countedMs(
+  load: EndpointLoad,
+  tookMs: number,
+  failed: boolean,
+  head: ResponseHead | null,
+  deps: BalancerDeps,
+): number {
   if (!failed || deps.spec.failurePenaltyMs === 0) return tookMs
   return Math.max(tookMs, penaltyMs(head, deps) * load.failureRate)
 }

@@ -49,7 +49,12 @@ export function cheaper(deps: BalancerDeps, meanWeight: number): Lighter {
 
   function costOf({ load, active, weight }: Endpoint, now: number): number {
     // While requests are under way it is not idle but may be stuck: what is known of it stays.
-    const latency = load.latencyMs === 0 ? defaultRttMs : active > 0 ? load.latencyMs : load.latencyMs * fading(now - load.latencyAt, decayMs)
+    const latency =
+      load.latencyMs === 0
+        ? defaultRttMs
+        : active > 0
+          ? load.latencyMs
+          : load.latencyMs * fading(now - load.latencyAt, decayMs)
     return latency * ((active * meanWeight) / weight + 1)
   }
 

@@ -1,14 +1,20 @@
 import type { Endpoint } from '../core/endpoint.ts'
 
 /** One number for each endpoint. A loop, because `Float64Array.from` goes by iterator, which is ten times slower. */
-export function numbersOf(endpoints: readonly Endpoint[], numberOf: (endpoint: Endpoint, index: number) => number): Float64Array {
+export function numbersOf(
+  endpoints: readonly Endpoint[],
+  numberOf: (endpoint: Endpoint, index: number) => number,
+): Float64Array {
   const numbers = new Float64Array(endpoints.length)
   for (let i = 0; i < numbers.length; i++) numbers[i] = numberOf(endpoints[i]!, i)
   return numbers
 }
 
 /** The same for 32 bits. */
-export function bitsOf(endpoints: readonly Endpoint[], bitsOfOne: (endpoint: Endpoint, index: number) => number): Uint32Array {
+export function bitsOf(
+  endpoints: readonly Endpoint[],
+  bitsOfOne: (endpoint: Endpoint, index: number) => number,
+): Uint32Array {
   const bits = new Uint32Array(endpoints.length)
   for (let i = 0; i < bits.length; i++) bits[i] = bitsOfOne(endpoints[i]!, i)
   return bits

@@ -34,7 +34,13 @@ const fields: Readonly<Record<string, Field>> = {
 
 /** Numbers of the fields in the message; 3 is the whole `rps` of old, read where the new one is not said. */
 const RPS = 3
-const numbered: Readonly<Record<number, Field>> = { 1: 'cpuUtilization', 2: 'memUtilization', 6: 'qps', 7: 'eps', 9: 'applicationUtilization' }
+const numbered: Readonly<Record<number, Field>> = {
+  1: 'cpuUtilization',
+  2: 'memUtilization',
+  6: 'qps',
+  7: 'eps',
+  9: 'applicationUtilization',
+}
 
 /** The load report in a response head; null: there is none, or it is malformed. */
 export function readReport(headers: Headers): OrcaReport | null {
@@ -64,7 +70,8 @@ function parseText(text: string): OrcaReport | null {
     if (name === undefined) return null
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined
     // Number takes "" and "0x1f" too; a report has decimal numbers.
-    if (field !== undefined && !put(report, field, /^[\d.eE+-]+$/.test(value!) ? Number(value) : Number.NaN)) return null
+    if (field !== undefined && !put(report, field, /^[\d.eE+-]+$/.test(value!) ? Number(value) : Number.NaN))
+      return null
   }
   return report
 }

@@ -12,7 +12,8 @@ const LEAST_MS = 0.001
 export function addPeak(load: EndpointLoad, sampleMs: number, now: number, decayMs: number): void {
   const sample = Math.max(LEAST_MS, sampleMs)
   const left = fading(now - load.latencyAt, decayMs)
-  load.latencyMs = sample >= load.latencyMs * left || load.latencyMs === 0 ? sample : load.latencyMs * left + sample * (1 - left)
+  load.latencyMs =
+    sample >= load.latencyMs * left || load.latencyMs === 0 ? sample : load.latencyMs * left + sample * (1 - left)
   load.latencyAt = now
 }
 
@@ -26,7 +27,8 @@ const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
 
 /** Of a few endpoints drawn by weight the one where the answer is expected soonest (Finagle, linkerd2-proxy). */
 export const peakEwma: BalancerPolicy = {
-  create: (endpoints, deps) => lightestOf(endpoints, deps, cheaper(deps, sumOf(weightsOf(endpoints)) / endpoints.length)),
+  create: (endpoints, deps) =>
+    lightestOf(endpoints, deps, cheaper(deps, sumOf(weightsOf(endpoints)) / endpoints.length)),
   hashes: false,
   observe,
   reweigh: null,

@@ -67,7 +67,11 @@ function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: 
   return planZones(first.level.members, first.rotation, place, policyDeps.spec)
 }
 
-function levelPicker({ panic, rotation }: LoadedLevel, zones: ZonePlan | string, { policy, policyDeps, place }: BalanceDeps): LoadBalancer {
+function levelPicker(
+  { panic, rotation }: LoadedLevel,
+  zones: ZonePlan | string,
+  { policy, policyDeps, place }: BalanceDeps,
+): LoadBalancer {
   const picker =
     typeof zones === 'string'
       ? policy.create(rotation, policyDeps)

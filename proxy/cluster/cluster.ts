@@ -105,7 +105,8 @@ export class ServiceCluster {
   apply(spec: ServiceSpec, zone = this.#place.zone): void {
     const old = this.spec
     this.spec = spec
-    if (!isEqual(spec.retries.budget, old.retries.budget)) this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    if (!isEqual(spec.retries.budget, old.retries.budget))
+      this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
     if (isOther) this.#usePolicy(spec, old)
     const isDivided = !isEqual([spec.subsets, spec.subsetFallback], [old.subsets, old.subsetFallback])
@@ -201,7 +202,8 @@ export class ServiceCluster {
     for (const name of this.subsets.keys()) if (!Object.hasOwn(subsets, name)) this.subsets.delete(name)
     for (const [name, labels] of Object.entries(subsets)) {
       const view = this.subsets.get(name)
-      if (view === undefined) this.subsets.set(name, new ClusterView(this, `${service}/${name}`, labels, this.whole.balance))
+      if (view === undefined)
+        this.subsets.set(name, new ClusterView(this, `${service}/${name}`, labels, this.whole.balance))
       else view.labels = labels
     }
   }
@@ -270,7 +272,12 @@ export class ServiceCluster {
   }
 
   #balance(view: ClusterView | null): Balance {
-    return balance(view?.members ?? [], { policy: this.#policy, policyDeps: this.#policyDeps, place: this.#place, stickyIdOf: this.#stickyIdOf })
+    return balance(view?.members ?? [], {
+      policy: this.#policy,
+      policyDeps: this.#policyDeps,
+      place: this.#place,
+      stickyIdOf: this.#stickyIdOf,
+    })
   }
 
   #fallbackOf(view: ClusterView): Balance | null {

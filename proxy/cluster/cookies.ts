@@ -9,7 +9,8 @@ export function readCookie(header: string | undefined, name: string): string {
     if (end < 0) end = header.length
     while (at < end && isSpace(header.charCodeAt(at))) at++
     const equals = at + name.length
-    if (equals < end && header.charCodeAt(equals) === 0x3d && header.startsWith(name, at)) return valueBetween(header, equals + 1, end)
+    if (equals < end && header.charCodeAt(equals) === 0x3d && header.startsWith(name, at))
+      return valueBetween(header, equals + 1, end)
     at = end + 1
   }
   return ''

@@ -31,7 +31,14 @@ export function describeBalance({ panic, levels, zones }: Balance): BalanceView 
       inRotation: rotation.length,
       availability,
       load,
-      panic: !isPanic(own) || rotation.length === 0 ? '' : own.health ? (own.ejected ? 'health and ejected' : 'health') : 'ejected',
+      panic:
+        !isPanic(own) || rotation.length === 0
+          ? ''
+          : own.health
+            ? own.ejected
+              ? 'health and ejected'
+              : 'health'
+            : 'ejected',
     })),
     localPercent: typeof zones === 'string' ? null : zones.local * 100,
     zonesOff: typeof zones === 'string' ? zones : '',

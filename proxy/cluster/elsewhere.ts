@@ -6,7 +6,12 @@ export function wasTried(endpoint: Endpoint | null, { tried }: PickContext): boo
 }
 
 /** Everything `first` has was tried: another of the pickers, from `start` on, that has something new; when none has, `first` after all. */
-export function elsewhere(pickers: readonly LoadBalancer[], first: number, start: number, context: PickContext): Endpoint | null {
+export function elsewhere(
+  pickers: readonly LoadBalancer[],
+  first: number,
+  start: number,
+  context: PickContext,
+): Endpoint | null {
   const count = pickers.length
   for (let step = 0; step < count; step++) {
     const i = (start + step) % count

@@ -24,7 +24,16 @@ export function levelsOf(endpoints: readonly Endpoint[]): Level[] {
     if (level === undefined || level.priority !== priority) {
       level = levels.find(each => each.priority === priority)
       if (level === undefined) {
-        level = { priority, members: [], healthy: [], passing: 0, failing: 0, critical: 0, ejectedPassing: 0, ejectedFailing: 0 }
+        level = {
+          priority,
+          members: [],
+          healthy: [],
+          passing: 0,
+          failing: 0,
+          critical: 0,
+          ejectedPassing: 0,
+          ejectedFailing: 0,
+        }
         levels.push(level)
       }
     }

@@ -36,7 +36,13 @@ export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): 
     rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
   }
   const loads = total === 0 || panics.every(isPanic) ? bySize(rotations) : byAvailability(availabilities)
-  return levels.map((level, i) => ({ level, rotation: rotations[i]!, availability: availabilities[i]!, load: loads[i]!, panic: panics[i]! }))
+  return levels.map((level, i) => ({
+    level,
+    rotation: rotations[i]!,
+    availability: availabilities[i]!,
+    load: loads[i]!,
+    panic: panics[i]!,
+  }))
 }
 
 /** Critical ones count here: what the registry has given up is missing. What is draining or in maintenance, somebody wanted so. */

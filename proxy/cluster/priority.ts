@@ -10,7 +10,12 @@ const SALT = 0x7072696f
  * Draws a priority by load, then lets its picker choose. A policy that goes by hash has this drawn by hash too, so that a key stays where it is while the loads do.
  * `loads`: percents that make 100, one for each picker, the first priority first.
  */
-export function priorityPicker(pickers: readonly LoadBalancer[], loads: readonly number[], hashes: boolean, random: Random): LoadBalancer {
+export function priorityPicker(
+  pickers: readonly LoadBalancer[],
+  loads: readonly number[],
+  hashes: boolean,
+  random: Random,
+): LoadBalancer {
   const upTo = cumulative(loads)
   const last = loads.findLastIndex(load => load > 0)
   return {

@@ -5,7 +5,11 @@ import type { Endpoint } from '../core/endpoint.ts'
  * Keeps a session at its endpoint while the endpoint is in rotation and this request has not failed there. `idOf`
  * takes its name.
  */
-export function stickyPicker(rotation: readonly Endpoint[], next: LoadBalancer, idOf: (name: string) => string): LoadBalancer {
+export function stickyPicker(
+  rotation: readonly Endpoint[],
+  next: LoadBalancer,
+  idOf: (name: string) => string,
+): LoadBalancer {
   const byId = new Map<string, Endpoint>()
   for (const endpoint of rotation) {
     if (endpoint.stickyId === '') endpoint.stickyId = idOf(endpoint.name)

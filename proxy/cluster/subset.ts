@@ -17,7 +17,10 @@ export function isTouched(labels: Labels | null, { added, changed, removed }: Ho
   return (
     added.some(({ spec }) => isIn(labels, spec)) ||
     removed.some(({ spec }) => isIn(labels, spec)) ||
-    changed.some(({ endpoint: { spec }, before }) => isIn(labels, before) !== isIn(labels, spec) || (isIn(labels, spec) && isBalancedOtherwise(before, spec)))
+    changed.some(
+      ({ endpoint: { spec }, before }) =>
+        isIn(labels, before) !== isIn(labels, spec) || (isIn(labels, spec) && isBalancedOtherwise(before, spec)),
+    )
   )
 }
 

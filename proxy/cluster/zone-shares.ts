@@ -13,7 +13,11 @@ export interface ZoneShares {
  *
  * `capacity`: of the endpoints in each zone. `origins`: how many callers stand in each zone, our own among them.
  */
-export function zoneShares(own: string, capacity: ReadonlyMap<string, number>, origins: ReadonlyMap<string, number>): ZoneShares {
+export function zoneShares(
+  own: string,
+  capacity: ReadonlyMap<string, number>,
+  origins: ReadonlyMap<string, number>,
+): ZoneShares {
   const callers = sum(origins.values())
   const endpoints = sum(capacity.values())
   // Cross-multiplied, so that equal shares are equal: part / whole against part / whole.
@@ -21,7 +25,8 @@ export function zoneShares(own: string, capacity: ReadonlyMap<string, number>, o
   const there = (zone: string) => (capacity.get(zone) ?? 0) * callers
   const local = Math.min(1, there(own) / needed(own))
   const residual = new Map<string, number>()
-  if (local < 1) for (const zone of capacity.keys()) if (zone !== own) residual.set(zone, Math.max(0, there(zone) - needed(zone)))
+  if (local < 1)
+    for (const zone of capacity.keys()) if (zone !== own) residual.set(zone, Math.max(0, there(zone) - needed(zone)))
   return { local, residual }
 }
 

@@ -17,7 +17,11 @@ export interface Place {
 /** Endpoints by zone, and how much goes where. */
 export interface ZonePlan {
   /** Our own first, if it has any. */
-  readonly zones: readonly { readonly zone: string; readonly endpoints: readonly Endpoint[]; readonly residual: number }[]
+  readonly zones: readonly {
+    readonly zone: string
+    readonly endpoints: readonly Endpoint[]
+    readonly residual: number
+  }[]
   /** The share of our requests that stays in our zone, 0 to 1. */
   readonly local: number
 }
@@ -25,7 +29,12 @@ export interface ZonePlan {
 /**
  * Whether and how to prefer our own zone. A text says why not. `members`: all of the priority, whatever their health; `rotation`: those that get requests.
  */
-export function planZones(members: readonly Endpoint[], rotation: readonly Endpoint[], place: Place, { zoneAware }: BalancerSpec): ZonePlan | string {
+export function planZones(
+  members: readonly Endpoint[],
+  rotation: readonly Endpoint[],
+  place: Place,
+  { zoneAware }: BalancerSpec,
+): ZonePlan | string {
   if (!zoneAware.on) return 'off'
   if (place.zone === '') return 'this sidecar names no zone'
   if (rotation.length < zoneAware.minEndpoints) return `fewer than ${zoneAware.minEndpoints} endpoints`
@@ -33,10 +42,15 @@ export function planZones(members: readonly Endpoint[], rotation: readonly Endpo
   if (byZone.size < 2) return 'all endpoints are in one zone'
   const origins = originsOf(members, place)
   if (origins.size < 2) return 'all callers are in one zone'
-  const capacity = new Map([...byZone].map(([zone, endpoints]) => [zone, endpoints.reduce((sum, { weight }) => sum + weight, 0)]))
+  const capacity = new Map(
+    [...byZone].map(([zone, endpoints]) => [zone, endpoints.reduce((sum, { weight }) => sum + weight, 0)]),
+  )
   const { local, residual } = zoneShares(place.zone, capacity, origins)
   const zones = [...byZone].map(([zone, endpoints]) => ({ zone, endpoints, residual: residual.get(zone) ?? 0 }))
-  return { local, zones: [...zones.filter(({ zone }) => zone === place.zone), ...zones.filter(({ zone }) => zone !== place.zone)] }
+  return {
+    local,
+    zones: [...zones.filter(({ zone }) => zone === place.zone), ...zones.filter(({ zone }) => zone !== place.zone)],
+  }
 }
 
 /**
@@ -51,7 +65,12 @@ function originsOf(members: readonly Endpoint[], { zone, origins }: Place): Map<
 }
 
 /** `pickers`: one for each zone of the plan. */
-export function zonePicker(plan: ZonePlan, pickers: readonly LoadBalancer[], own: string, random: Random): LoadBalancer {
+export function zonePicker(
+  plan: ZonePlan,
+  pickers: readonly LoadBalancer[],
+  own: string,
+  random: Random,
+): LoadBalancer {
   const { local } = plan
   const upTo = cumulative(plan.zones.map(({ residual }) => residual))
   const total = upTo.at(-1)!

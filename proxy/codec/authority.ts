@@ -27,7 +27,9 @@ export function isAuthority(text: string, mayBeEmpty: boolean): boolean {
 
 /** Hex digits, ":" and "." of an IPv6 address. */
 function isAddressByte(code: number): boolean {
-  return (code >= 0x30 && code <= 0x3a) || code === 0x2e || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66)
+  return (
+    (code >= 0x30 && code <= 0x3a) || code === 0x2e || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66)
+  )
 }
 
 /** The same server for requests of `scheme`: without case, the scheme's own port, and the dot that ends a full name (RFC 9110 section 4.2.3). */

@@ -6,7 +6,8 @@ function table(member: (byte: number) => boolean): Uint8Array {
 }
 
 const among = (characters: string) => (byte: number) => characters.includes(String.fromCharCode(byte))
-const isAlphanumeric = (byte: number) => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a)
+const isAlphanumeric = (byte: number) =>
+  (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a)
 
 /** tchar: field names and methods. */
 export const TOKEN = table(byte => isAlphanumeric(byte) || among("!#$%&'*+-.^_`|~")(byte))

@@ -119,7 +119,10 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
   closed(error: Error | null): void {
     if (this.#closed) return
     if (this.#sent && this.#received) return this.destroy()
-    this.#lost(this.#isAnswered ? failures.resetAfterResponse : failures.resetBeforeResponse, error === null ? 'the connection was closed' : error.message)
+    this.#lost(
+      this.#isAnswered ? failures.resetAfterResponse : failures.resetBeforeResponse,
+      error === null ? 'the connection was closed' : error.message,
+    )
   }
 
   #lost(failure: Failure, detail: string): void {

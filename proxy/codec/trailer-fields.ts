@@ -14,7 +14,16 @@ const NEVER = [
 ]
 
 /** By these an application tells who asks. It reads them in a request's head, where the sidecar has looked at them or set them; a reader that merges would believe the caller. */
-const IDENTITY = ['authorization', 'proxy-authorization', 'cookie', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id']
+const IDENTITY = [
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-request-id',
+]
 
 const droppedFromRequests = new Set([...NEVER, ...IDENTITY])
 const droppedFromResponses = new Set(NEVER)

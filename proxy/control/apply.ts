@@ -1,6 +1,14 @@
 import { connectName } from '../../mesh-config/host-name.ts'
 import { own } from '../../mesh-config/own.ts'
-import type { DestinationSpec, EndpointSpec, ListenerSpec, RetrySpec, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type {
+  DestinationSpec,
+  EndpointSpec,
+  ListenerSpec,
+  RetrySpec,
+  RouteSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
 import { http1 } from '../codec/h1/codec.ts'
@@ -33,7 +41,14 @@ import { hostTable } from '../router/hosts.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import { reachableFrom } from '../router/reachable.ts'
 import { type Destination, split } from '../router/split.ts'
-import { type CountedTcp, endpointStats, routeStats, type Series, type StatsWriter, tcpStats } from '../telemetry/stats.ts'
+import {
+  type CountedTcp,
+  endpointStats,
+  routeStats,
+  type Series,
+  type StatsWriter,
+  tcpStats,
+} from '../telemetry/stats.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
 
 export interface ApplyDeps {
@@ -108,7 +123,10 @@ export function applier(deps: ApplyDeps) {
       const isTcp = spokenBy(spec) === 'tcp'
       let table = isTcp && !takesConnect ? NO_REQUESTS : tables.get(key)
       if (table === undefined) {
-        const candidates = spec.routes.map(route => ({ match: route.match, route: compileRoute(listener.direction, spec, route, next, nextSeries) }))
+        const candidates = spec.routes.map(route => ({
+          match: route.match,
+          route: compileRoute(listener.direction, spec, route, next, nextSeries),
+        }))
         const compiled = compileRoutes(candidates, deps.regex)
         table = isTcp ? request => (request.upgrade === CONNECT ? compiled(request) : null) : compiled
         tables.set(key, table)
@@ -178,7 +196,9 @@ export function applier(deps: ApplyDeps) {
   function dialOf(service: string): Dial {
     if (service.startsWith('connect:')) return namedOnly(deps.dial)
     // What comes in for an application may go through an outbound listener: that one finds its service by the host.
-    const listeners = service.startsWith('local_app:') ? () => [...deps.ownListeners()].filter(own => own.service !== null) : deps.ownListeners
+    const listeners = service.startsWith('local_app:')
+      ? () => [...deps.ownListeners()].filter(own => own.service !== null)
+      : deps.ownListeners
     return notItself(deps.dial, service, listeners)
   }
 
@@ -240,7 +260,11 @@ export function applier(deps: ApplyDeps) {
   }
 }
 
-function routeBase(spec: ServiceSpec, route: RouteSpec, entries: ReadonlyMap<string, ServiceEntry>): Omit<Route, 'stats'> {
+function routeBase(
+  spec: ServiceSpec,
+  route: RouteSpec,
+  entries: ReadonlyMap<string, ServiceEntry>,
+): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
   const retries = route.retries ?? spec.retries
   const destinations = route.to.map(to => destinationOf(to, entries))
@@ -254,7 +278,10 @@ function routeBase(spec: ServiceSpec, route: RouteSpec, entries: ReadonlyMap<str
     idleTimeoutMs: timeouts.idleMs,
     tunnelIdleMs: timeouts.tunnelMs,
     upgrades: new Set(spec.upgrades),
-    grpcDeadline: timeouts.grpcTimeout === 'pass' ? null : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
+    grpcDeadline:
+      timeouts.grpcTimeout === 'pass'
+        ? null
+        : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
     retry: retryPolicy(retries),
     destination: split(destinations),
     destinations,
@@ -268,7 +295,11 @@ function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
     attempts,
     replayBytes,
     on: new Set(on),
-    anyMethod: attempts > 1 && on.some(condition => condition === 'refused-stream' || condition === 'connect-failure' || isGrpcCondition(condition)),
+    anyMethod:
+      attempts > 1 &&
+      on.some(
+        condition => condition === 'refused-stream' || condition === 'connect-failure' || isGrpcCondition(condition),
+      ),
   }
 }
 
@@ -282,7 +313,10 @@ function spokenBy({ protocol }: ServiceSpec): Spoken {
 const NO_REQUESTS: RouteTable = () => null
 
 /** The series of what is in one map and not in the other. */
-function newIn(one: ReadonlyMap<string, { readonly series: readonly Series[] }>, other: ReadonlyMap<string, unknown>): Series[] {
+function newIn(
+  one: ReadonlyMap<string, { readonly series: readonly Series[] }>,
+  other: ReadonlyMap<string, unknown>,
+): Series[] {
   return [...one].flatMap(([key, { series }]) => (other.has(key) ? [] : series))
 }
 
@@ -292,15 +326,21 @@ function destinationOf(to: DestinationSpec, services: ReadonlyMap<string, Servic
   return {
     name: subset === null ? to.service : `${to.service}/${subset}`,
     weight: to.weight,
-    cluster: () => (cluster === undefined ? null : subset === null ? cluster.whole : (cluster.subsets.get(subset) ?? null)),
+    cluster: () =>
+      cluster === undefined ? null : subset === null ? cluster.whole : (cluster.subsets.get(subset) ?? null),
   }
 }
 
 /** How a listener finds the service: by its port, or by the host named in the request. */
-function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener: ListenerSpec, spec: ServiceSpec) => RouteTable): ListenerRuntime['router'] {
+function routerOf(
+  listener: ListenerSpec,
+  snapshot: Snapshot,
+  tableOf: (listener: ListenerSpec, spec: ServiceSpec) => RouteTable,
+): ListenerRuntime['router'] {
   if (listener.service !== null) {
     const spec = own(snapshot.services, listener.service)
-    if (spec === undefined) throw new Error(`listener ${listener.name} names the service ${listener.service}, which is not configured`)
+    if (spec === undefined)
+      throw new Error(`listener ${listener.name} names the service ${listener.service}, which is not configured`)
     const table = tableOf(listener, spec)
     return (request, record) => {
       record.by = 'port'
@@ -314,7 +354,8 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
   const byName = new Map(reachable.map(spec => [spec.name, { spec, table: tableOf(listener, spec) }]))
   const hosts = hostTable(reachable.filter(({ name }) => !name.startsWith('connect:')))
   return (request, record) => {
-    const name = request.upgrade === CONNECT ? connectTarget(listener.connect, request.authority, hosts) : hosts(request.authority)
+    const name =
+      request.upgrade === CONNECT ? connectTarget(listener.connect, request.authority, hosts) : hosts(request.authority)
     if (name === null) return null
     record.by = 'host'
     record.service = name
@@ -325,7 +366,11 @@ function routerOf(listener: ListenerSpec, snapshot: Snapshot, tableOf: (listener
 }
 
 /** The service that a CONNECT leads to; null: it must not. */
-function connectTarget(connect: ListenerSpec['connect'], authority: string, hosts: (authority: string) => string | null): string | null {
+function connectTarget(
+  connect: ListenerSpec['connect'],
+  authority: string,
+  hosts: (authority: string) => string | null,
+): string | null {
   if (connect === null) return null
   const target = connectName(authority)
   if (connect.hosts.includes(target)) return `connect:${target}`

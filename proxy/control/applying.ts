@@ -27,7 +27,11 @@ export function applying({ threads, peers, claims, log }: ApplyingDeps): Applyin
   let inForce: LoadedConfig
   let again = false
 
-  async function apply(config: LoadedConfig, before: LoadedConfig | null, how: DataThreads['start']): Promise<readonly string[]> {
+  async function apply(
+    config: LoadedConfig,
+    before: LoadedConfig | null,
+    how: DataThreads['start'],
+  ): Promise<readonly string[]> {
     const taken = await claims.before(config.snapshot, before?.snapshot ?? null)
     if (taken.length > 0) return taken
     await peers.prepare(config)

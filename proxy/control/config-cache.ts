@@ -28,7 +28,10 @@ export interface CachedConfig {
 export const MAX_CACHE_BYTES = 8 * 1024 * 1024
 
 /** In the private folder that bin/outrigger.js found; null: there is none. */
-export function cacheFile(files: readonly string[], folder: string | undefined = process.env.OUTRIGGER_CACHE_FOLDER): string | null {
+export function cacheFile(
+  files: readonly string[],
+  folder: string | undefined = process.env.OUTRIGGER_CACHE_FOLDER,
+): string | null {
   if (folder === undefined || folder === '') return null
   return join(folder, `config-${hash32(files.map(file => resolve(file)).join('\n')).toString(16)}.json`)
 }
@@ -60,5 +63,7 @@ function isCurrent({ build, files, env }: CacheHead, given: readonly string[], p
   if (build !== buildOf(program) || files.length !== given.length) return false
   if (Object.entries(env).some(([name, value]) => (process.env[name] ?? null) !== value)) return false
   // A pipe can be read only once, and that is for the reader to do.
-  return files.every(({ file, text }, index) => file === given[index] && statSync(file).isFile() && readFileSync(file, 'utf8') === text)
+  return files.every(
+    ({ file, text }, index) => file === given[index] && statSync(file).isFile() && readFileSync(file, 'utf8') === text,
+  )
 }

@@ -27,10 +27,14 @@ export interface RefusedConfig {
 const LIMIT_MS = 60_000
 
 /** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
-export type ChildLine = (Omit<LoadedConfig, 'effective'> | RefusedConfig) | { readonly json: string; readonly text: string }
+export type ChildLine =
+  | (Omit<LoadedConfig, 'effective'> | RefusedConfig)
+  | { readonly json: string; readonly text: string }
 
 /** The program of the child. */
-const reader = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url))
+const reader = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './load-config.ts' : './load-config.js', import.meta.url),
+)
 
 /**
  * For a start: as `loadConfig`, and without a child where the files and all they depend on are as they were the last
@@ -40,7 +44,10 @@ export async function firstConfig(files: readonly string[], clock: Clock): Promi
   const kept = cachedConfig(files, reader)
   if (kept === null) return loadConfig(files, clock)
   const { config, effective } = kept
-  return { ...config, effective: Promise.resolve({ json: () => packed(effective()).json(), text: () => packed(effective()).text() }) }
+  return {
+    ...config,
+    effective: Promise.resolve({ json: () => packed(effective()).json(), text: () => packed(effective()).text() }),
+  }
 }
 
 /**

@@ -28,7 +28,9 @@ export function endpointReader(clock: Clock, program = ownProgram()): EndpointRe
 }
 
 function ownProgram(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './read-endpoints.ts' : './read-endpoints.js', import.meta.url))
+  return fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './read-endpoints.ts' : './read-endpoints.js', import.meta.url),
+  )
 }
 
 function read(program: string, path: string, text: string, clock: Clock): Promise<EndpointFile> {

@@ -49,7 +49,10 @@ function balanceNotes({ panic, priorities, localPercent }: BalanceView): string[
   const notes: string[] = []
   const ignored = new Set(priorities.flatMap(level => (level.panic === '' ? [] : level.panic.split(' and '))))
   if (panic) {
-    const [healthy, all] = priorities.reduce(([healthy, all], level) => [healthy + level.healthy, all + level.endpoints], [0, 0])
+    const [healthy, all] = priorities.reduce(
+      ([healthy, all], level) => [healthy + level.healthy, all + level.endpoints],
+      [0, 0],
+    )
     notes.push(
       `PANIC: only ${healthy} of ${all} endpoints are healthy, so ${[...ignored].map(what => (what === 'health' ? 'health' : 'ejections')).join(' and ')} is not looked at`,
     )
@@ -57,7 +60,10 @@ function balanceNotes({ panic, priorities, localPercent }: BalanceView): string[
   if (priorities.length > 1)
     notes.push(
       priorities
-        .map(({ priority, healthy, endpoints, load }) => `priority ${priority}: ${healthy} of ${endpoints} healthy, gets ${Math.round(load)}%`)
+        .map(
+          ({ priority, healthy, endpoints, load }) =>
+            `priority ${priority}: ${healthy} of ${endpoints} healthy, gets ${Math.round(load)}%`,
+        )
         .join('; '),
     )
   if (localPercent !== null) notes.push(`${Math.round(localPercent)}% of the requests stay in our zone`)

@@ -58,7 +58,9 @@ export function deadlineText({ deadlineAt, startedAt }: Exchange): string {
 
 export function poolText(pool: Pool): string {
   if (pool.idle > 0) return `an idle connection is there (${pool.idle} of ${pool.connections})`
-  return pool.connections === 0 ? 'a first connection would be made' : `a new connection would be made (${pool.connections} open, all busy)`
+  return pool.connections === 0
+    ? 'a first connection would be made'
+    : `a new connection would be made (${pool.connections} open, all busy)`
 }
 
 export function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route): string {

@@ -62,19 +62,36 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
   return found === null ? answer : found.then(why => explainOnce(question, deps, why ?? 'found').answer)
 }
 
-function explainOnce(question: ExplainQuestion, deps: ExplainDeps, asked: Way['asked']): { readonly answer: ExplainAnswer; readonly wants: string } {
+function explainOnce(
+  question: ExplainQuestion,
+  deps: ExplainDeps,
+  asked: Way['asked'],
+): { readonly answer: ExplainAnswer; readonly wants: string } {
   const exchanged = begin(question, deps)
   if (typeof exchanged === 'string') return { answer: { record: null, steps: [], error: exchanged }, wants: '' }
   const { exchange, listener } = exchanged
   const shared = listener.spec.service === null ? ', shared by all services' : `, for ${listener.spec.service} only`
   const steps: Step[] = [{ stage: 'listener', text: `${listener.spec.name}${shared}` }]
-  const way: Way = { ...deps.runtime(), clock: deps.clock, random: deps.random, exchange, listener, steps, asked, wants: '', remedy: '' }
+  const way: Way = {
+    ...deps.runtime(),
+    clock: deps.clock,
+    random: deps.random,
+    exchange,
+    listener,
+    steps,
+    asked,
+    wants: '',
+    remedy: '',
+  }
   const failure = exchange.protocol === 'tcp' ? walkTunnel(way) : walk(way)
   return { answer: { record: view(way, failure), steps, error: '' }, wants: way.wants }
 }
 
 /** The exchange that the question is about, and where it comes in; or what is wrong with the question. */
-function begin(question: ExplainQuestion, { clock, runtime }: ExplainDeps): { readonly exchange: Exchange; readonly listener: ListenerRuntime } | string {
+function begin(
+  question: ExplainQuestion,
+  { clock, runtime }: ExplainDeps,
+): { readonly exchange: Exchange; readonly listener: ListenerRuntime } | string {
   if ([question.method, question.url, ...question.headers.flat()].some(text => CONTROL.test(text)))
     return 'a request cannot have control characters or line ends in its method, URL or headers: leave them out'
   const target = targetOf(question)
@@ -84,10 +101,25 @@ function begin(question: ExplainQuestion, { clock, runtime }: ExplainDeps): { re
   if (typeof listener === 'string') return listener
   const { name, protocol, direction } = listener.spec
   const isTunnel = scheme === 'tcp' || scheme === 'tls' || protocol === 'tcp'
-  if (isTunnel && protocol === 'http') return `${name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`
+  if (isTunnel && protocol === 'http')
+    return `${name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`
   const request: RequestHead = isTunnel
-    ? { method: '', scheme: 'http', authority: scheme === 'tls' ? hostOf(authority) : '', path: '', upgrade: '', headers: new HeaderList() }
-    : { method: question.method, scheme: 'http', authority, path, upgrade: upgradeOf(question), headers: new HeaderList(question.headers.flat()) }
+    ? {
+        method: '',
+        scheme: 'http',
+        authority: scheme === 'tls' ? hostOf(authority) : '',
+        path: '',
+        upgrade: '',
+        headers: new HeaderList(),
+      }
+    : {
+        method: question.method,
+        scheme: 'http',
+        authority,
+        path,
+        upgrade: upgradeOf(question),
+        headers: new HeaderList(question.headers.flat()),
+      }
   const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
   const exchange = new Exchange(peer, direction, isTunnel ? 'tcp' : 'http/1.1', request)
   exchange.begin(request, clock.now())
@@ -97,7 +129,9 @@ function begin(question: ExplainQuestion, { clock, runtime }: ExplainDeps): { re
 /** What the request asks for, as the codec would have it. */
 function upgradeOf({ method, headers }: ExplainQuestion): string {
   if (method === 'CONNECT') return CONNECT
-  const offers = headers.flatMap(([name, value]) => (name.toLowerCase() === 'upgrade' ? value.toLowerCase().split(',') : []))
+  const offers = headers.flatMap(([name, value]) =>
+    name.toLowerCase() === 'upgrade' ? value.toLowerCase().split(',') : [],
+  )
   return offers
     .map(offer => offer.trim())
     .filter(offer => offer !== '' && offer !== 'h2c')
@@ -105,10 +139,19 @@ function upgradeOf({ method, headers }: ExplainQuestion): string {
 }
 
 /** A named listener; else the shared outbound one when a host is given, else the first. A string says what is wrong. */
-function chooseListener(name: string | null, authority: string, listeners: ReadonlyMap<string, ListenerRuntime>): ListenerRuntime | string {
+function chooseListener(
+  name: string | null,
+  authority: string,
+  listeners: ReadonlyMap<string, ListenerRuntime>,
+): ListenerRuntime | string {
   const all = [...listeners.values()]
   if (name !== null) {
-    const found = all.filter(({ spec }) => spec.name === name || `${spec.listen.address}:${spec.listen.port}` === name || String(spec.listen.port) === name)
+    const found = all.filter(
+      ({ spec }) =>
+        spec.name === name ||
+        `${spec.listen.address}:${spec.listen.port}` === name ||
+        String(spec.listen.port) === name,
+    )
     return found[0] ?? `no listener is called "${name}"; there are: ${all.map(({ spec }) => spec.name).join(', ')}`
   }
   const outbound = all.filter(({ spec }) => spec.direction === 'outbound')
@@ -127,7 +170,13 @@ function walk(way: Way): Failure | null {
     return verdict.failure
   }
   const route = listener.router(request, decision)
-  if (decision.service === '') return unknownService(way, request.authority, 'no host was given and the port is shared', listener.spec.direction === 'outbound')
+  if (decision.service === '')
+    return unknownService(
+      way,
+      request.authority,
+      'no host was given and the port is shared',
+      listener.spec.direction === 'outbound',
+    )
   steps.push({ stage: 'service', text: serviceText(way, `found by host "${request.authority}"`) })
   if (route === null) {
     exchange.detail = `no route of ${decision.service} matches ${request.method} ${request.path}`
@@ -151,10 +200,14 @@ function walk(way: Way): Failure | null {
 function unknownService(way: Way, name: string, unnamed: string, mayAsk: boolean): Failure {
   const { exchange, listener, steps, asked } = way
   if (asked === null && mayAsk && name !== '' && listener.spec.service === null) way.wants = name
-  exchange.detail = asked !== null && asked !== 'found' ? asked.reason : name === '' ? unnamed : `no service is known as "${name}"`
+  exchange.detail =
+    asked !== null && asked !== 'found' ? asked.reason : name === '' ? unnamed : `no service is known as "${name}"`
   steps.push({ stage: 'service', text: exchange.detail })
   if (asked !== null && asked !== 'found' && !asked.certain) return failures.noCluster
-  way.remedy = name === '' ? 'name the service in the URL, or ask for a listener that is for one service (`listener`)' : hostRemedy(name, way.services)
+  way.remedy =
+    name === ''
+      ? 'name the service in the URL, or ask for a listener that is for one service (`listener`)'
+      : hostRemedy(name, way.services)
   return failures.noRoute
 }
 
@@ -166,9 +219,13 @@ function walkTunnel(way: Way): Failure | null {
   const { exchange, listener, steps } = way
   const { decision, request } = exchange
   const route = listener.tcpRouter(request.authority, decision)
-  if (route === null) return unknownService(way, request.authority, 'no server name was given and the port is shared', true)
+  if (route === null)
+    return unknownService(way, request.authority, 'no server name was given and the port is shared', true)
   const how = serviceText(way, `found by server name "${request.authority}"`)
-  steps.push({ stage: 'service', text: how }, { stage: 'route', text: `${route.name}: the first that asks nothing of a request` })
+  steps.push(
+    { stage: 'service', text: how },
+    { stage: 'route', text: `${route.name}: the first that asks nothing of a request` },
+  )
   const failure = choose(way, route)
   if (failure !== null) return failure
   const { attempts, on } = route.retry
@@ -192,7 +249,10 @@ function choose({ exchange, steps, clock, random }: Way, route: Route): Failure 
   if (settled !== upgrade) {
     const allowed = [...route.upgrades].join(', ') || 'none'
     const becomes = settled === null ? '' : settled === '' ? '; the offer is ignored' : `; ${settled} is asked for`
-    steps.push({ stage: 'policy', text: `${upgrade} is not among the upgrades of ${route.service} (${allowed})${becomes}` })
+    steps.push({
+      stage: 'policy',
+      text: `${upgrade} is not among the upgrades of ${route.service} (${allowed})${becomes}`,
+    })
   }
   if (settled === null) return failures.tunnelRefused
   request.upgrade = settled
@@ -207,15 +267,22 @@ function choose({ exchange, steps, clock, random }: Way, route: Route): Failure 
     steps.push({ stage: 'balancer', text: `${cluster.policy}: no endpoint may be used` })
     return failures.noHealthyUpstream
   }
-  const compared = record.other === null ? '' : `: load ${loadText(record.load)} against ${loadText(record.otherLoad)} at ${record.other.name}`
+  const compared =
+    record.other === null
+      ? ''
+      : `: load ${loadText(record.load)} against ${loadText(record.otherLoad)} at ${record.other.name}`
   const { way } = attemptView(record)
-  steps.push({ stage: 'balancer', text: `${cluster.policy} picks ${endpoint.name}${way.length === 0 ? '' : ` (${way.join(', ')})`}${compared}` })
+  steps.push({
+    stage: 'balancer',
+    text: `${cluster.policy} picks ${endpoint.name}${way.length === 0 ? '' : ` (${way.join(', ')})`}${compared}`,
+  })
   return null
 }
 
 /** What is done about gRPC that is not done about other requests. */
 function grpcText(kind: GrpcKind, exchange: Exchange, route: Route, cluster: Cluster): string {
-  if (!cluster.mayBeGrpc) return `the endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of ${route.service}`
+  if (!cluster.mayBeGrpc)
+    return `the endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of ${route.service}`
   const way = kind === 'grpc' ? 'gRPC' : cluster.speaksGrpc ? `${kind}, translated to gRPC` : `${kind}, passed as it is`
   if (route.grpcDeadline === null) return `${way}; a deadline is passed on and not enforced`
   const problem = beginDeadline(exchange, route.grpcDeadline)

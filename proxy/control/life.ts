@@ -29,7 +29,9 @@ export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptio
   async function end(why: string, atOnce: boolean): Promise<void> {
     const planned = () => (atOnce ? { ...plan(), delayMs: 0 } : plan())
     const { delayMs, timeoutMs } = planned()
-    log.info(`${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`)
+    log.info(
+      `${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`,
+    )
     await leave()
     const cut = await drainThreads(planned())
     if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })

@@ -31,7 +31,11 @@ else {
   const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
   const lines = effectiveLines(effective)
   const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))
-  const text = lines.map(line => printable(line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`)).join('\n')
+  const text = lines
+    .map(line =>
+      printable(line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`),
+    )
+    .join('\n')
   const json = jsonText(effective)
   const shown = { json: pack(json), text: pack(`${text}\n`) }
   write(shown)

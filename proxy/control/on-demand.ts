@@ -183,7 +183,9 @@ export function onDemand({ lookUp, names, changed, drop, clock }: OnDemandOption
       const extra = [...found.keys()]
         .filter(service => !Object.hasOwn(snapshot.services, service))
         .map((name): [string, ServiceSpec] => [name, named(template, name)])
-      return extra.length === 0 ? snapshot : { ...snapshot, services: { ...snapshot.services, ...Object.fromEntries(extra) } }
+      return extra.length === 0
+        ? snapshot
+        : { ...snapshot, services: { ...snapshot.services, ...Object.fromEntries(extra) } }
     },
     names: () => [...found.keys()],
     lookedUp: () => [...running],
@@ -210,9 +212,16 @@ function full(service: string): Unknown {
 }
 
 function crowded(service: string): Unknown {
-  return { certain: false, reason: `${MOST_ASKED} unknown names are being looked up already: name "${service}" in a file` }
+  return {
+    certain: false,
+    reason: `${MOST_ASKED} unknown names are being looked up already: name "${service}" in a file`,
+  }
 }
 
 function named(template: ServiceSpec, name: string): ServiceSpec {
-  return { ...template, name, routes: template.routes.map(route => ({ ...route, to: route.to.map(to => ({ ...to, service: name })) })) }
+  return {
+    ...template,
+    name,
+    routes: template.routes.map(route => ({ ...route, to: route.to.map(to => ({ ...to, service: name })) })),
+  }
 }

@@ -1,4 +1,11 @@
-import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type {
+  ConsulServiceSpec,
+  ConsulSpec,
+  DiscoverySpec,
+  EndpointSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../../mesh-config/snapshot.ts'
 import { deltaOf } from '../cluster/host-set.ts'
 import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
@@ -114,8 +121,12 @@ export function peers(options: PeersOptions): PeersOfServices {
   function whyNot(service: string): Unknown {
     const sources = discovered.status(service)?.sources ?? []
     const trouble = sources.find(({ state }) => state !== 'fresh')
-    if (sources.length > 0 && trouble === undefined) return { certain: true, reason: `Consul knows no instance of "${service}"` }
-    return { certain: false, reason: `"${service}" could not be looked up: ${trouble?.trouble || 'Consul gave no answer in time'}` }
+    if (sources.length > 0 && trouble === undefined)
+      return { certain: true, reason: `Consul knows no instance of "${service}"` }
+    return {
+      certain: false,
+      reason: `"${service}" could not be looked up: ${trouble?.trouble || 'Consul gave no answer in time'}`,
+    }
   }
 
   const discovered = discovery({
@@ -138,7 +149,8 @@ export function peers(options: PeersOptions): PeersOfServices {
 
   function setOrigins(endpoints: readonly EndpointSpec[]): void {
     const counts = new Map<string, number>()
-    for (const { health, zone: its } of endpoints) if (health === 'passing' && its !== '') counts.set(its, (counts.get(its) ?? 0) + 1)
+    for (const { health, zone: its } of endpoints)
+      if (health === 'passing' && its !== '') counts.set(its, (counts.get(its) ?? 0) + 1)
     const zones = Object.fromEntries(counts)
     if (JSON.stringify(zones) === JSON.stringify(origins)) return
     origins = zones
@@ -155,25 +167,53 @@ export function peers(options: PeersOptions): PeersOfServices {
   function servicesOf(config: PeersConfig): DiscoveredService[] {
     const { discovery: spec, snapshot } = config
     const own = connect(spec.consul)
-    const onDemandNames = spec.consul?.onDemand == null ? [] : [...found.names(), ...found.lookedUp()].filter(name => !isNamed(config, name))
-    const services = Object.values(snapshot.services).map(service => discoveredService(service.name, service, spec, own))
+    const onDemandNames =
+      spec.consul?.onDemand == null
+        ? []
+        : [...found.names(), ...found.lookedUp()].filter(name => !isNamed(config, name))
+    const services = Object.values(snapshot.services).map(service =>
+      discoveredService(service.name, service, spec, own),
+    )
     for (const name of onDemandNames) services.push(discoveredService(name, null, spec, own))
     if (own !== null && (zone !== '' || snapshot.zone !== ''))
-      services.push({ name: OWN, fixed: [], sources: [consulSourceOf(inConsul(OWN, options.service, spec.consul!), own)], subsetSize: 0, subsets: {} })
+      services.push({
+        name: OWN,
+        fixed: [],
+        sources: [consulSourceOf(inConsul(OWN, options.service, spec.consul!), own)],
+        subsetSize: 0,
+        subsets: {},
+      })
     // Those with nothing but fixed endpoints are in the snapshot as they are.
     return services.filter(({ sources, subsetSize }) => sources.length > 0 || subsetSize > 0)
   }
 
-  function discoveredService(name: string, service: ServiceSpec | null, spec: DiscoverySpec, own: ConsulClient | null): DiscoveredService {
+  function discoveredService(
+    name: string,
+    service: ServiceSpec | null,
+    spec: DiscoverySpec,
+    own: ConsulClient | null,
+  ): DiscoveredService {
     const sources: ServiceSource[] = [
       ...spec.files
         .filter(file => file.service === name)
-        .map(file => ({ key: JSON.stringify(file), source: fileSource(file, { clock, watchFiles, signatureOf, readEndpointText }) })),
-      ...spec.dns.filter(dns => dns.service === name).map(dns => ({ key: JSON.stringify(dns), source: dnsSource(dns, { clock, random, resolver }) })),
+        .map(file => ({
+          key: JSON.stringify(file),
+          source: fileSource(file, { clock, watchFiles, signatureOf, readEndpointText }),
+        })),
+      ...spec.dns
+        .filter(dns => dns.service === name)
+        .map(dns => ({ key: JSON.stringify(dns), source: dnsSource(dns, { clock, random, resolver }) })),
     ]
-    const listed = service === null ? inConsul(name, name, spec.consul!) : spec.consul?.services.find(each => each.service === name)
+    const listed =
+      service === null ? inConsul(name, name, spec.consul!) : spec.consul?.services.find(each => each.service === name)
     if (listed !== undefined && own !== null) sources.push(consulSourceOf(listed, own))
-    return { name, fixed: service?.endpoints ?? [], sources, subsetSize: service?.balancer.subsetSize ?? 0, subsets: service?.subsets ?? {} }
+    return {
+      name,
+      fixed: service?.endpoints ?? [],
+      sources,
+      subsetSize: service?.balancer.subsetSize ?? 0,
+      subsets: service?.subsets ?? {},
+    }
   }
 
   function consulSourceOf(service: ConsulServiceSpec, own: ConsulClient): ServiceSource {
@@ -258,7 +298,8 @@ export function peers(options: PeersOptions): PeersOfServices {
       for (const name of told.keys()) if (!Object.hasOwn(snapshot.services, name)) told.delete(name)
       return { snapshot: { ...snapshot, services: Object.fromEntries(services) }, origins }
     },
-    want: (thread, service) => found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
+    want: (thread, service) =>
+      found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
     // A name that is only being looked up may be made up: it is no service yet.
     status() {
       const lookedUp = new Set(found.lookedUp())

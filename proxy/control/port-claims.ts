@@ -19,15 +19,24 @@ export const sharedPortClaims: PortClaims = {
   before(next, inForce) {
     const open = new Set(inForce?.listeners.map(({ name }) => name))
     const added = next.listeners.filter(({ name }) => !open.has(name))
-    const isOursInTheWay = (address: AddressSpec) => inForce?.listeners.some(({ listen }) => overlap(listen, address)) === true
+    const isOursInTheWay = (address: AddressSpec) =>
+      inForce?.listeners.some(({ listen }) => overlap(listen, address)) === true
     return reasons(next, added, async address => (await looking()).isTakenByOthers(address, isOursInTheWay(address)))
   },
-  after: opened => reasons(opened, opened.listeners, async address => (await (await looking()).holdersOf(address, { certain: true })).length > 0),
+  after: opened =>
+    reasons(
+      opened,
+      opened.listeners,
+      async address => (await (await looking()).holdersOf(address, { certain: true })).length > 0,
+    ),
 }
 
 /** Loaded where it is needed: most sidecars have one data thread. */
 async function looking() {
-  const [{ explainInUse, isTakenByOthers }, { holdersOf }] = await Promise.all([import('../system/listen-error.ts'), import('../system/port-holders.ts')])
+  const [{ explainInUse, isTakenByOthers }, { holdersOf }] = await Promise.all([
+    import('../system/listen-error.ts'),
+    import('../system/port-holders.ts'),
+  ])
   return { explainInUse, isTakenByOthers, holdersOf }
 }
 
@@ -38,7 +47,8 @@ async function reasons(
 ): Promise<readonly string[]> {
   const found: string[] = []
   for (const { name, listen } of listeners) {
-    if (await isTaken(listen)) found.push(cannotListen(places[name], '', listen, await (await looking()).explainInUse(listen)))
+    if (await isTaken(listen))
+      found.push(cannotListen(places[name], '', listen, await (await looking()).explainInUse(listen)))
   }
   return found
 }

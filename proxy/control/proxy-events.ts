@@ -15,6 +15,13 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
     return log.warn(`HTTP/2 guard ${guard} stopped ${side} ${peer}: ${detail}${others}`, { side, guard, peer, thread })
   }
   const { cluster, endpoint } = event
-  if (event.kind === 'endpoint-admitted') log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })
-  else log.warn(`${endpoint} of ${cluster} is ejected for ${event.forMs / 1000} s: ${event.reason}`, { cluster, endpoint, thread, forMs: event.forMs })
+  if (event.kind === 'endpoint-admitted')
+    log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })
+  else
+    log.warn(`${endpoint} of ${cluster} is ejected for ${event.forMs / 1000} s: ${event.reason}`, {
+      cluster,
+      endpoint,
+      thread,
+      forMs: event.forMs,
+    })
 }

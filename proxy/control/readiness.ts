@@ -27,7 +27,14 @@ export interface ReadinessFacts {
 }
 
 /** Ready: not draining, and at least one data thread serves. A refused reload is no reason against it, but is shown. */
-export function readinessReport({ draining, threads, reload, listeners, discovery, state }: ReadinessFacts): ReadinessReport {
+export function readinessReport({
+  draining,
+  threads,
+  reload,
+  listeners,
+  discovery,
+  state,
+}: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
   const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
   const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
@@ -37,36 +44,67 @@ export function readinessReport({ draining, threads, reload, listeners, discover
       state: running === threads.length ? 'ok' : running === 0 ? 'fail' : 'warn',
       text: linesOf([`${running} of ${threads.length} running`, ...threads.filter(isNews).map(threadText)]),
     },
-    { name: 'listeners', state: listeners.length > 0 || config.snapshot.listeners.length === 0 ? 'ok' : 'fail', text: linesOf(listeners) || 'none' },
-    { name: 'configuration', state: 'ok', text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}` },
+    {
+      name: 'listeners',
+      state: listeners.length > 0 || config.snapshot.listeners.length === 0 ? 'ok' : 'fail',
+      text: linesOf(listeners) || 'none',
+    },
+    {
+      name: 'configuration',
+      state: 'ok',
+      text: `version ${config.snapshot.version}, in force since ${iso(inForceSince)}`,
+    },
     lastErrors.length === 0
-      ? { name: 'last reload', state: 'ok', text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}` }
+      ? {
+          name: 'last reload',
+          state: 'ok',
+          text: loadedAt === inForceSince ? 'taken up' : `nothing had changed at ${iso(loadedAt)}`,
+        }
       : {
           name: 'last reload',
           state: 'warn',
-          text: linesOf([`refused at ${iso(attemptedAt)}, the running configuration stays${againText(retryAt)}:`, ...lastErrors]),
+          text: linesOf([
+            `refused at ${iso(attemptedAt)}, the running configuration stays${againText(retryAt)}:`,
+            ...lastErrors,
+          ]),
         },
   ]
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
   if (discovery.length > 0 && state !== null) checks.push(stateCheck(state))
   if (needsRestart.length > 0)
-    checks.push({ name: 'restart', state: 'warn', text: linesOf(['the files also changed what only a restart takes up:', ...needsRestart]) })
+    checks.push({
+      name: 'restart',
+      state: 'warn',
+      text: linesOf(['the files also changed what only a restart takes up:', ...needsRestart]),
+    })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
   return { ready: reason === '', reason, checks }
 }
 
 /** A registry that is gone is no reason against readiness: everything serves on what is known. */
 function discoveryCheck(services: readonly ServiceStatus[]): ReadinessReport['checks'][number] {
-  const stale = services.flatMap(({ name, sources }) => sources.filter(({ state }) => state !== 'fresh').map(source => ({ name, source })))
+  const stale = services.flatMap(({ name, sources }) =>
+    sources.filter(({ state }) => state !== 'fresh').map(source => ({ name, source })),
+  )
   const suspects = services.filter(({ sources }) => sources.some(source => source.suspects > 0))
   const summary =
-    stale.length === 0 ? `${services.length} services, all sources answer` : `${stale.length} sources do not answer; what they said last is in force:`
+    stale.length === 0
+      ? `${services.length} services, all sources answer`
+      : `${stale.length} sources do not answer; what they said last is in force:`
   const lines = [
-    ...stale.slice(0, MOST_LINES).map(({ name, source }) => `${name} from ${source.name}: ${source.trouble || 'no answer yet'}, ${ageOf(source)}`),
+    ...stale
+      .slice(0, MOST_LINES)
+      .map(({ name, source }) => `${name} from ${source.name}: ${source.trouble || 'no answer yet'}, ${ageOf(source)}`),
     ...(stale.length > MOST_LINES ? [`and ${stale.length - MOST_LINES} more`] : []),
-    ...suspects.slice(0, MOST_LINES).map(({ name }) => `${name}: endpoints that its source left out are kept, because they still take connections`),
+    ...suspects
+      .slice(0, MOST_LINES)
+      .map(({ name }) => `${name}: endpoints that its source left out are kept, because they still take connections`),
   ]
-  return { name: 'discovery', state: stale.length + suspects.length === 0 ? 'ok' : 'warn', text: linesOf([summary, ...lines]) }
+  return {
+    name: 'discovery',
+    state: stale.length + suspects.length === 0 ? 'ok' : 'warn',
+    text: linesOf([summary, ...lines]),
+  }
 }
 
 /** Joins lines that may contain text from a registry or a file: each is escaped, so it stays one line. */
@@ -76,7 +114,11 @@ function linesOf(lines: readonly string[]): string {
 
 function stateCheck({ folder, trouble }: NonNullable<ReadinessFacts['state']>): ReadinessReport['checks'][number] {
   if (trouble === '') return { name: 'state', state: 'ok', text: `last-known endpoints are kept in ${folder}` }
-  return { name: 'state', state: 'warn', text: `last-known endpoints cannot be saved, so a restart without their registry will not know them:\n${trouble}` }
+  return {
+    name: 'state',
+    state: 'warn',
+    text: `last-known endpoints cannot be saved, so a restart without their registry will not know them:\n${trouble}`,
+  }
 }
 
 function ageOf({ ageMs, endpoints, fromDisk }: SourceStatus): string {

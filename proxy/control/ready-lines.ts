@@ -14,10 +14,14 @@ export interface OwnPorts {
 
 /** What is said once everything listens: a line for each listener and each port of the sidecar itself. */
 export function readyLines(title: string, snapshot: Snapshot, { admin, metrics = null }: OwnPorts): string {
-  const rows = snapshot.listeners.map(listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const)
+  const rows = snapshot.listeners.map(
+    listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const,
+  )
   const all = [...rows, ...ownRow('admin', admin, '/'), ...ownRow('metrics', metrics, '/metrics')]
   const width = Math.max(0, ...all.map(([, address]) => address.length))
-  return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)].map(line => `${printable(line)}\n`).join('')
+  return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)]
+    .map(line => `${printable(line)}\n`)
+    .join('')
 }
 
 function ownRow(name: string, address: AddressSpec | null, path: string): (readonly [string, string, string])[] {
@@ -27,7 +31,8 @@ function ownRow(name: string, address: AddressSpec | null, path: string): (reado
 function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {
   if (service === null) {
     // A service that speaks TCP is found by server name only.
-    const isLedTo = ({ name, protocol: spoken }: ServiceSpec) => !name.startsWith('local_app:') && (spoken !== 'tcp' || protocol === 'detect')
+    const isLedTo = ({ name, protocol: spoken }: ServiceSpec) =>
+      !name.startsWith('local_app:') && (spoken !== 'tcp' || protocol === 'detect')
     const names = Object.values(services)
       .filter(isLedTo)
       .map(({ name }) => name)

@@ -45,7 +45,15 @@ const RETRY = 'what was refused is tried again'
 
 export function reloader({ first, load, apply, applied, isOver, clock, log }: ReloaderOptions): Reloader {
   const now = clock.wallTime()
-  let state: ReloadState = { config: first, inForceSince: now, loadedAt: now, attemptedAt: now, lastErrors: [], retryAt: null, needsRestart: [] }
+  let state: ReloadState = {
+    config: first,
+    inForceSince: now,
+    loadedAt: now,
+    attemptedAt: now,
+    lastErrors: [],
+    retryAt: null,
+    needsRestart: [],
+  }
   let running: Promise<void> | null = null
   let again: string | null = null
   let retryMs = FIRST_RETRY_MS
@@ -58,21 +66,43 @@ export function reloader({ first, load, apply, applied, isOver, clock, log }: Re
     if (why !== RETRY) retryMs = FIRST_RETRY_MS
     const loaded = await load()
     const attemptedAt = clock.wallTime()
-    if (!loaded.ok) return refuse(loaded.errors, `${why}: the files are not valid, the running configuration stays`, attemptedAt)
+    if (!loaded.ok)
+      return refuse(loaded.errors, `${why}: the files are not valid, the running configuration stays`, attemptedAt)
     const { diffBootstraps, diffSnapshots } = await import('../../mesh-config/diff.ts')
     const needsRestart = diffBootstraps(first.bootstrap, loaded.bootstrap)
     for (const line of needsRestart) log.warn(`changed in the files: ${line}`)
     const before = state.config.snapshot
     if (loaded.snapshot.version === before.version) {
-      state = { ...state, config: { ...loaded, snapshot: before }, loadedAt: attemptedAt, attemptedAt, lastErrors: [], retryAt: null, needsRestart }
-      return log.info(`${why}: nothing changed${needsRestart.length === 0 ? '' : ' that a reload can take up'}`, { version: before.version })
+      state = {
+        ...state,
+        config: { ...loaded, snapshot: before },
+        loadedAt: attemptedAt,
+        attemptedAt,
+        lastErrors: [],
+        retryAt: null,
+        needsRestart,
+      }
+      return log.info(`${why}: nothing changed${needsRestart.length === 0 ? '' : ' that a reload can take up'}`, {
+        version: before.version,
+      })
     }
     const reasons = await apply(loaded)
     if (reasons.length > 0) return refuseForNow(reasons, why, attemptedAt)
-    state = { config: loaded, inForceSince: attemptedAt, loadedAt: attemptedAt, attemptedAt, lastErrors: [], retryAt: null, needsRestart }
+    state = {
+      config: loaded,
+      inForceSince: attemptedAt,
+      loadedAt: attemptedAt,
+      attemptedAt,
+      lastErrors: [],
+      retryAt: null,
+      needsRestart,
+    }
     for (const warning of loaded.warnings) log.warn(warning)
     for (const line of diffSnapshots(before, loaded.snapshot)) log.info(line)
-    log.info(`${why}: configuration ${loaded.snapshot.version} is in force`, { version: loaded.snapshot.version, before: before.version })
+    log.info(`${why}: configuration ${loaded.snapshot.version} is in force`, {
+      version: loaded.snapshot.version,
+      before: before.version,
+    })
     applied(loaded)
   }
 

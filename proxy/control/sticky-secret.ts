@@ -34,7 +34,9 @@ export function stickySecret(folder: string | null, log: Log): { into(peers: Pee
   function withSecret(service: ServiceSpec): ServiceSpec {
     const { balancer } = service
     const { sticky } = balancer
-    return sticky === null || sticky.secret !== '' ? service : { ...service, balancer: { ...balancer, sticky: { ...sticky, secret: secret() } } }
+    return sticky === null || sticky.secret !== ''
+      ? service
+      : { ...service, balancer: { ...balancer, sticky: { ...sticky, secret: secret() } } }
   }
 
   return {

@@ -47,7 +47,11 @@ export function tcpRouterOf(listener: ListenerSpec, snapshot: Snapshot, deps: Tc
 }
 
 /** The first route that asks nothing of a request: nothing is known of one. A service that has none is reached as a whole. */
-function tcpRoute({ direction }: ListenerSpec, spec: ServiceSpec, { stats, before, after, compile }: TcpRoutesDeps): TcpRoute {
+function tcpRoute(
+  { direction }: ListenerSpec,
+  spec: ServiceSpec,
+  { stats, before, after, compile }: TcpRoutesDeps,
+): TcpRoute {
   const key = `${direction} ${spec.name}`
   const tcp = after.get(key) ?? before.get(key) ?? tcpStats(stats, { direction, service: spec.name })
   after.set(key, tcp)

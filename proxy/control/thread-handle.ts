@@ -75,7 +75,8 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
 
   worker.on('message', (message: ToControl) => {
     if (message.kind === 'ack' || message.kind === 'nack') answered(message)
-    else if (message.kind === 'answer') settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
+    else if (message.kind === 'answer')
+      settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
     else if (message.kind === 'drained') settle(draining, message.cut, () => (draining = null))
     else said(message)
   })
@@ -94,7 +95,8 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
   function answered(message: Extract<ToControl, { kind: 'ack' | 'nack' }>): void {
     const reasons = message.kind === 'ack' ? [] : message.reasons
     if (message.kind === 'ack') listeners = message.listeners
-    if (applying !== null && applying.version === message.version) return settle(applying, reasons, () => (applying = null))
+    if (applying !== null && applying.version === message.version)
+      return settle(applying, reasons, () => (applying = null))
     if (running || message.version !== version) return
     tooLate.cancel()
     running = message.kind === 'ack'
@@ -105,7 +107,12 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     worker.postMessage(message)
   }
 
-  function expect<Result>(timeoutMs: number, late: Result, keep: (waiting: Waiting<Result>) => void, forget: () => void): Promise<Result> {
+  function expect<Result>(
+    timeoutMs: number,
+    late: Result,
+    keep: (waiting: Waiting<Result>) => void,
+    forget: () => void,
+  ): Promise<Result> {
     return new Promise(resolve => {
       const timer = clock.timer(() => {
         forget()

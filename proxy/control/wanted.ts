@@ -38,7 +38,10 @@ export function wanted(clock: Clock, send: (message: ToControl) => void): Wanted
       const known = waiting.get(service)
       if (known !== undefined) return known.answer
       if (waiting.size >= MOST)
-        return Promise.resolve({ certain: false, reason: `${MOST} unknown names are being looked up already: name "${service}" in a file` })
+        return Promise.resolve({
+          certain: false,
+          reason: `${MOST} unknown names are being looked up already: name "${service}" in a file`,
+        })
       const { promise, resolve } = Promise.withResolvers<Unknown | null>()
       const late = { certain: false, reason: `the registry gave no answer on "${service}" within ${limitMs} ms` }
       const timer = clock.timer(() => settle(service, late))

@@ -27,7 +27,9 @@ export function watchFiles(files: readonly string[], read: string, changed: () =
     void look()
     poll.arm(POLL_MS)
   })
-  const watchers = [...new Set(files.map(file => dirname(resolve(file))))].flatMap(folder => watchFolder(folder, () => settled.arm(SETTLE_MS)))
+  const watchers = [...new Set(files.map(file => dirname(resolve(file))))].flatMap(folder =>
+    watchFolder(folder, () => settled.arm(SETTLE_MS)),
+  )
   void look()
   poll.arm(POLL_MS)
   return () => {

@@ -70,7 +70,13 @@ interface Place {
 }
 
 export function dataThreads({ entry, count, clock, log, fill, said, ended }: DataThreadsOptions): DataThreads {
-  const places: Place[] = Array.from({ length: count }, () => ({ thread: null, changedAt: clock.now(), restarts: 0, lastEnd: '', crashes: 0 }))
+  const places: Place[] = Array.from({ length: count }, () => ({
+    thread: null,
+    changedAt: clock.now(),
+    restarts: 0,
+    lastEnd: '',
+    crashes: 0,
+  }))
   let current: Snapshot
   /** Messages told so far: a thread that was starting meanwhile has missed some. */
   let told = 0
@@ -172,7 +178,8 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
       if (undone.length > 0) log.error(`a data thread could not go back to its snapshot: ${undone.join('; ')}`)
       return [...new Set(reasons)]
     },
-    ask: question => Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
+    ask: question =>
+      Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
     async drain(delayMs, timeoutMs) {
       stopping = true
       const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs)))

@@ -52,4 +52,10 @@ export interface BalancerPolicy {
 }
 
 /** `tookMs`: from the request to the response head, or to the failure. `head`: null when none came; valid only inside the call. */
-export type Observe = (endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null, deps: BalancerDeps) => void
+export type Observe = (
+  endpoint: Endpoint,
+  outcome: Classification,
+  tookMs: number,
+  head: ResponseHead | null,
+  deps: BalancerDeps,
+) => void

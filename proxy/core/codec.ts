@@ -6,7 +6,12 @@ import type { Peer, Wire } from './wire.ts'
 /** Bytes <-> streams for one protocol. */
 export interface Codec {
   readonly protocol: Protocol
-  serve(wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection
+  serve(
+    wire: Wire,
+    onStream: (stream: DownstreamStream) => void,
+    options: DownstreamOptions,
+    clock: Clock,
+  ): DownstreamConnection
   connect(wire: Wire, owner: UpstreamOwner, options: UpstreamOptions): UpstreamConnection
 }
 
@@ -16,7 +21,13 @@ export interface UpgradeCodec extends Codec {
    * The connection from its first request on, which offered the change; the answer to that offer is written. Null: the offer is not as it should be, and nothing was
    * done. The request is of HTTP/1.1, has no body, and nothing came behind it.
    */
-  upgrade(request: RequestHead, wire: Wire, onStream: (stream: DownstreamStream) => void, options: DownstreamOptions, clock: Clock): DownstreamConnection | null
+  upgrade(
+    request: RequestHead,
+    wire: Wire,
+    onStream: (stream: DownstreamStream) => void,
+    options: DownstreamOptions,
+    clock: Clock,
+  ): DownstreamConnection | null
 }
 
 export interface DownstreamOptions {

@@ -13,7 +13,8 @@ export class HeaderList implements Headers {
     const wanted = name.toLowerCase()
     let value: string | undefined
     for (let i = 0; i < this.pairs.length; i += 2) {
-      if (this.pairs[i]!.toLowerCase() === wanted) value = value === undefined ? this.pairs[i + 1]! : `${value}, ${this.pairs[i + 1]!}`
+      if (this.pairs[i]!.toLowerCase() === wanted)
+        value = value === undefined ? this.pairs[i + 1]! : `${value}, ${this.pairs[i + 1]!}`
     }
     return value
   }
@@ -29,7 +30,8 @@ export class HeaderList implements Headers {
 
   delete(name: string): void {
     const wanted = name.toLowerCase()
-    for (let i = this.pairs.length - 2; i >= 0; i -= 2) if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
+    for (let i = this.pairs.length - 2; i >= 0; i -= 2)
+      if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
   }
 
   forEach(visit: (name: string, value: string) => void): void {

@@ -127,7 +127,8 @@ export class Account {
     if (wire === null) return
     const { handler } = wire
     if (handler?.holdings !== undefined) handler.holdings(this, holdings)
-    else if (handler?.overflow === undefined) holdings.push({ bytes: this.bytes, since: this.since, cut: () => wire.reset() })
+    else if (handler?.overflow === undefined)
+      holdings.push({ bytes: this.bytes, since: this.since, cut: () => wire.reset() })
     else holdings.push({ bytes: this.bytes, since: this.since, cut: detail => wire.handler?.overflow?.(detail) })
   }
 }

@@ -63,7 +63,13 @@ export interface Telemetry {
 }
 
 export type ProxyEvent =
-  | { readonly kind: 'endpoint-ejected'; readonly cluster: string; readonly endpoint: string; readonly reason: string; readonly forMs: number }
+  | {
+      readonly kind: 'endpoint-ejected'
+      readonly cluster: string
+      readonly endpoint: string
+      readonly reason: string
+      readonly forMs: number
+    }
   | { readonly kind: 'endpoint-admitted'; readonly cluster: string; readonly endpoint: string }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */

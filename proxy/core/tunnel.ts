@@ -17,7 +17,11 @@ export function opensTunnel(upgrade: string, status: number): boolean {
  * What becomes of an offer of one or more protocols where `allowed` are: the first that is, or none (empty), because a server may ignore an offer (RFC 9110 section 7.8).
  * Null: it is no mere offer, and has to be refused: the handshake of a WebSocket, whose caller speaks nothing else, and all that HTTP/2 asks for.
  */
-export function settleUpgrade({ upgrade, method, headers }: RequestHead, protocol: Protocol, allowed: ReadonlySet<string>): string | null {
+export function settleUpgrade(
+  { upgrade, method, headers }: RequestHead,
+  protocol: Protocol,
+  allowed: ReadonlySet<string>,
+): string | null {
   if (upgrade === CONNECT || allowed.has(upgrade)) return upgrade
   const offered = upgrade.split(',')
   const settled = offered.find(name => allowed.has(name))

@@ -90,4 +90,8 @@ export interface Acceptor {
 }
 
 /** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). `onError`: of an open port. */
-export type Listen = (address: AddressSpec, onWire: (wire: Wire) => void, onError: (error: Error) => void) => Promise<Acceptor>
+export type Listen = (
+  address: AddressSpec,
+  onWire: (wire: Wire) => void,
+  onError: (error: Error) => void,
+) => Promise<Acceptor>

@@ -61,7 +61,8 @@ export function addressBook(resolver: Resolver, hasSystem: boolean): AddressBook
       if (trouble !== null) throw trouble
       return { ipv4: hasSystem ? await resolver.lookup(name) : [], ipv6: [], ttlMs: Number.POSITIVE_INFINITY }
     }
-    const addresses = (one: Settled, before: readonly string[] = []) => (one.trouble === null ? one.records.map(({ address }) => address) : before)
+    const addresses = (one: Settled, before: readonly string[] = []) =>
+      one.trouble === null ? one.records.map(({ address }) => address) : before
     return {
       ipv4: addresses(four, earlier?.ipv4),
       ipv6: addresses(six, earlier?.ipv6),

@@ -50,7 +50,13 @@ export function discovery({ changed, ...deps }: DiscoveryDeps): Discovery {
 
   function open(service: DiscoveredService): ServiceEndpoints {
     const { name } = service
-    const opened: ServiceEndpoints = serviceEndpoints(service, mix32(seed, hash32(name)), () => changed(name, opened.endpoints()), recheck, feedDeps)
+    const opened: ServiceEndpoints = serviceEndpoints(
+      service,
+      mix32(seed, hash32(name)),
+      () => changed(name, opened.endpoints()),
+      recheck,
+      feedDeps,
+    )
     return opened
   }
 

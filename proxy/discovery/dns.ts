@@ -42,11 +42,14 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
       try {
         const { endpoints, ttlMs } = spec.port === null ? await askServices() : await askAddresses(spec.port)
         failures = 0
-        waitMs = Math.max(LEAST_MS, Math.min(ttlMs, spec.refreshMs, endpoints.length === 0 ? EMPTY_MS : spec.refreshMs)) * (1 + JITTER * random())
+        waitMs =
+          Math.max(LEAST_MS, Math.min(ttlMs, spec.refreshMs, endpoints.length === 0 ? EMPTY_MS : spec.refreshMs)) *
+          (1 + JITTER * random())
         tell = () => watcher.onSet(endpoints)
       } catch (error) {
         // Half of the wait is chance: what brought the server down must not come back in step.
-        waitMs = Math.min(FIRST_RETRY_MS * 2 ** failures++, Math.max(FIRST_RETRY_MS, spec.refreshMs)) * (0.5 + random() / 2)
+        waitMs =
+          Math.min(FIRST_RETRY_MS * 2 ** failures++, Math.max(FIRST_RETRY_MS, spec.refreshMs)) * (0.5 + random() / 2)
         tell = () => watcher.onTrouble((error as Error).message)
       }
       if (signal.aborted) return
@@ -57,12 +60,17 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
 
     async function askAddresses(port: number): Promise<Answer> {
       const found = await addresses.find([spec.name])
-      return { endpoints: ordered(found.of(spec.name).map(address => endpointOf(address, port, 1, 0))), ttlMs: found.ttlMs }
+      return {
+        endpoints: ordered(found.of(spec.name).map(address => endpointOf(address, port, 1, 0))),
+        ttlMs: found.ttlMs,
+      }
     }
 
     async function askServices(): Promise<Answer> {
       // A target "." says that the service is decidedly not there (RFC 2782).
-      const records = (await dns.services(spec.name)).filter(({ target, port }) => target !== '' && target !== '.' && port > 0)
+      const records = (await dns.services(spec.name)).filter(
+        ({ target, port }) => target !== '' && target !== '.' && port > 0,
+      )
       const found = await addresses.find([...new Set(records.map(({ target }) => target))])
       return { endpoints: ordered(endpointsOfRecords(records, found.of)), ttlMs: found.ttlMs }
     }
@@ -78,7 +86,10 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
 }
 
 /** SRV priorities are any numbers; ours are the levels 0, 1, 2 ... A weight of 0 means "hardly ever", which is 1 beside weights in the tens. */
-function endpointsOfRecords(records: readonly ServiceRecord[], addressesOf: (name: string) => readonly string[]): EndpointSpec[] {
+function endpointsOfRecords(
+  records: readonly ServiceRecord[],
+  addressesOf: (name: string) => readonly string[],
+): EndpointSpec[] {
   const levels = [...new Set(records.map(({ priority }) => priority))].sort((a, b) => a - b)
   return records.flatMap(({ target, port, weight, priority }) =>
     addressesOf(target).map(address => endpointOf(address, port, Math.max(1, weight), levels.indexOf(priority))),
@@ -95,7 +106,11 @@ function ordered(endpoints: readonly EndpointSpec[]): EndpointSpec[] {
   for (const endpoint of endpoints) {
     const name = formatAddress(endpoint)
     const earlier = best.get(name)
-    if (earlier === undefined || endpoint.priority < earlier.priority || (endpoint.priority === earlier.priority && endpoint.weight > earlier.weight))
+    if (
+      earlier === undefined ||
+      endpoint.priority < earlier.priority ||
+      (endpoint.priority === earlier.priority && endpoint.weight > earlier.weight)
+    )
       best.set(name, endpoint)
   }
   return [...best].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)

@@ -22,7 +22,10 @@ export interface FileDeps {
 }
 
 /** Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]` says that there are none. */
-export function fileSource({ path }: FileSourceSpec, { clock, watchFiles, signatureOf, readEndpointText }: FileDeps): EndpointSource {
+export function fileSource(
+  { path }: FileSourceSpec,
+  { clock, watchFiles, signatureOf, readEndpointText }: FileDeps,
+): EndpointSource {
   async function watch(watcher: EndpointWatcher, signal: AbortSignal): Promise<void> {
     let isReading = false
     let isLate = false

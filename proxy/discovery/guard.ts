@@ -81,11 +81,20 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
     const back = clear(name => !isMissing(next.get(name)))
     tally.back += back
     const empties = count(next, isInUse) === 0
-    const missing = [...answer].filter(([name, spec]) => (empties ? isInUse(spec) : isPassing(spec)) && isMissing(next.get(name)))
+    const missing = [...answer].filter(
+      ([name, spec]) => (empties ? isInUse(spec) : isPassing(spec)) && isMissing(next.get(name)),
+    )
     const isMass = isMost(missing.length, passing)
     const doubted = empties || isMass || (missing.length > 0 && isMost(most - left, most)) ? missing : []
     if (doubted.length > 0)
-      doubt(doubted, empties ? '' : isMass ? `${missing.length} of ${passing} endpoints at once` : `${most - left} of ${most} endpoints in a short time`)
+      doubt(
+        doubted,
+        empties
+          ? ''
+          : isMass
+            ? `${missing.length} of ${passing} endpoints at once`
+            : `${most - left} of ${most} endpoints in a short time`,
+      )
     if (empties || isEmptied) for (const suspect of suspects.values()) suspect.since = now
     if (doubted.length > 0 || back > 0 || empties !== isEmptied) doubtedAt = now
     else if (!empties && now - doubtedAt >= APART_MS) tally.confirmed += clear(() => true)
@@ -109,7 +118,8 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
       log.warn(`${service}: ${what}`, { service, source, suspects: missing.length })
     }
     const healthReason = `suspect: ${source} no longer vouches for it, kept while it takes connections`
-    for (const [name, spec] of missing) suspects.set(name, { spec, shown: { ...spec, healthReason }, since: clock.now(), probing: false })
+    for (const [name, spec] of missing)
+      suspects.set(name, { spec, shown: { ...spec, healthReason }, since: clock.now(), probing: false })
     probeAll()
   }
 
@@ -141,13 +151,16 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
     const { back, dead, confirmed } = tally
     if (back + dead + confirmed === 0) return
     tally = { back: 0, dead: 0, confirmed: 0 }
-    log.info(`${service}: nothing of ${source} is suspect any longer: ${back} came back, ${dead} took no connection, ${confirmed} confirmed gone`, {
-      service,
-      source,
-      back,
-      dead,
-      confirmed,
-    })
+    log.info(
+      `${service}: nothing of ${source} is suspect any longer: ${back} came back, ${dead} took no connection, ${confirmed} confirmed gone`,
+      {
+        service,
+        source,
+        back,
+        dead,
+        confirmed,
+      },
+    )
   }
 
   function overlaid(of: (suspect: Suspect) => EndpointSpec): EndpointSpec[] {

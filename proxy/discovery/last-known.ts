@@ -71,7 +71,9 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
       },
       (error: Error) => {
         if (status.trouble === '')
-          log.warn(`last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}: ${saveRemedy(folder)}`)
+          log.warn(
+            `last-known endpoints cannot be saved, so a restart without their registry will not know them: ${error.message}: ${saveRemedy(folder)}`,
+          )
         status = { ...status, trouble: error.message, failures: status.failures + 1 }
         isChanged = true
       },
@@ -87,7 +89,10 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
       if ([...sources.values()].every(saved => saved.savedAt < now - FORGET_MS)) services.delete(service)
     }
     const { text, left } = formatSaved(services, now, MAX_BYTES)
-    if (left > 0 && !saidFull) log.warn(`${join(folder, FILE)} has no room for ${left} services: a restart without their registry will not know them`)
+    if (left > 0 && !saidFull)
+      log.warn(
+        `${join(folder, FILE)} has no room for ${left} services: a restart without their registry will not know them`,
+      )
     saidFull = left > 0
     return text
   }
@@ -101,7 +106,10 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
   /** Two that write the same file would each take away what the other knows. */
   async function whenOurs(path: string, write: () => Promise<void>): Promise<void> {
     const owner = await claim()
-    if (owner !== '') throw new Error(`${path} is used by another sidecar (${owner}): give each a folder of its own, state: /path, or write state: off`)
+    if (owner !== '')
+      throw new Error(
+        `${path} is used by another sidecar (${owner}): give each a folder of its own, state: /path, or write state: off`,
+      )
     await write()
   }
 
@@ -117,7 +125,13 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
       }
       const kept = before === undefined ? endpoints : keepSame(before, endpoints)
       if (kept.length > 0)
-        services.set(service, (services.get(service) ?? new Map<string, Saved>()).set(source, { endpoints: kept, savedAt: clock.wallTime() }))
+        services.set(
+          service,
+          (services.get(service) ?? new Map<string, Saved>()).set(source, {
+            endpoints: kept,
+            savedAt: clock.wallTime(),
+          }),
+        )
       isConfirmed = true
       if (isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
       isChanged = true
@@ -148,7 +162,8 @@ function load(folder: string, log: Log): Map<string, Map<string, Saved>> {
     setAside(path, read, log)
   } catch (error) {
     if (error instanceof FileTrouble) setAside(path, error.message, log)
-    else if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn(`last-known endpoints cannot be read: ${(error as Error).message}`)
+    else if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.warn(`last-known endpoints cannot be read: ${(error as Error).message}`)
   }
   return new Map()
 }
@@ -195,7 +210,8 @@ async function withFile(path: string, flags: number, use: (file: FileHandle) => 
 function removeLeftovers(folder: string): void {
   try {
     for (const name of readdirSync(folder)) {
-      const pid = name.startsWith(`${FILE}.`) && name.endsWith('.new') ? Number(name.slice(FILE.length + 1, -'.new'.length)) : 0
+      const pid =
+        name.startsWith(`${FILE}.`) && name.endsWith('.new') ? Number(name.slice(FILE.length + 1, -'.new'.length)) : 0
       if (pid > 0 && pid !== process.pid && !isRunning(pid)) rmSync(join(folder, name))
     }
   } catch {

@@ -15,7 +15,11 @@ export type SavedServices = ReadonlyMap<string, ReadonlyMap<string, Saved>>
 const VERSION = 1
 
 /** The text of the file, without the services that would make it longer than `maxBytes`: those confirmed last come first. `left`: how many are not in it. */
-export function formatSaved(services: SavedServices, savedAt: number, maxBytes: number): { readonly text: string; readonly left: number } {
+export function formatSaved(
+  services: SavedServices,
+  savedAt: number,
+  maxBytes: number,
+): { readonly text: string; readonly left: number } {
   const latest = (sources: ReadonlyMap<string, Saved>) => Math.max(...[...sources.values()].map(saved => saved.savedAt))
   const entries = [...services].sort(([, a], [, b]) => latest(b) - latest(a))
   const parts: string[] = []
@@ -27,7 +31,10 @@ export function formatSaved(services: SavedServices, savedAt: number, maxBytes: 
     room -= bytes
     parts.push(part)
   }
-  return { text: `{"version":${VERSION},"savedAt":${savedAt},"services":{\n${parts.join(',\n')}\n}}\n`, left: entries.length - parts.length }
+  return {
+    text: `{"version":${VERSION},"savedAt":${savedAt},"services":{\n${parts.join(',\n')}\n}}\n`,
+    left: entries.length - parts.length,
+  }
 }
 
 /** Why it cannot be used, or what is in it. Every value is checked: whatever stands in the file will be connected to. */
@@ -39,7 +46,8 @@ export function parseSaved(text: string): Map<string, Map<string, Saved>> | stri
     return (error as Error).message
   }
   if (!isRecord(file)) return 'it is no JSON object'
-  if (file.version !== VERSION) return `it is of version ${JSON.stringify(file.version)}, and this program reads ${VERSION}`
+  if (file.version !== VERSION)
+    return `it is of version ${JSON.stringify(file.version)}, and this program reads ${VERSION}`
   if (!isRecord(file.services)) return 'it has no services'
   const services = new Map<string, Map<string, Saved>>()
   for (const [service, sources] of Object.entries(file.services)) {
@@ -61,13 +69,20 @@ function readSaved(value: unknown): Saved | null {
   return endpoints.every(endpoint => endpoint !== null) ? { endpoints, savedAt: value.savedAt } : null
 }
 
-const healths: Readonly<Record<EndpointHealth, true>> = { passing: true, failing: true, critical: true, maintenance: true, draining: true }
+const healths: Readonly<Record<EndpointHealth, true>> = {
+  passing: true,
+  failing: true,
+  critical: true,
+  maintenance: true,
+  draining: true,
+}
 
 function readEndpoint(value: unknown): EndpointSpec | null {
   if (!isRecord(value)) return null
   const { address, port, weight, priority, zone, metadata, health, healthReason } = value
   if (!isHost(address) || typeof zone !== 'string' || typeof healthReason !== 'string' || !isHealth(health)) return null
-  if (!isCount(port, 1) || port > 65_535 || !isCount(weight, 1) || !isCount(priority, 0) || !isTexts(metadata)) return null
+  if (!isCount(port, 1) || port > 65_535 || !isCount(weight, 1) || !isCount(priority, 0) || !isTexts(metadata))
+    return null
   return { address, port, weight: boundedWeight(weight), priority, zone, metadata, health, healthReason }
 }
 

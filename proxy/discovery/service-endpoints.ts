@@ -34,7 +34,13 @@ export interface ServiceEndpoints {
 }
 
 /** The endpoints of one service out of all its sources. `changed`: there are others; `settled`: `isSettled` may have become true. */
-export function serviceEndpoints(first: DiscoveredService, seed: number, changed: () => void, settled: () => void, deps: FeedDeps): ServiceEndpoints {
+export function serviceEndpoints(
+  first: DiscoveredService,
+  seed: number,
+  changed: () => void,
+  settled: () => void,
+  deps: FeedDeps,
+): ServiceEndpoints {
   let service = first
   let feeds = new Map<string, Feed>()
   let known = 0
@@ -46,7 +52,8 @@ export function serviceEndpoints(first: DiscoveredService, seed: number, changed
     service = wanted
     const before = feeds
     feeds = new Map()
-    for (const { key, source } of wanted.sources) feeds.set(key, feeds.get(key) ?? before.get(key) ?? feed(wanted.name, source, update, deps))
+    for (const { key, source } of wanted.sources)
+      feeds.set(key, feeds.get(key) ?? before.get(key) ?? feed(wanted.name, source, update, deps))
     for (const [key, old] of before) if (!feeds.has(key)) old.stop()
     isConfiguring = false
     merge()

@@ -39,14 +39,20 @@ export function staleNews(log: Log, clock: Clock): StaleNews {
   function say(): void {
     const words = [...pending.values()]
     pending.clear()
-    const same = Map.groupBy(words, word => (word.kind === 'stale' ? `${word.source}\nstale\n${word.reason}` : `${word.source}\nfresh`))
+    const same = Map.groupBy(words, word =>
+      word.kind === 'stale' ? `${word.source}\nstale\n${word.reason}` : `${word.source}\nfresh`,
+    )
     for (const group of same.values()) {
       const { source } = group[0]!
       const names = group.map(({ service }) => service).sort()
-      const services = names.length <= MAX_NAMED ? names.join(', ') : `${names.slice(0, MAX_NAMED).join(', ')} and ${names.length - MAX_NAMED} more services`
+      const services =
+        names.length <= MAX_NAMED
+          ? names.join(', ')
+          : `${names.slice(0, MAX_NAMED).join(', ')} and ${names.length - MAX_NAMED} more services`
       const facts = { source, services: names.length }
       const reasons = group.flatMap(word => (word.kind === 'stale' ? word.reason : []))
-      if (reasons.length > 0) log.warn(`${services}: no answer from ${source}, what is known stays in force: ${reasons[0]}`, facts)
+      if (reasons.length > 0)
+        log.warn(`${services}: no answer from ${source}, what is known stays in force: ${reasons[0]}`, facts)
       else log.info(`${services}: ${source} answers again${longest(group)}`, facts)
     }
   }
@@ -60,6 +66,8 @@ export function staleNews(log: Log, clock: Clock): StaleNews {
 }
 
 function longest(words: readonly Word[]): string {
-  const seconds = Math.round(Math.max(0, ...words.map(word => (word.kind === 'fresh' ? (word.afterMs ?? 0) : 0))) / 1000)
+  const seconds = Math.round(
+    Math.max(0, ...words.map(word => (word.kind === 'fresh' ? (word.afterMs ?? 0) : 0))) / 1000,
+  )
   return seconds === 0 ? '' : ` after ${seconds} s`
 }

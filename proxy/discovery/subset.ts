@@ -10,7 +10,12 @@ export type Subsets = ServiceSpec['subsets']
  * comes or goes at most one other is exchanged, and sidecars with other seeds draw others. Endpoints that are not passing are drawn only when there are too few that are. Each
  * priority level, and each named subset, gets as many: a draw over all could leave it with none. 0: all.
  */
-export function randomSubset(endpoints: readonly EndpointSpec[], size: number, seed: number, subsets: Subsets): readonly EndpointSpec[] {
+export function randomSubset(
+  endpoints: readonly EndpointSpec[],
+  size: number,
+  seed: number,
+  subsets: Subsets,
+): readonly EndpointSpec[] {
   if (size === 0 || endpoints.length <= size) return endpoints
   const drawn = new Set<EndpointSpec>()
   for (const group of Map.groupBy(endpoints, endpoint => groupOf(endpoint, subsets)).values()) {
@@ -31,6 +36,8 @@ function highest(group: readonly EndpointSpec[], size: number, seed: number): re
 
 /** Endpoints of one level that belong to the same subsets. */
 function groupOf({ priority, metadata }: EndpointSpec, subsets: Subsets): string {
-  const named = Object.keys(subsets).filter(name => Object.entries(subsets[name]!).every(([key, value]) => metadata[key] === value))
+  const named = Object.keys(subsets).filter(name =>
+    Object.entries(subsets[name]!).every(([key, value]) => metadata[key] === value),
+  )
   return [priority, ...named].join('/')
 }

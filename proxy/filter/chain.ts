@@ -12,7 +12,12 @@ export function runRequest(filters: readonly Filter[], exchange: Exchange): Verd
   return undefined
 }
 
-async function runRest(first: Promise<Verdict>, filters: readonly Filter[], from: number, exchange: Exchange): Promise<Verdict> {
+async function runRest(
+  first: Promise<Verdict>,
+  filters: readonly Filter[],
+  from: number,
+  exchange: Exchange,
+): Promise<Verdict> {
   const verdict = await first
   if (verdict !== undefined) return verdict
   for (let i = from; i < filters.length; i++) {

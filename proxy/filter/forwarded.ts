@@ -18,8 +18,12 @@ export const forwarded: Filter = {
   onRequest(exchange) {
     const { headers, scheme } = exchange.request
     const before = headers.get('x-forwarded-for')
-    if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES) return loopReply(exchange, before)
-    headers.set('x-forwarded-for', before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`)
+    if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES)
+      return loopReply(exchange, before)
+    headers.set(
+      'x-forwarded-for',
+      before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`,
+    )
     if (headers.get('x-forwarded-proto') === undefined) headers.set('x-forwarded-proto', scheme)
     return undefined
   },

@@ -21,7 +21,10 @@ export function tunnels(random: Random, connect: ConnectSpec | null): Filter {
       const { upgrade } = request
       if (upgrade === '') return undefined
       // Names of services are the router's to know, and of on-demand ones the registry's.
-      if (upgrade === CONNECT) return connect !== null && (connect.services || connect.hosts.includes(connectName(request.authority))) ? undefined : refusal
+      if (upgrade === CONNECT)
+        return connect !== null && (connect.services || connect.hosts.includes(connectName(request.authority)))
+          ? undefined
+          : refusal
       // HTTP/2 has no use for a key; the endpoint may (RFC 8441 section 5, RFC 6455 section 4.1).
       if (upgrade === WEBSOCKET && protocol === 'h2') request.headers.set('sec-websocket-key', webSocketKey(random))
       return undefined

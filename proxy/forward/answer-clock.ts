@@ -109,7 +109,9 @@ export class AnswerClock {
 
   #answerDueAt(): number {
     const { requestTimeoutMs } = this.#route!
-    return requestTimeoutMs === 0 || this.#since === CALLERS_TURN ? Number.POSITIVE_INFINITY : this.#since + requestTimeoutMs
+    return requestTimeoutMs === 0 || this.#since === CALLERS_TURN
+      ? Number.POSITIVE_INFINITY
+      : this.#since + requestTimeoutMs
   }
 
   #waitsSince(since: number, now: number): void {

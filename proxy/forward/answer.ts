@@ -75,7 +75,8 @@ export class Answer implements Receiver<ResponseHead> {
     const { upgrade } = exchange.request
     const opens = opensTunnel(upgrade, status)
     // A page in answer to an extended CONNECT would be read as what was asked for (RFC 8441 section 4).
-    if (upgrade !== '' && !opens && status < 300 && exchange.protocol === 'h2') return attempts.refuse(failures.upgradeIgnored, `status ${status}`)
+    if (upgrade !== '' && !opens && status < 300 && exchange.protocol === 'h2')
+      return attempts.refuse(failures.upgradeIgnored, `status ${status}`)
     this.#begun = true
     exchange.firstByteAt = now
     attempts.committed(response)

@@ -72,7 +72,13 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
   constructor(owner: AttemptsOwner, deps: AttemptsDeps) {
     this.#owner = owner
     this.#deps = deps
-    this.#pick = { tried: this.#tried, record: owner.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
+    this.#pick = {
+      tried: this.#tried,
+      record: owner.exchange.decision.nextTry(0),
+      hash: NO_HASH,
+      sticky: '',
+      madeCookie: '',
+    }
     this.clock = new AnswerClock(owner.exchange, deps.clock, this)
     this.#backoff = deps.clock.timer(() => this.#try(true))
   }
@@ -213,7 +219,9 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     const cluster = this.#cluster!
     this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
     if (this.#isGrpc) record.grpcStatus = grpcStatusOf(response.headers)
-    const outcome = isGrpcServerError(record.grpcStatus) ? 'failure' : this.#deps.classify(null, response.status, record.grpcStatus)
+    const outcome = isGrpcServerError(record.grpcStatus)
+      ? 'failure'
+      : this.#deps.classify(null, response.status, record.grpcStatus)
     cluster.observe(endpoint, outcome, tookMs, response)
   }
 
@@ -224,7 +232,11 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     const { on } = this.#route!.retry
     const isUnsent = !!response.unsent && on.has('connect-failure')
     const isGrpcStatus = record.grpcStatus > 0
-    const condition = isUnsent ? 'connect-failure' : isGrpcStatus ? grpcCondition(record.grpcStatus, on) : statusCondition(status, on)
+    const condition = isUnsent
+      ? 'connect-failure'
+      : isGrpcStatus
+        ? grpcCondition(record.grpcStatus, on)
+        : statusCondition(status, on)
     if (condition === null) return false
     // Who names a gRPC status says of the methods that they bear it.
     if ((!this.#replayable && !isGrpcStatus && !isUnsent) || this.#owner.body.dropped) {
@@ -233,7 +245,8 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     }
     const pushback = isGrpcStatus ? pushbackMs(headers) : NO_PUSHBACK
     if (pushback === NEVER_AGAIN) record.retry = 'no: the endpoint wants no other try (grpc-retry-pushback-ms)'
-    else if (pushback > this.clock.leftMs(now)) record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
+    else if (pushback > this.clock.leftMs(now))
+      record.retry = `no: the endpoint wants to wait ${pushback} ms, which is longer than the request may take`
     else record.retry = this.#again(condition, record.endpoint!)
     if (!record.retry.startsWith('yes')) return false
     if (pushback !== NO_PUSHBACK) this.#delayMs = pushback

@@ -1,6 +1,7 @@
 /** Values of the alphabet of RFC 4648 section 4, and of no other. */
 const VALUES = new Uint8Array(256).fill(255)
-for (const [value, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries()) VALUES[character.charCodeAt(0)] = value
+for (const [value, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
+  VALUES[character.charCodeAt(0)] = value
 const PADDING = 0x3d
 const INVALID = 255
 

@@ -142,7 +142,8 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const { request, protocol } = this.exchange
     if (request.upgrade !== '') {
       const settled = settleUpgrade(request, protocol, route.upgrades)
-      if (settled === null) return this.fail(failures.tunnelRefused, `${request.upgrade} is not among the upgrades of ${route.service}`)
+      if (settled === null)
+        return this.fail(failures.tunnelRefused, `${request.upgrade} is not among the upgrades of ${route.service}`)
       request.upgrade = settled
     }
     this.exchange.cluster = cluster
@@ -163,7 +164,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     if (this.done || route.grpcDeadline === null) return !this.done
     const problem = beginDeadline(exchange, route.grpcDeadline)
     if (problem !== '') return this.#refuse(failures.badRequest, problem)
-    return exchange.deadlineAt !== exchange.startedAt || this.#refuse(failures.deadlineExceeded, 'there was no time at all')
+    return (
+      exchange.deadlineAt !== exchange.startedAt || this.#refuse(failures.deadlineExceeded, 'there was no time at all')
+    )
   }
 
   #refuse(failure: Failure, detail: string): false {
@@ -198,7 +201,13 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
       if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
-      return this.#reply(failure.httpStatus, 'application/problem+json', problemBody(failure, detail, this.exchange.requestId), failure, detail)
+      return this.#reply(
+        failure.httpStatus,
+        'application/problem+json',
+        problemBody(failure, detail, this.exchange.requestId),
+        failure,
+        detail,
+      )
     }
     this.attempts.cancel(failure)
     this.cut(failure, detail)
@@ -207,7 +216,8 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** A gRPC call has its status at its end; who does not read gets none of that either. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle) this.stream.trailers(grpcTrailers(failure, detail))
+    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle)
+      this.stream.trailers(grpcTrailers(failure, detail))
     else this.stream.reset(failure, detail)
   }
 

@@ -122,7 +122,8 @@ class WebAnswer implements DownstreamStream {
   trailers(trailers: Headers): void {
     if (!this.#isGrpc) return this.#stream.trailers(trailers)
     // Inside a message they would be taken for the rest of it.
-    if (!this.#messages.isBetween) return this.#stream.reset(failures.resetAfterResponse, 'the answer ended inside a message')
+    if (!this.#messages.isBetween)
+      return this.#stream.reset(failures.resetAfterResponse, 'the answer ended inside a message')
     const frame = trailersFrame(trailers)
     this.#stream.data(this.#isText ? base64(frame) : frame, true)
   }

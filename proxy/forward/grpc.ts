@@ -36,7 +36,9 @@ export function grpcMessageOf(headers: Headers): string {
   const encoded = headers.get('grpc-message')
   if (encoded === undefined) return ''
   // What is not UTF-8 becomes U+FFFD, what is no escape stays: a message is shown, and never refused.
-  const decoded = encoded.slice(0, 3 * LONGEST_MESSAGE).replace(/(%[0-9A-Fa-f]{2})+/g, bytes => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString())
+  const decoded = encoded
+    .slice(0, 3 * LONGEST_MESSAGE)
+    .replace(/(%[0-9A-Fa-f]{2})+/g, bytes => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString())
   return decoded.length > LONGEST_MESSAGE ? decoded.slice(0, LONGEST_MESSAGE).toWellFormed() : decoded
 }
 

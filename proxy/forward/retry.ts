@@ -42,6 +42,7 @@ export function hadIt({ sentAt, failure }: AttemptRecord): boolean {
 export function whyNot(failure: Failure, idempotent: boolean, bodyGone: boolean): string {
   if (failure.replay === 'never') return 'no: this failure is final'
   if (bodyGone) return 'no: part of the request body is gone'
-  if (failure.replay === 'maybe-sent' && !idempotent) return 'no: the endpoint may have acted on it and the method is not idempotent'
+  if (failure.replay === 'maybe-sent' && !idempotent)
+    return 'no: the endpoint may have acted on it and the method is not idempotent'
   return ''
 }

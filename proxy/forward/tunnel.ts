@@ -215,7 +215,9 @@ class Way implements Receiver<RequestHead | ResponseHead> {
   }
 
   get mayLeave(): boolean {
-    return this.#frames !== null && !this.#frames.isLost && !this.#frames.closing && !this.isEnded && this.#farewell === null
+    return (
+      this.#frames !== null && !this.#frames.isLost && !this.#frames.closing && !this.isEnded && this.#farewell === null
+    )
   }
 
   /** Says `farewell` at the next boundary, and ends. */

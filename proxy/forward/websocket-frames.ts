@@ -65,7 +65,12 @@ export class WebSocketFrames {
     const short = second & 0x7f
     const length = 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + (this.#isMasked ? 4 : 0)
     if (this.isLost || end - at < length) return 0
-    this.#payload = short < 126 ? short : short === 126 ? b.readUInt16BE(at + 2) : b.readUInt32BE(at + 2) * 2 ** 32 + b.readUInt32BE(at + 6)
+    this.#payload =
+      short < 126
+        ? short
+        : short === 126
+          ? b.readUInt16BE(at + 2)
+          : b.readUInt32BE(at + 2) * 2 ** 32 + b.readUInt32BE(at + 6)
     if (this.#payload > Number.MAX_SAFE_INTEGER) this.isLost = true
     if ((first & 0x0f) === CLOSE_OPCODE) this.closing = true
     return length

@@ -34,13 +34,19 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     const { health } = endpoint.spec
     // What the registry has taken out of use needs no ejection.
     if (health !== 'passing' && health !== 'failing') return false
-    return deps.sets().every(each => !each.includes(endpoint) || roomIn(each, health === 'failing', spec.maxEjectedPercent) > 0)
+    return deps
+      .sets()
+      .every(each => !each.includes(endpoint) || roomIn(each, health === 'failing', spec.maxEjectedPercent) > 0)
   }
 
   function eject(endpoint: Endpoint, reason: string): void {
     const now = clock.now()
     // Each ejection time spent without another takes one off: an instance deployed anew each day begins anew each day.
-    if (endpoint.ejections > 0) endpoint.ejections = Math.max(0, endpoint.ejections - Math.floor((now - endpoint.ejectedUntil) / spec.baseEjectionMs))
+    if (endpoint.ejections > 0)
+      endpoint.ejections = Math.max(
+        0,
+        endpoint.ejections - Math.floor((now - endpoint.ejectedUntil) / spec.baseEjectionMs),
+      )
     endpoint.ejections++
     const forMs = Math.min(spec.baseEjectionMs * endpoint.ejections, spec.maxEjectionMs)
     endpoint.state = 'ejected'

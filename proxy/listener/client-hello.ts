@@ -35,7 +35,8 @@ export function readClientHello(bytes: Buffer, length: number): ClientHello | 'm
     if (size === 0 && bytes[at + 5] !== CLIENT_HELLO) return null
     const before = size
     size += Math.min(record, limit - at - 5)
-    if (before < HEAD_BYTES && size >= HEAD_BYTES) announced = HEAD_BYTES + messageOf(bytes, limit, HEAD_BYTES).readUIntBE(1, 3)
+    if (before < HEAD_BYTES && size >= HEAD_BYTES)
+      announced = HEAD_BYTES + messageOf(bytes, limit, HEAD_BYTES).readUIntBE(1, 3)
     // What follows the whole of it, such as early data, is not looked at.
     if (size >= announced) return helloOf(messageOf(bytes, limit, announced).subarray(HEAD_BYTES))
     at += 5 + record

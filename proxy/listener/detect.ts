@@ -48,7 +48,14 @@ export class Detecting implements DownstreamConnection, WireHandler {
   #begun: Buffer | null = null
   #length = 0
 
-  constructor(wire: Wire, options: DownstreamOptions, detection: Detection, clock: Clock, languages: Languages, serve: Serve) {
+  constructor(
+    wire: Wire,
+    options: DownstreamOptions,
+    detection: Detection,
+    clock: Clock,
+    languages: Languages,
+    serve: Serve,
+  ) {
     this.#wire = wire
     this.#options = options
     this.#detection = detection
@@ -123,7 +130,13 @@ export class Detecting implements DownstreamConnection, WireHandler {
     const bytes = Buffer.from(chunk.subarray(0, length))
     const hello = kind === 'tls' ? (readClientHello(bytes, length) as ClientHello) : null
     if (hello === null && !mayBeTcp) {
-      this.#serve.tunnel({ kind, serverName: '', bytes: null, refused: failures.noRoute, detail: 'neither HTTP nor TLS, and the port is for no one service' })
+      this.#serve.tunnel({
+        kind,
+        serverName: '',
+        bytes: null,
+        refused: failures.noRoute,
+        detail: 'neither HTTP nor TLS, and the port is for no one service',
+      })
       return
     }
     const detail = hello === null || hello.alpn.length === 0 ? '' : `ALPN ${hello.alpn.join(', ')}`
@@ -174,7 +187,8 @@ export class Detecting implements DownstreamConnection, WireHandler {
   /** Half-closed: nothing follows that could tell more. */
   ended(): void {
     const { timeoutMs, mayBeTcp } = this.#detection
-    if (timeoutMs !== 0 && mayBeTcp && this.#begun !== null && !this.#mayBeRequest()) this.#tunnel('tcp', this.#begun, this.#length)
+    if (timeoutMs !== 0 && mayBeTcp && this.#begun !== null && !this.#mayBeRequest())
+      this.#tunnel('tcp', this.#begun, this.#length)
     else this.#giveUp()
     this.#timer.cancel()
     this.#wire.handler?.ended()

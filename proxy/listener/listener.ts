@@ -27,7 +27,12 @@ export interface ListenerDeps extends Languages {
   /** Asks the tunnels that can be ended politely to end. */
   leave(): void
   /** A connection that is to be passed on byte for byte; `onClosed` when it is over. */
-  tunnel(wire: Wire, opening: Opening, onClosed: (connection: DownstreamConnection) => void, listener: Listener): DownstreamConnection
+  tunnel(
+    wire: Wire,
+    opening: Opening,
+    onClosed: (connection: DownstreamConnection) => void,
+    listener: Listener,
+  ): DownstreamConnection
 }
 
 /** A tunnel from the start. */
@@ -80,7 +85,13 @@ export class Listener {
   /** Tunnels are no business of the listener: the only protocol that a connection as a whole may change to is HTTP/2. */
   #upgrade(connection: DownstreamConnection, request: RequestHead, wire: Wire): boolean {
     const { clock, http2, onStream } = this.#deps
-    const served = http2.upgrade(request, wire, stream => onStream(stream, wire, http2.protocol, this), this.#options, clock)
+    const served = http2.upgrade(
+      request,
+      wire,
+      stream => onStream(stream, wire, http2.protocol, this),
+      this.#options,
+      clock,
+    )
     if (served === null) return false
     this.#connections.replace(connection, served)
     return true
@@ -114,7 +125,8 @@ export class Listener {
       return served
     }
     const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
-      http: (codec, options) => takesPlace(codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)),
+      http: (codec, options) =>
+        takesPlace(codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)),
       tunnel: opening => takesPlace(this.#tunnel(wire, opening)),
       told: found => stats.detected(found),
       timedOut: () => stats.detectionTimedOut(),

@@ -89,7 +89,12 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
       await acquire(port)
       if (port.isClosed) shut(port)
     } catch (error) {
-      trouble(port.wanted.name, new Error(`it was closed for a new listener, and cannot be opened again: ${String(error)}; next try in ${delayMs} ms`))
+      trouble(
+        port.wanted.name,
+        new Error(
+          `it was closed for a new listener, and cannot be opened again: ${String(error)}; next try in ${delayMs} ms`,
+        ),
+      )
       const again = clock.timer(() => {
         if (!port.isClosed) void reopen(port, Math.min(delayMs * 2, MAX_RETRY_MS))
       })
@@ -105,7 +110,8 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
         const port = going.find(each => isSame(each.wanted.address, wanted.address) && each.acceptor !== null)
         if (port !== undefined) handed.set(wanted, port)
       }
-      const inTheWay = ({ address }: WantedPort) => (shared ? [] : going.filter(({ wanted }) => overlap(wanted.address, address)))
+      const inTheWay = ({ address }: WantedPort) =>
+        shared ? [] : going.filter(({ wanted }) => overlap(wanted.address, address))
       const fresh: Port[] = []
       const cleared: Port[] = []
       const undo = async () => {

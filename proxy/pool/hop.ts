@@ -156,7 +156,8 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
 
   #connect(): void {
     const settings = this.#settings
-    if (this.#dial !== null || this.#greeting !== null || this.#draining || this.#deps.clock.now() < this.#notBefore) return
+    if (this.#dial !== null || this.#greeting !== null || this.#draining || this.#deps.clock.now() < this.#notBefore)
+      return
     // At the limit it takes the place of an idle one of HTTP/1.1, unless somebody waits for that.
     if (settings.connections >= settings.maxConnections && (settings.pending !== 0 || !this.#http1.closeIdle(0))) return
     settings.connections++
@@ -205,7 +206,12 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
     this.#greetingTimer.cancel()
     this.#failed = 0
     const now = this.#deps.clock.now()
-    this.#hops.push({ connection, idleSince: now, leaving: false, due: connectionDue(this.#settings, now, this.#deps.random) })
+    this.#hops.push({
+      connection,
+      idleSince: now,
+      leaving: false,
+      due: connectionDue(this.#settings, now, this.#deps.random),
+    })
     this.#sweep.arm(LEFT_OVER_MS)
   }
 
@@ -279,7 +285,8 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
       if (left <= 0) hop.connection.destroy()
       else next = Math.min(next, left)
     }
-    if (this.#hops.length !== 0 && next !== Number.POSITIVE_INFINITY) this.#sweep.arm(Math.min(Math.max(next, 10), 3_600_000))
+    if (this.#hops.length !== 0 && next !== Number.POSITIVE_INFINITY)
+      this.#sweep.arm(Math.min(Math.max(next, 10), 3_600_000))
   }
 
   drain(): void {

@@ -38,7 +38,14 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
   #open = 0
   #draining = false
 
-  constructor(address: string, port: number, settings: PoolSettings<Http1Pool>, stats: EndpointStats, deps: PoolDeps, onOffer: () => void) {
+  constructor(
+    address: string,
+    port: number,
+    settings: PoolSettings<Http1Pool>,
+    stats: EndpointStats,
+    deps: PoolDeps,
+    onOffer: () => void,
+  ) {
     this.#address = address
     this.#port = port
     this.#settings = settings
@@ -238,7 +245,8 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
       this.#idleSince.shift()
       connection.destroy()
     }
-    if (this.#idle.length !== 0 && limit !== Number.POSITIVE_INFINITY) this.#sweep.arm(Math.min(this.#idleSince[0]! + limit - now, 3_600_000))
+    if (this.#idle.length !== 0 && limit !== Number.POSITIVE_INFINITY)
+      this.#sweep.arm(Math.min(this.#idleSince[0]! + limit - now, 3_600_000))
   }
 
   #expirePending(): void {

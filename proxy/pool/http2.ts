@@ -177,7 +177,12 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
     for (const { connection } of this.#carriers) if (connection.limit !== UNTOLD) this.#learn(connection)
     const connection = this.#deps.codec.connect(wire, this, this.#settings.upstream)
     const now = this.#deps.clock.now()
-    const carrier = { connection, idleSince: now, leaving: false, due: connectionDue(this.#settings, now, this.#deps.random) }
+    const carrier = {
+      connection,
+      idleSince: now,
+      leaving: false,
+      due: connectionDue(this.#settings, now, this.#deps.random),
+    }
     this.#carriers.push(carrier)
     this.#serve(carrier, true)
     this.#settle(carrier)

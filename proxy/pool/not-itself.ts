@@ -22,7 +22,8 @@ export function notItself(dial: Dial, service: string, listeners: () => Iterable
   const leadBack = new Set<string>()
 
   function found(port: number, isHere: (own: OwnListener) => boolean): OwnListener | null {
-    for (const own of listeners()) if (own.port === port && (own.service === null || own.service === service) && isHere(own)) return own
+    for (const own of listeners())
+      if (own.port === port && (own.service === null || own.service === service) && isHere(own)) return own
     return null
   }
 

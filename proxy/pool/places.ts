@@ -27,6 +27,7 @@ export function dialForWaiters<P extends Contender>(places: Places<P>): void {
 /** The pool whose first waiter has waited for a place the longest; null: nobody waits for one. */
 export function neediest<P extends Contender>({ pools }: Places<P>): P | null {
   let found: P | null = null
-  for (const pool of pools) if (pool.withoutDial > 0 && (found === null || pool.waitingSince < found.waitingSince)) found = pool
+  for (const pool of pools)
+    if (pool.withoutDial > 0 && (found === null || pool.waitingSince < found.waitingSince)) found = pool
   return found
 }

@@ -15,7 +15,12 @@ export class WithTunnels implements Pool {
   readonly #waiting = new Map<PoolWaiter, ConnectWaiter>()
 
   /** `codec`: of the tunnels. */
-  constructor(pool: Pool, connector: Connector, codec: Pick<Codec, 'connect'>, settings: Pick<PoolSettings, 'upstream'>) {
+  constructor(
+    pool: Pool,
+    connector: Connector,
+    codec: Pick<Codec, 'connect'>,
+    settings: Pick<PoolSettings, 'upstream'>,
+  ) {
     this.#pool = pool
     this.#connector = connector
     this.#codec = codec

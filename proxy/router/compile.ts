@@ -45,7 +45,11 @@ export function compileRoutes(candidates: readonly Candidate[], regex: CompileRe
     const list = exact.get(path) ?? (bySegment.size === 0 ? others : (bySegment.get(segmentOf(path)) ?? others))
     for (let i = 0; i < list.length; i++) {
       const entry = list[i]!
-      if ((entry.path === null || entry.path(path)) && (entry.conditions === null || entry.conditions(request, path, query))) return entry.route
+      if (
+        (entry.path === null || entry.path(path)) &&
+        (entry.conditions === null || entry.conditions(request, path, query))
+      )
+        return entry.route
     }
     return null
   }
@@ -70,7 +74,13 @@ function pathTest(match: MatchSpec, regex: CompileRegex): Compiled['path'] {
 
 export function isCatchAll(match: MatchSpec): boolean {
   const { kind, value } = match.path
-  return kind === 'prefix' && (value === '/' || value === '') && match.methods.length === 0 && match.headers.length === 0 && match.query.length === 0
+  return (
+    kind === 'prefix' &&
+    (value === '/' || value === '') &&
+    match.methods.length === 0 &&
+    match.headers.length === 0 &&
+    match.query.length === 0
+  )
 }
 
 /** Routes that this exact path can match, in order. */

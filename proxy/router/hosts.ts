@@ -7,7 +7,9 @@ export type HostTable = (authority: string) => string | null
  * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names of `hosts:`; names without case, the port and a
  * dot at the end never looked at. A wildcard `*.example.com` takes any name that ends so; the longest wins.
  */
-export function hostTable(services: readonly { readonly name: string; readonly hosts: readonly string[] }[]): HostTable {
+export function hostTable(
+  services: readonly { readonly name: string; readonly hosts: readonly string[] }[],
+): HostTable {
   const exact = new Map<string, string>()
   const wildcards: { readonly suffix: string; readonly service: string }[] = []
   for (const { name } of services) exact.set(name.toLowerCase(), name)
@@ -28,7 +30,8 @@ export function hostTable(services: readonly { readonly name: string; readonly h
     if (found !== undefined) return found
     const consul = /^([^.]+)\.service(?:\.[^.]+)?\.consul$/.exec(host)?.[1]
     if (consul !== undefined) return exact.get(consul) ?? null
-    for (const { suffix, service } of wildcards) if (host.endsWith(suffix) && host.length > suffix.length) return service
+    for (const { suffix, service } of wildcards)
+      if (host.endsWith(suffix) && host.length > suffix.length) return service
     return null
   }
 }

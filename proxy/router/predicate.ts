@@ -18,7 +18,9 @@ export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | n
     const test = valueTest(spec, regex)
     const { name } = spec
     // HTTP/2 has no such field, and the absolute form of HTTP/1.1 says otherwise (RFC 9112 section 3.2.2).
-    tests.push(name === 'host' ? request => test(request.authority || undefined) : request => test(request.headers.get(name)))
+    tests.push(
+      name === 'host' ? request => test(request.authority || undefined) : request => test(request.headers.get(name)),
+    )
   }
   for (const spec of match.query) {
     const test = valueTest(spec, regex)

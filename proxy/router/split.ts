@@ -10,7 +10,9 @@ export interface Destination {
 }
 
 /** Draws one destination by weight and notes the draw; where there is no choice, no number is drawn. */
-export function split(destinations: readonly Destination[]): (random: Random, record: DecisionRecord) => Cluster | null {
+export function split(
+  destinations: readonly Destination[],
+): (random: Random, record: DecisionRecord) => Cluster | null {
   if (destinations.length === 1) {
     const only = destinations[0]!
     return (_random, record) => {

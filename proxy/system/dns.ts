@@ -41,7 +41,8 @@ export function resolver(servers: readonly string[], which: AddressFamily = 'aut
     async addresses(name, family) {
       if (isIP(name) !== 0) return isIP(name) === family ? [{ address: name, ttlMs: Number.POSITIVE_INFINITY }] : []
       if (!counts(family)) return []
-      const question = (asked: SystemResolver) => (family === 4 ? asked.resolve4(name, { ttl: true }) : asked.resolve6(name, { ttl: true }))
+      const question = (asked: SystemResolver) =>
+        family === 4 ? asked.resolve4(name, { ttl: true }) : asked.resolve6(name, { ttl: true })
       const records = await ask(question, `${family === 4 ? 'A' : 'AAAA'} records of ${name}`)
       return records.map(({ address, ttl }) => ({ address, ttlMs: ttl * 1000 }))
     },

@@ -116,6 +116,8 @@ function ask(path: string): Promise<string | null> {
       if (said.length > MOST_ANSWER) known()
     })
     socket.once('end', known)
-    socket.once('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? finish(null) : known()))
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? finish(null) : known(),
+    )
   })
 }

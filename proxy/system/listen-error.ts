@@ -21,8 +21,10 @@ export async function explainListen(error: unknown, address: AddressSpec): Promi
   if (code === 'EADDRNOTAVAIL')
     return `no interface of this machine has this address (${code}): write ${ownAddresses()}, or 0.0.0.0 for all of them; an address that comes later needs net.ipv4.ip_nonlocal_bind`
   if (code === 'EAFNOSUPPORT') return `this machine has no IPv6 (${code}): write an IPv4 address`
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name is not known here (${code}): write an address of this machine`
-  if (code === 'EMFILE' || code === 'ENFILE') return `no file descriptor is left (${code}): raise the limit (ulimit -n, under systemd LimitNOFILE=)`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `the name is not known here (${code}): write an address of this machine`
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `no file descriptor is left (${code}): raise the limit (ulimit -n, under systemd LimitNOFILE=)`
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -16,6 +16,7 @@ const REUSE_PORT = 2
  */
 export function listenOn(server: Server, { address, port }: AddressSpec, { backlog = 511, shared = false } = {}): void {
   const way = server as unknown as WithListen2
-  if (isIPv4(address) && typeof way._listen2 === 'function') way._listen2(address, port, 4, backlog, undefined, shared ? REUSE_PORT : 0)
+  if (isIPv4(address) && typeof way._listen2 === 'function')
+    way._listen2(address, port, 4, backlog, undefined, shared ? REUSE_PORT : 0)
   else server.listen({ host: address, port, backlog, reusePort: shared })
 }

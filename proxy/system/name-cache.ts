@@ -67,7 +67,18 @@ export function nameCache({ clock, resolve }: NameCacheDeps): NameCache {
     if (entries.size >= MOST) entries.delete(entries.keys().next().value!)
     if (entries.size === 0) look.arm(LOOK_MS)
     const limit = clock.timer(() => settle(entry, `the name ${name} had no answer within ${WAIT_MS / 1000} s`))
-    const entry: Entry = { name, addresses: [], trouble: '', isMissing: false, isAsking: false, failures: 0, dueAt: 0, usedAt: 0, waiting: [], limit }
+    const entry: Entry = {
+      name,
+      addresses: [],
+      trouble: '',
+      isMissing: false,
+      isAsking: false,
+      failures: 0,
+      dueAt: 0,
+      usedAt: 0,
+      waiting: [],
+      limit,
+    }
     entries.set(name, entry)
     return entry
   }
@@ -80,7 +91,12 @@ export function nameCache({ clock, resolve }: NameCacheDeps): NameCache {
     } catch (error) {
       entry.failures++
       settle(entry, (error as Error).message)
-      entry.dueAt = clock.now() + Math.min(FIRST_RETRY_MS * 2 ** Math.min(entry.failures - 1, 10), entry.addresses.length > 0 ? LONGEST_TTL_MS : RETRY_MS)
+      entry.dueAt =
+        clock.now() +
+        Math.min(
+          FIRST_RETRY_MS * 2 ** Math.min(entry.failures - 1, 10),
+          entry.addresses.length > 0 ? LONGEST_TTL_MS : RETRY_MS,
+        )
     }
     entry.isAsking = false
     entry.limit.cancel()

@@ -34,8 +34,12 @@ export function parseResolvConf(text: string): Search {
       .trim()
       .split(/\s+/)
     // Of several the last one counts.
-    if (keyword === 'search' || keyword === 'domain') domains = words.filter(word => word !== '.').slice(0, MOST_DOMAINS)
-    const dots = keyword === 'options' ? words.map(word => /^ndots:(\d{1,2})$/.exec(word)?.[1]).find(found => found !== undefined) : undefined
+    if (keyword === 'search' || keyword === 'domain')
+      domains = words.filter(word => word !== '.').slice(0, MOST_DOMAINS)
+    const dots =
+      keyword === 'options'
+        ? words.map(word => /^ndots:(\d{1,2})$/.exec(word)?.[1]).find(found => found !== undefined)
+        : undefined
     if (dots !== undefined) ndots = Math.min(15, Number(dots))
   }
   return { domains, ndots }

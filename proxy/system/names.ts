@@ -24,8 +24,11 @@ export const lookupName: LookupFunction = (hostname, options, callback) => {
   names.find(name, answer)
 
   function answer(addresses: readonly string[], trouble: string): void {
-    const wanted = options.family === 4 || options.family === 'IPv4' ? 4 : options.family === 6 || options.family === 'IPv6' ? 6 : 0
-    const found = addresses.map(address => ({ address, family: isIP(address) })).filter(({ family }) => wanted === 0 || family === wanted)
+    const wanted =
+      options.family === 4 || options.family === 'IPv4' ? 4 : options.family === 6 || options.family === 'IPv6' ? 6 : 0
+    const found = addresses
+      .map(address => ({ address, family: isIP(address) }))
+      .filter(({ family }) => wanted === 0 || family === wanted)
     const [first] = found
     if (first === undefined) return callback(new Error(trouble || `${hostname} has no IPv${wanted} address`), '', 0)
     if (options.all) callback(null, found)
@@ -39,7 +42,13 @@ function isLocalhost(name: string): boolean {
 
 function ownNames(): NameCache {
   let dns: Resolver | null = null
-  const resolve = nameResolver({ clock, dns: () => dns!, hosts: kept('/etc/hosts'), resolvConf: kept('/etc/resolv.conf'), speaks })
+  const resolve = nameResolver({
+    clock,
+    dns: () => dns!,
+    hosts: kept('/etc/hosts'),
+    resolvConf: kept('/etc/resolv.conf'),
+    speaks,
+  })
   return nameCache({
     clock,
     async resolve(name) {

@@ -18,7 +18,11 @@ export interface ListenOptions {
 }
 
 /** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). */
-export function listen(options: ListenOptions, onWire: (wire: SocketWire) => void, onError: (error: Error) => void): Promise<Acceptor> {
+export function listen(
+  options: ListenOptions,
+  onWire: (wire: SocketWire) => void,
+  onError: (error: Error) => void,
+): Promise<Acceptor> {
   const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accepted => {
     enterTurn()
     onWire(wireOf(accepted))
@@ -30,7 +34,10 @@ export function listen(options: ListenOptions, onWire: (wire: SocketWire) => voi
       server.off('error', reject)
       server.on('error', onError)
       const address = server.address()
-      resolve({ port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() })
+      resolve({
+        port: typeof address === 'object' && address !== null ? address.port : options.port,
+        close: () => server.close(),
+      })
     })
     listenOn(server, options, { backlog: 4096, shared: options.shared })
   })

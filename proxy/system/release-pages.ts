@@ -11,7 +11,8 @@ export function releaseStartupPages(): void {
   if (process.platform !== 'linux') return
   const madvise = findMadvise()
   if (madvise === null) return
-  for (const { start, end } of cleanMappings(readFileSync('/proc/self/smaps', 'latin1'))) madvise(start, end - start, MADV_DONTNEED)
+  for (const { start, end } of cleanMappings(readFileSync('/proc/self/smaps', 'latin1')))
+    madvise(start, end - start, MADV_DONTNEED)
 }
 
 type Madvise = (address: bigint, length: bigint, advice: number) => number
@@ -26,7 +27,9 @@ function findMadvise(): Madvise | null {
     // node:ffi says on standard error that it is experimental; a user of the proxy can do nothing with that.
     process.emitWarning = () => {}
     const ffi = process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined
-    return ffi?.dlopen(null, { madvise: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' } }).functions.madvise ?? null
+    return (
+      ffi?.dlopen(null, { madvise: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' } }).functions.madvise ?? null
+    )
   } catch {
     return null
   } finally {
@@ -44,7 +47,13 @@ export function cleanMappings(smaps: string): Mapping[] {
   const found: Mapping[] = []
   for (const entry of smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
     const header = /^([0-9a-f]+)-([0-9a-f]+) (r-[x-]p) \S+ \S+ (\d+)/.exec(entry)
-    if (header === null || header[4] === '0' || !/^Private_Dirty: +0 kB$/m.test(entry) || !/^Anonymous: +0 kB$/m.test(entry)) continue
+    if (
+      header === null ||
+      header[4] === '0' ||
+      !/^Private_Dirty: +0 kB$/m.test(entry) ||
+      !/^Anonymous: +0 kB$/m.test(entry)
+    )
+      continue
     found.push({ start: BigInt(`0x${header[1]}`), end: BigInt(`0x${header[2]}`) })
   }
   return found

@@ -22,14 +22,24 @@ const OTHER_FAMILY_MS = 250
  * of our own, which hold up no thread of the process. The system itself is asked last, for what else it may know names
  * from (mDNS, LDAP, NIS), and never where a name server is silent.
  */
-export function nameResolver({ clock, dns, hosts, resolvConf, speaks }: ResolveDeps): (name: string) => Promise<NameAnswer> {
+export function nameResolver({
+  clock,
+  dns,
+  hosts,
+  resolvConf,
+  speaks,
+}: ResolveDeps): (name: string) => Promise<NameAnswer> {
   async function resolve(name: string): Promise<NameAnswer> {
     const listed = parseHosts(await hosts()).get(name.replace(/\.$/, '')) ?? []
     if (listed.length > 0) return { addresses: usable(listed), ttlMs: Number.POSITIVE_INFINITY }
     try {
       for (const candidate of searched(name, parseResolvConf(await resolvConf()))) {
         const records = await ask(candidate)
-        if (records.length > 0) return { addresses: records.map(({ address }) => address), ttlMs: Math.min(...records.map(({ ttlMs }) => ttlMs)) }
+        if (records.length > 0)
+          return {
+            addresses: records.map(({ address }) => address),
+            ttlMs: Math.min(...records.map(({ ttlMs }) => ttlMs)),
+          }
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ETIMEOUT') throw error
@@ -56,7 +66,9 @@ export function nameResolver({ clock, dns, hosts, resolvConf, speaks }: ResolveD
 
   /** All of them, where the machine speaks none of theirs. */
   function usable(addresses: readonly string[]): readonly string[] {
-    const spoken = addresses.filter(address => speaks(address.includes(':') ? 6 : 4) || address === '::1' || address.startsWith('127.'))
+    const spoken = addresses.filter(
+      address => speaks(address.includes(':') ? 6 : 4) || address === '::1' || address.startsWith('127.'),
+    )
     return spoken.length > 0 ? spoken : addresses
   }
 

@@ -47,7 +47,11 @@ export class SocketWire implements Wire {
         return true
       },
     }
-    return new Socket((handle === null ? { allowHalfOpen: true, noDelay: true, onread } : { allowHalfOpen: true, onread, handle }) as unknown as Options)
+    return new Socket(
+      (handle === null
+        ? { allowHalfOpen: true, noDelay: true, onread }
+        : { allowHalfOpen: true, onread, handle }) as unknown as Options,
+    )
   }
 
   #read(buffer: Buffer, length: number): void {
@@ -216,7 +220,12 @@ export class SocketWire implements Wire {
 }
 
 function peerOf(socket: Socket): Peer {
-  return { address: plain(socket.remoteAddress), port: socket.remotePort ?? 0, local: plain(socket.localAddress), localPort: socket.localPort ?? 0 }
+  return {
+    address: plain(socket.remoteAddress),
+    port: socket.remotePort ?? 0,
+    local: plain(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+  }
 }
 
 /** IPv4 as IPv4 even where it came in over a dual-stack socket. */

@@ -66,10 +66,23 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.#deps = deps
     this.#onClosed = onClosed
     this.#bytes = opening.bytes
-    const request = { method: '', scheme: 'http', authority: opening.serverName, path: '', upgrade: '', headers: NO_HEADERS } as const
+    const request = {
+      method: '',
+      scheme: 'http',
+      authority: opening.serverName,
+      path: '',
+      upgrade: '',
+      headers: NO_HEADERS,
+    } as const
     this.exchange = new Exchange(wire.peer, deps.listener().spec.direction, 'tcp', request)
     this.exchange.begin(request, deps.clock.now())
-    this.#pick = { tried: this.#tried, record: this.exchange.decision.nextTry(0), hash: NO_HASH, sticky: '', madeCookie: '' }
+    this.#pick = {
+      tried: this.#tried,
+      record: this.exchange.decision.nextTry(0),
+      hash: NO_HASH,
+      sticky: '',
+      madeCookie: '',
+    }
     this.exchange.decision.begin()
     this.#timer = deps.clock.timer(() => (this.#isOver ? this.#wire.destroy() : this.#try(true)))
     wire.handler = this
@@ -84,7 +97,10 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     const route = listener.tcpRouter(serverName, this.exchange.decision)
     if (route !== null) return this.#enter(route)
     const found = serverName === '' || listener.spec.service !== null ? null : this.#deps.discover(serverName)
-    const unknown = serverName === '' ? 'it names no server, and the port is for no one service' : `no service is known as "${serverName}"`
+    const unknown =
+      serverName === ''
+        ? 'it names no server, and the port is for no one service'
+        : `no service is known as "${serverName}"`
     if (found === null) return this.#fail(failures.noRoute, detail === '' ? unknown : `${unknown} (${detail})`)
     void found.then(why => {
       if (this.#isOver) return
@@ -159,7 +175,9 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     const made = this.exchange.decision.attempts
     if (!on.has('connect-failure')) return 'no: connect-failure is not in retries.on'
     if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
-    return this.#cluster!.budget.tryWithdraw(this.#deps.clock.now()) ? 'yes: connect-failure' : 'no: the retry budget is spent'
+    return this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())
+      ? 'yes: connect-failure'
+      : 'no: the retry budget is spent'
   }
 
   /** 4  The relay: from here on there is no other attempt. */
@@ -202,7 +220,12 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     const { exchange } = this
     if (exchange.failure !== null) return
     const { down, up } = this.#relay!
-    exchange.failure = side === down ? failures.downstreamGone : up.total === 0 ? failures.resetBeforeResponse : failures.resetAfterResponse
+    exchange.failure =
+      side === down
+        ? failures.downstreamGone
+        : up.total === 0
+          ? failures.resetBeforeResponse
+          : failures.resetAfterResponse
     exchange.detail = error === null ? '' : ((error as NodeJS.ErrnoException).code ?? error.message)
   }
 

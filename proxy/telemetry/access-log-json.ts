@@ -1,7 +1,17 @@
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { jsonText } from '../core/printable.ts'
-import { beganAt, duration, grpcMessage, grpcStatusNumber, protocol, requestId, upstreamHost, upstreamServiceTime, type Value } from './access-log-values.ts'
+import {
+  beganAt,
+  duration,
+  grpcMessage,
+  grpcStatusNumber,
+  protocol,
+  requestId,
+  upstreamHost,
+  upstreamServiceTime,
+  type Value,
+} from './access-log-values.ts'
 import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()

@@ -29,7 +29,12 @@ interface Batch {
 
 /** `files` is handed in by tests. */
 export interface SinkFiles {
-  open(path: string, flags: number, mode: number, callback: (error: NodeJS.ErrnoException | null, fd: number) => void): void
+  open(
+    path: string,
+    flags: number,
+    mode: number,
+    callback: (error: NodeJS.ErrnoException | null, fd: number) => void,
+  ): void
   write(
     fd: number,
     bytes: Buffer,
@@ -51,7 +56,12 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
 const STDOUT_AGAIN = '/proc/self/fd/1'
 const NON_BLOCKING = constants.O_WRONLY | constants.O_NONBLOCK
 
-const system: SinkFiles = { open, write, close, stdoutIsPipe: () => fstatSync(STDOUT, { throwIfNoEntry: false })?.isFIFO() ?? false }
+const system: SinkFiles = {
+  open,
+  write,
+  close,
+  stdoutIsPipe: () => fstatSync(STDOUT, { throwIfNoEntry: false })?.isFIFO() ?? false,
+}
 
 /** One write at a time, through libuv's threads: a slow disk holds up a helper thread and not the control thread. */
 export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system): AccessLogSink {
@@ -124,7 +134,10 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
       busy = false
       if (error === null) fd = opened
       else if (path === null) fd = STDOUT
-      else tell(`the access log ${opening} cannot be opened: ${error.code ?? error.message}${remedies[error.code ?? ''] ?? ''}`)
+      else
+        tell(
+          `the access log ${opening} cannot be opened: ${error.code ?? error.message}${remedies[error.code ?? ''] ?? ''}`,
+        )
       next()
     })
   }

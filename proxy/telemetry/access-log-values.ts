@@ -49,33 +49,36 @@ const grpcStatusForms: Readonly<Record<string, Value>> = {
 
 /** `DEADLINE_EXCEEDED` -> `DeadlineExceeded`; `OK` stays, and so Envoy has it. */
 function camelCase(name: string): string {
-  return name === 'OK' ? name : name.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => first + rest.toLowerCase())
+  return name === 'OK'
+    ? name
+    : name.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => first + rest.toLowerCase())
 }
 
-const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP' | 'TRAILER' | 'GRPC_STATUS'>, Value>> = {
-  GRPC_STATUS_NUMBER: grpcStatusNumber,
-  PROTOCOL: protocol,
-  RESPONSE_CODE: exchange => String(exchange.status),
-  // Of a tunnel the authority is the server name of its TLS.
-  REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
-  RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
-  RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
-  BYTES_RECEIVED: exchange => String(exchange.bytesIn),
-  BYTES_SENT: exchange => String(exchange.bytesOut),
-  DURATION: duration,
-  REQUEST_DURATION: exchange => milliseconds(exchange.startedAt, exchange.requestEndedAt),
-  RESPONSE_DURATION: exchange => milliseconds(exchange.startedAt, exchange.firstByteAt),
-  RESPONSE_TX_DURATION: exchange => milliseconds(exchange.firstByteAt, exchange.completedAt),
-  ROUTE_NAME: exchange => exchange.route?.name ?? '',
-  UPSTREAM_HOST: upstreamHost,
-  UPSTREAM_CLUSTER: exchange => exchange.cluster?.name ?? '',
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: exchange => String(exchange.decision.attempts),
-  UPSTREAM_TRANSPORT_FAILURE_REASON: exchange => exchange.detail,
-  DOWNSTREAM_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.address,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
-  DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
-}
+const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP' | 'TRAILER' | 'GRPC_STATUS'>, Value>> =
+  {
+    GRPC_STATUS_NUMBER: grpcStatusNumber,
+    PROTOCOL: protocol,
+    RESPONSE_CODE: exchange => String(exchange.status),
+    // Of a tunnel the authority is the server name of its TLS.
+    REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
+    RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
+    RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
+    BYTES_RECEIVED: exchange => String(exchange.bytesIn),
+    BYTES_SENT: exchange => String(exchange.bytesOut),
+    DURATION: duration,
+    REQUEST_DURATION: exchange => milliseconds(exchange.startedAt, exchange.requestEndedAt),
+    RESPONSE_DURATION: exchange => milliseconds(exchange.startedAt, exchange.firstByteAt),
+    RESPONSE_TX_DURATION: exchange => milliseconds(exchange.firstByteAt, exchange.completedAt),
+    ROUTE_NAME: exchange => exchange.route?.name ?? '',
+    UPSTREAM_HOST: upstreamHost,
+    UPSTREAM_CLUSTER: exchange => exchange.cluster?.name ?? '',
+    UPSTREAM_REQUEST_ATTEMPT_COUNT: exchange => String(exchange.decision.attempts),
+    UPSTREAM_TRANSPORT_FAILURE_REASON: exchange => exchange.detail,
+    DOWNSTREAM_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+    DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.address,
+    DOWNSTREAM_DIRECT_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+    DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
+  }
 
 export function operatorValue(name: LogOperator, argument: string): Value {
   if (name === 'START_TIME') {

@@ -11,7 +11,11 @@ const LOG_EVERY_MS = 1000
 /** What a data thread holds of bodies, and what it had to give up. */
 export function bufferStats(stats: StatsWriter, thread: number, clock: Clock, event: (event: ProxyEvent) => void) {
   const labels = { thread: String(thread) }
-  const bytes = stats.gauge('outrigger_data_thread_buffered_bytes', 'Bytes of bodies that the data thread holds, once a second', labels)
+  const bytes = stats.gauge(
+    'outrigger_data_thread_buffered_bytes',
+    'Bytes of bodies that the data thread holds, once a second',
+    labels,
+  )
   const cuts = stats.counter(
     'outrigger_data_thread_buffer_cuts_total',
     'Exchanges and connections cut because the data thread held more than `buffers`',

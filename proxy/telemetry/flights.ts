@@ -21,7 +21,8 @@ export function flights(spec: FlightsSpec, clock: Clock): Flights {
   return {
     add(exchange, listener) {
       recent?.next().copy(exchange, listener)
-      if (exchange.failure !== null || exchange.status >= 500 || isGrpcServerError(exchange.grpcStatus)) failed?.next().copy(exchange, listener)
+      if (exchange.failure !== null || exchange.status >= 500 || isGrpcServerError(exchange.grpcStatus))
+        failed?.next().copy(exchange, listener)
     },
     recent: () => views(recent, clock),
     failed: () => views(failed, clock),
@@ -224,7 +225,10 @@ class Try {
   }
 }
 
-export function failureView(failure: Failure | null, detail: string): Pick<FlightView, 'failure' | 'flag' | 'reason' | 'detail' | 'remedy'> {
+export function failureView(
+  failure: Failure | null,
+  detail: string,
+): Pick<FlightView, 'failure' | 'flag' | 'reason' | 'detail' | 'remedy'> {
   if (failure === null) return { failure: '', flag: '-', reason: '', detail, remedy: '' }
   return { failure: failure.failure, flag: failure.flag, reason: failure.reason, detail, remedy: failure.remedy }
 }

@@ -20,7 +20,11 @@ export function guardTrips(
   const series = new Map(
     guards.map(guard => [
       guard,
-      { counter: stats.counter('outrigger_http2_guard_trips_total', help, { side, guard }), loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 },
+      {
+        counter: stats.counter('outrigger_http2_guard_trips_total', help, { side, guard }),
+        loggedAt: Number.NEGATIVE_INFINITY,
+        unlogged: 0,
+      },
     ]),
   )
   return (guard, detail, peer) => {

@@ -22,10 +22,13 @@ interface Sample {
 const none = Object.freeze({})
 
 /** The bounds that are exposed: each power of two of microseconds from 128 us to 134 s, in seconds, with the first bucket that is not below it any more. */
-const bounds: readonly (readonly [bucket: number, labels: { readonly le: string }])[] = Array.from({ length: 21 }, (_, octave) => {
-  const last = (octave + 1) * 8
-  return [last + 1, { le: String(bucketBound(last) / 1000) }] as const
-})
+const bounds: readonly (readonly [bucket: number, labels: { readonly le: string }])[] = Array.from(
+  { length: 21 },
+  (_, octave) => {
+    const last = (octave + 1) * 8
+    return [last + 1, { le: String(bucketBound(last) / 1000) }] as const
+  },
+)
 const infinity = { le: '+Inf' }
 
 /**
@@ -41,7 +44,9 @@ function newRegistry(): Registry {
 const CHUNK = 512
 
 /** The text of /metrics, piece by piece, made while it is read. */
-export function prometheusPage(store: SeriesStore): () => { readonly type: string; readonly body: AsyncIterable<string> } {
+export function prometheusPage(
+  store: SeriesStore,
+): () => { readonly type: string; readonly body: AsyncIterable<string> } {
   let registry: Registry | null = null
   return () => {
     registry ??= newRegistry()

@@ -36,7 +36,13 @@ export interface SeriesStore {
   /** Forgets what only ended threads have counted: after a snapshot that may have dropped the endpoints and routes they counted for. */
   forgetEnded(): void
   /** A value of the control thread's own, read at each scrape. */
-  own(name: string, help: string, type: 'counter' | 'gauge', labels: Readonly<Record<string, string>>, read: () => number): void
+  own(
+    name: string,
+    help: string,
+    type: 'counter' | 'gauge',
+    labels: Readonly<Record<string, string>>,
+    read: () => number,
+  ): void
   disown(name: string, labels: Readonly<Record<string, string>>): void
   families(): Iterable<Family>
   size(): number
@@ -81,12 +87,19 @@ export function seriesStore(): SeriesStore {
     add(index, id, { name, help, type, labels, page, index: slot }) {
       const thread = threadOf(index)
       const values = thread.pages[page]
-      if (values === undefined) throw new Error(`series ${name} lies in page ${page}, which data thread ${index} has not sent`)
+      if (values === undefined)
+        throw new Error(`series ${name} lies in page ${page}, which data thread ${index} has not sent`)
       const family = familyOf(name, help, type)
       const key = keyOf(labels)
       let series = family.series.get(key)
       if (series === undefined) {
-        series = { labels: shown(labels), slots: type === 'histogram' ? HISTOGRAM_SLOTS : 1, parts: new Map(), carried: null, read: null }
+        series = {
+          labels: shown(labels),
+          slots: type === 'histogram' ? HISTOGRAM_SLOTS : 1,
+          parts: new Map(),
+          carried: null,
+          read: null,
+        }
         family.series.set(key, series)
       }
       series.parts.set(index, { values, index: slot })
@@ -116,11 +129,18 @@ export function seriesStore(): SeriesStore {
     },
     forgetEnded() {
       for (const family of [...families.values()]) {
-        for (const [key, series] of [...family.series]) if (series.parts.size === 0 && series.read === null) drop(family, key)
+        for (const [key, series] of [...family.series])
+          if (series.parts.size === 0 && series.read === null) drop(family, key)
       }
     },
     own(name, help, type, labels, read) {
-      familyOf(name, help, type).series.set(keyOf(labels), { labels: shown(labels), slots: 1, parts: new Map(), carried: null, read })
+      familyOf(name, help, type).series.set(keyOf(labels), {
+        labels: shown(labels),
+        slots: 1,
+        parts: new Map(),
+        carried: null,
+        read,
+      })
     },
     disown(name, labels) {
       const family = families.get(name)

@@ -109,10 +109,17 @@ const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CO
 /** Numbers without a name are one, `other`, so that an endpoint cannot make series. */
 const OTHER_GRPC_STATUS = -1
 
-export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, string>>): RouteStats & { readonly series: readonly Series[] } {
+export function routeStats(
+  stats: StatsWriter,
+  labels: Readonly<Record<string, string>>,
+): RouteStats & { readonly series: readonly Series[] } {
   const counters = new Map<string, Map<number, Series>>()
   const grpcCounters = new Map<number, Map<string, Series>>()
-  const latency = stats.histogram('http_request_duration_seconds', 'Time from the head of a request to the last byte of its response', labels)
+  const latency = stats.histogram(
+    'http_request_duration_seconds',
+    'Time from the head of a request to the last byte of its response',
+    labels,
+  )
   const all: Series[] = [latency]
   return {
     series: all,
@@ -163,17 +170,49 @@ export function routeStats(stats: StatsWriter, labels: Readonly<Record<string, s
   }
 }
 
-export function endpointStats(stats: StatsWriter, service: string, endpoint: string): EndpointStats & { readonly series: readonly Series[] } {
+export function endpointStats(
+  stats: StatsWriter,
+  service: string,
+  endpoint: string,
+): EndpointStats & { readonly series: readonly Series[] } {
   const labels = { service, endpoint }
   const requests = stats.counter('outrigger_upstream_requests_total', 'Attempts sent to an endpoint', labels)
-  const failures = stats.counter('outrigger_upstream_failures_total', 'Attempts that failed by the fault of the endpoint, 502 to 504 included', labels)
-  const connections = stats.gauge('outrigger_upstream_connections', 'Connections to an endpoint, those being made included', labels)
-  const connectFailures = stats.counter('outrigger_upstream_connect_failures_total', 'Connections to an endpoint that could not be made', labels)
+  const failures = stats.counter(
+    'outrigger_upstream_failures_total',
+    'Attempts that failed by the fault of the endpoint, 502 to 504 included',
+    labels,
+  )
+  const connections = stats.gauge(
+    'outrigger_upstream_connections',
+    'Connections to an endpoint, those being made included',
+    labels,
+  )
+  const connectFailures = stats.counter(
+    'outrigger_upstream_connect_failures_total',
+    'Connections to an endpoint that could not be made',
+    labels,
+  )
   const active = stats.gauge('outrigger_upstream_requests_active', 'Attempts at an endpoint that run now', labels)
-  const pending = stats.gauge('outrigger_upstream_requests_pending', 'Requests that wait for a connection to an endpoint', labels)
-  const ejected = stats.gauge('outrigger_upstream_ejected', 'Whether outlier detection leaves an endpoint alone now', labels)
-  const ejections = stats.counter('outrigger_upstream_ejections_total', 'Times outlier detection ejected an endpoint', labels)
-  const latency = stats.histogram('outrigger_upstream_response_seconds', 'Time from sending a request to an endpoint to its response head', labels)
+  const pending = stats.gauge(
+    'outrigger_upstream_requests_pending',
+    'Requests that wait for a connection to an endpoint',
+    labels,
+  )
+  const ejected = stats.gauge(
+    'outrigger_upstream_ejected',
+    'Whether outlier detection leaves an endpoint alone now',
+    labels,
+  )
+  const ejections = stats.counter(
+    'outrigger_upstream_ejections_total',
+    'Times outlier detection ejected an endpoint',
+    labels,
+  )
+  const latency = stats.histogram(
+    'outrigger_upstream_response_seconds',
+    'Time from sending a request to an endpoint to its response head',
+    labels,
+  )
   const all = { requests, failures, connections, connectFailures, active, pending, ejected, ejections, latency }
   const series: Series[] = Object.values(all)
   let bytes: TcpBytes | null = null
@@ -183,8 +222,16 @@ export function endpointStats(stats: StatsWriter, service: string, endpoint: str
     tcpBytes() {
       // The endpoint is gone; a tunnel that found it before makes no new series.
       if (bytes === null && requests.values !== VOID) {
-        const sent = stats.counter('outrigger_upstream_tcp_sent_bytes_total', 'Bytes sent to an endpoint through TCP tunnels', labels)
-        const received = stats.counter('outrigger_upstream_tcp_received_bytes_total', 'Bytes received from an endpoint through TCP tunnels', labels)
+        const sent = stats.counter(
+          'outrigger_upstream_tcp_sent_bytes_total',
+          'Bytes sent to an endpoint through TCP tunnels',
+          labels,
+        )
+        const received = stats.counter(
+          'outrigger_upstream_tcp_received_bytes_total',
+          'Bytes received from an endpoint through TCP tunnels',
+          labels,
+        )
         series.push(sent, received)
         bytes = { sent, received }
       }
@@ -211,7 +258,11 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
       if (opened.values === VOID) return
       let counter = closed.get(flag)
       if (counter === undefined) {
-        counter = stats.counter('outrigger_tcp_connections_closed_total', 'TCP tunnels ended, those that were refused included', { ...labels, flags: flag })
+        counter = stats.counter(
+          'outrigger_tcp_connections_closed_total',
+          'TCP tunnels ended, those that were refused included',
+          { ...labels, flags: flag },
+        )
         closed.set(flag, counter)
         series.push(counter)
       }
@@ -235,7 +286,12 @@ export function detectionStats(stats: StatsWriter, labels: Readonly<Record<strin
   }
   return {
     series,
-    told: (protocol: string) => count('outrigger_detected_connections_total', 'Connections by what they turned out to speak', { ...labels, protocol }),
-    timedOut: () => count('outrigger_detection_timeouts_total', 'Connections that did not say in time what they speak', labels),
+    told: (protocol: string) =>
+      count('outrigger_detected_connections_total', 'Connections by what they turned out to speak', {
+        ...labels,
+        protocol,
+      }),
+    timedOut: () =>
+      count('outrigger_detection_timeouts_total', 'Connections that did not say in time what they speak', labels),
   }
 }

@@ -16,7 +16,10 @@ export function tunnelStats<Tunnel>(stats: StatsWriter, labels: Readonly<Record<
   function add(upgrade: string, amount: number): void {
     let gauge = gauges.get(upgrade)
     if (gauge === undefined) {
-      gauge = stats.gauge('outrigger_tunnels_active', 'Tunnels open: WebSockets, other upgrades and CONNECT', { ...labels, upgrade })
+      gauge = stats.gauge('outrigger_tunnels_active', 'Tunnels open: WebSockets, other upgrades and CONNECT', {
+        ...labels,
+        upgrade,
+      })
       gauges.set(upgrade, gauge)
       series.push(gauge)
     }

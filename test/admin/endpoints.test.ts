@@ -9,7 +9,13 @@ const page = (answer: EndpointsAnswer, ...status: ServiceStatus[]) => endpointsP
 describe('/endpoints', () => {
   test('reads as a table', async () => {
     const answer = service('orders', [
-      endpoint('127.0.0.1:9001', { requests: 1_200, active: 2, p50Ms: 0.4, p99Ms: 12.3, metadata: { version: 'v2', build: '7' } }),
+      endpoint('127.0.0.1:9001', {
+        requests: 1_200,
+        active: 2,
+        p50Ms: 0.4,
+        p99Ms: 12.3,
+        metadata: { version: 'v2', build: '7' },
+      }),
       endpoint('127.0.0.1:9002', {
         requests: 300,
         failures: 5,
@@ -38,7 +44,15 @@ describe('/endpoints', () => {
       threads([
         service('orders', [endpoint('a:1', { requests: 10, active: 1, p50Ms: 1, p99Ms: 5 }), endpoint('b:1')]),
         service('orders', [
-          endpoint('a:1', { requests: 30, active: 2, p50Ms: 3, p99Ms: 4, state: 'ejected', reason: 'why', ejectedForMs: 5 }),
+          endpoint('a:1', {
+            requests: 30,
+            active: 2,
+            p50Ms: 3,
+            p99Ms: 4,
+            state: 'ejected',
+            reason: 'why',
+            ejectedForMs: 5,
+          }),
           endpoint('c:1'),
         ]),
       ]),
@@ -48,7 +62,15 @@ describe('/endpoints', () => {
     expect(services).toHaveLength(1)
     expect(services[0]).toMatchObject({ name: 'orders', active: 2 })
     expect(services[0]!.endpoints.map(({ address }) => address)).toEqual(['a:1', 'b:1', 'c:1'])
-    expect(services[0]!.endpoints[0]).toMatchObject({ requests: 40, active: 3, connections: 2, state: 'ejected', reason: 'why', p50Ms: 2.5, p99Ms: 5 })
+    expect(services[0]!.endpoints[0]).toMatchObject({
+      requests: 40,
+      active: 3,
+      connections: 2,
+      state: 'ejected',
+      reason: 'why',
+      p50Ms: 2.5,
+      p99Ms: 5,
+    })
   })
 
   test('one service, or that there is none', async () => {
@@ -65,13 +87,36 @@ describe('/endpoints', () => {
       fixed: 0,
       sources: [
         { name: 'consul', state: 'fresh', ageMs: 3_200, trouble: '', endpoints: 3, suspects: 1, fromDisk: false },
-        { name: 'dns orders.internal', state: 'stale', ageMs: 7_200_000, trouble: 'SERVFAIL', endpoints: 1, suspects: 0, fromDisk: true },
-        { name: 'file a.json', state: 'waiting', ageMs: null, trouble: 'no such file', endpoints: 0, suspects: 0, fromDisk: false },
+        {
+          name: 'dns orders.internal',
+          state: 'stale',
+          ageMs: 7_200_000,
+          trouble: 'SERVFAIL',
+          endpoints: 1,
+          suspects: 0,
+          fromDisk: true,
+        },
+        {
+          name: 'file a.json',
+          state: 'waiting',
+          ageMs: null,
+          trouble: 'no such file',
+          endpoints: 0,
+          suspects: 0,
+          fromDisk: false,
+        },
       ],
     }
     const lines = (
       await ask(
-        page(service('orders', [endpoint('a:1', { weight: 4, effectiveWeight: 0.4, warming: true, priority: 1 })], ['panic: below 50 % healthy']), status),
+        page(
+          service(
+            'orders',
+            [endpoint('a:1', { weight: 4, effectiveWeight: 0.4, warming: true, priority: 1 })],
+            ['panic: below 50 % healthy'],
+          ),
+          status,
+        ),
       )
     ).body.split('\n')
     expect(lines.slice(1)).toEqual([
@@ -124,7 +169,9 @@ describe('/endpoints', () => {
     })
 
     test('JSON has all of them, and how many were chosen', async () => {
-      const { services } = (await json(large, 'only=critical')) as unknown as { services: { total: number; endpoints: unknown[] }[] }
+      const { services } = (await json(large, 'only=critical')) as unknown as {
+        services: { total: number; endpoints: unknown[] }[]
+      }
       expect([services[0]!.total, services[0]!.endpoints.length]).toEqual([1, 1])
       expect(((await json(large)) as unknown as EndpointsAnswer).services[0]!.endpoints).toHaveLength(300)
     })

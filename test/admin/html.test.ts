@@ -31,11 +31,25 @@ const poisonedFlight = (over: Partial<FlightView> = {}): FlightView => ({
   ...over,
 })
 const about = () => hostile
-const explained: ExplainAnswer = { record: poisonedFlight(), steps: [{ stage: hostile, text: `${hostile}\n${hostile}` }], error: '' }
+const explained: ExplainAnswer = {
+  record: poisonedFlight(),
+  steps: [{ stage: hostile, text: `${hostile}\n${hostile}` }],
+  error: '',
+}
 const poisonedEndpoints: Answer = {
   services: service(
     hostile,
-    [{ ...endpoint(hostile), metadata: { [hostile]: hostile }, zone: hostile, health: hostile, healthReason: hostile, reason: hostile, protocol: hostile }],
+    [
+      {
+        ...endpoint(hostile),
+        metadata: { [hostile]: hostile },
+        zone: hostile,
+        health: hostile,
+        healthReason: hostile,
+        reason: hostile,
+        protocol: hostile,
+      },
+    ],
     [hostile],
   ).services,
 }
@@ -45,7 +59,9 @@ const sources = [
     endpoints: 1,
     known: 1,
     fixed: 0,
-    sources: [{ name: hostile, state: 'stale' as const, ageMs: 1, trouble: hostile, endpoints: 1, suspects: 1, fromDisk: true }],
+    sources: [
+      { name: hostile, state: 'stale' as const, ageMs: 1, trouble: hostile, endpoints: 1, suspects: 1, fromDisk: true },
+    ],
   },
 ]
 const config = poisoned({
@@ -66,7 +82,11 @@ const pages: readonly (readonly [string, Page, string])[] = [
     endpointsPage(threads([poisonedEndpoints]), () => sources),
     `service=${encodeURIComponent(hostile)}&zone=${encodeURIComponent(hostile)}`,
   ],
-  ['endpoints with a wrong filter', endpointsPage(threads([poisonedEndpoints]), () => sources), `sort=${encodeURIComponent(hostile)}`],
+  [
+    'endpoints with a wrong filter',
+    endpointsPage(threads([poisonedEndpoints]), () => sources),
+    `sort=${encodeURIComponent(hostile)}`,
+  ],
   ['flights', flightsPage(threads([{ flights: [poisonedFlight(), poisonedFlight({ protocol: 'tcp' })] }])), ''],
   [
     'flights of a filter',
@@ -80,7 +100,11 @@ const pages: readonly (readonly [string, Page, string])[] = [
   ],
   ['explain of what is wrong', explainPage(threads([{ record: null, steps: [], error: hostile }])), 'url=x'],
   ['config', configPage(() => Promise.resolve(config)), ''],
-  ['ready', readyPage(() => ({ ready: false, reason: hostile, checks: [{ name: hostile, state: 'fail', text: hostile }] })), ''],
+  [
+    'ready',
+    readyPage(() => ({ ready: false, reason: hostile, checks: [{ name: hostile, state: 'fail', text: hostile }] })),
+    '',
+  ],
   ['log level', logLevelPage({ level: () => 'info', setLevel() {} }), ''],
   ['start', startPage(about, () => pages.map(([, page]) => page)), ''],
   ['unknown', { path: '/x', methods: ['GET'], shows: '', answer: request => unknownPage(request, hostile, []) }, ''],
@@ -98,14 +122,18 @@ describe.each(pages)('%s', (_name, page, search) => {
 
   test('allows one stylesheet, by its hash, and nothing else', async () => {
     const { policy, body } = await ask(page, search, 'html')
-    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/)
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/,
+    )
     expect(body).not.toMatch(/ style=|<link|<img|javascript:/)
   })
 })
 
 describe('html', () => {
   test('escapes values, keeps what it made itself, and leaves out what is not there', () => {
-    expect(html`<p title="${'"'}">${['a<', html`<b>${1}</b>`, null]}${false}</p>`.text).toBe('<p title="&#34;">a&#60;<b>1</b></p>')
+    expect(html`<p title="${'"'}">${['a<', html`<b>${1}</b>`, null]}${false}</p>`.text).toBe(
+      '<p title="&#34;">a&#60;<b>1</b></p>',
+    )
   })
 
   test('a link has its parameters encoded, and those that are null left out', () => {
@@ -115,7 +143,9 @@ describe('html', () => {
 
 describe('from one page to the next', () => {
   const linksOf = async (page: Page, search = '') =>
-    [...(await ask(page, search, 'html')).body.matchAll(/href="([^"]*)"/g)].map(([, link]) => link!.replaceAll('&#38;', '&'))
+    [...(await ask(page, search, 'html')).body.matchAll(/href="([^"]*)"/g)].map(([, link]) =>
+      link!.replaceAll('&#38;', '&'),
+    )
 
   test('an endpoint leads to its flights, its service to explain', async () => {
     const links = await linksOf(endpointsPage(threads([service('orders', [endpoint('10.0.0.1:80')])]), () => []))
@@ -155,10 +185,25 @@ describe('what is not there says so', () => {
   test.each([
     ['no flights', flightsPage(threads([{ flights: [] }])), '', 'No requests yet.'],
     ['no failures', flightsPage(threads([{ flights: [] }])), 'failed=true', 'No request has failed.'],
-    ['none like that', flightsPage(threads([{ flights: [] }])), 'service=x', 'No request that is still kept is like that.'],
+    [
+      'none like that',
+      flightsPage(threads([{ flights: [] }])),
+      'service=x',
+      'No request that is still kept is like that.',
+    ],
     ['no services', endpointsPage(threads([{ services: [] }]), () => []), '', 'No services are configured.'],
-    ['no endpoints', endpointsPage(threads([service('orders', [])]), () => []), '', 'None: requests are answered with 503 UH.'],
-    ['no such endpoints', endpointsPage(threads([service('orders', [endpoint('a:1')])]), () => []), 'only=ejected', 'None of them is like that.'],
+    [
+      'no endpoints',
+      endpointsPage(threads([service('orders', [])]), () => []),
+      '',
+      'None: requests are answered with 503 UH.',
+    ],
+    [
+      'no such endpoints',
+      endpointsPage(threads([service('orders', [endpoint('a:1')])]), () => []),
+      'only=ejected',
+      'None of them is like that.',
+    ],
     ['no thread', flightsPage(threads([null])), '', 'did not answer in time'],
     ['no thread to explain', explainPage(threads([null])), 'url=/', 'did not answer in time'],
   ])('%s', async (_name, page, search, text) => {
@@ -169,12 +214,16 @@ describe('what is not there says so', () => {
 test('a form that was sent empty asks for everything', async () => {
   const page = endpointsPage(threads([service('orders', [endpoint('a:1')])]), () => [])
   expect((await ask(page, 'service=&zone=&only=&sort=&limit=', 'html')).body).toContain('a:1')
-  expect((await ask(flightsPage(threads([{ flights: [flightView()] }])), 'service=&endpoint=&id=&limit=', 'html')).body).toContain('/api/1')
+  expect(
+    (await ask(flightsPage(threads([{ flights: [flightView()] }])), 'service=&endpoint=&id=&limit=', 'html')).body,
+  ).toContain('/api/1')
 })
 
 test('a proxy that no browser asks loads none of it', () => {
   const folder = join(import.meta.dirname, '../../proxy/admin')
   const sources = readdirSync(folder).filter(name => name.endsWith('.ts'))
-  const eager = sources.filter(name => /^import (?!type\b)[^\n]*from '\.\/html\//m.test(readFileSync(join(folder, name), 'utf8')))
+  const eager = sources.filter(name =>
+    /^import (?!type\b)[^\n]*from '\.\/html\//m.test(readFileSync(join(folder, name), 'utf8')),
+  )
   expect(eager).toEqual([])
 })

@@ -8,12 +8,23 @@ import { logLevelPage } from '../../proxy/admin/log-level.ts'
 import { livePage, readyPage } from '../../proxy/admin/ready.ts'
 import type { ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
 import type { LogLevel } from '../../proxy/core/log.ts'
-import { ask, attemptView as attempt, endpoint, flightView as flight, json, service, threads } from '../support/pages.ts'
+import {
+  ask,
+  attemptView as attempt,
+  endpoint,
+  flightView as flight,
+  json,
+  service,
+  threads,
+} from '../support/pages.ts'
 
 describe('data threads that do not answer', () => {
   test('all: 504, and where to look', async () => {
     const answer = await ask(endpointsPage(threads([null, null]), () => []))
-    expect([answer.status, answer.body]).toEqual([504, expect.stringContaining('data threads 0, 1 did not answer in time')])
+    expect([answer.status, answer.body]).toEqual([
+      504,
+      expect.stringContaining('data threads 0, 1 did not answer in time'),
+    ])
   })
 
   test('some: the others answer, and the page says what is missing', async () => {
@@ -37,14 +48,29 @@ describe('/flights', () => {
   })
 
   test.each([
-    [{ method: 'CONNECT', authority: 'orders:443', path: 'orders:443' }, 'CONNECT orders:443  ->  orders at 127.0.0.1:9001  id-1'],
-    [{ protocol: 'tcp', method: '', authority: 'api.example', path: '' }, 'TCP api.example  ->  orders at 127.0.0.1:9001  0 B in, 12 B out'],
+    [
+      { method: 'CONNECT', authority: 'orders:443', path: 'orders:443' },
+      'CONNECT orders:443  ->  orders at 127.0.0.1:9001  id-1',
+    ],
+    [
+      { protocol: 'tcp', method: '', authority: 'api.example', path: '' },
+      'TCP api.example  ->  orders at 127.0.0.1:9001  0 B in, 12 B out',
+    ],
   ] as const)('a tunnel is told by where it leads: %j', async (asked, told) => {
-    expect((await ask(flightsPage(threads([{ flights: [flight(asked)] }])))).body).toBe(`07:08:09.045  200 -     12.5 ms  ${told}\n`)
+    expect((await ask(flightsPage(threads([{ flights: [flight(asked)] }])))).body).toBe(
+      `07:08:09.045  200 -     12.5 ms  ${told}\n`,
+    )
   })
 
   test('one that did not has a line for each attempt and one for the reason', async () => {
-    const refused = { failure: 'connect-refused', flag: 'UF', status: 0, detail: 'ECONNREFUSED', reusedConnection: false, tookMs: 0.4 }
+    const refused = {
+      failure: 'connect-refused',
+      flag: 'UF',
+      status: 0,
+      detail: 'ECONNREFUSED',
+      reusedConnection: false,
+      tookMs: 0.4,
+    }
     const failed = flight({
       status: 503,
       flag: 'UF',
@@ -52,7 +78,12 @@ describe('/flights', () => {
       reason: 'the endpoint refused the connection',
       detail: 'ECONNREFUSED',
       attempts: [
-        attempt({ ...refused, way: ['priority 1', 'own zone'], compared: { load: 2, other: '127.0.0.1:9002', otherLoad: 3 }, retry: 'yes: connect-failure' }),
+        attempt({
+          ...refused,
+          way: ['priority 1', 'own zone'],
+          compared: { load: 2, other: '127.0.0.1:9002', otherLoad: 3 },
+          retry: 'yes: connect-failure',
+        }),
         attempt({ ...refused, endpoint: '', policy: '', retry: 'no: the budget is spent' }),
       ],
     })
@@ -75,9 +106,13 @@ describe('/flights', () => {
 
   test('the threads are one list by time, oldest first; limited to the last ones, and to a service', async () => {
     const at = (time: string, name: string) => flight({ at: `2026-11-21T07:08:0${time}Z`, service: name })
-    const page = flightsPage(threads([{ flights: [at('3.000', 'a'), at('1.000', 'b')] }, { flights: [at('2.000', 'a')] }]))
+    const page = flightsPage(
+      threads([{ flights: [at('3.000', 'a'), at('1.000', 'b')] }, { flights: [at('2.000', 'a')] }]),
+    )
     const services = async (search: string) =>
-      ((await json(page, search)) as { flights: FlightView[] }).flights.map(each => `${each.at.slice(17, 19)} ${each.service}`)
+      ((await json(page, search)) as { flights: FlightView[] }).flights.map(
+        each => `${each.at.slice(17, 19)} ${each.service}`,
+      )
     expect(await services('')).toEqual(['01 b', '02 a', '03 a'])
     expect(await services('limit=2')).toEqual(['02 a', '03 a'])
     expect(await services('service=a&limit=1')).toEqual(['03 a'])
@@ -142,7 +177,10 @@ describe('/explain', () => {
 
   test('the question reaches the data thread as it was meant', async () => {
     const asked: Question[] = []
-    await ask(explainPage(threads([explained], asked)), 'url=http://orders/api?a=1%26b=2&method=post&header=x-user:%207&header=x-tester:&listener=15001')
+    await ask(
+      explainPage(threads([explained], asked)),
+      'url=http://orders/api?a=1%26b=2&method=post&header=x-user:%207&header=x-tester:&listener=15001',
+    )
     expect(asked).toEqual([
       {
         what: 'explain',
@@ -183,12 +221,19 @@ describe('/explain', () => {
   })
 
   test('what the data thread says of a wrong question is passed on', async () => {
-    const answer = await ask(explainPage(threads([{ record: null, steps: [], error: 'no listener is called "x"' }])), 'url=/', 'json')
+    const answer = await ask(
+      explainPage(threads([{ record: null, steps: [], error: 'no listener is called "x"' }])),
+      'url=/',
+      'json',
+    )
     expect([answer.status, JSON.parse(answer.body)]).toEqual([400, { error: 'no listener is called "x"' }])
   })
 
   test('with several data threads the first that answers speaks', async () => {
-    expect(await json(explainPage(threads([null, explained])), 'url=/')).toMatchObject({ thread: 1, record: { service: 'orders' } })
+    expect(await json(explainPage(threads([null, explained])), 'url=/')).toMatchObject({
+      thread: 1,
+      record: { service: 'orders' },
+    })
   })
 })
 
@@ -209,11 +254,18 @@ describe('/ready and /live', () => {
 
   test('whoever asks why gets each check', async () => {
     expect((await ask(page, 'verbose', null)).body).toBe(
-      ['not ready: draining', '  ok    data threads  1 of 1 running', '  warn  last reload   refused:', '                      a.yaml:1:1: wrong', ''].join(
-        '\n',
-      ),
+      [
+        'not ready: draining',
+        '  ok    data threads  1 of 1 running',
+        '  warn  last reload   refused:',
+        '                      a.yaml:1:1: wrong',
+        '',
+      ].join('\n'),
     )
-    expect(JSON.parse((await ask(page, 'verbose', 'json')).body)).toMatchObject({ ready: false, checks: [{ name: 'data threads' }, { state: 'warn' }] })
+    expect(JSON.parse((await ask(page, 'verbose', 'json')).body)).toMatchObject({
+      ready: false,
+      checks: [{ name: 'data threads' }, { state: 'warn' }],
+    })
   })
 
   test('live is live', async () => {
@@ -230,7 +282,13 @@ describe('/config', () => {
     lastErrors: ['b.yaml:1:1: bad'],
     needsRestart: ['workers 1 -> 2'],
   }
-  const page = configPage(() => Promise.resolve({ ...view, effectiveJson: '{"config":{"service":"web"}}', effectiveText: 'service: web  # a.yaml:1\n' }))
+  const page = configPage(() =>
+    Promise.resolve({
+      ...view,
+      effectiveJson: '{"config":{"service":"web"}}',
+      effectiveText: 'service: web  # a.yaml:1\n',
+    }),
+  )
 
   test('as JSON', async () => {
     expect(JSON.parse((await ask(page, '', null)).body)).toEqual({ ...view, effective: { config: { service: 'web' } } })
@@ -262,7 +320,10 @@ test('/drain says what will happen, and whether it was under way', async () => {
     },
     () => ({ delayMs: 5_000, timeoutMs: 20_000 }),
   )
-  expect(await ask(page, '', null, 'POST')).toMatchObject({ status: 202, body: expect.stringMatching(/^draining: .* after 5 s, .* after another 20 s/) })
+  expect(await ask(page, '', null, 'POST')).toMatchObject({
+    status: 202,
+    body: expect.stringMatching(/^draining: .* after 5 s, .* after another 20 s/),
+  })
   expect((await ask(page, '', null, 'POST')).body).toMatch(/^draining already/)
 })
 

@@ -30,7 +30,12 @@ const pages: readonly Page[] = [
       throw new Error('a secret of the code')
     },
   },
-  { path: '/long', methods: ['GET'], shows: 'a long page', answer: () => ({ status: 200, type: 'text/plain', body: long() }) },
+  {
+    path: '/long',
+    methods: ['GET'],
+    shows: 'a long page',
+    answer: () => ({ status: 200, type: 'text/plain', body: long() }),
+  },
 ]
 
 async function* long(): AsyncIterable<string> {
@@ -83,7 +88,10 @@ describe('an unknown page is 404, with a list of those that there are', () => {
 
   test('for programs', async () => {
     const answer = await ask('/metric', { headers: { accept: 'application/json' } })
-    expect(await answer.json()).toEqual({ error: 'there is no page /metric', pages: ['/', '/both', '/change', '/broken', '/long'] })
+    expect(await answer.json()).toEqual({
+      error: 'there is no page /metric',
+      pages: ['/', '/both', '/change', '/broken', '/long'],
+    })
   })
 })
 
@@ -141,7 +149,11 @@ describe('the port for scrapes', () => {
         yield 'up 1\n'
       })(),
     }),
-    readiness: () => ({ ready: false, reason: 'a secret place: /etc/x', checks: [{ name: 'reload', state: 'fail' as const, text: 'a secret place: /etc/x' }] }),
+    readiness: () => ({
+      ready: false,
+      reason: 'a secret place: /etc/x',
+      checks: [{ name: 'reload', state: 'fail' as const, text: 'a secret place: /etc/x' }],
+    }),
   }
   let open: AdminServer
   beforeAll(async () => {
@@ -158,12 +170,15 @@ describe('the port for scrapes', () => {
     expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 200 OK[\s\S]*up 1\n/)
   })
 
-  test.each(['/ready', '/ready?verbose', '/ready?format=json', '/ready?format=html'])('%s says whether, and not why', async path => {
-    const answer = await from(path)
-    const text = await answer.text()
-    expect([answer.status, text.includes('secret')]).toEqual([503, false])
-    expect(text).not.toContain('<')
-  })
+  test.each(['/ready', '/ready?verbose', '/ready?format=json', '/ready?format=html'])(
+    '%s says whether, and not why',
+    async path => {
+      const answer = await from(path)
+      const text = await answer.text()
+      expect([answer.status, text.includes('secret')]).toEqual([503, false])
+      expect(text).not.toContain('<')
+    },
+  )
 
   test.each([
     ['GET', '/config', 404],

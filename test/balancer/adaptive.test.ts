@@ -68,12 +68,19 @@ describe('adaptive', () => {
   })
 
   test('reports count: one of two equally fast that has more room gets more', () => {
-    const report = (utilization: number) => ['endpoint-load-metrics', `TEXT cpu_utilization=${utilization}, rps_fractional=100`]
+    const report = (utilization: number) => [
+      'endpoint-load-metrics',
+      `TEXT cpu_utilization=${utilization}, rps_fractional=100`,
+    ]
     const { shares } = traffic('adaptive', {
       weights: [1, 1],
       requestsPerSecond: 300,
       seconds: 100,
-      reply: (index, _atMs, chance) => ({ afterMs: 10 * (0.9 + 0.1 * chance()), status: 200, headers: report(index === 0 ? 0.3 : 0.9) }),
+      reply: (index, _atMs, chance) => ({
+        afterMs: 10 * (0.9 + 0.1 * chance()),
+        status: 200,
+        headers: report(index === 0 ? 0.3 : 0.9),
+      }),
     })
     // Three to one once the reports count, after ten seconds; even before that.
     expect(shares[0]).toBeGreaterThan(0.68)
@@ -85,7 +92,13 @@ describe('adaptive', () => {
     const deps = balancerDeps(1, {}, loop)
     const [endpoint] = bareEndpoints([1])
     for (let i = 0; i < 30; i++) {
-      adaptive.observe!(endpoint!, 'success', 10, { status: 200, headers: new HeaderList(['endpoint-load-metrics', 'JSON {"cpu_utilization":0.5']) }, deps)
+      adaptive.observe!(
+        endpoint!,
+        'success',
+        10,
+        { status: 200, headers: new HeaderList(['endpoint-load-metrics', 'JSON {"cpu_utilization":0.5']) },
+        deps,
+      )
       loop.advance(1000)
     }
     expect(endpoint!.load).toMatchObject({ reportedQps: -1, reportedUtilization: -1, reportedSince: -1 })

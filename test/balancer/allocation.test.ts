@@ -13,5 +13,6 @@ test('picking and learning allocate nothing', { retry: 2, timeout: 60_000 }, () 
   const bytes = JSON.parse(output) as Record<string, number>
   expect(Object.keys(bytes).length).toBeGreaterThan(18)
   expect(bytes['an object each time']).toBeGreaterThan(8)
-  for (const [what, each] of Object.entries(bytes)) if (what !== 'an object each time') expect(each, what).toBeLessThan(1)
+  for (const [what, each] of Object.entries(bytes))
+    if (what !== 'an object each time') expect(each, what).toBeLessThan(1)
 })

@@ -6,14 +6,17 @@ import '../support/seed.ts'
 
 test('sorts as a stable sort does', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.nat(0xffffffff), fc.nat(5), fc.constant(0xffffffff)), { maxLength: 300 }), numbers => {
-      const hashes = Uint32Array.from(numbers)
-      const owners = Uint32Array.from(numbers, (_, i) => i)
-      sortByHash(hashes, owners)
-      const expected = numbers.map((hash, i) => ({ hash, i })).toSorted((a, b) => a.hash - b.hash || a.i - b.i)
-      expect([...hashes]).toEqual(expected.map(({ hash }) => hash))
-      expect([...owners]).toEqual(expected.map(({ i }) => i))
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.nat(0xffffffff), fc.nat(5), fc.constant(0xffffffff)), { maxLength: 300 }),
+      numbers => {
+        const hashes = Uint32Array.from(numbers)
+        const owners = Uint32Array.from(numbers, (_, i) => i)
+        sortByHash(hashes, owners)
+        const expected = numbers.map((hash, i) => ({ hash, i })).toSorted((a, b) => a.hash - b.hash || a.i - b.i)
+        expect([...hashes]).toEqual(expected.map(({ hash }) => hash))
+        expect([...owners]).toEqual(expected.map(({ i }) => i))
+      },
+    ),
   )
 })
 

@@ -23,7 +23,8 @@ function sharesOfTen(
     requestsPerSecond,
     seconds: requestsPerSecond < 100 ? 120 : 20,
     keys: true,
-    reply: (index, atMs, chance) => (index === 0 && fails(atMs) ? { afterMs: 0.5, ...failure } : { afterMs: 10 * chance(), status: 200 }),
+    reply: (index, atMs, chance) =>
+      index === 0 && fails(atMs) ? { afterMs: 0.5, ...failure } : { afterMs: 10 * chance(), status: 200 },
   }).shares
 }
 
@@ -74,7 +75,8 @@ describe.each(looking)('%s looks', type => {
       weights: ten,
       requestsPerSecond: 1000,
       seconds: 20,
-      reply: (_index, _atMs, chance) => (++count % 997 === 0 ? { afterMs: 0.5 } : { afterMs: 10 * chance(), status: 200 }),
+      reply: (_index, _atMs, chance) =>
+        ++count % 997 === 0 ? { afterMs: 0.5 } : { afterMs: 10 * chance(), status: 200 },
     })
     expect(Math.min(...shares)).toBeGreaterThan(0.07)
     expect(Math.max(...shares)).toBeLessThan(0.13)

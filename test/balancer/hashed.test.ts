@@ -30,20 +30,24 @@ describe.each(hashing)('%s with a bound on load', type => {
       const share = picked.weight / whole
       const allowed = Math.max(1, Math.ceil((running.length + slack) * share * (hashBalanceFactor / 100)))
       worst = Math.max(worst, picked.active - allowed)
-      while (running.length > 60 || (running.length > 0 && random() < 0.4)) running.splice(Math.floor(random() * running.length), 1)[0]!.active--
+      while (running.length > 60 || (running.length > 0 && random() < 0.4))
+        running.splice(Math.floor(random() * running.length), 1)[0]!.active--
     }
     return worst
   }
 
-  test.each([100, 110, 150, 300])('no endpoint has more than %i percent of its share, whatever is asked for', factor => {
-    for (const weights of [
-      [1, 1],
-      [1, 1, 1, 1, 1],
-      [1, 2, 3, 4],
-      [5, 1, 1, 0.5],
-    ])
-      expect(excess(weights, factor, 0, 7)).toBeLessThanOrEqual(0)
-  })
+  test.each([100, 110, 150, 300])(
+    'no endpoint has more than %i percent of its share, whatever is asked for',
+    factor => {
+      for (const weights of [
+        [1, 1],
+        [1, 1, 1, 1, 1],
+        [1, 2, 3, 4],
+        [5, 1, 1, 0.5],
+      ])
+        expect(excess(weights, factor, 0, 7)).toBeLessThanOrEqual(0)
+    },
+  )
 
   test.each([4, 100])('a key stays at home while the bound allows it, %i endpoints', count => {
     const endpoints = bareEndpoints(Array<number>(count).fill(1))
@@ -93,18 +97,22 @@ describe.each(hashing)('%s with a bound on load', type => {
 
   test('when all are full the least loaded takes it', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 50, max: 90 }), { minLength: 2, maxLength: 6 }), fc.nat(0xffffffff), (actives, hash) => {
-        const loop = new EventLoop()
-        const deps = balancerDeps(1, { hashBalanceFactor: 100, tableSize: 1021 }, loop)
-        const endpoints = bareEndpoints(actives.map(() => 1))
-        endpoints.forEach((endpoint, i) => {
-          endpoint.active = actives[i]!
-          // Failures count as requests, so that nobody is below the bound.
-          for (let k = 0; k < 200; k++) observe!(endpoint, 'failure', 1, null, deps)
-        })
-        const picked = create(endpoints, deps).pick({ ...pickContext(), hash })!
-        expect(picked.active).toBe(Math.min(...actives))
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 50, max: 90 }), { minLength: 2, maxLength: 6 }),
+        fc.nat(0xffffffff),
+        (actives, hash) => {
+          const loop = new EventLoop()
+          const deps = balancerDeps(1, { hashBalanceFactor: 100, tableSize: 1021 }, loop)
+          const endpoints = bareEndpoints(actives.map(() => 1))
+          endpoints.forEach((endpoint, i) => {
+            endpoint.active = actives[i]!
+            // Failures count as requests, so that nobody is below the bound.
+            for (let k = 0; k < 200; k++) observe!(endpoint, 'failure', 1, null, deps)
+          })
+          const picked = create(endpoints, deps).pick({ ...pickContext(), hash })!
+          expect(picked.active).toBe(Math.min(...actives))
+        },
+      ),
       { numRuns: 50 },
     )
   })
@@ -125,7 +133,8 @@ describe.each(hashing)('%s spreads keys', type => {
     const picker = policies[type].create(endpoints, balancerDeps(1))
     const random = seeded(3)
     const counts = endpoints.map(() => 0)
-    for (let i = 0; i < 50_000; i++) counts[endpoints.indexOf(picker.pick({ ...pickContext(), hash: Math.floor(random() * 2 ** 32) })!)]!++
+    for (let i = 0; i < 50_000; i++)
+      counts[endpoints.indexOf(picker.pick({ ...pickContext(), hash: Math.floor(random() * 2 ** 32) })!)]!++
     counts.forEach((count, i) => {
       expect(count / 50_000 / (weights[i]! / 10)).toBeGreaterThan(type === 'ring_hash' ? 0.85 : 0.97)
       expect(count / 50_000 / (weights[i]! / 10)).toBeLessThan(type === 'ring_hash' ? 1.15 : 1.03)

@@ -14,7 +14,8 @@ describe('fading', () => {
   })
 
   test('short times are as exact as anybody needs', () => {
-    for (const elapsed of [0.001, 0.1, 1, 5, 9.99, 10, 10.01]) expect(fading(elapsed, 10_000)).toBeCloseTo(Math.exp(-elapsed / 10_000), 6)
+    for (const elapsed of [0.001, 0.1, 1, 5, 9.99, 10, 10.01])
+      expect(fading(elapsed, 10_000)).toBeCloseTo(Math.exp(-elapsed / 10_000), 6)
   })
 
   test('time that has not come yet takes nothing away', () => {

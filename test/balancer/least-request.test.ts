@@ -117,20 +117,23 @@ describe('choices and fullScan', () => {
     return picked
   }
 
-  test.each([2, 3, 5, 7])('%i choices: each set of so many is as likely as any other, and the least busy of it is taken', choices => {
-    const binomial = (n: number, k: number): number => (k === 0 ? 1 : (binomial(n - 1, k - 1) * n) / k)
-    const rank = (load: number) => loads.filter(other => other > load).length
-    const shares = loads.map(load => (rank(load) < choices - 1 ? 0 : binomial(rank(load), choices - 1)))
-    const picked = counts({ choices })
-    const likely = shares.map((_, i) => i).filter(i => shares[i]! > 0)
-    for (const [i, count] of picked.entries()) if (!likely.includes(i)) expect(count).toBe(0)
-    expect(
-      chiSquareScore(
-        likely.map(i => picked[i]!),
-        likely.map(i => shares[i]!),
-      ),
-    ).toBeLessThan(4)
-  })
+  test.each([2, 3, 5, 7])(
+    '%i choices: each set of so many is as likely as any other, and the least busy of it is taken',
+    choices => {
+      const binomial = (n: number, k: number): number => (k === 0 ? 1 : (binomial(n - 1, k - 1) * n) / k)
+      const rank = (load: number) => loads.filter(other => other > load).length
+      const shares = loads.map(load => (rank(load) < choices - 1 ? 0 : binomial(rank(load), choices - 1)))
+      const picked = counts({ choices })
+      const likely = shares.map((_, i) => i).filter(i => shares[i]! > 0)
+      for (const [i, count] of picked.entries()) if (!likely.includes(i)) expect(count).toBe(0)
+      expect(
+        chiSquareScore(
+          likely.map(i => picked[i]!),
+          likely.map(i => shares[i]!),
+        ),
+      ).toBeLessThan(4)
+    },
+  )
 
   test('as many choices as endpoints, and a full scan: always the least busy', () => {
     expect(counts({ choices: 8 })[3]).toBe(20_000)
@@ -168,7 +171,8 @@ describe('choices and fullScan', () => {
       ],
     ] as const) {
       const endpoints = bareEndpoints(weights)
-      for (const [i, endpoint] of endpoints.entries()) endpoint.active = (least as readonly number[]).includes(i) ? 0 : 9
+      for (const [i, endpoint] of endpoints.entries())
+        endpoint.active = (least as readonly number[]).includes(i) ? 0 : 9
       const picker = leastRequest.create(endpoints, balancerDeps(23, { fullScan: 5 }))
       const picked = endpoints.map(() => 0)
       for (let i = 0; i < 20_000; i++) picked[endpoints.indexOf(picker.pick(pickContext())!)]!++
@@ -188,14 +192,18 @@ describe('activeRequestBias', () => {
     endpoints[0]!.active = 1000
     const picker = leastRequest.create(endpoints, balancerDeps(5, { activeRequestBias: 0 }))
     const picks = Array.from({ length: 10_000 }, () => endpoints.indexOf(picker.pick(pickContext())!))
-    expect(chiSquareScore([picks.filter(i => i === 0).length, picks.filter(i => i === 1).length], [1, 3])).toBeLessThan(4)
+    expect(chiSquareScore([picks.filter(i => i === 0).length, picks.filter(i => i === 1).length], [1, 3])).toBeLessThan(
+      4,
+    )
   })
 
   test('between 0 and 1: for that part of the picks', () => {
     const endpoints = bareEndpoints([1, 1])
     endpoints[0]!.active = 1000
     const picker = leastRequest.create(endpoints, balancerDeps(5, { activeRequestBias: 0.4 }))
-    const busier = Array.from({ length: 20_000 }, () => picker.pick(pickContext())).filter(picked => picked === endpoints[0]).length
+    const busier = Array.from({ length: 20_000 }, () => picker.pick(pickContext())).filter(
+      picked => picked === endpoints[0],
+    ).length
     expect(chiSquareScore([busier, 20_000 - busier], [0.5 * 0.6, 1 - 0.5 * 0.6])).toBeLessThan(4)
   })
 
@@ -225,7 +233,11 @@ describe('failures', () => {
   const unavailable = { status: 503, headers: new HeaderList([]) }
 
   /** Whether the first of two idle endpoints is ever picked, so long after it failed once. */
-  function isPickedAfter(elapsedMs: number, head: { status: number; headers: HeaderList } | null, settings = {}): boolean {
+  function isPickedAfter(
+    elapsedMs: number,
+    head: { status: number; headers: HeaderList } | null,
+    settings = {},
+  ): boolean {
     const loop = new EventLoop()
     const deps = balancerDeps(3, settings, loop)
     const [a, b] = bareEndpoints([1, 1])

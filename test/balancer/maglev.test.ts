@@ -20,8 +20,12 @@ describe('the table', () => {
   /** Restarts, other threads and other versions must find each key where it was. */
   test('depends on the names alone', () => {
     const endpoints = bareEndpoints([1, 1, 1])
-    expect([...maglevTable(endpoints, 23)]).toEqual([2, 2, 0, 1, 2, 1, 0, 2, 0, 0, 0, 1, 2, 2, 1, 2, 1, 0, 1, 2, 0, 0, 1])
-    expect([...maglevTable(bareEndpoints([1, 2, 3]), 23)]).toEqual([2, 2, 0, 1, 2, 0, 0, 2, 2, 2, 0, 1, 2, 2, 1, 2, 1, 1, 1, 1, 2, 2, 1])
+    expect([...maglevTable(endpoints, 23)]).toEqual([
+      2, 2, 0, 1, 2, 1, 0, 2, 0, 0, 0, 1, 2, 2, 1, 2, 1, 0, 1, 2, 0, 0, 1,
+    ])
+    expect([...maglevTable(bareEndpoints([1, 2, 3]), 23)]).toEqual([
+      2, 2, 0, 1, 2, 0, 0, 2, 2, 2, 0, 1, 2, 2, 1, 2, 1, 1, 1, 1, 2, 2, 1,
+    ])
     expect(entries(endpoints.toReversed(), 1021)).toEqual(entries(endpoints, 1021))
     const weighted = bareEndpoints([1, 2, 3, 4, 0.5])
     expect(entries(weighted.toReversed(), 1021)).toEqual(entries(weighted, 1021))
@@ -43,14 +47,19 @@ describe('the table', () => {
     }
   })
 
-  test.each([[[1, 2, 3, 4]], [[1, 100]], [[0.1, 1, 1]], [[1000, 1, 1, 500.5]]])('honours weights within an entry each: %j', weights => {
-    const endpoints = bareEndpoints(weights)
-    const whole = weights.reduce((sum, weight) => sum + weight, 0)
-    const shares = sharesOf(entries(endpoints))
-    endpoints.forEach((endpoint, i) => {
-      expect(Math.abs(shares.get(endpoint.name)! * SIZE - (SIZE * weights[i]!) / whole)).toBeLessThan(weights.length + 1)
-    })
-  })
+  test.each([[[1, 2, 3, 4]], [[1, 100]], [[0.1, 1, 1]], [[1000, 1, 1, 500.5]]])(
+    'honours weights within an entry each: %j',
+    weights => {
+      const endpoints = bareEndpoints(weights)
+      const whole = weights.reduce((sum, weight) => sum + weight, 0)
+      const shares = sharesOf(entries(endpoints))
+      endpoints.forEach((endpoint, i) => {
+        expect(Math.abs(shares.get(endpoint.name)! * SIZE - (SIZE * weights[i]!) / whole)).toBeLessThan(
+          weights.length + 1,
+        )
+      })
+    },
+  )
 
   test('the lightest has an entry, whatever the others weigh', () => {
     expect(new Set(entries(bareEndpoints([1e9, 1, 1e9, 0.001]), 251)).size).toBe(4)
@@ -62,7 +71,9 @@ describe('the table', () => {
   })
 
   test('more endpoints than 16 bits can count', () => {
-    const endpoints = Array.from({ length: 70_000 }, (_, i) => bareEndpoint({}, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:80`))
+    const endpoints = Array.from({ length: 70_000 }, (_, i) =>
+      bareEndpoint({}, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:80`),
+    )
     expect(new Set(maglevTable(endpoints, 131_071)).size).toBe(70_000)
   })
 })

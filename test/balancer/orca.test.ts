@@ -20,7 +20,11 @@ describe('text', () => {
   })
 
   test('more than 1 is overload, and allowed', () => {
-    expect(parseReport('TEXT cpu_utilization=1.7, application_utilization=2.5')).toEqual({ ...none, cpuUtilization: 1.7, applicationUtilization: 2.5 })
+    expect(parseReport('TEXT cpu_utilization=1.7, application_utilization=2.5')).toEqual({
+      ...none,
+      cpuUtilization: 1.7,
+      applicationUtilization: 2.5,
+    })
   })
 
   test.each([
@@ -88,13 +92,18 @@ const whole = (field: number, value: number) => {
     bytes.push((rest % 128) | 128)
   }
 }
-const block = (field: number, content: Buffer) => Buffer.concat([Buffer.from([(field << 3) | 2, content.length]), content])
+const block = (field: number, content: Buffer) =>
+  Buffer.concat([Buffer.from([(field << 3) | 2, content.length]), content])
 const bin = (...parts: Buffer[]) => `BIN ${Buffer.concat(parts).toString('base64')}`
 
 describe('binary', () => {
   test('the example of gRFC A51', () => {
     // cpu_utilization 0.1, mem_utilization 2, and two named metrics: as in the ORCA design.
-    expect(parseReport('BIN CZqZmZmZmbk/MQAAAAAAAABAQg4KA2ZvbxGamZmZmZm5P0IOCgNiYXIRmpmZmZmZyT8=')).toEqual({ ...none, cpuUtilization: 0.1, qps: 2 })
+    expect(parseReport('BIN CZqZmZmZmbk/MQAAAAAAAABAQg4KA2ZvbxGamZmZmZm5P0IOCgNiYXIRmpmZmZmZyT8=')).toEqual({
+      ...none,
+      cpuUtilization: 0.1,
+      qps: 2,
+    })
   })
 
   test('all fields that are used, in any order, among others that are not', () => {
@@ -141,17 +150,42 @@ describe('binary', () => {
 describe('the head', () => {
   test('either field; the first one wins', () => {
     const bytes = Buffer.concat([double(1, 0.5), double(6, 10)]).toString('base64')
-    expect(readReport(new HeaderList(['Endpoint-Load-Metrics-Bin', bytes]))).toEqual({ ...none, cpuUtilization: 0.5, qps: 10 })
-    expect(readReport(new HeaderList(['endpoint-load-metrics', 'eps=2', 'endpoint-load-metrics-bin', bytes]))).toEqual({ ...none, eps: 2 })
+    expect(readReport(new HeaderList(['Endpoint-Load-Metrics-Bin', bytes]))).toEqual({
+      ...none,
+      cpuUtilization: 0.5,
+      qps: 10,
+    })
+    expect(readReport(new HeaderList(['endpoint-load-metrics', 'eps=2', 'endpoint-load-metrics-bin', bytes]))).toEqual({
+      ...none,
+      eps: 2,
+    })
     expect(readReport(new HeaderList(['content-length', '0']))).toBeNull()
     expect(readReport(new HeaderList(['endpoint-load-metrics-bin', bytes.repeat(2000)]))).toBeNull()
-    expect(readReport(new HeaderList(['endpoint-load-metrics-bin', Buffer.alloc(9 * 1000, double(1, 0.5)).toString('base64')]))).toBeNull()
+    expect(
+      readReport(
+        new HeaderList(['endpoint-load-metrics-bin', Buffer.alloc(9 * 1000, double(1, 0.5)).toString('base64')]),
+      ),
+    ).toBeNull()
   })
 })
 
 test('whatever comes, it is a report of sane numbers, or none', () => {
   const piece = fc.oneof(
-    fc.constantFrom('TEXT ', 'JSON ', 'BIN ', 'cpu_utilization', 'eps', '=', ',', '{"eps":', '}', '0.5', '1e308', '-', 'CZqZmZmZmbk/'),
+    fc.constantFrom(
+      'TEXT ',
+      'JSON ',
+      'BIN ',
+      'cpu_utilization',
+      'eps',
+      '=',
+      ',',
+      '{"eps":',
+      '}',
+      '0.5',
+      '1e308',
+      '-',
+      'CZqZmZmZmbk/',
+    ),
     fc.string({ maxLength: 5 }),
     fc.base64String({ maxLength: 40 }),
   )

@@ -54,7 +54,14 @@ function measured(latencies: readonly number[], weights = latencies.map(() => 1)
     if (latencies[i]! > 0) peakEwma.observe!(endpoint, 'success', latencies[i]!, ok, deps)
   })
   const picker = peakEwma.create(endpoints, deps)
-  return { loop, deps, endpoints, picker, picks: (count = 300) => new Set(Array.from({ length: count }, () => endpoints.indexOf(picker.pick(pickContext())!))) }
+  return {
+    loop,
+    deps,
+    endpoints,
+    picker,
+    picks: (count = 300) =>
+      new Set(Array.from({ length: count }, () => endpoints.indexOf(picker.pick(pickContext())!))),
+  }
 }
 
 describe('peak_ewma', () => {

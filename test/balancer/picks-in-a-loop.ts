@@ -49,7 +49,8 @@ function measure(type: BalancerType, settings: Partial<BalancerSpec> = {}): void
     context.hash = key * 32_749
     return picker.pick(context)
   })
-  if (policy.observe !== null) results[`${name}, learning`] = bytesOf(() => policy.observe!(endpoints[at++ % 20]!, 'success', 12, head, own))
+  if (policy.observe !== null)
+    results[`${name}, learning`] = bytesOf(() => policy.observe!(endpoints[at++ % 20]!, 'success', 12, head, own))
 }
 
 let sink: unknown

@@ -26,7 +26,14 @@ describe('the weight of gRFC A58', () => {
   })
 
   test('is none when requests or utilisation are not said', () => {
-    for (const report of ['qps=0, cpu_utilization=0.5', 'cpu_utilization=0.5', 'qps=100', 'qps=100, mem_utilization=0.5', 'eps=5', 'TEXT nonsense'])
+    for (const report of [
+      'qps=0, cpu_utilization=0.5',
+      'cpu_utilization=0.5',
+      'qps=100',
+      'qps=100, mem_utilization=0.5',
+      'eps=5',
+      'TEXT nonsense',
+    ])
       expect(weightOf(report)).toBe(0)
   })
 
@@ -82,16 +89,28 @@ describe('capacities', () => {
   })
 
   test('reports where there are any; the others have the mean of the known, by their configured weight', () => {
-    const endpoints = [endpoint(1, 'qps=100,cpu_utilization=0.5'), endpoint(1, 'qps=100,cpu_utilization=0.25'), endpoint(1, ''), endpoint(3, '')]
+    const endpoints = [
+      endpoint(1, 'qps=100,cpu_utilization=0.5'),
+      endpoint(1, 'qps=100,cpu_utilization=0.25'),
+      endpoint(1, ''),
+      endpoint(3, ''),
+    ]
     expect([...capacities(endpoints, now)]).toEqual([200, 400, 300, 900])
   })
 
   test('no more than four times the median of the others, for the same weight, however absurd the report', () => {
     const honest = 'qps=100,cpu_utilization=0.5'
-    for (const lie of ['qps=100,cpu_utilization=1e-9', 'qps=1e12,cpu_utilization=0.5', 'qps=1e12,cpu_utilization=5e-324', 'qps=1e12,cpu_utilization=1e-300']) {
+    for (const lie of [
+      'qps=100,cpu_utilization=1e-9',
+      'qps=1e12,cpu_utilization=0.5',
+      'qps=1e12,cpu_utilization=5e-324',
+      'qps=1e12,cpu_utilization=1e-300',
+    ]) {
       expect([...capacities([endpoint(1, lie), endpoint(1, honest)], now)]).toEqual([800, 200])
       expect([...capacities([endpoint(1, lie), endpoint(2, honest), endpoint(1, '')], now)]).toEqual([400, 200, 250])
-      expect([...capacities([endpoint(1, honest), endpoint(1, lie), endpoint(1, honest), endpoint(1, honest)], now)]).toEqual([200, 800, 200, 200])
+      expect([
+        ...capacities([endpoint(1, honest), endpoint(1, lie), endpoint(1, honest), endpoint(1, honest)], now),
+      ]).toEqual([200, 800, 200, 200])
       // Of five, two liars do not carry each other.
       expect([
         ...capacities(
@@ -106,7 +125,10 @@ describe('capacities', () => {
   })
 
   test('an endpoint that makes itself small gets little, and takes no more than three quarters of the share of the others', () => {
-    const made = capacities([endpoint(1, 'qps=1e-300,cpu_utilization=1e12'), endpoint(1, 'qps=100,cpu_utilization=0.5')], now)
+    const made = capacities(
+      [endpoint(1, 'qps=1e-300,cpu_utilization=1e12'), endpoint(1, 'qps=100,cpu_utilization=0.5')],
+      now,
+    )
     expect(made[1]! / made[0]!).toBe(4)
   })
 

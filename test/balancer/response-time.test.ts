@@ -10,7 +10,8 @@ describe('response_time', () => {
   test('learns weights in inverse proportion to the mean response time', () => {
     const deps = balancerDeps()
     const endpoints = bareEndpoints([1, 1, 2])
-    for (const [i, latency] of [10, 20, 40].entries()) for (let k = 0; k < 1000; k++) responseTime.observe!(endpoints[i]!, 'success', latency, ok, deps)
+    for (const [i, latency] of [10, 20, 40].entries())
+      for (let k = 0; k < 1000; k++) responseTime.observe!(endpoints[i]!, 'success', latency, ok, deps)
     while (responseTime.reweigh!(endpoints, deps));
     const [a, b, c] = endpoints.map(({ learntWeight }) => learntWeight)
     expect(Math.abs(a! / b! - 2)).toBeLessThan(0.2)

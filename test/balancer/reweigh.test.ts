@@ -73,7 +73,8 @@ describe('expected latencies', () => {
 })
 
 describe('learnt weights', () => {
-  const step = (endpoints: ReturnType<typeof bareEndpoints>, shares: number[]) => learnShares(endpoints, Float64Array.from(shares))
+  const step = (endpoints: ReturnType<typeof bareEndpoints>, shares: number[]) =>
+    learnShares(endpoints, Float64Array.from(shares))
   const learnt = (endpoints: ReturnType<typeof bareEndpoints>) => endpoints.map(({ learntWeight }) => learntWeight)
 
   test('go half of the way each time, in proportion, and arrive', () => {

@@ -24,7 +24,9 @@ describe('the ring', () => {
   test('depends on the names alone', () => {
     const endpoints = bareEndpoints([1, 1, 1])
     const { hashes, owners } = ring(endpoints, balancerSpec({ minimumRingSize: 6 }))
-    expect([...hashes]).toEqual([413843099, 803101392, 1678738245, 1711225626, 2403915293, 2931799086, 3166079498, 3573437166, 4285220695])
+    expect([...hashes]).toEqual([
+      413843099, 803101392, 1678738245, 1711225626, 2403915293, 2931799086, 3166079498, 3573437166, 4285220695,
+    ])
     expect([...owners]).toEqual([0, 0, 1, 2, 1, 2, 0, 1, 2])
     const names = (set: readonly Endpoint[]) => Array.from(ring(set, spec).owners, owner => set[owner]!.name)
     const weighted = bareEndpoints([1, 2, 3, 4, 0.5])
@@ -40,7 +42,9 @@ describe('the ring', () => {
   })
 
   test('has at most the maximum, save that each endpoint has a point', () => {
-    expect(pointsOf(bareEndpoints([1, 1, 1, 1]), { minimumRingSize: 1000, maximumRingSize: 1000 })).toEqual([250, 250, 250, 250])
+    expect(pointsOf(bareEndpoints([1, 1, 1, 1]), { minimumRingSize: 1000, maximumRingSize: 1000 })).toEqual([
+      250, 250, 250, 250,
+    ])
     expect(pointsOf(bareEndpoints([1, 1_000_000]), { maximumRingSize: 5000 })).toEqual([1, 5000])
     expect(pointsOf(bareEndpoints([1, 1, 1]), { minimumRingSize: 1, maximumRingSize: 1 })).toEqual([1, 1, 1])
   })
@@ -123,7 +127,11 @@ describe('keys', () => {
     const worst = (minimumRingSize: number) => {
       const endpoints = bareEndpoints(weights)
       const names = homes(endpoints, { minimumRingSize })
-      return Math.max(...endpoints.map(({ name }, i) => Math.abs(names.filter(other => other === name).length / names.length / (weights[i]! / 10) - 1)))
+      return Math.max(
+        ...endpoints.map(({ name }, i) =>
+          Math.abs(names.filter(other => other === name).length / names.length / (weights[i]! / 10) - 1),
+        ),
+      )
     }
     expect(worst(1024)).toBeLessThan(0.2)
     expect(worst(65_536)).toBeLessThan(0.04)

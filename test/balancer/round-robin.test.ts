@@ -32,7 +32,8 @@ test('over each round exactly as the weights say', () => {
       const picks = sequence(weights, round * 40, start)
       for (let from = 0; from < picks.length; from += round) {
         const turn = picks.slice(from, from + round)
-        for (const [i, weight] of weights.entries()) expect(turn.filter(index => index === i)).toHaveLength(weight / divisor)
+        for (const [i, weight] of weights.entries())
+          expect(turn.filter(index => index === i)).toHaveLength(weight / divisor)
       }
     }
   }
@@ -40,15 +41,21 @@ test('over each round exactly as the weights say', () => {
 
 test('weights with fractions too: nobody is ever more than a few turns from its share', () => {
   fc.assert(
-    fc.property(fc.array(fc.double({ min: 0.05, max: 20, noNaN: true }), { minLength: 2, maxLength: 12 }), fc.nat(), (weights, seed) => {
-      const whole = weights.reduce((sum, weight) => sum + weight, 0)
-      const counts = weights.map(() => 0)
-      const picks = sequence(weights, 2000, seed)
-      picks.forEach((index, i) => {
-        counts[index]!++
-        if (i % 100 === 0) for (const [k, count] of counts.entries()) expect(Math.abs(count - ((i + 1) * weights[k]!) / whole)).toBeLessThan(3)
-      })
-    }),
+    fc.property(
+      fc.array(fc.double({ min: 0.05, max: 20, noNaN: true }), { minLength: 2, maxLength: 12 }),
+      fc.nat(),
+      (weights, seed) => {
+        const whole = weights.reduce((sum, weight) => sum + weight, 0)
+        const counts = weights.map(() => 0)
+        const picks = sequence(weights, 2000, seed)
+        picks.forEach((index, i) => {
+          counts[index]!++
+          if (i % 100 === 0)
+            for (const [k, count] of counts.entries())
+              expect(Math.abs(count - ((i + 1) * weights[k]!) / whole)).toBeLessThan(3)
+        })
+      },
+    ),
     { numRuns: 40 },
   )
 })
@@ -61,7 +68,9 @@ describe('smoothly', () => {
   })
 
   test('nor where all the light ones differ a little', () => {
-    expect(longestRun(sequence([100, ...Array.from({ length: 100 }, (_, i) => 1 + i / 1e4)], 2000))).toBeLessThanOrEqual(3)
+    expect(
+      longestRun(sequence([100, ...Array.from({ length: 100 }, (_, i) => 1 + i / 1e4)], 2000)),
+    ).toBeLessThanOrEqual(3)
   })
 })
 

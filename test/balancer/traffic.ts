@@ -84,5 +84,11 @@ export function traffic(type: BalancerType, options: TrafficOptions): TrafficFig
   }
   latencies.sort((a, b) => a - b)
   const total = counts.reduce((sum, count) => sum + count, 0)
-  return { endpoints, deps, most, shares: counts.map(count => count / total), quantile: part => latencies[Math.floor(latencies.length * part)]! }
+  return {
+    endpoints,
+    deps,
+    most,
+    shares: counts.map(count => count / total),
+    quantile: part => latencies[Math.floor(latencies.length * part)]!,
+  }
 }

@@ -26,44 +26,99 @@ describe('the commands that ask a running sidecar', () => {
 
   test('endpoints: all of them, or those of a service', async () => {
     expect((await outrigger('endpoints', '-a', admin)).out).toMatch(/^orders {2}[\s\S]*^cart {2}/m)
-    const { code, out } = await outrigger('endpoints', 'orders', '--only', 'admitting', '--sort', '-requests', '--limit', '1', '-a', admin)
+    const { code, out } = await outrigger(
+      'endpoints',
+      'orders',
+      '--only',
+      'admitting',
+      '--sort',
+      '-requests',
+      '--limit',
+      '1',
+      '-a',
+      admin,
+    )
     expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`^orders {2}[\\s\\S]*127.0.0.1:${down}`))])
     expect(out).not.toContain('cart')
   })
 
   test('endpoints --json is for programs', async () => {
-    expect(JSON.parse((await outrigger('endpoints', 'cart', '--json', '-a', admin)).out)).toMatchObject({ services: [{ name: 'cart' }] })
+    expect(JSON.parse((await outrigger('endpoints', 'cart', '--json', '-a', admin)).out)).toMatchObject({
+      services: [{ name: 'cart' }],
+    })
   })
 
   test('flights: what failed, and with whom', async () => {
-    const { code, out } = await outrigger('flights', 'orders', '--failed', '--endpoint', `127.0.0.1:${down}`, '-n', '1', '-a', admin)
+    const { code, out } = await outrigger(
+      'flights',
+      'orders',
+      '--failed',
+      '--endpoint',
+      `127.0.0.1:${down}`,
+      '-n',
+      '1',
+      '-a',
+      admin,
+    )
     expect([code, out]).toEqual([0, expect.stringMatching(/503 UF .* GET orders\/a[\s\S]*connect-refused/)])
     expect((await outrigger('flights', '--endpoint', '10.0.0.1:1', '-a', admin)).out).toBe('no requests yet\n')
   })
 
   test('what the sidecar does not take is the fault of the command line', async () => {
-    expect(await outrigger('flights', '-n', 'many', '-a', admin)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('limit=many') })
-    expect(await outrigger('endpoints', '--only', 'odd', '-a', admin)).toMatchObject({ code: 2, err: expect.stringContaining('Allowed choices are usable') })
+    expect(await outrigger('flights', '-n', 'many', '-a', admin)).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('limit=many'),
+    })
+    expect(await outrigger('endpoints', '--only', 'odd', '-a', admin)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Allowed choices are usable'),
+    })
   })
 
   test('nobody there, and no address', async () => {
-    expect(await outrigger('ready', '-a', `127.0.0.1:${down}`)).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/^no sidecar answers at/) })
-    expect(await outrigger('ready', '-a', 'https://127.0.0.1')).toMatchObject({ code: 2, err: expect.stringContaining('is no address') })
+    expect(await outrigger('ready', '-a', `127.0.0.1:${down}`)).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^no sidecar answers at/),
+    })
+    expect(await outrigger('ready', '-a', 'https://127.0.0.1')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('is no address'),
+    })
   })
 
   test('explain: 3 for a request that would fail, and words of the command line for a wrong one', async () => {
-    expect(await outrigger('explain', 'orders/a', '-a', admin)).toMatchObject({ code: 0, out: expect.stringContaining('would be sent to') })
-    expect(await outrigger('explain', 'nix', '-a', admin)).toMatchObject({ code: 3, out: expect.stringContaining('404 NR') })
-    expect(await outrigger('explain', 'nix', '-a', admin, '--json')).toMatchObject({ code: 3, out: expect.stringContaining('"status": 404') })
+    expect(await outrigger('explain', 'orders/a', '-a', admin)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('would be sent to'),
+    })
+    expect(await outrigger('explain', 'nix', '-a', admin)).toMatchObject({
+      code: 3,
+      out: expect.stringContaining('404 NR'),
+    })
+    expect(await outrigger('explain', 'nix', '-a', admin, '--json')).toMatchObject({
+      code: 3,
+      out: expect.stringContaining('"status": 404'),
+    })
     const wrong = await outrigger('explain', '%%', '-a', admin)
     expect(wrong).toMatchObject({ code: 2, out: '', err: expect.stringContaining('is neither a URL nor a path') })
     expect(wrong.err).not.toMatch(/url=|\/explain\?/)
-    expect(await outrigger('explain', 'orders', '-H', 'nocolon', '-a', admin)).toMatchObject({ code: 2, err: expect.stringContaining('write -H name:value') })
+    expect(await outrigger('explain', 'orders', '-H', 'nocolon', '-a', admin)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('write -H name:value'),
+    })
   })
 
   test('ready, then drain, then no longer ready', async () => {
-    expect(await outrigger('ready', '-a', admin)).toMatchObject({ code: 0, out: expect.stringMatching(/^ready\n {2}ok /) })
-    expect(await outrigger('drain', '-a', admin, '--json')).toMatchObject({ code: 0, out: expect.stringContaining('"began": true') })
+    expect(await outrigger('ready', '-a', admin)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^ready\n {2}ok /),
+    })
+    expect(await outrigger('drain', '-a', admin, '--json')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('"began": true'),
+    })
   })
 })
 
@@ -73,7 +128,10 @@ test('not ready is exit code 3', async () => {
   const proxy = await startProxy({ inbound: [inbound], drain: { delay: '1m' } })
   const admin = `127.0.0.1:${proxy.adminPort}`
   await outrigger('drain', '-a', admin)
-  expect(await outrigger('ready', '-a', admin)).toMatchObject({ code: 3, out: expect.stringMatching(/^not ready: .*drain/) })
+  expect(await outrigger('ready', '-a', admin)).toMatchObject({
+    code: 3,
+    out: expect.stringMatching(/^not ready: .*drain/),
+  })
   proxy.signal('SIGKILL')
 })
 
@@ -85,7 +143,9 @@ describe('colours', () => {
 
   test('only where a terminal is', () => {
     expect(paint('ready\n', 'ready', off)).toBe('ready\n')
-    expect(shown(paint('ready\n  ok    a\n  fail  b\n', 'ready', on))).toBe('<32>ready<39>\n  <32>ok<39>    a\n  <31>fail<39>  b\n')
+    expect(shown(paint('ready\n  ok    a\n  fail  b\n', 'ready', on))).toBe(
+      '<32>ready<39>\n  <32>ok<39>    a\n  <31>fail<39>  b\n',
+    )
   })
 
   test('states and statuses, and nothing inside other words', () => {

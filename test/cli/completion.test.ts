@@ -9,11 +9,15 @@ const commands = ['proxy', 'config', 'explain', 'endpoints', 'flights', 'ready',
 test.each(['bash', 'zsh', 'fish'])('%s: every command and option is there', async shell => {
   const { code, out } = await outrigger('completion', shell)
   expect(code).toBe(0)
-  for (const word of [...commands, 'effective', 'json', 'strict', 'log-level', 'ejected', 'service']) expect(out).toContain(word)
+  for (const word of [...commands, 'effective', 'json', 'strict', 'log-level', 'ejected', 'service'])
+    expect(out).toContain(word)
 })
 
 test('another shell is told which there are', async () => {
-  expect(await outrigger('completion', 'tcsh')).toMatchObject({ code: 2, err: expect.stringContaining('Allowed choices are bash, zsh, fish') })
+  expect(await outrigger('completion', 'tcsh')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('Allowed choices are bash, zsh, fish'),
+  })
 })
 
 describe('bash, with the script in force', () => {

@@ -13,7 +13,10 @@ function file(name: string, text: string): string {
   return join(folder, name)
 }
 
-async function run(args: readonly string[], { env = {}, isTTY = false }: { env?: Record<string, string>; isTTY?: boolean } = {}) {
+async function run(
+  args: readonly string[],
+  { env = {}, isTTY = false }: { env?: Record<string, string>; isTTY?: boolean } = {},
+) {
   const [out, err]: [string[], string[]] = [[], []]
   const surroundings: ConfigSurroundings = {
     stdout: { isTTY, write: text => out.push(text) },
@@ -71,7 +74,8 @@ sidecar
     )
     const { out, exitCode } = await run(['check', good, sources])
     expect(exitCode).toBe(0)
-    for (const line of ['stock   1 endpoint + consul ', 'cart    c.json + dns cart.internal ', 'pay     consul ']) expect(out).toContain(`\n  ${line}`)
+    for (const line of ['stock   1 endpoint + consul ', 'cart    c.json + dns cart.internal ', 'pay     consul '])
+      expect(out).toContain(`\n  ${line}`)
     expect(out).toContain('\n  consul      http://127.0.0.1:8500, other services on demand\n')
     expect(out).toContain('\n  registers   web at port 20000, as web-1\n')
   })
@@ -95,7 +99,10 @@ sidecar
 
   test('without a file, or with one that is not there', async () => {
     expect(await run(['check'])).toMatchObject({ err: expect.stringContaining('-c sidecar.yaml'), exitCode: 2 })
-    expect(await run(['check', '-c', join(folder, 'none.yaml')])).toMatchObject({ err: expect.stringContaining('there is no such file'), exitCode: 2 })
+    expect(await run(['check', '-c', join(folder, 'none.yaml')])).toMatchObject({
+      err: expect.stringContaining('there is no such file'),
+      exitCode: 2,
+    })
   })
 
   test('has colours on a terminal only, and not where NO_COLOR is set', async () => {
@@ -115,7 +122,9 @@ describe('outrigger config effective', () => {
     expect(lines[0]).toMatch(/^service: web {2,}# good\.yaml:1$/)
     expect(lines.find(line => line.includes('perTry'))).toMatch(/^ {6}perTry: 20s +# odd\.yaml:1$/)
     expect(lines.find(line => line.includes('workers'))).toMatch(/^workers: 1 +# default: one serves more/)
-    const columns = new Set(lines.filter(line => line.includes('  # ') && line.indexOf('  # ') < 60).map(line => line.indexOf('# ')))
+    const columns = new Set(
+      lines.filter(line => line.includes('  # ') && line.indexOf('  # ') < 60).map(line => line.indexOf('# ')),
+    )
     expect(columns.size).toBeLessThanOrEqual(2)
     const again = file('again.yaml', out)
     expect((await run(['check', again])).out.slice(-13)).toBe((await run(['check', good, odd])).out.slice(-13))
@@ -137,11 +146,21 @@ describe('outrigger config effective', () => {
 
 describe('outrigger config schema', () => {
   test('prints the JSON Schema of either document', async () => {
-    expect(JSON.parse((await run(['schema'])).out)).toMatchObject({ title: 'Outrigger: a sidecar file', properties: { outbound: {} } })
-    expect(JSON.parse((await run(['schema', 'service'])).out)).toMatchObject({ title: 'Outrigger: a service policy', properties: { routes: {} } })
+    expect(JSON.parse((await run(['schema'])).out)).toMatchObject({
+      title: 'Outrigger: a sidecar file',
+      properties: { outbound: {} },
+    })
+    expect(JSON.parse((await run(['schema', 'service'])).out)).toMatchObject({
+      title: 'Outrigger: a service policy',
+      properties: { routes: {} },
+    })
   })
 
   test('knows no others', async () => {
-    expect(await run(['schema', 'agent'])).toMatchObject({ out: '', err: 'there is no document "agent": write sidecar or service\n', exitCode: 2 })
+    expect(await run(['schema', 'agent'])).toMatchObject({
+      out: '',
+      err: 'there is no document "agent": write sidecar or service\n',
+      exitCode: 2,
+    })
   })
 })

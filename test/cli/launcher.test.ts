@@ -1,4 +1,14 @@
-import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { node, root, run, startChild, temporaryFolder } from '../integration/support/child.ts'
@@ -56,17 +66,26 @@ test('on a Node that is new enough it runs the program itself', async () => {
 
 test('on an older one it runs it with the Node of node_modules, and exits as that did', async () => {
   expect(await run(node, [...older, launcher, '--version'])).toMatchObject({ code: 0, out: `${version}\n`, err: '' })
-  expect(await run(node, [...older, launcher, 'proxy', '-c', '/no/such.yaml'])).toMatchObject({ code: 2, err: expect.stringContaining('/no/such.yaml') })
+  expect(await run(node, [...older, launcher, 'proxy', '-c', '/no/such.yaml'])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('/no/such.yaml'),
+  })
 })
 
 describe('on an older one, installed globally', () => {
   test('it finds the package `node` beside it, and hands on the arguments and how it ended', async () => {
     const program = installed({ version: '26.10.0', program: '#!/bin/sh\necho "$OUTRIGGER_LAUNCHED" "$@"\nexit 7\n' })
-    expect(await run(node, [...older, program, 'proxy', '-c', 'a b.yaml'])).toMatchObject({ code: 7, out: `child ${program} proxy -c a b.yaml\n` })
+    expect(await run(node, [...older, program, 'proxy', '-c', 'a b.yaml'])).toMatchObject({
+      code: 7,
+      out: `child ${program} proxy -c a b.yaml\n`,
+    })
   })
 
   test('it passes on signals, and ends by the one that ended the other', async () => {
-    const program = installed({ version: '26.10.0', program: `#!/bin/sh\ntrap 'echo hup' HUP\necho up\nwhile :; do sleep 0.05; done\n` })
+    const program = installed({
+      version: '26.10.0',
+      program: `#!/bin/sh\ntrap 'echo hup' HUP\necho up\nwhile :; do sleep 0.05; done\n`,
+    })
     const child = startChild(node, [...older, program])
     await child.said('that it is up', out => out.includes('up'))
     child.signal('SIGHUP')
@@ -82,7 +101,9 @@ describe('on an older one, installed globally', () => {
     const { code, err } = await run(node, [...older, installed(beside), 'proxy'])
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^outrigger needs Node\.js 24\.12 or newer, and this is 20\.20\.2: .*npm install --global node@26.*\n$/),
+      expect.stringMatching(
+        /^outrigger needs Node\.js 24\.12 or newer, and this is 20\.20\.2: .*npm install --global node@26.*\n$/,
+      ),
     ])
   })
 })
@@ -139,7 +160,9 @@ describe('signals in the first moments', () => {
     const preload = join(temporaryFolder(), 'early.cjs')
     writeFileSync(preload, "require('node:inspector').open(0)")
     await using proxy = startChild(node, ['--require', preload, launcher, 'proxy', '-c', file])
-    await proxy.said('that it was closed', (_out, err) => err.includes('opened the inspector of Node: it is closed again'))
+    await proxy.said('that it was closed', (_out, err) =>
+      err.includes('opened the inspector of Node: it is closed again'),
+    )
   })
 
   test('SIGTERM before anything is open ends it with 0', async () => {
@@ -158,7 +181,8 @@ function catches(pid: number, signal: number): boolean {
 }
 
 describe('compiled code is kept', () => {
-  const start = (env: NodeJS.ProcessEnv) => run(node, [launcher, '--version'], { NODE_COMPILE_CACHE: undefined, CACHE_DIRECTORY: undefined, ...env })
+  const start = (env: NodeJS.ProcessEnv) =>
+    run(node, [launcher, '--version'], { NODE_COMPILE_CACHE: undefined, CACHE_DIRECTORY: undefined, ...env })
 
   test('in a folder of the user that nobody else may read or write', async () => {
     const home = temporaryFolder()

@@ -12,13 +12,23 @@ describe('the command line', () => {
   test('--help names the commands, has examples and the exit codes', async () => {
     const { code, out, err } = await outrigger('--help')
     expect([code, err]).toEqual([0, ''])
-    for (const text of ['proxy', 'config', 'explain', 'Examples:', 'outrigger proxy -c sidecar.yaml', 'Exit codes:', '143']) expect(out).toContain(text)
+    for (const text of [
+      'proxy',
+      'config',
+      'explain',
+      'Examples:',
+      'outrigger proxy -c sidecar.yaml',
+      'Exit codes:',
+      '143',
+    ])
+      expect(out).toContain(text)
   })
 
   test('proxy --help tells signals, exit codes and examples', async () => {
     const { code, out } = await outrigger('proxy', '--help')
     expect(code).toBe(0)
-    for (const text of ['SIGTERM, SIGINT', 'SIGHUP', 'SIGUSR1', '--log-level', 'Exit codes:', 'Examples:']) expect(out).toContain(text)
+    for (const text of ['SIGTERM, SIGINT', 'SIGHUP', 'SIGUSR1', '--log-level', 'Exit codes:', 'Examples:'])
+      expect(out).toContain(text)
   })
 
   test.each([
@@ -42,8 +52,14 @@ test.each(['-v', '-V', '--version'])('%s prints the version', async flag => {
 
 test('- is standard input, and errors call it so', async () => {
   const piped = (text: string) => run('sh', ['-c', `printf '${text}' | "${node}" bin/outrigger.js config check -`])
-  expect(await piped('outbound: [{ listen: 127.0.0.1:15001 }]')).toMatchObject({ code: 0, out: expect.stringMatching(/^good stdin/) })
-  expect(await piped('workers: 0')).toMatchObject({ code: 2, err: expect.stringContaining('stdin:1:10: workers: 0 is out of range') })
+  expect(await piped('outbound: [{ listen: 127.0.0.1:15001 }]')).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^good stdin/),
+  })
+  expect(await piped('workers: 0')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('stdin:1:10: workers: 0 is out of range'),
+  })
 })
 
 describe('explain', () => {
@@ -51,7 +67,10 @@ describe('explain', () => {
   let admin: string
   beforeAll(async () => {
     const port = await freePort()
-    proxy = await startProxy({ outbound: [{ listen: `127.0.0.1:${port}` }], discovery: { endpoints: { orders: ['127.0.0.1:9'] } } })
+    proxy = await startProxy({
+      outbound: [{ listen: `127.0.0.1:${port}` }],
+      discovery: { endpoints: { orders: ['127.0.0.1:9'] } },
+    })
     admin = `127.0.0.1:${proxy.adminPort}`
   })
   afterAll(() => proxy.stop())
@@ -74,8 +93,14 @@ describe('explain', () => {
   })
 
   test('a question that is wrong exits 2, and nobody there exits 1 with what to check', async () => {
-    expect(await outrigger('explain', '/', '-a', admin, '-l', 'nix')).toMatchObject({ code: 2, err: expect.stringContaining('no listener is called "nix"') })
-    expect(await outrigger('explain', '/', '-a', '127.0.0.1:9')).toMatchObject({ code: 1, err: expect.stringContaining('no sidecar answers at 127.0.0.1:9') })
+    expect(await outrigger('explain', '/', '-a', admin, '-l', 'nix')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('no listener is called "nix"'),
+    })
+    expect(await outrigger('explain', '/', '-a', '127.0.0.1:9')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no sidecar answers at 127.0.0.1:9'),
+    })
   })
 })
 
@@ -83,6 +108,9 @@ test('a reader that has seen enough is no error', async () => {
   const file = join(temporaryFolder(), 'sidecar.yaml')
   const services = Array.from({ length: 200 }, (_, i) => `s${i}: {}`)
   writeFileSync(file, `outbound: [{ listen: "127.0.0.1:15001" }]\nservices: { ${services.join(', ')} }\n`)
-  const { code, out, err } = await run('/bin/sh', ['-c', `"${node}" bin/outrigger.js config effective -c "${file}" | "${tool('head')}" -1`])
+  const { code, out, err } = await run('/bin/sh', [
+    '-c',
+    `"${node}" bin/outrigger.js config effective -c "${file}" | "${tool('head')}" -1`,
+  ])
   expect([code, out.split('#')[0]!.trim(), err]).toEqual([0, 'service: unnamed', ''])
 })

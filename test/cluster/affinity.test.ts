@@ -17,20 +17,36 @@ interface Request {
 }
 
 function exchangeOf({ headers = {}, path = '/', from = '10.9.9.9' }: Request): Exchange {
-  const request = { method: 'GET', scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList(Object.entries(headers).flat()) } as const
+  const request = {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'orders',
+    path,
+    upgrade: '',
+    headers: new HeaderList(Object.entries(headers).flat()),
+  } as const
   return new Exchange({ address: from, port: 1234, local: '', localPort: 0 }, 'outbound', 'http/1.1', request)
 }
 
 const header = (name: string, terminal = false): HashKeySpec => ({ kind: 'header', name, terminal })
 const query = (name: string): HashKeySpec => ({ kind: 'query', name, terminal: false })
-const cookie = (name: string, ttlMs = 0, terminal = false): HashKeySpec => ({ kind: 'cookie', name, ttlMs, path: '/p', terminal })
+const cookie = (name: string, ttlMs = 0, terminal = false): HashKeySpec => ({
+  kind: 'cookie',
+  name,
+  ttlMs,
+  path: '/p',
+  terminal,
+})
 const path: HashKeySpec = { kind: 'path', terminal: false }
 const sourceIp: HashKeySpec = { kind: 'sourceIp', terminal: false }
 
 /** The context after `prepare`. */
 function prepared(keys: readonly HashKeySpec[], request: Request, balancer: Partial<BalancerSpec> = {}): PickContext {
   const context = pickContext()
-  affinity(balancerSpec({ type: 'ring_hash', hashOn: keys, ...balancer }), true, seeded(1)).prepare!(exchangeOf(request), context)
+  affinity(balancerSpec({ type: 'ring_hash', hashOn: keys, ...balancer }), true, seeded(1)).prepare!(
+    exchangeOf(request),
+    context,
+  )
   return context
 }
 
@@ -73,12 +89,18 @@ describe('the hash of a request', () => {
   })
 
   test('of ip_hash is the address, whatever the keys', () => {
-    expect(prepared([header('a')], { headers: { a: '1' }, from: '10.0.0.7' }, { type: 'ip_hash' }).hash).toBe(hash32('10.0.0.7'))
+    expect(prepared([header('a')], { headers: { a: '1' }, from: '10.0.0.7' }, { type: 'ip_hash' }).hash).toBe(
+      hash32('10.0.0.7'),
+    )
   })
 
   test('does not stay from the request before on the same connection', () => {
     const { prepare } = affinity(
-      balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky: { cookie: 't', ttlMs: 0, path: '/', secret: 'of the tests' } }),
+      balancerSpec({
+        type: 'maglev',
+        hashOn: [cookie('s', 1000)],
+        sticky: { cookie: 't', ttlMs: 0, path: '/', secret: 'of the tests' },
+      }),
       true,
       seeded(1),
     )
@@ -137,7 +159,10 @@ describe('a sticky session', () => {
     let jar = ''
     const send = (tried = pickContext().tried) => {
       const context = pickContext(tried)
-      made.cluster.whole.prepare!(exchangeOf({ headers: jar === '' ? {} : { cookie: `theme=dark; session=${jar}` } }), context)
+      made.cluster.whole.prepare!(
+        exchangeOf({ headers: jar === '' ? {} : { cookie: `theme=dark; session=${jar}` } }),
+        context,
+      )
       const endpoint = made.cluster.whole.balancer.pick(context)!
       const set = made.cluster.whole.cookie!(context, endpoint)
       if (set !== '') jar = /^session=([^;]+); Path=\/; HttpOnly; SameSite=Lax$/.exec(set)![1]!
@@ -195,11 +220,16 @@ describe('a sticky session', () => {
   test('finds its endpoint in any priority and zone', () => {
     const endpoints = names.map((name, i) => ({ ...serviceSpec('x', [name]).endpoints[0]!, priority: i % 2 }))
     const { cluster } = clusterOf(serviceSpec('orders', endpoints, { balancer: options.balancer }))
-    for (const endpoint of cluster.endpoints) expect(cluster.whole.balancer.pick({ ...pickContext(), sticky: endpoint.stickyId })).toBe(endpoint)
+    for (const endpoint of cluster.endpoints)
+      expect(cluster.whole.balancer.pick({ ...pickContext(), sticky: endpoint.stickyId })).toBe(endpoint)
   })
 
   test('with a hash cookie too, one comes after the other, and the endpoint is the same', () => {
-    const { prepare, cookie: set } = affinity(balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky }), true, seeded(1))
+    const { prepare, cookie: set } = affinity(
+      balancerSpec({ type: 'maglev', hashOn: [cookie('s', 1000)], sticky }),
+      true,
+      seeded(1),
+    )
     const endpoint = bareEndpoint()
     endpoint.stickyId = 'an-id'
     const context = pickContext()
@@ -209,7 +239,10 @@ describe('a sticky session', () => {
     prepare!(exchangeOf({ headers: { cookie: first.slice(0, first.indexOf(';')) } }), context)
     const second = set!(context, endpoint)
     expect(second).toMatch(/^session=/)
-    prepare!(exchangeOf({ headers: { cookie: [first, second].map(each => each.slice(0, each.indexOf(';'))).join('; ') } }), context)
+    prepare!(
+      exchangeOf({ headers: { cookie: [first, second].map(each => each.slice(0, each.indexOf(';'))).join('; ') } }),
+      context,
+    )
     expect(set!(context, endpoint)).toBe('')
   })
 })
@@ -223,6 +256,8 @@ describe('a service with neither', () => {
   })
 
   test('and one that hashes without cookies never sets one', () => {
-    expect(affinity(balancerSpec({ type: 'ring_hash', hashOn: [header('a'), cookie('s')] }), true, seeded(1)).cookie).toBeNull()
+    expect(
+      affinity(balancerSpec({ type: 'ring_hash', hashOn: [header('a'), cookie('s')] }), true, seeded(1)).cookie,
+    ).toBeNull()
   })
 })

@@ -75,7 +75,12 @@ export function tally(
 }
 
 /** Shares in percent of all picks. */
-export function shares(balancer: LoadBalancer, picks: number, kind: (endpoint: Endpoint) => string, context?: () => PickContext): Record<string, number> {
+export function shares(
+  balancer: LoadBalancer,
+  picks: number,
+  kind: (endpoint: Endpoint) => string,
+  context?: () => PickContext,
+): Record<string, number> {
   const counts = tally(balancer, picks, kind, context)
   return Object.fromEntries([...counts].map(([name, count]) => [name, (100 * count) / picks]))
 }

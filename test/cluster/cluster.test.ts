@@ -31,18 +31,27 @@ describe('a cluster', () => {
   test('where there is nothing to decide the picker is that of the policy', () => {
     const pick = () => null
     const plain: BalancerPolicy = { create: () => ({ pick }), hashes: false, observe: null, reweigh: null }
-    const { cluster } = clusterOf(serviceSpec('orders', ['a:1', 'b:1', 'c:1', endpointSpec('d:1', { health: 'critical' })]), {
-      policy: () => plain,
-      place: { zone: 'x', origins: { x: 1, y: 2 } },
-    })
+    const { cluster } = clusterOf(
+      serviceSpec('orders', ['a:1', 'b:1', 'c:1', endpointSpec('d:1', { health: 'critical' })]),
+      {
+        policy: () => plain,
+        place: { zone: 'x', origins: { x: 1, y: 2 } },
+      },
+    )
     expect(cluster.whole.balancer.pick).toBe(pick)
   })
 
   test('a new policy keeps endpoints and views, adds and takes away subsets', () => {
-    const { cluster, retired } = clusterOf(serviceSpec('orders', ['a:1', 'b:1'], { subsets: { v1: { version: 'v1' }, old: {} } }))
+    const { cluster, retired } = clusterOf(
+      serviceSpec('orders', ['a:1', 'b:1'], { subsets: { v1: { version: 'v1' }, old: {} } }),
+    )
     const [a] = cluster.endpoints
     const v1 = cluster.subsets.get('v1')
-    cluster.apply(serviceSpec('orders', [endpointSpec('a:1', { metadata: { version: 'v2' } }), 'c:1'], { subsets: { v1: { version: 'v2' }, fresh: {} } }))
+    cluster.apply(
+      serviceSpec('orders', [endpointSpec('a:1', { metadata: { version: 'v2' } }), 'c:1'], {
+        subsets: { v1: { version: 'v2' }, fresh: {} },
+      }),
+    )
     expect(cluster.endpoints[0]).toBe(a)
     expect(cluster.subsets.get('v1')).toBe(v1)
     expect([...cluster.subsets.keys()]).toEqual(['v1', 'fresh'])
@@ -60,7 +69,9 @@ describe('a cluster', () => {
   })
 
   test('the budget outlives a reload that does not change it', () => {
-    const { cluster } = clusterOf(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 0, minPerSecond: 1 } } }))
+    const { cluster } = clusterOf(
+      serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 0, minPerSecond: 1 } } }),
+    )
     const { budget } = cluster.whole
     cluster.apply(serviceSpec('orders', ['a:1'], { retries: { attempts: 5, budget: { percent: 0, minPerSecond: 1 } } }))
     expect(cluster.whole.budget).toBe(budget)
@@ -142,7 +153,8 @@ describe('a policy that learns', () => {
     let isOther = false
     const policy: BalancerPolicy = {
       ...policies.round_robin,
-      observe: (endpoint, outcome, tookMs, head, { spec }) => log.push(`${endpoint.name} ${outcome} ${tookMs} ${head?.status ?? '-'} ${spec.decayMs}`),
+      observe: (endpoint, outcome, tookMs, head, { spec }) =>
+        log.push(`${endpoint.name} ${outcome} ${tookMs} ${head?.status ?? '-'} ${spec.decayMs}`),
       reweigh(endpoints) {
         log.push(`reweigh ${endpoints.map(({ name }) => name).join()}`)
         for (const endpoint of endpoints) endpoint.learntWeight = 3
@@ -150,7 +162,9 @@ describe('a policy that learns', () => {
       },
     }
     const made = clusterOf(
-      serviceSpec('orders', ['a:1', 'b:1', endpointSpec('c:1', { health: 'critical' })], { balancer: { type: 'adaptive', decayMs: 77 } }),
+      serviceSpec('orders', ['a:1', 'b:1', endpointSpec('c:1', { health: 'critical' })], {
+        balancer: { type: 'adaptive', decayMs: 77 },
+      }),
       {
         policy: type => (type === 'adaptive' ? policy : policies.round_robin),
       },
@@ -215,9 +229,14 @@ describe('a policy that learns', () => {
 })
 
 describe('whether an endpoint did its work', () => {
-  test.each(Object.values(failures))('$failure: the fault of the endpoint only where it is upstream, and no GOAWAY', failure => {
-    expect(classify(failure, 0)).toBe(failure.side === 'upstream' && failure.failure !== 'goaway-unprocessed' ? 'failure' : 'ignorable')
-  })
+  test.each(Object.values(failures))(
+    '$failure: the fault of the endpoint only where it is upstream, and no GOAWAY',
+    failure => {
+      expect(classify(failure, 0)).toBe(
+        failure.side === 'upstream' && failure.failure !== 'goaway-unprocessed' ? 'failure' : 'ignorable',
+      )
+    },
+  )
 
   test.each([200, 204, 301, 404, 429, 499, 500, 501, 505])('%i: it answered', status => {
     expect(classify(null, status)).toBe('success')

@@ -63,7 +63,9 @@ describe('a Cookie header', () => {
 
 describe('a Set-Cookie header', () => {
   test('has its life in seconds, rounded up, or none', () => {
-    expect(writeCookie({ name: 's', ttlMs: 1500, path: '/api' }, 'v')).toBe('s=v; Max-Age=2; Path=/api; HttpOnly; SameSite=Lax')
+    expect(writeCookie({ name: 's', ttlMs: 1500, path: '/api' }, 'v')).toBe(
+      's=v; Max-Age=2; Path=/api; HttpOnly; SameSite=Lax',
+    )
     expect(writeCookie({ name: 's', ttlMs: 0, path: '/' }, 'v')).toBe('s=v; Path=/; HttpOnly; SameSite=Lax')
   })
 })

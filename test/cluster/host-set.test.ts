@@ -131,7 +131,8 @@ describe('the difference of two sets', () => {
           // And it is what was asked for.
           const wanted = new Map(after.map(each => [endpointName(each), each]))
           expect(new Map(byDelta.set.endpoints.map(({ name, spec }) => [name, spec]))).toEqual(wanted)
-          for (const endpoint of byDelta.set.endpoints) if (kept.has(endpoint.name)) expect(endpoint).toBe(kept.get(endpoint.name))
+          for (const endpoint of byDelta.set.endpoints)
+            if (kept.has(endpoint.name)) expect(endpoint).toBe(kept.get(endpoint.name))
           expect(deltaOf(before, after)).toBeNull()
         }
       }),

@@ -77,7 +77,11 @@ describe('through the whole proxy', () => {
       }
     }
     ask()
-    mesh.thread.receive({ kind: 'endpoints', service: 'orders', delta: { put: [endpointSpec(C), endpointSpec(A, { health: 'critical' })], drop: [] } })
+    mesh.thread.receive({
+      kind: 'endpoints',
+      service: 'orders',
+      delta: { put: [endpointSpec(C), endpointSpec(A, { health: 'critical' })], drop: [] },
+    })
     await Promise.resolve()
     ask()
     expect(caller.statuses).toEqual(Array(12).fill(200))

@@ -8,14 +8,25 @@ const of = (address: string, over: Partial<EndpointSpec> = {}): EndpointSpec => 
 const version = (name: string): Partial<EndpointSpec> => ({ metadata: { version: name } })
 
 /** Three failures eject for a second. */
-function made(endpoints: readonly EndpointSpec[], outliers: Partial<OutlierSpec> = {}, over: Pick<ServiceSpec, 'subsets'> | object = {}) {
+function made(
+  endpoints: readonly EndpointSpec[],
+  outliers: Partial<OutlierSpec> = {},
+  over: Pick<ServiceSpec, 'subsets'> | object = {},
+) {
   const spec = serviceSpec('orders', endpoints, {
-    outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 1000, maxEjectionMs: 60_000, maxEjectedPercent: 50, ...outliers },
+    outliers: {
+      consecutiveGatewayFailures: 3,
+      baseEjectionMs: 1000,
+      maxEjectionMs: 60_000,
+      maxEjectedPercent: 50,
+      ...outliers,
+    },
     ...over,
   })
   const own = clusterOf(spec)
   const fail = (...names: string[]) => {
-    for (const name of names) for (let i = 0; i < 3; i++) own.cluster.report(own.endpoint(name), 'failure', 'status 503', own.loop.now)
+    for (const name of names)
+      for (let i = 0; i < 3; i++) own.cluster.report(own.endpoint(name), 'failure', 'status 503', own.loop.now)
   }
   const states = () => Object.fromEntries(own.cluster.endpoints.map(({ name, state }) => [name, state]))
   return { ...own, spec, fail, states }
@@ -28,9 +39,21 @@ describe('an endpoint that is ejected is used again when it is the last', () => 
     ['the others leave', cluster => cluster.change({ put: [], drop: ['b:1', 'c:1'] })],
     ['a whole set without the others comes', cluster => cluster.update([of('a:1')])],
     ['a reload takes the others out', (cluster, spec) => cluster.apply({ ...spec, endpoints: [of('a:1')] })],
-    ['the others drain', cluster => cluster.change({ put: [of('b:1', { health: 'draining' }), of('c:1', { health: 'draining' })], drop: [] })],
-    ['the others turn critical', cluster => cluster.change({ put: [of('b:1', { health: 'critical' }), of('c:1', { health: 'critical' })], drop: [] })],
-    ['the others fail their checks', cluster => cluster.change({ put: [of('b:1', { health: 'failing' }), of('c:1', { health: 'failing' })], drop: [] })],
+    [
+      'the others drain',
+      cluster =>
+        cluster.change({ put: [of('b:1', { health: 'draining' }), of('c:1', { health: 'draining' })], drop: [] }),
+    ],
+    [
+      'the others turn critical',
+      cluster =>
+        cluster.change({ put: [of('b:1', { health: 'critical' }), of('c:1', { health: 'critical' })], drop: [] }),
+    ],
+    [
+      'the others fail their checks',
+      cluster =>
+        cluster.change({ put: [of('b:1', { health: 'failing' }), of('c:1', { health: 'failing' })], drop: [] }),
+    ],
     [
       'the others go into maintenance one by one',
       cluster => {
@@ -86,7 +109,8 @@ describe('the share that may be ejected', () => {
   test('holds when a reload lowers it, and 0 ejects nothing', () => {
     const { cluster, spec, fail, states } = made(ten)
     fail('e0:1', 'e1:1', 'e2:1', 'e3:1')
-    const allow = (maxEjectedPercent: number) => cluster.apply({ ...spec, outliers: { ...spec.outliers, maxEjectedPercent } })
+    const allow = (maxEjectedPercent: number) =>
+      cluster.apply({ ...spec, outliers: { ...spec.outliers, maxEjectedPercent } })
     allow(20)
     expect(Object.values(states()).filter(state => state === 'ejected')).toHaveLength(2)
     allow(0)

@@ -8,7 +8,10 @@ const spec = (health: readonly EndpointHealth[], panic: Partial<BalancerSpec['pa
   serviceSpec(
     'orders',
     health.map((each, i) => endpointSpec(`10.0.0.${i}:80`, { health: each })),
-    { balancer: { panic: { health: 50, ejected: 0, ...panic } }, outliers: { consecutiveGatewayFailures: 1, maxEjectedPercent: 100 } },
+    {
+      balancer: { panic: { health: 50, ejected: 0, ...panic } },
+      outliers: { consecutiveGatewayFailures: 1, maxEjectedPercent: 100 },
+    },
   )
 
 const last = (names: readonly string[]) => names.map(name => name.slice(7, -3)).join('')

@@ -11,7 +11,9 @@ import { clusterOf, reachable, shares } from './cluster-of.ts'
 
 /** So many endpoints of a priority, of which so many pass; the rest is of another health. */
 function level(priority: number, count: number, passing: number, rest: EndpointHealth = 'failing'): Endpoint[] {
-  return Array.from({ length: count }, (_, i) => bareEndpoint({ priority, health: i < passing ? 'passing' : rest }, `10.${priority}.0.${i}:80`))
+  return Array.from({ length: count }, (_, i) =>
+    bareEndpoint({ priority, health: i < passing ? 'passing' : rest }, `10.${priority}.0.${i}:80`),
+  )
 }
 
 function levels(healthy: readonly number[], overrides: Partial<BalancerSpec> = {}) {
@@ -80,12 +82,16 @@ describe('the load of priorities', () => {
   test('ejected endpoints are missing as failing ones are', () => {
     const first = level(0, 10, 10)
     for (const endpoint of first.slice(0, 5)) endpoint.state = 'ejected'
-    expect(loadLevels([...first, ...level(1, 10, 10)], balancerSpec()).map(({ load }) => Math.round(load))).toEqual([70, 30])
+    expect(loadLevels([...first, ...level(1, 10, 10)], balancerSpec()).map(({ load }) => Math.round(load))).toEqual([
+      70, 30,
+    ])
   })
 
   test('critical ones are missing; those in maintenance or draining are not, but all of them gone leaves nothing', () => {
     const of = (rest: EndpointHealth, passing: number) =>
-      loadLevels([...level(0, 10, passing, rest), ...level(1, 10, 10)], balancerSpec()).map(({ load }) => Math.round(load))
+      loadLevels([...level(0, 10, passing, rest), ...level(1, 10, 10)], balancerSpec()).map(({ load }) =>
+        Math.round(load),
+      )
     expect(of('critical', 5)).toEqual([70, 30])
     for (const rest of ['maintenance', 'draining'] as const) {
       expect(of(rest, 5)).toEqual([100, 0])

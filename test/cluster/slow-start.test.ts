@@ -8,7 +8,10 @@ const slowStart = { windowMs: 10_000, aggression: 1, minWeightPercent: 10 }
 
 function warm(names: readonly string[], balancer: Partial<BalancerSpec> = {}) {
   return clusterOf(
-    serviceSpec('orders', names, { balancer: { type: 'random', slowStart, ...balancer }, outliers: { consecutiveGatewayFailures: 1, baseEjectionMs: 1000 } }),
+    serviceSpec('orders', names, {
+      balancer: { type: 'random', slowStart, ...balancer },
+      outliers: { consecutiveGatewayFailures: 1, baseEjectionMs: 1000 },
+    }),
   )
 }
 
@@ -21,7 +24,9 @@ describe('the curve', () => {
     [1, 50, [0.5, 0.5, 0.5, 0.5, 0.75, 1]],
     [4, 1, [0.01, 0.01 ** 0.25, Math.SQRT1_2, 0.5 ** 0.25, 0.75 ** 0.25, 1]],
   ])('aggression %d from %d %%', (aggression, minWeightPercent, expected) => {
-    const factors = [0, 100, 2500, 5000, 7500, 10_000].map(elapsed => slowStartFactor(elapsed, { windowMs: 10_000, aggression, minWeightPercent }))
+    const factors = [0, 100, 2500, 5000, 7500, 10_000].map(elapsed =>
+      slowStartFactor(elapsed, { windowMs: 10_000, aggression, minWeightPercent }),
+    )
     factors.forEach((factor, i) => {
       expect(factor).toBeCloseTo(expected[i]!, 12)
     })
@@ -121,7 +126,10 @@ describe('pickers are made anew', () => {
   })
 
   test('never where it is off, nor where keys are hashed', () => {
-    for (const balancer of [{ slowStart: { ...slowStart, windowMs: 0 } }, { type: 'maglev', tableSize: 101 }] as const) {
+    for (const balancer of [
+      { slowStart: { ...slowStart, windowMs: 0 } },
+      { type: 'maglev', tableSize: 101 },
+    ] as const) {
       const { cluster, loop, built, endpoint } = warm(['a:1', 'b:1'], balancer)
       cluster.change({ put: [endpointSpec('c:1')], drop: [] })
       expect(endpoint('c:1').weight).toBe(1)

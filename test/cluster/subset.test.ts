@@ -4,10 +4,13 @@ import { pickContext } from '../support/endpoints.ts'
 import { endpointSpec, serviceSpec } from '../support/specs.ts'
 import { clusterOf, reachable } from './cluster-of.ts'
 
-const of = (address: string, version: string, health: EndpointHealth = 'passing'): EndpointSpec => endpointSpec(address, { metadata: { version }, health })
+const of = (address: string, version: string, health: EndpointHealth = 'passing'): EndpointSpec =>
+  endpointSpec(address, { metadata: { version }, health })
 
 function fallingBack(subsetFallback: ServiceSpec['subsetFallback'], endpoints: readonly EndpointSpec[]) {
-  const made = clusterOf(serviceSpec('orders', endpoints, { subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } }, subsetFallback }))
+  const made = clusterOf(
+    serviceSpec('orders', endpoints, { subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } }, subsetFallback }),
+  )
   return { ...made, v1: made.cluster.subsets.get('v1')!, v2: made.cluster.subsets.get('v2')! }
 }
 
@@ -21,7 +24,14 @@ describe('a subset', () => {
           endpointSpec('b:1', { metadata: { version: 'v2', zone: 'x' } }),
           endpointSpec('c:1', { metadata: { version: 'v2' } }),
         ],
-        { subsets: { v1: { version: 'v1' }, v2: { version: 'v2' }, v2x: { version: 'v2', zone: 'x' }, none: { version: 'v3' } } },
+        {
+          subsets: {
+            v1: { version: 'v1' },
+            v2: { version: 'v2' },
+            v2x: { version: 'v2', zone: 'x' },
+            none: { version: 'v3' },
+          },
+        },
       ),
     )
     const names = Object.fromEntries([...cluster.subsets].map(([name, view]) => [name, reachable(view)]))

@@ -56,7 +56,9 @@ describe('as long as an endpoint may be used', () => {
           const tried = cluster.endpoints.filter((_, i) => drawn[i]!.tried)
           const v2 = cluster.subsets.get('v2')!
           for (const view of [cluster.whole, v2]) {
-            const own = cluster.endpoints.filter(({ spec: { metadata } }) => view === cluster.whole || metadata.version === 'v2')
+            const own = cluster.endpoints.filter(
+              ({ spec: { metadata } }) => view === cluster.whole || metadata.version === 'v2',
+            )
             const healthy = own.filter(isHealthy)
             for (const hash of [-1, seed % 2 ** 32, 0]) {
               const sticky = cluster.endpoints[stickyTo]?.stickyId ?? ''
@@ -65,7 +67,8 @@ describe('as long as an endpoint may be used', () => {
                 if (picked !== null) {
                   expect(['passing', 'failing']).toContain(picked.spec.health)
                   if (policy.panic.health === 0) expect(picked.spec.health).toBe('passing')
-                  if (policy.panic.ejected === 0 && picked.state === 'ejected') expect(own.filter(isHealthy)).toEqual([])
+                  if (policy.panic.ejected === 0 && picked.state === 'ejected')
+                    expect(own.filter(isHealthy)).toEqual([])
                   if (healthy.length !== 0) expect(own).toContain(picked)
                 }
                 // Ejections alone leave nobody without an endpoint.

@@ -16,7 +16,10 @@ const inZone = (zone: string, count: number, overrides: Partial<EndpointSpec> = 
 
 function zoned(upstream: Counts, place: Place, balancer: Partial<BalancerSpec> = {}, options: ClusterOptions = {}) {
   const endpoints = Object.entries(upstream).flatMap(([zone, count]) => inZone(zone, count))
-  return clusterOf(serviceSpec('orders', endpoints, { balancer: { type: 'random', ...balancer } }), { ...options, place })
+  return clusterOf(serviceSpec('orders', endpoints, { balancer: { type: 'random', ...balancer } }), {
+    ...options,
+    place,
+  })
 }
 
 /** Ten sizes: endpoints by zone, callers by zone (none: not known), and what percentage of the requests of a sidecar in `a` goes where. */
@@ -30,47 +33,64 @@ const sizes: { upstream: Counts; origins: Counts; local: number; spill: Counts }
   { upstream: { b: 6, c: 3 }, origins: { a: 3, b: 3, c: 3 }, local: 0, spill: { b: 100 } },
   // The example in Envoy's source: callers 40, 40, 20 %; endpoints 25, 50, 25 %. To spare: 10 and 5.
   { upstream: { a: 5, b: 10, c: 5 }, origins: { a: 4, b: 4, c: 2 }, local: 62.5, spill: { b: 25, c: 12.5 } },
-  { upstream: { a: 10, b: 45, c: 45 }, origins: { a: 30, b: 35, c: 35 }, local: 100 / 3, spill: { b: 100 / 3, c: 100 / 3 } },
+  {
+    upstream: { a: 10, b: 45, c: 45 },
+    origins: { a: 30, b: 35, c: 35 },
+    local: 100 / 3,
+    spill: { b: 100 / 3, c: 100 / 3 },
+  },
   // Half of the endpoints, a quarter of the callers.
   { upstream: { a: 50, b: 50 }, origins: { a: 10, b: 30 }, local: 100, spill: {} },
   { upstream: { a: 300, b: 300, c: 400 }, origins: { a: 50, b: 25, c: 25 }, local: 60, spill: { b: 10, c: 30 } },
   // Four zones, one without callers, and callers in a zone without endpoints.
-  { upstream: { a: 200, b: 600, c: 600, d: 600 }, origins: { a: 20, b: 30, c: 20, x: 30 }, local: 50, spill: { c: 12.5, d: 37.5 } },
+  {
+    upstream: { a: 200, b: 600, c: 600, d: 600 },
+    origins: { a: 20, b: 30, c: 20, x: 30 },
+    local: 50,
+    spill: { c: 12.5, d: 37.5 },
+  },
   { upstream: { a: 1000, b: 4000, c: 5000 }, origins: {}, local: 30, spill: { b: 20, c: 50 } },
 ]
 
 describe('a sidecar in zone a', () => {
-  test.each(sizes)('endpoints $upstream, callers $origins: $local % stay, $spill go', ({ upstream, origins, local, spill }) => {
-    const { cluster } = zoned(upstream, { zone: 'a', origins })
-    const plan = cluster.whole.balance.zones
-    if (typeof plan === 'string') throw new Error(plan)
-    expect(plan.local * 100).toBeCloseTo(local, 9)
-    const residual = plan.zones.reduce((sum, zone) => sum + zone.residual, 0)
-    const planned = plan.zones.filter(zone => zone.residual > 0).map(zone => [zone.zone, ((100 - local) * zone.residual) / residual] as const)
-    expect(planned.map(([zone]) => zone)).toEqual(Object.keys(spill))
-    for (const [zone, percent] of planned) expect(percent).toBeCloseTo(spill[zone]!, 9)
-    // And so it is picked.
-    const expected = [['a', local] as const, ...Object.entries(spill)].filter(([, percent]) => percent > 0)
-    const counts = tally(cluster.whole.balancer, 40_000, ({ spec }) => spec.zone)
-    expect([...counts.keys()].sort()).toEqual(expected.map(([zone]) => zone))
-    if (expected.length > 1)
-      expect(
-        chiSquareScore(
-          expected.map(([zone]) => counts.get(zone)!),
-          expected.map(([, percent]) => percent),
-        ),
-      ).toBeLessThan(4)
-    // Within a zone all get the same.
-    const mine = tally(cluster.whole.balancer, 40_000, ({ spec, name }) => (spec.zone === expected[0]![0] ? name : ''))
-    mine.delete('')
-    if (mine.size > 1 && mine.size < 500)
-      expect(
-        chiSquareScore(
-          [...mine.values()],
-          [...mine.values()].map(() => 1),
-        ),
-      ).toBeLessThan(4)
-  })
+  test.each(sizes)(
+    'endpoints $upstream, callers $origins: $local % stay, $spill go',
+    ({ upstream, origins, local, spill }) => {
+      const { cluster } = zoned(upstream, { zone: 'a', origins })
+      const plan = cluster.whole.balance.zones
+      if (typeof plan === 'string') throw new Error(plan)
+      expect(plan.local * 100).toBeCloseTo(local, 9)
+      const residual = plan.zones.reduce((sum, zone) => sum + zone.residual, 0)
+      const planned = plan.zones
+        .filter(zone => zone.residual > 0)
+        .map(zone => [zone.zone, ((100 - local) * zone.residual) / residual] as const)
+      expect(planned.map(([zone]) => zone)).toEqual(Object.keys(spill))
+      for (const [zone, percent] of planned) expect(percent).toBeCloseTo(spill[zone]!, 9)
+      // And so it is picked.
+      const expected = [['a', local] as const, ...Object.entries(spill)].filter(([, percent]) => percent > 0)
+      const counts = tally(cluster.whole.balancer, 40_000, ({ spec }) => spec.zone)
+      expect([...counts.keys()].sort()).toEqual(expected.map(([zone]) => zone))
+      if (expected.length > 1)
+        expect(
+          chiSquareScore(
+            expected.map(([zone]) => counts.get(zone)!),
+            expected.map(([, percent]) => percent),
+          ),
+        ).toBeLessThan(4)
+      // Within a zone all get the same.
+      const mine = tally(cluster.whole.balancer, 40_000, ({ spec, name }) =>
+        spec.zone === expected[0]![0] ? name : '',
+      )
+      mine.delete('')
+      if (mine.size > 1 && mine.size < 500)
+        expect(
+          chiSquareScore(
+            [...mine.values()],
+            [...mine.values()].map(() => 1),
+          ),
+        ).toBeLessThan(4)
+    },
+  )
 
   test('says in the record whether it stayed', () => {
     const { cluster } = zoned({ a: 1, b: 5 }, { zone: 'a', origins: {} })
@@ -87,7 +107,9 @@ describe('a sidecar in zone a', () => {
 
 /** What the algorithm is for: nobody gets more than others, wherever the callers stand. */
 test('over all zones together each endpoint gets the same', () => {
-  const counts = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.integer({ min: 1, max: 40 }), { minKeys: 1 })
+  const counts = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.integer({ min: 1, max: 40 }), {
+    minKeys: 1,
+  })
   fc.assert(
     fc.property(counts, counts, (upstream, origins) => {
       const capacity = new Map(Object.entries(upstream))
@@ -99,7 +121,8 @@ test('over all zones together each endpoint gets the same', () => {
         const { local, residual } = zoneShares(zone, capacity, callers)
         const left = [...residual.values()].reduce((a, b) => a + b, 0)
         got.set(zone, (got.get(zone) ?? 0) + (count / total) * local)
-        for (const [other, part] of residual) if (part > 0) got.set(other, (got.get(other) ?? 0) + ((count / total) * (1 - local) * part) / left)
+        for (const [other, part] of residual)
+          if (part > 0) got.set(other, (got.get(other) ?? 0) + ((count / total) * (1 - local) * part) / left)
       }
       for (const [zone, count] of capacity) expect(got.get(zone) ?? 0).toBeCloseTo(count / endpoints, 9)
     }),
@@ -121,8 +144,20 @@ describe('zones are not looked at', () => {
     ['where this sidecar has no zone', { a: 3, b: 3 }, { zone: '', origins: {} }, {}, 'this sidecar names no zone'],
     ['with too few endpoints', { a: 2, b: 3 }, here, {}, 'fewer than 6 endpoints'],
     ['where all endpoints are in one zone', { a: 6 }, here, {}, 'all endpoints are in one zone'],
-    ['where all callers are in one zone', { a: 3, b: 3 }, { zone: 'a', origins: { a: 9, b: 0 } }, {}, 'all callers are in one zone'],
-    ['where keys are hashed', { a: 3, b: 3 }, here, { type: 'maglev' as const, tableSize: 101 }, 'the policy goes by hash'],
+    [
+      'where all callers are in one zone',
+      { a: 3, b: 3 },
+      { zone: 'a', origins: { a: 9, b: 0 } },
+      {},
+      'all callers are in one zone',
+    ],
+    [
+      'where keys are hashed',
+      { a: 3, b: 3 },
+      here,
+      { type: 'maglev' as const, tableSize: 101 },
+      'the policy goes by hash',
+    ],
     ['where there is nobody', {}, here, {}, 'there are no endpoints in the first priority'],
   ])('%s', (_what, upstream, place, balancer, expected) => {
     expect(why(zoned(upstream as Counts, place, balancer))).toBe(expected)
@@ -137,7 +172,11 @@ describe('zones are not looked at', () => {
 
   test('beyond the first priority', () => {
     const made = clusterOf(
-      serviceSpec('orders', [...inZone('a', 3, { priority: 1 }), ...inZone('b', 3, { priority: 1 }), ...inZone('c', 1, { health: 'critical' })]),
+      serviceSpec('orders', [
+        ...inZone('a', 3, { priority: 1 }),
+        ...inZone('b', 3, { priority: 1 }),
+        ...inZone('c', 1, { health: 'critical' }),
+      ]),
       {
         place: here,
       },
@@ -149,9 +188,14 @@ describe('zones are not looked at', () => {
 describe('zone-aware routing', () => {
   test('a zone that is down spills to the others, and its callers are still counted', () => {
     // c is down. Its callers go where there is more than a third: so a sidecar in b must not send its own away.
-    const made = clusterOf(serviceSpec('orders', [...inZone('a', 4), ...inZone('b', 2), ...inZone('c', 3, { health: 'critical' })], { balancer: 'random' }), {
-      place: { zone: 'b', origins: {} },
-    })
+    const made = clusterOf(
+      serviceSpec('orders', [...inZone('a', 4), ...inZone('b', 2), ...inZone('c', 3, { health: 'critical' })], {
+        balancer: 'random',
+      }),
+      {
+        place: { zone: 'b', origins: {} },
+      },
+    )
     expect(made.cluster.whole.balance.zones).toMatchObject({ local: 1 })
     const other = clusterOf(made.cluster.spec, { place: { zone: 'c', origins: {} } })
     expect(reachable(other.cluster.whole).every(name => name.startsWith('a-'))).toBe(true)
@@ -207,9 +251,14 @@ describe('zone-aware routing', () => {
   })
 
   test('a zone is worth the weights of its endpoints', () => {
-    const { cluster } = clusterOf(serviceSpec('orders', [...inZone('a', 3, { weight: 1 }), ...inZone('b', 3, { weight: 3 })], { balancer: 'random' }), {
-      place: { zone: 'a', origins: {} },
-    })
+    const { cluster } = clusterOf(
+      serviceSpec('orders', [...inZone('a', 3, { weight: 1 }), ...inZone('b', 3, { weight: 3 })], {
+        balancer: 'random',
+      }),
+      {
+        place: { zone: 'a', origins: {} },
+      },
+    )
     expect(cluster.whole.balance.zones).toMatchObject({ local: 0.5 })
   })
 

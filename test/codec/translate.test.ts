@@ -4,7 +4,14 @@ import { trimOws } from '../../proxy/codec/bytes.ts'
 import { Http1Head } from '../../proxy/codec/h1/head.ts'
 import { DONE } from '../../proxy/codec/h1/outcome.ts'
 import { parseRequest, parseResponse } from '../../proxy/codec/h1/parse.ts'
-import { CHUNKED_BODY, lengthOf, NO_BODY, roomFor, writeRequest, writeResponse } from '../../proxy/codec/h1/serialize.ts'
+import {
+  CHUNKED_BODY,
+  lengthOf,
+  NO_BODY,
+  roomFor,
+  writeRequest,
+  writeResponse,
+} from '../../proxy/codec/h1/serialize.ts'
 import { Http2Head } from '../../proxy/codec/h2/head.ts'
 import { encodeRequest } from '../../proxy/codec/h2/head-writer.ts'
 import { Decoder } from '../../proxy/codec/h2/hpack/decoder.ts'
@@ -20,18 +27,34 @@ import { literals } from './h2/support/frames.ts'
 
 /** What the codecs add themselves: Host, framing, TE and the line that asks for an upgrade. */
 const ADDED = 6
-const wide = { maxHeaders: requestLimits.maxHeaders + ADDED, maxHeadBytes: 2 * requestLimits.maxHeadBytes, maxTargetBytes: requestLimits.maxHeadBytes }
+const wide = {
+  maxHeaders: requestLimits.maxHeaders + ADDED,
+  maxHeadBytes: 2 * requestLimits.maxHeadBytes,
+  maxTargetBytes: requestLimits.maxHeadBytes,
+}
 
 /** Bytes that have a meaning somewhere on the way, and a few others. */
-const odd = fc.constantFrom(...' \t\r\n\0\x7f\x80\xa0\xff:;,/?#*%@[]"\\aZ0-_.', 'HTTP/1.1', 'chunked', '\r\n\r\n', 'host', 'trailers', 'é'.normalize())
+const odd = fc.constantFrom(
+  ...' \t\r\n\0\x7f\x80\xa0\xff:;,/?#*%@[]"\\aZ0-_.',
+  'HTTP/1.1',
+  'chunked',
+  '\r\n\r\n',
+  'host',
+  'trailers',
+  'é'.normalize(),
+)
 const noise = fc.array(odd, { maxLength: 6 }).map(parts => Buffer.from(parts.join(''), 'latin1').toString('latin1'))
-const often = <T>(likely: fc.Arbitrary<T>, other: fc.Arbitrary<T>) => fc.oneof({ weight: 40, arbitrary: likely }, { weight: 1, arbitrary: other })
+const often = <T>(likely: fc.Arbitrary<T>, other: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 40, arbitrary: likely }, { weight: 1, arbitrary: other })
 
 const method = often(
   fc.constantFrom('GET', 'POST', 'OPTIONS', 'HEAD', 'CONNECT', 'PUT', 'M-SEARCH', 'X'.repeat(32)),
   fc.oneof(fc.constant('X'.repeat(33)), noise),
 )
-const path = often(fc.constantFrom('/', '/a?b', '*', '//x', '/a%20b', '/?', '/a|b{c}'), fc.oneof(fc.constantFrom('', 'http://a/', 'a:443'), noise))
+const path = often(
+  fc.constantFrom('/', '/a?b', '*', '//x', '/a%20b', '/?', '/a|b{c}'),
+  fc.oneof(fc.constantFrom('', 'http://a/', 'a:443'), noise),
+)
 const authority = often(
   fc.constantFrom('orders', 'orders:80', 'orders.', 'ORDERS.:80'),
   fc.oneof(fc.constantFrom('[::1]:80', 'a:443', 'a:', '', 'a,b', 'u@h'), noise),
@@ -52,19 +75,56 @@ const name = often(
     'outrigger-reason',
     'x_y',
   ),
-  fc.oneof(fc.constantFrom('upgrade', 'connection', 'transfer-encoding', 'keep-alive', 'proxy-connection', 'X-Upper', NAMES, ''), noise),
+  fc.oneof(
+    fc.constantFrom(
+      'upgrade',
+      'connection',
+      'transfer-encoding',
+      'keep-alive',
+      'proxy-connection',
+      'X-Upper',
+      NAMES,
+      '',
+    ),
+    noise,
+  ),
 )
 const value = often(
   fc.constantFrom(
-    ...['1', '0', '007', 'trailers', 'Trailers ', 'gzip, trailers', '100-continue', '', ' a ', '\ta\t', 'orders', 'orders:80', 'close, x-a', 'h2c'],
+    ...[
+      '1',
+      '0',
+      '007',
+      'trailers',
+      'Trailers ',
+      'gzip, trailers',
+      '100-continue',
+      '',
+      ' a ',
+      '\ta\t',
+      'orders',
+      'orders:80',
+      'close, x-a',
+      'h2c',
+    ],
   ),
   noise,
 )
 /** Most fields have a value that they may have. */
-const fit: Readonly<Record<string, string>> = { 'content-length': '0', expect: '100-continue', te: 'trailers', host: 'orders' }
-const field = fc.tuple(name, value, fc.nat(9)).map(([each, text, chance]): readonly [string, string] => [each, chance > 0 ? (fit[each] ?? text) : text])
+const fit: Readonly<Record<string, string>> = {
+  'content-length': '0',
+  expect: '100-continue',
+  te: 'trailers',
+  host: 'orders',
+}
+const field = fc
+  .tuple(name, value, fc.nat(9))
+  .map(([each, text, chance]): readonly [string, string] => [each, chance > 0 ? (fit[each] ?? text) : text])
 const fields = fc.array(field, { maxLength: 8 })
-const protocol = fc.option(often(fc.constantFrom('websocket', 'connect-udp', 'SPDY/3.1', 'h2c'), noise), { nil: undefined, freq: 1 })
+const protocol = fc.option(often(fc.constantFrom('websocket', 'connect-udp', 'SPDY/3.1', 'h2c'), noise), {
+  nil: undefined,
+  freq: 1,
+})
 
 /** `:path` is "/", and then a text of no bytes: what was read before must not be taken for it. */
 const SLASH_HUFFMAN = Buffer.from([0x04, 0x81, 0x63])
@@ -87,28 +147,47 @@ const asked: fc.Arbitrary<Asked> = fc
     names: fc.boolean(),
   })
   .chain(({ fields, names, ...pseudo }) => {
-    const sent = Object.entries(pseudo).flatMap(([key, text]): (readonly [string, string])[] => (text === undefined ? [] : [[`:${key}`, text]]))
-    return fc.record({ pseudo: often(fc.constant(sent), fc.shuffledSubarray(sent)), fields: fc.constant(fields), names: fc.constant(names) })
+    const sent = Object.entries(pseudo).flatMap(([key, text]): (readonly [string, string])[] =>
+      text === undefined ? [] : [[`:${key}`, text]],
+    )
+    return fc.record({
+      pseudo: often(fc.constant(sent), fc.shuffledSubarray(sent)),
+      fields: fc.constant(fields),
+      names: fc.constant(names),
+    })
   })
 
 /** The head as the HTTP/2 codec takes it; null: it does not. */
 function accepted({ pseudo, fields: list, names }: Asked): Http2Head | null {
   const all = [...pseudo, ...list]
-  if (names) all.push([NAMES, ['Host', ...list.map(([each]) => each.replace(/^x-/, 'X-')).filter(each => each !== 'host' && each !== NAMES)].join(',')])
+  if (names)
+    all.push([
+      NAMES,
+      [
+        'Host',
+        ...list.map(([each]) => each.replace(/^x-/, 'X-')).filter(each => each !== 'host' && each !== NAMES),
+      ].join(','),
+    ])
   const block = Buffer.concat(
-    all.map(([each, text]) => (text === '' ? Buffer.concat([literals(each, '').subarray(0, -1), EMPTY_HUFFMAN]) : literals(each, text))),
+    all.map(([each, text]) =>
+      text === '' ? Buffer.concat([literals(each, '').subarray(0, -1), EMPTY_HUFFMAN]) : literals(each, text),
+    ),
   )
   const head = new Http2Head(requestLimits)
   const decoder = new Decoder(4096)
   decoder.decode(SLASH_HUFFMAN, 0, SLASH_HUFFMAN.length, { field() {} })
   if (!decoder.decode(block, 0, block.length, head)) return null
   head.finishRequest()
-  const isRefused = head.problem !== '' || head.tooLarge || (head.expect !== '' && head.expect.toLowerCase() !== '100-continue')
+  const isRefused =
+    head.problem !== '' || head.tooLarge || (head.expect !== '' && head.expect.toLowerCase() !== '100-continue')
   return isRefused ? null : head
 }
 
 /** Pieces of a cookie are one, wherever they stand (RFC 9113 section 8.2.3). */
-function lower(head: { forEach(visit: (name: string, value: string) => void): void }, without: readonly string[]): string[] {
+function lower(
+  head: { forEach(visit: (name: string, value: string) => void): void },
+  without: readonly string[],
+): string[] {
   const lines: string[] = []
   head.forEach((each, text) => {
     const cookie = each.toLowerCase() === 'cookie' ? lines.findIndex(line => line.startsWith('cookie:')) : -1
@@ -119,7 +198,16 @@ function lower(head: { forEach(visit: (name: string, value: string) => void): vo
 }
 
 /** Fields that are of one connection, or stand elsewhere in the other version. */
-const OWN = ['host', 'te', 'connection', 'upgrade', 'http2-settings', 'transfer-encoding', 'content-length', 'sec-websocket-accept']
+const OWN = [
+  'host',
+  'te',
+  'connection',
+  'upgrade',
+  'http2-settings',
+  'transfer-encoding',
+  'content-length',
+  'sec-websocket-accept',
+]
 
 describe('HTTP/2 to HTTP/1.1', () => {
   test('every request that is taken leaves as one that our parser takes, and as the same one', () => {
@@ -136,7 +224,12 @@ describe('HTTP/2 to HTTP/1.1', () => {
         const again = new Http1Head()
         expect(parseRequest(again, bytes, length, wide).detail, bytes.toString('latin1')).toBe(DONE.detail)
         expect(again.end).toBe(length)
-        expect(again).toMatchObject({ method: head.method, path: head.path, authority: head.authority, upgrade: head.upgrade === 'h2c' ? '' : head.upgrade })
+        expect(again).toMatchObject({
+          method: head.method,
+          path: head.path,
+          authority: head.authority,
+          upgrade: head.upgrade === 'h2c' ? '' : head.upgrade,
+        })
         expect(again.chunked).toBe(body === CHUNKED_BODY)
         expect(lower(again, OWN)).toEqual(lower(head, OWN))
         expect(again.get('te')).toBe(
@@ -196,7 +289,10 @@ describe('HTTP/1.1 to HTTP/2', () => {
       host: often(fc.constantFrom('orders', 'orders:80', '', 'a.'), noise),
       lines: fc.array(line, { maxLength: 6 }),
     })
-    .map(({ method: each, target: to, version, host, lines }) => `${each} ${to} HTTP/${version}\r\nHost: ${host}\r\n${lines.join('')}\r\n`)
+    .map(
+      ({ method: each, target: to, version, host, lines }) =>
+        `${each} ${to} HTTP/${version}\r\nHost: ${host}\r\n${lines.join('')}\r\n`,
+    )
 
   test.each([
     ['as HTTP/2', encodeRequest],
@@ -209,7 +305,11 @@ describe('HTTP/1.1 to HTTP/2', () => {
         const head = new Http1Head()
         if (parseRequest(head, bytes, bytes.length, requestLimits) !== DONE || head.authority === '') return
         // Only a GET can be upgraded over HTTP/2, and nothing that asks for that is carried.
-        if (head.upgrade !== '' && (encode === encodeCarriedRequest || (head.upgrade !== CONNECT && head.method !== 'GET'))) return
+        if (
+          head.upgrade !== '' &&
+          (encode === encodeCarriedRequest || (head.upgrade !== CONNECT && head.method !== 'GET'))
+        )
+          return
         taken++
         const encoder = new Encoder(Buffer.alloc(4096), 4096)
         encoder.begin(encoder.out, 0)

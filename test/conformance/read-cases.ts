@@ -58,12 +58,15 @@ function casesOf(file: string, text: string): ConformanceCase[] {
 /** Line ends of the block mean nothing; the bytes are as written, with `\r \n \t \0 \xHH \\` and `<70000 * a>` for repetition. */
 function bytesOf(source: string, where: string): Buffer {
   const text = expand(source.replace(/\n/g, ''))
-  const bytes = text.replace(/\\(?:x([0-9a-f]{2})|(.))/gi, (whole, hex: string | undefined, letter: string | undefined) => {
-    if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16))
-    const plain = { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' }[letter!]
-    if (plain === undefined) throw new Error(`${where}: what is ${whole}?`)
-    return plain
-  })
+  const bytes = text.replace(
+    /\\(?:x([0-9a-f]{2})|(.))/gi,
+    (whole, hex: string | undefined, letter: string | undefined) => {
+      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16))
+      const plain = { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' }[letter!]
+      if (plain === undefined) throw new Error(`${where}: what is ${whole}?`)
+      return plain
+    },
+  )
   return Buffer.from(bytes, 'latin1')
 }
 

@@ -31,7 +31,8 @@ function shownSteps(lines: readonly string[], start: number, end: number): Step[
   const steps: Step[] = []
   let at = start
   while (at < end) {
-    if (!lines[at]!.startsWith('$ ')) throw new Error(`line ${at + 1}: a block of a terminal begins with a command: write "$ " before it`)
+    if (!lines[at]!.startsWith('$ '))
+      throw new Error(`line ${at + 1}: a block of a terminal begins with a command: write "$ " before it`)
     const command = [lines[at++]!.slice(2)]
     while (at < end && lines[at]!.startsWith('> ')) command.push(lines[at++]!.slice(2))
     const from = at
@@ -76,6 +77,7 @@ export function filled(lines: readonly string[]): string[] {
 function agreesFrom(shown: readonly string[], printed: readonly string[]): boolean {
   const [first, ...rest] = shown
   if (first === undefined) return printed.length === 0
-  if (first.trim() === '...') return printed.some((_, index) => agreesFrom(rest, printed.slice(index))) || agreesFrom(rest, [])
+  if (first.trim() === '...')
+    return printed.some((_, index) => agreesFrom(rest, printed.slice(index))) || agreesFrom(rest, [])
   return printed.length > 0 && plainLine(first) === plainLine(printed[0]!) && agreesFrom(rest, printed.slice(1))
 }

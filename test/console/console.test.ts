@@ -29,7 +29,9 @@ describe.each(pages)('%s', page => {
       if (agrees(step.output, printed)) continue
       // Which lines of many a page shows is for its author to say.
       if (!writes || step.output.includes('...'))
-        expect(filled(printed).map(plainLine), `$ ${step.command}\n${printed.join('\n')}`).toEqual(filled(step.output).map(plainLine))
+        expect(filled(printed).map(plainLine), `$ ${step.command}\n${printed.join('\n')}`).toEqual(
+          filled(step.output).map(plainLine),
+        )
       const written = printed.join('\n').trimEnd().split('\n')
       lines.splice(step.from + shift, step.to - step.from, ...written)
       shift += written.length - (step.to - step.from)
@@ -39,7 +41,9 @@ describe.each(pages)('%s', page => {
 })
 
 test('lines are compared without what is another at every run, and with all else', () => {
-  expect(plainLine('08:45:36.772  200 -  2.2 ms  GET a/  ->  b at 127.0.0.1:18002  dff87e2b-e6ac-4dde-978b-00a8274ac301')).toBe(
+  expect(
+    plainLine('08:45:36.772  200 -  2.2 ms  GET a/  ->  b at 127.0.0.1:18002  dff87e2b-e6ac-4dde-978b-00a8274ac301'),
+  ).toBe(
     plainLine('08:45:37.001  200 -  11.4 ms  GET a/  ->  b at 127.0.0.1:18002  00000000-e6ac-4dde-978b-00a8274ac302'),
   )
   expect(plainLine('  200 after 1.1 ms')).not.toBe(plainLine('  503 after 1.1 ms'))

@@ -21,7 +21,10 @@ const PORT = /(?<=:|listen\(|-port=)(\d{4,5})\b/g
 
 export async function startSession(page: string): Promise<Session> {
   const folder = temporaryFolder()
-  cpSync(join(root, 'examples'), join(folder, 'examples'), { recursive: true, filter: path => !path.includes('examples/demo') })
+  cpSync(join(root, 'examples'), join(folder, 'examples'), {
+    recursive: true,
+    filter: path => !path.includes('examples/demo'),
+  })
   const files = globSync('examples/**/*.yaml', { cwd: folder }).map(name => join(folder, name))
   const ports = await otherPorts([page, ...files.map(file => readFileSync(file, 'utf8'))])
   for (const file of files) writeFileSync(file, ports.there(readFileSync(file, 'utf8')))
@@ -37,10 +40,21 @@ export async function startSession(page: string): Promise<Session> {
   const asks = `case "$1" in proxy|config|--*|'') ;; *) [[ " $* " == *' --admin '* ]] || set -- "$@" --admin ${admin} ;; esac`
   program('outrigger', `${asks}\nexec "${node}" "${join(root, 'bin/outrigger.js')}" "$@"`)
   program('npx', `[ "$1" = outrigger ] || { echo "npx $1: not here" >&2; exit 1; }\nexec outrigger "\${@:2}"`)
-  const PATH = [programs, dirname(node), ...(await Promise.all([obtain('curl'), obtain('consul')])).map(dirname), '/usr/bin', '/bin'].join(delimiter)
+  const PATH = [
+    programs,
+    dirname(node),
+    ...(await Promise.all([obtain('curl'), obtain('consul')])).map(dirname),
+    '/usr/bin',
+    '/bin',
+  ].join(delimiter)
   const env = { PATH, HOME: folder, XDG_STATE_HOME: folder, TMPDIR: folder, LC_ALL: 'C.UTF-8', NO_COLOR: '1' }
   // A group of its own: what it starts ends with it.
-  const shell = spawn('/bin/bash', ['--noprofile', '--norc'], { cwd: folder, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const shell = spawn('/bin/bash', ['--noprofile', '--norc'], {
+    cwd: folder,
+    env,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   const end = () => {
     if (shell.exitCode === null && shell.signalCode === null) process.kill(-shell.pid!, 'SIGKILL')
   }
@@ -70,7 +84,8 @@ export async function startSession(page: string): Promise<Session> {
         const isDone = () => output === null || agrees(output, text())
         // What goes on in the background says it in its own time.
         const isBackground = /&$/.test(command.trim())
-        while (isBackground && !isDone() && performance.now() < giveUpAt) await new Promise(resolve => setTimeout(resolve, 50))
+        while (isBackground && !isDone() && performance.now() < giveUpAt)
+          await new Promise(resolve => setTimeout(resolve, 50))
         if (isDone() || isBackground || performance.now() > giveUpAt) return text()
         await new Promise(resolve => setTimeout(resolve, 300))
       }
@@ -86,10 +101,13 @@ export async function startSession(page: string): Promise<Session> {
 
 /** Every port that a text names is another one here, so that pages can be run side by side, and beside whatever else runs. */
 async function otherPorts(texts: readonly string[]) {
-  const named = new Set(texts.flatMap(text => [...text.matchAll(PORT)].map(([, port]) => port!)).filter(port => Number(port) >= 1024))
+  const named = new Set(
+    texts.flatMap(text => [...text.matchAll(PORT)].map(([, port]) => port!)).filter(port => Number(port) >= 1024),
+  )
   const other = new Map<string, string>()
   for (const port of named) other.set(port, String(await freePort()))
   const original = new Map([...other].map(([port, own]) => [own, port]))
-  const replace = (text: string, by: ReadonlyMap<string, string>) => text.replace(/\b\d{4,5}\b/g, number => by.get(number) ?? number)
+  const replace = (text: string, by: ReadonlyMap<string, string>) =>
+    text.replace(/\b\d{4,5}\b/g, number => by.get(number) ?? number)
   return { there: (text: string) => replace(text, other), back: (text: string) => replace(text, original) }
 }

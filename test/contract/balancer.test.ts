@@ -17,7 +17,14 @@ type Subject = readonly [name: string, policy: BalancerPolicy, settings: Setting
 
 /** Settings that make a picker of another kind. A new policy is in `policies`, so it is here. */
 const variants: Readonly<Record<string, readonly Settings[]>> = {
-  least_request: [{ choices: 3 }, { choices: 16 }, { fullScan: 64 }, { activeRequestBias: 0 }, { activeRequestBias: 0.5 }, { activeRequestBias: 2 }],
+  least_request: [
+    { choices: 3 },
+    { choices: 16 },
+    { fullScan: 64 },
+    { activeRequestBias: 0 },
+    { activeRequestBias: 0.5 },
+    { activeRequestBias: 2 },
+  ],
   ip_hash: [{ hashBalanceFactor: 120 }],
   ring_hash: [{ hashBalanceFactor: 120 }, { minimumRingSize: 1, maximumRingSize: 64 }],
   maglev: [{ hashBalanceFactor: 120 }, { tableSize: 251 }],
@@ -63,7 +70,9 @@ describe.each(subjects)('%s', (_name, policy, settings) => {
       expect(endpoints).toContain(picker.pick(pickContext()))
       expect(endpoints).toContain(picker.pick(keyed(random)))
     }
-    expect(endpoints.map(({ active, state, weight, learntWeight }) => [active, state, weight, learntWeight])).toEqual(before)
+    expect(endpoints.map(({ active, state, weight, learntWeight }) => [active, state, weight, learntWeight])).toEqual(
+      before,
+    )
   })
 
   test.each([
@@ -94,19 +103,31 @@ describe.each(subjects)('%s', (_name, policy, settings) => {
     const picker = create(endpoints, 42)
     const picks = Array.from({ length: 10_000 }, () => picker.pick(pickContext()))
     expect(
-      chiSquareScore([picks.filter(picked => picked === endpoints[0]).length, picks.filter(picked => picked === endpoints[1]).length], [4, 1]),
+      chiSquareScore(
+        [
+          picks.filter(picked => picked === endpoints[0]).length,
+          picks.filter(picked => picked === endpoints[1]).length,
+        ],
+        [4, 1],
+      ),
     ).toBeLessThan(4)
   })
 
   test('goes elsewhere as long as there is elsewhere', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 8 }), fc.nat(), fc.array(fc.nat(7), { maxLength: 8 }), fc.boolean(), (count, seed, indices, hasKey) => {
-        const endpoints = bareEndpoints(Array.from({ length: count }, (_, i) => 1 + (i % 3)))
-        const tried = [...new Set(indices)].filter(i => i < count).map(i => endpoints[i]!)
-        const picked = create(endpoints, seed).pick(hasKey ? keyed(seeded(seed), tried) : pickContext(tried))!
-        expect(endpoints).toContain(picked)
-        if (tried.length < count) expect(tried).not.toContain(picked)
-      }),
+      fc.property(
+        fc.integer({ min: 2, max: 8 }),
+        fc.nat(),
+        fc.array(fc.nat(7), { maxLength: 8 }),
+        fc.boolean(),
+        (count, seed, indices, hasKey) => {
+          const endpoints = bareEndpoints(Array.from({ length: count }, (_, i) => 1 + (i % 3)))
+          const tried = [...new Set(indices)].filter(i => i < count).map(i => endpoints[i]!)
+          const picked = create(endpoints, seed).pick(hasKey ? keyed(seeded(seed), tried) : pickContext(tried))!
+          expect(endpoints).toContain(picked)
+          if (tried.length < count) expect(tried).not.toContain(picked)
+        },
+      ),
     )
   })
 
@@ -121,15 +142,19 @@ describe.each(subjects)('%s', (_name, policy, settings) => {
 
   test('any weights give a picker that works', () => {
     fc.assert(
-      fc.property(fc.array(fc.double({ min: 1e-4, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 }), fc.nat(), (weights, seed) => {
-        const endpoints = bareEndpoints(weights)
-        const picker = create(endpoints, seed)
-        const random = seeded(seed)
-        for (let i = 0; i < 20; i++) {
-          expect(endpoints).toContain(picker.pick(pickContext()))
-          expect(endpoints).toContain(picker.pick(keyed(random)))
-        }
-      }),
+      fc.property(
+        fc.array(fc.double({ min: 1e-4, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 }),
+        fc.nat(),
+        (weights, seed) => {
+          const endpoints = bareEndpoints(weights)
+          const picker = create(endpoints, seed)
+          const random = seeded(seed)
+          for (let i = 0; i < 20; i++) {
+            expect(endpoints).toContain(picker.pick(pickContext()))
+            expect(endpoints).toContain(picker.pick(keyed(random)))
+          }
+        },
+      ),
       { numRuns: 25 },
     )
   })
@@ -142,7 +167,8 @@ describe.each(subjects)('%s', (_name, policy, settings) => {
       expect(endpoints).toContain(picker.pick(pickContext([endpoints[0]!])))
     }
     const picker = create(endpoints)
-    for (const hash of [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) expect(endpoints).toContain(picker.pick({ ...pickContext(), hash }))
+    for (const hash of [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1])
+      expect(endpoints).toContain(picker.pick({ ...pickContext(), hash }))
   })
 
   test('a busy picker picks on: nobody is left out for good, and never nobody', () => {
@@ -172,11 +198,18 @@ describe.each(subjects)('%s', (_name, policy, settings) => {
         policy.observe?.(endpoint, 'failure', 3, null, deps)
         policy.observe?.(endpoint, 'failure', 1e9, head(503, ['retry-after', 'soon']), deps)
         policy.observe?.(endpoint, 'success', 1, head(429, ['retry-after', '99999999999']), deps)
-        policy.observe?.(endpoint, 'success', 1e-9, head(200, ['endpoint-load-metrics', 'JSON {"cpu_utilization": "x"']), deps)
+        policy.observe?.(
+          endpoint,
+          'success',
+          1e-9,
+          head(200, ['endpoint-load-metrics', 'JSON {"cpu_utilization": "x"']),
+          deps,
+        )
         policy.observe?.(endpoint, 'ignorable', Number.MAX_VALUE, null, deps)
       }
       loop.advance(round * 97)
-      if (policy.reweigh?.(endpoints, deps)) for (const endpoint of endpoints) endpoint.weight = endpoint.spec.weight * endpoint.learntWeight
+      if (policy.reweigh?.(endpoints, deps))
+        for (const endpoint of endpoints) endpoint.weight = endpoint.spec.weight * endpoint.learntWeight
       for (const { learntWeight } of endpoints) expect(learntWeight).toBeGreaterThan(0)
       for (const { learntWeight } of endpoints) expect(learntWeight).toBeLessThan(Number.POSITIVE_INFINITY)
       const picker = policy.create(endpoints, deps)

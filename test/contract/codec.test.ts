@@ -5,7 +5,15 @@ import { http2 } from '../../proxy/codec/h2/codec.ts'
 import type { Codec } from '../../proxy/core/codec.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
-import type { DownstreamStream, Headers, MessageSink, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../../proxy/core/message.ts'
+import type {
+  DownstreamStream,
+  Headers,
+  MessageSink,
+  Receiver,
+  RequestHead,
+  ResponseHead,
+  UpstreamStream,
+} from '../../proxy/core/message.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { turn, type WireOptions, wirePair } from '../support/memory-wire.ts'
@@ -96,12 +104,23 @@ function pair(codec: Codec, options: WireOptions = {}) {
       down = stream
       stream.receiver = server
     },
-    { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused: () => log.push('refused'), onClosed: () => log.push('server closed') },
+    {
+      ...requestLimits,
+      headTimeoutMs: 0,
+      bodyTimeoutMs: 0,
+      idleTimeoutMs: 0,
+      onRefused: () => log.push('refused'),
+      onClosed: () => log.push('server closed'),
+    },
     manualClock(loop),
   )
   const upstream = codec.connect(
     far,
-    { released: () => log.push('released'), closed: (_connection, idle) => log.push(idle ? 'closed idle' : 'closed busy'), idleHint() {} },
+    {
+      released: () => log.push('released'),
+      closed: (_connection, idle) => log.push(idle ? 'closed idle' : 'closed busy'),
+      idleHint() {},
+    },
     { bufferBytes: 1024 * 1024, ...responseLimits },
   )
   const open = (): UpstreamStream => {
@@ -168,7 +187,11 @@ describe.each(codecs)('%s', (_name, codec) => {
   test('bodies of any sizes in any pieces, with a length or without, with trailers or without, arrive as they were sent', () => {
     const pieces = fc.array(fc.oneof(fc.nat(20), fc.nat(5000), fc.nat(100_000)), { minLength: 1, maxLength: 8 })
     const side = fc.record({ sizes: pieces, sized: fc.boolean(), trailers: fc.boolean() })
-    function send(sink: MessageSink<never>, head: () => void, { sizes, sized, trailers }: { sizes: number[]; sized: boolean; trailers: boolean }): Buffer {
+    function send(
+      sink: MessageSink<never>,
+      head: () => void,
+      { sizes, sized, trailers }: { sizes: number[]; sized: boolean; trailers: boolean },
+    ): Buffer {
       head()
       const sent: Buffer[] = []
       sizes.forEach((size, i) => {
@@ -182,7 +205,8 @@ describe.each(codecs)('%s', (_name, codec) => {
     fc.assert(
       fc.property(side, side, fc.integer({ min: 1, max: 70_000 }), (there, back, readSize) => {
         const both = pair(codec, { readSize: () => readSize })
-        const length = ({ sizes, sized }: { sizes: number[]; sized: boolean }) => (sized ? ['content-length', `${sizes.reduce((a, b) => a + b, 0)}`] : [])
+        const length = ({ sizes, sized }: { sizes: number[]; sized: boolean }) =>
+          sized ? ['content-length', `${sizes.reduce((a, b) => a + b, 0)}`] : []
         const up = both.open()
         let sent: Buffer = Buffer.alloc(0)
         both.ask(() => {
@@ -192,12 +216,18 @@ describe.each(codecs)('%s', (_name, codec) => {
         expect(both.server.body.equals(sent)).toBe(true)
         expect(both.server.finished).toBe(1)
         both.answer(() => {
-          sent = send(both.down as MessageSink<never>, () => both.down.head(response(200, ...length(back)), false), back)
+          sent = send(
+            both.down as MessageSink<never>,
+            () => both.down.head(response(200, ...length(back)), false),
+            back,
+          )
         })
         both.loop.settle()
         expect(both.client.body.equals(sent)).toBe(true)
         expect(both.client.finished).toBe(1)
-        expect(both.client.log).toEqual(back.trailers && !back.sized ? ['200', 'trailer x-sum: 1', 'end'] : ['200', 'end'])
+        expect(both.client.log).toEqual(
+          back.trailers && !back.sized ? ['200', 'trailer x-sum: 1', 'end'] : ['200', 'end'],
+        )
         expect(both.log).toEqual(['released'])
       }),
       { numRuns: 150 },
@@ -297,7 +327,11 @@ describe.each(codecs)('%s', (_name, codec) => {
     both.loop.settle()
     both.answer(() => both.down.reset(failures.resetAfterResponse, ''))
     both.loop.settle()
-    expect(both.client.log).toEqual(['200', isMultiplexed ? 'reset stream-reset-after-response' : 'reset reset-after-response', 'end'])
+    expect(both.client.log).toEqual([
+      '200',
+      isMultiplexed ? 'reset stream-reset-after-response' : 'reset reset-after-response',
+      'end',
+    ])
     expect(both.log).toContain(isMultiplexed ? 'released' : 'closed busy')
   })
 

@@ -235,23 +235,26 @@ describe.each([
     expect(atB.heard.toString('latin1') === expected).toBe(true)
   })
 
-  test.each([0, 100_000, Number.POSITIVE_INFINITY])('what was read may be written on as it is, however slow the next reader (expecting %d)', async expected => {
-    const from = await ends()
-    const to = await ends()
-    from.b.expect(expected)
-    from.atB.onBytes = chunk => {
-      const keepOn = chunk.length % 2 === 0 ? to.a.write(chunk) : to.a.writeTwo(Buffer.from(''), chunk)
-      if (!keepOn) from.b.pause()
-    }
-    to.atA.onDrained = () => from.b.resume()
-    const data = pattern(3_000_001)
-    to.b.pause()
-    for (let at = 0; at < data.length; at += 50_001) from.a.write(data.subarray(at, at + 50_001))
-    for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
-    to.b.resume()
-    await to.until(() => to.atB.received === data.length)
-    expect(to.atB.heard.equals(data)).toBe(true)
-  })
+  test.each([0, 100_000, Number.POSITIVE_INFINITY])(
+    'what was read may be written on as it is, however slow the next reader (expecting %d)',
+    async expected => {
+      const from = await ends()
+      const to = await ends()
+      from.b.expect(expected)
+      from.atB.onBytes = chunk => {
+        const keepOn = chunk.length % 2 === 0 ? to.a.write(chunk) : to.a.writeTwo(Buffer.from(''), chunk)
+        if (!keepOn) from.b.pause()
+      }
+      to.atA.onDrained = () => from.b.resume()
+      const data = pattern(3_000_001)
+      to.b.pause()
+      for (let at = 0; at < data.length; at += 50_001) from.a.write(data.subarray(at, at + 50_001))
+      for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
+      to.b.resume()
+      await to.until(() => to.atB.received === data.length)
+      expect(to.atB.heard.equals(data)).toBe(true)
+    },
+  )
 
   test('each entry is a turn: what is put off runs before the next', async () => {
     const { a, atB, until } = await ends()

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { buildOf, type CacheHead, type Config, cachedConfig, cacheFile } from '../../proxy/control/config-cache.ts'
@@ -109,7 +118,10 @@ describe('nothing is kept', () => {
     for (const [name, text] of Object.entries(files)) {
       const cache = temporaryFolder()
       writeFileSync(file, text)
-      const { code, out } = await run(node, ['dist/load-config.js', file], { OUTRIGGER_CACHE_FOLDER: cache, MY_SECRET: 'hush' })
+      const { code, out } = await run(node, ['dist/load-config.js', file], {
+        OUTRIGGER_CACHE_FOLDER: cache,
+        MY_SECRET: 'hush',
+      })
       expect([code, JSON.parse(out.split('\n')[0]!)]).toMatchObject([0, { ok: true }])
       kept[name] = readdirSync(cache).length
     }
@@ -143,8 +155,13 @@ test('the second start of the program that is built reads what the first one kep
   const port = await freePort()
   const cache = temporaryFolder()
   const env = { CACHE_DIRECTORY: cache, XDG_STATE_HOME: temporaryFolder() }
-  const kept = () => readdirSync(join(cache, 'outrigger')).find(name => name.startsWith('config-') && name.endsWith('.json'))
-  const listening = { service: 'first', outbound: [{ listen: `127.0.0.1:${port}` }], discovery: { endpoints: { orders: ['127.0.0.1:9'] } } }
+  const kept = () =>
+    readdirSync(join(cache, 'outrigger')).find(name => name.startsWith('config-') && name.endsWith('.json'))
+  const listening = {
+    service: 'first',
+    outbound: [{ listen: `127.0.0.1:${port}` }],
+    discovery: { endpoints: { orders: ['127.0.0.1:9'] } },
+  }
   await using first = await startProxy(listening, env)
   await until('that it is kept', kept)
   await first.stop()

@@ -12,7 +12,9 @@ function fileWith(text: string): string {
 }
 
 test('a good file: what the proxy runs on at once, what /config shows after it', async () => {
-  const file = fileWith('service: web\noutbound: [{ listen: "127.0.0.1:15001", service: orders }]\ndiscovery: { endpoints: { orders: ["127.0.0.1:9001"] } }\n')
+  const file = fileWith(
+    'service: web\noutbound: [{ listen: "127.0.0.1:15001", service: orders }]\ndiscovery: { endpoints: { orders: ["127.0.0.1:9001"] } }\n',
+  )
   const loaded = await loadConfig([file], systemClock)
   if (!loaded.ok) throw new Error(loaded.errors.join())
   expect(loaded.bootstrap).toMatchObject({ service: 'web', workers: 1 })
@@ -24,7 +26,10 @@ test('a good file: what the proxy runs on at once, what /config shows after it',
 
 test('variables of the environment are those of the proxy', async () => {
   process.env.TEST_SERVICE_NAME = 'from-here'
-  const loaded = await loadConfig([fileWith(`service: \${TEST_SERVICE_NAME}\noutbound: [{ listen: "127.0.0.1:15001" }]\n`)], systemClock)
+  const loaded = await loadConfig(
+    [fileWith(`service: \${TEST_SERVICE_NAME}\noutbound: [{ listen: "127.0.0.1:15001" }]\n`)],
+    systemClock,
+  )
   expect(loaded).toMatchObject({ ok: true, bootstrap: { service: 'from-here' } })
 })
 
@@ -39,7 +44,11 @@ test('a bad file: its errors', async () => {
 test('a large file comes whole', async () => {
   const endpoints = Array.from({ length: 5_000 }, (_, i) => `"10.${i >> 8}.${i & 255}.1:80"`)
   const loaded = await loadConfig(
-    [fileWith(`outbound: [{ listen: "127.0.0.1:15001", service: a }]\ndiscovery: { endpoints: { a: [${endpoints.join(', ')}] } }\n`)],
+    [
+      fileWith(
+        `outbound: [{ listen: "127.0.0.1:15001", service: a }]\ndiscovery: { endpoints: { a: [${endpoints.join(', ')}] } }\n`,
+      ),
+    ],
     systemClock,
   )
   if (!loaded.ok) throw new Error(loaded.errors.join())
@@ -50,7 +59,10 @@ test('a large file comes whole', async () => {
 test('a reader that dies is an error with its last words, not a crash', async () => {
   process.env.NODE_OPTIONS = '--no-such-option'
   try {
-    expect(await loadConfig(['x.yaml'], systemClock)).toEqual({ ok: false, errors: [expect.stringContaining('--no-such-option is not allowed')] })
+    expect(await loadConfig(['x.yaml'], systemClock)).toEqual({
+      ok: false,
+      errors: [expect.stringContaining('--no-such-option is not allowed')],
+    })
   } finally {
     delete process.env.NODE_OPTIONS
   }

@@ -73,13 +73,16 @@ describe('a service that no snapshot has', () => {
     expect(mesh.flight).toMatchObject({ flag: 'DC' })
   })
 
-  test.each(['www.example.com', '10.0.0.1', 'a_very bad host', '[::1]:80', ''])('a host that is no name of a service (%s) is not asked for', async host => {
-    const mesh = await Mesh.start(open())
-    const caller = mesh.caller().send(request(host))
-    mesh.settle()
-    expect(wants(mesh)).toEqual([])
-    expect(caller.statuses[0]).toBeGreaterThanOrEqual(400)
-  })
+  test.each(['www.example.com', '10.0.0.1', 'a_very bad host', '[::1]:80', ''])(
+    'a host that is no name of a service (%s) is not asked for',
+    async host => {
+      const mesh = await Mesh.start(open())
+      const caller = mesh.caller().send(request(host))
+      mesh.settle()
+      expect(wants(mesh)).toEqual([])
+      expect(caller.statuses[0]).toBeGreaterThanOrEqual(400)
+    },
+  )
 
   test('without on-demand discovery: 404 at once', async () => {
     const mesh = await Mesh.start(snapshotOf([]))
@@ -108,7 +111,11 @@ describe('news of endpoints', () => {
   test('change the host set in place, in order with snapshots', async () => {
     const mesh = await Mesh.start(open(serviceSpec('orders', ['10.0.0.1:80', '10.0.0.2:80'])))
     const critical = endpointSpec('10.0.0.2:80', { health: 'critical', healthReason: 'check http' })
-    mesh.thread.receive({ kind: 'endpoints', service: 'orders', delta: { put: [endpointSpec('10.0.0.3:80'), critical], drop: ['10.0.0.1:80'] } })
+    mesh.thread.receive({
+      kind: 'endpoints',
+      service: 'orders',
+      delta: { put: [endpointSpec('10.0.0.3:80'), critical], drop: ['10.0.0.1:80'] },
+    })
     await microtasks()
     expect(addresses(mesh).sort()).toEqual(['10.0.0.2:80 critical', '10.0.0.3:80 passing'])
     const callers = Array.from({ length: 4 }, () => mesh.caller().get())

@@ -23,7 +23,9 @@ test('a reader that does not come to an end is ended; others go on beside it', a
   const loop = new EventLoop()
   const read = endpointReader(manualClock(loop), program)
   const poison = read('poison', '')
-  expect(await Promise.all(['a', 'b', 'c', 'd', 'e'].map(name => read(name, '')))).toEqual(Array(5).fill({ ok: true, endpoints: [] }))
+  expect(await Promise.all(['a', 'b', 'c', 'd', 'e'].map(name => read(name, '')))).toEqual(
+    Array(5).fill({ ok: true, endpoints: [] }),
+  )
   loop.advance(20_100)
   expect(await poison).toEqual({ ok: false, problems: ['poison: reading it took longer than 20 s'] })
 })

@@ -10,7 +10,11 @@ async function explained(options: OrdersOptions, headers: readonly (readonly [st
   const { mesh } = await orders(options)
   // Real clocks count in fractions.
   mesh.advance(1234.5678)
-  mesh.thread.receive({ kind: 'ask', id: 1, question: { what: 'explain', method: 'POST', url: '/shop.Orders/Get', headers, listener: null } })
+  mesh.thread.receive({
+    kind: 'ask',
+    id: 1,
+    question: { what: 'explain', method: 'POST', url: '/shop.Orders/Get', headers, listener: null },
+  })
   const reply = mesh.messages.findLast(message => message.kind === 'answer')
   if (reply?.kind !== 'answer') throw new Error('no answer')
   const { steps, record } = reply.answer as ExplainAnswer
@@ -24,7 +28,13 @@ test.each<[string, OrdersOptions, readonly (readonly [string, string])[], string
   ['a deadline', { protocol: 'grpc' }, [grpc, ['grpc-timeout', '2500m']], 'gRPC; deadline 2500ms', 2500],
   ['a short one', { protocol: 'grpc' }, [grpc, ['grpc-timeout', '333u']], 'gRPC; deadline 0.333ms', 0.333],
   ['one that is none', { protocol: 'grpc' }, [grpc, ['grpc-timeout', '7n']], 'gRPC; the deadline is over at once', 0],
-  ['a longest one', { protocol: 'grpc', timeouts: { grpcTimeoutMaxMs: 2000 } }, [grpc, ['grpc-timeout', '1H']], 'gRPC; deadline 2s', 2000],
+  [
+    'a longest one',
+    { protocol: 'grpc', timeouts: { grpcTimeoutMaxMs: 2000 } },
+    [grpc, ['grpc-timeout', '1H']],
+    'gRPC; deadline 2s',
+    2000,
+  ],
   [
     'no deadline wanted',
     { protocol: 'grpc', timeouts: { grpcTimeout: 'pass' } },
@@ -39,9 +49,27 @@ test.each<[string, OrdersOptions, readonly (readonly [string, string])[], string
     'gRPC; refused: grpc-timeout is not one to eight digits and a unit of H, M, S, m, u, n',
     null,
   ],
-  ['gRPC-Web', { protocol: 'grpc' }, [['content-type', 'application/grpc-web-text']], 'grpc-web-text, translated to gRPC; no deadline', null],
-  ['gRPC-Web that passes', { protocol: 'http2' }, [['content-type', 'application/grpc-web']], 'grpc-web, passed as it is; no deadline', null],
-  ['a service that does not say', {}, [grpc], 'the endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc` in the policy of orders', null],
+  [
+    'gRPC-Web',
+    { protocol: 'grpc' },
+    [['content-type', 'application/grpc-web-text']],
+    'grpc-web-text, translated to gRPC; no deadline',
+    null,
+  ],
+  [
+    'gRPC-Web that passes',
+    { protocol: 'http2' },
+    [['content-type', 'application/grpc-web']],
+    'grpc-web, passed as it is; no deadline',
+    null,
+  ],
+  [
+    'a service that does not say',
+    {},
+    [grpc],
+    'the endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc` in the policy of orders',
+    null,
+  ],
   ['no gRPC', { protocol: 'grpc' }, [], undefined, null],
 ])('%s', async (_name, options, headers, text, deadlineMs) => {
   const found = await explained(options, headers)
@@ -68,9 +96,13 @@ test('an upgrade that the service does not allow', async () => {
   const irc = ask('irc')
   expect(irc).toMatchObject({ record: { failure: '' } })
   expect(texts(irc)).toContain('irc is not among the upgrades of orders (websocket); the offer is ignored')
-  expect(texts(ask('irc, WebSocket'))).toContain('irc,websocket is not among the upgrades of orders (websocket); websocket is asked for')
+  expect(texts(ask('irc, WebSocket'))).toContain(
+    'irc,websocket is not among the upgrades of orders (websocket); websocket is asked for',
+  )
   expect(ask('websocket')).toMatchObject({ record: { failure: '' } })
-  const reasons = await mesh.apply(snapshotOf([serviceSpec('orders', [A], { upgrades: [] })], [listenerSpec({ service: 'orders' })]))
+  const reasons = await mesh.apply(
+    snapshotOf([serviceSpec('orders', [A], { upgrades: [] })], [listenerSpec({ service: 'orders' })]),
+  )
   expect(reasons).toEqual([])
   const refused = ask('websocket', ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='])
   expect(refused).toMatchObject({ record: { failure: 'tunnel-refused', status: 403 } })
@@ -105,7 +137,11 @@ describe('a service that nobody has asked for yet', () => {
   test('is not there: 404, with the reason of the registry', async () => {
     const mesh = await Mesh.start(open(serviceSpec('carts', ['10.0.0.9:80'])))
     asked(mesh, 'http://cart/')
-    mesh.thread.receive({ kind: 'unknown-service', service: 'cart', why: { certain: true, reason: 'Consul knows no instance of "cart"' } })
+    mesh.thread.receive({
+      kind: 'unknown-service',
+      service: 'cart',
+      why: { certain: true, reason: 'Consul knows no instance of "cart"' },
+    })
     await microtasks()
     expect(answered(mesh)!.record).toMatchObject({
       status: 404,
@@ -117,7 +153,11 @@ describe('a service that nobody has asked for yet', () => {
   test('cannot be looked up: 503 NC', async () => {
     const mesh = await Mesh.start(open())
     asked(mesh, 'http://cart/')
-    mesh.thread.receive({ kind: 'unknown-service', service: 'cart', why: { certain: false, reason: 'Consul refused the connection' } })
+    mesh.thread.receive({
+      kind: 'unknown-service',
+      service: 'cart',
+      why: { certain: false, reason: 'Consul refused the connection' },
+    })
     await microtasks()
     expect(answered(mesh)!.record).toMatchObject({ status: 503, flag: 'NC', detail: 'Consul refused the connection' })
   })
@@ -146,16 +186,23 @@ describe('what a question may be', () => {
     expect(answered(mesh)).toMatchObject({ error: '', record: { authority, path } })
   })
 
-  test.each(['', 'ftp://cart/', 'http://', '%%', 'http://a b/'])('%j is none, and no words of one asking place are in the answer', async url => {
-    const mesh = await Mesh.start(snapshotOf([serviceSpec('cart', ['10.0.0.9:80'])]))
-    asked(mesh, url)
-    expect(answered(mesh)!.error).toMatch(/is neither a URL nor a path: write http:\/\/orders\/api/)
-  })
+  test.each(['', 'ftp://cart/', 'http://', '%%', 'http://a b/'])(
+    '%j is none, and no words of one asking place are in the answer',
+    async url => {
+      const mesh = await Mesh.start(snapshotOf([serviceSpec('cart', ['10.0.0.9:80'])]))
+      asked(mesh, url)
+      expect(answered(mesh)!.error).toMatch(/is neither a URL nor a path: write http:\/\/orders\/api/)
+    },
+  )
 })
 
 test('no route matches: what the routes want', async () => {
   const cart = serviceSpec('cart', ['10.0.0.9:80'])
-  const mesh = await Mesh.start(snapshotOf([{ ...cart, routes: cart.routes.map(route => ({ ...route, match: { ...route.match, methods: ['GET'] } })) }]))
+  const mesh = await Mesh.start(
+    snapshotOf([
+      { ...cart, routes: cart.routes.map(route => ({ ...route, match: { ...route.match, methods: ['GET'] } })) },
+    ]),
+  )
   asked(mesh, 'http://cart/a', 'PUT')
   expect(answered(mesh)!.record).toMatchObject({
     status: 404,

@@ -13,5 +13,9 @@ test('one after the other, in order; what fails fails alone', async () => {
   }
   const results = await Promise.allSettled(['a', 'b', 'c'].map(name => turn(work(name))))
   expect(seen).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends'])
-  expect(results.map(result => (result.status === 'fulfilled' ? result.value : String(result.reason)))).toEqual(['a', 'Error: b is broken', 'c'])
+  expect(results.map(result => (result.status === 'fulfilled' ? result.value : String(result.reason)))).toEqual([
+    'a',
+    'Error: b is broken',
+    'c',
+  ])
 })

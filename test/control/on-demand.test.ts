@@ -60,7 +60,11 @@ test('a service that is found goes into the snapshot, under its name, with the p
   expect([changes(), answers, own.names()]).toEqual([1, [], ['cart']])
   const { services } = own.extend(snapshotOf([serviceSpec('orders', [])]), template)
   expect(Object.keys(services)).toEqual(['orders', 'cart'])
-  expect(services.cart).toMatchObject({ name: 'cart', balancer: { type: 'peak_ewma' }, routes: [{ to: [{ service: 'cart' }] }] })
+  expect(services.cart).toMatchObject({
+    name: 'cart',
+    balancer: { type: 'peak_ewma' },
+    routes: [{ to: [{ service: 'cart' }] }],
+  })
 })
 
 test('what a file names by now is the file’s; without on-demand discovery nothing is added', async () => {
@@ -236,7 +240,10 @@ describe('a scanner asks for made-up names', () => {
     const { list, loop, answers, want, lists } = scanned()
     loop.advance(10)
     await list(new Error('Consul refuses connections'))
-    expect(answers.get('made-up-4999')).toEqual({ certain: false, reason: '"made-up-4999" could not be looked up: Consul refuses connections' })
+    expect(answers.get('made-up-4999')).toEqual({
+      certain: false,
+      reason: '"made-up-4999" could not be looked up: Consul refuses connections',
+    })
     // And it is asked again.
     want('made-up-4999')
     loop.advance(100)
@@ -270,8 +277,13 @@ test('names come from requests: there are bounds', async () => {
   for (const name of real) own.want(name, why => refused.push(why))
   loop.advance(10)
   await list(real)
-  expect(refused).toEqual([{ certain: false, reason: '1000 services were found on demand already: name "s1000" in a file' }])
+  expect(refused).toEqual([
+    { certain: false, reason: '1000 services were found on demand already: name "s1000" in a file' },
+  ])
   await answer('s1', 'found')
   for (let i = 0; i < 20_000; i++) own.want(`made-up-${i}`, why => refused.push(why))
-  expect(refused.at(-1)).toMatchObject({ certain: false, reason: expect.stringContaining('20000 unknown names are being looked up already') })
+  expect(refused.at(-1)).toMatchObject({
+    certain: false,
+    reason: expect.stringContaining('20000 unknown names are being looked up already'),
+  })
 })

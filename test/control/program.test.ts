@@ -13,7 +13,11 @@ async function proxyWith(config: object, env: NodeJS.ProcessEnv = {}) {
   const backend = await startBackend()
   const port = await freePort()
   const proxy = await startProxy(
-    { outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: { endpoints: { orders: [backend.address] } }, ...config },
+    {
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+      discovery: { endpoints: { orders: [backend.address] } },
+      ...config,
+    },
     env,
   )
   return {
@@ -31,7 +35,10 @@ describe('a second signal ends it at once', () => {
     ['SIGTERM', 143],
     ['SIGINT', 130],
   ] as const)('%s: exit code %i, although a drain would have taken a minute', async (signal, code) => {
-    await using all = await proxyWith({ inbound: [{ listen: `127.0.0.1:${await freePort()}`, forward: '127.0.0.1:9' }], drain: { delay: '60s' } })
+    await using all = await proxyWith({
+      inbound: [{ listen: `127.0.0.1:${await freePort()}`, forward: '127.0.0.1:9' }],
+      drain: { delay: '60s' },
+    })
     all.proxy.signal(signal)
     await until('that it drains', async () => (await all.proxy.admin('/ready')).status === 503)
     all.proxy.signal(signal)
@@ -59,7 +66,9 @@ test('the admin port is taken: exit code 1, with the address', async () => {
   const taken = createServer().listen(0, '127.0.0.1')
   const address = `127.0.0.1:${await new Promise<number>(resolve => taken.once('listening', () => resolve((taken.address() as { port: number }).port)))}`
   try {
-    await expect(proxyWith({ admin: address })).rejects.toThrow(`cannot listen on the admin port ${address}: address already in use (EADDRINUSE)`)
+    await expect(proxyWith({ admin: address })).rejects.toThrow(
+      `cannot listen on the admin port ${address}: address already in use (EADDRINUSE)`,
+    )
   } finally {
     taken.close()
   }

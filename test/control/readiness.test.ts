@@ -8,7 +8,14 @@ import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
 
-const thread = (over: Partial<ThreadStatus> = {}): ThreadStatus => ({ thread: 0, state: 'running', forMs: 5_000, restarts: 0, lastEnd: '', ...over })
+const thread = (over: Partial<ThreadStatus> = {}): ThreadStatus => ({
+  thread: 0,
+  state: 'running',
+  forMs: 5_000,
+  restarts: 0,
+  lastEnd: '',
+  ...over,
+})
 const reload: ReadinessFacts['reload'] = {
   config: { snapshot: snapshotOf([], [listenerSpec()], { version: 'abc' }) } as unknown as LoadedConfig,
   inForceSince: 1_000,
@@ -60,7 +67,9 @@ describe('readiness', () => {
       'warn restart',
     ])
     expect(checks[0]!.text).toBe('1 of 2 running\nthread 1 ended for 5 s, replaced 2 times, last because Error: x')
-    expect(checks[3]!.text).toBe('refused at 1970-01-01T00:00:02.000Z, the running configuration stays:\na.yaml:1:1: wrong')
+    expect(checks[3]!.text).toBe(
+      'refused at 1970-01-01T00:00:02.000Z, the running configuration stays:\na.yaml:1:1: wrong',
+    )
   })
 })
 
@@ -101,8 +110,11 @@ test('lateness is the worst since it was asked', () => {
 })
 
 describe('the state folder', () => {
-  const discovery: ReadinessFacts['discovery'] = [{ name: 'orders', sources: [] }] as unknown as ReadinessFacts['discovery']
-  const check = (over: Partial<ReadinessFacts>) => readinessReport(facts({ discovery, ...over })).checks.find(({ name }) => name === 'state')
+  const discovery: ReadinessFacts['discovery'] = [
+    { name: 'orders', sources: [] },
+  ] as unknown as ReadinessFacts['discovery']
+  const check = (over: Partial<ReadinessFacts>) =>
+    readinessReport(facts({ discovery, ...over })).checks.find(({ name }) => name === 'state')
 
   test('is named while endpoints can be saved there; when not, there is a warning with the reason and the remedy', () => {
     expect(check({ state: { folder: '/var/lib/outrigger', trouble: '' } })).toEqual({
@@ -111,7 +123,10 @@ describe('the state folder', () => {
       text: 'last-known endpoints are kept in /var/lib/outrigger',
     })
     const trouble = 'EACCES: permission denied: let this user write to /var/lib/outrigger'
-    expect(check({ state: { folder: '/var/lib/outrigger', trouble } })).toMatchObject({ state: 'warn', text: expect.stringContaining(trouble) })
+    expect(check({ state: { folder: '/var/lib/outrigger', trouble } })).toMatchObject({
+      state: 'warn',
+      text: expect.stringContaining(trouble),
+    })
     expect(readinessReport(facts({ discovery, state: { folder: '/x', trouble } })).ready).toBe(true)
   })
 

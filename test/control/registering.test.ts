@@ -12,7 +12,10 @@ async function loaded(text: string) {
 test('a listener at port 0 is registered at the port that the system chose', async () => {
   const { bootstrap } = await loaded('inbound: [{ listen: "0.0.0.0:0", forward: "127.0.0.1:3000" }]\nregister: {}')
   const register = bootstrap.register as RegisterSpec
-  expect(withOpenPort(register, ['outbound 127.0.0.1:15001', 'inbound 0.0.0.0:43210'])).toMatchObject({ port: 43_210, id: null })
+  expect(withOpenPort(register, ['outbound 127.0.0.1:15001', 'inbound 0.0.0.0:43210'])).toMatchObject({
+    port: 43_210,
+    id: null,
+  })
   expect(withOpenPort({ ...register, port: 80 }, ['inbound 0.0.0.0:43210']).port).toBe(80)
 })
 

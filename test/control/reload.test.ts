@@ -11,7 +11,16 @@ function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> 
   const effective = Promise.resolve({ json: () => '{}', text: () => '' })
   return {
     ok: true,
-    bootstrap: { service: 'web', admin: null, metrics: null, adminHosts: [], workers: 1, state: null, register: null, ...bootstrap },
+    bootstrap: {
+      service: 'web',
+      admin: null,
+      metrics: null,
+      adminHosts: [],
+      workers: 1,
+      state: null,
+      register: null,
+      ...bootstrap,
+    },
     discovery: noDiscovery,
     snapshot: snapshotOf([], [], { version, service }),
     warnings: [],
@@ -49,15 +58,29 @@ test('a good file is taken up, and the log says what changed', async () => {
   loop.advance(5_000)
   await reload.request('SIGHUP')
   expect(applied).toEqual(['two'])
-  expect(log.lines()).toEqual(['warn a.yaml:1:1: odd', 'info service web -> shop', 'info SIGHUP: configuration two is in force version=two before=one'])
-  expect(reload.state()).toMatchObject({ config: { snapshot: { version: 'two' } }, lastErrors: [], inForceSince: inForceSince + 5_000 })
+  expect(log.lines()).toEqual([
+    'warn a.yaml:1:1: odd',
+    'info service web -> shop',
+    'info SIGHUP: configuration two is in force version=two before=one',
+  ])
+  expect(reload.state()).toMatchObject({
+    config: { snapshot: { version: 'two' } },
+    lastErrors: [],
+    inForceSince: inForceSince + 5_000,
+  })
 })
 
 test('a bad file changes nothing but what is said of it; the next good one clears that', async () => {
-  const { reload, log, applied, given } = reloaderOf([{ ok: false, errors: ['a.yaml:1:1: wrong', 'a.yaml:2:1: too'] }, config('one')])
+  const { reload, log, applied, given } = reloaderOf([
+    { ok: false, errors: ['a.yaml:1:1: wrong', 'a.yaml:2:1: too'] },
+    config('one'),
+  ])
   await reload.request('the files changed')
   expect([applied, given]).toEqual([[], []])
-  expect(reload.state()).toMatchObject({ config: { snapshot: { version: 'one' } }, lastErrors: ['a.yaml:1:1: wrong', 'a.yaml:2:1: too'] })
+  expect(reload.state()).toMatchObject({
+    config: { snapshot: { version: 'one' } },
+    lastErrors: ['a.yaml:1:1: wrong', 'a.yaml:2:1: too'],
+  })
   expect(log.lines()).toEqual([
     'error the files changed: the files are not valid, the running configuration stays version=one',
     'error a.yaml:1:1: wrong',
@@ -86,7 +109,11 @@ test('the same content is not applied again, and has been in force all along', a
 })
 
 test('what only a restart takes up is said at each load, against what the process was started with', async () => {
-  const { reload, log } = reloaderOf([config('one', 'web', { workers: 3 }), config('one', 'web', { workers: 2 }), config('one')])
+  const { reload, log } = reloaderOf([
+    config('one', 'web', { workers: 3 }),
+    config('one', 'web', { workers: 2 }),
+    config('one'),
+  ])
   await reload.request('SIGHUP')
   expect(reload.state().needsRestart).toEqual(['workers 1 -> 3 (needs a restart)'])
   expect(log.lines()[0]).toBe('warn changed in the files: workers 1 -> 3 (needs a restart)')
@@ -143,7 +170,9 @@ test('what the data threads refuse is tried again, with growing delays, and said
 })
 
 test('a file that is not valid is not tried again by itself, and ends what was', async () => {
-  const { reload, given, loop } = reloaderOf([config('two'), { ok: false, errors: ['a.yaml:1:1: wrong'] }], { two: ['port 80 is taken'] })
+  const { reload, given, loop } = reloaderOf([config('two'), { ok: false, errors: ['a.yaml:1:1: wrong'] }], {
+    two: ['port 80 is taken'],
+  })
   await reload.request('SIGHUP')
   await reload.request('the files changed')
   expect(reload.state()).toMatchObject({ lastErrors: ['a.yaml:1:1: wrong'], retryAt: null })

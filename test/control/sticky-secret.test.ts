@@ -14,7 +14,11 @@ const fresh = () => join(folder, `state-${++count}`)
 
 const sticky = (secret: string) => ({ balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret } } })
 const peers = {
-  snapshot: snapshotOf([serviceSpec('orders', ['a:1'], sticky('')), serviceSpec('stock', ['b:1'], sticky('its own')), serviceSpec('plain', ['c:1'])]),
+  snapshot: snapshotOf([
+    serviceSpec('orders', ['a:1'], sticky('')),
+    serviceSpec('stock', ['b:1'], sticky('its own')),
+    serviceSpec('plain', ['c:1']),
+  ]),
   origins: {},
 }
 
@@ -42,7 +46,10 @@ describe('the secret of sticky cookies', () => {
 
   test('is not made where nobody needs it', () => {
     const state = fresh()
-    const without = { snapshot: snapshotOf([serviceSpec('stock', ['b:1'], sticky('its own')), serviceSpec('plain', ['c:1'])]), origins: {} }
+    const without = {
+      snapshot: snapshotOf([serviceSpec('stock', ['b:1'], sticky('its own')), serviceSpec('plain', ['c:1'])]),
+      origins: {},
+    }
     expect(stickySecret(state, logTape()).into(without)).toBe(without)
     expect(() => statSync(state)).toThrow('ENOENT')
   })

@@ -31,7 +31,10 @@ test('no answer in time: why, and the next request asks again', async () => {
 test('only so many names are asked for at a time; more are not known, and not said to be absent', async () => {
   const { want, sent } = wantedOf()
   for (let i = 0; i < 10_000; i++) void want(`s${i}`, 2_000)
-  expect(await want('one-more', 2_000)).toMatchObject({ certain: false, reason: expect.stringContaining('name "one-more" in a file') })
+  expect(await want('one-more', 2_000)).toMatchObject({
+    certain: false,
+    reason: expect.stringContaining('name "one-more" in a file'),
+  })
   void want('s1', 2_000)
   expect(sent).toHaveLength(10_000)
 })

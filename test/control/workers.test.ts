@@ -51,7 +51,9 @@ const which: Question = { what: 'endpoints' }
 const explain = (url: string): Question => ({ what: 'explain', method: 'GET', url, headers: [], listener: null })
 
 async function versions(threads: DataThreads): Promise<string[]> {
-  return (await threads.ask(which)).map(({ thread, answer }) => `${thread} ${(answer as EndpointsAnswer).services[0]!.name}`)
+  return (await threads.ask(which)).map(
+    ({ thread, answer }) => `${thread} ${(answer as EndpointsAnswer).services[0]!.name}`,
+  )
 }
 
 describe('starting', () => {
@@ -165,7 +167,10 @@ describe('a thread that ends', () => {
   test('a crash loop is slowed down, up to ten seconds between two starts', async () => {
     const { threads, loop, log } = threadsOf(1)
     await threads.start(version('a'))
-    const waits = () => log.lines().flatMap(line => (line.includes('ended and is replaced') ? [Number(/ in (\d+) ms/.exec(line)?.[1] ?? 0)] : []))
+    const waits = () =>
+      log
+        .lines()
+        .flatMap(line => (line.includes('ended and is replaced') ? [Number(/ in (\d+) ms/.exec(line)?.[1] ?? 0)] : []))
     for (let crash = 1; crash <= 8; crash++) {
       await threads.ask(explain('/crash'))
       await until(() => waits().length === crash)
@@ -220,7 +225,11 @@ describe('news of peers', () => {
     await threads.start(version('a'))
     threads.tell(news)
     threads.tell({ kind: 'origins', zones: { b: 2 } })
-    await until(() => ['0', '1'].every(thread => said.includes(`${thread} endpoints orders`) && said.includes(`${thread} origins {"b":2}`)))
+    await until(() =>
+      ['0', '1'].every(
+        thread => said.includes(`${thread} endpoints orders`) && said.includes(`${thread} origins {"b":2}`),
+      ),
+    )
   })
 
   test('is in the snapshot that a thread starts with and that a reload brings', async () => {

@@ -36,5 +36,7 @@ test('JSON is the same value to a parser, and raw in nothing but its own line en
 })
 
 test('HTML has no markup from elsewhere, and no controls', () => {
-  expect(escapeHtml(`<a href="x" title='y'>&\x1b\u202e\n</a>`)).toBe('&#60;a href=&#34;x&#34; title=&#39;y&#39;&#62;&#38;\\x1B\\u202E\n&#60;/a&#62;')
+  expect(escapeHtml(`<a href="x" title='y'>&\x1b\u202e\n</a>`)).toBe(
+    '&#60;a href=&#34;x&#34; title=&#39;y&#39;&#62;&#38;\\x1B\\u202E\n&#60;/a&#62;',
+  )
 })

@@ -41,8 +41,19 @@ function brief(endpoints: readonly EndpointSpec[]): string {
   return endpoints.map(({ address, weight }) => (weight === 1 ? address : `${address}*${weight}`)).join(' ')
 }
 
-function service(name: string, sources: readonly ScriptedSource[], overrides: Partial<DiscoveredService> = {}): DiscoveredService {
-  return { name, fixed: [], sources: sources.map(source => ({ key: source.name, source })), subsetSize: 0, subsets: {}, ...overrides }
+function service(
+  name: string,
+  sources: readonly ScriptedSource[],
+  overrides: Partial<DiscoveredService> = {},
+): DiscoveredService {
+  return {
+    name,
+    fixed: [],
+    sources: sources.map(source => ({ key: source.name, source })),
+    subsetSize: 0,
+    subsets: {},
+    ...overrides,
+  }
 }
 
 function set(text: string): EndpointSpec[] {
@@ -131,7 +142,12 @@ describe('sources are combined', () => {
 describe('reload', () => {
   test('what is still wanted keeps running, what is new is started, what is gone is stopped', () => {
     const { discovered, of, changes } = stage()
-    const [kept, gone, again, news] = [scriptedSource('kept'), scriptedSource('gone'), scriptedSource('kept'), scriptedSource('news')]
+    const [kept, gone, again, news] = [
+      scriptedSource('kept'),
+      scriptedSource('gone'),
+      scriptedSource('kept'),
+      scriptedSource('news'),
+    ]
     const other = scriptedSource('other')
     discovered.configure([service('orders', [kept, gone], { fixed: set('f') }), service('stock', [other])])
     say(kept, 'a')
@@ -152,8 +168,13 @@ describe('reload', () => {
 
   test('a source may answer while it is being started', () => {
     const { discovered, of, changes } = stage()
-    const eager = { name: 'eager', watch: (watcher: { onSet(endpoints: EndpointSpec[]): void }) => watcher.onSet(set('a b')) }
-    discovered.configure([{ name: 'orders', fixed: [], sources: [{ key: 'eager', source: eager }], subsetSize: 0, subsets: {} }])
+    const eager = {
+      name: 'eager',
+      watch: (watcher: { onSet(endpoints: EndpointSpec[]): void }) => watcher.onSet(set('a b')),
+    }
+    discovered.configure([
+      { name: 'orders', fixed: [], sources: [{ key: 'eager', source: eager }], subsetSize: 0, subsets: {} },
+    ])
     expect(of('orders')).toBe('a b')
     expect(changes).toEqual([])
   })
@@ -164,7 +185,10 @@ describe('reload', () => {
     discovered.configure([service('orders', [kept])])
     say(kept, 'a')
     changes.length = 0
-    const eager = { name: 'eager', watch: (watcher: { onSet(endpoints: EndpointSpec[]): void }) => watcher.onSet(set('b')) }
+    const eager = {
+      name: 'eager',
+      watch: (watcher: { onSet(endpoints: EndpointSpec[]): void }) => watcher.onSet(set('b')),
+    }
     const sources = [eager, kept].map(source => ({ key: source.name, source }))
     discovered.configure([{ name: 'orders', fixed: [], sources, subsetSize: 0, subsets: {} }])
     expect(of('orders')).toBe('b a')
@@ -203,7 +227,11 @@ describe('the first answers', () => {
     const { discovered } = stage()
     const [file, consul, other] = [scriptedSource('file'), scriptedSource('consul'), scriptedSource('other')]
     discovered.configure([service('orders', [file, consul]), service('stock', [other])])
-    const [all, orders, none] = [discovered.firstAnswers(null, 3_000), discovered.firstAnswers(['orders'], 3_000), discovered.firstAnswers(['unknown'], 3_000)]
+    const [all, orders, none] = [
+      discovered.firstAnswers(null, 3_000),
+      discovered.firstAnswers(['orders'], 3_000),
+      discovered.firstAnswers(['unknown'], 3_000),
+    ]
     expect(await isDone(none)).toBe(true)
     say(file, 'a')
     expect(await isDone(orders)).toBe(false)
@@ -237,7 +265,15 @@ describe('trouble', () => {
     const consul = scriptedSource('consul')
     discovered.configure([service('orders', [consul])])
     const status = () => discovered.statuses()[0]!.sources[0]!
-    expect(status()).toEqual({ name: 'consul', state: 'waiting', ageMs: null, trouble: '', endpoints: 0, suspects: 0, fromDisk: false })
+    expect(status()).toEqual({
+      name: 'consul',
+      state: 'waiting',
+      ageMs: null,
+      trouble: '',
+      endpoints: 0,
+      suspects: 0,
+      fromDisk: false,
+    })
     fail(consul, 'refused')
     expect(status()).toMatchObject({ state: 'waiting', ageMs: null, trouble: 'refused' })
     say(consul, 'a b')
@@ -318,7 +354,12 @@ describe('what was known last', () => {
     fail(consul, 'refused')
     expect(of('orders')).toBe('a b')
     expect(changes).toEqual(['orders: a b'])
-    expect(discovered.statuses()[0]!.sources[0]).toMatchObject({ state: 'stale', ageMs: 60_000, fromDisk: true, trouble: 'refused' })
+    expect(discovered.statuses()[0]!.sources[0]).toMatchObject({
+      state: 'stale',
+      ageMs: 60_000,
+      fromDisk: true,
+      trouble: 'refused',
+    })
     say(consul, 'a b c')
     expect(of('orders')).toBe('a b c')
     expect(discovered.statuses()[0]!.sources[0]).toMatchObject({ state: 'fresh', fromDisk: false })

@@ -15,7 +15,10 @@ function watching(name: string, port: number | null, servers: readonly string[])
   let trouble = ''
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  dnsSource({ service: 'orders', name, port, refreshMs: 30_000, servers, family: 'auto' }, { clock: systemClock, random: systemRandom, resolver }).watch(
+  dnsSource(
+    { service: 'orders', name, port, refreshMs: 30_000, servers, family: 'auto' },
+    { clock: systemClock, random: systemRandom, resolver },
+  ).watch(
     {
       onSet(endpoints) {
         set = endpoints
@@ -51,7 +54,13 @@ test('records that change are noticed when their TTL is over; a dead server take
 })
 
 test('SRV records of Consul: ports and weights of its instances', async () => {
-  const [dns, http, server, lan, wan] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+  const [dns, http, server, lan, wan] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
   const ports = [
     '-dns-port',
     dns,
@@ -68,16 +77,31 @@ test('SRV records of Consul: ports and weights of its instances', async () => {
     '-grpc-tls-port',
     -1,
   ]
-  const consul = startChild(await obtain('consul'), ['agent', '-dev', '-data-dir', temporaryFolder(), ...ports.map(String)])
+  const consul = startChild(await obtain('consul'), [
+    'agent',
+    '-dev',
+    '-data-dir',
+    temporaryFolder(),
+    ...ports.map(String),
+  ])
   onTestFinished(async () => {
     consul.signal('SIGKILL')
     await consul.ended
   })
   const call = (path: string, body?: object) =>
-    fetch(`http://127.0.0.1:${http}${path}`, { method: 'PUT', ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    fetch(`http://127.0.0.1:${http}${path}`, {
+      method: 'PUT',
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
   const register = (id: string, address: string, port: number, passing: number) =>
     until(`${id} is registered`, () =>
-      call('/v1/agent/service/register', { ID: id, Name: 'orders', Address: address, Port: port, Weights: { Passing: passing, Warning: 1 } }).then(
+      call('/v1/agent/service/register', {
+        ID: id,
+        Name: 'orders',
+        Address: address,
+        Port: port,
+        Weights: { Passing: passing, Warning: 1 },
+      }).then(
         ({ ok }) => ok,
         () => false,
       ),

@@ -10,7 +10,11 @@ import { seeded } from '../support/random.ts'
 /** What a name server has: `10.0.0.1 10.0.0.2 ttl=5`, or `! trouble`. Names that are not there do not exist. */
 type Zone = Record<string, string>
 
-function stage(name: string, port: number | null, { servers = ['127.0.0.1:53'], refreshMs = 30_000, random = (() => 0) as Random } = {}) {
+function stage(
+  name: string,
+  port: number | null,
+  { servers = ['127.0.0.1:53'], refreshMs = 30_000, random = (() => 0) as Random } = {},
+) {
   const loop = new EventLoop()
   const zone: Zone = {}
   const srv: Record<string, readonly ServiceRecord[] | string> = {}
@@ -111,7 +115,16 @@ describe('name and port: A and AAAA', () => {
     zone['orders.internal/6'] = 'fd00::1'
     await start()
     expect(said).toEqual(['10.0.0.1:8080 10.0.0.2:8080 fd00::1:8080'])
-    expect(last()[0]).toEqual({ address: '10.0.0.1', port: 8080, weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' })
+    expect(last()[0]).toEqual({
+      address: '10.0.0.1',
+      port: 8080,
+      weight: 1,
+      priority: 0,
+      zone: '',
+      metadata: {},
+      health: 'passing',
+      healthReason: '',
+    })
     expect(source.name).toBe('dns orders.internal:8080')
   })
 
@@ -243,7 +256,12 @@ describe('name and port: A and AAAA', () => {
 })
 
 describe('a name alone: SRV', () => {
-  const record = (target: string, port: number, weight = 1, priority = 0): ServiceRecord => ({ target, port, weight, priority })
+  const record = (target: string, port: number, weight = 1, priority = 0): ServiceRecord => ({
+    target,
+    port,
+    weight,
+    priority,
+  })
 
   test('port, weight and priority by rank, targets by their addresses, the shortest TTL', async () => {
     const { source, start, pass, srv, zone, last } = stage('_http._tcp.orders', null)

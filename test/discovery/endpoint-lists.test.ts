@@ -30,11 +30,15 @@ test('the first list keeps its order', () => {
 
 test('one set has one order', () => {
   fc.assert(
-    fc.property(fc.uniqueArray(anyEndpoint, { selector: ({ address, port }) => `${address} ${port}` }), fc.integer(), (endpoints, turn) => {
-      const at = endpoints.length === 0 ? 0 : Math.abs(turn) % endpoints.length
-      const turned = [...endpoints.slice(at), ...endpoints.slice(0, at)]
-      expect(sorted(byAddress(turned))).toEqual(sorted(byAddress(endpoints)))
-    }),
+    fc.property(
+      fc.uniqueArray(anyEndpoint, { selector: ({ address, port }) => `${address} ${port}` }),
+      fc.integer(),
+      (endpoints, turn) => {
+        const at = endpoints.length === 0 ? 0 : Math.abs(turn) % endpoints.length
+        const turned = [...endpoints.slice(at), ...endpoints.slice(0, at)]
+        expect(sorted(byAddress(turned))).toEqual(sorted(byAddress(endpoints)))
+      },
+    ),
   )
 })
 

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -66,7 +75,16 @@ test('a list of ours, in YAML: all that can be said of an endpoint', async () =>
   await hears('10.0.0.1:80 ::1:80')
   expect(source.name).toBe(`file ${path}`)
   expect(sets[0]).toEqual([
-    { address: '10.0.0.1', port: 80, weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' },
+    {
+      address: '10.0.0.1',
+      port: 80,
+      weight: 1,
+      priority: 0,
+      zone: '',
+      metadata: {},
+      health: 'passing',
+      healthReason: '',
+    },
     {
       address: '::1',
       port: 80,
@@ -124,7 +142,11 @@ describe('trouble', () => {
     ['empty', '', '! FILE: the file is empty: write [] where there are no endpoints'],
     ['blank', ' \n\n', '! FILE: the file is empty: write [] where there are no endpoints'],
     ['cut off', '["a:1", "b', '! FILE:1:11: a quote that was opened before is not closed'],
-    ['of another kind', 'orders: [a:1]', '! FILE:1:1: a list of endpoints belongs here: begin each with "- ", or write []'],
+    [
+      'of another kind',
+      'orders: [a:1]',
+      '! FILE:1:1: a list of endpoints belongs here: begin each with "- ", or write []',
+    ],
     ['half right', '["a:1", "b"]', '! FILE:1:9: [1]: "b" has no port: write host:port, such as 127.0.0.1:3000'],
   ])('a file that is %s says what would be right, and changes nothing', async (_what, text, trouble) => {
     const path = join(temporaryFolder(), 'orders.json')
@@ -155,7 +177,12 @@ describe('trouble', () => {
     const path = join(temporaryFolder(), 'orders.yaml')
     writeFileSync(path, '['.repeat(5_000))
     const loop = new EventLoop()
-    const { times } = watching(path, { clock: manualClock(loop), watchFiles: () => () => {}, signatureOf, readEndpointText })
+    const { times } = watching(path, {
+      clock: manualClock(loop),
+      watchFiles: () => () => {},
+      signatureOf,
+      readEndpointText,
+    })
     for (let i = 1; i <= 3; i++) {
       await until(`answer ${i}`, () => times() === i)
       loop.advance(5_100)
@@ -167,7 +194,12 @@ describe('trouble', () => {
     const path = join(temporaryFolder(), 'orders.json')
     writeFileSync(path, '')
     const loop = new EventLoop()
-    const { hears } = watching(path, { clock: manualClock(loop), watchFiles: () => () => {}, signatureOf, readEndpointText })
+    const { hears } = watching(path, {
+      clock: manualClock(loop),
+      watchFiles: () => () => {},
+      signatureOf,
+      readEndpointText,
+    })
     await hears('! FILE: the file is empty: write [] where there are no endpoints')
     writeFileSync(path, '["a:1"]')
     loop.advance(5_100)
@@ -196,7 +228,12 @@ test('replaced while it was being read: read again', async () => {
     changed = tell
     return () => {}
   }
-  const { hears } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf, readEndpointText })
+  const { hears } = watching(path, {
+    clock: manualClock(new EventLoop()),
+    watchFiles: watch,
+    signatureOf,
+    readEndpointText,
+  })
   await hears('a:1')
   const tell = await until('that it is watched', () => changed)
   // So large that reading it takes many turns.
@@ -227,7 +264,12 @@ test('when it is stopped it watches no longer', async () => {
     watched++
     return () => watched--
   }
-  const { stop } = watching(path, { clock: manualClock(new EventLoop()), watchFiles: watch, signatureOf, readEndpointText })
+  const { stop } = watching(path, {
+    clock: manualClock(new EventLoop()),
+    watchFiles: watch,
+    signatureOf,
+    readEndpointText,
+  })
   await until('that it watches', () => watched === 1)
   stop()
   expect(watched).toBe(0)

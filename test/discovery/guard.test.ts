@@ -33,7 +33,10 @@ function stage({ percent = 50, probeMs = PROBE_MS } = {}) {
     log,
     changed: () => changes++,
   })
-  const use = () => guarded.endpoints().map(endpoint => `${endpoint.address}${endpoint.health === 'passing' ? '' : `=${endpoint.health}`}`)
+  const use = () =>
+    guarded
+      .endpoints()
+      .map(endpoint => `${endpoint.address}${endpoint.health === 'passing' ? '' : `=${endpoint.health}`}`)
   return {
     guarded,
     dead,
@@ -47,14 +50,19 @@ function stage({ percent = 50, probeMs = PROBE_MS } = {}) {
       return use()
     },
     use,
-    suspects: () => guarded.endpoints().flatMap(({ address, healthReason }) => (healthReason.startsWith('suspect') ? address : [])),
+    suspects: () =>
+      guarded.endpoints().flatMap(({ address, healthReason }) => (healthReason.startsWith('suspect') ? address : [])),
   }
 }
 
 function instance(said: string): EndpointSpec {
   const [address, health = 'passing'] = said.split('=')
-  if (health === 'lost') return endpointSpec(`${address}:80`, { health: 'critical', healthReason: `${NODE_LOST}agent not live` })
-  return endpointSpec(`${address}:80`, { health: health as EndpointSpec['health'], healthReason: health === 'passing' ? '' : 'as it says' })
+  if (health === 'lost')
+    return endpointSpec(`${address}:80`, { health: 'critical', healthReason: `${NODE_LOST}agent not live` })
+  return endpointSpec(`${address}:80`, {
+    health: health as EndpointSpec['health'],
+    healthReason: health === 'passing' ? '' : 'as it says',
+  })
 }
 
 describe('answers that are believed', () => {
@@ -70,7 +78,12 @@ describe('answers that are believed', () => {
   test('what an instance is said to be is obeyed at once, also of all of them', () => {
     const { take, log, suspects } = stage()
     take('a b c d')
-    expect(take('a=critical b=maintenance c=draining d=critical')).toEqual(['a=critical', 'b=maintenance', 'c=draining', 'd=critical'])
+    expect(take('a=critical b=maintenance c=draining d=critical')).toEqual([
+      'a=critical',
+      'b=maintenance',
+      'c=draining',
+      'd=critical',
+    ])
     expect(suspects()).toEqual([])
     expect(log.lines()).toEqual([])
   })
@@ -170,7 +183,12 @@ describe('most are gone at once', () => {
   test('a registry that loses its nodes one answer after the other is doubted too', () => {
     const { take, loop, suspects, log } = stage()
     take('a b c d e f')
-    const answers = ['a b c d e f=lost', 'a b c d e=lost f=lost', 'a b c d=lost e=lost f=lost', 'a b c=lost d=lost e=lost f=lost']
+    const answers = [
+      'a b c d e f=lost',
+      'a b c d e=lost f=lost',
+      'a b c d=lost e=lost f=lost',
+      'a b c=lost d=lost e=lost f=lost',
+    ]
     for (const answer of answers) {
       loop.advance(1_500)
       take(answer)
@@ -181,7 +199,14 @@ describe('most are gone at once', () => {
     ])
     loop.advance(1_500)
     // And an answer that takes away still more does not confirm the one before.
-    expect(take('a b=lost c=lost d=lost e=lost f=lost')).toEqual(['a', 'b', 'c', 'd=critical', 'e=critical', 'f=critical'])
+    expect(take('a b=lost c=lost d=lost e=lost f=lost')).toEqual([
+      'a',
+      'b',
+      'c',
+      'd=critical',
+      'e=critical',
+      'f=critical',
+    ])
   })
 
   test('a rolling restart is not', () => {
@@ -321,7 +346,8 @@ const answers = fc.array(
   }),
   { maxLength: 30 },
 )
-const textOf = (said: readonly string[]) => said.flatMap((what, i) => (what === 'absent' ? [] : what === 'lost' ? `${names[i]}=lost` : names[i]!)).join(' ')
+const textOf = (said: readonly string[]) =>
+  said.flatMap((what, i) => (what === 'absent' ? [] : what === 'lost' ? `${names[i]}=lost` : names[i]!)).join(' ')
 
 test('whatever is left out or lost, a service whose endpoints take connections is never without one', () => {
   fc.assert(

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -29,7 +39,8 @@ function open(folder: string) {
 }
 
 /** The disk is real, and takes its time. */
-const saves = (opened: ReturnType<typeof open>, count: number) => until(`${count} saves`, () => opened.status().saves + opened.status().failures === count)
+const saves = (opened: ReturnType<typeof open>, count: number) =>
+  until(`${count} saves`, () => opened.status().saves + opened.status().failures === count)
 
 test('what one process knew, the next knows', async () => {
   const folder = join(temporaryFolder(), 'a', 'b')
@@ -136,7 +147,10 @@ test('without a folder nothing is kept', async () => {
 
 describe('files that cannot be used', () => {
   const good = { version: 1, savedAt: 1, services: { orders: { consul: { endpoints: some, savedAt: 1 } } } }
-  const withEndpoint = (change: object) => ({ ...good, services: { orders: { consul: { endpoints: [{ ...some[0], ...change }], savedAt: 1 } } } })
+  const withEndpoint = (change: object) => ({
+    ...good,
+    services: { orders: { consul: { endpoints: [{ ...some[0], ...change }], savedAt: 1 } } },
+  })
   const text = JSON.stringify(good)
   const cases: Record<string, [string, string]> = {
     empty: ['', 'it is no JSON'],
@@ -146,26 +160,44 @@ describe('files that cannot be used', () => {
     'of the future': [JSON.stringify({ ...good, version: 2 }), 'it is of version 2, and this program reads 1'],
     'without services': [JSON.stringify({ version: 1 }), 'it has no services'],
     'with a service that is none': [JSON.stringify({ version: 1, services: { orders: [] } }), 'orders has no sources'],
-    'with an address that is none': [JSON.stringify(withEndpoint({ address: 'a b' })), 'orders: what it has of consul is not a list of endpoints'],
-    'with a port that is none': [JSON.stringify(withEndpoint({ port: 70_000 })), 'orders: what it has of consul is not a list of endpoints'],
-    'with a weight that is none': [JSON.stringify(withEndpoint({ weight: 0 })), 'orders: what it has of consul is not a list of endpoints'],
-    'with a health that is none': [JSON.stringify(withEndpoint({ health: 'toString' })), 'orders: what it has of consul is not a list of endpoints'],
-    'with metadata that are none': [JSON.stringify(withEndpoint({ metadata: { a: 1 } })), 'orders: what it has of consul is not a list of endpoints'],
+    'with an address that is none': [
+      JSON.stringify(withEndpoint({ address: 'a b' })),
+      'orders: what it has of consul is not a list of endpoints',
+    ],
+    'with a port that is none': [
+      JSON.stringify(withEndpoint({ port: 70_000 })),
+      'orders: what it has of consul is not a list of endpoints',
+    ],
+    'with a weight that is none': [
+      JSON.stringify(withEndpoint({ weight: 0 })),
+      'orders: what it has of consul is not a list of endpoints',
+    ],
+    'with a health that is none': [
+      JSON.stringify(withEndpoint({ health: 'toString' })),
+      'orders: what it has of consul is not a list of endpoints',
+    ],
+    'with metadata that are none': [
+      JSON.stringify(withEndpoint({ metadata: { a: 1 } })),
+      'orders: what it has of consul is not a list of endpoints',
+    ],
   }
 
-  test.each(Object.entries(cases))('%s: said once, kept aside, and the next save is a good one', async (_name, [content, why]) => {
-    const folder = temporaryFolder()
-    writeFileSync(join(folder, FILE), content)
-    const opened = open(folder)
-    expect(opened.log.lines()).toEqual([`warn ${join(folder, FILE)} is not used: ${why}; it is kept as ${FILE}.bad`])
-    expect(opened.get('orders', 'consul')).toBe(null)
-    expect(readFileSync(join(folder, `${FILE}.bad`), 'utf8')).toBe(content)
-    opened.put('orders', 'consul', others)
-    await opened.flush()
-    const after = open(folder)
-    expect(after.get('orders', 'consul')?.endpoints).toEqual(others)
-    expect(after.log.lines()).toEqual([])
-  })
+  test.each(Object.entries(cases))(
+    '%s: said once, kept aside, and the next save is a good one',
+    async (_name, [content, why]) => {
+      const folder = temporaryFolder()
+      writeFileSync(join(folder, FILE), content)
+      const opened = open(folder)
+      expect(opened.log.lines()).toEqual([`warn ${join(folder, FILE)} is not used: ${why}; it is kept as ${FILE}.bad`])
+      expect(opened.get('orders', 'consul')).toBe(null)
+      expect(readFileSync(join(folder, `${FILE}.bad`), 'utf8')).toBe(content)
+      opened.put('orders', 'consul', others)
+      await opened.flush()
+      const after = open(folder)
+      expect(after.get('orders', 'consul')?.endpoints).toEqual(others)
+      expect(after.log.lines()).toEqual([])
+    },
+  )
 
   test('the same with nothing wrong is read', () => {
     const folder = temporaryFolder()
@@ -178,19 +210,26 @@ describe('files that cannot be used', () => {
   test('one of enormous size is not even read', () => {
     const folder = temporaryFolder()
     writeFileSync(join(folder, FILE), Buffer.alloc(33 * 1024 * 1024, ' '))
-    expect(open(folder).log.lines()).toEqual([`warn ${join(folder, FILE)} is not used: it is larger than 32 MiB; it is kept as ${FILE}.bad`])
+    expect(open(folder).log.lines()).toEqual([
+      `warn ${join(folder, FILE)} is not used: it is larger than 32 MiB; it is kept as ${FILE}.bad`,
+    ])
   })
 
   test('one that is no file is said once', () => {
     const folder = temporaryFolder()
     mkdirSync(join(folder, FILE))
-    expect(open(folder).log.lines()).toEqual([`warn ${join(folder, FILE)} is not used: it is a folder; it is kept as ${FILE}.bad`])
+    expect(open(folder).log.lines()).toEqual([
+      `warn ${join(folder, FILE)} is not used: it is a folder; it is kept as ${FILE}.bad`,
+    ])
   })
 
   test('any text: endpoints or a reason, never an exception', () => {
     const json = fc.json({ maxDepth: 5 })
     const almost = fc
-      .tuple(fc.constantFrom(...text.matchAll(/"[^"]*"|\d+|[[\]{}]/g)), fc.constantFrom('null', '"x"', '0', '{}', '[]', '-1', '1e99', '"__proto__"'))
+      .tuple(
+        fc.constantFrom(...text.matchAll(/"[^"]*"|\d+|[[\]{}]/g)),
+        fc.constantFrom('null', '"x"', '0', '{}', '[]', '-1', '1e99', '"__proto__"'),
+      )
       .map(([at, instead]) => text.slice(0, at.index) + instead + text.slice(at.index + at[0].length))
     fc.assert(
       fc.property(fc.oneof(json, almost, fc.string()), content => {
@@ -203,8 +242,15 @@ describe('files that cannot be used', () => {
 })
 
 test('any endpoints come back as they were', () => {
-  const saved: fc.Arbitrary<Saved> = fc.record({ endpoints: fc.array(anyEndpoint, { maxLength: 4 }), savedAt: fc.nat() })
-  const services = fc.dictionary(fc.string({ minLength: 1 }), fc.dictionary(fc.string(), saved, { minKeys: 1, maxKeys: 3 }), { maxKeys: 4 })
+  const saved: fc.Arbitrary<Saved> = fc.record({
+    endpoints: fc.array(anyEndpoint, { maxLength: 4 }),
+    savedAt: fc.nat(),
+  })
+  const services = fc.dictionary(
+    fc.string({ minLength: 1 }),
+    fc.dictionary(fc.string(), saved, { minKeys: 1, maxKeys: 3 }),
+    { maxKeys: 4 },
+  )
   fc.assert(
     fc.property(services, all => {
       const map = new Map(Object.entries(all).map(([name, sources]) => [name, new Map(Object.entries(sources))]))
@@ -217,11 +263,17 @@ test('any endpoints come back as they were', () => {
 
 test('where there is no room for all, those confirmed last are kept', () => {
   const services = new Map(
-    Array.from({ length: 50 }, (_, i) => [`service-${i}`, new Map([['consul', { endpoints: some as EndpointSpec[], savedAt: (i * 37) % 50 }]])] as const),
+    Array.from(
+      { length: 50 },
+      (_, i) =>
+        [`service-${i}`, new Map([['consul', { endpoints: some as EndpointSpec[], savedAt: (i * 37) % 50 }]])] as const,
+    ),
   )
   const { text, left } = formatSaved(services, 1, 5_000)
   expect(Buffer.byteLength(text)).toBeLessThanOrEqual(5_000)
-  const kept = [...(parseSaved(text) as Map<string, Map<string, Saved>>).values()].map(sources => sources.get('consul')!.savedAt)
+  const kept = [...(parseSaved(text) as Map<string, Map<string, Saved>>).values()].map(
+    sources => sources.get('consul')!.savedAt,
+  )
   expect(kept).toHaveLength(50 - left)
   expect(left).toBeGreaterThan(0)
   expect(Math.min(...kept)).toBe(left)
@@ -266,7 +318,11 @@ describe('a disk that cannot be written', () => {
     let owner = 'pid 7, beside web'
     const loop = new EventLoop()
     const log = logTape()
-    const opened = { ...lastKnown({ folder, clock: manualClock(loop), log, claim: () => Promise.resolve(owner) }), loop, log }
+    const opened = {
+      ...lastKnown({ folder, clock: manualClock(loop), log, claim: () => Promise.resolve(owner) }),
+      loop,
+      log,
+    }
     opened.put('orders', 'consul', some)
     opened.loop.advance(1_100)
     await until('a failure', () => opened.status().failures === 1)

@@ -10,7 +10,8 @@ test('twenty at once, the others in their order as those are answered', () => {
     running.push({ port, answered })
   })
   const results: string[] = []
-  for (let port = 1; port <= 50; port++) probe({ address: '10.0.0.1', port }, accepts => results.push(`${port} ${accepts}`))
+  for (let port = 1; port <= 50; port++)
+    probe({ address: '10.0.0.1', port }, accepts => results.push(`${port} ${accepts}`))
   expect(started).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
   running.splice(4, 1)[0]!.answered(false)
   expect(results).toEqual(['5 false'])

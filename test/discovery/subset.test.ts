@@ -90,6 +90,7 @@ test('one that fails is replaced, and comes back to its place', () => {
 test('each priority level and each subset gets its own draw: failover and canaries must find somebody', () => {
   const all = fleet(1_000, i => ({ priority: i < 5 ? 0 : 1, metadata: { version: i % 250 === 7 ? 'v2' : 'v1' } }))
   const drawn = randomSubset(all, 10, SEED, { v1: { version: 'v1' }, v2: { version: 'v2' } })
-  const count = (priority: number, version: string) => drawn.filter(endpoint => endpoint.priority === priority && endpoint.metadata.version === version).length
+  const count = (priority: number, version: string) =>
+    drawn.filter(endpoint => endpoint.priority === priority && endpoint.metadata.version === version).length
   expect([count(0, 'v1'), count(0, 'v2'), count(1, 'v1'), count(1, 'v2')]).toEqual([5, 0, 10, 4])
 })

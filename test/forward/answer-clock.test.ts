@@ -6,7 +6,8 @@ import { ok, silent } from '../support/upstream.ts'
 /** `timeouts.request` and `timeouts.perTry` measure the wait for the answer; the sender has `timeouts.body`, and an endpoint that does not read has `timeouts.idle`. */
 
 const TICK = 10
-const head = (length: number, more = '') => `POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: ${length}\r\n${more}\r\n`
+const head = (length: number, more = '') =>
+  `POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: ${length}\r\n${more}\r\n`
 
 describe('an upload that takes longer than timeouts.request', () => {
   test.each(['HTTP/1.1', 'HTTP/2'])('gets its answer over %s, and the endpoint is not blamed', async protocol => {
@@ -39,7 +40,11 @@ describe('an upload that takes longer than timeouts.request', () => {
   })
 
   test('perTry begins with the last byte too', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], timeouts: { perTryMs: 100 }, retries: { on: ['per-try-timeout'] } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      timeouts: { perTryMs: 100 },
+      retries: { on: ['per-try-timeout'] },
+    })
     for (const name of [A, B]) mesh.upstream(name).answer = silent
     const caller = mesh.caller().send('PUT / HTTP/1.1\r\nHost: orders\r\nContent-Length: 2\r\n\r\n')
     mesh.advance(5000)
@@ -132,8 +137,11 @@ describe('gRPC', () => {
   ])('a client stream of 18 s with %s', async (_name, fields) => {
     const { mesh } = await orders({ protocol: 'grpc', timeouts: { requestMs: 15_000 } })
     const endpoint = new Http2Endpoint(mesh, A)
-    endpoint.answer = ({ stream }) => reply(stream, 200, ['content-type', 'application/grpc'], 'x', ['grpc-status', '0'])
-    const call = mesh.http2Caller().ask({ method: 'POST', fields: ['content-type', 'application/grpc', 'te', 'trailers', ...fields], body: null })
+    endpoint.answer = ({ stream }) =>
+      reply(stream, 200, ['content-type', 'application/grpc'], 'x', ['grpc-status', '0'])
+    const call = mesh
+      .http2Caller()
+      .ask({ method: 'POST', fields: ['content-type', 'application/grpc', 'te', 'trailers', ...fields], body: null })
     for (let i = 0; i < 18; i++) {
       mesh.advance(1000)
       call.send('message', i === 17)
@@ -144,28 +152,35 @@ describe('gRPC', () => {
 })
 
 describe('a full-duplex stream', () => {
-  test.each(['HTTP/1.1', 'HTTP/2'])('over %s whose caller is quiet while the answer flows is not cut', async protocol => {
-    const { mesh, upstream } = await orders()
-    upstream.onHead = (_request, connection) => {
-      connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
-      for (let i = 1; i <= 10; i++) mesh.loop.after(i * 20_000, () => connection.send('1\r\nx\r\n'))
-    }
-    upstream.answer = (_request, connection) => void connection.send('0\r\n\r\n')
-    const http1 = protocol === 'HTTP/1.1' ? mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n') : null
-    const http2 = http1 === null ? mesh.http2Caller().ask({ method: 'POST', body: null }) : null
-    http2?.send('a')
-    mesh.advance(200_000)
-    if (http1 !== null) http1.sendMore('1\r\nb\r\n0\r\n\r\n')
-    else http2!.send('b', true)
-    mesh.settle()
-    expect(http1?.last.text ?? http2!.body).toBe('x'.repeat(10))
-    expect(upstream.requests[0]!.text).toBe('ab')
-    expect(mesh.flight).toMatchObject({ flag: '-' })
-  })
+  test.each(['HTTP/1.1', 'HTTP/2'])(
+    'over %s whose caller is quiet while the answer flows is not cut',
+    async protocol => {
+      const { mesh, upstream } = await orders()
+      upstream.onHead = (_request, connection) => {
+        connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+        for (let i = 1; i <= 10; i++) mesh.loop.after(i * 20_000, () => connection.send('1\r\nx\r\n'))
+      }
+      upstream.answer = (_request, connection) => void connection.send('0\r\n\r\n')
+      const http1 =
+        protocol === 'HTTP/1.1'
+          ? mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
+          : null
+      const http2 = http1 === null ? mesh.http2Caller().ask({ method: 'POST', body: null }) : null
+      http2?.send('a')
+      mesh.advance(200_000)
+      if (http1 !== null) http1.sendMore('1\r\nb\r\n0\r\n\r\n')
+      else http2!.send('b', true)
+      mesh.settle()
+      expect(http1?.last.text ?? http2!.body).toBe('x'.repeat(10))
+      expect(upstream.requests[0]!.text).toBe('ab')
+      expect(mesh.flight).toMatchObject({ flag: '-' })
+    },
+  )
 
   test('both quiet for timeouts.idle: it ends, and the endpoint is not blamed', async () => {
     const { mesh, upstream } = await orders({ timeouts: { idleMs: 60_000 } })
-    upstream.onHead = (_request, connection) => void connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    upstream.onHead = (_request, connection) =>
+      void connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
     const caller = mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
     mesh.advance(59_000)
     expect(caller.over).toBe(false)
@@ -194,7 +209,10 @@ test('an endpoint that does not read the upload has timeouts.idle, and is blamed
 })
 
 test('an endpoint that reads slowly is not taken for one that does not read', async () => {
-  const { mesh, upstream } = await orders({ timeouts: { requestMs: 1000, idleMs: 5000 }, mesh: { upstream: { readSize: () => 20_000 } } })
+  const { mesh, upstream } = await orders({
+    timeouts: { requestMs: 1000, idleMs: 5000 },
+    mesh: { upstream: { readSize: () => 20_000 } },
+  })
   let end = () => {}
   upstream.onHead = (_request, connection) => {
     end = () => connection.wire.pause()

@@ -44,7 +44,11 @@ describe('the only endpoint', () => {
   })
 
   test('of TCP', async () => {
-    const { mesh, upstream } = await orders({ protocol: 'tcp', listener: { protocol: 'tcp' }, retries: { attempts: 2 } })
+    const { mesh, upstream } = await orders({
+      protocol: 'tcp',
+      listener: { protocol: 'tcp' },
+      retries: { attempts: 2 },
+    })
     upstream.connect = 'refuse'
     const caller = mesh.plainCaller()
     mesh.settle()

@@ -138,7 +138,11 @@ test('a reader that stalls for ever is cut off by the idle timeout, and what was
 })
 
 test('a caller that stalls inside its body while the endpoint takes nothing is not blamed for it', async () => {
-  const { mesh, upstream } = await orders({ listener: { timeouts: { bodyMs: 1000 } }, timeouts: { requestMs: 60_000 }, mesh: { upstream: { window: 1000 } } })
+  const { mesh, upstream } = await orders({
+    listener: { timeouts: { bodyMs: 1000 } },
+    timeouts: { requestMs: 60_000 },
+    mesh: { upstream: { window: 1000 } },
+  })
   upstream.answer = silent
   const caller = mesh.caller().send(`POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: ${MiB}\r\n\r\n`)
   mesh.settle()

@@ -125,7 +125,9 @@ describe('an answer that the proxy cuts is cut visibly, also where its end is th
 })
 
 /** The conformance cases once more, through the whole proxy: what it says of a broken answer, and that it does not use the connection again. */
-const broken = readCases().filter(({ kind, events, end }) => kind === 'response' && !end && events.some(event => event.startsWith('reset UPE')))
+const broken = readCases().filter(
+  ({ kind, events, end }) => kind === 'response' && !end && events.some(event => event.startsWith('reset UPE')),
+)
 
 describe('a malformed answer is a 502, and its connection is closed', () => {
   test.each(broken.map(found => [found.title, found] as const))('%s', async (_title, { bytes, limits }) => {

@@ -14,8 +14,10 @@ async function start(connect: ConnectSpec | null, options: ServiceOverrides = {}
 }
 
 const callers = {
-  'HTTP/1.1': (mesh: Mesh, authority: string) => http1Caller(mesh.caller(), `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`),
-  'HTTP/2': (mesh: Mesh, authority: string) => http2End(mesh.http2Caller().ask({ method: 'CONNECT', authority, path: authority, upgrade: 'connect' })),
+  'HTTP/1.1': (mesh: Mesh, authority: string) =>
+    http1Caller(mesh.caller(), `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`),
+  'HTTP/2': (mesh: Mesh, authority: string) =>
+    http2End(mesh.http2Caller().ask({ method: 'CONNECT', authority, path: authority, upgrade: 'connect' })),
 }
 const services = {
   'a service': ['orders:443', A],
@@ -26,29 +28,37 @@ const services = {
 } as const
 
 describe.each(Object.entries(callers))('CONNECT by %s', (_name, call) => {
-  test.each(Object.entries(services))('to %s is a TCP tunnel, each direction of which ends on its own', async (_what, [authority, address]) => {
-    const mesh = await start(everything)
-    mesh.names.set('api.example.com', '93.184.216.34')
-    const ends = rawUpstream(mesh, address)
-    const caller = call(mesh, authority)
-    mesh.settle()
-    const [far] = ends
-    expect([caller.status, ends.length]).toEqual([200, 1])
-    expect(mesh.stat('outrigger_tunnels_active', { upgrade: 'connect' })).toBe(1)
-    // Nothing of the request is for it, and it may speak first.
-    expect(far!.received).toBe('')
-    far!.send('220 ready\r\n')
-    caller.send('HELO\0\xff', true)
-    mesh.settle()
-    expect([caller.received, far!.received, far!.gotEnd, caller.gotEnd]).toEqual(['220 ready\r\n', 'HELO\0\xff', true, false])
-    far!.send('bye', true)
-    mesh.settle()
-    caller.close()
-    mesh.settle()
-    expect([caller.received, caller.gotEnd, far!.wasCut]).toEqual(['220 ready\r\nbye', true, false])
-    expect(mesh.flight).toMatchObject({ method: 'CONNECT', status: 200, flag: '-', bytesIn: 6, bytesOut: 14 })
-    expectQuiet(mesh)
-  })
+  test.each(Object.entries(services))(
+    'to %s is a TCP tunnel, each direction of which ends on its own',
+    async (_what, [authority, address]) => {
+      const mesh = await start(everything)
+      mesh.names.set('api.example.com', '93.184.216.34')
+      const ends = rawUpstream(mesh, address)
+      const caller = call(mesh, authority)
+      mesh.settle()
+      const [far] = ends
+      expect([caller.status, ends.length]).toEqual([200, 1])
+      expect(mesh.stat('outrigger_tunnels_active', { upgrade: 'connect' })).toBe(1)
+      // Nothing of the request is for it, and it may speak first.
+      expect(far!.received).toBe('')
+      far!.send('220 ready\r\n')
+      caller.send('HELO\0\xff', true)
+      mesh.settle()
+      expect([caller.received, far!.received, far!.gotEnd, caller.gotEnd]).toEqual([
+        '220 ready\r\n',
+        'HELO\0\xff',
+        true,
+        false,
+      ])
+      far!.send('bye', true)
+      mesh.settle()
+      caller.close()
+      mesh.settle()
+      expect([caller.received, caller.gotEnd, far!.wasCut]).toEqual(['220 ready\r\nbye', true, false])
+      expect(mesh.flight).toMatchObject({ method: 'CONNECT', status: 200, flag: '-', bytesIn: 6, bytesOut: 14 })
+      expectQuiet(mesh)
+    },
+  )
 
   test.each(['http2', 'tcp'] as const)('to a service of `protocol: %s` speaks nothing there', async protocol => {
     const mesh = await start(everything, { protocol })
@@ -93,20 +103,26 @@ describe.each(Object.entries(callers))('CONNECT by %s', (_name, call) => {
     expect(mesh.upstreams.every(({ dials }) => dials === 0)).toBe(true)
   })
 
-  test.each(['127.0.0.1', '::1', '169.254.169.254', 'fe80::1', '0.0.0.0'])('to a name that leads to %s sends nothing there', async inside => {
-    const mesh = await start(everything)
-    mesh.names.set('api.example.com', inside)
-    const ends = rawUpstream(mesh, OUTSIDE)
-    const caller = call(mesh, OUTSIDE)
-    caller.send('secret')
-    mesh.advance(2000)
-    expect(caller.status).toBe(503)
-    expect(mesh.flight).toMatchObject({ failure: 'connect-failed', detail: expect.stringContaining(`leads to ${inside}`) })
-    expect(ends.map(({ received }) => received).join('')).toBe('')
-    caller.close()
-    mesh.settle()
-    expectQuiet(mesh)
-  })
+  test.each(['127.0.0.1', '::1', '169.254.169.254', 'fe80::1', '0.0.0.0'])(
+    'to a name that leads to %s sends nothing there',
+    async inside => {
+      const mesh = await start(everything)
+      mesh.names.set('api.example.com', inside)
+      const ends = rawUpstream(mesh, OUTSIDE)
+      const caller = call(mesh, OUTSIDE)
+      caller.send('secret')
+      mesh.advance(2000)
+      expect(caller.status).toBe(503)
+      expect(mesh.flight).toMatchObject({
+        failure: 'connect-failed',
+        detail: expect.stringContaining(`leads to ${inside}`),
+      })
+      expect(ends.map(({ received }) => received).join('')).toBe('')
+      caller.close()
+      mesh.settle()
+      expectQuiet(mesh)
+    },
+  )
 })
 
 test('an address inside may be reached where it is named itself', async () => {

@@ -11,7 +11,10 @@ describe('request bodies', () => {
     if (warmed) warm(mesh)
     const caller = mesh.caller()
     caller.send('POST /1 HTTP/1.1\r\nHost: orders\r\nContent-Length: 5\r\n\r\nhello', 'POST')
-    caller.send('POST /2 HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nX-Sum: 1\r\n\r\n', 'POST')
+    caller.send(
+      'POST /2 HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nX-Sum: 1\r\n\r\n',
+      'POST',
+    )
     caller.send('POST /3 HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 'POST')
     caller.send('POST /4 HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 2\r\n\r\n', 'POST')
     caller.send('POST /5 HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n', 'POST')
@@ -21,7 +24,14 @@ describe('request bodies', () => {
     const requests = upstream.requests.filter(({ target }) => target !== '/warm')
     expect(requests.map(({ text }) => text)).toEqual(['hello', 'abcdef', '', '', '', ''])
     expect(requests.map(({ trailers }) => trailers)).toEqual([[], [['X-Sum', '1']], [], [['X-Sum', '2']], [], []])
-    expect(requests.map(({ framing }) => framing)).toEqual(['length', 'chunked', 'chunked', 'chunked', 'length', 'none'])
+    expect(requests.map(({ framing }) => framing)).toEqual([
+      'length',
+      'chunked',
+      'chunked',
+      'chunked',
+      'length',
+      'none',
+    ])
     expectQuiet(mesh)
   })
 
@@ -49,7 +59,11 @@ describe('request bodies', () => {
 
   test('chunks are framed anew: extensions stay behind', async () => {
     const { mesh, upstream } = await orders()
-    mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0005;secret="x"\r\nhello\r\n0;more\r\n\r\n')
+    mesh
+      .caller()
+      .send(
+        'POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0005;secret="x"\r\nhello\r\n0;more\r\n\r\n',
+      )
     mesh.settle()
     expect(upstream.received).toMatch(/\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/)
   })
@@ -58,8 +72,14 @@ describe('request bodies', () => {
 describe('responses', () => {
   test.each([
     ['Content-Length: 5\r\n\r\nhello', 'Content-Length: 5\r\n\r\nhello'],
-    ['Transfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
-    ['Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n'],
+    [
+      'Transfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n',
+      'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+    ],
+    [
+      'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+      'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+    ],
     ['Content-Length: 0\r\n\r\n', 'Content-Length: 0\r\n\r\n'],
   ])('%j arrives as it was framed', async (sent, received) => {
     const { mesh, upstream } = await orders()
@@ -80,7 +100,9 @@ describe('responses', () => {
     }
     const caller = mesh.caller().get().get()
     mesh.settle()
-    expect(caller.received).toBe('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX: 1\r\n\r\n5\r\nhello\r\n0\r\n\r\n'.repeat(2))
+    expect(caller.received).toBe(
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX: 1\r\n\r\n5\r\nhello\r\n0\r\n\r\n'.repeat(2),
+    )
     expect(upstream.connections).toHaveLength(2)
     expectQuiet(mesh)
   })
@@ -108,7 +130,9 @@ describe('responses', () => {
 
   test('a 204 that announces a body loses the announcement, and its connection is not used again', async () => {
     const { mesh, upstream } = await orders()
-    upstream.answer = respond('HTTP/1.1 204 No Content\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    upstream.answer = respond(
+      'HTTP/1.1 204 No Content\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+    )
     const caller = mesh.caller().get().get()
     mesh.settle()
     expect(caller.received).toBe('HTTP/1.1 204 No Content\r\n\r\n'.repeat(2))
@@ -118,7 +142,9 @@ describe('responses', () => {
 
   test('a HEAD that is answered with a body: the bytes are not taken for the next answer', async () => {
     const { mesh, upstream } = await orders()
-    upstream.answer = respond('HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    upstream.answer = respond(
+      'HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+    )
     const caller = mesh.caller().send('HEAD / HTTP/1.1\r\nHost: orders\r\n\r\n')
     mesh.settle()
     caller.get('/2')

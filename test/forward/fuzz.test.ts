@@ -12,7 +12,9 @@ const KNOWN = /^(GET|POST|PUT|DELETE|PATCH|OPTIONS|HEAD) /
 
 /** Each request at the endpoint is one that the proxy meant to send, and another parser than ours finds the same ones in its bytes. */
 function expectNothingSmuggled(mesh: Mesh): void {
-  const sent = mesh.flights().reduce((sum, { attempts }) => sum + attempts.filter(({ endpoint }) => endpoint !== '').length, 0)
+  const sent = mesh
+    .flights()
+    .reduce((sum, { attempts }) => sum + attempts.filter(({ endpoint }) => endpoint !== '').length, 0)
   const [upstream] = mesh.upstreams
   expect(upstream?.requests.length ?? 0).toBeLessThanOrEqual(sent)
   for (const connection of upstream?.connections ?? []) {
@@ -31,25 +33,31 @@ test('damaged requests: the proxy neither falls over nor hangs, and what it forw
   let forwarded = 0
   let refused = 0
   await fc.assert(
-    fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 4 }), damage, cuts, fc.boolean(), async (requests, hurt, places, isWarm) => {
-      const { mesh, upstream } = await orders({ timeouts: { requestMs: 1000 } })
-      if (isWarm) warm(mesh)
-      const caller = mesh.caller()
-      const bytes = Buffer.from(hurt(requests.map(one => one.bytes).join('')), 'latin1')
-      // The reader cannot know what was asked, so it is told that nothing was a HEAD.
-      if (/HEAD/.test(bytes.latin1Slice())) return
-      for (const chunk of cutAt(bytes, places)) {
-        caller.send(chunk, ...Array<string>(chunk === bytes ? 20 : 8).fill('GET'))
-        mesh.settle()
-      }
-      mesh.advance(60_000)
-      expectNothingSmuggled(mesh)
-      forwarded += upstream.requests.length
-      refused += caller.statuses.filter(status => status === 400).length
-      caller.close()
-      mesh.advance(2000)
-      expectQuiet(mesh)
-    }),
+    fc.asyncProperty(
+      fc.array(request, { minLength: 1, maxLength: 4 }),
+      damage,
+      cuts,
+      fc.boolean(),
+      async (requests, hurt, places, isWarm) => {
+        const { mesh, upstream } = await orders({ timeouts: { requestMs: 1000 } })
+        if (isWarm) warm(mesh)
+        const caller = mesh.caller()
+        const bytes = Buffer.from(hurt(requests.map(one => one.bytes).join('')), 'latin1')
+        // The reader cannot know what was asked, so it is told that nothing was a HEAD.
+        if (/HEAD/.test(bytes.latin1Slice())) return
+        for (const chunk of cutAt(bytes, places)) {
+          caller.send(chunk, ...Array<string>(chunk === bytes ? 20 : 8).fill('GET'))
+          mesh.settle()
+        }
+        mesh.advance(60_000)
+        expectNothingSmuggled(mesh)
+        forwarded += upstream.requests.length
+        refused += caller.statuses.filter(status => status === 400).length
+        caller.close()
+        mesh.advance(2000)
+        expectQuiet(mesh)
+      },
+    ),
     { numRuns: 700 },
   )
   // The damage is neither so great nor so small that one half was never seen.
@@ -107,21 +115,29 @@ test('damaged responses: the caller gets whole answers or a reset, never a mixtu
 
 test('no answer of one request is ever given to another: each connection of the endpoint is watched', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(request, { minLength: 2, maxLength: 6 }), fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }), async (requests, tails) => {
-      const { mesh, upstream } = await orders({ retries: { on: [] } })
-      let count = 0
-      upstream.answer = (asked, connection) => {
-        const body = asked.method === 'HEAD' ? '' : asked.target
-        // Whatever an endpoint may add to its answer, it does not become the next one.
-        const tail = ['', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil', '\r\n', 'x'][tails[count++ % tails.length]!]!
-        connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${asked.target.length}\r\n\r\n${body}${tail}`)
-      }
-      const caller = mesh.caller()
-      for (const one of requests) caller.send(Buffer.from(one.bytes, 'latin1'), one.method)
-      mesh.advance(1000)
-      expect(caller.responses.map(({ text }) => text)).toEqual(requests.map(({ method, target }) => (method === 'HEAD' ? '' : target)))
-      expectNothingSmuggled(mesh)
-    }),
+    fc.asyncProperty(
+      fc.array(request, { minLength: 2, maxLength: 6 }),
+      fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }),
+      async (requests, tails) => {
+        const { mesh, upstream } = await orders({ retries: { on: [] } })
+        let count = 0
+        upstream.answer = (asked, connection) => {
+          const body = asked.method === 'HEAD' ? '' : asked.target
+          // Whatever an endpoint may add to its answer, it does not become the next one.
+          const tail = ['', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil', '\r\n', 'x'][
+            tails[count++ % tails.length]!
+          ]!
+          connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${asked.target.length}\r\n\r\n${body}${tail}`)
+        }
+        const caller = mesh.caller()
+        for (const one of requests) caller.send(Buffer.from(one.bytes, 'latin1'), one.method)
+        mesh.advance(1000)
+        expect(caller.responses.map(({ text }) => text)).toEqual(
+          requests.map(({ method, target }) => (method === 'HEAD' ? '' : target)),
+        )
+        expectNothingSmuggled(mesh)
+      },
+    ),
     { numRuns: 200 },
   )
 })

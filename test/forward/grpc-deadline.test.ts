@@ -5,7 +5,12 @@ import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 
 const grpc = ['content-type', 'application/grpc']
-const call = (timeout: string) => ({ method: 'POST', path: '/shop.Orders/Get', fields: [...grpc, 'grpc-timeout', timeout], body: 'message' })
+const call = (timeout: string) => ({
+  method: 'POST',
+  path: '/shop.Orders/Get',
+  fields: [...grpc, 'grpc-timeout', timeout],
+  body: 'message',
+})
 
 async function start(options: OrdersOptions = {}) {
   const { mesh } = await orders({ protocol: 'grpc', ...options })
@@ -23,7 +28,12 @@ test('no answer by the deadline: DEADLINE_EXCEEDED, and the endpoint hears that 
   mesh.advance(30)
   expect([got.fields.get('grpc-status'), got.fields.get('x-outrigger-flag'), got.ended]).toEqual(['4', 'UT', true])
   expect(endpoint.served[0]!.failure).not.toBeNull()
-  expect(mesh.flight).toMatchObject({ failure: 'deadline-exceeded', grpcStatus: 4, deadlineMs: 200, detail: 'grpc-timeout was 200 ms' })
+  expect(mesh.flight).toMatchObject({
+    failure: 'deadline-exceeded',
+    grpcStatus: 4,
+    deadlineMs: 200,
+    detail: 'grpc-timeout was 200 ms',
+  })
   expect(mesh.stat('outrigger_upstream_failures_total')).toBe(1)
   expectQuiet(mesh)
 })
@@ -99,11 +109,14 @@ describe('what the endpoint is told', () => {
   test('less, where another had it first', async () => {
     const { mesh, endpoint } = await start({ endpoints: [A, B], retries: { on: ['unavailable'] } })
     const second = new Http2Endpoint(mesh, B)
-    endpoint.answer = ({ stream }) => void mesh.loop.after(700, () => reply(stream, 200, [...grpc, 'grpc-status', '14']))
+    endpoint.answer = ({ stream }) =>
+      void mesh.loop.after(700, () => reply(stream, 200, [...grpc, 'grpc-status', '14']))
     second.answer = endpoint.answer
     mesh.http2Caller().ask(call('2S'))
     mesh.advance(1000)
-    expect([endpoint, second].flatMap(({ served }) => served.map(({ fields }) => fields.get('grpc-timeout'))).sort()).toEqual(['1300000u', '2S'])
+    expect(
+      [endpoint, second].flatMap(({ served }) => served.map(({ fields }) => fields.get('grpc-timeout'))).sort(),
+    ).toEqual(['1300000u', '2S'])
   })
 
   test('no more than the most, less what is taken off', async () => {
@@ -147,14 +160,17 @@ test('a caller that gives up just at its deadline has run into it', async () => 
   expectQuiet(mesh)
 })
 
-test.each(['', '1', 'S', '1s', '123456789S', '-1S', '1.5S', '1 S', '1S, 2S'])('"%s" is refused, and no endpoint sees it', async timeout => {
-  const { mesh, endpoint } = await start()
-  const got = mesh.http2Caller().ask(call(timeout))
-  mesh.settle()
-  expect([got.fields.get('grpc-status'), mesh.flight.detail]).toEqual(['13', expect.stringContaining('grpc-timeout')])
-  expect(endpoint.served).toHaveLength(0)
-  expectQuiet(mesh)
-})
+test.each(['', '1', 'S', '1s', '123456789S', '-1S', '1.5S', '1 S', '1S, 2S'])(
+  '"%s" is refused, and no endpoint sees it',
+  async timeout => {
+    const { mesh, endpoint } = await start()
+    const got = mesh.http2Caller().ask(call(timeout))
+    mesh.settle()
+    expect([got.fields.get('grpc-status'), mesh.flight.detail]).toEqual(['13', expect.stringContaining('grpc-timeout')])
+    expect(endpoint.served).toHaveLength(0)
+    expectQuiet(mesh)
+  },
+)
 
 test('no time at all is over at once', async () => {
   const { mesh, endpoint } = await start()
@@ -190,7 +206,10 @@ test.each([
 })
 
 describe('a caller that streams may say nothing for longer than `timeouts.body`', () => {
-  const options: OrdersOptions = { listener: { timeouts: { bodyMs: 1000 } }, timeouts: { requestMs: 0, idleMs: 60_000 } }
+  const options: OrdersOptions = {
+    listener: { timeouts: { bodyMs: 1000 } },
+    timeouts: { requestMs: 0, idleMs: 60_000 },
+  }
 
   test('in gRPC', async () => {
     const { mesh, endpoint } = await start(options)

@@ -85,15 +85,18 @@ describe('it is passed on', () => {
     expectQuiet(mesh)
   })
 
-  test.each(['-1', 'soon', '300001', '9999999999', '99999999999'])('when the endpoint wants no other try: grpc-retry-pushback-ms %s', async pushback => {
-    const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })
-    first.answer = says(14, 'grpc-retry-pushback-ms', pushback)
-    const got = mesh.http2Caller().ask(call)
-    mesh.settle()
-    expect(got.fields.get('grpc-status')).toBe('14')
-    expect(second.served).toHaveLength(0)
-    expect(mesh.flight.attempts[0]!.retry).toBe('no: the endpoint wants no other try (grpc-retry-pushback-ms)')
-  })
+  test.each(['-1', 'soon', '300001', '9999999999', '99999999999'])(
+    'when the endpoint wants no other try: grpc-retry-pushback-ms %s',
+    async pushback => {
+      const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })
+      first.answer = says(14, 'grpc-retry-pushback-ms', pushback)
+      const got = mesh.http2Caller().ask(call)
+      mesh.settle()
+      expect(got.fields.get('grpc-status')).toBe('14')
+      expect(second.served).toHaveLength(0)
+      expect(mesh.flight.attempts[0]!.retry).toBe('no: the endpoint wants no other try (grpc-retry-pushback-ms)')
+    },
+  )
 
   test('when the endpoint wants to wait longer than the caller does', async () => {
     const { mesh, first, second } = await start({ retries: { on: ['unavailable'] } })

@@ -5,7 +5,12 @@ import { grpcKind, grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 
-const call = { method: 'POST', path: '/shop.Orders/Get', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'message' }
+const call = {
+  method: 'POST',
+  path: '/shop.Orders/Get',
+  fields: ['content-type', 'application/grpc', 'te', 'trailers'],
+  body: 'message',
+}
 const grpc = ['content-type', 'application/grpc']
 
 async function start(options: OrdersOptions = {}) {
@@ -18,13 +23,24 @@ const calls = (mesh: Awaited<ReturnType<typeof start>>['mesh'], status: string, 
 
 test.each([
   ['in trailers', [...grpc], 'message', ['grpc-status', '5', 'grpc-message', 'no such%20order%E2%98%BA']],
-  ['in the head, where that is all there is', [...grpc, 'grpc-status', '5', 'grpc-message', 'no such%20order%E2%98%BA'], '', null],
+  [
+    'in the head, where that is all there is',
+    [...grpc, 'grpc-status', '5', 'grpc-message', 'no such%20order%E2%98%BA'],
+    '',
+    null,
+  ],
 ])('a status %s is in the record, in metrics, in /flights', async (_name, fields, body, trailers) => {
   const { mesh, endpoint } = await start()
   endpoint.answer = ({ stream }) => reply(stream, 200, fields, body, trailers)
   mesh.http2Caller().ask(call)
   mesh.settle()
-  expect(mesh.flight).toMatchObject({ status: 200, flag: '-', grpcStatus: 5, grpcMessage: 'no such order☺', deadlineMs: null })
+  expect(mesh.flight).toMatchObject({
+    status: 200,
+    flag: '-',
+    grpcStatus: 5,
+    grpcMessage: 'no such order☺',
+    deadlineMs: null,
+  })
   expect(mesh.flight.attempts).toMatchObject([{ grpcStatus: 5, status: 200 }])
   expect(flightText(mesh.flight)).toContain('200 - grpc 5 NOT_FOUND')
   expect(flightText(mesh.flight)).toContain('no such order☺')
@@ -49,15 +65,22 @@ test.each([
   ['another protocol', 200, ['content-type', 'text/html'], 'm', null, 2],
   ['an HTTP status', 503, ['content-type', 'text/html'], 'm', null, 14],
   ['an HTTP status without a body', 404, [], '', null, 12],
-])('an answer without a status is what callers make of it: %s', async (_name, status, fields, body, trailers, expected) => {
-  const { mesh, endpoint } = await start()
-  endpoint.answer = ({ stream }) => reply(stream, status, fields, body, trailers)
-  mesh.http2Caller().ask(call)
-  mesh.settle()
-  expect(mesh.flight).toMatchObject({ status, grpcStatus: expected, grpcMessage: expect.stringContaining('no grpc-status') })
-  expect(calls(mesh, String(expected))).toBe(1)
-  expectQuiet(mesh)
-})
+])(
+  'an answer without a status is what callers make of it: %s',
+  async (_name, status, fields, body, trailers, expected) => {
+    const { mesh, endpoint } = await start()
+    endpoint.answer = ({ stream }) => reply(stream, status, fields, body, trailers)
+    mesh.http2Caller().ask(call)
+    mesh.settle()
+    expect(mesh.flight).toMatchObject({
+      status,
+      grpcStatus: expected,
+      grpcMessage: expect.stringContaining('no grpc-status'),
+    })
+    expect(calls(mesh, String(expected))).toBe(1)
+    expectQuiet(mesh)
+  },
+)
 
 test('what is no gRPC has no status', async () => {
   const { mesh, endpoint } = await start()
@@ -74,7 +97,9 @@ describe('what the proxy answers itself', () => {
     const got = mesh.http2Caller().ask({ ...call, authority: 'nobody' })
     mesh.settle()
     expect(got).toMatchObject({ status: 200, ended: true })
-    expect([got.fields.get('grpc-status'), got.fields.get('x-outrigger-flag'), got.fields.get('content-type')]).toEqual(['12', 'NR', 'application/grpc'])
+    expect([got.fields.get('grpc-status'), got.fields.get('x-outrigger-flag'), got.fields.get('content-type')]).toEqual(
+      ['12', 'NR', 'application/grpc'],
+    )
     expect(mesh.flight).toMatchObject({ grpcStatus: 12, flag: 'NR' })
     expect(mesh.stat('grpc_requests_total', { grpc_status: '12', flags: 'NR' })).toBe(1)
   })
@@ -122,7 +147,8 @@ test('load reports in trailers weigh endpoints (ORCA)', async () => {
     [A, 'qps=900, cpu_utilization=0.5'],
     [B, 'qps=100, cpu_utilization=0.5'],
   ] as const)
-    new Http2Endpoint(mesh, name).answer = ({ stream }) => reply(stream, 200, grpc, 'm', ['grpc-status', '0', 'endpoint-load-metrics', report])
+    new Http2Endpoint(mesh, name).answer = ({ stream }) =>
+      reply(stream, 200, grpc, 'm', ['grpc-status', '0', 'endpoint-load-metrics', report])
   const caller = mesh.http2Caller()
   for (let second = 0; second < 20; second++) {
     for (let i = 0; i < 20; i++) caller.ask(call)

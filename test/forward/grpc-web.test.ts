@@ -31,15 +31,21 @@ const decode = (text: string) => Buffer.concat((text.match(/[^=]+=*/g) ?? []).ma
 describe('over HTTP/2', () => {
   test('binary: messages as they are, trailers as the last frame', async () => {
     const { mesh, endpoint } = await start()
-    const got = mesh.http2Caller().ask({ method: 'POST', fields: [...binary, 'content-length', String(message.length)], body: message.toString('latin1') })
+    const got = mesh
+      .http2Caller()
+      .ask({
+        method: 'POST',
+        fields: [...binary, 'content-length', String(message.length)],
+        body: message.toString('latin1'),
+      })
     mesh.settle()
     const { fields } = endpoint.served[0]!
-    expect([fields.get('content-type'), fields.get('te'), fields.get('x-grpc-web'), fields.get('content-length')]).toEqual([
-      'application/grpc+proto',
-      'trailers',
-      undefined,
-      undefined,
-    ])
+    expect([
+      fields.get('content-type'),
+      fields.get('te'),
+      fields.get('x-grpc-web'),
+      fields.get('content-length'),
+    ]).toEqual(['application/grpc+proto', 'trailers', undefined, undefined])
     expect(got.fields.get('content-type')).toBe('application/grpc-web+proto')
     expect(got.body).toBe(Buffer.concat([message, trailing]).toString('latin1'))
     expect(got.trailing).toBeNull()
@@ -67,8 +73,16 @@ describe('over HTTP/2', () => {
   test('the caller says what it accepts', async () => {
     const { mesh } = await start()
     const caller = mesh.http2Caller()
-    const inText = caller.ask({ method: 'POST', fields: [...binary, 'accept', 'application/grpc-web-text+proto'], body: message.toString('latin1') })
-    const inBinary = caller.ask({ method: 'POST', fields: [...textual.slice(0, 2), 'accept', 'application/grpc-web+proto'], body: base64(message).toString() })
+    const inText = caller.ask({
+      method: 'POST',
+      fields: [...binary, 'accept', 'application/grpc-web-text+proto'],
+      body: message.toString('latin1'),
+    })
+    const inBinary = caller.ask({
+      method: 'POST',
+      fields: [...textual.slice(0, 2), 'accept', 'application/grpc-web+proto'],
+      body: base64(message).toString(),
+    })
     mesh.settle()
     expect(decode(inText.body)).toEqual(Buffer.concat([message, trailing]))
     expect(inBinary.body).toBe(Buffer.concat([message, trailing]).toString('latin1'))
@@ -79,7 +93,12 @@ describe('over HTTP/2', () => {
     endpoint.answer = ({ stream }) => reply(stream, 200, [...grpc, 'grpc-status', '5'])
     const got = mesh.http2Caller().ask({ method: 'POST', fields: textual, body: base64(message).toString() })
     mesh.settle()
-    expect([got.fields.get('content-type'), got.fields.get('grpc-status'), got.body, got.ended]).toEqual(['application/grpc-web-text+proto', '5', '', true])
+    expect([got.fields.get('content-type'), got.fields.get('grpc-status'), got.body, got.ended]).toEqual([
+      'application/grpc-web-text+proto',
+      '5',
+      '',
+      true,
+    ])
     expect(mesh.flight).toMatchObject({ grpcStatus: 5 })
   })
 
@@ -95,11 +114,17 @@ describe('over HTTP/2', () => {
     endpoint.upstream.connect = 'refuse'
     endpoint.open[0]!.wire.destroy()
     mesh.settle()
-    expect(got.body.slice(message.length)).toMatch(/^\x80....grpc-status: 14\r\ngrpc-message: [^\r]*\r\nx-outrigger-flag: UC\r\n$/s)
+    expect(got.body.slice(message.length)).toMatch(
+      /^\x80....grpc-status: 14\r\ngrpc-message: [^\r]*\r\nx-outrigger-flag: UC\r\n$/s,
+    )
     expect(got).toMatchObject({ ended: true, failure: null })
     const refused = caller.ask({ method: 'POST', fields: binary, body: message.toString('latin1') })
     mesh.settle()
-    expect([refused.status, refused.fields.get('content-type'), refused.fields.get('grpc-status')]).toEqual([200, 'application/grpc-web+proto', '14'])
+    expect([refused.status, refused.fields.get('content-type'), refused.fields.get('grpc-status')]).toEqual([
+      200,
+      'application/grpc-web+proto',
+      '14',
+    ])
     expect(mesh.flight).toMatchObject({ failure: 'connect-refused', grpcStatus: 14 })
     expectQuiet(mesh)
   })
@@ -135,7 +160,10 @@ describe('over HTTP/2', () => {
     const got = mesh.http2Caller().ask({ method: 'POST', fields: textual, body })
     mesh.settle()
     expect([got.status, got.fields.get('grpc-status')]).toEqual([200, '13'])
-    expect(mesh.flight).toMatchObject({ failure: 'bad-request', detail: 'the body of application/grpc-web-text is not base64' })
+    expect(mesh.flight).toMatchObject({
+      failure: 'bad-request',
+      detail: 'the body of application/grpc-web-text is not base64',
+    })
     expectQuiet(mesh)
   })
 
@@ -170,7 +198,10 @@ describe('over HTTP/2', () => {
     const { mesh, endpoint } = await start({ protocol: 'http2' })
     mesh.http2Caller().ask({ method: 'POST', fields: textual, body: 'AAAA' })
     mesh.settle()
-    expect([endpoint.served[0]!.fields.get('content-type'), endpoint.served[0]!.body]).toEqual(['application/grpc-web-text+proto', 'AAAA'])
+    expect([endpoint.served[0]!.fields.get('content-type'), endpoint.served[0]!.body]).toEqual([
+      'application/grpc-web-text+proto',
+      'AAAA',
+    ])
   })
 })
 
@@ -213,19 +244,23 @@ describe('over HTTP/1.1', () => {
 
 test('base64 comes out the same however it is cut and padded', () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 5 }), fc.array(fc.nat(7), { minLength: 1, maxLength: 20 }), (parts, cuts) => {
-      const text = Buffer.concat(parts.map(part => base64(Buffer.from(part))))
-      const reader = new Base64Reader()
-      const out: Buffer[] = []
-      for (let at = 0, i = 0; at < text.length; i++) {
-        const length = 1 + cuts[i % cuts.length]!
-        const piece = reader.push(text.subarray(at, at + length))
-        expect(piece).not.toBeNull()
-        out.push(piece!)
-        at += length
-      }
-      expect(reader.isWhole).toBe(true)
-      expect(Buffer.concat(out)).toEqual(Buffer.concat(parts.map(part => Buffer.from(part))))
-    }),
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 5 }),
+      fc.array(fc.nat(7), { minLength: 1, maxLength: 20 }),
+      (parts, cuts) => {
+        const text = Buffer.concat(parts.map(part => base64(Buffer.from(part))))
+        const reader = new Base64Reader()
+        const out: Buffer[] = []
+        for (let at = 0, i = 0; at < text.length; i++) {
+          const length = 1 + cuts[i % cuts.length]!
+          const piece = reader.push(text.subarray(at, at + length))
+          expect(piece).not.toBeNull()
+          out.push(piece!)
+          at += length
+        }
+        expect(reader.isWhole).toBe(true)
+        expect(Buffer.concat(out)).toEqual(Buffer.concat(parts.map(part => Buffer.from(part))))
+      },
+    ),
   )
 })

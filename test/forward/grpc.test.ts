@@ -7,7 +7,12 @@ async function start(options: OrdersOptions = {}) {
   return { mesh, endpoint: new Http2Endpoint(mesh, A) }
 }
 
-const call = { method: 'POST', path: '/shop.Orders/Get', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'message' }
+const call = {
+  method: 'POST',
+  path: '/shop.Orders/Get',
+  fields: ['content-type', 'application/grpc', 'te', 'trailers'],
+  body: 'message',
+}
 const failures = (mesh: Awaited<ReturnType<typeof start>>['mesh']) => mesh.stat('outrigger_upstream_failures_total')
 
 test('an answer of the proxy itself is a gRPC status', async () => {
@@ -39,7 +44,8 @@ test.each([
   [14, 1],
 ])('status %i in trailers counts as %i failures of the endpoint', async (status, count) => {
   const { mesh, endpoint } = await start()
-  endpoint.answer = ({ stream }) => reply(stream, 200, ['content-type', 'application/grpc'], 'message', ['grpc-status', `${status}`])
+  endpoint.answer = ({ stream }) =>
+    reply(stream, 200, ['content-type', 'application/grpc'], 'message', ['grpc-status', `${status}`])
   const got = mesh.http2Caller().ask(call)
   mesh.settle()
   expect(got.trailing?.get('grpc-status')).toBe(`${status}`)
@@ -76,6 +82,8 @@ test('gRPC to a service that nobody said speaks it: the failure says so', async 
   const got = mesh.http2Caller().ask(call)
   mesh.settle()
   expect(got.fields.get('grpc-status')).toBe('14')
-  expect(got.fields.get('grpc-message')).toContain('its endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc`')
+  expect(got.fields.get('grpc-message')).toContain(
+    'its endpoints are called with HTTP/1.1: gRPC needs `protocol: grpc`',
+  )
   expect(mesh.flight.detail).toContain('`protocol: grpc`')
 })

@@ -16,19 +16,32 @@ test('the fields of a request arrive in their order, case and spelling, then tho
 
 test('the fields of a response arrive as they were written, bytes above ASCII and all', async () => {
   const { mesh, upstream } = await orders()
-  upstream.answer = respond('HTTP/1.1 299 Caf\xe9\r\nSet-Cookie: a=1\r\nx-b:2\r\nSet-Cookie: b=\xff\r\ncontent-LENGTH: 2\r\n\r\nok')
+  upstream.answer = respond(
+    'HTTP/1.1 299 Caf\xe9\r\nSet-Cookie: a=1\r\nx-b:2\r\nSet-Cookie: b=\xff\r\ncontent-LENGTH: 2\r\n\r\nok',
+  )
   const caller = mesh.caller().get()
   mesh.settle()
-  expect(caller.received).toBe('HTTP/1.1 299 Caf\xe9\r\nSet-Cookie: a=1\r\nx-b:2\r\nSet-Cookie: b=\xff\r\ncontent-LENGTH: 2\r\n\r\nok')
+  expect(caller.received).toBe(
+    'HTTP/1.1 299 Caf\xe9\r\nSet-Cookie: a=1\r\nx-b:2\r\nSet-Cookie: b=\xff\r\ncontent-LENGTH: 2\r\n\r\nok',
+  )
 })
 
 test('fields of one connection do not pass, in either direction', async () => {
   const { mesh, upstream } = await orders()
-  const hops = 'Connection: keep-alive, x-hop\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nX-Hop: 1\r\nx-HOP: 2\r\n'
+  const hops =
+    'Connection: keep-alive, x-hop\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nX-Hop: 1\r\nx-HOP: 2\r\n'
   upstream.answer = respond(`HTTP/1.1 200 OK\r\n${hops}Upgrade: h2c\r\nX-End: 1\r\nContent-Length: 0\r\n\r\n`)
   const caller = mesh.caller().get('/', `${hops}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nX-End: 1\r\n`)
   mesh.settle()
-  expect(upstream.requests[0]!.names).toEqual(['Host', 'X-End', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'te', 'connection'])
+  expect(upstream.requests[0]!.names).toEqual([
+    'Host',
+    'X-End',
+    'x-request-id',
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'te',
+    'connection',
+  ])
   expect(caller.last.names).toEqual(['X-End', 'Content-Length'])
 })
 
@@ -63,7 +76,9 @@ test.each(['\tchunked', ' chunked\t', '  chunked', ' chunked ', '\t \tchunked \t
   async value => {
     const { mesh, upstream } = await orders()
     upstream.answer = respond(`HTTP/1.1 200 OK\r\nTransfer-Encoding:${value}\r\n\r\n2\r\nok\r\n0\r\n\r\n`)
-    const caller = mesh.caller().send(`POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding:${value}\r\nX: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n`)
+    const caller = mesh
+      .caller()
+      .send(`POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding:${value}\r\nX: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n`)
     mesh.settle()
     expect(upstream.received).toContain('\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n')
     expect(upstream.received.match(/transfer-encoding/gi)).toHaveLength(1)
@@ -75,30 +90,41 @@ test.each(['\tchunked', ' chunked\t', '  chunked', ' chunked ', '\t \tchunked \t
 
 test('fields of one connection at the very start and end of a head, and next to each other', async () => {
   const { mesh, upstream } = await orders()
-  upstream.answer = respond('HTTP/1.1 200 OK\r\nTE: a\r\nA: 1\r\nTE: b\r\nKeep-Alive: c\r\nB: 2\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n')
-  const caller = mesh.caller().send('GET / HTTP/1.1\r\nTE: a\r\nKeep-Alive: x\r\nHost: orders\r\nTE: b\r\nA: 1\r\nConnection: a\r\nB: 2\r\nTE: c\r\n\r\n')
+  upstream.answer = respond(
+    'HTTP/1.1 200 OK\r\nTE: a\r\nA: 1\r\nTE: b\r\nKeep-Alive: c\r\nB: 2\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n',
+  )
+  const caller = mesh
+    .caller()
+    .send(
+      'GET / HTTP/1.1\r\nTE: a\r\nKeep-Alive: x\r\nHost: orders\r\nTE: b\r\nA: 1\r\nConnection: a\r\nB: 2\r\nTE: c\r\n\r\n',
+    )
   mesh.settle()
   expect(upstream.requests[0]!.names.slice(0, 2)).toEqual(['Host', 'B'])
   expect(caller.last.names).toEqual(['A', 'B', 'Content-Length'])
 })
 
-test.each(['host', 'content-length', 'transfer-encoding', 'authorization', 'cookie', 'x-forwarded-for', 'x-request-id'])(
-  'a caller cannot take %s away from the endpoint by naming it in Connection',
-  async name => {
-    const { mesh, upstream } = await orders()
-    const body = name === 'transfer-encoding' ? 'Transfer-Encoding: chunked\r\n' : 'Content-Length: 2\r\n'
-    const caller = mesh
-      .caller()
-      .send(
-        `POST / HTTP/1.1\r\nHost: orders\r\nAuthorization: a\r\nCookie: c\r\nX-Forwarded-For: 1.2.3.4\r\nX-Request-Id: r\r\n${body}Connection: close, ${name}\r\n\r\n${name === 'transfer-encoding' ? '2\r\nhi\r\n0\r\n\r\n' : 'hi'}`,
-      )
-    mesh.advance(2000)
-    expect(caller.statuses).toEqual([200])
-    expect(upstream.requests[0]!.text).toBe('hi')
-    expect(upstream.requests[0]!.all(name)).toHaveLength(1)
-    expect(upstream.requests[0]!.header('connection')).toBeUndefined()
-  },
-)
+test.each([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'authorization',
+  'cookie',
+  'x-forwarded-for',
+  'x-request-id',
+])('a caller cannot take %s away from the endpoint by naming it in Connection', async name => {
+  const { mesh, upstream } = await orders()
+  const body = name === 'transfer-encoding' ? 'Transfer-Encoding: chunked\r\n' : 'Content-Length: 2\r\n'
+  const caller = mesh
+    .caller()
+    .send(
+      `POST / HTTP/1.1\r\nHost: orders\r\nAuthorization: a\r\nCookie: c\r\nX-Forwarded-For: 1.2.3.4\r\nX-Request-Id: r\r\n${body}Connection: close, ${name}\r\n\r\n${name === 'transfer-encoding' ? '2\r\nhi\r\n0\r\n\r\n' : 'hi'}`,
+    )
+  mesh.advance(2000)
+  expect(caller.statuses).toEqual([200])
+  expect(upstream.requests[0]!.text).toBe('hi')
+  expect(upstream.requests[0]!.all(name)).toHaveLength(1)
+  expect(upstream.requests[0]!.header('connection')).toBeUndefined()
+})
 
 test('a caller cannot use Connection to spend time: sixty kilobytes of names beside a hundred fields', async () => {
   const { mesh, upstream } = await orders()

@@ -54,7 +54,8 @@ describe('a request', () => {
 
   test('runs beside others of its connection', async () => {
     const { mesh, upstream } = await orders()
-    upstream.answer = (request, connection) => void mesh.loop.after(request.target === '/slow' ? 100 : 1, () => ok(request, connection))
+    upstream.answer = (request, connection) =>
+      void mesh.loop.after(request.target === '/slow' ? 100 : 1, () => ok(request, connection))
     const caller = mesh.http2Caller()
     const slow = caller.ask({ path: '/slow' })
     const quick = Array.from({ length: 20 }, () => caller.ask())
@@ -96,7 +97,20 @@ describe('a request', () => {
     raw.sendMore(
       Buffer.concat([
         frames.hello,
-        frames.headers(1, false, ':method', 'CONNECT', ':protocol', 'irc', ':scheme', 'http', ':path', '/', ':authority', 'orders'),
+        frames.headers(
+          1,
+          false,
+          ':method',
+          'CONNECT',
+          ':protocol',
+          'irc',
+          ':scheme',
+          'http',
+          ':path',
+          '/',
+          ':authority',
+          'orders',
+        ),
       ]),
     )
     mesh.settle()
@@ -107,7 +121,8 @@ describe('a request', () => {
 
 describe('nothing that would mean something else in HTTP/1.1 gets through', () => {
   const base = [':method', 'POST', ':scheme', 'http', ':path', '/', ':authority', 'orders']
-  const replaced = (name: string, value: string) => base.map((text, i) => (base[i - 1] === name && i % 2 === 1 ? value : text))
+  const replaced = (name: string, value: string) =>
+    base.map((text, i) => (base[i - 1] === name && i % 2 === 1 ? value : text))
   const heads: [string, string[]][] = [
     ['CR LF in a value', [...base, 'x', 'a\r\nTransfer-Encoding: chunked']],
     ['LF in a value', [...base, 'x', 'a\nb: c']],
@@ -218,7 +233,9 @@ describe('an answer', () => {
   test('has interim heads before it', async () => {
     const { mesh, upstream } = await orders()
     upstream.onHead = (_request, connection) => void connection.send('HTTP/1.1 100 Continue\r\n\r\n')
-    const got = mesh.http2Caller().ask({ method: 'POST', fields: ['expect', '100-continue', 'content-length', '3'], body: null })
+    const got = mesh
+      .http2Caller()
+      .ask({ method: 'POST', fields: ['expect', '100-continue', 'content-length', '3'], body: null })
     mesh.settle()
     expect(got.interim).toEqual([100])
     got.send('abc', true)

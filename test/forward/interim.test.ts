@@ -108,7 +108,8 @@ test('1xx never goes to an HTTP/1.0 caller', async () => {
 test('an interim answer does not stop the time for the final one', async () => {
   const { mesh, upstream } = await orders({ timeouts: { requestMs: 1000 }, retries: { on: [] } })
   upstream.answer = (_request, connection) => {
-    for (let i = 0; i < 10; i++) mesh.loop.after(i * 200, () => connection.over || connection.send('HTTP/1.1 102 Processing\r\n\r\n'))
+    for (let i = 0; i < 10; i++)
+      mesh.loop.after(i * 200, () => connection.over || connection.send('HTTP/1.1 102 Processing\r\n\r\n'))
   }
   const caller = mesh.caller().get()
   mesh.advance(1010)
@@ -135,7 +136,11 @@ test('a server may say for hours that it works', async () => {
 })
 
 test.each(['http', 'http2'] as const)('the bytes of interim heads are bounded: %s', async protocol => {
-  const { mesh, upstream } = await orders({ protocol, timeouts: { requestMs: 0, perTryMs: 0 }, retries: { on: [], attempts: 1 } })
+  const { mesh, upstream } = await orders({
+    protocol,
+    timeouts: { requestMs: 0, perTryMs: 0 },
+    retries: { on: [], attempts: 1 },
+  })
   const link = 'x'.repeat(1000)
   let sent = 0
   if (protocol === 'http') upstream.answer = silent

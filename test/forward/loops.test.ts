@@ -8,11 +8,18 @@ import { meet, twoSidecars } from '../support/two-sidecars.ts'
 
 const OWN = '127.0.0.1:8000'
 
-async function circle(endpoints: readonly string[], listener = {}, service = {}, own: readonly string[] = [OWN]): Promise<Mesh> {
+async function circle(
+  endpoints: readonly string[],
+  listener = {},
+  service = {},
+  own: readonly string[] = [OWN],
+): Promise<Mesh> {
   const mesh = new Mesh()
   for (const name of own) mesh.linked.set(name, 8000)
   mesh.names.set('me.example.com', '127.0.0.1')
-  expect(await mesh.apply(snapshotOf([serviceSpec('orders', endpoints, service)], [listenerSpec(listener)]))).toEqual([])
+  expect(await mesh.apply(snapshotOf([serviceSpec('orders', endpoints, service)], [listenerSpec(listener)]))).toEqual(
+    [],
+  )
   return mesh
 }
 
@@ -21,7 +28,11 @@ describe('an endpoint that is a listener of this sidecar', () => {
     ['the shared one', {}, OWN],
     ['the one of the service', { service: 'orders' }, OWN],
     ['one on all addresses', { listen: { address: '0.0.0.0', port: 8000 } }, OWN],
-    ['one on all addresses, by an address of this machine', { listen: { address: '::', port: 8000 } }, '10.0.0.100:8000'],
+    [
+      'one on all addresses, by an address of this machine',
+      { listen: { address: '::', port: 8000 } },
+      '10.0.0.100:8000',
+    ],
     ['the name of this machine', {}, 'localhost:8000'],
     ['a name that leads there', {}, 'me.example.com:8000'],
   ])('%s', async (_name, listener, endpoint) => {
@@ -57,7 +68,9 @@ describe('an endpoint that is a listener of this sidecar', () => {
   })
 
   test('over TCP, known only once it is reached', async () => {
-    const mesh = await circle(['me.example.com:8000'], { service: 'orders', protocol: 'tcp' }, { protocol: 'tcp' }, ['me.example.com:8000'])
+    const mesh = await circle(['me.example.com:8000'], { service: 'orders', protocol: 'tcp' }, { protocol: 'tcp' }, [
+      'me.example.com:8000',
+    ])
     const caller = mesh.plainCaller()
     mesh.advance(3000)
     expect(caller.over).toBe(true)
@@ -78,9 +91,14 @@ describe('an endpoint that is a listener of this sidecar', () => {
 
   test('for another service, or for an application, is no loop', async () => {
     const mesh = new Mesh()
-    for (const name of ['127.0.0.1:8001', '127.0.0.1:20000', '127.0.0.1:8000']) mesh.linked.set(name, Number(name.split(':')[1]))
+    for (const name of ['127.0.0.1:8001', '127.0.0.1:20000', '127.0.0.1:8000'])
+      mesh.linked.set(name, Number(name.split(':')[1]))
     const listen = (port: number) => ({ address: '127.0.0.1', port })
-    const services = [serviceSpec('orders', ['127.0.0.1:8001']), serviceSpec('next', ['127.0.0.1:20000']), serviceSpec('local_app:80', [A])]
+    const services = [
+      serviceSpec('orders', ['127.0.0.1:8001']),
+      serviceSpec('next', ['127.0.0.1:20000']),
+      serviceSpec('local_app:80', [A]),
+    ]
     const listeners = [
       listenerSpec(),
       listenerSpec({ listen: listen(8001), service: 'next' }),
@@ -103,14 +121,22 @@ describe('a longer circle', () => {
       [two, one, '10.0.1.1:8000'],
     ] as const) {
       expect(
-        await mesh.apply(snapshotOf([serviceSpec('orders', [name], { ...service, retries: { on: ['5xx', 'gateway-error'], attempts: 3 } })], [listenerSpec()])),
+        await mesh.apply(
+          snapshotOf(
+            [serviceSpec('orders', [name], { ...service, retries: { on: ['5xx', 'gateway-error'], attempts: 3 } })],
+            [listenerSpec()],
+          ),
+        ),
       ).toEqual([])
       mesh.upstream(name).accept = wire => other.take(8000, wire)
     }
     const caller = one.caller().get()
     for (let i = 0; i < 400; i++) for (const mesh of [one, two]) mesh.advance(1)
     expect(caller.statuses).toEqual([508])
-    expect(JSON.parse(caller.last.text)).toMatchObject({ failure: 'loop', detail: expect.stringContaining('127.0.0.1') })
+    expect(JSON.parse(caller.last.text)).toMatchObject({
+      failure: 'loop',
+      detail: expect.stringContaining('127.0.0.1'),
+    })
     expect(one.upstream('10.0.2.1:8000').dials + two.upstream('10.0.1.1:8000').dials).toBeLessThanOrEqual(65)
     for (const mesh of [one, two]) for (const { active } of mesh.endpoints()) expect(active).toBe(0)
   })

@@ -17,7 +17,11 @@ const TOTAL = 4 * MIB
 async function start(overrides: ServiceOverrides = {}, buffersBytes = TOTAL): Promise<Mesh> {
   const service = serviceSpec('orders', [A], { timeouts: { requestMs: 0 }, ...overrides })
   return await Mesh.start(
-    snapshotOf([service], [listenerSpec({ service: 'orders', protocol: overrides.protocol === 'tcp' ? 'tcp' : 'http' })], { buffersBytes }),
+    snapshotOf(
+      [service],
+      [listenerSpec({ service: 'orders', protocol: overrides.protocol === 'tcp' ? 'tcp' : 'http' })],
+      { buffersBytes },
+    ),
   )
 }
 
@@ -82,7 +86,8 @@ describe('HTTP/1.1', () => {
     expectServed(mesh)
     for (const { wire } of callers) wire.resume()
     mesh.settle()
-    for (const { over, last } of callers.filter(caller => !caller.over)) expect([over, last.bodyBytes]).toEqual([false, body.length])
+    for (const { over, last } of callers.filter(caller => !caller.over))
+      expect([over, last.bodyBytes]).toEqual([false, body.length])
     for (const caller of callers) caller.close()
     mesh.settle()
     expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
@@ -103,7 +108,8 @@ describe('HTTP/1.1', () => {
     })
     const answered = callers.filter(({ statuses }) => statuses.length !== 0)
     expect(answered.length).toBeGreaterThan(0)
-    for (const { last } of answered) expect([last.status, last.body.toString()]).toEqual([503, expect.stringContaining('out-of-room')])
+    for (const { last } of answered)
+      expect([last.status, last.body.toString()]).toEqual([503, expect.stringContaining('out-of-room')])
     expect(flags(mesh)).toEqual({ OM: answered.length })
     mesh.upstream(A).answer = large
     expectServed(mesh)
@@ -199,7 +205,8 @@ describe('HTTP/2', () => {
     expect(mesh.held).toBeLessThanOrEqual(TOTAL)
     const failed = uploads.filter(({ status }) => status !== 0)
     expect(failed.length).toBeGreaterThan(0)
-    for (const { status, body: text } of failed) expect([status, text]).toEqual([503, expect.stringContaining('out-of-room')])
+    for (const { status, body: text } of failed)
+      expect([status, text]).toEqual([503, expect.stringContaining('out-of-room')])
     expect(caller.over).toBe(false)
     const get = caller.ask()
     mesh.settle()

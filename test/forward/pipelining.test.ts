@@ -15,7 +15,10 @@ test('a thousand requests in one write are answered in order, one at a time', as
   upstream.answer = echo
   const caller = mesh.caller()
   const count = 1000
-  caller.send(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: orders\r\n\r\n`).join(''), ...Array<string>(count).fill('GET'))
+  caller.send(
+    Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: orders\r\n\r\n`).join(''),
+    ...Array<string>(count).fill('GET'),
+  )
   mesh.settle()
   expect(caller.responses.map(({ text }) => text)).toEqual(Array.from({ length: count }, (_, i) => `GET /${i} `))
   expect(upstream.connections).toHaveLength(1)
@@ -26,7 +29,10 @@ test('a thousand requests that the proxy answers itself need no stack of a thous
   const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', [])]))
   const caller = mesh.caller()
   const count = 1000
-  caller.send(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: nobody\r\n\r\n`).join(''), ...Array<string>(count).fill('GET'))
+  caller.send(
+    Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: nobody\r\n\r\n`).join(''),
+    ...Array<string>(count).fill('GET'),
+  )
   mesh.settle()
   expect(caller.statuses).toEqual(Array(count).fill(404))
   expectQuiet(mesh)
@@ -34,11 +40,18 @@ test('a thousand requests that the proxy answers itself need no stack of a thous
 
 test('local replies, forwarded answers and bodies of both framings keep their order', async () => {
   const routes = [
-    routeSpec({ name: '/no', match: matchSpec({ path: { kind: 'exact', value: '/no' } }), to: [{ service: 'gone', subset: null, weight: 1 }] }),
+    routeSpec({
+      name: '/no',
+      match: matchSpec({ path: { kind: 'exact', value: '/no' } }),
+      to: [{ service: 'gone', subset: null, weight: 1 }],
+    }),
     routeSpec({}),
   ]
-  const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', ['10.0.0.1:80'], { routes })], [listenerSpec({ service: 'orders' })]))
-  mesh.upstream('10.0.0.1:80').answer = (request, connection) => void mesh.loop.after(7, () => echo(request, connection))
+  const mesh = await Mesh.start(
+    snapshotOf([serviceSpec('orders', ['10.0.0.1:80'], { routes })], [listenerSpec({ service: 'orders' })]),
+  )
+  mesh.upstream('10.0.0.1:80').answer = (request, connection) =>
+    void mesh.loop.after(7, () => echo(request, connection))
   const kinds = [
     'GET /a HTTP/1.1\r\nHost: o\r\n\r\n',
     'GET /no HTTP/1.1\r\nHost: o\r\n\r\n',
@@ -51,7 +64,9 @@ test('local replies, forwarded answers and bodies of both framings keep their or
   mesh.upstream('10.0.0.1:80').onHead = () => {}
   const original = mesh.upstream('10.0.0.1:80').answer
   mesh.upstream('10.0.0.1:80').answer = (request, connection) =>
-    request.method === 'HEAD' ? void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n') : original(request, connection)
+    request.method === 'HEAD'
+      ? void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n')
+      : original(request, connection)
   const order = Array.from({ length: 300 }, (_, i) => kinds[(i * 7 + ((i * i) % 5)) % kinds.length]!)
   const caller = mesh.caller()
   caller.send(order.join(''), ...order.map(request => request.slice(0, request.indexOf(' '))))

@@ -47,49 +47,61 @@ function statusOf({ events }: ConformanceCase): number {
   return Number(events.at(-1)!.split(' ')[1]!.replace(':', ''))
 }
 
-describe.each(Object.entries(ways))('a malformed head, %s, is refused and nothing of it is forwarded', (_name, send) => {
-  test.each(beforeTheHead.map(found => [`${found.file}: ${found.title}`, found] as const))('%s', async (_title, example) => {
-    const { mesh, upstream } = await start(example)
-    warm(mesh)
-    const before = upstream.received
-    const good = example.events.filter(event => event.startsWith('request ')).length
-    const caller = mesh.caller()
-    send(caller, example, () => mesh.settle())
-    mesh.advance(2000)
+describe.each(Object.entries(ways))(
+  'a malformed head, %s, is refused and nothing of it is forwarded',
+  (_name, send) => {
+    test.each(beforeTheHead.map(found => [`${found.file}: ${found.title}`, found] as const))(
+      '%s',
+      async (_title, example) => {
+        const { mesh, upstream } = await start(example)
+        warm(mesh)
+        const before = upstream.received
+        const good = example.events.filter(event => event.startsWith('request ')).length
+        const caller = mesh.caller()
+        send(caller, example, () => mesh.settle())
+        mesh.advance(2000)
 
-    expect(caller.last.status).toBe(statusOf(example))
-    expect(caller.last.header('connection')).toBe('close')
-    expect(caller.last.header('content-type')).toBe('application/problem+json')
-    expect(JSON.parse(caller.last.text)).toMatchObject({ status: statusOf(example), flag: 'DPE' })
-    expect(caller.over, 'the connection is closed').toBe(true)
-    expect(caller.wasReset, 'without destroying the answer').toBe(false)
-    // The request for the warm connection, and those before the bad one.
-    expect(upstream.requests.length).toBe(1 + good)
-    if (good === 0) expect(upstream.received).toBe(before)
-    expect(mesh.flight).toMatchObject({ status: statusOf(example), flag: 'DPE', attempts: [] })
-    expectQuiet(mesh)
-  })
-})
+        expect(caller.last.status).toBe(statusOf(example))
+        expect(caller.last.header('connection')).toBe('close')
+        expect(caller.last.header('content-type')).toBe('application/problem+json')
+        expect(JSON.parse(caller.last.text)).toMatchObject({ status: statusOf(example), flag: 'DPE' })
+        expect(caller.over, 'the connection is closed').toBe(true)
+        expect(caller.wasReset, 'without destroying the answer').toBe(false)
+        // The request for the warm connection, and those before the bad one.
+        expect(upstream.requests.length).toBe(1 + good)
+        if (good === 0) expect(upstream.received).toBe(before)
+        expect(mesh.flight).toMatchObject({ status: statusOf(example), flag: 'DPE', attempts: [] })
+        expectQuiet(mesh)
+      },
+    )
+  },
+)
 
-describe.each(Object.entries(ways))('a body that breaks the rules, %s, never becomes a whole request', (_name, send) => {
-  test.each(insideTheBody.map(found => [`${found.file}: ${found.title}`, found] as const))('%s', async (_title, example) => {
-    const { mesh, upstream } = await start(example)
-    warm(mesh)
-    const caller = mesh.caller()
-    send(caller, example, () => mesh.settle())
-    if (example.end) caller.end()
-    mesh.advance(2000)
+describe.each(Object.entries(ways))(
+  'a body that breaks the rules, %s, never becomes a whole request',
+  (_name, send) => {
+    test.each(insideTheBody.map(found => [`${found.file}: ${found.title}`, found] as const))(
+      '%s',
+      async (_title, example) => {
+        const { mesh, upstream } = await start(example)
+        warm(mesh)
+        const caller = mesh.caller()
+        send(caller, example, () => mesh.settle())
+        if (example.end) caller.end()
+        mesh.advance(2000)
 
-    if (!example.end) {
-      expect(caller.last.status).toBe(statusOf(example))
-      expect(caller.last.header('connection')).toBe('close')
-    }
-    expect(caller.over, 'the connection is closed').toBe(true)
-    // As a body streams, its head may be there; its end may not.
-    for (const request of upstream.requests.slice(1)) expect(request.whole).toBe(false)
-    for (const connection of upstream.connections) expect(connection.over || !connection.reader.pending).toBe(true)
-    expect(upstream.received).not.toMatch(/evil/)
-    expect(mesh.flight.flag).toBe(example.end ? 'DC' : 'DPE')
-    expectQuiet(mesh)
-  })
-})
+        if (!example.end) {
+          expect(caller.last.status).toBe(statusOf(example))
+          expect(caller.last.header('connection')).toBe('close')
+        }
+        expect(caller.over, 'the connection is closed').toBe(true)
+        // As a body streams, its head may be there; its end may not.
+        for (const request of upstream.requests.slice(1)) expect(request.whole).toBe(false)
+        for (const connection of upstream.connections) expect(connection.over || !connection.reader.pending).toBe(true)
+        expect(upstream.received).not.toMatch(/evil/)
+        expect(mesh.flight.flag).toBe(example.end ? 'DC' : 'DPE')
+        expectQuiet(mesh)
+      },
+    )
+  },
+)

@@ -71,7 +71,8 @@ describe('the keep-alive race', () => {
 
   test('the fresh connection is fresh, even when another idle one comes free while it is made', async () => {
     const { mesh, upstream } = await orders({ retries: { on: [] } })
-    upstream.answer = (request, connection) => void mesh.loop.after(request.target === '/long' ? 20 : 0, () => ok(request, connection))
+    upstream.answer = (request, connection) =>
+      void mesh.loop.after(request.target === '/long' ? 20 : 0, () => ok(request, connection))
     const long = mesh.caller().get('/long')
     mesh.caller().get('/short')
     mesh.advance(1)
@@ -139,7 +140,11 @@ describe('retries', () => {
     expect(caller.statuses).toEqual([503])
     expect([A, B, C].map(name => mesh.upstream(name).dials)).toEqual([1, 1, 1])
     expect(mesh.flight).toMatchObject({ flag: 'UF', failure: 'connect-refused' })
-    expect(mesh.flight.attempts.map(({ retry }) => retry)).toEqual(['yes: connect-failure', 'yes: connect-failure', 'no: that was attempt 3 of 3'])
+    expect(mesh.flight.attempts.map(({ retry }) => retry)).toEqual([
+      'yes: connect-failure',
+      'yes: connect-failure',
+      'no: that was attempt 3 of 3',
+    ])
     expectQuiet(mesh)
   })
 
@@ -177,7 +182,9 @@ describe('retries', () => {
           if (resets-- > 0) connection.reset()
           else ok(request, connection)
         }
-      const caller = mesh.caller().send(`PUT / HTTP/1.1\r\nHost: o\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(400)}`)
+      const caller = mesh
+        .caller()
+        .send(`PUT / HTTP/1.1\r\nHost: o\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(400)}`)
       mesh.settle()
       caller.sendMore('y'.repeat(size - 400))
       mesh.advance(1000)
@@ -227,7 +234,11 @@ describe('retries', () => {
   })
 
   test('the budget: a fifth of the requests, and ten a second', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], retries: { budget: { percent: 20, minPerSecond: 1 } }, outliers: { consecutiveGatewayFailures: 0 } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      retries: { budget: { percent: 20, minPerSecond: 1 } },
+      outliers: { consecutiveGatewayFailures: 0 },
+    })
     for (const name of [A, B]) mesh.upstream(name).answer = (_request, connection) => connection.reset()
     for (let i = 0; i < 200; i++) mesh.caller().get()
     mesh.settle()

@@ -64,7 +64,11 @@ describe('upstream', () => {
   })
 
   test('perTry: the next try goes elsewhere, the slow one is cancelled', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], timeouts: { perTryMs: 100 }, retries: { on: ['per-try-timeout'] } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      timeouts: { perTryMs: 100 },
+      retries: { on: ['per-try-timeout'] },
+    })
     mesh.upstream(A).answer = silent
     const callers = [mesh.caller().get(), mesh.caller().get()]
     mesh.advance(100 + TICK)
@@ -94,7 +98,9 @@ describe('upstream', () => {
     })
     for (const name of [A, B])
       mesh.upstream(name).answer = (_request, connection) =>
-        void mesh.loop.after(name === A ? 75 : 0, () => connection.send(`HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n${name}`))
+        void mesh.loop.after(name === A ? 75 : 0, () =>
+          connection.send(`HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n${name}`),
+        )
     const callers = [mesh.caller().get(), mesh.caller().get()]
     mesh.advance(1000)
     expect(callers.map(({ received }) => received.slice(-11))).toEqual([B, B])
@@ -207,7 +213,10 @@ describe('downstream', () => {
   })
 
   test('off: nothing is closed for being slow', async () => {
-    const { mesh } = await orders({ listener: { timeouts: { idleMs: 0, headMs: 0, bodyMs: 0 } }, timeouts: { requestMs: 0, idleMs: 0 } })
+    const { mesh } = await orders({
+      listener: { timeouts: { idleMs: 0, headMs: 0, bodyMs: 0 } },
+      timeouts: { requestMs: 0, idleMs: 0 },
+    })
     const callers = [mesh.caller(), mesh.caller(), mesh.caller()]
     callers[1]!.sendMore('GET /')
     callers[2]!.send('POST / HTTP/1.1\r\nHost: o\r\nContent-Length: 10\r\n\r\n')
@@ -215,23 +224,30 @@ describe('downstream', () => {
     expect(callers.map(({ over }) => over)).toEqual([false, false, false])
   })
 
-  test.each([0, 300_000])('an answer that is the last of its connection reaches a slow reader whole (idle %i)', async idleMs => {
-    const { mesh, upstream } = await orders({ listener: { timeouts: { idleMs } }, mesh: { downstream: { latencyMs: 1, readSize: () => 30_000 } } })
-    const body = 'x'.repeat(500_000)
-    upstream.answer = (_request, connection) => void connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
-    const caller = mesh.caller()
-    caller.wire.pause()
-    caller.get('/', 'Connection: close\r\n')
-    for (let i = 0; i < 200 && !caller.over; i++) {
-      mesh.advance(2500)
-      caller.wire.resume()
-      mesh.advance(1)
+  test.each([0, 300_000])(
+    'an answer that is the last of its connection reaches a slow reader whole (idle %i)',
+    async idleMs => {
+      const { mesh, upstream } = await orders({
+        listener: { timeouts: { idleMs } },
+        mesh: { downstream: { latencyMs: 1, readSize: () => 30_000 } },
+      })
+      const body = 'x'.repeat(500_000)
+      upstream.answer = (_request, connection) =>
+        void connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+      const caller = mesh.caller()
       caller.wire.pause()
-    }
-    caller.wire.resume()
-    mesh.advance(5000)
-    expect(caller.last).toMatchObject({ bodyBytes: body.length, whole: true })
-    expect(caller.wasReset).toBe(false)
-    expectQuiet(mesh)
-  })
+      caller.get('/', 'Connection: close\r\n')
+      for (let i = 0; i < 200 && !caller.over; i++) {
+        mesh.advance(2500)
+        caller.wire.resume()
+        mesh.advance(1)
+        caller.wire.pause()
+      }
+      caller.wire.resume()
+      mesh.advance(5000)
+      expect(caller.last).toMatchObject({ bodyBytes: body.length, whole: true })
+      expect(caller.wasReset).toBe(false)
+      expectQuiet(mesh)
+    },
+  )
 })

@@ -41,7 +41,14 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
     endpoint.send('', true)
     mesh.settle()
     expect([caller.gotEnd, caller.wasCut, endpoint.wasCut]).toEqual([true, false, false])
-    expect(mesh.flight).toMatchObject({ status: 101, flag: '-', method: 'GET', path: '/chat', bytesIn: 25, bytesOut: 29 })
+    expect(mesh.flight).toMatchObject({
+      status: 101,
+      flag: '-',
+      method: 'GET',
+      path: '/chat',
+      bytesIn: 25,
+      bytesOut: 29,
+    })
     expect(mesh.stat('outrigger_tunnels_active')).toBe(0)
     expectQuiet(mesh)
   })
@@ -74,7 +81,9 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
   })
 
   test('ends when nothing has moved for `timeouts.tunnel`, in neither direction', async () => {
-    const { mesh, caller, endpoint } = await start(down, up, { timeouts: { idleMs: 1000, tunnelMs: 60_000, requestMs: 500 } })
+    const { mesh, caller, endpoint } = await start(down, up, {
+      timeouts: { idleMs: 1000, tunnelMs: 60_000, requestMs: 500 },
+    })
     for (const end of [caller, endpoint, caller]) {
       mesh.advance(59_000)
       end.send('ping')
@@ -90,7 +99,10 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
   })
 
   test('what the caller says before the answer goes nowhere before it', async () => {
-    const { mesh, upstream } = await orders({ ...(up === 'HTTP/2' && { protocol: 'http2' }), timeouts: { connectMs: 60_000 } })
+    const { mesh, upstream } = await orders({
+      ...(up === 'HTTP/2' && { protocol: 'http2' }),
+      timeouts: { connectMs: 60_000 },
+    })
     upstream.connectMs = 1000
     const ends = upstreams[up](mesh, A)
     const caller = downstreams[down](mesh)
@@ -100,11 +112,17 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
     expect(upstream.received).not.toContain('too soon')
     mesh.advance(2000)
     expect([caller.status, ends[0]!.received]).toEqual([101, 'too soon'])
-    expect(upstream.connections.every(({ received }) => received === '' || received.indexOf('too soon') > received.indexOf('\r\n\r\n'))).toBe(true)
+    expect(
+      upstream.connections.every(
+        ({ received }) => received === '' || received.indexOf('too soon') > received.indexOf('\r\n\r\n'),
+      ),
+    ).toBe(true)
   })
 
   test('holds no more than its buffers while one side does not read', async () => {
-    const { mesh, caller, endpoint } = await start(down, up, { mesh: { upstream: { window: 65_536 }, downstream: { window: 65_536 } } })
+    const { mesh, caller, endpoint } = await start(down, up, {
+      mesh: { upstream: { window: 65_536 }, downstream: { window: 65_536 } },
+    })
     const chunk = Buffer.alloc(64 * 1024, 'x')
     const stop = mesh.wires.length
     expect(stop).toBe(2)
@@ -130,7 +148,9 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
         async (pieces, sizes) => {
           let at = 0
           const readSize = () => sizes[at++ % sizes.length]!
-          const { mesh, caller, endpoint } = await start(down, up, { mesh: { downstream: { readSize }, upstream: { readSize } } })
+          const { mesh, caller, endpoint } = await start(down, up, {
+            mesh: { downstream: { readSize }, upstream: { readSize } },
+          })
           let [sent, answered] = ['', '']
           for (const [isUp, text] of pieces) {
             if (isUp) sent += text
@@ -152,43 +172,47 @@ describe.each(pairs)('a WebSocket from %s to %s', (down, up) => {
 })
 
 const text = (payload: string) => Buffer.concat([Buffer.from([0x81, payload.length]), Buffer.from(payload)])
-const masked = (payload: string) => Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), Buffer.from(payload)])
+const masked = (payload: string) =>
+  Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), Buffer.from(payload)])
 const latin1 = (bytes: Buffer) => bytes.toString('latin1')
 const GOING_AWAY = '\x88\x02\x03\xe9'
 
-test.each(pairs)('a connection that comes down hard after both have said Close is no failure, from %s to %s', async (down, up) => {
-  const close = { caller: Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]), endpoint: Buffer.from([0x88, 2, 3, 0xe8]) }
-  for (const side of ['caller', 'endpoint'] as const) {
-    const ends = await start(down, up)
-    const { mesh, caller, endpoint } = ends
-    caller.send(close.caller)
-    endpoint.send(close.endpoint)
-    mesh.settle()
-    ends[side].cut()
-    mesh.settle()
-    if (side === 'endpoint') {
-      expect([caller.gotEnd, caller.wasCut]).toEqual([true, false])
-      // The place of the stream that came down is another's by now.
-      const next = downstreams[down](mesh)
+test.each(pairs)(
+  'a connection that comes down hard after both have said Close is no failure, from %s to %s',
+  async (down, up) => {
+    const close = { caller: Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]), endpoint: Buffer.from([0x88, 2, 3, 0xe8]) }
+    for (const side of ['caller', 'endpoint'] as const) {
+      const ends = await start(down, up)
+      const { mesh, caller, endpoint } = ends
+      caller.send(close.caller)
+      endpoint.send(close.endpoint)
       mesh.settle()
-      caller.send('nobody hears this')
+      ends[side].cut()
       mesh.settle()
-      expect(ends.ends.map(({ received }) => received.includes('nobody'))).toEqual([false, false])
-      caller.send('', true)
-      next.cut()
-      mesh.settle()
-    } else {
-      const next = downstreams[down](mesh)
-      mesh.settle()
-      expect(next.status).toBe(101)
-      next.cut()
-      mesh.settle()
+      if (side === 'endpoint') {
+        expect([caller.gotEnd, caller.wasCut]).toEqual([true, false])
+        // The place of the stream that came down is another's by now.
+        const next = downstreams[down](mesh)
+        mesh.settle()
+        caller.send('nobody hears this')
+        mesh.settle()
+        expect(ends.ends.map(({ received }) => received.includes('nobody'))).toEqual([false, false])
+        caller.send('', true)
+        next.cut()
+        mesh.settle()
+      } else {
+        const next = downstreams[down](mesh)
+        mesh.settle()
+        expect(next.status).toBe(101)
+        next.cut()
+        mesh.settle()
+      }
+      expect(mesh.flights().map(({ status, flag }) => [status, flag])).toContainEqual([101, '-'])
+      expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
+      expectQuiet(mesh)
     }
-    expect(mesh.flights().map(({ status, flag }) => [status, flag])).toContainEqual([101, '-'])
-    expect(mesh.stat('outrigger_upstream_failures_total')).toBe(0)
-    expectQuiet(mesh)
-  }
-})
+  },
+)
 
 describe.each(pairs)('a drain with a WebSocket from %s to %s', (down, up) => {
   async function drain(mesh: Mesh, timeoutMs = 20_000): Promise<void> {
@@ -210,7 +234,9 @@ describe.each(pairs)('a drain with a WebSocket from %s to %s', (down, up) => {
     mesh.advance(200)
     expect(caller.received.slice(7)).toBe(GOING_AWAY)
     const close = Buffer.from(endpoint.received.slice(11), 'latin1')
-    expect([close[0], close[1], close[6]! ^ close[2]!, close[7]! ^ close[3]!, close.length]).toEqual([0x88, 0x82, 3, 0xe9, 8])
+    expect([close[0], close[1], close[6]! ^ close[2]!, close[7]! ^ close[3]!, close.length]).toEqual([
+      0x88, 0x82, 3, 0xe9, 8,
+    ])
     expect([caller.gotEnd, endpoint.gotEnd]).toEqual([true, true])
     // Both answer, as they must, and close.
     caller.send(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]), true)

@@ -8,14 +8,19 @@ import { silent } from '../support/upstream.ts'
 /** What a service does not allow among `upgrades` is an offer that may be ignored (RFC 9110 section 7.8), and what comes behind an offer may be no HTTP. */
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n'
-const offer = (protocol: string, more = '', line = 'GET / HTTP/1.1') => `${line}\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${more}\r\n`
+const offer = (protocol: string, more = '', line = 'GET / HTTP/1.1') =>
+  `${line}\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${more}\r\n`
 
 describe('an offer of another protocol than the service has', () => {
   test.each([
     ['TLS/1.2, as of Apache HttpClient 5.4', offer('TLS/1.2'), ''],
     ['two in one field', offer('TLS/1.2, HTTP/1.1'), ''],
     ['one with a body', `${offer('TLS/1.2', 'Content-Length: 4\r\n', 'POST / HTTP/1.1')}body`, 'body'],
-    ['one with a chunked body', `${offer('TLS/1.3', 'Transfer-Encoding: chunked\r\n', 'PUT / HTTP/1.1')}4\r\nbody\r\n0\r\n\r\n`, 'body'],
+    [
+      'one with a chunked body',
+      `${offer('TLS/1.3', 'Transfer-Encoding: chunked\r\n', 'PUT / HTTP/1.1')}4\r\nbody\r\n0\r\n\r\n`,
+      'body',
+    ],
     ['a WebSocket without a key', offer('websocket'), ''],
     ['any other', offer('irc/2'), ''],
   ])('is ignored: %s', async (_name, request, body) => {
@@ -84,7 +89,11 @@ describe('what comes right behind an Upgrade that opens no tunnel is never a req
     ['a WebSocket that is refused', offer('websocket', `Sec-WebSocket-Key: ${KEY}\r\n`), 403],
     ['an offer that is ignored', offer('TLS/1.2'), 200],
     ['another one', offer('irc'), 200],
-    ['a route that is not there', offer('websocket', `Sec-WebSocket-Key: ${KEY}\r\n`).replace(' / ', ' /nowhere '), 404],
+    [
+      'a route that is not there',
+      offer('websocket', `Sec-WebSocket-Key: ${KEY}\r\n`).replace(' / ', ' /nowhere '),
+      404,
+    ],
     ['CONNECT', 'CONNECT orders:80 HTTP/1.1\r\nHost: orders:80\r\n\r\n', 403],
     ['a malformed offer', offer('web socket'), 400],
   ])('%s', async (_name, request, status) => {
@@ -139,7 +148,8 @@ describe('an upgrade with a body, as of docker exec', () => {
 
   test('a 101 before the body is whole is none', async () => {
     const { mesh, upstream } = await orders({ upgrades: ['tcp'] })
-    upstream.onHead = (_request, connection) => void connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
+    upstream.onHead = (_request, connection) =>
+      void connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
     const caller = mesh.caller().send(exec('Content-Length: 13\r\n', '{"Tty"'))
     mesh.settle()
     expect(caller.statuses).toEqual([502])

@@ -3,34 +3,54 @@ import * as frames from '../codec/h2/support/frames.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import type { MemoryWire } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, orders } from '../support/orders.ts'
-import { ACCEPT, acceptFor, downstreams, http1Caller, http1End, KEY, upgradeRequest, upstreams } from '../support/tunnels.ts'
+import {
+  ACCEPT,
+  acceptFor,
+  downstreams,
+  http1Caller,
+  http1End,
+  KEY,
+  upgradeRequest,
+  upstreams,
+} from '../support/tunnels.ts'
 import { respond } from '../support/upstream.ts'
 
 const switching = (fields: string) => `HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`
 
 describe('an endpoint that answers otherwise', () => {
-  test.each([401, 426, 200])('with %d: the answer passes as any other, and ends the connection of the caller, who may have sent more', async status => {
-    const { mesh, upstream } = await orders()
-    upstream.answer = respond(`HTTP/1.1 ${status} Else\r\nX-Own: 1\r\nContent-Length: 4\r\n\r\nelse`)
-    const caller = mesh.caller().send(upgradeRequest())
-    mesh.settle()
-    expect([caller.last.status, caller.last.text, caller.last.header('x-own'), caller.last.header('connection')]).toEqual([status, 'else', '1', 'close'])
-    caller.sendMore('GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n')
-    mesh.settle()
-    expect([caller.statuses, caller.gotEnd]).toEqual([[status], true])
-    // The one to the endpoint goes on: nothing was sent on it but the request.
-    mesh.caller().get()
-    mesh.settle()
-    expect(upstream.connections).toHaveLength(1)
-    expect(upstream.requests.map(({ target }) => target)).toEqual(['/chat', '/'])
-    expect(mesh.stat('outrigger_tunnels_active')).toBe(0)
-    expectQuiet(mesh)
-  })
+  test.each([401, 426, 200])(
+    'with %d: the answer passes as any other, and ends the connection of the caller, who may have sent more',
+    async status => {
+      const { mesh, upstream } = await orders()
+      upstream.answer = respond(`HTTP/1.1 ${status} Else\r\nX-Own: 1\r\nContent-Length: 4\r\n\r\nelse`)
+      const caller = mesh.caller().send(upgradeRequest())
+      mesh.settle()
+      expect([
+        caller.last.status,
+        caller.last.text,
+        caller.last.header('x-own'),
+        caller.last.header('connection'),
+      ]).toEqual([status, 'else', '1', 'close'])
+      caller.sendMore('GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n')
+      mesh.settle()
+      expect([caller.statuses, caller.gotEnd]).toEqual([[status], true])
+      // The one to the endpoint goes on: nothing was sent on it but the request.
+      mesh.caller().get()
+      mesh.settle()
+      expect(upstream.connections).toHaveLength(1)
+      expect(upstream.requests.map(({ target }) => target)).toEqual(['/chat', '/'])
+      expect(mesh.stat('outrigger_tunnels_active')).toBe(0)
+      expectQuiet(mesh)
+    },
+  )
 
   test('what came behind the request is neither a tunnel nor a request', async () => {
     const { mesh, upstream } = await orders()
     upstream.answer = respond('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n')
-    const caller = mesh.caller().send(upgradeRequest(), 'GET').sendMore('GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n')
+    const caller = mesh
+      .caller()
+      .send(upgradeRequest(), 'GET')
+      .sendMore('GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n')
     expect(caller).toBe(true)
     mesh.advance(2000)
     expect(mesh.callers[0]!.statuses).toEqual([426])
@@ -46,7 +66,9 @@ describe('an endpoint that answers otherwise', () => {
       [204, 502, 'upgrade-ignored'],
     ] as const) {
       const { mesh, upstream } = await orders()
-      upstream.answer = respond(`HTTP/1.1 ${status} Else\r\n${status === 204 ? '' : 'Content-Length: 4\r\n'}\r\n${status === 204 ? '' : 'else'}`)
+      upstream.answer = respond(
+        `HTTP/1.1 ${status} Else\r\n${status === 204 ? '' : 'Content-Length: 4\r\n'}\r\n${status === 204 ? '' : 'else'}`,
+      )
       const caller = downstreams['HTTP/2'](mesh)
       mesh.settle()
       caller.send('not for a page')
@@ -104,7 +126,9 @@ describe('a 101 that is not as it should be', () => {
 
   test('with another accept than the key has that the proxy made', async () => {
     const { mesh, upstream } = await orders()
-    upstream.answer = respond(switching(`Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`))
+    upstream.answer = respond(
+      switching(`Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`),
+    )
     const caller = downstreams['HTTP/2'](mesh)
     mesh.settle()
     expect([caller.status, mesh.flight.failure]).toEqual([502, 'upstream-protocol-error'])
@@ -113,7 +137,9 @@ describe('a 101 that is not as it should be', () => {
 
   test('with a Content-Length, which means nothing there', async () => {
     const { mesh, upstream } = await orders()
-    upstream.answer = respond(`${switching('Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 3\r\n')}more than three`)
+    upstream.answer = respond(
+      `${switching('Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 3\r\n')}more than three`,
+    )
     const caller = http1Caller(mesh.caller(), upgradeRequest())
     mesh.settle()
     expect([caller.status, caller.received]).toEqual([101, 'more than three'])
@@ -126,16 +152,28 @@ describe('the handshake of a WebSocket', () => {
     const { mesh, upstream } = await orders()
     upstream.answer = (_request, connection) => {
       http1End(connection)
-      connection.send(switching(`upgrade: WebSocket\r\nconnection: upgrade\r\nSec-WebSocket-Accept: whatever\r\nSec-WebSocket-Protocol: chat\r\n`))
+      connection.send(
+        switching(
+          `upgrade: WebSocket\r\nconnection: upgrade\r\nSec-WebSocket-Accept: whatever\r\nSec-WebSocket-Protocol: chat\r\n`,
+        ),
+      )
     }
     const caller = http1Caller(mesh.caller(), upgradeRequest('WebSocket', 'Sec-WebSocket-Protocol: chat, mqtt\r\n'))
     mesh.settle()
     const [request] = upstream.requests
     expect(request!.header('upgrade')).toBe('WebSocket')
     expect(request!.header('connection')).toBe('Upgrade')
-    expect([request!.header('sec-websocket-key'), request!.header('sec-websocket-protocol')]).toEqual([KEY, 'chat, mqtt'])
+    expect([request!.header('sec-websocket-key'), request!.header('sec-websocket-protocol')]).toEqual([
+      KEY,
+      'chat, mqtt',
+    ])
     expect(caller.head).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/)
-    for (const line of ['Sec-WebSocket-Accept: whatever', 'Sec-WebSocket-Protocol: chat', 'connection: Upgrade', 'upgrade: websocket'])
+    for (const line of [
+      'Sec-WebSocket-Accept: whatever',
+      'Sec-WebSocket-Protocol: chat',
+      'connection: Upgrade',
+      'upgrade: websocket',
+    ])
       expect(caller.head).toContain(line)
   })
 
@@ -154,7 +192,8 @@ describe('the handshake of a WebSocket', () => {
   test('has its answer made for HTTP/1.1', async () => {
     const { mesh } = await orders({ protocol: 'http2' })
     const endpoint = new Http2Endpoint(mesh, A)
-    endpoint.onHead = ({ stream }) => reply(stream, 101, ['sec-websocket-protocol', 'chat', 'sec-websocket-accept', 'of its own'], '', null, false)
+    endpoint.onHead = ({ stream }) =>
+      reply(stream, 101, ['sec-websocket-protocol', 'chat', 'sec-websocket-accept', 'of its own'], '', null, false)
     const caller = http1Caller(mesh.caller(), upgradeRequest())
     mesh.settle()
     expect(caller.head.match(/sec-websocket-accept: .*/gi)).toEqual([`sec-websocket-accept: ${acceptFor(KEY)}`])
@@ -171,7 +210,20 @@ describe('the handshake of a WebSocket', () => {
     upstreams['HTTP/1.1'](mesh, A)
     const raw = mesh.caller()
     raw.reader.push = () => {}
-    const ask = frames.headers(1, false, ':method', 'CONNECT', ':protocol', 'websocket', ':scheme', 'http', ':path', '/chat', ':authority', 'orders')
+    const ask = frames.headers(
+      1,
+      false,
+      ':method',
+      'CONNECT',
+      ':protocol',
+      'websocket',
+      ':scheme',
+      'http',
+      ':path',
+      '/chat',
+      ':authority',
+      'orders',
+    )
     raw.sendMore(Buffer.concat([frames.hello, ask, frames.data(1, 'early')]))
     mesh.settle()
     const lines = frames.linesOf(Buffer.from(raw.received, 'latin1'))
@@ -219,7 +271,9 @@ describe('an endpoint that speaks HTTP/2', () => {
   test('cannot be asked with another method than GET', async () => {
     const { mesh } = await orders({ protocol: 'http2', upgrades: ['tcp'] })
     const endpoint = new Http2Endpoint(mesh, A)
-    const caller = mesh.caller().send('POST /attach HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
+    const caller = mesh
+      .caller()
+      .send('POST /attach HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
     mesh.settle()
     expect(caller.statuses).toEqual([502])
     expect(mesh.flight).toMatchObject({ failure: 'upgrade-unsupported' })
@@ -259,7 +313,10 @@ test('an endpoint that ends its direction and drops ours (RST_STREAM NO_ERROR, a
 test('a POST keeps its method between HTTP/1.1 and HTTP/1.1', async () => {
   const { mesh, upstream } = await orders({ upgrades: ['tcp'] })
   const ends = upstreams['HTTP/1.1'](mesh, A)
-  const caller = http1Caller(mesh.caller(), 'POST /attach HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n')
+  const caller = http1Caller(
+    mesh.caller(),
+    'POST /attach HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n',
+  )
   mesh.settle()
   caller.send('hello')
   mesh.settle()
@@ -315,14 +372,19 @@ test('a protocol is asked of an endpoint only where `upgrades` names it', async 
   const [one, two] = [mesh.caller().send(upgradeRequest()), downstreams['HTTP/2'](mesh)]
   mesh.settle()
   expect([one.statuses, two.status]).toEqual([[403], 403])
-  expect(mesh.flight).toMatchObject({ failure: 'tunnel-refused', detail: 'websocket is not among the upgrades of orders' })
+  expect(mesh.flight).toMatchObject({
+    failure: 'tunnel-refused',
+    detail: 'websocket is not among the upgrades of orders',
+  })
   expect(upstream.connections).toHaveLength(0)
 })
 
 test('a request with a body cannot be upgraded at an endpoint that speaks HTTP/2', async () => {
   const { mesh } = await orders({ protocol: 'http2', upgrades: ['tcp'] })
   const endpoint = new Http2Endpoint(mesh, A)
-  const caller = mesh.caller().send('GET /exec HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}')
+  const caller = mesh
+    .caller()
+    .send('GET /exec HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}')
   mesh.settle()
   expect(caller.statuses).toEqual([502])
   expect(mesh.flight).toMatchObject({ failure: 'upgrade-unsupported' })

@@ -12,7 +12,12 @@ function frame(payload: Buffer, { opcode = 2, fin = true, masked = false } = {})
   if (extended.length === 2) extended.writeUInt16BE(length)
   if (extended.length === 8) extended.writeBigUInt64BE(BigInt(length))
   const short = extended.length === 0 ? length : extended.length === 2 ? 126 : 127
-  return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode, (masked ? 0x80 : 0) | short]), extended, masked ? mask : Buffer.alloc(0), payload])
+  return Buffer.concat([
+    Buffer.from([(fin ? 0x80 : 0) | opcode, (masked ? 0x80 : 0) | short]),
+    extended,
+    masked ? mask : Buffer.alloc(0),
+    payload,
+  ])
 }
 
 const sizes = fc.oneof(fc.integer({ min: 0, max: 200 }), fc.constantFrom(125, 126, 65_535, 65_536, 70_000))
@@ -20,19 +25,25 @@ const sizes = fc.oneof(fc.integer({ min: 0, max: 200 }), fc.constantFrom(125, 12
 describe('the frames of a WebSocket', () => {
   test.each([true, false])('their ends are found however they are cut (masked: %s)', masked => {
     fc.assert(
-      fc.property(fc.array(sizes, { minLength: 1, maxLength: 5 }), fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1 }), (lengths, cuts) => {
-        const frames = lengths.map(length => frame(Buffer.alloc(length, 0x88), { masked }))
-        const ends = new Set(frames.map((_, i) => frames.slice(0, i + 1).reduce((sum, { length }) => sum + length, 0)))
-        const bytes = Buffer.concat(frames)
-        const scanner = new WebSocketFrames(masked)
-        for (let at = 0, i = 0; at < bytes.length; i++) {
-          const end = Math.min(bytes.length, at + cuts[i % cuts.length]!)
-          scanner.skip(bytes.subarray(at, end))
-          expect(scanner.atBoundary).toBe(ends.has(end))
-          at = end
-        }
-        expect([scanner.isLost, scanner.closing]).toEqual([false, false])
-      }),
+      fc.property(
+        fc.array(sizes, { minLength: 1, maxLength: 5 }),
+        fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1 }),
+        (lengths, cuts) => {
+          const frames = lengths.map(length => frame(Buffer.alloc(length, 0x88), { masked }))
+          const ends = new Set(
+            frames.map((_, i) => frames.slice(0, i + 1).reduce((sum, { length }) => sum + length, 0)),
+          )
+          const bytes = Buffer.concat(frames)
+          const scanner = new WebSocketFrames(masked)
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const end = Math.min(bytes.length, at + cuts[i % cuts.length]!)
+            scanner.skip(bytes.subarray(at, end))
+            expect(scanner.atBoundary).toBe(ends.has(end))
+            at = end
+          }
+          expect([scanner.isLost, scanner.closing]).toEqual([false, false])
+        },
+      ),
     )
   })
 

@@ -8,7 +8,12 @@ import { EventLoop } from '../support/event-loop.ts'
 import { A, B, C, expectQuiet, orders } from '../support/orders.ts'
 import { ok, respond } from '../support/upstream.ts'
 
-const policy: OutlierSpec = { consecutiveGatewayFailures: 3, baseEjectionMs: 1000, maxEjectionMs: 5000, maxEjectedPercent: 50 }
+const policy: OutlierSpec = {
+  consecutiveGatewayFailures: 3,
+  baseEjectionMs: 1000,
+  maxEjectionMs: 5000,
+  maxEjectedPercent: 50,
+}
 
 function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
   const loop = new EventLoop()
@@ -41,7 +46,13 @@ describe('ejection', () => {
     expect(states()).toEqual(['ejected', 'admitting', 'admitting'])
     expect(changes()).toBe(1)
     expect(events).toEqual([
-      { kind: 'endpoint-ejected', cluster: 'orders', endpoint: '10.0.0.0:80', reason: '3 consecutive failures, last: status 503', forMs: 1000 },
+      {
+        kind: 'endpoint-ejected',
+        cluster: 'orders',
+        endpoint: '10.0.0.0:80',
+        reason: '3 consecutive failures, last: status 503',
+        forMs: 1000,
+      },
     ])
   })
 
@@ -186,7 +197,10 @@ describe('probing', () => {
 
 describe('in the whole proxy', () => {
   test('an endpoint that answers 503 gets no more requests for a while, then one tells', async () => {
-    const { mesh } = await orders({ endpoints: [A, B, C], outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000 } })
+    const { mesh } = await orders({
+      endpoints: [A, B, C],
+      outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000 },
+    })
     mesh.upstream(A).answer = respond('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n')
     const caller = mesh.caller()
     const ask = (times: number) => {
@@ -198,7 +212,10 @@ describe('in the whole proxy', () => {
     ask(60)
     expect(mesh.upstream(A).requests).toHaveLength(5)
     expect(caller.statuses.filter(status => status === 503)).toHaveLength(5)
-    expect(mesh.endpoints()[0]!.endpoints[0]).toMatchObject({ state: 'ejected', reason: '5 consecutive failures, last: status 503' })
+    expect(mesh.endpoints()[0]!.endpoints[0]).toMatchObject({
+      state: 'ejected',
+      reason: '5 consecutive failures, last: status 503',
+    })
     mesh.advance(10_010)
     ask(30)
     expect(mesh.upstream(A).requests).toHaveLength(6)
@@ -211,7 +228,11 @@ describe('in the whole proxy', () => {
   })
 
   test('when the others leave, requests go to the one that was ejected, and none gets 503 UH', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 300_000 }, retries: { on: [] } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 300_000 },
+      retries: { on: [] },
+    })
     mesh.upstream(A).answer = respond('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n')
     const caller = mesh.caller()
     const ask = (times: number) => {
@@ -233,9 +254,14 @@ describe('in the whole proxy', () => {
   })
 
   test('answers to requests that were sent before the ejection do not eject again, nor for longer', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 1_000 }, retries: { on: [] } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      outliers: { consecutiveGatewayFailures: 3, baseEjectionMs: 1_000 },
+      retries: { on: [] },
+    })
     const late: (() => void)[] = []
-    mesh.upstream(A).answer = (_request, connection) => void late.push(() => connection.send('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'))
+    mesh.upstream(A).answer = (_request, connection) =>
+      void late.push(() => connection.send('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'))
     for (let i = 0; i < 20; i++) mesh.caller().get()
     mesh.settle()
     for (const answer of late.splice(0, 3)) answer()

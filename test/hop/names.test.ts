@@ -6,7 +6,9 @@ import { twoSidecars } from '../support/two-sidecars.ts'
 
 async function ask(fields: readonly string[], body?: string) {
   const { mesh, application } = await twoSidecars()
-  mesh.http2Caller(20_000).ask({ method: body === undefined ? 'GET' : 'POST', fields, ...(body !== undefined && { body }) })
+  mesh
+    .http2Caller(20_000)
+    .ask({ method: body === undefined ? 'GET' : 'POST', fields, ...(body !== undefined && { body }) })
   mesh.settle()
   return application.received.replaceAll(/x-request-id: [0-9a-f-]{36}/g, 'x-request-id: *')
 }
@@ -47,7 +49,9 @@ test('a coding is only written where the body has it', async () => {
 
 test('a body without a length is chunked, whatever the names say', async () => {
   const request = await ask(['x-a', '1', 'outrigger-names', 'Host,X-A'], 'ab')
-  expect(request).toBe(`POST / HTTP/1.1\r\nHost: orders\r\nX-A: 1\r\n${FILTERS.slice(0, -2)}transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n`)
+  expect(request).toBe(
+    `POST / HTTP/1.1\r\nHost: orders\r\nX-A: 1\r\n${FILTERS.slice(0, -2)}transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n`,
+  )
 })
 
 test('the same names are split once, and long ones are not kept', () => {

@@ -22,7 +22,10 @@ function get({ mesh }: Sidecars, headers = ''): number[] {
 }
 
 /** Takes HTTP/1.1, and says to an HTTP/2 preface what servers say to a request they do not understand; or leaves it to `http2`. */
-function plainServer(upstream: Upstream, http2: ((wire: MemoryWire) => void) | null = null): { readonly prefaces: number } {
+function plainServer(
+  upstream: Upstream,
+  http2: ((wire: MemoryWire) => void) | null = null,
+): { readonly prefaces: number } {
   const seen = { prefaces: 0 }
   const accept = upstream.accept.bind(upstream)
   upstream.accept = (wire: MemoryWire) => {
@@ -143,7 +146,9 @@ describe('the way', () => {
   test('a WebSocket has an HTTP/1.1 connection of its own', async () => {
     const { mesh, application } = await twoSidecars()
     meet(mesh)
-    application.answer = respond('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    application.answer = respond(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    )
     const caller = mesh.caller()
     caller.send('GET /socket HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     mesh.settle()

@@ -63,7 +63,11 @@ test.each(seeds)('seed %i: every request has one answer, the right one, and noth
         const path = `/${step}/${below(below(8) === 0 ? 300_000 : 300)}`
         one.paths.push(path)
         const hostless = below(10) === 0
-        one.caller.send(hostless ? `GET ${path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n` : `GET ${path} HTTP/1.1\r\nHost: orders\r\nX-Step: ${step}\r\n\r\n`)
+        one.caller.send(
+          hostless
+            ? `GET ${path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`
+            : `GET ${path} HTTP/1.1\r\nHost: orders\r\nX-Step: ${step}\r\n\r\n`,
+        )
       }
     }
     if (below(2) === 0) mesh.settle()

@@ -24,11 +24,19 @@ async function twoInstances({ service = {}, application = {}, offers = 1 }: Opti
   SIDECARS.forEach((sidecar, i) => void mesh.linked.set(sidecar, 20_000 + i))
   const local = { multiplex: false, retries: { on: [], attempts: 1 }, timeouts: { requestMs: 0 }, ...application }
   const inbound = SIDECARS.map((_, i) =>
-    listenerSpec({ direction: 'inbound', listen: { address: '127.0.0.1', port: 20_000 + i }, service: `app${i}`, multiplex: offers }),
+    listenerSpec({
+      direction: 'inbound',
+      listen: { address: '127.0.0.1', port: 20_000 + i },
+      service: `app${i}`,
+      multiplex: offers,
+    }),
   )
   const reasons = await mesh.apply(
     snapshotOf(
-      [serviceSpec('orders', SIDECARS, service), ...APPLICATIONS.map((name, i) => serviceSpec(`app${i}`, [name], local))],
+      [
+        serviceSpec('orders', SIDECARS, service),
+        ...APPLICATIONS.map((name, i) => serviceSpec(`app${i}`, [name], local)),
+      ],
       [listenerSpec({ service: 'orders' }), ...inbound],
     ),
   )
@@ -128,7 +136,9 @@ describe('an application that is down behind a live sidecar', () => {
     other.answer = ({ stream }) => reply(stream, 200, ['content-type', 'application/grpc'], 'x', ['grpc-status', '0'])
     mesh.upstream(APPLICATIONS[0]).connect = 'refuse'
     for (let i = 0; i < 6; i++) {
-      const call = mesh.http2Caller().ask({ method: 'POST', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'call' })
+      const call = mesh
+        .http2Caller()
+        .ask({ method: 'POST', fields: ['content-type', 'application/grpc', 'te', 'trailers'], body: 'call' })
       mesh.advance(100)
       expect([call.status, call.trailing?.get('grpc-status')]).toEqual([200, '0'])
     }
@@ -141,7 +151,10 @@ describe('nobody else is believed', () => {
   test('not an application behind a sidecar', async () => {
     const mesh = await twoInstances()
     meetAll(mesh)
-    for (const name of APPLICATIONS) mesh.upstream(name).answer = respond('HTTP/1.1 503 Down\r\nOutrigger-Unsent: connect-refused\r\nContent-Length: 0\r\n\r\n')
+    for (const name of APPLICATIONS)
+      mesh.upstream(name).answer = respond(
+        'HTTP/1.1 503 Down\r\nOutrigger-Unsent: connect-refused\r\nContent-Length: 0\r\n\r\n',
+      )
     const caller = mesh.caller().send(post())
     mesh.settle()
     expect(caller.statuses).toEqual([503])
@@ -167,7 +180,10 @@ describe('nobody else is believed', () => {
       mesh.upstream(name).serve = wire => {
         wire.handler = { bytes() {}, drained() {}, ended() {}, closed() {} }
         wire.write(Buffer.concat([frames.settings(3, 100), frames.settingsAck]))
-        mesh.loop.after(5, () => void wire.write(frames.headers(1, true, ':status', '503', 'outrigger-unsent', 'connect-refused')))
+        mesh.loop.after(
+          5,
+          () => void wire.write(frames.headers(1, true, ':status', '503', 'outrigger-unsent', 'connect-refused')),
+        )
       }
     const caller = mesh.caller().send(post())
     mesh.advance(20)

@@ -23,10 +23,23 @@ beforeAll(async () => {
     service: 'web',
     outbound: [{ listen: `127.0.0.1:${port}` }],
     discovery: {
-      endpoints: { orders: [{ address: backend.address, zone: 'eu-west-1a', meta: { version: 'v1', note: long } }, `127.0.0.1:${down}`], empty: [] },
+      endpoints: {
+        orders: [
+          { address: backend.address, zone: 'eu-west-1a', meta: { version: 'v1', note: long } },
+          `127.0.0.1:${down}`,
+        ],
+        empty: [],
+      },
       files: { lost: `/nowhere/${long}.json` },
     },
-    services: { orders: { routes: [{ match: { path: '/api/*' }, to: [{ weight: 9 }, { service: 'empty' }] }, { match: { methods: ['GET'] } }] } },
+    services: {
+      orders: {
+        routes: [
+          { match: { path: '/api/*' }, to: [{ weight: 9 }, { service: 'empty' }] },
+          { match: { methods: ['GET'] } },
+        ],
+      },
+    },
   })
   admin = `http://127.0.0.1:${proxy.adminPort}`
   const ask = (host: string, path: string, method = 'GET') => get(port, path, { method, headers: { host } })
@@ -66,7 +79,10 @@ const tooWide = `[...document.querySelectorAll('html, body *')]
   .filter(each => Math.max(each.getBoundingClientRect().right, each.scrollWidth) > document.documentElement.clientWidth + 1)
   .map(each => each.outerHTML.slice(0, 100))`
 
-async function withPage<Result>(options: Parameters<Browser['newContext']>[0], use: (page: Page) => Promise<Result>): Promise<Result> {
+async function withPage<Result>(
+  options: Parameters<Browser['newContext']>[0],
+  use: (page: Page) => Promise<Result>,
+): Promise<Result> {
   const context = await browser.newContext(options)
   try {
     return await use(await context.newPage())
@@ -111,7 +127,9 @@ test('every link of every page leads to a page', async () => {
       queue.push(...links.filter(link => !/[?&]refresh=/.test(link)))
     }
     expect(broken).toEqual([])
-    expect([...seen].filter(path => path.startsWith('/explain?') || path.startsWith('/flights?endpoint=')).length).toBeGreaterThan(2)
+    expect(
+      [...seen].filter(path => path.startsWith('/explain?') || path.startsWith('/flights?endpoint=')).length,
+    ).toBeGreaterThan(2)
   })
 })
 

@@ -27,7 +27,9 @@ beforeAll(async () => {
     service: 'web',
     accessLog: 'off',
     outbound: [{ listen: `127.0.0.1:${port}` }],
-    discovery: { endpoints: { orders: [backend.address, `127.0.0.1:${down}`], empty: [], down: [`127.0.0.1:${down}`] } },
+    discovery: {
+      endpoints: { orders: [backend.address, `127.0.0.1:${down}`], empty: [], down: [`127.0.0.1:${down}`] },
+    },
     services: {
       orders: {
         hosts: ['orders.example.com'],
@@ -43,7 +45,8 @@ beforeAll(async () => {
     await ask('orders', '/')
     return (await proxy.endpoints('orders')).some(({ state }) => state === 'ejected')
   })
-  for (const path of ['/status/500', '/status/503', '/status/404', '/status/204']) await ask('orders.example.com:80', path)
+  for (const path of ['/status/500', '/status/503', '/status/404', '/status/204'])
+    await ask('orders.example.com:80', path)
   await ask('orders', '/', 'BREW')
   expect((await ask('nobody', '/')).status).toBe(404)
   expect((await ask('empty', '/')).status).toBe(503)
@@ -51,7 +54,10 @@ beforeAll(async () => {
   // A caller that goes away.
   using client = await rawClient(port)
   client.send('GET /hang HTTP/1.1\r\nHost: orders\r\n\r\n')
-  await until('the request under way', async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') === 1)
+  await until(
+    'the request under way',
+    async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') === 1,
+  )
   client.socket.destroy()
   await until('its end', async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') === 0)
   return () => Promise.all([proxy.stop(), backend.stop()])
@@ -88,7 +94,18 @@ describe('the pages, by curl', () => {
 
   test('/ lists them all', async () => {
     const body = (await curl(`${admin}/`)).body()
-    for (const page of ['/explain', '/flights', '/endpoints', '/config', '/metrics', '/ready', '/live', '/log-level', '/drain']) expect(body).toContain(page)
+    for (const page of [
+      '/explain',
+      '/flights',
+      '/endpoints',
+      '/config',
+      '/metrics',
+      '/ready',
+      '/live',
+      '/log-level',
+      '/drain',
+    ])
+      expect(body).toContain(page)
   })
 
   test('/endpoints says who is ejected, why and for how long', async () => {
@@ -107,7 +124,16 @@ describe('the pages, by curl', () => {
 
   test('/flights?failed tells each failure with its flag and its attempts', async () => {
     const text = (await curl('-H', 'Accept: text/plain', `${admin}/flights?failed`)).body()
-    for (const part of ['404 NR', '503 UH', '503 UF', 'DC ', 'connect-refused', 'downstream-gone', 'no service is known as']) expect(text).toContain(part)
+    for (const part of [
+      '404 NR',
+      '503 UH',
+      '503 UF',
+      'DC ',
+      'connect-refused',
+      'downstream-gone',
+      'no service is known as',
+    ])
+      expect(text).toContain(part)
   })
 
   test('/log-level is read by GET and set by POST', async () => {
@@ -125,14 +151,17 @@ describe('the pages, by curl', () => {
   })
 
   test('names that resolve here by DNS rebinding are refused, and so are web pages from elsewhere', async () => {
-    for (const page of ['/', '/metrics', '/config', '/endpoints']) expect((await curl('-H', 'Host: evil.example', `${admin}${page}`)).status).toBe(403)
+    for (const page of ['/', '/metrics', '/config', '/endpoints'])
+      expect((await curl('-H', 'Host: evil.example', `${admin}${page}`)).status).toBe(403)
     expect((await curl('-H', `Host: 127.0.0.1.evil.example:${proxy.adminPort}`, `${admin}/`)).status).toBe(403)
     for (const host of ['localhost', `localhost:${proxy.adminPort}`, '127.0.0.1', '[::1]:80', 'web.localhost']) {
       expect((await curl('-H', `Host: ${host}`, `${admin}/`)).status).toBe(200)
     }
     const foreign = await curl('-X', 'POST', '-H', 'Origin: http://evil.example', `${admin}/drain`)
     expect(foreign.status).toBe(403)
-    expect((await curl('-X', 'POST', '-H', 'Sec-Fetch-Site: cross-site', `${admin}/log-level?level=off`)).status).toBe(403)
+    expect((await curl('-X', 'POST', '-H', 'Sec-Fetch-Site: cross-site', `${admin}/log-level?level=off`)).status).toBe(
+      403,
+    )
     expect((await curl(`${admin}/ready`)).status).toBe(200)
   })
 })
@@ -141,10 +170,14 @@ describe('/metrics', () => {
   test('passes promtool check metrics, with traffic, failures and ejections in it', async () => {
     const scrape = await curl(`${admin}/metrics`)
     expect(scrape.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/)
-    const { code, out, err } = await run('/bin/sh', ['-c', `${await obtain('promtool')} check metrics < ${scrape.file}`])
+    const { code, out, err } = await run('/bin/sh', [
+      '-c',
+      `${await obtain('promtool')} check metrics < ${scrape.file}`,
+    ])
     expect({ code, said: out + err }).toEqual({ code: 0, said: '' })
     const metrics = await proxy.metrics()
-    for (const flags of ['NR', 'UH', 'UF', 'DC', '-']) expect(metrics.value('http_requests_total', { flags })).toBeGreaterThan(0)
+    for (const flags of ['NR', 'UH', 'UF', 'DC', '-'])
+      expect(metrics.value('http_requests_total', { flags })).toBeGreaterThan(0)
     expect(metrics.value('http_requests_total', { method: 'other' })).toBe(1)
     expect(metrics.value('outrigger_upstream_connect_failures_total')).toBeGreaterThan(0)
     expect(metrics.value('http_request_duration_seconds_count')).toBe(metrics.value('http_requests_total'))
@@ -152,7 +185,8 @@ describe('/metrics', () => {
 
   test('never has a raw path, however many are asked for', async () => {
     const before = (await proxy.metrics()).lines
-    for (let i = 0; i < 200; i++) await get(port, `/item/${i}?q=${i}`, { headers: { host: i % 2 === 0 ? 'orders' : `h${i}` } })
+    for (let i = 0; i < 200; i++)
+      await get(port, `/item/${i}?q=${i}`, { headers: { host: i % 2 === 0 ? 'orders' : `h${i}` } })
     const after = await proxy.metrics()
     expect(after.text).not.toContain('/item')
     expect(after.lines - before).toBeLessThan(10)
@@ -163,7 +197,9 @@ describe('/metrics', () => {
     const own = await freePort()
     const names = Array.from({ length: 60 }, (_, i) => `service-${i}`)
     // Loopback addresses: the same two backends under many names, and others that nobody asks for.
-    const endpoints = Object.fromEntries(names.map((name, i) => [name, Array.from({ length: 6 }, (_, k) => `127.0.${i}.${k + 1}:${backends[0]!.port}`)]))
+    const endpoints = Object.fromEntries(
+      names.map((name, i) => [name, Array.from({ length: 6 }, (_, k) => `127.0.${i}.${k + 1}:${backends[0]!.port}`)]),
+    )
     await using large = await startProxy({
       accessLog: 'off',
       outbound: [{ listen: `127.0.0.1:${own}` }],
@@ -192,9 +228,16 @@ describe('/metrics', () => {
     expect(metrics.value('http_requests_total')).toBe(quiet.good + scraped.good)
     const file = join(temporaryFolder(), 'scrape')
     writeFileSync(file, metrics.text)
-    expect(await run('/bin/sh', ['-c', `${await obtain('promtool')} check metrics < ${file}`])).toMatchObject({ code: 0, out: '', err: '' })
-    const figures = ({ latencies }: LoadResult) => `p50 ${percentile(latencies, 0.5).toFixed(2)} ms, p99 ${percentile(latencies, 0.99).toFixed(2)} ms`
-    console.log(`${metrics.lines} series: ${figures(quiet)}; while scraped (${tookMs.toFixed(0)} ms each): ${figures(scraped)}`)
+    expect(await run('/bin/sh', ['-c', `${await obtain('promtool')} check metrics < ${file}`])).toMatchObject({
+      code: 0,
+      out: '',
+      err: '',
+    })
+    const figures = ({ latencies }: LoadResult) =>
+      `p50 ${percentile(latencies, 0.5).toFixed(2)} ms, p99 ${percentile(latencies, 0.99).toFixed(2)} ms`
+    console.log(
+      `${metrics.lines} series: ${figures(quiet)}; while scraped (${tookMs.toFixed(0)} ms each): ${figures(scraped)}`,
+    )
     await Promise.all(backends.map(each => each.stop()))
   })
 })

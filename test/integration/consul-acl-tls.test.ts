@@ -14,13 +14,19 @@ const MANAGEMENT = '11111111-2222-3333-4444-555555555555'
 describe('tokens', () => {
   let consul: ConsulAgent
   beforeAll(async () => {
-    const config = { acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: MANAGEMENT, agent: MANAGEMENT } } }
+    const config = {
+      acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: MANAGEMENT, agent: MANAGEMENT } },
+    }
     consul = await startConsul({ config, token: MANAGEMENT })
     await consul.ready()
     for (const [id, port] of Object.entries({ o1: 9001, o2: 9002 }))
       await consul.api('PUT', '/v1/agent/service/register', { Name: 'orders', ID: id, Port: port })
     // On a node that some may not read.
-    await consul.api('PUT', '/v1/catalog/register', { Node: 'vault', Address: '10.0.0.7', Service: { ID: 'o3', Service: 'orders', Port: 9003 } })
+    await consul.api('PUT', '/v1/catalog/register', {
+      Node: 'vault',
+      Address: '10.0.0.7',
+      Service: { ID: 'o3', Service: 'orders', Port: 9003 },
+    })
   })
   afterAll(() => consul.stop())
 
@@ -29,7 +35,10 @@ describe('tokens', () => {
   async function token(rules: string): Promise<{ readonly secret: string; readonly id: string }> {
     const name = `policy-${++count}`
     await consul.api('PUT', '/v1/acl/policy', { Name: name, Rules: rules })
-    const made = (await consul.api('PUT', '/v1/acl/token', { Policies: [{ Name: name }] })) as { SecretID: string; AccessorID: string }
+    const made = (await consul.api('PUT', '/v1/acl/token', { Policies: [{ Name: name }] })) as {
+      SecretID: string
+      AccessorID: string
+    }
     return { secret: made.SecretID, id: made.AccessorID }
   }
 
@@ -56,14 +65,18 @@ describe('tokens', () => {
   ])('a token that may read %s: trouble, not an empty set', async (_what, rules) => {
     using mesh = ours(consul, { token: (await token(rules)).secret })
     const orders = mesh.watch('orders')
-    expect(await orders.troubled(/./)).toContain('Consul holds back instances of orders: the token lacks service:read for it, or node:read for their nodes')
+    expect(await orders.troubled(/./)).toContain(
+      'Consul holds back instances of orders: the token lacks service:read for it, or node:read for their nodes',
+    )
     expect(orders.latest()).toBe(null)
   })
 
   test('a token that Consul does not know is named', async () => {
     using mesh = ours(consul, { token: '99999999-0000-0000-0000-000000000000' })
     const text = await mesh.watch('orders').troubled(/./)
-    expect(text).toContain('denies it (instances of orders, 403: ACL not found): the configured token lacks rights; service:read and node:read are needed')
+    expect(text).toContain(
+      'denies it (instances of orders, 403: ACL not found): the configured token lacks rights; service:read and node:read are needed',
+    )
   })
 
   test('a token in a file is replaced while it is in use; one that can see less loses nothing', async () => {
@@ -95,7 +108,9 @@ describe('tokens', () => {
   }, 300_000)
 
   test('a token that only ever sees a part is better than none', async () => {
-    using mesh = ours(consul, { token: (await token('service "orders" { policy = "read" } node "server-1" { policy = "read" }')).secret })
+    using mesh = ours(consul, {
+      token: (await token('service "orders" { policy = "read" } node "server-1" { policy = "read" }')).secret,
+    })
     await mesh.watch('orders').reads('9001, 9002')
   })
 
@@ -120,7 +135,10 @@ describe('TLS', () => {
     made = await consulTls()
     client = await made.client()
     const { ca, cert, key } = made.server
-    const tls = { defaults: { ca_file: ca, cert_file: cert, key_file: key, verify_incoming: true }, internal_rpc: { verify_server_hostname: true } }
+    const tls = {
+      defaults: { ca_file: ca, cert_file: cert, key_file: key, verify_incoming: true },
+      internal_rpc: { verify_server_hostname: true },
+    }
     consul = await startConsul({ https: true, config: { tls } })
     await consul.ready()
     await consul.api('PUT', '/v1/agent/service/register', { Name: 'orders', ID: 'o1', Port: 9001 })
@@ -140,7 +158,11 @@ describe('TLS', () => {
   })
 
   test.each<[string, object, RegExp]>([
-    ['a certificate of somebody unknown', {}, /has a certificate that is not accepted: .*(self.signed|unable to (verify|get))/],
+    [
+      'a certificate of somebody unknown',
+      {},
+      /has a certificate that is not accepted: .*(self.signed|unable to (verify|get))/,
+    ],
     [
       'another name than the certificate has',
       { ca: 'ca', cert: 'cert', key: 'key', serverName: 'consul.example.com' },
@@ -149,7 +171,10 @@ describe('TLS', () => {
     ['no certificate of ours', { ca: 'ca' }, /does not agree on TLS: .*certificate required|closed the connection/],
   ])('%s is trouble', async (_what, given, pattern) => {
     const files: Record<string, string> = { ...client }
-    const tls = { ...none, ...Object.fromEntries(Object.entries(given).map(([name, value]) => [name, files[value as string] ?? value])) }
+    const tls = {
+      ...none,
+      ...Object.fromEntries(Object.entries(given).map(([name, value]) => [name, files[value as string] ?? value])),
+    }
     using mesh = ours({ address }, { tls })
     const orders = mesh.watch('orders')
     expect(await orders.troubled(pattern)).toContain(`Consul at ${address}`)
@@ -181,12 +206,16 @@ describe('TLS', () => {
     const later = orders.said.length
     await until('it is asked with the old ones', () => orders.said.length > later + 6)
     expect(orders.inTrouble()).toBe(false)
-    expect(mesh.log.lines().filter(line => line.includes('the certificates for Consul stay as they are'))).toHaveLength(1)
+    expect(mesh.log.lines().filter(line => line.includes('the certificates for Consul stay as they are'))).toHaveLength(
+      1,
+    )
   })
 
   test('TLS where plain words are spoken', async () => {
     using mesh = ours({ address: consul.address.replace('http', 'https') })
-    await mesh.watch('orders').troubled(/does not agree on TLS: wrong version number|does not agree on TLS: packet length too long/)
+    await mesh
+      .watch('orders')
+      .troubled(/does not agree on TLS: wrong version number|does not agree on TLS: packet length too long/)
   })
 
   test('plain words where TLS is spoken', async () => {

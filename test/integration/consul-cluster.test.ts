@@ -13,7 +13,11 @@ let mesh: Ours
 
 beforeAll(async () => {
   servers = await startCluster(3)
-  agent = await startConsul({ node: 'client-1', servers: 0, join: servers.map(({ ports }) => `127.0.0.1:${ports.serfLan}`) })
+  agent = await startConsul({
+    node: 'client-1',
+    servers: 0,
+    join: servers.map(({ ports }) => `127.0.0.1:${ports.serfLan}`),
+  })
   await agent.ready()
   mesh = ours(agent)
 }, LONG_MS)
@@ -22,7 +26,8 @@ afterAll(async () => {
   await Promise.all([agent, ...servers].map(each => each.stop()))
 })
 
-const define = (name: string, port: number, by = agent) => by.api('PUT', '/v1/agent/service/register', { Name: name, ID: `${name}-${port}`, Port: port })
+const define = (name: string, port: number, by = agent) =>
+  by.api('PUT', '/v1/agent/service/register', { Name: name, ID: `${name}-${port}`, Port: port })
 /** From here on each of them shows every set it says. */
 async function settled(watched: readonly Followed[], expected: string): Promise<void> {
   await Promise.all(watched.map(each => each.reads(expected)))
@@ -76,7 +81,11 @@ test(
   'all servers die and come back with nothing: what was known stays, until they say what there is now',
   async () => {
     await define('lost', 9001)
-    await servers[0]!.api('PUT', '/v1/catalog/register', { Node: 'outside', Address: '10.0.0.7', Service: { ID: 'lost-x', Service: 'lost', Port: 9009 } })
+    await servers[0]!.api('PUT', '/v1/catalog/register', {
+      Node: 'outside',
+      Address: '10.0.0.7',
+      Service: { ID: 'lost-x', Service: 'lost', Port: 9009 },
+    })
     const watched = [mesh.watch('lost'), ...servers.map(server => ours(server, { waitMs: 2_000 }).watch('lost'))]
     await settled(watched, '9009, 9001')
     // So that the old index is far ahead of the new one.

@@ -16,8 +16,19 @@ import { until } from './support/until.ts'
 const NO_FAILURES = new Map()
 const LONG_MS = 600_000
 
-async function register(consul: ConsulAgent, backend: Backend, more: Readonly<Record<string, unknown>> = {}, service = 'orders'): Promise<void> {
-  await consul.api('PUT', '/v1/agent/service/register', { Name: service, ID: idOf(backend, service), Address: '127.0.0.1', Port: backend.port, ...more })
+async function register(
+  consul: ConsulAgent,
+  backend: Backend,
+  more: Readonly<Record<string, unknown>> = {},
+  service = 'orders',
+): Promise<void> {
+  await consul.api('PUT', '/v1/agent/service/register', {
+    Name: service,
+    ID: idOf(backend, service),
+    Address: '127.0.0.1',
+    Port: backend.port,
+    ...more,
+  })
 }
 
 const idOf = ({ port }: Backend, service = 'orders') => `${service}-${port}`
@@ -39,7 +50,12 @@ async function discovery(proxy: RunningProxy): Promise<string> {
   return (await proxy.admin('/endpoints?service=orders&format=text')).body
 }
 
-function sidecar(consul: ConsulAgent, port: number, more: Readonly<Record<string, unknown>> = {}, ofConsul: Readonly<Record<string, unknown>> = {}) {
+function sidecar(
+  consul: ConsulAgent,
+  port: number,
+  more: Readonly<Record<string, unknown>> = {},
+  ofConsul: Readonly<Record<string, unknown>> = {},
+) {
   return {
     service: 'web',
     outbound: [{ listen: `127.0.0.1:${port}` }],
@@ -55,7 +71,11 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
     'instances come, warn, fail, are in maintenance and go; a leader dies; all servers die for a minute and come back empty: no request fails',
     async () => {
       const servers = await startCluster(3)
-      const agent = await startConsul({ node: 'client-1', servers: 0, join: servers.map(({ ports }) => `127.0.0.1:${ports.serfLan}`) })
+      const agent = await startConsul({
+        node: 'client-1',
+        servers: 0,
+        join: servers.map(({ ports }) => `127.0.0.1:${ports.serfLan}`),
+      })
       await agent.ready()
       const [first, second, third, ...later] = (await startBackends(5)) as [Backend, Backend, Backend, ...Backend[]]
       await register(agent, first, ttl)
@@ -64,7 +84,10 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
       await using proxy = await startProxy(sidecar(agent, port))
       expect(proxy.out()).toContain('-> by Host: orders')
       const load = startLoad({ port, path: '/', rate: 1000, ...toOrders })
-      await until('both in use', async () => (await requestsOf(proxy, first)) > 100 && (await requestsOf(proxy, second)) > 100)
+      await until(
+        'both in use',
+        async () => (await requestsOf(proxy, first)) > 100 && (await requestsOf(proxy, second)) > 100,
+      )
 
       // Registered: in use.
       await register(agent, third, { ...ttl, Meta: { version: 'v2' }, Tags: ['blue'] })
@@ -100,7 +123,9 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
 
       // Deregistered: gone.
       for (const backend of later) await register(agent, backend, ttl)
-      await until('all five in use', async () => (await Promise.all(later.map(backend => requestsOf(proxy, backend)))).every(requests => requests > 20))
+      await until('all five in use', async () =>
+        (await Promise.all(later.map(backend => requestsOf(proxy, backend)))).every(requests => requests > 20),
+      )
       await agent.api('PUT', `/v1/agent/service/deregister/${idOf(later[0]!)}`)
       await until('it gone', async () => (await healthOf(proxy, later[0]!)) === 'gone')
       await later[0]!.stop()
@@ -124,7 +149,9 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
       expect((await proxy.admin('/ready')).status).toBe(200)
       expect((await proxy.admin('/ready?verbose')).body).toMatch(/warn\s+discovery\s+1 sources do not answer/)
       await sleep(60_000)
-      expect((await proxy.metrics()).value('outrigger_discovery_age_seconds', { service: 'orders' })).toBeGreaterThan(55)
+      expect((await proxy.metrics()).value('outrigger_discovery_age_seconds', { service: 'orders' })).toBeGreaterThan(
+        55,
+      )
       expect((await proxy.metrics()).value('outrigger_discovery_stale', { service: 'orders' })).toBe(1)
       expect(load.good()).toBeGreaterThan(goodBefore + 1_000)
 
@@ -132,10 +159,16 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
       for (const server of servers) await server.restart(false)
       await agent.restart(false)
       await agent.ready()
-      await until('an answer', async () => (await proxy.metrics()).value('outrigger_discovery_suspects', { service: 'orders' }) === 4)
+      await until(
+        'an answer',
+        async () => (await proxy.metrics()).value('outrigger_discovery_suspects', { service: 'orders' }) === 4,
+      )
       expect(await discovery(proxy)).toContain('still answering')
       for (const backend of [first, second, third, later[1]!]) await register(agent, backend, ttl)
-      await until('that nothing is doubted', async () => (await proxy.metrics()).value('outrigger_discovery_suspects', { service: 'orders' }) === 0)
+      await until(
+        'that nothing is doubted',
+        async () => (await proxy.metrics()).value('outrigger_discovery_suspects', { service: 'orders' }) === 0,
+      )
       expect(await Promise.all([first, second, third, later[1]!].map(backend => healthOf(proxy, backend)))).toEqual([
         'passing',
         'passing',
@@ -208,7 +241,9 @@ describe('services on demand', () => {
     expect((await get(port, '/', cart)).status).toBe(200)
     const missing = await get(port, '/', { headers: { host: 'nix' } })
     expect([missing.status, JSON.parse(missing.body).detail]).toEqual([404, 'Consul knows no instance of "nix"'])
-    expect(JSON.parse((await proxy.admin('/explain?url=http://cart/')).body).record.attempts[0].endpoint).toBe(backend.address)
+    expect(JSON.parse((await proxy.admin('/explain?url=http://cart/')).body).record.attempts[0].endpoint).toBe(
+      backend.address,
+    )
     // A reload keeps it.
     proxy.write({ ...sidecar(consul, port, { flights: { recent: 10 } }, { idle: '3s', services: {} }) })
     await until('the reload', () => proxy.err().includes('is in force'))
@@ -230,12 +265,20 @@ describe('many first requests at once', () => {
     await using proxy = await startProxy(sidecar(consul, port, {}, { services: {}, firstUse: '30s' }))
     const statusOf = async (host: string) => (await get(port, '/', { headers: { host } })).status
     // Before anything else was asked for.
-    expect(await Promise.all([statusOf('real-0'), statusOf('real-1'), statusOf('nix'), statusOf('real-2'), statusOf('real-3')])).toEqual([
-      200, 200, 404, 200, 200,
-    ])
+    expect(
+      await Promise.all([
+        statusOf('real-0'),
+        statusOf('real-1'),
+        statusOf('nix'),
+        statusOf('real-2'),
+        statusOf('real-3'),
+      ]),
+    ).toEqual([200, 200, 404, 200, 200])
     const scan = Array.from({ length: 2_000 }, (_, i) => `made-up-${i}`)
     const all = await Promise.all(
-      [...scan.slice(0, 1_000), 'real-4', 'real-5', ...scan.slice(1_000), 'real-6', 'real-7'].map(async host => [host, await statusOf(host)] as const),
+      [...scan.slice(0, 1_000), 'real-4', 'real-5', ...scan.slice(1_000), 'real-6', 'real-7'].map(
+        async host => [host, await statusOf(host)] as const,
+      ),
     )
     expect(all.filter(([host, status]) => status !== (host.startsWith('real') ? 200 : 404))).toEqual([])
     expect((await proxy.admin('/metrics')).body).not.toContain('made-up')
@@ -257,22 +300,40 @@ describe('registration', () => {
       zone: 'a',
       inbound: [{ listen: `127.0.0.1:${inbound}`, forward: application.address }],
       discovery: { consul: { address: consul.address } },
-      register: { address: '127.0.0.1', tags: ['blue'], meta: { version: 'v7' }, weights: { passing: 3 }, check: { ttl: '2s' } },
+      register: {
+        address: '127.0.0.1',
+        tags: ['blue'],
+        meta: { version: 'v7' },
+        weights: { passing: 3 },
+        check: { ttl: '2s' },
+      },
       drain: { delay: '1s', timeout: '2s' },
     })
     await using web = await startProxy(sidecar(consul, outbound))
     const found = await until('the instance', async () => (await web.endpoints('orders'))[0])
-    expect(found).toMatchObject({ address: `127.0.0.1:${inbound}`, weight: 3, zone: 'a', health: 'passing', metadata: { version: 'v7', 'tag.blue': 'true' } })
+    expect(found).toMatchObject({
+      address: `127.0.0.1:${inbound}`,
+      weight: 3,
+      zone: 'a',
+      health: 'passing',
+      metadata: { version: 'v7', 'tag.blue': 'true' },
+    })
     expect((await get(outbound, '/', toOrders)).status).toBe(200)
     // An agent that lost its state is told again.
     await consul.restart(false)
     await consul.ready()
-    await until('that it is registered anew', async () => ((await consul.api('GET', '/v1/health/service/orders?passing')) as unknown[]).length === 1)
+    await until(
+      'that it is registered anew',
+      async () => ((await consul.api('GET', '/v1/health/service/orders?passing')) as unknown[]).length === 1,
+    )
 
     const load = startLoad({ port: outbound, path: '/', rate: 200, ...toOrders, expect: 200 })
     await until('traffic', () => load.good() > 50)
     orders.signal('SIGTERM')
-    await until('that it is gone from Consul', async () => ((await consul.api('GET', '/v1/health/service/orders')) as unknown[]).length === 0)
+    await until(
+      'that it is gone from Consul',
+      async () => ((await consul.api('GET', '/v1/health/service/orders')) as unknown[]).length === 0,
+    )
     // Whoever still has it in a list can still connect.
     expect((await get(inbound, '/')).status).toBe(200)
     expect(await orders.ended).toMatchObject({ code: 0 })
@@ -294,13 +355,22 @@ describe('registration', () => {
     await using _first = await beside(`127.0.0.1:${inbound}`, '127.0.0.1')
     await using _second = await beside(`127.0.0.2:${inbound}`, '127.0.0.2')
     await using _third = await beside('127.0.0.3:0', '127.0.0.3')
-    type Said = { Service: { ID: string; Address: string; Port: number }; Checks: { CheckID: string; Status: string; Output: string }[] }
+    type Said = {
+      Service: { ID: string; Address: string; Port: number }
+      Checks: { CheckID: string; Status: string; Output: string }[]
+    }
     const said = async (status: string) => {
       const all = (await consul.api('GET', '/v1/health/service/orders')) as Said[]
-      return all.filter(({ Checks }) => Checks.some(check => check.CheckID.startsWith('service:') && check.Status === status))
+      return all.filter(({ Checks }) =>
+        Checks.some(check => check.CheckID.startsWith('service:') && check.Status === status),
+      )
     }
     // Nothing listens yet.
-    const critical = await until('three that are critical', async () => ((await said('critical')).length === 3 ? await said('critical') : null), LONG_MS)
+    const critical = await until(
+      'three that are critical',
+      async () => ((await said('critical')).length === 3 ? await said('critical') : null),
+      LONG_MS,
+    )
     expect(
       critical
         .map(({ Service }) => Service.ID)
@@ -325,7 +395,9 @@ describe('registration', () => {
     const management = '11111111-2222-3333-4444-555555555555'
     await using consul = await startConsul({
       token: management,
-      config: { acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: management, agent: management } } },
+      config: {
+        acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: management, agent: management } },
+      },
     })
     await consul.ready()
     await using backend = await startBackend()
@@ -366,7 +438,11 @@ test('a reload may bring Consul, another Consul, or take it away', async () => {
   await register(one, a)
   await register(other, b)
   const port = await freePort()
-  const fixed = { service: 'web', outbound: [{ listen: `127.0.0.1:${port}` }], discovery: { endpoints: { orders: [c.address] } } }
+  const fixed = {
+    service: 'web',
+    outbound: [{ listen: `127.0.0.1:${port}` }],
+    discovery: { endpoints: { orders: [c.address] } },
+  }
   await using proxy = await startProxy(fixed)
   const body = async () => (await get(port, '/', toOrders)).body.trim()
   expect(await body()).toBe(String(c.port))

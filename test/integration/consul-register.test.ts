@@ -26,8 +26,23 @@ afterAll(async () => {
 
 const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 1_500, application: true, deregisterAfterMs: 60_000 }
 
-function keep(name: string, over: Partial<RegisterSpec> = {}, ready: () => boolean = () => true, by: Ours = mesh): Registration {
-  const spec = { name, id: `${name}-1`, address: null, port: 20_000, tags: [], meta: {}, weights: { passing: 1, warning: 1 }, check: ttl, ...over }
+function keep(
+  name: string,
+  over: Partial<RegisterSpec> = {},
+  ready: () => boolean = () => true,
+  by: Ours = mesh,
+): Registration {
+  const spec = {
+    name,
+    id: `${name}-1`,
+    address: null,
+    port: 20_000,
+    tags: [],
+    meta: {},
+    weights: { passing: 1, warning: 1 },
+    check: ttl,
+    ...over,
+  }
   const kept = registration(spec, by.client, { ...deps, log: by.log, ready })
   running.push(kept)
   kept.start()
@@ -37,9 +52,18 @@ function keep(name: string, over: Partial<RegisterSpec> = {}, ready: () => boole
 test('what is registered is what others see: address, port, tags, meta, weights', async () => {
   const seen = mesh.watch('web')
   await seen.reads('')
-  const kept = keep('web', { address: '2001:db8::5', tags: ['v2'], meta: { zone: 'a', team: 'shop' }, weights: { passing: 7, warning: 3 } })
+  const kept = keep('web', {
+    address: '2001:db8::5',
+    tags: ['v2'],
+    meta: { zone: 'a', team: 'shop' },
+    weights: { passing: 7, warning: 3 },
+  })
   await seen.reads('20000 x7')
-  expect(seen.latest()![0]).toMatchObject({ address: '2001:db8::5', zone: 'a', metadata: { zone: 'a', team: 'shop', 'tag.v2': 'true' } })
+  expect(seen.latest()![0]).toMatchObject({
+    address: '2001:db8::5',
+    zone: 'a',
+    metadata: { zone: 'a', team: 'shop', 'tag.v2': 'true' },
+  })
   expect(kept.state()).toEqual({ registered: true, trouble: '' })
   await kept.stop()
   await seen.reads('')
@@ -58,7 +82,9 @@ test('the heartbeat keeps it alive for longer than its TTL, and says whether it 
   await new Promise(done => setTimeout(done, 3_500))
   expect(new Set(seen.said.slice(before))).toEqual(new Set())
   isReady = false
-  await seen.reads('20000 x2 (warning: heartbeat of the sidecar: the sidecar is not ready: its admin page /ready says why)')
+  await seen.reads(
+    '20000 x2 (warning: heartbeat of the sidecar: the sidecar is not ready: its admin page /ready says why)',
+  )
 })
 
 test('without heartbeats Consul takes it for dead', async () => {
@@ -86,7 +112,9 @@ test('checks that Consul makes: HTTP and TCP', async () => {
   await Promise.all(seen.map(each => each.reads('20000')))
   status = 503
   await until('the HTTP check fails', () => seen[0]!.latest()?.[0]?.health === 'critical')
-  expect(seen[0]!.latest()![0]!.healthReason).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/healthz: HTTP GET .*503 Service Unavailable/)
+  expect(seen[0]!.latest()![0]!.healthReason).toMatch(
+    /^GET http:\/\/127\.0\.0\.1:\d+\/healthz: HTTP GET .*503 Service Unavailable/,
+  )
   server.closeAllConnections()
   await new Promise(done => server.close(done))
   await until('the TCP check fails', () => seen[1]!.latest()?.[0]?.health === 'critical')
@@ -94,10 +122,15 @@ test('checks that Consul makes: HTTP and TCP', async () => {
 })
 
 test('a gRPC check is registered as one', async () => {
-  keep('by-grpc', { check: { kind: 'grpc', target: '127.0.0.1:1/web', intervalMs: 300, timeoutMs: 200, deregisterAfterMs: 0 } })
+  keep('by-grpc', {
+    check: { kind: 'grpc', target: '127.0.0.1:1/web', intervalMs: 300, timeoutMs: 200, deregisterAfterMs: 0 },
+  })
   // What the agent itself knows: the catalog is not told each output of a check that stays critical.
   const check = await until('the check', async () => {
-    const all = (await consul.api('GET', '/v1/agent/checks')) as Record<string, { Type: string; Status: string; Output: string }>
+    const all = (await consul.api('GET', '/v1/agent/checks')) as Record<
+      string,
+      { Type: string; Status: string; Output: string }
+    >
     const found = all['service:by-grpc-1']
     return found !== undefined && found.Output !== '' && found
   })
@@ -105,7 +138,12 @@ test('a gRPC check is registered as one', async () => {
 })
 
 test('an older registration with other checks is replaced', async () => {
-  await consul.api('PUT', '/v1/agent/service/register', { Name: 'replaced', ID: 'replaced-1', Port: 1, Checks: [{ CheckID: 'old', TTL: '1h' }] })
+  await consul.api('PUT', '/v1/agent/service/register', {
+    Name: 'replaced',
+    ID: 'replaced-1',
+    Port: 1,
+    Checks: [{ CheckID: 'old', TTL: '1h' }],
+  })
   const seen = mesh.watch('replaced')
   await seen.reads("1 critical (Service 'replaced' check)")
   keep('replaced')
@@ -165,7 +203,9 @@ test('stopping does not wait for an agent that does not answer', async () => {
 test('a token without service:write is named', async () => {
   const management = '11111111-2222-3333-4444-555555555555'
   await using other = await startConsul({
-    config: { acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: management, agent: management } } },
+    config: {
+      acl: { enabled: true, default_policy: 'deny', tokens: { initial_management: management, agent: management } },
+    },
     token: management,
   })
   await other.ready()

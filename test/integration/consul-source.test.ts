@@ -39,7 +39,8 @@ test('instances come, warn, fail, are in maintenance and go', async () => {
   await orders.reads('9001 x10')
   await register({ Name: 'orders', ID: 'o2', Port: 9002 })
   await orders.reads('9001 x10, 9002')
-  const say = (status: string, output: string) => consul.api('PUT', '/v1/agent/check/update/service:o1', { Status: status, Output: output })
+  const say = (status: string, output: string) =>
+    consul.api('PUT', '/v1/agent/check/update/service:o1', { Status: status, Output: output })
   await say('warning', 'disk nearly full')
   await orders.reads("9001 x2 (warning: Service 'orders' check: disk nearly full), 9002")
   await say('critical', 'disk full\nvery')
@@ -64,7 +65,11 @@ test('instances come, warn, fail, are in maintenance and go', async () => {
 test('what is registered is there within a second, and what fails is out', async () => {
   const fast = mesh.watch('fast')
   await fast.reads('')
-  const times: Record<string, number[]> = { 'from registration to the set': [], 'from critical to the set': [], 'from deregistration to the set': [] }
+  const times: Record<string, number[]> = {
+    'from registration to the set': [],
+    'from critical to the set': [],
+    'from deregistration to the set': [],
+  }
   const took = async (what: string, act: () => Promise<unknown>, expected: string) => {
     const from = performance.now()
     await act()
@@ -85,7 +90,13 @@ test('what is registered is there within a second, and what fails is out', async
 describe('what an instance says of itself', () => {
   test('tags and meta are metadata; zones come from it, its locality, or its node', async () => {
     await register({ Name: 'facts', ID: 'f1', Port: 9001, Tags: ['v2', 'eu'], Meta: { zone: 'own', version: '2' } })
-    await register({ Name: 'facts', ID: 'f2', Port: 9002, Tags: ['v2'], Locality: { Region: 'r', Zone: 'of-locality' } })
+    await register({
+      Name: 'facts',
+      ID: 'f2',
+      Port: 9002,
+      Tags: ['v2'],
+      Locality: { Region: 'r', Zone: 'of-locality' },
+    })
     await register({ Name: 'facts', ID: 'f3', Port: 9003 })
     const facts = mesh.watch('facts')
     await facts.reads('9001, 9002, 9003')
@@ -136,12 +147,20 @@ describe('what an instance says of itself', () => {
     const legacy = mesh.watch('legacy')
     await legacy.reads('9001')
     expect(legacy.latest()![0]).toMatchObject({ address: 'legacy.example.com', zone: 'cellar' })
-    await external('l2', 9002, [{ CheckID: 'esm', Name: 'ping', ServiceID: 'l2', Status: 'critical', Output: 'no answer' }])
+    await external('l2', 9002, [
+      { CheckID: 'esm', Name: 'ping', ServiceID: 'l2', Status: 'critical', Output: 'no answer' },
+    ])
     await legacy.reads('9001, 9002 critical (ping: no answer)')
   })
 
   test('sidecars of Consul itself are no endpoints', async () => {
-    await register({ Name: 'web-sidecar-proxy', ID: 'wsp', Kind: 'connect-proxy', Port: 21_000, Proxy: { DestinationServiceName: 'web' } })
+    await register({
+      Name: 'web-sidecar-proxy',
+      ID: 'wsp',
+      Kind: 'connect-proxy',
+      Port: 21_000,
+      Proxy: { DestinationServiceName: 'web' },
+    })
     const sidecars = mesh.watch('web-sidecar-proxy')
     await until('an answer', () => sidecars.latest() !== null)
     expect(sidecars.latest()).toEqual([])
@@ -150,10 +169,14 @@ describe('what an instance says of itself', () => {
   test('one without a port is left out and named', async () => {
     await register({ Name: 'portless', ID: 'no-port' })
     const portless = mesh.watch('portless')
-    expect(await portless.troubled(/called/)).toContain('no instance of portless in Consul can be called: no-port has no port or no address')
+    expect(await portless.troubled(/called/)).toContain(
+      'no instance of portless in Consul can be called: no-port has no port or no address',
+    )
     await register({ Name: 'portless', ID: 'with-port', Port: 9001 })
     await portless.reads('9001')
-    expect(mesh.log.lines()).toContain('warn instances in Consul that cannot be called: no-port has no port or no address service=portless')
+    expect(mesh.log.lines()).toContain(
+      'warn instances in Consul that cannot be called: no-port has no port or no address service=portless',
+    )
   })
 
   test('a name in Consul that is not the name callers use', async () => {
@@ -166,7 +189,9 @@ test('what the agent says: its zone, how many connections it takes, the names of
   expect(await agentZone(mesh.client, { ...deps, log: mesh.log })).toBe('zone-of-node')
   expect(mesh.client.parking.limit()).toBe(100)
   await register({ Name: 'a-name', ID: 'a-name', Port: 1 })
-  expect(await until('the name', async () => (await catalogNames(mesh.client, mesh.client.closed)).has('a-name'))).toBe(true)
+  expect(await until('the name', async () => (await catalogNames(mesh.client, mesh.client.closed)).has('a-name'))).toBe(
+    true,
+  )
 })
 
 test('a wait that is over confirms the set', async () => {
@@ -233,13 +258,15 @@ test('when others on the host hold the connections of the agent, fewer questions
   const watched = [own, others].flatMap(each => names.map(name => each.watch(name)))
   await Promise.all(watched.map(each => each.reads('9001')))
   await until('questions give way', () => own.client.parking.limit() + others.client.parking.limit() < 200)
-  for (const name of names) await small.api('PUT', '/v1/agent/service/register', { Name: name, ID: name, Port: 9002 }).catch(() => {})
+  for (const name of names)
+    await small.api('PUT', '/v1/agent/service/register', { Name: name, ID: name, Port: 9002 }).catch(() => {})
   await until(
     'every change',
     async () => {
       const late = names.filter((_, i) => watched[i]!.latest()![0]!.port !== 9002)
       // The test itself may have been refused.
-      for (const name of late) await small.api('PUT', '/v1/agent/service/register', { Name: name, ID: name, Port: 9002 }).catch(() => {})
+      for (const name of late)
+        await small.api('PUT', '/v1/agent/service/register', { Name: name, ID: name, Port: 9002 }).catch(() => {})
       return late.length === 0
     },
     300_000,

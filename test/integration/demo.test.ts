@@ -50,7 +50,13 @@ describe('npm run demo -- --once', () => {
       expect(code).toBe(0)
       expect(out).toMatch(/✓ no request fails +0 of \d+/)
       expect(out).toMatch(/it answers \d+ requests a second .* the load is \d+ a second/)
-      for (const event of ['killed orders-2 (kill -9)', 'brought orders-2 back', 'slowed stock-1', 'healed stock-1', 'edited web-1.yaml'])
+      for (const event of [
+        'killed orders-2 (kill -9)',
+        'brought orders-2 back',
+        'slowed stock-1',
+        'healed stock-1',
+        'edited web-1.yaml',
+      ])
         expect(out).toContain(event)
       expect(child.err()).toBe('')
       await nobodyListens(ports)
@@ -62,7 +68,10 @@ describe('npm run demo -- --once', () => {
   test(
     'shows the same with a real Consul, in which every sidecar registers itself and finds its peers',
     async () => {
-      const child = startChild(node, [demo, '--once', '--consul'], { ...env, PATH: `${dirname(await obtain('consul'))}:${process.env.PATH}` })
+      const child = startChild(node, [demo, '--once', '--consul'], {
+        ...env,
+        PATH: `${dirname(await obtain('consul'))}:${process.env.PATH}`,
+      })
       await child.said('that all is ready', out => out.includes('all ready after'), READY_MS)
       const folder = /files in (\S+)/.exec(child.out())![1]!
       const file = readFileSync(join(folder, 'web-1.yaml'), 'utf8')
@@ -133,7 +142,9 @@ const sizes: readonly Size[] = [
 
 function scene(): Scene {
   const { instances } = planFrom(23_000)
-  const states = [{ service: 'orders', address: '127.0.0.1:23011', state: 'ejected', ejectedForMs: 5_999, active: 12 }] as const
+  const states = [
+    { service: 'orders', address: '127.0.0.1:23011', state: 'ejected', ejectedForMs: 5_999, active: 12 },
+  ] as const
   const services = ['web', 'orders', 'stock', 'payments'].map(name => ({
     name,
     perSecond: 1234.5,
@@ -148,13 +159,24 @@ function scene(): Scene {
       services,
       instances: instances
         .slice(1)
-        .map((instance, index) => ({ instance, isUp: index % 2 === 0, states, share: 1, perSecond: 1000, active: 100, p50Ms: 9_999 })),
+        .map((instance, index) => ({
+          instance,
+          isUp: index % 2 === 0,
+          states,
+          share: 1,
+          perSecond: 1000,
+          active: 100,
+          p50Ms: 9_999,
+        })),
       failedAttempts: 123_456,
     },
     split: usualSplit,
     load: { perSecond: 200, sent: 12_345_678, failed: 3, lastFailure: 'answered 502: '.padEnd(500, 'x') },
     retries: false,
-    events: Array.from({ length: 40 }, (_, index) => ({ seconds: index, text: 'something happened '.repeat(index % 12) })),
+    events: Array.from({ length: 40 }, (_, index) => ({
+      seconds: index,
+      text: 'something happened '.repeat(index % 12),
+    })),
     hints: hintsFor({ instances, consul: null }),
     folder: '/tmp/outrigger-demo-abcdef',
     keys: 'q quit   k kill one   s slow one   r restore all',
@@ -173,7 +195,8 @@ describe('the view', () => {
   test('at 80 x 24 keeps every column, and its colours', () => {
     const lines = frame(scene(), { columns: 80, rows: 24 }, coloured)
     const text = lines.map(line => stripVTControlCharacters(line))
-    for (const heading of ['SUCCESS', 'P99 ', 'CALLS/S ACTIVE      P50', 'SHARE OF CALLS']) expect(text.join('\n')).toContain(heading)
+    for (const heading of ['SUCCESS', 'P99 ', 'CALLS/S ACTIVE      P50', 'SHARE OF CALLS'])
+      expect(text.join('\n')).toContain(heading)
     expect(text.find(line => line.includes('payments-3 v2'))).toMatch(/100 %\s+1000\s+100\s+9999 ms$/)
     expect(text.filter(line => line.endsWith('~')).every(line => /something happened|last: /.test(line))).toBe(true)
     expect(lines.filter((line, index) => text[index]!.trim() !== '' && !line.includes('\x1b['))).toEqual([])
@@ -182,7 +205,9 @@ describe('the view', () => {
   test('says a share of success that agrees with the number of failed requests', () => {
     const failing = { ...scene(), load: { ...scene().load, sent: 1_000, failed: 12 } }
     const services = failing.picture.services.map(service => ({ ...service, total: { requests: 1_000, failed: 0 } }))
-    const text = stripVTControlCharacters(frame({ ...failing, picture: { ...failing.picture, services } }, sizes[0]!, coloured).join('\n'))
+    const text = stripVTControlCharacters(
+      frame({ ...failing, picture: { ...failing.picture, services } }, sizes[0]!, coloured).join('\n'),
+    )
     expect(text).toMatch(/web +\d+ +98\.80 %/)
     expect(text).toContain('12 failed')
   })

@@ -51,7 +51,8 @@ async function refused(port: number): Promise<boolean> {
 const begins = {
   SIGTERM: async (proxy: RunningProxy) => proxy.signal('SIGTERM'),
   SIGINT: async (proxy: RunningProxy) => proxy.signal('SIGINT'),
-  'POST /drain': async (proxy: RunningProxy) => expect((await proxy.admin('/drain', { method: 'POST' })).status).toBe(202),
+  'POST /drain': async (proxy: RunningProxy) =>
+    expect((await proxy.admin('/drain', { method: 'POST' })).status).toBe(202),
 }
 
 test('outbound stays open while inbound finishes: the application may need others to answer its callers', async () => {
@@ -72,7 +73,11 @@ describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {
     const { proxy, inbound, outbound } = all
     // They would keep their connections.
     const agent = new Agent({ keepAlive: true })
-    const slow = [get(inbound, '/slow/900', { agent }), get(outbound, '/slow/1500', { agent }), get(outbound, '/drip/10/120', { agent })]
+    const slow = [
+      get(inbound, '/slow/900', { agent }),
+      get(outbound, '/slow/1500', { agent }),
+      get(outbound, '/drip/10/120', { agent }),
+    ]
     await until('all under way', async () => (await running(proxy)()) === 3)
     await begin(proxy)
     const ready = await until('not ready', async () => {
@@ -158,7 +163,9 @@ test('started by an older Node, the launcher passes the signal on and exits as t
   await using launcher = startChild(node, ['--import', preload, `${root}/bin/outrigger.js`, 'proxy', '-c', file])
   await launcher.said('that it is ready', out => out.includes('admin '))
   const slow = get(all.outbound, '/slow/500')
-  await until('the request under way', async () => (await get(adminPort, '/endpoints?service=orders')).body.includes('"active": 1'))
+  await until('the request under way', async () =>
+    (await get(adminPort, '/endpoints?service=orders')).body.includes('"active": 1'),
+  )
   launcher.signal('SIGTERM')
   expect(await slow).toMatchObject({ status: 200, body: 'slow\n' })
   expect(await launcher.ended).toEqual({ code: 0, signal: null })

@@ -26,7 +26,9 @@ describe.each(examples)('examples/%s', name => {
     'runs with its one command, and does what its README says',
     async () => {
       const shift = await freeShift(folder)
-      const { code, out, err } = await run(node, [join(folder, 'main.ts'), '--once'], { OUTRIGGER_EXAMPLE_SHIFT: String(shift) })
+      const { code, out, err } = await run(node, [join(folder, 'main.ts'), '--once'], {
+        OUTRIGGER_EXAMPLE_SHIFT: String(shift),
+      })
       expect({ code, err }, out).toEqual({ code: 0, err: '' })
       expect(out).toContain(`proxy -c ${folder}/sidecar.yaml`)
       expect(readFileSync(join(root, folder, 'README.md'), 'utf8')).toContain(`node ${folder}/main.ts`)

@@ -70,7 +70,11 @@ describe.each([
   ['two sidecars', 'two', 'meshed'],
 ] as const)('%s', (_name, way, service) => {
   test.each(cases)('%s', async (name, status) => {
-    const counted = async () => (await outbound.metrics()).value('grpc_requests_total', { service, ...(status !== null && { grpc_status: status }) })
+    const counted = async () =>
+      (await outbound.metrics()).value('grpc_requests_total', {
+        service,
+        ...(status !== null && { grpc_status: status }),
+      })
     const before = await counted()
     const arguments_ = ['-server_host', '127.0.0.1', '-server_port', String(ports[way]), '-test_case', name]
     const { code, err } = await run(client, arguments_, { GRPC_GO_LOG_SEVERITY_LEVEL: 'info' })

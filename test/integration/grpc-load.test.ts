@@ -21,7 +21,9 @@ beforeAll(async () => {
       return { port, child: startChild(server, ['-port', String(port)]) }
     }),
   )
-  await until('the servers listen', async () => (await Promise.all(servers.map(({ port }) => listens(port)))).every(Boolean))
+  await until('the servers listen', async () =>
+    (await Promise.all(servers.map(({ port }) => listens(port)))).every(Boolean),
+  )
 }, 300_000)
 afterAll(() => Promise.all(servers.map(({ child }) => child.stop())))
 
@@ -35,7 +37,17 @@ function listens(port: number): Promise<boolean> {
 /** Statuses by name, and how often each came. */
 async function load(port: number, ...args: readonly string[]): Promise<Readonly<Record<string, number>>> {
   const proto = join(import.meta.dirname, 'support/interop.proto')
-  const call = ['--insecure', '--proto', proto, '--call', 'grpc.testing.TestService.EmptyCall', '-d', '{}', '-O', 'json']
+  const call = [
+    '--insecure',
+    '--proto',
+    proto,
+    '--call',
+    'grpc.testing.TestService.EmptyCall',
+    '-d',
+    '{}',
+    '-O',
+    'json',
+  ]
   const { code, out, err } = await run(ghz, [...call, ...args, `127.0.0.1:${port}`])
   if (code !== 0) throw new Error(`ghz ended with ${code}: ${err}${out}`)
   return (JSON.parse(out) as { statusCodeDistribution: Record<string, number> }).statusCodeDistribution
@@ -101,5 +113,7 @@ test('an instance restarts (GOAWAY), and the configuration changes, under load: 
   expect(restarts).toBeGreaterThan(0)
   expect(statuses).toEqual({ OK: expect.any(Number) })
   expect(statuses.OK).toBeGreaterThan(200)
-  expect((await kept.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '0' })).toBeGreaterThan(100)
+  expect(
+    (await kept.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '0' }),
+  ).toBeGreaterThan(100)
 })

@@ -48,17 +48,28 @@ beforeAll(async () => {
   server.addService(
     { Check: method('/grpc.health.v1.Health/Check') },
     // { status: SERVING }
-    { Check: (_call: unknown, answer: (error: null, value: Buffer) => void) => answer(null, Buffer.from([0x08, 0x01])) },
+    {
+      Check: (_call: unknown, answer: (error: null, value: Buffer) => void) => answer(null, Buffer.from([0x08, 0x01])),
+    },
   )
   server.addService(
-    { Echo: method('/test.Calls/Echo'), Fail: method('/test.Calls/Fail'), Hang: method('/test.Calls/Hang'), Stream: method('/test.Calls/Stream', true) },
     {
-      Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer, trailer: Metadata) => void) => {
+      Echo: method('/test.Calls/Echo'),
+      Fail: method('/test.Calls/Fail'),
+      Hang: method('/test.Calls/Hang'),
+      Stream: method('/test.Calls/Stream', true),
+    },
+    {
+      Echo: (
+        call: ServerUnaryCall<Buffer, Buffer>,
+        answer: (error: null, value: Buffer, trailer: Metadata) => void,
+      ) => {
         const trailer = new Metadata()
         trailer.set('x-sum', String(call.request.length))
         answer(null, call.request, trailer)
       },
-      Fail: (_call: unknown, answer: (error: object) => void) => answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
+      Fail: (_call: unknown, answer: (error: object) => void) =>
+        answer({ code: status.NOT_FOUND, details: 'no such thing ☺' }),
       Hang: (call: { on(event: 'cancelled', run: () => void): void; getDeadline(): Date | number }) => {
         deadlines.push(Number(call.getDeadline()) - Date.now())
         call.on('cancelled', () => cancelled.push('Hang'))
@@ -98,7 +109,9 @@ afterAll(async () => {
 
 function listen(of: Server, on: number): Promise<number> {
   return new Promise((done, failed) =>
-    of.bindAsync(`127.0.0.1:${on}`, ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
+    of.bindAsync(`127.0.0.1:${on}`, ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? done(bound) : failed(error),
+    ),
   )
 }
 
@@ -111,8 +124,14 @@ interface Got {
 function call(path: string, body: Buffer = Buffer.alloc(0), deadlineMs = 120_000): Promise<Got> {
   return new Promise(done => {
     let trailers: Metadata | null = null
-    const sent = client.makeUnaryRequest(path, raw, raw, body, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, answer) =>
-      setImmediate(() => done({ error, body: answer ?? Buffer.alloc(0), trailers })),
+    const sent = client.makeUnaryRequest(
+      path,
+      raw,
+      raw,
+      body,
+      new Metadata(),
+      { deadline: Date.now() + deadlineMs },
+      (error, answer) => setImmediate(() => done({ error, body: answer ?? Buffer.alloc(0), trailers })),
     )
     sent.on('status', ({ metadata }) => {
       trailers = metadata
@@ -130,7 +149,11 @@ test('trailers come back, statuses and messages too, and are in the log of both 
   const failed = await call('/test.Calls/Fail')
   expect(failed.error).toMatchObject({ code: status.NOT_FOUND, details: 'no such thing ☺' })
   await until('the log line', () => /"grpc_status":5,"grpc_message":"no such thing ☺"/.test(outbound.out()))
-  await until('the metrics', async () => (await inbound.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '5' }) === 1)
+  await until(
+    'the metrics',
+    async () =>
+      (await inbound.metrics()).value('grpc_requests_total', { direction: 'inbound', grpc_status: '5' }) === 1,
+  )
 })
 
 test('a load report of grpc-js is one that is read here: in trailers, in binary', async () => {
@@ -158,7 +181,10 @@ test('a load report of grpc-js is one that is read here: in trailers, in binary'
   })
   reporting.forceShutdown()
   const [report] = trailers.get('endpoint-load-metrics-bin') as Buffer[]
-  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', report!.toString('base64')]))).toMatchObject({ qps: 120, cpuUtilization: 0.25 })
+  expect(readReport(new HeaderList(['endpoint-load-metrics-bin', report!.toString('base64')]))).toMatchObject({
+    qps: 120,
+    cpuUtilization: 0.25,
+  })
 })
 
 test('a deadline: the caller is told, the server is, and both sidecars have it on record', async () => {
@@ -166,13 +192,16 @@ test('a deadline: the caller is told, the server is, and both sidecars have it o
   // Not as an option of the call: else the clock of grpc-js would be one more that may be first.
   const metadata = new Metadata()
   metadata.set('grpc-timeout', '300m')
-  const error = await new Promise<ServiceError | null>(done => client.makeUnaryRequest('/test.Calls/Hang', raw, raw, Buffer.alloc(0), metadata, done))
+  const error = await new Promise<ServiceError | null>(done =>
+    client.makeUnaryRequest('/test.Calls/Hang', raw, raw, Buffer.alloc(0), metadata, done),
+  )
   expect(error?.code).toBe(status.DEADLINE_EXCEEDED)
   // Three clocks run, and the server's own may be first: then it is the server that answers.
   expect([['UT'], []]).toContainEqual(error?.metadata.get('x-outrigger-flag'))
   await until('the server hears of it', () => cancelled.length > began)
   expect(deadlines.at(-1)).toBeLessThanOrEqual(300)
-  const recordOf = async (proxy: RunningProxy) => (await proxy.flights()).find(({ path }) => path === '/test.Calls/Hang')
+  const recordOf = async (proxy: RunningProxy) =>
+    (await proxy.flights()).find(({ path }) => path === '/test.Calls/Hang')
   await until('the record', async () => (await recordOf(outbound))?.grpcStatus === status.DEADLINE_EXCEEDED)
   // Whose clock is first of the two is chance: the other one may only hear that it is over.
   const inner = await until('the other record', () => recordOf(inbound))
@@ -194,7 +223,10 @@ test('cancel: a stream of the caller ends at the server at once', async () => {
 
 test('messages of 100 MiB stream through both ways, and are held nowhere', async () => {
   // The highest that the resident memory of each process ever was, in MiB.
-  const peaks = () => [outbound, inbound].map(({ pid }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) / 1024)
+  const peaks = () =>
+    [outbound, inbound].map(
+      ({ pid }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) / 1024,
+    )
   // Buffers of pools and the heap have their size by then.
   await call('/test.Calls/Echo', Buffer.alloc(4 * MIB))
   const before = peaks()
@@ -237,7 +269,8 @@ test('a server that says GOAWAY again and again, under load: what it had not loo
 
 describe('gRPC-Web, by fetch', () => {
   const frame = (message: string) => Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)])
-  const decode = (text: string) => Buffer.concat((text.match(/[^=]+=*/g) ?? []).map(part => Buffer.from(part, 'base64')))
+  const decode = (text: string) =>
+    Buffer.concat((text.match(/[^=]+=*/g) ?? []).map(part => Buffer.from(part, 'base64')))
 
   /** Messages and trailers, as a client in a browser reads them. */
   function read(body: Buffer): { messages: string[]; trailers: string } {
@@ -264,7 +297,9 @@ describe('gRPC-Web, by fetch', () => {
         headers: { 'content-type': type, accept: type, 'x-grpc-web': '1' },
         body: isText ? frame('hello').toString('base64') + frame('gRPC-Web').toString('base64') : sent,
       })
-      expect(answer.headers.get('content-type')).toMatch(isText ? 'application/grpc-web-text' : 'application/grpc-web+proto')
+      expect(answer.headers.get('content-type')).toMatch(
+        isText ? 'application/grpc-web-text' : 'application/grpc-web+proto',
+      )
       const body = Buffer.from(await answer.arrayBuffer())
       expect(read(isText ? decode(body.toString()) : body)).toEqual({
         messages: ['hello', 'gRPC-Web'],
@@ -290,6 +325,10 @@ describe('gRPC-Web, by fetch', () => {
 })
 
 test('gRPC over HTTP/1.1 is told what to speak', async () => {
-  const { status: code, body } = await get(port, '/test.Calls/Echo', { method: 'POST', headers: { 'content-type': 'application/grpc' }, body: 'x' })
+  const { status: code, body } = await get(port, '/test.Calls/Echo', {
+    method: 'POST',
+    headers: { 'content-type': 'application/grpc' },
+    body: 'x',
+  })
   expect([code, JSON.parse(body)]).toEqual([505, expect.objectContaining({ failure: 'grpc-needs-http2' })])
 })

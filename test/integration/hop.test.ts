@@ -14,7 +14,8 @@ import { until } from './support/until.ts'
 
 // HTTP/1.1 -> sidecar -> HTTP/2 -> sidecar -> HTTP/1.1, with the programs that users run.
 
-const ANSWER = 'HTTP/1.1 200 Sehr gut\r\nX-Powered-By: Nothing\r\nCONTENT-TYPE: text/plain\r\nContent-Length: 2\r\nSet-cookie: a=1\r\n\r\nok'
+const ANSWER =
+  'HTTP/1.1 200 Sehr gut\r\nX-Powered-By: Nothing\r\nCONTENT-TYPE: text/plain\r\nContent-Length: 2\r\nSet-cookie: a=1\r\n\r\nok'
 
 /** Answers each request, none of which has a body, and keeps what came. */
 function application(): Promise<RawServer> {
@@ -32,9 +33,14 @@ async function inbound(forward: string, port: number, multiplex = true): Promise
   return startProxy({ inbound: [{ listen: `127.0.0.1:${port}`, forward, multiplex }] })
 }
 
-async function outbound(endpoints: readonly string[]): Promise<{ readonly proxy: RunningProxy; readonly port: number }> {
+async function outbound(
+  endpoints: readonly string[],
+): Promise<{ readonly proxy: RunningProxy; readonly port: number }> {
   const port = await freePort()
-  const proxy = await startProxy({ outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: { endpoints: { orders: endpoints } } })
+  const proxy = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+    discovery: { endpoints: { orders: endpoints } },
+  })
   return { proxy, port }
 }
 
@@ -47,9 +53,13 @@ describe.concurrent('two sidecars', () => {
     await using near = await inbound(app.address, between)
     const { proxy, port } = await outbound([`127.0.0.1:${between}`])
     await using _ = proxy
-    await until('the hop', async () => (await get(port, '/warm')).status === 200 && (await protocols(proxy)).join() === 'HTTP/2 hop')
+    await until(
+      'the hop',
+      async () => (await get(port, '/warm')).status === 200 && (await protocols(proxy)).join() === 'HTTP/2 hop',
+    )
 
-    const head = (path: string) => `GET ${path} HTTP/1.1\r\nX-First: 1\r\nHOST: orders\r\nuser-agent: Raw\r\nCookie: a=1\r\nACCEPT: */*\r\nCookie: b=2\r\n`
+    const head = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nX-First: 1\r\nHOST: orders\r\nuser-agent: Raw\r\nCookie: a=1\r\nACCEPT: */*\r\nCookie: b=2\r\n`
     using client = await rawClient(port)
     client.send(`${head('/one')}\r\n`)
     await client.sees('ok')
@@ -68,7 +78,9 @@ describe.concurrent('two sidecars', () => {
 
     const answer = await curl('-H', 'X-ODD-Name: 1', '-A', 'curl', `http://127.0.0.1:${port}/curl`)
     expect(answer.head).toEqual(ANSWER.slice(0, -6).split('\r\n'))
-    expect(app.received()).toMatch(/GET \/curl HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\nUser-Agent: curl\r\nAccept: \*\/\*\r\nX-ODD-Name: 1\r\n/)
+    expect(app.received()).toMatch(
+      /GET \/curl HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\nUser-Agent: curl\r\nAccept: \*\/\*\r\nX-ODD-Name: 1\r\n/,
+    )
 
     const flights = await proxy.flights()
     expect(flights.at(-1)!.attempts[0]!.hop).toBe(true)
@@ -88,7 +100,12 @@ describe.concurrent('two sidecars', () => {
     await using _near = await inbound(`127.0.0.1:${(server.address() as AddressInfo).port}`, between)
     const { proxy, port } = await outbound([`127.0.0.1:${between}`])
     await using _ = proxy
-    await until('the hop', async () => (await get(port, '/warm', { method: 'HEAD' })).status === 200 && (await protocols(proxy)).join() === 'HTTP/2 hop')
+    await until(
+      'the hop',
+      async () =>
+        (await get(port, '/warm', { method: 'HEAD' })).status === 200 &&
+        (await protocols(proxy)).join() === 'HTTP/2 hop',
+    )
     const calls = [0, 1, 2].map(async call => {
       const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: bytes })
       const hash = createHash('sha256')
@@ -122,7 +139,10 @@ describe.concurrent('two sidecars', () => {
     const { proxy, port } = await outbound([`127.0.0.1:${one}`, `127.0.0.1:${two}`])
     await using _ = proxy
     const load = startLoad({ port, path: '/', rate: 2000 })
-    await until('both hops', async () => load.good() > 500 && (await protocols(proxy)).join() === 'HTTP/2 hop,HTTP/2 hop')
+    await until(
+      'both hops',
+      async () => load.good() > 500 && (await protocols(proxy)).join() === 'HTTP/2 hop,HTTP/2 hop',
+    )
     await first.stop()
     await using _plain = await startBackend(one)
     const before = load.good()

@@ -52,7 +52,10 @@ async function hostileRegistry(backend: Backend): Promise<{ readonly address: st
     response.end(isHealth ? JSON.stringify([instance, odd]) : EVIL)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => void server.closeAllConnections() }
+  return {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () => void server.closeAllConnections(),
+  }
 }
 
 let backend: Backend
@@ -70,13 +73,16 @@ beforeAll(async () => {
   endpointFile = join(folder, 'endpoints.json')
   writeFileSync(endpointFile, JSON.stringify([{ address: backend.address, meta: { [EVIL]: EVIL, toString: EVIL } }]))
   port = await freePort()
-  const endpoints = Object.fromEntries(NAMES.map(name => [name, [{ address: backend.address, meta: { version: EVIL, [EVIL]: 'x' } }]]))
+  const endpoints = Object.fromEntries(
+    NAMES.map(name => [name, [{ address: backend.address, meta: { version: EVIL, [EVIL]: 'x' } }]]),
+  )
   proxy = await startProxy({
     service: 'constructor',
     accessLog: {
       mode: 'on',
       path: accessLog,
-      template: '%REQ(:METHOD)% %REQ(:PATH)% %REQ(USER-AGENT)% %REQ(X-EVIL)% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %ROUTE_NAME%',
+      template:
+        '%REQ(:METHOD)% %REQ(:PATH)% %REQ(USER-AGENT)% %REQ(X-EVIL)% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %ROUTE_NAME%',
     },
     outbound: [{ listen: `127.0.0.1:${port}` }],
     discovery: {
@@ -89,7 +95,10 @@ beforeAll(async () => {
         subsets: { toString: { version: EVIL }, constructor: { [EVIL]: 'x' }, hasOwnProperty: { version: 'none' } },
         hosts: ['valueof.example.com'],
         routes: [
-          { match: { path: '/subset', headers: { 'x-evil': EVIL }, query: { constructor: EVIL } }, to: [{ subset: 'toString' }] },
+          {
+            match: { path: '/subset', headers: { 'x-evil': EVIL }, query: { constructor: EVIL } },
+            to: [{ subset: 'toString' }],
+          },
           { match: { path: '/status/201' }, to: [{ subset: 'toString' }] },
           { match: { path: '/nowhere' }, to: [{ subset: 'hasOwnProperty' }] },
           { name: '\u202e\u009bevil', match: { path: '/named' } },
@@ -121,7 +130,9 @@ describe('names that every object seems to have', () => {
     for (const query of ['only=constructor', 'sort=toString', '__proto__=1', 'constructor=1'])
       expect((await proxy.admin(`/endpoints?${query}`)).status, query).toBe(400)
     expect(JSON.parse((await proxy.admin('/endpoints?service=__proto__')).body)).toEqual({ services: [] })
-    expect((await proxy.admin('/endpoints', { headers: { accept: 'constructor' } })).headers['content-type']).toBe('application/json')
+    expect((await proxy.admin('/endpoints', { headers: { accept: 'constructor' } })).headers['content-type']).toBe(
+      'application/json',
+    )
     expect((await proxy.admin('/constructor')).status).toBe(404)
   })
 })
@@ -131,7 +142,9 @@ describe('text that steers terminals', () => {
     await until('the registry to be heard', async () => (await proxy.endpoints('fromconsul')).length > 0)
     const latin = `\x80\x9b2J\xa0evil`
     for (const path of ['/%1b%5B31m', '/subset?constructor=x', '/named'])
-      await get(port, path, { headers: { host: 'constructor', 'user-agent': latin, 'x-evil': latin, 'x-request-id': latin } })
+      await get(port, path, {
+        headers: { host: 'constructor', 'user-agent': latin, 'x-evil': latin, 'x-request-id': latin },
+      })
     await get(port, '/', { headers: { host: 'nobody.example.com' } })
     using client = await rawClient(port)
     client.send(`GET /\x1b[31m HTTP/1.1\r\nHost: constructor\r\nX: \x1b\r\n\r\n`)
@@ -185,10 +198,12 @@ describe('text that steers terminals', () => {
     const text = (await proxy.admin('/endpoints?service=fromconsul&format=text')).body
     expect(text).toContain('\\x1B[31m\\x07evil\\x0A9.9.9.9:1  FORGED')
     const { services } = JSON.parse((await proxy.admin('/endpoints?service=fromconsul')).body)
-    expect(services[0].endpoints.find(({ address }: { address: string }) => address === backend.address)).toMatchObject({
-      weight: 1_000_000,
-      metadata: { [EVIL]: EVIL, constructor: 'x' },
-    })
+    expect(services[0].endpoints.find(({ address }: { address: string }) => address === backend.address)).toMatchObject(
+      {
+        weight: 1_000_000,
+        metadata: { [EVIL]: EVIL, constructor: 'x' },
+      },
+    )
   })
 
   test('the access log and both outputs have none of it', async () => {
@@ -203,7 +218,12 @@ describe('text that steers terminals', () => {
     const file = join(temporaryFolder(), `bad${ESC}\n9.9.9.9:1.yaml`)
     writeFileSync(
       file,
-      JSON.stringify({ outbound: [{ listen: EVIL, [EVIL]: 1 }], services: { [EVIL]: {} }, discovery: { endpoints: { a: [EVIL] } }, [EVIL]: EVIL }),
+      JSON.stringify({
+        outbound: [{ listen: EVIL, [EVIL]: 1 }],
+        services: { [EVIL]: {} },
+        discovery: { endpoints: { a: [EVIL] } },
+        [EVIL]: EVIL,
+      }),
     )
     for (const args of [
       ['proxy', '-c', file],
@@ -219,7 +239,10 @@ describe('text that steers terminals', () => {
     const good = join(temporaryFolder(), `good${ESC}.yaml`)
     writeFileSync(
       good,
-      JSON.stringify({ outbound: [{ listen: '127.0.0.1:15001' }], discovery: { endpoints: { constructor: [{ address: 'a:1', meta: { [EVIL]: EVIL } }] } } }),
+      JSON.stringify({
+        outbound: [{ listen: '127.0.0.1:15001' }],
+        discovery: { endpoints: { constructor: [{ address: 'a:1', meta: { [EVIL]: EVIL } }] } },
+      }),
     )
     for (const args of [
       ['config', 'check', good],
@@ -237,6 +260,7 @@ describe('text that steers terminals', () => {
     await until('that it is told', () => proxy.err().includes('has no port'))
     expectClean(proxy.err(), 'standard error')
     expectClean((await proxy.admin('/ready?verbose')).body, 'ready')
-    for (const format of ['text', 'json', 'html']) expectClean((await proxy.admin(`/endpoints?format=${format}`)).body, format)
+    for (const format of ['text', 'json', 'html'])
+      expectClean((await proxy.admin(`/endpoints?format=${format}`)).body, format)
   })
 })

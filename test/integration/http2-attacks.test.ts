@@ -113,7 +113,10 @@ async function attack(round: (i: number) => Buffer, rounds = ROUNDS): Promise<st
     const batch: Buffer[] = []
     for (const end = Math.min(rounds, i + 100); i < end; i++) batch.push(round(i))
     if (!socket.write(Buffer.concat(batch)))
-      await Promise.race([new Promise(resolve => socket.once('drain', resolve)), new Promise(resolve => socket.once('close', resolve))])
+      await Promise.race([
+        new Promise(resolve => socket.once('drain', resolve)),
+        new Promise(resolve => socket.once('close', resolve)),
+      ])
     await new Promise(resolve => setImmediate(resolve))
   }
   await until('the end of the attacker', () => isCut)
@@ -123,12 +126,16 @@ async function attack(round: (i: number) => Buffer, rounds = ROUNDS): Promise<st
 
 function goawayOf(bytes: Buffer): string {
   let whole = 0
-  while (whole + 9 <= bytes.length && whole + 9 + bytes.readUIntBE(whole, 3) <= bytes.length) whole += 9 + bytes.readUIntBE(whole, 3)
+  while (whole + 9 <= bytes.length && whole + 9 + bytes.readUIntBE(whole, 3) <= bytes.length)
+    whole += 9 + bytes.readUIntBE(whole, 3)
   const last = parseFrames(bytes.subarray(0, whole)).findLast(({ type }) => type === h2.GOAWAY)
-  return last === undefined ? '' : `${h2.errorName(last.payload.readUInt32BE(4))}: ${last.payload.toString('latin1', 8)}`
+  return last === undefined
+    ? ''
+    : `${h2.errorName(last.payload.readUInt32BE(4))}: ${last.payload.toString('latin1', 8)}`
 }
 
-const trips = async (guard: string) => (await proxy.metrics()).value('outrigger_http2_guard_trips_total', { side: 'downstream', guard })
+const trips = async (guard: string) =>
+  (await proxy.metrics()).value('outrigger_http2_guard_trips_total', { side: 'downstream', guard })
 
 describe('floods: the attacker gets a GOAWAY that says why, and the guard counts it', () => {
   test.each<[string, string, (i: number) => Buffer]>([
@@ -156,10 +163,14 @@ test('a head of references to one large entry (HPACK bomb) is answered 431 as of
   const before = await tooLarge()
   const entry = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xbd, 0x1d]), Buffer.alloc(3900, 'v')])
   const fields = literals(...requestFields())
-  const block = (id: number, ...parts: Buffer[]) => frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, id, Buffer.concat([fields, ...parts]))
+  const block = (id: number, ...parts: Buffer[]) =>
+    frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, id, Buffer.concat([fields, ...parts]))
   const bomb = Buffer.alloc(16_000, 0xbe)
   // 16,000 references to 3,900 bytes, 300 times: 19 GB, were they unpacked. Then an end, so that it is over.
-  const goaway = await attack(i => (i === 0 ? block(1, entry) : i < 300 ? block(2 * i + 1, bomb) : frame(h2.DATA, 0, 0)), 301)
+  const goaway = await attack(
+    i => (i === 0 ? block(1, entry) : i < 300 ? block(2 * i + 1, bomb) : frame(h2.DATA, 0, 0)),
+    301,
+  )
   expect(goaway).toMatch(/^PROTOCOL_ERROR: DATA on stream 0/)
   expect(await tooLarge()).toBeGreaterThan(before + 200)
 })
@@ -172,7 +183,8 @@ test('a list of fields beyond the limit is answered 431', async () => {
 })
 
 describe('slow readers', () => {
-  const large = (i: number) => headers(2 * i + 1, true, ':method', 'GET', ':scheme', 'http', ':path', '/bytes/5000000', ':authority', 'orders')
+  const large = (i: number) =>
+    headers(2 * i + 1, true, ':method', 'GET', ':scheme', 'http', ':path', '/bytes/5000000', ':authority', 'orders')
   const wideOpen = Buffer.concat([hello, settings(4, 0x7fff_ffff), windowUpdate(0, 0x7000_0000)])
 
   test.each([
@@ -184,13 +196,20 @@ describe('slow readers', () => {
         .on('error', () => {})
         .pause(),
     )
-    for (const socket of sockets) socket.write(Buffer.concat([first, ...Array.from({ length: requests }, (_, i) => large(i))]))
-    await until('all are under way', async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') >= 0.8 * connections * requests)
+    for (const socket of sockets)
+      socket.write(Buffer.concat([first, ...Array.from({ length: requests }, (_, i) => large(i))]))
+    await until(
+      'all are under way',
+      async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') >= 0.8 * connections * requests,
+    )
     bystander.answered = 0
     await until('others are served meanwhile', () => bystander.answered > 20)
     expect((await proxy.rss()) - rssBefore).toBeLessThan(MAX_GROWTH_MIB)
     for (const socket of sockets) socket.destroy()
-    await until('what they asked for is given up', async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') <= 1)
+    await until(
+      'what they asked for is given up',
+      async () => (await proxy.metrics()).value('outrigger_upstream_requests_active') <= 1,
+    )
   })
 
   test('an answer of which nothing is taken is given up after the idle time', async () => {

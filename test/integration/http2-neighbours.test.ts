@@ -1,4 +1,11 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import {
   Client,
@@ -47,9 +54,14 @@ let port: number
 beforeAll(async () => {
   grpcServer = new Server(options)
   grpcServer.addService(
-    { Echo: method('/test.Calls/Echo'), Pour: method('/test.Calls/Pour', true), Sink: method('/test.Calls/Sink', true) },
     {
-      Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer) => void) => answer(null, call.request),
+      Echo: method('/test.Calls/Echo'),
+      Pour: method('/test.Calls/Pour', true),
+      Sink: method('/test.Calls/Sink', true),
+    },
+    {
+      Echo: (call: ServerUnaryCall<Buffer, Buffer>, answer: (error: null, value: Buffer) => void) =>
+        answer(null, call.request),
       Pour(call: ServerDuplexStream<Buffer, Buffer>) {
         const more = () => {
           while (!call.cancelled && call.write(message));
@@ -65,7 +77,9 @@ beforeAll(async () => {
     },
   )
   const appPort = await new Promise<number>((done, failed) =>
-    grpcServer.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? done(bound) : failed(error))),
+    grpcServer.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? done(bound) : failed(error),
+    ),
   )
   server = createServer(sessionOptions)
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
@@ -96,7 +110,9 @@ beforeAll(async () => {
       { listen: `127.0.0.1:${grpcPort}`, service: 'calls' },
       { listen: `127.0.0.1:${port}`, service: 'plain' },
     ],
-    discovery: { endpoints: { calls: [`127.0.0.1:${inPort}`], plain: [`127.0.0.1:${(server.address() as AddressInfo).port}`] } },
+    discovery: {
+      endpoints: { calls: [`127.0.0.1:${inPort}`], plain: [`127.0.0.1:${(server.address() as AddressInfo).port}`] },
+    },
     services: {
       calls: { protocol: 'grpc', timeouts: { request: '2m' } },
       plain: { protocol: 'http2', timeouts: { request: '2m' }, limits: { connections: 1 } },
@@ -148,7 +164,10 @@ describe('node:http2, one connection to the endpoint', () => {
       const slow = Array.from({ length: 6 }, () => ask(session, '/large').pause())
       await filled(outbound, MIB)
       for (const stream of slow) stream.close()
-      await until('they are over', async () => (await outbound.metrics()).value('outrigger_upstream_requests_active', { service: 'plain' }) === 0)
+      await until(
+        'they are over',
+        async () => (await outbound.metrics()).value('outrigger_upstream_requests_active', { service: 'plain' }) === 0,
+      )
       expect((await get(port, '/small')).body).toBe('ok')
       expect((await get(port, '/large')).body.length).toBe(8 * MIB)
       session.destroy()
@@ -181,11 +200,20 @@ describe('grpc-js, through two sidecars', () => {
   const open = () => new Client(`127.0.0.1:${grpcPort}`, credentials.createInsecure(), options)
   const echo = (client: Client) =>
     new Promise<true | ServiceError | null>(done =>
-      client.makeUnaryRequest('/test.Calls/Echo', raw, raw, message, { deadline: Date.now() + 60_000 }, (error, answer) =>
-        done(answer?.equals(message) === true || error),
+      client.makeUnaryRequest(
+        '/test.Calls/Echo',
+        raw,
+        raw,
+        message,
+        { deadline: Date.now() + 60_000 },
+        (error, answer) => done(answer?.equals(message) === true || error),
       ),
     )
-  const stream = (client: Client, name: string, deadline = Date.now() + 120_000): ClientDuplexStream<Buffer, Buffer> => {
+  const stream = (
+    client: Client,
+    name: string,
+    deadline = Date.now() + 120_000,
+  ): ClientDuplexStream<Buffer, Buffer> => {
     const call = client.makeBidiStreamRequest(`/test.Calls/${name}`, raw, raw, new Metadata(), { deadline })
     call.on('error', () => {})
     return call

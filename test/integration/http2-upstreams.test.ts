@@ -1,5 +1,11 @@
 import { writeFileSync } from 'node:fs'
-import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -31,9 +37,20 @@ async function start(addresses: readonly string[], service: object = {}) {
 }
 
 const h2load = async (port: number, path: string, requests: number, connections = 4, streams = 16) =>
-  (await run(await obtain('h2load'), ['-c', `${connections}`, '-m', `${streams}`, '-n', `${requests}`, `http://127.0.0.1:${port}${path}`])).out
+  (
+    await run(await obtain('h2load'), [
+      '-c',
+      `${connections}`,
+      '-m',
+      `${streams}`,
+      '-n',
+      `${requests}`,
+      `http://127.0.0.1:${port}${path}`,
+    ])
+  ).out
 
-const allDone = (requests: number) => new RegExp(`${requests} done, ${requests} succeeded, 0 failed, 0 errored, 0 timeout`)
+const allDone = (requests: number) =>
+  new RegExp(`${requests} done, ${requests} succeeded, 0 failed, 0 errored, 0 timeout`)
 
 describe('Envoy', () => {
   test('takes bodies both ways, and gets another connection where it allows no more streams', async () => {
@@ -47,7 +64,12 @@ describe('Envoy', () => {
       get(all.port, '/echo', { method: 'POST', body }),
       get(all.port, '/count', { method: 'POST', body, headers: { 'transfer-encoding': 'chunked' } }),
     ])
-    expect([small.body, large.body.length, echoed.body === body.toString(), counted.body]).toEqual([`${backendPort}\n`, 5_000_000, true, '3000000\n'])
+    expect([small.body, large.body.length, echoed.body === body.toString(), counted.body]).toEqual([
+      `${backendPort}\n`,
+      5_000_000,
+      true,
+      '3000000\n',
+    ])
     expect(await h2load(all.port, '/slow/20', 1000)).toMatch(allDone(1000))
     // 64 at a time.
     const [endpoint] = await all.proxy.endpoints('orders')
@@ -60,7 +82,9 @@ describe('Envoy', () => {
     await using staying = await startEnvoy(backend.port, 100)
     await using all = await start([leaving.address, staying.address])
     const load = h2load(all.port, '/slow/3', 12_000)
-    await until('both have requests', async () => (await all.proxy.endpoints('orders')).every(({ active }) => active > 0))
+    await until('both have requests', async () =>
+      (await all.proxy.endpoints('orders')).every(({ active }) => active > 0),
+    )
     await get(leaving.adminPort, '/drain_listeners?graceful&skip_exit', { method: 'POST' })
     expect(await load).toMatch(allDone(12_000))
     expect((await all.proxy.metrics()).value('http_requests_total', { status: '200' })).toBeGreaterThanOrEqual(12_000)
@@ -68,7 +92,9 @@ describe('Envoy', () => {
 })
 
 /** Answers each request with what it is, and counts those it has begun with. */
-async function startNode(onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, session: ServerHttp2Session) => void) {
+async function startNode(
+  onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, session: ServerHttp2Session) => void,
+) {
   const server: Http2Server = createServer()
   const sessions = new Set<ServerHttp2Session>()
   server.on('session', session => sessions.add(session.on('error', () => {})))
@@ -104,7 +130,9 @@ test('GOAWAY in the middle: what the server had begun with is answered, the rest
   })
   using staying = await startNode(answer)
   await using all = await start([leaving.address, staying.address], { balancer: { type: 'round_robin' } })
-  const asked = Array.from({ length: 20 }, (_, i) => get(all.port, '/', { method: 'POST', headers: { 'x-number': `${i}` }, body: 'pay' }))
+  const asked = Array.from({ length: 20 }, (_, i) =>
+    get(all.port, '/', { method: 'POST', headers: { 'x-number': `${i}` }, body: 'pay' }),
+  )
   await until('the rest went elsewhere', () => done.length === 17)
   for (const finish of held) finish()
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(Array(20).fill(200))

@@ -64,7 +64,11 @@ function client(port: number): ClientHttp2Session & Disposable {
   return Object.assign(session, { [Symbol.dispose]: () => session.destroy() })
 }
 
-async function start(addresses: readonly string[], service: object = {}, more: object = {}): Promise<{ proxy: RunningProxy; port: number } & AsyncDisposable> {
+async function start(
+  addresses: readonly string[],
+  service: object = {},
+  more: object = {},
+): Promise<{ proxy: RunningProxy; port: number } & AsyncDisposable> {
   const port = await freePort()
   const proxy = await startProxy({
     outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
@@ -111,10 +115,18 @@ test('one port speaks both: each caller gets its answer in its own words, and th
     ask(session, { ':method': 'POST', ':path': '/echo' }, body),
     ask(session, { ':method': 'POST', ':path': '/count', 'content-length': 5 }, 'hello'),
   ])
-  expect([second.status, second.body, first.status, first.body]).toEqual([200, `${backend.port}\n`, 200, `${backend.port}\n`])
+  expect([second.status, second.body, first.status, first.body]).toEqual([
+    200,
+    `${backend.port}\n`,
+    200,
+    `${backend.port}\n`,
+  ])
   expect(echo.body === body.toString('latin1')).toBe(true)
   expect(count.body).toBe('5\n')
-  await until('two protocols in the log', () => all.proxy.out().includes('"HTTP/2"') && all.proxy.out().includes('"HTTP/1.1"'))
+  await until(
+    'two protocols in the log',
+    () => all.proxy.out().includes('"HTTP/2"') && all.proxy.out().includes('"HTTP/1.1"'),
+  )
 })
 
 test('curl --http2 offers h2c and gets it; with a switch it is not taken', async () => {
@@ -141,7 +153,10 @@ test('a stream that is cancelled is cancelled at the endpoint, and the others go
   hanging.on('error', () => {})
   await until('it runs', async () => (await all.proxy.metrics()).value('outrigger_upstream_requests_active') === 1)
   hanging.close(constants.NGHTTP2_CANCEL)
-  await until('it is given up', async () => (await all.proxy.metrics()).value('outrigger_upstream_requests_active') === 0)
+  await until(
+    'it is given up',
+    async () => (await all.proxy.metrics()).value('outrigger_upstream_requests_active') === 0,
+  )
   expect((await ask(session, { ':path': '/' })).status).toBe(200)
 })
 
@@ -180,7 +195,14 @@ describe('endpoints that speak HTTP/2', () => {
         return
       }
       stream.respond({ ':status': 200, 'content-type': 'application/json' })
-      stream.end(JSON.stringify({ authority: headers[':authority'], scheme: headers[':scheme'], te: headers.te, one: headers['x-one'] }))
+      stream.end(
+        JSON.stringify({
+          authority: headers[':authority'],
+          scheme: headers[':scheme'],
+          te: headers.te,
+          one: headers['x-one'],
+        }),
+      )
     })
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     servers.push({
@@ -213,9 +235,14 @@ describe('endpoints that speak HTTP/2', () => {
   test.each(['http2', 'grpc'])('an application behind an inbound listener that speaks %s', async protocol => {
     const server = await startServer()
     const port = await freePort()
-    await using _proxy = await startProxy({ inbound: [{ listen: `127.0.0.1:${port}`, forward: server.address, application: { protocol } }] })
+    await using _proxy = await startProxy({
+      inbound: [{ listen: `127.0.0.1:${port}`, forward: server.address, application: { protocol } }],
+    })
     using session = client(port)
-    const [first, echo] = await Promise.all([get(port, '/', { headers: { 'x-one': '1' } }), ask(session, { ':method': 'POST', ':path': '/echo' }, 'hello')])
+    const [first, echo] = await Promise.all([
+      get(port, '/', { headers: { 'x-one': '1' } }),
+      ask(session, { ':method': 'POST', ':path': '/echo' }, 'hello'),
+    ])
     expect(JSON.parse(first.body)).toMatchObject({ one: '1' })
     expect([echo.body, echo.trailers['x-end']]).toEqual(['hello', 'yes'])
     expect(server.sessions.size).toBe(1)
@@ -226,7 +253,9 @@ describe('endpoints that speak HTTP/2', () => {
     await using all = await start([server.address], { protocol: 'http2' })
     using session = client(all.port)
     expect((await ask(session, { ':path': '/' })).status).toBe(200)
-    const got = await Promise.all(Array.from({ length: 100 }, () => ask(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(20_000))))
+    const got = await Promise.all(
+      Array.from({ length: 100 }, () => ask(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(20_000))),
+    )
     expect(got.every(({ status, body }) => status === 200 && body.length === 20_000)).toBe(true)
     expect(server.sessions.size).toBeLessThanOrEqual(6)
   })
@@ -246,7 +275,11 @@ describe('endpoints that speak HTTP/2', () => {
 
   test('nghttpd, under load from h2load', async () => {
     const port = await freePort()
-    const child = spawn(await obtain('nghttpd'), ['--no-tls', '--address', '127.0.0.1', '-d', import.meta.dirname, String(port)], { stdio: 'ignore' })
+    const child = spawn(
+      await obtain('nghttpd'),
+      ['--no-tls', '--address', '127.0.0.1', '-d', import.meta.dirname, String(port)],
+      { stdio: 'ignore' },
+    )
     servers.push({ close: () => child.kill('SIGKILL') })
     await until('nghttpd listens', () =>
       rawClient(port).then(
@@ -255,7 +288,15 @@ describe('endpoints that speak HTTP/2', () => {
       ),
     )
     await using all = await start([`127.0.0.1:${port}`], { protocol: 'http2' })
-    const { out } = await run(await obtain('h2load'), ['-c', '8', '-m', '16', '-n', '4000', `http://127.0.0.1:${all.port}/http2.test.ts`])
+    const { out } = await run(await obtain('h2load'), [
+      '-c',
+      '8',
+      '-m',
+      '16',
+      '-n',
+      '4000',
+      `http://127.0.0.1:${all.port}/http2.test.ts`,
+    ])
     expect(out).toMatch(/4000 done, 4000 succeeded, 0 failed, 0 errored, 0 timeout/)
     expect(out).toMatch(/4000 2xx/)
   })

@@ -25,7 +25,9 @@ describe.concurrent('one of three backends under load', () => {
       services: { orders: { outliers: { baseEjection: '1s' } } },
     })
     const load = startLoad({ port, path: '/', rate: 1000 })
-    await until('each backend in use', async () => (await proxy.endpoints('orders')).every(({ requests }) => requests > 100))
+    await until('each backend in use', async () =>
+      (await proxy.endpoints('orders')).every(({ requests }) => requests > 100),
+    )
 
     victim!.signal('SIGKILL')
     await victim!.ended
@@ -38,9 +40,12 @@ describe.concurrent('one of three backends under load', () => {
     await until('its line in the log', () => proxy.err().includes(`${victim!.address} of orders is ejected for 1 s`))
     const metrics = await proxy.metrics()
     expect(metrics.value('outrigger_upstream_failures_total', { endpoint: victim!.address })).toBeGreaterThanOrEqual(5)
-    for (const { address } of others) expect(metrics.value('outrigger_upstream_failures_total', { endpoint: address })).toBe(0)
+    for (const { address } of others)
+      expect(metrics.value('outrigger_upstream_failures_total', { endpoint: address })).toBe(0)
     // Probed while it is still down: ejected again, for longer, and nobody notices.
-    await until('a second, longer ejection', () => proxy.err().includes(`${victim!.address} of orders is ejected for 2 s`))
+    await until('a second, longer ejection', () =>
+      proxy.err().includes(`${victim!.address} of orders is ejected for 2 s`),
+    )
 
     await using back = await startBackend(victim!.port)
     await until('its return', async () => (await stateOf(proxy, back.address)).state === 'admitting')
@@ -70,7 +75,9 @@ describe.concurrent('one of three backends under load', () => {
       },
     })
     const load = startLoad({ port, path: '/', rate: 300 })
-    await until('each backend in use', async () => (await proxy.endpoints('orders')).every(({ requests }) => requests > 200))
+    await until('each backend in use', async () =>
+      (await proxy.endpoints('orders')).every(({ requests }) => requests > 200),
+    )
     victim!.signal('SIGSTOP')
     const { reason } = await until('its ejection', async () => {
       const state = await stateOf(proxy, victim!.address)

@@ -12,7 +12,12 @@ import { until } from './support/until.ts'
 function documented(): Map<string, string> {
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
   const rows = page.matchAll(/^\| `([a-z0-9_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|/gm)
-  return new Map([...rows].map(([, name, type, labels]) => [name!, `${type} ${[...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')}`.trim()]))
+  return new Map(
+    [...rows].map(([, name, type, labels]) => [
+      name!,
+      `${type} ${[...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')}`.trim(),
+    ]),
+  )
 }
 
 /** The same of a scrape. A family without a series has no labels to show, so each must have one. */
@@ -20,7 +25,9 @@ function exposed(scrape: string): Map<string, string> {
   const types = new Map([...scrape.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]))
   return new Map(
     [...types].map(([name, type]) => {
-      const sample = new RegExp(`^${name}${type === 'histogram' ? '_count' : ''}(?:\\{(.*)\\})? \\S+$`, 'm').exec(scrape)
+      const sample = new RegExp(`^${name}${type === 'histogram' ? '_count' : ''}(?:\\{(.*)\\})? \\S+$`, 'm').exec(
+        scrape,
+      )
       if (sample === null) throw new Error(`${name} has no sample`)
       return [name, `${type} ${[...(sample[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).join(' ')}`.trim()]
     }),
@@ -36,9 +43,19 @@ function endpointFile(address: string): string {
 
 test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
   await using backend = await startBackend()
-  const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+  const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
   const agreeable = createServer(socket => {
-    socket.on('error', () => {}).once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'))
+    socket
+      .on('error', () => {})
+      .once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+      )
   })
   await new Promise<void>(done => agreeable.listen(agreeablePort, '127.0.0.1', done))
   await using proxy = await startProxy({
@@ -48,11 +65,18 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
       { listen: `127.0.0.1:${upgradePort}`, service: 'sockets' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '20ms' } },
     ],
-    discovery: { files: { orders: endpointFile(backend.address) }, endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`] } },
+    discovery: {
+      files: { orders: endpointFile(backend.address) },
+      endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`] },
+    },
     services: { prices: { protocol: 'grpc' } },
   })
   expect((await get(port, '/')).status).toBe(200)
-  expect((await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers['grpc-status']).toBe('14')
+  expect(
+    (await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers[
+      'grpc-status'
+    ],
+  ).toBe('14')
   // A connection that says that it is no HTTP, and one that says nothing in time.
   const tunnels = [1, 2].map(() =>
     connect(detectPort, '127.0.0.1')

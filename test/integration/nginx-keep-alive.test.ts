@@ -14,11 +14,16 @@ import { until } from './support/until.ts'
 
 const NO_FAILURES = new Map()
 
-async function start(options: NginxOptions): Promise<{ nginx: Nginx; proxy: RunningProxy; port: number } & AsyncDisposable> {
+async function start(
+  options: NginxOptions,
+): Promise<{ nginx: Nginx; proxy: RunningProxy; port: number } & AsyncDisposable> {
   const nginx = await startNginx(options)
   writeFileSync(join(nginx.www, 'file'), 'x'.repeat(2000))
   const port = await freePort()
-  const proxy = await startProxy({ outbound: [{ listen: `127.0.0.1:${port}`, service: 'files' }], discovery: { endpoints: { files: [nginx.address] } } })
+  const proxy = await startProxy({
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'files' }],
+    discovery: { endpoints: { files: [nginx.address] } },
+  })
   return {
     nginx,
     proxy,
@@ -54,7 +59,8 @@ describe.concurrent('connections to nginx', () => {
   test('are as many as there are requests at a time, and no more', async () => {
     await using all = await start({})
     const agent = new Agent({ keepAlive: true, maxSockets: 20 })
-    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 20 }, () => get(all.port, '/file', { agent })))
+    for (let round = 0; round < 10; round++)
+      await Promise.all(Array.from({ length: 20 }, () => get(all.port, '/file', { agent })))
     agent.destroy()
     const lines = await all.nginx.logged('/file', 200)
     expect(connectionsOf(lines).size).toBeLessThanOrEqual(20)
@@ -81,7 +87,9 @@ describe.concurrent('connections to nginx', () => {
     const statuses: number[] = []
     const burst = async (method: string) => {
       const options = { agent, method, ...(method === 'POST' && { body: 'a=1' }) }
-      const answers = await Promise.all(Array.from({ length: 200 }, () => get(all.port, method === 'POST' ? '/post' : '/file', options)))
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, () => get(all.port, method === 'POST' ? '/post' : '/file', options)),
+      )
       statuses.push(...answers.map(({ status }) => status))
     }
     // Idle for a little less, exactly, and a little more than nginx allows. Only what may be sent twice at first; once the time is learnt, all.
@@ -97,7 +105,9 @@ describe.concurrent('connections to nginx', () => {
   test('may be closed by nginx while the proxy gets no CPU: what may be sent again is; once the time is learnt, nothing needs to be', async () => {
     const timeoutMs = 1500
     // The second one closes connections that were opened and never used.
-    await using all = await start({ server: () => `keepalive_timeout ${timeoutMs}ms; client_header_timeout ${timeoutMs}ms; ${post()}` })
+    await using all = await start({
+      server: () => `keepalive_timeout ${timeoutMs}ms; client_header_timeout ${timeoutMs}ms; ${post()}`,
+    })
     const callers = await Promise.all(Array.from({ length: 100 }, () => rawClient(all.port)))
     let asked = 0
     const ask = (line: string) => {

@@ -70,7 +70,13 @@ describe('bodies', () => {
   })
 
   test.each(sizes)('%s goes up chunked, whole', async size => {
-    const { exit, status } = await curl('-H', 'Transfer-Encoding: chunked', '-T', join(nginx.www, size), `${url}/put/chunked-${size}`)
+    const { exit, status } = await curl(
+      '-H',
+      'Transfer-Encoding: chunked',
+      '-T',
+      join(nginx.www, size),
+      `${url}/put/chunked-${size}`,
+    )
     expect({ exit, status }).toEqual({ exit: 0, status: 201 })
     expect(await sha256Of(join(nginx.www, `put/chunked-${size}`))).toBe(hashes[size])
   })
@@ -83,7 +89,13 @@ describe('bodies', () => {
 
   test('several at a time, up and down, faster and slower than the sockets take them, are not mixed up', async () => {
     const up = sizes.map(async size => {
-      const { status } = await curl('-H', 'Transfer-Encoding: chunked', '-T', join(nginx.www, size), `${url}/put/mixed-${size}`)
+      const { status } = await curl(
+        '-H',
+        'Transfer-Encoding: chunked',
+        '-T',
+        join(nginx.www, size),
+        `${url}/put/mixed-${size}`,
+      )
       expect([status, await sha256Of(join(nginx.www, `put/mixed-${size}`))]).toEqual([201, hashes[size]])
     })
     const down = ['24M', '32M', '40M', '1G'].flatMap(rate =>
@@ -103,13 +115,21 @@ describe('bodies', () => {
 
   test('compressed bodies pass as they are', async () => {
     const answer = await curl('--compressed', `${url}/gzip/text`)
-    expect(answer).toMatchObject({ exit: 0, status: 200, headers: { 'content-encoding': 'gzip', 'transfer-encoding': 'chunked' } })
+    expect(answer).toMatchObject({
+      exit: 0,
+      status: 200,
+      headers: { 'content-encoding': 'gzip', 'transfer-encoding': 'chunked' },
+    })
     expect(answer.body()).toBe('outrigger '.repeat(20_000))
   })
 
   test('ranges are answered with the part asked for', async () => {
     const answer = await curl('-r', '1000000-', `${url}/1m`)
-    expect(answer).toMatchObject({ exit: 0, status: 206, headers: { 'content-length': '48576', 'content-range': 'bytes 1000000-1048575/1048576' } })
+    expect(answer).toMatchObject({
+      exit: 0,
+      status: 206,
+      headers: { 'content-length': '48576', 'content-range': 'bytes 1000000-1048575/1048576' },
+    })
     const parts = await curl('-r', '0-9,20-29', `${url}/1m`)
     expect(parts).toMatchObject({ exit: 0, status: 206 })
     expect(parts.headers['content-type']).toMatch(/^multipart\/byteranges/)
@@ -167,7 +187,16 @@ describe('versions and forms', () => {
 
   test('Expect: 100-continue is passed on and its answer passed back', async () => {
     // Without the 100 curl would wait for longer than it may take in all.
-    const args = ['--expect100-timeout', '60', '-H', 'Expect: 100-continue', '--max-time', '10', '-T', join(nginx.www, '1m')]
+    const args = [
+      '--expect100-timeout',
+      '60',
+      '-H',
+      'Expect: 100-continue',
+      '--max-time',
+      '10',
+      '-T',
+      join(nginx.www, '1m'),
+    ]
     const answer = await curl(...args, `${url}/put/expected`)
     expect(answer).toMatchObject({ exit: 0, status: 201 })
     expect(answer.log).toContain('< HTTP/1.1 100 Continue')
@@ -177,7 +206,11 @@ describe('versions and forms', () => {
 
 describe('heads', () => {
   test('order and case of fields are kept in both directions, and values byte for byte', async () => {
-    const upstream = await rawServer(answerOne('HTTP/1.1 200 Fine\r\nZebra: 1\r\nX-CaSe-KePt:  One  Two\r\nApple: 2\r\nContent-Length: 0\r\nzebra: 3\r\n\r\n'))
+    const upstream = await rawServer(
+      answerOne(
+        'HTTP/1.1 200 Fine\r\nZebra: 1\r\nX-CaSe-KePt:  One  Two\r\nApple: 2\r\nContent-Length: 0\r\nzebra: 3\r\n\r\n',
+      ),
+    )
     const own = await freePort()
     await using other = await startProxy({
       outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }],
@@ -196,19 +229,41 @@ describe('heads', () => {
       'zulu: 3',
       `http://127.0.0.1:${own}/a?b=%20c`,
     )
-    expect(answer.head).toEqual(['HTTP/1.1 200 Fine', 'Zebra: 1', 'X-CaSe-KePt:  One  Two', 'Apple: 2', 'Content-Length: 0', 'zebra: 3'])
+    expect(answer.head).toEqual([
+      'HTTP/1.1 200 Fine',
+      'Zebra: 1',
+      'X-CaSe-KePt:  One  Two',
+      'Apple: 2',
+      'Content-Length: 0',
+      'zebra: 3',
+    ])
     const lines = upstream.received().split('\r\n')
-    expect(lines.slice(0, 5)).toEqual(['GET /a?b=%20c HTTP/1.1', `Host: 127.0.0.1:${own}`, 'Zulu: 1', 'aLPHA:  two  words', 'zulu: 3'])
-    expect(lines.slice(5, 8).map(line => line.split(':')[0])).toEqual(['x-request-id', 'x-forwarded-for', 'x-forwarded-proto'])
+    expect(lines.slice(0, 5)).toEqual([
+      'GET /a?b=%20c HTTP/1.1',
+      `Host: 127.0.0.1:${own}`,
+      'Zulu: 1',
+      'aLPHA:  two  words',
+      'zulu: 3',
+    ])
+    expect(lines.slice(5, 8).map(line => line.split(':')[0])).toEqual([
+      'x-request-id',
+      'x-forwarded-for',
+      'x-forwarded-proto',
+    ])
     expect(other.err()).toBe('')
   })
 
   test('what is for one connection only is not passed on', async () => {
     const upstream = await rawServer(
-      answerOne('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nContent-Length: 0\r\n\r\n'),
+      answerOne(
+        'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nContent-Length: 0\r\n\r\n',
+      ),
     )
     const own = await freePort()
-    await using _ = await startProxy({ outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }], discovery: { endpoints: { raw: [upstream.address] } } })
+    await using _ = await startProxy({
+      outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }],
+      discovery: { endpoints: { raw: [upstream.address] } },
+    })
     const answer = await curl(
       '-H',
       'Connection: X-Secret',
@@ -229,7 +284,11 @@ describe('heads', () => {
   test('large heads pass in both directions', async () => {
     const value = 'v'.repeat(50 * 1024)
     const answer = await curl('-H', `X-Large: ${value}`, `${url}/x-large`)
-    expect(answer).toMatchObject({ exit: 0, status: 200, headers: { 'x-large-1': 'a'.repeat(4000), 'x-large-2': 'b'.repeat(4000) } })
+    expect(answer).toMatchObject({
+      exit: 0,
+      status: 200,
+      headers: { 'x-large-1': 'a'.repeat(4000), 'x-large-2': 'b'.repeat(4000) },
+    })
     expect(answer.body()).toBe(value)
   })
 })
@@ -248,12 +307,17 @@ describe('memory', () => {
   test('stays bounded however slowly the upstream takes large bodies', async () => {
     const upstream = await rawServer(({ socket }) => void socket.pause())
     const own = await freePort()
-    await using other = await startProxy({ outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }], discovery: { endpoints: { raw: [upstream.address] } } })
+    await using other = await startProxy({
+      outbound: [{ listen: `127.0.0.1:${own}`, service: 'raw' }],
+      discovery: { endpoints: { raw: [upstream.address] } },
+    })
     const base = await other.rss()
     const file = join(nginx.www, 'put/zeros')
     writeFileSync(file, '')
     truncateSync(file, SIZES['64m'])
-    const senders = Array.from({ length: 16 }, () => curl('--max-time', '2', '-H', 'Expect:', '-T', file, `http://127.0.0.1:${own}/`))
+    const senders = Array.from({ length: 16 }, () =>
+      curl('--max-time', '2', '-H', 'Expect:', '-T', file, `http://127.0.0.1:${own}/`),
+    )
     const most = await mostMemory(other, Promise.all(senders))
     expect((await Promise.all(senders)).map(({ exit }) => exit)).toEqual(Array(16).fill(28))
     expect(most - base).toBeLessThan(100)

@@ -25,14 +25,20 @@ let outrigger: string
 beforeAll(async () => {
   // Else packing would begin with `npm ci`, under the feet of whoever runs these tests.
   const stamp = join(root, 'node_modules/.installed')
-  const current = existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
+  const current =
+    existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
   if (!current) throw new Error('the packages are not those of package-lock.json: run the tests by `npm test`')
   const folder = temporaryFolder()
   const packed = await run(npmProgram('npm'), ['pack', '--pack-destination', folder], env)
   expect(packed).toMatchObject({ code: 0 })
   tarball = join(folder, readdirSync(folder)[0]!)
   installed = temporaryFolder()
-  const { code, err } = await run(npmProgram('npm'), ['install', '--global', '--prefix', installed, '--prefer-offline', tarball], env, folder)
+  const { code, err } = await run(
+    npmProgram('npm'),
+    ['install', '--global', '--prefix', installed, '--prefer-offline', tarball],
+    env,
+    folder,
+  )
   expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' })
   outrigger = join(installed, 'bin/outrigger')
 }, 300_000)
@@ -45,7 +51,10 @@ describe('the package', () => {
     const tops = new Set(files.map(file => file.split('/')[1]))
     expect(tops).toContain('dist')
     expect(files).toContain('package/docs/configuration.md')
-    for (const name of tops) expect(['bin', 'dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']).toContain(name)
+    for (const name of tops)
+      expect(['bin', 'dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']).toContain(
+        name,
+      )
     expect(files.filter(file => /\.ts$|\.map$|test/.test(file))).toEqual([])
   })
 
@@ -85,7 +94,9 @@ services: { orders: { routes: [{ match: { path: { regex: '/(a|b)*/?' } } }] } }
     expect((await get(port, '/c')).status).toBe(404)
     for (const page of ['/metrics', '/config', '/endpoints', '/flights', '/explain?url=http://orders/', '/ready'])
       expect((await get(admin, page)).status).toBe(200)
-    expect(await run(outrigger, ['explain', 'http://orders/a', '--admin', `127.0.0.1:${admin}`], env)).toMatchObject({ code: 0 })
+    expect(await run(outrigger, ['explain', 'http://orders/a', '--admin', `127.0.0.1:${admin}`], env)).toMatchObject({
+      code: 0,
+    })
     proxy.signal('SIGTERM')
     expect(await proxy.ended).toEqual({ code: 0, signal: null })
     expect(proxy.err()).toContain('drained')
@@ -95,7 +106,12 @@ services: { orders: { routes: [{ match: { path: { regex: '/(a|b)*/?' } } }] } }
 describe('in the clone', () => {
   test('npx outrigger works from source, with whatever Node the machine has', async () => {
     const machine = { ...env, PATH: machinePath }
-    expect(await run(npmProgram('npx'), ['outrigger', '--version'], machine)).toMatchObject({ code: 0, out: `${version}\n` })
-    expect((await run(npmProgram('npx'), ['outrigger', 'config', 'check', 'examples/minimal/sidecar.yaml'], machine)).code).toBe(0)
+    expect(await run(npmProgram('npx'), ['outrigger', '--version'], machine)).toMatchObject({
+      code: 0,
+      out: `${version}\n`,
+    })
+    expect(
+      (await run(npmProgram('npx'), ['outrigger', 'config', 'check', 'examples/minimal/sidecar.yaml'], machine)).code,
+    ).toBe(0)
   })
 })

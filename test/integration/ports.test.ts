@@ -47,12 +47,17 @@ function connecting(port: number) {
   }
 }
 
-const reloaded = (proxy: RunningProxy, times = 1) => until('that it is in force', () => proxy.err().split('is in force').length > times, 20_000)
+const reloaded = (proxy: RunningProxy, times = 1) =>
+  until('that it is in force', () => proxy.err().split('is in force').length > times, 20_000)
 
 describe.concurrent('a reload that changes how a port is listened on', () => {
   test.each([1, 2])('the other direction, with %d data threads: no connection is refused', async workers => {
     const port = await freePort()
-    await using proxy = await startProxy({ workers, outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: discovery() })
+    await using proxy = await startProxy({
+      workers,
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+      discovery: discovery(),
+    })
     const callers = connecting(port)
     await until('good answers', () => callers.good() > 20)
     proxy.write({ workers, inbound: [{ listen: `127.0.0.1:${port}`, forward: backend.address }] })
@@ -65,7 +70,11 @@ describe.concurrent('a reload that changes how a port is listened on', () => {
 
   test.each([1, 2])('all addresses instead of one, and back, with %d data threads', async workers => {
     const port = await freePort()
-    const listenOn = (address: string) => ({ workers, outbound: [{ listen: `${address}:${port}`, service: 'orders' }], discovery: discovery() })
+    const listenOn = (address: string) => ({
+      workers,
+      outbound: [{ listen: `${address}:${port}`, service: 'orders' }],
+      discovery: discovery(),
+    })
     await using proxy = await startProxy(listenOn('127.0.0.1'))
     for (const [index, address] of ['0.0.0.0', '127.0.0.1'].entries()) {
       proxy.write(listenOn(address))
@@ -78,7 +87,10 @@ describe.concurrent('a reload that changes how a port is listened on', () => {
 
   test('a port that was busy is taken up when it is free, without another change of the file', async () => {
     const [port, other] = [await freePort(), await freePort()]
-    const listenOn = (...ports: number[]) => ({ outbound: ports.map(each => ({ listen: `127.0.0.1:${each}`, service: 'orders' })), discovery: discovery() })
+    const listenOn = (...ports: number[]) => ({
+      outbound: ports.map(each => ({ listen: `127.0.0.1:${each}`, service: 'orders' })),
+      discovery: discovery(),
+    })
     await using proxy = await startProxy(listenOn(port))
     const holder = await hold(other)
     proxy.write(listenOn(port, other))
@@ -97,13 +109,19 @@ describe.concurrent('a reload that changes how a port is listened on', () => {
 describe('two sidecars on one port', () => {
   test('with several data threads the second one is refused too, and the first one keeps all connections', async () => {
     const port = await freePort()
-    const config = { workers: 2, outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: discovery() }
+    const config = {
+      workers: 2,
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+      discovery: discovery(),
+    }
     await using first = await startProxy(config)
     const file = join(temporaryFolder(), 'second.yaml')
     writeFileSync(file, JSON.stringify({ ...config, admin: 'off' }, null, 2))
     const { code, out, err } = await run(node, [outrigger, 'proxy', '-c', file])
     expect({ code, out }).toEqual({ code: 1, out: '' })
-    expect(err).toContain(`${file}:5:17: cannot listen on 127.0.0.1:${port}: address already in use (EADDRINUSE): outrigger (pid ${first.pid}) listens there`)
+    expect(err).toContain(
+      `${file}:5:17: cannot listen on 127.0.0.1:${port}: address already in use (EADDRINUSE): outrigger (pid ${first.pid}) listens there`,
+    )
     expect((await get(port, '/')).status).toBe(200)
   })
 
@@ -127,7 +145,15 @@ describe('what is said of a port that cannot be had', () => {
     const file = join(temporaryFolder(), 'sidecar.yaml')
     writeFileSync(
       file,
-      JSON.stringify({ outbound: [{ listen: `127.0.0.1:${await freePort()}`, service: 'orders' }], discovery: discovery(), ...config }, null, 2),
+      JSON.stringify(
+        {
+          outbound: [{ listen: `127.0.0.1:${await freePort()}`, service: 'orders' }],
+          discovery: discovery(),
+          ...config,
+        },
+        null,
+        2,
+      ),
     )
     const { code, err } = await run(node, [outrigger, 'proxy', '-c', file], env)
     return {
@@ -142,9 +168,16 @@ describe('what is said of a port that cannot be had', () => {
 
   test('which process holds it, by its name without its arguments, and a port that is free', async () => {
     const port = await freePort()
-    await using holder = startChild(node, ['-e', `require('net').createServer().listen(${port}, '127.0.0.1', () => console.log('listens'))`, 'a-secret'])
+    await using holder = startChild(node, [
+      '-e',
+      `require('net').createServer().listen(${port}, '127.0.0.1', () => console.log('listens'))`,
+      'a-secret',
+    ])
     await holder.said('that it listens', out => out.includes('listens'))
-    const { code, err, file } = await refused({ admin: 'off', outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }] })
+    const { code, err, file } = await refused({
+      admin: 'off',
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+    })
     expect(code).toBe(1)
     expect(err).toMatch(
       new RegExp(
@@ -160,7 +193,9 @@ describe('what is said of a port that cannot be had', () => {
     try {
       const { code, err, file } = await refused({ admin: `127.0.0.1:${port}` })
       expect(code).toBe(1)
-      expect(err).toContain(`${file}:15:12: cannot listen on the admin port 127.0.0.1:${port}: address already in use (EADDRINUSE): `)
+      expect(err).toContain(
+        `${file}:15:12: cannot listen on the admin port 127.0.0.1:${port}: address already in use (EADDRINUSE): `,
+      )
       expect(err).toContain('; the key is admin:, and admin: off needs none')
     } finally {
       holder.close()
@@ -168,8 +203,13 @@ describe('what is said of a port that cannot be had', () => {
   })
 
   test('an address that this machine does not have', async () => {
-    const { code, err, file } = await refused({ admin: 'off', outbound: [{ listen: '192.0.2.77:8080', service: 'orders' }] })
+    const { code, err, file } = await refused({
+      admin: 'off',
+      outbound: [{ listen: '192.0.2.77:8080', service: 'orders' }],
+    })
     expect(code).toBe(1)
-    expect(err).toContain(`${file}:4:17: cannot listen on 192.0.2.77:8080: no interface of this machine has this address (EADDRNOTAVAIL): write 127.0.0.1`)
+    expect(err).toContain(
+      `${file}:4:17: cannot listen on 192.0.2.77:8080: no interface of this machine has this address (EADDRNOTAVAIL): write 127.0.0.1`,
+    )
   })
 })

@@ -66,7 +66,9 @@ test('an offer of TLS, as of Apache HttpClient, is not forwarded, its request an
 
 test('what comes right behind an offer that opens no tunnel is no request', async () => {
   using client = await rawClient(port)
-  client.send(`GET /irc-offer HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: irc\r\n${HEAD}GET /smuggled HTTP/1.1\r\n${HEAD}`)
+  client.send(
+    `GET /irc-offer HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: irc\r\n${HEAD}GET /smuggled HTTP/1.1\r\n${HEAD}`,
+  )
   ;(await upstreamOf('GET /irc-offer')).send('HTTP/1.1 204 No Content\r\n\r\n')
   await client.ended
   expect(client.received()).toMatch(/^HTTP\/1\.1 204 [\s\S]*connection: close/)
@@ -141,17 +143,22 @@ describe('one connection, several requests', () => {
 })
 
 describe('either side going away', () => {
-  test.each(['closes', 'half-closes'])('a caller that %s while it waits cancels its request at the upstream', async how => {
-    using client = await rawClient(port)
-    client.send(`GET /gone-${how} HTTP/1.1\r\n${HEAD}`)
-    const end = await upstreamOf(`GET /gone-${how}`)
-    if (how === 'closes') client.socket.destroy()
-    else client.socket.end()
-    await within('the close at the upstream', end.ended)
-    const flight = await until('its flight', async () => (await proxy.flights()).find(({ path }) => path === `/gone-${how}`))
-    // 499 is for the log only: nobody is left to read it.
-    expect(flight).toMatchObject({ flag: 'DC', failure: 'downstream-gone', status: 499 })
-  })
+  test.each(['closes', 'half-closes'])(
+    'a caller that %s while it waits cancels its request at the upstream',
+    async how => {
+      using client = await rawClient(port)
+      client.send(`GET /gone-${how} HTTP/1.1\r\n${HEAD}`)
+      const end = await upstreamOf(`GET /gone-${how}`)
+      if (how === 'closes') client.socket.destroy()
+      else client.socket.end()
+      await within('the close at the upstream', end.ended)
+      const flight = await until('its flight', async () =>
+        (await proxy.flights()).find(({ path }) => path === `/gone-${how}`),
+      )
+      // 499 is for the log only: nobody is left to read it.
+      expect(flight).toMatchObject({ flag: 'DC', failure: 'downstream-gone', status: 499 })
+    },
+  )
 
   test('a caller that goes away inside the answer cancels it at the upstream', async () => {
     using client = await rawClient(port)
@@ -177,7 +184,11 @@ describe('either side going away', () => {
     ['a Content-Length body cut short', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf', 18],
     ['a chunked body without its end', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n', 18],
     ['a chunk cut short', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf', 18],
-    ['a chunked body that breaks the rules', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nXYZ\r\n', 18],
+    [
+      'a chunked body that breaks the rules',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nXYZ\r\n',
+      18,
+    ],
   ] as const
 
   test.each(cuts)('%s resets the caller and never ends as if whole', async (name, answer, exit) => {
@@ -215,7 +226,12 @@ describe('either side going away', () => {
   test.each([
     ['a malformed head', 'HTTP/1.1 200 OK\r\nContent Length: 3\r\n\r\nabc', 502, 'UPE'],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd', 502, 'UPE'],
-    ['a length and a coding', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 502, 'UPE'],
+    [
+      'a length and a coding',
+      'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      502,
+      'UPE',
+    ],
     ['no answer at all', '', 503, 'UC'],
     ['half a head', 'HTTP/1.1 200 OK\r\nContent-Le', 503, 'UC'],
   ])('an upstream that gives %s is told to a POST as an error, once', async (name, answer, status, flag) => {
@@ -296,7 +312,9 @@ describe('what an upstream says without being asked', () => {
 
   test('trailers pass in both directions', async () => {
     using client = await rawClient(port)
-    client.send(`POST /trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${HEAD}5;ext=1\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n`)
+    client.send(
+      `POST /trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${HEAD}5;ext=1\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n`,
+    )
     const end = await upstreamOf('POST /trailers')
     await end.sees('5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n')
     end.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Check: 2\r\n\r\n')

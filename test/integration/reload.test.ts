@@ -70,7 +70,9 @@ describe.concurrent.each([1, 2])('with %d data threads', workers => {
     }
     const { failures, good } = await load.stop()
     expect(failures).toEqual(NO_FAILURES)
-    expect((await all.proxy.endpoints('orders')).map(({ address }) => address)).toEqual(backends.slice(0, 2).map(({ address }) => address))
+    expect((await all.proxy.endpoints('orders')).map(({ address }) => address)).toEqual(
+      backends.slice(0, 2).map(({ address }) => address),
+    )
     const metrics = await all.proxy.metrics()
     expect(metrics.value('outrigger_config_version_info', { version })).toBe(1)
     // Series of routes that are gone are gone; the last one's are there.
@@ -112,15 +114,22 @@ describe.concurrent('a file that is not valid', () => {
 
     const ready = await proxy.admin('/ready?verbose')
     expect(ready.status).toBe(200)
-    expect(ready.body).toMatch(/warn +last reload +refused at [\s\S]*sidecar.yaml:2:5: unknown key "lisen": did you mean "listen"/)
-    const config = JSON.parse((await proxy.admin('/config')).body) as { readonly version: string; readonly lastErrors: readonly string[] }
+    expect(ready.body).toMatch(
+      /warn +last reload +refused at [\s\S]*sidecar.yaml:2:5: unknown key "lisen": did you mean "listen"/,
+    )
+    const config = JSON.parse((await proxy.admin('/config')).body) as {
+      readonly version: string
+      readonly lastErrors: readonly string[]
+    }
     expect(config.version).toBe(version)
     expect(config.lastErrors.join()).toContain('lisen')
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
 
     // Gone, and then good again.
     rmSync(proxy.file)
-    await until('that it misses the file', async () => (await proxy.admin('/ready?verbose')).body.includes('there is no such file'))
+    await until('that it misses the file', async () =>
+      (await proxy.admin('/ready?verbose')).body.includes('there is no such file'),
+    )
     proxy.write({ ...all.config, services: { orders: { timeouts: { request: '3s' } } } })
     await changed(proxy, version)
     expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(1)
@@ -146,7 +155,10 @@ describe.concurrent('listeners', () => {
     const load = await underLoad(all.port)
     const added = await freePort()
     const first = await versionOf(proxy)
-    proxy.write({ ...all.config, outbound: [...all.config.outbound, { listen: `127.0.0.1:${added}`, service: 'orders' }] })
+    proxy.write({
+      ...all.config,
+      outbound: [...all.config.outbound, { listen: `127.0.0.1:${added}`, service: 'orders' }],
+    })
     const second = await changed(proxy, first)
     expect((await get(added, '/')).body).toBe(`${backends[0]!.port}\n`)
 
@@ -157,7 +169,10 @@ describe.concurrent('listeners', () => {
     const slow = get(added, '/slow/600')
     await until(
       'the slow request under way',
-      async () => (await proxy.metrics()).value('outrigger_downstream_connections_active', { listener: `outbound 127.0.0.1:${added}` }) === 2,
+      async () =>
+        (await proxy.metrics()).value('outrigger_downstream_connections_active', {
+          listener: `outbound 127.0.0.1:${added}`,
+        }) === 2,
     )
     proxy.write(all.config)
     await changed(proxy, second)
@@ -167,29 +182,38 @@ describe.concurrent('listeners', () => {
     expect((await load.stop()).failures).toEqual(NO_FAILURES)
   })
 
-  test.each([1, 2])('on a port that is taken refuse the whole file (NACK), with %d data threads; once it is free SIGHUP takes it up', async workers => {
-    await using all = await start(workers)
-    const { proxy } = all
-    const load = await underLoad(all.port)
-    const version = await versionOf(proxy)
-    const [taken, free] = [await freePort(), await freePort()]
-    const holder = createServer()
-    await new Promise<void>(done => holder.listen(taken, '127.0.0.1', done))
-    const wanted = [...all.config.outbound, { listen: `127.0.0.1:${free}`, service: 'orders' }, { listen: `127.0.0.1:${taken}`, service: 'orders' }]
-    proxy.write({ ...all.config, outbound: wanted })
-    await until('the reason in the log', () =>
-      new RegExp(`the data threads cannot take the new configuration[\\s\\S]*${taken}: address already in use \\(EADDRINUSE\\)`).test(proxy.err()),
-    )
-    expect(await versionOf(proxy)).toBe(version)
-    expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
-    expect((await proxy.admin('/ready?verbose')).body).toContain(String(taken))
-    // Nothing of it is half there.
-    await expect(get(free, '/')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  test.each([1, 2])(
+    'on a port that is taken refuse the whole file (NACK), with %d data threads; once it is free SIGHUP takes it up',
+    async workers => {
+      await using all = await start(workers)
+      const { proxy } = all
+      const load = await underLoad(all.port)
+      const version = await versionOf(proxy)
+      const [taken, free] = [await freePort(), await freePort()]
+      const holder = createServer()
+      await new Promise<void>(done => holder.listen(taken, '127.0.0.1', done))
+      const wanted = [
+        ...all.config.outbound,
+        { listen: `127.0.0.1:${free}`, service: 'orders' },
+        { listen: `127.0.0.1:${taken}`, service: 'orders' },
+      ]
+      proxy.write({ ...all.config, outbound: wanted })
+      await until('the reason in the log', () =>
+        new RegExp(
+          `the data threads cannot take the new configuration[\\s\\S]*${taken}: address already in use \\(EADDRINUSE\\)`,
+        ).test(proxy.err()),
+      )
+      expect(await versionOf(proxy)).toBe(version)
+      expect((await proxy.metrics()).value('outrigger_config_last_reload_successful')).toBe(0)
+      expect((await proxy.admin('/ready?verbose')).body).toContain(String(taken))
+      // Nothing of it is half there.
+      await expect(get(free, '/')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 
-    await new Promise(done => holder.close(done))
-    proxy.signal('SIGHUP')
-    await changed(proxy, version)
-    for (const port of [taken, free]) expect((await get(port, '/')).status).toBe(200)
-    expect((await load.stop()).failures).toEqual(NO_FAILURES)
-  })
+      await new Promise(done => holder.close(done))
+      proxy.signal('SIGHUP')
+      await changed(proxy, version)
+      for (const port of [taken, free]) expect((await get(port, '/')).status).toBe(200)
+      expect((await load.stop()).failures).toEqual(NO_FAILURES)
+    },
+  )
 })

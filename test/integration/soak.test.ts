@@ -23,7 +23,9 @@ test(
     await using proxy = await startProxy({
       accessLog: 'off',
       outbound: [{ listen: `127.0.0.1:${port}` }],
-      discovery: { endpoints: { orders: addresses, flaky: [...addresses, failing.address], broken: [failing.address] } },
+      discovery: {
+        endpoints: { orders: addresses, flaky: [...addresses, failing.address], broken: [failing.address] },
+      },
       services: { flaky: { outliers: { baseEjection: '500ms', maxEjection: '1s' } } },
     })
 
@@ -42,7 +44,10 @@ test(
       broken: { path: '/', rate: 10, headers: { host: 'broken' }, expect: 503 },
       unknown: { path: '/', rate: 10, headers: { host: 'nobody' }, expect: 404 },
     }
-    const loads = Object.entries(mix).map(([name, options]) => ({ name, load: startLoad({ port, headers: { host: 'orders' }, ...options }) }))
+    const loads = Object.entries(mix).map(([name, options]) => ({
+      name,
+      load: startLoad({ port, headers: { host: 'orders' }, ...options }),
+    }))
     const stopAborting = every(50, () => abortedCaller(port))
     const stopReading = every(1000, () => slowReader(port))
 
@@ -72,7 +77,9 @@ test(
     expect(metrics.value('http_requests_total', { flags: 'NR' })).toBe(good.unknown)
     expect(metrics.value('http_requests_total', { flags: 'DC' })).toBeGreaterThan(SECONDS)
     const after = await proxy.rss()
-    console.log(`${all} good requests; resident memory ${early.toFixed(0)} MiB after a quarter of the time, ${after.toFixed(0)} MiB at the end`)
+    console.log(
+      `${all} good requests; resident memory ${early.toFixed(0)} MiB after a quarter of the time, ${after.toFixed(0)} MiB at the end`,
+    )
     expect(after - early).toBeLessThan(40)
     await Promise.all(backends.map(backend => backend.stop()))
   },

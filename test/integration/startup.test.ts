@@ -31,7 +31,8 @@ describe('a proxy that starts', () => {
       `outbound 127.0.0.1:${shared} -> by Host: orders`,
       `admin 127.0.0.1:${proxy.adminPort} curl http://127.0.0.1:${proxy.adminPort}/`,
     ])
-    for (const port of [inbound, orders, shared]) expect(await exchangeRaw(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /)
+    for (const port of [inbound, orders, shared])
+      expect(await exchangeRaw(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /)
     expect((await proxy.admin('/ready')).status).toBe(200)
   })
 
@@ -53,7 +54,10 @@ describe('a proxy that starts', () => {
       `service: base\ndrain: { delay: 0s }\noutbound: [{ listen: '127.0.0.1:${port}', service: orders }]\ndiscovery: { endpoints: { orders: ['127.0.0.1:9'] } }\n`,
       'base.yaml',
     )
-    const host = fileWith(`service: this-host\nadmin: 127.0.0.1:${admin}\ndiscovery: { endpoints: { orders: ['${backend.address}'] } }\n`, 'host.yaml')
+    const host = fileWith(
+      `service: this-host\nadmin: 127.0.0.1:${admin}\ndiscovery: { endpoints: { orders: ['${backend.address}'] } }\n`,
+      'host.yaml',
+    )
     await using proxy = startChild(node, [outrigger, 'proxy', '-c', base, '-c', host])
     await proxy.said('that it is ready', out => out.includes('admin '))
     expect(proxy.out()).toContain('for this-host: ready')
@@ -68,7 +72,13 @@ test('a user number without a home, as containers have it, serves; what it canno
   const list = fileWith(JSON.stringify([backend.address]), 'orders.json')
   await using proxy = await startProxy(
     { outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }], discovery: { files: { orders: list } } },
-    { NODE_OPTIONS: `--require=${preload}`, HOME: undefined, XDG_STATE_HOME: undefined, XDG_CACHE_HOME: undefined, STATE_DIRECTORY: undefined },
+    {
+      NODE_OPTIONS: `--require=${preload}`,
+      HOME: undefined,
+      XDG_STATE_HOME: undefined,
+      XDG_CACHE_HOME: undefined,
+      STATE_DIRECTORY: undefined,
+    },
   )
   expect((await get(port, '/')).status).toBe(200)
   expect(proxy.err()).toMatch(/this user has no home folder, so last-known endpoints are not kept .*: write state: /)
@@ -92,7 +102,8 @@ test('a state folder that cannot be written is said in the log and by /ready?ver
 })
 
 /** A uid without an entry in the list of users, and no HOME. */
-const HOMELESS = "require('node:os').homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }; require('node:module').syncBuiltinESMExports()\n"
+const HOMELESS =
+  "require('node:os').homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }; require('node:module').syncBuiltinESMExports()\n"
 
 describe('a proxy that cannot start', () => {
   test('exits 2 and points at the line and column, with the nearest key', async () => {
@@ -123,22 +134,25 @@ describe('a proxy that cannot start', () => {
     expect(err).toMatch(/--log-levl.*\n?.*--log-level/)
   })
 
-  test.each(['listener', 'admin port'])('exits 1 when the port of the %s is taken, and says which port', async which => {
-    const [taken, free, admin] = [await freePort(), await freePort(), await freePort()]
-    const holder = createServer()
-    await new Promise<void>(done => holder.listen(taken, '127.0.0.1', done))
-    try {
-      const [listen, adminPort] = which === 'listener' ? [taken, admin] : [free, taken]
-      const file = fileWith(
-        `admin: 127.0.0.1:${adminPort}\noutbound: [{ listen: '127.0.0.1:${listen}', service: orders }]\ndiscovery: { endpoints: { orders: ['127.0.0.1:9'] } }\n`,
-      )
-      const { code, err, out } = await run(node, [outrigger, 'proxy', '-c', file])
-      expect({ code, out }).toEqual({ code: 1, out: '' })
-      expect(err).toContain(`127.0.0.1:${taken}`)
-      expect(err).toMatch(/address already in use/i)
-      expect(err.trimEnd().split('\n')).toHaveLength(1)
-    } finally {
-      holder.close()
-    }
-  })
+  test.each(['listener', 'admin port'])(
+    'exits 1 when the port of the %s is taken, and says which port',
+    async which => {
+      const [taken, free, admin] = [await freePort(), await freePort(), await freePort()]
+      const holder = createServer()
+      await new Promise<void>(done => holder.listen(taken, '127.0.0.1', done))
+      try {
+        const [listen, adminPort] = which === 'listener' ? [taken, admin] : [free, taken]
+        const file = fileWith(
+          `admin: 127.0.0.1:${adminPort}\noutbound: [{ listen: '127.0.0.1:${listen}', service: orders }]\ndiscovery: { endpoints: { orders: ['127.0.0.1:9'] } }\n`,
+        )
+        const { code, err, out } = await run(node, [outrigger, 'proxy', '-c', file])
+        expect({ code, out }).toEqual({ code: 1, out: '' })
+        expect(err).toContain(`127.0.0.1:${taken}`)
+        expect(err).toMatch(/address already in use/i)
+        expect(err.trimEnd().split('\n')).toHaveLength(1)
+      } finally {
+        holder.close()
+      }
+    },
+  )
 })

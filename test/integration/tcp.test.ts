@@ -44,7 +44,9 @@ async function serveTls(name: string): Promise<number> {
   expect(made.code, made.err).toBe(0)
   const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, socket => {
     socket.on('error', () => {})
-    socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\nConnection: close\r\n\r\n${name}`))
+    socket.once('data', () =>
+      socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\nConnection: close\r\n\r\n${name}`),
+    )
   })
   servers.push(server)
   const port = await freePort()
@@ -59,7 +61,18 @@ beforeAll(async () => {
   redis = await Promise.all(
     [0, 1].map(async () => {
       const port = await freePort()
-      const child = startChild(program, ['--port', `${port}`, '--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--dir', temporaryFolder()])
+      const child = startChild(program, [
+        '--port',
+        `${port}`,
+        '--save',
+        '',
+        '--appendonly',
+        'no',
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        temporaryFolder(),
+      ])
       children.push(child)
       await child.said('that it is ready', out => out.includes('Ready to accept connections'))
       return { port, child }
@@ -83,7 +96,13 @@ beforeAll(async () => {
       { listen: at(ports.shared), protocol: 'detect', timeouts: { detect: '1s' } },
     ],
     discovery: {
-      endpoints: { cache: redis.map(({ port }) => at(port)), echo: [at(ports.app)], greeter: [at(greeter)], one: [at(one)], two: [at(two)] },
+      endpoints: {
+        cache: redis.map(({ port }) => at(port)),
+        echo: [at(ports.app)],
+        greeter: [at(greeter)],
+        one: [at(one)],
+        two: [at(two)],
+      },
     },
     services: {
       cache: { protocol: 'tcp', outliers: { consecutiveGatewayFailures: 1 } },
@@ -92,7 +111,10 @@ beforeAll(async () => {
       one: { hosts: ['one.example.com'] },
       two: { hosts: ['two.example.com'] },
     },
-    accessLog: { mode: 'on', template: '%PROTOCOL% %UPSTREAM_CLUSTER% %REQUESTED_SERVER_NAME% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT%' },
+    accessLog: {
+      mode: 'on',
+      template: '%PROTOCOL% %UPSTREAM_CLUSTER% %REQUESTED_SERVER_NAME% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT%',
+    },
   })
 }, 300_000)
 
@@ -114,7 +136,8 @@ describe('Redis through a tunnel', () => {
       out += text
     })
     const value = 'x'.repeat(8 * 1024 * 1024)
-    for (let i = 0; i < 2000; i++) piped.stdin.write(`*3\r\n$3\r\nSET\r\n$${`key${i}`.length}\r\nkey${i}\r\n$1\r\n1\r\n`)
+    for (let i = 0; i < 2000; i++)
+      piped.stdin.write(`*3\r\n$3\r\nSET\r\n$${`key${i}`.length}\r\nkey${i}\r\n$1\r\n1\r\n`)
     piped.stdin.end(`*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$${value.length}\r\n${value}\r\n`)
     await once(piped, 'close')
     expect(out).toContain('errors: 0, replies: 2001')
@@ -128,12 +151,19 @@ describe('Redis through a tunnel', () => {
     const [gone, kept] = await proxy.endpoints('cache')
     expect([gone!.state, kept!.state]).toEqual(['ejected', 'admitting'])
     const flights = (await proxy.flights()).filter(({ service }) => service === 'cache')
-    expect(flights.some(({ attempts, flag }) => attempts.length === 2 && attempts[0]!.failure === 'connect-refused' && flag === '-')).toBe(true)
+    expect(
+      flights.some(
+        ({ attempts, flag }) => attempts.length === 2 && attempts[0]!.failure === 'connect-refused' && flag === '-',
+      ),
+    ).toBe(true)
   })
 })
 
 /** Sends so many bytes and ends; resolves with the digests of what was sent and what came back. */
-function pour(port: number, bytes: number): Promise<{ readonly sent: string; readonly received: string; readonly count: number }> {
+function pour(
+  port: number,
+  bytes: number,
+): Promise<{ readonly sent: string; readonly received: string; readonly count: number }> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
     const [sent, received]: [Hash, Hash] = [createHash('sha1'), createHash('sha1')]
@@ -168,7 +198,10 @@ describe('bytes', () => {
     const bytes = 128 * 1024 * 1024
     const { sent, received, count } = await within('all bytes are back', pour(ports.echo, bytes))
     expect([count, received]).toEqual([bytes, sent])
-    await until('both tunnels are in the log', () => proxy.out().match(new RegExp(`TCP (echo|local_app:\\d+) - - ${bytes} ${bytes}`, 'g'))?.length === 2)
+    await until(
+      'both tunnels are in the log',
+      () => proxy.out().match(new RegExp(`TCP (echo|local_app:\\d+) - - ${bytes} ${bytes}`, 'g'))?.length === 2,
+    )
     const metrics = await proxy.metrics()
     expect(metrics.value('outrigger_upstream_tcp_sent_bytes_total', { service: 'echo' })).toBe(bytes)
     expect(metrics.value('outrigger_tcp_connections_active', { service: 'echo' })).toBe(0)
@@ -177,7 +210,10 @@ describe('bytes', () => {
   })
 
   test('a hundred at a time', async () => {
-    const all = await within('all bytes are back', Promise.all(Array.from({ length: 100 }, (_, i) => pour(ports.app, 50_000 + i * 3001))))
+    const all = await within(
+      'all bytes are back',
+      Promise.all(Array.from({ length: 100 }, (_, i) => pour(ports.app, 50_000 + i * 3001))),
+    )
     for (const { sent, received } of all) expect(received).toBe(sent)
   })
 
@@ -195,12 +231,19 @@ describe('bytes', () => {
 })
 
 describe('TLS by its server name', () => {
-  const https = (name: string) => curl('-k', '--resolve', `${name}:${ports.shared}:127.0.0.1`, `https://${name}:${ports.shared}/`)
+  const https = (name: string) =>
+    curl('-k', '--resolve', `${name}:${ports.shared}:127.0.0.1`, `https://${name}:${ports.shared}/`)
 
   test('two services behind one port, and their own certificates at the other end', async () => {
     for (const name of ['one.example.com', 'two.example.com']) {
       const cert = join(folder, `${name}.crt`)
-      const answer = await curl('--cacert', cert, '--resolve', `${name}:${ports.shared}:127.0.0.1`, `https://${name}:${ports.shared}/`)
+      const answer = await curl(
+        '--cacert',
+        cert,
+        '--resolve',
+        `${name}:${ports.shared}:127.0.0.1`,
+        `https://${name}:${ports.shared}/`,
+      )
       expect([answer.exit, answer.status, answer.body()]).toEqual([0, 200, name])
     }
     await until('the log', () => proxy.out().includes('TCP two two.example.com '))
@@ -216,7 +259,12 @@ describe('TLS by its server name', () => {
   test('plain HTTP on the same port, and TLS on a port for HTTP', async () => {
     const { status } = await curl('-H', 'Host: nobody', `http://127.0.0.1:${ports.shared}/`)
     expect(status).toBe(404)
-    const one = await curl('-k', '--resolve', `one.example.com:${ports.detect}:127.0.0.1`, `https://one.example.com:${ports.detect}/`)
+    const one = await curl(
+      '-k',
+      '--resolve',
+      `one.example.com:${ports.detect}:127.0.0.1`,
+      `https://one.example.com:${ports.detect}/`,
+    )
     expect([one.status, one.body()]).toEqual([200, 'one.example.com'])
   })
 })

@@ -82,7 +82,11 @@ describe('two data threads', () => {
     expect(failures).toEqual(new Map())
     expect((await all.proxy.metrics()).value('outrigger_data_threads')).toBe(2)
     // The caller may have its answer before it is counted.
-    await until('all are counted', async () => (await all.proxy.metrics()).value('http_requests_total', { status: '200', service: 'orders' }) === good)
+    await until(
+      'all are counted',
+      async () =>
+        (await all.proxy.metrics()).value('http_requests_total', { status: '200', service: 'orders' }) === good,
+    )
     // What /endpoints says of both threads together.
     expect((await all.proxy.endpoints('orders'))[0]).toMatchObject({ requests: good, active: 0 })
   })
@@ -112,7 +116,9 @@ describe('two data threads', () => {
     const fresh = await connect(all.port, 40)
     expect(await askAll([...alive, ...fresh])).toHaveLength(alive.length + 40)
     const metrics = await all.proxy.metrics()
-    expect(metrics.value('http_requests_total', { status: '200', service: 'orders' })).toBe(40 + alive.length + alive.length + 40)
+    expect(metrics.value('http_requests_total', { status: '200', service: 'orders' })).toBe(
+      40 + alive.length + alive.length + 40,
+    )
     expect(metrics.value('outrigger_data_threads')).toBe(2)
     expect(metrics.value('outrigger_data_thread_restarts_total')).toBe(1)
     // What is open now, without what died.

@@ -44,7 +44,9 @@ const callers = {
   'HTTP/1.1': (to: keyof typeof ports, path?: string) => chatOver1(ports[to], path),
   'HTTP/2': (to: keyof typeof ports, path?: string) => chatOver2(session[to], to, path),
 }
-const ways = (['HTTP/1.1', 'HTTP/2'] as const).flatMap(down => (['one', 'two'] as const).map(to => [down, to === 'one' ? 'HTTP/1.1' : 'HTTP/2', to] as const))
+const ways = (['HTTP/1.1', 'HTTP/2'] as const).flatMap(down =>
+  (['one', 'two'] as const).map(to => [down, to === 'one' ? 'HTTP/1.1' : 'HTTP/2', to] as const),
+)
 
 /** Sends it, in so many fragments, and resolves when all of it has come back. */
 function echo(socket: EventEmitter & Pick<Chat, 'send' | 'close'>, message: Buffer, fragments = 1): Promise<void> {
@@ -57,7 +59,8 @@ function echo(socket: EventEmitter & Pick<Chat, 'send' | 'close'>, message: Buff
       if (data.equals(message)) done()
       else failed(new Error('another message came back'))
     })
-    for (let i = 0; i < fragments; i++) socket.send(message.subarray(i * size, (i + 1) * size), { binary: true, fin: i === fragments - 1 })
+    for (let i = 0; i < fragments; i++)
+      socket.send(message.subarray(i * size, (i + 1) * size), { binary: true, fin: i === fragments - 1 })
   })
 }
 
@@ -82,7 +85,11 @@ describe.each(ways)('from %s to %s', (down, up, to) => {
     expect(await within('the close', end)).toBe(4001)
     await until('the close at the endpoint', () => chats[to].codes.length > before)
     expect(chats[to].codes.at(-1)).toBe(4001)
-    await until('the flight', async () => (await proxy.flights()).some(({ status, flag, bytesIn }) => status === 101 && flag === '-' && bytesIn > 1_000_000))
+    await until('the flight', async () =>
+      (await proxy.flights()).some(
+        ({ status, flag, bytesIn }) => status === 101 && flag === '-' && bytesIn > 1_000_000,
+      ),
+    )
   })
 
   test('a refusal reaches the caller', async () => {
@@ -102,7 +109,9 @@ test("Node's own WebSocket, beside ordinary requests on the same port", async ()
   expect(await within('the echo', heard)).toBe('hello')
   expect((await get(ports.two, '/')).body).toBe('a page')
   const metrics = await proxy.metrics()
-  expect(metrics.value('outrigger_tunnels_active', { upgrade: 'websocket', listener: `outbound 127.0.0.1:${ports.two}` })).toBe(1)
+  expect(
+    metrics.value('outrigger_tunnels_active', { upgrade: 'websocket', listener: `outbound 127.0.0.1:${ports.two}` }),
+  ).toBe(1)
   const end = new Promise<CloseEvent>(done => {
     socket.onclose = done
   })
@@ -113,7 +122,9 @@ test("Node's own WebSocket, beside ordinary requests on the same port", async ()
 
 test('fifty at once: messages of all sizes, in pieces, both ways', async () => {
   const sizes = [0, 5, 125, 126, 1000, 65_535, 65_536, 200_000]
-  const sockets = await Promise.all(Array.from({ length: 50 }, (_, i) => callers[i % 2 === 0 ? 'HTTP/1.1' : 'HTTP/2'](i % 4 < 2 ? 'one' : 'two')))
+  const sockets = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => callers[i % 2 === 0 ? 'HTTP/1.1' : 'HTTP/2'](i % 4 < 2 ? 'one' : 'two')),
+  )
   let bytes = 0
   const talk = async (socket: EventEmitter & Pick<Chat, 'send' | 'close'>, seed: number) => {
     for (let i = 0; i < 12; i++) {
@@ -156,7 +167,10 @@ test.each(['envoy', 'nginx'] as const)('through %s behind the proxy', async name
   }
   await until('both closes at the endpoint', () => chats.one.codes.length === before + 2)
   expect(chats.one.codes.slice(before)).toEqual([4002, 4002])
-  await until('two flights without a flag', async () => (await own.flights()).filter(({ status, flag }) => status === 101 && flag === '-').length === 2)
+  await until(
+    'two flights without a flag',
+    async () => (await own.flights()).filter(({ status, flag }) => status === 101 && flag === '-').length === 2,
+  )
   multiplexed.destroy()
   await front.stop()
 })
@@ -178,7 +192,9 @@ test('curl goes through a tunnel by CONNECT, over both versions of HTTP to the p
   expect(service.log).toContain('CONNECT one:80')
   expect(refused.log).toMatch(/CONNECT tunnel failed, response 404/)
   const metrics = await egress.metrics()
-  expect(metrics.value('http_requests_total', { method: 'CONNECT', service: `connect:${chats.one.address}`, status: '200' })).toBe(1)
+  expect(
+    metrics.value('http_requests_total', { method: 'CONNECT', service: `connect:${chats.one.address}`, status: '200' }),
+  ).toBe(1)
   expect(metrics.value('http_requests_total', { method: 'CONNECT', service: 'one', status: '200' })).toBe(1)
 
   const multiplexed = connect(`http://127.0.0.1:${port}`)
@@ -210,7 +226,10 @@ test('at the end of a drain both ends are told 1001, whatever they speak, and th
   expect(await within('the close', end)).toMatchObject({ code: 1001, wasClean: true })
   expect(await within('the others', Promise.all(ends))).toEqual([1001, 1001, 1001])
   expect(await leaving.ended).toEqual({ code: 0, signal: null })
-  await until('the endpoints to know', () => chats.one.codes.length - before[0]! + chats.two.codes.length - before[1]! === 4)
+  await until(
+    'the endpoints to know',
+    () => chats.one.codes.length - before[0]! + chats.two.codes.length - before[1]! === 4,
+  )
   expect([...chats.one.codes.slice(before[0]), ...chats.two.codes.slice(before[1])]).toEqual([1001, 1001, 1001, 1001])
   multiplexed.destroy()
 })

@@ -3,7 +3,8 @@ import { expectQuiet, orders } from '../support/orders.ts'
 import { ok } from '../support/upstream.ts'
 
 /** `timeouts.connectionAge`: connections that are old make room for new ones, which a balancer before us may place elsewhere. */
-const start = (connectionAgeMs: number) => orders({ timeouts: { requestMs: 60_000 }, listener: { timeouts: { connectionAgeMs } } })
+const start = (connectionAgeMs: number) =>
+  orders({ timeouts: { requestMs: 60_000 }, listener: { timeouts: { connectionAgeMs } } })
 
 describe('an old connection', () => {
   test('of HTTP/1.1 waits for its next request, and says close with the answer', async () => {

@@ -13,26 +13,40 @@ beforeAll(async () => {
     bytes: await clientHello({ servername: 'a.b', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }),
     hello: { serverName: 'a.b', alpn: [] },
   })
-  hellos.set('without a server name', { bytes: await clientHello({ servername: '' }), hello: { serverName: '', alpn: [] } })
+  hellos.set('without a server name', {
+    bytes: await clientHello({ servername: '' }),
+    hello: { serverName: '', alpn: [] },
+  })
   // Chromium puts extensions of reserved types first and last (RFC 8701).
-  hellos.set('GREASE', { bytes: withExtension(withExtension(plain, 0x0a0a, Buffer.alloc(0)), 0xfafa, Buffer.alloc(1)), hello: known })
+  hellos.set('GREASE', {
+    bytes: withExtension(withExtension(plain, 0x0a0a, Buffer.alloc(0)), 0xfafa, Buffer.alloc(1)),
+    hello: known,
+  })
   hellos.set('records of 7 bytes', { bytes: inRecords(plain, 7), hello: known })
   hellos.set('2 KiB of post-quantum keys', { bytes: withExtension(plain, 0xfe33, Buffer.alloc(2048, 1)), hello: known })
-  hellos.set('early data behind it', { bytes: Buffer.concat([plain, Buffer.from('140303000101170303000401020304', 'hex')]), hello: known })
+  hellos.set('early data behind it', {
+    bytes: Buffer.concat([plain, Buffer.from('140303000101170303000401020304', 'hex')]),
+    hello: known,
+  })
 })
 
 describe('a ClientHello', () => {
-  test.each(['TLS 1.3', 'TLS 1.2', 'without a server name', 'GREASE', 'records of 7 bytes', '2 KiB of post-quantum keys', 'early data behind it'])(
-    '%s: the same however many bytes are there, as soon as it is whole',
-    name => {
-      const { bytes, hello } = hellos.get(name)!
-      const answers = Array.from({ length: bytes.length + 1 }, (_, length) => readClientHello(bytes, length))
-      const whole = answers.findIndex(answer => answer !== 'more')
-      expect(whole).toBeGreaterThan(100)
-      expect(answers.slice(0, whole).every(answer => answer === 'more')).toBe(true)
-      for (const answer of answers.slice(whole)) expect(answer).toEqual(hello)
-    },
-  )
+  test.each([
+    'TLS 1.3',
+    'TLS 1.2',
+    'without a server name',
+    'GREASE',
+    'records of 7 bytes',
+    '2 KiB of post-quantum keys',
+    'early data behind it',
+  ])('%s: the same however many bytes are there, as soon as it is whole', name => {
+    const { bytes, hello } = hellos.get(name)!
+    const answers = Array.from({ length: bytes.length + 1 }, (_, length) => readClientHello(bytes, length))
+    const whole = answers.findIndex(answer => answer !== 'more')
+    expect(whole).toBeGreaterThan(100)
+    expect(answers.slice(0, whole).every(answer => answer === 'more')).toBe(true)
+    for (const answer of answers.slice(whole)) expect(answer).toEqual(hello)
+  })
 
   test.each([
     ['another record', (b: Buffer) => set(b, 0, 0x17)],
@@ -59,7 +73,10 @@ describe('a ClientHello', () => {
   })
 
   test('one that does not end is given up at a bound', () => {
-    const endless = inRecords(Buffer.concat([Buffer.alloc(5), Buffer.from([1, 0, 0x70, 0]), Buffer.alloc(40_000)]), 16_000)
+    const endless = inRecords(
+      Buffer.concat([Buffer.alloc(5), Buffer.from([1, 0, 0x70, 0]), Buffer.alloc(40_000)]),
+      16_000,
+    )
     expect(readClientHello(endless, 20_000)).toBe('more')
     expect(readClientHello(endless, MAX_HELLO_BYTES)).toBeNull()
     const long = Buffer.from([0x16, 3, 1, 0, 100, 1, 0xff, 0xff, 0xff])
@@ -90,11 +107,15 @@ describe('a ClientHello', () => {
   test('never throws, whatever is in it', () => {
     const { bytes } = hellos.get('TLS 1.3')!
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { maxLength: 8 }), fc.nat(bytes.length), (changes, length) => {
-        const changed = Buffer.from(bytes)
-        for (const [at, value] of changes) changed[at] = value
-        readClientHello(changed, length)
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { maxLength: 8 }),
+        fc.nat(bytes.length),
+        (changes, length) => {
+          const changed = Buffer.from(bytes)
+          for (const [at, value] of changes) changed[at] = value
+          readClientHello(changed, length)
+        },
+      ),
       { numRuns: 3000 },
     )
   })

@@ -15,14 +15,17 @@ describe('which protocol a connection speaks', () => {
     expectQuiet(mesh)
   })
 
-  test.each(['PATCH', 'PRI', 'PRIVATE', 'PROPFIND', 'P', 'G'])('the method %s is HTTP/1, however its bytes come', async method => {
-    const { mesh, upstream } = await orders({ mesh: { downstream: { readSize: () => 1 } } })
-    const caller = mesh.caller().send(`${method} / HTTP/1.1\r\nHost: orders\r\nContent-Length: 3\r\n\r\nabc`, method)
-    mesh.settle()
-    expect(caller.statuses).toEqual([200])
-    expect(upstream.requests[0]).toMatchObject({ method, text: 'abc' })
-    expectQuiet(mesh)
-  })
+  test.each(['PATCH', 'PRI', 'PRIVATE', 'PROPFIND', 'P', 'G'])(
+    'the method %s is HTTP/1, however its bytes come',
+    async method => {
+      const { mesh, upstream } = await orders({ mesh: { downstream: { readSize: () => 1 } } })
+      const caller = mesh.caller().send(`${method} / HTTP/1.1\r\nHost: orders\r\nContent-Length: 3\r\n\r\nabc`, method)
+      mesh.settle()
+      expect(caller.statuses).toEqual([200])
+      expect(upstream.requests[0]).toMatchObject({ method, text: 'abc' })
+      expectQuiet(mesh)
+    },
+  )
 
   test('half a preface gets the time of a head, and the answer of half a head', async () => {
     const { mesh } = await orders({ listener: { timeouts: { headMs: 2000 } } })
@@ -53,7 +56,9 @@ describe('which protocol a connection speaks', () => {
     mesh.settle()
     expect([caller.over, caller.statuses]).toEqual([true, []])
     expect(mesh.flight).toMatchObject({ status: 400, failure: 'bad-request' })
-    const late = mesh.caller().send('GET / HTTP/1.1\r\nHost: orders\r\n\r\nINVALID CONNECTION PREFACE\r\n\r\n', 'GET', 'GET')
+    const late = mesh
+      .caller()
+      .send('GET / HTTP/1.1\r\nHost: orders\r\n\r\nINVALID CONNECTION PREFACE\r\n\r\n', 'GET', 'GET')
     mesh.settle()
     expect(late.statuses).toEqual([200, 400])
     mesh.advance(2000)

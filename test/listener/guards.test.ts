@@ -10,7 +10,10 @@ const flood = Buffer.concat([hello, ...Array.from({ length: 1200 }, () => ping()
 
 test('a guard that stops a caller is counted, logged with its address, and in the access log', async () => {
   const { mesh } = await orders()
-  const events = () => mesh.messages.flatMap(message => (message.kind === 'event' && message.event.kind === 'http2-guard' ? [message.event as Tripped] : []))
+  const events = () =>
+    mesh.messages.flatMap(message =>
+      message.kind === 'event' && message.event.kind === 'http2-guard' ? [message.event as Tripped] : [],
+    )
   for (let i = 0; i < 3; i++) {
     mesh.caller().sendMore(flood)
     mesh.settle()

@@ -15,7 +15,13 @@ const encoded = (...pairs: number[]) =>
 /** As curl sends it. */
 const CURL = 'AAMAAABkAAQCAAAAAAIAAAAA'
 
-function offer({ line = 'GET / HTTP/1.1', connection = 'Upgrade, HTTP2-Settings', upgrade = 'h2c', value = CURL, more = '' } = {}): string {
+function offer({
+  line = 'GET / HTTP/1.1',
+  connection = 'Upgrade, HTTP2-Settings',
+  upgrade = 'h2c',
+  value = CURL,
+  more = '',
+} = {}): string {
   return `${line}\r\nHost: orders\r\nConnection: ${connection}\r\nUpgrade: ${upgrade}\r\nHTTP2-Settings: ${value}\r\n${more}\r\n`
 }
 
@@ -29,9 +35,12 @@ function caller(mesh: Mesh) {
       return Buffer.concat(chunks).toString('latin1')
     },
     get frames() {
-      return linesOf(Buffer.concat(chunks).subarray(SWITCHED.length)).filter(line => !/^ {2}(x-request-id|date)/.test(line))
+      return linesOf(Buffer.concat(chunks).subarray(SWITCHED.length)).filter(
+        line => !/^ {2}(x-request-id|date)/.test(line),
+      )
     },
-    send: (bytes: string | Buffer) => turn(() => wire.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)),
+    send: (bytes: string | Buffer) =>
+      turn(() => wire.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)),
   }
   const handler: WireHandler = {
     bytes: (chunk, length) => void chunks.push(Buffer.from(chunk.subarray(0, length))),
@@ -50,17 +59,32 @@ describe('an offer that is as it should be', () => {
     const { mesh, upstream } = await orders()
     const own = caller(mesh)
     own.send(
-      offer({ line: 'GET /a?b HTTP/1.1', connection: 'x-hop, Upgrade,HTTP2-Settings', more: 'X-Hop: 1\r\nX-One: 1\r\nTE: trailers, gzip\r\nCookie: a=1\r\n' }),
+      offer({
+        line: 'GET /a?b HTTP/1.1',
+        connection: 'x-hop, Upgrade,HTTP2-Settings',
+        more: 'X-Hop: 1\r\nX-One: 1\r\nTE: trailers, gzip\r\nCookie: a=1\r\n',
+      }),
     )
     mesh.settle()
     expect(own.text.startsWith(SWITCHED)).toBe(true)
     expect(own.frames).toEqual(['HEADERS 1', '  :status: 200', '  content-length: 2', 'DATA 1 END_STREAM "ok"'])
     own.send(Buffer.concat([hello, post(3), Buffer.from([0, 0, 3, 0, 1, 0, 0, 0, 3]), Buffer.from('abc')]))
     mesh.settle()
-    expect(own.frames.slice(4)).toEqual(['HEADERS 3', '  :status: 200', '  content-length: 2', 'DATA 3 END_STREAM "ok"'])
+    expect(own.frames.slice(4)).toEqual([
+      'HEADERS 3',
+      '  :status: 200',
+      '  content-length: 2',
+      'DATA 3 END_STREAM "ok"',
+    ])
     const [first, second] = upstream.requests
     expect([first!.target, second!.text]).toEqual(['/a?b', 'abc'])
-    expect(first!.names.filter(name => !name.startsWith('x-forwarded') && name !== 'x-request-id')).toEqual(['host', 'x-one', 'cookie', 'te', 'connection'])
+    expect(first!.names.filter(name => !name.startsWith('x-forwarded') && name !== 'x-request-id')).toEqual([
+      'host',
+      'x-one',
+      'cookie',
+      'te',
+      'connection',
+    ])
     expect(mesh.flights().map(({ path }) => path)).toEqual(['/', '/a?b'])
     expect(mesh.stat('outrigger_downstream_connections_active')).toBe(1)
   })
@@ -89,7 +113,10 @@ describe('an offer that is as it should be', () => {
 describe('an offer is ignored, and the request served as HTTP/1.1', () => {
   test.each([
     ['two HTTP2-Settings', offer({ more: `HTTP2-Settings: ${CURL}\r\n` })],
-    ['no HTTP2-Settings', `GET / HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n`],
+    [
+      'no HTTP2-Settings',
+      `GET / HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n`,
+    ],
     ['empty settings', offer({ value: '' })],
     ['settings that are no base64url', offer({ value: 'AAMAAABk+/==' })],
     ['half a setting', offer({ value: Buffer.from([0, 3, 0, 0]).toString('base64url') })],
@@ -99,7 +126,10 @@ describe('an offer is ignored, and the request served as HTTP/1.1', () => {
     ['Connection without HTTP2-Settings', offer({ connection: 'Upgrade' })],
     ['Connection without Upgrade', offer({ connection: 'HTTP2-Settings' })],
     ['a body', `${offer({ line: 'POST / HTTP/1.1', more: 'Content-Length: 3\r\n' })}abc`],
-    ['a body of chunks', `${offer({ line: 'POST / HTTP/1.1', more: 'Transfer-Encoding: chunked\r\n' })}3\r\nabc\r\n0\r\n\r\n`],
+    [
+      'a body of chunks',
+      `${offer({ line: 'POST / HTTP/1.1', more: 'Transfer-Encoding: chunked\r\n' })}3\r\nabc\r\n0\r\n\r\n`,
+    ],
     ['HTTP/1.0', offer({ line: 'GET / HTTP/1.0' })],
     ['HTTP/2 over TLS, which this is not', offer({ upgrade: 'h2' })],
     ['a choice of two', offer({ upgrade: 'irc, h2c' })],
@@ -109,7 +139,9 @@ describe('an offer is ignored, and the request served as HTTP/1.1', () => {
     own.send(bytes)
     mesh.advance(2000)
     expect(own.statuses).toEqual([200])
-    expect(upstream.requests.every(({ names }) => !names.includes('upgrade') && !names.includes('http2-settings'))).toBe(true)
+    expect(
+      upstream.requests.every(({ names }) => !names.includes('upgrade') && !names.includes('http2-settings')),
+    ).toBe(true)
     expectQuiet(mesh)
   })
 

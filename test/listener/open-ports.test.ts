@@ -33,8 +33,13 @@ function system({ shared = false } = {}) {
     },
   })
   const accepted: string[] = []
-  const wanted = (name: string, address: string) => ({ name, address: parseAddress(address)!, accept: () => void accepted.push(name) })
-  const open = async (name: string, address: string) => (await ports.change([wanted(name, address)], new Set())).commit()
+  const wanted = (name: string, address: string) => ({
+    name,
+    address: parseAddress(address)!,
+    accept: () => void accepted.push(name),
+  })
+  const open = async (name: string, address: string) =>
+    (await ports.change([wanted(name, address)], new Set())).commit()
   const call = (key: string) => listening.get(key)!(null as unknown as Wire)
   return { ports, listening, taken, calls, troubles, accepted, wanted, open, call, loop }
 }
@@ -57,7 +62,10 @@ describe('a listener takes the place of another one', () => {
     const { ports, calls, accepted, wanted, open, call } = system()
     await open('inbound 1', '127.0.0.1:1')
     await open('outbound 2', '127.0.0.1:2')
-    const change = await ports.change([wanted('inbound 2', '127.0.0.1:2'), wanted('outbound 1', '127.0.0.1:1')], new Set(['inbound 1', 'outbound 2']))
+    const change = await ports.change(
+      [wanted('inbound 2', '127.0.0.1:2'), wanted('outbound 1', '127.0.0.1:1')],
+      new Set(['inbound 1', 'outbound 2']),
+    )
     change.commit()
     call('127.0.0.1:1')
     call('127.0.0.1:2')
@@ -94,7 +102,12 @@ describe('a port that cannot be had', () => {
     const refused = ports.change([wanted('new', '0.0.0.0:80'), wanted('other', '127.0.0.1:81')], new Set(['old']))
     await expect(refused).rejects.toMatchObject({ port: { name: 'new' }, cause: { code: 'EADDRINUSE' } })
     await expect(refused).rejects.toBeInstanceOf(PortRefused)
-    expect(calls.slice(1)).toEqual(['open 127.0.0.1:81', 'close 127.0.0.1:80', 'close 127.0.0.1:81', 'open 127.0.0.1:80'])
+    expect(calls.slice(1)).toEqual([
+      'open 127.0.0.1:81',
+      'close 127.0.0.1:80',
+      'close 127.0.0.1:81',
+      'open 127.0.0.1:80',
+    ])
     call('127.0.0.1:80')
     expect(accepted).toEqual(['old'])
   })
@@ -105,7 +118,11 @@ describe('a port that cannot be had', () => {
     taken.add('0.0.0.0:80').add('127.0.0.1:80')
     await expect(ports.change([wanted('new', '0.0.0.0:80')], new Set(['old']))).rejects.toThrow('EADDRINUSE')
     await nextMicrotasks()
-    expect(troubles).toEqual([expect.stringMatching(/^old: it was closed for a new listener, and cannot be opened again: .*EADDRINUSE.*next try in 200 ms/)])
+    expect(troubles).toEqual([
+      expect.stringMatching(
+        /^old: it was closed for a new listener, and cannot be opened again: .*EADDRINUSE.*next try in 200 ms/,
+      ),
+    ])
     loop.advance(200)
     await nextMicrotasks()
     taken.clear()

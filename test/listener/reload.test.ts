@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
 import { A, B, C, expectQuiet } from '../support/orders.ts'
-import { endpointSpec, listenerSpec, matchSpec, routeSpec, type ServiceOverrides, serviceSpec, snapshotOf } from '../support/specs.ts'
+import {
+  endpointSpec,
+  listenerSpec,
+  matchSpec,
+  routeSpec,
+  type ServiceOverrides,
+  serviceSpec,
+  snapshotOf,
+} from '../support/specs.ts'
 import { ok, respond, silent } from '../support/upstream.ts'
 
 const one = (endpoints: readonly (string | ReturnType<typeof endpointSpec>)[], overrides: ServiceOverrides = {}) =>
@@ -37,7 +45,9 @@ describe('a reload', () => {
     const before = mesh.endpoints()[0]!.endpoints
     expect(before[0]!.state).toBe('ejected')
     expect(before[1]!.active).toBe(1)
-    await mesh.apply(one([B, endpointSpec(A, { weight: 5 }), C], { balancer: 'least_request', timeouts: { requestMs: 100 } }))
+    await mesh.apply(
+      one([B, endpointSpec(A, { weight: 5 }), C], { balancer: 'least_request', timeouts: { requestMs: 100 } }),
+    )
     const after = mesh.endpoints()[0]!.endpoints
     expect(after.map(({ address }) => address)).toEqual([A, B, C])
     expect(after[0]).toMatchObject({ state: 'ejected', failures: 5, requests: before[0]!.requests, weight: 5 })
@@ -80,10 +90,13 @@ describe('a reload', () => {
     mesh.advance(10)
     // Two reloads: what the first gives back, the second may give out again.
     for (const endpoints of [[B], [B, C]])
-      await mesh.apply(snapshotOf([serviceSpec('orders', endpoints)], [port(8000), ...(endpoints.length === 2 ? [port(8002)] : [])]))
+      await mesh.apply(
+        snapshotOf([serviceSpec('orders', endpoints)], [port(8000), ...(endpoints.length === 2 ? [port(8002)] : [])]),
+      )
     mesh.advance(5000)
     for (const name of ['requests_active', 'requests_total', 'failures_total', 'connections', 'connect_failures_total'])
-      for (const endpoint of [B, C]) expect(mesh.stat(`outrigger_upstream_${name}`, { endpoint }), `${name} of ${endpoint}`).toBe(0)
+      for (const endpoint of [B, C])
+        expect(mesh.stat(`outrigger_upstream_${name}`, { endpoint }), `${name} of ${endpoint}`).toBe(0)
     for (const name of ['connections_active', 'connections_total', 'connections_overflow_total'])
       expect(mesh.stat(`outrigger_downstream_${name}`, { listener: 'outbound 127.0.0.1:8002' }), name).toBe(0)
     expectQuiet(mesh)
@@ -111,13 +124,20 @@ describe('a reload', () => {
     }
     await mesh.apply(one([B]))
     await mesh.apply(one([A, B]))
-    expect(mesh.endpoints()[0]!.endpoints[1]).toMatchObject({ address: A, state: 'admitting', failures: 0, requests: 0 })
+    expect(mesh.endpoints()[0]!.endpoints[1]).toMatchObject({
+      address: A,
+      state: 'admitting',
+      failures: 0,
+      requests: 0,
+    })
   })
 
   test('new limits and timeouts of a listener hold for connections that come after', async () => {
     const mesh = await Mesh.start(one([A]))
     const old = mesh.caller()
-    await mesh.apply(snapshotOf([serviceSpec('orders', [A])], [listenerSpec({ service: 'orders', limits: { headers: 2 } })]))
+    await mesh.apply(
+      snapshotOf([serviceSpec('orders', [A])], [listenerSpec({ service: 'orders', limits: { headers: 2 } })]),
+    )
     const fresh = mesh.caller()
     for (const caller of [old, fresh]) caller.get('/', 'A: 1\r\nB: 2\r\n')
     mesh.settle()
@@ -134,7 +154,12 @@ describe('a reload', () => {
     mesh.upstream(A).answer = (request, connection) => void mesh.loop.after(100, () => ok(request, connection))
     const busy = mesh.caller().get()
     mesh.settle()
-    await mesh.apply(snapshotOf([serviceSpec('orders', [A], { protocol: 'tcp' })], [listenerSpec({ service: 'orders', protocol: 'tcp' })]))
+    await mesh.apply(
+      snapshotOf(
+        [serviceSpec('orders', [A], { protocol: 'tcp' })],
+        [listenerSpec({ service: 'orders', protocol: 'tcp' })],
+      ),
+    )
     mesh.settle()
     expect([idle.gotEnd, unread.gotEnd, busy.gotEnd]).toEqual([true, true, false])
     mesh.advance(2000)
@@ -151,7 +176,9 @@ describe('a reload', () => {
     mesh.upstream(A).connectMs = 50
     const caller = mesh.caller().get('/x')
     mesh.settle()
-    await mesh.apply(one([A], { routes: [routeSpec({ name: '/y', match: matchSpec({ path: { kind: 'exact', value: '/y' } }) })] }))
+    await mesh.apply(
+      one([A], { routes: [routeSpec({ name: '/y', match: matchSpec({ path: { kind: 'exact', value: '/y' } }) })] }),
+    )
     mesh.advance(60)
     caller.get('/x')
     mesh.settle()
@@ -163,7 +190,8 @@ describe('a reload', () => {
     mesh.caller().get()
     mesh.settle()
     const { series } = mesh
-    for (let i = 0; i < 1000; i++) await mesh.apply(one(i % 2 === 0 ? [A, C] : [A, B], { subsets: { [`s${i}`]: { v: '1' } } }))
+    for (let i = 0; i < 1000; i++)
+      await mesh.apply(one(i % 2 === 0 ? [A, C] : [A, B], { subsets: { [`s${i}`]: { v: '1' } } }))
     expect(mesh.series).toBeLessThanOrEqual(series + 6)
     expect(mesh.messages.filter(({ kind }) => kind === 'page').length).toBeLessThanOrEqual(2)
     mesh.caller().get()
@@ -173,7 +201,8 @@ describe('a reload', () => {
 })
 
 describe('a snapshot that cannot be applied', () => {
-  const listener = (port: number, service: string | null = 'orders') => listenerSpec({ service, listen: { address: '127.0.0.1', port } })
+  const listener = (port: number, service: string | null = 'orders') =>
+    listenerSpec({ service, listen: { address: '127.0.0.1', port } })
 
   test('because of a port: NACK, and everything runs on as it was', async () => {
     const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', [A])], [listener(8000)]))
@@ -183,7 +212,9 @@ describe('a snapshot that cannot be applied', () => {
     const { series } = mesh
     const bad = snapshotOf(
       [
-        serviceSpec('orders', [B], { routes: [routeSpec({ name: '/new', match: matchSpec({ path: { kind: 'exact', value: '/new' } }) })] }),
+        serviceSpec('orders', [B], {
+          routes: [routeSpec({ name: '/new', match: matchSpec({ path: { kind: 'exact', value: '/new' } }) })],
+        }),
         serviceSpec('stock', [C]),
       ],
       [listener(8500), listener(9000)],
@@ -209,7 +240,12 @@ describe('a snapshot that cannot be applied', () => {
     const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', [A])], [listener(8000)]))
     const gate = Promise.withResolvers<void>()
     mesh.slowPorts.set(9000, gate.promise)
-    const applied = mesh.apply(snapshotOf([serviceSpec('orders', [A]), serviceSpec('stock', [B])], [listener(8000), listener(8500, 'stock'), listener(9000)]))
+    const applied = mesh.apply(
+      snapshotOf(
+        [serviceSpec('orders', [A]), serviceSpec('stock', [B])],
+        [listener(8000), listener(8500, 'stock'), listener(9000)],
+      ),
+    )
     await nextMicrotasks()
     const early = mesh.caller(8500).get()
     mesh.settle()
@@ -226,7 +262,9 @@ describe('a snapshot that cannot be applied', () => {
 
   test('because a listener names a service that is not there', async () => {
     const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', [A])], [listener(8000)]))
-    expect(await mesh.apply(snapshotOf([serviceSpec('stock', [A])], [listener(8000)]))).toEqual([expect.stringContaining('orders')])
+    expect(await mesh.apply(snapshotOf([serviceSpec('stock', [A])], [listener(8000)]))).toEqual([
+      expect.stringContaining('orders'),
+    ])
     const caller = mesh.caller().get()
     mesh.settle()
     expect(caller.statuses).toEqual([200])

@@ -18,7 +18,9 @@ beforeAll(async () => {
 const services = [serviceSpec('orders', [A]), serviceSpec('web', [B], { hosts: ['www.example.com'] })]
 
 async function detecting(listener: ListenerOverrides = {}, readSize = 65_536): Promise<Mesh> {
-  return await Mesh.start(snapshotOf(services, [listenerSpec({ protocol: 'detect', ...listener })]), { downstream: { readSize: () => readSize } })
+  return await Mesh.start(snapshotOf(services, [listenerSpec({ protocol: 'detect', ...listener })]), {
+    downstream: { readSize: () => readSize },
+  })
 }
 
 describe('a port that finds out, for all services', () => {
@@ -41,8 +43,16 @@ describe('a port that finds out, for all services', () => {
     tls.wire.end()
     ends[0]!.wire.end()
     mesh.settle()
-    expect(mesh.flight).toMatchObject({ protocol: 'tcp', by: 'sni', authority: 'www.example.com', service: 'web', destination: 'web', flag: '-' })
-    for (const protocol of ['http1', 'http2', 'tls']) expect(mesh.stat('outrigger_detected_connections_total', { protocol })).toBe(1)
+    expect(mesh.flight).toMatchObject({
+      protocol: 'tcp',
+      by: 'sni',
+      authority: 'www.example.com',
+      service: 'web',
+      destination: 'web',
+      flag: '-',
+    })
+    for (const protocol of ['http1', 'http2', 'tls'])
+      expect(mesh.stat('outrigger_detected_connections_total', { protocol })).toBe(1)
     http1.close()
     http2.close()
     mesh.settle()
@@ -80,7 +90,10 @@ describe('a port that finds out, for all services', () => {
     caller.send('*1\r\n$4\r\nPING\r\n')
     mesh.settle()
     expect(caller.error).not.toBeNull()
-    expect(mesh.flight).toMatchObject({ flag: 'NR', detail: 'neither HTTP nor TLS, and the port is for no one service' })
+    expect(mesh.flight).toMatchObject({
+      flag: 'NR',
+      detail: 'neither HTTP nor TLS, and the port is for no one service',
+    })
     expectQuiet(mesh)
   })
 
@@ -120,7 +133,12 @@ describe('a port that finds out, for one service', () => {
     mesh.settle()
     expect(caller.statuses).toEqual([200])
     const ends = mesh.plainUpstream(A)
-    for (const bytes of [unknown, nameless, Buffer.from('*1\r\n$4\r\nPING\r\n'), Buffer.from([0x16, 3, 1, 0, 9, 9, 9])]) {
+    for (const bytes of [
+      unknown,
+      nameless,
+      Buffer.from('*1\r\n$4\r\nPING\r\n'),
+      Buffer.from([0x16, 3, 1, 0, 9, 9, 9]),
+    ]) {
       mesh.plainCaller().send(bytes)
       mesh.settle()
       expect(ends.at(-1)!.received.equals(bytes)).toBe(true)
@@ -204,10 +222,21 @@ test('a server name that only the registry may know is asked for there', async (
   found.send(await clientHello({ servername: 'stock.service.consul' }))
   missing.send(await clientHello({ servername: 'nothere' }))
   mesh.settle()
-  expect(mesh.messages.flatMap(message => (message.kind === 'want' ? [message.service] : []))).toEqual(['stock', 'nothere'])
-  mesh.thread.receive({ kind: 'unknown-service', service: 'nothere', why: { certain: true, reason: 'Consul knows no service "nothere"' } })
+  expect(mesh.messages.flatMap(message => (message.kind === 'want' ? [message.service] : []))).toEqual([
+    'stock',
+    'nothere',
+  ])
+  mesh.thread.receive({
+    kind: 'unknown-service',
+    service: 'nothere',
+    why: { certain: true, reason: 'Consul knows no service "nothere"' },
+  })
   const ends = mesh.plainUpstream('10.0.0.9:443')
-  await mesh.apply(snapshotOf([...services, serviceSpec('stock', ['10.0.0.9:443'])], [listenerSpec({ protocol: 'detect' })], { onDemandMs: 1000 }))
+  await mesh.apply(
+    snapshotOf([...services, serviceSpec('stock', ['10.0.0.9:443'])], [listenerSpec({ protocol: 'detect' })], {
+      onDemandMs: 1000,
+    }),
+  )
   await nextMicrotasks()
   mesh.settle()
   expect(ends).toHaveLength(1)

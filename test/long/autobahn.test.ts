@@ -22,13 +22,21 @@ interface Result {
 }
 
 /** Messages in 65,536 fragments are among the cases. */
-const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 64 * 1024 * 1024, maxFragments: 0, maxBufferedChunks: 0 })
+const server = new WebSocketServer({
+  port: 0,
+  host: '127.0.0.1',
+  maxPayload: 64 * 1024 * 1024,
+  maxFragments: 0,
+  maxBufferedChunks: 0,
+})
 const proxies: RunningProxy[] = []
 const urls = new Map<string, string>()
 
 beforeAll(async () => {
   // What is wrong in a frame closes the connection, which is what the suite looks at.
-  server.on('connection', socket => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })).on('error', () => {}))
+  server.on('connection', socket =>
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })).on('error', () => {}),
+  )
   if (server.address() === null) await once(server, 'listening')
   const application = `127.0.0.1:${(server.address() as AddressInfo).port}`
   const [between, one, two] = [await freePort(), await freePort(), await freePort()]
@@ -42,7 +50,8 @@ beforeAll(async () => {
       discovery: { endpoints: { direct: [application], meshed: [`127.0.0.1:${between}`] } },
     }),
   )
-  for (const [index, address] of [application, `127.0.0.1:${one}`, `127.0.0.1:${two}`].entries()) urls.set(ways[index]!, `ws://${address}`)
+  for (const [index, address] of [application, `127.0.0.1:${one}`, `127.0.0.1:${two}`].entries())
+    urls.set(ways[index]!, `ws://${address}`)
 })
 afterAll(async () => {
   for (const proxy of proxies) await proxy.stop()
@@ -54,7 +63,13 @@ async function outcomes(way: string): Promise<Record<string, Result>> {
   const folder = temporaryFolder()
   const file = join(folder, 'spec.json')
   const reports = join(folder, 'reports')
-  const spec = { outdir: reports, servers: [{ agent: 'ws', url: urls.get(way) }], cases: ['*'], 'exclude-cases': EXCLUDED, 'exclude-agent-cases': {} }
+  const spec = {
+    outdir: reports,
+    servers: [{ agent: 'ws', url: urls.get(way) }],
+    cases: ['*'],
+    'exclude-cases': EXCLUDED,
+    'exclude-agent-cases': {},
+  }
   writeFileSync(file, JSON.stringify(spec))
   const { code, out, err } = await run(await obtain('wstest'), ['-m', 'fuzzingclient', '-s', file], {}, folder)
   expect(code, `${out}${err}`.slice(-4_000)).toBe(0)
@@ -62,7 +77,9 @@ async function outcomes(way: string): Promise<Record<string, Result>> {
 }
 
 const shown = (results: Record<string, Result>) =>
-  Object.fromEntries(Object.entries(results).map(([id, { behavior, behaviorClose }]) => [id, `${behavior}, ${behaviorClose}`]))
+  Object.fromEntries(
+    Object.entries(results).map(([id, { behavior, behaviorClose }]) => [id, `${behavior}, ${behaviorClose}`]),
+  )
 
 test('each case comes out through sidecars as it does direct', async () => {
   const [direct, one, two] = await Promise.all(ways.map(outcomes))

@@ -23,7 +23,21 @@ test.each([1, 2])(
     const file = join(folder, 'features.yaml')
     writeFileSync(file, FEATURES)
     const server = await obtain('connect-referenceserver')
-    const args = ['--mode', 'server', '--conf', file, '--max-servers', '2', '--parallel', '4', '--', node, BEHIND, server, String(sidecars)]
+    const args = [
+      '--mode',
+      'server',
+      '--conf',
+      file,
+      '--max-servers',
+      '2',
+      '--parallel',
+      '4',
+      '--',
+      node,
+      BEHIND,
+      server,
+      String(sidecars),
+    ]
     // The programs between are none of vitest's.
     const { out, err } = await run(await obtain('connectconformance'), args, { VITEST: undefined, TMPDIR: folder })
     const said = `${out}\n${err}`

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addressPattern, explainAddress, formatAddress, isLoopback, isWildcard, overlap, parseAddress } from '../../mesh-config/address.ts'
+import {
+  addressPattern,
+  explainAddress,
+  formatAddress,
+  isLoopback,
+  isWildcard,
+  overlap,
+  parseAddress,
+} from '../../mesh-config/address.ts'
 
 const port = fc.integer({ min: 0, max: 65_535 })
 

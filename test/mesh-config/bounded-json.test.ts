@@ -8,7 +8,8 @@ test('reads what JSON.parse reads, and refuses what it refuses', () => {
     fc.property(
       fc.jsonValue({ depthSize: 'small' }),
       fc.constantFrom(0, 2),
-      (value, indent) => void expect(parseJson(JSON.stringify(value, null, indent))).toEqual(JSON.parse(JSON.stringify(value))),
+      (value, indent) =>
+        void expect(parseJson(JSON.stringify(value, null, indent))).toEqual(JSON.parse(JSON.stringify(value))),
     ),
   )
   for (const text of ['', '[', '{"a":', '"\\', 'nul', '[1,]']) expect(() => parseJson(text)).toThrow('it is no JSON')

@@ -37,11 +37,16 @@ describe('an application behind an inbound listener', () => {
     const { services } = await snapshotOf(
       'inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { timeouts: { request: 5s }, limits: { requests: 50 } } }]',
     )
-    expect(services['local_app:3000']).toMatchObject({ timeouts: { requestMs: 5000 }, limits: { requests: 50, pending: 10_000 } })
+    expect(services['local_app:3000']).toMatchObject({
+      timeouts: { requestMs: 5000 },
+      limits: { requests: 50, pending: 10_000 },
+    })
   })
 
   test.each(['http', 'http2', 'grpc'])('can be said to speak %s', async protocol => {
-    const { services } = await snapshotOf(`inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { protocol: ${protocol} } }]`)
+    const { services } = await snapshotOf(
+      `inbound: [{ listen: 0.0.0.0:1, forward: app:3000, application: { protocol: ${protocol} } }]`,
+    )
     expect(services['local_app:3000']).toMatchObject({ protocol })
   })
 
@@ -51,7 +56,11 @@ describe('an application behind an inbound listener', () => {
   - { listen: 0.0.0.0:2, forward: 127.0.0.1:3000 }
   - { listen: 0.0.0.0:3, forward: "[::1]:3000" }
 `)
-    expect(listeners.map(({ service }) => service)).toEqual(['local_app:3000', 'local_app:3000', 'local_app:[::1]:3000'])
+    expect(listeners.map(({ service }) => service)).toEqual([
+      'local_app:3000',
+      'local_app:3000',
+      'local_app:[::1]:3000',
+    ])
     expect(Object.keys(services)).toEqual(['local_app:3000', 'local_app:[::1]:3000'])
     expect(services['local_app:[::1]:3000']!.endpoints[0]!.address).toBe('::1')
   })
@@ -59,15 +68,23 @@ describe('an application behind an inbound listener', () => {
 
 describe('listeners', () => {
   test('have names that stay, also when the system chooses the port', async () => {
-    const { listeners } = await snapshotOf('outbound: [{ listen: 127.0.0.1:0 }, { listen: 127.0.0.1:0 }, { listen: localhost:0 }]')
-    expect(listeners.map(({ name }) => name)).toEqual(['outbound 127.0.0.1:0', 'outbound 127.0.0.1:0 #2', 'outbound 127.0.0.1:0 #3'])
+    const { listeners } = await snapshotOf(
+      'outbound: [{ listen: 127.0.0.1:0 }, { listen: 127.0.0.1:0 }, { listen: localhost:0 }]',
+    )
+    expect(listeners.map(({ name }) => name)).toEqual([
+      'outbound 127.0.0.1:0',
+      'outbound 127.0.0.1:0 #2',
+      'outbound 127.0.0.1:0 #3',
+    ])
   })
 
   test('may have no admin port beside them', async () => {
-    expect(await loadTexts([{ file: 'a', text: 'admin: off\noutbound: [{ listen: 127.0.0.1:1 }]' }], {})).toMatchObject({
-      ok: true,
-      bootstrap: { admin: null },
-    })
+    expect(await loadTexts([{ file: 'a', text: 'admin: off\noutbound: [{ listen: 127.0.0.1:1 }]' }], {})).toMatchObject(
+      {
+        ok: true,
+        bootstrap: { admin: null },
+      },
+    )
   })
 })
 
@@ -82,7 +99,10 @@ describe('the state folder', () => {
   const folder = async (env: Record<string, string>, more = '') => {
     for (const name of ['STATE_DIRECTORY', 'XDG_STATE_HOME']) delete process.env[name]
     Object.assign(process.env, env)
-    const loaded = await loadTexts([{ file: 'a', text: `${more}service: web\noutbound: [{ listen: 127.0.0.1:8080 }]` }], {})
+    const loaded = await loadTexts(
+      [{ file: 'a', text: `${more}service: web\noutbound: [{ listen: 127.0.0.1:8080 }]` }],
+      {},
+    )
     return loaded.ok ? loaded.bootstrap.state : loaded.errors
   }
 
@@ -101,7 +121,11 @@ describe('addresses', () => {
     const { places } = await snapshotOf(
       'admin: 127.0.0.1:15000\ninbound: [{ listen: 127.0.0.1:1, forward: 127.0.0.1:9 }]\noutbound:\n  - listen: 127.0.0.1:2\n',
     )
-    expect(places).toEqual({ admin: 'a.yaml:1:8', 'inbound 127.0.0.1:1': 'a.yaml:2:21', 'outbound 127.0.0.1:2': 'a.yaml:4:13' })
+    expect(places).toEqual({
+      admin: 'a.yaml:1:8',
+      'inbound 127.0.0.1:1': 'a.yaml:2:21',
+      'outbound 127.0.0.1:2': 'a.yaml:4:13',
+    })
   })
 
   test('that stand elsewhere in the files make no other version', async () => {
@@ -157,8 +181,14 @@ routes:
   - { match: { path: /once }, retries: { attempts: 1 }, to: [{ service: stock }] }
 `)
     const [slow, once] = services.orders!.routes
-    expect(slow).toMatchObject({ timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 2000, idleMs: 300_000 }, retries: null })
-    expect(once).toMatchObject({ timeouts: null, retries: { attempts: 1, replayBytes: 65_536, budget: { percent: 5, minPerSecond: 10 } } })
+    expect(slow).toMatchObject({
+      timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 2000, idleMs: 300_000 },
+      retries: null,
+    })
+    expect(once).toMatchObject({
+      timeouts: null,
+      retries: { attempts: 1, replayBytes: 65_536, budget: { percent: 5, minPerSecond: 10 } },
+    })
     expect(once!.to).toEqual([{ service: 'stock', subset: null, weight: 1 }])
   })
 })
@@ -199,6 +229,10 @@ describe('CONNECT', () => {
       { services: false, hosts: [] },
     ])
     expect(Object.keys(services)).toEqual(['connect:api.example.com:443', 'connect:[::1]:8080'])
-    expect(services['connect:[::1]:8080']).toMatchObject({ hosts: [], endpoints: [{ address: '::1', port: 8080 }], timeouts: { tunnelMs: 3_600_000 } })
+    expect(services['connect:[::1]:8080']).toMatchObject({
+      hosts: [],
+      endpoints: [{ address: '::1', port: 8080 }],
+      timeouts: { tunnelMs: 3_600_000 },
+    })
   })
 })

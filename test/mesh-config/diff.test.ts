@@ -18,7 +18,8 @@ async function diff(before: string, after: string): Promise<string[]> {
   return diffSnapshots((await load(before)).snapshot, (await load(after)).snapshot)
 }
 
-const orders = (policy: string, endpoints = '127.0.0.1:9001') => `discovery: { endpoints: { orders: [${endpoints}] } }\nservices: { orders: ${policy} }`
+const orders = (policy: string, endpoints = '127.0.0.1:9001') =>
+  `discovery: { endpoints: { orders: [${endpoints}] } }\nservices: { orders: ${policy} }`
 
 describe('the difference of two snapshots', () => {
   test('is nothing for the same', async () => {
@@ -27,8 +28,15 @@ describe('the difference of two snapshots', () => {
   })
 
   test('names endpoints', async () => {
-    expect(await diff(orders('{}'), orders('{}', '127.0.0.1:9001, 127.0.0.1:9003'))).toEqual(['service orders: endpoint 127.0.0.1:9003 added'])
-    expect(await diff(orders('{}', '127.0.0.1:9001, "[::1]:9003"'), orders('{}', '{ address: 127.0.0.1:9001, weight: 3, meta: { version: v2 } }'))).toEqual([
+    expect(await diff(orders('{}'), orders('{}', '127.0.0.1:9001, 127.0.0.1:9003'))).toEqual([
+      'service orders: endpoint 127.0.0.1:9003 added',
+    ])
+    expect(
+      await diff(
+        orders('{}', '127.0.0.1:9001, "[::1]:9003"'),
+        orders('{}', '{ address: 127.0.0.1:9001, weight: 3, meta: { version: v2 } }'),
+      ),
+    ).toEqual([
       'service orders: endpoint [::1]:9003 removed',
       'service orders: endpoint 127.0.0.1:9001: weight 1 -> 3',
       'service orders: endpoint 127.0.0.1:9001: metadata.version none -> v2',
@@ -57,7 +65,8 @@ describe('the difference of two snapshots', () => {
 
   test('names services, listeners and the rest', async () => {
     const before = `${orders('{}')}\naccessLog: on`
-    const after = 'outbound: [{ listen: 127.0.0.1:9102 }]\ndiscovery: { endpoints: { stock: [127.0.0.1:9002] } }\nservice: web\ndrain: { delay: 1s }'
+    const after =
+      'outbound: [{ listen: 127.0.0.1:9102 }]\ndiscovery: { endpoints: { stock: [127.0.0.1:9002] } }\nservice: web\ndrain: { delay: 1s }'
     expect(await diff(before, after)).toEqual([
       'service unnamed -> web',
       'listener outbound 127.0.0.1:9101 removed',
@@ -67,7 +76,9 @@ describe('the difference of two snapshots', () => {
       'access log: mode on -> errors',
       'drain: delay 5s -> 1s',
     ])
-    expect(await diff('', 'outbound: [{ listen: 127.0.0.1:9101, limits: { buffer: 2MiB }, timeouts: { head: off } }]')).toEqual([
+    expect(
+      await diff('', 'outbound: [{ listen: 127.0.0.1:9101, limits: { buffer: 2MiB }, timeouts: { head: off } }]'),
+    ).toEqual([
       'listener outbound 127.0.0.1:9101: timeouts.head 10s -> off',
       'listener outbound 127.0.0.1:9101: limits.buffer 1MiB -> 2MiB',
     ])
@@ -99,6 +110,9 @@ describe('the difference of two snapshots', () => {
 
 test('what a reload cannot change is said to need a restart', async () => {
   const [before, after] = [await load(''), await load('admin: off\nworkers: 4')]
-  expect(diffBootstraps(before.bootstrap, after.bootstrap)).toEqual(['workers 1 -> 4 (needs a restart)', 'admin 127.0.0.1:15000 -> off (needs a restart)'])
+  expect(diffBootstraps(before.bootstrap, after.bootstrap)).toEqual([
+    'workers 1 -> 4 (needs a restart)',
+    'admin 127.0.0.1:15000 -> off (needs a restart)',
+  ])
   expect(diffBootstraps(before.bootstrap, before.bootstrap)).toEqual([])
 })

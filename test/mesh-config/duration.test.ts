@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { durationMs, durationPattern, formatDuration, guessDuration, maxDurationMs, parseDuration } from '../../mesh-config/duration.ts'
+import {
+  durationMs,
+  durationPattern,
+  formatDuration,
+  guessDuration,
+  maxDurationMs,
+  parseDuration,
+} from '../../mesh-config/duration.ts'
 
 describe('durations', () => {
   test.each([

@@ -30,7 +30,16 @@ test.each(yamlOfDocs().filter(({ kind }) => kind === ''))('$place', ({ text }) =
 })
 
 describe('variables and empty values, which the loader takes as well', () => {
-  const env = { HOST: '127.0.0.1', PORT: '15000', COUNT: '2', YES: 'true', MODE: 'on', TIME: '5s', SIZE: '1MiB', TOKEN: 'x' }
+  const env = {
+    HOST: '127.0.0.1',
+    PORT: '15000',
+    COUNT: '2',
+    YES: 'true',
+    MODE: 'on',
+    TIME: '5s',
+    SIZE: '1MiB',
+    TOKEN: 'x',
+  }
 
   test.each([
     'admin: 127.0.0.1:${PORT}',
@@ -51,7 +60,8 @@ describe('variables and empty values, which the loader takes as well', () => {
     'discovery: { consul: { address: "http://${HOST}:8500", token: "${TOKEN}" }, endpoints: { orders: [{ address: ${HOST}:9001, weight: ${COUNT} }] } }',
     'service: web\nregister: { check: { http: "http://${HOST}:80/healthz" } }\ndiscovery: { consul: {} }\ninbound: [{ listen: 0.0.0.0:20000, forward: ${HOST}:3000 }]',
   ])('%s', async text => {
-    const around = 'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery: { endpoints: { orders: [127.0.0.1:9001] } }\n'
+    const around =
+      'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery: { endpoints: { orders: [127.0.0.1:9001] } }\n'
     const loaded = await loadTexts(
       [
         { file: 'around.yaml', text: around },

@@ -22,31 +22,46 @@ discovery:
 
 describe('the effective config', () => {
   test('says of each value where it comes from', async () => {
-    const { effective } = await load({ 'a.yaml': minimal, 'b.yaml': 'services: { orders: { timeouts: { request: 3s } } }\naccessLog: on\n' })
+    const { effective } = await load({
+      'a.yaml': minimal,
+      'b.yaml': 'services: { orders: { timeouts: { request: 3s } } }\naccessLog: on\n',
+    })
     const { files, config, sources } = await effective()
     expect(files).toEqual(['a.yaml', 'b.yaml'])
-    expect(config).toMatchObject({ services: { orders: { timeouts: { request: '3s', connect: '1s' } } }, accessLog: { mode: 'on', format: 'text' } })
+    expect(config).toMatchObject({
+      services: { orders: { timeouts: { request: '3s', connect: '1s' } } },
+      accessLog: { mode: 'on', format: 'text' },
+    })
     expect(sources['outbound[0].listen']).toEqual({ at: 'a.yaml:2' })
     expect(sources['discovery.endpoints.orders[0].address']).toEqual({ at: 'a.yaml:6' })
     expect(sources['discovery.endpoints.orders[0].weight']).toEqual({ at: null, why: 'equal shares' })
     expect(sources['services.orders.timeouts.request']).toEqual({ at: 'b.yaml:1' })
-    expect(sources['services.orders.timeouts.connect']).toEqual({ at: null, why: expect.stringContaining('milliseconds') })
+    expect(sources['services.orders.timeouts.connect']).toEqual({
+      at: null,
+      why: expect.stringContaining('milliseconds'),
+    })
     expect(sources['accessLog.mode']).toEqual({ at: 'b.yaml:2' })
     expect(sources['accessLog.format']).toMatchObject({ at: null })
   })
 
   test('gives a reason for every default that is not simply empty', async () => {
-    const { effective } = await load({ 'a.yaml': `${minimal}inbound: [{ listen: 0.0.0.0:20000, forward: 127.0.0.1:3000 }]\n` })
+    const { effective } = await load({
+      'a.yaml': `${minimal}inbound: [{ listen: 0.0.0.0:20000, forward: 127.0.0.1:3000 }]\n`,
+    })
     const { config, sources } = await effective()
     const lines = effectiveLines({ files: [], config, sources })
-    const silent = lines.filter(({ text, source }) => source?.at === null && source.why === undefined && !/ (\[\]|\{\})$/.test(text))
+    const silent = lines.filter(
+      ({ text, source }) => source?.at === null && source.why === undefined && !/ (\[\]|\{\})$/.test(text),
+    )
     expect(silent).toEqual([])
     expect(lines.length).toBeGreaterThan(60)
   })
 
   test('reads as YAML, a line for each value', async () => {
     const { effective } = await load({ 'a.yaml': minimal })
-    const text = effectiveLines(await effective()).map(({ text: line, source }) => (source === null ? line : `${line} # ${describeSource(source)}`))
+    const text = effectiveLines(await effective()).map(({ text: line, source }) =>
+      source === null ? line : `${line} # ${describeSource(source)}`,
+    )
     expect(text.slice(4, 12)).toEqual([
       'inbound: [] # default',
       'outbound:',
@@ -84,7 +99,9 @@ services:
     const content = ({ snapshot: { places: _places, ...rest } }: LoadedSnapshot) => rest
     const yaml = effectiveLines(effective).map(({ text }) => text)
     expect(content(await load({ 'again.yaml': yaml.join('\n') }))).toEqual(content(first))
-    expect(content(await load({ 'again.json': JSON.stringify(effective.config).replaceAll('${', () => '$${') }))).toEqual(content(first))
+    expect(
+      content(await load({ 'again.json': JSON.stringify(effective.config).replaceAll('${', () => '$${') })),
+    ).toEqual(content(first))
   })
 
   test('never shows what a variable with the name of a secret holds', async () => {

@@ -24,7 +24,10 @@ const endpoint = (address: string, overrides: Partial<EndpointSpec> = {}): Endpo
 
 describe('file_sd of Prometheus', () => {
   const groups = [
-    { targets: ['10.0.0.1:80', '10.0.0.2:80'], labels: { version: 'v1', zone: 'b', __meta_filepath: '/x', raw: '${HOME} $${HOME}' } },
+    {
+      targets: ['10.0.0.1:80', '10.0.0.2:80'],
+      labels: { version: 'v1', zone: 'b', __meta_filepath: '/x', raw: '${HOME} $${HOME}' },
+    },
     { targets: [], labels: { version: 'v3' } },
     { targets: ['[::1]:80'] },
     { targets: ['c:80'], labels: { zone: '' } },
@@ -55,8 +58,12 @@ describe('file_sd of Prometheus', () => {
       'f.yaml:2:11: labels is a map: write { "name": "value" }',
       'f.yaml:3:3: unknown key "lables": a group of file_sd has targets and labels',
     ])
-    expect(read('- targets:\n    - a:80\n    - b\n    - { address: c }\n')).toEqual(['f.yaml:4:7: a target is a text: write "host:port"'])
-    expect(read('- targets:\n    - a:80\n    - b\n')).toEqual(['f.yaml:3:7: address: "b" has no port: write host:port, such as 127.0.0.1:3000'])
+    expect(read('- targets:\n    - a:80\n    - b\n    - { address: c }\n')).toEqual([
+      'f.yaml:4:7: a target is a text: write "host:port"',
+    ])
+    expect(read('- targets:\n    - a:80\n    - b\n')).toEqual([
+      'f.yaml:3:7: address: "b" has no port: write host:port, such as 127.0.0.1:3000',
+    ])
     expect(read('- targets: [ "a:80" ]\n  labels:\n    build: 7\n    zone: "b c"\n')).toEqual([
       'f.yaml:3:12: build: 7 is a number, and a value is a text: write "7"',
       'f.yaml:4:11: zone: "b c" is not a zone: write letters, digits, - _ and . such as v2',
@@ -86,13 +93,19 @@ describe('a list of ours', () => {
 
   test('no list, no endpoints', () => {
     expect(read('')).toEqual(['f.yaml: the file is empty: write [] where there are no endpoints'])
-    expect(read('# later\n')).toEqual(['f.yaml:1:1: a list of endpoints belongs here: begin each with "- ", or write []'])
-    expect(read('orders:\n  - a:80\n')).toEqual(['f.yaml:1:1: a list of endpoints belongs here: begin each with "- ", or write []'])
+    expect(read('# later\n')).toEqual([
+      'f.yaml:1:1: a list of endpoints belongs here: begin each with "- ", or write []',
+    ])
+    expect(read('orders:\n  - a:80\n')).toEqual([
+      'f.yaml:1:1: a list of endpoints belongs here: begin each with "- ", or write []',
+    ])
     expect(read('a:80')).toEqual(['f.yaml:1:1: a list of endpoints belongs here: begin each with "- ", or write []'])
   })
 
   test('variables mean nothing', () => {
-    expect(read('- { address: a:80, meta: { home: "${HOME}" } }')).toEqual([endpoint('a', { metadata: { home: '${HOME}' } })])
+    expect(read('- { address: a:80, meta: { home: "${HOME}" } }')).toEqual([
+      endpoint('a', { metadata: { home: '${HOME}' } }),
+    ])
     expect(read('- "${HOST}:80"')).toEqual([expect.stringContaining('f.yaml:1:3: [0]: "${HOST}:80" is not an address')])
   })
 })
@@ -100,7 +113,10 @@ describe('a list of ours', () => {
 describe('the way without libraries', () => {
   /** Mostly right: a value that is wrong is to be the only one. */
   const mostly = <Value>(right: fc.Arbitrary<Value>, ...wrong: unknown[]): fc.Arbitrary<unknown> =>
-    fc.oneof({ weight: 9, arbitrary: right }, { weight: 1, arbitrary: wrong.length === 0 ? fc.jsonValue() : fc.constantFrom(...wrong) })
+    fc.oneof(
+      { weight: 9, arbitrary: right },
+      { weight: 1, arbitrary: wrong.length === 0 ? fc.jsonValue() : fc.constantFrom(...wrong) },
+    )
   const address = mostly(
     fc.oneof(
       fc.constantFrom('a:80', 'A:80', '[::1]:80', '[FD00::A]:80', '10.0.0.1:65535'),
@@ -109,7 +125,10 @@ describe('the way without libraries', () => {
     ...['a:0', 'a', ':80', '80', '[::1]', '1.2.3:4', 'a b:80', 'a:80000', '-a:1', '[::g]:1', '::1:80', 80, null, []],
   )
   const texts = mostly(
-    fc.dictionary(fc.constantFrom('version', 'zone', '__x', 'a b', ''), fc.oneof(fc.string(), fc.constantFrom('a', '', '${X}', 'é', '\n', 'eu-west-1', '-a'))),
+    fc.dictionary(
+      fc.constantFrom('version', 'zone', '__x', 'a b', ''),
+      fc.oneof(fc.string(), fc.constantFrom('a', '', '${X}', 'é', '\n', 'eu-west-1', '-a')),
+    ),
     ...[{ version: 1 }, { version: null }, { version: {} }, [], 'a', null],
   )
   const item = fc.record(
@@ -123,9 +142,14 @@ describe('the way without libraries', () => {
     },
     { requiredKeys: ['address'] },
   )
-  const group = fc.record({ targets: mostly(fc.array(address, { maxLength: 3 }), 'a:80', null, {}), labels: texts }, { requiredKeys: ['targets'] })
+  const group = fc.record(
+    { targets: mostly(fc.array(address, { maxLength: 3 }), 'a:80', null, {}), labels: texts },
+    { requiredKeys: ['targets'] },
+  )
   const extra = (of: fc.Arbitrary<object>) =>
-    fc.tuple(of, mostly(fc.constant({}), { extra: 1 }, { weigth: 1 })).map(([fields, more]) => ({ ...fields, ...(more as object) }))
+    fc
+      .tuple(of, mostly(fc.constant({}), { extra: 1 }, { weigth: 1 }))
+      .map(([fields, more]) => ({ ...fields, ...(more as object) }))
   const file = mostly(fc.array(mostly(fc.oneof(address, extra(item), extra(group))), { maxLength: 3 }))
 
   test('takes nothing but what the other way takes, with the same result', () => {
@@ -145,8 +169,20 @@ describe('the way without libraries', () => {
 
   test('takes what such files usually are', () => {
     expect(
-      endpointsOfJson('["a:80", { "address": "b:80", "weight": 2, "priority": 1, "zone": "a", "meta": { "version": "v1" }, "health": "failing" }]'),
-    ).toEqual([endpoint('a'), endpoint('b', { weight: 2, priority: 1, zone: 'a', metadata: { version: 'v1' }, health: 'failing', healthReason: 'as listed' })])
+      endpointsOfJson(
+        '["a:80", { "address": "b:80", "weight": 2, "priority": 1, "zone": "a", "meta": { "version": "v1" }, "health": "failing" }]',
+      ),
+    ).toEqual([
+      endpoint('a'),
+      endpoint('b', {
+        weight: 2,
+        priority: 1,
+        zone: 'a',
+        metadata: { version: 'v1' },
+        health: 'failing',
+        healthReason: 'as listed',
+      }),
+    ])
     expect(endpointsOfJson(' []\n')).toEqual([])
   })
 

@@ -19,11 +19,14 @@ describe('substitute', () => {
     expect(substitute(text, env)).toMatchObject({ text: result, errors: [] })
   })
 
-  test.each(['${NONE}', '${}', '${a-b}', '${1A}', '${HOST', '${HOST:+x}'])('%s is an error that says what to write', text => {
-    const { errors } = substitute(text, env)
-    expect(errors).toHaveLength(1)
-    expect(errors[0]).toMatch(/set it, or write|write \$\{NAME\}/)
-  })
+  test.each(['${NONE}', '${}', '${a-b}', '${1A}', '${HOST', '${HOST:+x}'])(
+    '%s is an error that says what to write',
+    text => {
+      const { errors } = substitute(text, env)
+      expect(errors).toHaveLength(1)
+      expect(errors[0]).toMatch(/set it, or write|write \$\{NAME\}/)
+    },
+  )
 
   test('knows whether anything came from outside', () => {
     expect(substitute('$${HOST} and $', env).fromEnvironment).toBe(false)
@@ -52,7 +55,22 @@ test('an unquoted value from outside is read as if it stood in the file', () => 
 
 describe('shield', () => {
   test('gives back every text as it was, at the same places', () => {
-    const piece = fc.constantFrom('${A}', '${B:-[1], {2', '}', '{', '$${', '$', '"', "'", ',', ' ', 'a', '\n', '\ue000', '\ue003')
+    const piece = fc.constantFrom(
+      '${A}',
+      '${B:-[1], {2',
+      '}',
+      '{',
+      '$${',
+      '$',
+      '"',
+      "'",
+      ',',
+      ' ',
+      'a',
+      '\n',
+      '\ue000',
+      '\ue003',
+    )
     fc.assert(
       fc.property(
         fc.array(piece).map(pieces => pieces.join('')),

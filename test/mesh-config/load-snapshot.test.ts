@@ -6,7 +6,8 @@ import { type LoadedSnapshot, loadSnapshot, loadTexts } from '../../mesh-config/
 import { keysOf, schemaAt, schemaOf } from '../../mesh-config/schema.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-const threeLines = 'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery:\n  endpoints: { orders: [127.0.0.1:9001] }\n'
+const threeLines =
+  'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery:\n  endpoints: { orders: [127.0.0.1:9001] }\n'
 
 async function good(...texts: string[]): Promise<LoadedSnapshot> {
   const loaded = await loadTexts(
@@ -46,7 +47,14 @@ describe('the smallest file that works', () => {
           multiplex: 0,
           protocol: 'http',
           timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, detectMs: 5_000 },
-          limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576 },
+          limits: {
+            headers: 100,
+            headBytes: 61_440,
+            targetBytes: 16_384,
+            connections: 10_000,
+            streams: 256,
+            bufferBytes: 1_048_576,
+          },
           h2cUpgrade: true,
         },
       ],
@@ -56,7 +64,18 @@ describe('the smallest file that works', () => {
           protocol: null,
           multiplex: true,
           hosts: [],
-          endpoints: [{ address: '127.0.0.1', port: 9001, weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }],
+          endpoints: [
+            {
+              address: '127.0.0.1',
+              port: 9001,
+              weight: 1,
+              priority: 0,
+              zone: '',
+              metadata: {},
+              health: 'passing',
+              healthReason: '',
+            },
+          ],
           balancer: {
             type: 'least_request',
             choices: 2,
@@ -93,9 +112,21 @@ describe('the smallest file that works', () => {
             replayBytes: 65_536,
             budget: { percent: 20, minPerSecond: 10 },
           },
-          limits: { connections: 10_000, pending: 10_000, requests: 10_000, responseHeaders: 200, responseHeadBytes: 81_920, bufferBytes: 1_048_576 },
+          limits: {
+            connections: 10_000,
+            pending: 10_000,
+            requests: 10_000,
+            responseHeaders: 200,
+            responseHeadBytes: 81_920,
+            bufferBytes: 1_048_576,
+          },
           connections: { ageMs: 0, keepAliveMs: 0 },
-          outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50 },
+          outliers: {
+            consecutiveGatewayFailures: 5,
+            baseEjectionMs: 10_000,
+            maxEjectionMs: 300_000,
+            maxEjectedPercent: 50,
+          },
           upgrades: ['websocket'],
           subsets: {},
           subsetFallback: 'none',
@@ -190,7 +221,12 @@ describe('the example of the design', () => {
     expect(snapshot.services.orders!.routes).toEqual([
       {
         name: '/api/*',
-        match: { path: { kind: 'prefix', value: '/api/' }, methods: ['GET'], headers: [{ name: 'x-tester', kind: 'present', value: '' }], query: [] },
+        match: {
+          path: { kind: 'prefix', value: '/api/' },
+          methods: ['GET'],
+          headers: [{ name: 'x-tester', kind: 'present', value: '' }],
+          query: [],
+        },
         to: [
           { service: 'orders', subset: 'v2', weight: 5 },
           { service: 'orders', subset: 'v1', weight: 95 },
@@ -210,17 +246,30 @@ describe('files', () => {
   }
 
   test('are read in order, later ones over earlier ones', async () => {
-    const loaded = await loadSnapshot([write('a.yaml', threeLines), write('b.yaml', 'service: web\nservices: { orders: { timeouts: { request: "${T}" } } }')], {
-      T: '3s',
+    const loaded = await loadSnapshot(
+      [
+        write('a.yaml', threeLines),
+        write('b.yaml', 'service: web\nservices: { orders: { timeouts: { request: "${T}" } } }'),
+      ],
+      {
+        T: '3s',
+      },
+    )
+    expect(loaded).toMatchObject({
+      ok: true,
+      bootstrap: { service: 'web' },
+      snapshot: { services: { orders: { timeouts: { requestMs: 3000 } } } },
     })
-    expect(loaded).toMatchObject({ ok: true, bootstrap: { service: 'web' }, snapshot: { services: { orders: { timeouts: { requestMs: 3000 } } } } })
   })
 
   test('that cannot be read are all named', async () => {
     const missing = join(folder, 'missing.yaml')
     expect(await loadSnapshot([missing, folder], {})).toEqual({
       ok: false,
-      errors: [`${missing}: there is no such file: check the path given with -c`, `${folder}: this is a folder: name the files in it, -c takes several`],
+      errors: [
+        `${missing}: there is no such file: check the path given with -c`,
+        `${folder}: this is a folder: name the files in it, -c takes several`,
+      ],
     })
     expect(await loadSnapshot([], {})).toMatchObject({ ok: false, errors: [expect.stringContaining('-c')] })
   })
@@ -250,11 +299,35 @@ test('whatever a file says, there is an answer and nothing is thrown', async () 
   collect(['services', 'orders'])
   const key = fc.constantFrom('orders', 'a', 'v1', ...names)
   const leaf = fc.oneof(
-    fc.constantFrom<unknown>('off', 'on', '5s', '1MiB', '127.0.0.1:80', '/x/*', 'orders', '(?=a)', '', null, true, 0, 1, -1, 1.5, 1e300, [], {}),
+    fc.constantFrom<unknown>(
+      'off',
+      'on',
+      '5s',
+      '1MiB',
+      '127.0.0.1:80',
+      '/x/*',
+      'orders',
+      '(?=a)',
+      '',
+      null,
+      true,
+      0,
+      1,
+      -1,
+      1.5,
+      1e300,
+      [],
+      {},
+    ),
     fc.string(),
   )
   const tree = fc.letrec<{ node: unknown }>(tie => ({
-    node: fc.oneof({ maxDepth: 5, withCrossShrink: true }, leaf, fc.array(tie('node'), { maxLength: 3 }), fc.dictionary(key, tie('node'), { maxKeys: 4 })),
+    node: fc.oneof(
+      { maxDepth: 5, withCrossShrink: true },
+      leaf,
+      fc.array(tie('node'), { maxLength: 3 }),
+      fc.dictionary(key, tie('node'), { maxKeys: 4 }),
+    ),
   })).node
   await fc.assert(
     fc.asyncProperty(fc.dictionary(key, tree, { maxKeys: 6 }), async document => {

@@ -1,7 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadDocument } from '../../mesh-config/load.ts'
-import { formatProblem, keyPosition, type Located, merge, nodeAt, type Path, plain, positionAt, sortProblems } from '../../mesh-config/located.ts'
+import {
+  formatProblem,
+  keyPosition,
+  type Located,
+  merge,
+  nodeAt,
+  type Path,
+  plain,
+  positionAt,
+  sortProblems,
+} from '../../mesh-config/located.ts'
 
 function load(text: string, env: Record<string, string> = {}, file = 'a.yaml'): Located {
   const { root, problems } = loadDocument(file, text, env)
@@ -46,14 +56,20 @@ describe('a YAML file', () => {
   })
 
   test('unfolds anchors, aliases and merge keys', () => {
-    const root = load('base: &b { x: 1, y: 2 }\nother: &o { y: 3, z: 4 }\none: { <<: *b, y: 9 }\ntwo: { <<: [*b, *o] }\nsame: *b\n')
+    const root = load(
+      'base: &b { x: 1, y: 2 }\nother: &o { y: 3, z: 4 }\none: { <<: *b, y: 9 }\ntwo: { <<: [*b, *o] }\nsame: *b\n',
+    )
     expect(plain(root)).toMatchObject({ one: { x: 1, y: 9 }, two: { x: 1, y: 2, z: 4 }, same: { x: 1, y: 2 } })
   })
 
   test('cannot be a bomb of aliases', () => {
-    const bomb = ['a0: &a0 [x]', ...Array.from({ length: 9 }, (_, level) => `a${level + 1}: &a${level + 1} [${Array(9).fill(`*a${level}`).join(', ')}]`)].join(
-      '\n',
-    )
+    const bomb = [
+      'a0: &a0 [x]',
+      ...Array.from(
+        { length: 9 },
+        (_, level) => `a${level + 1}: &a${level + 1} [${Array(9).fill(`*a${level}`).join(', ')}]`,
+      ),
+    ].join('\n')
     const { problems } = loadDocument('a.yaml', bomb, {})
     expect(problems).toHaveLength(1)
     expect(problems[0]!.message).toMatch(/too many values/)
@@ -139,7 +155,10 @@ describe('several files', () => {
 
   test('merging is associative: only the order of the files counts, not how many there are', () => {
     const key = fc.constantFrom('a', 'b', 'c')
-    const file = fc.dictionary(key, fc.dictionary(key, fc.oneof(fc.nat(9), fc.array(fc.nat(9), { maxLength: 2 }), fc.constant(null))))
+    const file = fc.dictionary(
+      key,
+      fc.dictionary(key, fc.oneof(fc.nat(9), fc.array(fc.nat(9), { maxLength: 2 }), fc.constant(null))),
+    )
     fc.assert(
       fc.property(file, file, file, (...values) => {
         const [a, b, c] = values.map(value => load(JSON.stringify(value))) as [Located, Located, Located]
@@ -151,6 +170,16 @@ describe('several files', () => {
 
 test('problems come in the order of the files and of their lines, each once', () => {
   const at = (file: string, line: number, column: number) => ({ at: { file, line, column }, file, message: 'x' })
-  const sorted = sortProblems([at('b', 1, 1), at('a', 10, 2), at('a', 9, 5), at('a', 10, 1), at('a', 9, 5), { at: null, file: 'a', message: 'y' }], ['a', 'b'])
+  const sorted = sortProblems(
+    [
+      at('b', 1, 1),
+      at('a', 10, 2),
+      at('a', 9, 5),
+      at('a', 10, 1),
+      at('a', 9, 5),
+      { at: null, file: 'a', message: 'y' },
+    ],
+    ['a', 'b'],
+  )
   expect(sorted.map(formatProblem)).toEqual(['a: y', 'a:9:5: x', 'a:10:1: x', 'a:10:2: x', 'b:1:1: x'])
 })

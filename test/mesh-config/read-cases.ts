@@ -25,6 +25,7 @@ export function readCases(page: URL): ReadableCase[] {
     expected: groups!.expected!.split('\n').filter(line => line !== ''),
   }))
   const titles = text.match(/^## /gm)?.length ?? 0
-  if (titles !== cases.length) throw new Error(`${page.pathname}: ${titles} titles and ${cases.length} cases: one is not of the form`)
+  if (titles !== cases.length)
+    throw new Error(`${page.pathname}: ${titles} titles and ${cases.length} cases: one is not of the form`)
   return cases
 }

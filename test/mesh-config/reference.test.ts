@@ -10,7 +10,8 @@ test('docs/configuration.md is what the schema says (npm run docs writes it)', a
 test('its examples are good, without a warning', async () => {
   const examples = [...configurationReference().matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!)
   expect(examples).toHaveLength(2)
-  for (const text of examples) expect(await loadTexts([{ file: 'example.yaml', text }], {})).toMatchObject({ ok: true, warnings: [] })
+  for (const text of examples)
+    expect(await loadTexts([{ file: 'example.yaml', text }], {})).toMatchObject({ ok: true, warnings: [] })
 })
 
 test('examples/minimal is good, without a warning', async () => {

@@ -2,9 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { explainRegex } from '../../mesh-config/regex.ts'
 
 describe('regular expressions', () => {
-  test.each(['/a/[0-9]+', '(?i)abc', '(?P<name>x)', '[*+?]', '\\d{3}', '\\Q[\\E', '', 'a|b', '^/x$'])('%j is fine', async pattern => {
-    expect(await explainRegex(pattern)).toBeNull()
-  })
+  test.each(['/a/[0-9]+', '(?i)abc', '(?P<name>x)', '[*+?]', '\\d{3}', '\\Q[\\E', '', 'a|b', '^/x$'])(
+    '%j is fine',
+    async pattern => {
+      expect(await explainRegex(pattern)).toBeNull()
+    },
+  )
 
   test.each([
     ['a(?!b)', /^RE2 has no negative lookaround.*put a route.*\(at character 2 /],

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { type DocumentKind, keysOf, placesOf, publishedSchema, type SchemaNode, schemaAt, schemaOf } from '../../mesh-config/schema.ts'
+import {
+  type DocumentKind,
+  keysOf,
+  placesOf,
+  publishedSchema,
+  type SchemaNode,
+  schemaAt,
+  schemaOf,
+} from '../../mesh-config/schema.ts'
 
 function* nodes(node: SchemaNode, place: string): Generator<[string, SchemaNode]> {
   yield [place, node]
@@ -16,13 +24,17 @@ describe.each<DocumentKind>(['sidecar', 'service'])('the JSON Schema of a %s doc
   test('is one that editors take, with a description for every setting', () => {
     expect(published.$schema).toBe('https://json-schema.org/draft/2020-12/schema')
     const silent = [...nodes(published, '')].filter(
-      ([place, node]) => /\.[a-zA-Z]+$/.test(place) && node.description === undefined && !/services\.<name>\.health|^\.health/.test(place),
+      ([place, node]) =>
+        /\.[a-zA-Z]+$/.test(place) &&
+        node.description === undefined &&
+        !/services\.<name>\.health|^\.health/.test(place),
     )
     expect(silent.map(([place]) => place)).toEqual([])
   })
 
   test('refuses keys it does not know', () => {
-    for (const [place, node] of nodes(published, '')) if (node.properties !== undefined) expect([place, node.additionalProperties]).toEqual([place, false])
+    for (const [place, node] of nodes(published, ''))
+      if (node.properties !== undefined) expect([place, node.additionalProperties]).toEqual([place, false])
   })
 
   test('has only keywords of JSON Schema', () => {
@@ -36,13 +48,17 @@ describe('what the published schema says', () => {
   test('gives the reasons of defaults', () => {
     expect(schemaAt(published, ['services', 'x', 'timeouts', 'request'])).toMatchObject({
       default: '15s',
-      description: expect.stringMatching(/^From the last byte of the request .* Default "15s": the route timeout of Envoy and Consul, .*\.$/),
+      description: expect.stringMatching(
+        /^From the last byte of the request .* Default "15s": the route timeout of Envoy and Consul, .*\.$/,
+      ),
     })
   })
 
   test('marks what is not available yet', () => {
     expect(schemaAt(published, ['agent'])!.description).toMatch(/ Not available yet in this version\.$/)
-    expect(schemaAt(published, ['outbound', 0, 'transparent'])!.description).toMatch(/Not available yet in this version: true\.$/)
+    expect(schemaAt(published, ['outbound', 0, 'transparent'])!.description).toMatch(
+      /Not available yet in this version: true\.$/,
+    )
     expect((publishedSchema('service') as SchemaNode).properties!.health!.description).toMatch(/Not available yet/)
   })
 
@@ -58,8 +74,15 @@ describe('what the published schema says', () => {
   })
 
   test('has the short forms beside the long ones', () => {
-    expect(schemaAt(published, ['accessLog'])!.anyOf).toMatchObject([{ anyOf: [{ enum: ['off', 'on', 'errors'] }, {}] }, { type: 'object' }, { type: 'null' }])
-    expect(schemaAt(published, ['discovery', 'endpoints', 'x', 0])!.anyOf).toMatchObject([{ type: 'string' }, { type: 'object', required: ['address'] }])
+    expect(schemaAt(published, ['accessLog'])!.anyOf).toMatchObject([
+      { anyOf: [{ enum: ['off', 'on', 'errors'] }, {}] },
+      { type: 'object' },
+      { type: 'null' },
+    ])
+    expect(schemaAt(published, ['discovery', 'endpoints', 'x', 0])!.anyOf).toMatchObject([
+      { type: 'string' },
+      { type: 'object', required: ['address'] },
+    ])
   })
 })
 
@@ -67,18 +90,34 @@ describe('an editor that checks with the published schema', () => {
   const editor = z.fromJSONSchema(publishedSchema('sidecar') as Parameters<typeof z.fromJSONSchema>[0])
 
   test.each([
-    ['the smallest file', { outbound: [{ listen: '127.0.0.1:9101', service: 'orders' }], discovery: { endpoints: { orders: ['127.0.0.1:9001'] } } }],
+    [
+      'the smallest file',
+      {
+        outbound: [{ listen: '127.0.0.1:9101', service: 'orders' }],
+        discovery: { endpoints: { orders: ['127.0.0.1:9001'] } },
+      },
+    ],
     [
       'short forms',
       {
         accessLog: 'on',
         admin: 'off',
-        services: { orders: { timeouts: { request: 0, idle: '1m30s' }, routes: [{ match: { path: '/a/*', headers: { 'x-a': 'b' } } }] } },
+        services: {
+          orders: {
+            timeouts: { request: 0, idle: '1m30s' },
+            routes: [{ match: { path: '/a/*', headers: { 'x-a': 'b' } } }],
+          },
+        },
       },
     ],
     [
       'long forms',
-      { accessLog: { mode: 'on' }, services: { orders: { routes: [{ match: { path: { regex: '/.*' }, headers: { 'x-a': { present: true } } } }] } } },
+      {
+        accessLog: { mode: 'on' },
+        services: {
+          orders: { routes: [{ match: { path: { regex: '/.*' }, headers: { 'x-a': { present: true } } } }] },
+        },
+      },
     ],
   ])('is content with %s', (_, document) => {
     expect(editor.safeParse(document).error?.issues).toBeUndefined()

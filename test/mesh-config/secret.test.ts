@@ -5,21 +5,30 @@ import { loadTexts } from '../../mesh-config/load-snapshot.ts'
 import { isSecretName, withoutUserinfo } from '../../mesh-config/secret.ts'
 import { describeMatch } from '../../proxy/router/describe.ts'
 
-const base = 'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery: { endpoints: { orders: [127.0.0.1:9001] } }\n'
+const base =
+  'outbound: [{ listen: 127.0.0.1:9101, service: orders }]\ndiscovery: { endpoints: { orders: [127.0.0.1:9001] } }\n'
 const PASSWORD = 'hunter2'
 
 async function said(text: string, env: Record<string, string> = {}): Promise<string> {
   const loaded = await loadTexts([{ file: 'a.yaml', text }], env)
   if (!loaded.ok) return loaded.errors.join('\n')
   const effective = await loaded.effective()
-  const lines = effectiveLines(effective).map(({ text, source }) => `${text} ${source === null ? '' : describeSource(source)}`)
+  const lines = effectiveLines(effective).map(
+    ({ text, source }) => `${text} ${source === null ? '' : describeSource(source)}`,
+  )
   return [...loaded.warnings, JSON.stringify(effective), ...lines].join('\n')
 }
 
 describe('no error, warning or effective configuration shows', () => {
   test.each([
-    ['a password in the address of Consul', `${base.trim().slice(0, -1)}, consul: { address: "http://user:${PASSWORD}@consul:8500" } }\n`],
-    ['one with slashes and signs in it', `${base.trim().slice(0, -1)}, consul: { address: "https://user:a/b@${PASSWORD}@consul:8500/x" } }\n`],
+    [
+      'a password in the address of Consul',
+      `${base.trim().slice(0, -1)}, consul: { address: "http://user:${PASSWORD}@consul:8500" } }\n`,
+    ],
+    [
+      'one with slashes and signs in it',
+      `${base.trim().slice(0, -1)}, consul: { address: "https://user:a/b@${PASSWORD}@consul:8500/x" } }\n`,
+    ],
     [
       'one in an address of an endpoint',
       `outbound: [{ listen: "http://u:${PASSWORD}@127.0.0.1:1" }]\ndiscovery: { endpoints: { orders: ["http://u:${PASSWORD}@a:1"] } }\n`,
@@ -29,11 +38,23 @@ describe('no error, warning or effective configuration shows', () => {
       'one in the target of a check',
       `${base.trim().slice(0, -1)}, consul: {} }\nregister: { port: 1, check: { http: "http://u:${PASSWORD}@127.0.0.1/health" } }\n`,
     ],
-    ['the secret of sticky cookies', `${base}services: { orders: { balancer: { sticky: { cookieSecret: "${PASSWORD} and more of it" } } } }\n`],
-    ['nor one that is too short', `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${PASSWORD} } } } }\n`],
+    [
+      'the secret of sticky cookies',
+      `${base}services: { orders: { balancer: { sticky: { cookieSecret: "${PASSWORD} and more of it" } } } }\n`,
+    ],
+    [
+      'nor one that is too short',
+      `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${PASSWORD} } } } }\n`,
+    ],
     ['a token where a space is missing', `discovery:\n  consul:\n    token:${PASSWORD}\n    address: http://a:1\n`],
-    ['what a variable with the name of a secret falls back to', `${base.trim().slice(0, -1)}, consul: { token: "\${CONSUL_TOKEN:-${PASSWORD}}" } }\n`],
-    ['nor of any variable, where the value is a secret', `${base.trim().slice(0, -1)}, consul: { token: "\${X:-${PASSWORD}}" } }\n`],
+    [
+      'what a variable with the name of a secret falls back to',
+      `${base.trim().slice(0, -1)}, consul: { token: "\${CONSUL_TOKEN:-${PASSWORD}}" } }\n`,
+    ],
+    [
+      'nor of any variable, where the value is a secret',
+      `${base.trim().slice(0, -1)}, consul: { token: "\${X:-${PASSWORD}}" } }\n`,
+    ],
     ['nor in an error', `outbound: [{ listen: "\${LISTEN_TOKEN:-${PASSWORD}}" }]\n`],
     [
       'the key that a request needs',
@@ -53,7 +74,15 @@ test('what is no secret is shown as it is', async () => {
 
 test('a reload says that a secret changed, and not to what', async () => {
   const load = async (secret: string) => {
-    const loaded = await loadTexts([{ file: 'a.yaml', text: `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${secret} } } } }\n` }], {})
+    const loaded = await loadTexts(
+      [
+        {
+          file: 'a.yaml',
+          text: `${base}services: { orders: { balancer: { sticky: { cookieSecret: ${secret} } } } }\n`,
+        },
+      ],
+      {},
+    )
     if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
     return loaded
   }
@@ -74,6 +103,11 @@ test('names of secrets', () => {
 })
 
 test('explain does not tell a caller the key that a route asks for', () => {
-  const match = { path: { kind: 'prefix', value: '/' }, methods: [], headers: [{ name: 'x-api-key', kind: 'exact', value: PASSWORD }], query: [] } as const
+  const match = {
+    path: { kind: 'prefix', value: '/' },
+    methods: [],
+    headers: [{ name: 'x-api-key', kind: 'exact', value: PASSWORD }],
+    query: [],
+  } as const
   expect(describeMatch(match)).toBe('any path, header x-api-key is (not shown: a secret)')
 })

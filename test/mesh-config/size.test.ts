@@ -31,7 +31,9 @@ describe('sizes', () => {
 
   test('the pattern given to editors accepts what the parser accepts', () => {
     const pattern = new RegExp(sizePattern)
-    fc.assert(fc.property(fc.stringMatching(/^[0-9KMGiB ]{0,7}$/), text => (parseSize(text) !== null) === pattern.test(text)))
+    fc.assert(
+      fc.property(fc.stringMatching(/^[0-9KMGiB ]{0,7}$/), text => (parseSize(text) !== null) === pattern.test(text)),
+    )
   })
 
   test.each([

@@ -67,7 +67,9 @@ describe('aliases', () => {
   })
 
   test('ten thousand are too many, and fewer are found in one go', () => {
-    expect(problemOf(`- &a b\n${'- *a\n'.repeat(10_001)}`)).toMatchObject({ message: 'more than 10000 aliases (*name): write the values out' })
+    expect(problemOf(`- &a b\n${'- *a\n'.repeat(10_001)}`)).toMatchObject({
+      message: 'more than 10000 aliases (*name): write the values out',
+    })
     expect(problemOf(Array.from({ length: 3_000 }, (_, i) => `- &a${i} x\n- *a${i}\n`).join(''))).toBeUndefined()
   })
 })

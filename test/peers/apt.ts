@@ -18,7 +18,8 @@ export function aptInstall(packageName: string, binaries: readonly string[]): Wa
     async obtain() {
       await installPackage(packageName)
       const path = onPath(binaries)
-      if (path === null) throw new Error(`${packageName} is installed, but there is no ${binaries.join(' or ')} on PATH`)
+      if (path === null)
+        throw new Error(`${packageName} is installed, but there is no ${binaries.join(' or ')} on PATH`)
       return path
     },
   }
@@ -40,9 +41,12 @@ export function aptUnpack(packages: readonly string[], binary: string): Way {
       mkdirSync(dirname(folder), { recursive: true })
       const work = mkdtempSync(`${folder}.new-`)
       try {
-        await orAfterUpdate(() => must(tool('apt-get'), ['download', '-q', '-o', 'APT::Sandbox::User=root', ...packages], { cwd: work }))
+        await orAfterUpdate(() =>
+          must(tool('apt-get'), ['download', '-q', '-o', 'APT::Sandbox::User=root', ...packages], { cwd: work }),
+        )
         const archives = readdirSync(work).filter(file => file.endsWith('.deb'))
-        if (archives.length < packages.length) throw new Error(`apt-get download ${packages.join(' ')} left ${archives.length} packages`)
+        if (archives.length < packages.length)
+          throw new Error(`apt-get download ${packages.join(' ')} left ${archives.length} packages`)
         const unpacked = join(work, 'unpacked')
         for (const archive of archives) await must(tool('dpkg-deb'), ['-x', join(work, archive), unpacked])
         await installLibraries(

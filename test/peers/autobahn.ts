@@ -47,8 +47,19 @@ export function autobahn(): Way {
         )
         const wheels = join(work, 'wheels')
         await must(tool('python3'), [...pip, 'download', '-q', '--no-deps', '-d', wheels, ...TOOLS])
-        for (const wheel of readdirSync(wheels)) await must(tool('python3'), ['-m', 'zipfile', '-e', join(wheels, wheel), packages])
-        const install = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-build-isolation', '--no-warn-script-location', '--target', site]
+        for (const wheel of readdirSync(wheels))
+          await must(tool('python3'), ['-m', 'zipfile', '-e', join(wheels, wheel), packages])
+        const install = [
+          '-m',
+          'pip',
+          'install',
+          '-q',
+          '--disable-pip-version-check',
+          '--no-build-isolation',
+          '--no-warn-script-location',
+          '--target',
+          site,
+        ]
         const env = { PIP_CERT: process.env.PIP_CERT ?? '/etc/ssl/certs/ca-certificates.crt', TMPDIR: work }
         tell('its packages')
         await must(python, [...install, ...NEEDS], { env })

@@ -38,10 +38,16 @@ async function build({ path, env }: Go, version: string, work: string, tell: (st
   // Go keeps what it compiles for the link in a folder of its own, which a build that is killed leaves behind.
   const options = { cwd: work, env: { ...env, GOTMPDIR: work }, timeoutMs: 1_800_000 }
   await must(path, ['mod', 'init', 'peers/consul'], options)
-  await must(path, ['get', `${PACKAGE}@v${version}`, `${PACKAGE}/api@${API}`], { ...options, onLine: countPackages(tell) })
+  await must(path, ['get', `${PACKAGE}@v${version}`, `${PACKAGE}/api@${API}`], {
+    ...options,
+    onLine: countPackages(tell),
+  })
   const packages = (await must(path, ['list', '-deps', PACKAGE], options)).trim().split('\n').length
   mkdirSync(join(work, 'built'))
-  await must(path, ['build', '-v', ...SMALL, '-o', join(work, 'built/consul'), PACKAGE], { ...options, onLine: countPackages(tell, packages) })
+  await must(path, ['build', '-v', ...SMALL, '-o', join(work, 'built/consul'), PACKAGE], {
+    ...options,
+    onLine: countPackages(tell, packages),
+  })
 }
 
 /** Consul 1.8.7, from a Debian that still had it: seconds, but without what came later, such as the mark of filtered answers. */

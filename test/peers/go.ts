@@ -29,7 +29,11 @@ export function goInstall(program: string, version: string): Way {
     async obtain(folder, tell) {
       mkdirSync(folder, { recursive: true })
       await oneBuild(tell, async ({ path, env }) => {
-        const options = { env: { ...env, GOBIN: folder, GOTMPDIR: folder }, timeoutMs: BUILD_MS, onLine: countPackages(tell) }
+        const options = {
+          env: { ...env, GOBIN: folder, GOTMPDIR: folder },
+          timeoutMs: BUILD_MS,
+          onLine: countPackages(tell),
+        }
         await must(path, ['install', '-v', ...SMALL, `${program}@${version}`], options)
       })
       return place(folder)
@@ -59,12 +63,20 @@ export function countPackages(tell: (state: string) => void, total: number | nul
 /** Of the machine, where it is new enough; else a Python wheel of it in the cache, whose modules and objects are kept there until all is built. */
 async function findGo(): Promise<Go> {
   const installed = onPath(['go']) ?? (isExecutable('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : null)
-  if (installed !== null && isNewEnough((await run(installed, ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } })).output))
+  if (
+    installed !== null &&
+    isNewEnough((await run(installed, ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } })).output)
+  )
     return { path: installed, env: await goEnvironment(installed) }
   const path = await withLock('obtain-go', ownGo)
   return {
     path,
-    env: { ...(await goEnvironment(path)), GOFLAGS: '-mod=mod -modcacherw', GOMODCACHE: join(goCaches(), 'modules'), GOCACHE: join(goCaches(), 'objects') },
+    env: {
+      ...(await goEnvironment(path)),
+      GOFLAGS: '-mod=mod -modcacherw',
+      GOMODCACHE: join(goCaches(), 'modules'),
+      GOCACHE: join(goCaches(), 'objects'),
+    },
   }
 }
 
@@ -84,7 +96,8 @@ async function ownGo(): Promise<string> {
 
 /** Gigabytes that nothing needs once all is built; another process may be building. */
 export async function removeGoCaches(): Promise<void> {
-  if (existsSync(goCaches())) await withLock('go-build', async () => rmSync(goCaches(), { recursive: true, force: true }))
+  if (existsSync(goCaches()))
+    await withLock('go-build', async () => rmSync(goCaches(), { recursive: true, force: true }))
 }
 
 function goCaches(): string {

@@ -25,10 +25,16 @@ export function testFiles(root: string): TestFiles {
   const named = (those: readonly string[]) => those.map(file => relative(root, file)).sort()
   const long = files.filter(file => file.startsWith(join(root, 'test/long/')))
   const usual = files.filter(file => !long.includes(file))
-  return { alone: named(usual.filter(file => !needsPeers(file))), withPeers: named(usual.filter(needsPeers)), long: named(long) }
+  return {
+    alone: named(usual.filter(file => !needsPeers(file))),
+    withPeers: named(usual.filter(needsPeers)),
+    long: named(long),
+  }
 }
 
 function importsOf(file: string): string[] {
   const text = readFileSync(file, 'utf8')
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+\.ts)'/g)].map(([, name]) => join(dirname(file), name!))
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+\.ts)'/g)].map(([, name]) =>
+    join(dirname(file), name!),
+  )
 }

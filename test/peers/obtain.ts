@@ -47,7 +47,9 @@ async function tryAll(name: PeerName): Promise<string> {
   const tried: string[] = []
   for (const way of peer.ways) {
     try {
-      return await withProgress(`${name} (${way.describe})`, peer.takes ?? null, tell => way.obtain(join(cacheFolder(), name), tell))
+      return await withProgress(`${name} (${way.describe})`, peer.takes ?? null, tell =>
+        way.obtain(join(cacheFolder(), name), tell),
+      )
     } catch (error) {
       tried.push(`  tried ${way.describe}: ${(error as Error).message}`)
     }
@@ -83,13 +85,18 @@ async function main(args: readonly string[]): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
   const names = args.length > 0 ? named : known
   const missing = names.filter(name => locate(name) === null)
-  const slow = missing.flatMap(name => ((PEERS[name] as Peer).takes === undefined ? [] : [`${name} (${(PEERS[name] as Peer).takes})`]))
+  const slow = missing.flatMap(name =>
+    (PEERS[name] as Peer).takes === undefined ? [] : [`${name} (${(PEERS[name] as Peer).takes})`],
+  )
   if (missing.length > 0)
-    say(`obtaining ${missing.join(', ')}${slow.length === 0 ? '' : `; the slow ones are ${slow.join(', ')}`}; kept in ${cacheFolder()} and by apt`)
+    say(
+      `obtaining ${missing.join(', ')}${slow.length === 0 ? '' : `; the slow ones are ${slow.join(', ')}`}; kept in ${cacheFolder()} and by apt`,
+    )
   const rows = await Promise.all(names.map(row))
   await removeGoCaches()
   const widths = [0, 1].map(column => Math.max(0, ...rows.map(row => row?.[column]?.length ?? 0)))
-  for (const row of rows) if (row !== null) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+  for (const row of rows)
+    if (row !== null) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
 }
 
 async function row(name: PeerName): Promise<string[] | null> {

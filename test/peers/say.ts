@@ -13,7 +13,11 @@ export function say(line: string): void {
  * Runs `work`, and says what is going on if it takes longer than two seconds: at first with `takes`, an estimate,
  * then every half a minute with how far it is, and at the end how long it took.
  */
-export async function withProgress<T>(what: string, takes: string | null, work: (tell: (state: string) => void) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  what: string,
+  takes: string | null,
+  work: (tell: (state: string) => void) => Promise<T>,
+): Promise<T> {
   const startedAt = Date.now()
   const elapsed = () => duration((Date.now() - startedAt) / 1000)
   let said = false

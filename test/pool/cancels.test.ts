@@ -13,7 +13,10 @@ interface Guard {
   readonly options: Partial<Http2Options>
 }
 
-const NODE: Guard = { name: 'Node and nghttp2: 1,000, then 33 a second', options: { resets: { burst: 1000, perSecond: 33 } } }
+const NODE: Guard = {
+  name: 'Node and nghttp2: 1,000, then 33 a second',
+  options: { resets: { burst: 1000, perSecond: 33 } },
+}
 const NETTY: Guard = { name: 'Netty: 200 in 30 seconds', options: { resets: { burst: 200, perSecond: 200 / 30 } } }
 
 async function start({ options }: Guard, settings: OrdersOptions = {}) {
@@ -66,7 +69,10 @@ describe.each([NODE, NETTY])('$name', guard => {
 })
 
 test('where no other connection may be made the worn one serves on, and a new one follows when nothing runs on it', async () => {
-  const { mesh, endpoint } = await start({ name: '', options: { resets: { burst: 1e6, perSecond: 1 } } }, { limits: { connections: 1 } })
+  const { mesh, endpoint } = await start(
+    { name: '', options: { resets: { burst: 1e6, perSecond: 1 } } },
+    { limits: { connections: 1 } },
+  )
   const staying = mesh.caller().get('/stream')
   mesh.settle()
   const statuses = giveUp(mesh, 500, 300)

@@ -10,19 +10,25 @@ import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
 
 /** Endpoints that speak HTTP/2: the pool, and what goes over its connections. */
 
-async function start(options: OrdersOptions = {}, http2: Partial<Http2Options> & { readonly maxStreams?: number } = {}) {
+async function start(
+  options: OrdersOptions = {},
+  http2: Partial<Http2Options> & { readonly maxStreams?: number } = {},
+) {
   const { mesh } = await orders({ protocol: 'http2', ...options })
   return { mesh, a: new Http2Endpoint(mesh, A, http2), b: new Http2Endpoint(mesh, B, http2) }
 }
 
 /** Answers after so many milliseconds. */
-const slowly = (mesh: Awaited<ReturnType<typeof start>>['mesh'], ms: number) => (request: { readonly stream: Parameters<typeof reply>[0] }) =>
-  void mesh.loop.after(ms, () => reply(request.stream, 200, [], 'ok'))
+const slowly =
+  (mesh: Awaited<ReturnType<typeof start>>['mesh'], ms: number) =>
+  (request: { readonly stream: Parameters<typeof reply>[0] }) =>
+    void mesh.loop.after(ms, () => reply(request.stream, 200, [], 'ok'))
 
 describe('a request', () => {
   test('of HTTP/1.1 becomes one of HTTP/2, and its answer one of HTTP/1.1', async () => {
     const { mesh, a } = await start()
-    a.answer = ({ stream }) => reply(stream, 200, ['content-type', 'text/plain', 'set-cookie', 'a', 'set-cookie', 'b'], 'hello', ['x-sum', '1'])
+    a.answer = ({ stream }) =>
+      reply(stream, 200, ['content-type', 'text/plain', 'set-cookie', 'a', 'set-cookie', 'b'], 'hello', ['x-sum', '1'])
     const caller = mesh.caller()
     caller.send(
       'POST /a?b HTTP/1.1\r\nHost: orders:80\r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nTE: gzip\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 2\r\n\r\n',
@@ -39,24 +45,25 @@ describe('a request', () => {
     expectQuiet(mesh)
   })
 
-  test.each(['GET / HTTP/1.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost:\r\n\r\n', 'POST / HTTP/1.1\r\nHost:\r\nContent-Length: 5\r\n\r\nhello'])(
-    'without a host is refused, and no endpoint is blamed for it: %j',
-    async text => {
-      const { mesh, a } = await start()
-      mesh.caller().get('/warm')
-      mesh.settle()
-      const caller = mesh.caller()
-      caller.send(text)
-      mesh.settle()
-      expect(caller.statuses).toEqual([400])
-      expect(a.served.map(({ path }) => path)).toEqual(['/warm'])
-      expect(a.connections.filter(({ over }) => !over)).toHaveLength(1)
-      expect(mesh.flight.attempts).toHaveLength(1)
-      expect(mesh.endpoints()[0]!.endpoints[0]!.failures).toBe(0)
-      mesh.advance(2000)
-      expectQuiet(mesh)
-    },
-  )
+  test.each([
+    'GET / HTTP/1.0\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost:\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost:\r\nContent-Length: 5\r\n\r\nhello',
+  ])('without a host is refused, and no endpoint is blamed for it: %j', async text => {
+    const { mesh, a } = await start()
+    mesh.caller().get('/warm')
+    mesh.settle()
+    const caller = mesh.caller()
+    caller.send(text)
+    mesh.settle()
+    expect(caller.statuses).toEqual([400])
+    expect(a.served.map(({ path }) => path)).toEqual(['/warm'])
+    expect(a.connections.filter(({ over }) => !over)).toHaveLength(1)
+    expect(mesh.flight.attempts).toHaveLength(1)
+    expect(mesh.endpoints()[0]!.endpoints[0]!.failures).toBe(0)
+    mesh.advance(2000)
+    expectQuiet(mesh)
+  })
 
   test.each([
     ['HEAD', 200, ['content-length', '100'], '100'],
@@ -80,7 +87,14 @@ describe('a request', () => {
   test('of HTTP/2 goes through with what is its own: cookies in pieces, te, trailers', async () => {
     const { mesh, a } = await start()
     a.answer = ({ stream }) => reply(stream, 200, [], 'x', ['grpc-status', '0'])
-    const got = mesh.http2Caller().ask({ method: 'POST', fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'], body: 'abc', trailers: ['x-t', '1'] })
+    const got = mesh
+      .http2Caller()
+      .ask({
+        method: 'POST',
+        fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'],
+        body: 'abc',
+        trailers: ['x-t', '1'],
+      })
     mesh.settle()
     expect(a.served[0]!.fields.get('te')).toBe('trailers')
     expect(a.served[0]!.trailers?.get('x-t')).toBe('1')
@@ -148,7 +162,9 @@ describe('connections', () => {
     mesh.advance(390)
     expect(mesh.endpoints()[0]!.endpoints[0]).toMatchObject({ connections: 1, active: 10, pending: 8 })
     mesh.advance(3000)
-    expect(callers.map(({ statuses }) => statuses[0]).sort()).toEqual([200, 200, 200, 200, 200, 200, 503, 503, 503, 503])
+    expect(callers.map(({ statuses }) => statuses[0]).sort()).toEqual([
+      200, 200, 200, 200, 200, 200, 503, 503, 503, 503,
+    ])
     expect(mesh.flights(true)[0]!.failure).toBe('pending-timeout')
     expectQuiet(mesh)
   })
@@ -258,7 +274,11 @@ describe('connections', () => {
   })
 
   test('are asked with a PING where the policy says so: an endpoint that does not answer is given up', async () => {
-    const { mesh, a } = await start({ connections: { keepAliveMs: 10_000 }, timeouts: { requestMs: 0 }, retries: { attempts: 1 } })
+    const { mesh, a } = await start({
+      connections: { keepAliveMs: 10_000 },
+      timeouts: { requestMs: 0 },
+      retries: { attempts: 1 },
+    })
     a.answer = () => {}
     mesh.caller().get()
     mesh.advance(5000)
@@ -266,8 +286,17 @@ describe('connections', () => {
     a.connections[0]!.wire.handler = { bytes() {}, drained() {}, ended() {}, closed() {} }
     mesh.advance(41_000)
     expect(mesh.stat('outrigger_http2_guard_trips_total', { side: 'upstream', guard: 'keep-alive' })).toBe(1)
-    expect(mesh.flight).toMatchObject({ failure: 'reset-before-response', flag: 'UC', detail: 'no answer to a PING within 20000 ms' })
-    expect(mesh.messages.some(message => message.kind === 'event' && message.event.kind === 'http2-guard' && message.event.side === 'upstream')).toBe(true)
+    expect(mesh.flight).toMatchObject({
+      failure: 'reset-before-response',
+      flag: 'UC',
+      detail: 'no answer to a PING within 20000 ms',
+    })
+    expect(
+      mesh.messages.some(
+        message =>
+          message.kind === 'event' && message.event.kind === 'http2-guard' && message.event.side === 'upstream',
+      ),
+    ).toBe(true)
   })
 
   test('whose slow readers hold much serve the others as ever', async () => {
@@ -298,7 +327,9 @@ describe('connections', () => {
     const { mesh, a, b } = await start({ endpoints: [A, B], retries: { budget: { percent: 100, minPerSecond: 1000 } } })
     a.onHead = ({ connection }) => void turn(() => a.connections[connection]!.wire.write(goaway(0, 0)))
     a.answer = () => {}
-    const callers = Array.from({ length: 30 }, () => mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'))
+    const callers = Array.from({ length: 30 }, () =>
+      mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'),
+    )
     mesh.advance(1000)
     expect(callers.flatMap(({ statuses }) => statuses)).toEqual(Array(30).fill(200))
     expect(b.served.length).toBe(30)
@@ -360,7 +391,11 @@ test('a reload changes the protocol: new connections speak the new one, what run
   const caller = mesh.caller().get()
   mesh.advance(10)
   a.upstream.serve = null
-  expect(await mesh.apply(snapshotOf([serviceSpec('orders', [A], { protocol: 'http' })], [listenerSpec({ service: 'orders' })]))).toEqual([])
+  expect(
+    await mesh.apply(
+      snapshotOf([serviceSpec('orders', [A], { protocol: 'http' })], [listenerSpec({ service: 'orders' })]),
+    ),
+  ).toEqual([])
   const next = mesh.caller().get()
   mesh.advance(10)
   expect([...caller.statuses, ...next.statuses]).toEqual([200])
@@ -376,7 +411,9 @@ test('how many streams the endpoint allows is learnt: a burst is not refused', a
   const { mesh, a } = await start({ mesh: { upstream: { latencyMs: 5 } } }, { maxStreams: 20 })
   a.answer = slowly(mesh, 50)
   for (let round = 0; round < 2; round++) {
-    const callers = Array.from({ length: 90 }, () => mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'))
+    const callers = Array.from({ length: 90 }, () =>
+      mesh.caller().send('POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n'),
+    )
     mesh.advance(1000)
     expect(callers.flatMap(({ statuses }) => statuses)).toEqual(Array(90).fill(200))
     expect(a.connections.length).toBeLessThanOrEqual(6)

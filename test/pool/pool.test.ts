@@ -30,7 +30,11 @@ describe('connections', () => {
   })
 
   test('are at most as many as the limit, over all endpoints; more requests wait their turn', async () => {
-    const { mesh } = await orders({ endpoints: [A, B], limits: { connections: 4 }, timeouts: { connectMs: 60_000, requestMs: 0 } })
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      limits: { connections: 4 },
+      timeouts: { connectMs: 60_000, requestMs: 0 },
+    })
     let most = 0
     for (const name of [A, B])
       mesh.upstream(name).answer = (request, connection) => {
@@ -137,7 +141,10 @@ describe('connections', () => {
 
 describe('waiting', () => {
   test('one more than may wait is refused at once', async () => {
-    const { mesh, upstream } = await orders({ limits: { connections: 1, pending: 2 }, timeouts: { connectMs: 60_000, requestMs: 0 } })
+    const { mesh, upstream } = await orders({
+      limits: { connections: 1, pending: 2 },
+      timeouts: { connectMs: 60_000, requestMs: 0 },
+    })
     upstream.answer = slowly(mesh, 100)
     warmUp(mesh)
     const callers = Array.from({ length: 5 }, () => mesh.caller().get())
@@ -194,7 +201,10 @@ describe('waiting', () => {
   })
 
   test('ends without a trace when the caller leaves', async () => {
-    const { mesh, upstream } = await orders({ limits: { connections: 1 }, timeouts: { connectMs: 60_000, requestMs: 0 } })
+    const { mesh, upstream } = await orders({
+      limits: { connections: 1 },
+      timeouts: { connectMs: 60_000, requestMs: 0 },
+    })
     upstream.answer = slowly(mesh, 100)
     const first = mesh.caller().get()
     mesh.settle()
@@ -214,7 +224,11 @@ describe('waiting', () => {
 
 describe('requests at a time', () => {
   test('one more than the limit is refused with UO, and the place comes back however a request ends', async () => {
-    const { mesh, upstream } = await orders({ limits: { requests: 2 }, timeouts: { requestMs: 1000 }, retries: { on: [] } })
+    const { mesh, upstream } = await orders({
+      limits: { requests: 2 },
+      timeouts: { requestMs: 1000 },
+      retries: { on: [] },
+    })
     upstream.answer = silent
     const each = (act: (connection: UpstreamEnd) => void) => upstream.open.forEach(act)
     const leave = () => mesh.callers.forEach(caller => void caller.close())

@@ -88,7 +88,11 @@ describe('paths', () => {
           for (const target of paths) {
             const found = matches.findIndex(({ path: { kind, value }, ...rest }) => {
               if ('methods' in rest && !(rest.methods as readonly string[]).includes(method)) return false
-              return kind === 'exact' ? target === value : kind === 'prefix' ? target.startsWith(value) : regex(value)(target)
+              return kind === 'exact'
+                ? target === value
+                : kind === 'prefix'
+                  ? target.startsWith(value)
+                  : regex(value)(target)
             })
             expect(find(`${target}?q`, [], method)).toBe(found < 0 ? null : `${found}`)
           }
@@ -102,7 +106,12 @@ describe('paths', () => {
 describe('what else must match', () => {
   test('methods, with their case', () => {
     const find = routes({ methods: ['GET', 'HEAD'] })
-    expect([find('/', [], 'GET'), find('/', [], 'HEAD'), find('/', [], 'POST'), find('/', [], 'get')]).toEqual(['0', '0', null, null])
+    expect([find('/', [], 'GET'), find('/', [], 'HEAD'), find('/', [], 'POST'), find('/', [], 'get')]).toEqual([
+      '0',
+      '0',
+      null,
+      null,
+    ])
   })
 
   test.each([

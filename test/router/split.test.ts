@@ -12,13 +12,16 @@ function destinations(weights: Readonly<Record<string, number>>) {
 }
 
 describe('a weighted split', () => {
-  test.each([[{ a: 1, b: 1 }], [{ a: 5, b: 95 }], [{ a: 1, b: 2, c: 3, d: 4 }], [{ a: 1, b: 999 }]])('draws by weight: %j', weights => {
-    const random = seeded(7)
-    const draw = split(destinations(weights))
-    const counts: Record<string, number> = Object.fromEntries(Object.keys(weights).map(name => [name, 0]))
-    for (let i = 0; i < 100_000; i++) counts[draw(random, new DecisionRecord())!.name]!++
-    expect(chiSquareScore(Object.values(counts), Object.values(weights))).toBeLessThan(4)
-  })
+  test.each([[{ a: 1, b: 1 }], [{ a: 5, b: 95 }], [{ a: 1, b: 2, c: 3, d: 4 }], [{ a: 1, b: 999 }]])(
+    'draws by weight: %j',
+    weights => {
+      const random = seeded(7)
+      const draw = split(destinations(weights))
+      const counts: Record<string, number> = Object.fromEntries(Object.keys(weights).map(name => [name, 0]))
+      for (let i = 0; i < 100_000; i++) counts[draw(random, new DecisionRecord())!.name]!++
+      expect(chiSquareScore(Object.values(counts), Object.values(weights))).toBeLessThan(4)
+    },
+  )
 
   test('says what it drew, and that number leads there again', () => {
     const draw = split(destinations({ a: 1, b: 3 }))
@@ -62,7 +65,13 @@ test('subsets get their share, endpoints outside them nothing, and retries stay 
   const version = (address: string, v: string) => endpointSpec(address, { metadata: { version: v } })
   const service = serviceSpec(
     'orders',
-    [version('10.0.0.1:1', 'v1'), version('10.0.0.2:1', 'v1'), version('10.0.0.3:1', 'v2'), version('10.0.0.4:1', 'v2'), endpointSpec('10.0.0.5:1')],
+    [
+      version('10.0.0.1:1', 'v1'),
+      version('10.0.0.2:1', 'v1'),
+      version('10.0.0.3:1', 'v2'),
+      version('10.0.0.4:1', 'v2'),
+      endpointSpec('10.0.0.5:1'),
+    ],
     {
       subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
       routes: [
@@ -95,7 +104,10 @@ test('a destination that names a service which is not there is a 503 NC, one tha
   const services = [
     serviceSpec('orders', ['10.0.0.1:1'], { routes: [routeSpec({ to: to('nobody') })] }),
     serviceSpec('stock', [], {}),
-    serviceSpec('web', ['10.0.0.1:1'], { subsets: { v9: { version: 'v9' } }, routes: [routeSpec({ to: to('web', 'v9') })] }),
+    serviceSpec('web', ['10.0.0.1:1'], {
+      subsets: { v9: { version: 'v9' } },
+      routes: [routeSpec({ to: to('web', 'v9') })],
+    }),
   ]
   const mesh = await Mesh.start(snapshotOf(services))
   for (const [host, flag] of [

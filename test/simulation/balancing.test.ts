@@ -52,7 +52,9 @@ describe('the simulator', () => {
           queue.plan(start + delay, { happen: () => void happened.push([queue.now - start, order]) })
         })
         queue.runUntil(start + 60)
-        expect(happened).toEqual(delays.map((delay, order) => [delay, order] as const).sort((a, b) => a[0] - b[0] || a[1] - b[1]))
+        expect(happened).toEqual(
+          delays.map((delay, order) => [delay, order] as const).sort((a, b) => a[0] - b[0] || a[1] - b[1]),
+        )
         expect(queue.now).toBe(start + 60)
       }),
     )
@@ -77,7 +79,12 @@ describe('the simulator', () => {
 
   test('one instance with one worker waits as queueing theory says (Pollaczek and Khinchine)', () => {
     const [one] = scenario('alike').instances
-    const alone = scenario('alike', { instances: [{ ...one!, workers: 1 }], utilization: 0.5, sidecars: 1, measuredMs: 1_000_000 })
+    const alone = scenario('alike', {
+      instances: [{ ...one!, workers: 1 }],
+      utilization: 0.5,
+      sidecars: 1,
+      measuredMs: 1_000_000,
+    })
     const run = simulate(alone, contender('round_robin'), 1)
     // Work of 20 ms with a coefficient of variation of 1: 20 + 0.5 x 20 x (1 + 1) / (2 x (1 - 0.5)).
     expect(meanMs(run) / 40).toBeGreaterThan(0.93)
@@ -89,7 +96,12 @@ describe('the simulator', () => {
   test('a stop of all work delays what is under way and what comes, and no more than that', () => {
     const [one] = scenario('alike').instances
     const stops = { everyMs: 800, lengthMs: 200 }
-    const stopping = scenario('alike', { instances: [{ ...one!, workers: 100, stops }], utilization: 0.01, sidecars: 1, measuredMs: 1_000_000 })
+    const stopping = scenario('alike', {
+      instances: [{ ...one!, workers: 100, stops }],
+      utilization: 0.01,
+      sidecars: 1,
+      measuredMs: 1_000_000,
+    })
     const run = simulate(stopping, contender('round_robin'), 1)
     expect(figuresOf(run).badShare / 0.2).toBeGreaterThan(0.95)
     expect(figuresOf(run).badShare / 0.2).toBeLessThan(1.05)
@@ -126,18 +138,21 @@ describe('the simulator', () => {
 })
 
 describe('one of ten is ten times slower', () => {
-  test.each(['waiting', 'busy', 'busy-many'])('%s: peak_ewma and adaptive have a third of the p99 of round_robin, or less', name => {
-    for (const seed of SEEDS) {
-      const even = figures(scenario(name), contender('round_robin'), seed)
-      for (const by of ['peak_ewma', 'adaptive']) {
-        const seen = figures(scenario(name), contender(by), seed)
-        expect(even.p99Ms / seen.p99Ms, `${by}, seed ${seed}`).toBeGreaterThan(3)
-        expect(seen.errors).toBe(0)
-        // Less than one in a hundred may meet it, else it is the p99.
-        expect(seen.badShare, `${by}, seed ${seed}`).toBeLessThan(0.015)
+  test.each(['waiting', 'busy', 'busy-many'])(
+    '%s: peak_ewma and adaptive have a third of the p99 of round_robin, or less',
+    name => {
+      for (const seed of SEEDS) {
+        const even = figures(scenario(name), contender('round_robin'), seed)
+        for (const by of ['peak_ewma', 'adaptive']) {
+          const seen = figures(scenario(name), contender(by), seed)
+          expect(even.p99Ms / seen.p99Ms, `${by}, seed ${seed}`).toBeGreaterThan(3)
+          expect(seen.errors).toBe(0)
+          // Less than one in a hundred may meet it, else it is the p99.
+          expect(seen.badShare, `${by}, seed ${seed}`).toBeLessThan(0.015)
+        }
       }
-    }
-  })
+    },
+  )
 
   test('it is given its share back when it is well again', () => {
     const spell = { fromMs: 15_000, lengthMs: 10_000, factor: 10 }
@@ -179,9 +194,13 @@ describe('one of ten fails fast', () => {
     }
   })
 
-  test.each(['least_request', 'peak_ewma', 'response_time', 'adaptive', 'maglev, bound 125 %'])('%s sends it hardly anything', name => {
-    for (const seed of SEEDS) expect(figures(failing, contender(name), seed).badShare, `seed ${seed}`).toBeLessThan(0.01)
-  })
+  test.each(['least_request', 'peak_ewma', 'response_time', 'adaptive', 'maglev, bound 125 %'])(
+    '%s sends it hardly anything',
+    name => {
+      for (const seed of SEEDS)
+        expect(figures(failing, contender(name), seed).badShare, `seed ${seed}`).toBeLessThan(0.01)
+    },
+  )
 
   test.each(plain)('%s sends it next to nothing with outlier detection', (_name, by) => {
     expect(figures(scenario('failing-outliers'), by, 1).badShare).toBeLessThan(0.005)
@@ -201,7 +220,9 @@ describe('capacities 1 : 2 : 4', () => {
   function bySize({ instances }: Run): number[] {
     const whole = instances.reduce((sum, { requests }) => sum + requests, 0)
     return [2, 4, 8].map(workers => {
-      const requests = instances.filter(({ spec }) => spec.workers === workers).reduce((sum, one) => sum + one.requests, 0)
+      const requests = instances
+        .filter(({ spec }) => spec.workers === workers)
+        .reduce((sum, one) => sum + one.requests, 0)
       return requests / whole / (workers / 14)
     })
   }
@@ -217,7 +238,8 @@ describe('capacities 1 : 2 : 4', () => {
   })
 
   test.each(['round_robin', 'random'])('%s keeps to weights exactly', name => {
-    for (const share of bySize(simulate(scenario('weights'), contender(name), 1))) expect(Math.abs(share - 1)).toBeLessThan(0.04)
+    for (const share of bySize(simulate(scenario('weights'), contender(name), 1)))
+      expect(Math.abs(share - 1)).toBeLessThan(0.04)
   })
 
   test('adaptive learns them from load reports', () => {
@@ -239,7 +261,9 @@ describe('capacities 1 : 2 : 4', () => {
 
 /** A request that failed counts as one that is never answered: to fail is no way to be quick. */
 function p99OfAll({ log }: Run): number {
-  const times = Float64Array.from({ length: log.length }, (_, i) => (log.status[i] === 200 ? log.tookMs[i]! : Number.POSITIVE_INFINITY))
+  const times = Float64Array.from({ length: log.length }, (_, i) =>
+    log.status[i] === 200 ? log.tookMs[i]! : Number.POSITIVE_INFINITY,
+  )
   return percentile(times.sort(), 0.99)
 }
 
@@ -286,8 +310,10 @@ describe('what is told of it', () => {
       expect(picture).not.toMatch(/NaN|undefined|Infinity/)
       expect(picture.match(/<text/g)!.length).toBe(picture.match(/<\/text>/g)!.length)
       const [, width, height] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(picture)!
-      for (const [, x] of picture.matchAll(/ (?:x|cx|x1|x2)="(-?[\d.]+)"/g)) expect(Number(x)).toBeLessThanOrEqual(Number(width))
-      for (const [, y] of picture.matchAll(/ (?:y|cy|y1|y2)="(-?[\d.]+)"/g)) expect(Number(y)).toBeLessThanOrEqual(Number(height))
+      for (const [, x] of picture.matchAll(/ (?:x|cx|x1|x2)="(-?[\d.]+)"/g))
+        expect(Number(x)).toBeLessThanOrEqual(Number(width))
+      for (const [, y] of picture.matchAll(/ (?:y|cy|y1|y2)="(-?[\d.]+)"/g))
+        expect(Number(y)).toBeLessThanOrEqual(Number(height))
     }
   })
 })

@@ -37,7 +37,13 @@ export class SimulatedCaller {
     if (this.calm) return
     const random = this.#random
     let connection = this.connections.at(-1)
-    if (connection === undefined || connection.left || connection.caller.over || connection.caller.gotEnd || random() < 0.05) {
+    if (
+      connection === undefined ||
+      connection.left ||
+      connection.caller.over ||
+      connection.caller.gotEnd ||
+      random() < 0.05
+    ) {
       connection = { caller: this.#mesh.caller(), sent: [], left: false }
       this.connections.push(connection)
     }
@@ -61,13 +67,21 @@ export class SimulatedCaller {
     const size = method === 'GET' || method === 'HEAD' ? 0 : bodySize(random)
     const request: SentRequest = { id: `${this.#name}-${++this.#count}`, method, size, whole: false }
     connection.sent.push(request)
-    const framing = size === 0 && random() < 0.5 ? '' : random() < 0.5 ? `Content-Length: ${size}\r\n` : 'Transfer-Encoding: chunked\r\n'
+    const framing =
+      size === 0 && random() < 0.5
+        ? ''
+        : random() < 0.5
+          ? `Content-Length: ${size}\r\n`
+          : 'Transfer-Encoding: chunked\r\n'
     const expect = framing !== '' && random() < 0.1 ? 'Expect: 100-continue\r\n' : ''
     const close = random() < 0.05 ? 'Connection: close\r\n' : ''
     const writes: Buffer[] = [
-      Buffer.from(`${method} /${request.id} HTTP/1.1\r\nHost: orders\r\nx-id: ${request.id}\r\nx-size: ${size}\r\n${framing}${expect}${close}\r\n`),
+      Buffer.from(
+        `${method} /${request.id} HTTP/1.1\r\nHost: orders\r\nx-id: ${request.id}\r\nx-size: ${size}\r\n${framing}${expect}${close}\r\n`,
+      ),
     ]
-    for (const piece of pieces(random, bodyOf(`request ${request.id}`, size))) writes.push(framing.startsWith('T') ? chunk(piece) : piece)
+    for (const piece of pieces(random, bodyOf(`request ${request.id}`, size)))
+      writes.push(framing.startsWith('T') ? chunk(piece) : piece)
     if (framing.startsWith('T')) writes.push(Buffer.from('0\r\n\r\n'))
     const slowly = random() < 0.15
     const first = writes.shift()!

@@ -81,10 +81,19 @@ export class SimulatedEndpoint {
       if (behaviour === 'reset') return connection.reset()
       if (behaviour === 'close') return connection.close()
       if (behaviour === 'garbage')
-        return void connection.send(pick(random, ['nonsense\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n', '\0', 'HTTP/1.1 200 OK\nA: b\n\n']))
+        return void connection.send(
+          pick(random, [
+            'nonsense\r\n\r\n',
+            'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n',
+            '\0',
+            'HTTP/1.1 200 OK\nA: b\n\n',
+          ]),
+        )
       if (behaviour === 'interim') connection.send('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
       if (behaviour === '503' || behaviour === '500')
-        return void connection.send(`HTTP/1.1 ${behaviour} No\r\nx-id: ${request.header('x-id')}\r\nContent-Length: 0\r\n\r\n`)
+        return void connection.send(
+          `HTTP/1.1 ${behaviour} No\r\nx-id: ${request.header('x-id')}\r\nContent-Length: 0\r\n\r\n`,
+        )
       this.#body(request, connection, behaviour)
     })
   }
@@ -97,7 +106,8 @@ export class SimulatedEndpoint {
     const head = `HTTP/1.1 200 OK\r\nx-id: ${id}\r\nx-size: ${size}\r\nx-framing: ${framing}\r\n${framing === 'length' ? `Content-Length: ${size}\r\n` : framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''}${random() < 0.1 ? 'Connection: close\r\n' : ''}\r\n`
     const writes: Buffer[] = [Buffer.from(head)]
     if (request.method !== 'HEAD') {
-      for (const piece of pieces(random, bodyOf(`answer ${id}`, size))) writes.push(framing === 'chunked' ? chunk(piece) : piece)
+      for (const piece of pieces(random, bodyOf(`answer ${id}`, size)))
+        writes.push(framing === 'chunked' ? chunk(piece) : piece)
       if (framing === 'chunked') writes.push(Buffer.from(random() < 0.3 ? '0\r\nx-sum: 1\r\n\r\n' : '0\r\n\r\n'))
     }
     // Cut short: always before the last byte that counts.

@@ -38,20 +38,33 @@ export function policy(random: Random): ServiceOverrides {
       requests: pick(random, [3, 10_000]),
       bufferBytes: pick(random, [64 * 1024, 1024 * 1024]),
     },
-    outliers: { consecutiveGatewayFailures: pick(random, [0, 2, 5]), baseEjectionMs: 300, maxEjectionMs: 1000, maxEjectedPercent: pick(random, [30, 50, 100]) },
+    outliers: {
+      consecutiveGatewayFailures: pick(random, [0, 2, 5]),
+      baseEjectionMs: 300,
+      maxEjectionMs: 1000,
+      maxEjectedPercent: pick(random, [30, 50, 100]),
+    },
   }
 }
 
 export function snapshot(random: Random, overrides: ServiceOverrides, count = between(random, 1, ENDPOINTS.length)) {
   const endpoints = ENDPOINTS.filter(() => random() < 0.7)
     .slice(0, count)
-    .map((address, i) => endpointSpec(address, { weight: between(random, 1, 3), health: i > 0 && random() < 0.1 ? 'draining' : 'passing' }))
+    .map((address, i) =>
+      endpointSpec(address, {
+        weight: between(random, 1, 3),
+        health: i > 0 && random() < 0.1 ? 'draining' : 'passing',
+      }),
+    )
   const listener = listenerSpec({
     service: 'orders',
     timeouts: { headMs: 500, bodyMs: 400, idleMs: pick(random, [600, 5000]) },
     limits: { connections: pick(random, [6, 10_000]), bufferBytes: pick(random, [64 * 1024, 1024 * 1024]) },
   })
-  return snapshotOf([serviceSpec('orders', endpoints.length === 0 ? [ENDPOINTS[0]!] : endpoints, overrides)], [listener])
+  return snapshotOf(
+    [serviceSpec('orders', endpoints.length === 0 ? [ENDPOINTS[0]!] : endpoints, overrides)],
+    [listener],
+  )
 }
 
 /** The body of a request or an answer, known from its name alone: so that neither end needs to remember it. */

@@ -11,7 +11,8 @@ const one = process.env.SIMULATION
 const count = Number(process.env.SIMULATIONS ?? 40)
 /** Those that once found something. */
 const known = [315]
-const seeds = one === undefined ? [...new Set([...Array.from({ length: count }, (_, i) => i + 1), ...known])] : [Number(one)]
+const seeds =
+  one === undefined ? [...new Set([...Array.from({ length: count }, (_, i) => i + 1), ...known])] : [Number(one)]
 
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
@@ -38,7 +39,12 @@ async function simulate(seed: number) {
 
 function expectWithinLimits(
   mesh: Mesh,
-  limits: { readonly requests?: number; readonly connections?: number; readonly pending?: number; readonly bufferBytes?: number },
+  limits: {
+    readonly requests?: number
+    readonly connections?: number
+    readonly pending?: number
+    readonly bufferBytes?: number
+  },
 ): void {
   for (const service of mesh.endpoints()) {
     expect(service.active).toBeLessThanOrEqual(limits.requests!)
@@ -48,14 +54,17 @@ function expectWithinLimits(
   // Those that the proxy has closed a moment ago may not know it yet.
   if (limits.connections! > 8) expect(open).toBeLessThanOrEqual(limits.connections!)
   expect(mesh.stat('outrigger_upstream_connections')).toBeLessThanOrEqual(limits.connections!)
-  for (const { unsent, bufferBytes } of mesh.wires) expect(unsent, 'held for one connection').toBeLessThanOrEqual(bufferBytes / 4 + 3 * 65_536)
+  for (const { unsent, bufferBytes } of mesh.wires)
+    expect(unsent, 'held for one connection').toBeLessThanOrEqual(bufferBytes / 4 + 3 * 65_536)
 }
 
 describe('a mesh in bad weather', () => {
   test.each(seeds)('seed %i', async seed => {
     const { mesh, callers } = await simulate(seed)
 
-    const sent = callers.flatMap(({ connections }) => connections.flatMap(connection => connection.sent.map(request => ({ ...request, connection }))))
+    const sent = callers.flatMap(({ connections }) =>
+      connections.flatMap(connection => connection.sent.map(request => ({ ...request, connection }))),
+    )
     const byId = new Map(sent.map(request => [request.id, request]))
     const seen = new Map<string, number>()
     for (const upstream of mesh.upstreams) {
@@ -92,7 +101,8 @@ describe('a mesh in bad weather', () => {
             expect(id).toBe(request.id)
             const body = bodyOf(`answer ${id}`, request.method === 'HEAD' ? 0 : Number(response.header('x-size')))
             // The end of a body that ends with its connection cannot be told from a close in the middle.
-            if (response.whole && response.header('x-framing') !== 'close') expect(response.body.equals(body), `the answer to ${id}`).toBe(true)
+            if (response.whole && response.header('x-framing') !== 'close')
+              expect(response.body.equals(body), `the answer to ${id}`).toBe(true)
             else expect(body.subarray(0, response.bodyBytes).equals(response.body)).toBe(true)
           }
           answered++
@@ -119,7 +129,11 @@ describe('a mesh in bad weather', () => {
 test('the same seed takes the same course', async () => {
   const course = async () => {
     const { mesh } = await simulate(5)
-    return JSON.stringify([mesh.flights(), mesh.upstreams.map(({ name, dials, requests }) => [name, dials, requests.length]), mesh.loop.now])
+    return JSON.stringify([
+      mesh.flights(),
+      mesh.upstreams.map(({ name, dials, requests }) => [name, dials, requests.length]),
+      mesh.loop.now,
+    ])
   }
   expect(await course()).toBe(await course())
 })

@@ -26,7 +26,9 @@ export class Caller implements WireHandler {
   send(text: string | Buffer, ...methods: string[]): this {
     const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : text
     if (methods.length !== 0) this.#methods.push(...methods)
-    else for (const match of bytes.latin1Slice().matchAll(/(?:^|\r\n)([A-Z-]+) \S+ HTTP\/1\.[01]\r\n/g)) this.#methods.push(match[1]!)
+    else
+      for (const match of bytes.latin1Slice().matchAll(/(?:^|\r\n)([A-Z-]+) \S+ HTTP\/1\.[01]\r\n/g))
+        this.#methods.push(match[1]!)
     this.wire.write(bytes)
     return this
   }

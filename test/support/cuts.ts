@@ -1,8 +1,10 @@
 /** The ways a message is cut into reads: whole, at each place into two, and a byte at a time. Long ones are cut at their ends, and here and there between. */
 export function* cuttings(bytes: Buffer): Generator<{ readonly name: string; readonly chunks: readonly Buffer[] }> {
   yield { name: 'whole', chunks: [bytes] }
-  for (const at of places(bytes.length)) yield { name: `cut at ${at}`, chunks: [bytes.subarray(0, at), bytes.subarray(at)] }
-  if (bytes.length <= 4000) yield { name: 'a byte at a time', chunks: Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)) }
+  for (const at of places(bytes.length))
+    yield { name: `cut at ${at}`, chunks: [bytes.subarray(0, at), bytes.subarray(at)] }
+  if (bytes.length <= 4000)
+    yield { name: 'a byte at a time', chunks: Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)) }
 }
 
 const EDGE = 150

@@ -61,6 +61,14 @@ export function pickContext(tried: readonly Endpoint[] = []): PickContext {
 }
 
 /** What a policy is handed: the settings of a file that says nothing of them but `settings`, chance from a seed, and a clock that stands still unless its loop is given. */
-export function balancerDeps(chance: number | Random = 1, settings: Partial<BalancerSpec> = {}, loop = new EventLoop()): BalancerDeps {
-  return { clock: manualClock(loop), random: typeof chance === 'number' ? seeded(chance) : chance, spec: balancerSpec(settings) }
+export function balancerDeps(
+  chance: number | Random = 1,
+  settings: Partial<BalancerSpec> = {},
+  loop = new EventLoop(),
+): BalancerDeps {
+  return {
+    clock: manualClock(loop),
+    random: typeof chance === 'number' ? seeded(chance) : chance,
+    spec: balancerSpec(settings),
+  }
 }

@@ -13,9 +13,27 @@ export interface Finished {
 }
 
 /** A request that was answered with 200 by `orders`: began at 1,000, sent at 1,003, first byte at 1,040, done at 1,045.6. */
-export function finishedExchange({ method = 'GET', path = '/api/1', authority = 'orders', headers = [], endpoint = '10.0.0.7:8080' }: Finished = {}): Exchange {
-  const request = { method, scheme: 'http', authority, path, upgrade: '', headers: new HeaderList(headers.flat()) } as const
-  const exchange = new Exchange({ address: '10.0.0.1', port: 51234, local: '127.0.0.1', localPort: 15001 }, 'outbound', 'http/1.1', request)
+export function finishedExchange({
+  method = 'GET',
+  path = '/api/1',
+  authority = 'orders',
+  headers = [],
+  endpoint = '10.0.0.7:8080',
+}: Finished = {}): Exchange {
+  const request = {
+    method,
+    scheme: 'http',
+    authority,
+    path,
+    upgrade: '',
+    headers: new HeaderList(headers.flat()),
+  } as const
+  const exchange = new Exchange(
+    { address: '10.0.0.1', port: 51234, local: '127.0.0.1', localPort: 15001 },
+    'outbound',
+    'http/1.1',
+    request,
+  )
   exchange.begin(request, 1_000)
   exchange.status = 200
   exchange.requestId = 'id-1'

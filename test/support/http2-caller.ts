@@ -31,10 +31,24 @@ export class Http2Caller {
     const closed = () => {
       this.over = true
     }
-    this.connection = turn(() => http2(clock).connect(wire, { released() {}, closed, idleHint() {} }, { bufferBytes: 1024 * 1024, ...responseLimits }))
+    this.connection = turn(() =>
+      http2(clock).connect(
+        wire,
+        { released() {}, closed, idleHint() {} },
+        { bufferBytes: 1024 * 1024, ...responseLimits },
+      ),
+    )
   }
 
-  ask({ method = 'GET', path = '/', authority = 'orders', upgrade = '', fields = [], body, trailers }: Http2Request = {}): Http2Exchange {
+  ask({
+    method = 'GET',
+    path = '/',
+    authority = 'orders',
+    upgrade = '',
+    fields = [],
+    body,
+    trailers,
+  }: Http2Request = {}): Http2Exchange {
     return turn(() => {
       const stream = this.connection.open()
       const exchange = new Http2Exchange(stream)

@@ -35,7 +35,11 @@ export class Http2Endpoint {
   onHead: (request: Served) => void = () => {}
   accept = true
 
-  constructor(mesh: Mesh, name: string, options: Partial<Http2Options> & { readonly maxStreams?: number; readonly hopThreads?: number } = {}) {
+  constructor(
+    mesh: Mesh,
+    name: string,
+    options: Partial<Http2Options> & { readonly maxStreams?: number; readonly hopThreads?: number } = {},
+  ) {
     this.upstream = mesh.upstream(name)
     this.upstream.serve = wire => {
       const index = this.connections.length

@@ -22,7 +22,11 @@ const scratches = [Buffer.alloc(READ), Buffer.alloc(READ)]
 let scratchAt = 0
 
 /** The two ends of a connection without a network. */
-export function wirePair(loop: EventLoop, options: WireOptions = {}, addresses: { readonly a?: Peer; readonly b?: Peer } = {}): [MemoryWire, MemoryWire] {
+export function wirePair(
+  loop: EventLoop,
+  options: WireOptions = {},
+  addresses: { readonly a?: Peer; readonly b?: Peer } = {},
+): [MemoryWire, MemoryWire] {
   const a = new MemoryWire(loop, options, addresses.a ?? PEER)
   const b = new MemoryWire(loop, options, addresses.b ?? PEER)
   a.join(b)

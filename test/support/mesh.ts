@@ -54,7 +54,8 @@ export class Mesh {
       dial: this.#dial,
       listen: async ({ port }, onWire) => {
         await this.slowPorts.get(port)
-        if (this.takenPorts.has(port) || this.#ports.has(port)) throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
+        if (this.takenPorts.has(port) || this.#ports.has(port))
+          throw new Error(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
         this.#ports.set(port, onWire)
         return { port, close: () => this.#ports.delete(port) }
       },
@@ -77,7 +78,9 @@ export class Mesh {
     this.thread.receive({ kind: 'snapshot', snapshot })
     for (;;) {
       await nextMicrotasks()
-      const answer = this.messages.findLast(message => (message.kind === 'ack' || message.kind === 'nack') && message.version === snapshot.version)
+      const answer = this.messages.findLast(
+        message => (message.kind === 'ack' || message.kind === 'nack') && message.version === snapshot.version,
+      )
       if (answer?.kind === 'nack') return answer.reasons
       if (answer?.kind === 'ack') return []
     }
@@ -231,7 +234,8 @@ export class Mesh {
       if (message.kind === 'page') pages.set(message.page, new Float64Array(message.memory))
       if (message.kind !== 'series' || message.series.name !== name || retired.has(message.id)) continue
       const { page, index } = message.series
-      if (Object.entries(labels).every(([label, value]) => message.series.labels[label] === value)) sum += pages.get(page)![index]!
+      if (Object.entries(labels).every(([label, value]) => message.series.labels[label] === value))
+        sum += pages.get(page)![index]!
     }
     return sum
   }

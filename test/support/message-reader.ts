@@ -11,7 +11,9 @@ export interface Message {
   readonly whole: boolean
 }
 
-export type ReaderEvent = { readonly kind: 'head' | 'whole'; readonly message: OpenMessage } | { readonly kind: 'interim'; readonly message: OpenMessage }
+export type ReaderEvent =
+  | { readonly kind: 'head' | 'whole'; readonly message: OpenMessage }
+  | { readonly kind: 'interim'; readonly message: OpenMessage }
 
 export class OpenMessage implements Message {
   startLine = ''
@@ -138,10 +140,12 @@ export class MessageReader {
     message.startLine = startLine!
     message.headers = lines.map(line => this.#field(line))
     const isResponse = this.methods !== null
-    if (!(isResponse ? STATUS_LINE : REQUEST_LINE).test(startLine!)) this.#fail(`the start line ${JSON.stringify(startLine)}`)
+    if (!(isResponse ? STATUS_LINE : REQUEST_LINE).test(startLine!))
+      this.#fail(`the start line ${JSON.stringify(startLine)}`)
     if (!isResponse && message.all('host').length !== 1) this.#fail(`${message.all('host').length} Host fields`)
     if (isResponse && message.status < 200) {
-      if (message.all('content-length').length + message.all('transfer-encoding').length !== 0) this.#fail('a 1xx response with a body')
+      if (message.all('content-length').length + message.all('transfer-encoding').length !== 0)
+        this.#fail('a 1xx response with a body')
       this.interim.push(message)
       this.#onEvent({ kind: 'interim', message })
       return true

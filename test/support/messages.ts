@@ -19,7 +19,9 @@ const reserved = new Set([
   'x-forwarded-proto',
 ])
 
-const fieldName = fc.string({ unit: fc.constantFrom(...tokenCharacters), minLength: 1, maxLength: 20 }).filter(name => !reserved.has(name.toLowerCase()))
+const fieldName = fc
+  .string({ unit: fc.constantFrom(...tokenCharacters), minLength: 1, maxLength: 20 })
+  .filter(name => !reserved.has(name.toLowerCase()))
 const valueByte = fc.oneof(
   { weight: 9, arbitrary: fc.integer({ min: 0x21, max: 0x7e }) },
   { weight: 1, arbitrary: fc.constantFrom(0x20, 0x09, 0x80, 0xff, 0xa0) },
@@ -36,7 +38,11 @@ export interface Field {
 
 export const field: fc.Arbitrary<Field> = fc
   .record({ name: fieldName, value: fieldValue, before: ows, after: ows })
-  .map(({ name, value, before, after }) => ({ name, value: value.replace(/^[ \t]+|[ \t]+$/g, ''), line: `${name}:${before}${value}${after}` }))
+  .map(({ name, value, before, after }) => ({
+    name,
+    value: value.replace(/^[ \t]+|[ \t]+$/g, ''),
+    line: `${name}:${before}${value}${after}`,
+  }))
 
 export interface Body {
   readonly framing: Field | null
@@ -46,10 +52,17 @@ export interface Body {
   readonly trailers: readonly Field[]
 }
 
-const data = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 200 }).map(bytes => Buffer.from(bytes).toString('latin1'))
+const data = fc
+  .array(fc.integer({ min: 0, max: 255 }), { maxLength: 200 })
+  .map(bytes => Buffer.from(bytes).toString('latin1'))
 
 const noBody: fc.Arbitrary<Body> = fc.constant({ framing: null, data: '', bytes: '', trailers: [] })
-const lengthBody: fc.Arbitrary<Body> = data.map(text => ({ framing: plain('Content-Length', `${text.length}`), data: text, bytes: text, trailers: [] }))
+const lengthBody: fc.Arbitrary<Body> = data.map(text => ({
+  framing: plain('Content-Length', `${text.length}`),
+  data: text,
+  bytes: text,
+  trailers: [],
+}))
 const chunkedBody: fc.Arbitrary<Body> = fc
   .record({
     chunks: fc.array(
@@ -62,7 +75,9 @@ const chunkedBody: fc.Arbitrary<Body> = fc
   })
   .map(({ chunks, extension, upper, trailers }) => {
     const size = (length: number) => (upper ? length.toString(16).toUpperCase() : length.toString(16)) + extension
-    const kept = trailers.filter(({ name }) => !/^(trailer|authorization|cookie|set-cookie|content-.*|cache-control)$/i.test(name))
+    const kept = trailers.filter(
+      ({ name }) => !/^(trailer|authorization|cookie|set-cookie|content-.*|cache-control)$/i.test(name),
+    )
     const last = `0${extension}\r\n${kept.map(({ line }) => `${line}\r\n`).join('')}\r\n`
     return {
       framing: plain('Transfer-Encoding', 'chunked'),
@@ -179,7 +194,13 @@ export const damage: fc.Arbitrary<(bytes: string) => string> = fc
     for (const { at, what, splinter, length, byte } of steps) {
       const from = Math.floor(at * text.length)
       const cut = what === 'insert' || what === 'repeat' ? 0 : what === 'byte' ? 1 : length
-      const put = { insert: splinter, replace: splinter, remove: '', repeat: text.slice(from, from + length), byte: String.fromCharCode(byte) }[what]!
+      const put = {
+        insert: splinter,
+        replace: splinter,
+        remove: '',
+        repeat: text.slice(from, from + length),
+        byte: String.fromCharCode(byte),
+      }[what]!
       text = text.slice(0, from) + put + text.slice(from + cut)
     }
     return text

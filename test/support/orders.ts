@@ -23,7 +23,10 @@ export interface Orders {
 /** One service, `orders`, behind a port of its own: where most tests of the data plane begin. */
 export async function orders(options: OrdersOptions = {}): Promise<Orders> {
   const { endpoints = [A], listener = {}, mesh: meshOptions = {}, ...service } = options
-  const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', endpoints, service)], [listenerSpec({ service: 'orders', ...listener })]), meshOptions)
+  const mesh = await Mesh.start(
+    snapshotOf([serviceSpec('orders', endpoints, service)], [listenerSpec({ service: 'orders', ...listener })]),
+    meshOptions,
+  )
   const first = endpoints[0] ?? A
   return { mesh, upstream: mesh.upstream(typeof first === 'string' ? first : `${first.address}:${first.port}`) }
 }

@@ -1,6 +1,13 @@
 import type { Ask } from '../../proxy/admin/ask.ts'
 import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
-import type { Answer, AttemptView, EndpointsAnswer, EndpointView, FlightView, Question } from '../../proxy/core/channel.ts'
+import type {
+  Answer,
+  AttemptView,
+  EndpointsAnswer,
+  EndpointView,
+  FlightView,
+  Question,
+} from '../../proxy/core/channel.ts'
 
 /** Pages of the admin port, asked directly, and data threads that answer them. */
 export async function ask(
@@ -15,7 +22,8 @@ export async function ask(
   return { ...answer, body: answer.body }
 }
 
-export const json = async (page: Page, search = '') => JSON.parse((await ask(page, search, 'json')).body) as Record<string, unknown>
+export const json = async (page: Page, search = '') =>
+  JSON.parse((await ask(page, search, 'json')).body) as Record<string, unknown>
 
 /** Data threads that answer so; null: not in time. */
 export function threads(answers: readonly (Answer | null)[], asked: Question[] = []): Ask {
@@ -26,12 +34,37 @@ export function threads(answers: readonly (Answer | null)[], asked: Question[] =
 }
 
 export function endpoint(address: string, over: Partial<EndpointView> = {}): EndpointView {
-  const load = { active: 0, protocol: 'HTTP/1.1', connections: 1, idle: 1, pending: 0, requests: 10, failures: 0, p50Ms: 1, p99Ms: 2 }
+  const load = {
+    active: 0,
+    protocol: 'HTTP/1.1',
+    connections: 1,
+    idle: 1,
+    pending: 0,
+    requests: 10,
+    failures: 0,
+    p50Ms: 1,
+    p99Ms: 2,
+  }
   const place = { weight: 1, effectiveWeight: over.weight ?? 1, priority: 0, zone: '', metadata: {} }
-  return { address, ...place, health: 'passing', healthReason: '', warming: false, state: 'admitting', reason: '', ejectedForMs: 0, ...load, ...over }
+  return {
+    address,
+    ...place,
+    health: 'passing',
+    healthReason: '',
+    warming: false,
+    state: 'admitting',
+    reason: '',
+    ejectedForMs: 0,
+    ...load,
+    ...over,
+  }
 }
 
-export const service = (name: string, endpoints: readonly EndpointView[], notes: readonly string[] = []): EndpointsAnswer => ({
+export const service = (
+  name: string,
+  endpoints: readonly EndpointView[],
+  notes: readonly string[] = [],
+): EndpointsAnswer => ({
   services: [{ name, policy: 'least_request', active: 1, notes, endpoints }],
 })
 

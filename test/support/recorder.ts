@@ -59,7 +59,12 @@ function reason(detail: string): string {
 }
 
 /** Plays the bytes of a caller to a codec, one read a chunk. Each request is answered with 204 as it ends, so that the next one can begin; one for a tunnel gets it. */
-export function playRequests(codec: Codec, chunks: readonly Buffer[], end: boolean, limits: Partial<typeof requestLimits> = {}): Recording {
+export function playRequests(
+  codec: Codec,
+  chunks: readonly Buffer[],
+  end: boolean,
+  limits: Partial<typeof requestLimits> = {},
+): Recording {
   const wire = new TapeWire()
   const lines = new Lines()
   const options: DownstreamOptions = {
@@ -86,7 +91,8 @@ export function playRequests(codec: Codec, chunks: readonly Buffer[], end: boole
 }
 
 function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead> {
-  const answer = (status: number) => stream.head({ status, headers: new HeaderList(status === 204 ? [] : ['content-length', '0']) }, true)
+  const answer = (status: number) =>
+    stream.head({ status, headers: new HeaderList(status === 204 ? [] : ['content-length', '0']) }, true)
   let asked = ''
   let isTunnel = false
   const ended = () => {
@@ -126,13 +132,23 @@ function recorder(stream: DownstreamStream, lines: Lines): Receiver<RequestHead>
 }
 
 /** Plays the bytes of an endpoint to a codec that waits for the answer to one request. */
-export function playResponse(codec: Codec, method: string, chunks: readonly Buffer[], end: boolean, limits: Partial<typeof responseLimits> = {}): Recording {
+export function playResponse(
+  codec: Codec,
+  method: string,
+  chunks: readonly Buffer[],
+  end: boolean,
+  limits: Partial<typeof responseLimits> = {},
+): Recording {
   const wire = new TapeWire()
   const lines = new Lines()
   const ends: string[] = []
   const connection = codec.connect(
     wire,
-    { released: () => lines.add('reusable'), closed: () => ends.push('closed'), idleHint: ms => lines.add(`idle hint ${ms} ms`) },
+    {
+      released: () => lines.add('reusable'),
+      closed: () => ends.push('closed'),
+      idleHint: ms => lines.add(`idle hint ${ms} ms`),
+    },
     { bufferBytes: 1024 * 1024, ...responseLimits, ...limits },
   )
   const stream = connection.open()

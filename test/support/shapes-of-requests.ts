@@ -17,7 +17,9 @@ const seen = new Map<string, Set<object>>()
 
 function see(object: object | null | undefined): void {
   if (object === null || object === undefined) return
-  if (object instanceof Http2Stream) for (const part of [object.connection, object.connection.flow, object.connection.writer, object.incoming]) note(part)
+  if (object instanceof Http2Stream)
+    for (const part of [object.connection, object.connection.flow, object.connection.writer, object.incoming])
+      note(part)
   note(object)
 }
 
@@ -33,7 +35,18 @@ const complete = Forward.prototype.complete
 Forward.prototype.complete = function (this: Forward, failure, detail) {
   const { stream, exchange, answer, attempts, body } = this
   complete.call(this, failure, detail)
-  for (const object of [this, stream, exchange, answer, attempts, body, exchange.decision, ...exchange.decision.tries, exchange.endpoint]) see(object)
+  for (const object of [
+    this,
+    stream,
+    exchange,
+    answer,
+    attempts,
+    body,
+    exchange.decision,
+    ...exchange.decision.tries,
+    exchange.endpoint,
+  ])
+    see(object)
   if (exchange.request.method !== '') see(exchange.request)
 }
 const head = Forward.prototype.head
@@ -100,7 +113,12 @@ function runHttp2(mesh: Mesh): void {
     for (const port of [8000, 8001]) {
       const caller = mesh.http2Caller(port)
       caller.ask()
-      caller.ask({ method: 'POST', fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'], body: 'hello', trailers: ['x-sum', '1'] })
+      caller.ask({
+        method: 'POST',
+        fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'],
+        body: 'hello',
+        trailers: ['x-sum', '1'],
+      })
       caller.ask({ method: 'POST', fields: ['content-length', '5'], body: 'hello' })
       const stopped = caller.ask({ method: 'HEAD', path: '/a?b' })
       const slow = caller.ask()
@@ -129,8 +147,14 @@ async function run(): Promise<void> {
     retries: { on: ['connect-failure', 'reset-before-response', '5xx', 'per-try-timeout'], attempts: 3 },
     balancer: 'least_request',
   })
-  const prices = serviceSpec('prices', [C], { protocol: 'http2', timeouts: { requestMs: 500, perTryMs: 0, idleMs: 300 } })
-  const listeners = [listenerSpec({ service: 'orders' }), listenerSpec({ service: 'prices', listen: { address: '127.0.0.1', port: 8001 } })]
+  const prices = serviceSpec('prices', [C], {
+    protocol: 'http2',
+    timeouts: { requestMs: 500, perTryMs: 0, idleMs: 300 },
+  })
+  const listeners = [
+    listenerSpec({ service: 'orders' }),
+    listenerSpec({ service: 'prices', listen: { address: '127.0.0.1', port: 8001 } }),
+  ]
   const mesh: Mesh = await SimulatedMesh.start(snapshotOf([service, prices], listeners))
   // Times with a fraction, as the system's are: so that no field is a small integer here and a double there.
   mesh.advance(0.25)

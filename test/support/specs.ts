@@ -56,7 +56,11 @@ export function balancerSpec(overrides: Partial<BalancerSpec> = {}): BalancerSpe
   return { ...compileBalancer(serviceSchema.parse({}).balancer), type: 'round_robin', ...overrides }
 }
 
-export function serviceSpec(name: string, endpoints: readonly (string | EndpointSpec)[], overrides: ServiceOverrides = {}): ServiceSpec {
+export function serviceSpec(
+  name: string,
+  endpoints: readonly (string | EndpointSpec)[],
+  overrides: ServiceOverrides = {},
+): ServiceSpec {
   return {
     name,
     protocol: overrides.protocol ?? null,
@@ -91,7 +95,13 @@ export function serviceSpec(name: string, endpoints: readonly (string | Endpoint
       ...overrides.limits,
     },
     connections: { ageMs: 0, keepAliveMs: 0, ...overrides.connections },
-    outliers: { consecutiveGatewayFailures: 5, baseEjectionMs: 10_000, maxEjectionMs: 300_000, maxEjectedPercent: 50, ...overrides.outliers },
+    outliers: {
+      consecutiveGatewayFailures: 5,
+      baseEjectionMs: 10_000,
+      maxEjectionMs: 300_000,
+      maxEjectedPercent: 50,
+      ...overrides.outliers,
+    },
     upgrades: overrides.upgrades ?? ['websocket'],
     subsets: overrides.subsets ?? {},
     subsetFallback: overrides.subsetFallback ?? 'none',
@@ -105,7 +115,14 @@ export function matchSpec(overrides: Partial<MatchSpec> = {}): MatchSpec {
 
 export function routeSpec(overrides: Partial<RouteSpec> & { readonly service?: string }): RouteSpec {
   const { service = 'orders', ...rest } = overrides
-  return { name: '/*', match: matchSpec(), to: [{ service, subset: null, weight: 1 }], timeouts: null, retries: null, ...rest }
+  return {
+    name: '/*',
+    match: matchSpec(),
+    to: [{ service, subset: null, weight: 1 }],
+    timeouts: null,
+    retries: null,
+    ...rest,
+  }
 }
 
 export type ListenerOverrides = Omit<Partial<ListenerSpec>, 'timeouts' | 'limits'> & {
@@ -124,13 +141,34 @@ export function listenerSpec(overrides: ListenerOverrides = {}): ListenerSpec {
     connect: overrides.connect ?? null,
     multiplex: overrides.multiplex ?? 0,
     protocol: overrides.protocol ?? 'http',
-    timeouts: { headMs: 10_000, bodyMs: 30_000, idleMs: 300_000, connectionAgeMs: 0, detectMs: 5_000, ...overrides.timeouts },
-    limits: { headers: 100, headBytes: 61_440, targetBytes: 16_384, connections: 10_000, streams: 256, bufferBytes: 1_048_576, ...overrides.limits },
+    timeouts: {
+      headMs: 10_000,
+      bodyMs: 30_000,
+      idleMs: 300_000,
+      connectionAgeMs: 0,
+      detectMs: 5_000,
+      ...overrides.timeouts,
+    },
+    limits: {
+      headers: 100,
+      headBytes: 61_440,
+      targetBytes: 16_384,
+      connections: 10_000,
+      streams: 256,
+      bufferBytes: 1_048_576,
+      ...overrides.limits,
+    },
     h2cUpgrade: overrides.h2cUpgrade ?? true,
   }
 }
 
-export const noDiscovery: DiscoverySpec = { files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 }
+export const noDiscovery: DiscoverySpec = {
+  files: [],
+  dns: [],
+  consul: null,
+  massRemovalPercent: 50,
+  startTimeoutMs: 3_000,
+}
 
 let version = 0
 

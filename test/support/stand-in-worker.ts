@@ -16,7 +16,11 @@ if (first.service === 'crashes-at-start') throw new Error('cannot even start')
 const memory = new SharedArrayBuffer(PAGE_SLOTS * 8)
 const slots = new Float64Array(memory)
 send({ kind: 'page', page: 0, memory })
-send({ kind: 'series', id: 0, series: { name: 'questions_total', help: 'Questions', type: 'counter', labels: {}, page: 0, index: 0 } })
+send({
+  kind: 'series',
+  id: 0,
+  series: { name: 'questions_total', help: 'Questions', type: 'counter', labels: {}, page: 0, index: 0 },
+})
 apply(first)
 
 port.on('message', (message: ToData) => {
@@ -24,7 +28,8 @@ port.on('message', (message: ToData) => {
   else if (message.kind === 'ask') answer(message.id, message.question)
   else if (message.kind === 'log-credit') send({ kind: 'log', lines: `credit ${message.bytes}\n`, dropped: 0 })
   else if (message.kind === 'endpoints') send({ kind: 'log', lines: `endpoints ${message.service}\n`, dropped: 0 })
-  else if (message.kind === 'origins') send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
+  else if (message.kind === 'origins')
+    send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
   else send({ kind: 'drained', cut: index + 1 })
 })
 
@@ -43,5 +48,10 @@ function answer(id: number, question: Question): void {
   const url = question.what === 'explain' ? question.url : ''
   if (url === '/crash') throw new Error('broken invariant')
   if (url === '/exit') process.exit(7)
-  if (url !== '/hang') send({ kind: 'answer', id, answer: { services: [{ name: version, policy: String(index), active: 0, notes: [], endpoints: [] }] } })
+  if (url !== '/hang')
+    send({
+      kind: 'answer',
+      id,
+      answer: { services: [{ name: version, policy: String(index), active: 0, notes: [], endpoints: [] }] },
+    })
 }

@@ -37,7 +37,10 @@ export const downstreams = {
 }
 
 /** A caller on an HTTP/1.1 connection that asks with `head`. */
-export function http1Caller(caller: Caller, head: string): TunnelEnd & { readonly caller: Caller; readonly head: string } {
+export function http1Caller(
+  caller: Caller,
+  head: string,
+): TunnelEnd & { readonly caller: Caller; readonly head: string } {
   // What is behind the head is no HTTP.
   caller.reader.push = () => {}
   caller.ended = () => {
@@ -108,7 +111,9 @@ export const upstreams = {
       if (upgrade === undefined) return void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
       ends.push(http1End(connection))
       const accept = key === undefined ? '' : acceptFor(key)
-      connection.send(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${upgrade}\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+      connection.send(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${upgrade}\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      )
     }
     return ends
   },

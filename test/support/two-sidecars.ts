@@ -35,11 +35,21 @@ export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<Two
       snapshotOf(
         [
           serviceSpec('orders', [SIDECAR], service),
-          serviceSpec('local_app', [APPLICATION], { multiplex: false, retries: { on: [], attempts: 1 }, timeouts: { requestMs: 0 } }),
+          serviceSpec('local_app', [APPLICATION], {
+            multiplex: false,
+            retries: { on: [], attempts: 1 },
+            timeouts: { requestMs: 0 },
+          }),
         ],
         [
           listenerSpec({ service: 'orders', ...outbound }),
-          listenerSpec({ direction: 'inbound', listen: { address: '127.0.0.1', port: INBOUND_PORT }, service: 'local_app', multiplex: offers, ...inbound }),
+          listenerSpec({
+            direction: 'inbound',
+            listen: { address: '127.0.0.1', port: INBOUND_PORT },
+            service: 'local_app',
+            multiplex: offers,
+            ...inbound,
+          }),
         ],
         { buffersBytes },
       ),
@@ -79,5 +89,8 @@ export function expectQuiet(mesh: Mesh): void {
   expect(mesh.stat('outrigger_upstream_requests_active')).toBe(0)
   expect(mesh.held, 'bytes of bodies held').toBe(0)
   const open = mesh.callers.filter(({ over }) => !over).length
-  expect(mesh.stat('outrigger_downstream_connections_active', { direction: 'outbound' }), 'connections of callers').toBe(open)
+  expect(
+    mesh.stat('outrigger_downstream_connections_active', { direction: 'outbound' }),
+    'connections of callers',
+  ).toBe(open)
 }

@@ -15,7 +15,10 @@ export interface YamlBlock {
 export function yamlOfDocs(): YamlBlock[] {
   const pages = globSync('{*.md,docs/**/*.md,examples/**/*.md}', { cwd: root }).sort()
   const files = globSync('examples/**/*.yaml', { cwd: root }).sort()
-  return [...pages.flatMap(blocksOf), ...files.map(place => ({ place, kind: '', text: readFileSync(join(root, place), 'utf8') }))]
+  return [
+    ...pages.flatMap(blocksOf),
+    ...files.map(place => ({ place, kind: '', text: readFileSync(join(root, place), 'utf8') })),
+  ]
 }
 
 function blocksOf(page: string): YamlBlock[] {

@@ -13,7 +13,10 @@ beforeAll(async () => {
     'host-record=uncached.test,10.0.0.5,0',
     'srv-host=_http._tcp.test,a.test,80,10,60',
     'srv-host=_http._tcp.test,four.test,81,20,0',
-    ...Array.from({ length: 300 }, (_, i) => `srv-host=_many._tcp.test,a-target-with-a-long-name-number-${i}.test,${i + 1},0,1`),
+    ...Array.from(
+      { length: 300 },
+      (_, i) => `srv-host=_many._tcp.test,a-target-with-a-long-name-number-${i}.test,${i + 1},0,1`,
+    ),
   ])
 })
 afterAll(() => dnsmasq.stop())

@@ -31,7 +31,9 @@ test('one that a killed process left behind is free', async () => {
   const path = folder()
   const program = `const { folderLock } = await import(${JSON.stringify(new URL('../../proxy/system/folder-lock.ts', import.meta.url).href)})
 await folderLock(${JSON.stringify(path)}, 'the other').claim(); console.log('held'); setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await once(child.stdout, 'data')
   const own = folderLock(path, 'own')
   expect(await own.claim()).toBe('the other')

@@ -45,7 +45,11 @@ test('names that a real name server is silent about cost those it knows nothing,
   expect(found).toEqual(Array(10).fill('10.0.0.1'))
   // None of the others has an answer by then: nothing waited for them.
   expect(dead).toEqual([])
-  await until('a good one asked for again, by its TTL', () => asked.filter(question => question === 'good-0.test 1').length >= 2, 20_000)
+  await until(
+    'a good one asked for again, by its TTL',
+    () => asked.filter(question => question === 'good-0.test 1').length >= 2,
+    20_000,
+  )
   await until('the end of the others', () => dead.length === 50, 30_000)
   expect(dead[0]).toMatch(/no name server answers|had no answer within 5 s/)
   dns.cancel()

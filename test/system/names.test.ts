@@ -5,7 +5,11 @@ import { dial } from '../../proxy/system/net.ts'
 import { probe } from '../../proxy/system/probe.ts'
 
 const find = (name: string, options: object = { all: true }) =>
-  new Promise(resolve => lookupName(name, options, (error, address, family) => resolve(error?.message ?? (family === undefined ? address : [address, family]))))
+  new Promise(resolve =>
+    lookupName(name, options, (error, address, family) =>
+      resolve(error?.message ?? (family === undefined ? address : [address, family])),
+    ),
+  )
 
 test('localhost and its like are this machine, whatever a name server says', async () => {
   const both = [
@@ -20,14 +24,20 @@ test('localhost and its like are this machine, whatever a name server says', asy
 
 test.each(['127.0.0.1', '::1'])('a connection to localhost finds what listens on %s only', async address => {
   const server = createServer(socket => socket.end())
-  const port = await new Promise<number>(resolve => server.listen(0, address, () => resolve((server.address() as { port: number }).port)))
-  const reached = await new Promise(resolve => dial('localhost', port, { connected: wire => resolve(wire.peer.address), failed: code => resolve(code) }))
+  const port = await new Promise<number>(resolve =>
+    server.listen(0, address, () => resolve((server.address() as { port: number }).port)),
+  )
+  const reached = await new Promise(resolve =>
+    dial('localhost', port, { connected: wire => resolve(wire.peer.address), failed: code => resolve(code) }),
+  )
   expect(reached).toBe(address)
   expect(await new Promise(resolve => probe({ address: 'localhost', port }, resolve))).toBe(true)
   server.close()
 })
 
 test('a name that does not exist fails with its name', async () => {
-  const failed = await new Promise(resolve => dial('there-is-no-such-name.invalid', 80, { connected: () => resolve('connected'), failed: resolve }))
+  const failed = await new Promise(resolve =>
+    dial('there-is-no-such-name.invalid', 80, { connected: () => resolve('connected'), failed: resolve }),
+  )
   expect(failed).toContain('there-is-no-such-name.invalid')
 })

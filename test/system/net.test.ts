@@ -25,7 +25,12 @@ function record(wire: Wire) {
   return seen
 }
 
-async function accept(): Promise<{ readonly wire: SocketWire; readonly caller: Socket; readonly port: number; close(): void }> {
+async function accept(): Promise<{
+  readonly wire: SocketWire
+  readonly caller: Socket
+  readonly port: number
+  close(): void
+}> {
   const accepted = Promise.withResolvers<SocketWire>()
   const acceptor = await listen({ address: '127.0.0.1', port: 0, shared: false }, accepted.resolve, accepted.reject)
   const caller = connect(acceptor.port, '127.0.0.1')
@@ -83,14 +88,18 @@ test('without a handle to move, a wire over the socket as it is does the same', 
 
 test('a dial says connected, or why not, once', async () => {
   const { wire, caller, port, close } = await accept()
-  const connected = await new Promise<Wire>((resolve, reject) => dial('127.0.0.1', port, { connected: resolve, failed: reject }))
+  const connected = await new Promise<Wire>((resolve, reject) =>
+    dial('127.0.0.1', port, { connected: resolve, failed: reject }),
+  )
   const seen = record(connected)
   connected.destroy()
   await expect.poll(() => seen.closed).toBe(true)
   caller.destroy()
   wire.destroy()
   close()
-  const code = await new Promise<string>(resolve => dial('127.0.0.1', 1, { connected: () => resolve('connected'), failed: resolve }))
+  const code = await new Promise<string>(resolve =>
+    dial('127.0.0.1', 1, { connected: () => resolve('connected'), failed: resolve }),
+  )
   expect(code).toBe('ECONNREFUSED')
 })
 

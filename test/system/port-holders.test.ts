@@ -6,7 +6,10 @@ import { freePort } from '../integration/support/ports.ts'
 
 /** Another process that listens there. */
 async function holding(address: string, port: number) {
-  const child = startChild(node, ['-e', `require('net').createServer().listen(${port}, '${address}', () => console.log('listens'))`])
+  const child = startChild(node, [
+    '-e',
+    `require('net').createServer().listen(${port}, '${address}', () => console.log('listens'))`,
+  ])
   await child.said('that it listens', out => out.includes('listens'))
   return child
 }

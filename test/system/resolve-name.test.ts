@@ -18,7 +18,8 @@ function stage(
         asked.push(`${name}/${family}`)
         const said = zone[`${name}/${family}`] ?? ''
         if (said === 'hang') return new Promise(() => {})
-        if (said.startsWith('!')) return Promise.reject(Object.assign(new Error(`${name}: ${said}`), { code: said.slice(1) }))
+        if (said.startsWith('!'))
+          return Promise.reject(Object.assign(new Error(`${name}: ${said}`), { code: said.slice(1) }))
         return Promise.resolve(
           said
             .split(' ')
@@ -39,7 +40,10 @@ function stage(
 }
 
 test('the hosts file comes first, and nothing is asked', async () => {
-  const { found, asked } = stage({ 'db/4': '10.0.0.9' }, { hosts: '# x\n10.0.0.1 DB db.internal # comment\n10.0.0.2\tdb\nnonsense db\n::1 db\n' })
+  const { found, asked } = stage(
+    { 'db/4': '10.0.0.9' },
+    { hosts: '# x\n10.0.0.1 DB db.internal # comment\n10.0.0.2\tdb\nnonsense db\n::1 db\n' },
+  )
   expect(await found('db')).toBe('10.0.0.1 10.0.0.2 ::1')
   expect(await found('db.internal.')).toBe('10.0.0.1')
   expect(asked).toEqual([])
@@ -58,10 +62,14 @@ test('both families, with their TTL', async () => {
 })
 
 test('search domains, as resolv.conf says; the system where DNS knows nothing', async () => {
-  const resolvConf = 'nameserver 10.0.0.2\nsearch old.test\nsearch shop.svc.cluster.local svc.cluster.local\noptions timeout:1 ndots:5\n'
+  const resolvConf =
+    'nameserver 10.0.0.2\nsearch old.test\nsearch shop.svc.cluster.local svc.cluster.local\noptions timeout:1 ndots:5\n'
   const one = stage({ 'orders.svc.cluster.local/4': '10.0.0.1' }, { resolvConf })
   expect(await one.found('orders')).toBe('10.0.0.1')
-  expect(one.asked.filter(name => name.endsWith('/4'))).toEqual(['orders.shop.svc.cluster.local/4', 'orders.svc.cluster.local/4'])
+  expect(one.asked.filter(name => name.endsWith('/4'))).toEqual([
+    'orders.shop.svc.cluster.local/4',
+    'orders.svc.cluster.local/4',
+  ])
   const other = stage({}, { resolvConf, system: { 'printer.local': '10.0.0.7' } })
   expect(await other.found('printer.local')).toBe('10.0.0.7')
   expect(await other.found('nix.')).toBe('')
@@ -100,7 +108,15 @@ test('a name server that does not answer for AAAA costs a quarter of a second', 
 })
 
 const face = (address: string, internal = false, scopeid = 0) =>
-  ({ address, family: address.includes(':') ? 'IPv6' : 'IPv4', internal, scopeid, netmask: '', mac: '', cidr: null }) as never
+  ({
+    address,
+    family: address.includes(':') ? 'IPv6' : 'IPv4',
+    internal,
+    scopeid,
+    netmask: '',
+    mac: '',
+    cidr: null,
+  }) as never
 test.each([
   ['both', [face('10.0.0.1'), face('2001:db8::1')], true, true],
   ['IPv6 only', [face('127.0.0.1', true), face('::1', true), face('2001:db8::1')], false, true],

@@ -42,7 +42,14 @@ test('requests of many turns leave on their connection in one write', async () =
   )
   await immediate()
   writes = 0
-  const head = { method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() } as const
+  const head = {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'a',
+    path: '/',
+    upgrade: '',
+    headers: new HeaderList(),
+  } as const
   for (let i = 0; i < 8; i++) turn(() => connection.open().head(head, true))
   await immediate()
   // The first was alone on it, and did not wait for others.

@@ -160,9 +160,17 @@ describe('the wheel', () => {
 
   test('does what a list of deadlines would do', () => {
     const step = fc.oneof(
-      fc.record({ kind: fc.constant('arm' as const), which: fc.nat(7), ms: fc.oneof(fc.nat(50), fc.nat(100_000), fc.constantFrom(40_950, 40_960, 81_920)) }),
+      fc.record({
+        kind: fc.constant('arm' as const),
+        which: fc.nat(7),
+        ms: fc.oneof(fc.nat(50), fc.nat(100_000), fc.constantFrom(40_950, 40_960, 81_920)),
+      }),
       fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(7), ms: fc.constant(0) }),
-      fc.record({ kind: fc.constant('pass' as const), which: fc.constant(0), ms: fc.oneof(fc.nat(30), fc.nat(90_000)) }),
+      fc.record({
+        kind: fc.constant('pass' as const),
+        which: fc.constant(0),
+        ms: fc.oneof(fc.nat(30), fc.nat(90_000)),
+      }),
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.double({ min: 0, max: 20, noNaN: true }), (steps, offset) => {

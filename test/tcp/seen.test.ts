@@ -47,7 +47,12 @@ describe('/explain', () => {
   })
 
   test('of a server name', async () => {
-    expect((await explained('tls://WWW.example.com:443')).record).toMatchObject({ protocol: 'tcp', by: 'sni', service: 'web', attempts: [{ endpoint: B }] })
+    expect((await explained('tls://WWW.example.com:443')).record).toMatchObject({
+      protocol: 'tcp',
+      by: 'sni',
+      service: 'web',
+      attempts: [{ endpoint: B }],
+    })
     const unknown = await explained('tls://nobody')
     expect(explainText(unknown, unknown.record!)).toContain('no service is known as "nobody"')
     expect(explainText(unknown, unknown.record!)).toContain('would be closed by the proxy NR, no route matches')
@@ -56,9 +61,15 @@ describe('/explain', () => {
   })
 
   test('of a port that takes no tunnels, and of a request on the port of a service that speaks TCP', async () => {
-    expect((await explained('tls://www.example.com', '15002')).error).toContain('outbound 127.0.0.1:15002 takes HTTP only')
+    expect((await explained('tls://www.example.com', '15002')).error).toContain(
+      'outbound 127.0.0.1:15002 takes HTTP only',
+    )
     expect((await explained('/', '6379')).record).toMatchObject({ protocol: 'tcp', service: 'cache' })
-    expect((await explained('http://cache/', '15002')).record).toMatchObject({ protocol: 'http/1.1', flag: 'NR', service: 'cache' })
+    expect((await explained('http://cache/', '15002')).record).toMatchObject({
+      protocol: 'http/1.1',
+      flag: 'NR',
+      service: 'cache',
+    })
   })
 })
 
@@ -67,7 +78,9 @@ test('a line of the access log, in both formats, and one of /flights', async () 
     '%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %RESPONSE_FLAGS% %REQUESTED_SERVER_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %BYTES_RECEIVED% %BYTES_SENT% %DURATION%'
   for (const format of ['text', 'json'] as const) {
     const mesh = await Mesh.start(
-      snapshotOf(services, listeners, { accessLog: { mode: 'on', format, template: format === 'text' ? template : null, path: null } }),
+      snapshotOf(services, listeners, {
+        accessLog: { mode: 'on', format, template: format === 'text' ? template : null, path: null },
+      }),
     )
     const ends = mesh.plainUpstream(B)
     const caller = mesh.plainCaller(15001)
@@ -96,12 +109,18 @@ test('a line of the access log, in both formats, and one of /flights', async () 
         service: 'web',
         upstream_host: B,
       })
-    expect(flightText(mesh.flight)).toMatch(/^\S+ {2}- - +1\.25 s {2}TCP www\.example\.com {2}-> {2}web at 10\.0\.0\.2:80 {2}\d+ B in, 5 B out\n$/)
+    expect(flightText(mesh.flight)).toMatch(
+      /^\S+ {2}- - +1\.25 s {2}TCP www\.example\.com {2}-> {2}web at 10\.0\.0\.2:80 {2}\d+ B in, 5 B out\n$/,
+    )
   }
 })
 
 test('a tunnel that went well is no error for the log of errors; one that did not is', async () => {
-  const mesh = await Mesh.start(snapshotOf(services, listeners, { accessLog: { mode: 'errors', format: 'text', template: '%RESPONSE_FLAGS%', path: null } }))
+  const mesh = await Mesh.start(
+    snapshotOf(services, listeners, {
+      accessLog: { mode: 'errors', format: 'text', template: '%RESPONSE_FLAGS%', path: null },
+    }),
+  )
   const ends = mesh.plainUpstream(A)
   const [well, badly] = [mesh.plainCaller(6379), mesh.plainCaller(6379)]
   mesh.settle()

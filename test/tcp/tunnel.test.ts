@@ -44,7 +44,9 @@ describe('a tunnel', () => {
       attempts: [{ endpoint: A, failure: '', policy: 'round_robin' }],
     })
     expect(mesh.stat('outrigger_tcp_connections_opened_total')).toBe(1)
-    expect(mesh.stat('outrigger_tcp_connections_closed_total', { direction: 'outbound', service: 'orders', flags: '-' })).toBe(1)
+    expect(
+      mesh.stat('outrigger_tcp_connections_closed_total', { direction: 'outbound', service: 'orders', flags: '-' }),
+    ).toBe(1)
     expect(mesh.stat('outrigger_upstream_tcp_sent_bytes_total', { endpoint: A })).toBe(4)
     expect(mesh.stat('outrigger_upstream_tcp_received_bytes_total', { endpoint: A })).toBe(13)
     expect(mesh.stat('http_requests_total')).toBe(0)
@@ -223,7 +225,9 @@ describe('where a tunnel goes', () => {
       mesh.settle()
     }
     expect(ends.map(({ length }) => length)).toEqual([3, 3, 3])
-    expect(mesh.endpoints()[0]!.endpoints.map(({ active, connections }) => [active, connections])).toEqual([3, 3, 3].map(n => [n, n]))
+    expect(mesh.endpoints()[0]!.endpoints.map(({ active, connections }) => [active, connections])).toEqual(
+      [3, 3, 3].map(n => [n, n]),
+    )
   })
 
   test('a split between subsets, and the address of the caller as a key', async () => {
@@ -313,9 +317,14 @@ describe('limits', () => {
   })
 
   test('tunnels and requests to one service share its places, and leave them to each other', async () => {
-    const listeners = [listenerSpec({ service: 'orders' }), listenerSpec({ listen: { address: '127.0.0.1', port: 8001 }, service: 'orders', protocol: 'tcp' })]
+    const listeners = [
+      listenerSpec({ service: 'orders' }),
+      listenerSpec({ listen: { address: '127.0.0.1', port: 8001 }, service: 'orders', protocol: 'tcp' }),
+    ]
     for (const protocol of ['http', 'http2'] as const) {
-      const mesh = await Mesh.start(snapshotOf([serviceSpec('orders', [A], { protocol, limits: { connections: 1 } })], listeners))
+      const mesh = await Mesh.start(
+        snapshotOf([serviceSpec('orders', [A], { protocol, limits: { connections: 1 } })], listeners),
+      )
       const ends = mesh.plainUpstream(A)
       const caller = mesh.caller().get()
       mesh.settle()
@@ -360,7 +369,12 @@ describe('reload', () => {
     expect(request.statuses).toEqual([200])
     request.close()
     mesh.settle()
-    await mesh.apply(snapshotOf([serviceSpec('orders', [A], { protocol: 'tcp' })], [listenerSpec({ service: 'orders', protocol: 'tcp' })]))
+    await mesh.apply(
+      snapshotOf(
+        [serviceSpec('orders', [A], { protocol: 'tcp' })],
+        [listenerSpec({ service: 'orders', protocol: 'tcp' })],
+      ),
+    )
     const ends = mesh.plainUpstream(A)
     const caller = mesh.plainCaller()
     caller.send('raw')

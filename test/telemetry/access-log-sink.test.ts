@@ -139,7 +139,10 @@ describe('for real', () => {
     const program = fileURLToPath(new URL('../support/stuck-log-writer.ts', import.meta.url))
     const shell = spawn(
       '/bin/bash',
-      ['-c', `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | "${process.execPath}" -e "setTimeout(() => {}, 600_000)"`],
+      [
+        '-c',
+        `( "${process.execPath}" "${program}"; echo "ended with $?" >&2 ) | "${process.execPath}" -e "setTimeout(() => {}, 600_000)"`,
+      ],
       {
         detached: true,
         stdio: ['ignore', 'ignore', 'pipe'],

@@ -7,7 +7,11 @@ import { accessLogFormatter } from '../../proxy/telemetry/access-log.ts'
 import { finishedExchange } from '../support/finished-exchange.ts'
 
 /** The exchanges began 45.6 ms ago. */
-const clock: Clock = { now: () => 1_045.6, wallTime: () => Date.UTC(2026, 10, 21, 7, 8, 9, 45) + 0.6, timer: () => ({ arm() {}, cancel() {} }) }
+const clock: Clock = {
+  now: () => 1_045.6,
+  wallTime: () => Date.UTC(2026, 10, 21, 7, 8, 9, 45) + 0.6,
+  timer: () => ({ arm() {}, cancel() {} }),
+}
 
 function line(spec: Partial<AccessLogSpec>, exchange = finishedExchange()): string {
   return accessLogFormatter({ mode: 'on', format: 'text', template: null, path: null, ...spec })(exchange, clock)
@@ -23,13 +27,25 @@ describe('text', () => {
         ['X-Forwarded-For', '10.0.0.1'],
       ],
     })
-    expect(line({}, exchange)).toBe('[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 200 - 12 345 46 37 "10.0.0.1" "curl/8" "id-1" "orders" "10.0.0.7:8080"\n')
+    expect(line({}, exchange)).toBe(
+      '[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 200 - 12 345 46 37 "10.0.0.1" "curl/8" "id-1" "orders" "10.0.0.7:8080"\n',
+    )
   })
 
   test('a request that never reached an endpoint', () => {
     const exchange = finishedExchange()
-    Object.assign(exchange, { status: 404, failure: failures.noRoute, endpoint: null, route: null, cluster: null, firstByteAt: 0, upstreamStartedAt: 0 })
-    expect(line({}, exchange)).toBe('[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 404 NR 12 345 46 - "-" "-" "id-1" "orders" "-"\n')
+    Object.assign(exchange, {
+      status: 404,
+      failure: failures.noRoute,
+      endpoint: null,
+      route: null,
+      cluster: null,
+      firstByteAt: 0,
+      upstreamStartedAt: 0,
+    })
+    expect(line({}, exchange)).toBe(
+      '[2026-11-21T07:08:09.000Z] "GET /api/1 HTTP/1.1" 404 NR 12 345 46 - "-" "-" "id-1" "orders" "-"\n',
+    )
   })
 
   test.each([
@@ -39,8 +55,14 @@ describe('text', () => {
     ['%REQ(USER-AGENT):2%', 'cu'],
     ['%RESP(:STATUS)% %RESP(x-envoy-upstream-service-time)%', '200 37'],
     ['%DURATION% %REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '46 1 40 6'],
-    ['%ROUTE_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %UPSTREAM_REQUEST_ATTEMPT_COUNT%', '/api/* orders/v2 10.0.0.7:8080 1'],
-    ['%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS%', '10.0.0.1:51234 10.0.0.1 127.0.0.1:15001'],
+    [
+      '%ROUTE_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+      '/api/* orders/v2 10.0.0.7:8080 1',
+    ],
+    [
+      '%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS%',
+      '10.0.0.1:51234 10.0.0.1 127.0.0.1:15001',
+    ],
     ['%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%', 'via_upstream - -'],
     ['%START_TIME(%Y/%m/%dT%H:%M:%S%z %3f %s %b %%)% 100%%', '2026/11/21T07:08:09+0000 000 1795244889 Nov % 100%'],
     ['%GRPC_STATUS% %GRPC_STATUS_NUMBER% %TRAILER(GRPC-MESSAGE)%', '- - -'],
@@ -55,7 +77,8 @@ describe('text', () => {
     [99, '99 99 99 99 99 99'],
   ])('a gRPC status %i, in each of the forms that Envoy has', (grpcStatus, expected) => {
     const exchange = Object.assign(finishedExchange(), { grpc: 'grpc', grpcStatus, grpcMessage: '' })
-    const template = '%GRPC_STATUS% %GRPC_STATUS(CAMEL_STRING)% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER% %TRAILER(GRPC-STATUS)%'
+    const template =
+      '%GRPC_STATUS% %GRPC_STATUS(CAMEL_STRING)% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER% %TRAILER(GRPC-STATUS)%'
     expect(text(template, exchange)).toBe(expected)
   })
 
@@ -67,7 +90,9 @@ describe('text', () => {
 
   test('what a caller sends cannot forge a line, leave the quotes or steer a terminal', () => {
     const path = '/\r\n[2026] "GET /forged\u001b[2J\u009b0m\u0085\u2028 \\ é'
-    expect(text('"%REQ(:PATH)%"', finishedExchange({ path }))).toBe('"/\\x0D\\x0A[2026] \\x22GET /forged\\x1B[2J\\x9B0m\\x85\\u2028 \\x5C é"')
+    expect(text('"%REQ(:PATH)%"', finishedExchange({ path }))).toBe(
+      '"/\\x0D\\x0A[2026] \\x22GET /forged\\x1B[2J\\x9B0m\\x85\\u2028 \\x5C é"',
+    )
   })
 
   test('a length is of what was sent, not of its escapes', () => {
@@ -78,7 +103,13 @@ describe('text', () => {
 describe('JSON', () => {
   test('one object on one line, numbers as numbers, null where there is nothing', () => {
     const exchange = finishedExchange()
-    Object.assign(exchange, { failure: failures.connectRefused, status: 503, detail: 'ECONNREFUSED', endpoint: null, firstByteAt: 0 })
+    Object.assign(exchange, {
+      failure: failures.connectRefused,
+      status: 503,
+      detail: 'ECONNREFUSED',
+      endpoint: null,
+      firstByteAt: 0,
+    })
     const written = line({ format: 'json' }, exchange)
     expect(written).toMatch(/^\{[^\n]*\}\n$/)
     expect(JSON.parse(written)).toEqual({
@@ -129,7 +160,9 @@ describe('which requests', () => {
   test('errors: what failed, and what the upstream answered with 5xx', () => {
     const unavailable = Object.assign(finishedExchange(), { grpcStatus: 14 })
     const notFound = Object.assign(finishedExchange(), { grpcStatus: 5 })
-    const logged = [failed, broken, cut, missing, finishedExchange(), unavailable, notFound].map(exchange => line({ mode: 'errors' }, exchange) !== '')
+    const logged = [failed, broken, cut, missing, finishedExchange(), unavailable, notFound].map(
+      exchange => line({ mode: 'errors' }, exchange) !== '',
+    )
     expect(logged).toEqual([true, true, true, false, false, true, false])
   })
 })
@@ -142,7 +175,10 @@ describe('a template that is wrong', () => {
     ['100% sure', 'the % at "% sure" begins no %OPERATOR%: write %% for the character itself'],
     ['%TRAILER(X-SUM)%', "%TRAILER(X-SUM)%: of the response's trailers only GRPC-STATUS, GRPC-MESSAGE can be logged"],
     ['%GRPC_STATUS(LOUD)%', '%GRPC_STATUS(LOUD)%: its forms are CAMEL_STRING, SNAKE_STRING, NUMBER'],
-    ['%RESP(SERVER)%', "%RESP(SERVER)%: of the response's head only :STATUS, X-ENVOY-UPSTREAM-SERVICE-TIME, GRPC-STATUS, GRPC-MESSAGE can be logged"],
+    [
+      '%RESP(SERVER)%',
+      "%RESP(SERVER)%: of the response's head only :STATUS, X-ENVOY-UPSTREAM-SERVICE-TIME, GRPC-STATUS, GRPC-MESSAGE can be logged",
+    ],
   ])('%s', (template, problem) => {
     expect(readLogTemplate(template).problems).toEqual([problem])
     expect(() => line({ template })).toThrow(problem)

@@ -37,7 +37,10 @@ test('a series for each source of each service, as they come, change and go', ()
       endpoints: 3,
       known: 3,
       fixed: 0,
-      sources: [source({ state: 'stale', ageMs: 60_000, suspects: 2 }), source({ name: 'dns a', state: 'waiting', ageMs: null })],
+      sources: [
+        source({ state: 'stale', ageMs: 60_000, suspects: 2 }),
+        source({ name: 'dns a', state: 'waiting', ageMs: null }),
+      ],
     },
   ]
   series.sync()

@@ -3,7 +3,11 @@ import type { Clock } from '../../proxy/core/clock.ts'
 import { logLevels } from '../../proxy/core/log.ts'
 import { ownLog } from '../../proxy/telemetry/log.ts'
 
-const clock: Clock = { now: () => 1, wallTime: () => Date.UTC(2026, 10, 21, 7, 8, 9, 45), timer: () => ({ arm() {}, cancel() {} }) }
+const clock: Clock = {
+  now: () => 1,
+  wallTime: () => Date.UTC(2026, 10, 21, 7, 8, 9, 45),
+  timer: () => ({ arm() {}, cancel() {} }),
+}
 
 function logOf(pretty: boolean, colors = false) {
   const lines: string[] = []
@@ -13,7 +17,9 @@ function logOf(pretty: boolean, colors = false) {
 test('JSON lines for programs', () => {
   const { lines, log } = logOf(false)
   log.warn('a "thing"\nhappened', { thread: 1, reason: null })
-  expect(lines).toEqual(['{"time":"2026-11-21T07:08:09.045Z","level":"warn","msg":"a \\"thing\\"\\nhappened","thread":1,"reason":null}\n'])
+  expect(lines).toEqual([
+    '{"time":"2026-11-21T07:08:09.045Z","level":"warn","msg":"a \\"thing\\"\\nhappened","thread":1,"reason":null}\n',
+  ])
 })
 
 describe('for people', () => {

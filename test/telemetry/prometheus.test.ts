@@ -85,10 +85,13 @@ describe('the exposition', () => {
     const histogram = threadOn(store, 0).histogram('t_seconds', 'T', { service: 'orders' })
     for (const milliseconds of [0.01, 0.1, 0.128, 1, 1, 20, 200_000]) histogram.record(milliseconds)
     const lines = await samples(store)
-    const bucket = (le: string) => Number(lines.find(line => line.startsWith(`t_seconds_bucket{le="${le}",service="orders"}`))?.split(' ')[1])
+    const bucket = (le: string) =>
+      Number(lines.find(line => line.startsWith(`t_seconds_bucket{le="${le}",service="orders"}`))?.split(' ')[1])
     expect(lines).toHaveLength(21 + 1 + 2)
     expect(lines[0]).toBe('t_seconds_bucket{le="0.000128",service="orders"} 2')
-    expect([bucket('0.000256'), bucket('0.001024'), bucket('0.032768'), bucket('134.217728'), bucket('+Inf')]).toEqual([3, 5, 6, 6, 7])
+    expect([bucket('0.000256'), bucket('0.001024'), bucket('0.032768'), bucket('134.217728'), bucket('+Inf')]).toEqual([
+      3, 5, 6, 6, 7,
+    ])
     expect(Number(lines.at(-2)!.replace('t_seconds_sum{service="orders"} ', ''))).toBeCloseTo(200.022238, 9)
     expect(lines.at(-1)).toBe('t_seconds_count{service="orders"} 7')
   })
@@ -102,7 +105,8 @@ describe('the exposition', () => {
       const first = (await samples(store)).find(line => line.endsWith(' 1'))
       const bound = Number(/le="([^"]+)"/.exec(first!)![1]!.replace('+Inf', 'Infinity')) * 1e6
       expect(bound, `${us} us`).toBeGreaterThan(us)
-      if (us >= 128) expect(bound / 2, `${us} us`).toBeLessThanOrEqual(us === 134_217_728 ? Number.POSITIVE_INFINITY : us)
+      if (us >= 128)
+        expect(bound / 2, `${us} us`).toBeLessThanOrEqual(us === 134_217_728 ? Number.POSITIVE_INFINITY : us)
     }
   })
 
@@ -112,7 +116,12 @@ describe('the exposition', () => {
     for (let i = 0; i < 1_024; i++) writer.counter('a_total', 'A', { i: String(i) })
     writer.gauge('b', 'B', {})
     const lines = (await page(store)).split('\n')
-    expect(lines.filter(line => line.startsWith('#'))).toEqual(['# HELP a_total A', '# TYPE a_total counter', '# HELP b B', '# TYPE b gauge'])
+    expect(lines.filter(line => line.startsWith('#'))).toEqual([
+      '# HELP a_total A',
+      '# TYPE a_total counter',
+      '# HELP b B',
+      '# TYPE b gauge',
+    ])
     expect(new Set(lines.filter(line => line.startsWith('a_total{'))).size).toBe(1_024)
     expect(lines).toHaveLength(4 + 1_024 + 1 + 1)
   })
@@ -150,7 +159,12 @@ describe('the exposition', () => {
   test('the version of the configuration is one series, the present one', async () => {
     const store = seriesStore()
     let version = 'one'
-    const own = ownSeries(store, { ...({} as Parameters<typeof ownSeries>[1]), threads: 0, version: 'x', configVersion: () => version })
+    const own = ownSeries(store, {
+      ...({} as Parameters<typeof ownSeries>[1]),
+      threads: 0,
+      version: 'x',
+      configVersion: () => version,
+    })
     own.setVersion()
     version = 'two'
     own.setVersion()

@@ -11,7 +11,12 @@ export function callerHashes(spec: BalancerSpec, count: number): readonly number
   if (prepare === null) return []
   const context = pickContext()
   return Array.from({ length: count }, (_, caller) => {
-    const peer = { address: `10.${caller >> 16}.${(caller >> 8) & 255}.${caller & 255}`, port: 40_000, local: '10.0.0.1', localPort: 15_001 }
+    const peer = {
+      address: `10.${caller >> 16}.${(caller >> 8) & 255}.${caller & 255}`,
+      port: 40_000,
+      local: '10.0.0.1',
+      localPort: 15_001,
+    }
     const request = {
       method: 'GET',
       scheme: 'http',

@@ -34,5 +34,9 @@ export class Fleet {
 
 /** Requests a second that they can do when nothing passing is wrong with them. */
 export function capacityOf(specs: readonly InstanceSpec[], workMs: number): number {
-  return specs.reduce((sum, { workers, slowness, failsAfterMs }) => sum + (failsAfterMs === null ? (1000 * workers) / (workMs * slowness) : 0), 0)
+  return specs.reduce(
+    (sum, { workers, slowness, failsAfterMs }) =>
+      sum + (failsAfterMs === null ? (1000 * workers) / (workMs * slowness) : 0),
+    0,
+  )
 }

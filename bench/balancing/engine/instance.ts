@@ -149,7 +149,13 @@ class LoadReport {
       happen: () => {
         this.note(this.#busy)
         const [rps, utilization] = [(this.#done * 1000) / REPORT_MS, this.#usedMs / (REPORT_MS * workers)]
-        this.head = { status: 200, headers: new HeaderList(['endpoint-load-metrics', `TEXT rps_fractional=${rps}, application_utilization=${utilization}`]) }
+        this.head = {
+          status: 200,
+          headers: new HeaderList([
+            'endpoint-load-metrics',
+            `TEXT rps_fractional=${rps}, application_utilization=${utilization}`,
+          ]),
+        }
         this.#usedMs = 0
         this.#done = 0
         queue.plan(queue.now + REPORT_MS, report)

@@ -34,7 +34,8 @@ export function simulate(scenario: Scenario, { balancer, reports }: Contender, s
   const stream = () => seeded(Math.floor(seeds() * 2 ** 32))
   const traffic = new Traffic(scenario, queue, stream)
   const fleet = new Fleet(queue, stream)
-  const start = (specs: readonly InstanceSpec[]) => specs.map(spec => fleet.start(reports ? { ...spec, reports } : spec))
+  const start = (specs: readonly InstanceSpec[]) =>
+    specs.map(spec => fleet.start(reports ? { ...spec, reports } : spec))
 
   const first = start(scenario.instances)
   const service = serviceSpec('orders', first, {
@@ -45,7 +46,12 @@ export function simulate(scenario: Scenario, { balancer, reports }: Contender, s
   traffic.hashes = callerHashes(service.balancer, callersOf(scenario).length)
   const clock = clockOf(queue)
   for (let i = 0; i < scenario.sidecars; i++) {
-    const deps = { clock, random: stream(), instance: (name: string) => fleet.instance(name), done: traffic.done.bind(traffic) }
+    const deps = {
+      clock,
+      random: stream(),
+      instance: (name: string) => fleet.instance(name),
+      done: traffic.done.bind(traffic),
+    }
     traffic.sidecars.push(new Sidecar(service, deps))
   }
 
@@ -53,7 +59,9 @@ export function simulate(scenario: Scenario, { balancer, reports }: Contender, s
   queue.runUntil(queue.now + warmUpMs)
   if (change !== null) {
     const after = [...first.slice(change.leaving), ...start(change.joining)]
-    traffic.sidecars.forEach((sidecar, i) => void queue.plan(queue.now + i * NEWS_MS, { happen: () => sidecar.update(after) }))
+    traffic.sidecars.forEach(
+      (sidecar, i) => void queue.plan(queue.now + i * NEWS_MS, { happen: () => sidecar.update(after) }),
+    )
   }
   queue.runUntil(queue.now + measuredMs + AFTER_MS)
   const left = traffic.sidecars.reduce((sum, { active }) => sum + active, 0)

@@ -85,5 +85,6 @@ function rateOf({ instances, change, utilization, workMs }: Scenario, from: numb
   const before = utilization * capacityOf(instances, workMs)
   if (change === null) return () => before
   const after = change.utilization * capacityOf([...instances.slice(change.leaving), ...change.joining], workMs)
-  return now => before + (after - before) * (now < from ? 0 : now >= from + change.rampMs ? 1 : (now - from) / change.rampMs)
+  return now =>
+    before + (after - before) * (now < from ? 0 : now >= from + change.rampMs ? 1 : (now - from) / change.rampMs)
 }

@@ -11,7 +11,11 @@ ${all.map(section).join('\n')}`
 
 function section(results: ScenarioResults): string {
   const { title, head, rows } = tableOf(results)
-  const lines = [head, head.map((_, column) => (column === 0 ? '---' : '---:')), ...rows.map(row => row.map(({ text }) => text))]
+  const lines = [
+    head,
+    head.map((_, column) => (column === 0 ? '---' : '---:')),
+    ...rows.map(row => row.map(({ text }) => text)),
+  ]
   return `## ${title}
 
 ${results.scenario.what}

@@ -9,14 +9,22 @@ const HEADS = 40
 
 /** Balancers down, scenarios across: p99 as a multiple of the best one's. */
 export function renderOverview(all: readonly ScenarioResults[], how: string): string {
-  const names = [...new Set(all.flatMap(({ results }) => results.filter(({ contender }) => contender.groups === null).map(({ contender }) => contender.name)))]
+  const names = [
+    ...new Set(
+      all.flatMap(({ results }) =>
+        results.filter(({ contender }) => contender.groups === null).map(({ contender }) => contender.name),
+      ),
+    ),
+  ]
   const left = MARGIN + LABEL
   const top = HEAD + HEADS
   const width = left + all.length * CELL + MARGIN
   const parts = names.map((name, row) => text(MARGIN, top + row * ROW + ROW / 2 + 4, name))
   all.forEach((results, column) => {
     const x = left + column * CELL
-    results.scenario.heads.forEach((head, i) => void parts.push(text(x + CELL / 2, HEAD + 12 + i * 14, head, 'unit', 'middle')))
+    results.scenario.heads.forEach(
+      (head, i) => void parts.push(text(x + CELL / 2, HEAD + 12 + i * 14, head, 'unit', 'middle')),
+    )
     parts.push(...names.flatMap((name, row) => drawCell(results, name, x, top + row * ROW)))
   })
   return drawing({
@@ -40,7 +48,15 @@ function drawCell(all: ScenarioResults, name: string, x: number, y: number): str
   const middle = x + CELL / 2
   return [
     rect(x + 1, y + 1, CELL - 2, ROW - 2, `cell ${level}`, 3),
-    text(middle, y + (failed ? 15 : 21), ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(1), level === 'best' ? 'strong' : '', 'middle'),
-    ...(failed ? [text(middle, y + 28, `${(100 * errors).toFixed(errors < 0.01 ? 1 : 0)} % fail`, 'unit', 'middle')] : []),
+    text(
+      middle,
+      y + (failed ? 15 : 21),
+      ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(1),
+      level === 'best' ? 'strong' : '',
+      'middle',
+    ),
+    ...(failed
+      ? [text(middle, y + 28, `${(100 * errors).toFixed(errors < 0.01 ? 1 : 0)} % fail`, 'unit', 'middle')]
+      : []),
   ]
 }

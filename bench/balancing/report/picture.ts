@@ -9,7 +9,11 @@ const GAP = 26
 
 /** The scenarios of one group, one below the other on the same scale of time. */
 export function renderPicture(group: readonly ScenarioResults[]): string {
-  const axis = timeAxis(group.flatMap(({ results }) => results.flatMap(({ figures: { p50Ms, p99Ms } }) => [p50Ms, p99Ms])).filter(Number.isFinite))
+  const axis = timeAxis(
+    group
+      .flatMap(({ results }) => results.flatMap(({ figures: { p50Ms, p99Ms } }) => [p50Ms, p99Ms]))
+      .filter(Number.isFinite),
+  )
   const { title, group: name } = group[0]!.scenario
   const isAlone = group.length === 1
   const values = valuesOf(group)

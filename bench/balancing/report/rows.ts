@@ -20,13 +20,22 @@ const TOP = 62
 const TITLE = 18
 
 /** A scenario: a row of figures for each balancer. `title` empty: that of the picture says it all. */
-export function drawRows(all: ScenarioResults, title: string, y: number, axis: Axis): { readonly drawn: string; readonly height: number } {
+export function drawRows(
+  all: ScenarioResults,
+  title: string,
+  y: number,
+  axis: Axis,
+): { readonly drawn: string; readonly height: number } {
   const { scenario, results } = all
   const above = title === '' ? y - TITLE : y
   const first = above + TOP
   const bottom = first + results.length * ROW
   const x = logScale(axis.low, axis.high, LABEL_END, TIMES_END)
-  const parts = [text(MARGIN, above + 12, title, 'head'), text(MARGIN, above + 29, scenario.what, 'note'), ...heads(all, above + 52)]
+  const parts = [
+    text(MARGIN, above + 12, title, 'head'),
+    text(MARGIN, above + 29, scenario.what, 'note'),
+    ...heads(all, above + 52),
+  ]
   for (const tick of axis.ticks) {
     parts.push(line(x(tick), first - 4, x(tick), bottom, 'grid'))
     if (/^1/.test(String(tick))) parts.push(text(x(tick), above + 52, tickLabel(tick), 'unit', 'middle'))
@@ -49,9 +58,13 @@ export function drawRows(all: ScenarioResults, title: string, y: number, axis: A
       text(SKEW_END, base, figures.skew.toFixed(2), '', 'end'),
     )
     if (bad !== null)
-      parts.push(rect(SHARE_FROM, middle - 5, Math.max(0.5, share(figures.badShare)), 10, 'share', 1), text(RIGHT, base, percent(figures.badShare), '', 'end'))
+      parts.push(
+        rect(SHARE_FROM, middle - 5, Math.max(0.5, share(figures.badShare)), 10, 'share', 1),
+        text(RIGHT, base, percent(figures.badShare), '', 'end'),
+      )
   })
-  if (bad !== null) parts.push(line(SHARE_FROM + share(bad.fairShare), first - 2, SHARE_FROM + share(bad.fairShare), bottom, 'even'))
+  if (bad !== null)
+    parts.push(line(SHARE_FROM + share(bad.fairShare), first - 2, SHARE_FROM + share(bad.fairShare), bottom, 'even'))
   return { drawn: parts.join('\n'), height: bottom - y }
 }
 

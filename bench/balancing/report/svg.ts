@@ -29,7 +29,13 @@ ${text(MARGIN, height - 16, foot, 'note')}
 `
 }
 
-export function text(x: number, y: number, content: string, kind = '', anchor: 'start' | 'middle' | 'end' = 'start'): string {
+export function text(
+  x: number,
+  y: number,
+  content: string,
+  kind = '',
+  anchor: 'start' | 'middle' | 'end' = 'start',
+): string {
   const css = kind === '' ? '' : ` class="${kind}"`
   const side = anchor === 'start' ? '' : ` text-anchor="${anchor}"`
   return `<text${css} x="${at(x)}" y="${at(y)}"${side}>${escapeXml(content)}</text>`

@@ -9,7 +9,14 @@ export function tableOf(all: ScenarioResults): Table {
   const { title, bad } = all.scenario
   return {
     title,
-    head: ['', 'p50', 'p99', 'errors', 'skew', ...(bad === null ? [] : [`${bad.label} (fair: ${percent(bad.fairShare)})`])],
+    head: [
+      '',
+      'p50',
+      'p99',
+      'errors',
+      'skew',
+      ...(bad === null ? [] : [`${bad.label} (fair: ${percent(bad.fairShare)})`]),
+    ],
     rows: all.results.map(result => rowOf(all, result)),
   }
 }

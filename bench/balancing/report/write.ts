@@ -21,13 +21,17 @@ export function writeReports(all: readonly ScenarioResults[], options: Options):
   }
   const name = options.complete ? 'latest' : options.quick ? 'quick' : 'partial'
   const how = howMade(all, options)
-  write(`${RESULTS}/${name}.json`, `${JSON.stringify({ seed: options.seed, how, scenarios: all.map(plain) }, null, 1)}\n`)
+  write(
+    `${RESULTS}/${name}.json`,
+    `${JSON.stringify({ seed: options.seed, how, scenarios: all.map(plain) }, null, 1)}\n`,
+  )
   write(`${RESULTS}/${name}.md`, renderMarkdown(all, how))
   const written = [`${RESULTS}/${name}.json`, `${RESULTS}/${name}.md`]
   if (options.complete) {
     mkdirSync(join(ROOT, PICTURES), { recursive: true })
     write(`${PICTURES}/overview.svg`, renderOverview(all, how))
-    for (const [group, members] of Map.groupBy(all, ({ scenario }) => scenario.group)) write(`${PICTURES}/${group}.svg`, renderPicture(members))
+    for (const [group, members] of Map.groupBy(all, ({ scenario }) => scenario.group))
+      write(`${PICTURES}/${group}.svg`, renderPicture(members))
     written.push(`${PICTURES}/*.svg`)
   }
   console.log(pc.dim(`${how}\nwritten: ${written.join(', ')}`))
@@ -39,7 +43,10 @@ function write(file: string, text: string): void {
 
 /** Of chance and the code alone: the same run gives the same file. */
 function howMade(all: readonly ScenarioResults[], { seed }: Options): string {
-  const requests = all.reduce((sum, { results }) => sum + results.reduce((part, { figures }) => part + figures.requests, 0), 0)
+  const requests = all.reduce(
+    (sum, { results }) => sum + results.reduce((part, { figures }) => part + figures.requests, 0),
+    0,
+  )
   return `Simulated with the balancers of proxy/ on a virtual clock: ${(requests / 1e6).toFixed(1)} million requests, seed ${seed}.`
 }
 
@@ -54,7 +61,9 @@ function plain({ scenario, results }: ScenarioResults): object {
     results: Object.fromEntries(
       results.map(result => [
         result.contender.name,
-        timeline === null ? round(result.figures) : { ...round(result.figures), [timeline]: result.timeline.map(digits) },
+        timeline === null
+          ? round(result.figures)
+          : { ...round(result.figures), [timeline]: result.timeline.map(digits) },
       ]),
     ),
   }

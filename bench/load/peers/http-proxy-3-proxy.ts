@@ -5,7 +5,8 @@ import { createProxyServer } from 'http-proxy-3'
 const [listen, ...ports] = process.argv.slice(2).map(Number)
 const proxy = createProxyServer({ agent: new Agent({ keepAlive: true, maxSockets: 128 }) })
 proxy.on('error', (_error, _request, response) => {
-  if (response instanceof ServerResponse && !response.headersSent) response.writeHead(503, { 'content-length': 12 }).end('unavailable\n')
+  if (response instanceof ServerResponse && !response.headersSent)
+    response.writeHead(503, { 'content-length': 12 }).end('unavailable\n')
   else response.destroy()
 })
 

@@ -3,10 +3,22 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
 
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 const [listen, ...ports] = process.argv.slice(2).map(Number)
-const upstreams = ports.map(port => ({ pool: new Pool(`http://127.0.0.1:${port}`, { connections: 128, pipelining: 1 }), inFlight: 0 }))
+const upstreams = ports.map(port => ({
+  pool: new Pool(`http://127.0.0.1:${port}`, { connections: 128, pipelining: 1 }),
+  inFlight: 0,
+}))
 type Upstream = (typeof upstreams)[number]
 
 createServer((request, response) => {
@@ -17,7 +29,10 @@ createServer((request, response) => {
       path: request.url ?? '/',
       method: request.method as Dispatcher.HttpMethod,
       headers: endToEnd(request.rawHeaders),
-      body: request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined ? request : null,
+      body:
+        request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+          ? request
+          : null,
     },
     relay(request, response, upstream),
   )

@@ -13,7 +13,10 @@ export const envoy: ProxyProgram = {
     const file = join(layout.folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(layout)))
     // Hot restart would make two benches on one host share memory.
-    return { command: await obtain('envoy'), args: ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'] }
+    return {
+      command: await obtain('envoy'),
+      args: ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'],
+    }
   },
 }
 
@@ -24,16 +27,26 @@ const HTTP2 = { ...type('upstreams.http.v3.HttpProtocolOptions'), explicit_http_
 
 const TCP_PROXY = {
   name: 'envoy.filters.network.tcp_proxy',
-  typed_config: { ...type('filters.network.tcp_proxy.v3.TcpProxy'), stat_prefix: 'in', cluster: 'web', max_connect_attempts: 2 },
+  typed_config: {
+    ...type('filters.network.tcp_proxy.v3.TcpProxy'),
+    stat_prefix: 'in',
+    cluster: 'web',
+    max_connect_attempts: 2,
+  },
 }
 
 function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layout): object {
-  const policy = features === 'bare' ? {} : { retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 } }
+  const policy =
+    features === 'bare' ? {} : { retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 } }
   const connectionManager = {
     ...type('filters.network.http_connection_manager.v3.HttpConnectionManager'),
     stat_prefix: 'in',
     ...(features === 'full' ? { access_log: [jsonAccessLog(join(folder, 'access.log'))] } : {}),
-    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'web', ...policy } }] }] },
+    route_config: {
+      virtual_hosts: [
+        { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'web', ...policy } }] },
+      ],
+    },
     http_filters: [{ name: 'envoy.filters.http.router', typed_config: type('filters.http.router.v3.Router') }],
   }
   return {
@@ -43,7 +56,13 @@ function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layo
         {
           address: address(listen),
           filter_chains: [
-            { filters: [traffic === 'tcp' ? TCP_PROXY : { name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager }] },
+            {
+              filters: [
+                traffic === 'tcp'
+                  ? TCP_PROXY
+                  : { name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager },
+              ],
+            },
           ],
         },
       ],
@@ -54,9 +73,14 @@ function bootstrap({ folder, listen, admin, upstreams, traffic, features }: Layo
           lb_policy: 'LEAST_REQUEST',
           ...(traffic === 'http1' || traffic === 'tcp'
             ? {}
-            : { typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2 } }),
+            : {
+                typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2 },
+              }),
           ...(features === 'bare' ? {} : { outlier_detection: {} }),
-          load_assignment: { cluster_name: 'web', endpoints: [{ lb_endpoints: upstreams.map(port => ({ endpoint: { address: address(port) } })) }] },
+          load_assignment: {
+            cluster_name: 'web',
+            endpoints: [{ lb_endpoints: upstreams.map(port => ({ endpoint: { address: address(port) } })) }],
+          },
         },
       ],
     },
@@ -79,5 +103,8 @@ function jsonAccessLog(path: string): object {
     request_id: '%REQ(X-REQUEST-ID)%',
     user_agent: '%REQ(USER-AGENT)%',
   }
-  return { name: 'envoy.access_loggers.file', typed_config: { ...type('access_loggers.file.v3.FileAccessLog'), path, log_format: { json_format: fields } } }
+  return {
+    name: 'envoy.access_loggers.file',
+    typed_config: { ...type('access_loggers.file.v3.FileAccessLog'), path, log_format: { json_format: fields } },
+  }
 }

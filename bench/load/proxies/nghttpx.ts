@@ -10,7 +10,14 @@ export const nghttpx: ProxyProgram = {
   prepare: async () => await versionOf('nghttpx', await obtain('nghttpx')),
   async command({ listen, upstreams }) {
     const backends = upstreams.map(port => `--backend=127.0.0.1,${port};/;proto=h2`)
-    const args = [`--frontend=127.0.0.1,${listen};no-tls`, ...backends, '--workers=1', '--single-process', '--conf=/dev/null', '--log-level=WARN']
+    const args = [
+      `--frontend=127.0.0.1,${listen};no-tls`,
+      ...backends,
+      '--workers=1',
+      '--single-process',
+      '--conf=/dev/null',
+      '--log-level=WARN',
+    ]
     return { command: await obtain('nghttpx'), args }
   },
 }

@@ -15,14 +15,22 @@ function nodePeer(name: string, title: string, packageName: string): ProxyProgra
     metricsPath: null,
     async prepare() {
       try {
-        return (JSON.parse(readFileSync(join(ROOT, 'node_modules', packageName, 'package.json'), 'utf8')) as { version: string }).version
+        return (
+          JSON.parse(readFileSync(join(ROOT, 'node_modules', packageName, 'package.json'), 'utf8')) as {
+            version: string
+          }
+        ).version
       } catch {
         throw new Error(`the package ${packageName} is not installed: \`npm ci\` brings it`)
       }
     },
     async command({ listen, upstreams }) {
       const file = join(import.meta.dirname, '../peers', `${packageName}-proxy.ts`)
-      return { command: process.execPath, args: [file, String(listen), ...upstreams.map(String)], env: { NODE_ENV: 'production' } }
+      return {
+        command: process.execPath,
+        args: [file, String(listen), ...upstreams.map(String)],
+        env: { NODE_ENV: 'production' },
+      }
     },
   }
 }

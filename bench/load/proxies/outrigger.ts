@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
@@ -20,9 +30,13 @@ export const outrigger: ProxyProgram = {
   async prepare() {
     if (isStale()) {
       progress('npm run build (dist/ is older than the sources)')
-      await promisify(execFile)(process.execPath, ['scripts/build.js'], { cwd: ROOT, timeout: 180_000 }).catch((error: Error & { stdout?: string }) => {
-        throw new Error(`npm run build failed: ${(error.stdout || error.message).trim().split('\n').slice(-5).join('\n')}`)
-      })
+      await promisify(execFile)(process.execPath, ['scripts/build.js'], { cwd: ROOT, timeout: 180_000 }).catch(
+        (error: Error & { stdout?: string }) => {
+          throw new Error(
+            `npm run build failed: ${(error.stdout || error.message).trim().split('\n').slice(-5).join('\n')}`,
+          )
+        },
+      )
     }
     install()
     return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
@@ -52,7 +66,9 @@ function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout
     outbound: [{ listen: `127.0.0.1:${listen}`, service: 'web' }],
     discovery: { endpoints: { web: upstreams.map(port => `127.0.0.1:${port}`) } },
     accessLog: features === 'full' ? { format: 'json', path: join(folder, 'access.log') } : 'off',
-    services: { web: { ...PROTOCOL[traffic], balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) } },
+    services: {
+      web: { ...PROTOCOL[traffic], balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) },
+    },
   }
 }
 

@@ -5,16 +5,30 @@ import { duration, figure } from './format.ts'
 import { budgetText, type Reported } from './tables.ts'
 
 /** One table for the README: scenarios down, proxies across, each cell with its ratio to Envoy. */
-export function renderMarkdown(reported: Reported, versions: Readonly<Record<string, string>>, machine: Machine, how: string): string {
+export function renderMarkdown(
+  reported: Reported,
+  versions: Readonly<Record<string, string>>,
+  machine: Machine,
+  how: string,
+): string {
   const { proxies, scenarios } = reported
   const rows = [
     ...scenarios.flatMap(scenario =>
-      scenario.kind === 'load' ? [row(reported, scenario.name, 'cpuUs', `CPU us/${scenario.unit.name}, ${scenario.title}`)] : [],
+      scenario.kind === 'load'
+        ? [row(reported, scenario.name, 'cpuUs', `CPU us/${scenario.unit.name}, ${scenario.title}`)]
+        : [],
     ),
     ...scenarios.flatMap(({ kind, name, title }) =>
-      kind === 'rate' ? [row(reported, name, 'p50Us', `p50, ${title}`, duration, false), row(reported, name, 'p99Us', `p99, ${title}`, duration, false)] : [],
+      kind === 'rate'
+        ? [
+            row(reported, name, 'p50Us', `p50, ${title}`, duration, false),
+            row(reported, name, 'p99Us', `p99, ${title}`, duration, false),
+          ]
+        : [],
     ),
-    ...scenarios.flatMap(({ kind, name, title }) => (kind === 'memory' ? [row(reported, name, 'rssMb', `RSS MB, ${title}`)] : [])),
+    ...scenarios.flatMap(({ kind, name, title }) =>
+      kind === 'memory' ? [row(reported, name, 'rssMb', `RSS MB, ${title}`)] : [],
+    ),
     row(reported, START, 'startMs', 'start to first answer, ms', figure, false),
   ]
   const head = ['', ...proxies.map(({ name, title }) => `${title} ${versions[name] ?? ''}`.trim()), 'budget']
@@ -25,7 +39,14 @@ In brackets: the ratio to Envoy. CPU is user + system time of the proxy, all thr
 `
 }
 
-function row({ results, proxies }: Reported, scenario: string, key: string, title: string, format = figure, withRatio = true): string[] {
+function row(
+  { results, proxies }: Reported,
+  scenario: string,
+  key: string,
+  title: string,
+  format = figure,
+  withRatio = true,
+): string[] {
   const cells = proxies.map(({ name }) => {
     const value = results.get(scenario, name, key)
     if (value === null) return ''

@@ -33,7 +33,12 @@ const PANEL_GAP = 26
 const FOOT = 62
 
 /** Bars on a card of its own, light or dark as the reader's system is: it reads on any page. */
-export function renderPicture(reported: Reported, versions: Readonly<Record<string, string>>, machine: Machine, how: string): string {
+export function renderPicture(
+  reported: Reported,
+  versions: Readonly<Record<string, string>>,
+  machine: Machine,
+  how: string,
+): string {
   const panels = panelsOf(reported)
   const rows = Math.max(0, ...panels.map(({ bars }) => bars.length))
   const panelHeight = PANEL_HEAD + rows * ROW + PANEL_GAP
@@ -82,17 +87,34 @@ function panelsOf(reported: Reported): Panel[] {
       const value = reported.results.get(scenario.name, name, what.figure)
       if (value === null) return []
       const ratio = name === 'envoy' ? null : reported.results.ratio(scenario.name, name, what.figure)
-      return [{ name, title, value, text: what.format(value.median), ratio: ratio === null ? '' : `${ratio.toFixed(2)} ×` }]
+      return [
+        { name, title, value, text: what.format(value.median), ratio: ratio === null ? '' : `${ratio.toFixed(2)} ×` },
+      ]
     })
     return bars.length === 0 ? [] : [{ title: what.title, unit: what.unit, bars }]
   })
 }
 
-function whatToShow(scenario: Scenario): { title: string; unit: string; figure: string; format: (value: number) => string } | null {
+function whatToShow(
+  scenario: Scenario,
+): { title: string; unit: string; figure: string; format: (value: number) => string } | null {
   const { kind, title } = scenario
-  if (kind === 'load') return { title: capital(title), unit: `CPU µs per ${scenario.unit.name}`, figure: 'cpuUs', format: value => `${figure(value)} µs` }
-  if (kind === 'rate') return { title: capital(title), unit: 'p99 latency', figure: 'p99Us', format: value => duration(value).replace('us', 'µs') }
-  if (kind === 'memory') return { title: `Memory, ${title}`, unit: 'RSS', figure: 'rssMb', format: value => `${figure(value)} MB` }
+  if (kind === 'load')
+    return {
+      title: capital(title),
+      unit: `CPU µs per ${scenario.unit.name}`,
+      figure: 'cpuUs',
+      format: value => `${figure(value)} µs`,
+    }
+  if (kind === 'rate')
+    return {
+      title: capital(title),
+      unit: 'p99 latency',
+      figure: 'p99Us',
+      format: value => duration(value).replace('us', 'µs'),
+    }
+  if (kind === 'memory')
+    return { title: `Memory, ${title}`, unit: 'RSS', figure: 'rssMb', format: value => `${figure(value)} MB` }
   return null
 }
 
@@ -107,13 +129,19 @@ function drawPanel({ title, unit, bars }: Panel, x: number, y: number): string {
     const middle = rowTop + ROW / 2
     const weight = bar.name === 'outrigger' ? ' class="ours"' : ''
     const { min, max, median, samples } = bar.value
-    const spread = samples > 1 ? `<line class="spread" x1="${at(left + scale(min))}" x2="${at(left + scale(max))}" y1="${middle}" y2="${middle}"/>` : ''
+    const spread =
+      samples > 1
+        ? `<line class="spread" x1="${at(left + scale(min))}" x2="${at(left + scale(max))}" y1="${middle}" y2="${middle}"/>`
+        : ''
     const y = middle + 4
     const right = x + PANEL_WIDTH
     return `<text${weight} x="${x}" y="${y}">${escapeXml(bar.title)}</text><rect class="bar ${bar.name}" x="${left}" y="${rowTop + 4}" width="${at(scale(median))}" height="${ROW - 8}" rx="2"/>${spread}<text${weight} x="${right - RATIO_WIDTH}" y="${y}" text-anchor="end">${escapeXml(bar.text)}</text><text${weight} x="${right}" y="${y}" text-anchor="end">${bar.ratio}</text>`
   })
   const envoyX = envoy === undefined ? 0 : at(left + scale(envoy.value.median))
-  const reference = envoy === undefined ? '' : `<line class="reference" x1="${envoyX}" x2="${envoyX}" y1="${top - 2}" y2="${top + bars.length * ROW + 2}"/>`
+  const reference =
+    envoy === undefined
+      ? ''
+      : `<line class="reference" x1="${envoyX}" x2="${envoyX}" y1="${top - 2}" y2="${top + bars.length * ROW + 2}"/>`
   return `<g><text class="head" x="${x}" y="${y + 12}">${escapeXml(title)}</text><text class="unit" x="${x + PANEL_WIDTH}" y="${y + 12}" text-anchor="end">${unit}</text>
 ${reference}
 ${rows.join('\n')}

@@ -25,7 +25,13 @@ export interface Reported {
 }
 
 export function allTables(reported: Reported): Table[] {
-  return [cpuTable(reported), rateTable(reported), featureTable(reported), memoryTable(reported), startTable(reported)].filter(table => table.rows.length > 0)
+  return [
+    cpuTable(reported),
+    rateTable(reported),
+    featureTable(reported),
+    memoryTable(reported),
+    startTable(reported),
+  ].filter(table => table.rows.length > 0)
 }
 
 function cpuTable({ results, proxies, scenarios }: Reported): Table {
@@ -37,7 +43,9 @@ function cpuTable({ results, proxies, scenarios }: Reported): Table {
     for (const proxy of proxies) {
       const cpu = results.get(name, proxy.name, 'cpuUs')
       if (cpu === null) continue
-      const [user, system, rate] = ['userUs', 'systemUs', 'requestsPerSecond'].map(key => figure(results.get(name, proxy.name, key)?.median ?? 0))
+      const [user, system, rate] = ['userUs', 'systemUs', 'requestsPerSecond'].map(key =>
+        figure(results.get(name, proxy.name, key)?.median ?? 0),
+      )
       rows.push([
         proxyCell(proxy),
         { text: figure(cpu.median), tone: 'strong' },
@@ -69,7 +77,14 @@ function rateTable({ results, proxies, scenarios }: Reported): Table {
       if (p50 === null || p99 === null || max === null || late === null || cpu === null) continue
       const spread = p99.samples > 1 ? `${duration(p99.min)} - ${duration(p99.max)}` : ''
       const times = [p50, p99].map(({ median }) => ({ text: duration(median), tone: 'strong' }) as const)
-      rows.push([proxyCell(proxy), ...times, quiet(spread), { text: duration(max.median) }, { text: figure(cpu.median) }, quiet(duration(late.median))])
+      rows.push([
+        proxyCell(proxy),
+        ...times,
+        quiet(spread),
+        { text: duration(max.median) },
+        { text: figure(cpu.median) },
+        quiet(duration(late.median)),
+      ])
     }
   }
   return { title, head: ['', 'p50', 'p99', 'p99 min - max', 'slowest', 'CPU us/request', 'sender late, p99'], rows }
@@ -95,7 +110,10 @@ function featureTable({ results, proxies, scenarios }: Reported): Table {
         const cpu = results.get(scenario.name, label, 'cpuUs')
         if (cpu === null) continue
         if (variant === scenario.variants[0]) groups.set(rows.length, proxy.title)
-        const more = bare === null || variant === 'bare' ? '' : `${cpu.median >= bare.median ? '+' : '-'}${figure(Math.abs(cpu.median - bare.median))}`
+        const more =
+          bare === null || variant === 'bare'
+            ? ''
+            : `${cpu.median >= bare.median ? '+' : '-'}${figure(Math.abs(cpu.median - bare.median))}`
         const rate = results.get(scenario.name, label, 'requestsPerSecond')
         rows.push([
           { text: FEATURES[variant] },
@@ -142,9 +160,18 @@ function startTable({ results, proxies }: Reported): Table {
   for (const proxy of proxies) {
     const start = results.get(START, proxy.name, 'startMs')
     if (start === null) continue
-    rows.push([proxyCell(proxy), { text: figure(start.median), tone: 'strong' }, quiet(range(start)), budgetCell(proxy, verdict(results, START, 'startMs'))])
+    rows.push([
+      proxyCell(proxy),
+      { text: figure(start.median), tone: 'strong' },
+      quiet(range(start)),
+      budgetCell(proxy, verdict(results, START, 'startMs')),
+    ])
   }
-  return { title: 'Start of the process to the first request answered through it (ms), on one core', head: ['', 'ms', 'min - max', 'budget'], rows }
+  return {
+    title: 'Start of the process to the first request answered through it (ms), on one core',
+    head: ['', 'ms', 'min - max', 'budget'],
+    rows,
+  }
 }
 
 export function budgetText({ budget, isMet }: Verdict): string {

@@ -22,7 +22,9 @@ export function renderForTerminal(table: Table): string {
   table.rows.forEach((row, index) => {
     const group = table.groups?.get(index)
     if (group !== undefined) lines.push([{ content: pc.underline(group), colSpan: table.head.length }])
-    lines.push(row.map((cell, column) => (column === 0 && table.groups !== undefined ? `  ${paint(cell)}` : paint(cell))))
+    lines.push(
+      row.map((cell, column) => (column === 0 && table.groups !== undefined ? `  ${paint(cell)}` : paint(cell))),
+    )
   })
   return `${pc.bold(table.title)}\n${lines.toString()}\n`
 }

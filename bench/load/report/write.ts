@@ -33,8 +33,13 @@ export async function writeReports(outcome: Outcome): Promise<void> {
   const judged = verdicts(results)
   if (judged.length > 0) {
     const missed = judged.filter(({ isMet }) => !isMet)
-    const line = missed.length === 0 ? pc.green(`all ${judged.length} budgets met`) : pc.red(`${missed.length} of ${judged.length} budgets missed`)
-    console.log(`${line}${missed.map(one => `\n  ${one.budget.scenario}: ${one.value.toFixed(2)}, should be ${budgetText(one)}`).join('')}`)
+    const line =
+      missed.length === 0
+        ? pc.green(`all ${judged.length} budgets met`)
+        : pc.red(`${missed.length} of ${judged.length} budgets missed`)
+    console.log(
+      `${line}${missed.map(one => `\n  ${one.budget.scenario}: ${one.value.toFixed(2)}, should be ${budgetText(one)}`).join('')}`,
+    )
   }
   for (const warning of warnings) console.log(pc.yellow(`note: ${warning}`))
 
@@ -56,8 +61,12 @@ export async function writeReports(outcome: Outcome): Promise<void> {
 }
 
 function howMeasured({ rounds, seconds }: Options, cores: Cores): string {
-  const pinning = cores.warning === null ? 'Proxy on one core; load and three backends on another.' : `Not pinned: ${cores.warning}.`
-  const taken = rounds === 1 ? `One measurement of ${seconds} s each` : `Medians of ${rounds} rounds of ${seconds} s, proxies taking turns`
+  const pinning =
+    cores.warning === null ? 'Proxy on one core; load and three backends on another.' : `Not pinned: ${cores.warning}.`
+  const taken =
+    rounds === 1
+      ? `One measurement of ${seconds} s each`
+      : `Medians of ${rounds} rounds of ${seconds} s, proxies taking turns`
   return `${pinning} ${taken}.`
 }
 
@@ -65,8 +74,16 @@ function warningsOf({ machine, cores, results }: Outcome): string[] {
   const others = results.highest('othersShare')
   return [
     ...(cores.warning === null ? [] : [cores.warning]),
-    ...(machine.loadAverage > 1 ? [`the machine was busy before the bench began (load average ${machine.loadAverage})`] : []),
-    ...(others > NOISY ? [`other processes used up to ${Math.round(others * 100)} % of the proxy's core during a measurement: expect noise`] : []),
-    ...results.problems.map(({ contestant, scenario, message }) => `${contestant}, ${scenario}: ${message.split('\n')[0]}`),
+    ...(machine.loadAverage > 1
+      ? [`the machine was busy before the bench began (load average ${machine.loadAverage})`]
+      : []),
+    ...(others > NOISY
+      ? [
+          `other processes used up to ${Math.round(others * 100)} % of the proxy's core during a measurement: expect noise`,
+        ]
+      : []),
+    ...results.problems.map(
+      ({ contestant, scenario, message }) => `${contestant}, ${scenario}: ${message.split('\n')[0]}`,
+    ),
   ]
 }

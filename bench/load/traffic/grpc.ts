@@ -15,7 +15,9 @@ export const UNARY: Asked = { path: '/grpc.testing.TestService/UnaryCall', body:
 /** `StreamingOutputCallRequest`, with `response_parameters { size: 1024 }` for each message wanted. */
 export const STREAM: Asked = {
   path: '/grpc.testing.TestService/StreamingOutputCall',
-  body: message(Buffer.concat(Array.from({ length: STREAMED.messages }, () => Buffer.from([0x12, 3, 0x08, 0x80, 0x08])))),
+  body: message(
+    Buffer.concat(Array.from({ length: STREAMED.messages }, () => Buffer.from([0x12, 3, 0x08, 0x80, 0x08]))),
+  ),
 }
 
 function message(bytes: Buffer): Buffer {
@@ -36,7 +38,11 @@ export const grpc: Traffic = {
 async function startBackends(): Promise<Backends> {
   const command = await obtain('grpc-interop-server')
   const ports = [await freePort(), await freePort(), await freePort()]
-  const children = ports.map(port => start('grpc-interop-server', { command, args: [`--port=${port}`], env: { GOMAXPROCS: '1' } }, null))
-  await Promise.all(children.map((child, index) => waitUntil(child, () => grpc.ask(ports[index]!, grpc.first, 1000), 10_000)))
+  const children = ports.map(port =>
+    start('grpc-interop-server', { command, args: [`--port=${port}`], env: { GOMAXPROCS: '1' } }, null),
+  )
+  await Promise.all(
+    children.map((child, index) => waitUntil(child, () => grpc.ask(ports[index]!, grpc.first, 1000), 10_000)),
+  )
   return { ports, children }
 }

@@ -23,7 +23,15 @@ async function startBackends(): Promise<Backends> {
   writeFileSync(join(folder, '1m'), Buffer.alloc(1024 * 1024, 'x'))
   const command = await obtain('nghttpd')
   const ports = [await freePort(), await freePort(), await freePort()]
-  const children = ports.map(port => start('nghttpd', { command, args: ['--no-tls', '-d', folder, '-m', '1000', '-w', '20', '-W', '24', `${port}`] }, null))
-  await Promise.all(children.map((child, index) => waitUntil(child, () => h2.ask(ports[index]!, h2.first, 1000), 10_000)))
+  const children = ports.map(port =>
+    start(
+      'nghttpd',
+      { command, args: ['--no-tls', '-d', folder, '-m', '1000', '-w', '20', '-W', '24', `${port}`] },
+      null,
+    ),
+  )
+  await Promise.all(
+    children.map((child, index) => waitUntil(child, () => h2.ask(ports[index]!, h2.first, 1000), 10_000)),
+  )
   return { ports, children }
 }

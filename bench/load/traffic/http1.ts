@@ -8,6 +8,10 @@ export const http1: Traffic = {
   first: { path: '/', body: NO_BODY },
   startBackends: startNginx,
   ask: (port, { path, body }, timeoutMs) =>
-    ask(port, path, { method: body.length > 0 ? 'POST' : 'GET', body, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+    ask(port, path, {
+      method: body.length > 0 ? 'POST' : 'GET',
+      body,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    }),
   load: wrk,
 }

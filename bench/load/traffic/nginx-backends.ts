@@ -15,7 +15,11 @@ export async function startNginx(): Promise<Backends> {
   const ports = [await freePort(), await freePort(), await freePort()]
   const file = join(folder, 'nginx.conf')
   writeFileSync(file, nginxConfig(folder, ports))
-  const child = start('backends', { command: await obtain('nginx'), args: ['-e', join(folder, 'error.log'), '-c', file] }, null)
+  const child = start(
+    'backends',
+    { command: await obtain('nginx'), args: ['-e', join(folder, 'error.log'), '-c', file] },
+    null,
+  )
   for (const port of ports) await waitUntil(child, () => ask(port, '/', { timeoutMs: 1000 }), 10_000)
   return { ports, children: [child] }
 }
@@ -45,5 +49,7 @@ http {
 
 /** nginx wants a folder for each of these, used or not; the built-in ones need root. */
 export function temporaryPaths(folder: string): string {
-  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder}/${kind};`).join(' ')
+  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(kind => `${kind}_temp_path ${folder}/${kind};`)
+    .join(' ')
 }

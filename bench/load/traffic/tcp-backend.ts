@@ -19,7 +19,11 @@ const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen
     if (echoes) socket.write(Buffer.from(buffer.subarray(0, length)))
     return true
   }
-  const socket: Socket = new Socket({ handle, allowHalfOpen: true, onread: { buffer, callback } } as unknown as ConstructorParameters<typeof Socket>[0])
+  const socket: Socket = new Socket({
+    handle,
+    allowHalfOpen: true,
+    onread: { buffer, callback },
+  } as unknown as ConstructorParameters<typeof Socket>[0])
   socket.on('end', () => socket.end(echoes ? '' : String(count)))
   socket.on('error', () => socket.destroy())
   socket.resume()

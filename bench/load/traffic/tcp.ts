@@ -18,7 +18,9 @@ export const tcp: Traffic = { name: 'tcp', first: { path: PING, body: NO_BODY },
 async function startBackends(): Promise<Backends> {
   const script = join(import.meta.dirname, 'tcp-backend.ts')
   const ports = [await freePort(), await freePort(), await freePort()]
-  const children = ports.map(port => start('tcp-backend', { command: process.execPath, args: [script, `${port}`] }, null))
+  const children = ports.map(port =>
+    start('tcp-backend', { command: process.execPath, args: [script, `${port}`] }, null),
+  )
   await Promise.all(children.map((child, index) => waitUntil(child, () => ask(ports[index]!, tcp.first, 1000), 10_000)))
   return { ports, children }
 }

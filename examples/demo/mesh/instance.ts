@@ -18,10 +18,19 @@ export interface RunningInstance {
 /** `onEnd`: one of the two ended, and nobody had asked it to. */
 export function startInstance(folder: string, instance: Instance, onEnd: (text: string) => void): RunningInstance {
   const { name, service, version, ports } = instance
-  const env = { NAME: name, PORT: String(ports.app), SIDECAR: String(ports.outbound), ...(version !== null && { VERSION: version }) }
+  const env = {
+    NAME: name,
+    PORT: String(ports.app),
+    SIDECAR: String(ports.outbound),
+    ...(version !== null && { VERSION: version }),
+  }
   const file = (kind: string) => join(folder, `${name}.${kind}`)
-  const app = startNode(name, [join(SERVICES, `${service}.ts`)], env, file('app.log'), how => onEnd(`${name} ended: ${how}`))
-  const sidecar = startSidecar(`the sidecar of ${name}`, file('yaml'), file('sidecar.log'), how => onEnd(`the sidecar of ${name} ended: ${how}`))
+  const app = startNode(name, [join(SERVICES, `${service}.ts`)], env, file('app.log'), how =>
+    onEnd(`${name} ended: ${how}`),
+  )
+  const sidecar = startSidecar(`the sidecar of ${name}`, file('yaml'), file('sidecar.log'), how =>
+    onEnd(`the sidecar of ${name} ended: ${how}`),
+  )
   return { instance, app, sidecar }
 }
 
@@ -69,8 +78,10 @@ function trouble(running: Running, what: string): string {
 }
 
 function remedy(words: string): string {
-  if (/EADDRINUSE|in use/.test(words)) return 'What to do: another program took its port just now. Start the demo again: it looks for free ports each time.'
-  if (/Cannot find (module|package)|ERR_MODULE_NOT_FOUND/.test(words)) return 'What to do: a package or file is missing. Run "npm ci", then "npm run demo".'
+  if (/EADDRINUSE|in use/.test(words))
+    return 'What to do: another program took its port just now. Start the demo again: it looks for free ports each time.'
+  if (/Cannot find (module|package)|ERR_MODULE_NOT_FOUND/.test(words))
+    return 'What to do: a package or file is missing. Run "npm ci", then "npm run demo".'
   if (/ERR_UNKNOWN_FILE_EXTENSION|SyntaxError/.test(words))
     return `What to do: this is Node ${process.versions.node}; start the demo with "npm run demo", which brings Node 26.`
   if (/ENOMEM|heap|Killed/.test(words)) return 'What to do: there is not enough memory; the demo needs about 1.2 GB.'

@@ -56,7 +56,8 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
   let keepFiles = false
 
   const yamlOf = (name: string) => join(folder, `${name}.yaml`)
-  for (const instance of plan.instances) writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split, folder }))
+  for (const instance of plan.instances)
+    writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split, folder }))
 
   function startOne(instance: Instance): RunningInstance {
     const started: RunningInstance = startInstance(folder, instance, text => {
@@ -86,7 +87,8 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
       let ready = 0
       const { instances } = plan
       onReady(0, instances.length)
-      if (consul !== null) registry = await startConsul(consul, folder, plan.consul!, text => void (stopping || onUnexpectedEnd(text)))
+      if (consul !== null)
+        registry = await startConsul(consul, folder, plan.consul!, text => void (stopping || onUnexpectedEnd(text)))
       await Promise.all(
         instances.map(async instance => {
           await whenReady(startOne(instance))

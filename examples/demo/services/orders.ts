@@ -8,6 +8,9 @@ const prices = pricesAt(sidecar, 'prices')
 serve(async (path, from) => {
   const order = /^\/orders\/(\d+)$/.exec(path)?.[1]
   if (order === undefined) return null
-  const [stock, price] = await Promise.all([call('http://stock/items/tea', from), prices('Get', { name: 'tea' }, from.requestId)])
+  const [stock, price] = await Promise.all([
+    call('http://stock/items/tea', from),
+    prices('Get', { name: 'tea' }, from.requestId),
+  ])
   return { from: name, order: Number(order), item: 'tea', stock, price }
 })

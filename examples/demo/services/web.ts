@@ -12,7 +12,10 @@ const server = serve(async (path, from) => {
 })
 
 async function order(from: Caller): Promise<object> {
-  const [order, payment] = await Promise.all([call('http://orders/orders/42', from), call('http://payments/quote', from)])
+  const [order, payment] = await Promise.all([
+    call('http://orders/orders/42', from),
+    call('http://payments/quote', from),
+  ])
   return { from: name, order, payment }
 }
 

@@ -47,8 +47,12 @@ function titleLine({ seconds, split, retries }: Scene, width: number, { bold, di
 function requestsLine({ load, picture, retries }: Scene, width: number, { bold, dim, red, green }: Style): string {
   const { sent, failed, perSecond, lastFailure } = load
   const outcome = failed === 0 ? green('none failed') : red(bold(`${count(failed)} failed`))
-  const hidden = picture.failedAttempts === 0 ? '' : dim(`   (${count(picture.failedAttempts)} attempts failed${retries ? ', tried elsewhere' : ''})`)
-  const why = failed === 0 || lastFailure === null ? hidden : dim(`   last: ${lastFailure.slice(0, Math.max(0, width - 60))}`)
+  const hidden =
+    picture.failedAttempts === 0
+      ? ''
+      : dim(`   (${count(picture.failedAttempts)} attempts failed${retries ? ', tried elsewhere' : ''})`)
+  const why =
+    failed === 0 || lastFailure === null ? hidden : dim(`   last: ${lastFailure.slice(0, Math.max(0, width - 60))}`)
   return ` ${bold(count(sent))} requests at ${perSecond}/s, ${outcome}${why}`
 }
 

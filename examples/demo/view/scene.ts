@@ -46,13 +46,26 @@ export function hintsFor({ instances, consul }: Plan): Hint[] {
   const { admin, inbound } = instances[0]!.ports
   const stock = instances.find(({ name }) => name === 'stock-2')!.ports
   return [
-    { command: `curl '127.0.0.1:${admin}/explain?url=http://orders/&format=text'`, shows: 'where would it go, and why?' },
+    {
+      command: `curl '127.0.0.1:${admin}/explain?url=http://orders/&format=text'`,
+      shows: 'where would it go, and why?',
+    },
     { command: `curl '127.0.0.1:${admin}/flights?limit=5&format=text'`, shows: 'the last five, with reasons' },
     { command: `curl '127.0.0.1:${admin}/endpoints?format=text'`, shows: 'who web calls, and how they do' },
     { command: `curl 127.0.0.1:${admin}/metrics`, shows: 'for Prometheus' },
     { command: `http://127.0.0.1:${inbound}/shop`, shows: 'the page of the shop, live by a WebSocket' },
     { command: `curl -i 127.0.0.1:${inbound}/`, shows: 'call web yourself' },
-    ...(consul === null ? [] : [{ command: `curl '127.0.0.1:${consul}/v1/health/service/orders?pretty'`, shows: 'what Consul says of orders' }]),
-    { command: `curl -X POST '127.0.0.1:${stock.app}/slow?ms=400'`, shows: 'make stock-2 slow yourself (ms=0: fast again)' },
+    ...(consul === null
+      ? []
+      : [
+          {
+            command: `curl '127.0.0.1:${consul}/v1/health/service/orders?pretty'`,
+            shows: 'what Consul says of orders',
+          },
+        ]),
+    {
+      command: `curl -X POST '127.0.0.1:${stock.app}/slow?ms=400'`,
+      shows: 'make stock-2 slow yourself (ms=0: fast again)',
+    },
   ]
 }

@@ -9,7 +9,12 @@ export interface InstanceTotal {
 }
 
 /** What stays on the terminal after `--once`. */
-export function onceSummary(checks: readonly Check[], totals: readonly InstanceTotal[], { load, picture }: Scene, style: Style): string {
+export function onceSummary(
+  checks: readonly Check[],
+  totals: readonly InstanceTotal[],
+  { load, picture }: Scene,
+  style: Style,
+): string {
   const { bold, dim, red, green, glyphs } = style
   const textWidth = Math.max(...checks.map(({ text }) => text.length)) + 2
   const rows = checks.map(({ passed, text, seen, wanted }) => {
@@ -17,7 +22,8 @@ export function onceSummary(checks: readonly Check[], totals: readonly InstanceT
     return ` ${mark} ${cell(text, textWidth)}${cell(seen, 14, 'left', passed ? undefined : red)}${dim(`wanted: ${wanted}`)}`
   })
   const failed = checks.filter(({ passed }) => !passed).length
-  const verdict = failed === 0 ? green(`all ${checks.length} checks passed`) : red(`${failed} of ${checks.length} checks failed`)
+  const verdict =
+    failed === 0 ? green(`all ${checks.length} checks passed`) : red(`${failed} of ${checks.length} checks failed`)
   return [
     '',
     ` ${bold('Calls that each instance got, over all scenes')}`,
@@ -35,6 +41,7 @@ export function onceSummary(checks: readonly Check[], totals: readonly InstanceT
 function totalLines(totals: readonly InstanceTotal[], { cyan, glyphs }: Style): string[] {
   const top = Math.max(1, ...totals.map(({ attempts }) => attempts))
   return totals.map(
-    ({ name, attempts }) => ` ${cell(name, 15)}${cell(count(attempts), 8, 'right')}  ${cyan(glyphs.bar.repeat(Math.round((attempts / top) * 40)))}`,
+    ({ name, attempts }) =>
+      ` ${cell(name, 15)}${cell(count(attempts), 8, 'right')}  ${cyan(glyphs.bar.repeat(Math.round((attempts / top) * 40)))}`,
   )
 }

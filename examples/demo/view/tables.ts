@@ -30,7 +30,12 @@ export function sparkline(values: readonly number[], width: number, { spark }: G
 }
 
 /** `isAiry`: an empty line between services. */
-export function instanceLines(instances: readonly InstancePicture[], width: number, isAiry: boolean, style: Style): string[] {
+export function instanceLines(
+  instances: readonly InstancePicture[],
+  width: number,
+  isAiry: boolean,
+  style: Style,
+): string[] {
   const { dim } = style
   const stateWidth = width >= 120 ? 30 : 22
   const barWidth = Math.max(8, Math.min(60, width - NAME - stateWidth - NUMBERS))
@@ -44,7 +49,13 @@ export function instanceLines(instances: readonly InstancePicture[], width: numb
   return lines
 }
 
-function instanceLine(picture: InstancePicture, peers: readonly InstancePicture[], stateWidth: number, barWidth: number, style: Style): string {
+function instanceLine(
+  picture: InstancePicture,
+  peers: readonly InstancePicture[],
+  stateWidth: number,
+  barWidth: number,
+  style: Style,
+): string {
   const { instance, share, perSecond, active, p50Ms } = picture
   const { dim, yellow } = style
   const { mark, text, paint } = stateOf(picture, style)

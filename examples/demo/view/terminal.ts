@@ -14,7 +14,12 @@ const BEGIN = '\x1b[?2026h\x1b[H'
 const END = '\x1b[J\x1b[?2026l'
 const REST_OF_LINE = '\x1b[K'
 
-export function openScreen(output: NodeJS.WriteStream, input: NodeJS.ReadStream, onKey: (key: string) => void, onResize: () => void): Screen {
+export function openScreen(
+  output: NodeJS.WriteStream,
+  input: NodeJS.ReadStream,
+  onKey: (key: string) => void,
+  onResize: () => void,
+): Screen {
   let isOpen = true
   const keys = (chunk: Buffer) => {
     for (const key of chunk.toString()) onKey(key)

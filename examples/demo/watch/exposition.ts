@@ -24,6 +24,7 @@ export function readSamples(text: string, families: readonly string[]): Sample[]
 
 function readLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {}
-  for (const [, name, value] of text.matchAll(label)) labels[name!] = value!.replace(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
+  for (const [, name, value] of text.matchAll(label))
+    labels[name!] = value!.replace(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
   return labels
 }

@@ -54,11 +54,15 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
   const totals = new Map<string, Tally>()
   const serviceTotals = new Map<string, Tally>()
   let last = new Map<string, Scrape | null>()
-  let changes: { readonly at: number; readonly change: Change }[] = [{ at: performance.now(), change: { services: new Map(), endpoints: new Map() } }]
+  let changes: { readonly at: number; readonly change: Change }[] = [
+    { at: performance.now(), change: { services: new Map(), endpoints: new Map() } },
+  ]
   let looking: Promise<void> = Promise.resolve()
 
   async function lookNow(): Promise<void> {
-    const scrapes = await Promise.all(plan.instances.map(async instance => [instance, await scrape(instance.ports.admin)] as const))
+    const scrapes = await Promise.all(
+      plan.instances.map(async instance => [instance, await scrape(instance.ports.admin)] as const),
+    )
     const at = performance.now()
     const services = new Map<string, Tally>()
     const endpoints = new Map<string, Tally>()
@@ -76,7 +80,10 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
       }
     }
     last = new Map(scrapes.map(([{ name }, seen]) => [name, seen]))
-    changes = [...changes.filter(({ at: then }) => then > at - QUANTILE_WINDOW_MS - 2_000), { at, change: { services, endpoints } }]
+    changes = [
+      ...changes.filter(({ at: then }) => then > at - QUANTILE_WINDOW_MS - 2_000),
+      { at, change: { services, endpoints } },
+    ]
     for (const name of serviceNames) {
       const kept = history.get(name)!
       kept.push(quantile(windowOf('services', name, RATE_WINDOW_MS).tally, 0.99) ?? 0)
@@ -85,7 +92,11 @@ export function observer(plan: Plan, serviceNames: readonly string[]): Observer 
   }
 
   /** The sum of what happened in the last so many milliseconds, and how long that really was. */
-  function windowOf(kind: keyof Change, key: string, windowMs: number): { readonly tally: Tally; readonly seconds: number } {
+  function windowOf(
+    kind: keyof Change,
+    key: string,
+    windowMs: number,
+  ): { readonly tally: Tally; readonly seconds: number } {
     const tally = newTally()
     const end = changes.at(-1)!.at
     let begin = end

@@ -41,17 +41,20 @@ export function since(before: Map<string, number>, { samples }: Scrape, service:
     const more = value >= last ? value - last : value
     if (more === 0) continue
     const { direction, endpoint, le, status } = labels
-    const seen = direction === 'outbound' ? labels.service! : direction === 'inbound' && service === 'web' ? 'web' : null
+    const seen =
+      direction === 'outbound' ? labels.service! : direction === 'inbound' && service === 'web' ? 'web' : null
     const bound = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le) * 1000
     if (name === 'http_requests_total' && seen !== null) {
       const tally = tallyOf(services, seen)
       tally.requests += more
       if (Number(status) >= 500 || status === '0') tally.failed += more
-    } else if (name === 'http_request_duration_seconds_bucket' && seen !== null) addTo(tallyOf(services, seen).buckets, bound, more)
+    } else if (name === 'http_request_duration_seconds_bucket' && seen !== null)
+      addTo(tallyOf(services, seen).buckets, bound, more)
     else if (endpoint === undefined || labels.service!.startsWith('local_app')) continue
     else if (name === 'outrigger_upstream_requests_total') tallyOf(endpoints, endpoint).requests += more
     else if (name === 'outrigger_upstream_failures_total') tallyOf(endpoints, endpoint).failed += more
-    else if (name === 'outrigger_upstream_response_seconds_bucket') addTo(tallyOf(endpoints, endpoint).buckets, bound, more)
+    else if (name === 'outrigger_upstream_response_seconds_bucket')
+      addTo(tallyOf(endpoints, endpoint).buckets, bound, more)
   }
   return { services, endpoints }
 }

@@ -3,7 +3,15 @@ import { box, table } from './frame.ts'
 import { html, type Markup, prose } from './markup.ts'
 
 /** Every value with where it came from beside it. */
-export function configHtml({ version, inForceSince, files, warnings, lastErrors, needsRestart, effectiveText }: ConfigView): Markup {
+export function configHtml({
+  version,
+  inForceSince,
+  files,
+  warnings,
+  lastErrors,
+  needsRestart,
+  effectiveText,
+}: ConfigView): Markup {
   return html`<h1>Configuration <small>version ${version}, in force since ${inForceSince}</small></h1>
 <p>from ${files.map(file => html`<span class="mono">${file}</span> `)}</p>
 ${lastErrors.length > 0 && box('bad', html`The files have changed since, and are refused:${lines(lastErrors)}`)}
@@ -27,5 +35,7 @@ function lines(texts: readonly string[]): Markup {
 
 function settingOf(line: string): { readonly setting: string; readonly source: string } {
   const mark = line.lastIndexOf('  # ')
-  return mark < 0 ? { setting: line, source: '' } : { setting: line.slice(0, mark).trimEnd(), source: line.slice(mark + 4) }
+  return mark < 0
+    ? { setting: line, source: '' }
+    : { setting: line.slice(0, mark).trimEnd(), source: line.slice(mark + 4) }
 }

@@ -1,7 +1,16 @@
 import type { EndpointView } from '../../core/channel.ts'
 import type { SourceStatus } from '../../core/source.ts'
 import { filterNames, isUsable, type Selection, sortNames } from '../endpoints-select.ts'
-import { type Choice, choose, type ServiceWithSources, share, sourceText, stateText, tally, weightText } from '../endpoints-text.ts'
+import {
+  type Choice,
+  choose,
+  type ServiceWithSources,
+  share,
+  sourceText,
+  stateText,
+  tally,
+  weightText,
+} from '../endpoints-text.ts'
 import { count, duration, plural } from '../text.ts'
 import { box, type Column, keepRefresh, nothing, option, type Tone, table, tag } from './frame.ts'
 import { href, html, type Markup } from './markup.ts'
@@ -34,7 +43,9 @@ function serviceSection(service: ServiceWithSources, { rows, left, total, tallie
   const usable = endpoints.filter(isUsable).length
   const tone: Tone = usable === 0 ? 'bad' : usable < endpoints.length ? 'warn' : 'ok'
   // The application behind an inbound listener is no service that a caller could name.
-  const explain = name.includes(':') ? null : html`, <a href="${href('/explain', { url: `http://${name}/` })}">explain</a>`
+  const explain = name.includes(':')
+    ? null
+    : html`, <a href="${href('/explain', { url: `http://${name}/` })}">explain</a>`
   return html`<section><h2><a href="${href('/endpoints', { service: name })}">${name}</a> ${tag(`${usable} of ${plural(endpoints.length, 'endpoint')} usable`, tone)}
 <small>${policy}, ${count(active)} active: <a href="${href('/flights', { service: name })}">flights</a>${explain}</small></h2>
 ${sources.map(source => html`<p>${sourceTag(source)} ${sourceText(source)}</p>`)}
@@ -60,10 +71,14 @@ function columnsFor(rows: readonly EndpointView[], total: number): readonly Colu
     ...(some(({ zone }) => zone !== '') ? [{ title: 'zone', cell: ({ zone }: EndpointView) => zone || '-' }] : []),
     ...(some(({ priority }) => priority !== 0) ? [number('priority', ({ priority }) => String(priority))] : []),
     number('weight', weightText),
-    ...(some(({ protocol }) => protocol !== 'HTTP/1.1') ? [{ title: 'protocol', cell: ({ protocol }: EndpointView) => protocol }] : []),
+    ...(some(({ protocol }) => protocol !== 'HTTP/1.1')
+      ? [{ title: 'protocol', cell: ({ protocol }: EndpointView) => protocol }]
+      : []),
     number('active', ({ active }) => count(active)),
     number('pending', ({ pending }) => count(pending)),
-    number('connections', ({ connections, idle }) => (connections === 0 ? '0' : `${count(connections)} (${count(idle)} idle)`)),
+    number('connections', ({ connections, idle }) =>
+      connections === 0 ? '0' : `${count(connections)} (${count(idle)} idle)`,
+    ),
     number('requests', ({ requests }) => `${count(requests)}${total === 0 ? '' : ` (${share(requests, total)})`}`),
     { title: 'failed', isNumber: true, cell: ({ failures }) => (failures === 0 ? '0' : tag(count(failures), 'warn')) },
     number('p50', ({ p50Ms, requests }) => (requests === 0 ? '-' : duration(p50Ms))),
@@ -79,7 +94,11 @@ function number(title: string, cell: (endpoint: EndpointView) => string): Column
 function stateCell(endpoint: EndpointView): Markup {
   const { state, health, warming } = endpoint
   const tone: Tone =
-    state === 'ejected' || health === 'critical' || health === 'failing' ? 'bad' : health !== 'passing' || state === 'probing' || warming ? 'warn' : 'ok'
+    state === 'ejected' || health === 'critical' || health === 'failing'
+      ? 'bad'
+      : health !== 'passing' || state === 'probing' || warming
+        ? 'warn'
+        : 'ok'
   const word = health !== 'passing' ? health : state === 'admitting' ? (warming ? 'warming up' : 'admitting') : state
   const why = stateText(endpoint)
   return html`${tag(word, tone)}${why !== word && why !== state && html`<small>${why}</small>`}`

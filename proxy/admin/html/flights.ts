@@ -10,7 +10,12 @@ import { href, html, type Markup, prose } from './markup.ts'
 const MOST_ROWS = 100
 
 /** Newest first: who looks at a page looks at the top. */
-export function flightsHtml(flights: readonly FlightView[], filter: FlightFilter, query: URLSearchParams, missing: string): Markup {
+export function flightsHtml(
+  flights: readonly FlightView[],
+  filter: FlightFilter,
+  query: URLSearchParams,
+  missing: string,
+): Markup {
   const newest = flights.toReversed()
   const shown = filter.limit === null ? newest.slice(0, MOST_ROWS) : newest
   const left = newest.length - shown.length
@@ -45,14 +50,27 @@ const columns: readonly Column<FlightView>[] = [
   { title: 'time', narrow: 'inline', cell: ({ at }) => html`<span class="mono nb">${at.slice(11, 23)}</span>` },
   { title: 'status', narrow: 'inline', cell: statusTag },
   { title: 'took', isNumber: true, narrow: 'inline', cell: ({ durationMs }) => duration(durationMs) },
-  { title: 'request', narrow: 'bare', cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>` },
+  {
+    title: 'request',
+    narrow: 'bare',
+    cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>`,
+  },
   { title: 'to', cell: destination },
   { title: '', narrow: 'inline', cell: flight => html`<a class="nb" href="${explainLink(flight)}">explain</a>` },
 ]
 
-export function statusTag({ status, flag, failure, grpcStatus }: Pick<FlightView, 'status' | 'flag' | 'failure' | 'grpcStatus'>): Markup {
+export function statusTag({
+  status,
+  flag,
+  failure,
+  grpcStatus,
+}: Pick<FlightView, 'status' | 'flag' | 'failure' | 'grpcStatus'>): Markup {
   const tone: Tone = failure !== '' || status >= 500 ? 'bad' : status >= 400 || (grpcStatus ?? 0) > 0 ? 'warn' : 'ok'
-  const words = [status === 0 ? '' : String(status), flag === '-' ? '' : flag, grpcStatus === null ? '' : `grpc ${grpcStatusText(grpcStatus)}`]
+  const words = [
+    status === 0 ? '' : String(status),
+    flag === '-' ? '' : flag,
+    grpcStatus === null ? '' : `grpc ${grpcStatusText(grpcStatus)}`,
+  ]
   return tag(words.filter(word => word !== '').join(' ') || '-', tone)
 }
 
@@ -65,7 +83,9 @@ function destination({ destination: to, service, attempts }: FlightView): Markup
   const endpoint = attempts.at(-1)?.endpoint ?? ''
   if (service === '') return html`-`
   const link = html`<a href="${href('/endpoints', { service })}">${to || service}</a>`
-  return endpoint === '' ? link : html`${link}<small class="mono nb"><a href="${href('/flights', { endpoint })}">${endpoint}</a></small>`
+  return endpoint === ''
+    ? link
+    : html`${link}<small class="mono nb"><a href="${href('/flights', { endpoint })}">${endpoint}</a></small>`
 }
 
 function explainLink({ protocol, method, authority, path, service, listener }: FlightView): string {
@@ -95,7 +115,8 @@ export function attemptList(attempts: readonly AttemptView[]): Markup {
 
 function attemptItem(attempt: AttemptView): Markup {
   const { endpoint, detail, tookMs, reusedConnection, hop, retry } = attempt
-  const where = endpoint === '' ? 'no endpoint' : html`<a class="mono" href="${href('/flights', { endpoint })}">${endpoint}</a>`
+  const where =
+    endpoint === '' ? 'no endpoint' : html`<a class="mono" href="${href('/flights', { endpoint })}">${endpoint}</a>`
   const how = `${hop ? ', over an h2 hop' : ''}${reusedConnection ? ', on a kept connection' : ''}${comparedText(attempt)}`
   return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
 }

@@ -67,7 +67,11 @@ export interface Column<Row> {
 }
 
 /** A table whose rows become cards on a narrow screen. `more`: a second line under a row, over its whole width. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], more: (row: Row) => Markup | null = () => null): Markup {
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  more: (row: Row) => Markup | null = () => null,
+): Markup {
   const head = columns.map(({ title, isNumber }) => html`<th${isNumber === true && NUMBER}>${title}</th>`)
   const body = rows.map(row => {
     const below = more(row)

@@ -10,7 +10,11 @@ ${table(
   [
     { title: 'page', narrow: 'inline', cell: ({ path }) => html`<b class="nb"><a href="${path}">${path}</a></b>` },
     { title: 'what it shows', narrow: 'inline', cell: ({ shows }) => shows },
-    { title: 'parameters', narrow: 'inline', cell: ({ parameters = '' }) => parameters !== '' && html`<small class="mono">${parameters}</small>` },
+    {
+      title: 'parameters',
+      narrow: 'inline',
+      cell: ({ parameters = '' }) => parameters !== '' && html`<small class="mono">${parameters}</small>`,
+    },
   ],
   readable,
 )}
@@ -26,6 +30,8 @@ function drain(): Markup {
 }
 
 export function unknownHtml(error: string, pages: readonly Page[]): Markup {
-  const links = pages.filter(({ methods }) => methods.includes('GET')).map(({ path }) => html`<li><a href="${path}">${path}</a></li>`)
+  const links = pages
+    .filter(({ methods }) => methods.includes('GET'))
+    .map(({ path }) => html`<li><a href="${path}">${path}</a></li>`)
   return html`<h1>404</h1><p>${error}; there are:</p><ul>${links}</ul>`
 }

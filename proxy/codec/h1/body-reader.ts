@@ -200,7 +200,8 @@ export class BodyReader {
     const trailers = this.#trailers!
     const before = this.#trailerBytes.length
     // Nearly always no trailers, or all of them in these bytes; else they are gathered.
-    const bytes = before === 0 ? b.subarray(from, length) : this.#gathered.append(this.#trailerBytes, b.subarray(from, length))
+    const bytes =
+      before === 0 ? b.subarray(from, length) : this.#gathered.append(this.#trailerBytes, b.subarray(from, length))
     const outcome = parseFields(trailers, bytes, bytes.length, this.#limits, false)
     if (outcome === MORE) {
       this.#trailerBytes = before === 0 ? Buffer.from(bytes) : bytes

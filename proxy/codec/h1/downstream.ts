@@ -17,7 +17,16 @@ import { mayLeaveHttp } from './offer.ts'
 import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
 import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, TUNNEL_BODY } from './serialize.ts'
-import { CLOSED, EXCHANGE, FIRST_HEAD_BYTES, IDLE, KEPT_HEAD_BYTES, LINGERING, MAX_PIPELINED, READING_HEAD } from './states.ts'
+import {
+  CLOSED,
+  EXCHANGE,
+  FIRST_HEAD_BYTES,
+  IDLE,
+  KEPT_HEAD_BYTES,
+  LINGERING,
+  MAX_PIPELINED,
+  READING_HEAD,
+} from './states.ts'
 import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
 
@@ -206,7 +215,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       return this.#state === EXCHANGE && this.#responseDone ? this.#lingers() : undefined
     }
     // As Envoy, nginx and Go do: who closes its side before the answer has gone away. HTTP has no other sign of it.
-    const detail = this.#requestDone ? 'the connection was closed before the answer was complete' : 'the connection was closed inside the request body'
+    const detail = this.#requestDone
+      ? 'the connection was closed before the answer was complete'
+      : 'the connection was closed inside the request body'
     this.#gone(failures.downstreamGone, detail)
   }
 
@@ -226,8 +237,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #timedOut(): void {
-    if (this.#state === READING_HEAD) this.#refuse(failures.headTimeout, `no whole head within ${this.#options.headTimeoutMs} ms`)
-    else if (this.#state === EXCHANGE) this.#fail(failures.bodyTimeout, `nothing of the body for ${this.#options.bodyTimeoutMs} ms`)
+    if (this.#state === READING_HEAD)
+      this.#refuse(failures.headTimeout, `no whole head within ${this.#options.headTimeoutMs} ms`)
+    else if (this.#state === EXCHANGE)
+      this.#fail(failures.bodyTimeout, `nothing of the body for ${this.#options.bodyTimeoutMs} ms`)
     else if (this.#state !== LINGERING || this.#linger!.isOver(this.#clock.now())) this.#close()
     else this.#timer.arm(LINGER_MS)
   }
@@ -248,8 +261,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#bodyTimeoutMs = 0
     this.#timer.cancel()
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
-    if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#early.length !== 0)) this.#keepAlive = false
-    let body = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
+    if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#early.length !== 0))
+      this.#keepAlive = false
+    let body =
+      request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
     if (body === CHUNKED_BODY && old) {
       body = CLOSE_BODY
       this.#keepAlive = false
@@ -303,7 +318,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #finish(): void {
-    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#early.length !== 0)) return this.#lingers()
+    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#early.length !== 0))
+      return this.#lingers()
     this.#state = IDLE
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)

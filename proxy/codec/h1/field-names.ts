@@ -42,7 +42,8 @@ const slotOf = (length: number, first: number, last: number) => ((length * 31 + 
 for (let id = 1; id < names.length; id++) {
   const name = bytes[id]!
   const slot = slotOf(name.length, name[0]!, name[name.length - 1]!)
-  if (slots[slot] !== 0) throw new Error(`field names ${names[id]} and ${names[slots[slot]!]} share a slot: change slotOf`)
+  if (slots[slot] !== 0)
+    throw new Error(`field names ${names[id]} and ${names[slots[slot]!]} share a slot: change slotOf`)
   slots[slot] = id
 }
 

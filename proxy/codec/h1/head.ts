@@ -171,7 +171,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
 
   forEach(visit: (name: string, value: string) => void): void {
     for (let i = 0; i < this.count; i++) {
-      if (this.ids[i] !== REMOVED) visit(this.bytes.latin1Slice(this.fields[i << 2]!, this.fields[(i << 2) + 1]!), this.value(i))
+      if (this.ids[i] !== REMOVED)
+        visit(this.bytes.latin1Slice(this.fields[i << 2]!, this.fields[(i << 2) + 1]!), this.value(i))
     }
     for (let i = 0; i < this.added.length; i += 2) visit(this.added[i]!, this.added[i + 1]!)
   }
@@ -179,7 +180,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   #isNamed(field: number, lowerCase: string): boolean {
     const start = this.fields[field << 2]!
     if (this.fields[(field << 2) + 1]! - start !== lowerCase.length) return false
-    for (let i = 0; i < lowerCase.length; i++) if (LOWER[this.bytes[start + i]!] !== lowerCase.charCodeAt(i)) return false
+    for (let i = 0; i < lowerCase.length; i++)
+      if (LOWER[this.bytes[start + i]!] !== lowerCase.charCodeAt(i)) return false
     return true
   }
 }

@@ -2,7 +2,18 @@ import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
 import { COLON, CR, HTAB, LF, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
 import { trailersOfTe } from '../h2/head-writer.ts'
 import { OFFER } from '../hop/names.ts'
-import { CONNECTION, CONTENT_LENGTH, EXPECT, fieldId, HOST_FIELD, OTHER, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from './field-names.ts'
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  EXPECT,
+  fieldId,
+  HOST_FIELD,
+  OTHER,
+  REMOVED,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './field-names.ts'
 import type { Http1Head } from './head.ts'
 import { broken, DONE, MORE, type Outcome } from './outcome.ts'
 import { readTarget } from './target.ts'
@@ -61,7 +72,10 @@ function parseRequestLine(head: Http1Head, b: Buffer, length: number, limits: He
   if (b[i] !== SP) return b[i] === LF || b[i] === CR ? broken.version : broken.target
   head.targetEnd = i++
   const outcome = parseVersion(head, b, i, length)
-  if (outcome !== DONE) return outcome === broken.version && b[i] !== VERSION[0] && isNoTarget(b, head.targetStart, i - 1) ? broken.notHttp : outcome
+  if (outcome !== DONE)
+    return outcome === broken.version && b[i] !== VERSION[0] && isNoTarget(b, head.targetStart, i - 1)
+      ? broken.notHttp
+      : outcome
   i += 8
   if (i >= length) return MORE
   if (b[i] !== CR) return b[i] === LF ? broken.bareLf : broken.version
@@ -118,7 +132,8 @@ export function parseResponse(head: Http1Head, b: Buffer, length: number, limits
     const hundreds = b[i + 1]! - 0x30
     const tens = b[i + 2]! - 0x30
     const ones = b[i + 3]! - 0x30
-    if (b[i] !== SP || hundreds < 1 || hundreds > 9 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return broken.statusLine
+    if (b[i] !== SP || hundreds < 1 || hundreds > 9 || tens < 0 || tens > 9 || ones < 0 || ones > 9)
+      return broken.statusLine
     head.status = hundreds * 100 + tens * 10 + ones
     i += 4
     head.statusEnd = i
@@ -141,7 +156,13 @@ export function parseResponse(head: Http1Head, b: Buffer, length: number, limits
 }
 
 /** The field lines and the empty line after them; then what follows from all of them together. */
-export function parseFields(head: Http1Head, b: Buffer, length: number, limits: HeadLimits, isRequest: boolean): Outcome {
+export function parseFields(
+  head: Http1Head,
+  b: Buffer,
+  length: number,
+  limits: HeadLimits,
+  isRequest: boolean,
+): Outcome {
   let i = head.at
   const start = head.start
   if (head.read > i) {
@@ -288,7 +309,8 @@ function finishResponse(head: Http1Head): Outcome {
     if (id === CONNECTION) {
       const outcome = readConnection(head, i)
       if (outcome !== DONE) return outcome
-    } else if (id === UPGRADE && head.status === 101) head.upgrade = head.upgrade === '' ? head.value(i).toLowerCase() : SEVERAL
+    } else if (id === UPGRADE && head.status === 101)
+      head.upgrade = head.upgrade === '' ? head.value(i).toLowerCase() : SEVERAL
   }
   return DONE
 }
@@ -326,7 +348,8 @@ function readConnection(head: Http1Head, field: number): Outcome {
   }
   // Named fields are for this connection only; the framing ones are kept above, the known ones drop out by their own ids. One pass, however many are named: names
   // times fields would be a quarter of a second for one head of 60 KiB.
-  if (named !== null) for (let i = 0; i < head.count; i++) if (head.ids[i] === OTHER && named.has(nameOf(head, i))) head.ids[i] = REMOVED
+  if (named !== null)
+    for (let i = 0; i < head.count; i++) if (head.ids[i] === OTHER && named.has(nameOf(head, i))) head.ids[i] = REMOVED
   // "close" wins over "keep-alive", in whatever order and field they come (RFC 9112 section 9.3).
   if (head.closing) head.keepAlive = false
   return DONE

@@ -38,7 +38,8 @@ const IF_TRAILERS = 2
 /** Fields of one connection only (RFC 9110 section 7.6.1); Transfer-Encoding stays where the body stays chunked. */
 function dropped(...ids: number[]): Uint8Array {
   const table = new Uint8Array(256).fill(KEEP)
-  for (const id of [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE, HTTP2_SETTINGS, REMOVED, ...ids]) table[id] = DROP
+  for (const id of [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE, HTTP2_SETTINGS, REMOVED, ...ids])
+    table[id] = DROP
   return table
 }
 
@@ -109,7 +110,10 @@ function writeOwnRequest(head: Http1Head, out: Buffer): number {
   // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112 section 3.2.2).
   if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
   const hasHost = head.authority !== ''
-  const at = out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${hasHost || head.minorVersion === 0 ? `Host: ${head.authority}\r\n` : ''}`, 0)
+  const at = out.latin1Write(
+    `${head.method} ${head.path} HTTP/1.1\r\n${hasHost || head.minorVersion === 0 ? `Host: ${head.authority}\r\n` : ''}`,
+    0,
+  )
   return copyHead(head, head.fieldsAt, HOP_BY_HOP_AND_HOST, out, at)
 }
 
@@ -180,7 +184,10 @@ function writeCarriedRequest(head: Http2Head, body: number, out: Buffer): number
   const names = head.names!
   const lines = carriedLines(head, names, head.authority, body === CHUNKED_BODY)
   const framed = body !== CHUNKED_BODY || names.hasCoding ? '' : framing(head, body)
-  return out.latin1Write(`${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`, 0)
+  return out.latin1Write(
+    `${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`,
+    0,
+  )
 }
 
 function writeCarriedResponse(head: Http2Head, body: number, line: string, out: Buffer): number {

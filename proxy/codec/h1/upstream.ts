@@ -89,7 +89,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#method = head.method
     this.#keepAlive = true
     this.#asked = head.upgrade
-    if (head.upgrade === WEBSOCKET) this.#accept = head instanceof Http1Head ? '' : acceptOf(head.headers.get('sec-websocket-key') ?? '')
+    if (head.upgrade === WEBSOCKET)
+      this.#accept = head instanceof Http1Head ? '' : acceptOf(head.headers.get('sec-websocket-key') ?? '')
     const length = end ? NO_BODY : lengthOf(head)
     this.#writer.request(head, length, end)
     if (end) this.#requestDone = true
@@ -175,7 +176,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
         break
       }
       this.#interimBytes += head.end + INTERIM_OVERHEAD
-      if (this.#interimBytes > this.#wire.bufferBytes) return this.#protocolError('interim heads without a final one (RFC 9110 section 15.2)')
+      if (this.#interimBytes > this.#wire.bufferBytes)
+        return this.#protocolError('interim heads without a final one (RFC 9110 section 15.2)')
       this.receiver?.head(head, false)
       const { end } = head
       head.clear()
@@ -209,8 +211,10 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     const head = this.#head
     if (!this.#requestDone) return '101 before the request was whole (RFC 9110 section 7.8)'
     if (this.#asked === '') return '101 without an Upgrade in the request (RFC 9110 section 15.2.2)'
-    if (head.minorVersion === 0 || !head.mayUpgrade || head.upgrade !== this.#asked) return `101 that does not switch to ${this.#asked} (RFC 9110 section 7.8)`
-    const isProven = this.#asked !== WEBSOCKET || this.#accept === '' || head.get('sec-websocket-accept') === this.#accept
+    if (head.minorVersion === 0 || !head.mayUpgrade || head.upgrade !== this.#asked)
+      return `101 that does not switch to ${this.#asked} (RFC 9110 section 7.8)`
+    const isProven =
+      this.#asked !== WEBSOCKET || this.#accept === '' || head.get('sec-websocket-accept') === this.#accept
     return isProven ? '' : '101 with another Sec-WebSocket-Accept than its key has (RFC 6455 section 4.1)'
   }
 
@@ -242,7 +246,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #readBody(chunk: Buffer, from: number, length: number): void {
     const outcome = this.#reader.read(chunk, from, length)
     if (this.#closed) return
-    if (outcome === MORE) return this.#wire.expect(this.#isTunnel ? nextRead(length, chunk.length) : this.#reader.expected)
+    if (outcome === MORE)
+      return this.#wire.expect(this.#isTunnel ? nextRead(length, chunk.length) : this.#reader.expected)
     if (outcome !== DONE) return this.#malformed(outcome)
     if (this.#reader.at !== length) this.#keepAlive = false
     this.#received()
@@ -321,7 +326,11 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #lost(detail: string): void {
     if (this.#headDone) this.#fail(failures.resetAfterResponse, detail)
     // A part of a head is no answer, and no proof that nothing was done.
-    else this.#fail(failures.resetBeforeResponse, this.#partial.length === 0 ? detail : `${detail} inside the response head`)
+    else
+      this.#fail(
+        failures.resetBeforeResponse,
+        this.#partial.length === 0 ? detail : `${detail} inside the response head`,
+      )
   }
 
   overflow(detail: string): void {

@@ -53,7 +53,14 @@ export class Http1Writer implements TurnTask {
 
   /** A head of `length` bytes lies in `buffer`. */
   #begun(buffer: Buffer, length: number, body: number, end: boolean): void {
-    this.#mode = body >= 0 ? LENGTH : body === CHUNKED_BODY ? CHUNKED : body === CLOSE_BODY || body === TUNNEL_BODY ? UNTIL_CLOSE : NONE
+    this.#mode =
+      body >= 0
+        ? LENGTH
+        : body === CHUNKED_BODY
+          ? CHUNKED
+          : body === CLOSE_BODY || body === TUNNEL_BODY
+            ? UNTIL_CLOSE
+            : NONE
     this.#left = body
     if (end || buffer !== this.#wire.scratch()) {
       this.#note(this.#wire.write(buffer.subarray(0, length)))

@@ -10,7 +10,8 @@ export function http2(clock: Clock, options: Partial<Http2Options> = {}): Upgrad
   const all: Http2Options = { ...http2Defaults, ...options }
   return {
     protocol: 'h2',
-    serve: (wire, onStream, downstream, ownClock) => new Http2Downstream(wire, onStream, downstream, all, ownClock, null),
+    serve: (wire, onStream, downstream, ownClock) =>
+      new Http2Downstream(wire, onStream, downstream, all, ownClock, null),
     upgrade(request, wire, onStream, downstream, ownClock) {
       const upgraded = readOffer(request, downstream)
       return upgraded === null ? null : new Http2Downstream(wire, onStream, downstream, all, ownClock, upgraded)

@@ -5,7 +5,16 @@ import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { ControlFrames } from './control-frames.ts'
-import { END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED } from './frame.ts'
+import {
+  END_STREAM,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FRAME_SIZE_ERROR,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  SETTINGS_TIMEOUT,
+  STREAM_CLOSED,
+} from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
@@ -73,7 +82,15 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   #dataEnds = false
   #wakeAt = Number.POSITIVE_INFINITY
 
-  constructor(wire: Wire, side: Side, options: Http2Options, clock: Clock, maxBlockBytes: number, maxFrameBytes: number, expectsPreface: boolean) {
+  constructor(
+    wire: Wire,
+    side: Side,
+    options: Http2Options,
+    clock: Clock,
+    maxBlockBytes: number,
+    maxFrameBytes: number,
+    expectsPreface: boolean,
+  ) {
     this.wire = wire
     this.side = side
     this.options = options
@@ -155,7 +172,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     let from = 0
     while (this.#preface < PREFACE.length) {
       if (from === length) return
-      if (chunk[from++] !== PREFACE[this.#preface++]) return this.connectionError(PROTOCOL_ERROR, 'no connection preface (RFC 9113 section 3.4)', null)
+      if (chunk[from++] !== PREFACE[this.#preface++])
+        return this.connectionError(PROTOCOL_ERROR, 'no connection preface (RFC 9113 section 3.4)', null)
     }
     this.#reader.read(chunk, from, length)
   }
@@ -170,14 +188,22 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.#dataEnds = (flags & END_STREAM) !== 0
     if (!this.#control.mayHaveData()) return
     if (id === 0) return this.connectionError(PROTOCOL_ERROR, 'DATA on stream 0 (RFC 9113 section 6.1)', null)
-    if (!this.flow.receive(length)) return this.connectionError(FLOW_CONTROL_ERROR, 'more than the window of the connection (RFC 9113 section 6.9)', null)
+    if (!this.flow.receive(length))
+      return this.connectionError(
+        FLOW_CONTROL_ERROR,
+        'more than the window of the connection (RFC 9113 section 6.9)',
+        null,
+      )
     if (length === 0 && !this.#dataEnds && !this.mayChat()) return
     const stream = this.streams.get(id)
     if (stream === undefined) return this.closedStreamFrame(id, 'DATA')
-    if (stream.remoteEnded) return this.streamError(stream, STREAM_CLOSED, 'DATA after the end of the stream (RFC 9113 section 5.1)')
-    if (!stream.headReceived) return this.streamError(stream, PROTOCOL_ERROR, 'DATA before the head (RFC 9113 section 8.1)')
+    if (stream.remoteEnded)
+      return this.streamError(stream, STREAM_CLOSED, 'DATA after the end of the stream (RFC 9113 section 5.1)')
+    if (!stream.headReceived)
+      return this.streamError(stream, PROTOCOL_ERROR, 'DATA before the head (RFC 9113 section 8.1)')
     stream.window -= length
-    if (stream.window < 0) return this.streamError(stream, FLOW_CONTROL_ERROR, 'more than the window of the stream (RFC 9113 section 6.9)')
+    if (stream.window < 0)
+      return this.streamError(stream, FLOW_CONTROL_ERROR, 'more than the window of the stream (RFC 9113 section 6.9)')
     this.#dataStream = stream
   }
 
@@ -200,7 +226,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
 
   /** A frame on a stream that is not there: late, wrong, or of one that never was. */
   closedStreamFrame(id: number, what: string): void {
-    if (this.side.isIdle(id)) return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
+    if (this.side.isIdle(id))
+      return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
     // Only of a stream that it ended itself it knows better: of one that we reset, now or long ago, this was on its way.
     if (this.closedStreams.find(id) !== 'ended' || !this.mayReset()) return
     this.reply().reset(id, STREAM_CLOSED)
@@ -222,7 +249,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   /** For an answer that the peer makes us give: a peer that takes nothing cannot make us keep any number of them. */
   reply(): FrameWriter {
     if (!this.writer.full) this.#replies = 0
-    else if (++this.#replies > this.options.maxReplies) this.connectionError(ENHANCE_YOUR_CALM, 'too many answers wait to be read', 'replies')
+    else if (++this.#replies > this.options.maxReplies)
+      this.connectionError(ENHANCE_YOUR_CALM, 'too many answers wait to be read', 'replies')
     return this.out()
   }
 
@@ -342,7 +370,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   }
 
   lost(detail: string): void {
-    if (this.#state === OPEN) this.#failStreams(BY_LOSS, NO_ERROR, this.farewell === '' ? detail : `${detail} after ${this.farewell}`)
+    if (this.#state === OPEN)
+      this.#failStreams(BY_LOSS, NO_ERROR, this.farewell === '' ? detail : `${detail} after ${this.farewell}`)
     this.#close(this.wire.unsent > 0)
   }
 
@@ -380,8 +409,10 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   #woken(): void {
     this.#wakeAt = Number.POSITIVE_INFINITY
     const now = this.clock.now()
-    if (this.#state === CLOSING) return this.#linger.isOver(now) ? this.#close(this.wire.unsent > 0) : this.wake(this.#linger.until)
-    if (this.#control.isSettingsLate(now)) return this.connectionError(SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged', 'settings')
+    if (this.#state === CLOSING)
+      return this.#linger.isOver(now) ? this.#close(this.wire.unsent > 0) : this.wake(this.#linger.until)
+    if (this.#control.isSettingsLate(now))
+      return this.connectionError(SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged', 'settings')
     this.#keepAlive.sweep(now)
     if (this.#state === OPEN) this.side.sweep(now)
   }

@@ -65,7 +65,11 @@ export class ControlFrames {
   /** DATA may stand here; else the connection is over. */
   mayHaveData(): boolean {
     if (this.#hasSettings && this.#blockId === 0) return true
-    this.#wrong(this.#hasSettings ? 'a frame inside a header block (RFC 9113 section 6.10)' : 'the first frame is not SETTINGS (RFC 9113 section 3.4)')
+    this.#wrong(
+      this.#hasSettings
+        ? 'a frame inside a header block (RFC 9113 section 6.10)'
+        : 'the first frame is not SETTINGS (RFC 9113 section 3.4)',
+    )
     return false
   }
 
@@ -74,8 +78,10 @@ export class ControlFrames {
   }
 
   frame(type: number, flags: number, id: number, b: Buffer, from: number, to: number): void {
-    if (!this.#hasSettings && (type !== SETTINGS || (flags & ACK) !== 0)) return this.#wrong('the first frame is not SETTINGS (RFC 9113 section 3.4)')
-    if (this.#blockId !== 0 && (type !== CONTINUATION || id !== this.#blockId)) return this.#wrong('a frame inside a header block (RFC 9113 section 6.10)')
+    if (!this.#hasSettings && (type !== SETTINGS || (flags & ACK) !== 0))
+      return this.#wrong('the first frame is not SETTINGS (RFC 9113 section 3.4)')
+    if (this.#blockId !== 0 && (type !== CONTINUATION || id !== this.#blockId))
+      return this.#wrong('a frame inside a header block (RFC 9113 section 6.10)')
     switch (type) {
       case HEADERS:
         return this.#headers(flags, id, b, from, to)
@@ -105,12 +111,14 @@ export class ControlFrames {
     if (id === 0) return this.#wrong('HEADERS on stream 0 (RFC 9113 section 6.2)')
     let problem = ''
     if ((flags & PADDED) !== 0) {
-      if (from === to) return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
+      if (from === to)
+        return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
       to -= b[from++]!
       if (to < from) return this.#wrong('padding as long as its frame (RFC 9113 section 6.2)')
     }
     if ((flags & WITH_PRIORITY) !== 0) {
-      if (to - from < 5) return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
+      if (to - from < 5)
+        return this.#wrong('a frame without the fields its flags announce (RFC 9113 section 6.2)', FRAME_SIZE_ERROR)
       if (uint31(b, from) === id) problem = SELF_DEPENDENCY
       from += 5
     }
@@ -130,7 +138,8 @@ export class ControlFrames {
     if (++this.#continuations > connection.options.maxContinuations)
       return connection.connectionError(ENHANCE_YOUR_CALM, 'a head in too many frames', 'continuations')
     this.#gather(b, from, to)
-    if (this.#blockLength > this.#maxBlock) return connection.connectionError(ENHANCE_YOUR_CALM, 'too many bytes in a head', 'head-bytes')
+    if (this.#blockLength > this.#maxBlock)
+      return connection.connectionError(ENHANCE_YOUR_CALM, 'too many bytes in a head', 'head-bytes')
     if ((flags & END_HEADERS) === 0) return
     const id = this.#blockId
     const block = this.#block
@@ -159,13 +168,15 @@ export class ControlFrames {
 
   #windowUpdate(id: number, b: Buffer, from: number, to: number): void {
     const connection = this.#connection
-    if (to - from !== 4) return this.#wrong('WINDOW_UPDATE that is not of 4 bytes (RFC 9113 section 6.9)', FRAME_SIZE_ERROR)
+    if (to - from !== 4)
+      return this.#wrong('WINDOW_UPDATE that is not of 4 bytes (RFC 9113 section 6.9)', FRAME_SIZE_ERROR)
     if (!connection.mayChat()) return
     const increment = uint31(b, from)
     if (id === 0) {
       if (increment === 0) return this.#wrong('an increment of 0 (RFC 9113 section 6.9)')
       connection.sendWindow += increment
-      if (connection.sendWindow > MAX_WINDOW) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)', FLOW_CONTROL_ERROR)
+      if (connection.sendWindow > MAX_WINDOW)
+        return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)', FLOW_CONTROL_ERROR)
       return connection.line.pump()
     }
     const stream = connection.streams.get(id)
@@ -173,14 +184,21 @@ export class ControlFrames {
       if (connection.side.isIdle(id)) this.#wrong('WINDOW_UPDATE on a stream that is idle (RFC 9113 section 5.1)')
       return
     }
-    if (increment === 0) return connection.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
-    if (!stream.addSendWindow(increment)) return connection.streamError(stream, FLOW_CONTROL_ERROR, 'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)')
+    if (increment === 0)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
+    if (!stream.addSendWindow(increment))
+      return connection.streamError(
+        stream,
+        FLOW_CONTROL_ERROR,
+        'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)',
+      )
     connection.line.pump()
   }
 
   #resetStream(id: number, b: Buffer, from: number, to: number): void {
     const connection = this.#connection
-    if (to - from !== 4) return this.#wrong('RST_STREAM that is not of 4 bytes (RFC 9113 section 6.4)', FRAME_SIZE_ERROR)
+    if (to - from !== 4)
+      return this.#wrong('RST_STREAM that is not of 4 bytes (RFC 9113 section 6.4)', FRAME_SIZE_ERROR)
     if (id === 0) return this.#wrong('RST_STREAM on stream 0 (RFC 9113 section 6.4)')
     const stream = connection.streams.get(id)
     if (stream === undefined) {
@@ -195,12 +213,14 @@ export class ControlFrames {
     const connection = this.#connection
     if (id !== 0) return this.#wrong('SETTINGS on a stream (RFC 9113 section 6.5)')
     if ((flags & ACK) !== 0) {
-      if (from !== to) return this.#wrong('an acknowledgement with settings in it (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
+      if (from !== to)
+        return this.#wrong('an acknowledgement with settings in it (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
       this.settingsDueAt = 0
       connection.mayChat()
       return
     }
-    if ((to - from) % SETTING_BYTES !== 0) return this.#wrong('SETTINGS of a broken length (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
+    if ((to - from) % SETTING_BYTES !== 0)
+      return this.#wrong('SETTINGS of a broken length (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
     this.#hasSettings = true
     if (!connection.mayChat()) return
     const { peer } = connection
@@ -213,7 +233,8 @@ export class ControlFrames {
     // It changes the window of every stream, also to below zero (RFC 9113 section 6.9.2).
     if (change !== 0) {
       for (const stream of connection.streams.values())
-        if (!stream.addSendWindow(change)) return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.2)', FLOW_CONTROL_ERROR)
+        if (!stream.addSendWindow(change))
+          return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.2)', FLOW_CONTROL_ERROR)
     }
     connection.side.settingsChanged()
     connection.line.pump()
@@ -234,7 +255,10 @@ export class ControlFrames {
     if (id !== 0) return this.#wrong('GOAWAY on a stream (RFC 9113 section 6.8)')
     if (!connection.mayChat()) return
     const debug = printable(b.latin1Slice(from + 8, Math.min(to, from + 8 + MAX_DEBUG)))
-    connection.side.goaway(uint31(b, from), `GOAWAY ${errorName(uint32(b, from + 4))}${debug === '' ? '' : `: ${debug}`}`)
+    connection.side.goaway(
+      uint31(b, from),
+      `GOAWAY ${errorName(uint32(b, from + 4))}${debug === '' ? '' : `: ${debug}`}`,
+    )
   }
 
   /** Priorities of RFC 7540 mean nothing any more (RFC 9113 section 5.3); a wrong frame is still wrong. */

@@ -8,7 +8,17 @@ import type { Wire } from '../../core/wire.ts'
 import { TELLS_UNSENT } from '../hop/names.ts'
 import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { Http2Connection } from './connection.ts'
-import { CANCEL, COMPRESSION_ERROR, INTERNAL_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
+import {
+  CANCEL,
+  COMPRESSION_ERROR,
+  INTERNAL_ERROR,
+  MAX_STREAM_ID,
+  MIN_MAX_FRAME,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  REFUSED_STREAM,
+  STREAM_CLOSED,
+} from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
 import { blockBytes, Http2Head, isContinue } from './head.ts'
 import { EARLY_MS, type Http2Options } from './options.ts'
@@ -88,28 +98,42 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   // ── requests ──
 
-  headers(id: number, stream: Http2Stream | null, b: Buffer, from: number, to: number, end: boolean, problem: string): void {
+  headers(
+    id: number,
+    stream: Http2Stream | null,
+    b: Buffer,
+    from: number,
+    to: number,
+    end: boolean,
+    problem: string,
+  ): void {
     const connection = this.#connection
     if (stream !== null) return this.#trailers(stream, b, from, to, end)
     const isNew = (id & 1) === 1 && id > connection.lastId
-    if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#options.maxStreams) return this.#unwanted(id, isNew, b, from, to)
+    if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#options.maxStreams)
+      return this.#unwanted(id, isNew, b, from, to)
     connection.lastId = id
     this.#isBegun = true
     connection.chatter.give(4)
     const opened = this.#open(id)
     const head = opened.incoming
-    if (!connection.decoder.decode(b, from, to, head)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    if (!connection.decoder.decode(b, from, to, head))
+      return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     head.finishRequest()
     opened.headReceived = true
     opened.remoteEnded = end
     opened.method = head.method
     opened.expected = head.contentLength
     if (problem === '') problem = head.problem
-    if (head.tooLarge) return this.#refuse(opened, failures.headTooLarge, 'more fields or bytes in the head than are taken')
+    if (head.tooLarge)
+      return this.#refuse(opened, failures.headTooLarge, 'more fields or bytes in the head than are taken')
     if (problem !== '') return this.#malformed(opened, problem)
-    if (head.path.length > this.#options.maxTargetBytes) return this.#refuse(opened, failures.uriTooLong, 'the request target is too long')
-    if (head.expect !== '' && !isContinue(head.expect)) return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
-    if (end && head.contentLength > 0) return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+    if (head.path.length > this.#options.maxTargetBytes)
+      return this.#refuse(opened, failures.uriTooLong, 'the request target is too long')
+    if (head.expect !== '' && !isContinue(head.expect))
+      return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
+    if (end && head.contentLength > 0)
+      return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     opened.upgrade = head.upgrade
     if (head.upgrade !== '') {
       opened.mayBeQuiet = true
@@ -143,7 +167,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #unwanted(id: number, isNew: boolean, b: Buffer, from: number, to: number): void {
     const connection = this.#connection
     discard.clear(this.#options)
-    if (!connection.decoder.decode(b, from, to, discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    if (!connection.decoder.decode(b, from, to, discard))
+      return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     if (isNew) {
       connection.lastId = id
       // After the GOAWAY that named the last one: ignored, as RFC 9113 section 6.8 says.
@@ -157,7 +182,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const isClosed = how === 'ended'
     connection.connectionError(
       isClosed ? STREAM_CLOSED : PROTOCOL_ERROR,
-      isClosed ? 'HEADERS after the end of the stream (RFC 9113 section 5.1)' : 'a stream id that is even, or below one used before (RFC 9113 section 5.1.1)',
+      isClosed
+        ? 'HEADERS after the end of the stream (RFC 9113 section 5.1)'
+        : 'a stream id that is even, or below one used before (RFC 9113 section 5.1.1)',
       null,
     )
   }
@@ -165,13 +192,22 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #trailers(stream: Http2Stream, b: Buffer, from: number, to: number, end: boolean): void {
     const connection = this.#connection
     discard.clear(this.#options)
-    if (!connection.decoder.decode(b, from, to, discard)) return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
+    if (!connection.decoder.decode(b, from, to, discard))
+      return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     discard.finishTrailers()
-    if (stream.upgrade !== '') return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
-    if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
-    if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
+    if (stream.upgrade !== '')
+      return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
+    if (stream.remoteEnded)
+      return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
+    if (!end)
+      return connection.streamError(
+        stream,
+        PROTOCOL_ERROR,
+        'trailers that do not end the stream (RFC 9113 section 8.1)',
+      )
     if (discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, discard.problem)
-    if (discard.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
+    if (discard.tooLarge)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
     stream.receiveTrailers(trailerList(discard, true))
   }
 
@@ -248,7 +284,11 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (this.isOver(stream)) return
     // Clients of gRPC take INTERNAL_ERROR for a broken server, and CANCEL for a call that ended as its caller wanted.
     const isCancelled = stream.tunnel >= OPEN || failure === failures.streamDeadline
-    const code = isCancelled ? CANCEL : failure.replay === 'unsent' && !stream.headSent ? REFUSED_STREAM : INTERNAL_ERROR
+    const code = isCancelled
+      ? CANCEL
+      : failure.replay === 'unsent' && !stream.headSent
+        ? REFUSED_STREAM
+        : INTERNAL_ERROR
     if (this.#connection.isOpen) this.#connection.out().reset(stream.id, code)
     this.#connection.finish(stream, true)
   }
@@ -361,7 +401,12 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (headTimeoutMs === 0 || this.#blockSince === 0 || !this.#connection.isInBlock) return
     const due = this.#blockSince + headTimeoutMs
     if (now < due) return this.#connection.wake(due)
-    this.#connection.connectionError(PROTOCOL_ERROR, `no whole head within ${headTimeoutMs} ms`, null, failures.headTimeout)
+    this.#connection.connectionError(
+      PROTOCOL_ERROR,
+      `no whole head within ${headTimeoutMs} ms`,
+      null,
+      failures.headTimeout,
+    )
   }
 
   #sweepIdle(now: number): void {
@@ -369,7 +414,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const { idleTimeoutMs, headTimeoutMs } = this.#options
     // Quiet for a while: one stream is enough to begin with again.
     if (this.#free.length > 1) this.#free.length = 1
-    const limit = this.#isBegun || headTimeoutMs === 0 ? idleTimeoutMs : Math.min(headTimeoutMs, idleTimeoutMs || headTimeoutMs)
+    const limit =
+      this.#isBegun || headTimeoutMs === 0 ? idleTimeoutMs : Math.min(headTimeoutMs, idleTimeoutMs || headTimeoutMs)
     if (limit === 0) return
     if (now < this.#idleSince + limit) return connection.wake(this.#idleSince + limit)
     if (!connection.hasPreface) return connection.lost('no connection preface in time')

@@ -68,7 +68,10 @@ const kinds = new Map<string, number>([
   [NAMES, CARRIED_NAMES],
   [REASON, CARRIED_REASON],
   [UNSENT, UNSENT_SAID],
-  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [name, CONNECTION_SPECIFIC]),
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [
+    name,
+    CONNECTION_SPECIFIC,
+  ]),
 ])
 
 const COLON = 0x3a
@@ -113,7 +116,9 @@ function controlKind(kind: number, value: string, b: Buffer, from: number, to: n
     case PROTOCOL:
       return isProtocolName(value) ? kind : BAD_PROTOCOL
     case STATUS:
-      return to - from === 3 && b[from]! >= 0x31 && b[from]! <= 0x39 && isDigit(b[from + 1]!) && isDigit(b[from + 2]!) ? kind : BAD_STATUS
+      return to - from === 3 && b[from]! >= 0x31 && b[from]! <= 0x39 && isDigit(b[from + 1]!) && isDigit(b[from + 2]!)
+        ? kind
+        : BAD_STATUS
     case CONTENT_LENGTH:
       return isLength(b, from, to) ? kind : BAD_LENGTH
     case TE:

@@ -160,7 +160,14 @@ export class FrameWriter {
       const to = Math.min(block.length, from + MIN_MAX_FRAME)
       const out = this.#room(FRAME_HEADER + to - from)
       const last = to === block.length ? END_HEADERS : 0
-      this.#at = putFrameHeader(out, this.#at, to - from, from === 0 ? HEADERS : CONTINUATION, from === 0 ? flags | last : last, id)
+      this.#at = putFrameHeader(
+        out,
+        this.#at,
+        to - from,
+        from === 0 ? HEADERS : CONTINUATION,
+        from === 0 ? flags | last : last,
+        id,
+      )
       this.#at += block.copy(out, this.#at, from, to)
       from = to
       if (last !== 0) return

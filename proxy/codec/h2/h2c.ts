@@ -39,7 +39,12 @@ export function readOffer(request: RequestHead, limits: HeadLimits): Upgraded | 
 function settingsOf(text: string): Buffer | null {
   if (!/^[A-Za-z0-9_-]+$/.test(text)) return null
   const settings = Buffer.from(text, 'base64url')
-  if (settings.toString('base64url') !== text || settings.length % SETTING_BYTES !== 0 || settings.length > MAX_SETTINGS * SETTING_BYTES) return null
+  if (
+    settings.toString('base64url') !== text ||
+    settings.length % SETTING_BYTES !== 0 ||
+    settings.length > MAX_SETTINGS * SETTING_BYTES
+  )
+    return null
   return new PeerSettings().read(settings, 0, settings.length, false) === NO_ERROR ? settings : null
 }
 

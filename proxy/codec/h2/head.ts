@@ -174,7 +174,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   #control(kind: number, value: string): boolean {
     if (kind <= STATUS) {
       if (this.#isRegular) this.#broken('a pseudo-header field after a regular one (RFC 9113 section 8.3)')
-      else if ((this.#seen & seen(kind)) !== 0) this.#broken('a pseudo-header field that came twice (RFC 9113 section 8.3)')
+      else if ((this.#seen & seen(kind)) !== 0)
+        this.#broken('a pseudo-header field that came twice (RFC 9113 section 8.3)')
       this.#seen |= seen(kind)
       this.#pseudo(kind, value)
       return false
@@ -237,13 +238,15 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     const isExtended = (pseudo & seen(PROTOCOL)) !== 0
     if (isExtended && !isConnect) return this.#broken(':protocol in a request that is no CONNECT (RFC 8441 section 4)')
     if (isConnect && !isExtended) {
-      if ((pseudo & (seen(SCHEME) | seen(PATH))) !== 0) return this.#broken(':scheme or :path in a CONNECT (RFC 9113 section 8.5)')
+      if ((pseudo & (seen(SCHEME) | seen(PATH))) !== 0)
+        return this.#broken(':scheme or :path in a CONNECT (RFC 9113 section 8.5)')
       this.path = this.authority
       this.upgrade = CONNECT
       if (!/:\d+$/.test(this.authority)) return this.#broken('a CONNECT to no host and port (RFC 9113 section 8.5)')
     } else if ((pseudo & seen(SCHEME)) === 0) return this.#broken('no :scheme (RFC 9113 section 8.3.1)')
     else if ((pseudo & seen(PATH)) === 0) return this.#broken('no :path (RFC 9113 section 8.3.1)')
-    else if (this.path === '*' && this.method !== 'OPTIONS') return this.#broken(':path is "*" and the method is not OPTIONS (RFC 9113 section 8.3.1)')
+    else if (this.path === '*' && this.method !== 'OPTIONS')
+      return this.#broken(':path is "*" and the method is not OPTIONS (RFC 9113 section 8.3.1)')
     // As if it had come over HTTP/1.1: what is matched and logged is a GET (RFC 8441 section 5).
     if (isExtended) this.method = 'GET'
     if (isConnect && this.contentLength > 0) return this.#broken('a CONNECT with a body (RFC 9110 section 9.3.6)')
@@ -255,7 +258,11 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     const pseudo = this.#seen & ALL_PSEUDO
     this.#countFields()
     if (pseudo !== RESPONSE_PSEUDO)
-      this.#broken(pseudo === 0 ? 'no :status (RFC 9113 section 8.3.2)' : 'a pseudo-header field of requests (RFC 9113 section 8.3)')
+      this.#broken(
+        pseudo === 0
+          ? 'no :status (RFC 9113 section 8.3.2)'
+          : 'a pseudo-header field of requests (RFC 9113 section 8.3)',
+      )
     // It would be to HTTP/1.1 callers as if the connection had been handed over (RFC 9113 section 8.6).
     if (this.status === 101) this.#broken('101, which HTTP/2 does not have (RFC 9113 section 8.6)')
     if (this.#host !== '') this.#keepHost()
@@ -268,7 +275,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
 
   #checkNames(isRequest: boolean): void {
     // What asks for a tunnel is never carried.
-    if (this.names !== null && (this.upgrade !== '' || !fits(this.names, this.pairs, this.count, isRequest))) this.names = null
+    if (this.names !== null && (this.upgrade !== '' || !fits(this.names, this.pairs, this.count, isRequest)))
+      this.names = null
   }
 
   /** In a response it means nothing, and passes as other fields do. */
@@ -291,7 +299,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     const { pairs, count } = this
     let value: string | undefined
     for (let i = 0; i < count; i += 2) {
-      if (pairs[i] === wanted) value = value === undefined ? pairs[i + 1]! : `${value}${wanted === 'cookie' ? '; ' : ', '}${pairs[i + 1]!}`
+      if (pairs[i] === wanted)
+        value = value === undefined ? pairs[i + 1]! : `${value}${wanted === 'cookie' ? '; ' : ', '}${pairs[i + 1]!}`
     }
     return value
   }

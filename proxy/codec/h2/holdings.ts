@@ -11,7 +11,8 @@ import type { Http2Stream } from './stream.ts'
 export function listHoldings(connection: Http2Connection, account: Account, list: Holding[]): void {
   const streams = [...connection.streams.values()].filter(({ waiting }) => waiting !== 0)
   if (connection.standsForMany) {
-    for (const stream of streams) list.push({ bytes: stream.waiting, since: stream.waitingSince, cut: shedding(stream) })
+    for (const stream of streams)
+      list.push({ bytes: stream.waiting, since: stream.waitingSince, cut: shedding(stream) })
     return
   }
   streams.sort((a, b) => b.waiting - a.waiting)

@@ -7,7 +7,17 @@ export interface Rate {
 }
 
 /** Which guard cut a connection, or (`stalled`) a stream: for metrics and logs. */
-export const guards = ['resets', 'chatter', 'continuations', 'head-bytes', 'replies', 'held-bytes', 'stalled', 'keep-alive', 'settings'] as const
+export const guards = [
+  'resets',
+  'chatter',
+  'continuations',
+  'head-bytes',
+  'replies',
+  'held-bytes',
+  'stalled',
+  'keep-alive',
+  'settings',
+] as const
 export type Guard = (typeof guards)[number]
 
 export interface Http2Options {

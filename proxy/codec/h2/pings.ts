@@ -3,4 +3,6 @@ export const KEEP_ALIVE_PING = 1
 export const WINDOW_PING = 2
 export const DRAIN_PING = 3
 
-export const pingBytes: readonly Buffer[] = [0, KEEP_ALIVE_PING, WINDOW_PING, DRAIN_PING].map(kind => Buffer.from([kind, 0, 0, 0, 0, 0, 0, 0]))
+export const pingBytes: readonly Buffer[] = [0, KEEP_ALIVE_PING, WINDOW_PING, DRAIN_PING].map(kind =>
+  Buffer.from([kind, 0, 0, 0, 0, 0, 0, 0]),
+)

@@ -75,7 +75,11 @@ export class ReceiveFlow {
     const taken = stream.window + held
     if (taken * 2 > this.streamTarget) return 0
     const others = this.#grown - (stream.extra > 0 ? 1 : 0)
-    const mine = Math.min(this.streamTarget - this.streamWindow, this.#maxStream / (others + 1), this.#spare + stream.extra)
+    const mine = Math.min(
+      this.streamTarget - this.streamWindow,
+      this.#maxStream / (others + 1),
+      this.#spare + stream.extra,
+    )
     // What is granted already cannot be taken back.
     this.#setExtra(stream, Math.max(0, most > this.streamWindow ? Math.floor(mine) : 0, taken - this.streamWindow))
     const target = Math.min(most, this.streamWindow + stream.extra)
@@ -117,8 +121,10 @@ export class ReceiveFlow {
     if (this.#hasHeld) return
     const wanted = 2 * this.#sampled
     // Filled by two thirds: the sender may have waited for us.
-    if (this.#sampled * 3 >= this.streamTarget * 2) this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))
-    if (this.#sampled * 3 >= this.#target * 2) this.#target = Math.min(MAX_CONNECTION_WINDOW, Math.max(this.#target, wanted))
+    if (this.#sampled * 3 >= this.streamTarget * 2)
+      this.streamTarget = Math.min(this.#maxStream, Math.max(this.streamTarget, wanted))
+    if (this.#sampled * 3 >= this.#target * 2)
+      this.#target = Math.min(MAX_CONNECTION_WINDOW, Math.max(this.#target, wanted))
     // Some streams beside the one that fills its window.
     this.#target = Math.max(this.#target, Math.min(MAX_CONNECTION_WINDOW, 2 * this.streamTarget))
   }

@@ -95,7 +95,8 @@ export class SendLine {
     const { streams, options } = this.#connection
     while (this.bytes > options.maxHeldBytes) {
       let most: Http2Stream | null = null
-      for (const stream of streams.values()) if (stream.pendingBytes > (most === null ? 0 : most.pendingBytes)) most = stream
+      for (const stream of streams.values())
+        if (stream.pendingBytes > (most === null ? 0 : most.pendingBytes)) most = stream
       if (most === null) return
       const detail = `${most.pendingBytes} bytes wait for its window, and more than ${options.maxHeldBytes} for those of the connection`
       this.#connection.tripped('held-bytes', detail)

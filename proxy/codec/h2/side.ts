@@ -14,7 +14,15 @@ export type Cause = typeof BY_RESET | typeof BY_LOSS | typeof BY_RULE | typeof B
 export interface Side {
   readonly isClient: boolean
   /** The block `b[from..to)` of a stream, null when there is none of that id now. `problem`: a rule that its frame broke; empty for none. It must be decoded all the same. */
-  headers(id: number, stream: Http2Stream | null, b: Buffer, from: number, to: number, end: boolean, problem: string): void
+  headers(
+    id: number,
+    stream: Http2Stream | null,
+    b: Buffer,
+    from: number,
+    to: number,
+    end: boolean,
+    problem: string,
+  ): void
   /** Never used so far by who opens streams. */
   isIdle(id: number): boolean
   writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void

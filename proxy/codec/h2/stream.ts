@@ -123,7 +123,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   head(head: RequestHead | ResponseHead, end: boolean): void {
     if (this.closed || this.sendDone) return
     // What follows a head that asks for a tunnel is no body.
-    if (this.connection.side.isClient && (head as RequestHead).upgrade !== '') return this.connection.side.writeHead(this, head, end)
+    if (this.connection.side.isClient && (head as RequestHead).upgrade !== '')
+      return this.connection.side.writeHead(this, head, end)
     if (end) this.sendDone = true
     this.connection.side.writeHead(this, head, end)
     if (end) this.#sent()
@@ -233,7 +234,11 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     const length = to - from
     this.received += length
     if (this.expected >= 0 && (this.received > this.expected || (end && this.received !== this.expected)))
-      return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+      return this.connection.streamError(
+        this,
+        PROTOCOL_ERROR,
+        'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
+      )
     if (end) this.remoteEnded = true
     // Nothing but padding.
     if (length === 0 && !end) return this.#mustHold ? undefined : this.#credit()
@@ -265,7 +270,11 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** `trailers` may be empty. */
   receiveTrailers(trailers: Headers): void {
     if (this.expected >= 0 && this.received !== this.expected)
-      return this.connection.streamError(this, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+      return this.connection.streamError(
+        this,
+        PROTOCOL_ERROR,
+        'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
+      )
     this.remoteEnded = true
     if (this.#mustHold) this.#held.trailers = trailers
     else this.#deliverTrailers(trailers)

@@ -10,7 +10,16 @@ import { HOP_FRAME, makeRoom } from '../hop/room.ts'
 import { INTERIM_OVERHEAD } from '../interim.ts'
 import { Cancels } from './cancels.ts'
 import { Http2Connection } from './connection.ts'
-import { CANCEL, COMPRESSION_ERROR, MAX_STREAM_ID, MIN_MAX_FRAME, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './frame.ts'
+import {
+  CANCEL,
+  COMPRESSION_ERROR,
+  MAX_STREAM_ID,
+  MIN_MAX_FRAME,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  REFUSED_STREAM,
+  STREAM_CLOSED,
+} from './frame.ts'
 import { blockBytes, type HeadLimits, Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { PREFACE } from './preface.ts'
@@ -66,7 +75,12 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, own, clock, blockBytes(options.maxHeadBytes), maxFrame, false)
-    const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [ENABLE_PUSH, 0, TELLS_UNSENT, 1])
+    const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [
+      ENABLE_PUSH,
+      0,
+      TELLS_UNSENT,
+      1,
+    ])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
     this.#connection.standsForMany = true
     if (http2.carriesHttp1) makeRoom(this.#connection)
@@ -134,11 +148,15 @@ export class Http2Upstream implements UpstreamConnection, Side {
     for (const { stream, id, request, hasBody } of asking) {
       if (stream.closed || stream.id !== id) continue
       // HTTP/1.1 may come without a host. Whoever is sent such a request resets it, and would be blamed for that.
-      if (request.authority === '') stream.fail(failures.badRequest, 'no host, which HTTP/2 cannot do without (RFC 9113 section 8.3.1)', false)
+      if (request.authority === '')
+        stream.fail(failures.badRequest, 'no host, which HTTP/2 cannot do without (RFC 9113 section 8.3.1)', false)
       // An extended CONNECT has no place for another method.
-      else if (request.method !== 'GET') stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
-      else if (hasBody) stream.fail(failures.upgradeUnsupported, 'a request with a body cannot be upgraded over HTTP/2', false)
-      else if (!this.extendedConnect) stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
+      else if (request.method !== 'GET')
+        stream.fail(failures.upgradeUnsupported, `${request.method}: only a GET can be upgraded over HTTP/2`, false)
+      else if (hasBody)
+        stream.fail(failures.upgradeUnsupported, 'a request with a body cannot be upgraded over HTTP/2', false)
+      else if (!this.extendedConnect)
+        stream.fail(failures.upgradeUnsupported, 'no SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)', false)
       else if (this.#nextId > MAX_STREAM_ID) stream.fail(failures.refusedStream, '', false)
       else {
         // Streams open in the order of their ids (RFC 9113 section 5.1.1), and others may have opened since.
@@ -184,28 +202,42 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   // ── answers ──
 
-  headers(id: number, stream: Http2Stream | null, b: Buffer, from: number, to: number, end: boolean, problem: string): void {
+  headers(
+    id: number,
+    stream: Http2Stream | null,
+    b: Buffer,
+    from: number,
+    to: number,
+    end: boolean,
+    problem: string,
+  ): void {
     const connection = this.#connection
     const head = this.#head
     head.clear(this.#limits)
     if (!connection.decoder.decode(b, from, to, head))
       return connection.connectionError(COMPRESSION_ERROR, 'a header block that cannot be decoded (RFC 7541)', null)
     if (stream === null) return connection.closedStreamFrame(id, 'HEADERS')
-    if (stream.remoteEnded) return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
+    if (stream.remoteEnded)
+      return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
     if (!stream.headSent) return connection.connectionError(PROTOCOL_ERROR, 'an answer before the request', null)
     if (problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, problem)
     if (stream.headReceived) return this.#trailers(stream, end)
     head.finishResponse()
     if (!connection.peer.tellsUnsent) head.unsent = ''
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
-    if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
+    if (head.tooLarge)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
     if (head.status < 200) return this.#informational(stream, end)
     stream.headReceived = true
     if (stream.upgrade !== '' && head.status < 300) return this.#opened(stream, end)
     const isBodiless = stream.method === 'HEAD' || head.status === 204 || head.status === 304
     stream.expected = isBodiless ? 0 : head.contentLength
     if (end && stream.expected > 0)
-      return connection.streamError(stream, PROTOCOL_ERROR, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
+      return connection.streamError(
+        stream,
+        PROTOCOL_ERROR,
+        'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
+      )
     stream.remoteEnded = end
     stream.receiver?.head(head, end)
     if (end && !stream.closed) this.received(stream)
@@ -227,18 +259,29 @@ export class Http2Upstream implements UpstreamConnection, Side {
   #informational(stream: Http2Stream, end: boolean): void {
     stream.interimBytes += this.#head.size + INTERIM_OVERHEAD
     if (end || stream.interimBytes > this.#maxInterimBytes)
-      return this.#connection.streamError(stream, PROTOCOL_ERROR, 'interim heads without a final one (RFC 9113 section 8.1)')
+      return this.#connection.streamError(
+        stream,
+        PROTOCOL_ERROR,
+        'interim heads without a final one (RFC 9113 section 8.1)',
+      )
     stream.receiver?.head(this.#head, false)
   }
 
   #trailers(stream: Http2Stream, end: boolean): void {
     const connection = this.#connection
     const head = this.#head
-    if (stream.tunnel >= OPEN) return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
+    if (stream.tunnel >= OPEN)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
     head.finishTrailers()
-    if (!end) return connection.streamError(stream, PROTOCOL_ERROR, 'trailers that do not end the stream (RFC 9113 section 8.1)')
+    if (!end)
+      return connection.streamError(
+        stream,
+        PROTOCOL_ERROR,
+        'trailers that do not end the stream (RFC 9113 section 8.1)',
+      )
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
-    if (head.tooLarge) return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
+    if (head.tooLarge)
+      return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
     stream.receiveTrailers(trailerList(head, false))
   }
 
@@ -298,7 +341,8 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#goneAway = true
     connection.farewell = detail
     // Never looked at: they go elsewhere, and say nothing against the endpoint (RFC 9113 section 6.8).
-    for (const stream of [...connection.streams.values()]) if (stream.id > lastId) stream.fail(failures.goawayUnprocessed, detail, true)
+    for (const stream of [...connection.streams.values()])
+      if (stream.id > lastId) stream.fail(failures.goawayUnprocessed, detail, true)
     connection.out()
   }
 

@@ -1,6 +1,16 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { trimOws } from '../bytes.ts'
-import { CONNECTION, HOST_FIELD, HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION, REMOVED, TE, TRANSFER_ENCODING, UPGRADE } from '../h1/field-names.ts'
+import {
+  CONNECTION,
+  HOST_FIELD,
+  HTTP2_SETTINGS,
+  KEEP_ALIVE,
+  PROXY_CONNECTION,
+  REMOVED,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from '../h1/field-names.ts'
 import { Http1Head } from '../h1/head.ts'
 import { reasonOf } from '../h1/reason.ts'
 import { encodeRequest, encodeResponse } from '../h2/head-writer.ts'
@@ -30,7 +40,12 @@ export function encodeCarriedRequest(encoder: Encoder, head: RequestHead): void 
 export function encodeCarriedResponse(encoder: Encoder, head: ResponseHead, hasBody: boolean): void {
   if (!(head instanceof Http1Head)) return encodeResponse(encoder, head)
   encoder.field(':status', statuses[head.status]!, false)
-  encodeCarried(encoder, head, hasBody && (head.chunked ? head.codingAnew : head.contentLength < 0) ? CODING_FIRST : AS_IT_CAME, responses)
+  encodeCarried(
+    encoder,
+    head,
+    hasBody && (head.chunked ? head.codingAnew : head.contentLength < 0) ? CODING_FIRST : AS_IT_CAME,
+    responses,
+  )
   const reason = trimOws(head.bytes.latin1Slice(head.statusEnd, head.fieldsAt - 2))
   if (reason !== reasonOf(head.status)) encoder.field(REASON, reason, false)
 }
@@ -112,7 +127,12 @@ class Shape {
 
   isOf(head: Http1Head, first: string): boolean {
     const { count, ids, fields, bytes, added } = head
-    if (count !== this.#ids.length || added.length !== this.#added.length * 2 || first !== this.#first || head.takesTrailers !== this.#takesTrailers)
+    if (
+      count !== this.#ids.length ||
+      added.length !== this.#added.length * 2 ||
+      first !== this.#first ||
+      head.takesTrailers !== this.#takesTrailers
+    )
       return false
     const mine = this.#bytes
     let at = 0

@@ -60,7 +60,9 @@ export function jsonOf({ body }: Answer): unknown {
   try {
     return parseJson(body.toString('utf8'))
   } catch (error) {
-    throw new Error(`the answer of Consul makes no sense: ${messageOf(error)}; it begins with ${JSON.stringify(firstLine(body.toString('utf8', 0, 400), 60))}`)
+    throw new Error(
+      `the answer of Consul makes no sense: ${messageOf(error)}; it begins with ${JSON.stringify(firstLine(body.toString('utf8', 0, 400), 60))}`,
+    )
   }
 }
 

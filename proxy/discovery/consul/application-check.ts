@@ -58,4 +58,9 @@ export function applicationCheck(application: () => AddressSpec | null, probe: P
 }
 
 /** Where nobody wants it checked. */
-export const unchecked: ApplicationCheck = { listens: () => true, trouble: () => '', first: () => Promise.resolve(), watch: () => Promise.resolve() }
+export const unchecked: ApplicationCheck = {
+  listens: () => true,
+  trouble: () => '',
+  first: () => Promise.resolve(),
+  watch: () => Promise.resolve(),
+}

@@ -93,7 +93,11 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   let loading: Promise<Consul & Papi> | null = null
 
   async function call(what: string, send: Send, signal: AbortSignal, waitMs = 0): Promise<Answer> {
-    const ctx: Context = Object.assign(new EventEmitter(), { includeResponse: true, canceled: false, parked: waitMs > 0 } as const)
+    const ctx: Context = Object.assign(new EventEmitter(), {
+      includeResponse: true,
+      canceled: false,
+      parked: waitMs > 0,
+    } as const)
     const cancel = () => {
       ctx.canceled = true
       ctx.emit('cancel')
@@ -118,7 +122,10 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       return answerOf(headers, typeof body === 'string' ? Buffer.from(body) : body)
     } catch (error) {
       const trouble = late
-        ? new ConsulTrouble(`Consul at ${spec.address} has not answered within ${Math.round(timeoutMs / 1000)} s (${what})`, 0)
+        ? new ConsulTrouble(
+            `Consul at ${spec.address} has not answered within ${Math.round(timeoutMs / 1000)} s (${what})`,
+            0,
+          )
         : troubleOf(error, what)
       if (isCrowdedOut(trouble)) places.crowdedOut()
       throw trouble
@@ -142,16 +149,32 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   const self: ConsulClient = {
     spec,
     health: (name, where, asked, signal) =>
-      call(`instances of ${name}`, (consul, options) => consul.health.service({ ...options, ...queryOf(where, asked), service: name }), signal, waitOf(asked)),
+      call(
+        `instances of ${name}`,
+        (consul, options) => consul.health.service({ ...options, ...queryOf(where, asked), service: name }),
+        signal,
+        waitOf(asked),
+      ),
     checks: (filter, where, asked, signal) =>
-      call('checks', (consul, options) => consul.health.state({ ...options, ...queryOf(where, asked), state: 'any', filter }), signal, waitOf(asked)),
+      call(
+        'checks',
+        (consul, options) => consul.health.state({ ...options, ...queryOf(where, asked), state: 'any', filter }),
+        signal,
+        waitOf(asked),
+      ),
     services: (where, asked, signal) =>
-      call('names of services', (consul, options) => consul.catalog.service.list({ ...options, ...queryOf(where, asked) }), signal, waitOf(asked)),
+      call(
+        'names of services',
+        (consul, options) => consul.catalog.service.list({ ...options, ...queryOf(where, asked) }),
+        signal,
+        waitOf(asked),
+      ),
     // Who wants the nearest first is not answered from a copy.
     servers: (where, asked, signal) =>
       call(
         'the servers',
-        (consul, options) => consul.health.service({ ...options, ...queryOf(where, asked), service: 'consul', near: '_agent' }),
+        (consul, options) =>
+          consul.health.service({ ...options, ...queryOf(where, asked), service: 'consul', near: '_agent' }),
         signal,
         waitOf(asked),
       ),
@@ -180,11 +203,25 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
     },
     // The package drops weights, and cannot replace checks.
     async register(definition, signal) {
-      const request = { name: 'register', path: '/agent/service/register', query: { 'replace-existing-checks': 'true' }, type: 'json', body: definition }
-      await call('registering', (consul, { ctx, token: secret }) => consul._put({ ...request, ctx, headers: tokenHeader(secret) }, handOver), signal)
+      const request = {
+        name: 'register',
+        path: '/agent/service/register',
+        query: { 'replace-existing-checks': 'true' },
+        type: 'json',
+        body: definition,
+      }
+      await call(
+        'registering',
+        (consul, { ctx, token: secret }) => consul._put({ ...request, ctx, headers: tokenHeader(secret) }, handOver),
+        signal,
+      )
     },
     async deregister(id, signal) {
-      await call(`deregistering ${id}`, (consul, options) => consul.agent.service.deregister({ ...options, id }), signal)
+      await call(
+        `deregistering ${id}`,
+        (consul, options) => consul.agent.service.deregister({ ...options, id }),
+        signal,
+      )
     },
     async heartbeat(checkId, status, note, signal) {
       const beat: Send = (consul, options) => consul.agent.check[beats[status]]({ ...options, id: checkId, note })
@@ -216,7 +253,11 @@ function once<T>(made: Map<string, T>, { datacenter }: Where, make: () => T): T 
 async function load({ address }: ConsulSpec, wires: Transports): Promise<Consul & Papi> {
   const { default: Client } = (await import('consul')) as unknown as { default: new (options: object) => Consul & Papi }
   // Bodies are read when they are needed: an answer that says nothing new never is.
-  const consul = new Client({ baseUrl: `${address}/v1`, headers: { 'user-agent': 'outrigger' }, decoders: { 'application/json': (body: Buffer) => body } })
+  const consul = new Client({
+    baseUrl: `${address}/v1`,
+    headers: { 'user-agent': 'outrigger' },
+    decoders: { 'application/json': (body: Buffer) => body },
+  })
   consul._ext('onRequest', (request, next) => {
     request.transport = request.ctx.parked ? wires.parked : wires.quick
     next()
@@ -258,11 +299,15 @@ function tokenHeader(token: string | undefined): Record<string, string> {
 }
 
 function get(path: string, params: Readonly<Record<string, string>>, query: Readonly<Record<string, string>>): Send {
-  return (consul, { ctx, token }) => consul._get({ name: path, path, params, query, ctx, headers: tokenHeader(token) }, handOver)
+  return (consul, { ctx, token }) =>
+    consul._get({ name: path, path, params, query, ctx, headers: tokenHeader(token) }, handOver)
 }
 
 /** What the package does at the end of its own calls, with `includeResponse`. */
-function handOver(request: { err?: Error & { response?: unknown }; res: unknown }, next: (stop: false, error?: Error, value?: unknown) => void): void {
+function handOver(
+  request: { err?: Error & { response?: unknown }; res: unknown },
+  next: (stop: false, error?: Error, value?: unknown) => void,
+): void {
   if (request.err === undefined) return next(false, undefined, [request.res])
   request.err.response = request.res
   next(false, request.err)
@@ -271,9 +316,16 @@ function handOver(request: { err?: Error & { response?: unknown }; res: unknown 
 function statusText(status: number, said: string, what: string, { address, token, tokenFile }: ConsulSpec): string {
   const text = said === '' ? '' : `: ${said}`
   if (status === 401 || status === 403) {
-    const which = tokenFile !== null ? `the token in ${tokenFile}` : token !== null ? 'the configured token' : 'no token is configured, and the anonymous one'
+    const which =
+      tokenFile !== null
+        ? `the token in ${tokenFile}`
+        : token !== null
+          ? 'the configured token'
+          : 'no token is configured, and the anonymous one'
     return `Consul at ${address} denies it (${what}, ${status}${text}): ${which} lacks rights; service:read and node:read are needed, and service:write to register`
   }
-  const remedy = said.includes('concurrent connections') ? ' (limits.http_max_conns_per_client of the agent is shared by all on this host)' : ''
+  const remedy = said.includes('concurrent connections')
+    ? ' (limits.http_max_conns_per_client of the agent is shared by all on this host)'
+    : ''
   return `Consul at ${address} answers ${status}${text} (${what})${remedy}`
 }

@@ -35,7 +35,11 @@ interface Waiting {
   wake: (() => void) | null
 }
 
-export function crowdOf(client: Pick<ConsulClient, 'checks' | 'services' | 'spec'>, where: Where, deps: { clock: Clock; random: Random }): Crowd {
+export function crowdOf(
+  client: Pick<ConsulClient, 'checks' | 'services' | 'spec'>,
+  where: Where,
+  deps: { clock: Clock; random: Random },
+): Crowd {
   const { clock, random } = deps
   const watchDeps = { ...deps, waitMs: client.spec.waitMs, maxStaleMs: client.spec.maxStaleMs }
   const members = new Set<Waiting>()
@@ -87,7 +91,8 @@ export function crowdOf(client: Pick<ConsulClient, 'checks' | 'services' | 'spec
         const fresh = signaturesOf(json)
         const nodes = fresh.get('') !== (signatures.get('') ?? fresh.get(''))
         // One that has just joined has no signature yet: it asks once more, and nothing is missed.
-        for (const member of members) if (nodes || signatures.get(member.name) !== (fresh.get(member.name) ?? '')) wake(member)
+        for (const member of members)
+          if (nodes || signatures.get(member.name) !== (fresh.get(member.name) ?? '')) wake(member)
         signatures = new Map([...members].map(({ name }) => [name, fresh.get(name) ?? '']))
         signatures = new Map([...signatures, ['', fresh.get('') ?? '']])
       },

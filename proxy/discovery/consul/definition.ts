@@ -28,7 +28,9 @@ export function definitionOf(spec: RegisterSpec, status: string): object {
       CheckID: checkIdOf(spec),
       ...checkOf(spec.check),
       ...(status === '' ? {} : { Status: status }),
-      ...(spec.check.deregisterAfterMs > 0 ? { DeregisterCriticalServiceAfter: `${spec.check.deregisterAfterMs}ms` } : {}),
+      ...(spec.check.deregisterAfterMs > 0
+        ? { DeregisterCriticalServiceAfter: `${spec.check.deregisterAfterMs}ms` }
+        : {}),
     },
   }
 }

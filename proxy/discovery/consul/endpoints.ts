@@ -17,10 +17,20 @@ export interface Instances {
 const NOT_CALLED = new Set(['connect-proxy', 'mesh-gateway', 'terminating-gateway'])
 
 /** Where one address is registered twice, mostly by a process that came back under another id, the better one counts. */
-const RANK: Readonly<Record<EndpointHealth, number>> = { passing: 0, failing: 1, draining: 2, maintenance: 3, critical: 4 }
+const RANK: Readonly<Record<EndpointHealth, number>> = {
+  passing: 0,
+  failing: 1,
+  draining: 2,
+  maintenance: 3,
+  critical: 4,
+}
 
 /** What Consul answers for a service, as endpoints. Throws an Error for people when it is something else. */
-export function instancesOf(json: unknown, { tags, addressKind }: Pick<ConsulServiceSpec, 'tags' | 'addressKind'>, priority: number): Instances {
+export function instancesOf(
+  json: unknown,
+  { tags, addressKind }: Pick<ConsulServiceSpec, 'tags' | 'addressKind'>,
+  priority: number,
+): Instances {
   const byAddress = new Map<string, EndpointSpec>()
   const skipped: string[] = []
   for (const entry of entriesOf(json)) {
@@ -39,12 +49,19 @@ export function instancesOf(json: unknown, { tags, addressKind }: Pick<ConsulSer
   return { endpoints, skipped }
 }
 
-function endpointOf(entry: Entry & { readonly Service: ServiceEntry }, kind: ConsulServiceSpec['addressKind'], priority: number): EndpointSpec | null {
+function endpointOf(
+  entry: Entry & { readonly Service: ServiceEntry },
+  kind: ConsulServiceSpec['addressKind'],
+  priority: number,
+): EndpointSpec | null {
   const place = placeOf(entry, kind)
   if (place === null) return null
   const { Node, Service } = entry
   const { health, reason, weight } = judge(entry)
-  const zone = zoneOf({ meta: Service.Meta, locality: Service.Locality }, { meta: Node?.Meta, locality: Node?.Locality })
+  const zone = zoneOf(
+    { meta: Service.Meta, locality: Service.Locality },
+    { meta: Node?.Meta, locality: Node?.Locality },
+  )
   const metadata = { ...Service.Meta, ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])) }
   return { ...place, weight, priority, zone, metadata, health, healthReason: reason }
 }

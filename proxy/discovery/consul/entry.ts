@@ -20,7 +20,9 @@ export interface ServiceEntry {
   readonly Tags?: readonly string[] | null
   readonly Address?: string
   readonly Port?: number
-  readonly TaggedAddresses?: Readonly<Record<string, { readonly Address?: string; readonly Port?: number } | null>> | null
+  readonly TaggedAddresses?: Readonly<
+    Record<string, { readonly Address?: string; readonly Port?: number } | null>
+  > | null
   readonly Meta?: Readonly<Record<string, string>> | null
   readonly Weights?: { readonly Passing?: number; readonly Warning?: number } | null
   readonly Locality?: LocalityEntry | null

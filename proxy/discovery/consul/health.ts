@@ -27,19 +27,24 @@ export function judge({ Node, Service, Checks }: Entry): Judged {
   const checks = Checks ?? []
   const passing = boundedWeight(Service?.Weights?.Passing)
   const maintenance = checks.find(isMaintenance)
-  if (maintenance !== undefined) return { health: 'maintenance', reason: firstLine(maintenance.Notes ?? '') || 'maintenance', weight: passing }
+  if (maintenance !== undefined)
+    return { health: 'maintenance', reason: firstLine(maintenance.Notes ?? '') || 'maintenance', weight: passing }
   const critical = checks.filter(({ Status }) => Status === 'critical')
   // What the instance's own checks say is nearer to the truth than that nobody hears of its node.
   const worst = critical.find(check => !isSerf(check)) ?? critical[0]
   if (worst !== undefined) {
-    const reason = isSerf(worst) ? `${NODE_LOST}${firstLine(Node?.Node ?? '')}: ${firstLine(worst.Output ?? '')}` : sayingOf(worst)
+    const reason = isSerf(worst)
+      ? `${NODE_LOST}${firstLine(Node?.Node ?? '')}: ${firstLine(worst.Output ?? '')}`
+      : sayingOf(worst)
     return { health: 'critical', reason, weight: passing }
   }
   const warning = checks.find(({ Status }) => Status === 'warning')
   if (warning === undefined) return { health: 'passing', reason: '', weight: passing }
   const weight = Service?.Weights?.Warning ?? 1
   const reason = `warning: ${sayingOf(warning)}`
-  return weight <= 0 ? { health: 'failing', reason, weight: passing } : { health: 'passing', reason, weight: boundedWeight(weight) }
+  return weight <= 0
+    ? { health: 'failing', reason, weight: passing }
+    : { health: 'passing', reason, weight: boundedWeight(weight) }
 }
 
 function isMaintenance({ CheckID = '', Status }: CheckEntry): boolean {

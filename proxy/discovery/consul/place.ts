@@ -13,7 +13,10 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
  * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else the address of its node. A tagged address may bring
  * a port of its own. Null: there is no usable port, or no address that is an IP address or a host name.
  */
-export function placeOf({ Node, Service }: Entry & { readonly Service: ServiceEntry }, kind: ConsulAddressKind): AddressSpec | null {
+export function placeOf(
+  { Node, Service }: Entry & { readonly Service: ServiceEntry },
+  kind: ConsulAddressKind,
+): AddressSpec | null {
   const tagged = KEYS[kind].map(key => Service.TaggedAddresses?.[key]).find(found => found?.Address)
   const ofNode = KEYS[kind].map(key => Node?.TaggedAddresses?.[key]).find(found => found)
   const address = tagged?.Address || Service.Address || ofNode || Node?.Address || ''

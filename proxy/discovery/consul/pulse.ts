@@ -23,7 +23,11 @@ export interface Follower {
 /** The servers are heard of so often at least. */
 const WAIT_MS = 20_000
 
-export function pulseOf(client: Pick<ConsulClient, 'servers' | 'spec'>, where: Where, { clock, random }: { clock: Clock; random: Random }): Pulse {
+export function pulseOf(
+  client: Pick<ConsulClient, 'servers' | 'spec'>,
+  where: Where,
+  { clock, random }: { clock: Clock; random: Random },
+): Pulse {
   const followers = new Set<Follower>()
   const { waitMs, maxStaleMs } = client.spec
   let end: AbortController | null = null
@@ -55,7 +59,13 @@ export function pulseOf(client: Pick<ConsulClient, 'servers' | 'spec'>, where: W
 
   function start(): AbortController {
     const control = new AbortController()
-    const watched = { ask, onAnswer: (_json: unknown, answer: Answer) => well(answer), isNews: () => true, onSame: well, onTrouble: tell }
+    const watched = {
+      ask,
+      onAnswer: (_json: unknown, answer: Answer) => well(answer),
+      isNews: () => true,
+      onSame: well,
+      onTrouble: tell,
+    }
     void watchConsul(watched, { clock, random, waitMs: Math.min(waitMs, WAIT_MS), maxStaleMs }, control.signal)
     return control
   }

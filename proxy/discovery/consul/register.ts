@@ -124,8 +124,11 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   async function beat(everyMs: number, signal: AbortSignal): Promise<void> {
     let sentAt = clock.now()
     for (let failures = 0; !signal.aborted; ) {
-      if (failures > 0) await pause(clock, backOffMs(failures, Math.min(everyMs, MAX_HEARTBEAT_BACK_OFF_MS), random), signal)
-      else while (!signal.aborted && clock.now() < sentAt + everyMs && stateNow() === status) await pause(clock, READY_MS, signal)
+      if (failures > 0)
+        await pause(clock, backOffMs(failures, Math.min(everyMs, MAX_HEARTBEAT_BACK_OFF_MS), random), signal)
+      else
+        while (!signal.aborted && clock.now() < sentAt + everyMs && stateNow() === status)
+          await pause(clock, READY_MS, signal)
       if (signal.aborted) return
       try {
         await send(stateNow(), signal)
@@ -148,7 +151,9 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
 
   async function send(state: CheckStatus | '', signal: AbortSignal): Promise<void> {
     if (state === '') return
-    const note = application.trouble() || (state === 'passing' ? 'the sidecar serves' : 'the sidecar is not ready: its admin page /ready says why')
+    const note =
+      application.trouble() ||
+      (state === 'passing' ? 'the sidecar serves' : 'the sidecar is not ready: its admin page /ready says why')
     await client.heartbeat(checkIdOf(spec), state, note, signal)
     status = state
   }
@@ -161,7 +166,8 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
       } catch (error) {
         if (isUnknown(error)) return
         failures++
-        if (signal.aborted || isDenied(error)) return log.warn(`this instance could not be deregistered: ${messageOf(error)}`, facts)
+        if (signal.aborted || isDenied(error))
+          return log.warn(`this instance could not be deregistered: ${messageOf(error)}`, facts)
         await pause(clock, backOffMs(failures, STOP_MS / 4, random), signal)
       }
     }

@@ -34,7 +34,15 @@ export function consulSource(service: ConsulServiceSpec, client: ConsulClient, d
     name: `consul${alias}${datacenter === null ? '' : ` in ${datacenter}`}`,
     watch(watcher, signal) {
       const parts = [datacenter, ...failover].map((where, priority): Part => {
-        return { datacenter: where, priority, endpoints: null, trouble: '', serverTrouble: '', filtered: false, skipped: '' }
+        return {
+          datacenter: where,
+          priority,
+          endpoints: null,
+          trouble: '',
+          serverTrouble: '',
+          filtered: false,
+          skipped: '',
+        }
       })
       const delivery = deliveryOf(parts, watcher)
       for (const part of parts) void watchPart(part, service, client, deps, delivery, signal)
@@ -79,14 +87,22 @@ function merge(parts: readonly Part[]): readonly EndpointSpec[] {
   if (parts.length === 1) return parts[0]!.endpoints!
   const byAddress = new Map<string, EndpointSpec>()
   for (const { endpoints } of parts) {
-    for (const endpoint of endpoints ?? []) if (!byAddress.has(keyOf(endpoint))) byAddress.set(keyOf(endpoint), endpoint)
+    for (const endpoint of endpoints ?? [])
+      if (!byAddress.has(keyOf(endpoint))) byAddress.set(keyOf(endpoint), endpoint)
   }
   return [...byAddress.values()]
 }
 
 const keyOf = ({ address, port }: EndpointSpec) => `${address} ${port}`
 
-async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulClient, deps: ConsulDeps, delivery: Delivery, signal: AbortSignal) {
+async function watchPart(
+  part: Part,
+  service: ConsulServiceSpec,
+  client: ConsulClient,
+  deps: ConsulDeps,
+  delivery: Delivery,
+  signal: AbortSignal,
+) {
   const where = { datacenter: part.datacenter }
   const { spec, parking } = client
   /** Its place, where it may wait on a connection of its own. */
@@ -125,9 +141,14 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
   function onAnswer(json: unknown, answer: Answer): void {
     refuseFiltered(part, service, json, answer, spec)
     const { endpoints, skipped } = instancesOf(json, service, part.priority)
-    const saying = skipped.length === 0 ? '' : `${skipped.slice(0, 3).join(', ')}${skipped.length > 3 ? ` and ${skipped.length - 3} more` : ''}`
-    if (endpoints.length === 0 && saying !== '') throw new Error(`no instance of ${service.name} in Consul can be called: ${saying}`)
-    if (saying !== part.skipped && saying !== '') deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
+    const saying =
+      skipped.length === 0
+        ? ''
+        : `${skipped.slice(0, 3).join(', ')}${skipped.length > 3 ? ` and ${skipped.length - 3} more` : ''}`
+    if (endpoints.length === 0 && saying !== '')
+      throw new Error(`no instance of ${service.name} in Consul can be called: ${saying}`)
+    if (saying !== part.skipped && saying !== '')
+      deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
     part.skipped = saying
     // What a check says may have changed, and nothing else.
     const changed = !isDeepStrictEqual(part.endpoints, endpoints)
@@ -150,7 +171,14 @@ async function watchPart(part: Part, service: ConsulServiceSpec, client: ConsulC
     delivery.troubled(reason)
   }
 
-  const watched = { ask, onAnswer, isNews, onSame: () => answered(false), onTrouble, needsConfirming: delivery.isDoubted }
+  const watched = {
+    ask,
+    onAnswer,
+    isNews,
+    onSame: () => answered(false),
+    onTrouble,
+    needsConfirming: delivery.isDoubted,
+  }
   await watchConsul(watched, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
   unfollow()
   parking.leave(place)
@@ -167,8 +195,14 @@ function refuseFiltered(
 ): void {
   const empty = Array.isArray(json) && json.length === 0
   if (empty && deniesByDefault && token === null && tokenFile === null)
-    throw new ConsulTrouble(`Consul shows no instance of ${name}: without a token it denies everything; set discovery.consul.token or tokenFile`, 403)
+    throw new ConsulTrouble(
+      `Consul shows no instance of ${name}: without a token it denies everything; set discovery.consul.token or tokenFile`,
+      403,
+    )
   if (filtered && (empty || (part.endpoints !== null && !part.filtered)))
-    throw new ConsulTrouble(`Consul holds back instances of ${name}: the token lacks service:read for it, or node:read for their nodes`, 403)
+    throw new ConsulTrouble(
+      `Consul holds back instances of ${name}: the token lacks service:read for it, or node:read for their nodes`,
+      403,
+    )
   part.filtered = filtered
 }

@@ -59,7 +59,9 @@ export function transports(spec: ConsulSpec, deps: TransportDeps): Transports {
   const lane = (kind: keyof Connections): Transport => ({
     request(options) {
       const hostname = options.hostname?.replace(/^\[|\]$/g, '')
-      return guarded(http.request({ ...options, ...(hostname === undefined ? {} : { hostname }), agent: current()[kind] }))
+      return guarded(
+        http.request({ ...options, ...(hostname === undefined ? {} : { hostname }), agent: current()[kind] }),
+      )
     },
   })
   return {
@@ -161,6 +163,7 @@ export function connectionTrouble(error: unknown): string {
   // What OpenSSL says of its inside is for nobody; its last words are.
   const reason = /:SSL routines:[^:]*:([^:]+)/.exec(messageOf(error))?.[1]
   if (reason !== undefined) return `does not agree on TLS: ${reason}`
-  if (code.startsWith('ERR_TLS') || /CERT|SIGNATURE|ISSUER/.test(code)) return `has a certificate that is not accepted: ${messageOf(error)}`
+  if (code.startsWith('ERR_TLS') || /CERT|SIGNATURE|ISSUER/.test(code))
+    return `has a certificate that is not accepted: ${messageOf(error)}`
   return `cannot be asked: ${messageOf(error)}`
 }

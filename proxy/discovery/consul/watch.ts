@@ -115,7 +115,11 @@ export async function watchConsul(
     const whole = index === 0 || begunAt - listedAt >= (confirms ? CONFIRM_MS : RELIST_MS)
     if (whole) listedAt = begunAt
     const atMostMs = waitMs * (1 - 0.1 * random())
-    const asked = { index: whole ? 0 : index, waitMs: confirms ? Math.min(atMostMs, CONFIRM_MS) : atMostMs, stale: maxStaleMs > 0 && !leader }
+    const asked = {
+      index: whole ? 0 : index,
+      waitMs: confirms ? Math.min(atMostMs, CONFIRM_MS) : atMostMs,
+      stale: maxStaleMs > 0 && !leader,
+    }
     try {
       const answer = await ask(asked, signal)
       if (signal.aborted) return

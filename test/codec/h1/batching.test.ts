@@ -10,7 +10,14 @@ import { TapeWire } from '../../support/tape-wire.ts'
 function asked(request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'): { wire: TapeWire; stream: DownstreamStream } {
   const wire = new TapeWire()
   let stream: DownstreamStream | null = null
-  const options = { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} }
+  const options = {
+    ...requestLimits,
+    headTimeoutMs: 0,
+    bodyTimeoutMs: 0,
+    idleTimeoutMs: 0,
+    onRefused() {},
+    onClosed() {},
+  }
   http1.serve(
     wire,
     opened => {
@@ -116,7 +123,9 @@ describe('the scratch buffer is shared', () => {
           stream.head(chunked ? head() : sized(size * 5), false)
           for (let i = 0; i < 5; i++) stream.data(piece, i === 4)
         })
-        const body = chunked ? `${`${size.toString(16)}\r\n${piece}\r\n`.repeat(5)}0\r\n\r\n` : piece.toString().repeat(5)
+        const body = chunked
+          ? `${`${size.toString(16)}\r\n${piece}\r\n`.repeat(5)}0\r\n\r\n`
+          : piece.toString().repeat(5)
         expect(wire.written.slice(wire.written.indexOf('\r\n\r\n') + 4) === body, `${size} ${chunked}`).toBe(true)
       }
     }
@@ -130,16 +139,32 @@ describe('the scratch buffer is shared', () => {
       stream.data(Buffer.from('a'), false)
       stream.trailers(new HeaderList(['t', value]))
     })
-    expect(wire.written).toBe(`HTTP/1.1 200 OK\r\nx: ${value}\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nt: ${value}\r\n\r\n`)
+    expect(wire.written).toBe(
+      `HTTP/1.1 200 OK\r\nx: ${value}\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nt: ${value}\r\n\r\n`,
+    )
   })
 })
 
 test('a request and its body leave in one write as well', () => {
   const wire = new TapeWire()
-  const connection = http1.connect(wire, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: 1024 * 1024, ...responseLimits })
+  const connection = http1.connect(
+    wire,
+    { released() {}, closed() {}, idleHint() {} },
+    { bufferBytes: 1024 * 1024, ...responseLimits },
+  )
   const stream = connection.open()
   turn(() => {
-    stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList(['content-length', '10']) }, false)
+    stream.head(
+      {
+        method: 'POST',
+        scheme: 'http',
+        authority: 'a',
+        path: '/',
+        upgrade: '',
+        headers: new HeaderList(['content-length', '10']),
+      },
+      false,
+    )
     stream.data(Buffer.from('hello'), false)
     stream.data(Buffer.from('world'), true)
   })

@@ -38,13 +38,21 @@ test('a response that nobody edits is written as it was read, byte for byte', ()
     fc.property(response, ({ bytes, close }) => {
       const parsed = head(bytes, parseResponse)
       const out = Buffer.alloc(roomFor(parsed))
-      const text = written(writeResponse(parsed, close ? CHUNKED_BODY : parsed.chunked ? CHUNKED_BODY : parsed.contentLength, '', out), out)
+      const text = written(
+        writeResponse(parsed, close ? CHUNKED_BODY : parsed.chunked ? CHUNKED_BODY : parsed.contentLength, '', out),
+        out,
+      )
       expect(close ? text.replace('transfer-encoding: chunked\r\n', '') : text).toBe(headOf(bytes))
     }),
   )
 })
 
-type Edit = { readonly kind: 'set' | 'add' | 'delete'; readonly which: number; readonly value: string; readonly upper: boolean }
+type Edit = {
+  readonly kind: 'set' | 'add' | 'delete'
+  readonly which: number
+  readonly value: string
+  readonly upper: boolean
+}
 
 const edits = fc.array(
   fc.record({
@@ -68,8 +76,19 @@ test('edits do to the bytes what they would do to a list of pairs', () => {
   fc.assert(
     fc.property(fc.array(field, { maxLength: 8 }), edits, (fields, steps) => {
       const lines = fields.map(({ line }) => `${line}\r\n`).join('')
-      const parsed = head(`GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\n${lines}x-forwarded-for: 2\r\n\r\n`, parseRequest)
-      const list = new HeaderList(['Host', 'a', 'X-Request-Id', '1', ...fields.flatMap(({ name, value }) => [name, value]), 'x-forwarded-for', '2'])
+      const parsed = head(
+        `GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\n${lines}x-forwarded-for: 2\r\n\r\n`,
+        parseRequest,
+      )
+      const list = new HeaderList([
+        'Host',
+        'a',
+        'X-Request-Id',
+        '1',
+        ...fields.flatMap(({ name, value }) => [name, value]),
+        'x-forwarded-for',
+        '2',
+      ])
       const names = ['x-request-id', 'x-forwarded-for', 'x-new', 'x-other', ...fields.map(({ name }) => name)]
       for (const step of steps) {
         apply(parsed, names, step)
@@ -81,7 +100,10 @@ test('edits do to the bytes what they would do to a list of pairs', () => {
       const pairs = text
         .split('\r\n')
         .slice(1, -2)
-        .map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).replace(/^[ \t]+|[ \t]+$/g, '')])
+        .map(line => [
+          line.slice(0, line.indexOf(':')).toLowerCase(),
+          line.slice(line.indexOf(':') + 1).replace(/^[ \t]+|[ \t]+$/g, ''),
+        ])
       const expected: string[][] = []
       list.forEach((name, value) => {
         expected.push([name.toLowerCase(), value])

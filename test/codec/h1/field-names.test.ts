@@ -49,6 +49,7 @@ test.each(known)('nothing that differs from %s in any one or two bytes is taken 
 
 test('shorter and longer names are others', () => {
   for (const name of known) {
-    for (const other of [name.slice(1), name.slice(0, -1), `x${name}`, `${name}x`]) if (!known.includes(other)) expect(id(other), other).toBe(OTHER)
+    for (const other of [name.slice(1), name.slice(0, -1), `x${name}`, `${name}x`])
+      if (!known.includes(other)) expect(id(other), other).toBe(OTHER)
   }
 })

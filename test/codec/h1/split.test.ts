@@ -18,7 +18,9 @@ test('pipelined requests give the same events however their bytes are cut', () =
       const expected = requests.flatMap(({ method, target, fields, body }) => [
         `request ${method} orders ${target}`,
         ...fields.map(({ name, value }) => `${name}: ${value}`),
-        ...(body.data === '' ? [] : [body.data.length > 200 ? `data ${body.data.length} bytes` : `data ${JSON.stringify(body.data)}`]),
+        ...(body.data === ''
+          ? []
+          : [body.data.length > 200 ? `data ${body.data.length} bytes` : `data ${JSON.stringify(body.data)}`]),
         ...body.trailers.map(({ name, value }) => `trailer ${name}: ${value}`),
         'end',
       ])
@@ -37,7 +39,13 @@ test('a response gives the same events however its bytes are cut', () => {
       expect(whole.events).toEqual([
         `response ${one.status}`,
         ...one.fields.map(({ name, value }) => `${name}: ${value}`),
-        ...(one.body.data === '' ? [] : [one.body.data.length > 200 ? `data ${one.body.data.length} bytes` : `data ${JSON.stringify(one.body.data)}`]),
+        ...(one.body.data === ''
+          ? []
+          : [
+              one.body.data.length > 200
+                ? `data ${one.body.data.length} bytes`
+                : `data ${JSON.stringify(one.body.data)}`,
+            ]),
         ...one.body.trailers.map(({ name, value }) => `trailer ${name}: ${value}`),
         'end',
         ...(one.close ? ['closed'] : ['reusable', 'closed']),
@@ -51,7 +59,9 @@ test('damaged requests are understood or refused alike however their bytes are c
   fc.assert(
     fc.property(fc.array(request, { minLength: 1, maxLength: 3 }), damage, cuts, (requests, hurt, places) => {
       const bytes = latin1(hurt(requests.map(one => one.bytes).join('')))
-      expect(playRequests(http1, cutAt(bytes, places), false).events).toEqual(playRequests(http1, [bytes], false).events)
+      expect(playRequests(http1, cutAt(bytes, places), false).events).toEqual(
+        playRequests(http1, [bytes], false).events,
+      )
     }),
     { numRuns: 2000 },
   )
@@ -61,7 +71,9 @@ test('damaged responses are understood or refused alike however their bytes are 
   fc.assert(
     fc.property(response, damage, cuts, (one, hurt, places) => {
       const bytes = latin1(hurt(one.bytes))
-      expect(playResponse(http1, 'GET', cutAt(bytes, places), true).events).toEqual(playResponse(http1, 'GET', [bytes], true).events)
+      expect(playResponse(http1, 'GET', cutAt(bytes, places), true).events).toEqual(
+        playResponse(http1, 'GET', [bytes], true).events,
+      )
     }),
     { numRuns: 2000 },
   )
@@ -72,7 +84,9 @@ test('any bytes at all are understood or refused alike however they are cut', ()
     fc.property(fc.uint8Array({ maxLength: 300 }), cuts, fc.boolean(), (raw, places, end) => {
       const bytes = Buffer.from(raw)
       expect(playRequests(http1, cutAt(bytes, places), end).events).toEqual(playRequests(http1, [bytes], end).events)
-      expect(playResponse(http1, 'GET', cutAt(bytes, places), end).events).toEqual(playResponse(http1, 'GET', [bytes], end).events)
+      expect(playResponse(http1, 'GET', cutAt(bytes, places), end).events).toEqual(
+        playResponse(http1, 'GET', [bytes], end).events,
+      )
     }),
     { numRuns: 1000 },
   )

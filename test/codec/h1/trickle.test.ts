@@ -21,7 +21,8 @@ function looks(parse: Parse, text: string): number {
     },
   }) as Buffer
   const head = new Http1Head()
-  for (let length = 1; length <= bytes.length; length++) expect(parse(head, watched, length, requestLimits)).toBe(length === bytes.length ? DONE : MORE)
+  for (let length = 1; length <= bytes.length; length++)
+    expect(parse(head, watched, length, requestLimits)).toBe(length === bytes.length ? DONE : MORE)
   return count
 }
 
@@ -72,9 +73,18 @@ describe('nothing is copied once a byte', () => {
 
   test.each<[string, () => unknown]>([
     ['a request head', () => playRequests(http1, aByteAtATime(`${start}${long}\r\n`), false)],
-    ['request trailers', () => playRequests(http1, aByteAtATime(`POST / HTTP/1.1\r\nHost: a\r\n${chunked}0\r\n${long}\r\n`), false)],
-    ['a response head', () => playResponse(http1, 'GET', aByteAtATime(`HTTP/1.1 200 OK\r\n${long}Content-Length: 0\r\n\r\n`), false)],
-    ['response trailers', () => playResponse(http1, 'GET', aByteAtATime(`HTTP/1.1 200 OK\r\n${chunked}0\r\n${long}\r\n`), false)],
+    [
+      'request trailers',
+      () => playRequests(http1, aByteAtATime(`POST / HTTP/1.1\r\nHost: a\r\n${chunked}0\r\n${long}\r\n`), false),
+    ],
+    [
+      'a response head',
+      () => playResponse(http1, 'GET', aByteAtATime(`HTTP/1.1 200 OK\r\n${long}Content-Length: 0\r\n\r\n`), false),
+    ],
+    [
+      'response trailers',
+      () => playResponse(http1, 'GET', aByteAtATime(`HTTP/1.1 200 OK\r\n${chunked}0\r\n${long}\r\n`), false),
+    ],
   ])('%s', (_name, play) => {
     expect(copied(play)).toBeLessThan(20 * long.length)
   })

@@ -14,7 +14,21 @@ import { manualClock } from '../../support/clock.ts'
 import { EventLoop } from '../../support/event-loop.ts'
 import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
-import { data, frame, get, hello, linesOf, literals, ping, post, reset, settings, settingsAck, uint32, windowUpdate } from './support/frames.ts'
+import {
+  data,
+  frame,
+  get,
+  hello,
+  linesOf,
+  literals,
+  ping,
+  post,
+  reset,
+  settings,
+  settingsAck,
+  uint32,
+  windowUpdate,
+} from './support/frames.ts'
 
 /** Each attack goes on until the connection is closed, for a bounded number of rounds; what it may cost is said. Another connection is served all the while. */
 
@@ -45,7 +59,11 @@ class Target implements Receiver<RequestHead> {
   readonly #counts: { requests: number; resets: number; bytes: number }
   static readonly piece = Buffer.alloc(256 * 1024)
 
-  constructor(stream: DownstreamStream, behaviour: Behaviour, counts: { requests: number; resets: number; bytes: number }) {
+  constructor(
+    stream: DownstreamStream,
+    behaviour: Behaviour,
+    counts: { requests: number; resets: number; bytes: number },
+  ) {
     this.#stream = stream
     this.#behaviour = behaviour
     this.#counts = counts
@@ -222,16 +240,23 @@ test('what was on its way of streams that were given up is no flood, however man
   const wire = new AttackedWire()
   const guards: string[] = []
   const owner = { released() {}, closed() {}, idleHint() {} }
-  const connection = http2(clock, { onGuard: guard => guards.push(guard) }).connect(wire, owner, { ...responseLimits, bufferBytes: 1024 * 1024 })
+  const connection = http2(clock, { onGuard: guard => guards.push(guard) }).connect(wire, owner, {
+    ...responseLimits,
+    bufferBytes: 1024 * 1024,
+  })
   wire.feed(Buffer.concat([settings(), settingsAck]))
   for (let i = 0; i < 200; i++) {
     const stream = connection.open()
-    stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
+    stream.head(
+      { method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() },
+      true,
+    )
     stream.reset(failures.downstreamGone, '')
     loop.advance(1)
   }
   wire.writes.length = 0
-  for (let i = 0; i < 3000; i++) wire.feed(i % 3 === 0 ? reset(2 * (i % 200) + 1, h2.CANCEL) : data(2 * (i % 200) + 1, 'late'))
+  for (let i = 0; i < 3000; i++)
+    wire.feed(i % 3 === 0 ? reset(2 * (i % 200) + 1, h2.CANCEL) : data(2 * (i % 200) + 1, 'late'))
   expect(guards).toEqual([])
   expect(wire.closing).toBe('')
   expect(linesOf(Buffer.concat(wire.writes)).filter(line => line.startsWith('RST_STREAM'))).toEqual([])
@@ -283,7 +308,10 @@ describe('memory', () => {
     )
     expect(counts.requests).toBe(1)
     const before = held()
-    const bomb = Buffer.concat([literals(':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a'), Buffer.alloc(16_000, 0xbe)])
+    const bomb = Buffer.concat([
+      literals(':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a'),
+      Buffer.alloc(16_000, 0xbe),
+    ])
     const began = process.cpuUsage()
     for (let i = 1; i <= 200; i++) wire.feed(frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 2 * i + 1, bomb))
     // 12.5 GB, had it been unpacked.
@@ -331,7 +359,8 @@ describe('memory', () => {
     const streams = 40
     const window = 256 * 1024
     for (let i = 0; i < streams; i++) wire.feed(post(2 * i + 1))
-    for (let sent = 0; sent < window; sent += piece.length) for (let i = 0; i < streams; i++) wire.feed(data(2 * i + 1, piece))
+    for (let sent = 0; sent < window; sent += piece.length)
+      for (let i = 0; i < streams; i++) wire.feed(data(2 * i + 1, piece))
     expect(counts.resets).toBe(0)
     // The first piece of each went to its receiver; what came then is held.
     expect(counts.bytes).toBe(streams * piece.length)
@@ -364,7 +393,14 @@ describe('slowness', () => {
     http2(clock).serve(
       silent,
       () => {},
-      { ...requestLimits, headTimeoutMs: 10_000, bodyTimeoutMs: 0, idleTimeoutMs: 300_000, onRefused() {}, onClosed() {} },
+      {
+        ...requestLimits,
+        headTimeoutMs: 10_000,
+        bodyTimeoutMs: 0,
+        idleTimeoutMs: 300_000,
+        onRefused() {},
+        onClosed() {},
+      },
       clock,
     )
     loop.advance(11_000)

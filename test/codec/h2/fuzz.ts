@@ -17,12 +17,16 @@ export function readCorpus(): Input[] {
   return readFileSync(join(import.meta.dirname, 'corpus.txt'), 'utf8')
     .split('\n')
     .filter(line => /^(caller|endpoint) /.test(line))
-    .map(line => ({ to: line.startsWith('caller') ? 'caller' : 'endpoint', bytes: Buffer.from(line.slice(line.indexOf(' ') + 1), 'hex') }))
+    .map(line => ({
+      to: line.startsWith('caller') ? 'caller' : 'endpoint',
+      bytes: Buffer.from(line.slice(line.indexOf(' ') + 1), 'hex'),
+    }))
 }
 
 /** Null: all promises are kept. */
 export function broken({ to, bytes }: Input, places: readonly number[]): string | null {
-  const play = (chunks: readonly Buffer[]) => (to === 'caller' ? playCaller(chunks, true) : playEndpoint('GET', 3, chunks, true))
+  const play = (chunks: readonly Buffer[]) =>
+    to === 'caller' ? playCaller(chunks, true) : playEndpoint('GET', 3, chunks, true)
   try {
     const whole = play([bytes])
     const cut = play(cutAt(bytes, places))
@@ -38,7 +42,11 @@ export function broken({ to, bytes }: Input, places: readonly number[]): string 
 }
 
 function hasGoaway(to: Input['to'], bytes: Buffer): boolean {
-  for (let at = to === 'caller' ? PREFACE.length : 0; at + FRAME_HEADER <= bytes.length; at += FRAME_HEADER + bytes.readUIntBE(at, 3))
+  for (
+    let at = to === 'caller' ? PREFACE.length : 0;
+    at + FRAME_HEADER <= bytes.length;
+    at += FRAME_HEADER + bytes.readUIntBE(at, 3)
+  )
     if (bytes[at + 3] === GOAWAY) return true
   return false
 }
@@ -72,7 +80,8 @@ if (import.meta.main) {
     const { to, bytes } = corpus[between(random, 0, corpus.length - 1)]!
     const others = corpus.filter(input => input.to === to)
     let input = bytes
-    for (let n = between(random, 1, 4); n > 0 && input.length > 1; n--) input = changed(input, others[between(random, 0, others.length - 1)]!.bytes, random)
+    for (let n = between(random, 1, 4); n > 0 && input.length > 1; n--)
+      input = changed(input, others[between(random, 0, others.length - 1)]!.bytes, random)
     const places = Array.from({ length: between(random, 1, 8) }, () => between(random, 1, input.length))
     const what = broken({ to, bytes: input }, places)
     count++

@@ -50,7 +50,9 @@ describe('a head of HTTP/1.1 as HTTP/2', () => {
   })
 
   test('secrets are marked', () => {
-    expect(encoded(http1('GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic x\r\n\r\n'))).toContain('authorization: Basic x (sensitive)')
+    expect(encoded(http1('GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic x\r\n\r\n'))).toContain(
+      'authorization: Basic x (sensitive)',
+    )
   })
 
   test('what a filter set goes along', () => {
@@ -65,15 +67,36 @@ describe('a head of HTTP/2', () => {
     const crumbs = Array.from({ length: 33 }, (_, i) => ['cookie', `c${i}=${'x'.repeat(20)}`])
     const never = Buffer.concat([Buffer.from([0x10]), literals('s', 't').subarray(1)])
     const head = http2(Buffer.concat([literals(...requestFields('a', 'b', ...crumbs.flat())), never]))
-    expect(encoded(head).slice(4)).toEqual(['a: b', `cookie: ${crumbs.map(([, value]) => value).join('; ')}`, 's: t (sensitive)'])
+    expect(encoded(head).slice(4)).toEqual([
+      'a: b',
+      `cookie: ${crumbs.map(([, value]) => value).join('; ')}`,
+      's: t (sensitive)',
+    ])
   })
 
   test('as HTTP/2: in order, cookies apart, and secrets still secret', () => {
     const never = Buffer.concat([Buffer.from([0x10, 1]), Buffer.from('s'), Buffer.from([1]), Buffer.from('t')])
     const head = http2(
-      Buffer.concat([literals(...requestFields('cookie', 'a=1; long enough to be put in', 'x', 'y', 'cookie', 'b=2; long enough to be put in')), never]),
+      Buffer.concat([
+        literals(
+          ...requestFields(
+            'cookie',
+            'a=1; long enough to be put in',
+            'x',
+            'y',
+            'cookie',
+            'b=2; long enough to be put in',
+          ),
+        ),
+        never,
+      ]),
     )
-    expect(encoded(head).slice(4)).toEqual(['cookie: a=1; long enough to be put in', 'x: y', 'cookie: b=2; long enough to be put in', 's: t (sensitive)'])
+    expect(encoded(head).slice(4)).toEqual([
+      'cookie: a=1; long enough to be put in',
+      'x: y',
+      'cookie: b=2; long enough to be put in',
+      's: t (sensitive)',
+    ])
   })
 
   test('as HTTP/1.1: Host first, one Cookie', () => {
@@ -96,8 +119,16 @@ describe('a head of HTTP/2', () => {
   })
 
   test('an extended CONNECT keeps what it asks for', () => {
-    const head = http2(literals(':method', 'CONNECT', ':protocol', 'websocket', ':scheme', 'https', ':path', '/chat', ':authority', 'a'))
-    expect(encoded(head)).toEqual([':method: CONNECT', ':scheme: https', ':authority: a', ':path: /chat', ':protocol: websocket'])
+    const head = http2(
+      literals(':method', 'CONNECT', ':protocol', 'websocket', ':scheme', 'https', ':path', '/chat', ':authority', 'a'),
+    )
+    expect(encoded(head)).toEqual([
+      ':method: CONNECT',
+      ':scheme: https',
+      ':authority: a',
+      ':path: /chat',
+      ':protocol: websocket',
+    ])
   })
 
   test('one that somebody made: a list', () => {

@@ -66,7 +66,11 @@ const c3 = [
   '8286 84be 5808 6e6f 2d63 6163 6865',
   '8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65',
 ]
-const c4 = ['8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff', '8286 84be 5886 a8eb 1064 9cbf', '8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf']
+const c4 = [
+  '8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff',
+  '8286 84be 5886 a8eb 1064 9cbf',
+  '8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf',
+]
 const c5 = [
   `4803 3330 3258 0770 7269 7661 7465 611d 4d6f 6e2c 2032 3120 4f63 7420 3230 3133 2032 303a 3133 3a32 3120 474d 546e 1768 7474 7073 3a2f 2f77 7777 2e65 7861
    6d70 6c65 2e63 6f6d`,
@@ -152,7 +156,9 @@ describe('Huffman code', () => {
         // What was taken is the one encoding of what came of it.
         if (length < 0) return
         const again = Buffer.alloc(raw.length + 8)
-        expect(again.subarray(0, huffmanEncode(out.toString('latin1', 0, length), again, 0)).equals(Buffer.from(raw))).toBe(true)
+        expect(
+          again.subarray(0, huffmanEncode(out.toString('latin1', 0, length), again, 0)).equals(Buffer.from(raw)),
+        ).toBe(true)
       }),
       { numRuns: 2000 },
     )
@@ -217,7 +223,10 @@ describe('both halves', () => {
     fc.constantFrom(':path', ':authority', 'cookie', 'x-a', 'x-b', 'authorization', 'set-cookie', 'accept'),
     fc.stringMatching(/^[a-z-]{1,60}$/),
   )
-  const value = fc.oneof(fc.constantFrom('1', '2', 'gzip, deflate', '/'), fc.string({ maxLength: 400, unit: 'binary-ascii' }))
+  const value = fc.oneof(
+    fc.constantFrom('1', '2', 'gzip, deflate', '/'),
+    fc.string({ maxLength: 400, unit: 'binary-ascii' }),
+  )
   const block = fc.array(fc.tuple(name, value), { maxLength: 40 })
   const step = fc.oneof({ weight: 4, arbitrary: block }, { weight: 1, arbitrary: fc.nat(6000) })
 

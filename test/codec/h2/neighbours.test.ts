@@ -4,13 +4,31 @@ import * as h2 from '../../../proxy/codec/h2/frame.ts'
 import type { UpstreamConnection } from '../../../proxy/core/codec.ts'
 import { failures } from '../../../proxy/core/failure.ts'
 import { HeaderList } from '../../../proxy/core/header-list.ts'
-import type { DownstreamStream, Receiver, RequestHead, ResponseHead, UpstreamStream } from '../../../proxy/core/message.ts'
+import type {
+  DownstreamStream,
+  Receiver,
+  RequestHead,
+  ResponseHead,
+  UpstreamStream,
+} from '../../../proxy/core/message.ts'
 import { manualClock } from '../../support/clock.ts'
 import { EventLoop } from '../../support/event-loop.ts'
 import { turn, wirePair } from '../../support/memory-wire.ts'
 import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
-import { data, frame, get, headers, hello, parseFrames, post, reset, settings, settingsAck, windowUpdate } from './support/frames.ts'
+import {
+  data,
+  frame,
+  get,
+  headers,
+  hello,
+  parseFrames,
+  post,
+  reset,
+  settings,
+  settingsAck,
+  windowUpdate,
+} from './support/frames.ts'
 
 /**
  * Streams of one connection, of which some misbehave: they are cancelled, broken or stand still with bytes of theirs
@@ -20,7 +38,14 @@ import { data, frame, get, headers, hello, parseFrames, post, reset, settings, s
 const KIB = 1024
 const MIB = 1024 * KIB
 const PIECE = Buffer.alloc(16 * KIB, 'x')
-const CALL: RequestHead = { method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }
+const CALL: RequestHead = {
+  method: 'POST',
+  scheme: 'http',
+  authority: 'a',
+  path: '/',
+  upgrade: '',
+  headers: new HeaderList(),
+}
 /** A receiver of data that does something else with the first piece. */
 const then = (run: () => void) => () => {
   run()
@@ -97,9 +122,23 @@ describe('streams that end with bytes held give them back to the connection, how
   const refuse = (own: DownstreamStream) => own.head({ status: 403, headers: new HeaderList() }, true)
   const connect = (id: number) => headers(id, false, ':method', 'CONNECT', ':authority', 'a:1')
   const cancel = (id: number) => reset(id, h2.CANCEL)
-  test.each<[string, (stream: DownstreamStream) => Partial<Receiver<RequestHead>>, (id: number) => Buffer, (id: number) => Buffer, Buffer]>([
+  test.each<
+    [
+      string,
+      (stream: DownstreamStream) => Partial<Receiver<RequestHead>>,
+      (id: number) => Buffer,
+      (id: number) => Buffer,
+      Buffer,
+    ]
+  >([
     ['the caller cancels', () => stop, post, cancel, body],
-    ['the caller resets it with NO_ERROR', () => stop, post, id => Buffer.concat([data(id, 'x', true), reset(id, h2.NO_ERROR)]), body],
+    [
+      'the caller resets it with NO_ERROR',
+      () => stop,
+      post,
+      id => Buffer.concat([data(id, 'x', true), reset(id, h2.NO_ERROR)]),
+      body,
+    ],
     ['the caller breaks a rule', () => stop, post, id => windowUpdate(id, 0), body],
     ['more than its length', () => stop, id => post(id, 'content-length', '200000'), cancel, body],
     ['less than its length', () => stop, id => post(id, 'content-length', '300000'), id => data(id, '', true), body],
@@ -143,17 +182,20 @@ describe('streams that end with bytes held give them back to the connection, how
 
 function endpoint() {
   const peer = new Peer(24)
-  const connection = http2(manualClock(new EventLoop()), { connectionWindowBytes: 512 * KIB, resets: { burst: 1e6, perSecond: 1 } }).connect(
-    peer.wire,
-    { released() {}, closed() {}, idleHint() {} },
-    { bufferBytes: 256 * KIB, ...responseLimits },
-  )
+  const connection = http2(manualClock(new EventLoop()), {
+    connectionWindowBytes: 512 * KIB,
+    resets: { burst: 1e6, perSecond: 1 },
+  }).connect(peer.wire, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: 256 * KIB, ...responseLimits })
   peer.wire.feed(Buffer.concat([settings(), settingsAck]))
   peer.feed()
   return { peer, connection }
 }
 
-function ask(connection: UpstreamConnection, receive: (stream: UpstreamStream) => Partial<Receiver<ResponseHead>>, method = 'GET'): UpstreamStream {
+function ask(
+  connection: UpstreamConnection,
+  receive: (stream: UpstreamStream) => Partial<Receiver<ResponseHead>>,
+  method = 'GET',
+): UpstreamStream {
   return turn(() => {
     const stream = connection.open()
     stream.receiver = { head() {}, data: () => true, trailers() {}, reset() {}, writable() {}, ...receive(stream) }
@@ -168,14 +210,32 @@ describe('and answers', () => {
   const nothing = () => Buffer.alloc(0)
   const cancel = (own: UpstreamStream) => own.reset(failures.downstreamGone, '')
   type Receive = (stream: UpstreamStream) => Partial<Receiver<ResponseHead>>
-  test.each<[string, Receive, (id: number) => Buffer, (id: number) => Buffer, ((stream: UpstreamStream) => void) | null, string, Buffer]>([
+  test.each<
+    [
+      string,
+      Receive,
+      (id: number) => Buffer,
+      (id: number) => Buffer,
+      ((stream: UpstreamStream) => void) | null,
+      string,
+      Buffer,
+    ]
+  >([
     ['we cancel it', stop, answer, nothing, cancel, 'GET', body],
     ['we cancel an upload', stop, answer, nothing, cancel, 'POST', body],
     ['we cancel it inside a piece', own => ({ data: then(() => cancel(own)) }), answer, nothing, null, 'GET', body],
     ['the endpoint resets it', stop, answer, id => reset(id, h2.INTERNAL_ERROR), null, 'GET', body],
     ['the endpoint breaks a rule', stop, answer, id => windowUpdate(id, 0), null, 'GET', body],
     ['more than its length', stop, id => answer(id, 'content-length', '200000'), nothing, null, 'GET', body],
-    ['less than its length', stop, id => answer(id, 'content-length', '300000'), id => headers(id, true, 'x', '1'), null, 'GET', body],
+    [
+      'less than its length',
+      stop,
+      id => answer(id, 'content-length', '300000'),
+      id => headers(id, true, 'x', '1'),
+      null,
+      'GET',
+      body,
+    ],
     ['a body to HEAD', stop, answer, nothing, null, 'HEAD', body],
     ['its trailers break a rule', stop, answer, id => headers(id, false, 'x', '1'), null, 'GET', body],
     ['the end is held, and then we cancel', stop, answer, id => headers(id, true, 'x', '1'), cancel, 'GET', body],
@@ -241,7 +301,11 @@ function between(bufferBytes = MIB) {
     { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} },
     clock,
   )
-  const upstream = http2(clock).connect(far, { released() {}, closed() {}, idleHint() {} }, { bufferBytes, ...responseLimits })
+  const upstream = http2(clock).connect(
+    far,
+    { released() {}, closed() {}, idleHint() {} },
+    { bufferBytes, ...responseLimits },
+  )
   const upload = (bytes: number) =>
     turn(() => {
       const stream = upstream.open()
@@ -307,7 +371,8 @@ test('a reader that takes a little and stops again holds a window and no more, h
   let granted = 0
   const send = () => {
     const written = Buffer.concat(peer.wire.writes.splice(0))
-    for (const { type, id, payload } of parseFrames(written)) if (type === h2.WINDOW_UPDATE && id === 1) granted += payload.readUInt32BE(0)
+    for (const { type, id, payload } of parseFrames(written))
+      if (type === h2.WINDOW_UPDATE && id === 1) granted += payload.readUInt32BE(0)
     for (; sent + PIECE.length <= 256 * KIB + granted; sent += PIECE.length) peer.wire.feed(data(1, PIECE))
   }
   let taken = 0

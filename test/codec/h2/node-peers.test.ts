@@ -62,14 +62,19 @@ function request(
 }
 
 const name = fc.stringMatching(/^x-[a-z0-9]{1,20}$/)
-const value = fc.oneof(fc.constantFrom('1', 'two words', 'a'.repeat(300)), fc.stringMatching(/^[!-~]([ -~]{0,80}[!-~])?$/))
+const value = fc.oneof(
+  fc.constantFrom('1', 'two words', 'a'.repeat(300)),
+  fc.stringMatching(/^[!-~]([ -~]{0,80}[!-~])?$/),
+)
 const fields = fc.dictionary(name, value, { maxKeys: 20 })
 
 describe('a caller', () => {
   test('gets what it asks for, and its body back', async () => {
     const { session } = await nodeClient()
     expect((await request(session, { ':path': '/' })).body.toString()).toBe('hello, world\n')
-    expect((await request(session, { ':method': 'POST', ':path': '/' }, Buffer.from('12345'))).body.toString()).toBe('5 bytes\n')
+    expect((await request(session, { ':method': 'POST', ':path': '/' }, Buffer.from('12345'))).body.toString()).toBe(
+      '5 bytes\n',
+    )
     const sent = randomBytes(3_000_000)
     expect((await request(session, { ':method': 'POST', ':path': '/echo' }, sent)).body.equals(sent)).toBe(true)
     const head = await request(session, { ':method': 'HEAD', ':path': '/bytes/100' })
@@ -103,7 +108,9 @@ describe('a caller', () => {
 
   test('gives up in the middle, and goes on with other streams', async () => {
     const resets: string[] = []
-    const { session, server } = await nodeClient({ onReset: (failure, detail) => resets.push(`${failure.failure} ${detail}`) })
+    const { session, server } = await nodeClient({
+      onReset: (failure, detail) => resets.push(`${failure.failure} ${detail}`),
+    })
     const stream = session.request({ ':path': '/wait' })
     stream.on('error', () => {})
     await request(session, { ':path': '/' })
@@ -202,7 +209,9 @@ describe('an endpoint', () => {
       stream.respond({ ':status': 200 })
       stream.pipe(stream)
     })
-    const bodies = Array.from({ length: 20 }, (_, i) => Array.from({ length: 1 + (i % 5) }, () => randomBytes(100_000 * (i % 4) + i)))
+    const bodies = Array.from({ length: 20 }, (_, i) =>
+      Array.from({ length: 1 + (i % 5) }, () => randomBytes(100_000 * (i % 4) + i)),
+    )
     const got = await Promise.all(bodies.map(body => ask(connection, { method: 'POST', body })))
     got.forEach(({ body }, i) => {
       expect(body.equals(Buffer.concat(bodies[i]!))).toBe(true)
@@ -263,7 +272,9 @@ describe('an endpoint', () => {
       for (const session of sessions) session.socket.destroy()
       stream.on('error', () => {})
     })
-    await expect(ask(connection, {})).rejects.toMatchObject({ failure: failures.resetBeforeResponse } satisfies Partial<Failed>)
+    await expect(ask(connection, {})).rejects.toMatchObject({
+      failure: failures.resetBeforeResponse,
+    } satisfies Partial<Failed>)
     expect(log).toEqual(['closed busy'])
   })
 
@@ -303,7 +314,9 @@ describe('an endpoint', () => {
         seen.length = 0
         const got = await Promise.all(lists.map(list => ask(connection, { fields: Object.entries(list).flat() })))
         expect(seen).toEqual(lists)
-        expect(got.map(answer => Object.fromEntries(answer.fields.filter(([field]) => field.startsWith('x-'))))).toEqual(lists)
+        expect(
+          got.map(answer => Object.fromEntries(answer.fields.filter(([field]) => field.startsWith('x-')))),
+        ).toEqual(lists)
       }),
       { numRuns: 60 },
     )

@@ -94,7 +94,11 @@ class Answerer implements Receiver<RequestHead> {
     this.#received = 0
     this.#left = 0
     this.#echoes = head.path === '/echo'
-    if (this.#echoes) this.#stream.head({ status: 200, headers: new HeaderList(['content-type', head.headers.get('content-type') ?? 'text/plain']) }, end)
+    if (this.#echoes)
+      this.#stream.head(
+        { status: 200, headers: new HeaderList(['content-type', head.headers.get('content-type') ?? 'text/plain']) },
+        end,
+      )
     else if (end) this.#answer()
   }
 
@@ -132,7 +136,10 @@ class Answerer implements Receiver<RequestHead> {
       return
     }
     const body = method === 'POST' ? Buffer.from(`${this.#received} bytes\n`) : HELLO
-    this.#stream.head({ status: 200, headers: new HeaderList(['content-type', 'text/plain', 'content-length', `${body.length}`]) }, false)
+    this.#stream.head(
+      { status: 200, headers: new HeaderList(['content-type', 'text/plain', 'content-length', `${body.length}`]) },
+      false,
+    )
     this.#stream.data(body, true)
   }
 

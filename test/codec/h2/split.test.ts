@@ -3,7 +3,21 @@ import { expect, test } from 'vitest'
 import * as h2 from '../../../proxy/codec/h2/frame.ts'
 import { cutAt } from '../../support/cuts.ts'
 import { broken, readCorpus } from './fuzz.ts'
-import { data, frame, get, headers, hello, literals, ping, post, requestFields, reset, settings, settingsAck, windowUpdate } from './support/frames.ts'
+import {
+  data,
+  frame,
+  get,
+  headers,
+  hello,
+  literals,
+  ping,
+  post,
+  requestFields,
+  reset,
+  settings,
+  settingsAck,
+  windowUpdate,
+} from './support/frames.ts'
 import { type Played, playCaller, playEndpoint } from './support/play.ts'
 import '../../support/seed.ts'
 
@@ -24,17 +38,26 @@ const wellFormed = fc.oneof(
   fc.constantFrom(settingsAck, ping(), ping('abcdefgh', true)),
   fc
     .tuple(id, fc.nat(10), text)
-    .map(([one, padding, body]) => frame(h2.DATA, h2.PADDED, one, Buffer.concat([Buffer.from([padding]), Buffer.from(body), Buffer.alloc(padding)]))),
+    .map(([one, padding, body]) =>
+      frame(h2.DATA, h2.PADDED, one, Buffer.concat([Buffer.from([padding]), Buffer.from(body), Buffer.alloc(padding)])),
+    ),
   fc.tuple(id, fc.nat(30)).map(([one, cut]) => {
     const block = literals(...requestFields())
-    return Buffer.concat([frame(h2.HEADERS, h2.END_STREAM, one, block.subarray(0, cut)), frame(h2.CONTINUATION, h2.END_HEADERS, one, block.subarray(cut))])
+    return Buffer.concat([
+      frame(h2.HEADERS, h2.END_STREAM, one, block.subarray(0, cut)),
+      frame(h2.CONTINUATION, h2.END_HEADERS, one, block.subarray(cut)),
+    ])
   }),
 )
 /** No GOAWAY: with no stream open it closes the connection when the turn ends, so what comes in the same read is still looked at. */
 const type = fc.nat(12).filter(one => one !== h2.GOAWAY)
-const anyFrame = fc.tuple(type, fc.nat(255), id, bytes).map(([kind, flags, one, payload]) => frame(kind, flags, one, payload))
+const anyFrame = fc
+  .tuple(type, fc.nat(255), id, bytes)
+  .map(([kind, flags, one, payload]) => frame(kind, flags, one, payload))
 const answer = fc.oneof(
-  fc.tuple(id, fc.constantFrom('100', '200', '204', '500', '20x'), fc.boolean()).map(([one, status, end]) => headers(one, end, ':status', status)),
+  fc
+    .tuple(id, fc.constantFrom('100', '200', '204', '500', '20x'), fc.boolean())
+    .map(([one, status, end]) => headers(one, end, ':status', status)),
   fc.tuple(id, fc.nat(60)).map(([one, length]) => headers(one, false, ':status', '200', 'content-length', `${length}`)),
   wellFormed,
 )
@@ -77,10 +100,16 @@ test('what a caller sends is understood or refused alike however its bytes are c
 
 test('what an endpoint sends is understood or refused alike however its bytes are cut', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof({ weight: 4, arbitrary: answer }, anyFrame), { maxLength: 14 }), noise, cuts, fc.boolean(), (frames, change, places, end) => {
-      const all = Buffer.concat([settings(), settingsAck, damaged(Buffer.concat(frames), change)])
-      same(playEndpoint('GET', 3, [all], end), playEndpoint('GET', 3, cutAt(all, places), end))
-    }),
+    fc.property(
+      fc.array(fc.oneof({ weight: 4, arbitrary: answer }, anyFrame), { maxLength: 14 }),
+      noise,
+      cuts,
+      fc.boolean(),
+      (frames, change, places, end) => {
+        const all = Buffer.concat([settings(), settingsAck, damaged(Buffer.concat(frames), change)])
+        same(playEndpoint('GET', 3, [all], end), playEndpoint('GET', 3, cutAt(all, places), end))
+      },
+    ),
     { numRuns: 3000 },
   )
 })
@@ -98,5 +127,6 @@ test('any bytes at all are refused alike however they are cut', () => {
 test('the corpus: nothing throws, and each input means the same however it is cut', () => {
   const corpus = readCorpus()
   expect(corpus.length).toBeGreaterThan(60)
-  for (const input of corpus) for (let at = 1; at < input.bytes.length; at += 7) expect(broken(input, [at, at + 3])).toBeNull()
+  for (const input of corpus)
+    for (let at = 1; at < input.bytes.length; at += 7) expect(broken(input, [at, at + 3])).toBeNull()
 })

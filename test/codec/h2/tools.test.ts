@@ -36,7 +36,15 @@ describe('h2spec', () => {
     'all cases pass, %s',
     async (_name, more) => {
       const { port } = await origin()
-      const { code, output } = await run(await obtain('h2spec'), ['-h', '127.0.0.1', '-p', String(port), '-o', '5', ...more])
+      const { code, output } = await run(await obtain('h2spec'), [
+        '-h',
+        '127.0.0.1',
+        '-p',
+        String(port),
+        '-o',
+        '5',
+        ...more,
+      ])
       expect(output.split('\n').filter(line => line.includes('×'))).toEqual([])
       expect(output).toMatch(/14[56] tests, 14[56] passed, 0 skipped, 0 failed/)
       expect(code).toBe(0)
@@ -61,11 +69,19 @@ test('h2load: many connections and streams, bodies both ways, not one request fa
 
 test('nghttpd answers: small and large, one connection, many streams', async () => {
   const port = await freePort()
-  const child = spawn(await obtain('nghttpd'), ['--no-tls', '--address', '127.0.0.1', '-d', import.meta.dirname, String(port)], { stdio: 'ignore' })
+  const child = spawn(
+    await obtain('nghttpd'),
+    ['--no-tls', '--address', '127.0.0.1', '-d', import.meta.dirname, String(port)],
+    { stdio: 'ignore' },
+  )
   closers.push(() => child.kill('SIGKILL'))
   const endpoint = await until('nghttpd listens', () => connectTo(port).catch(() => null))
   closers.push(() => endpoint.connection.destroy())
-  const got = await Promise.all(Array.from({ length: 60 }, (_, i) => ask(endpoint.connection, { path: i % 3 === 0 ? '/nothing' : '/tools.test.ts' })))
+  const got = await Promise.all(
+    Array.from({ length: 60 }, (_, i) =>
+      ask(endpoint.connection, { path: i % 3 === 0 ? '/nothing' : '/tools.test.ts' }),
+    ),
+  )
   expect(got.map(({ status }) => status)).toEqual(Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? 404 : 200)))
   expect(new Set(got.filter(({ status }) => status === 200).map(({ body }) => body.length)).size).toBe(1)
 })

@@ -75,7 +75,11 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     most = Math.max(most, came - got)
     feed(chunk)
   }
-  const upstream = codec.connect(far, { released() {}, closed() {}, idleHint() {} }, { bufferBytes: MIB, ...responseLimits })
+  const upstream = codec.connect(
+    far,
+    { released() {}, closed() {}, idleHint() {} },
+    { bufferBytes: MIB, ...responseLimits },
+  )
   const began = loop.now
   const piece = Buffer.alloc(64 * 1024)
   for (let i = 0; i < streams + stalled; i++) {
@@ -89,7 +93,10 @@ function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: 
     turn(() => {
       const stream = upstream.open()
       stream.receiver = { head() {}, data: () => true, trailers() {}, reset() {}, writable: () => send(stream) }
-      stream.head({ method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, false)
+      stream.head(
+        { method: 'POST', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() },
+        false,
+      )
       send(stream)
     })
   }
@@ -135,16 +142,34 @@ test('keep-alive: a PING after quiet, and no answer is the end', () => {
   const clock = manualClock(loop)
   const [near, far] = wirePair(loop)
   const log: string[] = []
-  http2(clock).serve(near, () => {}, { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} }, clock)
-  const upstream = http2(clock, { keepAliveIntervalMs: 1000, keepAliveTimeoutMs: 500, onGuard: guard => log.push(guard) }).connect(
+  http2(clock).serve(
+    near,
+    () => {},
+    { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed() {} },
+    clock,
+  )
+  const upstream = http2(clock, {
+    keepAliveIntervalMs: 1000,
+    keepAliveTimeoutMs: 500,
+    onGuard: guard => log.push(guard),
+  }).connect(
     far,
     { released() {}, closed: (_connection, idle) => log.push(idle ? 'closed idle' : 'closed busy'), idleHint() {} },
     { bufferBytes: MIB, ...responseLimits },
   )
   turn(() => {
     const stream = upstream.open()
-    stream.receiver = { head() {}, data: () => true, trailers() {}, reset: (failure, detail) => log.push(`${failure.failure}: ${detail}`), writable() {} }
-    stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
+    stream.receiver = {
+      head() {},
+      data: () => true,
+      trailers() {},
+      reset: (failure, detail) => log.push(`${failure.failure}: ${detail}`),
+      writable() {},
+    }
+    stream.head(
+      { method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() },
+      true,
+    )
   })
   loop.advance(60_000)
   expect(log).toEqual([])
@@ -169,10 +194,21 @@ test('drain: a request that was under way is still served, one after the last GO
         writable() {},
       }
     },
-    { ...requestLimits, headTimeoutMs: 0, bodyTimeoutMs: 0, idleTimeoutMs: 0, onRefused() {}, onClosed: () => log.push('server closed') },
+    {
+      ...requestLimits,
+      headTimeoutMs: 0,
+      bodyTimeoutMs: 0,
+      idleTimeoutMs: 0,
+      onRefused() {},
+      onClosed: () => log.push('server closed'),
+    },
     clock,
   )
-  const upstream = http2(clock).connect(far, { released() {}, closed: () => log.push('closed'), idleHint() {} }, { bufferBytes: MIB, ...responseLimits })
+  const upstream = http2(clock).connect(
+    far,
+    { released() {}, closed: () => log.push('closed'), idleHint() {} },
+    { bufferBytes: MIB, ...responseLimits },
+  )
   const get = () =>
     turn(() => {
       const stream = upstream.open()
@@ -183,7 +219,10 @@ test('drain: a request that was under way is still served, one after the last GO
         reset: ({ failure }) => log.push(failure),
         writable() {},
       }
-      stream.head({ method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() }, true)
+      stream.head(
+        { method: 'GET', scheme: 'http', authority: 'a', path: '/', upgrade: '', headers: new HeaderList() },
+        true,
+      )
     })
   get()
   loop.advance(100)

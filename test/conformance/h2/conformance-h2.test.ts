@@ -14,15 +14,18 @@ function lines({ events, sent }: Played): string {
 }
 
 describe.each([...new Set(cases.map(({ file }) => file))])('%s', file => {
-  test.each(cases.filter(found => found.file === file).map(found => [found.title, found] as const))('%s', (_title, example) => {
-    const expected = example.events.join('\n')
-    for (const { name, chunks } of cuttings(example.bytes)) {
-      const played = play(example, chunks)
-      expect(lines(played), name).toBe(expected)
-      // An error of the connection is its end.
-      if (/^sent GOAWAY \d+ (?!NO_ERROR)/m.test(expected)) expect(played.closing, name).not.toBe('')
-    }
-  })
+  test.each(cases.filter(found => found.file === file).map(found => [found.title, found] as const))(
+    '%s',
+    (_title, example) => {
+      const expected = example.events.join('\n')
+      for (const { name, chunks } of cuttings(example.bytes)) {
+        const played = play(example, chunks)
+        expect(lines(played), name).toBe(expected)
+        // An error of the connection is its end.
+        if (/^sent GOAWAY \d+ (?!NO_ERROR)/m.test(expected)) expect(played.closing, name).not.toBe('')
+      }
+    },
+  )
 })
 
 test('no two cases of a file have the same title', () => {

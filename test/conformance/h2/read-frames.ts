@@ -47,7 +47,9 @@ function caseOf(file: string, section: string): FrameCase {
     kind,
     method: words.find(word => /^[A-Z]+$/.test(word)) ?? 'GET',
     count: Number(words.find(word => /^\d+$/.test(word)) ?? 1),
-    limits: Object.fromEntries(words.filter(word => word.includes('=')).map(word => [word.split('=')[0]!, Number(word.split('=')[1])])),
+    limits: Object.fromEntries(
+      words.filter(word => word.includes('=')).map(word => [word.split('=')[0]!, Number(word.split('=')[1])]),
+    ),
     bytes: Buffer.concat([...(isRaw ? [] : [opening]), ...framesOf(source, `${file}: "${title}"`)]),
     end: lines.includes('<end>'),
     events: events[3]!.split('\n').slice(0, -1).map(expand),
@@ -77,8 +79,12 @@ function fieldOf(text: string, where: string): Buffer {
 }
 
 function unescaped(text: string): string {
-  return text.replace(/\\(?:x([0-9a-f]{2})|([rnt0s]))/gi, (_all, hex: string | undefined, letter: string | undefined) =>
-    hex === undefined ? { r: '\r', n: '\n', t: '\t', '0': '\0', s: ' ' }[letter!]! : String.fromCharCode(Number.parseInt(hex, 16)),
+  return text.replace(
+    /\\(?:x([0-9a-f]{2})|([rnt0s]))/gi,
+    (_all, hex: string | undefined, letter: string | undefined) =>
+      hex === undefined
+        ? { r: '\r', n: '\n', t: '\t', '0': '\0', s: ' ' }[letter!]!
+        : String.fromCharCode(Number.parseInt(hex, 16)),
   )
 }
 
@@ -102,7 +108,9 @@ function frameOf(line: string, block: Buffer, where: string): Buffer {
   const [name, ...rest] = words
   const type = typeNames.indexOf(name!) >= 0 ? typeNames.indexOf(name!) : Number(name)
   if (Number.isNaN(type)) throw new Error(`${where}: what is "${line}"?`)
-  const values = Object.fromEntries(rest.filter(word => word.includes('=')).map(word => word.split('=') as [string, string]))
+  const values = Object.fromEntries(
+    rest.filter(word => word.includes('=')).map(word => word.split('=') as [string, string]),
+  )
   const numbers = rest.filter(word => /^\d+$/.test(word)).map(Number)
   let flags = rest.reduce((bits, word) => bits | (flagBits[word] ?? 0), 0)
   const id = numbers[0] ?? 0
@@ -111,7 +119,11 @@ function frameOf(line: string, block: Buffer, where: string): Buffer {
   let payload: Buffer
   switch (type) {
     case h2.SETTINGS:
-      payload = Buffer.concat(Object.entries(values).map(([setting, value]) => Buffer.concat([Buffer.from([0, Number(setting)]), uint32(Number(value))])))
+      payload = Buffer.concat(
+        Object.entries(values).map(([setting, value]) =>
+          Buffer.concat([Buffer.from([0, Number(setting)]), uint32(Number(value))]),
+        ),
+      )
       break
     case h2.WINDOW_UPDATE:
       payload = uint32(numbers[1] ?? 0)
@@ -133,7 +145,11 @@ function frameOf(line: string, block: Buffer, where: string): Buffer {
   }
   if (values.padding !== undefined) {
     flags |= h2.PADDED
-    payload = Buffer.concat([Buffer.from([Number(values.padding)]), payload, Buffer.alloc(Number(values.pads ?? values.padding))])
+    payload = Buffer.concat([
+      Buffer.from([Number(values.padding)]),
+      payload,
+      Buffer.alloc(Number(values.pads ?? values.padding)),
+    ])
   }
   if (values.length !== undefined) payload = Buffer.alloc(Number(values.length), payload.length === 0 ? 0 : payload)
   return frame(type, flags, type === h2.PING || type === h2.SETTINGS ? Number(values.on ?? 0) : id, payload)

@@ -51,12 +51,19 @@ test('how many connections the agent allows', () => {
 
 test('the names of services, in any case; whether some may be hidden', async () => {
   const client = (body: object | null, more: object = {}, spec: object = {}) =>
-    ({ spec: { ...consulSpec, ...spec }, services: () => Promise.resolve({ ...answer(body as object), ...more }) }) as unknown as ConsulClient
+    ({
+      spec: { ...consulSpec, ...spec },
+      services: () => Promise.resolve({ ...answer(body as object), ...more }),
+    }) as unknown as ConsulClient
   const { signal } = new AbortController()
   const names = await catalogNames(client({ Orders: [], consul: [], web: ['v2'] }), signal)
   expect(['orders', 'web', 'cart', 'constructor'].map(names.has)).toEqual([true, true, false, false])
   expect(names.whole).toBe(true)
   expect((await catalogNames(client({}, { filtered: true }), signal)).whole).toBe(false)
-  expect((await catalogNames(client({}, { deniesByDefault: true }, { token: null, tokenFile: null }), signal)).whole).toBe(false)
-  await expect(catalogNames({ ...client({}), services: () => Promise.resolve(answer('null')) } as ConsulClient, signal)).rejects.toThrow('no list of services')
+  expect(
+    (await catalogNames(client({}, { deniesByDefault: true }, { token: null, tokenFile: null }), signal)).whole,
+  ).toBe(false)
+  await expect(
+    catalogNames({ ...client({}), services: () => Promise.resolve(answer('null')) } as ConsulClient, signal),
+  ).rejects.toThrow('no list of services')
 })

@@ -58,7 +58,10 @@ function json(response: ServerResponse, body: unknown, headers: Record<string, s
 function connect(spec: Partial<ConsulSpec> = {}) {
   const time = virtualTime()
   const log = logTape()
-  const client = consulClient({ ...consulSpec, address: `http://127.0.0.1:${portOf(server)}`, ...spec }, { clock: time.clock, random: seeded(1), log })
+  const client = consulClient(
+    { ...consulSpec, address: `http://127.0.0.1:${portOf(server)}`, ...spec },
+    { clock: time.clock, random: seeded(1), log },
+  )
   clients.push(client)
   return { client, time, log }
 }
@@ -81,9 +84,22 @@ test('the question and the answer', async () => {
       'x-consul-contenthash': 'abc',
     })
   const { client } = connect({ token: 's3cret' })
-  const { body, ...facts } = await client.health('a/b', { datacenter: 'eu' }, { index: 5, waitMs: 1234.5, stale: true }, never)
+  const { body, ...facts } = await client.health(
+    'a/b',
+    { datacenter: 'eu' },
+    { index: 5, waitMs: 1234.5, stale: true },
+    never,
+  )
   expect(body.toString()).toBe('[1]')
-  expect(facts).toEqual({ index: 17, knownLeader: false, lastContactMs: 250, filtered: true, streamed: false, deniesByDefault: true, contentHash: 'abc' })
+  expect(facts).toEqual({
+    index: 17,
+    knownLeader: false,
+    lastContactMs: 250,
+    filtered: true,
+    streamed: false,
+    deniesByDefault: true,
+    contentHash: 'abc',
+  })
   const { pathname, searchParams } = new URL(requests[0]!.url!, 'http://x')
   expect(pathname).toBe('/v1/health/service/a%2Fb')
   expect(Object.fromEntries(searchParams)).toEqual({ index: '5', wait: '1235ms', dc: 'eu', stale: '1' })
@@ -91,7 +107,8 @@ test('the question and the answer', async () => {
 })
 
 test('a streamed answer always says that there is no leader', async () => {
-  answerWith = (_request, response) => json(response, [1], { 'x-consul-query-backend': 'streaming', 'x-consul-knownleader': 'false' })
+  answerWith = (_request, response) =>
+    json(response, [1], { 'x-consul-query-backend': 'streaming', 'x-consul-knownleader': 'false' })
   expect(await connect().client.health('orders', here, now, never)).toMatchObject({ streamed: true, knownLeader: true })
 })
 
@@ -100,7 +117,15 @@ test('without headers nothing bad is assumed, and an empty body is an empty body
   const { client } = connect()
   const { body, ...facts } = await client.services(here, now, never)
   expect(body).toHaveLength(0)
-  expect(facts).toEqual({ index: 0, knownLeader: true, lastContactMs: 0, filtered: false, streamed: false, deniesByDefault: false, contentHash: '' })
+  expect(facts).toEqual({
+    index: 0,
+    knownLeader: true,
+    lastContactMs: 0,
+    filtered: false,
+    streamed: false,
+    deniesByDefault: false,
+    contentHash: '',
+  })
   expect(requests[0]!.url).toBe('/v1/catalog/services')
   expect(requests[0]!.headers).not.toHaveProperty('x-consul-token')
 })
@@ -169,7 +194,9 @@ describe('what goes wrong is said for people', () => {
   })
 
   test('an answer that is none is one bounded line that can be printed', async () => {
-    expect(await asking(500, 'No cluster leader')).toBe('Consul at http://127.0.0.1:port answers 500: No cluster leader (instances of orders)')
+    expect(await asking(500, 'No cluster leader')).toBe(
+      'Consul at http://127.0.0.1:port answers 500: No cluster leader (instances of orders)',
+    )
     expect(await asking(502, '')).toBe('Consul at http://127.0.0.1:port answers 502 (instances of orders)')
     const message = await asking(500, `\u001b[2J${'x'.repeat(9_000)}\nmore`)
     expect(message).toContain('answers 500: \\x1B[2Jxxx')
@@ -177,7 +204,10 @@ describe('what goes wrong is said for people', () => {
   })
 
   test('too many connections of this host: where the limit is, and that fewer questions wait from now on', async () => {
-    answerWith = (_request, response) => void response.writeHead(429).end('Your IP is issuing too many concurrent connections, please rate limit your calls\n')
+    answerWith = (_request, response) =>
+      void response
+        .writeHead(429)
+        .end('Your IP is issuing too many concurrent connections, please rate limit your calls\n')
     const { client } = connect()
     for (let i = 0; i < 100; i++) client.parking.mayPark({})
     const { message } = await troubleOf(client.health('orders', here, now, never))
@@ -188,17 +218,24 @@ describe('what goes wrong is said for people', () => {
   test('nobody listens', async () => {
     const { client } = connect({ address: 'http://127.0.0.1:9' })
     const { message, status } = await troubleOf(client.health('orders', here, now, never))
-    expect([message, status]).toEqual(['Consul at http://127.0.0.1:9 refuses connections: does an agent run there? (instances of orders)', 0])
+    expect([message, status]).toEqual([
+      'Consul at http://127.0.0.1:9 refuses connections: does an agent run there? (instances of orders)',
+      0,
+    ])
   })
 
   test('no such name', async () => {
     const { client } = connect({ address: 'http://consul.invalid:8500' })
-    expect((await troubleOf(client.health('orders', here, now, never))).message).toContain('Consul at http://consul.invalid:8500 cannot be found by that name')
+    expect((await troubleOf(client.health('orders', here, now, never))).message).toContain(
+      'Consul at http://consul.invalid:8500 cannot be found by that name',
+    )
   })
 
   test('it closes the connection instead of answering', async () => {
     answerWith = request => void request.socket.destroy()
-    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain('closed the connection')
+    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain(
+      'closed the connection',
+    )
   })
 
   test('it closes the connection inside the answer', async () => {
@@ -206,7 +243,9 @@ describe('what goes wrong is said for people', () => {
       response.writeHead(200, { 'content-length': '1000' }).write('[')
       setTimeout(() => request.socket.destroy(), 20)
     }
-    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain('the connection broke inside the answer')
+    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain(
+      'the connection broke inside the answer',
+    )
   })
 
   test('its answer never ends', async () => {
@@ -218,7 +257,9 @@ describe('what goes wrong is said for people', () => {
       response.on('drain', more)
       more()
     }
-    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain('the answer is larger than 32 MiB')
+    expect((await troubleOf(connect().client.health('orders', here, now, never))).message).toContain(
+      'the answer is larger than 32 MiB',
+    )
   })
 
   test('it never answers', async () => {
@@ -244,9 +285,12 @@ describe('what goes wrong is said for people', () => {
 describe('connections', () => {
   test('quick questions share a few; those that wait have one each', async () => {
     const held: ServerResponse[] = []
-    answerWith = (request, response) => void (request.url!.includes('wait=') ? held.push(response) : setTimeout(() => json(response, []), 20))
+    answerWith = (request, response) =>
+      void (request.url!.includes('wait=') ? held.push(response) : setTimeout(() => json(response, []), 20))
     const { client } = connect()
-    const waiting = Array.from({ length: 20 }, (_, i) => client.health(`s${i}`, here, { index: 1, waitMs: 60_000, stale: true }, never))
+    const waiting = Array.from({ length: 20 }, (_, i) =>
+      client.health(`s${i}`, here, { index: 1, waitMs: 60_000, stale: true }, never),
+    )
     await Promise.all(Array.from({ length: 100 }, (_, i) => client.health(`q${i}`, here, now, never)))
     expect(connections).toBe(28)
     for (const response of held) json(response, [])
@@ -269,7 +313,8 @@ describe('connections', () => {
     answerWith = () => {}
     const { client } = connect()
     const end = new AbortController()
-    const question = () => troubleOf(client.health('orders', here, { index: 1, waitMs: 60_000, stale: true }, end.signal))
+    const question = () =>
+      troubleOf(client.health('orders', here, { index: 1, waitMs: 60_000, stale: true }, end.signal))
     const one = question()
     while (requests.length < 1) await new Promise(done => setTimeout(done, 5))
     end.abort()

@@ -12,7 +12,12 @@ interface Check {
   readonly ModifyIndex: number
 }
 
-const check = (service: string, index: number, id = 'c'): Check => ({ ServiceName: service, Node: 'n1', CheckID: id, ModifyIndex: index })
+const check = (service: string, index: number, id = 'c'): Check => ({
+  ServiceName: service,
+  Node: 'n1',
+  CheckID: id,
+  ModifyIndex: index,
+})
 
 /** Both questions wait until `say` or `register`; `filters` are those of the checks. */
 function crowd() {

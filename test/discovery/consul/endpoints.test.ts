@@ -5,7 +5,10 @@ import type { Entry, NodeEntry, ServiceEntry } from '../../../proxy/discovery/co
 import { isNodeLost } from '../../../proxy/discovery/consul/health.ts'
 import { check, entry, maintenance, serf } from './entries.ts'
 
-function read(entries: unknown, { tags = [] as string[], addressKind = 'service' as ConsulAddressKind, priority = 0 } = {}) {
+function read(
+  entries: unknown,
+  { tags = [] as string[], addressKind = 'service' as ConsulAddressKind, priority = 0 } = {},
+) {
   return instancesOf(entries, { tags, addressKind }, priority)
 }
 
@@ -17,9 +20,10 @@ function only(one: Entry, options = {}) {
 }
 
 test('an instance is an endpoint', () => {
-  const instance = entry({ Tags: ['v2', 'canary'], Meta: { zone: 'a', version: '2' }, Weights: { Passing: 5, Warning: 2 } }, [
-    check('passing', 'HTTP GET: 200 OK'),
-  ])
+  const instance = entry(
+    { Tags: ['v2', 'canary'], Meta: { zone: 'a', version: '2' }, Weights: { Passing: 5, Warning: 2 } },
+    [check('passing', 'HTTP GET: 200 OK')],
+  )
   expect(only(instance, { priority: 1 })).toEqual({
     address: '10.0.0.1',
     port: 9001,
@@ -49,19 +53,36 @@ describe('where it is reached', () => {
     ['a tagged one, with its port', { Address: '10.1.1.1', TaggedAddresses: tagged }, 'lan', '10.9.0.1 9101'],
     ['the tagged one for other datacenters', { TaggedAddresses: tagged }, 'wan', '203.0.113.9 443'],
     ['the virtual one', { TaggedAddresses: tagged }, 'virtual', '240.0.0.1 9201'],
-    ['a tagged one without a port', { TaggedAddresses: { wan: { Address: '203.0.113.9', Port: 0 } } }, 'wan', '203.0.113.9 9001'],
-    ['a tagged IPv6 address', { TaggedAddresses: { lan_ipv6: { Address: '2001:db8::9', Port: 9101 } } }, 'lan', '2001:db8::9 9101'],
+    [
+      'a tagged one without a port',
+      { TaggedAddresses: { wan: { Address: '203.0.113.9', Port: 0 } } },
+      'wan',
+      '203.0.113.9 9001',
+    ],
+    [
+      'a tagged IPv6 address',
+      { TaggedAddresses: { lan_ipv6: { Address: '2001:db8::9', Port: 9101 } } },
+      'lan',
+      '2001:db8::9 9101',
+    ],
     ['no tagged one: its own', { Address: '10.1.1.1' }, 'wan', '10.1.1.1 9001'],
     ['no own one either: that kind of its node', {}, 'wan', '198.51.100.1 9001'],
     ['no such kind at all: the address of its node', {}, 'virtual', '10.0.0.1 9001'],
     ['IPv6, in brackets or not', { Address: '[2001:DB8::1]' }, 'service', '2001:db8::1 9001'],
-    ['a name, of an external service', { Address: 'Search.example.com', Port: 443 }, 'service', 'search.example.com 443'],
+    [
+      'a name, of an external service',
+      { Address: 'Search.example.com', Port: 443 },
+      'service',
+      'search.example.com 443',
+    ],
   ])('%s', (_what, service, kind, expected) => {
     expect(place(service, kind)).toBe(expected)
   })
 
   test('the IPv6 address of a node', () => {
-    expect(place({}, 'lan', { Address: '2001:db8::1', TaggedAddresses: { lan_ipv6: '2001:db8::2' } })).toBe('2001:db8::2 9001')
+    expect(place({}, 'lan', { Address: '2001:db8::1', TaggedAddresses: { lan_ipv6: '2001:db8::2' } })).toBe(
+      '2001:db8::2 9001',
+    )
     expect(place({}, 'service', { Address: '2001:db8::1', TaggedAddresses: null })).toBe('2001:db8::1 9001')
   })
 
@@ -92,11 +113,19 @@ describe('health', () => {
   })
 
   test('a warning one is used with its warning weight', () => {
-    expect(judged(entry(weights, [check('warning', 'disk 90 % full\nmore')]))).toEqual(['passing', "warning: Service 'orders' check: disk 90 % full", 3])
+    expect(judged(entry(weights, [check('warning', 'disk 90 % full\nmore')]))).toEqual([
+      'passing',
+      "warning: Service 'orders' check: disk 90 % full",
+      3,
+    ])
   })
 
   test('a warning weight of 0 takes it out', () => {
-    expect(judged(entry({ Weights: { Passing: 10, Warning: 0 } }, [check('warning')]))).toEqual(['failing', "warning: Service 'orders' check", 10])
+    expect(judged(entry({ Weights: { Passing: 10, Warning: 0 } }, [check('warning')]))).toEqual([
+      'failing',
+      "warning: Service 'orders' check",
+      10,
+    ])
   })
 
   test('weights have the bound of files', () => {
@@ -112,7 +141,12 @@ describe('health', () => {
   })
 
   test('one critical check is enough, and is named', () => {
-    const checks = [check('passing'), check('warning'), check('critical', 'connect: connection refused', { Name: 'TCP on 9001' }), check('critical')]
+    const checks = [
+      check('passing'),
+      check('warning'),
+      check('critical', 'connect: connection refused', { Name: 'TCP on 9001' }),
+      check('critical'),
+    ]
     expect(judged(entry(weights, checks))).toEqual(['critical', 'TCP on 9001: connect: connection refused', 10])
   })
 
@@ -123,7 +157,11 @@ describe('health', () => {
   })
 
   test('maintenance wins over everything, with its reason', () => {
-    expect(judged(entry(weights, [check('critical'), maintenance('service', 'new disk')]))).toEqual(['maintenance', 'new disk', 10])
+    expect(judged(entry(weights, [check('critical'), maintenance('service', 'new disk')]))).toEqual([
+      'maintenance',
+      'new disk',
+      10,
+    ])
     expect(judged(entry(weights, [maintenance('node', '')]))).toEqual(['maintenance', 'maintenance', 10])
   })
 
@@ -157,15 +195,32 @@ describe('zone', () => {
 
 describe('which instances count', () => {
   test('only those with all of the tags', () => {
-    const entries = [entry({ Port: 1, Tags: ['v2', 'eu'] }), entry({ Port: 2, Tags: ['v2'] }), entry({ Port: 3, Tags: null })]
+    const entries = [
+      entry({ Port: 1, Tags: ['v2', 'eu'] }),
+      entry({ Port: 2, Tags: ['v2'] }),
+      entry({ Port: 3, Tags: null }),
+    ]
     expect(read(entries, { tags: ['v2', 'eu'] }).endpoints.map(({ port }) => port)).toEqual([1])
     expect(read(entries, { tags: ['v2'] }).endpoints.map(({ port }) => port)).toEqual([1, 2])
   })
 
   test('not those that speak to other sidecars only', () => {
-    const kinds = ['', 'typical', 'connect-proxy', 'mesh-gateway', 'terminating-gateway', 'ingress-gateway', 'api-gateway']
+    const kinds = [
+      '',
+      'typical',
+      'connect-proxy',
+      'mesh-gateway',
+      'terminating-gateway',
+      'ingress-gateway',
+      'api-gateway',
+    ]
     const entries = kinds.map((Kind, i) => entry({ Kind, Port: i + 1 }))
-    expect(read(entries).endpoints.map(({ port }) => kinds[port - 1])).toEqual(['', 'typical', 'ingress-gateway', 'api-gateway'])
+    expect(read(entries).endpoints.map(({ port }) => kinds[port - 1])).toEqual([
+      '',
+      'typical',
+      'ingress-gateway',
+      'api-gateway',
+    ])
   })
 
   test('of two at one address the better one', () => {

@@ -7,7 +7,10 @@ test('back-off begins at once, doubles, ends at its cap, and is never the same t
   const random = seeded(7)
   for (let failures = 1; failures < 200; failures++) {
     const delays = Array.from({ length: 50 }, () => backOffMs(failures, 30_000, random))
-    const [least, most] = failures === 1 ? [50, 250] : [Math.min(30_000, 1_000 * 2 ** (failures - 2)) / 2, Math.min(30_000, 1_000 * 2 ** (failures - 2))]
+    const [least, most] =
+      failures === 1
+        ? [50, 250]
+        : [Math.min(30_000, 1_000 * 2 ** (failures - 2)) / 2, Math.min(30_000, 1_000 * 2 ** (failures - 2))]
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(least)
     expect(Math.max(...delays)).toBeLessThanOrEqual(most)
     expect(new Set(delays).size).toBeGreaterThan(40)

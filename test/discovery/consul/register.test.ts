@@ -10,7 +10,13 @@ import { seeded } from '../../support/random.ts'
 import { answer, denied, refused, virtualTime } from './tape.ts'
 
 const ttl: RegisterCheckSpec = { kind: 'ttl', ttlMs: 15_000, application: true, deregisterAfterMs: 1_800_000 }
-const http: RegisterCheckSpec = { kind: 'http', target: 'http://127.0.0.1:3000/healthz', intervalMs: 10_000, timeoutMs: 2_000, deregisterAfterMs: 0 }
+const http: RegisterCheckSpec = {
+  kind: 'http',
+  target: 'http://127.0.0.1:3000/healthz',
+  intervalMs: 10_000,
+  timeoutMs: 2_000,
+  deregisterAfterMs: 0,
+}
 
 const spec: RegisterSpec = {
   name: 'web',
@@ -33,7 +39,13 @@ describe('the definition', () => {
       Tags: ['v2'],
       Meta: { zone: 'a' },
       Weights: { Passing: 5, Warning: 2 },
-      Check: { CheckID: 'service:web-20000', Name: 'heartbeat of the sidecar', TTL: '15000ms', Status: 'passing', DeregisterCriticalServiceAfter: '1800000ms' },
+      Check: {
+        CheckID: 'service:web-20000',
+        Name: 'heartbeat of the sidecar',
+        TTL: '15000ms',
+        Status: 'passing',
+        DeregisterCriticalServiceAfter: '1800000ms',
+      },
     })
   })
 
@@ -49,7 +61,12 @@ describe('the definition', () => {
     ],
   ])('has the check of $kind', (check, expected) => {
     const definition = definitionOf({ ...spec, check }, '') as { Check: object }
-    expect(definition.Check).toEqual({ CheckID: 'service:web-20000', ...expected, Interval: '10000ms', Timeout: '2000ms' })
+    expect(definition.Check).toEqual({
+      CheckID: 'service:web-20000',
+      ...expected,
+      Interval: '10000ms',
+      Timeout: '2000ms',
+    })
     expect(definition).not.toHaveProperty('Address')
   })
 })
@@ -91,7 +108,8 @@ function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {})
     agentService: (_id: string, contentHash: string, waitMs: number, signal: AbortSignal) =>
       new Promise((resolve, reject) => {
         const look = (over: boolean) => {
-          if (signal.aborted || state.down !== null) end(() => reject(state.down ?? new ConsulTrouble('no longer wanted', 0)))
+          if (signal.aborted || state.down !== null)
+            end(() => reject(state.down ?? new ConsulTrouble('no longer wanted', 0)))
           else if (state.known === null) end(() => reject(unknown()))
           else if (over || contentHash === '') end(() => resolve(answer({}, { contentHash: 'x' })))
         }
@@ -117,7 +135,13 @@ function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {})
     },
     time.clock,
   )
-  const kept = registration({ ...spec, check, ...over }, client, { clock: time.clock, random: seeded(9), log, ready: () => state.ready, application })
+  const kept = registration({ ...spec, check, ...over }, client, {
+    clock: time.clock,
+    random: seeded(9),
+    log,
+    ready: () => state.ready,
+    application,
+  })
   return {
     time,
     log,
@@ -202,24 +226,25 @@ describe('the application behind the sidecar', () => {
     expect(did).toEqual(['0 register passing'])
   })
 
-  test.each([{ ...ttl, application: false }, http])('is not asked where the file says so, or where Consul asks: $kind', async check => {
-    const { time, probed, kept, listens } = agent(check)
-    listens(false)
-    kept.start()
-    await time.pass(10_000)
-    expect(probed).toEqual([])
-    expect(kept.state().registered).toBe(true)
-  })
+  test.each([{ ...ttl, application: false }, http])(
+    'is not asked where the file says so, or where Consul asks: $kind',
+    async check => {
+      const { time, probed, kept, listens } = agent(check)
+      listens(false)
+      kept.start()
+      await time.pass(10_000)
+      expect(probed).toEqual([])
+      expect(kept.state().registered).toBe(true)
+    },
+  )
 })
 
 test('the id: what the file says, else name, address where there is one, and port', () => {
   expect(idOf(spec)).toBe('web-20000')
   const unnamed = { ...spec, id: null, port: 21_000 }
-  expect([idOf(unnamed), idOf({ ...unnamed, address: '10.0.0.1' }), idOf({ ...unnamed, address: '10.0.0.2' })]).toEqual([
-    'web-21000',
-    'web-10.0.0.1-21000',
-    'web-10.0.0.2-21000',
-  ])
+  expect([idOf(unnamed), idOf({ ...unnamed, address: '10.0.0.1' }), idOf({ ...unnamed, address: '10.0.0.2' })]).toEqual(
+    ['web-21000', 'web-10.0.0.1-21000', 'web-10.0.0.2-21000'],
+  )
 })
 
 test('it registers, sends three heartbeats in each TTL, and deregisters', async () => {
@@ -253,7 +278,13 @@ test('before it is ready its check is critical, as registered; ready or no longe
   await time.pass(6_000)
   ready(true)
   await time.pass(1_000)
-  expect(did.map(line => line.replace(/^[\d.]+ /, ''))).toEqual(['register -', 'passing', 'warning', 'warning', 'passing'])
+  expect(did.map(line => line.replace(/^[\d.]+ /, ''))).toEqual([
+    'register -',
+    'passing',
+    'warning',
+    'warning',
+    'passing',
+  ])
   const at = did.map(line => Number.parseFloat(line))
   expect(at[1]).toBeLessThanOrEqual(7.4)
   expect(at[2]! - at[1]!).toBeLessThanOrEqual(1.4)
@@ -289,7 +320,9 @@ test('an agent that has forgotten it gets it again at once, with the state it ha
   await time.pass(500)
   expect(did.at(-1)).toBe('3 register warning')
   expect(kept.state().registered).toBe(true)
-  expect(log.lines()).toContain('warn the Consul agent has lost this instance: it is registered again service=web id=web-20000')
+  expect(log.lines()).toContain(
+    'warn the Consul agent has lost this instance: it is registered again service=web id=web-20000',
+  )
 })
 
 test('an agent that restarts without its state gets it again as soon as it answers', async () => {
@@ -351,7 +384,9 @@ test('stopping takes two seconds at most when the agent is down', async () => {
   expect(stopped).toBe(false)
   await time.pass(150)
   expect(stopped).toBe(true)
-  expect(log.lines().at(-1)).toBe('warn this instance could not be deregistered in time: Consul finds out by its check service=web id=web-20000')
+  expect(log.lines().at(-1)).toBe(
+    'warn this instance could not be deregistered in time: Consul finds out by its check service=web id=web-20000',
+  )
 })
 
 test('stopping while it is being registered, and where the agent has forgotten it, is no trouble', async () => {
@@ -378,7 +413,9 @@ test('a token that may not register is named, and a later one taken up', async (
   down(denied())
   kept.start()
   await time.pass(100)
-  expect(log.lines()).toEqual(['warn this instance cannot be registered with Consul: Consul denies it service=web id=web-20000'])
+  expect(log.lines()).toEqual([
+    'warn this instance cannot be registered with Consul: Consul denies it service=web id=web-20000',
+  ])
   down(null)
   await time.pass(5_000)
   expect(kept.state().registered).toBe(true)

@@ -55,7 +55,10 @@ export const consulSpec: ConsulSpec = {
   addressKind: 'service',
 }
 
-export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { registry: Registry; client: ConsulClient } {
+export function registry(
+  time: VirtualTime,
+  spec: Partial<ConsulSpec> = {},
+): { registry: Registry; client: ConsulClient } {
   const datacenters = new Map<string, Datacenter>()
   const waiting = new Set<Waiting>()
   let asked: string[] = []
@@ -71,7 +74,13 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
   }
 
   /** `read`: the index of what is asked for, and the answer. */
-  function question(what: string, { datacenter }: Where, { index, waitMs }: Asked, signal: AbortSignal, read: (from: Datacenter) => [number, unknown]) {
+  function question(
+    what: string,
+    { datacenter }: Where,
+    { index, waitMs }: Asked,
+    signal: AbortSignal,
+    read: (from: Datacenter) => [number, unknown],
+  ) {
     if (what !== 'servers') asked.push(`${what}${index > 0 ? ' waits' : ''}`)
     return new Promise<Answer>((resolve, reject) => {
       const end = () => {
@@ -121,11 +130,17 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
     },
     lose() {
       for (const name of datacenters.keys())
-        datacenters.set(name, { index: 2, services: new Map(), touched: new Map(), failure: datacenters.get(name)!.failure })
+        datacenters.set(name, {
+          index: 2,
+          services: new Map(),
+          touched: new Map(),
+          failure: datacenters.get(name)!.failure,
+        })
     },
     fail(error, datacenter) {
       at(datacenter ?? null).failure = error
-      if (error !== null) for (const each of [...waiting]) if (each.datacenter === (datacenter ?? 'dc1') && !each.copied) each.fail(error)
+      if (error !== null)
+        for (const each of [...waiting]) if (each.datacenter === (datacenter ?? 'dc1') && !each.copied) each.fail(error)
     },
     waiting: () => waiting.size,
     asked() {
@@ -139,14 +154,20 @@ export function registry(time: VirtualTime, spec: Partial<ConsulSpec> = {}): { r
   const client = {
     spec: { ...consulSpec, ...spec },
     health: (name: string, where: Where, how: Asked, signal: AbortSignal) =>
-      question(`health ${name}${where.datacenter === null ? '' : ` in ${where.datacenter}`}`, where, how, signal, from => [
-        from.touched.get(name) ?? 1,
-        entriesOf(from, name),
-      ]),
+      question(
+        `health ${name}${where.datacenter === null ? '' : ` in ${where.datacenter}`}`,
+        where,
+        how,
+        signal,
+        from => [from.touched.get(name) ?? 1, entriesOf(from, name)],
+      ),
     checks: (filter: string, where: Where, how: Asked, signal: AbortSignal) =>
       question('checks', where, how, signal, from => [from.index, checksOf(from, filter)]),
     services: (where: Where, how: Asked, signal: AbortSignal) =>
-      question('services', where, how, signal, from => [from.index, Object.fromEntries([...from.services.keys()].map(name => [name, []]))]),
+      question('services', where, how, signal, from => [
+        from.index,
+        Object.fromEntries([...from.services.keys()].map(name => [name, []])),
+      ]),
     servers: (where: Where, how: Asked, signal: AbortSignal) => question('servers', where, how, signal, () => [2, []]),
     pulse: (where: Where) => pulse(where.datacenter),
     parking: places,
@@ -176,7 +197,12 @@ function checksOf({ services, touched }: Datacenter, filter: string): object[] {
       [...instances].flatMap(([id, { Checks }]) =>
         (Checks ?? [])
           .filter(isOfService)
-          .map(check => ({ ServiceName: name, Node: 'n1', CheckID: `${check.CheckID} of ${id} ${check.Status}`, ModifyIndex: touched.get(name) })),
+          .map(check => ({
+            ServiceName: name,
+            Node: 'n1',
+            CheckID: `${check.CheckID} of ${id} ${check.Status}`,
+            ModifyIndex: touched.get(name),
+          })),
       ),
     )
 }

@@ -9,7 +9,14 @@ import { entry } from './entries.ts'
 import { registry } from './registry.ts'
 import { virtualTime } from './tape.ts'
 
-const orders: ConsulServiceSpec = { service: 'orders', name: 'orders', datacenter: null, tags: [], addressKind: 'service', failover: [] }
+const orders: ConsulServiceSpec = {
+  service: 'orders',
+  name: 'orders',
+  datacenter: null,
+  tags: [],
+  addressKind: 'service',
+  failover: [],
+}
 
 /** Instances of one service in Consul; every port takes connections for ever, because others have it by then. */
 function mesh(ports: readonly number[]) {

@@ -9,7 +9,14 @@ import { check, entry } from './entries.ts'
 import { registry } from './registry.ts'
 import { denied, refused, virtualTime } from './tape.ts'
 
-const orders: ConsulServiceSpec = { service: 'orders', name: 'orders', datacenter: null, tags: [], addressKind: 'service', failover: [] }
+const orders: ConsulServiceSpec = {
+  service: 'orders',
+  name: 'orders',
+  datacenter: null,
+  tags: [],
+  addressKind: 'service',
+  failover: [],
+}
 const at = (port: number, status = 'passing') => entry({ ID: `i${port}`, Port: port }, [check(status)])
 
 function mesh(spec: Partial<ConsulSpec> = {}) {
@@ -18,7 +25,10 @@ function mesh(spec: Partial<ConsulSpec> = {}) {
   const made = registry(time, spec)
   const deps = { clock: time.clock, random: seeded(5), log }
   /** `watch` notes ports, and troubles; a set that is the same array as before is `same`. */
-  function watch(service: Partial<ConsulServiceSpec> = {}, doubted: (said: readonly EndpointSpec[]) => boolean = () => false) {
+  function watch(
+    service: Partial<ConsulServiceSpec> = {},
+    doubted: (said: readonly EndpointSpec[]) => boolean = () => false,
+  ) {
     const said: unknown[] = []
     const end = new AbortController()
     let last: readonly EndpointSpec[] | null = null
@@ -26,7 +36,10 @@ function mesh(spec: Partial<ConsulSpec> = {}) {
       said.push(
         endpoints === last
           ? 'same'
-          : endpoints.map(({ port, priority, health }) => `${port}${priority > 0 ? ` ${priority}` : ''}${health === 'passing' ? '' : ` ${health}`}`),
+          : endpoints.map(
+              ({ port, priority, health }) =>
+                `${port}${priority > 0 ? ` ${priority}` : ''}${health === 'passing' ? '' : ` ${health}`}`,
+            ),
       )
       last = endpoints
     }
@@ -41,7 +54,8 @@ function mesh(spec: Partial<ConsulSpec> = {}) {
 
 test('its name says which service of which datacenter, where that is not plain', () => {
   const { client, log, time } = mesh()
-  const name = (service: Partial<ConsulServiceSpec>) => consulSource({ ...orders, ...service }, client, { clock: time.clock, random: seeded(1), log }).name
+  const name = (service: Partial<ConsulServiceSpec>) =>
+    consulSource({ ...orders, ...service }, client, { clock: time.clock, random: seeded(1), log }).name
   expect(name({})).toBe('consul')
   expect(name({ name: 'orders-v2', datacenter: 'eu' })).toBe('consul orders-v2 in eu')
 })
@@ -217,7 +231,9 @@ test('an instance without a port is left out, said once in the log; when none is
   registry.put('orders', 'c', at(3))
   await time.pass(300)
   expect(said).toEqual([['1'], ['1', '3']])
-  expect(log.lines()).toEqual(['warn instances in Consul that cannot be called: i0 has no port or no address service=orders'])
+  expect(log.lines()).toEqual([
+    'warn instances in Consul that cannot be called: i0 has no port or no address service=orders',
+  ])
   registry.drop('orders', 'a')
   registry.drop('orders', 'c')
   await time.pass(5_000)
@@ -233,7 +249,8 @@ describe('what a token may not see is not gone', () => {
     registry.headers = { filtered: true }
     registry.drop('orders', 'a')
     await time.pass(300)
-    const trouble = 'trouble: Consul holds back instances of orders: the token lacks service:read for it, or node:read for their nodes'
+    const trouble =
+      'trouble: Consul holds back instances of orders: the token lacks service:read for it, or node:read for their nodes'
     expect(said[0]).toEqual(['1'])
     expect(new Set(said.slice(1))).toEqual(new Set([trouble]))
     registry.headers = {}
@@ -251,7 +268,10 @@ describe('what a token may not see is not gone', () => {
     const part = watch()
     registry.drop('orders', 'b')
     await time.pass(300)
-    expect(whole.said.slice(0, 2)).toEqual([['1', '2'], expect.stringContaining('trouble: Consul holds back instances')])
+    expect(whole.said.slice(0, 2)).toEqual([
+      ['1', '2'],
+      expect.stringContaining('trouble: Consul holds back instances'),
+    ])
     expect(part.said).toEqual([['1', '2'], ['1']])
   })
 
@@ -414,7 +434,12 @@ describe('more services than connections', () => {
 
 test('whatever happens to the registry and to the way there, in the end the set is what is registered', async () => {
   const step = fc.oneof(
-    fc.record({ do: fc.constant('put' as const), service: fc.nat(11), port: fc.integer({ min: 1, max: 4 }), status: fc.constantFrom('passing', 'critical') }),
+    fc.record({
+      do: fc.constant('put' as const),
+      service: fc.nat(11),
+      port: fc.integer({ min: 1, max: 4 }),
+      status: fc.constantFrom('passing', 'critical'),
+    }),
     fc.record({ do: fc.constant('drop' as const), service: fc.nat(11), port: fc.integer({ min: 1, max: 4 }) }),
     fc.record({ do: fc.constant('down' as const), ms: fc.integer({ min: 1, max: 5_000 }), lost: fc.boolean() }),
     fc.record({ do: fc.constant('old' as const), ms: fc.integer({ min: 1, max: 3_000 }) }),

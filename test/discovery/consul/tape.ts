@@ -33,7 +33,17 @@ async function settled(): Promise<void> {
 
 export function answer(body: unknown, over: Partial<Omit<Answer, 'body'>> = {}): Answer {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
-  return { index: 1, knownLeader: true, lastContactMs: 0, filtered: false, streamed: false, deniesByDefault: false, contentHash: '', ...over, body: bytes }
+  return {
+    index: 1,
+    knownLeader: true,
+    lastContactMs: 0,
+    filtered: false,
+    streamed: false,
+    deniesByDefault: false,
+    contentHash: '',
+    ...over,
+    body: bytes,
+  }
 }
 
 export const refused = () => new ConsulTrouble('Consul at http://127.0.0.1:8500 refuses connections', 0)

@@ -21,7 +21,8 @@ function watching(replies: Replies, over: Partial<WatchDeps> & { accept?: (json:
         accept(json)
         said.push(json)
       },
-      isNews: json => JSON.stringify(said.findLast(Array.isArray)?.toSorted()) !== JSON.stringify((json as unknown[]).toSorted()),
+      isNews: json =>
+        JSON.stringify(said.findLast(Array.isArray)?.toSorted()) !== JSON.stringify((json as unknown[]).toSorted()),
       onSame: () => said.push('same'),
       onTrouble: reason => said.push(`trouble: ${reason}`),
     },
@@ -49,14 +50,22 @@ test('the first question is answered at once, the next ones wait behind the inde
 
 test('an answer that says what the last one said is not read again, and confirms it', async () => {
   let read = 0
-  const { time, said } = watching([answer(['a'], { index: 7 }), answer(['a'], { index: 8 }), answer(['b'], { index: 9 })], { accept: () => void read++ })
+  const { time, said } = watching(
+    [answer(['a'], { index: 7 }), answer(['a'], { index: 8 }), answer(['b'], { index: 9 })],
+    { accept: () => void read++ },
+  )
   await time.pass(2_000)
   expect(said).toEqual([['a'], 'same', ['b']])
   expect(read).toBe(2)
 })
 
 test('an index that goes back starts anew, asks the leader, and what came with it is not believed before it is said twice', async () => {
-  const { time, asked, said } = watching([answer(['a'], { index: 70 }), answer([], { index: 3 }), answer([], { index: 3 }), answer(['b'], { index: 4 })])
+  const { time, asked, said } = watching([
+    answer(['a'], { index: 70 }),
+    answer([], { index: 3 }),
+    answer([], { index: 3 }),
+    answer(['b'], { index: 4 }),
+  ])
   await time.pass(2_000)
   expect(asked.map(({ index, stale }) => [index, stale])).toEqual([
     [0, true],
@@ -171,7 +180,11 @@ test('an answer that costs much is asked for less often', async () => {
   const onAnswer = () => {
     spent += 30
   }
-  void watchConsul({ ask, onAnswer, isNews: () => true, onSame() {}, onTrouble() {} }, deps, new AbortController().signal)
+  void watchConsul(
+    { ask, onAnswer, isNews: () => true, onSame() {}, onTrouble() {} },
+    deps,
+    new AbortController().signal,
+  )
   await time.pass(10_000)
   expect(asked.length).toBeGreaterThan(12)
   expect(asked.length).toBeLessThanOrEqual(20)
@@ -187,7 +200,12 @@ test('one broken connection is tried again at once and not spoken of', async () 
 })
 
 test('failures are met with back-off up to half a minute, and an answer ends it', async () => {
-  const { time, asked, said } = watching([answer(['a'], { index: 7 }), ...Array.from({ length: 12 }, refused), answer(['b'], { index: 9 }), refused()])
+  const { time, asked, said } = watching([
+    answer(['a'], { index: 7 }),
+    ...Array.from({ length: 12 }, refused),
+    answer(['b'], { index: 9 }),
+    refused(),
+  ])
   await time.pass(400_000, 50)
   const gaps = asked.map(({ at }, i) => at - (asked[i - 1]?.at ?? at)).slice(2, 14)
   expect(gaps[0]).toBeLessThanOrEqual(300)
@@ -225,7 +243,11 @@ test('an answer that is not JSON is trouble, and asked for again', async () => {
     answer(['b'], { index: 4 }),
   ])
   await time.pass(5_000)
-  expect(said).toEqual([['a'], 'trouble: the answer of Consul makes no sense: it is no JSON; it begins with "{\\"x\\":"', ['b']])
+  expect(said).toEqual([
+    ['a'],
+    'trouble: the answer of Consul makes no sense: it is no JSON; it begins with "{\\"x\\":"',
+    ['b'],
+  ])
   expect(asked.map(({ index }) => index)).toEqual([0, 3, 0, 0, 4])
 })
 
@@ -274,7 +296,14 @@ test('data that is older than allowed is asked for again, from the leader', asyn
 
 test('nothing is lost when there is no leader to ask', async () => {
   const leaderless = () => answer([], { index: 9, knownLeader: false })
-  const { time, said } = watching([answer(['a'], { index: 7 }), leaderless(), refused(), leaderless(), refused(), answer(['a'], { index: 7 })])
+  const { time, said } = watching([
+    answer(['a'], { index: 7 }),
+    leaderless(),
+    refused(),
+    leaderless(),
+    refused(),
+    answer(['a'], { index: 7 }),
+  ])
   await time.pass(10_000)
   expect(said).toEqual([['a'], 'trouble: Consul at http://127.0.0.1:8500 refuses connections', 'same'])
 })
@@ -290,7 +319,10 @@ test('old data is better than none, unless it says that there is nothing', async
 })
 
 test('where nothing stale is allowed only the leader is asked', async () => {
-  const { time, asked } = watching([answer(['a'], { index: 7 }), refused(), answer(['a'], { index: 7, lastContactMs: 99_999 })], { maxStaleMs: 0 })
+  const { time, asked } = watching(
+    [answer(['a'], { index: 7 }), refused(), answer(['a'], { index: 7, lastContactMs: 99_999 })],
+    { maxStaleMs: 0 },
+  )
   await time.pass(1_000)
   expect(asked.map(({ stale }) => stale)).toEqual([false, false, false, false])
 })
@@ -312,7 +344,11 @@ test('it ends at once while a question waits, and while it waits itself', async 
 test('whatever comes back, it goes on, and does not ask all the time', async () => {
   const reply = fc.oneof(
     fc
-      .record({ index: fc.integer({ min: 0, max: 20 }), lastContactMs: fc.constantFrom(0, 20_000), knownLeader: fc.boolean() })
+      .record({
+        index: fc.integer({ min: 0, max: 20 }),
+        lastContactMs: fc.constantFrom(0, 20_000),
+        knownLeader: fc.boolean(),
+      })
       .chain(over => fc.constantFrom('[]', '["a"]', '["b"]', 'nonsense').map(body => answer(body, over))),
     fc.constantFrom(refused(), denied()),
   )

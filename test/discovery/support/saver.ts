@@ -10,7 +10,16 @@ const remembered = lastKnown({
   clock: systemClock,
   log: { debug: quiet, info: quiet, warn: line => process.stdout.write(`${line}\n`), error: quiet },
 })
-const endpoint: EndpointSpec = { address: '10.0.0.1', port: 80, weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' }
+const endpoint: EndpointSpec = {
+  address: '10.0.0.1',
+  port: 80,
+  weight: 1,
+  priority: 0,
+  zone: '',
+  metadata: {},
+  health: 'passing',
+  healthReason: '',
+}
 for (let weight = Number(first); ; weight++) {
   remembered.put(
     'orders',

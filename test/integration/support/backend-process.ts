@@ -8,7 +8,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 const port = Number(process.env.PORT)
 const bytes = Buffer.alloc(1024 * 1024, 'outrigger ')
 
-const pages: Record<string, (request: IncomingMessage, response: ServerResponse, first: number, second: number) => void> = {
+const pages: Record<
+  string,
+  (request: IncomingMessage, response: ServerResponse, first: number, second: number) => void
+> = {
   '': (_request, response) => response.end(`${port}\n`),
   bytes(_request, response, size) {
     response.setHeader('content-length', size)

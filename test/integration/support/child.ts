@@ -62,8 +62,18 @@ vitest?.afterAll(async () => {
   await Promise.all(ends)
 })
 
-export function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd: string = root): Child {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+export function startChild(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd: string = root,
+): Child {
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   if (child.pid !== undefined) living.add(child)
   let out = ''
   let err = ''

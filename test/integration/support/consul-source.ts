@@ -52,10 +52,14 @@ export function ours(agent: Pick<ConsulAgent, 'address'>, over: Partial<ConsulSp
     watch(service, more = {}) {
       const end = new AbortController()
       ends.push(end)
-      const source = consulSource({ service, name: service, datacenter: null, tags: [], addressKind: 'service', failover: [], ...more }, client, {
-        ...deps,
-        log,
-      })
+      const source = consulSource(
+        { service, name: service, datacenter: null, tags: [], addressKind: 'service', failover: [], ...more },
+        client,
+        {
+          ...deps,
+          log,
+        },
+      )
       return follow(source, end)
     },
     [Symbol.dispose]() {
@@ -87,13 +91,19 @@ function follow(source: ReturnType<typeof consulSource>, end: AbortController): 
     inTrouble: () => said.at(-1)?.startsWith('trouble:') ?? false,
     async reads(expected, timeoutMs) {
       const from = performance.now()
-      await until(`the set "${expected}"`, () => latest !== null && describe(latest) === expected, timeoutMs).catch((error: Error) => {
-        throw new Error(`${error.message}; it said:\n${said.slice(-8).join('\n')}`)
-      })
+      await until(`the set "${expected}"`, () => latest !== null && describe(latest) === expected, timeoutMs).catch(
+        (error: Error) => {
+          throw new Error(`${error.message}; it said:\n${said.slice(-8).join('\n')}`)
+        },
+      )
       return Math.max(0, changedAt - from)
     },
     troubled: (pattern, timeoutMs) =>
-      until(`trouble like ${pattern}`, () => said.findLast(line => line.startsWith('trouble:') && pattern.test(line)), timeoutMs),
+      until(
+        `trouble like ${pattern}`,
+        () => said.findLast(line => line.startsWith('trouble:') && pattern.test(line)),
+        timeoutMs,
+      ),
     stop: () => end.abort(),
   }
 }
@@ -102,7 +112,11 @@ function follow(source: ReturnType<typeof consulSource>, end: AbortController): 
 export function describe(endpoints: readonly EndpointSpec[]): string {
   return endpoints
     .map(({ port, weight, priority, health, healthReason }) => {
-      const more = [...(weight === 1 ? [] : [`x${weight}`]), ...(priority === 0 ? [] : [`p${priority}`]), ...(health === 'passing' ? [] : [health])]
+      const more = [
+        ...(weight === 1 ? [] : [`x${weight}`]),
+        ...(priority === 0 ? [] : [`p${priority}`]),
+        ...(health === 'passing' ? [] : [health]),
+      ]
       return [port, ...more, ...(healthReason === '' ? [] : [`(${healthReason})`])].join(' ')
     })
     .join(', ')

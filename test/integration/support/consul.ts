@@ -49,7 +49,13 @@ export interface ConsulOptions {
 
 /** A real Consul agent on loopback ports: one server by default, which is a whole cluster. */
 export async function startConsul(options: ConsulOptions = {}): Promise<ConsulAgent> {
-  const ports: ConsulPorts = { http: await freePort(), https: await freePort(), server: await freePort(), serfLan: await freePort(), serfWan: await freePort() }
+  const ports: ConsulPorts = {
+    http: await freePort(),
+    https: await freePort(),
+    server: await freePort(),
+    serfLan: await freePort(),
+    serfWan: await freePort(),
+  }
   const binary = await obtain('consul')
   return await agent(binary, ports, options)
 }
@@ -58,7 +64,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<ConsulAg
 export async function startCluster(count: number, options: ConsulOptions = {}): Promise<ConsulAgent[]> {
   const first = await startConsul({ ...options, node: 'server-1', servers: count })
   const join = [`127.0.0.1:${first.ports.serfLan}`]
-  const others = Array.from({ length: count - 1 }, (_, i) => startConsul({ ...options, node: `server-${i + 2}`, servers: count, join }))
+  const others = Array.from({ length: count - 1 }, (_, i) =>
+    startConsul({ ...options, node: `server-${i + 2}`, servers: count, join }),
+  )
   const all = [first, ...(await Promise.all(others))]
   await Promise.all(all.map(server => server.ready()))
   return all
@@ -185,7 +193,11 @@ export async function consulTls(): Promise<{ readonly server: TlsFiles; client()
   await consulCommand(['tls', 'ca', 'create'], folder)
   await consulCommand(['tls', 'cert', 'create', '-server', '-dc', 'dc1'], folder)
   let made = 0
-  const files = (kind: string) => ({ ca, cert: join(folder, `dc1-${kind}.pem`), key: join(folder, `dc1-${kind}-key.pem`) })
+  const files = (kind: string) => ({
+    ca,
+    cert: join(folder, `dc1-${kind}.pem`),
+    key: join(folder, `dc1-${kind}-key.pem`),
+  })
   return {
     server: files('server-consul-0'),
     async client() {

@@ -34,7 +34,11 @@ export async function curl(...args: string[]): Promise<CurlAnswer> {
     exit: code ?? -1,
     status: Number(head[0]?.split(' ')[1] ?? 0),
     head,
-    headers: Object.fromEntries(head.slice(1).map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()])),
+    headers: Object.fromEntries(
+      head
+        .slice(1)
+        .map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+    ),
     file,
     body: () => textOf(file),
     sha256: () => sha256Of(file),

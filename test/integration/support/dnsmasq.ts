@@ -22,7 +22,16 @@ export async function startDnsmasq(records: readonly string[]): Promise<Dnsmasq>
   const binary = await obtain('dnsmasq')
   const port = await freePort()
   const file = join(temporaryFolder(), 'dnsmasq.conf')
-  const settings = ['no-resolv', 'no-hosts', 'bind-interfaces', 'listen-address=127.0.0.1', `port=${port}`, 'local=/test/', 'pid-file', `user=${user()}`]
+  const settings = [
+    'no-resolv',
+    'no-hosts',
+    'bind-interfaces',
+    'listen-address=127.0.0.1',
+    `port=${port}`,
+    'local=/test/',
+    'pid-file',
+    `user=${user()}`,
+  ]
   let child: Child | null = null
 
   async function start(lines: readonly string[]): Promise<void> {

@@ -25,19 +25,49 @@ export async function startEnvoy(forward: number, maxStreams: number): Promise<E
     http2_protocol_options: { max_concurrent_streams: maxStreams, allow_connect: true },
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     drain_timeout: '1s',
-    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '60s' } }] }] },
+    route_config: {
+      virtual_hosts: [
+        {
+          name: 'all',
+          domains: ['*'],
+          routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '60s' } }],
+        },
+      ],
+    },
     http_filters: [{ name: 'envoy.filters.http.router', typed_config: type('filters.http.router.v3.Router') }],
   }
-  const load_assignment = { cluster_name: 'backend', endpoints: [{ lb_endpoints: [{ endpoint: { address: address(forward) } }] }] }
+  const load_assignment = {
+    cluster_name: 'backend',
+    endpoints: [{ lb_endpoints: [{ endpoint: { address: address(forward) } }] }],
+  }
   const bootstrap = {
     admin: { address: address(adminPort) },
     static_resources: {
-      listeners: [{ address: address(port), filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] }] }],
+      listeners: [
+        {
+          address: address(port),
+          filter_chains: [
+            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
+          ],
+        },
+      ],
       clusters: [{ name: 'backend', connect_timeout: '2s', load_assignment }],
     },
   }
   writeFileSync(file, JSON.stringify(bootstrap))
-  const args = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning', '--drain-time-s', '1', '--drain-strategy', 'immediate']
+  const args = [
+    '-c',
+    file,
+    '--concurrency',
+    '1',
+    '--disable-hot-restart',
+    '-l',
+    'warning',
+    '--drain-time-s',
+    '1',
+    '--drain-strategy',
+    'immediate',
+  ]
   const child = startChild(await obtain('envoy'), args)
   await until('Envoy is ready', () => {
     if (!child.running()) throw new Error(`Envoy did not start: ${child.err()}`)

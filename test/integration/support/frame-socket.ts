@@ -49,7 +49,9 @@ export class FrameSocket extends EventEmitter<{ message: [Buffer, boolean]; clos
     if (head.length === 4) head.writeUInt16BE(length, 2)
     if (head.length === 10) head.writeBigUInt64BE(BigInt(length), 2)
     const mask = randomBytes(4)
-    this.#stream.write(this.#isServer ? Buffer.concat([head, payload]) : Buffer.concat([head, mask, masked(payload, mask)]))
+    this.#stream.write(
+      this.#isServer ? Buffer.concat([head, payload]) : Buffer.concat([head, mask, masked(payload, mask)]),
+    )
   }
 
   #readFrame(): boolean {
@@ -63,7 +65,9 @@ export class FrameSocket extends EventEmitter<{ message: [Buffer, boolean]; clos
     if (b.length < at) return false
     const length = short === 126 ? b.readUInt16BE(2) : short === 127 ? Number(b.readBigUInt64BE(2)) : short
     if (b.length < at + length) return false
-    const payload = isMasked ? masked(b.subarray(at, at + length), b.subarray(at - 4, at)) : Buffer.from(b.subarray(at, at + length))
+    const payload = isMasked
+      ? masked(b.subarray(at, at + length), b.subarray(at - 4, at))
+      : Buffer.from(b.subarray(at, at + length))
     this.#bytes = b.subarray(at + length)
     this.#frame(b[0]! & 15, b[0]! >= 0x80, payload)
     return true

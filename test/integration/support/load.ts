@@ -37,7 +37,12 @@ const UNDER_WAY = 64
 /** Kept connections and a steady rate, as a busy application has them. */
 export function startLoad(options: LoadOptions): Load {
   const { rate } = options
-  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 1024, scheduling: 'lifo' })
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    maxFreeSockets: 1024,
+    scheduling: 'lifo',
+  })
   const failures = new Map<string, number>()
   const latencies: number[] = []
   const began = performance.now()
@@ -82,21 +87,30 @@ export function startLoad(options: LoadOptions): Load {
 }
 
 /** Empty, or what went wrong. Never retried, not even on a kept connection that was closed: what a caller would see is what counts. */
-function exchange({ port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 120_000 }: LoadOptions, agent: Agent): Promise<string> {
+function exchange(
+  { port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 120_000 }: LoadOptions,
+  agent: Agent,
+): Promise<string> {
   return new Promise(resolve => {
     const target = typeof path === 'string' ? path : path()
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
-    const sent = request({ host: '127.0.0.1', port, path: target, method, headers: { ...headers, ...length }, agent }, response => {
-      void read(response).then(bytes => {
-        const declared = response.headers['content-length']
-        if (bytes < 0) resolve(`the answer ${response.statusCode} broke off`)
-        else if (response.statusCode !== expect) resolve(`status ${response.statusCode}`)
-        else if (declared !== undefined && method !== 'HEAD' && Number(declared) !== bytes) resolve(`${bytes} of ${declared} bytes`)
-        else resolve('')
-      })
-    })
+    const sent = request(
+      { host: '127.0.0.1', port, path: target, method, headers: { ...headers, ...length }, agent },
+      response => {
+        void read(response).then(bytes => {
+          const declared = response.headers['content-length']
+          if (bytes < 0) resolve(`the answer ${response.statusCode} broke off`)
+          else if (response.statusCode !== expect) resolve(`status ${response.statusCode}`)
+          else if (declared !== undefined && method !== 'HEAD' && Number(declared) !== bytes)
+            resolve(`${bytes} of ${declared} bytes`)
+          else resolve('')
+        })
+      },
+    )
     sent.setTimeout(timeoutMs, () => sent.destroy(new Error('timed out')))
-    sent.on('error', (error: NodeJS.ErrnoException) => resolve(`${error.code ?? error.message}${sent.reusedSocket ? ' on a kept connection' : ''}`))
+    sent.on('error', (error: NodeJS.ErrnoException) =>
+      resolve(`${error.code ?? error.message}${sent.reusedSocket ? ' on a kept connection' : ''}`),
+    )
     sent.end(body)
   })
 }

@@ -15,6 +15,7 @@ export const machinePath = folders.join(delimiter)
 /** npm and npx come with the Node of the machine. */
 export function npmProgram(name: 'npm' | 'npx'): string {
   const found = folders.map(folder => join(folder, name)).find(path => existsSync(path))
-  if (found === undefined) throw new Error(`there is no ${name} beside the Node of this machine: run the tests by \`npm test\``)
+  if (found === undefined)
+    throw new Error(`there is no ${name} beside the Node of this machine: run the tests by \`npm test\``)
   return found
 }

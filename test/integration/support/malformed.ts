@@ -9,8 +9,16 @@ const chunked = (body: string) => post('Transfer-Encoding: chunked\r\n', body)
 /** Refused by their head. */
 export const malformedHeads: readonly Malformed[] = [
   // Which body is it? (RFC 9112 section 6.3)
-  ['Content-Length and Transfer-Encoding', post('Content-Length: 6\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
-  ['Transfer-Encoding and Content-Length', post('Transfer-Encoding: chunked\r\nContent-Length: 0\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
+  [
+    'Content-Length and Transfer-Encoding',
+    post('Content-Length: 6\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${SMUGGLED}`),
+    400,
+  ],
+  [
+    'Transfer-Encoding and Content-Length',
+    post('Transfer-Encoding: chunked\r\nContent-Length: 0\r\n', `0\r\n\r\n${SMUGGLED}`),
+    400,
+  ],
   ['two different Content-Lengths', post('Content-Length: 0\r\nContent-Length: 40\r\n', SMUGGLED), 400],
   ['two equal Content-Lengths', post('Content-Length: 0\r\nContent-Length: 0\r\n', SMUGGLED), 400],
   ['a list of Content-Lengths', post('Content-Length: 0, 40\r\n', SMUGGLED), 400],
@@ -22,12 +30,24 @@ export const malformedHeads: readonly Malformed[] = [
   ['a Content-Length beyond 2^53', post('Content-Length: 99999999999999999999\r\n', SMUGGLED), 400],
   ['Transfer-Encoding: identity', post('Transfer-Encoding: identity\r\n', SMUGGLED), 400],
   ['Transfer-Encoding: xchunked', post('Transfer-Encoding: xchunked\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
-  ['Transfer-Encoding: chunked, identity', post('Transfer-Encoding: chunked, identity\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
+  [
+    'Transfer-Encoding: chunked, identity',
+    post('Transfer-Encoding: chunked, identity\r\n', `0\r\n\r\n${SMUGGLED}`),
+    400,
+  ],
   ['Transfer-Encoding: gzip, chunked', post('Transfer-Encoding: gzip, chunked\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
-  ['Transfer-Encoding: chunked twice', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
+  [
+    'Transfer-Encoding: chunked twice',
+    post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${SMUGGLED}`),
+    400,
+  ],
   ['a quoted Transfer-Encoding', post('Transfer-Encoding: "chunked"\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
   ['Transfer-Encoding with a vertical tab', post('Transfer-Encoding: \x0bchunked\r\n', `0\r\n\r\n${SMUGGLED}`), 400],
-  ['Transfer-Encoding in HTTP/1.0', `POST / HTTP/1.0\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`, 400],
+  [
+    'Transfer-Encoding in HTTP/1.0',
+    `POST / HTTP/1.0\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+    400,
+  ],
   // Where does a line, a field, the head end? (RFC 9112 sections 2.2 and 5)
   ['a bare LF after the request line', `GET / HTTP/1.1\nHost: orders\r\n\r\n${SMUGGLED}`, 400],
   ['a bare LF after a field', `GET / HTTP/1.1\r\nHost: orders\nX: y\r\n\r\n${SMUGGLED}`, 400],

@@ -33,7 +33,9 @@ export async function startNginx({ server = () => '', workers = 1 }: NginxOption
   const file = join(folder, 'nginx.conf')
   // As root its workers would become another user, who may not write here.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder}/${kind};`).join(' ')
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(kind => `${kind}_temp_path ${folder}/${kind};`)
+    .join(' ')
   writeFileSync(
     file,
     `${user} daemon off; master_process on; worker_processes ${workers}; pid ${folder}/pid; error_log ${folder}/error.log notice; worker_shutdown_timeout 10s;

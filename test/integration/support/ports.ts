@@ -37,7 +37,9 @@ async function takeBlock(): Promise<void> {
     next = 1
     return
   }
-  throw new Error(`every hundredth port from ${FIRST} to ${FIRST + BLOCKS * SIZE} is taken: see what listens there with "ss -ltn"`)
+  throw new Error(
+    `every hundredth port from ${FIRST} to ${FIRST + BLOCKS * SIZE} is taken: see what listens there with "ss -ltn"`,
+  )
 }
 
 function listen(port: number): Promise<Server | null> {

@@ -20,7 +20,10 @@ export interface RunningProxy extends Child {
   readonly adminPort: number
   /** Writes the file as an editor does: whole, then renamed. It is watched, so this is a reload. */
   write(config: Config | string): void
-  admin(path: string, options?: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> }): Promise<Answer>
+  admin(
+    path: string,
+    options?: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<Answer>
   metrics(): Promise<Metrics>
   endpoints(service: string): Promise<EndpointsAnswer['services'][number]['endpoints']>
   flights(): Promise<FlightsAnswer['flights']>
@@ -35,7 +38,10 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv = {}): P
   const adminPort = await freePort()
   const file = join(temporaryFolder(), 'sidecar.yaml')
   const write = (next: Config | string) => {
-    const whole = typeof next === 'string' ? next : JSON.stringify({ admin: `127.0.0.1:${adminPort}`, drain: { delay: '0s', timeout: '2s' }, ...next }, null, 2)
+    const whole =
+      typeof next === 'string'
+        ? next
+        : JSON.stringify({ admin: `127.0.0.1:${adminPort}`, drain: { delay: '0s', timeout: '2s' }, ...next }, null, 2)
     writeFileSync(`${file}.new`, whole)
     renameSync(`${file}.new`, file)
   }
@@ -73,7 +79,11 @@ export interface GetOptions {
 }
 
 /** One request, on a connection of its own where there is no agent; its answer read whole. */
-export function get(port: number, path: string, { method = 'GET', headers = {}, body, agent }: GetOptions = {}): Promise<Answer> {
+export function get(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, body, agent }: GetOptions = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }, response => {
       let text = ''

@@ -29,17 +29,25 @@ function serve(socket: Chat, { sockets, codes }: Pick<ChatServer, 'sockets' | 'c
     codes.push(code)
   }
   // One call each: the two know their events by other types.
-  if (socket instanceof FrameSocket) socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })).on('close', ended)
-  else socket.on('message', (data: Buffer, isBinary: boolean) => socket.send(data, { binary: isBinary })).on('close', ended)
+  if (socket instanceof FrameSocket)
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })).on('close', ended)
+  else
+    socket
+      .on('message', (data: Buffer, isBinary: boolean) => socket.send(data, { binary: isBinary }))
+      .on('close', ended)
 }
 
 export async function startChat(): Promise<ChatServer> {
   const state = { sockets: new Set<Chat>(), codes: [] as number[], asked: [] as string[] }
   const server: Server = createServer((_request, response) => response.end('a page'))
-  const chat = new WebSocketServer({ noServer: true, handleProtocols: protocols => (protocols.has('chat') ? 'chat' : false) })
+  const chat = new WebSocketServer({
+    noServer: true,
+    handleProtocols: protocols => (protocols.has('chat') ? 'chat' : false),
+  })
   server.on('upgrade', (request, socket: Socket, head: Buffer) => {
     state.asked.push(`${request.method} ${request.headers.upgrade}`)
-    if (request.url === '/refuse') return void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    if (request.url === '/refuse')
+      return void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
     chat.handleUpgrade(request, socket, head, opened => {
       opened.on('error', () => {})
       serve(opened, state)
@@ -60,13 +68,19 @@ export async function startChat2(): Promise<ChatServer> {
       stream.respond({ ':status': 200 })
       return void stream.end('a page')
     }
-    stream.respond({ ':status': 200, ...(headers['sec-websocket-protocol'] === undefined ? {} : { 'sec-websocket-protocol': 'chat' }) })
+    stream.respond({
+      ':status': 200,
+      ...(headers['sec-websocket-protocol'] === undefined ? {} : { 'sec-websocket-protocol': 'chat' }),
+    })
     serve(new FrameSocket(stream, true), state)
   })
   return started(server, state)
 }
 
-async function started(server: Server | http2.Http2Server, state: Pick<ChatServer, 'sockets' | 'codes' | 'asked'>): Promise<ChatServer> {
+async function started(
+  server: Server | http2.Http2Server,
+  state: Pick<ChatServer, 'sockets' | 'codes' | 'asked'>,
+): Promise<ChatServer> {
   const connections = new Set<Socket>()
   server.on('connection', (socket: Socket) => connections.add(socket))
   await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
@@ -93,7 +107,11 @@ export async function chatOver1(port: number, path = '/chat'): Promise<WebSocket
 }
 
 /** Over HTTP/2; several may share a session. Rejects with the status when it is not granted. */
-export async function chatOver2(session: http2.ClientHttp2Session, authority: string, path = '/chat'): Promise<FrameSocket> {
+export async function chatOver2(
+  session: http2.ClientHttp2Session,
+  authority: string,
+  path = '/chat',
+): Promise<FrameSocket> {
   if (session.remoteSettings === undefined || session.remoteSettings.enableConnectProtocol !== true)
     await new Promise<void>(told => session.once('remoteSettings', () => told()))
   const stream = session.request({

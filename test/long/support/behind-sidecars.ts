@@ -28,7 +28,10 @@ let port = Number(varints(await readMessage(server.stdout)).get(PORT))
 const protocol = fields.get(HTTP_VERSION) !== HTTP_2 ? 'http' : fields.get(PROTOCOL) === GRPC ? 'grpc' : 'http2'
 if (sidecars === '2') {
   const listen = await freePort()
-  await startProxy({ service: 'conformance', inbound: [{ listen: `127.0.0.1:${listen}`, forward: `127.0.0.1:${port}`, application: { protocol } }] })
+  await startProxy({
+    service: 'conformance',
+    inbound: [{ listen: `127.0.0.1:${listen}`, forward: `127.0.0.1:${port}`, application: { protocol } }],
+  })
   port = listen
 }
 const listen = await freePort()
@@ -37,7 +40,16 @@ await startProxy({
   discovery: { endpoints: { conformance: [`127.0.0.1:${port}`] } },
   services: { conformance: { protocol } },
 })
-process.stdout.write(framed(Buffer.concat([Buffer.from([(HOST << 3) | 2, 9]), Buffer.from('127.0.0.1'), Buffer.from([PORT << 3]), varint(listen)])))
+process.stdout.write(
+  framed(
+    Buffer.concat([
+      Buffer.from([(HOST << 3) | 2, 9]),
+      Buffer.from('127.0.0.1'),
+      Buffer.from([PORT << 3]),
+      varint(listen),
+    ]),
+  ),
+)
 
 /** Messages have their length before them, in four bytes. */
 async function readMessage(stream: Readable): Promise<Buffer> {

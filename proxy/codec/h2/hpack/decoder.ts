@@ -56,7 +56,10 @@ export class Decoder {
 
   /** Entries of the dynamic table, for tests. */
   get entries(): readonly (readonly [string, string])[] {
-    return Array.from({ length: this.#count }, (_, i) => [this.#names[this.#slot(i)]!, this.#values[this.#slot(i)]!] as const)
+    return Array.from(
+      { length: this.#count },
+      (_, i) => [this.#names[this.#slot(i)]!, this.#values[this.#slot(i)]!] as const,
+    )
   }
 
   get size(): number {

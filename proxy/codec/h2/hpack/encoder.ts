@@ -8,8 +8,29 @@ const UNINDEXED = 1
 const SENSITIVE = 2
 
 const policies = new Map<string, number>([
-  ...[':path', 'content-length', 'date', 'etag', 'last-modified', 'if-none-match', 'if-modified-since', 'location', 'set-cookie', 'age'].map(unindexed),
-  ...['x-request-id', 'traceparent', 'tracestate', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-parentspanid', 'b3', 'grpc-timeout', 'grpc-message'].map(unindexed),
+  ...[
+    ':path',
+    'content-length',
+    'date',
+    'etag',
+    'last-modified',
+    'if-none-match',
+    'if-modified-since',
+    'location',
+    'set-cookie',
+    'age',
+  ].map(unindexed),
+  ...[
+    'x-request-id',
+    'traceparent',
+    'tracestate',
+    'x-b3-traceid',
+    'x-b3-spanid',
+    'x-b3-parentspanid',
+    'b3',
+    'grpc-timeout',
+    'grpc-message',
+  ].map(unindexed),
   ['authorization', SENSITIVE],
   ['proxy-authorization', SENSITIVE],
 ])
@@ -130,10 +151,12 @@ export class Encoder {
   field(name: string, value: string, sensitive: boolean): void {
     let known = this.#names.get(name)
     if (known === undefined) known = this.#learn(name)
-    if (known.insertion > this.#evicted && known.value === value && !sensitive) return this.#indexed(STATIC_COUNT + 1 + this.#inserted - known.insertion)
+    if (known.insertion > this.#evicted && known.value === value && !sensitive)
+      return this.#indexed(STATIC_COUNT + 1 + this.#inserted - known.insertion)
     this.#room(name.length + value.length + 16)
     const { policy } = known
-    if (sensitive || policy === SENSITIVE || (value.length < SHORT_COOKIE && name === 'cookie')) return this.#literal(known, name, value, 0x10, 0x0f)
+    if (sensitive || policy === SENSITIVE || (value.length < SHORT_COOKIE && name === 'cookie'))
+      return this.#literal(known, name, value, 0x10, 0x0f)
     const fixed = known.staticValues?.get(value)
     if (fixed !== undefined) return this.#indexed(fixed)
     if (policy === UNINDEXED) return this.#literal(known, name, value, 0, 0x0f)
@@ -153,7 +176,8 @@ export class Encoder {
 
   #learn(name: string): Name {
     if (name.length > LONGEST_NAME) return unkept
-    if (this.#names.size >= MAX_NAMES) for (const [other, { values }] of this.#names) if (values.size === 0) this.#names.delete(other)
+    if (this.#names.size >= MAX_NAMES)
+      for (const [other, { values }] of this.#names) if (values.size === 0) this.#names.delete(other)
     const known = new Name(name)
     this.#names.set(name, known)
     return known
@@ -190,7 +214,12 @@ export class Encoder {
   }
 
   #literal(known: Name, name: string, value: string, flag: number, mask: number): void {
-    const index = known.staticIndex !== 0 ? known.staticIndex : known.newest > this.#evicted ? STATIC_COUNT + 1 + this.#inserted - known.newest : 0
+    const index =
+      known.staticIndex !== 0
+        ? known.staticIndex
+        : known.newest > this.#evicted
+          ? STATIC_COUNT + 1 + this.#inserted - known.newest
+          : 0
     this.#integer(flag, mask, index)
     if (index === 0) this.#string(name)
     this.#string(value)

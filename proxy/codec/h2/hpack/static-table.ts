@@ -69,7 +69,9 @@ export const STATIC_VALUES: readonly string[] = ['', ...rows.map(([, value]) => 
 export const STATIC_COUNT = rows.length
 
 /** The first index of a name; absent: none. */
-export const STATIC_NAME_INDEX: ReadonlyMap<string, number> = new Map(rows.map(([name], i): [string, number] => [name, i + 1]).reverse())
+export const STATIC_NAME_INDEX: ReadonlyMap<string, number> = new Map(
+  rows.map(([name], i): [string, number] => [name, i + 1]).reverse(),
+)
 
 /** For names that the table has with values: value to index. */
 export const STATIC_VALUE_INDEX: ReadonlyMap<string, ReadonlyMap<string, number>> = valueIndex()

@@ -23,7 +23,11 @@ export async function connectTo(port: number, options: Partial<Http2Options> = {
   const log: string[] = []
   const connection = http2(systemClock, options).connect(
     wire,
-    { released: () => log.push('released'), closed: (_connection, idle) => log.push(idle ? 'closed idle' : 'closed busy'), idleHint() {} },
+    {
+      released: () => log.push('released'),
+      closed: (_connection, idle) => log.push(idle ? 'closed idle' : 'closed busy'),
+      idleHint() {},
+    },
     { bufferBytes: 1024 * 1024, ...responseLimits },
   )
   return { connection, log }
@@ -64,7 +68,13 @@ export function ask(
   const { promise, resolve, reject } = Promise.withResolvers<Answered>()
   enterTurn()
   const stream = connection.open()
-  const found = { status: 0, fields: [] as [string, string][], trailers: [] as [string, string][], interim: [] as number[], chunks: [] as Buffer[] }
+  const found = {
+    status: 0,
+    fields: [] as [string, string][],
+    trailers: [] as [string, string][],
+    interim: [] as number[],
+    chunks: [] as Buffer[],
+  }
   let next = 0
   const send = () => {
     while (body !== undefined && next < body.length) {
@@ -105,7 +115,10 @@ export function ask(
     writable: send,
   }
   stream.receiver = receiver
-  stream.head({ method, scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList([...fields]) }, body === undefined)
+  stream.head(
+    { method, scheme: 'http', authority: 'orders', path, upgrade: '', headers: new HeaderList([...fields]) },
+    body === undefined,
+  )
   send()
   act?.(stream)
   leaveTurn()

@@ -37,19 +37,31 @@ export function literals(...pairs: string[]): Buffer {
   const parts: Buffer[] = []
   for (let i = 0; i < pairs.length; i += 2) {
     parts.push(Buffer.from([0]))
-    for (const text of [pairs[i]!, pairs[i + 1]!]) parts.push(Buffer.from(integer(text.length, 127, 0)), Buffer.from(text, 'latin1'))
+    for (const text of [pairs[i]!, pairs[i + 1]!])
+      parts.push(Buffer.from(integer(text.length, 127, 0)), Buffer.from(text, 'latin1'))
   }
   return Buffer.concat(parts)
 }
 
-export const requestFields = (...more: string[]): string[] => [':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a', ...more]
+export const requestFields = (...more: string[]): string[] => [
+  ':method',
+  'GET',
+  ':scheme',
+  'http',
+  ':path',
+  '/',
+  ':authority',
+  'a',
+  ...more,
+]
 
 export function headers(id: number, end: boolean, ...pairs: string[]): Buffer {
   return frame(h2.HEADERS, h2.END_HEADERS | (end ? h2.END_STREAM : 0), id, literals(...pairs))
 }
 
 export const get = (id: number, ...more: string[]): Buffer => headers(id, true, ...requestFields(...more))
-export const post = (id: number, ...more: string[]): Buffer => headers(id, false, ':method', 'POST', ...requestFields(...more).slice(2))
+export const post = (id: number, ...more: string[]): Buffer =>
+  headers(id, false, ':method', 'POST', ...requestFields(...more).slice(2))
 export const data = (id: number, body: string | Buffer, end = false): Buffer =>
   frame(h2.DATA, end ? h2.END_STREAM : 0, id, typeof body === 'string' ? Buffer.from(body, 'latin1') : body)
 export const settings = (...pairs: number[]): Buffer => {
@@ -80,7 +92,18 @@ export function parseFrames(bytes: Buffer): Frame[] {
   return frames
 }
 
-export const typeNames = ['DATA', 'HEADERS', 'PRIORITY', 'RST_STREAM', 'SETTINGS', 'PUSH_PROMISE', 'PING', 'GOAWAY', 'WINDOW_UPDATE', 'CONTINUATION']
+export const typeNames = [
+  'DATA',
+  'HEADERS',
+  'PRIORITY',
+  'RST_STREAM',
+  'SETTINGS',
+  'PUSH_PROMISE',
+  'PING',
+  'GOAWAY',
+  'WINDOW_UPDATE',
+  'CONTINUATION',
+]
 
 /** Written frames as lines, less those that every connection begins with. */
 export function linesOf(bytes: Buffer): string[] {
@@ -98,14 +121,21 @@ export function linesOf(bytes: Buffer): string[] {
       block = Buffer.concat([block, payload])
       if (type === h2.HEADERS) lines.push(`HEADERS ${id}${end}`)
       if ((flags & h2.END_HEADERS) === 0) continue
-      if (!decoder.decode(block, 0, block.length, { field: (name, value) => lines.push(`  ${name}: ${value}`) })) throw new Error('a malformed block')
+      if (!decoder.decode(block, 0, block.length, { field: (name, value) => lines.push(`  ${name}: ${value}`) }))
+        throw new Error('a malformed block')
       block = Buffer.alloc(0)
-    } else if (type === h2.DATA) lines.push(`DATA ${id}${end} ${payload.length > 100 ? `${payload.length} bytes` : JSON.stringify(payload.toString('latin1'))}`)
+    } else if (type === h2.DATA)
+      lines.push(
+        `DATA ${id}${end} ${payload.length > 100 ? `${payload.length} bytes` : JSON.stringify(payload.toString('latin1'))}`,
+      )
     else if (type === h2.RST_STREAM) lines.push(`RST_STREAM ${id} ${h2.errorName(payload.readUInt32BE(0))}`)
     else if (type === h2.GOAWAY)
-      lines.push(`GOAWAY ${payload.readUInt32BE(0)} ${h2.errorName(payload.readUInt32BE(4))} ${payload.toString('latin1', 8)}`.trimEnd())
+      lines.push(
+        `GOAWAY ${payload.readUInt32BE(0)} ${h2.errorName(payload.readUInt32BE(4))} ${payload.toString('latin1', 8)}`.trimEnd(),
+      )
     else if (type === h2.WINDOW_UPDATE) lines.push(`WINDOW_UPDATE ${id} ${payload.readUInt32BE(0)}`)
-    else if (type === h2.PING) lines.push(`PING${(flags & h2.ACK) === 0 ? '' : ' ACK'} ${JSON.stringify(payload.toString('latin1'))}`)
+    else if (type === h2.PING)
+      lines.push(`PING${(flags & h2.ACK) === 0 ? '' : ' ACK'} ${JSON.stringify(payload.toString('latin1'))}`)
     else lines.push(`${typeNames[type] ?? type} ${id}`)
   }
   return lines

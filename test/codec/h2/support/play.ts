@@ -55,7 +55,12 @@ class Events {
 
 const reason = (detail: string) => detail.replace(/ \(RFC.*\)$/, '')
 
-function recorder<Head extends RequestHead | ResponseHead>(stream: object, events: Events, begin: (head: Head) => string, ended: () => void): Receiver<Head> {
+function recorder<Head extends RequestHead | ResponseHead>(
+  stream: object,
+  events: Events,
+  begin: (head: Head) => string,
+  ended: () => void,
+): Receiver<Head> {
   const fields = (prefix: string, headers: Headers) =>
     headers.forEach((name, value) => {
       events.add(stream, `${prefix}${name}: ${value}`)
@@ -87,7 +92,12 @@ function recorder<Head extends RequestHead | ResponseHead>(stream: object, event
 }
 
 /** Plays what a caller sends. Each request is answered with 204 when it is whole. */
-export function playCaller(chunks: readonly Buffer[], end: boolean, options: Partial<Http2Options> = {}, limits: Partial<typeof requestLimits> = {}): Played {
+export function playCaller(
+  chunks: readonly Buffer[],
+  end: boolean,
+  options: Partial<Http2Options> = {},
+  limits: Partial<typeof requestLimits> = {},
+): Played {
   const wire = new TapeWire()
   const events = new Events()
   http2(stillClock, options).serve(
@@ -117,12 +127,22 @@ export function playCaller(chunks: readonly Buffer[], end: boolean, options: Par
 }
 
 /** Plays what an endpoint sends to `count` requests, the first of which is stream 1. */
-export function playEndpoint(method: string, count: number, chunks: readonly Buffer[], end: boolean, limits: Partial<typeof responseLimits> = {}): Played {
+export function playEndpoint(
+  method: string,
+  count: number,
+  chunks: readonly Buffer[],
+  end: boolean,
+  limits: Partial<typeof responseLimits> = {},
+): Played {
   const wire = new TapeWire()
   const events = new Events()
   const connection = http2(stillClock).connect(
     wire,
-    { released() {}, closed: (_connection, idle) => events.connection.push(idle ? 'closed idle' : 'closed busy'), idleHint() {} },
+    {
+      released() {},
+      closed: (_connection, idle) => events.connection.push(idle ? 'closed idle' : 'closed busy'),
+      idleHint() {},
+    },
     { bufferBytes: 1024 * 1024, ...responseLimits, ...limits },
   )
   const upload = method === 'POST'
@@ -134,7 +154,10 @@ export function playEndpoint(method: string, count: number, chunks: readonly Buf
       head => `${head.status < 200 ? 'interim' : 'response'} ${head.status}`,
       () => {},
     )
-    stream.head({ method, scheme: 'http', authority: 'orders', path: '/', upgrade: '', headers: new HeaderList() }, !upload)
+    stream.head(
+      { method, scheme: 'http', authority: 'orders', path: '/', upgrade: '', headers: new HeaderList() },
+      !upload,
+    )
   }
   for (const chunk of chunks) wire.feed(chunk)
   if (end) wire.feedEnd()
