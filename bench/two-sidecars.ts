@@ -13,8 +13,9 @@ import { NO_BODY } from './load/traffic/traffic.ts'
 import { wrk } from './load/wrk.ts'
 
 /**
- * What the HTTP/2 between two sidecars costs or saves (docs/sidecar-to-sidecar.md): wrk -> sidecar -> sidecar -> nginx, with `multiplex` on and off in turns. Both
- * sidecars share a core, the load and nginx have another. `--profile` writes CPU profiles of one round into the folder given.
+ * What the HTTP/2 between two sidecars costs or saves (docs/sidecar-to-sidecar.md): wrk -> sidecar -> sidecar -> nginx,
+ * with `multiplex` on and off in turns. Both sidecars share a core, the load and nginx have another. `--profile` writes
+ * CPU profiles of one round into the folder given.
  */
 const { values } = parseArgs({
   options: {

@@ -60,8 +60,8 @@ function useCompileCache() {
 }
 
 /**
- * The folder `outrigger` in systemd's cache folder, else in that of the user. Code from it runs in this process, so only
- * this user may write there. Null: there is no such folder, and nothing is kept.
+ * The folder `outrigger` in systemd's cache folder, else in that of the user. Code from it runs in this process, so
+ * only this user may write there. Null: there is no such folder, and nothing is kept.
  */
 function cacheFolder() {
   const { CACHE_DIRECTORY, XDG_CACHE_HOME, HOME } = process.env
@@ -81,7 +81,10 @@ function cacheFolder() {
   }
 }
 
-/** The npm package `node` brings a binary: in our own node_modules, or anywhere above as a sibling (as in a global install). */
+/**
+ * The npm package `node` brings a binary: in our own node_modules, or anywhere above as a sibling (as in a global
+ * install).
+ */
 function newerNode() {
   try {
     const manifest = module.createRequire(import.meta.url).resolve('node/package.json')

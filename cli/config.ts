@@ -18,7 +18,10 @@ interface FileOptions {
   readonly config?: readonly string[]
 }
 
-/** `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there are warnings. */
+/**
+ * `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there
+ * are warnings.
+ */
 export function addConfigCommand(program: Command, surroundings: ConfigSurroundings = process): void {
   const config = program
     .command('config')

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 
-/** Each command's module is loaded when it is asked for: `proxy` must be ready in a quarter of a second, and needs little of what the others need. */
+/**
+ * Each command's module is loaded when it is asked for: `proxy` must be ready in a quarter of a second, and needs
+ * little of what the others need.
+ */
 const commands = {
   proxy: async (program: Command) => (await import('./proxy.ts')).addProxyCommand(program, version),
   config: async (program: Command) => (await import('./config.ts')).addConfigCommand(program),

@@ -1,6 +1,9 @@
 import type { Colours } from './colours.ts'
 
-/** The text pages of a sidecar in colour: the words that matter, where a terminal can show them. The text itself stays as it is. */
+/**
+ * The text pages of a sidecar in colour: the words that matter, where a terminal can show them. The text itself stays
+ * as it is.
+ */
 export type Painting = 'endpoints' | 'flights' | 'ready' | 'explain' | 'plain'
 
 type Rule = readonly [RegExp, keyof Pick<Colours, 'red' | 'yellow' | 'green' | 'bold' | 'dim'>]

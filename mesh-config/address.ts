@@ -70,7 +70,10 @@ export interface AddressGuess {
   readonly meant: string | null
 }
 
-/** Why it is not an address, in words, and what was probably meant. For what `parseAddress` refused. `{value}` stands for the input, `everywhere` is what `*` means. */
+/**
+ * Why it is not an address, in words, and what was probably meant. For what `parseAddress` refused. `{value}` stands
+ * for the input, `everywhere` is what `*` means.
+ */
 export function explainAddress(input: string | number, everywhere: string): AddressGuess {
   const text = String(input).trim()
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text)

@@ -73,7 +73,9 @@ function compileConsul(document: SidecarDocument, consul: ConsulDocument, unname
   }
 }
 
-/** Every service the files speak of that has no other source, and those that are listed under `consul.services` besides. */
+/**
+ * Every service the files speak of that has no other source, and those that are listed under `consul.services` besides.
+ */
 function watchedInConsul(document: SidecarDocument, consul: ConsulDocument): string[] {
   const { endpoints, files, dns } = document.discovery
   const named = [

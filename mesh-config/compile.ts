@@ -29,7 +29,10 @@ export interface Compiled {
   readonly snapshot: Snapshot
 }
 
-/** A checked document, defaults filled in -> what the proxy runs on: deeply frozen, durations in milliseconds, sizes in bytes. */
+/**
+ * A checked document, defaults filled in -> what the proxy runs on: deeply frozen, durations in milliseconds, sizes in
+ * bytes.
+ */
 export function compile(document: SidecarDocument): Compiled {
   const applications = applicationNames(document)
   const services: Record<string, ServiceSpec> = {}

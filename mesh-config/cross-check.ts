@@ -10,8 +10,9 @@ import { explainRegex } from './regex.ts'
 import type { AddressSpec } from './snapshot.ts'
 
 /**
- * What no schema can say of one value alone: that names refer to something, that nothing is there twice, that the parts fit together. Works on the values as
- * written and passes over what is not of the right kind, so that one run reports these errors along with those of the schema.
+ * What no schema can say of one value alone: that names refer to something, that nothing is there twice, that the parts
+ * fit together. Works on the values as written and passes over what is not of the right kind, so that one run reports
+ * these errors along with those of the schema.
  */
 export async function crossCheck(root: Located, defaultAdmin: string): Promise<Problem[]> {
   const problems: Problem[] = []
@@ -264,7 +265,10 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
   }
 }
 
-/** Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred to as well. */
+/**
+ * Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred
+ * to as well.
+ */
 export function serviceNames(root: Located): Set<string> {
   const listed = [
     ['discovery', 'endpoints'],

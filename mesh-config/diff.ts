@@ -8,7 +8,10 @@ import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from '
 /** More than these about one thing are counted rather than listed. */
 const maxListed = 10
 
-/** What differs, in words, a line each: for the log of a reload. Empty: nothing. Values that a request is matched against are never in it. */
+/**
+ * What differs, in words, a line each: for the log of a reload. Empty: nothing. Values that a request is matched
+ * against are never in it.
+ */
 export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   return [
     ...diffFields('', { service: before.service }, { service: after.service }),

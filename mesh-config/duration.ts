@@ -1,4 +1,7 @@
-/** Durations as a user writes them (`250ms`, `2s`, `1m30s`, `off`) and as the proxy runs on them: whole milliseconds, 0 for "off". */
+/**
+ * Durations as a user writes them (`250ms`, `2s`, `1m30s`, `off`) and as the proxy runs on them: whole milliseconds, 0
+ * for "off".
+ */
 
 const unitMs = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 
@@ -33,7 +36,10 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`
 }
 
-/** What was probably meant by something that is not a duration: `5 sec` -> `5s`, `1.5s` -> `1500ms`, `5` -> `5s`. Null: no idea. */
+/**
+ * What was probably meant by something that is not a duration: `5 sec` -> `5s`, `1.5s` -> `1500ms`, `5` -> `5s`. Null:
+ * no idea.
+ */
 export function guessDuration(input: string | number): string | null {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\.?\s*$/i.exec(String(input))
   if (match === null) return null

@@ -20,14 +20,16 @@ import type { EndpointSpec } from './snapshot.ts'
 /** Explaining one takes time, and whoever mends the file begins with the first. */
 const MOST_ISSUES = 50
 
-/** Of a file with endpoints: what is in it, or `file:line:column: what is wrong: what would be right`, all there are. */
+/**
+ * Of a file with endpoints: what is in it, or `file:line:column: what is wrong: what would be right`, all there are.
+ */
 export type EndpointFile =
   | { readonly ok: true; readonly endpoints: readonly EndpointSpec[] }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /**
- * A list as under `discovery.endpoints`, or the groups of Prometheus's file_sd; JSON or YAML. Variables mean nothing in it: whoever writes it need not be trusted with
- * the environment. Never throws.
+ * A list as under `discovery.endpoints`, or the groups of Prometheus's file_sd; JSON or YAML. Variables mean nothing in
+ * it: whoever writes it need not be trusted with the environment. Never throws.
  */
 export function readEndpointFile(file: string, text: string): EndpointFile {
   if (text.trim() === '')
@@ -64,7 +66,10 @@ interface Group {
   readonly problems: readonly Problem[]
 }
 
-/** A group of file_sd as the items of our list that say the same, each value where it was written. Anything else as it is. */
+/**
+ * A group of file_sd as the items of our list that say the same, each value where it was written. Anything else as it
+ * is.
+ */
 function endpointsOfGroup(item: Located): Group {
   const targets = item.kind === 'map' ? item.entries.get('targets') : undefined
   if (item.kind !== 'map' || targets === undefined) return { items: [item], problems: [] }
@@ -93,7 +98,10 @@ function endpointsOfGroup(item: Located): Group {
   }
 }
 
-/** Labels are metadata, and `zone` is also the zone. Those that begin with `__` are between Prometheus and whoever wrote the file. */
+/**
+ * Labels are metadata, and `zone` is also the zone. Those that begin with `__` are between Prometheus and whoever wrote
+ * the file.
+ */
 function fieldsOfLabels(labels: LocatedMap, keyAt: LocatedEntry['keyAt']): [string, LocatedEntry][] {
   const entries = new Map([...labels.entries].filter(([name]) => !name.startsWith('__')))
   const zone = entries.get('zone')

@@ -7,8 +7,9 @@ import { MAX_WEIGHT } from './weight.ts'
 export const MOST_ENDPOINTS = 50_000
 
 /**
- * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads such a file 20 MB for good. Null: it is something
- * else, or something is wrong with it; endpoint-file.ts then says what. What this takes, that takes too, with the same result, but for a key that is given twice.
+ * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads
+ * such a file 20 MB for good. Null: it is something else, or something is wrong with it; endpoint-file.ts then says
+ * what. What this takes, that takes too, with the same result, but for a key that is given twice.
  */
 export function endpointsOfJson(text: string): EndpointSpec[] | null {
   let root: unknown

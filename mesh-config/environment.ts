@@ -35,12 +35,18 @@ export function substitute(text: string, env: Environment): Substituted {
   return { text: result, fromEnvironment, errors }
 }
 
-/** A reference as it stands in a file. The characters in it that steer `{ }` and `[ ]`, and what stands for them while YAML is parsed: private-use characters. */
+/**
+ * A reference as it stands in a file. The characters in it that steer `{ }` and `[ ]`, and what stands for them while
+ * YAML is parsed: private-use characters.
+ */
 const inFile = /\$\{[^{}\n"']*\}/g
 const steering = '{}[],'
 const FIRST_SHIELD = 0xe000
 
-/** The text with every reference made plain to YAML, so that `{ port: ${PORT} }` needs no quotes. Positions stay as they are. */
+/**
+ * The text with every reference made plain to YAML, so that `{ port: ${PORT} }` needs no quotes. Positions stay as they
+ * are.
+ */
 export function shield(text: string): string {
   if (!text.includes('${') || shields.test(text)) return text
   return text.replace(inFile, all =>

@@ -1,4 +1,7 @@
-/** The host of a Host field, `:authority` or server name, as hosts are compared: without the port, without case, and without the dot that ends a full name. */
+/**
+ * The host of a Host field, `:authority` or server name, as hosts are compared: without the port, without case, and
+ * without the dot that ends a full name.
+ */
 export function hostOf(authority: string): string {
   return hostName(authority.slice(0, portAt(authority)))
 }
@@ -13,7 +16,9 @@ export function connectName(authority: string): string {
   return `${hostOf(authority)}:${portOf(authority)}`
 }
 
-/** `orders.example.com.` names what `orders.example.com` does: the dot says only that no search domain is to be tried. */
+/**
+ * `orders.example.com.` names what `orders.example.com` does: the dot says only that no search domain is to be tried.
+ */
 function hostName(host: string): string {
   const lower = host.toLowerCase()
   return lower.length > 1 && lower.endsWith('.') ? lower.slice(0, -1) : lower

@@ -31,7 +31,8 @@ export function explainIssue(issue: Issue, root: Located, schema: SchemaNode, ar
     return bestForm(issue.errors ?? [], node).flatMap(inner => explainIssue(inner, root, schema, path))
   if (issue.code === 'invalid_key') {
     const at = keyPosition(root, path)
-    // A service that only discovery.endpoints names is checked under services too: its name is reported where it stands.
+    // A service that only discovery.endpoints names is checked under services too: its name is reported where it
+    // stands.
     if (at === null) return []
     const wrong = issue.issues?.[0]?.params?.wrong as Wrong | undefined
     return [

@@ -11,7 +11,10 @@ import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snaps
 /** Says something about the value at a path. */
 export type Warn = (path: Path, message: string) => void
 
-/** What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way out. */
+/**
+ * What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way
+ * out.
+ */
 export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located): Problem[] {
   const warnings: Problem[] = []
   const warn: Warn = (path, message) => void warnings.push(problem(positionAt(root, path), message))

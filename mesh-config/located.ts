@@ -1,6 +1,9 @@
 import { referenceWithoutSecret } from './secret.ts'
 
-/** A document as a tree whose every value knows where it was written: what errors and `config effective` point at. Plain data, no YAML. */
+/**
+ * A document as a tree whose every value knows where it was written: what errors and `config effective` point at. Plain
+ * data, no YAML.
+ */
 
 export interface Position {
   readonly file: string
@@ -15,7 +18,10 @@ export interface LocatedScalar {
   readonly kind: 'scalar'
   readonly at: Position
   readonly value: string | number | boolean | null
-  /** The text as written when it took something from the environment (`${TOKEN}`): errors show this and never the value. Else null. */
+  /**
+   * The text as written when it took something from the environment (`${TOKEN}`): errors show this and never the value.
+   * Else null.
+   */
   readonly written: string | null
   /** A number or a truth value as it stands in the file: `1.10` is not to be shown as 1.1. */
   readonly source?: string
@@ -105,7 +111,10 @@ export function keyPosition(root: Located, path: Path): Position | null {
   return parent?.kind === 'map' ? (parent.entries.get(String(path.at(-1)))?.keyAt ?? null) : null
 }
 
-/** A later document over an earlier one: maps key by key, everything else whole. An empty value (`key:` alone) puts the default back. */
+/**
+ * A later document over an earlier one: maps key by key, everything else whole. An empty value (`key:` alone) puts the
+ * default back.
+ */
 export function merge(earlier: Located, later: Located): Located {
   if (earlier.kind !== 'map' || later.kind !== 'map') return later
   const entries = new Map(earlier.entries)

@@ -1,8 +1,8 @@
 import type { Path } from './located.ts'
 
 /**
- * What the documents already have a place for and this version does not do. One line each: when it is built, its line goes, and nothing else in mesh-config
- * changes. The JSON Schema and the reference are marked from the same lines.
+ * What the documents already have a place for and this version does not do. One line each: when it is built, its line
+ * goes, and nothing else in mesh-config changes. The JSON Schema and the reference are marked from the same lines.
  */
 export interface NotYet {
   /** Keys from the top, `*` for any name or item. */

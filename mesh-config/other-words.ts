@@ -1,4 +1,7 @@
-/** Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where the same is said here. */
+/**
+ * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where
+ * the same is said here.
+ */
 
 const routes = 'services.<name>.routes'
 const to = `${routes}[].to`

@@ -71,7 +71,9 @@ services:
 | regular expression | RE2, and the whole value must match; no lookaround and no backreferences, which could take exponential time |
 `
 
-/** A table for this map, then one for each map in it that has settings of its own; what is there already is referred to. */
+/**
+ * A table for this map, then one for each map in it that has settings of its own; what is there already is referred to.
+ */
 function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>): string[] {
   const name = nameOf(path)
   const content = JSON.stringify(node.properties)

@@ -1,6 +1,9 @@
 /** Refusing regular expressions that RE2 cannot run in linear time: a route must not be a way to stop the proxy. */
 
-/** Null: fine. Else what is wrong and what would be right. The engine (6 ms to load) is loaded when there is an expression to look at. */
+/**
+ * Null: fine. Else what is wrong and what would be right. The engine (6 ms to load) is loaded when there is an
+ * expression to look at.
+ */
 export async function explainRegex(pattern: string): Promise<string | null> {
   const { RE2JS } = await import('re2js')
   try {

@@ -2,11 +2,17 @@ import { matchesAt, refused } from './not-yet.ts'
 import { serviceSchema } from './service.ts'
 import { sidecarSchema } from './sidecar.ts'
 
-/** The two documents as JSON Schema: for editors, for the reference, for the reasons in `config effective` and for what errors suggest. */
+/**
+ * The two documents as JSON Schema: for editors, for the reference, for the reasons in `config effective` and for what
+ * errors suggest.
+ */
 
 export type DocumentKind = 'sidecar' | 'service'
 
-/** What we read of a JSON Schema; `kind` is the word for what a value is, `why` the reason of a default, `secret` keeps a value out of every output. */
+/**
+ * What we read of a JSON Schema; `kind` is the word for what a value is, `why` the reason of a default, `secret` keeps
+ * a value out of every output.
+ */
 export interface SchemaNode {
   readonly type?: string | readonly string[]
   readonly description?: string

@@ -13,7 +13,10 @@ import {
   text,
 } from './values.ts'
 
-/** A service policy: how everyone calls that service. The one source of its types, its validation, its JSON Schema and its reference page. */
+/**
+ * A service policy: how everyone calls that service. The one source of its types, its validation, its JSON Schema and
+ * its reference page.
+ */
 
 const timeouts = {
   connect: setting(

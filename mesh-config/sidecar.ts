@@ -15,7 +15,10 @@ import {
 } from './values.ts'
 import { MAX_WEIGHT } from './weight.ts'
 
-/** The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its reference page. */
+/**
+ * The sidecar file: what this one sidecar is. The one source of its types, its validation, its JSON Schema and its
+ * reference page.
+ */
 
 /** Also taken when a file says nothing of it: two listeners must not meet there unseen. */
 export const defaultAdmin = '127.0.0.1:15000'

@@ -28,7 +28,10 @@ export function formatSize(bytes: number): string {
   return `${bytes}B`
 }
 
-/** What was probably meant by something that is not a size: `64kb` -> `64KiB`, `1 M` -> `1MiB`, `4096` -> `4KiB`. Null: no idea. */
+/**
+ * What was probably meant by something that is not a size: `64kb` -> `64KiB`, `1 M` -> `1MiB`, `4096` -> `4KiB`. Null:
+ * no idea.
+ */
 export function guessSize(input: string | number): string | null {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b|bytes?)?\s*$/i.exec(String(input))
   if (match === null) return null

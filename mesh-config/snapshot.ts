@@ -13,8 +13,9 @@ export type {
 } from './discovery-spec.ts'
 
 /**
- * The snapshot: one validated, versioned, immutable whole of everything a data thread runs on. Plain data only (no classes, no functions, no Map), because it is
- * cloned to every data thread. Durations are milliseconds, sizes are bytes, both as in the names; 0 means "off" where a comment says so.
+ * The snapshot: one validated, versioned, immutable whole of everything a data thread runs on. Plain data only (no
+ * classes, no functions, no Map), because it is cloned to every data thread. Durations are milliseconds, sizes are
+ * bytes, both as in the names; 0 means "off" where a comment says so.
  */
 export interface Snapshot {
   /** Short hash of the content: the same documents give the same version. */
@@ -24,9 +25,15 @@ export interface Snapshot {
   /** Where this sidecar stands, as endpoints name their zones; empty: nowhere. */
   readonly zone: string
   readonly listeners: readonly ListenerSpec[]
-  /** A request for a service that is not configured may ask the control thread for it (`want`), and waits so long for it at most; 0: it may not. */
+  /**
+   * A request for a service that is not configured may ask the control thread for it (`want`), and waits so long for it
+   * at most; 0: it may not.
+   */
   readonly onDemandMs: number
-  /** By name; the inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both directions. */
+  /**
+   * By name; the inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both
+   * directions.
+   */
   readonly services: Readonly<Record<string, ServiceSpec>>
   readonly accessLog: AccessLogSpec
   readonly flights: FlightsSpec
@@ -74,9 +81,15 @@ export interface ListenerSpec {
   readonly service: string | null
   /** Where CONNECT may lead; null: it is refused. */
   readonly connect: ConnectSpec | null
-  /** Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are not. */
+  /**
+   * Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are
+   * not.
+   */
   readonly multiplex: number
-  /** What callers speak: `http` is HTTP/1 or HTTP/2, `detect` is found out for each connection. `tcp` only where there is a `service`. */
+  /**
+   * What callers speak: `http` is HTTP/1 or HTTP/2, `detect` is found out for each connection. `tcp` only where there
+   * is a `service`.
+   */
   readonly protocol: ListenerProtocol
   readonly timeouts: ListenerTimeouts
   readonly limits: ListenerLimits
@@ -134,7 +147,10 @@ export interface ServiceSpec {
   readonly timeouts: ServiceTimeouts
   readonly retries: RetrySpec
   readonly limits: ServiceLimits
-  /** `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when nothing has come for so long. 0: off. */
+  /**
+   * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
+   * nothing has come for so long. 0: off.
+   */
   readonly connections: { readonly ageMs: number; readonly keepAliveMs: number }
   readonly outliers: OutlierSpec
   /** Protocols that a request may ask to be upgraded to, in small letters. */
@@ -160,8 +176,8 @@ export interface EndpointSpec {
 }
 
 /**
- * Discovery health. `passing` is used; `failing` (a check of ours or of a file) in panic too; the registry's `critical`, and `maintenance` and `draining`, which
- * somebody wanted, never are.
+ * Discovery health. `passing` is used; `failing` (a check of ours or of a file) in panic too; the registry's
+ * `critical`, and `maintenance` and `draining`, which somebody wanted, never are.
  */
 export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
 
@@ -284,7 +300,9 @@ export interface OutlierSpec {
 }
 
 export interface RouteSpec {
-  /** The path pattern as written (`/api/*` for a prefix `/api/`), or the user's `name:`: the bounded label in metrics. */
+  /**
+   * The path pattern as written (`/api/*` for a prefix `/api/`), or the user's `name:`: the bounded label in metrics.
+   */
   readonly name: string
   readonly match: MatchSpec
   /** Weighted split; weights are relative. Never empty. */

@@ -1,6 +1,9 @@
 import { hidden, isSecretName } from './secret.ts'
 
-/** YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line` the text they point at. */
+/**
+ * YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line`
+ * the text they point at.
+ */
 export function explainSyntaxError(code: string, message: string, line: string): string {
   return (
     habits(line, code) ??

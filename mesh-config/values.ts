@@ -4,11 +4,13 @@ import { durationPattern, guessDuration, parseDuration } from './duration.ts'
 import { guessSize, parseSize, sizePattern } from './size.ts'
 import type { Check } from './wrong.ts'
 
-// A configuration is parsed once or twice in the life of a process: compiling parsers for it would cost more time than it saves.
+// A configuration is parsed once or twice in the life of a process: compiling parsers for it would cost more time than
+// it saves.
 z.config({ jitless: true })
 
 /**
- * The building blocks of the two documents. Values stay as the user wrote them (`5s`, `64KiB`): the document with its defaults filled in is what
+ * The building blocks of the two documents. Values stay as the user wrote them (`5s`, `64KiB`): the document with its
+ * defaults filled in is what
  * `config effective` shows; compile.ts turns them into numbers.
  */
 
@@ -82,7 +84,10 @@ export function size(minBytes: number, maxBytes: number, limits: string): z.ZodC
   })
 }
 
-/** An address to accept on: of this machine, so no name but `localhost`; port 0 lets the system choose one. `orOff`: or the word `off`. */
+/**
+ * An address to accept on: of this machine, so no name but `localhost`; port 0 lets the system choose one. `orOff`: or
+ * the word `off`.
+ */
 export function listenAddress(orOff = false): z.ZodCustom<string, string> {
   const fix = orOff
     ? 'write address:port, such as 127.0.0.1:15000, or off'

@@ -1,6 +1,6 @@
 /**
- * What a check of a single value says when it refuses it. The message is put together elsewhere (issue.ts), because only there is it known whether the value
- * may be shown: `{value}` in `what` stands for it.
+ * What a check of a single value says when it refuses it. The message is put together elsewhere (issue.ts), because
+ * only there is it known whether the value may be shown: `{value}` in `what` stands for it.
  */
 export interface Wrong {
   readonly what: string
@@ -8,7 +8,10 @@ export interface Wrong {
   readonly fix: string
   /** What was probably meant, made from the value itself: left out when the value may be a secret. */
   readonly meant?: string | null
-  /** It is not even the right kind of thing (a map where a text belongs): of several forms that are allowed, another was meant. */
+  /**
+   * It is not even the right kind of thing (a map where a text belongs): of several forms that are allowed, another was
+   * meant.
+   */
   readonly otherForm?: boolean
 }
 

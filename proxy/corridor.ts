@@ -11,13 +11,16 @@ export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tu
   readonly telemetry: Telemetry
   /** The runtime the listener has now: an exchange asks once, and keeps what it got. */
   listener(): ListenerRuntime
-  /** Asks for the service of a host that no route knows: resolves when it is there (null), or with the reason why not. Null: nobody could know it. */
+  /**
+   * Asks for the service of a host that no route knows: resolves when it is there (null), or with the reason why not.
+   * Null: nobody could know it.
+   */
   discover(authority: string): Promise<Unknown | null> | null
 }
 
 /**
- * A request's way: listener -> codec -> filters -> router -> balancer -> pool -> codec, and back. This is the file to open first: it joins the parts and has no
- * logic of its own. docs/life-of-a-request.md tells the same at length.
+ * A request's way: listener -> codec -> filters -> router -> balancer -> pool -> codec, and back. This is the file to
+ * open first: it joins the parts and has no logic of its own. docs/life-of-a-request.md tells the same at length.
  */
 export function corridor(deps: CorridorDeps): ForwardDeps {
   const { clock, random, telemetry, tunnels } = deps
@@ -64,7 +67,8 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
   }
 
   // 5  The split draws once: retries stay with the destination that was drawn.
-  // 6  forward/ takes it from here: circuit breaking, then for each attempt balancer -> pool -> codec, and the answer back.
+  // 6  forward/ takes it from here: circuit breaking, then for each attempt balancer -> pool -> codec, and the answer
+  // back.
   function destination(forward: Forward): void {
     const found = forward.exchange.route!
     const cluster = found.destination(random, forward.exchange.decision)

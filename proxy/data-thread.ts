@@ -58,7 +58,10 @@ interface OpenListener {
   series(): readonly Series[]
 }
 
-/** Everything a data thread is, but for the system it runs on: the same object serves the real proxy and a mesh simulated on a virtual clock. */
+/**
+ * Everything a data thread is, but for the system it runs on: the same object serves the real proxy and a mesh
+ * simulated on a virtual clock.
+ */
 export function dataThread(deps: DataThreadDeps): DataThread {
   const { clock, random, send } = deps
   const stats = statsWriter(send)
@@ -221,7 +224,10 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     return service === null ? null : waiting.want(service, limitMs)
   }
 
-  /** Opens what is new, then swaps, then closes what is gone; a port that cannot be had is a NACK, and everything runs on as it was. */
+  /**
+   * Opens what is new, then swaps, then closes what is gone; a port that cannot be had is a NACK, and everything runs
+   * on as it was.
+   */
   async function applySnapshot(snapshot: Snapshot): Promise<void> {
     const opened = new Map<string, OpenListener>()
     const made: Series[] = []
@@ -290,8 +296,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   }
 
   /**
-   * Inbound first: what the application still does for its callers may need others, so outbound stays open until inbound is done (istio/istio#51855). What still runs
-   * after `timeoutMs`, counted over both, is cut.
+   * Inbound first: what the application still does for its callers may need others, so outbound stays open until
+   * inbound is done (istio/istio#51855). What still runs after `timeoutMs`, counted over both, is cut.
    */
   function drain(delayMs: number, timeoutMs: number): void {
     const timer = clock.timer(async () => {

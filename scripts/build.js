@@ -1,5 +1,6 @@
-// Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations and of endpoint files) and the chunks they share, each one file, because reading
-// two hundred small modules would take longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
+// Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations
+// and of endpoint files) and the chunks they share, each one file, because reading two hundred small modules would take
+// longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,8 @@ import { isBuilt } from './fresh.js'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
 
-// Small modules that several programs share would each be a file of its own to read at a start: they are one. What makes HTML is one file, which only a browser's request loads.
+// Small modules that several programs share would each be a file of its own to read at a start: they are one. What
+// makes HTML is one file, which only a browser's request loads.
 const groups = [
   { name: 'common', test: /proxy\/core\/(printable|grpc|log)\.ts$|mesh-config\/(address|duration|nearest)\.ts$/ },
   { name: 'html', test: /proxy\/admin\/html\// },

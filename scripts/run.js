@@ -1,4 +1,5 @@
-// npm scripts start here, with whatever Node the machine has (18 or later): plain JavaScript, no dependency. It makes a fresh clone able to run anything - packages,
+// npm scripts start here, with whatever Node the machine has (18 or later): plain JavaScript, no dependency. It makes a
+// fresh clone able to run anything - packages,
 // Node 26 - and then runs the steps of the script named, each with Node 26.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -17,11 +18,12 @@ const checked = [
 const vitest = ['node_modules/vitest/vitest.mjs', 'run']
 
 /**
- * Each step: a title, the arguments for Node 26, and options. `$` passes on what the user wrote behind `--`. A step whose title
- * begins with `~` runs in the background, and ends with the script at the latest; `needs` waits for one.
+ * Each step: a title, the arguments for Node 26, and options. `$` passes on what the user wrote behind `--`. A step
+ * whose title begins with `~` runs in the background, and ends with the script at the latest; `needs` waits for one.
  */
 const scripts = {
-  // What needs no peer is tested while the peers are being obtained, with a PATH of only Node: whatever is started by a bare name fails there.
+  // What needs no peer is tested while the peers are being obtained, with a PATH of only Node: whatever is started by a
+  // bare name fails there.
   test: [
     ['~ peers', 'test/peers/obtain.ts', '--for-tests'],
     ...checked,

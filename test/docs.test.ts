@@ -15,10 +15,16 @@ import { grpcConditions } from '../proxy/forward/grpc-retry.ts'
 import { conditionOf } from '../proxy/forward/retry.ts'
 import { failuresPage } from '../scripts/failures.ts'
 
-/** What the pages say exists, exists: files, failures, metrics, admin pages, commands, settings, links. A page that became wrong fails here, by name. */
+/**
+ * What the pages say exists, exists: files, failures, metrics, admin pages, commands, settings, links. A page that
+ * became wrong fails here, by name.
+ */
 
 const root = resolve(import.meta.dirname, '..')
-/** All pages: their files, links and commands are looked at. Names in code are looked at in those about the proxy itself. */
+/**
+ * All pages: their files, links and commands are looked at. Names in code are looked at in those about the proxy
+ * itself.
+ */
 const pages = globSync('{*.md,docs/**/*.md,examples/**/*.md,bench/*.md}', { cwd: root }).sort()
 
 const ownPages = pages.filter(page => !/^(examples|bench)\//.test(page))

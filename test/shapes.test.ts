@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 /**
- * Objects of the hot path keep one hidden class over requests of all kinds: where V8 sees several, each access to a field becomes a search. `%HaveSameMap` needs a flag,
- * so the requests are made in a process of their own (support/shapes-of-requests.ts), on the same simulated mesh as everywhere.
+ * Objects of the hot path keep one hidden class over requests of all kinds: where V8 sees several, each access to a
+ * field becomes a search. `%HaveSameMap` needs a flag, so the requests are made in a process of their own
+ * (support/shapes-of-requests.ts), on the same simulated mesh as everywhere.
  */
 test('each object of the hot path has one shape, whatever the request', () => {
   const script = join(import.meta.dirname, 'support/shapes-of-requests.ts')

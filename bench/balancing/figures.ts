@@ -9,7 +9,10 @@ export interface Figures {
   readonly p99Ms: number
   /** Share of the requests that failed, 0 to 1. */
   readonly errors: number
-  /** Requests of the instance that had the most for its capacity, by what it would have had in proportion: 1 is best. Instances that do no work are left out. */
+  /**
+   * Requests of the instance that had the most for its capacity, by what it would have had in proportion: 1 is best.
+   * Instances that do no work are left out.
+   */
   readonly skew: number
   /** Share of the requests that were sent to what is bad, 0 to 1. */
   readonly badShare: number

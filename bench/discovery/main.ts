@@ -1,4 +1,5 @@
-// How soon news from a real Consul reach requests, and what watching costs: `npm run bench:discovery`. Prints a table; nothing is asserted here.
+// How soon news from a real Consul reach requests, and what watching costs: `npm run bench:discovery`. Prints a table;
+// nothing is asserted here.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBackend } from '../../test/integration/support/backend.ts'

@@ -41,7 +41,10 @@ export function temporaryFolder(): string {
   return folder
 }
 
-/** Starts a program on the given core (null: where the bench itself runs). What it prints goes to a file in the temporary folder. */
+/**
+ * Starts a program on the given core (null: where the bench itself runs). What it prints goes to a file in the
+ * temporary folder.
+ */
 export function start(name: string, program: Command, core: number | null): Child {
   const { command, args } = core === null ? program : pinned(core, program)
   const logFile = join(folder, `${name.replaceAll(/\W+/g, '-')}-${process.hrtime.bigint()}.log`)

@@ -90,8 +90,8 @@ export interface SlowBodies {
 }
 
 /**
- * So many connections, each asking for `path` again and again and taking the body at `bytesPerSecond`: the proxy gets it from a
- * fast upstream and must hold what the reader has not taken, or make the upstream wait.
+ * So many connections, each asking for `path` again and again and taking the body at `bytesPerSecond`: the proxy gets
+ * it from a fast upstream and must hold what the reader has not taken, or make the upstream wait.
  */
 export function slowReaders(port: number, count: number, path: string, bytesPerSecond: number): SlowBodies {
   const sockets: Socket[] = []

@@ -4,8 +4,9 @@ import { Worker } from 'node:worker_threads'
 import { DUE, type PacerData, STOP } from './pacer.ts'
 import { ResponseReader } from './response-reader.ts'
 
-// Why not a ready tool: wrk knows no rate; h2load's --rps sends in bursts 10 ms apart and starts its watch only when it sends,
-// so a proxy that stalls is not charged for the requests that should have gone out meanwhile (coordinated omission).
+// Why not a ready tool: wrk knows no rate; h2load's --rps sends in bursts 10 ms apart and starts its watch only when it
+// sends, so a proxy that stalls is not charged for the requests that should have gone out meanwhile (coordinated
+// omission).
 
 export interface RateLoad {
   readonly port: number
@@ -28,7 +29,10 @@ export interface RateResult {
 
 const DRAIN_MS = 3000
 
-/** Sends GETs by a fixed schedule over keep-alive connections, one request at a time on each; when none is idle the next ones wait, and their time runs. */
+/**
+ * Sends GETs by a fixed schedule over keep-alive connections, one request at a time on each; when none is idle the next
+ * ones wait, and their time runs.
+ */
 export async function fixedRate(load: RateLoad): Promise<RateResult> {
   const total = Math.round(load.perSecond * load.seconds)
   const intervalNs = 1e9 / load.perSecond

@@ -32,7 +32,10 @@ export function firstRequest(path: string): Buffer {
 
 export const settingsAck: Buffer = frame(SETTINGS, ACK, 0, Buffer.alloc(0))
 
-/** Reads frames until the answer on stream 1 is whole. Knows no HPACK: of the status it knows 200 alone, which is one byte of the static table. */
+/**
+ * Reads frames until the answer on stream 1 is whole. Knows no HPACK: of the status it knows 200 alone, which is one
+ * byte of the static table.
+ */
 export class Http2Reader {
   isWhole = false
   /** Settings came that want an acknowledgement. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 
-// Below the range Linux takes outgoing connections' ports from: a load of thousands of connections cannot take a port we chose.
+// Below the range Linux takes outgoing connections' ports from: a load of thousands of connections cannot take a port
+// we chose.
 const FIRST = 15_000
 const LAST = 32_000
 const given = new Set<number>()

@@ -39,7 +39,10 @@ export function ask(
   })
 }
 
-/** Resolves once what is asked is answered with 200; a program that ends or takes too long is an error with its last words. */
+/**
+ * Resolves once what is asked is answered with 200; a program that ends or takes too long is an error with its last
+ * words.
+ */
 export async function waitUntil(child: Child, asking: () => Promise<Answer>, timeoutMs: number): Promise<void> {
   const giveUpAt = performance.now() + timeoutMs
   let why = ''

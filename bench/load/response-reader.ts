@@ -2,7 +2,8 @@ const HEAD_END = Buffer.from('\r\n\r\n')
 
 /**
  * Counts responses off a connection: feed it what arrives, it says how many responses ended in it. Knows just what the
- * bench's backends send (a Content-Length, one response at a time) and throws on anything else, rather than count wrong.
+ * bench's backends send (a Content-Length, one response at a time) and throws on anything else, rather than count
+ * wrong.
  */
 export class ResponseReader {
   #head: Buffer | null = null

@@ -13,7 +13,10 @@ export interface Problem {
   readonly message: string
 }
 
-/** All that was measured. A contestant is a proxy's name, or `name:features` where its features are not the standard ones. */
+/**
+ * All that was measured. A contestant is a proxy's name, or `name:features` where its features are not the standard
+ * ones.
+ */
 export class Results {
   readonly problems: Problem[] = []
   readonly #figures = new Map<string, Map<string, Map<string, number[]>>>()

@@ -64,7 +64,10 @@ async function runTraffic(plan: TrafficPlan, scenarios: readonly Scenario[]): Pr
   await Promise.all(backends.children.map(child => child.stop()))
 }
 
-/** All proxies are up at once and take turns: whatever else the machine does hits them alike. The ones that wait cost next to nothing. */
+/**
+ * All proxies are up at once and take turns: whatever else the machine does hits them alike. The ones that wait cost
+ * next to nothing.
+ */
 async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | RateScenario)[]): Promise<void> {
   const { options, cores } = plan
   const entries = await startAll(
@@ -104,7 +107,10 @@ async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promis
   await stopAll(entries)
 }
 
-/** Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on to their connections. */
+/**
+ * Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on
+ * to their connections.
+ */
 async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]): Promise<void> {
   const lives = [['idle', 'connections'], ['bodies'], ['loaded']].map(stages =>
     scenarios.filter(({ stage }) => stages.includes(stage)),
@@ -163,7 +169,10 @@ async function takeTurns(
   }
 }
 
-/** One after the other, so that each start can be timed; one that does not start is a problem on record, not the end of the bench. */
+/**
+ * One after the other, so that each start can be timed; one that does not start is a problem on record, not the end of
+ * the bench.
+ */
 async function startAll(
   plan: TrafficPlan,
   wanted: readonly { proxy: ProxyProgram; features: Features }[],

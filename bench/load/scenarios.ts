@@ -3,7 +3,10 @@ import { STREAM, STREAMED, UNARY } from './traffic/grpc.ts'
 import { BULK, PING, PING_BYTES } from './traffic/tcp.ts'
 import { NO_BODY, type TrafficName } from './traffic/traffic.ts'
 
-/** Closed loop: so many connections, each sending its next request when the answer is there. Measures CPU and throughput. */
+/**
+ * Closed loop: so many connections, each sending its next request when the answer is there. Measures CPU and
+ * throughput.
+ */
 export interface LoadScenario {
   readonly kind: 'load'
   readonly name: string

@@ -1,6 +1,7 @@
 /**
- * What a `*.bench.ts` file exports by name: a function to be called again and again, or, where it needs things prepared, an
- * object whose `setup` gives that function. What the function returns is looked at, so that the compiler cannot drop the work.
+ * What a `*.bench.ts` file exports by name: a function to be called again and again, or, where it needs things
+ * prepared, an object whose `setup` gives that function. What the function returns is looked at, so that the compiler
+ * cannot drop the work.
  */
 export type Case = (() => unknown) | PreparedCase
 

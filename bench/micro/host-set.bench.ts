@@ -116,7 +116,10 @@ export const replaceOne: PreparedCase = {
   },
 }
 
-/** A whole set in which one is other, as a source without deltas brings it: on the data thread, and its diff on the control thread. */
+/**
+ * A whole set in which one is other, as a source without deltas brings it: on the data thread, and its diff on the
+ * control thread.
+ */
 export const wholeSetWithOneChange: PreparedCase = {
   setup: () => {
     const cluster = clusterOf({})

@@ -1,4 +1,5 @@
-// `node bench/micro/run.ts [part of a name ...]`: times the cases of every *.bench.ts beside this file. Contract: case.ts.
+// `node bench/micro/run.ts [part of a name ...]`: times the cases of every *.bench.ts beside this file. Contract:
+// case.ts.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -17,7 +17,10 @@ const HEAP_PROBES = 9
 
 let sink: unknown
 
-/** Warm-up until the compilers are done, then batches; the median of them, because what disturbs a batch only ever makes it slower. */
+/**
+ * Warm-up until the compilers are done, then batches; the median of them, because what disturbs a batch only ever makes
+ * it slower.
+ */
 export function time(one: Case): Timing {
   const run = typeof one === 'function' ? one : one.setup()
   const operations = typeof one === 'function' ? 1 : (one.operations ?? 1)

@@ -62,7 +62,10 @@ export function actions(mesh: Mesh, tell: Tell): Actions {
   return acts
 }
 
-/** Everyone has seen these two: three instances of orders, so that two carry on, and two of stock, so that one is left with all of it. */
+/**
+ * Everyone has seen these two: three instances of orders, so that two carry on, and two of stock, so that one is left
+ * with all of it.
+ */
 export const killed = 'orders-2'
 export const slowed = 'stock-1'
 export const SLOW_MS = 400

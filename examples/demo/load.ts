@@ -1,6 +1,9 @@
 import { get, keepAliveAgent } from '../support/get.ts'
 
-/** A load on kept connections that grows for some seconds and is then steady, like visitors: it does not wait for one answer before it sends the next request, up to a bound. */
+/**
+ * A load on kept connections that grows for some seconds and is then steady, like visitors: it does not wait for one
+ * answer before it sends the next request, up to a bound.
+ */
 export interface Load {
   readonly sent: number
   readonly succeeded: number

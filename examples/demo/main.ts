@@ -1,4 +1,5 @@
-// The demo from above: start the mesh, send it a load, let things go wrong, show what comes of it, end cleanly. README.md says what is what.
+// The demo from above: start the mesh, send it a load, let things go wrong, show what comes of it, end cleanly.
+// README.md says what is what.
 import { type Actions, actions, direct, SLOW_MS } from './director.ts'
 import { type Load, startLoad } from './load.ts'
 import { createMesh, type Mesh } from './mesh/mesh.ts'

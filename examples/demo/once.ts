@@ -28,7 +28,10 @@ const ENOUGH = 200
 /** None of the waits below is about speed: who is not there after a minute never comes. */
 const PATIENCE_MS = 60_000
 
-/** The minute of the director in half of it, with a look at the counters before and after each scene. A scene lasts until there were calls enough to judge it. */
+/**
+ * The minute of the director in half of it, with a look at the counters before and after each scene. A scene lasts
+ * until there were calls enough to judge it.
+ */
 export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promise<Check[]> {
   const checks: Check[] = []
 
@@ -129,7 +132,8 @@ async function configVersion({ instances }: Plan): Promise<string> {
 /** Said of the whole run, once the load has ended. `ended`: processes that nobody had asked to end. */
 export function finalChecks(load: Load, ended: readonly string[]): Check[] {
   return [
-    // All requests are GET: whatever was under way at the killed instance may be sent again elsewhere, so there is no excuse for a single one.
+    // All requests are GET: whatever was under way at the killed instance may be sent again elsewhere, so there is no
+    // excuse for a single one.
     { passed: load.failed === 0, text: 'no request fails', seen: `${load.failed} of ${load.sent}`, wanted: '0' },
     { passed: ended.length === 0, text: 'no process ends by itself', seen: String(ended.length), wanted: '0' },
   ]

@@ -1,6 +1,9 @@
 import { get, keepAliveAgent } from '../support/get.ts'
 
-/** So many callers, each of which waits for its answer before it asks again: as many as the machine can answer, and no more. */
+/**
+ * So many callers, each of which waits for its answer before it asks again: as many as the machine can answer, and no
+ * more.
+ */
 const CALLERS = 8
 const ANSWERS = 400
 const AT_LEAST_MS = 2_000
@@ -18,7 +21,10 @@ export interface WarmUp {
   readonly perSecond: number
 }
 
-/** Calls web until all is compiled and connected, and measures what this machine can answer. What fails here counts for nothing. */
+/**
+ * Calls web until all is compiled and connected, and measures what this machine can answer. What fails here counts for
+ * nothing.
+ */
 export async function warmUp(port: number, quit: AbortSignal): Promise<WarmUp> {
   const agent = keepAliveAgent()
   const startedAt = performance.now()

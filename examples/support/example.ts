@@ -7,7 +7,10 @@ import { styleText } from 'node:util'
 import { type Answer, get } from './get.ts'
 import { root, startSidecar } from './processes.ts'
 
-/** A small example: toy services in this process, one real sidecar, calls through it, and what to try next. Ports are those in its sidecar.yaml. */
+/**
+ * A small example: toy services in this process, one real sidecar, calls through it, and what to try next. Ports are
+ * those in its sidecar.yaml.
+ */
 export interface Example {
   readonly folder: string
   readonly services: readonly ToyService[]

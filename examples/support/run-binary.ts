@@ -1,4 +1,5 @@
-// Runs another program as if it were this one: started with `node --import follow-parent.ts run-binary.ts <program> <arguments>`, so that it ends with its parent too.
+// Runs another program as if it were this one: started with `node --import follow-parent.ts run-binary.ts <program>
+// <arguments>`, so that it ends with its parent too.
 import { spawn } from 'node:child_process'
 
 const [program, ...args] = process.argv.slice(2)

@@ -50,7 +50,10 @@ export async function htmlAnswer(
   return framed(name, request, await content(), status)
 }
 
-/** The same content for programs and for people. What nobody reads is not made: `text` is for terminals, `content` for browsers (else the text). */
+/**
+ * The same content for programs and for people. What nobody reads is not made: `text` is for terminals, `content` for
+ * browsers (else the text).
+ */
 export function eitherAnswer(
   request: PageRequest,
   name: string,

@@ -41,7 +41,9 @@ export function adminPages(facts: PageFacts): readonly Page[] {
   return pages
 }
 
-/** Of the port `metrics:`, which a whole network may reach: nothing here shows the configuration or changes anything. */
+/**
+ * Of the port `metrics:`, which a whole network may reach: nothing here shows the configuration or changes anything.
+ */
 export function scrapePages({ metrics, readiness }: Pick<PageFacts, 'metrics' | 'readiness'>): readonly Page[] {
   return [metricsPage(metrics), bareReadyPage(readiness), livePage]
 }

@@ -20,8 +20,8 @@ export type ListenOn = (server: Server, address: AddressSpec) => void
 const plainly: ListenOn = (server, { address, port }) => void server.listen({ host: address, port })
 
 /**
- * Who may see the pages: those who ask by an address, `localhost` or one of these names, as guard.ts says; or `open`, anybody by any name: for pages that show no secret
- * and change nothing, and as text.
+ * Who may see the pages: those who ask by an address, `localhost` or one of these names, as guard.ts says; or `open`,
+ * anybody by any name: for pages that show no secret and change nothing, and as text.
  */
 export type Access = readonly string[] | 'open'
 
@@ -33,7 +33,8 @@ export function adminServer(
   access: Access = [],
   listenOn: ListenOn = plainly,
 ): Promise<AdminServer> {
-  // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that nobody uses here.
+  // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that
+  // nobody uses here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
     handle(request, response, { listenAddress: listen.address, access, pages }).catch((error: unknown) => {

@@ -1,6 +1,9 @@
 import type { Endpoint } from '../core/endpoint.ts'
 
-/** The endpoint at `index`, or the next one in order that no earlier attempt was at; when all were, the one at `index` after all. */
+/**
+ * The endpoint at `index`, or the next one in order that no earlier attempt was at; when all were, the one at `index`
+ * after all.
+ */
 export function avoiding(endpoints: readonly Endpoint[], index: number, tried: readonly Endpoint[]): Endpoint {
   if (tried.length !== 0) {
     const n = endpoints.length

@@ -6,7 +6,10 @@ import { bitsOf, sumOf, weightsOf } from './numbers.ts'
 /** So many endpoints are looked at anew for each pick. */
 const LOOKS = 8
 
-/** Bounded load (Mirrokni, Thorup, Zadimoghaddam 2018): no endpoint has more than `factor` percent of its share of all requests under way. */
+/**
+ * Bounded load (Mirrokni, Thorup, Zadimoghaddam 2018): no endpoint has more than `factor` percent of its share of all
+ * requests under way.
+ */
 export interface Bound {
   /** Before each pick. */
   look(): void
@@ -15,8 +18,9 @@ export interface Bound {
 }
 
 /**
- * To add up all requests for each pick would be O(n). Instead a sum is kept, and for each pick a few endpoints are looked at anew, in turn: up to eight it is exact, and of
- * more the mean is never off by more than the requests that come and go in n / 8 picks, an eighth of a request an endpoint.
+ * To add up all requests for each pick would be O(n). Instead a sum is kept, and for each pick a few endpoints are
+ * looked at anew, in turn: up to eight it is exact, and of more the mean is never off by more than the requests that
+ * come and go in n / 8 picks, an eighth of a request an endpoint.
  */
 export function bound(endpoints: readonly Endpoint[], deps: BalancerDeps): Bound {
   const n = endpoints.length

@@ -3,7 +3,10 @@ import type { Endpoint } from '../core/endpoint.ts'
 const BITS = 11
 const DIGITS = 1 << BITS
 
-/** Puts hashes of so many bits in ascending order, and with them whose they are: a radix sort, O(n). What is equal keeps its order. */
+/**
+ * Puts hashes of so many bits in ascending order, and with them whose they are: a radix sort, O(n). What is equal keeps
+ * its order.
+ */
 export function sortByHash(hashes: Uint32Array, owners: Uint32Array, bits = 32): void {
   let from = hashes
   let fromOwners = owners
@@ -43,7 +46,10 @@ function scatter(
   }
 }
 
-/** Of two endpoints at the same place the one of the lesser name comes first: so the order does not hang on that in which they came. */
+/**
+ * Of two endpoints at the same place the one of the lesser name comes first: so the order does not hang on that in
+ * which they came.
+ */
 export function settleTies(hashes: Uint32Array, owners: Uint32Array, endpoints: readonly Endpoint[]): void {
   for (let i = 1; i < hashes.length; i++) {
     for (

@@ -7,8 +7,9 @@ import { avoiding } from './avoid.ts'
 import type { Lighter } from './load.ts'
 
 /**
- * The power of choices (Mitzenmacher 2001): `choices` different endpoints are drawn by weight, and the lightest is taken; of those alike the first drawn. Different ones, so
- * that of two endpoints the busier is never taken. Up to `fullScan` endpoints all are looked at.
+ * The power of choices (Mitzenmacher 2001): `choices` different endpoints are drawn by weight, and the lightest is
+ * taken; of those alike the first drawn. Different ones, so that of two endpoints the busier is never taken. Up to
+ * `fullScan` endpoints all are looked at.
  */
 export function lightestOf(endpoints: readonly Endpoint[], deps: BalancerDeps, lighter: Lighter): LoadBalancer {
   const { random, spec } = deps
@@ -93,7 +94,10 @@ function isAmong(drawn: Uint32Array, count: number, index: number): boolean {
   return false
 }
 
-/** Of those that are alike each as likely as its weight says: seen one after the other, each takes over with its part of the weight so far. */
+/**
+ * Of those that are alike each as likely as its weight says: seen one after the other, each takes over with its part of
+ * the weight so far.
+ */
 function lightestOfAll(
   endpoints: readonly Endpoint[],
   tried: readonly Endpoint[],

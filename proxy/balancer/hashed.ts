@@ -10,12 +10,16 @@ import { observeFailures } from './learn.ts'
 /** Where a hash leads, as an index. It takes the 32 bits signed or not: signed ones fit V8's small integers. */
 export type Lookup = (hash: number) => number
 
-/** So many places are asked by hash after the first one (a bound of 125 % needs five on average, at worst), and then as many in order: few endpoints are all seen. */
+/**
+ * So many places are asked by hash after the first one (a bound of 125 % needs five on average, at worst), and then as
+ * many in order: few endpoints are all seen.
+ */
 const STEPS = 32
 
 /**
- * A picker that goes by hash. An endpoint that was tried, or is full, is passed over for the one that the next hash of a series leads to: each key has its own series, so
- * what one endpoint cannot take is spread over all (arXiv 1908.08762), not heaped on a neighbour. Without a key an endpoint is drawn by weight.
+ * A picker that goes by hash. An endpoint that was tried, or is full, is passed over for the one that the next hash of
+ * a series leads to: each key has its own series, so what one endpoint cannot take is spread over all (arXiv
+ * 1908.08762), not heaped on a neighbour. Without a key an endpoint is drawn by weight.
  */
 export function hashed(endpoints: readonly Endpoint[], deps: BalancerDeps, lookup: Lookup): LoadBalancer {
   const n = endpoints.length

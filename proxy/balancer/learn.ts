@@ -28,8 +28,9 @@ export function countAttempt(load: EndpointLoad, failed: boolean, now: number, d
 }
 
 /**
- * As how long an attempt counts. A failure counts as one that took the penalty, or as long as its Retry-After says: as much of it as the endpoint fails of late, so that
- * an endpoint that always fails gets all of it at once, and one failure in a thousand empties nothing. Call after `countAttempt`.
+ * As how long an attempt counts. A failure counts as one that took the penalty, or as long as its Retry-After says: as
+ * much of it as the endpoint fails of late, so that an endpoint that always fails gets all of it at once, and one
+ * failure in a thousand empties nothing. Call after `countAttempt`.
  */
 export function countedMs(
   load: EndpointLoad,
@@ -59,8 +60,9 @@ export function failingNow(load: EndpointLoad, now: number, deps: BalancerDeps):
 }
 
 /**
- * Where requests under way are counted, a failure goes on as one for as long as the penalty, or its Retry-After, says: else an endpoint that fails fast looks idle. It
- * weighs e at first, so it has faded to one request by then; less where failures are rare. Call after `countAttempt`.
+ * Where requests under way are counted, a failure goes on as one for as long as the penalty, or its Retry-After, says:
+ * else an endpoint that fails fast looks idle. It weighs e at first, so it has faded to one request by then; less where
+ * failures are rare. Call after `countAttempt`.
  */
 export function keepFailure(load: EndpointLoad, head: ResponseHead | null, now: number, deps: BalancerDeps): void {
   const { failurePenaltyMs } = deps.spec
@@ -70,7 +72,9 @@ export function keepFailure(load: EndpointLoad, head: ResponseHead | null, now: 
   load.failedAt = Math.max(load.failedAt, until)
 }
 
-/** For policies that go by requests under way, which are counted where they run: there is nothing to learn but failures. */
+/**
+ * For policies that go by requests under way, which are counted where they run: there is nothing to learn but failures.
+ */
 export const observeFailures: Observe = ({ load }, outcome, _tookMs, head, deps) => {
   if (outcome === 'ignorable') return
   const now = deps.clock.now()

@@ -11,12 +11,18 @@ export const createMaglev: LoadBalancerFactory = (endpoints, deps) => {
   return hashed(endpoints, deps, hash => table[(hash >>> 0) % size]!)
 }
 
-/** Maglev (Eisenbud and others, NSDI 2016, section 3.4): a table of a prime number of entries. A pick is one array read; an endpoint that leaves moves few keys of others. */
+/**
+ * Maglev (Eisenbud and others, NSDI 2016, section 3.4): a table of a prime number of entries. A pick is one array read;
+ * an endpoint that leaves moves few keys of others.
+ */
 export const maglev: BalancerPolicy = { create: createMaglev, hashes: true, observe: observeBound, reweigh: null }
 
 type Table = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
 
-/** Index of the endpoint of each entry. It depends on names and weights only: not on the order of the endpoints, the process or the thread. */
+/**
+ * Index of the endpoint of each entry. It depends on names and weights only: not on the order of the endpoints, the
+ * process or the thread.
+ */
 export function maglevTable(endpoints: readonly Endpoint[], size: number): Table {
   const n = endpoints.length
   // Endpoints by the hash of their names: who has a turn before whom must not hang on the order in which they came.
@@ -32,7 +38,8 @@ export function maglevTable(endpoints: readonly Endpoint[], size: number): Table
   const turns = turnsByWeight(order, weightsOf(endpoints), size)
   for (let filled = 0, turn = 0; filled < size; filled++) {
     const place = turns === null ? turn : turns[filled]!
-    // The next entry of its permutation that is free. Most of the time goes here, hence no branch: what falls below 0 is brought back by its sign.
+    // The next entry of its permutation that is free. Most of the time goes here, hence no branch: what falls below 0
+    // is brought back by its sign.
     const step = steps[place]!
     let entry = at[place]!
     while (table[entry] !== free) {
@@ -49,7 +56,10 @@ export function maglevTable(endpoints: readonly Endpoint[], size: number): Table
 /** So finely is time divided: two thirds of the sorting of 32 bits. */
 const DUE_BITS = 22
 
-/** The first `size` turns, and some more: turn k is due at k / weight, so each has one at once, however light it is. Null: all in turn, for all weigh the same. */
+/**
+ * The first `size` turns, and some more: turn k is due at k / weight, so each has one at once, however light it is.
+ * Null: all in turn, for all weigh the same.
+ */
 function turnsByWeight(order: Uint32Array, weights: Float64Array, size: number): Uint32Array | null {
   if (areAlike(weights)) return null
   const end = size / sumOf(weights)

@@ -18,7 +18,9 @@ const LONGEST = 4096
 /** No true number of these kinds is greater. */
 const GREATEST = 1e12
 
-/** Both spellings of JSON for protocol buffers. `named_metrics`, `request_cost` and names nobody knows are passed over. */
+/**
+ * Both spellings of JSON for protocol buffers. `named_metrics`, `request_cost` and names nobody knows are passed over.
+ */
 const fields: Readonly<Record<string, Field>> = {
   rps_fractional: 'qps',
   rpsFractional: 'qps',

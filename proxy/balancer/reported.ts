@@ -45,7 +45,10 @@ function take(load: EndpointLoad, headers: Headers, now: number): void {
   load.reportedAt = now
 }
 
-/** How much an endpoint can do, in requests a second, by its own reports: 0 when they are too few, too old, or say nothing. */
+/**
+ * How much an endpoint can do, in requests a second, by its own reports: 0 when they are too few, too old, or say
+ * nothing.
+ */
 export function reportedWeight(load: EndpointLoad, now: number): number {
   if (load.reportedSince < 0 || now - load.reportedAt >= EXPIRY_MS || now - load.reportedSince < BLACKOUT_MS) return 0
   return weightOf(load.reportedQps, load.reportedErrors, load.reportedUtilization)

@@ -7,7 +7,10 @@ const LONGEST_MS = 300_000
 /** The three forms of RFC 9110 section 5.6.7 all name a day; `Date.parse` alone would take a bare number for a year. */
 const DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? [\w: -]{10,24}(?: GMT)?$/
 
-/** After how long a failed answer asks to be tried again, in milliseconds and at most 300,000; -1: it does not say, or makes no sense. Looks at headers only where they can be. */
+/**
+ * After how long a failed answer asks to be tried again, in milliseconds and at most 300,000; -1: it does not say, or
+ * makes no sense. Looks at headers only where they can be.
+ */
 export function retryAfterMs(head: ResponseHead | null, clock: Clock): number {
   if (head === null) return -1
   const { status, headers } = head

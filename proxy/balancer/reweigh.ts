@@ -22,8 +22,9 @@ export function evidence(load: EndpointLoad, now: number, decayMs: number): numb
 }
 
 /**
- * The latency to expect of each endpoint, in milliseconds: what was measured, drawn towards the typical one as if one attempt had shown that. So new ones begin as typical,
- * and one that was slow and gets hardly any requests is given another chance.
+ * The latency to expect of each endpoint, in milliseconds: what was measured, drawn towards the typical one as if one
+ * attempt had shown that. So new ones begin as typical, and one that was slow and gets hardly any requests is given
+ * another chance.
  */
 export function expectedLatencies(endpoints: readonly Endpoint[], now: number, deps: BalancerDeps): Float64Array {
   const { decayMs, defaultRttMs } = deps.spec
@@ -44,8 +45,9 @@ export function expectedLatencies(endpoints: readonly Endpoint[], now: number, d
 }
 
 /**
- * Moves the learnt weights half of the way, in proportion, to those that make endpoints be drawn as `shares` says: at once they would swing, because load follows weights
- * and latency follows load. True: some changed enough for new pickers.
+ * Moves the learnt weights half of the way, in proportion, to those that make endpoints be drawn as `shares` says: at
+ * once they would swing, because load follows weights and latency follows load. True: some changed enough for new
+ * pickers.
  */
 export function learnShares(endpoints: readonly Endpoint[], shares: Float64Array): boolean {
   const n = endpoints.length

@@ -11,7 +11,10 @@ const create: LoadBalancerFactory = (endpoints, deps) => {
   return hashed(endpoints, deps, hash => owners[firstFrom(hashes, hash >>> 0)]!)
 }
 
-/** Consistent hashing on a ring (ketama): a key goes to the next point, and an endpoint that leaves moves its own keys only. A pick is a binary search. */
+/**
+ * Consistent hashing on a ring (ketama): a key goes to the next point, and an endpoint that leaves moves its own keys
+ * only. A pick is a binary search.
+ */
 export const ringHash: BalancerPolicy = { create, hashes: true, observe: observeBound, reweigh: null }
 
 export interface Ring {
@@ -21,7 +24,10 @@ export interface Ring {
   readonly owners: Uint32Array
 }
 
-/** Points depend on the endpoint's name and the number of the point only: not on the order of the endpoints, the process or the thread. */
+/**
+ * Points depend on the endpoint's name and the number of the point only: not on the order of the endpoints, the process
+ * or the thread.
+ */
 export function ring(endpoints: readonly Endpoint[], spec: BalancerSpec): Ring {
   const density = pointsPerWeight(endpoints, spec)
   const counts = bitsOf(endpoints, ({ weight }) => Math.max(1, Math.round(weight * density)))
@@ -44,13 +50,17 @@ export function ring(endpoints: readonly Endpoint[], spec: BalancerSpec): Ring {
   return { hashes, owners }
 }
 
-/** As many times the minimum is the size of a ring of many endpoints; and up to twice as many endpoints each has half of the minimum. */
+/**
+ * As many times the minimum is the size of a ring of many endpoints; and up to twice as many endpoints each has half of
+ * the minimum.
+ */
 const TIMES = 8
 
 /**
- * Points for a weight of 1: at least `minimumRingSize` in all, one for the lightest, and not more than `maximumRingSize` in all, save that each endpoint has one. Unlike
- * Envoy's, a ring of few endpoints grows with them: so how many points one has does not hang on who else is there, and whoever comes or goes moves no keys between others.
- * Beyond 16 the ring keeps its size, and about as many keys of others move as those that must.
+ * Points for a weight of 1: at least `minimumRingSize` in all, one for the lightest, and not more than
+ * `maximumRingSize` in all, save that each endpoint has one. Unlike Envoy's, a ring of few endpoints grows with them:
+ * so how many points one has does not hang on who else is there, and whoever comes or goes moves no keys between
+ * others. Beyond 16 the ring keeps its size, and about as many keys of others move as those that must.
  */
 function pointsPerWeight(endpoints: readonly Endpoint[], { minimumRingSize, maximumRingSize }: BalancerSpec): number {
   let whole = 0

@@ -20,8 +20,9 @@ const create: LoadBalancerFactory = (endpoints, { random }) => {
 }
 
 /**
- * Smooth weighted round robin: over time each endpoint comes exactly as often as its weight says, spread evenly. Endpoints of the same weight form a group and take turns;
- * among the groups it is earliest deadline first (as Envoy's EDF scheduler). So a pick costs nothing of note where there are few different weights, and O(log n) at most.
+ * Smooth weighted round robin: over time each endpoint comes exactly as often as its weight says, spread evenly.
+ * Endpoints of the same weight form a group and take turns; among the groups it is earliest deadline first (as Envoy's
+ * EDF scheduler). So a pick costs nothing of note where there are few different weights, and O(log n) at most.
  */
 export const roundRobin: BalancerPolicy = { create, hashes: false, observe: null, reweigh: null }
 
@@ -59,7 +60,10 @@ function byWeight(endpoints: readonly Endpoint[]): Groups {
 /** So far do phases step around the circle: the golden ratio keeps any number of them apart. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 
-/** Turn k is due at (k + phase) / weight, and who is due first is on top. The phases differ: else all light ones would come in one block, and a heavy one in a burst around it. */
+/**
+ * Turn k is due at (k + phase) / weight, and who is due first is on top. The phases differ: else all light ones would
+ * come in one block, and a heavy one in a burst around it.
+ */
 class TurnHeap {
   readonly #weights: Float64Array
   readonly #phases: Float64Array

@@ -31,7 +31,8 @@ export interface Balance {
 const NOTHING: LoadBalancer = { pick: () => null }
 
 /**
- * Joins the stages: sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left out; where none has, the picker is the policy's own.
+ * Joins the stages: sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left
+ * out; where none has, the picker is the policy's own.
  */
 export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Balance {
   const { policy, policyDeps } = deps
@@ -59,7 +60,10 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
   return { balancer, healthy, inRotation, panic: used.some(({ panic }) => isPanic(panic)), levels, zones }
 }
 
-/** Zones count in the first priority alone (as in Envoy), when it is calm, and where no keys are hashed: each key would have one endpoint a zone. */
+/**
+ * Zones count in the first priority alone (as in Envoy), when it is calm, and where no keys are hashed: each key would
+ * have one endpoint a zone.
+ */
 function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: BalanceDeps): ZonePlan | string {
   if (first === undefined || first.rotation.length === 0) return 'there are no endpoints in the first priority'
   if (policy.hashes) return 'the policy goes by hash'

@@ -5,7 +5,10 @@ import { type Failure, failures } from '../core/failure.ts'
 const DEADLINE_EXCEEDED = 4
 const UNAVAILABLE = 14
 
-/** Did the endpoint do its work? The one answer for statistics, outlier detection and budgets. `status`: of the response head, 0 when none came. `grpcStatus`: of a gRPC call. */
+/**
+ * Did the endpoint do its work? The one answer for statistics, outlier detection and budgets. `status`: of the response
+ * head, 0 when none came. `grpcStatus`: of a gRPC call.
+ */
 export function classify(failure: Failure | null, status: number, grpcStatus = 0): Classification {
   // Who drains says so: that is how it should be done, and no fault (RFC 9113 section 6.8).
   if (failure === failures.goawayUnprocessed) return 'ignorable'

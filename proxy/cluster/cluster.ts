@@ -43,8 +43,8 @@ export interface OutlierDetector {
 const REWEIGH_MS = 1000
 
 /**
- * The endpoints of a service and what this data thread has learnt of them. It lives as long as the service is configured: a reload changes it in place. Its subsets are
- * clusters over the same endpoints.
+ * The endpoints of a service and what this data thread has learnt of them. It lives as long as the service is
+ * configured: a reload changes it in place. Its subsets are clusters over the same endpoints.
  */
 export class ServiceCluster {
   readonly name: string
@@ -101,7 +101,10 @@ export class ServiceCluster {
     return this.#hosts.endpoints
   }
 
-  /** New policy and endpoints, and the zone of this sidecar. Endpoints that stay are kept, and so are pickers for which nothing changed. */
+  /**
+   * New policy and endpoints, and the zone of this sidecar. Endpoints that stay are kept, and so are pickers for which
+   * nothing changed.
+   */
   apply(spec: ServiceSpec, zone = this.#place.zone): void {
     const old = this.spec
     this.spec = spec
@@ -215,7 +218,10 @@ export class ServiceCluster {
     return change
   }
 
-  /** Who is gone is let go, who comes to others or comes back warms up. Those that all came together are equals, and would all be spared. */
+  /**
+   * Who is gone is let go, who comes to others or comes back warms up. Those that all came together are equals, and
+   * would all be spared.
+   */
   #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
     for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
     const now = this.#deps.clock.now()

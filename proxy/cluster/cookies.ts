@@ -1,7 +1,10 @@
 /** What is longer is no cookie of ours, nor of any browser (RFC 6265 section 6.1). */
 const MAX_VALUE = 4096
 
-/** The value of a cookie in a Cookie header (RFC 6265 section 5.4), without quotes; of several the first. Empty: there is none. */
+/**
+ * The value of a cookie in a Cookie header (RFC 6265 section 5.4), without quotes; of several the first. Empty: there
+ * is none.
+ */
 export function readCookie(header: string | undefined, name: string): string {
   if (header === undefined) return ''
   for (let at = 0; at < header.length; ) {

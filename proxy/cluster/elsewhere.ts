@@ -5,7 +5,10 @@ export function wasTried(endpoint: Endpoint | null, { tried }: PickContext): boo
   return tried.length !== 0 && endpoint !== null && tried.includes(endpoint)
 }
 
-/** Everything `first` has was tried: another of the pickers, from `start` on, that has something new; when none has, `first` after all. */
+/**
+ * Everything `first` has was tried: another of the pickers, from `start` on, that has something new; when none has,
+ * `first` after all.
+ */
 export function elsewhere(
   pickers: readonly LoadBalancer[],
   first: number,

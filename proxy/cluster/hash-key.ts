@@ -11,8 +11,8 @@ export type HashKey = (exchange: Exchange, context: PickContext) => void
 type CookieKey = Extract<HashKeySpec, { kind: 'cookie' }>
 
 /**
- * What a hashing policy hashes. All that give a value count together, as Envoy's hash policies; after a terminal one that gives a value the rest is not asked. An empty
- * value is none: it would send everybody to one endpoint.
+ * What a hashing policy hashes. All that give a value count together, as Envoy's hash policies; after a terminal one
+ * that gives a value the rest is not asked. An empty value is none: it would send everybody to one endpoint.
  */
 export function hashKey(keys: readonly HashKeySpec[], random: Random): HashKey {
   const maker = makerOf(keys)

@@ -11,8 +11,8 @@ export interface HostSetChange {
 }
 
 /**
- * The endpoints of a cluster at one moment. An address that stays keeps its Endpoint, with all that was learnt of it and its warm connections, and only gets the new
- * spec. Those that stay keep their places, new ones come after them.
+ * The endpoints of a cluster at one moment. An address that stays keeps its Endpoint, with all that was learnt of it
+ * and its warm connections, and only gets the new spec. Those that stay keep their places, new ones come after them.
  */
 export interface HostSet {
   /** Replaced, never changed, when an endpoint comes or goes. */
@@ -67,7 +67,8 @@ export function hostSet(create: (spec: EndpointSpec, name: string) => Endpoint):
 }
 
 /**
- * The one diff of endpoints: what makes `after` of `before`; null: nothing differs. An address that is named twice counts once, by its last spec; order does not count.
+ * The one diff of endpoints: what makes `after` of `before`; null: nothing differs. An address that is named twice
+ * counts once, by its last spec; order does not count.
  */
 export function deltaOf(before: readonly EndpointSpec[], after: readonly EndpointSpec[]): EndpointsDelta | null {
   if (areSame(before, after)) return null

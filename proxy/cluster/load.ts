@@ -45,7 +45,10 @@ export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): 
   }))
 }
 
-/** Critical ones count here: what the registry has given up is missing. What is draining or in maintenance, somebody wanted so. */
+/**
+ * Critical ones count here: what the registry has given up is missing. What is draining or in maintenance, somebody
+ * wanted so.
+ */
 function availabilityOf({ healthy, passing, failing, critical }: Level, overprovisioning: number): number {
   const whole = passing + failing + critical
   return whole === 0 ? 0 : Math.min(100, (100 * overprovisioning * healthy.length) / whole)

@@ -12,8 +12,8 @@ export interface Panic {
 export const CALM: Panic = { health: false, ejected: false }
 
 /**
- * Health is judged by what passes against what fails; what the registry calls critical, in maintenance or draining has no part in it. Ejections are judged among those
- * that health lets through.
+ * Health is judged by what passes against what fails; what the registry calls critical, in maintenance or draining has
+ * no part in it. Ejections are judged among those that health lets through.
  */
 export function panicOf(level: Level, thresholds: BalancerSpec['panic']): Panic {
   const health = percent(level.passing, level.passing + level.failing) < thresholds.health

@@ -7,7 +7,8 @@ import { elsewhere, wasTried } from './elsewhere.ts'
 const SALT = 0x7072696f
 
 /**
- * Draws a priority by load, then lets its picker choose. A policy that goes by hash has this drawn by hash too, so that a key stays where it is while the loads do.
+ * Draws a priority by load, then lets its picker choose. A policy that goes by hash has this drawn by hash too, so that
+ * a key stays where it is while the loads do.
  * `loads`: percents that make 100, one for each picker, the first priority first.
  */
 export function priorityPicker(

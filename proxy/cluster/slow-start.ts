@@ -7,7 +7,10 @@ type SlowStart = BalancerSpec['slowStart']
 const STEPS = 50
 const SHORTEST_STEP_MS = 100
 
-/** The share of its weight that an endpoint has after so long: Envoy's max(minimum, (elapsed / window) ^ (1 / aggression)). */
+/**
+ * The share of its weight that an endpoint has after so long: Envoy's max(minimum, (elapsed / window) ^ (1 /
+ * aggression)).
+ */
 export function slowStartFactor(elapsedMs: number, { windowMs, aggression, minWeightPercent }: SlowStart): number {
   if (elapsedMs >= windowMs) return 1
   return Math.max(minWeightPercent / 100, (elapsedMs / windowMs) ** (1 / aggression))

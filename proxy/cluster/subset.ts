@@ -29,8 +29,8 @@ function isBalancedOtherwise(a: EndpointSpec, b: EndpointSpec): boolean {
 }
 
 /**
- * Whom a subset asks: its own endpoints while one of them is healthy, then the fallback if it has a healthy one. Then in panic its own, if any is left to it. `other`: null
- * where there is no fallback.
+ * Whom a subset asks: its own endpoints while one of them is healthy, then the fallback if it has a healthy one. Then
+ * in panic its own, if any is left to it. `other`: null where there is no fallback.
  */
 export function withFallback(own: Balance, other: Balance | null): LoadBalancer {
   if (other === null || own.healthy !== 0 || (other.healthy === 0 && own.inRotation !== 0)) return own.balancer

@@ -7,9 +7,10 @@ export interface ZoneShares {
 }
 
 /**
- * Envoy's zone-aware routing (regenerateLocalityRoutingStructures), without its rounding to hundredths of a percent. A zone that has at least our zone's share of the
- * endpoints as it has of the callers keeps all its requests. Else it keeps as many as its endpoints can take at the same load as everywhere, and the others get the rest in
- * proportion to what they have more than their own callers need.
+ * Envoy's zone-aware routing (regenerateLocalityRoutingStructures), without its rounding to hundredths of a percent. A
+ * zone that has at least our zone's share of the endpoints as it has of the callers keeps all its requests. Else it
+ * keeps as many as its endpoints can take at the same load as everywhere, and the others get the rest in proportion to
+ * what they have more than their own callers need.
  *
  * `capacity`: of the endpoints in each zone. `origins`: how many callers stand in each zone, our own among them.
  */

@@ -27,7 +27,8 @@ export interface ZonePlan {
 }
 
 /**
- * Whether and how to prefer our own zone. A text says why not. `members`: all of the priority, whatever their health; `rotation`: those that get requests.
+ * Whether and how to prefer our own zone. A text says why not. `members`: all of the priority, whatever their health;
+ * `rotation`: those that get requests.
  */
 export function planZones(
   members: readonly Endpoint[],
@@ -54,8 +55,9 @@ export function planZones(
 }
 
 /**
- * We are one of the callers, registered or not. Where the others are is not known, there are taken to be as many in each zone that the service has endpoints in: counted
- * with those that are down, for their zone's callers are still there.
+ * We are one of the callers, registered or not. Where the others are is not known, there are taken to be as many in
+ * each zone that the service has endpoints in: counted with those that are down, for their zone's callers are still
+ * there.
  */
 function originsOf(members: readonly Endpoint[], { zone, origins }: Place): Map<string, number> {
   const known = new Map(Object.entries(origins).filter(([, count]) => count > 0))

@@ -1,7 +1,10 @@
 import { hostOf, portOf } from '../../mesh-config/host-name.ts'
 import { HOST } from './bytes.ts'
 
-/** A host, perhaps with a port: what Host and `:authority` may be (RFC 9110 section 7.2). User information is none of it. */
+/**
+ * A host, perhaps with a port: what Host and `:authority` may be (RFC 9110 section 7.2). User information is none of
+ * it.
+ */
 export function isAuthority(text: string, mayBeEmpty: boolean): boolean {
   if (text === '') return mayBeEmpty
   for (let i = 0; i < text.length; i++) if (HOST[text.charCodeAt(i)] !== 1) return false
@@ -32,7 +35,10 @@ function isAddressByte(code: number): boolean {
   )
 }
 
-/** The same server for requests of `scheme`: without case, the scheme's own port, and the dot that ends a full name (RFC 9110 section 4.2.3). */
+/**
+ * The same server for requests of `scheme`: without case, the scheme's own port, and the dot that ends a full name (RFC
+ * 9110 section 4.2.3).
+ */
 export function isSameAuthority(a: string, b: string, scheme: 'http' | 'https'): boolean {
   return a === b || normal(a, scheme) === normal(b, scheme)
 }

@@ -12,10 +12,16 @@ const isAlphanumeric = (byte: number) =>
 /** tchar: field names and methods. */
 export const TOKEN = table(byte => isAlphanumeric(byte) || among("!#$%&'*+-.^_`|~")(byte))
 
-/** field-vchar, obs-text, SP and HTAB: field values and reason phrases. NUL, CR, LF, DEL and the other controls are not among them. */
+/**
+ * field-vchar, obs-text, SP and HTAB: field values and reason phrases. NUL, CR, LF, DEL and the other controls are not
+ * among them.
+ */
 export const VALUE = table(byte => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f))
 
-/** Visible ASCII without "#": a fragment never belongs in a request target (RFC 9112 section 3.2), and raw bytes above 0x7f are read differently by every server. */
+/**
+ * Visible ASCII without "#": a fragment never belongs in a request target (RFC 9112 section 3.2), and raw bytes above
+ * 0x7f are read differently by every server.
+ */
 export const TARGET = table(byte => byte > 0x20 && byte < 0x7f && byte !== 0x23)
 
 /** uri-host and port (RFC 3986 section 3.2.2), without the comma, which would make one of two joined Host fields. */
@@ -40,7 +46,10 @@ export const LF = 0x0a
 export const SP = 0x20
 export const HTAB = 0x09
 export const COLON = 0x3a
-/** The text without the white space around it that HTTP allows (RFC 9110 section 5.6.3): SP and HTAB. String.trim would take a byte of UTF-8 (0xa0) as well. */
+/**
+ * The text without the white space around it that HTTP allows (RFC 9110 section 5.6.3): SP and HTAB. String.trim would
+ * take a byte of UTF-8 (0xa0) as well.
+ */
 export function trimOws(text: string): string {
   let from = 0
   let to = text.length

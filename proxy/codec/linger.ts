@@ -2,7 +2,10 @@ import type { Wire } from '../core/wire.ts'
 
 export const LINGER_MS = 1000
 
-/** After our last word: how long to wait until a slow reader has taken what it has not, so that the close does not destroy it (RFC 9112 section 9.6 says why). */
+/**
+ * After our last word: how long to wait until a slow reader has taken what it has not, so that the close does not
+ * destroy it (RFC 9112 section 9.6 says why).
+ */
 export class Linger {
   until = 0
   readonly #wire: Wire

@@ -8,8 +8,8 @@ import { nextRead, type Wire, type WireHandler } from '../core/wire.ts'
 const NOTHING = Buffer.alloc(0)
 
 /**
- * The far end of a CONNECT: a TCP connection, and nothing is spoken on it but what the caller speaks. That it is there is the answer. It carries one stream and closes
- * with it.
+ * The far end of a CONNECT: a TCP connection, and nothing is spoken on it but what the caller speaks. That it is there
+ * is the answer. It carries one stream and closes with it.
  */
 export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHandler, TurnTask {
   receiver: Receiver<ResponseHead> | null = null

@@ -1,4 +1,7 @@
-/** Framing, routing, and fields of one connection (RFC 9110 sections 6.5.1 and 7.6.1): never in trailers, where a reader that merges them into the head would be led astray. */
+/**
+ * Framing, routing, and fields of one connection (RFC 9110 sections 6.5.1 and 7.6.1): never in trailers, where a reader
+ * that merges them into the head would be led astray.
+ */
 const NEVER = [
   'transfer-encoding',
   'content-length',
@@ -13,7 +16,10 @@ const NEVER = [
   'expect',
 ]
 
-/** By these an application tells who asks. It reads them in a request's head, where the sidecar has looked at them or set them; a reader that merges would believe the caller. */
+/**
+ * By these an application tells who asks. It reads them in a request's head, where the sidecar has looked at them or
+ * set them; a reader that merges would believe the caller.
+ */
 const IDENTITY = [
   'authorization',
   'proxy-authorization',
@@ -28,7 +34,10 @@ const IDENTITY = [
 const droppedFromRequests = new Set([...NEVER, ...IDENTITY])
 const droppedFromResponses = new Set(NEVER)
 
-/** `name` in lower case. What cannot change framing or routing is passed on: metadata of gRPC may have the names of request fields. */
+/**
+ * `name` in lower case. What cannot change framing or routing is passed on: metadata of gRPC may have the names of
+ * request fields.
+ */
 export function isTrailerField(name: string, isRequest: boolean): boolean {
   return !(isRequest ? droppedFromRequests : droppedFromResponses).has(name)
 }

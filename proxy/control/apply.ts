@@ -73,7 +73,10 @@ export interface Runtime {
   readonly listeners: ReadonlyMap<string, ListenerRuntime>
 }
 
-/** A snapshot made ready: nothing that runs has been touched. Either `commit`, which cannot fail, or `abandon`, which leaves no trace. */
+/**
+ * A snapshot made ready: nothing that runs has been touched. Either `commit`, which cannot fail, or `abandon`, which
+ * leaves no trace.
+ */
 export interface Prepared {
   readonly runtime: Runtime
   commit(): void
@@ -91,8 +94,8 @@ type Pools = Pick<Endpoint, 'pool' | 'connector'>
 type OwnSettings = Omit<HopSettings, 'pools' | 'hops'>
 
 /**
- * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the reason (a NACK); `commit` is one swap. Clusters
- * live on over snapshots, with all that was learnt of their endpoints.
+ * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the
+ * reason (a NACK); `commit` is one swap. Clusters live on over snapshots, with all that was learnt of their endpoints.
  */
 export function applier(deps: ApplyDeps) {
   const { clock, random, stats } = deps

@@ -21,7 +21,10 @@ export interface ApplyingDeps {
   readonly log: Log
 }
 
-/** The one way a snapshot comes into force: first its peers are known, then the data threads take it, then what it no longer needs is let go. One after the other. */
+/**
+ * The one way a snapshot comes into force: first its peers are known, then the data threads take it, then what it no
+ * longer needs is let go. One after the other.
+ */
 export function applying({ threads, peers, claims, log }: ApplyingDeps): Applying {
   const turn = inTurn()
   let inForce: LoadedConfig

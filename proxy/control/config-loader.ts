@@ -26,7 +26,9 @@ export interface RefusedConfig {
 /** Hundreds of services take a second or two on a busy machine. */
 const LIMIT_MS = 60_000
 
-/** What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64. */
+/**
+ * What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64.
+ */
 export type ChildLine =
   | (Omit<LoadedConfig, 'effective'> | RefusedConfig)
   | { readonly json: string; readonly text: string }
@@ -51,8 +53,8 @@ export async function firstConfig(files: readonly string[], clock: Clock): Promi
 }
 
 /**
- * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost this process 20 MB for good, and no file,
- * however large or odd, can hold it up. Never rejects.
+ * Reads and checks the files in a process of its own, which ends afterwards: the schema and YAML libraries would cost
+ * this process 20 MB for good, and no file, however large or odd, can hold it up. Never rejects.
  */
 export function loadConfig(files: readonly string[], clock: Clock): Promise<LoadedConfig | RefusedConfig> {
   return new Promise(resolve => {

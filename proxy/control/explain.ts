@@ -53,8 +53,9 @@ interface Way extends Runtime, Pick<ExplainDeps, 'clock' | 'random'> {
 }
 
 /**
- * The decision record a request would get now: the very router, split and picker of a live request, draws included; only the sending is left out. (A round robin turn
- * taken here is taken.) A service that nobody asked for yet is looked up, as for a live request.
+ * The decision record a request would get now: the very router, split and picker of a live request, draws included;
+ * only the sending is left out. (A round robin turn taken here is taken.) A service that nobody asked for yet is looked
+ * up, as for a live request.
  */
 export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAnswer | Promise<ExplainAnswer> {
   const { answer, wants } = explainOnce(question, deps, null)

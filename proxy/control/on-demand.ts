@@ -48,7 +48,10 @@ export interface OnDemand {
   want(service: string, answer: (why: Unknown) => void): void
   /** Lets go of what had no request for `idleMs`. `uses`: requests so far, by service. */
   sweep(uses: ReadonlyMap<string, number>, idleMs: number): void
-  /** The snapshot with the services found, made from `template` (a service without a name). Those that a file names by now are the file's. */
+  /**
+   * The snapshot with the services found, made from `template` (a service without a name). Those that a file names by
+   * now are the file's.
+   */
   extend(snapshot: Snapshot, template: ServiceSpec | null): Snapshot
   names(): readonly string[]
   /** Those being looked up now: watched, but not found. */

@@ -53,7 +53,10 @@ export interface PeersConfig {
 
 /** Joins discovery with the data threads: who there is, in every snapshot and as it changes. */
 export interface PeersOfServices {
-  /** What `next` needs is watched from now on, besides what is in force; ready when it has answered, or has had its time. */
+  /**
+   * What `next` needs is watched from now on, besides what is in force; ready when it has answered, or has had its
+   * time.
+   */
   prepare(next: PeersConfig): Promise<void>
   /** It is in force: nothing else is watched any longer. */
   commit(config: PeersConfig): void

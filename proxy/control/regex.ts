@@ -1,7 +1,10 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 
-/** RE2 matches in time linear in the text, so no pattern can be made to hang a data thread. Loaded only for a snapshot that has a pattern: most have none. */
+/**
+ * RE2 matches in time linear in the text, so no pattern can be made to hang a data thread. Loaded only for a snapshot
+ * that has a pattern: most have none.
+ */
 export async function regexFor(snapshot: Snapshot): Promise<CompileRegex> {
   const matches = Object.values(snapshot.services).flatMap(({ routes }) => routes.map(({ match }) => match))
   if (

@@ -17,7 +17,10 @@ export interface TcpRoutesDeps {
 
 const NO_REQUESTS = { count() {}, countGrpc() {} }
 
-/** How a listener finds the way of a connection that is not served as HTTP: by its port, or by the server name that TLS gives. */
+/**
+ * How a listener finds the way of a connection that is not served as HTTP: by its port, or by the server name that TLS
+ * gives.
+ */
 export function tcpRouterOf(listener: ListenerSpec, snapshot: Snapshot, deps: TcpRoutesDeps): TcpRouter {
   if (listener.protocol === 'http') return () => null
   if (listener.service !== null) {
@@ -46,7 +49,10 @@ export function tcpRouterOf(listener: ListenerSpec, snapshot: Snapshot, deps: Tc
   }
 }
 
-/** The first route that asks nothing of a request: nothing is known of one. A service that has none is reached as a whole. */
+/**
+ * The first route that asks nothing of a request: nothing is known of one. A service that has none is reached as a
+ * whole.
+ */
 function tcpRoute(
   { direction }: ListenerSpec,
   spec: ServiceSpec,

@@ -3,7 +3,9 @@ import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 
-/** How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says. */
+/**
+ * How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says.
+ */
 export const ANSWER_MS = 2_000
 export const APPLY_MS = 10_000
 

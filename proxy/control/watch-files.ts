@@ -9,9 +9,10 @@ const SETTLE_MS = 150
 const POLL_MS = 5_000
 
 /**
- * Calls `changed` after any of the files has other content, also when it was replaced by a rename (editors) or by a link that points elsewhere (Kubernetes
- * ConfigMaps): folders are watched, and what counts is what stat says of the file in the end. `read`: their signature before they were last read, so that a
- * change during start-up is not missed. Returns how to stop.
+ * Calls `changed` after any of the files has other content, also when it was replaced by a rename (editors) or by a
+ * link that points elsewhere (Kubernetes ConfigMaps): folders are watched, and what counts is what stat says of the
+ * file in the end. `read`: their signature before they were last read, so that a change during start-up is not missed.
+ * Returns how to stop.
  */
 export function watchFiles(files: readonly string[], read: string, changed: () => void, clock: Clock): () => void {
   let stopped = false
@@ -51,7 +52,9 @@ function watchFolder(folder: string, event: () => void): FSWatcher[] {
   }
 }
 
-/** Of the files that links lead to. A file that is not there now (between two steps of an editor) has a signature too. */
+/**
+ * Of the files that links lead to. A file that is not there now (between two steps of an editor) has a signature too.
+ */
 export async function signatureOf(files: readonly string[]): Promise<string> {
   const all = await Promise.all(
     files.map(async file => {

@@ -45,7 +45,10 @@ export interface DataThreads {
   stop(): Promise<void>
 }
 
-/** What changes without a new configuration: the endpoints in a snapshot, and what data threads are told of our own service. */
+/**
+ * What changes without a new configuration: the endpoints in a snapshot, and what data threads are told of our own
+ * service.
+ */
 export type Peers = Pick<WorkerData, 'snapshot' | 'origins'>
 
 export interface DataThreadsOptions {

@@ -22,8 +22,8 @@ export interface PickContext {
 }
 
 /**
- * A picker: built anew for each host set and thrown away with it. `pick` is O(1) or O(log n), allocates nothing, waits for nothing and never throws. Null: no
- * endpoint may be used (UH).
+ * A picker: built anew for each host set and thrown away with it. `pick` is O(1) or O(log n), allocates nothing, waits
+ * for nothing and never throws. Null: no endpoint may be used (UH).
  */
 export interface LoadBalancer {
   pick(context: PickContext): Endpoint | null
@@ -35,7 +35,10 @@ export interface BalancerDeps {
   readonly spec: BalancerSpec
 }
 
-/** Endpoints that may be used now, in the order of the host set; draining, failing and ejected ones are not among them. They are drawn by `Endpoint.weight`. */
+/**
+ * Endpoints that may be used now, in the order of the host set; draining, failing and ejected ones are not among them.
+ * They are drawn by `Endpoint.weight`.
+ */
 export type LoadBalancerFactory = (endpoints: readonly Endpoint[], deps: BalancerDeps) => LoadBalancer
 
 /** What there is to a `balancer.type`: one file each, listed in balancer/policies.ts. */
@@ -47,11 +50,17 @@ export interface BalancerPolicy {
   readonly observe: Observe | null
   /** Told of the trailers of gRPC answers, where a load report may be (ORCA). Absent: the policy reads none. */
   readonly observeTrailers?: (endpoint: Endpoint, trailers: Headers, deps: BalancerDeps) => void
-  /** Looks at what was learnt, once a second: sets `Endpoint.learntWeight` (1 at first) and says whether one changed enough for new pickers. Null: never. */
+  /**
+   * Looks at what was learnt, once a second: sets `Endpoint.learntWeight` (1 at first) and says whether one changed
+   * enough for new pickers. Null: never.
+   */
   readonly reweigh: ((endpoints: readonly Endpoint[], deps: BalancerDeps) => boolean) | null
 }
 
-/** `tookMs`: from the request to the response head, or to the failure. `head`: null when none came; valid only inside the call. */
+/**
+ * `tookMs`: from the request to the response head, or to the failure. `head`: null when none came; valid only inside
+ * the call.
+ */
 export type Observe = (
   endpoint: Endpoint,
   outcome: Classification,

@@ -16,9 +16,15 @@ export type ToData =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
   | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
-  /** The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there is passed over. */
+  /**
+   * The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there
+   * is passed over.
+   */
   | { readonly kind: 'endpoints'; readonly service: string; readonly delta: EndpointsDelta }
-  /** Where the instances of our own service stand: zone -> how many. Zone-aware routing needs to know what the other zones keep for themselves. Empty: not known. */
+  /**
+   * Where the instances of our own service stand: zone -> how many. Zone-aware routing needs to know what the other
+   * zones keep for themselves. Empty: not known.
+   */
   | { readonly kind: 'origins'; readonly zones: Readonly<Record<string, number>> }
   /** The answer to a `want` that brings no new snapshot. */
   | { readonly kind: 'unknown-service'; readonly service: string; readonly why: Unknown }
@@ -50,10 +56,15 @@ export type ToControl =
   /** A new series in slots `[index, index + size)` of a page; `retire` takes it out of the exposition. */
   | { readonly kind: 'series'; readonly id: number; readonly series: SeriesSpec }
   | { readonly kind: 'retire'; readonly ids: readonly number[] }
-  /** Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread was behind. */
+  /**
+   * Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread
+   * was behind.
+   */
   | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
-  /** A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`. */
+  /**
+   * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.
+   */
   | { readonly kind: 'want'; readonly service: string }
 
 /** Why a service is not known. */
@@ -113,7 +124,9 @@ export interface EndpointView {
   readonly reason: string
   readonly ejectedForMs: number
   readonly active: number
-  /** What is spoken with it now: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to its sidecar. */
+  /**
+   * What is spoken with it now: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to its sidecar.
+   */
   readonly protocol: string
   readonly connections: number
   readonly idle: number

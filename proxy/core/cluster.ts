@@ -34,7 +34,9 @@ export interface Cluster {
   readonly mayBeGrpc: boolean
   /** The policy says that they speak gRPC: what else callers speak of it is translated or refused. */
   readonly speaksGrpc: boolean
-  /** Before the first pick of an exchange: notes what hashing and sticky sessions need. Null: the service has neither. */
+  /**
+   * Before the first pick of an exchange: notes what hashing and sticky sessions need. Null: the service has neither.
+   */
   readonly prepare: ((exchange: Exchange, context: PickContext) => void) | null
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null

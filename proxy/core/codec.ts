@@ -18,8 +18,9 @@ export interface Codec {
 /** One that an HTTP/1.1 connection may change to. */
 export interface UpgradeCodec extends Codec {
   /**
-   * The connection from its first request on, which offered the change; the answer to that offer is written. Null: the offer is not as it should be, and nothing was
-   * done. The request is of HTTP/1.1, has no body, and nothing came behind it.
+   * The connection from its first request on, which offered the change; the answer to that offer is written. Null: the
+   * offer is not as it should be, and nothing was done. The request is of HTTP/1.1, has no body, and nothing came
+   * behind it.
    */
   upgrade(
     request: RequestHead,
@@ -39,7 +40,10 @@ export interface DownstreamOptions {
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
-  /** Callers are told that HTTP/1.1 may come to this port as HTTP/2 (codec/hop), and over how many connections at least. Absent or 0: they are not. */
+  /**
+   * Callers are told that HTTP/1.1 may come to this port as HTTP/2 (codec/hop), and over how many connections at least.
+   * Absent or 0: they are not.
+   */
   readonly hopThreads?: number
   /** What the proxy says of refusals it made before there was a stream to tell (a malformed head, a head timeout). */
   readonly onRefused: (refusal: Refusal) => void
@@ -65,9 +69,15 @@ export interface UpstreamOptions {
 }
 
 export interface DownstreamConnection {
-  /** HTTP/1: `connection: close` on the next response, idle ones closed now. HTTP/2: GOAWAY, and closed when no stream runs any more. */
+  /**
+   * HTTP/1: `connection: close` on the next response, idle ones closed now. HTTP/2: GOAWAY, and closed when no stream
+   * runs any more.
+   */
   drain(): void
-  /** It has become old: as `drain`, but an idle HTTP/1 connection waits for its next request, because a close would race with it. */
+  /**
+   * It has become old: as `drain`, but an idle HTTP/1 connection waits for its next request, because a close would race
+   * with it.
+   */
   retire(): void
   destroy(): void
 }
@@ -91,9 +101,15 @@ export interface UpstreamConnection {
   readonly active: number
   /** Streams at once, as far as the peer has said. HTTP/1: 1. */
   readonly limit: number
-  /** So many of its streams were cancelled that the peer may soon take it for an attack: another connection serves new ones better. HTTP/1: never. */
+  /**
+   * So many of its streams were cancelled that the peer may soon take it for an attack: another connection serves new
+   * ones better. HTTP/1: never.
+   */
   readonly worn: boolean
-  /** The peer is a sidecar that takes HTTP/1.1 as HTTP/2, on so many data threads; 0: it is not; -1: it has not said yet. */
+  /**
+   * The peer is a sidecar that takes HTTP/1.1 as HTTP/2, on so many data threads; 0: it is not; -1: it has not said
+   * yet.
+   */
   readonly hopThreads: number
   open(): UpstreamStream
   destroy(): void

@@ -62,8 +62,8 @@ export class AttemptRecord {
 }
 
 /**
- * What was decided for one exchange, and why. `/explain`, `/flights`, the access log and span attributes are views of it. Filled in place by the corridor; one per
- * exchange object, begun anew for each request.
+ * What was decided for one exchange, and why. `/explain`, `/flights`, the access log and span attributes are views of
+ * it. Filled in place by the corridor; one per exchange object, begun anew for each request.
  */
 export class DecisionRecord {
   /** How the service was found: `port`, `host`, `sni`, or empty when none was. */

@@ -1,8 +1,8 @@
 /** What discovery asks of DNS; made by proxy/system/. */
 export interface Resolver {
   /**
-   * A (4) or AAAA (6) records. None: there is no such name, or it has no such record, and an authority said so. Rejects with everything else that may happen, in words
-   * for people, at the latest after some seconds.
+   * A (4) or AAAA (6) records. None: there is no such name, or it has no such record, and an authority said so. Rejects
+   * with everything else that may happen, in words for people, at the latest after some seconds.
    */
   addresses(name: string, family: 4 | 6): Promise<readonly AddressRecord[]>
   /** SRV records; as above. Their TTL is not told. */

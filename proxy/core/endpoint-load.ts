@@ -1,9 +1,12 @@
 /**
- * What balancers have measured of an endpoint, and what it reports of itself. Times are monotonic milliseconds. What every pick reads comes first, so that it is one cache
- * line.
+ * What balancers have measured of an endpoint, and what it reports of itself. Times are monotonic milliseconds. What
+ * every pick reads comes first, so that it is one cache line.
  */
 export class EndpointLoad {
-  /** Failures that still count as requests under way: fades away, from `failedAt` on (which a Retry-After puts in the future). */
+  /**
+   * Failures that still count as requests under way: fades away, from `failedAt` on (which a Retry-After puts in the
+   * future).
+   */
   failing = 0
   /** Time to the response head, milliseconds: a moving mean, with `peak_ewma` a moving peak; 0: none measured. */
   latencyMs = 0
@@ -26,7 +29,9 @@ export class EndpointLoad {
   /** The same for its trailers. */
   trailersSearchedAt = 0
 
-  /** As if nothing had been measured: an ejection was the penalty, and what led to it says nothing of what comes back. */
+  /**
+   * As if nothing had been measured: an ejection was the penalty, and what led to it says nothing of what comes back.
+   */
   forget(): void {
     this.failing = 0
     this.latencyMs = 0

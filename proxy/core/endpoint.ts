@@ -4,7 +4,8 @@ import type { Connector, Pool } from './pool.ts'
 import type { EndpointStats } from './telemetry.ts'
 
 /**
- * One address of a cluster: what discovery says of it (`spec`, replaced when it changes) and what this data thread has learnt of it, which outlives any reload.
+ * One address of a cluster: what discovery says of it (`spec`, replaced when it changes) and what this data thread has
+ * learnt of it, which outlives any reload.
  */
 export class Endpoint {
   spec: EndpointSpec

@@ -8,8 +8,9 @@ import type { Route } from './route.ts'
 import type { Peer } from './wire.ts'
 
 /**
- * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports. One object serves the requests of an
- * HTTP/1 connection, or of an HTTP/2 stream object, one after the other; nobody may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
+ * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports.
+ * One object serves the requests of an HTTP/1 connection, or of an HTTP/2 stream object, one after the other; nobody
+ * may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
  */
 export class Exchange {
   readonly peer: Peer

@@ -1,4 +1,6 @@
-/** Envoy's short names, so that existing dashboards and habits carry over (`envoy:source/common/stream_info/utility.h`). */
+/**
+ * Envoy's short names, so that existing dashboards and habits carry over (`envoy:source/common/stream_info/utility.h`).
+ */
 export type ResponseFlag =
   | 'NR'
   | 'NC'
@@ -22,7 +24,8 @@ export type ResponseFlag =
   | 'OM'
 
 /**
- * What went wrong, as a value. One frozen object per kind, shared by every exchange that fails so: a failing upstream must not cost more CPU than a healthy one.
+ * What went wrong, as a value. One frozen object per kind, shared by every exchange that fails so: a failing upstream
+ * must not cost more CPU than a healthy one.
  */
 export interface Failure {
   readonly failure: string

@@ -3,7 +3,8 @@ import { type Failure, row } from './failure-kind.ts'
 export { type Failure, isFailure, type ResponseFlag } from './failure-kind.ts'
 
 /**
- * The failure table: local replies, the access log, metrics, docs/failures.md and the tests all read these rows. gRPC numbers are those of
+ * The failure table: local replies, the access log, metrics, docs/failures.md and the tests all read these rows. gRPC
+ * numbers are those of
  * `google.rpc.Code`; the HTTP ones follow Envoy except where a comment says why.
  */
 export const failures = {

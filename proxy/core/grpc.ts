@@ -31,7 +31,10 @@ export function grpcStatusText(status: number): string {
   return name === undefined ? String(status) : `${status} ${name}`
 }
 
-/** What 5xx are to HTTP: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (as OpenTelemetry counts errors of servers). */
+/**
+ * What 5xx are to HTTP: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (as OpenTelemetry
+ * counts errors of servers).
+ */
 const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
 
 export function isGrpcServerError(status: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * MurmurHash3 (x86, 32 bits; Appleby 2011) over the UTF-16 code units of a text, low byte first. The same text gives the same number in every process and version: rings, tables
- * and cookies depend on it. Not for secrets.
+ * MurmurHash3 (x86, 32 bits; Appleby 2011) over the UTF-16 code units of a text, low byte first. The same text gives
+ * the same number in every process and version: rings, tables and cookies depend on it. Not for secrets.
  */
 export function hash32(text: string, seed = 0): number {
   let h = seed | 0

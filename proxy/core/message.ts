@@ -24,9 +24,10 @@ export interface RequestHead {
   /** Path and query; of a CONNECT, the authority. */
   readonly path: string
   /**
-   * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`, `spdy/3.1`. Empty for nearly all. An offer of several
-   * has them with commas between, until the route has settled on one (`settleUpgrade` of core/tunnel.ts). Such a request may have a body, which `end` is about as ever;
-   * what follows once an answer has opened the tunnel is one direction of that.
+   * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`,
+   * `spdy/3.1`. Empty for nearly all. An offer of several has them with commas between, until the route has settled on
+   * one (`settleUpgrade` of core/tunnel.ts). Such a request may have a body, which `end` is about as ever; what follows
+   * once an answer has opened the tunnel is one direction of that.
    */
   upgrade: string
   readonly headers: Headers
@@ -35,8 +36,9 @@ export interface RequestHead {
 export interface ResponseHead {
   readonly status: number
   /**
-   * Nothing of the request has reached an application, says the proxy that made this answer, and the name of its failure: so the request may be sent again, whatever it is.
-   * Between two sidecars only (codec/hop). Absent or empty in all other answers.
+   * Nothing of the request has reached an application, says the proxy that made this answer, and the name of its
+   * failure: so the request may be sent again, whatever it is. Between two sidecars only (codec/hop). Absent or empty
+   * in all other answers.
    */
   unsent?: string
   /** Valid only inside the call that delivers the head. */
@@ -44,8 +46,9 @@ export interface ResponseHead {
 }
 
 /**
- * One direction of one message: `head` (any number of 1xx response heads before the final one; 101 is final), then `data` any number of times, then `trailers` at most once.
- * It finishes exactly once: by `end`, by `trailers`, or by `reset`.
+ * One direction of one message: `head` (any number of 1xx response heads before the final one; 101 is final), then
+ * `data` any number of times, then `trailers` at most once. It finishes exactly once: by `end`, by `trailers`, or by
+ * `reset`.
  */
 export interface MessageSink<Head> {
   head(head: Head, end: boolean): void
@@ -63,19 +66,24 @@ export interface Receiver<Head> extends MessageSink<Head> {
 /** Both directions of one HTTP exchange on one connection, the same shape on either side of the proxy. */
 export interface Stream<Incoming, Outgoing> extends MessageSink<Outgoing> {
   /**
-   * A receiver is only called from the event loop: never inside the assignment, nor inside any method of this stream. So a caller may finish what it does before
-   * anything comes back, and no state needs guarding.
+   * A receiver is only called from the event loop: never inside the assignment, nor inside any method of this stream.
+   * So a caller may finish what it does before anything comes back, and no state needs guarding.
    */
   receiver: Receiver<Incoming> | null
   pause(): void
   resume(): void
 }
 
-/** On HTTP/1 one stream carries the requests of a connection one after the other: the `head` after an end begins the next. */
+/**
+ * On HTTP/1 one stream carries the requests of a connection one after the other: the `head` after an end begins the
+ * next.
+ */
 export type DownstreamStream = Stream<RequestHead, ResponseHead>
 
 export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
-  /** Its connection served a stream before, and no byte of an answer has come: a reset may only be a stale keep-alive. */
+  /**
+   * Its connection served a stream before, and no byte of an answer has come: a reset may only be a stale keep-alive.
+   */
   readonly reused: boolean
   /** It is HTTP/1.1, carried as HTTP/2 to the next sidecar. */
   readonly carried: boolean

@@ -2,7 +2,9 @@ import type { Failure } from './failure.ts'
 import type { RequestHead, UpstreamStream } from './message.ts'
 import type { Wire } from './wire.ts'
 
-/** Who waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away. */
+/**
+ * Who waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away.
+ */
 export interface PoolWaiter {
   /** What the stream is for: not every one can carry everything. */
   readonly request: RequestHead
@@ -13,15 +15,18 @@ export interface PoolWaiter {
 /** The connections to one endpoint. */
 export interface Pool {
   /**
-   * A stream at once when a connection is idle; a failure at once when a limit is reached; else null, and one method of the waiter is called later. `fresh`: on a
-   * connection that never carried a stream.
+   * A stream at once when a connection is idle; a failure at once when a limit is reached; else null, and one method of
+   * the waiter is called later. `fresh`: on a connection that never carried a stream.
    */
   acquire(waiter: PoolWaiter, fresh: boolean): UpstreamStream | Failure | null
   /** The waiter no longer waits. */
   cancel(waiter: PoolWaiter): void
   /** Takes no more streams; closes each connection as its last stream ends. */
   drain(): void
-  /** What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next sidecar, or `TCP`. */
+  /**
+   * What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next
+   * sidecar, or `TCP`.
+   */
   readonly protocol: string
   readonly idle: number
   readonly connections: number
@@ -34,9 +39,15 @@ export interface ConnectWaiter {
   connectFailed(failure: Failure, detail: string): void
 }
 
-/** Makes connections to one endpoint that carry one tunnel each. They count among those of the pool, and within the same limits. */
+/**
+ * Makes connections to one endpoint that carry one tunnel each. They count among those of the pool, and within the same
+ * limits.
+ */
 export interface Connector {
-  /** A failure at once when a limit is reached; else null, and one method of the waiter is called later. Whoever was given a wire says when it is `closed`. */
+  /**
+   * A failure at once when a limit is reached; else null, and one method of the waiter is called later. Whoever was
+   * given a wire says when it is `closed`.
+   */
   connect(waiter: ConnectWaiter): Failure | null
   /** The waiter no longer waits. */
   giveUp(waiter: ConnectWaiter): void

@@ -1,8 +1,9 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 
 /**
- * Where the endpoints of a service come from. Delivers whole sets, never deltas. On trouble it keeps quiet about endpoints, says so in `onTrouble`, and tries again with
- * back-off by itself. What it delivered last stays true until it delivers again: keeping it, doubting it and saving it is not the source's work.
+ * Where the endpoints of a service come from. Delivers whole sets, never deltas. On trouble it keeps quiet about
+ * endpoints, says so in `onTrouble`, and tries again with back-off by itself. What it delivered last stays true until
+ * it delivers again: keeping it, doubting it and saving it is not the source's work.
  */
 export interface EndpointSource {
   /** Such as `consul`, `dns orders.internal`: for logs, metrics and `/endpoints`. */
@@ -25,14 +26,20 @@ export interface EndpointWatcher {
 /** An answer that is doubted is asked for once more after so long. */
 export const CONFIRM_MS = 2_000
 
-/** How `healthReason` begins when an instance is critical only because the registry has lost contact with its node: the registry may be the one that is cut off. */
+/**
+ * How `healthReason` begins when an instance is critical only because the registry has lost contact with its node: the
+ * registry may be the one that is cut off.
+ */
 export const NODE_LOST = 'node lost: '
 
 /** How a source of a service does, for people and metrics. */
 export interface SourceStatus {
   /** As `EndpointSource.name`. */
   readonly name: string
-  /** `waiting`: it has not answered, and nothing is known from before. `stale`: it is in trouble, or has not answered since the start; what it said last is in force. */
+  /**
+   * `waiting`: it has not answered, and nothing is known from before. `stale`: it is in trouble, or has not answered
+   * since the start; what it said last is in force.
+   */
   readonly state: 'fresh' | 'stale' | 'waiting'
   /** Since its last answer, which may have been to an earlier process; null: never. */
   readonly ageMs: number | null

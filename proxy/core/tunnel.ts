@@ -5,8 +5,9 @@ export const CONNECT = 'connect'
 export const WEBSOCKET = 'websocket'
 
 /**
- * Does an answer of this status hand the stream over to what was asked for? 101 in every codec, whatever HTTP/2 writes for it; 2xx to a CONNECT. Until it does, no byte
- * of the caller's is passed on but the body of its request; where it does not, the exchange is an ordinary one.
+ * Does an answer of this status hand the stream over to what was asked for? 101 in every codec, whatever HTTP/2 writes
+ * for it; 2xx to a CONNECT. Until it does, no byte of the caller's is passed on but the body of its request; where it
+ * does not, the exchange is an ordinary one.
  */
 export function opensTunnel(upgrade: string, status: number): boolean {
   if (upgrade === '') return false
@@ -14,8 +15,9 @@ export function opensTunnel(upgrade: string, status: number): boolean {
 }
 
 /**
- * What becomes of an offer of one or more protocols where `allowed` are: the first that is, or none (empty), because a server may ignore an offer (RFC 9110 section 7.8).
- * Null: it is no mere offer, and has to be refused: the handshake of a WebSocket, whose caller speaks nothing else, and all that HTTP/2 asks for.
+ * What becomes of an offer of one or more protocols where `allowed` are: the first that is, or none (empty), because a
+ * server may ignore an offer (RFC 9110 section 7.8). Null: it is no mere offer, and has to be refused: the handshake of
+ * a WebSocket, whose caller speaks nothing else, and all that HTTP/2 asks for.
  */
 export function settleUpgrade(
   { upgrade, method, headers }: RequestHead,

@@ -1,6 +1,7 @@
 /**
- * A turn is one entry of the event loop into the data plane: bytes read, a timer fired, a connection made. What is put off with `atTurnEnd` runs when the turn
- * ends, so a head and the first bytes of its body leave in one write, and all frames of a connection in another. proxy/system/ brackets each entry.
+ * A turn is one entry of the event loop into the data plane: bytes read, a timer fired, a connection made. What is put
+ * off with `atTurnEnd` runs when the turn ends, so a head and the first bytes of its body leave in one write, and all
+ * frames of a connection in another. proxy/system/ brackets each entry.
  */
 export interface TurnTask {
   /** Called once at the end of the turn in which the task was put off. */
@@ -27,7 +28,8 @@ export function leaveTurn(): void {
 }
 
 function runTasks(): void {
-  // A task may put off another one: that one still belongs to this turn. So does a turn inside a task, which must not run the tasks again.
+  // A task may put off another one: that one still belongs to this turn. So does a turn inside a task, which must not
+  // run the tasks again.
   depth++
   for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
   depth--
@@ -36,8 +38,8 @@ function runTasks(): void {
 }
 
 /**
- * A round is all turns of one wake-up of the event loop: when many connections have something to say at once, each is a turn. What goes out on a connection that they
- * share leaves in one write when it waits for the end of the round.
+ * A round is all turns of one wake-up of the event loop: when many connections have something to say at once, each is a
+ * turn. What goes out on a connection that they share leaves in one write when it waits for the end of the round.
  */
 export interface RoundTask {
   /** Called once at the end of the round in which the task was put off. */

@@ -1,11 +1,16 @@
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import type { Account, Holding, Ledger } from './ledger.ts'
 
-/** A byte stream in both directions: made by proxy/system/ from net, tls or memory. Codecs know nothing else of sockets. */
+/**
+ * A byte stream in both directions: made by proxy/system/ from net, tls or memory. Codecs know nothing else of sockets.
+ */
 export interface Wire {
   readonly peer: Peer
   handler: WireHandler | null
-  /** What may be held of this connection in one direction: the high watermark and the size of a read are each a quarter of it. */
+  /**
+   * What may be held of this connection in one direction: the high watermark and the size of a read are each a quarter
+   * of it.
+   */
   bufferBytes: number
   /** Of the data thread it belongs to; set before the wire has a handler. */
   ledger: Ledger
@@ -15,25 +20,33 @@ export interface Wire {
    */
   readonly account: Account
   /**
-   * False: above the high watermark; `handler.drained` follows. The bytes must not change until they have left, with two exceptions that the wire looks after: a view
-   * of what `handler.bytes` was given, and of `scratch`.
+   * False: above the high watermark; `handler.drained` follows. The bytes must not change until they have left, with
+   * two exceptions that the wire looks after: a view of what `handler.bytes` was given, and of `scratch`.
    */
   write(bytes: Buffer): boolean
   /** Both in one system call. */
   writeTwo(first: Buffer, second: Buffer): boolean
-  /** At least 64 KiB to write a head into; good until the `write` that sends it returns. All wires of a thread may share one. */
+  /**
+   * At least 64 KiB to write a head into; good until the `write` that sends it returns. All wires of a thread may share
+   * one.
+   */
   scratch(): Buffer
   /** Half-close after what was written. */
   end(): void
   /** Close at once, dropping what was not sent; `handler.closed` follows. */
   destroy(): void
-  /** As `destroy`, and visibly to the peer (TCP RST): for a message cut short that a plain end would make look whole. */
+  /**
+   * As `destroy`, and visibly to the peer (TCP RST): for a message cut short that a plain end would make look whole.
+   */
   reset(): void
   pause(): void
   resume(): void
   /** Bytes written that have not left. */
   readonly unsent: number
-  /** How many bytes of a body are about to come: 0 for heads, Infinity when not known. The wire reads into a buffer of fitting size. */
+  /**
+   * How many bytes of a body are about to come: 0 for heads, Infinity when not known. The wire reads into a buffer of
+   * fitting size.
+   */
   expect(bytes: number): void
 }
 
@@ -41,8 +54,9 @@ export interface Wire {
 const WHOLE_READ = 64 * 1024
 
 /**
- * What to tell a wire of which nobody knows how much will come, after a read of `length` bytes into a buffer of `room`. One that filled its buffer left more behind; one
- * that did not emptied the socket and may be the last for hours: the next goes into the buffer that all share, so that who is silent holds none.
+ * What to tell a wire of which nobody knows how much will come, after a read of `length` bytes into a buffer of `room`.
+ * One that filled its buffer left more behind; one that did not emptied the socket and may be the last for hours: the
+ * next goes into the buffer that all share, so that who is silent holds none.
  */
 export function nextRead(length: number, room: number): number {
   return length === room && length >= WHOLE_READ ? Number.POSITIVE_INFINITY : 0
@@ -73,7 +87,9 @@ export interface Peer {
   readonly localPort: number
 }
 
-/** Opens a connection; `connected` or `failed` is called once, later, unless the returned function cancelled it before. */
+/**
+ * Opens a connection; `connected` or `failed` is called once, later, unless the returned function cancelled it before.
+ */
 export type Dial = (address: string, port: number, listener: DialListener) => () => void
 
 export interface DialListener {

@@ -24,8 +24,9 @@ const AT_ONCE = 20
 const TROUBLE_MS = 5_000
 
 /**
- * IPv4 and IPv6 addresses of names. A question that fails while others are answered (a server that knows nothing of AAAA, one broken zone among several) keeps the addresses it
- * had. `hasSystem`: a name that DNS does not know is looked up as the system does: /etc/hosts, `localhost`, search domains (`orders` in Kubernetes).
+ * IPv4 and IPv6 addresses of names. A question that fails while others are answered (a server that knows nothing of
+ * AAAA, one broken zone among several) keeps the addresses it had. `hasSystem`: a name that DNS does not know is looked
+ * up as the system does: /etc/hosts, `localhost`, search domains (`orders` in Kubernetes).
  */
 export function addressBook(resolver: Resolver, hasSystem: boolean): AddressBook {
   let known = new Map<string, Entry>()

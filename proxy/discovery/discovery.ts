@@ -10,7 +10,10 @@ import { staleNews } from './stale-news.ts'
 
 /** The endpoints of all services, from all their sources: merged, guarded, remembered, subsetted. */
 export interface Discovery {
-  /** All services there are to be: starts and stops the sources that are new and gone; the others keep running. Does not call `changed`: look at `endpointsOf` afterwards. */
+  /**
+   * All services there are to be: starts and stops the sources that are new and gone; the others keep running. Does not
+   * call `changed`: look at `endpointsOf` afterwards.
+   */
   configure(services: readonly DiscoveredService[]): void
   /** One more service, or one that is there with other sources; the others stay as they are. */
   add(service: DiscoveredService): void
@@ -18,7 +21,10 @@ export interface Discovery {
   knows(service: string): boolean
   /** None for a service that is not configured. */
   endpointsOf(service: string): readonly EndpointSpec[]
-  /** Resolves when every source of these services (null: of all) has answered or failed once; at the latest after `limitMs`, then with what was known last. */
+  /**
+   * Resolves when every source of these services (null: of all) has answered or failed once; at the latest after
+   * `limitMs`, then with what was known last.
+   */
   firstAnswers(services: readonly string[] | null, limitMs: number): Promise<void>
   /** Undefined for a service that is not configured. */
   status(service: string): ServiceStatus | undefined
@@ -35,7 +41,10 @@ export interface DiscoveryDeps {
   readonly random: Random
   /** May change with a reload. */
   readonly massRemovalPercent: () => number
-  /** The endpoints of a service are others now; those that are as before are the same objects. Called later than `configure`, from the event loop. */
+  /**
+   * The endpoints of a service are others now; those that are as before are the same objects. Called later than
+   * `configure`, from the event loop.
+   */
   readonly changed: (service: string, endpoints: readonly EndpointSpec[]) => void
 }
 

@@ -7,7 +7,10 @@ import { addressBook } from './address-book.ts'
 
 /** A TTL of 0 means "do not cache", not "ask without end". */
 const LEAST_MS = 1_000
-/** A service that was scaled to nothing, or is not there yet, may come back any time; nobody says how long "no such name" holds. */
+/**
+ * A service that was scaled to nothing, or is not there yet, may come back any time; nobody says how long "no such
+ * name" holds.
+ */
 const EMPTY_MS = 5_000
 const FIRST_RETRY_MS = 1_000
 /** Sidecars that were started together must not ask together for ever. */
@@ -26,8 +29,9 @@ interface Answer {
 }
 
 /**
- * Endpoints from DNS. With a port every A and AAAA record is one; without, SRV records bring the ports. Asked again when the TTL is over, at the latest after `refreshMs`.
- * That there is no such name is an answer (a headless service of Kubernetes without pods has none); a server that cannot be reached or cannot say is trouble.
+ * Endpoints from DNS. With a port every A and AAAA record is one; without, SRV records bring the ports. Asked again
+ * when the TTL is over, at the latest after `refreshMs`. That there is no such name is an answer (a headless service of
+ * Kubernetes without pods has none); a server that cannot be reached or cannot say is trouble.
  */
 export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsDeps): EndpointSource {
   function watch(watcher: EndpointWatcher, signal: AbortSignal): void {
@@ -85,7 +89,10 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
   return { name: `dns ${spec.name}${spec.port === null ? '' : `:${spec.port}`}`, watch }
 }
 
-/** SRV priorities are any numbers; ours are the levels 0, 1, 2 ... A weight of 0 means "hardly ever", which is 1 beside weights in the tens. */
+/**
+ * SRV priorities are any numbers; ours are the levels 0, 1, 2 ... A weight of 0 means "hardly ever", which is 1 beside
+ * weights in the tens.
+ */
 function endpointsOfRecords(
   records: readonly ServiceRecord[],
   addressesOf: (name: string) => readonly string[],

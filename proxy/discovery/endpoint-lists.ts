@@ -21,7 +21,10 @@ export function sorted(map: EndpointMap): EndpointSpec[] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, endpoint]) => endpoint)
 }
 
-/** `now` with the objects of `before` where nothing differs, so that what comes after may compare by identity; `before` itself when all is the same. */
+/**
+ * `now` with the objects of `before` where nothing differs, so that what comes after may compare by identity; `before`
+ * itself when all is the same.
+ */
 export function keepSame(before: readonly EndpointSpec[], now: readonly EndpointSpec[]): readonly EndpointSpec[] {
   const known = byAddress(before)
   const kept = now.map(endpoint => {

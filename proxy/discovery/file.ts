@@ -21,7 +21,10 @@ export interface FileDeps {
   readonly readEndpointText: (path: string, text: string) => Promise<EndpointFile>
 }
 
-/** Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]` says that there are none. */
+/**
+ * Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]`
+ * says that there are none.
+ */
 export function fileSource(
   { path }: FileSourceSpec,
   { clock, watchFiles, signatureOf, readEndpointText }: FileDeps,

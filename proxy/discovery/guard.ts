@@ -10,16 +10,20 @@ const APART_MS = 1_000
 /** A source that never says the same thing twice must not keep for ever what it no longer lists. */
 const LONGEST_MS = 10_000
 const PROBE_AGAIN_MS = 5_000
-/** A registry that loses its nodes says so in several answers: what is left is compared with the most there were in this time. */
+/**
+ * A registry that loses its nodes says so in several answers: what is left is compared with the most there were in this
+ * time.
+ */
 const MEMORY_MS = 10_000
 /** Of fewer than these none is "most". */
 const FEWEST = 3
 
 /**
- * Doubts answers that take away too much. What they leave out stays as a suspect, as usable as before, until a connection to it fails or a second answer says the
- * same; sources are asked again at once for that (`isUndecided`). Where an answer would leave nothing usable, only
- * failed connections count. What an answer says of an instance itself (critical, maintenance, draining) is obeyed at
- * once, but for instances that are critical because contact with their node was lost: that is as if they were left out.
+ * Doubts answers that take away too much. What they leave out stays as a suspect, as usable as before, until a
+ * connection to it fails or a second answer says the same; sources are asked again at once for that (`isUndecided`).
+ * Where an answer would leave nothing usable, only failed connections count. What an answer says of an instance itself
+ * (critical, maintenance, draining) is obeyed at once, but for instances that are critical because contact with their
+ * node was lost: that is as if they were left out.
  */
 export interface Guard {
   /** An answer of the source. `changed` is not called for it. */

@@ -8,7 +8,10 @@ import type { Log } from '../core/log.ts'
 import { keepSame } from './endpoint-lists.ts'
 import { formatSaved, parseSaved, type Saved } from './saved-endpoints.ts'
 
-/** The endpoints that sources gave last, kept on disk for a start without them. What goes wrong with the disk is said once and stops nothing. */
+/**
+ * The endpoints that sources gave last, kept on disk for a start without them. What goes wrong with the disk is said
+ * once and stops nothing.
+ */
 export interface LastKnown {
   get(service: string, source: string): Saved | null
   put(service: string, source: string, endpoints: readonly EndpointSpec[]): void
@@ -177,7 +180,10 @@ function setAside(path: string, why: string, log: Log): void {
   }
 }
 
-/** All of it or nothing, whenever the process or the machine ends. Only the owner may read it: addresses and metadata are nobody else's business. */
+/**
+ * All of it or nothing, whenever the process or the machine ends. Only the owner may read it: addresses and metadata
+ * are nobody else's business.
+ */
 async function replaceFile(folder: string, text: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const temporary = join(folder, `${FILE}.${process.pid}.new`)

@@ -14,7 +14,10 @@ export type SavedServices = ReadonlyMap<string, ReadonlyMap<string, Saved>>
 
 const VERSION = 1
 
-/** The text of the file, without the services that would make it longer than `maxBytes`: those confirmed last come first. `left`: how many are not in it. */
+/**
+ * The text of the file, without the services that would make it longer than `maxBytes`: those confirmed last come
+ * first. `left`: how many are not in it.
+ */
 export function formatSaved(
   services: SavedServices,
   savedAt: number,
@@ -37,7 +40,9 @@ export function formatSaved(
   }
 }
 
-/** Why it cannot be used, or what is in it. Every value is checked: whatever stands in the file will be connected to. */
+/**
+ * Why it cannot be used, or what is in it. Every value is checked: whatever stands in the file will be connected to.
+ */
 export function parseSaved(text: string): Map<string, Map<string, Saved>> | string {
   let file: unknown
   try {

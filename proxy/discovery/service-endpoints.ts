@@ -33,7 +33,10 @@ export interface ServiceEndpoints {
   stop(): void
 }
 
-/** The endpoints of one service out of all its sources. `changed`: there are others; `settled`: `isSettled` may have become true. */
+/**
+ * The endpoints of one service out of all its sources. `changed`: there are others; `settled`: `isSettled` may have
+ * become true.
+ */
 export function serviceEndpoints(
   first: DiscoveredService,
   seed: number,

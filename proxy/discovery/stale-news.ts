@@ -1,7 +1,10 @@
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 
-/** Says in the log which sources are in trouble and which answer again: one line for all services that a lost registry concerns, not one each. */
+/**
+ * Says in the log which sources are in trouble and which answer again: one line for all services that a lost registry
+ * concerns, not one each.
+ */
 export interface StaleNews {
   stale(service: string, source: string, reason: string): void
   /** `afterMs`: since the answer before; null: there was none. */

@@ -5,13 +5,17 @@ import { problemBody } from '../core/problem.ts'
 
 /** More proxies than any request needs. */
 const MOST_PROXIES = 64
-/** The shortest that many addresses can be, with the commas between them: nearly all lists are shorter, and need no count. */
+/**
+ * The shortest that many addresses can be, with the commas between them: nearly all lists are shorter, and need no
+ * count.
+ */
 const SHORTEST = 2 * MOST_PROXIES
 const SHOWN = 4
 
 /**
- * `x-forwarded-for` gets the address of the caller at its end; `x-forwarded-proto` is set where no proxy before us has said it. Both are what the field agrees on
- * (RFC 7239 knows `Forwarded`, which hardly any application reads). As each sidecar adds to it, the list also says when a request goes in a circle.
+ * `x-forwarded-for` gets the address of the caller at its end; `x-forwarded-proto` is set where no proxy before us has
+ * said it. Both are what the field agrees on (RFC 7239 knows `Forwarded`, which hardly any application reads). As each
+ * sidecar adds to it, the list also says when a request goes in a circle.
  */
 export const forwarded: Filter = {
   name: 'forwarded',

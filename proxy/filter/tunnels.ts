@@ -13,7 +13,9 @@ const refusal: LocalReply = {
   failure: failures.tunnelRefused,
 }
 
-/** What a request for a tunnel needs before it is routed. `connect`: where a CONNECT may lead, null where it may not. */
+/**
+ * What a request for a tunnel needs before it is routed. `connect`: where a CONNECT may lead, null where it may not.
+ */
 export function tunnels(random: Random, connect: ConnectSpec | null): Filter {
   return {
     name: 'tunnels',

@@ -12,10 +12,11 @@ export interface AnswerClockOwner {
 }
 
 /**
- * How long an answer may take: `timeouts.request` over all tries, `timeouts.perTry` for one. Both run only while the endpoint is waited for: once the request is whole
- * (as Envoy's route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet. Otherwise it is the caller's turn: then
- * `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint that does not read. A caller's own deadline (`grpc-timeout`) runs from its head
- * on, whoever is waited for.
+ * How long an answer may take: `timeouts.request` over all tries, `timeouts.perTry` for one. Both run only while the
+ * endpoint is waited for: once the request is whole (as Envoy's route timeout), while its caller waits for 100
+ * (Continue), and `request` also while there is no stream yet. Otherwise it is the caller's turn: then
+ * `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint that does not read. A caller's
+ * own deadline (`grpc-timeout`) runs from its head on, whoever is waited for.
  */
 export class AnswerClock {
   readonly #exchange: Exchange

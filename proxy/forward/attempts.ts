@@ -38,7 +38,10 @@ export interface AttemptsOwner {
   resumeBody(): void
 }
 
-/** The attempt loop of an exchange: balancer, pool, stream, and what follows when one of them fails. Ends when an answer begins (`committed`), or in `owner.fail`. */
+/**
+ * The attempt loop of an exchange: balancer, pool, stream, and what follows when one of them fails. Ends when an answer
+ * begins (`committed`), or in `owner.fail`.
+ */
 export class Attempts implements PoolWaiter, AnswerClockOwner {
   upstream: UpstreamStream | null = null
   current: AttemptRecord | null = null
@@ -225,7 +228,10 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
     cluster.observe(endpoint, outcome, tookMs, response)
   }
 
-  /** Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there is of the answer. */
+  /**
+   * Is it one to try again instead of passing on? Decided on the head alone; a gRPC status that is in it is all there
+   * is of the answer.
+   */
   retriesAnswer(response: ResponseHead, now: number): boolean {
     const { status, headers } = response
     const record = this.current!

@@ -6,8 +6,8 @@ const PADDING = 0x3d
 const INVALID = 255
 
 /**
- * Base64 as gRPC-Web has it: a row of texts, each padded for itself wherever its writer had something to send, and cut anywhere on the way. Bytes come out as soon as
- * they are whole.
+ * Base64 as gRPC-Web has it: a row of texts, each padded for itself wherever its writer had something to send, and cut
+ * anywhere on the way. Bytes come out as soon as they are whole.
  */
 export class Base64Reader {
   #bits = 0

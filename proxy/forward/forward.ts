@@ -35,8 +35,9 @@ export interface OpenTunnels {
 }
 
 /**
- * One exchange on its way: this is the request's side, the receiver of the downstream stream; `Attempts` finds an endpoint for it, `Answer` brings back what it says.
- * Like the stream it serves one request of a connection after the other.
+ * One exchange on its way: this is the request's side, the receiver of the downstream stream; `Attempts` finds an
+ * endpoint for it, `Answer` brings back what it says. Like the stream it serves one request of a connection after the
+ * other.
  */
 export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner {
   readonly exchange: Exchange

@@ -17,7 +17,10 @@ export function parseGrpcTimeout(value: string): number {
   return digits === undefined ? MALFORMED : Number(digits) * UNITS[unit!]!
 }
 
-/** In the finest unit whose digits hold it, and rounded down: nobody may be promised more than there is. At least the least there is, because 0 may mean no limit. */
+/**
+ * In the finest unit whose digits hold it, and rounded down: nobody may be promised more than there is. At least the
+ * least there is, because 0 may mean no limit.
+ */
 export function formatGrpcTimeout(milliseconds: number): string {
   const micros = Math.max(1, Math.floor(milliseconds * 1000))
   if (micros <= MOST) return `${micros}u`
@@ -41,7 +44,10 @@ export function beginDeadline(exchange: Exchange, policy: GrpcDeadline): string 
   return ''
 }
 
-/** What is left of the deadline, for the endpoint. Left as it is where hardly any time has passed: that is nearly always. */
+/**
+ * What is left of the deadline, for the endpoint. Left as it is where hardly any time has passed: that is nearly
+ * always.
+ */
 export function tellDeadline(exchange: Exchange, now: number): void {
   if (exchange.deadlineAt === 0 || now - exchange.startedAt < 1) return
   exchange.request.headers.set('grpc-timeout', formatGrpcTimeout(exchange.deadlineAt - now))

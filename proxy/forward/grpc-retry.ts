@@ -30,7 +30,9 @@ export const NEVER_AGAIN = -2
 /** A longer pushback counts as "no other try": it would hold a call without a deadline for days. */
 const LONGEST_PUSHBACK_MS = 300_000
 
-/** After how many milliseconds an endpoint wants to be tried again (gRFC A6): what is negative or no number means never. */
+/**
+ * After how many milliseconds an endpoint wants to be tried again (gRFC A6): what is negative or no number means never.
+ */
 export function pushbackMs(headers: Headers): number {
   const value = headers.get('grpc-retry-pushback-ms')
   if (value === undefined) return NO_PUSHBACK

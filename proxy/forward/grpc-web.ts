@@ -13,8 +13,9 @@ const WEB_TEXT = 'application/grpc-web-text'
 const GRPC = 'application/grpc'
 
 /**
- * gRPC-Web for endpoints that speak gRPC: stands between an exchange and its stream until the next request of that stream, so that others meet nothing of it. Messages
- * pass as they are, in text mode from and to base64; trailers become the last frame of the body.
+ * gRPC-Web for endpoints that speak gRPC: stands between an exchange and its stream until the next request of that
+ * stream, so that others meet nothing of it. Messages pass as they are, in text mode from and to base64; trailers
+ * become the last frame of the body.
  */
 export function translateGrpcWeb(forward: Forward): void {
   const { exchange, stream, body } = forward

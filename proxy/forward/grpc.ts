@@ -22,7 +22,10 @@ export function isGrpc(headers: Headers): boolean {
   return grpcKind(headers) === 'grpc'
 }
 
-/** What the endpoint said of a call, in its trailers, or in the head where that is all there is; NO_GRPC_STATUS: nothing, or no number. */
+/**
+ * What the endpoint said of a call, in its trailers, or in the head where that is all there is; NO_GRPC_STATUS:
+ * nothing, or no number.
+ */
 export function grpcStatusOf(headers: Headers): number {
   const status = headers.get('grpc-status')
   return status !== undefined && /^\d{1,3}$/.test(status) ? Number(status) : NO_GRPC_STATUS
@@ -56,7 +59,10 @@ export function grpcReason(failure: Failure, detail: string): string {
   return detail === '' ? failure.reason : `${failure.reason}: ${detail}`
 }
 
-/** An answer that is a head only, as gRPC has it for errors (trailers-only): HTTP 200, and the status where trailers would have it. `type`: of the request. */
+/**
+ * An answer that is a head only, as gRPC has it for errors (trailers-only): HTTP 200, and the status where trailers
+ * would have it. `type`: of the request.
+ */
 export function grpcReply(failure: Failure, detail: string, type: string): ResponseHead {
   const headers = grpcTrailers(failure, detail)
   headers.pairs.unshift('content-type', type)

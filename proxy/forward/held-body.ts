@@ -5,8 +5,8 @@ import type { Wire } from '../core/wire.ts'
 const MAX_CHUNKS = 1024
 
 /**
- * The part of a request body that came before there was a stream to send it on, or that is kept so it can be sent again. A copy: the buffers it came in are read into
- * again.
+ * The part of a request body that came before there was a stream to send it on, or that is kept so it can be sent
+ * again. A copy: the buffers it came in are read into again.
  */
 export class HeldBody {
   readonly #wire: Pick<Wire, 'account'>

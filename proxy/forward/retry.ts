@@ -26,7 +26,10 @@ export function statusCondition(status: number, on: ReadonlySet<RetryCondition>)
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
 }
 
-/** The name of the failure, where no application has had anything of the request in any attempt, so that the sidecar before us may send it again; empty elsewhere. */
+/**
+ * The name of the failure, where no application has had anything of the request in any attempt, so that the sidecar
+ * before us may send it again; empty elsewhere.
+ */
 export function unsentBy(failure: Failure | null, { attempts, tries }: DecisionRecord): string {
   if (failure === null || failure.replay !== 'unsent') return ''
   for (let i = 0; i < attempts; i++) if (hadIt(tries[i]!)) return ''

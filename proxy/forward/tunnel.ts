@@ -24,8 +24,8 @@ export interface TunnelDeps {
 type End = Pick<DownstreamStream, 'data' | 'resume'>
 
 /**
- * An exchange after its switch: what comes on one side goes out on the other, and each direction ends on its own. It takes the place of both receivers, so an exchange
- * that never becomes a tunnel pays nothing for it.
+ * An exchange after its switch: what comes on one side goes out on the other, and each direction ends on its own. It
+ * takes the place of both receivers, so an exchange that never becomes a tunnel pays nothing for it.
  */
 export class Tunnel {
   /** What comes from the caller, and what comes from the endpoint. */
@@ -102,8 +102,9 @@ export class Tunnel {
   }
 
   /**
-   * The drain time is nearly over: a WebSocket is told so, on both sides, where its present frame ends (RFC 6455 section 5.5.1). One that is closing already has said all
-   * there is to say; of what other tunnels carry nothing is known.
+   * The drain time is nearly over: a WebSocket is told so, on both sides, where its present frame ends (RFC 6455
+   * section 5.5.1). One that is closing already has said all there is to say; of what other tunnels carry nothing is
+   * known.
    */
   leave(): void {
     const { up, down } = this

@@ -3,8 +3,8 @@ const MAX_HEAD = 14
 const CLOSE_OPCODE = 8
 
 /**
- * Follows the frames of one direction of a WebSocket by their lengths alone: where one ends, and whether a Close has gone by. It looks at heads only and copies nothing
- * but a head that is cut in two.
+ * Follows the frames of one direction of a WebSocket by their lengths alone: where one ends, and whether a Close has
+ * gone by. It looks at heads only and copies nothing but a head that is cut in two.
  */
 export class WebSocketFrames {
   /** A Close frame began: nothing of this side's may follow it. */
@@ -31,7 +31,10 @@ export class WebSocketFrames {
     while (at < chunk.length && !this.isLost) at = this.#step(chunk, at)
   }
 
-  /** To the end of the frame that is under way; the number of bytes it takes. All of them where that is further, or not known. */
+  /**
+   * To the end of the frame that is under way; the number of bytes it takes. All of them where that is further, or not
+   * known.
+   */
   toBoundary(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length && !this.isLost && !this.atBoundary) at = this.#step(chunk, at)
@@ -77,7 +80,10 @@ export class WebSocketFrames {
   }
 }
 
-/** A Close frame that says 1001, going away (RFC 6455 section 7.4.1). `mask`: four random bytes, of what a client sends; null of what a server does. */
+/**
+ * A Close frame that says 1001, going away (RFC 6455 section 7.4.1). `mask`: four random bytes, of what a client sends;
+ * null of what a server does.
+ */
 export function closeFrame(mask: Buffer | null): Buffer {
   if (mask === null) return Buffer.from([0x88, 2, 0x03, 0xe9])
   return Buffer.from([0x88, 0x82, ...mask, 0x03 ^ mask[0]!, 0xe9 ^ mask[1]!])

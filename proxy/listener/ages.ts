@@ -1,7 +1,10 @@
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
 
-/** So much earlier or later, as a share of the age: connections that came together do not go together (gRPC has the same tenth). */
+/**
+ * So much earlier or later, as a share of the age: connections that came together do not go together (gRPC has the same
+ * tenth).
+ */
 const JITTER = 0.1
 /** How often in the time of the age it is looked who is old; no timer for each connection. */
 const LOOKS = 50

@@ -18,11 +18,13 @@ const MAX_FRAGMENT = 16 * 1024
 export const MAX_HELLO_BYTES = 32 * 1024
 
 /**
- * Reads the ClientHello at the start of a connection, which may lie in several records. Null: this is no TLS, or none that we understand. `more`: so far it is.
+ * Reads the ClientHello at the start of a connection, which may lie in several records. Null: this is no TLS, or none
+ * that we understand. `more`: so far it is.
  */
 export function readClientHello(bytes: Buffer, length: number): ClientHello | 'more' | null {
   const limit = Math.min(length, MAX_HELLO_BYTES)
-  // Asked again with each packet, so nothing is put together before all is there: records of one byte would have it copied thousands of times.
+  // Asked again with each packet, so nothing is put together before all is there: records of one byte would have it
+  // copied thousands of times.
   let size = 0
   let announced = Number.POSITIVE_INFINITY
   for (let at = 0; ; ) {
@@ -89,7 +91,10 @@ function skip(body: Buffer, at: number, lengthBytes: number): number {
   return end > body.length ? -1 : end
 }
 
-/** A list of (type, name), in which there is one host name. A name of anything but letters, digits, hyphens, underscores and dots is none. */
+/**
+ * A list of (type, name), in which there is one host name. A name of anything but letters, digits, hyphens, underscores
+ * and dots is none.
+ */
 function serverNameOf(data: Buffer): string {
   if (data.length < 5 || data[2] !== 0) return ''
   const end = skip(data, 3, 2)

@@ -34,8 +34,9 @@ export interface Serve {
 const TLS_RECORD = 0x16
 
 /**
- * A connection whose first bytes have not said yet which protocol it speaks. Nearly always the first read says; whatever else happens before is for HTTP/1, which
- * answers as it does to a caller that has said nothing, or half a request line.
+ * A connection whose first bytes have not said yet which protocol it speaks. Nearly always the first read says;
+ * whatever else happens before is for HTTP/1, which answers as it does to a caller that has said nothing, or half a
+ * request line.
  */
 export class Detecting implements DownstreamConnection, WireHandler {
   readonly #wire: Wire

@@ -33,8 +33,9 @@ export function lookAt(bytes: Buffer, length: number, isHttp2: IsHttp2): FirstBy
 }
 
 /**
- * HTTP/1 is what begins with a word and a space, or has `HTTP/` in its first line, or begins with the name of a method. More than is right, and on purpose: a request
- * that breaks the rules has to be refused as such, and must not get past them as bytes of a tunnel.
+ * HTTP/1 is what begins with a word and a space, or has `HTTP/` in its first line, or begins with the name of a method.
+ * More than is right, and on purpose: a request that breaks the rules has to be refused as such, and must not get past
+ * them as bytes of a tunnel.
  */
 function lineOf(bytes: Buffer, length: number): FirstBytes {
   let start = 0

@@ -43,7 +43,9 @@ const HTTP_ONLY = { timeoutMs: 0, mayBeTcp: false }
 /** Before the end of the drain time: for a Close frame to go there and come back. */
 const LEAVE_MS = 1000
 
-/** The connections accepted on one address. Its policy (`runtime`) may change under it; connections that are open go on. */
+/**
+ * The connections accepted on one address. Its policy (`runtime`) may change under it; connections that are open go on.
+ */
 export class Listener {
   runtime: ListenerRuntime
   readonly #deps: ListenerDeps
@@ -62,7 +64,8 @@ export class Listener {
     const turnsTcp = runtime.spec.protocol === 'tcp' && this.runtime.spec.protocol !== 'tcp'
     this.runtime = runtime
     this.#options = this.#optionsOf(runtime.spec)
-    // Requests have no way any more, so each would be a 404: their callers are to connect again, and are passed on then. Tunnels know no drain.
+    // Requests have no way any more, so each would be a 404: their callers are to connect again, and are passed on
+    // then. Tunnels know no drain.
     if (turnsTcp) for (const connection of this.#connections.all()) connection.drain()
   }
 
@@ -82,7 +85,9 @@ export class Listener {
     }
   }
 
-  /** Tunnels are no business of the listener: the only protocol that a connection as a whole may change to is HTTP/2. */
+  /**
+   * Tunnels are no business of the listener: the only protocol that a connection as a whole may change to is HTTP/2.
+   */
   #upgrade(connection: DownstreamConnection, request: RequestHead, wire: Wire): boolean {
     const { clock, http2, onStream } = this.#deps
     const served = http2.upgrade(
@@ -143,7 +148,10 @@ export class Listener {
 
   #onEmpty: (() => void) | null = null
 
-  /** Each connection closes after the exchange it is in; what still runs after `timeoutMs` is cut. Resolves with the number cut. */
+  /**
+   * Each connection closes after the exchange it is in; what still runs after `timeoutMs` is cut. Resolves with the
+   * number cut.
+   */
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true
     for (const connection of this.#connections.all()) connection.drain()

@@ -44,9 +44,10 @@ interface Hop {
 }
 
 /**
- * The connections to one endpoint of a service that speaks HTTP/1.1. Once the endpoint has said that it is a sidecar, requests go multiplexed over HTTP/2, and come out
- * as HTTP/1.1 behind it. No request waits for that or is lost by it: a connection carries requests only after its peer has confirmed that it is a sidecar, and whatever
- * finds none with room goes over HTTP/1.1, as ever.
+ * The connections to one endpoint of a service that speaks HTTP/1.1. Once the endpoint has said that it is a sidecar,
+ * requests go multiplexed over HTTP/2, and come out as HTTP/1.1 behind it. No request waits for that or is lost by it:
+ * a connection carries requests only after its peer has confirmed that it is a sidecar, and whatever finds none with
+ * room goes over HTTP/1.1, as ever.
  */
 export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
   readonly #address: string
@@ -68,7 +69,9 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
   #failed = 0
   /** Monotonic milliseconds: no connection is made before. */
   #notBefore = 0
-  /** How many connections are wanted as soon as one is not enough: each of the endpoint's data threads is to get some. */
+  /**
+   * How many connections are wanted as soon as one is not enough: each of the endpoint's data threads is to get some.
+   */
   #spread = 1
   #draining = false
 
@@ -141,7 +144,10 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
     return best.open()
   }
 
-  /** One that is not worn, or another time: it is made now. Sidecars allow each other far more cancels than wear a connection, so this one serves until then. */
+  /**
+   * One that is not worn, or another time: it is made now. Sidecars allow each other far more cancels than wear a
+   * connection, so this one serves until then.
+   */
   #insteadOf(worn: UpstreamConnection): UpstreamConnection {
     let best: UpstreamConnection | null = null
     for (const { connection, leaving } of this.#hops) {
@@ -250,7 +256,10 @@ export class HopPool implements Pool, UpstreamOwner, Dialer, SharesPlaces {
     this.#http1.placeFreed()
   }
 
-  /** The limit is reached, and HTTP/1.1 may need a place: an idle connection goes, or a busy one as soon as it can, one at a time. */
+  /**
+   * The limit is reached, and HTTP/1.1 may need a place: an idle connection goes, or a busy one as soon as it can, one
+   * at a time.
+   */
   #giveWay(): void {
     const { pools, hops } = this.#settings
     for (const pool of pools) if (pool.idle !== 0) return

@@ -17,7 +17,10 @@ interface Waiting {
   readonly fresh: boolean
 }
 
-/** The connections to one endpoint. The one used last is used first, so that a quiet service keeps few and the others grow old and are retired. */
+/**
+ * The connections to one endpoint. The one used last is used first, so that a quiet service keeps few and the others
+ * grow old and are retired.
+ */
 export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender, SharesPlaces {
   readonly #address: string
   readonly #port: number
@@ -171,7 +174,8 @@ export class Http1Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
   #handOut(connection: UpstreamConnection, fresh: boolean): void {
     const { pending, connections, maxConnections } = this.#settings
     const needier = pending === 0 || connections < maxConnections ? null : neediest(this.#settings)
-    // A used one goes elsewhere even before our own next one, if they have waited longer and have no connection at all: else a busy endpoint would keep it for good.
+    // A used one goes elsewhere even before our own next one, if they have waited longer and have no connection at all:
+    // else a busy endpoint would keep it for good.
     const givesWay = !fresh && needier !== null && needier !== this && needier.#open === 0
     const waiter = givesWay ? undefined : this.#takeWaiter(fresh)
     if (waiter !== undefined) return waiter.acquired(connection.open())

@@ -10,7 +10,10 @@ import { idleClose } from './idle-close.ts'
 import { type Contender, dialForWaiters, neediest } from './places.ts'
 import { connectionDue, type PoolSettings, type SharesPlaces } from './settings.ts'
 
-/** Streams of a connection whose peer has not said yet how many it allows: what RFC 9113 section 6.5.2 asks every endpoint for. */
+/**
+ * Streams of a connection whose peer has not said yet how many it allows: what RFC 9113 section 6.5.2 asks every
+ * endpoint for.
+ */
 const UNTOLD = 100
 const RECHECK_MS = 10
 
@@ -32,8 +35,8 @@ interface Carrier {
 }
 
 /**
- * The connections to one endpoint, many streams on each. The first that has room is used, so that few are kept; another one is made when none has room, or when the
- * peer has said that it goes away.
+ * The connections to one endpoint, many streams on each. The first that has room is used, so that few are kept; another
+ * one is made when none has room, or when the peer has said that it goes away.
  */
 export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, SharesPlaces {
   readonly #address: string
@@ -48,7 +51,10 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
   readonly #sweep: Timer
   readonly #pendingTimer: Timer
   #open = 0
-  /** How many streams the endpoint allows on a connection, as it said last: a new connection is taken to be like the others. */
+  /**
+   * How many streams the endpoint allows on a connection, as it said last: a new connection is taken to be like the
+   * others.
+   */
   #streams = UNTOLD
   #draining = false
 
@@ -94,7 +100,10 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
     return null
   }
 
-  /** The first that takes another stream. One that is too old to be trusted is closed: the peer may be closing it just now. */
+  /**
+   * The first that takes another stream. One that is too old to be trusted is closed: the peer may be closing it just
+   * now.
+   */
   #withRoom(): Carrier | null {
     const carriers = this.#carriers
     for (let i = 0; i < carriers.length; i++) {
@@ -147,7 +156,10 @@ export class Http2Pool implements Pool, UpstreamOwner, Dialer, Contender, Shares
     return Math.max(0, this.#waiters.length - this.#dials.size * this.#streams)
   }
 
-  /** Closes an idle connection of the service, at whatever endpoint; where there is none and we have nothing at all, a busy one is to leave as soon as it can. */
+  /**
+   * Closes an idle connection of the service, at whatever endpoint; where there is none and we have nothing at all, a
+   * busy one is to leave as soon as it can.
+   */
   #freePlace(): void {
     let leaver: Carrier | null = null
     let most = 0

@@ -13,8 +13,9 @@ const ALIKE = 0.1
 const SHORTEST_MS = 500
 
 /**
- * Learns how long an endpoint keeps an idle connection, so that the proxy retires it first and the keep-alive race (a request written while the peer closes) does not
- * happen. The margin is a fifth of the time, a second at most: it covers the way there and the coarseness of both clocks.
+ * Learns how long an endpoint keeps an idle connection, so that the proxy retires it first and the keep-alive race (a
+ * request written while the peer closes) does not happen. The margin is a fifth of the time, a second at most: it
+ * covers the way there and the coarseness of both clocks.
  */
 export function idleClose(): IdleClose {
   let hintMs = Number.POSITIVE_INFINITY

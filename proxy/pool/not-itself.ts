@@ -14,9 +14,10 @@ export interface OwnListener {
 export const ITSELF = "the endpoint is this sidecar's own listener "
 
 /**
- * For endpoints that may turn out to be this sidecar: what is sent to its own listener for the same service comes back for ever, each time as a request more. Most are seen
- * by their address; names, and addresses of this machine where a listener is on all of them, when the connection is there. Those are remembered: over TCP the connection
- * alone makes the listener dial again.
+ * For endpoints that may turn out to be this sidecar: what is sent to its own listener for the same service comes back
+ * for ever, each time as a request more. Most are seen by their address; names, and addresses of this machine where a
+ * listener is on all of them, when the connection is there. Those are remembered: over TCP the connection alone makes
+ * the listener dial again.
  */
 export function notItself(dial: Dial, service: string, listeners: () => Iterable<OwnListener>): Dial {
   const leadBack = new Set<string>()
@@ -58,7 +59,10 @@ function refuse(listener: DialListener, reason: string): () => void {
   }
 }
 
-/** Is `address` one that a listener at `own` has? `local`: where a connection to it comes from, which is the same address on one machine. */
+/**
+ * Is `address` one that a listener at `own` has? `local`: where a connection to it comes from, which is the same
+ * address on one machine.
+ */
 function isAt(own: string, address: string, local: string): boolean {
   if (isWildcard(own)) return isLoopback(address) || address === local
   return numeric(address) === numeric(own)

@@ -15,7 +15,9 @@ export interface Places<P extends Contender> {
   readonly pools: ReadonlySet<P>
 }
 
-/** A place became free: those who wait for one, without a dial of their own, get it, who has waited the longest first. */
+/**
+ * A place became free: those who wait for one, without a dial of their own, get it, who has waited the longest first.
+ */
 export function dialForWaiters<P extends Contender>(places: Places<P>): void {
   while (places.pending !== 0 && places.connections < places.maxConnections) {
     const pool = neediest(places)

@@ -12,7 +12,10 @@ export interface PoolSettings<P = unknown> {
   /** Over all endpoints of the service on this data thread. */
   connections: number
   pending: number
-  /** Those that share the limits: a connection that nobody needs at one endpoint gives its place to a request that waits for another. */
+  /**
+   * Those that share the limits: a connection that nobody needs at one endpoint gives its place to a request that waits
+   * for another.
+   */
   readonly pools: Set<P>
   upstream: UpstreamOptions
   /** A place became free: for tunnels that wait for one. */

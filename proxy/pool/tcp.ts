@@ -14,7 +14,10 @@ interface Waiting {
   readonly since: number
 }
 
-/** The tunnels of a service that wait for a place within `limits.connections`, first come first served over all its endpoints. */
+/**
+ * The tunnels of a service that wait for a place within `limits.connections`, first come first served over all its
+ * endpoints.
+ */
 export class TcpPlaces {
   readonly settings: PoolSettings
   readonly deps: TcpTunnelDeps
@@ -79,7 +82,10 @@ export class TcpPlaces {
   }
 }
 
-/** The tunnels to one endpoint: each has a connection of its own, made for it and closed with it. For a service that speaks TCP it is all the pool there is. */
+/**
+ * The tunnels to one endpoint: each has a connection of its own, made for it and closed with it. For a service that
+ * speaks TCP it is all the pool there is.
+ */
 export class TcpPool implements Pool, Connector, Dialer {
   readonly protocol = 'TCP'
   readonly idle = 0

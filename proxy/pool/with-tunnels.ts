@@ -6,7 +6,10 @@ import { CONNECT } from '../core/tunnel.ts'
 import type { Wire } from '../core/wire.ts'
 import type { PoolSettings } from './settings.ts'
 
-/** A pool whose endpoint may be asked for by CONNECT too: each such tunnel has a connection of its own, on which no HTTP is spoken. */
+/**
+ * A pool whose endpoint may be asked for by CONNECT too: each such tunnel has a connection of its own, on which no HTTP
+ * is spoken.
+ */
 export class WithTunnels implements Pool {
   readonly #pool: Pool
   readonly #connector: Connector

@@ -18,8 +18,9 @@ interface Compiled {
 export type RouteTable = (request: RequestHead) => Route | null
 
 /**
- * Compiles the routes of one service. An exact path looks up, in a map, the routes that can match it (in order); any other path, the routes without an exact path that
- * share its first segment. What is left is decided by looking at each, in order.
+ * Compiles the routes of one service. An exact path looks up, in a map, the routes that can match it (in order); any
+ * other path, the routes without an exact path that share its first segment. What is left is decided by looking at
+ * each, in order.
  */
 export function compileRoutes(candidates: readonly Candidate[], regex: CompileRegex): RouteTable {
   const first = candidates[0]

@@ -4,8 +4,9 @@ import { hostOf } from '../../mesh-config/host-name.ts'
 export type HostTable = (authority: string) => string | null
 
 /**
- * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names of `hosts:`; names without case, the port and a
- * dot at the end never looked at. A wildcard `*.example.com` takes any name that ends so; the longest wins.
+ * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names
+ * of `hosts:`; names without case, the port and a dot at the end never looked at. A wildcard `*.example.com` takes any
+ * name that ends so; the longest wins.
  */
 export function hostTable(
   services: readonly { readonly name: string; readonly hosts: readonly string[] }[],
@@ -36,7 +37,10 @@ export function hostTable(
   }
 }
 
-/** The service a host would mean in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as `www.example.com` or an address. */
+/**
+ * The service a host would mean in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as
+ * `www.example.com` or an address.
+ */
 export function serviceOfHost(authority: string): string | null {
   const host = hostOf(authority)
   return /^([a-z0-9](?:[a-z0-9_-]{0,126}[a-z0-9])?)(?:\.service(?:\.[a-z0-9-]+)?\.consul)?$/.exec(host)?.[1] ?? null

@@ -1,6 +1,7 @@
 /**
- * Where bytes are read into and heads are written. A `Slab` goes back to its pool when its owner lets go of it and no write still sends from it; so a body passes
- * from socket to socket by reference, and nobody reads into bytes that have not left.
+ * Where bytes are read into and heads are written. A `Slab` goes back to its pool when its owner lets go of it and no
+ * write still sends from it; so a body passes from socket to socket by reference, and nobody reads into bytes that have
+ * not left.
  */
 export class Slab {
   readonly buffer: Buffer
@@ -56,8 +57,8 @@ function recycle(slab: Slab): void {
 }
 
 /**
- * All connections that wait for a head read into this one buffer: what an idle connection costs is then no buffer at all. It is never pinned: a write from it is
- * copied first (system/socket-wire.ts).
+ * All connections that wait for a head read into this one buffer: what an idle connection costs is then no buffer at
+ * all. It is never pinned: a write from it is copied first (system/socket-wire.ts).
  */
 export const sharedRead: Buffer = Buffer.allocUnsafeSlow(SMALL_READ)
 

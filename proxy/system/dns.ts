@@ -10,7 +10,10 @@ import { speaks } from './families.ts'
 const TIMEOUT_MS = 2_000
 const TRIES = 2
 
-/** Asks the name servers (`address:port`; none: those of the system) by itself (c-ares): it sees TTLs, and its questions hold up no thread. */
+/**
+ * Asks the name servers (`address:port`; none: those of the system) by itself (c-ares): it sees TTLs, and its questions
+ * hold up no thread.
+ */
 export function resolver(servers: readonly string[], which: AddressFamily = 'auto'): Resolver {
   let system = make()
 

@@ -44,8 +44,9 @@ export function listen(
 }
 
 /**
- * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is moved to a socket of ours. A Node that has no
- * handle to move gets a wire over the socket as it is. test/system/net.test.ts watches that the first is what happens.
+ * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is
+ * moved to a socket of ours. A Node that has no handle to move gets a wire over the socket as it is.
+ * test/system/net.test.ts watches that the first is what happens.
  */
 function wireOf(accepted: Socket): SocketWire {
   const holder = accepted as unknown as WithHandle

@@ -16,8 +16,8 @@ const LISTEN = '0A'
 const MOST_PROCESSES = 5_000
 
 /**
- * Processes other than this one that listen where `address` is to be opened. Linux only, and only what this user may see;
- * empty where nothing can be found out. A socket on `[::]` may take IPv4 connections or not, which cannot be seen:
+ * Processes other than this one that listen where `address` is to be opened. Linux only, and only what this user may
+ * see; empty where nothing can be found out. A socket on `[::]` may take IPv4 connections or not, which cannot be seen:
  * `certain` leaves it out.
  */
 export async function holdersOf(address: AddressSpec, { certain = false } = {}): Promise<PortHolder[]> {

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs'
 const MADV_DONTNEED = 4
 
 /**
- * Gives back the pages of the Node binary and its libraries that only starting up needed: two thirds of an idle sidecar's resident memory. Only clean, file-backed,
- * read-only mappings are named, so a page that is wanted after all is read again from the page cache, which all sidecars of a host share. Where the system is not Linux
- * or this Node has no FFI, nothing happens. docs/decisions has the figures.
+ * Gives back the pages of the Node binary and its libraries that only starting up needed: two thirds of an idle
+ * sidecar's resident memory. Only clean, file-backed, read-only mappings are named, so a page that is wanted after all
+ * is read again from the page cache, which all sidecars of a host share. Where the system is not Linux or this Node has
+ * no FFI, nothing happens. docs/decisions has the figures.
  */
 export function releaseStartupPages(): void {
   if (process.platform !== 'linux') return
@@ -42,7 +43,10 @@ interface Mapping {
   readonly end: bigint
 }
 
-/** Mappings of files without a page of our own in them: text and constants. A relocated page (RELRO) counts as dirty and keeps its mapping out. */
+/**
+ * Mappings of files without a page of our own in them: text and constants. A relocated page (RELRO) counts as dirty and
+ * keeps its mapping out.
+ */
 export function cleanMappings(smaps: string): Mapping[] {
   const found: Mapping[] = []
   for (const entry of smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {

@@ -11,8 +11,8 @@ const COPIED = 16 * 1024
 type Options = ConstructorParameters<typeof Socket>[0]
 
 /**
- * A wire over a TCP socket. Reads go into buffers of ours (`onread`): one buffer for all connections that wait for a head, a pooled one while a body streams. So an
- * idle connection holds no buffer, and a read allocates none.
+ * A wire over a TCP socket. Reads go into buffers of ours (`onread`): one buffer for all connections that wait for a
+ * head, a pooled one while a body streams. So an idle connection holds no buffer, and a read allocates none.
  */
 export class SocketWire implements Wire {
   handler: WireHandler | null = null
@@ -32,7 +32,10 @@ export class SocketWire implements Wire {
   #flushing = false
   #aboveMark = false
 
-  /** A `handle` of an accepted connection; null: a socket that is yet to connect; or a socket as it is, which reads into buffers of Node's. */
+  /**
+   * A `handle` of an accepted connection; null: a socket that is yet to connect; or a socket as it is, which reads into
+   * buffers of Node's.
+   */
   constructor(source: object | Socket | null) {
     this.socket = source instanceof Socket ? source : this.#socketOver(source)
     if (source instanceof Socket) source.on('data', chunk => this.#read(chunk as Buffer, chunk.length))
@@ -113,8 +116,9 @@ export class SocketWire implements Wire {
   }
 
   /**
-   * Every waiting connection reads into the shared buffer, so nothing may be sent from it later. And where bytes already wait, a small piece would only hold on to the
-   * large buffer it lies in: a thousand of them to a stalled reader would hold a thousand buffers.
+   * Every waiting connection reads into the shared buffer, so nothing may be sent from it later. And where bytes
+   * already wait, a small piece would only hold on to the large buffer it lies in: a thousand of them to a stalled
+   * reader would hold a thousand buffers.
    */
   #safe(bytes: Buffer): Buffer {
     const mustWait = bytes.length < COPIED && this.socket.writableLength !== 0

@@ -10,7 +10,8 @@ const MASK = SLOTS - 1
 export type Wake = (callback: () => void, delayMs: number) => () => void
 
 /**
- * A hashed timer wheel (Varghese and Lauck 1987, scheme 6): arming and cancelling are O(1) and allocate nothing, and all timers share one wake-up of the system.
+ * A hashed timer wheel (Varghese and Lauck 1987, scheme 6): arming and cancelling are O(1) and allocate nothing, and
+ * all timers share one wake-up of the system.
  */
 export function timerWheel(now: () => number, wake: Wake): (callback: () => void) => Timer {
   const slots: (WheelTimer | null)[] = new Array(SLOTS).fill(null)
@@ -34,8 +35,8 @@ export function timerWheel(now: () => number, wake: Wake): (callback: () => void
     arm(delayMs: number): void {
       if (this.dueTick >= 0) unlink(this)
       const at = now() - origin
-      // Nothing is armed: the wheel stood still, so it may be set to the present without passing the ticks between. Never back: a timer armed by its own callback for
-      // at once would fire again in the same turn, for ever.
+      // Nothing is armed: the wheel stood still, so it may be set to the present without passing the ticks between.
+      // Never back: a timer armed by its own callback for at once would fire again in the same turn, for ever.
       if (armed === 0) tick = Math.max(tick, Math.floor(at / TICK_MS))
       const due = Math.max(Math.ceil((at + Math.max(delayMs, 0)) / TICK_MS), tick)
       this.dueTick = due
@@ -82,7 +83,10 @@ export function timerWheel(now: () => number, wake: Wake): (callback: () => void
     if (armed !== 0) scheduleNext()
   }
 
-  /** Firing may arm and cancel others, also in this slot: so the search begins anew after each, bounded by what was due when the turn began. */
+  /**
+   * Firing may arm and cancel others, also in this slot: so the search begins anew after each, bounded by what was due
+   * when the turn began.
+   */
   function fireSlot(slot: number, last: number): void {
     for (;;) {
       let timer = slots[slot]!

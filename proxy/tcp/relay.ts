@@ -12,15 +12,18 @@ export interface RelayOwner {
   idled(): void
   /** Too much is held for it. */
   overflow(detail: string): void
-  /** A wire is gone before both directions had come to their end; the other is closed. `error`: what the system says. Null where it was us. */
+  /**
+   * A wire is gone before both directions had come to their end; the other is closed. `error`: what the system says.
+   * Null where it was us.
+   */
   broke(side: Side, error: Error | null): void
   /** Exactly once for each side. */
   gone(side: Side): void
 }
 
 /**
- * Two wires made one: what comes in on one leaves on the other, by reference; who may not write pauses the other; who ends ends the other. One of these objects for
- * each end of a tunnel.
+ * Two wires made one: what comes in on one leaves on the other, by reference; who may not write pauses the other; who
+ * ends ends the other. One of these objects for each end of a tunnel.
  */
 export class Side implements WireHandler {
   readonly wire: Wire
@@ -87,7 +90,10 @@ export class Relay {
   readonly #idle: Timer
   #movedAt = 0
 
-  /** `received`, `sent`: where the bytes from and to the endpoint are counted. The wires are the relay's as soon as it is made. */
+  /**
+   * `received`, `sent`: where the bytes from and to the endpoint are counted. The wires are the relay's as soon as it
+   * is made.
+   */
   constructor(owner: RelayOwner, clock: Clock, down: Wire, up: Wire, idleMs: number, received: Counter, sent: Counter) {
     this.#owner = owner
     this.#clock = clock
@@ -103,7 +109,9 @@ export class Relay {
     up.handler = this.up
   }
 
-  /** Bytes of the caller that were read before there was an endpoint to send them to; `hasEnded`: and nothing follows. */
+  /**
+   * Bytes of the caller that were read before there was an endpoint to send them to; `hasEnded`: and nothing follows.
+   */
   begin(bytes: Buffer | null, hasEnded: boolean): void {
     const { down, up } = this
     let writable = true

@@ -29,14 +29,17 @@ export interface TcpTunnelDeps {
 }
 
 const NO_HEADERS = new HeaderList()
-/** So long after the connect a reset before any byte is as good as a refusal: a sidecar in front of an application accepts first, and then tries `timeouts.connect` (1s). */
+/**
+ * So long after the connect a reset before any byte is as good as a refusal: a sidecar in front of an application
+ * accepts first, and then tries `timeouts.connect` (1s).
+ */
 const EARLY_MS = 2000
 /** How long a caller that was told why has to close. */
 const LINGER_MS = 1000
 
 /**
- * A connection passed on byte for byte, as one exchange: listener -> router -> balancer -> pool -> relay. Until there is an endpoint nothing is read from the caller, so
- * any number of endpoints may be tried.
+ * A connection passed on byte for byte, as one exchange: listener -> router -> balancer -> pool -> relay. Until there
+ * is an endpoint nothing is read from the caller, so any number of endpoints may be tried.
  */
 export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandler, RelayOwner {
   readonly exchange: Exchange
@@ -312,7 +315,10 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     this.#leave(failure, '')
   }
 
-  /** There will be no tunnel: a TLS caller is told, any other sees its connection reset, since an end would look as if all were well. */
+  /**
+   * There will be no tunnel: a TLS caller is told, any other sees its connection reset, since an end would look as if
+   * all were well.
+   */
   #fail(failure: Failure, detail: string): void {
     this.#complete(failure, detail)
     const alert = failure.flag === 'NR' || this.#opening.refused !== null ? tlsAlert(this.#opening) : null

@@ -6,7 +6,10 @@ const BATCH_MS = 100
 /** Sent and not yet written by the control thread, and waiting to be sent: what a slow disk may cost a data thread. */
 export const MAX_OUTSTANDING = 1024 * 1024
 
-/** The data thread's side of the access log: never waits, never grows beyond its bound. Lengths are characters, as the credits that come back are. */
+/**
+ * The data thread's side of the access log: never waits, never grows beyond its bound. Lengths are characters, as the
+ * credits that come back are.
+ */
 export interface AccessLogQueue {
   /** A whole line with its newline, or nothing. */
   add(line: string): void

@@ -50,7 +50,8 @@ export interface SinkFiles {
 const STDOUT = 1
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
 /**
- * A pipe is opened once more so that it can be non-blocking for us alone: a write into a full pipe that nobody reads would block a thread of libuv, and
+ * A pipe is opened once more so that it can be non-blocking for us alone: a write into a full pipe that nobody reads
+ * would block a thread of libuv, and
  * `process.exit` waits for those.
  */
 const STDOUT_AGAIN = '/proc/self/fd/1'
@@ -106,7 +107,10 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
     queue.shift()!.done()
   }
 
-  /** A pipe nobody reads now and a disk that is full may come right: the batch waits a little, then it is dropped and counted. */
+  /**
+   * A pipe nobody reads now and a disk that is full may come right: the batch waits a little, then it is dropped and
+   * counted.
+   */
   function stuck(reason: string, usual = false): void {
     if (!usual) tell(`the access log cannot be written: ${reason}${remedies[reason] ?? ''}`)
     if (stuckSince === 0) stuckSince = clock.now()

@@ -20,7 +20,9 @@ export function beganAt(exchange: Exchange, clock: Clock): number {
 
 export const duration: Value = exchange => milliseconds(exchange.startedAt, exchange.completedAt)
 
-/** What Envoy puts into `x-envoy-upstream-service-time`: from the request's departure to the first byte of the answer. */
+/**
+ * What Envoy puts into `x-envoy-upstream-service-time`: from the request's departure to the first byte of the answer.
+ */
 export const upstreamServiceTime: Value = exchange => milliseconds(exchange.upstreamStartedAt, exchange.firstByteAt)
 
 const PROTOCOLS = { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', tcp: 'TCP' } as const satisfies Record<Protocol, string>

@@ -44,7 +44,10 @@ function textLine(template: string): AccessLogFormatter {
   }
 }
 
-/** Nothing of a caller's reaches the log as it came: no forged lines, no escapes for the terminal, no way out of the quotes. */
+/**
+ * Nothing of a caller's reaches the log as it came: no forged lines, no escapes for the terminal, no way out of the
+ * quotes.
+ */
 function textOf({ name, argument, maxLength }: LogPart & { kind: 'operator' }): Value {
   const value = operatorValue(name, argument)
   return (exchange, clock) => {

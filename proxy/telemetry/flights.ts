@@ -7,7 +7,10 @@ import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
 
-/** The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that a busy hour cannot wash a failure away. */
+/**
+ * The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that
+ * a busy hour cannot wash a failure away.
+ */
 export interface Flights {
   add(exchange: Exchange, listener: string): void
   /** Newest first. */

@@ -3,7 +3,10 @@ import { add, type ProxyEvent } from '../core/telemetry.ts'
 import type { Peer } from '../core/wire.ts'
 import type { StatsWriter } from './stats.ts'
 
-/** One line of the log in this time for each guard and side: whoever attacks comes again and again, and the counter counts them all. */
+/**
+ * One line of the log in this time for each guard and side: whoever attacks comes again and again, and the counter
+ * counts them all.
+ */
 const LOG_EVERY_MS = 1000
 
 export type GuardTripped = (guard: string, detail: string, peer: Peer) => void

@@ -33,7 +33,10 @@ export interface SeriesStore {
   retire(thread: number, ids: readonly number[]): void
   /** A data thread is gone: its counters stay, its gauges go. */
   ended(thread: number): void
-  /** Forgets what only ended threads have counted: after a snapshot that may have dropped the endpoints and routes they counted for. */
+  /**
+   * Forgets what only ended threads have counted: after a snapshot that may have dropped the endpoints and routes they
+   * counted for.
+   */
   forgetEnded(): void
   /** A value of the control thread's own, read at each scrape. */
   own(

@@ -1,8 +1,11 @@
 /**
- * The layout of statistics in shared memory, known to both threads. A page is 8,192 float64 slots (64 KiB); a counter or gauge takes one slot, a histogram
- * `HISTOGRAM_SLOTS`. One thread writes a page, the other only reads, so no atomics are needed: a 64-bit aligned store is whole on every platform Node runs on.
+ * The layout of statistics in shared memory, known to both threads. A page is 8,192 float64 slots (64 KiB); a counter
+ * or gauge takes one slot, a histogram
+ * `HISTOGRAM_SLOTS`. One thread writes a page, the other only reads, so no atomics are needed: a 64-bit aligned store
+ * is whole on every platform Node runs on.
  *
- * A histogram is log-linear: 8 buckets for each power of two of microseconds, from 64 us to 134 s, so a value is known to 12.5 %.
+ * A histogram is log-linear: 8 buckets for each power of two of microseconds, from 64 us to 134 s, so a value is known
+ * to 12.5 %.
  */
 export const PAGE_SLOTS = 8192
 const FIRST_OCTAVE = 6

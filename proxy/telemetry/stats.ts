@@ -14,12 +14,17 @@ export interface Series extends Counter {
 /** What is counted in series that are over goes here, and nobody reads it. */
 const VOID = new Float64Array(HISTOGRAM_SLOTS)
 
-/** The data thread's side of statistics: hands out slots in shared memory and tells the control thread what they mean. */
+/**
+ * The data thread's side of statistics: hands out slots in shared memory and tells the control thread what they mean.
+ */
 export interface StatsWriter {
   counter(name: string, help: string, labels: Readonly<Record<string, string>>): Series
   gauge(name: string, help: string, labels: Readonly<Record<string, string>>): Series
   histogram(name: string, help: string, labels: Readonly<Record<string, string>>): HistogramSeries
-  /** These series are over: their slots serve others. Whoever still has them (a request that runs at an endpoint which is gone) counts in vain. */
+  /**
+   * These series are over: their slots serve others. Whoever still has them (a request that runs at an endpoint which
+   * is gone) counts in vain.
+   */
   retire(series: readonly Series[]): void
 }
 
@@ -271,7 +276,9 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
   }
 }
 
-/** What a listener found out of its connections; series are made as there is something to count, and added to `series`. */
+/**
+ * What a listener found out of its connections; series are made as there is something to count, and added to `series`.
+ */
 export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
   const counters = new Map<string, Series>()
   function count(name: string, help: string, own: Readonly<Record<string, string>>): void {

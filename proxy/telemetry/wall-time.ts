@@ -1,6 +1,9 @@
 const MINUTE_MS = 60_000
 
-/** How `%START_TIME(...)%` writes a moment: strftime's letters, and Envoy's `%3f` for milliseconds. UTC. Without an argument ISO 8601 with milliseconds. */
+/**
+ * How `%START_TIME(...)%` writes a moment: strftime's letters, and Envoy's `%3f` for milliseconds. UTC. Without an
+ * argument ISO 8601 with milliseconds.
+ */
 export function wallTimeFormat(format: string): (at: number) => string {
   if (format === '') return isoTime()
   const pieces = format.split(/(%\d?[A-Za-z%])/)

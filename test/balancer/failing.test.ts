@@ -3,14 +3,19 @@ import type { BalancerType } from '../../mesh-config/snapshot.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import { type Reply, traffic } from './traffic.ts'
 
-/** An endpoint that fails fast looks idle and quick. No policy may send it more than its share for that, and those that look at endpoints send it next to nothing. */
+/**
+ * An endpoint that fails fast looks idle and quick. No policy may send it more than its share for that, and those that
+ * look at endpoints send it next to nothing.
+ */
 
 const ten = Array<number>(10).fill(1)
 const blind: readonly string[] = ['round_robin', 'random', 'ip_hash', 'ring_hash', 'maglev']
 const types = Object.keys(policies) as BalancerType[]
 const looking = types.filter(type => !blind.includes(type))
 
-/** Of ten endpoints the first fails in half a millisecond, whenever `fails` says so; an answer takes 10 ms on average. */
+/**
+ * Of ten endpoints the first fails in half a millisecond, whenever `fails` says so; an answer takes 10 ms on average.
+ */
 function sharesOfTen(
   type: BalancerType,
   requestsPerSecond: number,

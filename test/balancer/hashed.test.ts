@@ -13,7 +13,10 @@ const hashing = ['ip_hash', 'ring_hash', 'maglev'] as const
 describe.each(hashing)('%s with a bound on load', type => {
   const { create, observe } = policies[type]
 
-  /** Requests by a few hot keys, most of them long: the highest that each endpoint's load ever was, against what the bound allowed just then. */
+  /**
+   * Requests by a few hot keys, most of them long: the highest that each endpoint's load ever was, against what the
+   * bound allowed just then.
+   */
   function excess(weights: readonly number[], hashBalanceFactor: number, slack: number, seed: number): number {
     const random = seeded(seed)
     const endpoints = bareEndpoints(weights)

@@ -5,7 +5,10 @@ import { HeaderList } from '../../proxy/core/header-list.ts'
 import { bareEndpoints, pickContext } from '../support/endpoints.ts'
 import { balancerSpec } from '../support/specs.ts'
 
-/** Prints how many bytes a pick, and what is learnt from an answer, leave on the heap, by policy. Chance and time are made beforehand: what Math.random gives is an object, 16 bytes. */
+/**
+ * Prints how many bytes a pick, and what is learnt from an answer, leave on the heap, by policy. Chance and time are
+ * made beforehand: what Math.random gives is an object, 16 bytes.
+ */
 
 const CALLS = 100_000
 const fractions = Array.from({ length: 1021 }, (_, i) => ((i * 617) % 1021) / 1021)

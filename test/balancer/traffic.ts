@@ -37,7 +37,10 @@ export interface TrafficFigures {
   quantile(part: number): number
 }
 
-/** Requests come by chance, are picked for, answered and learnt from, on virtual time; weights are made once a second, as the cluster does it. */
+/**
+ * Requests come by chance, are picked for, answered and learnt from, on virtual time; weights are made once a second,
+ * as the cluster does it.
+ */
 export function traffic(type: BalancerType, options: TrafficOptions): TrafficFigures {
   const loop = new EventLoop()
   const deps = balancerDeps(options.seed ?? 1, { type, ...options.settings }, loop)

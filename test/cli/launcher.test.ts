@@ -46,7 +46,10 @@ async function sidecar() {
   }
 }
 
-/** The launcher alone in a folder, as a global install without the rest of a clone; `beside` is put into node_modules/node. */
+/**
+ * The launcher alone in a folder, as a global install without the rest of a clone; `beside` is put into
+ * node_modules/node.
+ */
 function installed(beside: { version: string; program: string } | null): string {
   const modules = join(temporaryFolder(), 'lib/node_modules')
   mkdirSync(join(modules, 'outrigger/bin'), { recursive: true })

@@ -100,7 +100,10 @@ describe('the load of priorities', () => {
   })
 })
 
-/** The tables of Envoy's documentation (.../panic_threshold), threshold 50 %. Loads and totals are recomputed where its rows contradict its own formula. */
+/**
+ * The tables of Envoy's documentation (.../panic_threshold), threshold 50 %. Loads and totals are recomputed where its
+ * rows contradict its own formula.
+ */
 describe('panic and priorities', () => {
   test.each([
     [72, 100, false, false],

@@ -22,7 +22,10 @@ function zoned(upstream: Counts, place: Place, balancer: Partial<BalancerSpec> =
   })
 }
 
-/** Ten sizes: endpoints by zone, callers by zone (none: not known), and what percentage of the requests of a sidecar in `a` goes where. */
+/**
+ * Ten sizes: endpoints by zone, callers by zone (none: not known), and what percentage of the requests of a sidecar in
+ * `a` goes where.
+ */
 const sizes: { upstream: Counts; origins: Counts; local: number; spill: Counts }[] = [
   // A third here, a third of the callers: all stay.
   { upstream: { a: 2, b: 2, c: 2 }, origins: {}, local: 100, spill: {} },

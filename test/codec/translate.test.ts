@@ -23,7 +23,10 @@ import { requestLimits } from '../support/recorder.ts'
 import '../support/seed.ts'
 import { literals } from './h2/support/frames.ts'
 
-/** What one version of HTTP accepts leaves as the other version in a form that our own strict reader takes, and reads as the same request. */
+/**
+ * What one version of HTTP accepts leaves as the other version in a form that our own strict reader takes, and reads as
+ * the same request.
+ */
 
 /** What the codecs add themselves: Host, framing, TE and the line that asks for an upgrade. */
 const ADDED = 6

@@ -55,7 +55,10 @@ function casesOf(file: string, text: string): ConformanceCase[] {
     })
 }
 
-/** Line ends of the block mean nothing; the bytes are as written, with `\r \n \t \0 \xHH \\` and `<70000 * a>` for repetition. */
+/**
+ * Line ends of the block mean nothing; the bytes are as written, with `\r \n \t \0 \xHH \\` and `<70000 * a>` for
+ * repetition.
+ */
 function bytesOf(source: string, where: string): Buffer {
   const text = expand(source.replace(/\n/g, ''))
   const bytes = text.replace(

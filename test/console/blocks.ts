@@ -1,4 +1,7 @@
-/** What a page shows of a terminal: commands with what they print, and the commands behind the scenes that it needs for that. */
+/**
+ * What a page shows of a terminal: commands with what they print, and the commands behind the scenes that it needs for
+ * that.
+ */
 export interface Step {
   readonly command: string
   /** Null: not shown. */
@@ -9,8 +12,9 @@ export interface Step {
 }
 
 /**
- * The steps of a page, in order. In a block ```` ```console ```` a line that begins with `$ ` is a command, one with `> ` goes on with it, and the others are what it prints.
- * A comment `<!-- console ... -->` is a script that runs at its place in the same session, and that readers do not see.
+ * The steps of a page, in order. In a block ```` ```console ```` a line that begins with `$ ` is a command, one with `>
+ * ` goes on with it, and the others are what it prints. A comment `<!-- console ... -->` is a script that runs at its
+ * place in the same session, and that readers do not see.
  */
 export function stepsOf(page: string): Step[] {
   const lines = page.split('\n')
@@ -65,7 +69,10 @@ export function plainLine(line: string): string {
   return VARYING.reduce((text, [pattern, name]) => text.replace(pattern, name), line).trim()
 }
 
-/** Whether what was printed is what the page shows, empty lines apart. A line `...` in the page stands for any lines, or none. */
+/**
+ * Whether what was printed is what the page shows, empty lines apart. A line `...` in the page stands for any lines, or
+ * none.
+ */
 export function agrees(shown: readonly string[], printed: readonly string[]): boolean {
   return agreesFrom(filled(shown), filled(printed))
 }

@@ -6,8 +6,8 @@ import { agrees, filled, plainLine, stepsOf } from './blocks.ts'
 import { startSession } from './session.ts'
 
 /**
- * What the pages show of a terminal is what a reader sees: every block is run, in order, in one session a page. `OUTRIGGER_WRITE_CONSOLE=1` writes into the pages what was
- * printed, where it is not what they show.
+ * What the pages show of a terminal is what a reader sees: every block is run, in order, in one session a page.
+ * `OUTRIGGER_WRITE_CONSOLE=1` writes into the pages what was printed, where it is not what they show.
  */
 
 const pages = globSync('{README.md,docs/**/*.md,examples/**/*.md}', { cwd: root })

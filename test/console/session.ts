@@ -9,7 +9,10 @@ import { agrees, type Step } from './blocks.ts'
 
 /** A shell in a folder of its own, in which `outrigger`, `npx outrigger`, `node` and `curl` are the real ones. */
 export interface Session extends AsyncDisposable {
-  /** Runs a step, and gives back what it printed, line by line: again and again until that is what the page shows, or `patienceMs` have passed. */
+  /**
+   * Runs a step, and gives back what it printed, line by line: again and again until that is what the page shows, or
+   * `patienceMs` have passed.
+   */
   run(step: Step, patienceMs: number): Promise<string[]>
 }
 
@@ -99,7 +102,10 @@ export async function startSession(page: string): Promise<Session> {
   }
 }
 
-/** Every port that a text names is another one here, so that pages can be run side by side, and beside whatever else runs. */
+/**
+ * Every port that a text names is another one here, so that pages can be run side by side, and beside whatever else
+ * runs.
+ */
 async function otherPorts(texts: readonly string[]) {
   const named = new Set(
     texts.flatMap(text => [...text.matchAll(PORT)].map(([, port]) => port!)).filter(port => Number(port) >= 1024),

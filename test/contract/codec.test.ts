@@ -20,7 +20,10 @@ import { turn, type WireOptions, wirePair } from '../support/memory-wire.ts'
 import { requestLimits, responseLimits, stillClock } from '../support/recorder.ts'
 import '../support/seed.ts'
 
-/** What every codec owes both its sides, with the two halves of it talking to each other. A new codec is one more line here. */
+/**
+ * What every codec owes both its sides, with the two halves of it talking to each other. A new codec is one more line
+ * here.
+ */
 const codecs: [string, Codec][] = [
   ['http1', http1],
   ['http2', http2(stillClock)],

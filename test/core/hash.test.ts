@@ -43,7 +43,9 @@ describe('hash32', () => {
     )
   })
 
-  /** Rings, tables and sticky cookies of running sidecars depend on these: a change here sends every caller elsewhere. */
+  /**
+   * Rings, tables and sticky cookies of running sidecars depend on these: a change here sends every caller elsewhere.
+   */
   test('is the same in every process and version', () => {
     expect(['10.0.0.1:80', '127.0.0.1:9001', '[::1]:8080', 'alice', 'Grüße'].map(text => hash32(text))).toEqual([
       3531868810, 3722843572, 4272250643, 811107759, 4286275028,

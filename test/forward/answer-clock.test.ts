@@ -3,7 +3,10 @@ import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, orders } from '../support/orders.ts'
 import { ok, silent } from '../support/upstream.ts'
 
-/** `timeouts.request` and `timeouts.perTry` measure the wait for the answer; the sender has `timeouts.body`, and an endpoint that does not read has `timeouts.idle`. */
+/**
+ * `timeouts.request` and `timeouts.perTry` measure the wait for the answer; the sender has `timeouts.body`, and an
+ * endpoint that does not read has `timeouts.idle`.
+ */
 
 const TICK = 10
 const head = (length: number, more = '') =>

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { A, B, expectQuiet, orders } from '../support/orders.ts'
 import { respond } from '../support/upstream.ts'
 
-/** A retry elsewhere comes at once; at an endpoint that failed the request before it comes after a random moment (25 ms, doubled each time, full jitter). */
+/**
+ * A retry elsewhere comes at once; at an endpoint that failed the request before it comes after a random moment (25 ms,
+ * doubled each time, full jitter).
+ */
 
 const TICK = 10
 

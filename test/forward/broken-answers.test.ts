@@ -124,7 +124,10 @@ describe('an answer that the proxy cuts is cut visibly, also where its end is th
   })
 })
 
-/** The conformance cases once more, through the whole proxy: what it says of a broken answer, and that it does not use the connection again. */
+/**
+ * The conformance cases once more, through the whole proxy: what it says of a broken answer, and that it does not use
+ * the connection again.
+ */
 const broken = readCases().filter(
   ({ kind, events, end }) => kind === 'response' && !end && events.some(event => event.startsWith('reset UPE')),
 )

@@ -10,7 +10,10 @@ import '../support/seed.ts'
 /** Node knows a fixed list of methods only. */
 const KNOWN = /^(GET|POST|PUT|DELETE|PATCH|OPTIONS|HEAD) /
 
-/** Each request at the endpoint is one that the proxy meant to send, and another parser than ours finds the same ones in its bytes. */
+/**
+ * Each request at the endpoint is one that the proxy meant to send, and another parser than ours finds the same ones in
+ * its bytes.
+ */
 function expectNothingSmuggled(mesh: Mesh): void {
   const sent = mesh
     .flights()

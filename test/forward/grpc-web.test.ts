@@ -31,13 +31,11 @@ const decode = (text: string) => Buffer.concat((text.match(/[^=]+=*/g) ?? []).ma
 describe('over HTTP/2', () => {
   test('binary: messages as they are, trailers as the last frame', async () => {
     const { mesh, endpoint } = await start()
-    const got = mesh
-      .http2Caller()
-      .ask({
-        method: 'POST',
-        fields: [...binary, 'content-length', String(message.length)],
-        body: message.toString('latin1'),
-      })
+    const got = mesh.http2Caller().ask({
+      method: 'POST',
+      fields: [...binary, 'content-length', String(message.length)],
+      body: message.toString('latin1'),
+    })
     mesh.settle()
     const { fields } = endpoint.served[0]!
     expect([

@@ -4,7 +4,10 @@ import { type ConformanceCase, readCases } from '../conformance/read-cases.ts'
 import type { Caller } from '../support/caller.ts'
 import { expectQuiet, type Orders, orders, warm } from '../support/orders.ts'
 
-/** Every request that the conformance cases refuse, sent to a whole data thread: what the caller gets, and above all what the endpoint gets. */
+/**
+ * Every request that the conformance cases refuse, sent to a whole data thread: what the caller gets, and above all
+ * what the endpoint gets.
+ */
 const cases = readCases()
   .filter(({ kind, events }) => kind === 'request' && events.some(event => /^(refused|reset) /.test(event)))
   // A listener knows these: the one is HTTP/2 from there on, the other is answered in the words of TLS.

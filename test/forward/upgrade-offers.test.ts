@@ -5,7 +5,10 @@ import { http1Caller, KEY, upgradeRequest, upstreams } from '../support/tunnels.
 import { meet, twoSidecars } from '../support/two-sidecars.ts'
 import { silent } from '../support/upstream.ts'
 
-/** What a service does not allow among `upgrades` is an offer that may be ignored (RFC 9110 section 7.8), and what comes behind an offer may be no HTTP. */
+/**
+ * What a service does not allow among `upgrades` is an offer that may be ignored (RFC 9110 section 7.8), and what comes
+ * behind an offer may be no HTTP.
+ */
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n'
 const offer = (protocol: string, more = '', line = 'GET / HTTP/1.1') =>

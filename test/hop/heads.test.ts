@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { between, meet, type TwoSidecars, twoSidecars } from '../support/two-sidecars.ts'
 import '../support/seed.ts'
 
-/** HTTP/1.1 in, HTTP/2 between the sidecars, HTTP/1.1 out: what arrives is byte for byte what arrives without the HTTP/2. */
+/**
+ * HTTP/1.1 in, HTTP/2 between the sidecars, HTTP/1.1 out: what arrives is byte for byte what arrives without the
+ * HTTP/2.
+ */
 
 const plain = await twoSidecars({ multiplex: false })
 const hop = await twoSidecars()

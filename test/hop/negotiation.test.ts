@@ -21,7 +21,10 @@ function get({ mesh }: Sidecars, headers = ''): number[] {
   return caller.statuses
 }
 
-/** Takes HTTP/1.1, and says to an HTTP/2 preface what servers say to a request they do not understand; or leaves it to `http2`. */
+/**
+ * Takes HTTP/1.1, and says to an HTTP/2 preface what servers say to a request they do not understand; or leaves it to
+ * `http2`.
+ */
 function plainServer(
   upstream: Upstream,
   http2: ((wire: MemoryWire) => void) | null = null,

@@ -4,7 +4,10 @@ import { seeded } from '../support/random.ts'
 import { between, expectQuiet, SIDECAR, twoSidecars } from '../support/two-sidecars.ts'
 import type { UpstreamEnd } from '../support/upstream.ts'
 
-/** Callers that come, go and stop reading; answers that are slow; bytes that trickle; connections between the sidecars that break: whatever happens in whatever order. */
+/**
+ * Callers that come, go and stop reading; answers that are slow; bytes that trickle; connections between the sidecars
+ * that break: whatever happens in whatever order.
+ */
 
 /** `SEED=1000` takes others. */
 const seeds = Array.from({ length: 20 }, (_, i) => Number(process.env.SEED ?? 1) + i)

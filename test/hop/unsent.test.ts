@@ -7,7 +7,10 @@ import { A, orders } from '../support/orders.ts'
 import { listenerSpec, type ServiceOverrides, serviceSpec, snapshotOf } from '../support/specs.ts'
 import { respond } from '../support/upstream.ts'
 
-/** What a sidecar answers itself before its application had anything of the request is tried elsewhere, whatever the request is; and only a sidecar is believed. */
+/**
+ * What a sidecar answers itself before its application had anything of the request is tried elsewhere, whatever the
+ * request is; and only a sidecar is believed.
+ */
 
 const SIDECARS = ['10.0.9.1:20000', '10.0.9.2:20001'] as const
 const APPLICATIONS = ['10.0.0.1:80', '10.0.0.2:80'] as const

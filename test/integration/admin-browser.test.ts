@@ -6,7 +6,10 @@ import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-/** The admin pages in a real browser, at the width of a desk and of a phone, in light and dark: nothing is cut, every link leads somewhere, nothing is refused by the policy. */
+/**
+ * The admin pages in a real browser, at the width of a desk and of a phone, in light and dark: nothing is cut, every
+ * link leads somewhere, nothing is refused by the policy.
+ */
 
 let browser: Browser
 let proxy: RunningProxy

@@ -7,7 +7,8 @@ import { type ConsulAgent, consulTls, startConsul, type TlsFiles } from './suppo
 import { deps, ours } from './support/consul-source.ts'
 import { until } from './support/until.ts'
 
-// Who may see what, and who may ask at all: a real Consul that denies by default, and one that speaks TLS with certificates on both sides.
+// Who may see what, and who may ask at all: a real Consul that denies by default, and one that speaks TLS with
+// certificates on both sides.
 
 const MANAGEMENT = '11111111-2222-3333-4444-555555555555'
 

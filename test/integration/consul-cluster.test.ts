@@ -4,7 +4,8 @@ import { type ConsulAgent, leaderOf, startCluster, startConsul } from './support
 import { type Followed, type Ours, ours } from './support/consul-source.ts'
 import { until } from './support/until.ts'
 
-// Three servers, a client agent on our host, and whatever can happen to them. Nothing here may lose an endpoint that is registered.
+// Three servers, a client agent on our host, and whatever can happen to them. Nothing here may lose an endpoint that is
+// registered.
 
 const LONG_MS = 600_000
 let servers: ConsulAgent[]
@@ -95,8 +96,8 @@ test(
     for (const { said } of watched) expect(sets(said)).toEqual(['9009, 9001'])
     await Promise.all(servers.map(server => server.restart(false)))
     await Promise.all(servers.map(server => server.ready()))
-    // What was registered in the catalog only is gone; the client agent registers again what it has. Left alone it may take minutes to do so, and what is not new to it is not
-    // told at once.
+    // What was registered in the catalog only is gone; the client agent registers again what it has. Left alone it may
+    // take minutes to do so, and what is not new to it is not told at once.
     let time = 0
     await until(
       'the agent has told them',

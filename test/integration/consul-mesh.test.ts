@@ -11,7 +11,8 @@ import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-// The whole proxy against real Consul: who is in the registry gets requests, who is not does not, and what happens to the registry is nobody's trouble.
+// The whole proxy against real Consul: who is in the registry gets requests, who is not does not, and what happens to
+// the registry is nobody's trouble.
 
 const NO_FAILURES = new Map()
 const LONG_MS = 600_000
@@ -155,7 +156,8 @@ describe('a mesh with three Consul servers, under 1,000 requests a second', () =
       expect((await proxy.metrics()).value('outrigger_discovery_stale', { service: 'orders' })).toBe(1)
       expect(load.good()).toBeGreaterThan(goodBefore + 1_000)
 
-      // It comes back with nothing: the index goes backwards, and nobody is registered. They still answer, so they stay.
+      // It comes back with nothing: the index goes backwards, and nobody is registered. They still answer, so they
+      // stay.
       for (const server of servers) await server.restart(false)
       await agent.restart(false)
       await agent.ready()

@@ -157,17 +157,15 @@ function scene(): Scene {
     seconds: 3_725,
     picture: {
       services,
-      instances: instances
-        .slice(1)
-        .map((instance, index) => ({
-          instance,
-          isUp: index % 2 === 0,
-          states,
-          share: 1,
-          perSecond: 1000,
-          active: 100,
-          p50Ms: 9_999,
-        })),
+      instances: instances.slice(1).map((instance, index) => ({
+        instance,
+        isUp: index % 2 === 0,
+        states,
+        share: 1,
+        perSecond: 1000,
+        active: 100,
+        p50Ms: 9_999,
+      })),
       failedAttempts: 123_456,
     },
     split: usualSplit,

@@ -7,8 +7,8 @@ import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
 /**
- * The interoperability cases of gRPC (grpc/doc/interop-test-descriptions.md) with the client and the server of grpc-go, through one sidecar and through two. `status`:
- * what the last call of a case ends with.
+ * The interoperability cases of gRPC (grpc/doc/interop-test-descriptions.md) with the client and the server of grpc-go,
+ * through one sidecar and through two. `status`: what the last call of a case ends with.
  */
 const cases: readonly (readonly [name: string, status: string | null])[] = [
   ['empty_unary', '0'],

@@ -17,7 +17,10 @@ import { freePort } from './support/ports.ts'
 import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-/** gRPC of grpc-js at both ends, through an outbound sidecar and the inbound one of the instance. Messages are bytes: what is in them is nobody's business here. */
+/**
+ * gRPC of grpc-js at both ends, through an outbound sidecar and the inbound one of the instance. Messages are bytes:
+ * what is in them is nobody's business here.
+ */
 
 const raw = (bytes: Buffer) => bytes
 const method = (path: string, streams = false) => ({

@@ -23,8 +23,8 @@ import { freePort } from './support/ports.ts'
 import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { until, within } from './support/until.ts'
 
-// Attacks on a running proxy, each for a bounded number of rounds: the attacker is cut, memory stays, and another caller is served all the while. What each guard counts is
-// in test/codec/h2/attacks.test.ts.
+// Attacks on a running proxy, each for a bounded number of rounds: the attacker is cut, memory stays, and another
+// caller is served all the while. What each guard counts is in test/codec/h2/attacks.test.ts.
 
 const ROUNDS = 20_000
 /** A tenth of what attackers ask for at once. */
@@ -98,7 +98,10 @@ afterEach(async () => {
 })
 afterAll(() => bystander.session?.destroy())
 
-/** Sends rounds, as fast as they are taken, until the proxy ends the connection; what its GOAWAY said, empty when the end was too sudden to read it. */
+/**
+ * Sends rounds, as fast as they are taken, until the proxy ends the connection; what its GOAWAY said, empty when the
+ * end was too sudden to read it.
+ */
 async function attack(round: (i: number) => Buffer, rounds = ROUNDS): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   const chunks: Buffer[] = []

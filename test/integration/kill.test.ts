@@ -6,7 +6,8 @@ import { freePort } from './support/ports.ts'
 import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-// Backends that die or freeze under load. What can be hidden from callers is hidden, and what happened can be read afterwards.
+// Backends that die or freeze under load. What can be hidden from callers is hidden, and what happened can be read
+// afterwards.
 
 const NO_FAILURES = new Map()
 

@@ -10,7 +10,8 @@ import { get, type RunningProxy, startProxy } from './support/proxy.ts'
 import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
-// Connections to a real nginx: kept, counted, and given up before or after nginx closes them. Nothing of it may show to a caller.
+// Connections to a real nginx: kept, counted, and given up before or after nginx closes them. Nothing of it may show to
+// a caller.
 
 const NO_FAILURES = new Map()
 
@@ -92,7 +93,8 @@ describe.concurrent('connections to nginx', () => {
       )
       statuses.push(...answers.map(({ status }) => status))
     }
-    // Idle for a little less, exactly, and a little more than nginx allows. Only what may be sent twice at first; once the time is learnt, all.
+    // Idle for a little less, exactly, and a little more than nginx allows. Only what may be sent twice at first; once
+    // the time is learnt, all.
     for (let round = 0; round < 10; round++) {
       await burst(round < 4 ? 'GET' : 'POST')
       await sleep(timeoutMs - 12 + ((round * 4) % 24))

@@ -9,7 +9,8 @@ import { freePort } from './support/ports.ts'
 import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { type RawEnd, rawServer } from './support/raw.ts'
 
-// The running program between the curl and the nginx of the distribution. Bodies are random bytes, compared by their hashes.
+// The running program between the curl and the nginx of the distribution. Bodies are random bytes, compared by their
+// hashes.
 
 const SIZES = { '16k': 16 * 1024, '1m': 1024 * 1024, '64m': 64 * 1024 * 1024 } as const
 const sizes = Object.keys(SIZES) as (keyof typeof SIZES)[]

@@ -8,7 +8,8 @@ import { type Config, get, type RunningProxy, startProxy } from './support/proxy
 import { rawClient } from './support/raw.ts'
 import { until } from './support/until.ts'
 
-// A new file under a running proxy: taken up whole and without a failed request, or not at all and with the reason in every place one would look.
+// A new file under a running proxy: taken up whole and without a failed request, or not at all and with the reason in
+// every place one would look.
 
 const NO_FAILURES = new Map()
 let backends: Backend[]

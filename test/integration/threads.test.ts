@@ -6,8 +6,9 @@ import { type RunningProxy, startProxy } from './support/proxy.ts'
 import { type RawEnd, rawClient } from './support/raw.ts'
 import { until, within } from './support/until.ts'
 
-// Data threads: all serve, and one that dies takes nothing with it but its own connections. They die here as they would in life: out of memory. A flight recorder
-// without a bound worth the name, and a small heap, make a few thousand requests with long paths enough.
+// Data threads: all serve, and one that dies takes nothing with it but its own connections. They die here as they would
+// in life: out of memory. A flight recorder without a bound worth the name, and a small heap, make a few thousand
+// requests with long paths enough.
 
 const LITTLE_MEMORY = { NODE_OPTIONS: '--max-old-space-size=40' }
 

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { expectQuiet, orders } from '../support/orders.ts'
 import { ok } from '../support/upstream.ts'
 
-/** `timeouts.connectionAge`: connections that are old make room for new ones, which a balancer before us may place elsewhere. */
+/**
+ * `timeouts.connectionAge`: connections that are old make room for new ones, which a balancer before us may place
+ * elsewhere.
+ */
 const start = (connectionAgeMs: number) =>
   orders({ timeouts: { requestMs: 60_000 }, listener: { timeouts: { connectionAgeMs } } })
 

@@ -3,7 +3,8 @@ import type { ToControl } from '../../proxy/core/channel.ts'
 import { hello, ping } from '../codec/h2/support/frames.ts'
 import { expectQuiet, orders } from '../support/orders.ts'
 
-// What an operator sees of a guard of HTTP/2; what the guards do is in test/codec/h2/attacks.test.ts and test/integration/http2-attacks.test.ts.
+// What an operator sees of a guard of HTTP/2; what the guards do is in test/codec/h2/attacks.test.ts and
+// test/integration/http2-attacks.test.ts.
 
 type Tripped = Extract<Extract<ToControl, { kind: 'event' }>['event'], { kind: 'http2-guard' }>
 const flood = Buffer.concat([hello, ...Array.from({ length: 1200 }, () => ping())])

@@ -9,7 +9,10 @@ import { freePort } from '../integration/support/ports.ts'
 import { type RunningProxy, startProxy } from '../integration/support/proxy.ts'
 import { obtain } from '../peers/obtain.ts'
 
-/** Autobahn's WebSocket suite against the server of `ws`: through one sidecar and through two, each case comes out as it does direct. */
+/**
+ * Autobahn's WebSocket suite against the server of `ws`: through one sidecar and through two, each case comes out as it
+ * does direct.
+ */
 
 /** Without those that only compress: a sidecar passes frames on as they are, and they take longer than all others. */
 const EXCLUDED = ['12.*', '13.*']

@@ -4,7 +4,10 @@ import { expect, test } from 'vitest'
 import { node, run, temporaryFolder } from '../integration/support/child.ts'
 import { obtain } from '../peers/obtain.ts'
 
-/** Connect's conformance suite: Connect, gRPC and gRPC-Web over HTTP/1.1 and HTTP/2, its own client and its own server, with sidecars between. */
+/**
+ * Connect's conformance suite: Connect, gRPC and gRPC-Web over HTTP/1.1 and HTTP/2, its own client and its own server,
+ * with sidecars between.
+ */
 
 const CASES = 1_900
 const BEHIND = join(import.meta.dirname, 'support/behind-sidecars.ts')

@@ -9,7 +9,9 @@ import type { Way } from './way.ts'
 const SUITE = 'autobahntestsuite==0.8.2'
 const DEBIAN = ['python2.7', 'python2.7-minimal', 'libpython2.7-minimal', 'libpython2.7-stdlib', 'libssl1.1', 'libffi7']
 const TOOLS = ['pip==20.3.4', 'setuptools==44.1.1', 'wheel==0.37.1']
-/** Without the extra `accelerate`, which no longer builds for Python 2; with the last versions that Python 2 can read. */
+/**
+ * Without the extra `accelerate`, which no longer builds for Python 2; with the last versions that Python 2 can read.
+ */
 const NEEDS = [
   'autobahn[twisted]==0.10.9',
   'twisted==19.10.0',
@@ -24,7 +26,10 @@ const NEEDS = [
   'mock==3.0.5',
 ]
 
-/** Autobahn's WebSocket suite is a program of Python 2, which Debian 11 had last; the rest comes from PyPI. Nothing is installed. */
+/**
+ * Autobahn's WebSocket suite is a program of Python 2, which Debian 11 had last; the rest comes from PyPI. Nothing is
+ * installed.
+ */
 export function autobahn(): Way {
   const place = (folder: string) => join(folder, 'wstest')
   return {

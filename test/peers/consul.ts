@@ -50,7 +50,10 @@ async function build({ path, env }: Go, version: string, work: string, tell: (st
   })
 }
 
-/** Consul 1.8.7, from a Debian that still had it: seconds, but without what came later, such as the mark of filtered answers. */
+/**
+ * Consul 1.8.7, from a Debian that still had it: seconds, but without what came later, such as the mark of filtered
+ * answers.
+ */
 export function consulFromOldDebian(): Way {
   const place = (folder: string) => join(`${folder}-debian`, 'consul')
   return {

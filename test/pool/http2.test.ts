@@ -87,14 +87,12 @@ describe('a request', () => {
   test('of HTTP/2 goes through with what is its own: cookies in pieces, te, trailers', async () => {
     const { mesh, a } = await start()
     a.answer = ({ stream }) => reply(stream, 200, [], 'x', ['grpc-status', '0'])
-    const got = mesh
-      .http2Caller()
-      .ask({
-        method: 'POST',
-        fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'],
-        body: 'abc',
-        trailers: ['x-t', '1'],
-      })
+    const got = mesh.http2Caller().ask({
+      method: 'POST',
+      fields: ['te', 'trailers', 'cookie', 'a=1', 'cookie', 'b=2'],
+      body: 'abc',
+      trailers: ['x-t', '1'],
+    })
     mesh.settle()
     expect(a.served[0]!.fields.get('te')).toBe('trailers')
     expect(a.served[0]!.trailers?.get('x-t')).toBe('1')

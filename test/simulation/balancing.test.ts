@@ -15,7 +15,10 @@ import { verdict } from '../../bench/balancing/verdict.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import '../support/seed.ts'
 
-/** What balancers owe, in a small edition of bench/balancing. The simulator is the same, and so are the balancers: those of proxy/. */
+/**
+ * What balancers owe, in a small edition of bench/balancing. The simulator is the same, and so are the balancers: those
+ * of proxy/.
+ */
 
 const SEEDS = [1, 2, 3]
 
@@ -105,7 +108,8 @@ describe('the simulator', () => {
     const run = simulate(stopping, contender('round_robin'), 1)
     expect(figuresOf(run).badShare / 0.2).toBeGreaterThan(0.95)
     expect(figuresOf(run).badShare / 0.2).toBeLessThan(1.05)
-    // 200 ms for each 800 ms of work; and a fifth of the requests first wait for half a stop: 20 x (1 + 200 / 800) + 0.2 x 100.
+    // 200 ms for each 800 ms of work; and a fifth of the requests first wait for half a stop: 20 x (1 + 200 / 800) +
+    // 0.2 x 100.
     expect(meanMs(run) / 45).toBeGreaterThan(0.96)
     expect(meanMs(run) / 45).toBeLessThan(1.04)
   })
@@ -176,8 +180,9 @@ describe('one of ten fails fast', () => {
   const SHARE = 1 / 10
 
   /**
-   * Four standard deviations above 1/n. Draws: binomial, of as many requests. By hash also callers, which are not equally busy (the same variance with the sum of their
-   * squared shares in the place of 1/N), and on a ring how the points fall (1,024 / 10 an instance: each share varies by its root).
+   * Four standard deviations above 1/n. Draws: binomial, of as many requests. By hash also callers, which are not
+   * equally busy (the same variance with the sum of their squared shares in the place of 1/N), and on a ring how the
+   * points fall (1,024 / 10 an instance: each share varies by its root).
    */
   function allowed({ name }: Contender, requests: number): number {
     const isHashed = policies[name as keyof typeof policies].hashes
@@ -229,7 +234,8 @@ describe('capacities 1 : 2 : 4', () => {
 
   test.each(plain)('%s honours weights', (_name, by) => {
     const run = simulate(scenario('weights'), by, 1)
-    // Few callers make uneven shares where they are hashed; a busy fleet is kept even, which favours large instances a little.
+    // Few callers make uneven shares where they are hashed; a busy fleet is kept even, which favours large instances a
+    // little.
     for (const share of bySize(run)) {
       expect(share).toBeGreaterThan(0.7)
       expect(share).toBeLessThan(1.3)

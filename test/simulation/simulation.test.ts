@@ -16,7 +16,10 @@ const seeds =
 
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
-/** Six seconds of a mesh in which everything goes wrong now and then, then calm. What must hold holds at every moment, or at the end. */
+/**
+ * Six seconds of a mesh in which everything goes wrong now and then, then calm. What must hold holds at every moment,
+ * or at the end.
+ */
 async function simulate(seed: number) {
   const random = seeded(seed)
   const overrides = policy(random)
@@ -80,7 +83,8 @@ describe('a mesh in bad weather', () => {
       }
     }
     for (const [id, times] of seen) {
-      // Attempts, and one more for the keep-alive race; what may not be repeated is never there twice, not even in part.
+      // Attempts, and one more for the keep-alive race; what may not be repeated is never there twice, not even in
+      // part.
       expect(times, id).toBeLessThanOrEqual(SAFE_TO_REPEAT.has(byId.get(id)!.method) ? 5 : 1)
     }
 

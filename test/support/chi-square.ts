@@ -1,6 +1,6 @@
 /**
- * Pearson's statistic of observed counts against expected shares, as a z-score (Wilson and Hilferty): a fair draw stays below 4 but for one time in thirty thousand, and
- * with a seed it is always the same draw.
+ * Pearson's statistic of observed counts against expected shares, as a z-score (Wilson and Hilferty): a fair draw stays
+ * below 4 but for one time in thirty thousand, and with a seed it is always the same draw.
  */
 export function chiSquareScore(observed: readonly number[], shares: readonly number[]): number {
   const total = observed.reduce((sum, count) => sum + count, 0)

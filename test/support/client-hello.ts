@@ -38,7 +38,10 @@ export function withExtension(hello: Buffer, type: number, data: Buffer): Buffer
   return changed
 }
 
-/** Where the list of extensions begins: after record and message header, version, random, session id, cipher suites and compression methods. */
+/**
+ * Where the list of extensions begins: after record and message header, version, random, session id, cipher suites and
+ * compression methods.
+ */
 function extensionsAt(hello: Buffer): number {
   let at = 5 + 4 + 34
   at += 1 + hello[at]!

@@ -1,4 +1,7 @@
-/** The ways a message is cut into reads: whole, at each place into two, and a byte at a time. Long ones are cut at their ends, and here and there between. */
+/**
+ * The ways a message is cut into reads: whole, at each place into two, and a byte at a time. Long ones are cut at their
+ * ends, and here and there between.
+ */
 export function* cuttings(bytes: Buffer): Generator<{ readonly name: string; readonly chunks: readonly Buffer[] }> {
   yield { name: 'whole', chunks: [bytes] }
   for (const at of places(bytes.length))

@@ -60,7 +60,10 @@ export function pickContext(tried: readonly Endpoint[] = []): PickContext {
   return { tried, record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
 }
 
-/** What a policy is handed: the settings of a file that says nothing of them but `settings`, chance from a seed, and a clock that stands still unless its loop is given. */
+/**
+ * What a policy is handed: the settings of a file that says nothing of them but `settings`, chance from a seed, and a
+ * clock that stands still unless its loop is given.
+ */
 export function balancerDeps(
   chance: number | Random = 1,
   settings: Partial<BalancerSpec> = {},

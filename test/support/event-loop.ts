@@ -8,8 +8,8 @@ interface Event {
 const MAX_EVENTS_AT_ONCE = 2_000_000
 
 /**
- * The one event loop of a test: time moves only when told to, and what is due at one moment runs in the order it was put off. So a test of timeouts takes no time,
- * and the same test always takes the same course.
+ * The one event loop of a test: time moves only when told to, and what is due at one moment runs in the order it was
+ * put off. So a test of timeouts takes no time, and the same test always takes the same course.
  */
 export class EventLoop {
   /** Not 0, which the code under test takes for "never". */

@@ -12,7 +12,10 @@ export interface Finished {
   readonly endpoint?: string
 }
 
-/** A request that was answered with 200 by `orders`: began at 1,000, sent at 1,003, first byte at 1,040, done at 1,045.6. */
+/**
+ * A request that was answered with 200 by `orders`: began at 1,000, sent at 1,003, first byte at 1,040, done at
+ * 1,045.6.
+ */
 export function finishedExchange({
   method = 'GET',
   path = '/api/1',

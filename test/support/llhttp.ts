@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module'
 
-/** Node's own parser of requests (llhttp, strict), as a second opinion on what the proxy sends: if it reads other requests than we meant, that is smuggling. */
+/**
+ * Node's own parser of requests (llhttp, strict), as a second opinion on what the proxy sends: if it reads other
+ * requests than we meant, that is smuggling.
+ */
 export interface SecondOpinion {
   readonly targets: readonly string[]
   readonly bodies: readonly string[]

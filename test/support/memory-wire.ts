@@ -15,7 +15,10 @@ export interface WireOptions {
 }
 
 const READ = 64 * 1024
-/** What was read, or written from the scratch buffer, is overwritten as soon as the contract allows: whoever kept a view of it shows. */
+/**
+ * What was read, or written from the scratch buffer, is overwritten as soon as the contract allows: whoever kept a view
+ * of it shows.
+ */
 const POISON = 0xee
 const sharedRead = Buffer.alloc(READ)
 const scratches = [Buffer.alloc(READ), Buffer.alloc(READ)]
@@ -35,7 +38,10 @@ export function wirePair(
 
 const PEER: Peer = { address: '127.0.0.1', port: 40_000, local: '127.0.0.1', localPort: 8000 }
 
-/** Behaves as a TCP socket does, the unpleasant parts too: closing with unread bytes resets the other end, which may lose what it had not read. */
+/**
+ * Behaves as a TCP socket does, the unpleasant parts too: closing with unread bytes resets the other end, which may
+ * lose what it had not read.
+ */
 export class MemoryWire implements Wire {
   readonly peer: Peer
   handler: WireHandler | null = null

@@ -143,7 +143,10 @@ export class Mesh {
     turn(() => this.#ports.get(port)!(wire))
   }
 
-  /** The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from now on. */
+  /**
+   * The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from
+   * now on.
+   */
   replaceLinked(name: string): Upstream {
     this.linked.delete(name)
     this.cutLinked()

@@ -1,6 +1,7 @@
 /**
- * Reads HTTP/1.1 messages for the tests, apart from the codec and stricter than a real peer would be: whatever the proxy writes goes through it, so a test fails when
- * the proxy says anything that is not plain, well-framed HTTP, even where the test looks at something else.
+ * Reads HTTP/1.1 messages for the tests, apart from the codec and stricter than a real peer would be: whatever the
+ * proxy writes goes through it, so a test fails when the proxy says anything that is not plain, well-framed HTTP, even
+ * where the test looks at something else.
  */
 export interface Message {
   readonly startLine: string

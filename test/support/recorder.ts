@@ -19,7 +19,10 @@ export interface Recording {
   readonly written: string
 }
 
-/** What a codec says of a message, as lines. Pieces of a body that follow each other are one line, so that the lines do not tell how the bytes were cut. */
+/**
+ * What a codec says of a message, as lines. Pieces of a body that follow each other are one line, so that the lines do
+ * not tell how the bytes were cut.
+ */
 class Lines {
   readonly lines: string[] = []
   #body: Buffer[] = []
@@ -58,7 +61,10 @@ function reason(detail: string): string {
   return detail.replace(/ \(RFC.*\)$/, '')
 }
 
-/** Plays the bytes of a caller to a codec, one read a chunk. Each request is answered with 204 as it ends, so that the next one can begin; one for a tunnel gets it. */
+/**
+ * Plays the bytes of a caller to a codec, one read a chunk. Each request is answered with 204 as it ends, so that the
+ * next one can begin; one for a tunnel gets it.
+ */
 export function playRequests(
   codec: Codec,
   chunks: readonly Buffer[],

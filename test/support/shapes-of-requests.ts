@@ -9,7 +9,9 @@ import { Mesh as SimulatedMesh } from './mesh.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from './specs.ts'
 import { ok, respond } from './upstream.ts'
 
-/** Run with --allow-natives-syntax: prints how many shapes the objects of each class have after requests of all kinds. */
+/**
+ * Run with --allow-natives-syntax: prints how many shapes the objects of each class have after requests of all kinds.
+ */
 const haveSameMap = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (a: object, b: object) => boolean
 
 /** Objects by the name of their class; strong, for the process lives a second. */

@@ -4,8 +4,9 @@ import type { Question, ToControl, ToData, WorkerData } from '../../proxy/core/c
 import { PAGE_SLOTS } from '../../proxy/telemetry/slots.ts'
 
 /**
- * Speaks the channel as a data thread does, and misbehaves when told to: by the version of a snapshot (`refused`, `refused-by-1`, `crashes`, `silent`) or the service
- * of the snapshot it is started with (`crashes-at-start`), or by the URL of an explanation (`/crash`, `/exit`, `/hang`).
+ * Speaks the channel as a data thread does, and misbehaves when told to: by the version of a snapshot (`refused`,
+ * `refused-by-1`, `crashes`, `silent`) or the service of the snapshot it is started with (`crashes-at-start`), or by
+ * the URL of an explanation (`/crash`, `/exit`, `/hang`).
  */
 const { index, snapshot: first, shared } = workerData as WorkerData
 const port = parentPort!

@@ -4,7 +4,10 @@ import { turn } from './memory-wire.ts'
 
 const POISON = 0xee
 
-/** A wire with a test at its other end: it is fed by hand and keeps what is written. For the codec alone, without an event loop. */
+/**
+ * A wire with a test at its other end: it is fed by hand and keeps what is written. For the codec alone, without an
+ * event loop.
+ */
 export class TapeWire implements Wire {
   readonly peer: Peer = { address: '192.0.2.1', port: 40_000, local: '127.0.0.1', localPort: 8000 }
   handler: WireHandler | null = null

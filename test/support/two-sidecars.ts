@@ -25,7 +25,10 @@ export interface TwoSidecars {
   apply(options: TwoSidecarsOptions): Promise<void>
 }
 
-/** caller -> outbound listener (8000) -> inbound listener (20000) -> application: both sides of one data thread, with a connection between them. */
+/**
+ * caller -> outbound listener (8000) -> inbound listener (20000) -> application: both sides of one data thread, with a
+ * connection between them.
+ */
 export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<TwoSidecars> {
   const mesh = new Mesh(options.mesh)
   mesh.linked.set(SIDECAR, INBOUND_PORT)

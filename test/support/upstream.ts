@@ -8,7 +8,9 @@ export type Answer = (request: OpenMessage, connection: UpstreamEnd) => void
 export class Upstream {
   readonly name: string
   readonly connections: UpstreamEnd[] = []
-  /** `accept`, `refuse`, or `ignore` a new connection (packets dropped); `lack`: this machine has no port left for one. */
+  /**
+   * `accept`, `refuse`, or `ignore` a new connection (packets dropped); `lack`: this machine has no port left for one.
+   */
   connect: 'accept' | 'refuse' | 'ignore' | 'lack' = 'accept'
   connectMs = 0
   dials = 0

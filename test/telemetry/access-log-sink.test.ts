@@ -11,7 +11,10 @@ import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-/** A disk that does as told: `answers` are the results of the writes to come, a count of bytes or an error; then everything is written. */
+/**
+ * A disk that does as told: `answers` are the results of the writes to come, a count of bytes or an error; then
+ * everything is written.
+ */
 function toldDisk(answers: (number | string)[] = [], openError: string | null = null) {
   const written: string[] = []
   const opened: string[] = []

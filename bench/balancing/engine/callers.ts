@@ -5,7 +5,10 @@ import { Exchange } from '../../../proxy/core/exchange.ts'
 import { HeaderList } from '../../../proxy/core/header-list.ts'
 import { pickContext } from '../../../test/support/endpoints.ts'
 
-/** What the policy hashes of each of so many callers, who differ in their address and in `x-user`; the same in every sidecar. Empty: the policy does not hash. */
+/**
+ * What the policy hashes of each of so many callers, who differ in their address and in `x-user`; the same in every
+ * sidecar. Empty: the policy does not hash.
+ */
 export function callerHashes(spec: BalancerSpec, count: number): readonly number[] {
   const { prepare } = affinity(spec, policies[spec.type].hashes, () => 0)
   if (prepare === null) return []

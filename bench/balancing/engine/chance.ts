@@ -6,7 +6,10 @@ export function exponential(random: Random, mean: number): number {
   return -mean * Math.log(1 - random())
 }
 
-/** Mean 1, coefficient of variation 1 and a long tail: one in a hundred is five times the mean, one in ten thousand sixteen times. */
+/**
+ * Mean 1, coefficient of variation 1 and a long tail: one in a hundred is five times the mean, one in ten thousand
+ * sixteen times.
+ */
 const SIGMA = Math.sqrt(Math.LN2)
 
 /** Log-normal, as measured response times mostly are. */

@@ -6,8 +6,8 @@ export interface Due {
 }
 
 /**
- * Virtual time: it jumps from one event to the next. What is due at the same moment happens in the order in which it was planned, so a seed gives one course. An event
- * costs no allocation: millions of them make a fleet.
+ * Virtual time: it jumps from one event to the next. What is due at the same moment happens in the order in which it
+ * was planned, so a seed gives one course. An event costs no allocation: millions of them make a fleet.
  */
 export class EventQueue {
   /** Milliseconds. Not 0 at first, which the proxy takes for "never". */

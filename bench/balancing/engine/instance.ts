@@ -35,7 +35,9 @@ const REPORT_MS = 1000
 const OK: ResponseHead = { status: 200, headers: new HeaderList() }
 const UNAVAILABLE: ResponseHead = { status: 503, headers: new HeaderList() }
 
-/** A queueing server: so many workers, one first-come-first-served queue with an end, and whatever may be wrong with it. */
+/**
+ * A queueing server: so many workers, one first-come-first-served queue with an end, and whatever may be wrong with it.
+ */
 export class Instance {
   readonly name: string
   readonly spec: InstanceSpec

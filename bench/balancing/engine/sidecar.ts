@@ -19,8 +19,8 @@ export interface SidecarDeps {
 }
 
 /**
- * One caller's sidecar: the proxy's own cluster, policy and outlier detection. What it does around a pick is what proxy/forward/attempts.ts does, for requests of one
- * attempt and answers whose body comes with the head.
+ * One caller's sidecar: the proxy's own cluster, policy and outlier detection. What it does around a pick is what
+ * proxy/forward/attempts.ts does, for requests of one attempt and answers whose body comes with the head.
  */
 export class Sidecar {
   readonly #cluster: ServiceCluster

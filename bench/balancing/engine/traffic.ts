@@ -13,8 +13,8 @@ const CALLERS_PER_INSTANCE = 100
 const POPULARITY = 0.5
 
 /**
- * Poisson arrivals, each at any one of the sidecars. When requests come, from whom and how much work they are is chance alone, and not what the balancers make of them:
- * so with the same seed all of them get the same requests.
+ * Poisson arrivals, each at any one of the sidecars. When requests come, from whom and how much work they are is chance
+ * alone, and not what the balancers make of them: so with the same seed all of them get the same requests.
  */
 export class Traffic implements Due {
   readonly sidecars: Sidecar[] = []

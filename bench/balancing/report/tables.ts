@@ -4,7 +4,10 @@ import { percent, time } from './format.ts'
 
 const TONES = { best: 'good', good: 'strong', poor: 'strong', bad: 'bad' } as const
 
-/** One scenario: balancers down, figures across. Green: as good as the best; red: 3 x its p99, or one request in a hundred fails. */
+/**
+ * One scenario: balancers down, figures across. Green: as good as the best; red: 3 x its p99, or one request in a
+ * hundred fails.
+ */
 export function tableOf(all: ScenarioResults): Table {
   const { title, bad } = all.scenario
   return {

@@ -1,4 +1,5 @@
-// The usual library, used as its README says, with keep-alive upstream. Usage: node http-proxy-3-proxy.ts LISTEN UPSTREAM...
+// The usual library, used as its README says, with keep-alive upstream. Usage: node http-proxy-3-proxy.ts LISTEN
+// UPSTREAM...
 import { Agent, createServer, ServerResponse } from 'node:http'
 import { createProxyServer } from 'http-proxy-3'
 

@@ -1,4 +1,5 @@
-// What a Node user would write first: node:http in front, undici behind, least-request of two draws. No retries, no statistics.
+// What a Node user would write first: node:http in front, undici behind, least-request of two draws. No retries, no
+// statistics.
 // Usage: node undici-proxy.ts LISTEN UPSTREAM...
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'

@@ -2,8 +2,10 @@ import type { Command } from '../children.ts'
 import type { TrafficName } from '../traffic/traffic.ts'
 
 /**
- * What is switched on. `standard`: what every comparison runs with (retries, least-request, Envoy also outlier detection; no access log).
- * `bare`: routing and balancing only. `full`: standard, a JSON access log to a file, and a scrape of the metrics every second.
+ * What is switched on. `standard`: what every comparison runs with (retries, least-request, Envoy also outlier
+ * detection; no access log).
+ * `bare`: routing and balancing only. `full`: standard, a JSON access log to a file, and a scrape of the metrics every
+ * second.
  */
 export type Features = 'standard' | 'bare' | 'full'
 

@@ -1,8 +1,9 @@
 import { createServer, Socket } from 'node:net'
 
 /**
- * A server of bytes, in a process of its own. The first byte of a connection says what it does: `e` sends everything back, `s` only counts, and says how much it was when
- * the caller has ended. Reads go into one buffer, so that it costs as little as a sink in JavaScript can.
+ * A server of bytes, in a process of its own. The first byte of a connection says what it does: `e` sends everything
+ * back, `s` only counts, and says how much it was when the caller has ended. Reads go into one buffer, so that it costs
+ * as little as a sink in JavaScript can.
  */
 const ECHO = 'e'.charCodeAt(0)
 const buffer = Buffer.allocUnsafeSlow(512 * 1024)

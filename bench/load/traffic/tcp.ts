@@ -5,7 +5,10 @@ import { freePort } from '../ports.ts'
 import { type Answer, waitUntil } from '../ready.ts'
 import { type Asked, type Backends, type Load, type LoadResult, NO_BODY, type Traffic } from './traffic.ts'
 
-/** `path` of a load: as many bytes one way as go through, counted in MiB; or messages there and back, the next one when the last is there. */
+/**
+ * `path` of a load: as many bytes one way as go through, counted in MiB; or messages there and back, the next one when
+ * the last is there.
+ */
 export const BULK = '/bulk'
 export const PING = '/ping'
 export const PING_BYTES = 64

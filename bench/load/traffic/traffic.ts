@@ -1,7 +1,10 @@
 import type { Child } from '../children.ts'
 import type { Answer } from '../ready.ts'
 
-/** What passes through the proxies: `http1` and `h2` on both of their sides, `grpc` to a real gRPC server, `tcp` anything. */
+/**
+ * What passes through the proxies: `http1` and `h2` on both of their sides, `grpc` to a real gRPC server, `tcp`
+ * anything.
+ */
 export type TrafficName = 'http1' | 'h2' | 'grpc' | 'tcp'
 
 export interface Backends {

@@ -17,7 +17,10 @@ export interface Instance {
 
 export interface Plan {
   readonly instances: readonly Instance[]
-  /** The HTTP API of the demo's Consul; the three ports after it are its own too. Null: the sidecar files list who there is. */
+  /**
+   * The HTTP API of the demo's Consul; the three ports after it are its own too. Null: the sidecar files list who there
+   * is.
+   */
   readonly consul: number | null
 }
 

@@ -10,7 +10,10 @@ export const { Prices } = (
   loadPackageDefinition(loadSync(resolve(import.meta.dirname, 'prices.proto'))) as unknown as Package
 ).shop
 
-/** Makes calls of one service on one connection, as gRPC clients do. `authority`: the name that the sidecar reads; the port is the sidecar's. */
+/**
+ * Makes calls of one service on one connection, as gRPC clients do. `authority`: the name that the sidecar reads; the
+ * port is the sidecar's.
+ */
 export function pricesAt(
   port: number,
   authority: string,

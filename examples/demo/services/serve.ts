@@ -15,7 +15,10 @@ export const name = NAME
 /** The port of the sidecar beside this service where it calls others. */
 export const sidecar = Number(SIDECAR)
 
-/** Milliseconds that every answer takes longer: how the director makes an instance slow. Try it: curl -X POST '127.0.0.1:<port>/slow?ms=400' */
+/**
+ * Milliseconds that every answer takes longer: how the director makes an instance slow. Try it: curl -X POST
+ * '127.0.0.1:<port>/slow?ms=400'
+ */
 let slowMs = 0
 
 export function serve(handler: Handler): Server {
@@ -47,7 +50,10 @@ export function serve(handler: Handler): Server {
 
 const agent = keepAliveAgent()
 
-/** Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does the rest. */
+/**
+ * Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does
+ * the rest.
+ */
 export async function call(url: string, { requestId }: Caller): Promise<object> {
   const { host, pathname } = new URL(url)
   const { status, body } = await get(sidecar, pathname, {

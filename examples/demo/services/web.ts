@@ -1,4 +1,5 @@
-// What a visitor of the shop asks for: an order and what paying it costs, both from services that are called by name. And the shop's page, which hears of orders by a WebSocket.
+// What a visitor of the shop asks for: an order and what paying it costs, both from services that are called by name.
+// And the shop's page, which hears of orders by a WebSocket.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type WebSocket, WebSocketServer } from 'ws'

@@ -17,7 +17,9 @@ export interface Scene {
   readonly keys: string | null
 }
 
-/** Of all its requests since the start. For web also those count that the visitors gave up on; null: there were none. */
+/**
+ * Of all its requests since the start. For web also those count that the visitors gave up on; null: there were none.
+ */
 export function successOf({ picture, load }: Scene, service: string): number | null {
   const { requests, failed } = picture.services.find(({ name }) => name === service)!.total
   if (requests === 0) return null

@@ -2,7 +2,10 @@ import { styleText } from 'node:util'
 
 export type Paint = (text: string) => string
 
-/** What the view is drawn with: colours where the terminal has them and NO_COLOR does not forbid them, and characters that it can show. */
+/**
+ * What the view is drawn with: colours where the terminal has them and NO_COLOR does not forbid them, and characters
+ * that it can show.
+ */
 export interface Style {
   readonly bold: Paint
   readonly dim: Paint

@@ -7,7 +7,10 @@ const NAME = 14
 /** Margins, the mark, the share in percent, and the three numbers of an instance. */
 const NUMBERS = 2 + 2 + 6 + 8 + 7 + 9
 
-/** SUCCESS is that of the whole run, as the number of failed requests is: a share of the last seconds beside it would contradict it. */
+/**
+ * SUCCESS is that of the whole run, as the number of failed requests is: a share of the last seconds beside it would
+ * contradict it.
+ */
 export function serviceLines(scene: Scene, width: number, style: Style): string[] {
   const { bold, dim, red, green, cyan, glyphs } = style
   const sparkWidth = Math.max(0, Math.min(60, width - 68))

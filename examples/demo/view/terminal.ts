@@ -1,6 +1,9 @@
 import type { Size } from './frame.ts'
 
-/** A screen of its own, drawn over in place, and the keys pressed on it. What was on the terminal before comes back with `close`. */
+/**
+ * A screen of its own, drawn over in place, and the keys pressed on it. What was on the terminal before comes back with
+ * `close`.
+ */
 export interface Screen {
   size(): Size
   draw(lines: readonly string[]): void

@@ -1,7 +1,9 @@
 import { get, keepAliveAgent } from '../../support/get.ts'
 import { readSamples, type Sample } from './exposition.ts'
 
-/** What one sidecar says of itself on its admin port: everything the demo shows comes from here, as it would with curl. */
+/**
+ * What one sidecar says of itself on its admin port: everything the demo shows comes from here, as it would with curl.
+ */
 export interface Scrape {
   readonly samples: readonly Sample[]
   /** By service and address. */

@@ -8,7 +8,10 @@ export interface Tally {
   readonly buckets: Map<number, number>
 }
 
-/** What happened between two looks: by service as its callers saw it (web: as its own sidecar did), and by endpoint address over all callers. */
+/**
+ * What happened between two looks: by service as its callers saw it (web: as its own sidecar did), and by endpoint
+ * address over all callers.
+ */
 export interface Change {
   readonly services: ReadonlyMap<string, Tally>
   readonly endpoints: ReadonlyMap<string, Tally>
@@ -30,7 +33,10 @@ export function addTally(to: Tally, from: Tally): void {
   for (const [bound, count] of from.buckets) to.buckets.set(bound, (to.buckets.get(bound) ?? 0) + count)
 }
 
-/** What of one sidecar's counters came since the look before, which `before` remembers: counters of a process that started anew start at 0 again. */
+/**
+ * What of one sidecar's counters came since the look before, which `before` remembers: counters of a process that
+ * started anew start at 0 again.
+ */
 export function since(before: Map<string, number>, { samples }: Scrape, service: string): Change {
   const services = new Map<string, Tally>()
   const endpoints = new Map<string, Tally>()
@@ -63,7 +69,10 @@ function addTo(buckets: Map<number, number>, bound: number, count: number): void
   buckets.set(bound, (buckets.get(bound) ?? 0) + count)
 }
 
-/** As histogram_quantile of Prometheus does, but even on a logarithmic scale, as the buckets are; null when nothing was counted. */
+/**
+ * As histogram_quantile of Prometheus does, but even on a logarithmic scale, as the buckets are; null when nothing was
+ * counted.
+ */
 export function quantile({ buckets }: Tally, share: number): number | null {
   const sorted = [...buckets].sort(([a], [b]) => a - b)
   const total = sorted.at(-1)?.[1] ?? 0

@@ -61,7 +61,10 @@ export function keepRefresh(query: URLSearchParams): Markup | null {
 export interface Column<Row> {
   readonly title: string
   readonly isNumber?: boolean
-  /** On a narrow screen, where it says what it is by itself: without its title, on a line with others (`inline`) or on its own (`bare`). */
+  /**
+   * On a narrow screen, where it says what it is by itself: without its title, on a line with others (`inline`) or on
+   * its own (`bare`).
+   */
   readonly narrow?: 'inline' | 'bare'
   cell(row: Row): Part
 }

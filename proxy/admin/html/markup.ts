@@ -11,7 +11,10 @@ export class Markup {
 
 export type Part = Markup | string | number | null | false | readonly Part[]
 
-/** Literal parts are HTML, values are text on one line: they are escaped, except what `html` made before. Null and false are nothing. */
+/**
+ * Literal parts are HTML, values are text on one line: they are escaped, except what `html` made before. Null and false
+ * are nothing.
+ */
 export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   let text = literals[0]!
   for (const [index, part] of parts.entries()) text += textOf(part) + literals[index + 1]!

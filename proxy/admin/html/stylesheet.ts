@@ -1,4 +1,7 @@
-/** The one stylesheet, inline: the admin port has no files. Narrow screens get each row of a table as a card, so that nothing is cut. */
+/**
+ * The one stylesheet, inline: the admin port has no files. Narrow screens get each row of a table as a card, so that
+ * nothing is cut.
+ */
 export const stylesheet = `
 :root { color-scheme: light dark; --bg: #fff; --fg: #1c2127; --dim: #5d6773; --line: #d5dae0; --card: #f5f7f9; --link: #0b57c2;
   --ok: #146c2e; --ok-bg: #dff3e4; --warn: #7a4d00; --warn-bg: #fdeecb; --bad: #a11616; --bad-bg: #fce0de }

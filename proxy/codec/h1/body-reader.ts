@@ -96,7 +96,9 @@ export class BodyReader {
   /** Where reading stopped: after the body when it is `done`, else at the end of the bytes. */
   at = 0
 
-  /** MORE while the body goes on, DONE when it is whole, or what is wrong. The sink gets each piece inside this call. */
+  /**
+   * MORE while the body goes on, DONE when it is whole, or what is wrong. The sink gets each piece inside this call.
+   */
   read(b: Buffer, from: number, length: number): Outcome {
     if (this.#state === LENGTH) {
       const end = Math.min(length, from + this.#left)
@@ -140,7 +142,8 @@ export class BodyReader {
           break
         }
         case CHUNK_EXTENSION:
-          // Extensions are read and dropped, as RFC 9112 section 7.1.1 allows; a bare CR or LF in them is a classic of smuggling.
+          // Extensions are read and dropped, as RFC 9112 section 7.1.1 allows; a bare CR or LF in them is a classic of
+          // smuggling.
           if (byte === CR) this.#state = CHUNK_SIZE_LF
           else if ((byte < SP && byte !== 0x09) || byte === 0x7f) return brokenBody.extensionByte
           else if (++this.#extensionBytes > MAX_EXTENSION_BYTES) return brokenBody.extension

@@ -91,7 +91,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     }
   }
 
-  /** Pipelined bytes wait, until the turn ends if the request was answered at once; beyond a limit their sender does. `own`: nobody else reads into the chunk. */
+  /**
+   * Pipelined bytes wait, until the turn ends if the request was answered at once; beyond a limit their sender does.
+   * `own`: nobody else reads into the chunk.
+   */
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
     this.#early.keep(chunk.subarray(from, length), own)
@@ -141,7 +144,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     }
   }
 
-  /** Only the first request may change what the connection speaks, with nothing behind it: so nobody's later request can. */
+  /**
+   * Only the first request may change what the connection speaks, with nothing behind it: so nobody's later request
+   * can.
+   */
   #isUpgraded(head: Http1Head): boolean {
     const mayBe = this.receiver === null && !this.#draining && this.#requestDone && head.minorVersion === 1
     if (!mayBe || this.#options.onUpgrade?.(this, head, this.#wire) !== true) return false
@@ -193,7 +199,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Refuses what never became a request: nothing of it reaches the corridor. */
   #refuse(failure: Failure, detail: string): void {
     this.#options.onRefused({ failure, detail, peer: this.#wire.peer, protocol: 'http/1.1' })
-    // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC 9113 section 3.4).
+    // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC
+    // 9113 section 3.4).
     if (detail === broken.notHttp.detail && this.receiver === null) return this.#close()
     this.#head.clear()
     this.#early.take()
@@ -257,7 +264,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       if (!old) this.#writer.response(head, NO_BODY, '', NO_BODY, true)
       return old || this.#requestDone || this.#paused ? undefined : armFor(this.#timer, this.#bodyTimeoutMs)
     }
-    // Both directions run: `timeouts.idle` of the service watches them together, and a caller may be quiet while its answer flows.
+    // Both directions run: `timeouts.idle` of the service watches them together, and a caller may be quiet while its
+    // answer flows.
     this.#bodyTimeoutMs = 0
     this.#timer.cancel()
     // An answer before the whole request was read: the rest would have to be read only to be dropped.

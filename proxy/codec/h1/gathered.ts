@@ -1,6 +1,9 @@
 import { NO_BYTES } from '../bytes.ts'
 
-/** Bytes that trickle in, in one buffer that doubles when it is full: a head that comes a byte at a time is not copied once a byte. */
+/**
+ * Bytes that trickle in, in one buffer that doubles when it is full: a head that comes a byte at a time is not copied
+ * once a byte.
+ */
 export class Gathered {
   #room: Buffer = NO_BYTES
 

@@ -5,8 +5,9 @@ import { idOfName, OTHER, REMOVED } from './field-names.ts'
 const FIRST_FIELDS = 24
 
 /**
- * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is copied to the other side as it stands, so order,
- * case and spelling of the fields are kept. Used again for the next message of the connection.
+ * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is
+ * copied to the other side as it stands, so order, case and spelling of the fields are kept. Used again for the next
+ * message of the connection.
  */
 export class Http1Head implements Headers, RequestHead, ResponseHead {
   bytes: Buffer = NO_BYTES
@@ -14,7 +15,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   start = 0
   /** Where parsing goes on: always at the start of a line. */
   at = 0
-  /** Up to where the line at `at` was read when its bytes ran out, and whether that was past its colon: so no byte is read once a packet. */
+  /**
+   * Up to where the line at `at` was read when its bytes ran out, and whether that was past its colon: so no byte is
+   * read once a packet.
+   */
   read = 0
   inValue = false
   /** Start of the first field line; 0 until the start line is whole. */

@@ -1,12 +1,16 @@
 import type { Http1Head } from './head.ts'
 
-/** The server speaks first in them, or their first bytes are no request: what comes behind such an offer is HTTP (RFC 2817 section 3.1, RFC 9113 section 3.4). */
+/**
+ * The server speaks first in them, or their first bytes are no request: what comes behind such an offer is HTTP (RFC
+ * 2817 section 3.1, RFC 9113 section 3.4).
+ */
 const WAITS_FOR_ANSWER = /^(tls|http|h2)(\/|$)/
 
 /**
- * After an answer that opened no tunnel: may the caller's next bytes be of the protocol it asked for, and only look like a request? Then the connection ends with the
- * answer, so that they are never read as one (draft-ietf-httpbis-optimistic-upgrade). An offer that was ignored and that nobody acts on before the answer keeps the
- * connection, if nothing is behind it. `hasMore`: something is.
+ * After an answer that opened no tunnel: may the caller's next bytes be of the protocol it asked for, and only look
+ * like a request? Then the connection ends with the answer, so that they are never read as one
+ * (draft-ietf-httpbis-optimistic-upgrade). An offer that was ignored and that nobody acts on before the answer keeps
+ * the connection, if nothing is behind it. `hasMore`: something is.
  */
 export function mayLeaveHttp({ offered, upgrade }: Http1Head, hasMore: boolean): boolean {
   if (offered === '') return false

@@ -28,8 +28,9 @@ const SLASH = 0x2f
 const ASTERISK = 0x2a
 
 /**
- * One pass over `b[head.at..length)`. Whole lines are kept when more bytes are needed, so a head that trickles in is read once, not once a packet. The strictness is
- * that of RFC 9112 for a server that fears request smuggling: what two implementations might read differently is refused.
+ * One pass over `b[head.at..length)`. Whole lines are kept when more bytes are needed, so a head that trickles in is
+ * read once, not once a packet. The strictness is that of RFC 9112 for a server that fears request smuggling: what two
+ * implementations might read differently is refused.
  */
 export function parseRequest(head: Http1Head, b: Buffer, length: number, limits: HeadLimits): Outcome {
   if (head.fieldsAt === 0) {
@@ -115,7 +116,9 @@ function parseVersion(head: Http1Head, b: Buffer, i: number, length: number): Ou
 
 const VERSION = Buffer.from('HTTP/1.1')
 
-/** None of the four forms begins or looks like it: no path, no URL, no host:port, no asterisk (RFC 9112 section 3.2). */
+/**
+ * None of the four forms begins or looks like it: no path, no URL, no host:port, no asterisk (RFC 9112 section 3.2).
+ */
 function isNoTarget(b: Buffer, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (b[i] === SLASH || b[i] === COLON || b[i] === ASTERISK) return false
   return true
@@ -138,7 +141,8 @@ export function parseResponse(head: Http1Head, b: Buffer, length: number, limits
     i += 4
     head.statusEnd = i
     if (i >= length) return MORE
-    // The space after the code may be missing together with the reason: many servers do so, and nothing else can be meant.
+    // The space after the code may be missing together with the reason: many servers do so, and nothing else can be
+    // meant.
     if (b[i] !== SP && b[i] !== CR) return broken.statusLine
     i = runEnd(b, Math.max(i, head.read), length, VALUE)
     if (i > limits.maxHeadBytes) return broken.head
@@ -207,7 +211,8 @@ export function parseFields(
     } else if (id === TRANSFER_ENCODING) {
       if (head.chunked || !isChunked(b, valueStart, valueEnd)) return broken.coding
       head.chunked = true
-      // White space that the grammar allows (RFC 9110 section 5.5) has hidden the coding from servers before: such a field is written anew.
+      // White space that the grammar allows (RFC 9110 section 5.5) has hidden the coding from servers before: such a
+      // field is written anew.
       if (valueStart - nameEnd > 2 || b[nameEnd + 1] === HTAB || valueEnd !== i - 2) {
         head.ids[head.count - 1] = REMOVED
         head.codingAnew = true
@@ -318,7 +323,9 @@ function finishResponse(head: Http1Head): Outcome {
 /** No protocol is called so. */
 const SEVERAL = ','
 
-/** What a field named by Connection must never take away: naming them is an attack, not a wish (RFC 9110 section 7.6.1). */
+/**
+ * What a field named by Connection must never take away: naming them is an attack, not a wish (RFC 9110 section 7.6.1).
+ */
 const KEPT = new Set([
   'host',
   'content-length',
@@ -346,8 +353,8 @@ function readConnection(head: Http1Head, field: number): Outcome {
       named.add(option)
     }
   }
-  // Named fields are for this connection only; the framing ones are kept above, the known ones drop out by their own ids. One pass, however many are named: names
-  // times fields would be a quarter of a second for one head of 60 KiB.
+  // Named fields are for this connection only; the framing ones are kept above, the known ones drop out by their own
+  // ids. One pass, however many are named: names times fields would be a quarter of a second for one head of 60 KiB.
   if (named !== null)
     for (let i = 0; i < head.count; i++) if (head.ids[i] === OTHER && named.has(nameOf(head, i))) head.ids[i] = REMOVED
   // "close" wins over "keep-alive", in whatever order and field they come (RFC 9112 section 9.3).

@@ -1,4 +1,7 @@
-/** IANA's registry. Not taken from node:http: an `import` of it loads all that it exports, which costs every data thread 40 ms and 13 MB. */
+/**
+ * IANA's registry. Not taken from node:http: an `import` of it loads all that it exports, which costs every data thread
+ * 40 ms and 13 MB.
+ */
 const reasons: Readonly<Record<number, string>> = {
   100: 'Continue',
   101: 'Switching Protocols',

@@ -107,7 +107,8 @@ export function upgradeLines(protocol: string): string {
 }
 
 function writeOwnRequest(head: Http1Head, out: Buffer): number {
-  // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112 section 3.2.2).
+  // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112
+  // section 3.2.2).
   if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
   const hasHost = head.authority !== ''
   const at = out.latin1Write(
@@ -117,7 +118,10 @@ function writeOwnRequest(head: Http1Head, out: Buffer): number {
   return copyHead(head, head.fieldsAt, HOP_BY_HOP_AND_HOST, out, at)
 }
 
-/** Writes the response to `out` from 0 and returns its length. `body`: its framing; `line`: fields of this connection, empty for none. */
+/**
+ * Writes the response to `out` from 0 and returns its length. `body`: its framing; `line`: fields of this connection,
+ * empty for none.
+ */
 export function writeResponse(head: ResponseHead, body: number, line: string, out: Buffer): number {
   if (!(head instanceof Http1Head)) return writeResponsePairs(head, body, line, out)
   let at: number
@@ -136,7 +140,10 @@ export function writeResponse(head: ResponseHead, body: number, line: string, ou
   return copyHead(head, head.fieldsAt, table, out, at)
 }
 
-/** Copies the bytes from `from` to the end of the head, less the fields of `table`, in as few runs as there are gaps; then the added fields and the empty line. */
+/**
+ * Copies the bytes from `from` to the end of the head, less the fields of `table`, in as few runs as there are gaps;
+ * then the added fields and the empty line.
+ */
 function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer, at: number): number {
   const { bytes, fields, ids, count } = head
   let run = from
@@ -159,7 +166,10 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
   return at + 2
 }
 
-/** Heads of another codec, or our own. What HTTP/2 may not have was refused there; what it may have and HTTP/1.1 has another place for is left out here. */
+/**
+ * Heads of another codec, or our own. What HTTP/2 may not have was refused there; what it may have and HTTP/1.1 has
+ * another place for is left out here.
+ */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
   if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
   const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)

@@ -20,7 +20,10 @@ function methodOf(head: Http1Head): string {
   return b.latin1Slice(head.start, head.methodEnd)
 }
 
-/** Method, authority and path from the request line and the Host field (RFC 9112 sections 3.2 and 3.3). `host`: the field, -1 for none. */
+/**
+ * Method, authority and path from the request line and the Host field (RFC 9112 sections 3.2 and 3.3). `host`: the
+ * field, -1 for none.
+ */
 export function readTarget(head: Http1Head, host: number): Outcome {
   head.method = methodOf(head)
   const target = head.bytes.latin1Slice(head.targetStart, head.targetEnd)
@@ -47,7 +50,8 @@ function readAbsolute(head: Http1Head, target: string): Outcome {
   const rest = target.slice(separator + 3)
   const pathAt = rest.search(/[/?]/)
   const authority = pathAt < 0 ? rest : rest.slice(0, pathAt)
-  // User information in a target is deprecated and a way to disguise the host (RFC 9110 section 4.2.4): "@" is no host byte.
+  // User information in a target is deprecated and a way to disguise the host (RFC 9110 section 4.2.4): "@" is no host
+  // byte.
   if (!isAuthority(authority, false)) return broken.targetForm
   const path = pathAt < 0 ? '' : rest.slice(pathAt)
   head.absolute = true

@@ -17,8 +17,8 @@ import { lengthOf, NO_BODY } from './serialize.ts'
 import { Http1Writer } from './writer.ts'
 
 /**
- * One connection to an endpoint and, because HTTP/1.1 carries one exchange at a time, its stream as well. Pipelining towards upstreams is not done: an answer lost
- * in a pipeline cannot be told from one never given.
+ * One connection to an endpoint and, because HTTP/1.1 carries one exchange at a time, its stream as well. Pipelining
+ * towards upstreams is not done: an answer lost in a pipeline cannot be told from one never given.
  */
 export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHandler, BodySink {
   receiver: Receiver<ResponseHead> | null = null

@@ -8,7 +8,10 @@ const LENGTH = 1
 const CHUNKED = 2
 const UNTIL_CLOSE = 3
 
-/** A body piece up to this size is copied behind what waits to be written, so that both leave in one write; a larger one is written by reference. */
+/**
+ * A body piece up to this size is copied behind what waits to be written, so that both leave in one write; a larger one
+ * is written by reference.
+ */
 const COPIED = 32 * 1024
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 const CRLF = Buffer.from('\r\n')
@@ -17,8 +20,8 @@ const CRLF = Buffer.from('\r\n')
 let holder: Http1Writer | null = null
 
 /**
- * Puts heads and framed bodies on a wire. What is small is gathered in the scratch buffer until the turn ends or the message does: a head and its short body, or many
- * small chunks, are one system call.
+ * Puts heads and framed bodies on a wire. What is small is gathered in the scratch buffer until the turn ends or the
+ * message does: a head and its short body, or many small chunks, are one system call.
  */
 export class Http1Writer implements TurnTask {
   readonly #wire: Wire
@@ -39,7 +42,10 @@ export class Http1Writer implements TurnTask {
     this.#begun(buffer, writeRequest(head, body, buffer), body, end)
   }
 
-  /** `framing`: what the head says of the body, which may be more than there is (HEAD). `line`: fields of this connection. */
+  /**
+   * `framing`: what the head says of the body, which may be more than there is (HEAD). `line`: fields of this
+   * connection.
+   */
   response(head: ResponseHead, framing: number, line: string, body: number, end: boolean): void {
     const buffer = this.#room(roomFor(head))
     this.#begun(buffer, writeResponse(head, framing, line, buffer), body, end)

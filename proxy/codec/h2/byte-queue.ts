@@ -2,8 +2,9 @@ const MIN_BLOCK = 1024
 const MAX_BLOCK = 16 * 1024
 
 /**
- * Bytes that wait, copied into memory of their own: neither in a buffer that is read into again, nor in a pool where they would keep others' memory. Small pieces lie
- * together, so that a thousand of one byte cost what one of a thousand does.
+ * Bytes that wait, copied into memory of their own: neither in a buffer that is read into again, nor in a pool where
+ * they would keep others' memory. Small pieces lie together, so that a thousand of one byte cost what one of a thousand
+ * does.
  */
 export class ByteQueue {
   length = 0

@@ -5,8 +5,9 @@ import type { Rate } from './options.ts'
 const OF_THREE = 3
 
 /**
- * The RST_STREAM frames we sent on a connection to an endpoint, beside what its flood guard may allow. The guard ends the connection for all callers that share it, so a
- * connection is worn before: it gets no more streams where another one can be made.
+ * The RST_STREAM frames we sent on a connection to an endpoint, beside what its flood guard may allow. The guard ends
+ * the connection for all callers that share it, so a connection is worn before: it gets no more streams where another
+ * one can be made.
  */
 export class Cancels {
   readonly #budget: Budget

@@ -5,7 +5,10 @@ import { readOffer } from './h2c.ts'
 import { type Http2Options, http2Defaults } from './options.ts'
 import { Http2Upstream } from './upstream.ts'
 
-/** HTTP/2 (RFC 9113, RFC 7541), with prior knowledge on both sides, and from callers also by Upgrade. `clock`: for the upstream side, whose interface hands in none. */
+/**
+ * HTTP/2 (RFC 9113, RFC 7541), with prior knowledge on both sides, and from callers also by Upgrade. `clock`: for the
+ * upstream side, whose interface hands in none.
+ */
 export function http2(clock: Clock, options: Partial<Http2Options> = {}): UpgradeCodec {
   const all: Http2Options = { ...http2Defaults, ...options }
   return {

@@ -35,7 +35,10 @@ const OPEN = 0
 const CLOSING = 1
 const CLOSED = 2
 
-/** What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is the `Side`. */
+/**
+ * What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is
+ * the `Side`.
+ */
 export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundTask {
   readonly wire: Wire
   readonly options: Http2Options
@@ -228,7 +231,8 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   closedStreamFrame(id: number, what: string): void {
     if (this.side.isIdle(id))
       return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
-    // Only of a stream that it ended itself it knows better: of one that we reset, now or long ago, this was on its way.
+    // Only of a stream that it ended itself it knows better: of one that we reset, now or long ago, this was on its
+    // way.
     if (this.closedStreams.find(id) !== 'ended' || !this.mayReset()) return
     this.reply().reset(id, STREAM_CLOSED)
   }

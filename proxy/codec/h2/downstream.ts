@@ -29,9 +29,15 @@ import { Http2Stream } from './stream.ts'
 import { trailerList } from './trailers.ts'
 import { OPEN } from './tunnel-state.ts'
 
-/** Streams without a request that are kept for the next ones, with what their receivers made; one only when the connection has been quiet. */
+/**
+ * Streams without a request that are kept for the next ones, with what their receivers made; one only when the
+ * connection has been quiet.
+ */
 const KEPT_STREAMS = 64
-/** Where what nobody wants is decoded to, because the table must see it, and trailers. It is looked at inside one call only, so one serves all connections. */
+/**
+ * Where what nobody wants is decoded to, because the table must see it, and trailers. It is looked at inside one call
+ * only, so one serves all connections.
+ */
 const discard = new Http2Head({ maxHeaders: 0, maxHeadBytes: 0, maxTargetBytes: 0 })
 
 /** A connection from a caller. */
@@ -78,7 +84,10 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (upgraded !== null) this.#adopt(upgraded)
   }
 
-  /** The request that came as HTTP/1.1 is stream 1, and its settings are acknowledged by the 101 (RFC 7540 section 3.2.1). */
+  /**
+   * The request that came as HTTP/1.1 is stream 1, and its settings are acknowledged by the 101 (RFC 7540 section
+   * 3.2.1).
+   */
   #adopt({ head, settings }: Upgraded): void {
     const connection = this.#connection
     connection.peer.read(settings, 0, settings.length, false)
@@ -155,7 +164,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #bodyBegins(stream: Http2Stream): void {
     const { bodyTimeoutMs } = this.#options
     if (bodyTimeoutMs === 0) return
-    // A stream of messages, whose caller speaks when it has something to say; `timeouts.idle` of the service watches both directions.
+    // A stream of messages, whose caller speaks when it has something to say; `timeouts.idle` of the service watches
+    // both directions.
     stream.mayBeQuiet = stream.incoming.get('content-type')?.startsWith('application/grpc') === true
     if (stream.mayBeQuiet) return
     // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
@@ -263,7 +273,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const connection = this.#connection
     const { remoteEnded } = stream
     if (stream.tunnel >= OPEN) return stream.handedEnd ? connection.finish(stream, false) : undefined
-    // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section 8.1).
+    // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section
+    // 8.1).
     if (!remoteEnded) connection.out().reset(stream.id, NO_ERROR)
     connection.finish(stream, !remoteEnded)
   }
@@ -300,7 +311,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
 
   finished(stream: Http2Stream): void {
     const connection = this.#connection
-    // A stream whose receiver waits in another one's chain is not given away inside it: the next head comes from the event loop.
+    // A stream whose receiver waits in another one's chain is not given away inside it: the next head comes from the
+    // event loop.
     if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
     if (connection.streams.size !== 0) return
     if (this.#mayClose) {
@@ -321,12 +333,16 @@ export class Http2Downstream implements DownstreamConnection, Side {
   }
 
   goaway(): void {
-    // It is about streams that we would open; the caller's own are answered, and then nothing more is to be expected (RFC 9113 section 6.8).
+    // It is about streams that we would open; the caller's own are answered, and then nothing more is to be expected
+    // (RFC 9113 section 6.8).
     this.#callerLeaves = true
     this.#connection.out()
   }
 
-  /** First a GOAWAY that names no stream, so that what is under way is still served; the last id follows a round trip later (RFC 9113 section 6.8). */
+  /**
+   * First a GOAWAY that names no stream, so that what is under way is still served; the last id follows a round trip
+   * later (RFC 9113 section 6.8).
+   */
   drain(): void {
     const connection = this.#connection
     if (this.#draining || !connection.isOpen) return

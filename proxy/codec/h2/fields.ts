@@ -4,7 +4,8 @@ import { isOws, MAX_METHOD, TARGET, TOKEN, VALUE } from '../bytes.ts'
 import { NAMES, REASON, UNSENT } from '../hop/names.ts'
 
 /**
- * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as an index costs no look at its bytes.
+ * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as
+ * an index costs no look at its bytes.
  */
 export const PLAIN = 0
 export const METHOD = 1
@@ -101,7 +102,10 @@ export function isPseudo(kind: number): boolean {
   return kind >= METHOD && kind <= STATUS
 }
 
-/** Those with rules of their own: what is passed on must be what every HTTP/1.1 server reads alike (RFC 9113 section 10.3). */
+/**
+ * Those with rules of their own: what is passed on must be what every HTTP/1.1 server reads alike (RFC 9113 section
+ * 10.3).
+ */
 function controlKind(kind: number, value: string, b: Buffer, from: number, to: number): number {
   switch (kind) {
     case METHOD:

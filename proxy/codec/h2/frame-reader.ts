@@ -21,8 +21,9 @@ const IN_PADDING = 3
 const FIRST_HELD = 64
 
 /**
- * Cuts what is read into frames. Data is passed on as it comes, never gathered; another frame is looked at where it lies, and copied (once) only when its bytes come
- * in several reads. So a connection without a broken-off frame holds nothing.
+ * Cuts what is read into frames. Data is passed on as it comes, never gathered; another frame is looked at where it
+ * lies, and copied (once) only when its bytes come in several reads. So a connection without a broken-off frame holds
+ * nothing.
  */
 export class FrameReader {
   readonly #sink: FrameSink
@@ -120,7 +121,10 @@ export class FrameReader {
     return i
   }
 
-  /** Keeps what is there of a frame. The room doubles, so that a frame that trickles in costs no more than what came of it. */
+  /**
+   * Keeps what is there of a frame. The room doubles, so that a frame that trickles in costs no more than what came of
+   * it.
+   */
   #hold(b: Buffer, from: number, to: number): void {
     const needed = this.#heldLength + to - from
     if (this.#held.length < needed) {

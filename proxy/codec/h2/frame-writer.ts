@@ -26,9 +26,14 @@ import { Encoder } from './hpack/encoder.ts'
 const OUT_BYTES = 4 * (MIN_MAX_FRAME + FRAME_HEADER) + 1024
 /** Room a head finds at least; a larger one is moved. */
 const HEAD_ROOM = 2048
-/** DATA frames we send are no longer, whatever the peer takes: others of the connection want their turn. One large read. */
+/**
+ * DATA frames we send are no longer, whatever the peer takes: others of the connection want their turn. One large read.
+ */
 const MAX_SENT_FRAME = 256 * 1024
-/** From here on the bytes of a DATA frame are sent from where they lie: a copy costs more than a second piece of a write. */
+/**
+ * From here on the bytes of a DATA frame are sent from where they lie: a copy costs more than a second piece of a
+ * write.
+ */
 const BY_REFERENCE = 32 * 1024
 /** Behind bytes that wait, less than this is copied to memory of its own size. */
 const COPIED = 16 * 1024
@@ -41,7 +46,10 @@ function takeBuffer(): Buffer {
   return free.pop() ?? Buffer.allocUnsafeSlow(OUT_BYTES)
 }
 
-/** Gathers the frames of all streams of a connection in one buffer; its owner sends them with `flush` when the turn ends. */
+/**
+ * Gathers the frames of all streams of a connection in one buffer; its owner sends them with `flush` when the turn
+ * ends.
+ */
 export class FrameWriter {
   /** Above the wire's high mark: `drained` will follow. */
   full = false
@@ -154,7 +162,10 @@ export class FrameWriter {
     } else this.#longBlock(id, flags, Buffer.from(out.subarray(from, at)))
   }
 
-  /** A block that needs several frames, or more room than was there. Nothing may come between them (RFC 9113 section 6.10). */
+  /**
+   * A block that needs several frames, or more room than was there. Nothing may come between them (RFC 9113 section
+   * 6.10).
+   */
   #longBlock(id: number, flags: number, block: Buffer): void {
     for (let from = 0; from < block.length || from === 0; ) {
       const to = Math.min(block.length, from + MIN_MAX_FRAME)

@@ -19,8 +19,9 @@ export interface Upgraded {
 }
 
 /**
- * An offer of HTTP/2 by `Upgrade: h2c` (RFC 7540 section 3.2); null: it is not as it should be, and is ignored, as RFC 9110 section 7.8 allows. The caller of this sees to
- * it that the request is of HTTP/1.1, without a body, and that nothing came behind it.
+ * An offer of HTTP/2 by `Upgrade: h2c` (RFC 7540 section 3.2); null: it is not as it should be, and is ignored, as RFC
+ * 9110 section 7.8 allows. The caller of this sees to it that the request is of HTTP/1.1, without a body, and that
+ * nothing came behind it.
  */
 export function readOffer(request: RequestHead, limits: HeadLimits): Upgraded | null {
   const { headers } = request

@@ -6,7 +6,10 @@ import type { Encoder } from './hpack/encoder.ts'
 
 const statuses = Array.from({ length: 1000 }, (_, status) => String(status))
 
-/** Of one connection only, what only a sidecar may say, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2); Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5). */
+/**
+ * Of one connection only, what only a sidecar may say, or framing that HTTP/2 does itself (RFC 9113 section 8.2.2);
+ * Host is `:authority` (section 8.3.1); the answer to a key (RFC 8441 section 5).
+ */
 const DROPPED = new Set([
   'connection',
   'keep-alive',
@@ -41,7 +44,8 @@ function encodeConnect(encoder: Encoder, head: RequestHead): void {
     encoder.field(':path', head.path, false)
     encoder.field(':protocol', head.upgrade, false)
   }
-  // A Sec-WebSocket-Key goes along: HTTP/2 makes nothing of it (RFC 8441 section 5), but an HTTP/1.1 server behind the next proxy (Envoy) wants the caller's.
+  // A Sec-WebSocket-Key goes along: HTTP/2 makes nothing of it (RFC 8441 section 5), but an HTTP/1.1 server behind the
+  // next proxy (Envoy) wants the caller's.
   encodeFields(encoder, head.headers)
 }
 

@@ -32,8 +32,9 @@ export interface HeadLimits {
 }
 
 /**
- * What a header block may take before it is decoded: beyond it the connection ends. A head within the limit comes with its names once more over a hop (hop/names.ts), and
- * one that is too large, but not by much, is answered with 431 on its stream, which costs the other streams nothing.
+ * What a header block may take before it is decoded: beyond it the connection ends. A head within the limit comes with
+ * its names once more over a hop (hop/names.ts), and one that is too large, but not by much, is answered with 431 on
+ * its stream, which costs the other streams nothing.
  */
 export function blockBytes(maxHeadBytes: number): number {
   return 2 * maxHeadBytes + MIN_MAX_FRAME
@@ -50,8 +51,9 @@ const KEPT_STRINGS = 256
 const NOTHING: readonly string[] = []
 
 /**
- * What a field takes of the limit on bytes: as much as its line of HTTP/1.1, so one limit means the same in both. Pseudo-header fields have no names there, and the
- * pieces of a cookie are one field (RFC 9113 section 8.2.3), joined with "; ".
+ * What a field takes of the limit on bytes: as much as its line of HTTP/1.1, so one limit means the same in both.
+ * Pseudo-header fields have no names there, and the pieces of a cookie are one field (RFC 9113 section 8.2.3), joined
+ * with "; ".
  */
 function costOf(name: string, value: string, kind: number, cookies: number): number {
   if (isPseudo(kind)) return value.length + FIELD_OVERHEAD
@@ -63,10 +65,11 @@ export function isContinue(expect: string): boolean {
 }
 
 /**
- * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts beyond `count` mean nothing.
+ * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts
+ * beyond `count` mean nothing.
  *
- * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on their way to another HTTP/2 connection, where they
- * compress better.
+ * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on
+ * their way to another HTTP/2 connection, where they compress better.
  */
 export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink {
   /** Name, value, name, value ... up to `count`. */

@@ -29,7 +29,10 @@ export class ReceiveFlow {
   #sampled = 0
   /** So much came since the last PING that the window of the connection may be too small. */
   #mayGrow = false
-  /** Since the PING some of it had to be held: its readers are what it waits for, and no larger window would make them faster. */
+  /**
+   * Since the PING some of it had to be held: its readers are what it waits for, and no larger window would make them
+   * faster.
+   */
   #hasHeld = false
   /** Of every stream, to begin with. */
   readonly streamWindow: number

@@ -8,7 +8,10 @@ const QUANTUM = MIN_MAX_FRAME
 /** Places that were served are dropped from the line when they are so many, and more than half of it. */
 const DROPPED_AT_ONCE = 64
 
-/** The streams of a connection that have something to send and a window to send it in, in the order they will; and how much it is. */
+/**
+ * The streams of a connection that have something to send and a window to send it in, in the order they will; and how
+ * much it is.
+ */
 export class SendLine {
   /** Bytes that wait, over all streams. */
   bytes = 0

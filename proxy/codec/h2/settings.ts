@@ -47,7 +47,10 @@ export class PeerSettings {
     return this.#isKnown
   }
 
-  /** Reads a payload of whole settings; an error code other than NO_ERROR is one of the connection. `fromServer`: the peer is one. */
+  /**
+   * Reads a payload of whole settings; an error code other than NO_ERROR is one of the connection. `fromServer`: the
+   * peer is one.
+   */
   read(b: Buffer, from: number, to: number, fromServer: boolean): number {
     if (!this.#isKnown) {
       this.#isKnown = true
@@ -114,7 +117,10 @@ function settingsFrame(pairs: readonly number[]): Buffer {
 /** What SETTINGS_MAX_HEADER_LIST_SIZE counts for each field beside its bytes (RFC 9113 section 6.5.2). */
 const LIST_OVERHEAD = 32
 
-/** What either side says first. `hopThreads`: HTTP/1.1 may be carried (0: not), over so many data threads; `more`: what only one side says. */
+/**
+ * What either side says first. `hopThreads`: HTTP/1.1 may be carried (0: not), over so many data threads; `more`: what
+ * only one side says.
+ */
 export function firstSettings(
   { flow, options }: Pick<Http2Connection, 'flow' | 'options'>,
   limits: Omit<HeadLimits, 'maxTargetBytes'>,

@@ -13,7 +13,10 @@ export type Cause = typeof BY_RESET | typeof BY_LOSS | typeof BY_RULE | typeof B
 /** What differs between the two ends of a connection. All is called by `Http2Connection` and its streams. */
 export interface Side {
   readonly isClient: boolean
-  /** The block `b[from..to)` of a stream, null when there is none of that id now. `problem`: a rule that its frame broke; empty for none. It must be decoded all the same. */
+  /**
+   * The block `b[from..to)` of a stream, null when there is none of that id now. `problem`: a rule that its frame
+   * broke; empty for none. It must be decoded all the same.
+   */
   headers(
     id: number,
     stream: Http2Stream | null,

@@ -10,8 +10,8 @@ import { BY_RESET, BY_RULE } from './side.ts'
 import { DROPPED, NO_TUNNEL, OPEN, SHUT } from './tunnel-state.ts'
 
 /**
- * One stream, on either side. The object serves stream after stream of its connection; downstream it keeps its receiver, so that what was made for one request serves
- * the next one, as on HTTP/1.
+ * One stream, on either side. The object serves stream after stream of its connection; downstream it keeps its
+ * receiver, so that what was made for one request serves the next one, as on HTTP/1.
  */
 export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead> {
   receiver: Receiver<Http2Head> | null = null
@@ -334,7 +334,8 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
 
   /** RST_STREAM came. */
   peerReset(code: number): void {
-    // All it has to say is here, and it wants no more of ours (RFC 9113 section 8.1): so node:http2 ends what it has answered.
+    // All it has to say is here, and it wants no more of ours (RFC 9113 section 8.1): so node:http2 ends what it has
+    // answered.
     if (code === NO_ERROR && this.headReceived && (this.holdsEnd || (this.tunnel === OPEN && this.remoteEnded))) {
       this.connection.line.forget(this)
       if (this.tunnel === NO_TUNNEL) this.sendDone = this.localEnded = true

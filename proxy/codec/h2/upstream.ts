@@ -139,7 +139,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
     else this.#connection.out().request(stream.id, request, end && upgrade === '')
   }
 
-  /** Those who want an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441 section 3). */
+  /**
+   * Those who want an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441
+   * section 3).
+   */
   #answerAsking(): void {
     const connection = this.#connection
     if (this.#asking.length === 0 || !connection.peer.isKnown) return

@@ -17,7 +17,10 @@ import { encodeRequest, encodeResponse } from '../h2/head-writer.ts'
 import type { Encoder } from '../h2/hpack/encoder.ts'
 import { NAMES, REASON, UNSENT } from './names.ts'
 
-/** What HTTP/1.1 would have written before the fields: nothing, the Host of a request line made anew, or the coding of a body that came without one. */
+/**
+ * What HTTP/1.1 would have written before the fields: nothing, the Host of a request line made anew, or the coding of a
+ * body that came without one.
+ */
 const AS_IT_CAME = ''
 const HOST_FIRST = 'Host'
 const CODING_FIRST = 'transfer-encoding'
@@ -86,7 +89,10 @@ const DROPPED = new Set([CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE, 
 /** HTTP/2 has another place for them; their names go all the same. */
 const ELSEWHERE = new Set([HOST_FIELD, TRANSFER_ENCODING])
 
-/** The names of a head, and what is made of them. Heads of one caller have the same names nearly always, so it is made once and then only compared. */
+/**
+ * The names of a head, and what is made of them. Heads of one caller have the same names nearly always, so it is made
+ * once and then only compared.
+ */
 class Shape {
   /** In lower case, by field; empty: not sent. */
   readonly sent: string[] = []

@@ -1,21 +1,30 @@
 /**
- * The names of a head's fields as HTTP/1.1 had them, in one field: `Host,User-Agent,Accept`. HTTP/2 keeps the order of fields but has their names in lower case, and
- * has no place for Host and Transfer-Encoding. The value is the same from request to request, so on a connection it is one byte after the first time (RFC 7541).
+ * The names of a head's fields as HTTP/1.1 had them, in one field: `Host,User-Agent,Accept`. HTTP/2 keeps the order of
+ * fields but has their names in lower case, and has no place for Host and Transfer-Encoding. The value is the same from
+ * request to request, so on a connection it is one byte after the first time (RFC 7541).
  */
 export const NAMES = 'outrigger-names'
 /** The reason phrase, where it is not the usual one of its status. */
 export const REASON = 'outrigger-reason'
-/** In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application. */
+/**
+ * In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application.
+ */
 export const UNSENT = 'outrigger-unsent'
-/** What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110 section 7.6.1: options need no field). */
+/**
+ * What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110
+ * section 7.6.1: options need no field).
+ */
 export const OFFER = 'outrigger-h2'
 /**
- * A SETTINGS parameter both sides send: the names are understood, and so many data threads share the port; of who connects, 1. Of the range for experiments (RFC 7540 section 11.3); others ignore it (RFC 9113
- * section 6.5.2).
+ * A SETTINGS parameter both sides send: the names are understood, and so many data threads share the port; of who
+ * connects, 1. Of the range for experiments (RFC 7540 section 11.3); others ignore it (RFC 9113 section 6.5.2).
  */
 export const CARRIES_HTTP1 = 0xf0e1
 
-/** A SETTINGS parameter of the same range. Of a listener: it says `outrigger-unsent`, and takes it out of what its application says. Of a caller: it understands it. */
+/**
+ * A SETTINGS parameter of the same range. Of a listener: it says `outrigger-unsent`, and takes it out of what its
+ * application says. Of a caller: it understands it.
+ */
 export const TELLS_UNSENT = 0xf0e2
 
 export interface Names {
@@ -28,7 +37,10 @@ export interface Names {
   readonly hasTe: boolean
 }
 
-/** What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the memory. */
+/**
+ * What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the
+ * memory.
+ */
 const split = new Map<string, Names>()
 const MAX_KEPT = 256
 const MAX_KEPT_LENGTH = 2048
@@ -46,8 +58,8 @@ export function namesOf(text: string): Names {
 }
 
 /**
- * Do the names say nothing but how the fields that came are written? All of them, in their order, and beside them Transfer-Encoding, and the Host of a request; so
- * whoever makes names up can change no field, hide none and add none.
+ * Do the names say nothing but how the fields that came are written? All of them, in their order, and beside them
+ * Transfer-Encoding, and the Host of a request; so whoever makes names up can change no field, hide none and add none.
  */
 export function fits({ lower }: Names, pairs: readonly string[], count: number, isRequest: boolean): boolean {
   let at = 0

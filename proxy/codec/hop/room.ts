@@ -1,7 +1,9 @@
 import type { Http2Connection } from '../h2/connection.ts'
 import { Budget } from '../h2/guards.ts'
 
-/** Bodies need not be cut smaller than they are read. DATA is passed on as it comes, so a long frame costs no memory. */
+/**
+ * Bodies need not be cut smaller than they are read. DATA is passed on as it comes, so a long frame costs no memory.
+ */
 export const HOP_FRAME = 256 * 1024
 /** Ten times what one caller may: it stands for many. */
 const RESETS = { burst: 10_000, perSecond: 1000 }

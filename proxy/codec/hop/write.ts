@@ -2,8 +2,9 @@ import type { Http2Head } from '../h2/head.ts'
 import type { Names } from './names.ts'
 
 /**
- * The field lines of a head that was carried, as its names have them. What filters took away is gone, and what they set stands at the end, as in a head that came by
- * HTTP/1.1. `host` of a request, null in a response; `coding`: the body goes out chunked, or would if there were one.
+ * The field lines of a head that was carried, as its names have them. What filters took away is gone, and what they set
+ * stands at the end, as in a head that came by HTTP/1.1. `host` of a request, null in a response; `coding`: the body
+ * goes out chunked, or would if there were one.
  */
 export function carriedLines(head: Http2Head, { written, lower }: Names, host: string | null, coding: boolean): string {
   const { pairs, count } = head
@@ -16,7 +17,8 @@ export function carriedLines(head: Http2Head, { written, lower }: Names, host: s
     const name = i === count ? '' : pairs[i]!
     let found = next
     while (found < lower.length && lower[found] !== name) found++
-    // What HTTP/2 has elsewhere, where it stood; the others that are passed over were taken away. Behind what a filter set there is nothing of the caller's.
+    // What HTTP/2 has elsewhere, where it stood; the others that are passed over were taken away. Behind what a filter
+    // set there is nothing of the caller's.
     for (; next < found; next++) {
       if (lower[next] === 'host' && hosts++ === 0) text += `${written[next]!}: ${host}\r\n`
       else if (!isCoded && lower[next] === 'transfer-encoding') {

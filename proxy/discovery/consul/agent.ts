@@ -12,7 +12,10 @@ interface Self {
 
 const MAX_BACK_OFF_MS = 30_000
 
-/** The zone of the node of our agent, asked for until there is an answer or the client is closed. Null: it has none, or the token may not ask (agent:read). Never rejects. */
+/**
+ * The zone of the node of our agent, asked for until there is an answer or the client is closed. Null: it has none, or
+ * the token may not ask (agent:read). Never rejects.
+ */
 export async function agentZone(
   client: ConsulClient,
   { clock, random, log }: Pick<ConsulDeps, 'clock' | 'random' | 'log'>,

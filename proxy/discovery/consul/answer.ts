@@ -22,8 +22,8 @@ export interface Answer {
   /** The token may not see all of it. */
   readonly filtered: boolean
   /**
-   * From the copy that the agent keeps (`use_streaming_backend`, where a question waits): it says neither how old it is nor what was left out, and with a token that was revoked
-   * it is just empty.
+   * From the copy that the agent keeps (`use_streaming_backend`, where a question waits): it says neither how old it is
+   * nor what was left out, and with a token that was revoked it is just empty.
    */
   readonly streamed: boolean
   /** Without a token nothing may be seen at all; such answers are not marked `filtered`. */
@@ -34,7 +34,10 @@ export interface Answer {
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** Header fields are those of https://developer.hashicorp.com/consul/api-docs/features/blocking and .../consistency; one that is missing says nothing bad. */
+/**
+ * Header fields are those of https://developer.hashicorp.com/consul/api-docs/features/blocking and .../consistency; one
+ * that is missing says nothing bad.
+ */
 export function answerOf(headers: ResponseHeaders, body: Buffer): Answer {
   const text = (name: string) => String(headers[name] ?? '')
   const streamed = text('x-consul-query-backend') === 'streaming'
@@ -86,7 +89,10 @@ export function isDenied(error: unknown): boolean {
   return error instanceof ConsulTrouble && (error.status === 403 || error.status === 401)
 }
 
-/** The agent takes no more connections from this host (`limits.http_max_conns_per_client`, 200 by default, shared by all there is on the host). */
+/**
+ * The agent takes no more connections from this host (`limits.http_max_conns_per_client`, 200 by default, shared by all
+ * there is on the host).
+ */
 export function isCrowdedOut(error: unknown): boolean {
   return error instanceof ConsulTrouble && error.status === 429 && error.said.includes('concurrent connections')
 }

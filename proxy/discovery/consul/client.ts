@@ -23,12 +23,18 @@ export interface Where {
   readonly datacenter: string | null
 }
 
-/** The HTTP API of Consul, as far as it is needed. Everything rejects with a ConsulTrouble, and as soon as its signal aborts. */
+/**
+ * The HTTP API of Consul, as far as it is needed. Everything rejects with a ConsulTrouble, and as soon as its signal
+ * aborts.
+ */
 export interface ConsulClient {
   readonly spec: ConsulSpec
   /** The instances of a service, with their checks. */
   health(name: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** Checks in any state that `filter` lets through (https://developer.hashicorp.com/consul/api-docs/features/filtering). */
+  /**
+   * Checks in any state that `filter` lets through
+   * (https://developer.hashicorp.com/consul/api-docs/features/filtering).
+   */
   checks(filter: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
   /** The names of all services, with their tags. */
   services(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
@@ -36,7 +42,10 @@ export interface ConsulClient {
   servers(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
   /** What the agent says of itself. */
   self(signal: AbortSignal): Promise<Answer>
-  /** What the agent itself knows of an instance; the answer comes when that is no longer what `contentHash` says. 404: nothing. */
+  /**
+   * What the agent itself knows of an instance; the answer comes when that is no longer what `contentHash` says. 404:
+   * nothing.
+   */
   agentService(id: string, contentHash: string, waitMs: number, signal: AbortSignal): Promise<Answer>
   /** `passing`, `warning`, `critical`, `maintenance`; empty: the agent does not know it. */
   agentHealth(id: string, signal: AbortSignal): Promise<string>
@@ -60,7 +69,10 @@ const QUICK_TIMEOUT_MS = 10_000
 /** Consul itself prolongs a wait by up to a sixteenth of it. */
 const timeoutOf = (waitMs: number) => waitMs + waitMs / 16 + QUICK_TIMEOUT_MS
 
-/** What the package lets through to papi, its HTTP client, and what papi calls `ctx`: an emitter whose `cancel` ends the request. */
+/**
+ * What the package lets through to papi, its HTTP client, and what papi calls `ctx`: an emitter whose `cancel` ends the
+ * request.
+ */
 interface Context extends EventEmitter {
   readonly includeResponse: true
   canceled: boolean

@@ -4,15 +4,19 @@ import type { ConsulClient, Where } from './client.ts'
 import { watchConsul } from './watch.ts'
 
 /**
- * Services that have no connection to wait on (parking.ts). Two questions watch over all of them: for the checks of these services and of nodes that are not well, where what is
- * new tells which service is meant; and for the names of all services, whose index moves whenever anything is registered anew, which tells only that.
+ * Services that have no connection to wait on (parking.ts). Two questions watch over all of them: for the checks of
+ * these services and of nodes that are not well, where what is new tells which service is meant; and for the names of
+ * all services, whose index moves whenever anything is registered anew, which tells only that.
  */
 export interface Crowd {
   join(name: string): Member
 }
 
 export interface Member {
-  /** Resolves when its service may have changed since the last call, at the latest after so long, or when the signal aborts. */
+  /**
+   * Resolves when its service may have changed since the last call, at the latest after so long, or when the signal
+   * aborts.
+   */
   changed(atMostMs: number, signal: AbortSignal): Promise<void>
   /** It had changed indeed. */
   found(): void
@@ -23,7 +27,10 @@ export interface Member {
 const SETTLE_MS = 100
 /** While its questions have no answer everybody asks for itself, so often. */
 const BLIND_MS = 5_000
-/** Something was registered anew, nobody knows what: everybody asks, so often at most. Where that was for nothing, again and again, less and less often. */
+/**
+ * Something was registered anew, nobody knows what: everybody asks, so often at most. Where that was for nothing, again
+ * and again, less and less often.
+ */
 const SWEEP_MS = 800
 const SLOWEST_SWEEP_MS = 6_400
 

@@ -11,8 +11,8 @@ export function idOf({ id, name, address, port }: RegisterSpec): string {
 }
 
 /**
- * The body of `/v1/agent/service/register`. `status`: what the check says until there is a first result; empty: critical, as Consul has it, so that nobody calls an instance that
- * was never seen well.
+ * The body of `/v1/agent/service/register`. `status`: what the check says until there is a first result; empty:
+ * critical, as Consul has it, so that nobody calls an instance that was never seen well.
  */
 export function definitionOf(spec: RegisterSpec, status: string): object {
   const { name, address, port, tags, meta, weights } = spec

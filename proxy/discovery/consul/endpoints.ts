@@ -16,7 +16,9 @@ export interface Instances {
 /** Kinds that speak to other sidecars only, in mutual TLS. */
 const NOT_CALLED = new Set(['connect-proxy', 'mesh-gateway', 'terminating-gateway'])
 
-/** Where one address is registered twice, mostly by a process that came back under another id, the better one counts. */
+/**
+ * Where one address is registered twice, mostly by a process that came back under another id, the better one counts.
+ */
 const RANK: Readonly<Record<EndpointHealth, number>> = {
   passing: 0,
   failing: 1,

@@ -1,4 +1,7 @@
-/** What `/v1/health/service/:name` says of an instance, as far as it is used; older versions of Consul, and other programs that register, leave much of it out. */
+/**
+ * What `/v1/health/service/:name` says of an instance, as far as it is used; older versions of Consul, and other
+ * programs that register, leave much of it out.
+ */
 export interface Entry {
   readonly Node?: NodeEntry | null
   readonly Service?: ServiceEntry | null

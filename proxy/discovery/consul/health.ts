@@ -12,16 +12,16 @@ export interface Judged {
 const NODE_LOST = 'node lost: '
 
 /**
- * The agents of the mesh lost sight of the node (its serfHealth check). Often that is the network between them, not the instance: such an endpoint is critical like another,
- * and its reason says so in the same words always.
+ * The agents of the mesh lost sight of the node (its serfHealth check). Often that is the network between them, not the
+ * instance: such an endpoint is critical like another, and its reason says so in the same words always.
  */
 export function isNodeLost(healthReason: string): boolean {
   return healthReason.startsWith(NODE_LOST)
 }
 
 /**
- * One verdict of all checks, as Consul itself takes it: maintenance, then critical, then warning. A warning instance is used with its warning weight; where that is 0 it is
- * for panic only.
+ * One verdict of all checks, as Consul itself takes it: maintenance, then critical, then warning. A warning instance is
+ * used with its warning weight; where that is 0 it is for panic only.
  */
 export function judge({ Node, Service, Checks }: Entry): Judged {
   const checks = Checks ?? []

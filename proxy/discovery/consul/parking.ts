@@ -1,11 +1,15 @@
 import type { Clock } from '../../core/clock.ts'
 
 /**
- * A question that waits at Consul holds a connection, and an agent takes 200 from a host, with all its sidecars (`limits.http_max_conns_per_client`). So there is a limit to those
- * that wait; services beyond it are watched together (crowd.ts). The agent may refuse even so, when others on the host hold many: then the limit is halved for a while.
+ * A question that waits at Consul holds a connection, and an agent takes 200 from a host, with all its sidecars
+ * (`limits.http_max_conns_per_client`). So there is a limit to those that wait; services beyond it are watched together
+ * (crowd.ts). The agent may refuse even so, when others on the host hold many: then the limit is halved for a while.
  */
 export interface Parking {
-  /** Whether this holder's question may wait on a connection of its own now; it keeps its place until it leaves or the limit falls below it. */
+  /**
+   * Whether this holder's question may wait on a connection of its own now; it keeps its place until it leaves or the
+   * limit falls below it.
+   */
   mayPark(holder: object): boolean
   leave(holder: object): void
   /** What the agent allows a host; 0: without limit. */

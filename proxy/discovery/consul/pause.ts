@@ -19,7 +19,10 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
 const FIRST_MS = [50, 250] as const
 const BASE_MS = 1_000
 
-/** How long to wait after so many failures in a row: grows to `capMs`, with jitter, so that not all sidecars come back at the same moment. */
+/**
+ * How long to wait after so many failures in a row: grows to `capMs`, with jitter, so that not all sidecars come back
+ * at the same moment.
+ */
 export function backOffMs(failures: number, capMs: number, random: Random): number {
   if (failures <= 1) return FIRST_MS[0] + random() * (FIRST_MS[1] - FIRST_MS[0])
   const span = Math.min(capMs, BASE_MS * 2 ** Math.min(failures - 2, 20))

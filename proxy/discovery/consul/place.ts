@@ -10,8 +10,9 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
 }
 
 /**
- * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else the address of its node. A tagged address may bring
- * a port of its own. Null: there is no usable port, or no address that is an IP address or a host name.
+ * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else
+ * the address of its node. A tagged address may bring a port of its own. Null: there is no usable port, or no address
+ * that is an IP address or a host name.
  */
 export function placeOf(
   { Node, Service }: Entry & { readonly Service: ServiceEntry },

@@ -4,9 +4,10 @@ import type { ConsulClient, Where } from './client.ts'
 import { watchConsul } from './watch.ts'
 
 /**
- * An agent answers waiting questions from a copy that it keeps (`use_streaming_backend`). When the servers behind it lose their leader, die, or come back with nothing, the copy and the
- * questions stay as they are, up to the end of their wait. So one question per datacenter goes past the copy, to the servers themselves: what befalls them is known at once, and in the
- * end everything is asked for anew.
+ * An agent answers waiting questions from a copy that it keeps (`use_streaming_backend`). When the servers behind it
+ * lose their leader, die, or come back with nothing, the copy and the questions stay as they are, up to the end of
+ * their wait. So one question per datacenter goes past the copy, to the servers themselves: what befalls them is known
+ * at once, and in the end everything is asked for anew.
  */
 export interface Pulse {
   /** Returns how to stop. */

@@ -7,7 +7,9 @@ import { backOffMs, pause } from './pause.ts'
 
 export interface Registration {
   start(): void
-  /** Takes the instance out of Consul again; resolves after two seconds at the latest, also when Consul cannot be asked. */
+  /**
+   * Takes the instance out of Consul again; resolves after two seconds at the latest, also when Consul cannot be asked.
+   */
   stop(): Promise<void>
   state(): RegistrationState
 }

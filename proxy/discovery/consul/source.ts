@@ -24,8 +24,9 @@ interface Part {
 }
 
 /**
- * The instances of a service in Consul: those of its datacenter, and those of its failover datacenters with priority 1, 2, ... Delivers when each of them has answered or
- * is in trouble, and then whenever one answers; the same array as before where nothing changed. An empty set: there is no such service.
+ * The instances of a service in Consul: those of its datacenter, and those of its failover datacenters with priority 1,
+ * 2, ... Delivers when each of them has answered or is in trouble, and then whenever one answers; the same array as
+ * before where nothing changed. An empty set: there is no such service.
  */
 export function consulSource(service: ConsulServiceSpec, client: ConsulClient, deps: ConsulDeps): EndpointSource {
   const { name, datacenter, failover } = service

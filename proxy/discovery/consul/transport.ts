@@ -43,8 +43,9 @@ interface Connections {
 }
 
 /**
- * Connections to Consul that are kept; those of https get new certificates when the files change. What papi leaves open is closed here: an answer that breaks off would never
- * end, one without bounds would never stop, and brackets around an IPv6 address would be taken for a name.
+ * Connections to Consul that are kept; those of https get new certificates when the files change. What papi leaves open
+ * is closed here: an answer that breaks off would never end, one without bounds would never stop, and brackets around
+ * an IPv6 address would be taken for a name.
  */
 export function transports(spec: ConsulSpec, deps: TransportDeps): Transports {
   const secure = spec.address.startsWith('https:')

@@ -6,11 +6,15 @@ import { backOffMs, pause } from './pause.ts'
 export interface Watched {
   /** Rejects with why there was no answer, also when the signal aborts. */
   readonly ask: (asked: Asked, signal: AbortSignal) => Promise<Answer>
-  /** Says something else than the last one. An Error that this throws is trouble: the question is asked again, and the answer counts as not given. */
+  /**
+   * Says something else than the last one. An Error that this throws is trouble: the question is asked again, and the
+   * answer counts as not given.
+   */
   readonly onAnswer: (json: unknown, answer: Answer) => void
   /**
-   * Whether this is something else than what is known. A streamed answer that is news is not believed: it does not say what the token may not see, and may be older than what is known.
-   * So it only gives cause to ask anew, without waiting.
+   * Whether this is something else than what is known. A streamed answer that is news is not believed: it does not say
+   * what the token may not see, and may be older than what is known. So it only gives cause to ask anew, without
+   * waiting.
    */
   readonly isNews: (json: unknown) => boolean
   /** Says what the last one said. */
@@ -33,20 +37,31 @@ export interface WatchDeps {
 const PERIOD_MS = 200
 /** What answers at once and says nothing new, again and again, is asked less and less often, down to this. */
 const SPINNING_MS = 800
-/** An answer costs no more than one part in so many of the time: large sets that change all the time are looked at less often. */
+/**
+ * An answer costs no more than one part in so many of the time: large sets that change all the time are looked at less
+ * often.
+ */
 const SHARE_OF_TIME = 20
 const SLOWEST_MS = 800
-/** A server that has just been started may lead before it has read all that it wrote down: an index that went back is believed when it is still so after this. */
+/**
+ * A server that has just been started may lead before it has read all that it wrote down: an index that went back is
+ * believed when it is still so after this.
+ */
 const DOUBT_MS = 1000
-/** After so long the next question is for everything, without an index: that heals whatever was missed, and finds out how old a stream is. */
+/**
+ * After so long the next question is for everything, without an index: that heals whatever was missed, and finds out
+ * how old a stream is.
+ */
 const RELIST_MS = 120_000
 const MAX_BACK_OFF_MS = 30_000
 /** A token is replaced by hand, or just now: shorter, for those who wait for it. */
 const MAX_DENIED_MS = 10_000
 
 /**
- * Asks the same blocking query again and again until the signal aborts; the rules are those of https://developer.hashicorp.com/consul/api-docs/features/blocking and of what
- * went wrong in others: an index that goes back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures are met with jittered back-off.
+ * Asks the same blocking query again and again until the signal aborts; the rules are those of
+ * https://developer.hashicorp.com/consul/api-docs/features/blocking and of what went wrong in others: an index that
+ * goes back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures are met
+ * with jittered back-off.
  */
 export async function watchConsul(
   { ask, onAnswer, isNews, onSame, onTrouble, needsConfirming = () => false }: Watched,
@@ -56,7 +71,10 @@ export async function watchConsul(
   const { clock, random, waitMs, maxStaleMs } = deps
   /** Of the last answer; 0: ask without one, which is answered at once. */
   let index = 0
-  /** Of the last answer that came from a server: less is older, unless the leader says so. A server that has just been started knows little, at first. */
+  /**
+   * Of the last answer that came from a server: less is older, unless the leader says so. A server that has just been
+   * started knows little, at first.
+   */
   let known = 0
   let last = ''
   let failures = 0

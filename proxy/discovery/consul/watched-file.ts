@@ -9,7 +9,10 @@ const MAX_BYTES = 4 * 1024 * 1024
 
 /** Files that others replace: a token, certificates. */
 export interface WatchedFiles {
-  /** The text of each, as of a second ago at the latest. Throws while none could be read yet; later what was read last stays true. */
+  /**
+   * The text of each, as of a second ago at the latest. Throws while none could be read yet; later what was read last
+   * stays true.
+   */
   read(): readonly string[]
   /** Grows whenever `read` gives something new. */
   version(): number

@@ -30,7 +30,10 @@ import {
   windowUpdate,
 } from './support/frames.ts'
 
-/** Each attack goes on until the connection is closed, for a bounded number of rounds; what it may cost is said. Another connection is served all the while. */
+/**
+ * Each attack goes on until the connection is closed, for a bounded number of rounds; what it may cost is said. Another
+ * connection is served all the while.
+ */
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void

@@ -1,5 +1,6 @@
-// `node test/codec/h2/fuzz.ts [seconds] [seed]`: changes the inputs of corpus.txt at random, plays them to both sides of the codec, and prints what breaks a promise:
-// nothing throws, and the bytes mean the same however they are cut. What it prints belongs into corpus.txt, which split.test.ts replays.
+// `node test/codec/h2/fuzz.ts [seconds] [seed]`: changes the inputs of corpus.txt at random, plays them to both sides
+// of the codec, and prints what breaks a promise: nothing throws, and the bytes mean the same however they are cut.
+// What it prints belongs into corpus.txt, which split.test.ts replays.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FRAME_HEADER, GOAWAY } from '../../../proxy/codec/h2/frame.ts'

@@ -1,5 +1,7 @@
-// `node test/codec/h2/origin.ts [port]`: the HTTP/2 codec on real sockets, answering like an origin. h2spec, h2load and others are let loose on it.
-// GET /bytes/N: N bytes; /wait: no answer. Anything else: a few. POST: what was sent is counted, or with /echo sent back, trailers too.
+// `node test/codec/h2/origin.ts [port]`: the HTTP/2 codec on real sockets, answering like an origin. h2spec, h2load and
+// others are let loose on it.
+// GET /bytes/N: N bytes; /wait: no answer. Anything else: a few. POST: what was sent is counted, or with /echo sent
+// back, trailers too.
 import { http2 } from '../../../proxy/codec/h2/codec.ts'
 import type { Http2Options } from '../../../proxy/codec/h2/options.ts'
 import type { DownstreamConnection } from '../../../proxy/core/codec.ts'

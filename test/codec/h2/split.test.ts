@@ -49,7 +49,10 @@ const wellFormed = fc.oneof(
     ])
   }),
 )
-/** No GOAWAY: with no stream open it closes the connection when the turn ends, so what comes in the same read is still looked at. */
+/**
+ * No GOAWAY: with no stream open it closes the connection when the turn ends, so what comes in the same read is still
+ * looked at.
+ */
 const type = fc.nat(12).filter(one => one !== h2.GOAWAY)
 const anyFrame = fc
   .tuple(type, fc.nat(255), id, bytes)

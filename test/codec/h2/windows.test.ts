@@ -10,7 +10,10 @@ import { TapeWire } from '../../support/tape-wire.ts'
 
 const MIB = 1024 * 1024
 
-/** A line of any width: what is written arrives that much later. The memory wire reads once a latency, as a slow reader would. */
+/**
+ * A line of any width: what is written arrives that much later. The memory wire reads once a latency, as a slow reader
+ * would.
+ */
 class LongWire extends TapeWire {
   other!: LongWire
   readonly #loop: EventLoop
@@ -30,8 +33,9 @@ class LongWire extends TapeWire {
 }
 
 /**
- * Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the receiver may hold; `pauseMs`: how long its reader stops
- * after each piece; `stalled`: before them come so many that nobody reads. `most`: what had come and was not read.
+ * Uploads over a line with that much latency each way; how long it takes, in virtual time. `bufferBytes`: what the
+ * receiver may hold; `pauseMs`: how long its reader stops after each piece; `stalled`: before them come so many that
+ * nobody reads. `most`: what had come and was not read.
  */
 function upload(bytes: number, streams: number, latencyMs: number, bufferBytes: number, pauseMs = 0, stalled = 0) {
   const loop = new EventLoop()

@@ -12,7 +12,8 @@ import { seeded } from '../../support/random.ts'
 import { consulSpec } from './registry.ts'
 import { virtualTime } from './tape.ts'
 
-// What a well-behaved Consul never does is done here by a plain HTTP server; what it does, by a real one in test/integration/consul-*.test.ts.
+// What a well-behaved Consul never does is done here by a plain HTTP server; what it does, by a real one in
+// test/integration/consul-*.test.ts.
 
 const never = new AbortController().signal
 const now = { index: 0, waitMs: 0, stale: false }

@@ -8,7 +8,10 @@ import { pulseOf } from '../../../proxy/discovery/consul/pulse.ts'
 import { seeded } from '../../support/random.ts'
 import { answer, type VirtualTime } from './tape.ts'
 
-/** A registry in memory that answers blocking queries as Consul does, with a network between that can fail: for what a real one cannot be made to do at will. */
+/**
+ * A registry in memory that answers blocking queries as Consul does, with a network between that can fail: for what a
+ * real one cannot be made to do at will.
+ */
 export interface Registry {
   put(service: string, id: string, entry: Entry, datacenter?: string): void
   drop(service: string, id: string, datacenter?: string): void
@@ -20,7 +23,10 @@ export interface Registry {
   copied: boolean
   /** What the headers of the next answers say. */
   headers: Partial<Omit<Answer, 'body' | 'index'>>
-  /** What was asked since the last call, except for the servers: `health orders`, `checks`, `services`, with ` waits` behind where it waits. */
+  /**
+   * What was asked since the last call, except for the servers: `health orders`, `checks`, `services`, with ` waits`
+   * behind where it waits.
+   */
   asked(): string[]
   /** Questions that wait. */
   waiting(): number
@@ -195,14 +201,12 @@ function checksOf({ services, touched }: Datacenter, filter: string): object[] {
     .filter(([name]) => names.test(name))
     .flatMap(([name, instances]) =>
       [...instances].flatMap(([id, { Checks }]) =>
-        (Checks ?? [])
-          .filter(isOfService)
-          .map(check => ({
-            ServiceName: name,
-            Node: 'n1',
-            CheckID: `${check.CheckID} of ${id} ${check.Status}`,
-            ModifyIndex: touched.get(name),
-          })),
+        (Checks ?? []).filter(isOfService).map(check => ({
+          ServiceName: name,
+          Node: 'n1',
+          CheckID: `${check.CheckID} of ${id} ${check.Status}`,
+          ModifyIndex: touched.get(name),
+        })),
       ),
     )
 }

@@ -2,7 +2,10 @@ import type { EndpointSpec } from '../../../mesh-config/snapshot.ts'
 import { lastKnown } from '../../../proxy/discovery/last-known.ts'
 import { systemClock } from '../../../proxy/system/clock.ts'
 
-/** Saves sets of equal endpoints, one after the other, for as long as it lives: `node saver.ts folder first`. Says so once the first is on the disk. */
+/**
+ * Saves sets of equal endpoints, one after the other, for as long as it lives: `node saver.ts folder first`. Says so
+ * once the first is on the disk.
+ */
 const [folder, first] = process.argv.slice(2)
 const quiet = () => {}
 const remembered = lastKnown({

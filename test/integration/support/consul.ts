@@ -13,7 +13,9 @@ export interface ConsulAgent extends AsyncDisposable {
   readonly ports: ConsulPorts
   readonly folder: string
   child(): Child
-  /** Calls the HTTP API; the body is read as JSON where it is. Throws on a status of 400 and more, unless asked not to. */
+  /**
+   * Calls the HTTP API; the body is read as JSON where it is. Throws on a status of 400 and more, unless asked not to.
+   */
   api(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown, token?: string): Promise<unknown>
   /** Resolves once there is a leader and the node is in the catalog. */
   ready(): Promise<void>

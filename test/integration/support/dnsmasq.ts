@@ -15,8 +15,9 @@ export interface Dnsmasq extends AsyncDisposable {
 }
 
 /**
- * A real name server that knows the domain `test` by heart and nobody else's. Records are lines of its configuration: `host-record=a.test,10.0.0.1,fd00::1,60` (the last is the
- * TTL), `srv-host=_http._tcp.test,a.test,80,0,10` (port, priority, weight).
+ * A real name server that knows the domain `test` by heart and nobody else's. Records are lines of its configuration:
+ * `host-record=a.test,10.0.0.1,fd00::1,60` (the last is the TTL), `srv-host=_http._tcp.test,a.test,80,0,10` (port,
+ * priority, weight).
  */
 export async function startDnsmasq(records: readonly string[]): Promise<Dnsmasq> {
   const binary = await obtain('dnsmasq')

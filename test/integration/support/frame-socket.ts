@@ -3,8 +3,8 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 
 /**
- * The frames of a WebSocket over any stream (RFC 6455 section 5), for its way over HTTP/2, which no client or server has yet: messages in and out, and the closing
- * handshake. Speaks as `ws` does where tests use it.
+ * The frames of a WebSocket over any stream (RFC 6455 section 5), for its way over HTTP/2, which no client or server
+ * has yet: messages in and out, and the closing handshake. Speaks as `ws` does where tests use it.
  */
 export class FrameSocket extends EventEmitter<{ message: [Buffer, boolean]; close: [number] }> {
   readonly #stream: Duplex

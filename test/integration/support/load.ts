@@ -86,7 +86,10 @@ export function startLoad(options: LoadOptions): Load {
   }
 }
 
-/** Empty, or what went wrong. Never retried, not even on a kept connection that was closed: what a caller would see is what counts. */
+/**
+ * Empty, or what went wrong. Never retried, not even on a kept connection that was closed: what a caller would see is
+ * what counts.
+ */
 function exchange(
   { port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 120_000 }: LoadOptions,
   agent: Agent,

@@ -1,4 +1,7 @@
-/** What must be refused and never forwarded: a name, the bytes, the status. Where the head looks whole the bytes go on with a request that a naive proxy would let in. */
+/**
+ * What must be refused and never forwarded: a name, the bytes, the status. Where the head looks whole the bytes go on
+ * with a request that a naive proxy would let in.
+ */
 export type Malformed = readonly [name: string, bytes: string, status: number]
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: orders\r\n\r\n'
@@ -82,7 +85,10 @@ export const malformedHeads: readonly Malformed[] = [
   ['an unknown expectation', post('Expect: 200-maybe\r\nContent-Length: 0\r\n'), 417],
 ]
 
-/** Refused by their body: the head was good, so the upstream may have seen it and a part of the body, but never an end of it. */
+/**
+ * Refused by their body: the head was good, so the upstream may have seen it and a part of the body, but never an end
+ * of it.
+ */
 export const malformedBodies: readonly Malformed[] = [
   ['a chunk size that is none', chunked(`xyz\r\n${SMUGGLED}`), 400],
   ['a chunk size with 0x', chunked(`0x5\r\nhello\r\n0\r\n\r\n${SMUGGLED}`), 400],

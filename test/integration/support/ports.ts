@@ -8,7 +8,10 @@ const SIZE = 100
 let base = 0
 let next = SIZE
 
-/** A loopback port that nobody listens on. Test files that run at the same time never get the same one: each takes them from a block whose first port it holds. */
+/**
+ * A loopback port that nobody listens on. Test files that run at the same time never get the same one: each takes them
+ * from a block whose first port it holds.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     if (next === SIZE) await takeBlock()

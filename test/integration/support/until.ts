@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Far beyond what anything takes on a busy machine: a test waits for what comes about, and fails only where nothing will. */
+/**
+ * Far beyond what anything takes on a busy machine: a test waits for what comes about, and fails only where nothing
+ * will.
+ */
 const PATIENCE_MS = 120_000
 
-/** Asks again and again until the answer is neither `null`, `undefined` nor `false`; `what` is for the error when it never is. */
+/**
+ * Asks again and again until the answer is neither `null`, `undefined` nor `false`; `what` is for the error when it
+ * never is.
+ */
 export async function until<T>(
   what: string,
   ask: () => T | null | undefined | false | Promise<T | null | undefined | false>,

@@ -4,7 +4,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { FrameSocket } from './frame-socket.ts'
 
-// WebSockets of other people's making, over HTTP/1.1 (ws, and the one Node has) and over HTTP/2 (node:http2, with frames of our own).
+// WebSockets of other people's making, over HTTP/1.1 (ws, and the one Node has) and over HTTP/2 (node:http2, with
+// frames of our own).
 
 /** Either kind of end. */
 export type Chat = WebSocket | FrameSocket

@@ -1,4 +1,5 @@
-// A conformance server: what is asked of it on standard input goes on to Connect's reference server, and the port it answers with is that of a sidecar in front of that.
+// A conformance server: what is asked of it on standard input goes on to Connect's reference server, and the port it
+// answers with is that of a sidecar in front of that.
 // Started with the reference server's program and the number of sidecars.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

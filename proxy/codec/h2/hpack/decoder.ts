@@ -26,7 +26,10 @@ const staticKinds = Uint8Array.from(STATIC_NAMES, (_name, i) => {
 /** Where Huffman strings are decoded to; one for the thread, because decoding never waits. */
 let scratch = Buffer.allocUnsafeSlow(4096)
 
-/** One direction of a connection (RFC 7541). A block is decoded whole, in one pass; nothing of it is kept but what goes into the table. */
+/**
+ * One direction of a connection (RFC 7541). A block is decoded whole, in one pass; nothing of it is kept but what goes
+ * into the table.
+ */
 export class Decoder {
   /** Ring of the dynamic table: `#newest` is index 62. */
   #names: string[] = new Array<string>(FIRST_SLOTS).fill('')
@@ -142,7 +145,10 @@ export class Decoder {
     return true
   }
 
-  /** White space around a value means nothing: it is taken off, as Envoy, nghttp2 and Go do (RFC 9113 section 8.2.1 allows no sender to put it there). */
+  /**
+   * White space around a value means nothing: it is taken off, as Envoy, nghttp2 and Go do (RFC 9113 section 8.2.1
+   * allows no sender to put it there).
+   */
   #trim(): void {
     const b = this.#text
     while (this.#textFrom < this.#textTo && isOws(b[this.#textFrom]!)) this.#textFrom++

@@ -4,7 +4,10 @@ import { STATIC_COUNT, STATIC_NAME_INDEX, STATIC_VALUE_INDEX } from './static-ta
 const INDEXED = 0
 /** Values that hardly ever come again would only push others out of the table. */
 const UNINDEXED = 1
-/** Secrets: kept out of every table on the way, so that nobody can guess them by the size of what we send (RFC 7541 section 7.1). */
+/**
+ * Secrets: kept out of every table on the way, so that nobody can guess them by the size of what we send (RFC 7541
+ * section 7.1).
+ */
 const SENSITIVE = 2
 
 const policies = new Map<string, number>([
@@ -46,7 +49,10 @@ policies.set(UNKEPT, UNINDEXED)
 /** A short cookie could be guessed a byte at a time, as nghttp2 and others fear too. */
 const SHORT_COOKIE = 20
 const ENTRY_OVERHEAD = 32
-/** Names in mind at most: those of the table, which 4 KiB limit to 128, and as many to remember that they are not worth it. */
+/**
+ * Names in mind at most: those of the table, which 4 KiB limit to 128, and as many to remember that they are not worth
+ * it.
+ */
 const MAX_NAMES = 512
 /** A longer name is nobody's to come again, and only takes room: 512 of them could be 30 MiB. */
 const LONGEST_NAME = 256
@@ -91,11 +97,14 @@ interface Entry {
 }
 
 /**
- * One direction of a connection (RFC 7541). Fields that come again become one byte. Strings are written as they are, not in Huffman code: between services bytes
- * are cheap, and each would be paid for in time on both sides.
+ * One direction of a connection (RFC 7541). Fields that come again become one byte. Strings are written as they are,
+ * not in Huffman code: between services bytes are cheap, and each would be paid for in time on both sides.
  */
 export class Encoder {
-  /** Where the block is written. When it does not fit, `out` becomes a larger buffer with the same bytes at the same place. */
+  /**
+   * Where the block is written. When it does not fit, `out` becomes a larger buffer with the same bytes at the same
+   * place.
+   */
   out: Buffer
   at = 0
   readonly #limit: number

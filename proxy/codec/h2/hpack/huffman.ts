@@ -1,6 +1,6 @@
 /**
- * The Huffman code of RFC 7541 appendix B. It is canonical: within a length, codes go up with their symbols, so the lengths say it all. A letter a symbol, `A` for 5
- * bits to `Z` for 30; the last one is EOS.
+ * The Huffman code of RFC 7541 appendix B. It is canonical: within a length, codes go up with their symbols, so the
+ * lengths say it all. A letter a symbol, `A` for 5 bits to `Z` for 30; the last one is EOS.
  */
 const LENGTHS =
   'ISXXXXXXXTZXXZXXXXXXXXZXXXXXXXXXBFFHIBDGFFDGDBBBAAABBBBBBBCDKBHF' +
@@ -26,8 +26,9 @@ function canonicalCodes(): Uint32Array {
 }
 
 /**
- * Decoding goes four bits at a step: `steps[state * 16 + bits]` is the next state with, in bits 16 up, the symbol that ended within them plus one (no code is shorter
- * than five bits, so it is one at most). A state is an inner node of the code's tree, 0 its root.
+ * Decoding goes four bits at a step: `steps[state * 16 + bits]` is the next state with, in bits 16 up, the symbol that
+ * ended within them plus one (no code is shorter than five bits, so it is one at most). A state is an inner node of the
+ * code's tree, 0 its root.
  */
 const FAIL = -1
 const { steps, mayEnd } = decodingTable()
@@ -64,7 +65,10 @@ function decodingTable(): { steps: Int32Array; mayEnd: Uint8Array } {
   return { steps, mayEnd }
 }
 
-/** Decodes `b[from..to)` into `out` from 0, which has room for 8/5 as many bytes; returns how many they are, -1 for a malformed string. */
+/**
+ * Decodes `b[from..to)` into `out` from 0, which has room for 8/5 as many bytes; returns how many they are, -1 for a
+ * malformed string.
+ */
 export function huffmanDecode(b: Buffer, from: number, to: number, out: Buffer): number {
   let state = 0
   let at = 0
