@@ -20,6 +20,7 @@ import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
 import type { Dial, Listen, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
+import { decider } from './forward/decide.ts'
 import { Forward } from './forward/forward.ts'
 import type { Tunnel } from './forward/tunnel.ts'
 import { Listener } from './listener/listener.ts'
@@ -166,7 +167,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
       random,
       classify,
       listener: () => listener.runtime,
-      discover,
+      decide: decider({ clock, random, listener: () => listener.runtime, discover, isPreview: false }),
       onComplete: exchange => telemetry.exchange(exchange),
     }
     const own = {

@@ -17,15 +17,12 @@ import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
 import { Endpoint } from '../core/endpoint.ts'
-import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import type { Dial } from '../core/wire.ts'
-import { forwarded } from '../filter/forwarded.ts'
-import { requestId } from '../filter/request-id.ts'
-import { tunnels } from '../filter/tunnels.ts'
+import { type Chain, listenerChains, withRouteFilters } from '../filter/chains.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { HopPool, type HopSettings } from '../pool/hop.ts'
@@ -103,8 +100,7 @@ export function applier(deps: ApplyDeps) {
   let routeSeries = new Map<string, RouteStatsEntry>()
   let tcpSeries = new Map<string, CountedTcp>()
   let origins: Readonly<Record<string, number>> = {}
-  const withId = requestId(random)
-  const filtersOf = ({ connect }: ListenerSpec): readonly Filter[] => [withId, tunnels(random, connect), forwarded]
+  const filtersOf = listenerChains(random)
 
   function prepare(snapshot: Snapshot): Prepared {
     const next = new Map<string, ServiceEntry>()
@@ -122,13 +118,14 @@ export function applier(deps: ApplyDeps) {
     const tables = new Map<string, RouteTable>()
     const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
     const tableOf = (listener: ListenerSpec, spec: ServiceSpec): RouteTable => {
-      const key = `${listener.direction} ${spec.name}`
+      const filters = filtersOf(listener)
+      const key = `${listener.direction} ${filters.key} ${spec.name}`
       const isTcp = spokenBy(spec) === 'tcp'
       let table = isTcp && !takesConnect ? NO_REQUESTS : tables.get(key)
       if (table === undefined) {
         const candidates = spec.routes.map(route => ({
           match: route.match,
-          route: compileRoute(listener.direction, spec, route, next, nextSeries),
+          route: compileRoute(listener.direction, spec, route, filters, next, nextSeries),
         }))
         const compiled = compileRoutes(candidates, deps.regex)
         table = isTcp ? request => (request.upgrade === CONNECT ? compiled(request) : null) : compiled
@@ -144,7 +141,7 @@ export function applier(deps: ApplyDeps) {
     try {
       for (const listener of snapshot.listeners) {
         const router = routerOf(listener, snapshot, tableOf)
-        const compile = (spec: ServiceSpec, route: RouteSpec) => routeBase(spec, route, next)
+        const compile = (spec: ServiceSpec, route: RouteSpec) => routeBase(spec, route, filtersOf(listener), next)
         const tcpRouter = tcpRouterOf(listener, snapshot, { stats, before: tcpSeries, after: nextTcp, compile })
         listeners.set(listener.name, { spec: listener, filters: filtersOf(listener), router, tcpRouter })
       }
@@ -238,6 +235,7 @@ export function applier(deps: ApplyDeps) {
     direction: string,
     spec: ServiceSpec,
     route: RouteSpec,
+    filters: Chain,
     entries: ReadonlyMap<string, ServiceEntry>,
     series: Map<string, RouteStatsEntry>,
   ): Route {
@@ -245,7 +243,7 @@ export function applier(deps: ApplyDeps) {
     const key = JSON.stringify(labels)
     const own = series.get(key) ?? routeSeries.get(key) ?? routeStats(stats, labels)
     series.set(key, own)
-    return { ...routeBase(spec, route, entries), stats: own }
+    return { ...routeBase(spec, route, filters, entries), stats: own }
   }
 
   return {
@@ -266,6 +264,7 @@ export function applier(deps: ApplyDeps) {
 function routeBase(
   spec: ServiceSpec,
   route: RouteSpec,
+  filters: Chain,
   entries: ReadonlyMap<string, ServiceEntry>,
 ): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
@@ -275,7 +274,7 @@ function routeBase(
     name: route.name,
     service: spec.name,
     condition: describeMatch(route.match),
-    filters: [],
+    filters: withRouteFilters(filters, spec, route),
     requestTimeoutMs: timeouts.requestMs,
     perTryTimeoutMs: timeouts.perTryMs,
     idleTimeoutMs: timeouts.idleMs,

@@ -41,6 +41,8 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
+  /** Circuit breaking: `admit` would find no place now. */
+  readonly isFull: boolean
   /** Circuit breaking: takes a place for one request, or says why not; `release` gives it back. */
   admit(): Failure | null
   release(): void

@@ -70,10 +70,14 @@ export class DecisionRecord {
   by = ''
   service = ''
   route = ''
+  /** The registry was asked for the service, because no request had needed it before. */
+  onDemand = false
   /** The number in [0, 1) that chose among the destinations; -1: there was no choice. */
   draw = -1
   /** Service and subset the draw led to. */
   destination = ''
+  /** What filters have to say of it, in order: `name: text`. */
+  notes: readonly string[] = NO_NOTES
   attempts = 0
   readonly tries: AttemptRecord[] = []
 
@@ -81,9 +85,16 @@ export class DecisionRecord {
     this.by = ''
     this.service = ''
     this.route = ''
+    this.onDemand = false
     this.draw = -1
     this.destination = ''
+    this.notes = NO_NOTES
     this.attempts = 0
+  }
+
+  /** A filter says what it decided, and why. For people: never a label, and shown as any text from elsewhere. */
+  note(filter: string, text: string): void {
+    if (this.notes.length < MOST_NOTES) this.notes = [...this.notes, `${filter}: ${text.slice(0, LONGEST_NOTE)}`]
   }
 
   nextTry(now: number): AttemptRecord {
@@ -102,3 +113,7 @@ export class DecisionRecord {
     this.attempts--
   }
 }
+
+const NO_NOTES: readonly string[] = []
+const MOST_NOTES = 32
+const LONGEST_NOTE = 512

@@ -1,30 +1,29 @@
-import type { Cluster } from '../core/cluster.ts'
+import type { Decide, Decided } from '../core/decide.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { Filter, LocalReply } from '../core/filter.ts'
+import type { LocalReply } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
-import type { Route } from '../core/route.ts'
-import { settleUpgrade } from '../core/tunnel.ts'
 import type { Wire } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
-import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from './grpc.ts'
-import { beginDeadline, isPastDeadline } from './grpc-deadline.ts'
+import { grpcReply, grpcTrailers } from './grpc.ts'
+import { isPastDeadline } from './grpc-deadline.ts'
 import { translateGrpcWeb } from './grpc-web.ts'
 import { HeldBody } from './held-body.ts'
+import { concludeGrpc, isToldInGrpc } from './local-reply.ts'
 import { unsentBy } from './retry.ts'
 import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
 export interface ForwardDeps extends AttemptsDeps {
-  /** Decides the request's way: calls `proceed`, `reply` or `fail`. Called with each head. */
-  onHead(forward: Forward): void
+  /** Called with each head. */
+  readonly decide: Decide
   /** Before a final head goes down, the upstream's or our own. */
-  onResponse(forward: Forward, response: ResponseHead): void
+  onResponse(exchange: Exchange, response: ResponseHead): void
   /** Exactly once for each request. */
-  onComplete(forward: Forward): void
+  onComplete(exchange: Exchange): void
   readonly tunnels: OpenTunnels
 }
 
@@ -39,12 +38,10 @@ export interface OpenTunnels {
  * endpoint for it, `Answer` brings back what it says. Like the stream it serves one request of a connection after the
  * other.
  */
-export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner {
+export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner, Decided {
   readonly exchange: Exchange
   /** As it came; where gRPC-Web is translated, what does that. */
   stream: DownstreamStream
-  /** The filters that ran, or may have run, for this exchange. */
-  filters: readonly Filter[] = []
   done = true
   readonly body: HeldBody
   readonly answer: Answer
@@ -76,13 +73,12 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const now = this.#deps.clock.now()
     this.exchange.begin(request, now)
     if (end) this.exchange.requestEndedAt = now
-    this.filters = NO_FILTERS
     this.done = false
     this.#answered = false
     this.body.clear()
     this.answer.clear()
     this.attempts.clear(end)
-    this.#deps.onHead(this)
+    this.#deps.decide(this.exchange, this)
   }
 
   data(chunk: Buffer, end: boolean): boolean {
@@ -138,47 +134,22 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   // ── what becomes of it ──
 
-  /** The corridor found the way. */
-  proceed(route: Route, cluster: Cluster): void {
-    const { request, protocol } = this.exchange
-    if (request.upgrade !== '') {
-      const settled = settleUpgrade(request, protocol, route.upgrades)
-      if (settled === null)
-        return this.fail(failures.tunnelRefused, `${request.upgrade} is not among the upgrades of ${route.service}`)
-      request.upgrade = settled
-    }
-    this.exchange.cluster = cluster
-    if (cluster.mayBeGrpc && request.upgrade === '' && !this.#beginGrpc(route, cluster)) return
-    this.attempts.start(route, cluster)
-  }
-
-  /** False: it has been answered. */
-  #beginGrpc(route: Route, cluster: Cluster): boolean {
+  go(): void {
     const { exchange } = this
-    const kind = grpcKind(exchange.request.headers)
-    if (kind === '') return true
-    exchange.grpc = kind
-    if (cluster.speaksGrpc) {
-      if (kind !== 'grpc') translateGrpcWeb(this)
-      else if (exchange.protocol !== 'h2') return this.#refuse(failures.grpcNeedsHttp2, '')
-    }
-    if (this.done || route.grpcDeadline === null) return !this.done
-    const problem = beginDeadline(exchange, route.grpcDeadline)
-    if (problem !== '') return this.#refuse(failures.badRequest, problem)
-    return (
-      exchange.deadlineAt !== exchange.startedAt || this.#refuse(failures.deadlineExceeded, 'there was no time at all')
-    )
+    if (exchange.grpc.startsWith('grpc-web') && exchange.cluster!.speaksGrpc) translateGrpcWeb(this)
+    if (!this.done) this.attempts.start(exchange.route!, exchange.cluster!)
   }
 
-  #refuse(failure: Failure, detail: string): false {
-    this.fail(failure, detail)
-    return false
+  refuse(): void {
+    const { reply, failure, detail } = this.exchange
+    if (reply === null) this.fail(failure!, detail)
+    else this.#replyOf(reply)
   }
 
   answering(response: ResponseHead): void {
     this.#answered = true
     this.exchange.status = response.status
-    this.#deps.onResponse(this, response)
+    this.#deps.onResponse(this.exchange, response)
   }
 
   openTunnel(): void {
@@ -201,14 +172,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
-      if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
-      return this.#reply(
-        failure.httpStatus,
-        'application/problem+json',
-        problemBody(failure, detail, this.exchange.requestId),
-        failure,
-        detail,
-      )
+      if (isToldInGrpc(this.exchange, failure)) return this.#replyGrpc(failure, detail)
+      const body = problemBody(failure, detail, this.exchange.requestId)
+      return this.#reply(failure.httpStatus, ['content-type', 'application/problem+json'], body, failure, detail)
     }
     this.attempts.cancel(failure)
     this.cut(failure, detail)
@@ -222,20 +188,15 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     else this.stream.reset(failure, detail)
   }
 
-  get #wantsGrpc(): boolean {
-    const { exchange } = this
-    if (exchange.grpc === '') exchange.grpc = grpcKind(exchange.request.headers)
-    return exchange.grpc !== ''
-  }
-
   /** Answers with a filter's verdict. */
-  reply(reply: LocalReply): void {
-    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, this.exchange.detail)
-    this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
+  #replyOf({ status, headers, body, failure }: LocalReply): void {
+    if (failure !== null && isToldInGrpc(this.exchange, failure)) this.#replyGrpc(failure, this.exchange.detail)
+    else this.#reply(status, headers, body, failure, '')
   }
 
-  #reply(status: number, contentType: string, body: Buffer, failure: Failure | null, detail: string): void {
-    const headers = new HeaderList(['content-type', contentType, 'content-length', String(body.length)])
+  #reply(status: number, fields: readonly string[], body: Buffer, failure: Failure | null, detail: string): void {
+    const headers = new HeaderList([...fields])
+    headers.set('content-length', String(body.length))
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
     this.exchange.bytesOut = body.length
     this.answering(response)
@@ -261,6 +222,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     if (this.done) return
     this.done = true
     const { exchange } = this
+    exchange.endWait()
     exchange.failure = failure
     // Nobody was answered: the log has what the answer would have been.
     if (exchange.status === 0 && failure !== null) exchange.status = failure.httpStatus
@@ -271,20 +233,6 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.attempts.stop()
     this.body.drop()
     if (this.#tunnel !== null) this.#closeTunnel(this.#tunnel)
-    this.#deps.onComplete(this)
+    this.#deps.onComplete(exchange)
   }
 }
-
-/** What the caller was told of its call, or makes of what it got. */
-function concludeGrpc(exchange: Exchange): void {
-  const { failure } = exchange
-  if (failure !== null) {
-    exchange.grpcStatus = failure.grpcStatus
-    exchange.grpcMessage = grpcReason(failure, exchange.detail)
-  } else if (exchange.grpcStatus < 0) {
-    exchange.grpcStatus = grpcStatusOfHttp(exchange.status)
-    exchange.grpcMessage = `the answer had no grpc-status, and HTTP status ${exchange.status}`
-  }
-}
-
-const NO_FILTERS: readonly Filter[] = []

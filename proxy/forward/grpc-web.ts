@@ -1,8 +1,8 @@
 import { type Failure, failures } from '../core/failure.ts'
+import { isGrpc } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { Base64Reader, base64 } from './base64.ts'
 import type { Forward } from './forward.ts'
-import { isGrpc } from './grpc.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** The flag of a frame that holds trailers, in place of a message (grpc/doc/PROTOCOL-WEB.md). */

@@ -1,9 +1,9 @@
 import { backoffMs } from '../core/backoff.ts'
 import { NO_HASH, type PickContext } from '../core/balancer.ts'
-import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
+import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { Exchange } from '../core/exchange.ts'
@@ -22,8 +22,8 @@ export interface TcpTunnelDeps {
   readonly random: Random
   classify(failure: Failure | null, status: number): Classification
   listener(): ListenerRuntime
-  /** Asks for the service of a name that no route knows. Null: nobody could know it. */
-  discover(name: string): Promise<Unknown | null> | null
+  /** As requests are decided on. */
+  readonly decide: Decide
   /** Once, when all is over. The exchange may not be kept. */
   onComplete(exchange: Exchange): void
 }
@@ -41,7 +41,7 @@ const LINGER_MS = 1000
  * A connection passed on byte for byte, as one exchange: listener -> router -> balancer -> pool -> relay. Until there
  * is an endpoint nothing is read from the caller, so any number of endpoints may be tried.
  */
-export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandler, RelayOwner {
+export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandler, RelayOwner, Decided {
   readonly exchange: Exchange
   readonly #wire: Wire
   readonly #opening: Opening
@@ -92,37 +92,33 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     wire.pause()
   }
 
-  /** 1  The route: by the port, or by the server name. */
+  /** 1  The decision: by the port, or by the server name, then the split. */
   open(): void {
-    const { refused, detail, serverName } = this.#opening
+    const { refused, detail } = this.#opening
     if (refused !== null) return this.#fail(refused, detail)
-    const listener = this.#deps.listener()
-    const route = listener.tcpRouter(serverName, this.exchange.decision)
-    if (route !== null) return this.#enter(route)
-    const found = serverName === '' || listener.spec.service !== null ? null : this.#deps.discover(serverName)
-    const unknown =
-      serverName === ''
-        ? 'it names no server, and the port is for no one service'
-        : `no service is known as "${serverName}"`
-    if (found === null) return this.#fail(failures.noRoute, detail === '' ? unknown : `${unknown} (${detail})`)
-    void found.then(why => {
-      if (this.#isOver) return
-      const next = why === null ? this.#deps.listener().tcpRouter(serverName, this.exchange.decision) : null
-      if (next !== null) this.#enter(next)
-      else this.#fail(why === null || why.certain ? failures.noRoute : failures.noCluster, why?.reason ?? unknown)
-    })
+    this.exchange.detail = detail
+    this.#deps.decide(this.exchange, this)
   }
 
-  /** 2  The split and circuit breaking, as for a request. */
-  #enter(route: TcpRoute): void {
+  refuse(): void {
+    const { failure, detail } = this.exchange
+    this.#routed()
+    this.#fail(failure!, detail)
+  }
+
+  #routed(): void {
+    this.#route = this.exchange.route as TcpRoute | null
+    if (this.#route === null) return
+    add(this.#route.tcp.opened, 1)
+    add(this.#route.tcp.active, 1)
+  }
+
+  /** 2  Circuit breaking, as for a request. */
+  go(): void {
     const { exchange } = this
-    this.#route = route
-    exchange.route = route
-    add(route.tcp.opened, 1)
-    add(route.tcp.active, 1)
-    const cluster = route.destination(this.#deps.random, exchange.decision)
-    if (cluster === null) return this.#fail(failures.noCluster, exchange.decision.destination)
-    exchange.cluster = cluster
+    const cluster = exchange.cluster!
+    exchange.detail = ''
+    this.#routed()
     const overflow = cluster.admit()
     if (overflow !== null) return this.#fail(overflow, '`limits.requests`')
     this.#cluster = cluster
@@ -354,6 +350,7 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
   #complete(failure: Failure | null, detail: string): void {
     const { exchange } = this
     this.#isOver = true
+    exchange.endWait()
     exchange.failure = failure
     exchange.detail = detail
     exchange.completedAt = this.#deps.clock.now()
