@@ -1,4 +1,4 @@
-import type { ExplainAnswer } from '../core/channel.ts'
+import type { ExplainAnswer, Question } from '../core/channel.ts'
 import { type Ask, askAll } from './ask.ts'
 import { explainText } from './explain-text.ts'
 import {
@@ -55,7 +55,9 @@ async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer
   return show(answer, answer.error, answer.error === '' ? 200 : 400)
 }
 
-function questionOf({ query }: PageRequest) {
+type Asked = Extract<Question, { what: 'explain' }>
+
+function questionOf({ query }: PageRequest): Asked | string {
   const url = query.get('url')
   if (url === null || url === '') return 'say which request: give its url'
   const headers: (readonly [string, string])[] = []
@@ -70,10 +72,10 @@ function questionOf({ query }: PageRequest) {
     return `protocol=${protocol} is neither h2 nor http/1.1: leave it out for what is usual`
   return {
     what: 'explain',
-    protocol,
+    ...(protocol === null ? {} : { protocol }),
     method: (query.get('method') || 'GET').toUpperCase(),
     url,
     headers,
     listener: query.get('listener') || null,
-  } as const
+  }
 }

@@ -101,7 +101,9 @@ function begin(
   const isTunnel = scheme === 'tcp' || scheme === 'tls' || protocol === 'tcp'
   if (isTunnel && protocol === 'http')
     return `${name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`
-  const request = isTunnel ? tunnelTo(scheme === 'tls' ? hostOf(authority) : '') : requestOf(question, authority, path)
+  const request = isTunnel
+    ? tunnelTo(scheme === 'tls' && protocol !== 'tcp' ? hostOf(authority) : '')
+    : requestOf(question, authority, path)
   const spoken = question.protocol ?? (grpcKind(request.headers) === 'grpc' ? 'h2' : 'http/1.1')
   const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
   const exchange = new Exchange(peer, direction, isTunnel ? 'tcp' : spoken, request)
