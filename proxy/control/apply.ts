@@ -125,7 +125,14 @@ export function applier(deps: ApplyDeps) {
       if (table === undefined) {
         const candidates = spec.routes.map(route => ({
           match: route.match,
-          route: compileRoute(listener.direction, spec, route, filters, next, nextSeries),
+          route: compileRoute(
+            listener.direction,
+            spec,
+            route,
+            withRouteFilters(filters, route, snapshot.services),
+            next,
+            nextSeries,
+          ),
         }))
         const compiled = compileRoutes(candidates, deps.regex)
         table = isTcp ? request => (request.upgrade === CONNECT ? compiled(request) : null) : compiled
@@ -274,7 +281,7 @@ function routeBase(
     name: route.name,
     service: spec.name,
     condition: describeMatch(route.match),
-    filters: withRouteFilters(filters, spec, route),
+    filters,
     requestTimeoutMs: timeouts.requestMs,
     perTryTimeoutMs: timeouts.perTryMs,
     idleTimeoutMs: timeouts.idleMs,

@@ -28,6 +28,10 @@ export function listenerChains(random: Random): (listener: ListenerSpec) => Chai
 }
 
 /** Those of one of its routes behind them. */
-export function withRouteFilters(chain: Chain, service: ServiceSpec, route: RouteSpec): Chain {
-  return chain.and(routeFilters(service, route))
+export function withRouteFilters(
+  chain: Chain,
+  route: RouteSpec,
+  services: Readonly<Record<string, ServiceSpec>>,
+): Chain {
+  return chain.and(routeFilters(route, services))
 }

@@ -4,20 +4,27 @@ import { type Failure, failures } from '../core/failure.ts'
 import type { DownstreamStream, Headers, Receiver, ResponseHead } from '../core/message.ts'
 import { opensTunnel } from '../core/tunnel.ts'
 import type { Attempts } from './attempts.ts'
+import type { Down } from './bodies.ts'
 
 /** The rest of the exchange, as its answer sees it. */
 export interface AnswerOwner {
   readonly exchange: Exchange
   readonly stream: DownstreamStream
+  /** Where the answer goes once it was announced. */
+  readonly down: Down
   readonly attempts: Attempts
-  /** A final head goes down: runs the response filters. */
+  /** A final head goes down: runs the response filters, and may change `down`. */
   answering(response: ResponseHead): void
   /** The answer has handed the stream over: both receivers change. */
   openTunnel(): void
   fail(failure: Failure, detail: string): void
   /** Ends an answer that has begun, so that nobody takes it for whole. */
   cut(failure: Failure, detail: string): void
+  /** The answer has been said to its end. */
+  said(failure: Failure | null, detail: string): void
   complete(failure: Failure | null, detail: string): void
+  /** The rest of the request body may come. */
+  resumeBody(): void
 }
 
 /** The upstream's answer on its way down: head, body, trailers, and what to do when it breaks off. */
@@ -81,7 +88,7 @@ export class Answer implements Receiver<ResponseHead> {
     exchange.firstByteAt = now
     attempts.committed(response)
     this.#owner.answering(response)
-    stream.head(response, end)
+    this.#owner.down.head(response, end)
     this.movedAt = now
     if (opens) {
       this.#idle.cancel()
@@ -90,10 +97,11 @@ export class Answer implements Receiver<ResponseHead> {
   }
 
   data(chunk: Buffer, end: boolean): boolean {
-    const { exchange, stream } = this.#owner
+    const { exchange, down, stream } = this.#owner
     this.movedAt = this.#clock.now()
-    exchange.bytesOut += chunk.length
-    const writable = stream.data(chunk, end)
+    // A sink may make more or less of it.
+    if (down === stream) exchange.bytesOut += chunk.length
+    const writable = down.data(chunk, end)
     if (end) this.#finished()
     this.#blocked = !writable
     return writable
@@ -101,13 +109,13 @@ export class Answer implements Receiver<ResponseHead> {
 
   trailers(trailers: Headers): void {
     this.#owner.attempts.trailersCame(trailers)
-    this.#owner.stream.trailers(trailers)
+    this.#owner.down.trailers(trailers)
     this.#finished()
   }
 
   #finished(): void {
     this.#owner.attempts.ended(null, '')
-    this.#owner.complete(null, '')
+    this.#owner.said(null, '')
   }
 
   reset(failure: Failure, detail: string): void {
@@ -127,7 +135,7 @@ export class Answer implements Receiver<ResponseHead> {
   /** The request's side may write again. */
   writable(): void {
     this.requestMoved(true)
-    this.#owner.stream.resume()
+    this.#owner.resumeBody()
   }
 
   stop(): void {

@@ -1,16 +1,16 @@
 import type { Decide, Decided } from '../core/decide.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { LocalReply } from '../core/filter.ts'
+import type { FilterChain, LocalReply, RequestSink } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
 import type { Wire } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
+import { Bodies, type BodiesOwner, type Down } from './bodies.ts'
 import { grpcReply, grpcTrailers } from './grpc.ts'
 import { isPastDeadline } from './grpc-deadline.ts'
-import { translateGrpcWeb } from './grpc-web.ts'
 import { HeldBody } from './held-body.ts'
 import { concludeGrpc, isToldInGrpc } from './local-reply.ts'
 import { unsentBy } from './retry.ts'
@@ -38,10 +38,11 @@ export interface OpenTunnels {
  * endpoint for it, `Answer` brings back what it says. Like the stream it serves one request of a connection after the
  * other.
  */
-export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner, Decided {
+export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner, Decided, BodiesOwner {
   readonly exchange: Exchange
-  /** As it came; where gRPC-Web is translated, what does that. */
-  stream: DownstreamStream
+  readonly stream: DownstreamStream
+  /** Where the answer goes: to the stream, or into the first sink of the filters. */
+  down: Down
   done = true
   readonly body: HeldBody
   readonly answer: Answer
@@ -49,6 +50,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   readonly #deps: ForwardDeps
   /** A final response head has gone down. */
   #answered = false
+  /** Where the request body goes: to the endpoint as it comes (null), or into the first sink of the filters. */
+  #up: RequestSink | null = null
+  #bodies: Bodies | null = null
   #tunnel: Tunnel | null = null
 
   constructor(
@@ -60,6 +64,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     nothing: RequestHead,
   ) {
     this.stream = stream
+    this.down = stream
     this.#deps = deps
     this.exchange = new Exchange(wire.peer, direction, protocol, nothing)
     this.body = new HeldBody(wire)
@@ -85,6 +90,12 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     if (this.done) return true
     this.exchange.bytesIn += chunk.length
     if (end) this.#bodyEnded()
+    return this.#up === null ? this.send(chunk, end) : this.#up.data(chunk, end)
+  }
+
+  /** As it is to leave: at once where there is a stream, else it is held. */
+  send(chunk: Buffer, end: boolean): boolean {
+    if (end) this.body.ended = true
     const { upstream } = this.attempts
     if (upstream === null) {
       this.body.add(chunk)
@@ -98,24 +109,35 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   trailers(trailers: Headers): void {
     if (this.done) return
-    this.body.trailers = trailers
     this.#bodyEnded()
+    if (this.#up === null) this.sendTrailers(trailers)
+    else this.#up.trailers(trailers)
+  }
+
+  sendTrailers(trailers: Headers): void {
+    this.body.trailers = trailers
+    this.body.ended = true
     this.attempts.upstream?.trailers(trailers)
   }
 
   #bodyEnded(): void {
     const now = this.#deps.clock.now()
-    this.body.ended = true
     this.exchange.requestEndedAt = now
     this.attempts.clock.requestEnded(now)
   }
 
   resumeBody(): void {
-    this.stream.resume()
+    if (this.#up === null) this.stream.resume()
+    else this.#bodies!.requestWritable()
   }
 
   writable(): void {
     this.answer.unblocked()
+    if (this.down === this.stream) this.resumeAnswer()
+    else this.#bodies!.responseWritable()
+  }
+
+  resumeAnswer(): void {
     this.attempts.upstream?.resume()
   }
 
@@ -136,8 +158,15 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   go(): void {
     const { exchange } = this
-    if (exchange.grpc.startsWith('grpc-web') && exchange.cluster!.speaksGrpc) translateGrpcWeb(this)
+    if (exchange.filters!.hasSinks && exchange.request.upgrade === '') this.#openRequest(exchange.filters!)
     if (!this.done) this.attempts.start(exchange.route!, exchange.cluster!)
+  }
+
+  #openRequest(filters: FilterChain): void {
+    this.#bodies ??= new Bodies(this)
+    this.#up = this.#bodies.openRequest(filters)
+    // What came while the decision was waited for.
+    if (this.#up !== null) this.body.moveTo(this.#up)
   }
 
   refuse(): void {
@@ -147,9 +176,19 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   }
 
   answering(response: ResponseHead): void {
+    const { exchange } = this
+    const { filters, request } = exchange
     this.#answered = true
-    this.exchange.status = response.status
-    this.#deps.onResponse(this.exchange, response)
+    exchange.status = response.status
+    this.#deps.onResponse(exchange, response)
+    if (filters === null || !filters.hasSinks || request.upgrade !== '') return
+    this.#bodies ??= new Bodies(this)
+    this.down = this.#bodies.openResponse(filters) ?? this.stream
+  }
+
+  /** The answer has been said to its end. */
+  said(failure: Failure | null, detail: string): void {
+    if (this.down === this.stream || this.#bodies!.responseSaid(failure, detail)) this.complete(failure, detail)
   }
 
   openTunnel(): void {
@@ -183,9 +222,21 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   /** A gRPC call has its status at its end; who does not read gets none of that either. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle)
-      this.stream.trailers(grpcTrailers(failure, detail))
-    else this.stream.reset(failure, detail)
+    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle) {
+      this.attempts.awaitsStatus = false
+      this.down.trailers(grpcTrailers(failure, detail))
+      if (this.down === this.stream || !this.#bodies!.isUnfinished) return
+    }
+    this.stream.reset(failure, detail)
+  }
+
+  /** A filter's sink cannot go on. */
+  sinkFailed(failure: Failure, detail: string): void {
+    if (this.done) return
+    // Nothing of the answer has gone down: a local reply takes its place.
+    if (this.#answered && this.down !== this.stream && !this.#bodies!.hasHead) this.#answered = false
+    this.attempts.cancel(failure)
+    this.fail(failure, detail)
   }
 
   /** Answers with a filter's verdict. */
@@ -198,11 +249,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const headers = new HeaderList([...fields])
     headers.set('content-length', String(body.length))
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
-    this.exchange.bytesOut = body.length
     this.answering(response)
-    this.stream.head(response, false)
-    this.stream.data(body, true)
-    this.complete(failure, detail)
+    if (this.down === this.stream) this.exchange.bytesOut = body.length
+    this.down.head(response, false)
+    this.down.data(body, true)
+    this.said(failure, detail)
   }
 
   /** To a gRPC client an answer of another kind says no more than that something is wrong. */
@@ -214,8 +265,8 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.unsent = unsentBy(failure, this.exchange.decision)
     this.answering(response)
-    this.stream.head(response, true)
-    this.complete(failure, detail)
+    this.down.head(response, true)
+    this.said(failure, detail)
   }
 
   complete(failure: Failure | null, detail: string): void {
@@ -232,7 +283,16 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.answer.stop()
     this.attempts.stop()
     this.body.drop()
+    if (this.#bodies !== null) this.#closeBodies(this.#bodies, failure)
     if (this.#tunnel !== null) this.#closeTunnel(this.#tunnel)
     this.#deps.onComplete(exchange)
+  }
+
+  /** What a sink still says goes nowhere. */
+  #closeBodies(bodies: Bodies, failure: Failure | null): void {
+    if (bodies.isUnfinished) this.stream.reset(failure ?? failures.resetAfterResponse, '')
+    bodies.close()
+    this.#up = null
+    this.down = this.stream
   }
 }

@@ -16,7 +16,11 @@ import '../support/seed.ts'
  */
 
 const state = vi.hoisted(() => ({ filters: [] as Filter[], effects: 0 }))
-vi.mock('../../proxy/filter/route-filters.ts', () => ({ routeFilters: () => state.filters }))
+type RouteFilters = typeof import('../../proxy/filter/route-filters.ts')
+vi.mock('../../proxy/filter/route-filters.ts', async original => {
+  const { routeFilters } = await original<RouteFilters>()
+  return { routeFilters: (...of: Parameters<typeof routeFilters>) => [...state.filters, ...routeFilters(...of)] }
+})
 beforeEach(() => {
   state.filters = []
 })
