@@ -5,7 +5,9 @@ export type Protocol = 'http/1.1' | 'h2' | 'tcp'
 
 /**
  * Names in any case when asked for. An edit of `content-length` or `transfer-encoding` changes how the body is framed:
- * either takes the place of the other, and without a length the body goes out in chunks. HTTP/1 keeps the bytes it read and an edit list; HTTP/2 keeps pairs. */
+ * either takes the place of the other, and without a length the body goes out in chunks. HTTP/1 keeps the bytes it read
+ * and an edit list; HTTP/2 keeps pairs.
+ */
 export interface Headers {
   /** The values of a field that came several times are joined with ", " (RFC 9110 section 5.3). */
   get(name: string): string | undefined
