@@ -17,7 +17,7 @@ import { grpcMessageOf, grpcStatusOf, isGrpc } from './grpc.ts'
 import { tellDeadline } from './grpc-deadline.ts'
 import { grpcCondition, NEVER_AGAIN, NO_PUSHBACK, pushbackMs, tellPrevious } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
-import { conditionOf, isIdempotent, statusCondition, whyNot } from './retry.ts'
+import { isIdempotent, statusCondition, whyNot } from './retry.ts'
 
 export interface AttemptsDeps {
   readonly clock: Clock
@@ -284,7 +284,7 @@ export class Attempts implements PoolWaiter, AnswerClockOwner {
 
   /** Decides on another attempt, and says why. */
   #mayRetry(failure: Failure, endpoint: Endpoint): string {
-    const condition = conditionOf(failure)
+    const { condition } = failure
     if (condition === null) return ''
     if (!this.#route!.retry.on.has(condition)) return `no: ${condition} is not in retries.on`
     const reason = whyNot(failure, this.#replayable, this.#owner.body.dropped)

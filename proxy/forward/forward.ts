@@ -132,7 +132,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       return this.complete(failure, 'the caller gave up at its deadline')
     }
     this.attempts.cancel(failure)
-    if (failure === failures.downstreamGone || failure === failures.drained) this.complete(failure, detail)
+    if (failure.reply === 'none') this.complete(failure, detail)
     else this.fail(failure, detail)
   }
 
@@ -201,7 +201,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
-      if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
+      if (failure.reply !== 'http' && this.#wantsGrpc) return this.#replyGrpc(failure, detail)
       return this.#reply(
         failure.httpStatus,
         'application/problem+json',
@@ -215,10 +215,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.complete(failure, detail)
   }
 
-  /** A gRPC call has its status at its end; who does not read gets none of that either. */
+  /** A gRPC call has its status at its end, where its caller reads. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle)
-      this.stream.trailers(grpcTrailers(failure, detail))
+    if (this.attempts.awaitsStatus && failure.reply !== 'none') this.stream.trailers(grpcTrailers(failure, detail))
     else this.stream.reset(failure, detail)
   }
 

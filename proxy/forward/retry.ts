@@ -1,21 +1,12 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
 import type { AttemptRecord, DecisionRecord } from '../core/decision.ts'
-import { type Failure, failures } from '../core/failure.ts'
+import type { Failure } from '../core/failure.ts'
 
 /** Methods whose repetition means no more than one of them (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method)
-}
-
-/** The condition in `retries.on` that a failure falls under; null: never retried. */
-export function conditionOf(failure: Failure): RetryCondition | null {
-  if (failure.flag === 'UF') return 'connect-failure'
-  if (failure === failures.refusedStream || failure === failures.goawayUnprocessed) return 'refused-stream'
-  if (failure === failures.resetBeforeResponse || failure === failures.streamReset) return 'reset-before-response'
-  if (failure === failures.perTryTimeout) return 'per-try-timeout'
-  return null
 }
 
 /** The condition in `retries.on` that the status of an answer falls under; null: it is passed on. */

@@ -172,8 +172,8 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
   }
 
   /** Decides on another attempt, and says why. Nothing of the caller's has been sent. */
-  #mayRetry({ flag }: Failure): string {
-    if (flag !== 'UF') return ''
+  #mayRetry({ condition }: Failure): string {
+    if (condition !== 'connect-failure') return ''
     const { attempts, on } = this.#route!.retry
     const made = this.exchange.decision.attempts
     if (!on.has('connect-failure')) return 'no: connect-failure is not in retries.on'
