@@ -111,11 +111,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const now = this.#deps.clock.now()
     this.body.ended = true
     this.exchange.requestEndedAt = now
-    this.attempts.clock.requestEnded(now)
-  }
-
-  resumeBody(): void {
-    this.stream.resume()
+    this.attempts.requestEnded(now)
   }
 
   writable(): void {
@@ -175,10 +171,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     return false
   }
 
-  answering(response: ResponseHead): void {
+  sendHead(response: ResponseHead, end: boolean): void {
     this.#answered = true
     this.exchange.status = response.status
     this.#deps.onResponse(this, response)
+    this.stream.head(response, end)
   }
 
   openTunnel(): void {
@@ -237,8 +234,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const headers = new HeaderList(['content-type', contentType, 'content-length', String(body.length)])
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
     this.exchange.bytesOut = body.length
-    this.answering(response)
-    this.stream.head(response, false)
+    this.sendHead(response, false)
     this.stream.data(body, true)
     this.complete(failure, detail)
   }
@@ -251,8 +247,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.unsent = unsentBy(failure, this.exchange.decision)
-    this.answering(response)
-    this.stream.head(response, true)
+    this.sendHead(response, true)
     this.complete(failure, detail)
   }
 
