@@ -45,7 +45,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
   readonly clock: AnswerClock
   readonly #owner: AttemptsOwner
   readonly #deps: AttemptsDeps
-  readonly #loop: AttemptLoop<RequestAttempt>
+  readonly loop: AttemptLoop<RequestAttempt>
   isIdempotent = false
   /** The request had no body at all, as against one that turned out empty and still has to be ended. */
   #bodiless = true
@@ -62,7 +62,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.exchange = owner.exchange
     this.answer = owner.answer
     this.clock = new AnswerClock(owner.exchange, deps.clock, this)
-    this.#loop = attemptLoop(this, deps)
+    this.loop = attemptLoop(this, deps)
   }
 
   newAttempt(): RequestAttempt {
@@ -71,7 +71,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
 
   /** Before each request. */
   clear(bodiless: boolean): void {
-    this.#loop.clear()
+    this.loop.clear()
     this.#bodiless = bodiless
     this.#isGrpc = false
     this.awaitsStatus = false
@@ -81,7 +81,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
 
   /** Where the request goes now; null: nowhere yet, or no more. */
   get upstream(): UpstreamStream | null {
-    return this.#loop.latest?.stream ?? null
+    return this.loop.latest?.stream ?? null
   }
 
   get isBodyGone(): boolean {
@@ -98,7 +98,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.isIdempotent = isIdempotent(request.method)
     this.#keepsBody = this.isIdempotent || (cluster.mayBeGrpc && route.retry.anyMethod)
     this.clock.begin(route)
-    this.#loop.start(route, cluster, startedAt)
+    this.loop.start(route, cluster, startedAt)
   }
 
   /** An attempt has a stream: the request goes out on it, as far as it is here. */
@@ -122,13 +122,13 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
 
   requestEnded(now: number): void {
     if (!this.clock.requestEnded(now)) return
-    for (const attempt of this.#loop.attempts)
+    for (const attempt of this.loop.attempts)
       if (attempt.stream !== null) attempt.runTime(this.exchange.route!.perTryTimeoutMs)
   }
 
   /** The endpoint has said 100, or the caller has not waited for it: the time of the attempts begins with the end. */
   continued(): void {
-    if (this.clock.continued()) for (const attempt of this.#loop.attempts) attempt.stopTime()
+    if (this.clock.continued()) for (const attempt of this.loop.attempts) attempt.stopTime()
   }
 
   // ── an attempt without an answer ──
@@ -137,7 +137,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     const isStale = failure === failures.resetBeforeResponse && attempt.stream?.reused === true
     attempt.over()
     this.clock.tryEnded(this.#deps.clock.now())
-    this.#loop.failed(attempt, failure, detail, isStale)
+    this.loop.failed(attempt, failure, detail, isStale)
   }
 
   fail(failure: Failure, detail: string): void {
@@ -175,7 +175,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
 
   #learn(record: AttemptRecord, response: ResponseHead): void {
     const endpoint = record.endpoint!
-    const cluster = this.#loop.cluster!
+    const cluster = this.loop.cluster!
     const waitedMs = this.waitedMs(record, record.headAt)
     endpoint.stats.latency.record(waitedMs)
     this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
@@ -192,9 +192,9 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     const { unsent, headers } = response
     if (!mayFollowAnswer(record, unsent !== undefined && unsent !== '', on, this)) return false
     if (record.grpcStatus > 0 && !heedPushback(record, headers, this.clock.leftMs(record.headAt))) return false
-    if (!this.#loop.allows(record)) return false
+    if (!this.loop.allows(record)) return false
     this.#drop(attempt, unsent ?? '')
-    this.#loop.goOn(record)
+    this.loop.goOn(record)
     return true
   }
 
@@ -205,17 +205,17 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     attempt.stream!.reset(failures.resetBeforeResponse, '')
     attempt.over()
     this.clock.tryEnded(headAt)
-    if (unsent === '') this.#loop.ended(attempt, null, '', headAt)
-    else this.#loop.ended(attempt, failures.applicationUnreachable, `its sidecar says ${unsent}`, headAt)
+    if (unsent === '') this.loop.ended(attempt, null, '', headAt)
+    else this.loop.ended(attempt, failures.applicationUnreachable, `its sidecar says ${unsent}`, headAt)
     this.#judge(record, record.status, record.grpcStatus)
   }
 
   #won(attempt: RequestAttempt, response: ResponseHead): void {
     const { record } = attempt
     const { endpoint, headAt } = record
-    this.#loop.won(attempt)
+    this.loop.won(attempt)
     this.exchange.firstByteAt = headAt
-    const cookie = this.#loop.cookie(endpoint!)
+    const cookie = this.loop.cookie(endpoint!)
     if (cookie !== '') response.headers.add('set-cookie', cookie)
     attempt.stopTime()
     this.clock.answered()
@@ -230,7 +230,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
   /** How the call went, by what the endpoint said. */
   #keepStatus(grpcStatus: number, headers: Headers): void {
     const { exchange } = this
-    this.#loop.winner!.record.grpcStatus = grpcStatus
+    this.loop.winner!.record.grpcStatus = grpcStatus
     exchange.grpcStatus = grpcStatus
     if (grpcStatus > 0) exchange.grpcMessage = grpcMessageOf(headers)
   }
@@ -239,11 +239,11 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
   trailersCame(trailers: Headers): void {
     if (!this.awaitsStatus) return
     this.awaitsStatus = false
-    const { record } = this.#loop.winner!
+    const { record } = this.loop.winner!
     const grpcStatus = grpcStatusOf(trailers)
     this.#keepStatus(grpcStatus, trailers)
     this.#judge(record, 200, grpcStatus)
-    this.#loop.cluster!.observeTrailers(record.endpoint!, trailers)
+    this.loop.cluster!.observeTrailers(record.endpoint!, trailers)
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
@@ -251,15 +251,15 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     const outcome = this.#deps.classify(status, grpcStatus)
     if (outcome === 'failure') add((endpoint as Endpoint).stats.failures, 1)
     const reason = outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`
-    this.#loop.cluster!.report(endpoint as Endpoint, outcome, reason, startedAt)
+    this.loop.cluster!.report(endpoint as Endpoint, outcome, reason, startedAt)
   }
 
   /** The answer is out whole (null), or broke off. */
   ended(failure: Failure | null, detail: string): void {
-    const attempt = this.#loop.winner!
+    const attempt = this.loop.winner!
     attempt.over()
-    this.#loop.ended(attempt, failure, detail, this.#deps.clock.now())
-    if (failure !== null) this.#loop.blame(attempt, failure)
+    this.loop.ended(attempt, failure, detail, this.#deps.clock.now())
+    if (failure !== null) this.loop.blame(attempt, failure)
     // Without a status at its end: the HTTP one is all there is to go by.
     else if (this.awaitsStatus) this.#judge(attempt.record, 200, NO_GRPC_STATUS)
   }
@@ -268,13 +268,13 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
 
   /** Whatever runs or waits is given up. */
   cancel(failure: Failure): void {
-    this.#loop.cancel(failure)
+    this.loop.cancel(failure)
   }
 
   /** The exchange is over. */
   stop(): void {
     this.clock.stop()
-    this.#loop.stop()
+    this.loop.stop()
   }
 
   late(failure: Failure, detail: string): void {
