@@ -90,7 +90,8 @@ export class DecisionRecord {
   /** Service and subset the draw led to. */
   destination = ''
   attempts = 0
-  readonly tries: AttemptRecord[] = []
+  /** One from the start: an empty list would make room for seventeen. */
+  readonly tries = [new AttemptRecord()]
 
   begin(): void {
     this.by = ''
