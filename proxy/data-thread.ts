@@ -1,5 +1,4 @@
 import type { AddressSpec, Direction, ListenerSpec, Snapshot } from '../mesh-config/snapshot.ts'
-import { classify } from './cluster/classify.ts'
 import { http1 } from './codec/h1/codec.ts'
 import { http2 } from './codec/h2/codec.ts'
 import { guards, hopCancels } from './codec/h2/options.ts'
@@ -20,6 +19,7 @@ import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
 import type { Dial, Listen, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
+import { attemptLoop } from './forward/attempt-loop.ts'
 import { decider } from './forward/decide.ts'
 import { Forward } from './forward/forward.ts'
 import type { Tunnel } from './forward/tunnel.ts'
@@ -164,8 +164,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: () => listener.runtime, discover })
     const tcpDeps: TcpTunnelDeps = {
       clock,
+      attempts: owner => attemptLoop(owner, { clock, random }),
       random,
-      classify,
       listener: () => listener.runtime,
       decide: decider({ clock, random, listener: () => listener.runtime, discover, isPreview: false }),
       onComplete: exchange => telemetry.exchange(exchange),

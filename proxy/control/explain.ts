@@ -3,6 +3,7 @@ import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { NO_HASH } from '../core/balancer.ts'
 import type { ExplainAnswer, Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
+import { AttemptRecord } from '../core/decision.ts'
 import { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
 import { grpcKind } from '../core/grpc.ts'
@@ -12,6 +13,7 @@ import type { RequestHead } from '../core/message.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { decider } from '../forward/decide.ts'
 import { concludeGrpc, statusOfRefusal } from '../forward/local-reply.ts'
+import { pickNext } from '../forward/pick.ts'
 import { flightView } from '../telemetry/flights.ts'
 import { type Explained, remedyOf, stepsOf } from './explain-steps.ts'
 import { type ExplainQuestion, targetOf } from './explain-target.ts'
@@ -75,13 +77,12 @@ function pick(exchange: Exchange, now: number): void {
     return
   }
   const { decision } = exchange
-  const record = decision.nextTry(now)
-  record.policy = cluster.policy
-  const context = { tried: [], record, hash: NO_HASH, sticky: '', madeCookie: '' }
+  const context = { tried: [], record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
   cluster.prepare?.(exchange, context)
-  record.endpoint = cluster.balancer.pick(context)
-  if (record.endpoint !== null) return
-  record.failure = failures.noHealthyUpstream
+  const endpoint = pickNext(cluster, decision, context, now)
+  context.record.endpoint = endpoint
+  if (endpoint !== null) return
+  context.record.failure = failures.noHealthyUpstream
   exchange.failure = failures.noHealthyUpstream
 }
 

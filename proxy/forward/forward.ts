@@ -123,7 +123,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   #bodyEnded(): void {
     const now = this.#deps.clock.now()
     this.exchange.requestEndedAt = now
-    this.attempts.clock.requestEnded(now)
+    this.attempts.requestEnded(now)
   }
 
   resumeBody(): void {
@@ -150,7 +150,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       return this.complete(failure, 'the caller gave up at its deadline')
     }
     this.attempts.cancel(failure)
-    if (failure === failures.downstreamGone || failure === failures.drained) this.complete(failure, detail)
+    if (failure.reply === 'none') this.complete(failure, detail)
     else this.fail(failure, detail)
   }
 
@@ -175,15 +175,17 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     else this.#replyOf(reply)
   }
 
-  answering(response: ResponseHead): void {
+  sendHead(response: ResponseHead, end: boolean): void {
     const { exchange } = this
     const { filters, request } = exchange
     this.#answered = true
     exchange.status = response.status
     this.#deps.onResponse(exchange, response)
-    if (filters === null || !filters.hasSinks || request.upgrade !== '') return
-    this.#bodies ??= new Bodies(this)
-    this.down = this.#bodies.openResponse(filters) ?? this.stream
+    if (filters?.hasSinks === true && request.upgrade === '') {
+      this.#bodies ??= new Bodies(this)
+      this.down = this.#bodies.openResponse(filters) ?? this.stream
+    }
+    this.down.head(response, end)
   }
 
   /** The answer has been said to its end. */
@@ -220,9 +222,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.complete(failure, detail)
   }
 
-  /** A gRPC call has its status at its end; who does not read gets none of that either. */
+  /** A gRPC call has its status at its end, where its caller reads. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle) {
+    if (this.attempts.awaitsStatus && failure.reply !== 'none') {
       this.attempts.awaitsStatus = false
       this.down.trailers(grpcTrailers(failure, detail))
       if (this.down === this.stream || !this.#bodies!.isUnfinished) return
@@ -249,9 +251,8 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const headers = new HeaderList([...fields])
     headers.set('content-length', String(body.length))
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
-    this.answering(response)
+    this.sendHead(response, false)
     if (this.down === this.stream) this.exchange.bytesOut = body.length
-    this.down.head(response, false)
     this.down.data(body, true)
     this.said(failure, detail)
   }
@@ -264,8 +265,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.unsent = unsentBy(failure, this.exchange.decision)
-    this.answering(response)
-    this.down.head(response, true)
+    this.sendHead(response, true)
     this.said(failure, detail)
   }
 

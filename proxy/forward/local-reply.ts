@@ -1,5 +1,5 @@
 import type { Exchange } from '../core/exchange.ts'
-import { type Failure, failures } from '../core/failure.ts'
+import type { Failure } from '../core/failure.ts'
 import { grpcKind } from '../core/grpc.ts'
 import { grpcReason, grpcStatusOfHttp } from './grpc.ts'
 
@@ -7,7 +7,7 @@ import { grpcReason, grpcStatusOfHttp } from './grpc.ts'
 export function isToldInGrpc(exchange: Exchange, failure: Failure): boolean {
   if (exchange.protocol === 'tcp') return false
   if (exchange.grpc === '') exchange.grpc = grpcKind(exchange.request.headers)
-  return exchange.grpc !== '' && failure !== failures.grpcNeedsHttp2
+  return exchange.grpc !== '' && failure.reply !== 'http'
 }
 
 /** The HTTP status by which the caller hears that it was refused; 0: it does not (a tunnel is closed). */
