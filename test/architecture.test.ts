@@ -36,7 +36,7 @@ const isOurs = (to: string) => parts.some(part => to.startsWith(`${part}/`))
 
 /** The files that join the parts: that is all they do. */
 const isJoint = (file: string) =>
-  /^proxy\/(corridor|data-thread|worker|main)\.ts$/.test(file) || file.startsWith('proxy/control/')
+  /^proxy\/(corridor|data-thread|worker|main)\.ts$/.test(file) || /^proxy\/(control|runtime)\//.test(file)
 
 /** `proxy/pool/http1.ts` -> `proxy/pool/`. */
 function partOf(file: string): string {
