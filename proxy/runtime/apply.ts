@@ -1,4 +1,4 @@
-import { connectName } from '../../mesh-config/host-name.ts'
+import { connectName, connectService } from '../../mesh-config/host-name.ts'
 import { own } from '../../mesh-config/own.ts'
 import type {
   DestinationSpec,
@@ -196,18 +196,17 @@ export function applier(deps: ApplyDeps) {
     return { cluster, settings, speaks: spokenBy(spec) }
   }
 
-  function dialOf(service: string): Dial {
-    if (service.startsWith('connect:')) return namedOnly(deps.dial)
+  function dialOf({ name, kind }: ServiceSpec): Dial {
+    if (kind === 'connect') return namedOnly(deps.dial)
     // What comes in for an application may go through an outbound listener: that one finds its service by the host.
-    const listeners = service.startsWith('local_app:')
-      ? () => [...deps.ownListeners()].filter(own => own.service !== null)
-      : deps.ownListeners
-    return notItself(deps.dial, service, listeners)
+    const listeners =
+      kind === 'local' ? () => [...deps.ownListeners()].filter(own => own.service !== null) : deps.ownListeners
+    return notItself(deps.dial, name, listeners)
   }
 
   /** `settings` itself is what they share: a reload writes into it. */
   function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pools {
-    const dialing = { clock, random, dial: dialOf(spec.name) }
+    const dialing = { clock, random, dial: dialOf(spec) }
     const spoken = spokenBy(spec)
     if (spoken === 'http2') {
       const poolDeps = { ...dialing, codec: deps.http2 }
@@ -355,7 +354,7 @@ function routerOf(
   }
   const reachable = reachableFrom(snapshot)
   const byName = new Map(reachable.map(spec => [spec.name, { spec, table: tableOf(listener, spec) }]))
-  const hosts = hostTable(reachable.filter(({ name }) => !name.startsWith('connect:')))
+  const hosts = hostTable(reachable.filter(({ kind }) => kind !== 'connect'))
   return (request, record) => {
     const name =
       request.upgrade === CONNECT ? connectTarget(listener.connect, request.authority, hosts) : hosts(request.authority)
@@ -376,7 +375,7 @@ function connectTarget(
 ): string | null {
   if (connect === null) return null
   const target = connectName(authority)
-  if (connect.hosts.includes(target)) return `connect:${target}`
+  if (connect.hosts.includes(target)) return connectService(target)
   return connect.services ? hosts(authority) : null
 }
 
