@@ -9,6 +9,7 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
       `the largest holders of bodies were cut (${event.count}): ${event.detail}; raise \`buffers\`, or look in /flights?failed for the caller or endpoint that has stopped reading`,
       { thread },
     )
+  if (event.kind === 'slow-patterns') return logSlowPatterns(log, thread, event)
   if (event.kind === 'http2-guard') {
     const { side, guard, detail, peer, unlogged } = event
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
@@ -24,4 +25,16 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
       thread,
       forMs: event.forMs,
     })
+}
+
+type SlowPatterns = Extract<ProxyEvent, { kind: 'slow-patterns' }>
+
+function logSlowPatterns(log: Log, thread: number, { loadMs, compileMs, count, ...most }: SlowPatterns): void {
+  const took = Math.round(loadMs + compileMs)
+  const loading = loadMs >= 1 ? `${Math.round(loadMs)} ms of it to load their engine; ` : ''
+  const slowest = most.slowest === '' ? '' : `the slowest took ${Math.round(most.slowestMs)} ms: ${most.slowest}`
+  log.info(
+    `${count} regular expressions of routes took ${took} ms, in which the data thread served no request (${loading}${slowest})`,
+    { thread, loadMs, compileMs, count },
+  )
 }
