@@ -98,8 +98,8 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     applier: runtime,
     waiting,
     log,
-    apply: snapshot =>
-      applySnapshot(snapshot, { applier: runtime, records: kept, listeners: open, patterns, applied, send }),
+    apply: message =>
+      applySnapshot(message, { applier: runtime, records: kept, listeners: open, patterns, applied, send }),
     answer: question => answer(question, { clock, random, applier: runtime, records: kept, discover }),
     drain: plan => drain(open, clock, plan, drained),
     send,

@@ -9,6 +9,7 @@ import type { Codec } from '../core/codec.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
+import { isSame } from '../core/same.ts'
 import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
 import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
@@ -26,7 +27,6 @@ import type { CompileRegex } from '../router/predicate.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Change } from './change.ts'
 import { requestRouterOf } from './request-router.ts'
-import { isSame } from './same.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
 
@@ -242,7 +242,7 @@ function spokenBy({ protocol }: ServiceSpec): Spoken {
 
 /** Endpoints are no policy: they change far more often. */
 function isSamePolicy(a: ServiceSpec, b: ServiceSpec): boolean {
-  return isSame({ ...a, endpoints: null }, { ...b, endpoints: null })
+  return a === b || isSame({ ...a, endpoints: null }, { ...b, endpoints: null })
 }
 
 function settingsOf(spec: ServiceSpec): Omit<OwnSettings, 'connections' | 'pending'> {

@@ -1,5 +1,4 @@
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToControl, ToData } from '../core/channel.ts'
+import type { Answer, Question, SnapshotMessage, ToControl, ToData } from '../core/channel.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
 import type { Applier } from './apply.ts'
 import type { Wanted } from './wanted.ts'
@@ -8,7 +7,7 @@ export interface ReceiveDeps {
   readonly applier: Applier
   readonly waiting: Wanted
   readonly log: AccessLogQueue
-  apply(snapshot: Snapshot): Promise<void>
+  apply(message: SnapshotMessage): Promise<void>
   answer(question: Question): Answer | Promise<Answer>
   drain(plan: { readonly delayMs: number; readonly timeoutMs: number }): void
   send(message: ToControl): void
@@ -31,7 +30,7 @@ export function receiver(deps: ReceiveDeps): (message: ToData) => void {
   return message => {
     switch (message.kind) {
       case 'snapshot':
-        return inOrder(() => deps.apply(message.snapshot))
+        return inOrder(() => deps.apply(message))
       case 'endpoints':
         return inOrder(() => applier.change(message.service, message.delta))
       case 'origins':

@@ -34,108 +34,116 @@ export interface ServiceRoutes extends Change {
   tcp(direction: Direction, spec: ServiceSpec): TcpRoute
 }
 
-/** The routes of one service in one direction, and all they were compiled from. */
+type RequestSeries = ReturnType<typeof routeStats>
+
+/** The routes of one service in one direction, and what they were compiled from. */
 interface Compiled {
   readonly destinations: ReadonlyMap<string, ServiceCluster | undefined>
   readonly takesConnect: boolean
+  /** Null: none was asked for. */
   table: RouteTable | null
   tcp: TcpRoute | null
+  /** What its requests are counted in, by route. */
+  requests: ReadonlyMap<string, RequestSeries>
+  tunnels: CountedTcp | null
 }
-
-type RouteSeries = ReturnType<typeof routeStats>
 
 /**
  * Compiles the routes of services, and keeps them over snapshots: those of a service are compiled anew when the service
- * is another one, or one of the services they lead to has come or gone. So are their statistics kept, by their labels.
+ * is another one, or when one of the services they lead to has come or gone. What they are counted in stays as long as
+ * the route does.
  */
 export function serviceRoutes(stats: StatsWriter): (from: RoutesOf) => ServiceRoutes {
-  let compiled = new Map<string, Compiled>()
-  let requestSeries = new Map<string, RouteSeries>()
-  let tcpSeries = new Map<string, CountedTcp>()
-
-  return ({ snapshot, clusters, unchanged, regex }) => {
+  let inForce: ReadonlyMap<string, Compiled> = new Map()
+  return from => {
+    const before = inForce
     const next = new Map<string, Compiled>()
-    const nextRequest = new Map<string, RouteSeries>()
-    const nextTcp = new Map<string, CountedTcp>()
-    const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
-
-    function entryOf(direction: Direction, spec: ServiceSpec): Compiled {
-      const key = `${direction} ${spec.name}`
-      const known = next.get(key)
-      if (known !== undefined) return known
-      const before = compiled.get(key)
-      const entry = isCurrent(spec.name, before) ? { ...before } : newEntry(spec)
-      next.set(key, entry)
-      return entry
-    }
-
-    function newEntry(spec: ServiceSpec): Compiled {
-      const names = [spec.name, ...spec.routes.flatMap(({ to }) => to.map(({ service }) => service))]
-      const destinations = new Map(names.map(name => [name, clusters.get(name)]))
-      return { destinations, takesConnect, table: null, tcp: null }
-    }
-
-    function isCurrent(service: string, before: Compiled | undefined): before is Compiled {
-      return (
-        before !== undefined &&
-        unchanged.has(service) &&
-        before.takesConnect === takesConnect &&
-        [...before.destinations].every(([name, cluster]) => clusters.get(name) === cluster)
-      )
-    }
-
-    function countRequests(direction: Direction, spec: ServiceSpec, route: RouteSpec): RouteSeries {
-      const labels = { direction, service: spec.name, path: route.name }
-      const key = JSON.stringify(labels)
-      const series = nextRequest.get(key) ?? requestSeries.get(key) ?? routeStats(stats, labels)
-      nextRequest.set(key, series)
-      return series
-    }
-
-    function countTcp(direction: Direction, spec: ServiceSpec): CountedTcp {
-      const key = `${direction} ${spec.name}`
-      const series = nextTcp.get(key) ?? tcpSeries.get(key) ?? tcpStats(stats, { direction, service: spec.name })
-      nextTcp.set(key, series)
-      return series
-    }
-
-    function compileTable(direction: Direction, spec: ServiceSpec): RouteTable {
-      const candidates = spec.routes.map(route => ({
-        match: route.match,
-        route: { ...compileRoute(spec, route, clusters), stats: countRequests(direction, spec, route) },
-      }))
-      const table = compileRoutes(candidates, regex)
-      return spec.protocol === 'tcp' ? request => (request.upgrade === CONNECT ? table(request) : null) : table
-    }
-
     return {
-      table(direction, spec) {
-        if (spec.protocol === 'tcp' && !takesConnect) return NO_REQUESTS
-        const entry = entryOf(direction, spec)
-        if (entry.table === null) entry.table = compileTable(direction, spec)
-        else for (const route of spec.routes) countRequests(direction, spec, route)
-        return entry.table
-      },
-      tcp(direction, spec) {
-        const entry = entryOf(direction, spec)
-        const tcp = countTcp(direction, spec)
-        entry.tcp ??= {
-          ...compileRoute(spec, firstCatchAll(spec) ?? everything(spec), clusters),
-          stats: UNCOUNTED,
-          tcp,
-        }
-        return entry.tcp
-      },
+      ...compiling(from, stats, before, next),
       commit() {
-        stats.retire([...onlyIn(requestSeries, nextRequest), ...onlyIn(tcpSeries, nextTcp)])
-        compiled = next
-        requestSeries = nextRequest
-        tcpSeries = nextTcp
+        stats.retire(onlyIn(before, next))
+        inForce = next
       },
-      abandon() {
-        stats.retire([...onlyIn(nextRequest, requestSeries), ...onlyIn(nextTcp, tcpSeries)])
-      },
+      abandon: () => stats.retire(onlyIn(next, before)),
     }
+  }
+}
+
+function compiling(
+  { snapshot, clusters, unchanged, regex }: RoutesOf,
+  stats: StatsWriter,
+  inForce: ReadonlyMap<string, Compiled>,
+  next: Map<string, Compiled>,
+): Pick<ServiceRoutes, 'table' | 'tcp'> {
+  const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
+
+  function entryOf(key: string, spec: ServiceSpec): Compiled {
+    let entry = next.get(key)
+    if (entry === undefined) {
+      entry = { ...destinationsOf(spec), takesConnect, table: null, tcp: null, requests: new Map(), tunnels: null }
+      next.set(key, entry)
+    }
+    return entry
+  }
+
+  function destinationsOf({ name, routes }: ServiceSpec): Pick<Compiled, 'destinations'> {
+    const names = [name, ...routes.flatMap(({ to }) => to.map(({ service }) => service))]
+    return { destinations: new Map(names.map(each => [each, clusters.get(each)])) }
+  }
+
+  /** Null: what it was compiled from is not what it was. */
+  function current(key: string, { name }: ServiceSpec): Compiled | null {
+    const before = inForce.get(key)
+    if (before === undefined || !unchanged.has(name) || before.takesConnect !== takesConnect) return null
+    for (const [each, cluster] of before.destinations) if (clusters.get(each) !== cluster) return null
+    return before
+  }
+
+  function compileTable(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): RouteTable {
+    const before = inForce.get(key)?.requests
+    const requests = new Map<string, RequestSeries>()
+    entry.requests = requests
+    const count = ({ name: path }: RouteSpec): RequestSeries => {
+      const labels = { direction, service: spec.name, path }
+      const series = requests.get(path) ?? before?.get(path) ?? routeStats(stats, labels)
+      requests.set(path, series)
+      return series
+    }
+    const candidates = spec.routes.map(route => ({
+      match: route.match,
+      route: { ...compileRoute(spec, route, clusters), stats: count(route) },
+    }))
+    const table = compileRoutes(candidates, regex)
+    return spec.protocol === 'tcp' ? request => (request.upgrade === CONNECT ? table(request) : null) : table
+  }
+
+  function compileTcp(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): TcpRoute {
+    const tunnels = inForce.get(key)?.tunnels ?? tcpStats(stats, { direction, service: spec.name })
+    entry.tunnels = tunnels
+    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), clusters)
+    return { ...route, stats: UNCOUNTED, tcp: tunnels }
+  }
+
+  return {
+    table(direction, spec) {
+      if (spec.protocol === 'tcp' && !takesConnect) return NO_REQUESTS
+      const key = `${direction} ${spec.name}`
+      const entry = entryOf(key, spec)
+      if (entry.table !== null) return entry.table
+      const before = current(key, spec)
+      if (before !== null && before.table !== null) entry.requests = before.requests
+      entry.table = before?.table ?? compileTable(direction, spec, key, entry)
+      return entry.table
+    },
+    tcp(direction, spec) {
+      const key = `${direction} ${spec.name}`
+      const entry = entryOf(key, spec)
+      if (entry.tcp !== null) return entry.tcp
+      const before = current(key, spec)
+      if (before !== null && before.tcp !== null) entry.tunnels = before.tunnels
+      entry.tcp = before?.tcp ?? compileTcp(direction, spec, key, entry)
+      return entry.tcp
+    },
   }
 }
 
@@ -143,12 +151,16 @@ export function serviceRoutes(stats: StatsWriter): (from: RoutesOf) => ServiceRo
 const NO_REQUESTS: RouteTable = () => null
 const UNCOUNTED = { count() {}, countGrpc() {} }
 
-/** The series of what is in one map and not in the other. */
-function onlyIn(
-  one: ReadonlyMap<string, { readonly series: readonly Series[] }>,
-  other: ReadonlyMap<string, unknown>,
-): Series[] {
-  return [...one].flatMap(([key, { series }]) => (other.has(key) ? [] : series))
+/** The series of what is counted by one and not by the other. */
+function onlyIn(one: ReadonlyMap<string, Compiled>, other: ReadonlyMap<string, Compiled>): Series[] {
+  const found: Series[] = []
+  for (const [key, { requests, tunnels }] of one) {
+    const there = other.get(key)
+    if (tunnels !== null && there?.tunnels !== tunnels) found.push(...tunnels.series)
+    if (there?.requests === requests) continue
+    for (const [path, series] of requests) if (there?.requests.get(path) !== series) found.push(...series.series)
+  }
+  return found
 }
 
 function compileRoute(
