@@ -6,9 +6,9 @@ import type {
   ServiceSpec,
   Snapshot,
 } from '../../mesh-config/snapshot.ts'
-import { deltaOf } from '../cluster/host-set.ts'
 import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
+import { deltaOf } from '../core/endpoints-delta.ts'
 import type { Log } from '../core/log.ts'
 import type { ServiceStatus } from '../core/source.ts'
 import { agentZone, catalogNames } from '../discovery/consul/agent.ts'

@@ -5,7 +5,7 @@ import type { SeriesSpec } from '../../proxy/core/channel.ts'
 import { ownSeries } from '../../proxy/telemetry/own-series.ts'
 import { prometheusPage } from '../../proxy/telemetry/prometheus.ts'
 import { type SeriesStore, seriesStore } from '../../proxy/telemetry/series-store.ts'
-import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../../proxy/telemetry/slots.ts'
+import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../../proxy/core/slots.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
 import { obtain } from '../peers/obtain.ts'
 
