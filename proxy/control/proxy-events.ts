@@ -29,12 +29,11 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
 
 type SlowPatterns = Extract<ProxyEvent, { kind: 'slow-patterns' }>
 
-function logSlowPatterns(log: Log, thread: number, { loadMs, compileMs, count, ...most }: SlowPatterns): void {
-  const took = Math.round(loadMs + compileMs)
-  const loading = loadMs >= 1 ? `${Math.round(loadMs)} ms of it to load their engine; ` : ''
-  const slowest = most.slowest === '' ? '' : `the slowest took ${Math.round(most.slowestMs)} ms: ${most.slowest}`
-  log.info(
-    `${count} regular expressions of routes took ${took} ms, in which the data thread served no request (${loading}${slowest})`,
+function logSlowPatterns(log: Log, thread: number, cost: SlowPatterns): void {
+  const { loadMs, compileMs, count, slowest, slowestMs } = cost
+  const [load, compile, most] = [loadMs, compileMs, slowestMs].map(Math.round)
+  log.warn(
+    `regular expressions of routes: ${load} ms to load their engine, ${compile} ms to compile ${count} of them, in which data thread ${thread} served nothing; the slowest took ${most} ms: ${slowest}`,
     { thread, loadMs, compileMs, count },
   )
 }

@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 
-/** Requests of this data thread wait meanwhile, so a snapshot that takes longer is named in the log. */
-const SLOW_MS = 20
+/** What loading and compiling may take before it is said in the log. Requests of this data thread wait meanwhile. */
+const SLOW_MS = 100
 
 export interface PatternsDeps {
   readonly clock: Clock
@@ -39,19 +39,20 @@ export function patternsOf({ clock, event, load }: PatternsDeps): (snapshot: Sna
     engine ??= await load()
     const own = engine
     const loadMs = clock.now() - startedAt
-    const cost = { count: 0, compileMs: 0, slowest: '', slowestMs: 0 }
+    let [count, compileMs, slowest, slowestMs] = [0, 0, '', 0]
     return {
       compile(pattern) {
         const before = clock.now()
         const matches = own(pattern)
         const took = clock.now() - before
-        cost.count++
-        cost.compileMs += took
-        if (took > cost.slowestMs) Object.assign(cost, { slowest: pattern, slowestMs: took })
+        count++
+        compileMs += took
+        if (took > slowestMs) [slowest, slowestMs] = [pattern, took]
         return matches
       },
       done() {
-        if (loadMs + cost.compileMs >= SLOW_MS) event({ kind: 'slow-patterns', loadMs, ...cost })
+        if (loadMs + compileMs >= SLOW_MS)
+          event({ kind: 'slow-patterns', loadMs, compileMs, count, slowest, slowestMs })
       },
     }
   }
