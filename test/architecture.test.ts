@@ -57,8 +57,16 @@ const joints = new Set([
   'proxy/runtime/endpoints-view.ts',
   'proxy/runtime/explain.ts',
   'proxy/runtime/explain-words.ts',
-  // Discovery and ports on the control thread.
-  'proxy/control/peers.ts',
+  // The control thread: its parts, what is said of it, discovery, ports.
+  'proxy/control/sidecar.ts',
+  'proxy/control/said.ts',
+  'proxy/control/facts.ts',
+  'proxy/control/own-ports.ts',
+  'proxy/control/registering.ts',
+  'proxy/control/watched-services.ts',
+  'proxy/control/service-sources.ts',
+  'proxy/control/consul-link.ts',
+  'proxy/control/look-up.ts',
   'proxy/control/port-claims.ts',
 ])
 const isJoint = (file: string) => joints.has(file)
