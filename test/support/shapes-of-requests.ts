@@ -43,6 +43,8 @@ Forward.prototype.complete = function (this: Forward, failure, detail) {
     exchange,
     answer,
     attempts,
+    attempts.loop,
+    ...attempts.loop.attempts,
     body,
     exchange.decision,
     ...exchange.decision.tries,

@@ -79,7 +79,7 @@ export class Sidecar {
   answered(request: Request, head: ResponseHead): void {
     const endpoint = request.endpoint!
     const { status } = head
-    const outcome = classify(null, status)
+    const outcome = classify(status)
     const { whole } = this.#cluster
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
     whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '', request.sentAt)
