@@ -11,9 +11,18 @@ export interface WorkerData {
   readonly snapshot: Snapshot
 }
 
+/** What differs from the snapshot in force. */
+export interface SnapshotMessage {
+  readonly kind: 'snapshot'
+  /** `services` has only those that differ. */
+  readonly snapshot: Snapshot
+  /** The names of all services. */
+  readonly services: readonly string[]
+}
+
 /** Control thread -> data thread. Plain cloneable data; each `snapshot` is answered by an `ack` or a `nack`. */
 export type ToData =
-  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | SnapshotMessage
   /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
   | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
   /**

@@ -27,6 +27,9 @@ export function listenerChains(random: Random): (listener: ListenerSpec) => Chai
   }
 }
 
+/** Of what no filter sees: tunnels. */
+export const NO_FILTERS = new Chain('', [])
+
 /** Those of one of its routes behind them. */
 export function withRouteFilters(
   chain: Chain,

@@ -1,5 +1,5 @@
 import type { AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
 import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
@@ -16,7 +16,6 @@ import { Relay, type RelayOwner, type Side } from './relay.ts'
 
 export interface TcpTunnelDeps {
   readonly clock: Clock
-  readonly random: Random
   /** The loop of requests (forward/attempt-loop.ts). */
   attempts(owner: AttemptLoopOwner<Connect>): AttemptLoop<Connect>
   listener(): ListenerRuntime
