@@ -11,29 +11,19 @@ import type {
 } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
-import { http1 } from '../codec/h1/codec.ts'
 import { raw } from '../codec/raw.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
-import type { Clock, Random } from '../core/clock.ts'
-import type { Codec } from '../core/codec.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
-import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
+import type { ProxyEvent } from '../core/telemetry.ts'
 import { CONNECT } from '../core/tunnel.ts'
-import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
 import { tunnels } from '../filter/tunnels.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { outlierDetector } from '../health/outlier.ts'
-import { HopPool, type HopSettings } from '../pool/hop.ts'
-import type { Http1Pool } from '../pool/http1.ts'
-import { Http2Pool } from '../pool/http2.ts'
-import { namedOnly } from '../pool/named-only.ts'
-import { notItself, type OwnListener } from '../pool/not-itself.ts'
-import { TcpPlaces, TcpPool } from '../pool/tcp.ts'
 import { WithTunnels } from '../pool/with-tunnels.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
@@ -49,21 +39,13 @@ import {
   type StatsWriter,
   tcpStats,
 } from '../telemetry/stats.ts'
+import { type OwnSettings, type PoolsOfDeps, poolsOf, type Spoken, settingsOf, spokenBy } from './pools-of.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
 
-export interface ApplyDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly dial: Dial
-  /** The ports that are open now. */
-  readonly ownListeners: () => Iterable<OwnListener>
+export interface ApplyDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
   readonly regex: CompileRegex
   readonly event: (event: ProxyEvent) => void
-  /** To endpoints. */
-  readonly http2: Codec
-  /** HTTP/2 that carries HTTP/1.1 to the next sidecar. */
-  readonly hop: Codec
 }
 
 /** What a data thread built from a snapshot. */
@@ -88,10 +70,6 @@ interface ServiceEntry {
   readonly settings: OwnSettings
   readonly speaks: Spoken
 }
-
-type Pools = Pick<Endpoint, 'pool' | 'connector'>
-
-type OwnSettings = Omit<HopSettings, 'pools' | 'hops'>
 
 /**
  * Turns snapshots into the runtime of a data thread. `prepare` builds everything that can go wrong and throws with the
@@ -172,7 +150,7 @@ export function applier(deps: ApplyDeps) {
 
   function newService(spec: ServiceSpec, zone: string): ServiceEntry {
     const settings: OwnSettings = { ...settingsOf(spec), connections: 0, pending: 0 }
-    const makePool = poolsOf(spec, settings)
+    const makePool = poolsOf(spec, settings, deps)
     const series = new Map<string, readonly Series[]>()
     // With its endpoints: a new port may take its first request before the last one is open.
     const cluster = new ServiceCluster(spec, {
@@ -194,44 +172,6 @@ export function applier(deps: ApplyDeps) {
       outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: deps.event, changed, sets }),
     })
     return { cluster, settings, speaks: spokenBy(spec) }
-  }
-
-  function dialOf(service: string): Dial {
-    if (service.startsWith('connect:')) return namedOnly(deps.dial)
-    // What comes in for an application may go through an outbound listener: that one finds its service by the host.
-    const listeners = service.startsWith('local_app:')
-      ? () => [...deps.ownListeners()].filter(own => own.service !== null)
-      : deps.ownListeners
-    return notItself(deps.dial, service, listeners)
-  }
-
-  /** `settings` itself is what they share: a reload writes into it. */
-  function poolsOf(spec: ServiceSpec, settings: OwnSettings): (endpoint: EndpointSpec, own: EndpointStats) => Pools {
-    const dialing = { clock, random, dial: dialOf(spec.name) }
-    const spoken = spokenBy(spec)
-    if (spoken === 'http2') {
-      const poolDeps = { ...dialing, codec: deps.http2 }
-      const shared = Object.assign(settings, { pools: new Set<Http2Pool>() })
-      const places = new TcpPlaces(shared, dialing, shared.pools)
-      return ({ address, port }, own) => ({
-        pool: new Http2Pool(address, port, shared, own, poolDeps),
-        connector: new TcpPool(address, port, places, own),
-      })
-    }
-    if (spoken === 'http1') {
-      const poolDeps = { ...dialing, codec: http1, hop: deps.hop }
-      const shared: HopSettings = Object.assign(settings, { pools: new Set<Http1Pool>(), hops: new Set<HopPool>() })
-      const places = new TcpPlaces(shared, dialing, shared.hops)
-      return ({ address, port }, own) => ({
-        pool: new HopPool(address, port, shared, own, poolDeps),
-        connector: new TcpPool(address, port, places, own),
-      })
-    }
-    const places = new TcpPlaces(Object.assign(settings, { pools: new Set<never>() }), dialing, [])
-    return ({ address, port }, own) => {
-      const connector = new TcpPool(address, port, places, own)
-      return { pool: connector, connector }
-    }
   }
 
   function compileRoute(
@@ -306,12 +246,6 @@ function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
   }
 }
 
-type Spoken = 'http1' | 'http2' | 'tcp'
-
-function spokenBy({ protocol }: ServiceSpec): Spoken {
-  return protocol === 'http2' || protocol === 'grpc' ? 'http2' : protocol === 'tcp' ? 'tcp' : 'http1'
-}
-
 /** No request goes to a service that speaks TCP. */
 const NO_REQUESTS: RouteTable = () => null
 
@@ -378,21 +312,4 @@ function connectTarget(
   const target = connectName(authority)
   if (connect.hosts.includes(target)) return `connect:${target}`
   return connect.services ? hosts(authority) : null
-}
-
-function settingsOf(spec: ServiceSpec): Omit<OwnSettings, 'connections' | 'pending'> {
-  return {
-    multiplex: spec.multiplex,
-    connectTimeoutMs: spec.timeouts.connectMs,
-    idleTimeoutMs: spec.timeouts.idleMs,
-    connectionAgeMs: spec.connections.ageMs,
-    maxConnections: spec.limits.connections,
-    maxPending: spec.limits.pending,
-    upstream: {
-      maxHeaders: spec.limits.responseHeaders,
-      maxHeadBytes: spec.limits.responseHeadBytes,
-      bufferBytes: spec.limits.bufferBytes,
-      keepAliveMs: spec.connections.keepAliveMs,
-    },
-  }
 }
