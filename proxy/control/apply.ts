@@ -11,7 +11,6 @@ import type {
 } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
-import { raw } from '../codec/raw.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Filter } from '../core/filter.ts'
@@ -24,7 +23,8 @@ import { requestId } from '../filter/request-id.ts'
 import { tunnels } from '../filter/tunnels.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { outlierDetector } from '../health/outlier.ts'
-import { WithTunnels } from '../pool/with-tunnels.ts'
+import { EndpointPool } from '../pool/endpoint-pool.ts'
+import type { ServicePools } from '../pool/service-pools.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import { hostTable } from '../router/hosts.ts'
@@ -39,7 +39,7 @@ import {
   type StatsWriter,
   tcpStats,
 } from '../telemetry/stats.ts'
-import { type OwnSettings, type PoolsOfDeps, poolsOf, type Spoken, settingsOf, spokenBy } from './pools-of.ts'
+import { type PoolsOfDeps, policyOf, poolsOf, spokenBy } from './pools-of.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
 
 export interface ApplyDeps extends PoolsOfDeps {
@@ -67,8 +67,7 @@ export interface Prepared {
 
 interface ServiceEntry {
   readonly cluster: ServiceCluster
-  readonly settings: OwnSettings
-  readonly speaks: Spoken
+  readonly pools: ServicePools
 }
 
 /**
@@ -88,9 +87,7 @@ export function applier(deps: ApplyDeps) {
     const next = new Map<string, ServiceEntry>()
     const added: ServiceEntry[] = []
     for (const spec of Object.values(snapshot.services)) {
-      const found = services.get(spec.name)
-      // Its pools speak one protocol: another one is another service of that name.
-      const known = found?.speaks === spokenBy(spec) ? found : undefined
+      const known = services.get(spec.name)
       const entry = known ?? newService(spec, snapshot.zone)
       if (known === undefined) added.push(entry)
       next.set(spec.name, entry)
@@ -134,9 +131,9 @@ export function applier(deps: ApplyDeps) {
       abandon,
       runtime: { version: snapshot.version, snapshot, listeners },
       commit() {
-        for (const [name, { cluster, settings }] of next) {
+        for (const [name, { cluster, pools }] of next) {
           const spec = snapshot.services[name]!
-          Object.assign(settings, settingsOf(spec))
+          pools.apply(policyOf(spec))
           cluster.apply(spec, snapshot.zone)
         }
         for (const [name, entry] of services) if (next.get(name) !== entry) entry.cluster.retire()
@@ -149,8 +146,7 @@ export function applier(deps: ApplyDeps) {
   }
 
   function newService(spec: ServiceSpec, zone: string): ServiceEntry {
-    const settings: OwnSettings = { ...settingsOf(spec), connections: 0, pending: 0 }
-    const makePool = poolsOf(spec, settings, deps)
+    const pools = poolsOf(spec, deps)
     const series = new Map<string, readonly Series[]>()
     // With its endpoints: a new port may take its first request before the last one is open.
     const cluster = new ServiceCluster(spec, {
@@ -161,8 +157,8 @@ export function applier(deps: ApplyDeps) {
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)
-        const { pool, connector } = makePool(endpoint, own)
-        return new Endpoint(endpoint, name, new WithTunnels(pool, connector, raw, settings), own, connector)
+        const pool = new EndpointPool(endpoint.address, endpoint.port, pools, own)
+        return new Endpoint(endpoint, name, pool, own)
       },
       retireEndpoint(endpoint) {
         endpoint.pool.drain()
@@ -171,7 +167,7 @@ export function applier(deps: ApplyDeps) {
       },
       outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: deps.event, changed, sets }),
     })
-    return { cluster, settings, speaks: spokenBy(spec) }
+    return { cluster, pools }
   }
 
   function compileRoute(
