@@ -2,6 +2,7 @@ import type { Clock, Random } from '../core/clock.ts'
 import type { UpstreamConnection } from '../core/codec.ts'
 import type { PoolWaiter } from '../core/pool.ts'
 import type { Wire } from '../core/wire.ts'
+import type { IdleClock } from './idle-clock.ts'
 import type { Contender } from './permits.ts'
 import type { HttpProtocol, PoolPolicy } from './policy.ts'
 
@@ -34,8 +35,7 @@ export interface SetOwner {
   readonly random: Random
   /** Its endpoint is gone: no connection is kept. */
   readonly isDraining: boolean
-  /** A connection that has been idle for so long may be closing at the other end. */
-  readonly idleLimitMs: number
+  readonly idleClock: IdleClock
   /** Takes out the first request that a connection, `fresh` or not, will do for. */
   nextWaiter(fresh: boolean): PoolWaiter | undefined
   /** No permit is left, and this contender waits for one; null: none does. */
@@ -46,10 +46,6 @@ export interface SetOwner {
   readonly isFull: boolean
   /** A connection is idle from now on. */
   becameIdle(now: number): void
-  /** The endpoint closed a connection that had been idle for so long. */
-  closedIdle(idleMs: number): void
-  /** How long the endpoint says that it keeps an idle connection. */
-  idleHint(milliseconds: number): void
   /** The endpoint says that it is a sidecar. */
   offered(): void
   /** So many streams are to be expected of a connection that is being made. */

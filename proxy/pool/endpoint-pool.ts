@@ -10,7 +10,7 @@ import { DialAttempt, type Dialer } from './dial.ts'
 import { Hop, type HopOwner } from './hop.ts'
 import { Http1Connections } from './http1.ts'
 import { Http2Connections, UNTOLD } from './http2.ts'
-import { idleClose } from './idle-close.ts'
+import { IdleClock } from './idle-clock.ts'
 import type { Contender, Permits } from './permits.ts'
 import type { HttpProtocol, PoolPolicy } from './policy.ts'
 import type { ServicePools } from './service-pools.ts'
@@ -49,7 +49,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   /** How many streams are expected of a connection that is being made. */
   #perDial = 1
   readonly #permits: Permits
-  #idleClose = idleClose()
+  readonly idleClock = new IdleClock()
   readonly #sweep: Timer
   /** When `#sweep` is due. */
   #sweepDue = Number.POSITIVE_INFINITY
@@ -65,6 +65,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     this.#waiters = new Waiters(this.clock, this)
     this.#sweep = this.clock.timer(() => this.#closeOld())
     this.#expectPolicy()
+    this.idleClock.limitTo(this.policy.idleTimeoutMs)
     service.join(this)
   }
 
@@ -283,21 +284,8 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
 
   // ── idle connections ──
 
-  idleHint(milliseconds: number): void {
-    this.#idleClose.hinted(milliseconds)
-  }
-
-  closedIdle(idleMs: number): void {
-    this.#idleClose.observed(idleMs)
-  }
-
-  get idleLimitMs(): number {
-    const { idleTimeoutMs } = this.policy
-    return Math.min(idleTimeoutMs > 0 ? idleTimeoutMs : Number.POSITIVE_INFINITY, this.#idleClose.limitMs)
-  }
-
   becameIdle(now: number): void {
-    const due = now + this.idleLimitMs
+    const due = now + this.idleClock.limitMs
     if (due < this.#sweepDue) this.#sweepAt(due, now)
   }
 
@@ -309,9 +297,9 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   }
 
   #closeOld(): void {
-    const limit = this.idleLimitMs
+    const { limitMs } = this.idleClock
     let next = Number.POSITIVE_INFINITY
-    for (const set of this.#sets) next = Math.min(next, set.sweep(limit))
+    for (const set of this.#sets) next = Math.min(next, set.sweep(limitMs))
     this.#sweepDue = Number.POSITIVE_INFINITY
     this.#sweepAt(next, this.clock.now())
   }
@@ -346,9 +334,15 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
 
   // ── a new policy or transport ──
 
-  renew(): void {
+  reconfigure(isOther: boolean): void {
+    if (isOther) this.#renew()
+    this.idleClock.limitTo(this.policy.idleTimeoutMs)
+    if (!this.policy.multiplex) this.#hop?.leaveAll()
+  }
+
+  #renew(): void {
     for (const set of this.#sets.splice(0)) set.retire()
-    this.#idleClose = idleClose()
+    this.idleClock.forget()
     const hop = this.#hop
     this.#expectPolicy()
     this.#hop = null
@@ -356,10 +350,6 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     hop.retire()
     // It is a sidecar still.
     if (this.policy.protocol === 'http1') this.offered()
-  }
-
-  leaveHop(): void {
-    this.#hop?.leaveAll()
   }
 
   #expectPolicy(): void {

@@ -33,7 +33,7 @@ export class Http1Connections implements ConnectionSet, UpstreamOwner {
   take(): UpstreamConnection | null {
     const idle = this.#idle
     if (idle.length === 0) return null
-    const limit = this.#pool.idleLimitMs
+    const limit = this.#pool.idleClock.limitMs
     const now = this.#pool.clock.now()
     do {
       const connection = idle.pop()!
@@ -82,7 +82,7 @@ export class Http1Connections implements ConnectionSet, UpstreamOwner {
     this.#due.delete(connection)
     const at = idle ? this.#idle.indexOf(connection) : -1
     if (at >= 0) {
-      this.#pool.closedIdle(this.#pool.clock.now() - this.#idleSince[at]!)
+      this.#pool.idleClock.observed(this.#pool.clock.now() - this.#idleSince[at]!)
       this.#idle.splice(at, 1)
       this.#idleSince.splice(at, 1)
     }
@@ -90,7 +90,7 @@ export class Http1Connections implements ConnectionSet, UpstreamOwner {
   }
 
   idleHint(milliseconds: number): void {
-    this.#pool.idleHint(milliseconds)
+    this.#pool.idleClock.hinted(milliseconds)
   }
 
   offered(): void {

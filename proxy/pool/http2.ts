@@ -54,7 +54,7 @@ export class Http2Connections implements ConnectionSet, UpstreamOwner {
       if (carrier.due !== Number.POSITIVE_INFINITY && pool.clock.now() >= carrier.due) {
         carrier.leaving = true
         if (!isIdle(carrier)) continue
-      } else if (carrier.connection.active !== 0 || pool.clock.now() - carrier.idleSince < pool.idleLimitMs) {
+      } else if (carrier.connection.active !== 0 || pool.clock.now() - carrier.idleSince < pool.idleClock.limitMs) {
         return carrier.connection
       }
       this.#close(carrier)
@@ -123,14 +123,14 @@ export class Http2Connections implements ConnectionSet, UpstreamOwner {
   closed(connection: UpstreamConnection, idle: boolean): void {
     const at = this.#carriers.findIndex(each => each.connection === connection)
     if (at >= 0) {
-      if (idle) this.#pool.closedIdle(this.#pool.clock.now() - this.#carriers[at]!.idleSince)
+      if (idle) this.#pool.idleClock.observed(this.#pool.clock.now() - this.#carriers[at]!.idleSince)
       this.#carriers.splice(at, 1)
     }
     this.#pool.gone()
   }
 
   idleHint(milliseconds: number): void {
-    this.#pool.idleHint(milliseconds)
+    this.#pool.idleClock.hinted(milliseconds)
   }
 
   closeIdle(): boolean {

@@ -32,10 +32,8 @@ export interface SharingPool extends Contender {
   mayLeave(needy: SharingPool): boolean
   /** Has it leave. */
   leave(): void
-  /** The transport or the protocol is another one. */
-  renew(): void
-  /** HTTP/1.1 goes as HTTP/1.1. */
-  leaveHop(): void
+  /** The policy was replaced. `isOther`: connections are made in another way, or speak another protocol. */
+  reconfigure(isOther: boolean): void
 }
 
 /** What the pools of a service's endpoints share: its policy, how connections are made, and the permits for them. */
@@ -70,10 +68,7 @@ export class ServicePools {
     const isOther = policy.protocol !== this.#policy.protocol || transport.key !== this.#transport.key
     this.#policy = policy
     this.#transport = transport
-    for (const pool of this.#pools) {
-      if (isOther) pool.renew()
-      if (!policy.multiplex) pool.leaveHop()
-    }
+    for (const pool of this.#pools) pool.reconfigure(isOther)
     this.permits.limitTo(policy.maxConnections, policy.maxPending)
   }
 

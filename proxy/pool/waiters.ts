@@ -53,6 +53,7 @@ export class Waiters<T> {
 
   /** Takes out the first that a connection, `fresh` or not, will do for. */
   next(fresh: boolean): T | undefined {
+    if (this.#waiting.length === 0) return undefined
     const at = fresh ? 0 : this.#waiting.findIndex(waiting => !waiting.fresh)
     const waiting = this.#waiting[at]
     if (waiting === undefined) return undefined
