@@ -274,7 +274,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   }
 
   expect(streams: number): void {
-    this.#perDial = streams
+    if (this.#spoken === 'http2') this.#perDial = streams
   }
 
   offered(): void {

@@ -2,6 +2,7 @@ import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Codec, UpstreamConnection, UpstreamOwner } from '../core/codec.ts'
 import type { RequestHead, UpstreamStream } from '../core/message.ts'
 import type { Wire } from '../core/wire.ts'
+import { type Carrier, isIdle } from './carrier.ts'
 import type { DialAttempt, Dialer } from './dial.ts'
 import { connectionDue, type PoolPolicy } from './policy.ts'
 
@@ -16,16 +17,6 @@ const LEFT_OVER_MS = 5000
 const BUSY_OF_FOUR = 3
 /** Connections made for the sake of data threads at the other end. */
 const MOST_SPREAD = 16
-
-interface Carrier {
-  readonly connection: UpstreamConnection
-  /** When its last stream ended. */
-  idleSince: number
-  /** Gets no more streams and closes as its last one ends. */
-  leaving: boolean
-  /** When it is too old; `Infinity`: never. */
-  readonly due: number
-}
 
 /** What the hop asks of the pool that it belongs to. */
 export interface HopOwner {
@@ -258,10 +249,6 @@ export class Hop implements UpstreamOwner, Dialer {
     this.leaveAll()
     this.#sweep.cancel()
   }
-}
-
-function isIdle({ connection }: Carrier): boolean {
-  return connection.active === 0
 }
 
 /** Tunnels and upgrades need an HTTP/1.1 connection of their own, and HTTP/2 has no request without an authority. */

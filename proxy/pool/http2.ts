@@ -1,5 +1,6 @@
 import type { Codec, UpstreamConnection, UpstreamOwner } from '../core/codec.ts'
 import type { Wire } from '../core/wire.ts'
+import { type Carrier, isIdle } from './carrier.ts'
 import type { ConnectionSet, SetOwner } from './connection-set.ts'
 import { connectionDue } from './policy.ts'
 
@@ -8,16 +9,6 @@ import { connectionDue } from './policy.ts'
  * endpoint for.
  */
 export const UNTOLD = 100
-
-interface Carrier {
-  readonly connection: UpstreamConnection
-  /** When its last stream ended. */
-  idleSince: number
-  /** Gets no more streams and closes as its last one ends: it is old, or its permit is needed elsewhere. */
-  leaving: boolean
-  /** When it is too old; `Infinity`: never. */
-  readonly due: number
-}
 
 /**
  * Connections with many streams each. The first that has room is used, so that few are kept; another one is made when
@@ -170,8 +161,4 @@ export class Http2Connections implements ConnectionSet, UpstreamOwner {
       if (isIdle(carrier)) this.#close(carrier)
     }
   }
-}
-
-function isIdle({ connection }: Carrier): boolean {
-  return connection.active === 0
 }
