@@ -79,7 +79,7 @@ function partOf(file: string): string {
 test('the imports are found at all', () => {
   expect(files.length).toBeGreaterThan(80)
   expect(imports).toContainEqual({ from: 'proxy/pool/http1.ts', to: 'proxy/core/codec.ts', typeOnly: true })
-  expect(imports).toContainEqual({ from: 'proxy/pool/http1.ts', to: 'proxy/core/failure.ts', typeOnly: false })
+  expect(imports).toContainEqual({ from: 'proxy/pool/dial.ts', to: 'proxy/core/failure.ts', typeOnly: false })
   expect(imports.some(({ to }) => to === 'zod')).toBe(true)
 })
 

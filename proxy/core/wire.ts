@@ -85,6 +85,8 @@ export interface Peer {
   readonly port: number
   readonly local: string
   readonly localPort: number
+  /** The protocol that the handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
+  readonly alpn?: string
 }
 
 /**
