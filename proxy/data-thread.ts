@@ -18,6 +18,7 @@ import { Account, Ledger, UNLIMITED } from './core/ledger.ts'
 import type { TcpRoute } from './core/route.ts'
 import type { ProxyEvent, TcpStats, Telemetry } from './core/telemetry.ts'
 import { opensTunnel } from './core/tunnel.ts'
+import type { Turns } from './core/turn.ts'
 import type { Dial, Listen, Wire } from './core/wire.ts'
 import { corridor } from './corridor.ts'
 import { Forward } from './forward/forward.ts'
@@ -40,6 +41,7 @@ export interface DataThreadDeps {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly dial: Dial
   readonly listen: Listen
   /** Several data threads have each port open. */
@@ -72,7 +74,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const hop = http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard: onUpstreamGuard })
   const open = new Map<string, OpenListener>()
   const buffers = bufferStats(stats, deps.index, clock, event)
-  const ledger = new Ledger(buffers.cut)
+  const ledger = new Ledger(deps.turns, buffers.cut)
   const counted = (wire: Wire): Wire => {
     wire.ledger = ledger
     return wire
@@ -91,6 +93,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const applyDeps: Omit<ApplyDeps, 'regex'> = {
     clock,
     random,
+    turns: deps.turns,
     dial,
     ownListeners,
     stats,

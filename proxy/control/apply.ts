@@ -22,6 +22,7 @@ import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import type { EndpointStats, ProxyEvent } from '../core/telemetry.ts'
 import { CONNECT } from '../core/tunnel.ts'
+import type { Turns } from '../core/turn.ts'
 import type { Dial } from '../core/wire.ts'
 import { forwarded } from '../filter/forwarded.ts'
 import { requestId } from '../filter/request-id.ts'
@@ -54,6 +55,7 @@ import { tcpRouterOf } from './tcp-routes.ts'
 export interface ApplyDeps {
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly dial: Dial
   /** The ports that are open now. */
   readonly ownListeners: () => Iterable<OwnListener>
@@ -202,7 +204,7 @@ export function applier(deps: ApplyDeps) {
     const listeners = service.startsWith('local_app:')
       ? () => [...deps.ownListeners()].filter(own => own.service !== null)
       : deps.ownListeners
-    return notItself(deps.dial, service, listeners)
+    return notItself(deps.dial, service, listeners, deps.turns)
   }
 
   /** `settings` itself is what they share: a reload writes into it. */

@@ -5,7 +5,7 @@ import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
-import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import type { TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
@@ -88,7 +88,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
     this.#early.keep(chunk.subarray(from, length), own)
-    if (this.#state === IDLE || this.#isTunnel) atTurnEnd(this)
+    if (this.#state === IDLE || this.#isTunnel) this.#wire.turns.atEnd(this)
     else this.#updatePause()
   }
 
@@ -273,7 +273,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#bodyTimeoutMs = 0
     this.#reader.beginUntilClose()
     this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
-    if (this.#early.length !== 0) atTurnEnd(this)
+    if (this.#early.length !== 0) this.#wire.turns.atEnd(this)
     return true
   }
 
@@ -311,7 +311,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)
     this.#updatePause()
-    if (this.#early.length !== 0 || this.#head.isLarge) atTurnEnd(this)
+    if (this.#early.length !== 0 || this.#head.isLarge) this.#wire.turns.atEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */

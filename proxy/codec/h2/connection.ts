@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import type { Account, Holding } from '../../core/ledger.ts'
-import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core/turn.ts'
+import type { RoundTask, TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
 import { BY_LOSS, BY_RULE, BY_US, type Cause } from './cause.ts'
@@ -127,7 +127,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   out(): FrameWriter {
     if (!this.#queued) {
       this.#queued = true
-      atTurnEnd(this)
+      this.wire.turns.atEnd(this)
     }
     return this.writer
   }
@@ -145,7 +145,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     // Others may have something to add before the round ends; a stream that is alone need not wait for that.
     if (this.streams.size < 2) return this.roundEnded()
     this.#leaves = true
-    atRoundEnd(this)
+    this.wire.turns.atRoundEnd(this)
   }
 
   roundEnded(): void {
