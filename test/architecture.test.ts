@@ -115,6 +115,15 @@ test('there is no cycle of imports', () => {
   expect(cyclesOf(imports.filter(({ typeOnly }) => !typeOnly))).toEqual([])
 })
 
+test('neither codec knows the other: heads tell what translation needs, and proxy/codec/hop/ is between them', () => {
+  const strays = imports.filter(
+    ({ from, to }) =>
+      (from.startsWith('proxy/codec/h1/') && to.startsWith('proxy/codec/h2/')) ||
+      (from.startsWith('proxy/codec/h2/') && to.startsWith('proxy/codec/h1/')),
+  )
+  expect(strays).toEqual([])
+})
+
 test('the codecs have no cycle of types either', () => {
   const isCodec = (file: string) => file.startsWith('proxy/codec/')
   expect(cyclesOf(imports.filter(({ from, to }) => isCodec(from) && isCodec(to)))).toEqual([])

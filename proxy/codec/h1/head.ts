@@ -192,6 +192,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     for (let i = this.added.length - 2; i >= 0; i -= 2) if (this.added[i] === wanted) this.added.splice(i, 2)
   }
 
+  carried(): null {
+    return null
+  }
+
   forEach(visit: (name: string, value: string) => void): void {
     for (let i = 0; i < this.count; i++) {
       if (this.ids[i] !== REMOVED)
