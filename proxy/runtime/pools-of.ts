@@ -3,6 +3,7 @@ import { http1 } from '../codec/h1/codec.ts'
 import { raw } from '../codec/raw.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
+import type { Turns } from '../core/turn.ts'
 import type { Dial } from '../core/wire.ts'
 import { namedOnly } from '../pool/named-only.ts'
 import { notItself, type OwnListener } from '../pool/not-itself.ts'
@@ -13,6 +14,7 @@ import type { Transport } from '../pool/transport.ts'
 export interface PoolsOfDeps {
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly dial: Dial
   /** The ports that are open now. */
   readonly ownListeners: () => Iterable<OwnListener>
@@ -33,11 +35,11 @@ export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps): ServicePools {
 }
 
 /** How connections to the endpoints of a service are made. */
-function transportOf({ name, kind }: ServiceSpec, { dial, ownListeners }: PoolsOfDeps): Transport {
+function transportOf({ name, kind }: ServiceSpec, { dial, ownListeners, turns }: PoolsOfDeps): Transport {
   if (kind === 'connect') return { key: 'plain', dial: namedOnly(dial) }
   // What comes in for an application may go through an outbound listener: that one finds its service by the host.
   const listeners = kind === 'local' ? () => [...ownListeners()].filter(own => own.service !== null) : ownListeners
-  return { key: 'plain', dial: notItself(dial, name, listeners) }
+  return { key: 'plain', dial: notItself(dial, name, listeners, turns) }
 }
 
 export function spokenBy({ protocol }: ServiceSpec): PoolPolicy['protocol'] {

@@ -13,9 +13,10 @@ import type { Transport } from '../../proxy/pool/transport.ts'
 import { manualClock } from '../support/clock.ts'
 import { noStats } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
-import { type MemoryWire, turn, wirePair } from '../support/memory-wire.ts'
+import { type MemoryWire, wirePair } from '../support/memory-wire.ts'
 import { PlainEnd } from '../support/plain-end.ts'
 import { seeded } from '../support/random.ts'
+import { turn } from '../support/turns.ts'
 
 const POLICY: PoolPolicy = Object.freeze({
   protocol: 'http1',
