@@ -5,6 +5,7 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
+import type { Turns } from './core/turn.ts'
 import type { Dial, Listen } from './core/wire.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
@@ -29,6 +30,7 @@ export interface DataThreadDeps {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly dial: Dial
   readonly listen: Listen
   /** Several data threads have each port open. */
@@ -47,13 +49,13 @@ export interface DataThread {
  * simulated on a virtual clock. It joins the parts; what they do is in `runtime/`.
  */
 export function dataThread(deps: DataThreadDeps): DataThread {
-  const { index, clock, random, send } = deps
+  const { index, clock, random, turns, send } = deps
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
 
   // 1  What is counted and kept.
   const stats = statsWriter(send)
   const buffers = bufferStats(stats, index, clock, event)
-  const ledger = new Ledger(buffers.cut)
+  const ledger = new Ledger(turns, buffers.cut)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
   const kept = records({ clock, stats, event, log })
   watchLag(clock, stats, index, () => buffers.held(ledger.held))
@@ -63,6 +65,7 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   const runtime = applier({
     clock,
     random,
+    turns,
     stats,
     event,
     dial: accountedDial(deps.dial, ledger),

@@ -4,9 +4,9 @@ import { failures } from '../../proxy/core/failure.ts'
 import type { Filter, NextOfResponse, RequestSink, ResponseSink, Verdict } from '../../proxy/core/filter.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Headers, ResponseHead } from '../../proxy/core/message.ts'
-import { turn } from '../support/memory-wire.ts'
 import { nextMicrotasks } from '../support/mesh.ts'
 import { expectQuiet } from '../support/orders.ts'
+import { turn } from '../support/turns.ts'
 import { Filtered, inserted, pairs } from '../support/with-filters.ts'
 
 /** What the proxy owes every filter, and what a filter may count on, over each pair of protocols. */

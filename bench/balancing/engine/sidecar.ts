@@ -36,7 +36,7 @@ export class Sidecar {
       random: deps.random,
       policy: type => policies[type],
       createEndpoint: (endpointSpec, name) => {
-        const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats(), new NoPool())
+        const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats())
         this.#instances.set(endpoint, deps.instance(name))
         return endpoint
       },
