@@ -1,5 +1,4 @@
-import type { Say } from './cross-check.ts'
-import { type Located, nodeAt } from './located.ts'
+import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, scalarAt, textAt } from './look.ts'
 
 /** What the parts of `discovery` and `register` must have of each other. */

@@ -1,5 +1,4 @@
-import type { Say } from './cross-check.ts'
-import { type Located, nodeAt } from './located.ts'
+import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, itemsAt, textAt } from './look.ts'
 
 /** What listeners and routes must have of the services that speak TCP. */

@@ -1,11 +1,21 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
-import { type Located, type LocatedScalar, nodeAt, type Path, type Position, type Problem, problem } from './located.ts'
+import {
+  isAt,
+  type Located,
+  type LocatedScalar,
+  nodeAt,
+  type Path,
+  type Position,
+  type Problem,
+  problem,
+  type Say,
+} from './located.ts'
 import { readLogTemplate } from './log-template.ts'
 import { children, entriesAt, itemsAt, scalarAt, type Text, textAt, textOf } from './look.ts'
 import { nearest } from './nearest.ts'
-import { matchesAt, refused } from './not-yet.ts'
+import { refused } from './not-yet.ts'
 import { explainRegex } from './regex.ts'
 import type { AddressSpec } from './snapshot.ts'
 
@@ -16,7 +26,7 @@ import type { AddressSpec } from './snapshot.ts'
  */
 export async function crossCheck(root: Located, defaultAdmin: string): Promise<Problem[]> {
   const problems: Problem[] = []
-  const say = (at: Position, message: string) => void problems.push(problem(at, message))
+  const say: Say = (at, message) => void problems.push(problem(at, message))
   checkRefused(root, [], say)
   checkListeners(root, defaultAdmin, say)
   checkApplications(root, say)
@@ -31,11 +41,9 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   return problems
 }
 
-export type Say = (at: Position, message: string) => void
-
 function checkRefused(node: Located, path: Path, say: Say): void {
   for (const entry of refused) {
-    if (!matchesAt(entry, path)) continue
+    if (!isAt(entry.at, path)) continue
     if (
       entry.values === undefined
         ? node.kind !== 'scalar' || node.value !== null

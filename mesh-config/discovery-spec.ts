@@ -1,4 +1,4 @@
-import type { ServiceSpec } from './snapshot.ts'
+import type { ServiceSpec } from './service-spec.ts'
 
 /** Where endpoints come from, besides the fixed ones, which are in the snapshot. */
 export interface DiscoverySpec {

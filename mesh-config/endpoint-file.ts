@@ -1,4 +1,5 @@
 import { compileEndpoints } from './compile-discovery.ts'
+import { endpointList } from './discovery.ts'
 import { MOST_ENDPOINTS } from './endpoint-json.ts'
 import { explainIssue } from './issue.ts'
 import { loadDocument } from './load.ts'
@@ -14,7 +15,6 @@ import {
   sortProblems,
 } from './located.ts'
 import type { SchemaNode } from './schema.ts'
-import { endpointList } from './sidecar.ts'
 import type { EndpointSpec } from './snapshot.ts'
 
 /** Explaining one takes time, and whoever mends the file begins with the first. */

@@ -1,8 +1,8 @@
 import { resolvePlain } from './environment.ts'
-import { keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
+import { isAt, keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
 import { nearest, typingErrors } from './nearest.ts'
-import { matchesAt, refused } from './not-yet.ts'
-import { placeOfWord } from './other-words.ts'
+import { refused } from './not-yet.ts'
+import { placeOfWord, whyNotHere } from './other-words.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
 import { referenceWithoutSecret } from './secret.ts'
 import type { Wrong } from './wrong.ts'
@@ -117,7 +117,7 @@ function isQuotedNumber(issue: Issue, node: Located): boolean {
 
 /** Without those that this version refuses. */
 function available(path: Path, values: readonly unknown[]): string[] {
-  const entry = refused.find(each => matchesAt(each, path))
+  const entry = refused.find(each => isAt(each.at, path))
   return values.map(String).filter(value => entry?.values?.includes(value) !== true)
 }
 
@@ -173,6 +173,8 @@ function missing(path: Path, root: Located, schema: SchemaNode): Problem {
 
 function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode): Problem {
   const at = keyPosition(root, [...path, key]) ?? positionAt(root, path)
+  const reason = whyNotHere([...path, key])
+  if (reason !== null) return problem(at, `${key}: ${reason}`)
   const around = schemaAt(schema, path)
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)

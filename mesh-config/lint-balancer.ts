@@ -1,5 +1,4 @@
-import type { Warn } from './lint.ts'
-import type { Path } from './located.ts'
+import type { Path, Warn } from './located.ts'
 import type { ServiceSpec } from './snapshot.ts'
 
 const keyed = ['ring_hash', 'maglev']

@@ -1,5 +1,5 @@
-import type { Warn } from './lint.ts'
 import { lintRetries, lintTimeouts } from './lint-service.ts'
+import type { Warn } from './located.ts'
 import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapshot.ts'
 
 /** Routes that nothing reaches, and their own timeouts. */

@@ -1,9 +1,8 @@
+import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
-import type { Warn } from './lint.ts'
 import { lintBalancer } from './lint-balancer.ts'
-import type { Path } from './located.ts'
-import { grpcRetryConditions } from './service.ts'
+import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {
@@ -54,9 +53,10 @@ export function lintTimeouts(
   if (requestMs === 0) return
   const request = formatDuration(requestMs)
   if (connectMs >= requestMs) {
+    const less = formatDuration(Math.min(1000, roundDown(requestMs / 2)))
     warn(
       [...path, 'timeouts', 'connect'],
-      `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: 1s`,
+      `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: ${less}`,
     )
   }
   if (perTryMs === 0) return

@@ -1,5 +1,4 @@
-import type { Warn } from './lint.ts'
-import { type Located, nodeAt, type Path } from './located.ts'
+import { type Located, nodeAt, type Path, type Warn } from './located.ts'
 import type { ServiceSpec } from './snapshot.ts'
 
 /** What only requests have. */

@@ -3,13 +3,10 @@ import type { Compiled } from './compile.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
-import { type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
-import { matchesAt, withoutEffect } from './not-yet.ts'
+import { isAt, type Located, nodeAt, type Path, type Problem, positionAt, problem, type Warn } from './located.ts'
+import { withoutEffect } from './not-yet.ts'
 import { formatSize } from './size.ts'
 import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snapshot.ts'
-
-/** Says something about the value at a path. */
-export type Warn = (path: Path, message: string) => void
 
 /**
  * What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way
@@ -136,7 +133,7 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
 
 function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {
   for (const entry of withoutEffect)
-    if (matchesAt(entry, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
+    if (isAt(entry.at, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
   if (node.kind === 'list')
     for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
   if (node.kind === 'map') for (const [key, entry] of node.entries) lintWithoutEffect(entry.node, [...path, key], warn)

@@ -135,3 +135,15 @@ export function plain(node: Located): unknown {
   }
   return values
 }
+
+/** Reports what is wrong with the value that stands there. */
+export type Say = (at: Position, message: string) => void
+
+/** Reports what is doubtful about the value at a path. */
+export type Warn = (path: Path, message: string) => void
+
+/** Whether a path is the one written as `services.*.health`: `*` is any name or item. */
+export function isAt(written: string, path: Path): boolean {
+  const steps = written.split('.')
+  return steps.length === path.length && steps.every((step, index) => step === '*' || step === String(path[index]))
+}

@@ -1,5 +1,3 @@
-import type { Path } from './located.ts'
-
 /**
  * What the documents already have a place for and this version does not do. One line each: when it is built, its line
  * goes, and nothing else in mesh-config changes. The JSON Schema and the reference are marked from the same lines.
@@ -32,8 +30,3 @@ export const refused: readonly NotYet[] = [
 export const withoutEffect: readonly NotYet[] = [
   { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
 ]
-
-export function matchesAt(entry: NotYet, path: Path): boolean {
-  const steps = entry.at.split('.')
-  return steps.length === path.length && steps.every((step, index) => step === '*' || step === String(path[index]))
-}

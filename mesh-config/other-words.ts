@@ -1,3 +1,5 @@
+import { isAt, type Path } from './located.ts'
+
 /**
  * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where
  * the same is said here.
@@ -90,6 +92,23 @@ const places: Readonly<Record<string, string>> = {
 export function placeOfWord(word: string): string | null {
   const plain = word.toLowerCase().replaceAll(/[-_]/g, '')
   return Object.hasOwn(places, plain) ? places[plain]! : null
+}
+
+/** Keys that a route could have and does not, because its service has one for all routes. */
+const ofTheService: readonly { readonly at: string; readonly because: string }[] = [
+  {
+    at: 'services.*.routes.*.timeouts.connect',
+    because: 'all routes of a service share its connections: write it under services.<name>.timeouts',
+  },
+  {
+    at: 'services.*.routes.*.retries.budget',
+    because: 'all routes of a service share its budget: write it under services.<name>.retries',
+  },
+]
+
+/** Why there is no such key here, and where it belongs; null: no reason is known. */
+export function whyNotHere(path: Path): string | null {
+  return ofTheService.find(({ at }) => isAt(at, path))?.because ?? null
 }
 
 /** All places named, for the test that they exist. */

@@ -1,4 +1,5 @@
-import { matchesAt, refused, withoutEffect } from './not-yet.ts'
+import { isAt } from './located.ts'
+import { refused, withoutEffect } from './not-yet.ts'
 import { childOf, type SchemaNode, schemaOf } from './schema.ts'
 
 /** docs/configuration.md, made from the schema: what it says of a setting is what the loader does. */
@@ -128,16 +129,16 @@ function row(key: string, node: SchemaNode, path: readonly string[]): string {
 }
 
 function remark(path: readonly string[]): string | undefined {
-  const entry = refused.find(each => matchesAt(each, steps(path)))
+  const entry = refused.find(each => isAt(each.at, steps(path)))
   if (entry !== undefined)
     return entry.values === undefined || entry.values[0] === true
       ? '**Not available yet.**'
       : `**Not available yet: ${entry.values.map(value => `\`${value}\``).join(', ')}.**`
-  return withoutEffect.some(each => matchesAt(each, steps(path))) ? '**No effect yet.**' : undefined
+  return withoutEffect.some(each => isAt(each.at, steps(path))) ? '**No effect yet.**' : undefined
 }
 
 function isLater(path: readonly string[]): boolean {
-  return refused.some(entry => entry.values === undefined && matchesAt(entry, steps(path)))
+  return refused.some(entry => entry.values === undefined && isAt(entry.at, steps(path)))
 }
 
 function steps(path: readonly string[]): string[] {

@@ -1,4 +1,5 @@
-import { matchesAt, refused } from './not-yet.ts'
+import { isAt } from './located.ts'
+import { refused } from './not-yet.ts'
 import { serviceSchema } from './service.ts'
 import { sidecarSchema } from './sidecar.ts'
 
@@ -123,7 +124,7 @@ function withoutOwnWords({ why: _why, secret: _secret, kind: _kind, ...rest }: S
 }
 
 function descriptionOf(node: SchemaNode, path: readonly string[]): string {
-  const later = refused.find(entry => matchesAt(entry, path))
+  const later = refused.find(entry => isAt(entry.at, path))
   const sentences = [
     node.description,
     node.why === undefined ? undefined : `Default ${JSON.stringify(node.default)}: ${node.why}.`,

@@ -1,4 +1,5 @@
 import type { RegisterSpec } from './discovery-spec.ts'
+import type { ServiceSpec } from './service-spec.ts'
 
 export type {
   AddressFamily,
@@ -11,6 +12,25 @@ export type {
   RegisterCheckSpec,
   RegisterSpec,
 } from './discovery-spec.ts'
+export type {
+  BalancerSpec,
+  BalancerType,
+  DestinationSpec,
+  EndpointHealth,
+  EndpointSpec,
+  GrpcRetryCondition,
+  HashKeySpec,
+  MatchSpec,
+  OutlierSpec,
+  RetryCondition,
+  RetrySpec,
+  RouteSpec,
+  ServiceLimits,
+  ServiceSpec,
+  ServiceTimeouts,
+  StickySpec,
+  ValueMatchSpec,
+} from './service-spec.ts'
 
 /**
  * The snapshot: one validated, versioned, immutable whole of everything a data thread runs on. Plain data only (no
@@ -132,208 +152,6 @@ export interface ListenerLimits {
   readonly streams: number
   /** Bytes buffered for one connection in one direction before its source is paused (watermark). */
   readonly bufferBytes: number
-}
-
-export interface ServiceSpec {
-  readonly name: string
-  /** `http` is HTTP/1.1; null: detected. */
-  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
-  /** HTTP/1.1 goes as HTTP/2 to endpoints that are sidecars. */
-  readonly multiplex: boolean
-  /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
-  readonly hosts: readonly string[]
-  readonly endpoints: readonly EndpointSpec[]
-  readonly balancer: BalancerSpec
-  readonly timeouts: ServiceTimeouts
-  readonly retries: RetrySpec
-  readonly limits: ServiceLimits
-  /**
-   * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
-   * nothing has come for so long. 0: off.
-   */
-  readonly connections: { readonly ageMs: number; readonly keepAliveMs: number }
-  readonly outliers: OutlierSpec
-  /** Protocols that a request may ask to be upgraded to, in small letters. */
-  readonly upgrades: readonly string[]
-  readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>
-  readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
-  /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
-  readonly routes: readonly RouteSpec[]
-}
-
-export interface EndpointSpec {
-  readonly address: string
-  readonly port: number
-  /** >= 1, relative to the other endpoints of the service. */
-  readonly weight: number
-  /** Failover level, 0 first. */
-  readonly priority: number
-  readonly zone: string
-  readonly metadata: Readonly<Record<string, string>>
-  readonly health: EndpointHealth
-  /** Why it is not passing, or under suspicion, in words; empty: nothing to say. */
-  readonly healthReason: string
-}
-
-/**
- * Discovery health. `passing` is used; `failing` (a check of ours or of a file) in panic too; the registry's
- * `critical`, and `maintenance` and `draining`, which somebody wanted, never are.
- */
-export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
-
-export type BalancerType =
-  | 'round_robin'
-  | 'random'
-  | 'least_request'
-  | 'ip_hash'
-  | 'ring_hash'
-  | 'maglev'
-  | 'peak_ewma'
-  | 'response_time'
-  | 'adaptive'
-
-/** Fields as in Envoy where it has them; percentages as written (50 is 50 %). */
-export interface BalancerSpec {
-  readonly type: BalancerType
-  readonly choices: number
-  /** Up to so many endpoints all are compared. */
-  readonly fullScan: number
-  readonly activeRequestBias: number
-  readonly hashOn: readonly HashKeySpec[]
-  readonly minimumRingSize: number
-  readonly maximumRingSize: number
-  readonly tableSize: number
-  /** 0: unbounded. */
-  readonly hashBalanceFactor: number
-  readonly decayMs: number
-  readonly defaultRttMs: number
-  /** 0: a failure counts as long as it took. */
-  readonly failurePenaltyMs: number
-  /** `windowMs` 0: off. */
-  readonly slowStart: { readonly windowMs: number; readonly aggression: number; readonly minWeightPercent: number }
-  readonly zoneAware: { readonly on: boolean; readonly minEndpoints: number }
-  readonly overprovisioning: number
-  readonly panic: { readonly health: number; readonly ejected: number }
-  readonly sticky: StickySpec | null
-  /** 0: all. */
-  readonly subsetSize: number
-}
-
-export type HashKeySpec =
-  | { readonly kind: 'header' | 'query'; readonly name: string; readonly terminal: boolean }
-  /** `ttlMs` 0: no cookie is made. */
-  | {
-      readonly kind: 'cookie'
-      readonly name: string
-      readonly ttlMs: number
-      readonly path: string
-      readonly terminal: boolean
-    }
-  | { readonly kind: 'path' | 'sourceIp'; readonly terminal: boolean }
-
-export interface StickySpec {
-  readonly cookie: string
-  /** 0: a session cookie. */
-  readonly ttlMs: number
-  readonly path: string
-  /** The HMAC secret of the cookies. Empty: the control thread fills in the sidecar's own. */
-  readonly secret: string
-}
-
-export interface ServiceTimeouts {
-  readonly connectMs: number
-  /** To the response head, over all attempts: 504. 0: off. */
-  readonly requestMs: number
-  /** One attempt, to the response head. 0: off. */
-  readonly perTryMs: number
-  /** A stream without bytes in either direction, and a pooled connection without a request. 0: off. */
-  readonly idleMs: number
-  /** What becomes of a caller's `grpc-timeout`: it limits the call, or is passed on and nothing else. */
-  readonly grpcTimeout: 'enforce' | 'pass'
-  /** A longer one counts as this. 0: off. */
-  readonly grpcTimeoutMaxMs: number
-  /** Taken off it. */
-  readonly grpcTimeoutOffsetMs: number
-  /** A tunnel (WebSocket, other upgrades, CONNECT) without bytes in either direction. 0: off. */
-  readonly tunnelMs: number
-}
-
-export type RetryCondition =
-  | 'connect-failure'
-  | 'refused-stream'
-  | 'reset-before-response'
-  | 'per-try-timeout'
-  | 'gateway-error'
-  | '5xx'
-  | GrpcRetryCondition
-
-/** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
-export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable'
-
-export interface RetrySpec {
-  readonly on: readonly RetryCondition[]
-  /** Tries in all, the first included: 1 means no retry. */
-  readonly attempts: number
-  /** The longest request body kept for replay; a longer one is sent once. */
-  readonly replayBytes: number
-  readonly budget: { readonly percent: number; readonly minPerSecond: number }
-}
-
-/** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */
-export interface ServiceLimits {
-  readonly connections: number
-  readonly pending: number
-  readonly requests: number
-  /** Of one response head: 502 UPE. */
-  readonly responseHeaders: number
-  readonly responseHeadBytes: number
-  /** As for listeners, of the connections to the endpoints. */
-  readonly bufferBytes: number
-}
-
-/** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
-export interface OutlierSpec {
-  readonly consecutiveGatewayFailures: number
-  readonly baseEjectionMs: number
-  readonly maxEjectionMs: number
-  readonly maxEjectedPercent: number
-}
-
-export interface RouteSpec {
-  /**
-   * The path pattern as written (`/api/*` for a prefix `/api/`), or the user's `name:`: the bounded label in metrics.
-   */
-  readonly name: string
-  readonly match: MatchSpec
-  /** Weighted split; weights are relative. Never empty. */
-  readonly to: readonly DestinationSpec[]
-  /** Null: the service's. */
-  readonly timeouts: ServiceTimeouts | null
-  readonly retries: RetrySpec | null
-}
-
-export interface MatchSpec {
-  /** Against the path without its query. */
-  readonly path: { readonly kind: 'exact' | 'prefix' | 'regex'; readonly value: string }
-  /** Empty: any. */
-  readonly methods: readonly string[]
-  /** Names in lower case. */
-  readonly headers: readonly ValueMatchSpec[]
-  readonly query: readonly ValueMatchSpec[]
-}
-
-export interface ValueMatchSpec {
-  readonly name: string
-  readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex' | 'present' | 'absent'
-  /** Empty for present and absent. */
-  readonly value: string
-}
-
-export interface DestinationSpec {
-  readonly service: string
-  /** Null: all endpoints of the service. */
-  readonly subset: string | null
-  readonly weight: number
 }
 
 export interface AccessLogSpec {

@@ -13,7 +13,7 @@ import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
 import { isIn, isTouched, withFallback } from './subset.ts'
-import { ClusterView } from './view.ts'
+import { ClusterView, type ViewOwner } from './view.ts'
 import type { Place } from './zone.ts'
 
 /** What a cluster is joined with: the other parts are handed in, so that cluster/ knows none of them. */
@@ -46,7 +46,7 @@ const REWEIGH_MS = 1000
  * The endpoints of a service and what this data thread has learnt of them. It lives as long as the service is
  * configured: a reload changes it in place. Its subsets are clusters over the same endpoints.
  */
-export class ServiceCluster {
+export class ServiceCluster implements ViewOwner {
   readonly name: string
   spec: ServiceSpec
   readonly whole: ClusterView

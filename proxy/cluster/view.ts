@@ -1,11 +1,19 @@
+import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import type { Affinity } from './affinity.ts'
 import type { Balance } from './balance.ts'
-import type { ServiceCluster } from './cluster.ts'
 import type { Labels } from './subset.ts'
+
+/** What all views of a service share: its policy, its limits, its budget, and what its endpoints have taught it. */
+export interface ViewOwner extends Pick<Cluster, 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+  readonly spec: ServiceSpec
+  readonly affinity: Affinity
+  readonly budget: RetryBudget
+}
 
 /** The whole service, or one of its subsets, as routes see it. */
 export class ClusterView implements Cluster {
@@ -17,9 +25,9 @@ export class ClusterView implements Cluster {
   balance: Balance
   /** Its endpoints, whatever their state. */
   members: readonly Endpoint[] = []
-  readonly #service: ServiceCluster
+  readonly #service: ViewOwner
 
-  constructor(service: ServiceCluster, name: string, labels: Labels | null, balance: Balance) {
+  constructor(service: ViewOwner, name: string, labels: Labels | null, balance: Balance) {
     this.#service = service
     this.name = name
     this.labels = labels
