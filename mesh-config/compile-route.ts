@@ -1,7 +1,15 @@
 import { durationMs } from './duration.ts'
 import type { RoutePolicy, ValuePolicy } from './service.ts'
 import { sizeBytes } from './size.ts'
-import type { MatchSpec, RetrySpec, RouteSpec, ServiceTimeouts, ValueMatchSpec } from './snapshot.ts'
+import type {
+  MatchSpec,
+  RetrySpec,
+  RouteRetries,
+  RouteSpec,
+  RouteTimeouts,
+  ServiceTimeouts,
+  ValueMatchSpec,
+} from './snapshot.ts'
 
 export function compileRoute(
   service: string,
@@ -23,11 +31,10 @@ export function compileRoute(
   }
 }
 
-function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['timeouts']>): ServiceTimeouts {
+function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['timeouts']>): RouteTimeouts {
   const ms = (own: string | 0 | undefined, inherited: number): number =>
     own === undefined ? inherited : durationMs(own)
   return {
-    connectMs: base.connectMs,
     requestMs: ms(over.request, base.requestMs),
     perTryMs: ms(over.perTry, base.perTryMs),
     idleMs: ms(over.idle, base.idleMs),
@@ -38,12 +45,11 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
   }
 }
 
-function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries']>): RetrySpec {
+function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries']>): RouteRetries {
   return {
     on: over.on ?? base.on,
     attempts: over.attempts ?? base.attempts,
     replayBytes: over.replayBytes === undefined ? base.replayBytes : sizeBytes(over.replayBytes),
-    budget: base.budget,
   }
 }
 

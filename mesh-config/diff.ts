@@ -3,7 +3,7 @@ import { formatDuration } from './duration.ts'
 import { own } from './own.ts'
 import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
-import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 /** More than these about one thing are counted rather than listed. */
 const maxListed = 10
@@ -14,7 +14,7 @@ const maxListed = 10
  */
 export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   return [
-    ...diffFields('', { service: before.service }, { service: after.service }),
+    ...diffFields('', ofTheWhole(before), ofTheWhole(after)),
     ...diffNamed('listener', byName(before.listeners), byName(after.listeners), (name, a, b) =>
       diffFields(`listener ${name}: `, { ...a }, { ...b }),
     ),
@@ -28,6 +28,30 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
   ]
+}
+
+/** Of the snapshot, what belongs to none of its parts. */
+function ofTheWhole({ service, zone, onDemandMs, buffersBytes }: Snapshot): Fields {
+  return { service, zone: zone === '' ? null : zone, onDemandMs, buffersBytes }
+}
+
+/** What differs in where endpoints come from. */
+export function diffDiscovery(before: DiscoverySpec, after: DiscoverySpec): string[] {
+  return diffFields('discovery: ', sources(before), sources(after))
+}
+
+/** By service, and without what is no setting of discovery but the policy of services that no file names. */
+function sources({ files, dns, consul, ...rest }: DiscoverySpec): Fields {
+  const byService = <Source extends { readonly service: string }>(all: readonly Source[]) =>
+    Object.fromEntries(all.map(({ service, ...source }) => [service, source]))
+  if (consul === null) return { ...rest, files: byService(files), dns: byService(dns), consul: null }
+  const { services, onDemand, ...agent } = consul
+  return {
+    ...rest,
+    files: byService(files),
+    dns: byService(dns),
+    consul: { ...agent, onDemand: onDemand !== null, services: byService(services) },
+  }
 }
 
 /** What a reload cannot change; empty: nothing of it differs. */

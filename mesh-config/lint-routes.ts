@@ -17,8 +17,10 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
       )
     }
     if (route.timeouts !== null || route.retries !== null) {
-      lintTimeouts(route.timeouts ?? service.timeouts, route.retries ?? service.retries, path, warn)
-      lintRetries(route.timeouts ?? service.timeouts, route.retries ?? service.retries, path, warn)
+      const timeouts = { ...service.timeouts, ...route.timeouts }
+      const retries = { ...service.retries, ...route.retries }
+      lintTimeouts(timeouts, retries, path, warn)
+      lintRetries(timeouts, retries, path, warn)
     }
     lintDestinations(route, path, warn)
   }

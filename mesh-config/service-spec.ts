@@ -124,6 +124,10 @@ export interface ServiceTimeouts {
   readonly tunnelMs: number
 }
 
+/** What a route may have of its own: connections and the retry budget are the service's. */
+export type RouteTimeouts = Omit<ServiceTimeouts, 'connectMs'>
+export type RouteRetries = Omit<RetrySpec, 'budget'>
+
 export type RetryCondition =
   | 'connect-failure'
   | 'refused-stream'
@@ -174,8 +178,8 @@ export interface RouteSpec {
   /** Weighted split; weights are relative. Never empty. */
   readonly to: readonly DestinationSpec[]
   /** Null: the service's. */
-  readonly timeouts: ServiceTimeouts | null
-  readonly retries: RetrySpec | null
+  readonly timeouts: RouteTimeouts | null
+  readonly retries: RouteRetries | null
 }
 
 export interface MatchSpec {

@@ -293,7 +293,7 @@ function routeBase(
 
 type RouteStatsEntry = ReturnType<typeof routeStats>
 
-function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
+function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): Route['retry'] {
   return {
     attempts,
     replayBytes,
