@@ -9,43 +9,43 @@ import { duration, setting, size, text } from './values.ts'
 export const timeouts = {
   connect: setting(
     duration('refused').default('1s'),
-    'To get a connection to an endpoint: to open one, or to wait for one where `limits.connections` is reached.',
+    'The time to get a connection to an endpoint: to open one, or to wait for one where `limits.connections` is reached.',
     'inside one network it takes milliseconds; a longer wait only delays the try on another endpoint',
   ),
   request: setting(
     duration().default('15s'),
     'From the last byte of the request to the head of its response, over all tries: 504 after that. A long upload or download is not cut: `timeouts.body` of the listener watches the sender, `idle` the rest. `off`: no limit.',
-    'the route timeout of Envoy and Consul, so moving here changes nothing; shown here because nobody should have to guess it',
+    'the route timeout of Envoy and Consul, so moving from there changes nothing',
   ),
   perTry: setting(
     duration().default('off'),
-    'The same for one try: the wait for its answer. Must be shorter than `request`, or it never matters. `off`: a try may use all of `request`.',
-    'how slow is too slow for one try is known only to those who run the service',
+    'The same for one try: the wait for its answer. Must be shorter than `request` to have an effect. `off`: a try may use all of `request`.',
+    'only the operator knows how slow is too slow for one try',
   ),
   idle: setting(
     duration().default('5m'),
     'A stream without bytes in either direction, and a pooled connection without a request. `off`: no limit.',
-    'as in Envoy: long enough for long polling, short enough to let go of what was forgotten',
+    'as in Envoy: long enough for long polling, short enough to close forgotten connections',
   ),
   grpcTimeout: setting(
     z.enum(['enforce', 'pass']).default('enforce'),
-    "What becomes of a gRPC caller's deadline (`grpc-timeout`). `enforce`: the whole call ends with it, streams too, and endpoints are told what is left of it. `pass`: it goes on as it came.",
-    'nobody waits for the answer after that, and what is queued or retried must not make the endpoint work longer than the caller waits',
+    "The use of a gRPC caller's deadline (`grpc-timeout`). `enforce`: the whole call ends at it, streams too, and endpoints get the time that is left. `pass`: the header is passed on unchanged and has no other effect.",
+    'no caller waits for the answer after that, and queueing or retries must not make an endpoint work longer than the caller waits',
   ),
   grpcTimeoutMax: setting(
     duration().default('off'),
-    'A longer deadline of a caller counts as this. `off`: as long as it says.',
-    'a caller that says how long it waits has thought about it, and `request` limits the time to the first answer anyway',
+    'A longer deadline of a caller counts as this. `off`: no limit.',
+    'a caller sets its deadline on purpose, and `request` limits the time to the first answer anyway',
   ),
   grpcTimeoutOffset: setting(
     duration('none').default('0s'),
-    "Taken off a caller's deadline, so that the proxy's answer is there before the caller gives up by itself.",
+    "Subtracted from a caller's deadline, so that the proxy's answer reaches the caller before it gives up by itself.",
     'as in Envoy; a call that its caller cancels just at its deadline is recorded as one that ran into it, so the record needs no offset',
   ),
   tunnel: setting(
     duration().default('1h'),
     'A WebSocket, another upgrade, a CONNECT tunnel or a TCP connection without bytes in either direction; pings count as bytes. `off`: no limit.',
-    'what HAProxy advises for tunnels and Envoy has for TCP; the 5 minutes of `idle` cut WebSockets that are only quiet, and idle connections in the pools of Redis and database clients',
+    'as HAProxy advises for tunnels and Envoy has for TCP; the 5 minutes of `idle` would cut quiet WebSockets, and idle connections in the pools of Redis and database clients',
   ),
 }
 
@@ -61,13 +61,13 @@ export const upgrades = setting(
     )
     .default(['websocket']),
   'Protocols that a request may ask for with Upgrade, or over HTTP/2 with an extended CONNECT. An offer of any other is ignored; the handshake of a WebSocket, or an extended CONNECT, is answered with 403. `[]`: none.',
-  'WebSockets should simply work; what is in another protocol nobody has looked at',
+  'WebSockets should work without configuration; the proxy does not know what other protocols carry',
 )
 
 const budget = {
   percent: setting(
     z.number().min(0).max(100).default(20),
-    'Retries may be this share of the requests of the last seconds.',
+    'Retries may be up to this share of the requests of the last seconds.',
     'as in Finagle and Linkerd: enough for one lost endpoint in five, too little to double the load of a service in trouble',
   ),
   minPerSecond: setting(
@@ -99,13 +99,13 @@ const retryConditions = [
 export const retries = {
   on: setting(
     z.array(z.enum(retryConditions)).default(['connect-failure', 'refused-stream', 'reset-before-response']),
-    'What is tried again. `connect-failure` and `refused-stream` did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504. `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted` and `unavailable` are gRPC statuses of answers without a message: such calls are tried again whatever they do, so name only what your methods bear.',
-    'failures of the way there, not answers of the application',
+    'Which failures are tried again. With `connect-failure` and `refused-stream` the request did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504. `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted` and `unavailable` are gRPC statuses of answers without a message: such calls are tried again whatever the method does, so name them only where all your methods may run twice.',
+    'failures on the way to the application, not its answers',
   ),
   attempts: setting(
     z.int().min(1).max(10).default(2),
     'Tries in all, the first included; each goes to another endpoint where there is one. 1: no retries.',
-    'one more try hides a lost endpoint; more of them multiply the load just when there is too much',
+    'one more try hides a lost endpoint; further ones multiply the load of a service in trouble',
   ),
   replayBytes: setting(
     size(0, 64 * 1024 ** 2, 'from 0 to 64MiB').default('64KiB'),
@@ -114,12 +114,12 @@ export const retries = {
   ),
   budget: setting(
     z.strictObject(budget).prefault({}),
-    'How many retries there may be, beside the requests, so that retries cannot bring a service down.',
+    'How many retries there may be in proportion to the requests, so that retries cannot bring a service down.',
   ),
 }
 
 const limitReason =
-  'a guard of memory, not a policy: the 1024 of Envoy and Consul cut busy services for no reason they could see'
+  'a guard of memory, not a policy: the 1024 of Envoy and Consul refuse requests of busy services without need'
 
 export const limits = {
   connections: setting(
@@ -145,11 +145,11 @@ export const limits = {
   responseHeadBytes: setting(
     size(1024, 1024 ** 2, 'from 1KiB to 1MiB').default('80KiB'),
     'Bytes of one response head: 502 UPE above that.',
-    'as in Envoy; one that cannot be raised is a wall for its users (istio/istio#53812)',
+    'as in Envoy; users of large heads need to raise it (istio/istio#53812)',
   ),
   buffer: setting(
     size(256 * 1024, 1024 ** 3, 'from 256KiB to 1GiB').default('1MiB'),
-    'What is held of one connection to an endpoint in one direction before its sender has to wait.',
+    'How many bytes of one connection to an endpoint are held in one direction before the sender has to wait.',
     'as for listeners',
   ),
 }

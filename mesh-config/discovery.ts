@@ -15,14 +15,14 @@ const endpoint = z.strictObject({
   priority: setting(
     z.int().min(0).max(127).default(0),
     'Failover level: 1 is used when too few of 0 are healthy, and so on.',
-    'all alike',
+    'all endpoints alike',
   ),
-  zone: setting(label('a zone').optional(), 'Where it stands.'),
-  meta: setting(z.record(z.string(), anyText('a value')).default({}), 'What subsets are chosen by.'),
+  zone: setting(label('a zone').optional(), 'The zone it stands in.'),
+  meta: setting(z.record(z.string(), anyText('a value')).default({}), 'Labels, by which subsets choose endpoints.'),
   health: setting(
     z.enum(['passing', 'failing', 'draining']).default('passing'),
     '`failing` is used in panic only, `draining` never.',
-    'what is listed is there',
+    'a listed endpoint is taken to work',
   ),
 })
 
@@ -44,14 +44,14 @@ const dnsSource = z.strictObject({
   ),
   refresh: setting(
     duration('refused').default('30s'),
-    'It is asked again after the TTL of the answer, at the latest after this.',
-    'as the usual TTL of cluster DNS: a new endpoint is used within half a minute',
+    'The name is resolved again after the TTL of the answer, at the latest after this.',
+    'the usual TTL of cluster DNS: a new endpoint is used within half a minute',
   ),
   servers: setting(z.array(nameServer()).default([]), 'Name servers. Without it: those of the system.'),
   family: setting(
     z.enum(['auto', 'ipv4', 'ipv6', 'all']).default('auto'),
-    'Which addresses count. `auto`: those of the families that this machine speaks with others.',
-    'an address of a family that the machine does not speak is only a connection that fails',
+    'Which addresses count. `auto`: those of the families that this machine has addresses of.',
+    'a connection to an address of another family only fails',
   ),
 })
 
@@ -77,7 +77,7 @@ const consul = z.strictObject({
       'http://host:port or https://host:port',
     ).default('http://127.0.0.1:8500'),
     'The HTTP API of the Consul agent.',
-    'an agent stands on every host',
+    'every host has an agent',
   ),
   token: setting(
     anyText('a token').optional(),
@@ -90,11 +90,8 @@ const consul = z.strictObject({
   tls: setting(
     z
       .strictObject({
-        ca: setting(
-          anyText('a file').optional(),
-          'Certificates (PEM) that sign those of Consul. Without it: those of the system.',
-        ),
-        cert: setting(anyText('a file').optional(), 'Our certificate (PEM), where Consul asks for one.'),
+        ca: setting(anyText('a file').optional(), 'CA certificates (PEM) of Consul. Without it: those of the system.'),
+        cert: setting(anyText('a file').optional(), 'The client certificate (PEM), where Consul asks for one.'),
         key: setting(anyText('a file').optional(), 'Its key (PEM).'),
         serverName: setting(
           anyText('a name').optional(),
@@ -106,31 +103,31 @@ const consul = z.strictObject({
   ),
   maxStale: setting(
     duration().default('10s'),
-    'Any server may answer, not only the leader, as long as its data is not older than this. `off`: only the leader.',
-    'answers go on while a leader is elected; ten seconds old is still younger than most health checks',
+    'Any server may answer, not only the leader, while its data is not older than this. `off`: only the leader.',
+    'answers continue while a leader is elected, and most health checks run at longer intervals',
   ),
   wait: setting(
     duration('refused').default('5m'),
-    'How long a question waits at Consul for a change, at most 10m; a list is asked for anew at least this often.',
+    'How long a query waits at Consul for a change, at most 10m; each list is requested at least this often.',
     'the default of Consul',
   ),
   addresses: setting(
     consulAddressKinds.default('service'),
     'Which address of an instance: its own (`service`, else that of its node), or a tagged one: `lan`, `wan`, `virtual`.',
-    'what a service registered is where it can be reached',
+    'a service registers the address where it can be reached',
   ),
   services: setting(
     z.record(serviceName(), consulService).prefault({}),
-    'What differs for a service, and services to watch from the start.',
+    'Settings of single services; a service listed here is watched from the start.',
   ),
   onDemand: setting(
     z.boolean().default(true),
     'A service that no file names is looked up in Consul when a request first asks for it.',
-    'nothing to configure for a service that wants nothing special',
+    'a service with default settings needs no configuration',
   ),
   firstUse: setting(
     duration('refused').default('2s'),
-    'How long that first request waits for the answer: 503 NC after that. Where Consul says that there is no such service it is 404 NR.',
+    'How long that first request waits for the answer: 503 NC after that. A service that Consul does not know is 404 NR.',
     'a healthy Consul answers in milliseconds',
   ),
   idle: setting(
@@ -155,16 +152,16 @@ export const discovery = z.strictObject({
   ),
   consul: setting(
     consul.optional(),
-    'Endpoints from Consul: for every service named here that has no other source, and for others on demand.',
+    'Endpoints from Consul: for every service that the files name without another source, and for others on demand.',
   ),
   massRemoval: setting(
     z.number().min(1).max(100).default(50),
     'One update that removes more than this percentage of at least three endpoints is doubted: they are kept until a connection to them fails or a second update says the same. 100: never doubted.',
-    'half a service does not vanish at once; a registry that lost its data says so',
+    'half a service seldom leaves at once, but a registry that lost its data reports that',
   ),
   startTimeout: setting(
     duration('none').default('3s'),
-    'How long a start waits for the first answers; then it goes on with the endpoints known last.',
+    'How long a start waits for the first answers; after that it uses the endpoints known last.',
     'a registry that is down must not keep a service from starting',
   ),
 })

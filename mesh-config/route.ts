@@ -8,7 +8,7 @@ export const pathForms = {
   exact: setting(text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'), 'The whole path.'),
   prefix: setting(
     text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'),
-    'What the path begins with.',
+    'The beginning of the path.',
   ),
   regex: setting(anyText('a regular expression'), 'An RE2 expression that the whole path must match.'),
 }
@@ -29,11 +29,11 @@ const path = z.union([
 const valueForms = z
   .strictObject({
     exact: setting(anyText('a value').optional(), 'The whole value.'),
-    prefix: setting(anyText('a value').optional(), 'What the value begins with.'),
-    suffix: setting(anyText('a value').optional(), 'What the value ends with.'),
-    contains: setting(anyText('a value').optional(), 'What is somewhere in the value.'),
+    prefix: setting(anyText('a value').optional(), 'The beginning of the value.'),
+    suffix: setting(anyText('a value').optional(), 'The end of the value.'),
+    contains: setting(anyText('a value').optional(), 'A part of the value.'),
     regex: setting(anyText('a regular expression').optional(), 'An RE2 expression that the whole value must match.'),
-    present: setting(z.boolean().optional(), 'true: it is there, with any value. false: it is not there.'),
+    present: setting(z.boolean().optional(), 'true: present, with any value. false: absent.'),
   })
   .superRefine((forms, context) => exactlyOne(forms, context))
 
@@ -75,21 +75,21 @@ const destination = {
 export const route = z.strictObject({
   name: setting(
     text(/^[^\s"\\]{1,100}$/, 'a route name', 'up to 100 characters without spaces').optional(),
-    'What metrics and logs call it. Without it: the path as written.',
+    'Its name in metrics and logs. Without it: the path as written.',
   ),
   match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
   to: setting(
     z.array(z.strictObject(destination)).min(1).prefault([{}]),
-    'Where they go; several share them by weight. Without it: to the service itself.',
+    'Their destinations; several share the requests by weight. Without it: the service itself.',
   ),
   timeouts: setting(
     z.strictObject(overrides(ofRoutes)).optional(),
-    'What differs from the timeouts of the service. `connect` is always that of the service.',
+    'Timeouts that differ from those of the service. `connect` is always that of the service.',
   ),
   retries: setting(
     z
       .strictObject(overrides({ on: retries.on, attempts: retries.attempts, replayBytes: retries.replayBytes }))
       .optional(),
-    'What differs from the retries of the service. The budget is always that of the service.',
+    'Retry settings that differ from those of the service. The budget is always that of the service.',
   ),
 })

@@ -12,12 +12,12 @@ import { anyText, duration, label, setting, text } from './values.ts'
 const connections = {
   age: setting(
     duration().default('off'),
-    'An older connection, give or take a tenth, gets no more requests and is closed when those it has are done. `off`: never.',
-    'endpoints that discovery lists are balanced request by request; an address with several servers behind it (a virtual IP, a DNS name) wants some minutes',
+    'A connection older than this, give or take a tenth, gets no more requests and closes after its last answer. `off`: never.',
+    'endpoints from discovery are balanced request by request; an address with several servers behind it (a virtual IP, a DNS name) needs some minutes',
   ),
   keepAlive: setting(
     duration().default('off'),
-    'HTTP/2: an endpoint from which nothing has come for so long is asked with a PING, and given up when it does not answer within 20 s. `off`: never.',
+    'HTTP/2: an endpoint that was silent for so long gets a PING, and its connection is closed when no answer comes within 20 s. `off`: never.',
     'servers of gRPC close connections that are pinged more often than every five minutes, and the idle timeouts find most dead peers',
   ),
 }
@@ -25,12 +25,12 @@ const connections = {
 const outliers = {
   consecutiveGatewayFailures: setting(
     z.int().min(0).default(5),
-    'So many failures in a row (502, 503, 504, no connection, a reset) and the endpoint is ejected. 0: never.',
-    'as in Envoy: one bad answer is chance, five in a row are not',
+    'An endpoint is ejected after so many failures in a row (502, 503, 504, no connection, a reset). 0: never.',
+    'as in Envoy: a single bad answer may be chance',
   ),
   interval: setting(
     duration('refused').optional(),
-    'The time between two looks at the endpoints. Accepted for the sake of files that carry it.',
+    'The time between two checks of all endpoints, as Envoy has it. Accepted for files that contain it.',
   ),
   baseEjection: setting(
     duration('refused').default('10s'),
@@ -44,8 +44,8 @@ const outliers = {
   ),
   maxEjectedPercent: setting(
     z.number().min(0).max(100).default(50),
-    'No more than this share of the endpoints of the service, and of each subset, is ejected at a time; one of at least two may always be, the last never. 0: none is.',
-    'the 10 % of Envoy never eject anything with fewer than ten endpoints; with 50 % one of two can go, and half the service always stays',
+    'At most this share of the endpoints of the service, and of each subset, is ejected at a time. Of two or more, one may always be ejected, the last never. 0: none is.',
+    'the 10 % of Envoy eject nothing with fewer than ten endpoints; with 50 % one of two can be ejected, and half the service always stays',
   ),
 }
 
@@ -55,22 +55,22 @@ const health = {
       path: setting(pathForms.exact, 'The path that is asked for.'),
       expect: setting(z.array(z.int().min(100).max(599)).optional(), 'The statuses of a healthy endpoint.'),
     }),
-    'A request that asks an endpoint how it is.',
+    'A request that checks an endpoint.',
   ),
-  interval: setting(duration('refused').optional(), 'The time between two questions.'),
+  interval: setting(duration('refused').optional(), 'The time between two checks.'),
   timeout: setting(duration('refused').optional(), 'How long to wait for the answer.'),
 }
 
 export const serviceSchema = z.strictObject({
   protocol: setting(
     z.enum(['detect', 'http', 'http2', 'grpc', 'tcp']).default('detect'),
-    'What the endpoints speak: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that, `tcp` is anything else, passed on byte for byte. Without one: HTTP/1.1, whatever callers speak.',
+    'The protocol of the endpoints: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that, `tcp` is anything else, passed on byte for byte. Without one: HTTP/1.1, whatever version callers use.',
     'nearly every service speaks HTTP/1.1',
   ),
   multiplex: setting(
     z.boolean().default(true),
-    'HTTP/1.1 requests go multiplexed over HTTP/2 to endpoints that have said to be sidecars (`inbound.multiplex`), and come out as HTTP/1.1. `false`: over HTTP/1.1.',
-    'fewer connections and less work for both sidecars; endpoints that are no sidecars are never asked and see no difference',
+    'HTTP/1.1 requests go multiplexed over HTTP/2 to endpoints whose sidecar offers it (`inbound.multiplex`), and come out as HTTP/1.1. `false`: over HTTP/1.1.',
+    'fewer connections and less work for both sidecars; endpoints without a sidecar see no difference',
   ),
   hosts: setting(
     z
@@ -83,19 +83,19 @@ export const serviceSchema = z.strictObject({
         ),
       )
       .default([]),
-    'Further Host values that mean this service. Its name is always understood, alone, with a port, and as `<name>.service.consul`.',
+    'Further Host values that mean this service. The name of the service always works, alone, with a port, and as `<name>.service.consul`.',
   ),
-  balancer: setting(z.strictObject(balancer).prefault({}), 'How the requests are shared among the endpoints.'),
+  balancer: setting(z.strictObject(balancer).prefault({}), 'How requests are balanced over the endpoints.'),
   timeouts: setting(z.strictObject(timeouts).prefault({}), 'How long things may take.'),
-  retries: setting(z.strictObject(retries).prefault({}), 'What is tried again, and how often.'),
+  retries: setting(z.strictObject(retries).prefault({}), 'Which failures are tried again, and how often.'),
   limits: setting(
     z.strictObject(limits).prefault({}),
     'Circuit breaking: how much may be under way at once, for each data thread.',
   ),
-  connections: setting(z.strictObject(connections).prefault({}), 'How long connections to the endpoints live.'),
+  connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(
     z.strictObject(outliers).prefault({}),
-    'Outlier detection: endpoints that fail are left alone for a while.',
+    'Outlier detection: endpoints that fail get no requests for a while.',
   ),
   upgrades,
   health: setting(z.strictObject(health).optional(), 'Active health checks.'),
@@ -110,8 +110,8 @@ export const serviceSchema = z.strictObject({
         z.strictObject({ subset: setting(label('a subset name'), 'The other subset.') }),
       ])
       .default('none'),
-    'Where a request goes whose subset has no usable endpoint: `none` (503 UH), `any` endpoint of the service, or `{ subset: name }`.',
-    'as in Envoy: what asks for v2 and gets v1 would hide that v2 is gone',
+    'Where a request goes when its subset has no usable endpoint: `none` (503 UH), `any` endpoint of the service, or `{ subset: name }`.',
+    'as in Envoy: requests for v2 that get v1 would hide that v2 has no endpoints',
   ),
   routes: setting(
     z.array(route).prefault([]),

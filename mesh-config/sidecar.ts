@@ -18,7 +18,7 @@ const accessLogMap = z.strictObject({
   mode: setting(
     accessLogModes.default('errors'),
     '`on`: every request. `errors`: those that failed (status 500 and above, or a response flag). `off`: none.',
-    'what failed is in the log before anyone asks why; what succeeded would be most of the volume and the cost',
+    'failed requests are in the log when they are looked for; successful ones would be most of the volume and the cost',
   ),
   format: setting(
     z.enum(['text', 'json']).default('text'),
@@ -40,7 +40,7 @@ const flights = {
   ),
   failed: setting(
     z.int().min(0).max(1_000_000).default(256),
-    'The last failed requests, kept apart so that good ones do not push them out.',
+    'The last failed requests, kept apart so that successful ones do not push them out.',
     'enough to see the whole of an incident',
   ),
 }
@@ -48,12 +48,12 @@ const flights = {
 const drain = {
   delay: setting(
     duration('none').default('5s'),
-    'After SIGTERM, how long to go on as before while /ready says no.',
+    'After SIGTERM, how long to serve as before while /ready says no.',
     'removing an endpoint takes Kubernetes and Consul some seconds to spread; until then callers still come',
   ),
   timeout: setting(
     duration('none').default('20s'),
-    'After the delay, how long the requests under way may take before they are cut.',
+    'After the delay, how long requests under way may take before they are cut.',
     'with the delay it stays inside the 30 s that Kubernetes gives a container',
   ),
 }
@@ -67,12 +67,12 @@ export const sidecarSchema = z.strictObject({
   admin: setting(
     listenAddress(true).default(defaultAdmin),
     'The address of the admin port, or `off`.',
-    'the port of Envoy in Istio, and only this machine: it tells a lot to whoever asks',
+    'the port of Envoy in Istio, open to this machine only, because the pages show the configuration',
   ),
   metrics: setting(
     listenAddress(true).default('off'),
-    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere: it shows no configuration and changes nothing, whoever asks. `off`: none.',
-    'the admin port has the metrics too; this one may be open to a network that must not reach that',
+    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere. It shows no configuration and changes nothing. `off`: none.',
+    'the admin port has the metrics too; this one may be open to networks that must not reach the admin port',
   ),
   adminHosts: setting(
     z
@@ -84,34 +84,34 @@ export const sidecarSchema = z.strictObject({
         ),
       )
       .default([]),
-    'Names by which the admin port may be asked, besides addresses and `localhost`.',
-    'a name may be pointed at this port by a web page that wants to read it (DNS rebinding); an address cannot',
+    'Host names that the admin port answers to, besides addresses and `localhost`.',
+    'a web page can point its own name at this port to read it (DNS rebinding); it cannot do that with an address',
   ),
-  inbound: setting(z.array(inbound).prefault([]), 'Listeners for what comes to the application.'),
-  outbound: setting(z.array(outbound).prefault([]), 'Listeners for what the application calls.'),
+  inbound: setting(z.array(inbound).prefault([]), 'Listeners for calls to the application.'),
+  outbound: setting(z.array(outbound).prefault([]), 'Listeners for calls of the application.'),
   zone: setting(
     label('a zone').optional(),
-    'Where this sidecar stands, as endpoints name their zones. Without it: the zone of its Consul node.',
+    'The zone of this sidecar, named as the zones of endpoints. Without it: the zone of its Consul node.',
   ),
   discovery: setting(discovery.prefault({}), 'Where endpoints come from.'),
   register: setting(
     register.optional(),
-    'Registers the service this sidecar stands beside with Consul, and takes it out again on drain.',
+    'Registers the service of this sidecar with Consul, and takes it out again on drain.',
   ),
   agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
   state: setting(
     anyText('a folder').optional(),
-    'The folder for last-known endpoints, or `off`. Without it: one for this service and port in the state folder that systemd gives ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
+    'The folder for last-known endpoints, or `off`. Without it: a folder for this service and port in the state folder of systemd ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
   ),
   workers: setting(
     z.int().min(1).max(256).default(1),
     'Data threads.',
-    'one serves more than most instances ever see, and costs the least memory',
+    'one thread serves more than most instances ever see, and takes the least memory',
   ),
   buffers: setting(
     size(16 * 1024 ** 2, 64 * 1024 ** 3, 'from 16MiB to 64GiB').default('256MiB'),
-    'What each data thread may hold of bodies over all its connections: what callers and endpoints have not taken yet, and what may have to be sent again. Above half of it every connection and stream may hold less, 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
-    'room for five hundred readers that stand still with 512 KiB each; with what else a sidecar takes it stays inside a container of 512 MiB',
+    'What each data thread may hold of bodies over all its connections: bytes that callers and endpoints have not read yet, and copies kept for another try. Above half of it every connection and stream may hold only 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
+    'room for five hundred readers that stand still with 512 KiB each; with its other memory the sidecar stays inside a container of 512 MiB',
   ),
   accessLog: setting(
     z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault('errors'),
