@@ -12,12 +12,12 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
     if (!hasPort) say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
     const named = nodeAt(register, ['name']) !== null || nodeAt(root, ['service']) !== null
     if (!named)
-      say(register.at, 'what is registered has no name: write service: orders at the top, or name: orders here')
+      say(register.at, 'the service to register has no name: write service: orders at the top, or name: orders here')
   }
   if (consul?.kind !== 'map') return
   const token = nodeAt(consul, ['token'])
   if (token !== null && nodeAt(consul, ['tokenFile']) !== null)
-    say(token.at, 'token and tokenFile cannot both count: remove one')
+    say(token.at, 'token and tokenFile exclude each other: remove one')
   const cert = nodeAt(consul, ['tls', 'cert'])
   const key = nodeAt(consul, ['tls', 'key'])
   if ((cert === null) !== (key === null))

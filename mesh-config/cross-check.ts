@@ -100,14 +100,14 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
     const other = all.slice(0, index).find(earlier => overlap(earlier.address, one.address))
     if (other === undefined) continue
     const where = other.at === root.at ? '' : `, ${placeOf(other.at, one.at)}`
-    say(one.at, `port ${one.address.port} is taken already by ${other.what}${where}: choose another port`)
+    say(one.at, `port ${one.address.port} is already taken by ${other.what}${where}: choose another port`)
   }
   for (const item of itemsAt(root, ['outbound'])) {
     const connect = nodeAt(item, ['connect'])
     if (connect !== null && textAt(item, ['service']) !== null)
       say(
         connect.at,
-        'a port for one service has nothing to connect to by name: write connect at a listener without "service:"',
+        'CONNECT chooses its target by name, and this port is for one service: write connect at a listener without "service:"',
       )
   }
   for (const item of itemsAt(root, ['inbound'])) {
@@ -133,7 +133,7 @@ function checkApplications(root: Located, say: Say): void {
     else if (first.written !== written)
       say(
         forward!.at,
-        `another listener (${placeOf(first.at, forward!.at)}) says something else under "application:" of ${key}, which they share: write the same in both`,
+        `another listener (${placeOf(first.at, forward!.at)}) has other settings under "application:" of ${key}, which both share: write the same in both`,
       )
   }
 }
@@ -168,7 +168,7 @@ function checkEndpoints(root: Located, say: Say): void {
       if (loop)
         say(
           text!.at,
-          `${key} is an outbound listener of this sidecar, so requests would go round in circles: write where ${service} itself listens`,
+          `${key} is an outbound listener of this sidecar, so requests would go in circles: write where ${service} itself listens`,
         )
     }
   }
@@ -186,7 +186,7 @@ function checkHosts(root: Located, say: Say): void {
       else if (owner !== service)
         say(
           host.at,
-          `host ${host.value} means ${owner} already: a name can mean one service only, remove it here or there`,
+          `host ${host.value} means ${owner} already: a name can mean only one service: remove it here or there`,
         )
     }
   }
@@ -221,7 +221,7 @@ function checkReferences(root: Located, say: Say): void {
       if (weights.length > 0 && weights.every(weight => weight?.value === 0))
         say(
           weights[0]!.at,
-          'all weights are 0, so the requests of this route could go nowhere: give one of them a weight',
+          'all weights are 0, so requests of this route have no destination: give one of them a weight',
         )
     }
   }
@@ -245,12 +245,12 @@ function checkTemplate(root: Located, say: Say): void {
   for (const wrong of readLogTemplate(template.value).problems)
     say(
       template.at,
-      template.written === null ? wrong : `${template.written} is no access log template: mend its value`,
+      template.written === null ? wrong : `${template.written} is not an access log template: correct its value`,
     )
   if (textAt(root, ['accessLog', 'format'])?.value === 'json')
     say(
       template.at,
-      'a template gives format: text its form, and JSON has its own: write format: text, or remove the template',
+      'a template is for format: text, and the JSON format is fixed: write format: text, or remove the template',
     )
 }
 
@@ -267,7 +267,7 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
         node.at,
         pattern!.written === null
           ? wrong
-          : `${pattern!.written} is no RE2 expression: mend its value in the environment`,
+          : `${pattern!.written} is not an RE2 expression: correct its value in the environment`,
       )
     for (const [step, child] of children(node)) pending.push([String(step), child])
   }

@@ -10,7 +10,7 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
   if (keyed.includes(type) && hashOn.length === 0)
     warn(
       path,
-      `${type} has nothing to hash, so requests to ${name} go anywhere: write hashOn: [ { header: x-user } ], or type: ip_hash`,
+      `${type} has nothing to hash, so requests to ${name} go to random endpoints: write hashOn: [ { header: x-user } ], or type: ip_hash`,
     )
   if (!keyed.includes(type) && hashOn.length > 0)
     warn(
@@ -33,6 +33,6 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
   if (zone !== '' && !hashes && zoneAware.on && zones.size > 1 && endpoints.length < zoneAware.minEndpoints)
     warn(
       [...path, 'zoneAware', 'minEndpoints'],
-      `${name} has ${endpoints.length} endpoints in ${zones.size} zones, and zones are looked at from ${zoneAware.minEndpoints} on: write zoneAware: { minEndpoints: ${endpoints.length} } to keep to the own zone`,
+      `${name} has ${endpoints.length} endpoints in ${zones.size} zones, and zones count from ${zoneAware.minEndpoints} endpoints on: write zoneAware: { minEndpoints: ${endpoints.length} } to keep to the own zone`,
     )
 }

@@ -18,7 +18,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
     warn(
       ['admin'],
-      `whoever reaches ${formatAddress(bootstrap.admin)} reads the config and can drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
+      `every machine that reaches ${formatAddress(bootstrap.admin)} can read the config and drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
     )
   }
   for (const direction of ['inbound', 'outbound'] as const) {
@@ -83,7 +83,7 @@ function isApplication(name: string): boolean {
 }
 
 function guard(key: string, { port }: AddressSpec): string {
-  return `write ${key}: 127.0.0.1:${port}, or let a firewall decide who does`
+  return `write ${key}: 127.0.0.1:${port}, or protect it by a firewall`
 }
 
 function lintListener(
@@ -96,13 +96,13 @@ function lintListener(
   if (direction === 'outbound' && isOpen) {
     warn(
       [...path, 'listen'],
-      `whoever reaches ${formatAddress(listen)} makes calls as if it were ${service}: ${guard('listen', listen)}`,
+      `every machine that reaches ${formatAddress(listen)} can make calls as ${service}: ${guard('listen', listen)}`,
     )
   }
   if (isOpen && timeouts.headMs === 0)
-    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold every connection: write head: 10s')
+    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold all connections: write head: 10s')
   if (isOpen && timeouts.idleMs === 0)
-    warn([...path, 'timeouts', 'idle'], 'without it connections that nobody uses stay for ever: write idle: 5m')
+    warn([...path, 'timeouts', 'idle'], 'without it idle connections stay open for ever: write idle: 5m')
   if (limits.targetBytes >= limits.headBytes) {
     const head = formatSize(limits.headBytes)
     warn(
@@ -126,7 +126,7 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
   if (isTarget) return
   const shared =
     protocol === 'tcp'
-      ? 'a port for all services cannot tell that a TCP connection is for it'
+      ? 'because a port for all services cannot tell which service a TCP connection is for'
       : 'or one without "service:", which serves every name by Host'
   warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, ${shared}`)
 }

@@ -138,7 +138,7 @@ function notAMap(root: Located): Problem {
   return {
     at: root.at,
     file: root.at.file,
-    message: `a ${root.kind === 'list' ? 'list' : 'single value'} where the settings belong: write "key: value" lines, such as outbound:`,
+    message: `the file is a ${root.kind === 'list' ? 'list' : 'single value'}, and settings are a map: write "key: value" lines, such as outbound:`,
   }
 }
 

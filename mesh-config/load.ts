@@ -42,7 +42,7 @@ export function loadDocument(file: string, text: string, env: Environment): Load
       ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() }
       : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
-    problem(reader.position(pos[0]), `${message}: YAML tags and directives mean nothing here, remove it`),
+    problem(reader.position(pos[0]), `${message}: YAML tags and directives have no meaning here: remove it`),
   )
   return { root, problems: [...warnings, ...reader.problems] }
 }
@@ -124,7 +124,7 @@ class Reader {
   #alias(target: Node | undefined, name: string, depth: number, at: Position): Located {
     if (target !== undefined) return { ...this.read(target, depth + 1), at }
     this.problems.push(
-      problem(at, `*${name} stands for nothing: no &${name} comes before it; a text that begins with * needs quotes`),
+      problem(at, `*${name} has no value: no &${name} comes before it; a text that begins with * needs quotes`),
     )
     return unusable(at)
   }

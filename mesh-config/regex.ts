@@ -18,7 +18,7 @@ export async function explainRegex(pattern: string): Promise<string | null> {
     ]
     const at = construct === undefined ? -1 : pattern.indexOf(construct)
     const place = at < 0 || construct === pattern ? '' : ` (at character ${at + 1} of the expression)`
-    return `${remedy(construct ?? '') ?? `${what}${construct === undefined ? '' : ` in "${construct}"`}: mend the expression (RE2 syntax)`}${place}`
+    return `${remedy(construct ?? '') ?? `${what}${construct === undefined ? '' : ` in "${construct}"`}: correct the expression (RE2 syntax)`}${place}`
   }
 }
 

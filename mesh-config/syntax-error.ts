@@ -9,7 +9,7 @@ export function explainSyntaxError(code: string, message: string, line: string):
     habits(line, code) ??
     byMessage.find(([known]) => known.test(message))?.[1] ??
     byCode[code] ??
-    `${message}: mend the YAML here`
+    `${message}: correct the YAML here`
   )
 }
 
@@ -34,7 +34,7 @@ const byMessage: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^Sequence item without -/,
-    'this belongs to no item of the list above: begin the item with "- ", or line this up with the other keys of its item',
+    'this is outside of the list above: begin the item with "- ", or line this up with the other keys of its item',
   ],
   [/^Missing , /, 'a comma is missing between two items of [ ] or { }, or a text in there needs quotes'],
 ]

@@ -221,7 +221,7 @@ export function exactlyOne(
 ): void {
   const given = Object.keys(forms).filter(form => forms[form] !== undefined)
   if (given.length === 1 || context.issues.length > 0) return
-  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} cannot both decide`
+  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} exclude each other`
   context.addIssue({
     code: 'custom',
     params: { wrong: { what, fix: `write exactly one of them, such as ${example}` } },
