@@ -15,16 +15,16 @@ export interface BalanceDeps {
   readonly stickyIdOf: ((name: string) => string) | null
 }
 
-/** The picker of one host set, and how it came to be: for `/endpoints`. */
+/** The picker of one host set, and how it was made: for `/endpoints`. */
 export interface Balance {
   readonly balancer: LoadBalancer
   /** How many endpoints pass and are not ejected, and how many get requests. */
   readonly healthy: number
   readonly inRotation: number
-  /** Some priority does not believe health or ejections. */
+  /** A priority is in panic: it ignores health or ejections. */
   readonly panic: boolean
   readonly levels: readonly LoadedLevel[]
-  /** Of the first priority; a text says why zones are not looked at. */
+  /** Of the first priority; a text says why zones are not used. */
   readonly zones: ZonePlan | string
 }
 
@@ -61,8 +61,8 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
 }
 
 /**
- * Zones count in the first priority alone (as in Envoy), when it is calm, and where no keys are hashed: each key would
- * have one endpoint a zone.
+ * Zones count in the first priority only (as in Envoy), while it is not in panic, and where no keys are hashed: each
+ * key would have one endpoint in each zone.
  */
 function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: BalanceDeps): ZonePlan | string {
   if (first === undefined || first.rotation.length === 0) return 'there are no endpoints in the first priority'

@@ -16,7 +16,7 @@ import { isIn, isTouched, withFallback } from './subset.ts'
 import { ClusterView, type ViewOwner } from './view.ts'
 import type { Place } from './zone.ts'
 
-/** What a cluster is joined with: the other parts are handed in, so that cluster/ knows none of them. */
+/** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
 export interface ClusterDeps {
   readonly clock: Clock
   readonly random: Random
@@ -28,7 +28,7 @@ export interface ClusterDeps {
    * that have no fallback.
    */
   outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
-  /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
+  /** The place of this sidecar when the cluster is made; `apply` and `setOrigins` change it. */
   readonly place: Place
 }
 
@@ -53,9 +53,9 @@ export class ServiceCluster implements ViewOwner {
   readonly subsets = new Map<string, ClusterView>()
   budget: RetryBudget
   affinity: Affinity
-  /** Requests that run now. */
+  /** Requests under way. */
   active = 0
-  /** Requests that were admitted since it began. */
+  /** Requests admitted since the cluster was made. */
   uses = 0
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
@@ -64,13 +64,13 @@ export class ServiceCluster implements ViewOwner {
   #policyDeps: BalancerDeps
   #place: Place
   #stickyIdOf: ((endpoint: string) => string) | null
-  /** While an endpoint warms up. */
+  /** Rebuilds pickers while an endpoint warms up. */
   readonly #warmUp: Timer
-  /** After traffic, where the policy weighs what it learnt. */
+  /** Reweighs after traffic, for policies that compute weights from what they learnt. */
   readonly #learn: Timer
   #isLearning = false
 
-  /** `spec` says with which endpoints it begins. */
+  /** `spec` has the first endpoints. */
   constructor(spec: ServiceSpec, deps: ClusterDeps) {
     this.name = spec.name
     this.spec = spec
@@ -102,8 +102,8 @@ export class ServiceCluster implements ViewOwner {
   }
 
   /**
-   * New policy and endpoints, and the zone of this sidecar. Endpoints that stay are kept, and so are pickers for which
-   * nothing changed.
+   * Takes a new policy, new endpoints and the zone of this sidecar. Endpoints that stay are kept, and so are pickers
+   * for which nothing changed.
    */
   apply(spec: ServiceSpec, zone = this.#place.zone): void {
     const old = this.spec
@@ -132,7 +132,7 @@ export class ServiceCluster implements ViewOwner {
     if (change !== null) this.#rebuildTouched(change)
   }
 
-  /** What is other than in the last host set. */
+  /** The differences from the last host set. */
   change(delta: EndpointsDelta): void {
     const hadAny = this.endpoints.length !== 0
     const change = this.#hosts.change(delta)
@@ -140,13 +140,13 @@ export class ServiceCluster implements ViewOwner {
     this.#rebuildTouched(change)
   }
 
-  /** How many instances of our own service stand in each zone; empty: not known. */
+  /** How many instances of this sidecar's own service stand in each zone; empty: not known. */
   setOrigins(origins: Readonly<Record<string, number>>): void {
     this.#place = { ...this.#place, origins }
     if (this.#place.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
   }
 
-  /** Pickers made anew: weights or ejections are others. */
+  /** Makes all pickers anew, because weights or ejections changed. */
   rebuild(): void {
     this.#build(this.#views())
   }
@@ -167,7 +167,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    // An attempt that began before the endpoint was readmitted says nothing of how it is now.
+    // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
     if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
@@ -196,7 +196,7 @@ export class ServiceCluster implements ViewOwner {
       this.#stickyIdOf = idsOf(spec)
       for (const endpoint of this.endpoints) endpoint.stickyId = ''
     }
-    // What one policy made of its measurements is nothing to another.
+    // Weights that one policy learnt mean nothing to another.
     if (balancer.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
   }
 
@@ -219,8 +219,8 @@ export class ServiceCluster implements ViewOwner {
   }
 
   /**
-   * Who is gone is let go, who comes to others or comes back warms up. Those that all came together are equals, and
-   * would all be spared.
+   * Retires endpoints that left. An endpoint that joins others, or passes again, warms up. Endpoints that all came
+   * together are equal, so none of them warms up.
    */
   #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
     for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
@@ -268,7 +268,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   #build(views: readonly ClusterView[]): void {
-    // Where keys are hashed each step of a slow start would send some of them elsewhere.
+    // With hashed keys, each step of a slow start would move some of them.
     const slowStart = this.#policy.hashes ? SLOW_START_OFF : this.spec.balancer.slowStart
     if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
     else this.#warmUp.cancel()
@@ -304,7 +304,7 @@ function idsOf({ name, balancer: { sticky } }: ServiceSpec): ((endpoint: string)
   return sticky === null ? null : stickyIds(sticky.secret, name)
 }
 
-/** Plain data, compared at the pace of control. */
+/** Compares plain data; called at the pace of configuration changes only. */
 function isEqual(a: object, b: object): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

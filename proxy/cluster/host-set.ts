@@ -5,20 +5,20 @@ import type { Endpoint } from '../core/endpoint.ts'
 /** What an update did to a host set. */
 export interface HostSetChange {
   readonly added: readonly Endpoint[]
-  /** They are the same endpoints, and `spec` is the new one. */
+  /** The same endpoints; `spec` is the new one. */
   readonly changed: readonly { readonly endpoint: Endpoint; readonly before: EndpointSpec }[]
   readonly removed: readonly Endpoint[]
 }
 
 /**
  * The endpoints of a cluster at one moment. An address that stays keeps its Endpoint, with all that was learnt of it
- * and its warm connections, and only gets the new spec. Those that stay keep their places, new ones come after them.
+ * and its warm connections, and only gets the new spec. Those that stay keep their positions; new ones come after them.
  */
 export interface HostSet {
   /** Replaced, never changed, when an endpoint comes or goes. */
   readonly endpoints: readonly Endpoint[]
   change(delta: EndpointsDelta): HostSetChange
-  /** A whole set; null: it is what there is already. */
+  /** A whole set; null: it equals the present one. */
   replace(specs: readonly EndpointSpec[]): HostSetChange | null
 }
 
@@ -67,8 +67,8 @@ export function hostSet(create: (spec: EndpointSpec, name: string) => Endpoint):
 }
 
 /**
- * The one diff of endpoints: what makes `after` of `before`; null: nothing differs. An address that is named twice
- * counts once, by its last spec; order does not count.
+ * The one diff of endpoints: what turns `before` into `after`; null: nothing differs. An address that is named twice
+ * counts once, by its last spec; the order does not count.
  */
 export function deltaOf(before: readonly EndpointSpec[], after: readonly EndpointSpec[]): EndpointsDelta | null {
   if (areSame(before, after)) return null
@@ -93,7 +93,7 @@ function byName(specs: readonly EndpointSpec[]): Map<string, EndpointSpec> {
   return map
 }
 
-/** Spares the names of sets that are confirmed as they are: most of what sources and snapshots deliver. */
+/** Skips making names for sets that did not change, which are most that sources and snapshots deliver. */
 function areSame(a: readonly EndpointSpec[], b: readonly EndpointSpec[]): boolean {
   return a.length === b.length && a.every((spec, i) => isSame(spec, b[i]!))
 }

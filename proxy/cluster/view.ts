@@ -8,7 +8,7 @@ import type { Affinity } from './affinity.ts'
 import type { Balance } from './balance.ts'
 import type { Labels } from './subset.ts'
 
-/** What all views of a service share: its policy, its limits, its budget, and what its endpoints have taught it. */
+/** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
 export interface ViewOwner extends Pick<Cluster, 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
   readonly spec: ServiceSpec
   readonly affinity: Affinity
@@ -21,7 +21,10 @@ export class ClusterView implements Cluster {
   /** Null: the whole service. */
   labels: Labels | null
   balancer: LoadBalancer
-  /** Of its own endpoints. `balancer` is another's where this is a subset that has none, with a fallback. */
+  /**
+   * The balance of its own endpoints. `balancer` belongs to the fallback where this is a subset without usable
+   * endpoints.
+   */
   balance: Balance
   /** Its endpoints, whatever their state. */
   members: readonly Endpoint[] = []
