@@ -30,7 +30,7 @@ describe('bash, with the script in force', () => {
   /** What is offered for the last of these words. */
   async function offered(...words: readonly string[]): Promise<string[]> {
     const typed = words.map(word => `'${word}'`).join(' ')
-    const { code, out, err } = await run('bash', [
+    const { code, out, err } = await run('/bin/bash', [
       '-c',
       `source ${script}; COMP_WORDS=(outrigger ${typed}); COMP_CWORD=${words.length}; _outrigger; printf '%s\\n' "\${COMPREPLY[@]}"`,
     ])

@@ -132,7 +132,7 @@ describe('a launcher that is killed', () => {
     const { file, isOpen } = await sidecar()
     // As npm runs it: in a shell that waits for it.
     const script = `"${node}" "${launcher}" proxy -c "${file}"; exit $?`
-    const npx = startChild('/bin/sh', ['-c', `sh -c '${script}'; exit $?`], { npm_command: 'exec' })
+    const npx = startChild('/bin/sh', ['-c', `/bin/sh -c '${script}'; exit $?`], { npm_command: 'exec' })
     await npx.said('that it is ready', out => out.includes('admin '))
     npx.signal(signal)
     await until('that the proxy is gone', async () => !(await isOpen()), 20_000)

@@ -51,7 +51,7 @@ test.each(['-v', '-V', '--version'])('%s prints the version', async flag => {
 })
 
 test('- is standard input, and errors call it so', async () => {
-  const piped = (text: string) => run('sh', ['-c', `printf '${text}' | "${node}" bin/outrigger.js config check -`])
+  const piped = (text: string) => run('/bin/sh', ['-c', `printf '${text}' | "${node}" bin/outrigger.js config check -`])
   expect(await piped('outbound: [{ listen: 127.0.0.1:15001 }]')).toMatchObject({
     code: 0,
     out: expect.stringMatching(/^good stdin/),

@@ -100,7 +100,7 @@ describe('it is not used', () => {
   test('where the file is a pipe: only the reader may read that', () => {
     keep()
     rmSync(file)
-    execFileSync('mkfifo', [file])
+    execFileSync('/usr/bin/mkfifo', [file])
     expect(find()).toBeNull()
   })
 })

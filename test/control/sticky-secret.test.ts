@@ -75,7 +75,7 @@ describe('the secret of sticky cookies', () => {
     expect(log.lines()[0]).toContain('has no secret in it: remove it')
     expect(readFileSync(file, 'utf8')).toBe('nonsense')
     rmSync(file)
-    execFileSync('mkfifo', [file])
+    execFileSync('/usr/bin/mkfifo', [file])
     expect(secretsOf(state, log)[0]).toMatch(/^[0-9a-f]{64}$/)
     expect(log.lines()[1]).toContain('is no file of this program')
   })

@@ -167,7 +167,7 @@ describe('trouble', () => {
 
   test('a pipe is no file, and not waited for', async () => {
     const path = join(temporaryFolder(), 'orders.json')
-    execFileSync('mkfifo', [path])
+    execFileSync('/usr/bin/mkfifo', [path])
     const { hears } = watching(path)
     await hears('! FILE: it is a pipe (FIFO), and only a regular file is read')
   })

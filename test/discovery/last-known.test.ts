@@ -307,7 +307,7 @@ describe('a disk that cannot be written', () => {
 
   test('a pipe in the place of the file is not waited for', () => {
     const folder = temporaryFolder()
-    execFileSync('mkfifo', [join(folder, FILE)])
+    execFileSync('/usr/bin/mkfifo', [join(folder, FILE)])
     expect(open(folder).log.lines()).toEqual([
       `warn ${join(folder, FILE)} is not used: it is a pipe (FIFO), and only a regular file is read; it is kept as ${FILE}.bad`,
     ])

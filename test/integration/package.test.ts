@@ -55,7 +55,7 @@ describe('the package', () => {
       expect(['bin', 'dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']).toContain(
         name,
       )
-    expect(files.filter(file => /\.ts$|\.map$|test/.test(file))).toEqual([])
+    expect(files.filter(file => /\.ts$|\.map$|\/test\//.test(file))).toEqual([])
   })
 
   test('installed globally, --version is its version', async () => {
