@@ -113,7 +113,7 @@ const application = {
 }
 
 export const inbound = z.strictObject({
-  listen: setting(listenAddress(), 'The address that peers connect to.'),
+  listen: setting(listenAddress(), 'The address that callers connect to.'),
   multiplex: setting(
     z.boolean().default(true),
     'Offers calling sidecars to send HTTP/1.1 requests multiplexed over HTTP/2; the application gets HTTP/1.1 all the same. `false`: no offer.',

@@ -32,7 +32,7 @@ A fuller one:
 \`\`\`yaml
 service: web                          # the service this sidecar stands beside
 inbound:
-  - listen: 0.0.0.0:20000             # peers connect here
+  - listen: 0.0.0.0:20000             # callers connect here
     forward: 127.0.0.1:3000           # the application
 outbound:
   - listen: 127.0.0.1:15001           # one port for all services, picked by Host

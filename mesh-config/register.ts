@@ -43,7 +43,7 @@ export const register = z.strictObject({
   ),
   address: setting(
     anyText('an address').optional(),
-    'Where peers reach it. Without it: the address of its node in Consul.',
+    'The address where callers reach it. Without it: the address of its node in Consul.',
   ),
   port: setting(
     z.int().min(1).max(65_535).optional(),

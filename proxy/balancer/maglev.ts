@@ -38,17 +38,17 @@ export function maglevTable(endpoints: readonly Endpoint[], size: number): Table
   const table: Table = (n <= 0xffff ? new Uint16Array(size) : new Uint32Array(size)).fill(free)
   const turns = turnsByWeight(order, weightsOf(endpoints), size)
   for (let filled = 0, turn = 0; filled < size; filled++) {
-    const place = turns === null ? turn : turns[filled]!
+    const rank = turns === null ? turn : turns[filled]!
     // The next free entry of its permutation. Most of the time is spent here, so it has no branch: a value below 0 is
     // brought back by its sign.
-    const step = steps[place]!
-    let entry = at[place]!
+    const step = steps[rank]!
+    let entry = at[rank]!
     while (table[entry] !== free) {
       entry += step
       entry += (entry >> 31) & size
     }
-    table[entry] = order[place]!
-    at[place] = entry
+    table[entry] = order[rank]!
+    at[rank] = entry
     turn = turn + 1 === n ? 0 : turn + 1
   }
   return table
@@ -69,11 +69,11 @@ function turnsByWeight(order: Uint32Array, weights: Float64Array, size: number):
   const due = new Uint32Array(count)
   const turns = new Uint32Array(count)
   let filled = 0
-  for (let place = 0; place < order.length; place++) {
-    const period = (2 ** DUE_BITS - 1) / (end * weights[order[place]!]!)
-    for (let turn = 0; turn < counts[place]!; turn++) {
+  for (let rank = 0; rank < order.length; rank++) {
+    const period = (2 ** DUE_BITS - 1) / (end * weights[order[rank]!]!)
+    for (let turn = 0; turn < counts[rank]!; turn++) {
       due[filled] = turn * period
-      turns[filled++] = place
+      turns[filled++] = rank
     }
   }
   sortByHash(due, turns, DUE_BITS)

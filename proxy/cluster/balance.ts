@@ -4,13 +4,13 @@ import { type LoadedLevel, loadLevels } from './load.ts'
 import { isPanic, panicPicker } from './panic.ts'
 import { priorityPicker } from './priority.ts'
 import { stickyPicker } from './sticky.ts'
-import { type Place, planZones, type ZonePlan, zonePicker } from './zone.ts'
+import { type Locality, planZones, type ZonePlan, zonePicker } from './zone.ts'
 
 /** What pickers are built with, besides the endpoints. */
 export interface BalanceDeps {
   readonly policy: BalancerPolicy
   readonly policyDeps: BalancerDeps
-  readonly place: Place
+  readonly locality: Locality
   /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
   readonly stickyIdOf: ((name: string) => string) | null
 }
@@ -64,17 +64,17 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
  * Zones count in the first priority only (as in Envoy), while it is not in panic, and where no keys are hashed: each
  * key would have one endpoint in each zone.
  */
-function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: BalanceDeps): ZonePlan | string {
+function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, locality }: BalanceDeps): ZonePlan | string {
   if (first === undefined || first.rotation.length === 0) return 'there are no endpoints in the first priority'
   if (policy.hashes) return 'the policy goes by hash'
   if (isPanic(first.panic)) return 'panic'
-  return planZones(first.level.members, first.rotation, place, policyDeps.spec)
+  return planZones(first.level.members, first.rotation, locality, policyDeps.spec)
 }
 
 function levelPicker(
   { panic, rotation }: LoadedLevel,
   zones: ZonePlan | string,
-  { policy, policyDeps, place }: BalanceDeps,
+  { policy, policyDeps, locality }: BalanceDeps,
 ): LoadBalancer {
   const picker =
     typeof zones === 'string'
@@ -82,7 +82,7 @@ function levelPicker(
       : zonePicker(
           zones,
           zones.zones.map(zone => policy.create(zone.endpoints, policyDeps)),
-          place.zone,
+          locality.zone,
           policyDeps.random,
         )
   return isPanic(panic) ? panicPicker(picker) : picker

@@ -14,7 +14,7 @@ import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
 import { isIn, isTouched, withFallback } from './subset.ts'
 import { ClusterView, type ViewOwner } from './view.ts'
-import type { Place } from './zone.ts'
+import type { Locality } from './zone.ts'
 
 /** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
 export interface ClusterDeps {
@@ -28,8 +28,8 @@ export interface ClusterDeps {
    * that have no fallback.
    */
   outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
-  /** The place of this sidecar when the cluster is made; `apply` and `setOrigins` change it. */
-  readonly place: Place
+  /** The locality of this sidecar when the cluster is made; `configure` and `setOrigins` change it. */
+  readonly locality: Locality
 }
 
 export interface OutlierDetector {
@@ -62,7 +62,7 @@ export class ServiceCluster implements ViewOwner {
   readonly #outliers: OutlierDetector
   #policy: BalancerPolicy
   #policyDeps: BalancerDeps
-  #place: Place
+  #locality: Locality
   #stickyIdOf: ((endpoint: string) => string) | null
   /** Rebuilds pickers while an endpoint warms up. */
   readonly #warmUp: Timer
@@ -79,7 +79,7 @@ export class ServiceCluster implements ViewOwner {
     this.#policy = deps.policy(spec.balancer.type)
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
-    this.#place = deps.place
+    this.#locality = deps.locality
     this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
@@ -105,7 +105,7 @@ export class ServiceCluster implements ViewOwner {
    * Takes a new policy, new endpoints and the zone of this sidecar. Endpoints that stay are kept, and so are pickers
    * for which nothing changed.
    */
-  apply(spec: ServiceSpec, zone = this.#place.zone): void {
+  configure(spec: ServiceSpec, zone = this.#locality.zone): void {
     const old = this.spec
     this.spec = spec
     if (!isEqual(spec.retries.budget, old.retries.budget))
@@ -116,8 +116,8 @@ export class ServiceCluster implements ViewOwner {
     if (isDivided) this.#nameSubsets()
     this.#outliers.configure(spec.outliers)
     const change = this.#replace(spec.endpoints)
-    const isElsewhere = zone !== this.#place.zone
-    if (isElsewhere) this.#place = { ...this.#place, zone }
+    const isElsewhere = zone !== this.#locality.zone
+    if (isElsewhere) this.#locality = { ...this.#locality, zone }
     if (isOther || isDivided || isElsewhere) {
       this.#gather(this.#views())
       this.#outliers.review()
@@ -142,8 +142,8 @@ export class ServiceCluster implements ViewOwner {
 
   /** How many instances of this sidecar's own service stand in each zone; empty: not known. */
   setOrigins(origins: Readonly<Record<string, number>>): void {
-    this.#place = { ...this.#place, origins }
-    if (this.#place.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
+    this.#locality = { ...this.#locality, origins }
+    if (this.#locality.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
   }
 
   /** Makes all pickers anew, because weights or ejections changed. */
@@ -281,7 +281,7 @@ export class ServiceCluster implements ViewOwner {
     return balance(view?.members ?? [], {
       policy: this.#policy,
       policyDeps: this.#policyDeps,
-      place: this.#place,
+      locality: this.#locality,
       stickyIdOf: this.#stickyIdOf,
     })
   }

@@ -7,7 +7,7 @@ import { cumulative } from './priority.ts'
 import { zoneShares } from './zone-shares.ts'
 
 /** The zone of this sidecar and of the other callers. */
-export interface Place {
+export interface Locality {
   /** Empty: no zone is known. */
   readonly zone: string
   /** How many instances of our own service stand in each zone; empty: not known. */
@@ -33,24 +33,27 @@ export interface ZonePlan {
 export function planZones(
   members: readonly Endpoint[],
   rotation: readonly Endpoint[],
-  place: Place,
+  locality: Locality,
   { zoneAware }: BalancerSpec,
 ): ZonePlan | string {
   if (!zoneAware.on) return 'off'
-  if (place.zone === '') return 'this sidecar names no zone'
+  if (locality.zone === '') return 'this sidecar names no zone'
   if (rotation.length < zoneAware.minEndpoints) return `fewer than ${zoneAware.minEndpoints} endpoints`
   const byZone = Map.groupBy(rotation, ({ spec }) => spec.zone)
   if (byZone.size < 2) return 'all endpoints are in one zone'
-  const origins = originsOf(members, place)
+  const origins = originsOf(members, locality)
   if (origins.size < 2) return 'all callers are in one zone'
   const capacity = new Map(
     [...byZone].map(([zone, endpoints]) => [zone, endpoints.reduce((sum, { weight }) => sum + weight, 0)]),
   )
-  const { local, residual } = zoneShares(place.zone, capacity, origins)
+  const { local, residual } = zoneShares(locality.zone, capacity, origins)
   const zones = [...byZone].map(([zone, endpoints]) => ({ zone, endpoints, residual: residual.get(zone) ?? 0 }))
   return {
     local,
-    zones: [...zones.filter(({ zone }) => zone === place.zone), ...zones.filter(({ zone }) => zone !== place.zone)],
+    zones: [
+      ...zones.filter(({ zone }) => zone === locality.zone),
+      ...zones.filter(({ zone }) => zone !== locality.zone),
+    ],
   }
 }
 
@@ -59,7 +62,7 @@ export function planZones(
  * endpoints of the service is taken to have as many callers; endpoints that are down count too, because the callers of
  * their zone are still there.
  */
-function originsOf(members: readonly Endpoint[], { zone, origins }: Place): Map<string, number> {
+function originsOf(members: readonly Endpoint[], { zone, origins }: Locality): Map<string, number> {
   const known = new Map(Object.entries(origins).filter(([, count]) => count > 0))
   if (known.size === 0) for (const { spec } of members) known.set(spec.zone, 1)
   if (!known.has(zone)) known.set(zone, 1)

@@ -159,7 +159,7 @@ export function applier(deps: ApplyDeps) {
         for (const [name, { cluster, settings }] of next) {
           const spec = snapshot.services[name]!
           Object.assign(settings, settingsOf(spec))
-          cluster.apply(spec, snapshot.zone)
+          cluster.configure(spec, snapshot.zone)
         }
         for (const [name, entry] of services) if (next.get(name) !== entry) entry.cluster.retire()
         stats.retire([...newIn(routeSeries, nextSeries), ...newIn(tcpSeries, nextTcp)])
@@ -179,7 +179,7 @@ export function applier(deps: ApplyDeps) {
       clock,
       random,
       policy: type => policies[type],
-      place: { zone, origins },
+      locality: { zone, origins },
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)

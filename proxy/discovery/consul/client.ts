@@ -97,7 +97,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   const { clock, log } = deps
   const wires = transports(spec, deps)
   const token = tokenOf(spec, clock, log)
-  const places = parking(clock)
+  const parked = parking(clock)
   const crowds = new Map<string, Crowd>()
   const pulses = new Map<string, Pulse>()
   const end = new AbortController()
@@ -139,7 +139,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
             0,
           )
         : troubleOf(error, what)
-      if (isCrowdedOut(trouble)) places.crowdedOut()
+      if (isCrowdedOut(trouble)) parked.crowdedOut()
       throw trouble
     } finally {
       timer.cancel()
@@ -193,7 +193,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
     async self(signal) {
       const answer = await call('the agent', (consul, options) => consul.agent.self(options), signal)
       const allowed = connectionsAllowed(answer)
-      if (allowed !== null) places.allow(allowed)
+      if (allowed !== null) parked.allow(allowed)
       return answer
     },
     // The package knows the list of all services of the agent only.
@@ -239,7 +239,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       const beat: Send = (consul, options) => consul.agent.check[beats[status]]({ ...options, id: checkId, note })
       await call('heartbeat', beat, signal)
     },
-    parking: places,
+    parking: parked,
     crowd: where => once(crowds, where, () => crowdOf(self, where, deps)),
     pulse: where => once(pulses, where, () => pulseOf(self, where, deps)),
     closed: end.signal,

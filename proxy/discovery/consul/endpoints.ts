@@ -3,7 +3,7 @@ import type { ConsulServiceSpec, EndpointHealth, EndpointSpec } from '../../../m
 import { firstLine } from './answer.ts'
 import { type Entry, entriesOf, type ServiceEntry } from './entry.ts'
 import { judge } from './health.ts'
-import { placeOf } from './place.ts'
+import { addressOfInstance } from './instance-address.ts'
 import { zoneOf } from './zone.ts'
 
 export interface Instances {
@@ -56,8 +56,8 @@ function endpointOf(
   kind: ConsulServiceSpec['addressKind'],
   priority: number,
 ): EndpointSpec | null {
-  const place = placeOf(entry, kind)
-  if (place === null) return null
+  const address = addressOfInstance(entry, kind)
+  if (address === null) return null
   const { Node, Service } = entry
   const { health, reason, weight } = judge(entry)
   const zone = zoneOf(
@@ -65,5 +65,5 @@ function endpointOf(
     { meta: Node?.Meta, locality: Node?.Locality },
   )
   const metadata = { ...Service.Meta, ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])) }
-  return { ...place, weight, priority, zone, metadata, health, healthReason: reason }
+  return { ...address, weight, priority, zone, metadata, health, healthReason: reason }
 }

@@ -106,8 +106,8 @@ async function watchPart(
 ) {
   const where = { datacenter: part.datacenter }
   const { spec, parking } = client
-  /** Its place, where it may wait on a connection of its own. */
-  const place = {}
+  /** Identifies this watch to the limit of waiting queries (parking.ts). */
+  const holder = {}
   let member: Member | null = null
 
   /** Of the question under way: aborted when the servers may know something else than what it waits for. */
@@ -126,7 +126,7 @@ async function watchPart(
     renewal = own
     if (asked.index > 0) {
       const either = AbortSignal.any([signal, own.signal])
-      if (parking.mayPark(place)) {
+      if (parking.mayPark(holder)) {
         member?.leave()
         member = null
         return client.health(service.name, where, asked, either)
@@ -182,7 +182,7 @@ async function watchPart(
   }
   await watchConsul(watched, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
   unfollow()
-  parking.leave(place)
+  parking.leave(holder)
   ;(member as Member | null)?.leave()
 }
 

@@ -14,7 +14,7 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
  * the address of its node. A tagged address may bring a port of its own. Null: there is no usable port, or no address
  * that is an IP address or a host name.
  */
-export function placeOf(
+export function addressOfInstance(
   { Node, Service }: Entry & { readonly Service: ServiceEntry },
   kind: ConsulAddressKind,
 ): AddressSpec | null {
