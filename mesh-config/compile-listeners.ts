@@ -41,7 +41,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
     const count = (names.get(base) ?? 0) + 1
     names.set(base, count)
     return {
-      // Only port 0 can be there twice.
+      // Only port 0 can occur twice.
       name: count === 1 ? base : `${base} #${count}`,
       direction,
       listen: address,
@@ -95,13 +95,13 @@ function compileConnect(connect: SidecarDocument['outbound'][number]['connect'])
   return connect === undefined ? null : { services: connect.services, hosts: connect.hosts.map(hostOf) }
 }
 
-/** Listening on `localhost` would be IPv4 on one machine and IPv6 on the next. */
+/** `localhost` alone would be IPv4 on one machine and IPv6 on the next. */
 export function listenOf(text: string): AddressSpec {
   const parsed = addressOf(text)
   return parsed.address === 'localhost' ? { ...parsed, address: '127.0.0.1' } : parsed
 }
 
-/** As it is compared with the target of a CONNECT. */
+/** In the form that is compared with the target of a CONNECT. */
 export function hostOf(text: string): string {
   return connectName(formatAddress(addressOf(text)))
 }

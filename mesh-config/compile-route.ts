@@ -68,7 +68,7 @@ function compileValue(name: string, match: ValuePolicy): ValueMatchSpec {
   return typeof value === 'boolean' ? { name, kind: value ? 'present' : 'absent', value: '' } : { name, kind, value }
 }
 
-/** How a user would write it, and so how metrics call it. */
+/** The path as a user would write it, which is its name in metrics. */
 function patternOf({ kind, value }: MatchSpec['path']): string {
   return kind === 'prefix' ? `${value}*` : value
 }

@@ -108,12 +108,12 @@ function compileService(
   }
 }
 
-/** A destination of CONNECT that is no service: one endpoint, and the defaults of a policy. */
+/** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */
 function compileHost(host: string): ServiceSpec {
   return compileService(`connect:${host}`, serviceSchema.parse({}), [endpointList.parse([host])[0]!])
 }
 
-/** The application behind an inbound listener: one endpoint that is always there, tried once. */
+/** The application behind an inbound listener: one endpoint that is always used, with one try. */
 function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
   return {
     name,
@@ -180,7 +180,7 @@ function versionOf(content: unknown): string {
   return createHash('sha256').update(JSON.stringify(content, sortedKeys)).digest('hex').slice(0, 12)
 }
 
-/** So that the order in which a file gives its keys makes no new version. */
+/** Sorts keys, so that their order in a file does not change the version. */
 function sortedKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,7 +1,7 @@
 import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, scalarAt, textAt } from './look.ts'
 
-/** What the parts of `discovery` and `register` must have of each other. */
+/** Checks of `discovery` and `register` that concern several fields. */
 export function crossCheckDiscovery(root: Located, say: Say): void {
   const consul = nodeAt(root, ['discovery', 'consul'])
   const register = nodeAt(root, ['register'])
@@ -28,7 +28,7 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
     say(tls.at, 'tls needs an https address: write address: https://host:8501')
 }
 
-/** Balancer settings that belong together. */
+/** Checks of balancer settings that belong together. */
 export function crossCheckBalancer(root: Located, say: Say): void {
   for (const [, policy] of entriesAt(root, ['services'])) {
     const least = scalarAt(policy, ['balancer', 'minimumRingSize'])

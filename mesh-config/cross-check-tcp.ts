@@ -1,7 +1,7 @@
 import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, itemsAt, textAt } from './look.ts'
 
-/** What listeners and routes must have of the services that speak TCP. */
+/** Checks of listeners and routes against the services that speak TCP. */
 export function crossCheckTcp(root: Located, say: Say): void {
   const policies = new Map(entriesAt(root, ['services']))
   const speaksTcp = (service: string): boolean => {

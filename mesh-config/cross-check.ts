@@ -20,9 +20,9 @@ import { explainRegex } from './regex.ts'
 import type { AddressSpec } from './snapshot.ts'
 
 /**
- * What no schema can say of one value alone: that names refer to something, that nothing is there twice, that the parts
- * fit together. Works on the values as written and passes over what is not of the right kind, so that one run reports
- * these errors along with those of the schema.
+ * Checks that concern several values: that names refer to something, that nothing is listed twice, that the parts fit
+ * together. They work on the values as written and skip values of a wrong kind, so that one run reports these errors
+ * along with those of the schema.
  */
 export async function crossCheck(root: Located, defaultAdmin: string): Promise<Problem[]> {
   const problems: Problem[] = []
@@ -119,7 +119,7 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
   }
 }
 
-/** Listeners in front of one application share it: it cannot be two things. */
+/** Listeners in front of one application share it, so its settings must be the same in each. */
 function checkApplications(root: Located, say: Say): void {
   const known = new Map<string, { readonly at: Position; readonly written: string }>()
   for (const item of itemsAt(root, ['inbound'])) {
@@ -138,7 +138,7 @@ function checkApplications(root: Located, say: Say): void {
   }
 }
 
-/** The same text for the same values, in whatever order. */
+/** The same text for equal values, in any order of keys. */
 function asWritten(node: Located | null | undefined): string {
   if (node === null || node === undefined) return ''
   if (node.kind === 'scalar') return JSON.stringify(node.value)
@@ -174,7 +174,7 @@ function checkEndpoints(root: Located, say: Say): void {
   }
 }
 
-/** A host name means one service. */
+/** Checks that a host name means one service only. */
 function checkHosts(root: Located, say: Say): void {
   const owners = new Map([...serviceNames(root)].map(name => [name, name]))
   for (const [service, policy] of entriesAt(root, ['services'])) {
@@ -274,8 +274,8 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
 }
 
 /**
- * Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred
- * to as well.
+ * Every service with endpoints or a policy. With a registry, which may know any service, also those that are only
+ * referred to.
  */
 export function serviceNames(root: Located): Set<string> {
   const listed = [
@@ -299,7 +299,7 @@ export function serviceNames(root: Located): Set<string> {
   return names
 }
 
-/** Connecting to `target` ends at `listener`, as far as the addresses tell. */
+/** Whether connecting to `target` reaches `listener`, as far as the addresses tell. */
 function reaches(target: AddressSpec, listener: AddressSpec | null): boolean {
   return (
     listener !== null &&

@@ -5,12 +5,12 @@ import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
 import type { Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
-/** More than these about one thing are counted rather than listed. */
+/** Further lines about one thing are counted, not listed. */
 const maxListed = 10
 
 /**
- * What differs, in words, a line each: for the log of a reload. Empty: nothing. Values that a request is matched
- * against are never in it.
+ * The differences, a line each, for the log of a reload. Empty: none. The lines never contain values that requests are
+ * matched against.
  */
 export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   return [
@@ -30,17 +30,17 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   ]
 }
 
-/** Of the snapshot, what belongs to none of its parts. */
+/** The fields of the snapshot that belong to none of its parts. */
 function ofTheWhole({ service, zone, onDemandMs, buffersBytes }: Snapshot): Fields {
   return { service, zone: zone === '' ? null : zone, onDemandMs, buffersBytes }
 }
 
-/** What differs in where endpoints come from. */
+/** The differences in the sources of endpoints. */
 export function diffDiscovery(before: DiscoverySpec, after: DiscoverySpec): string[] {
   return diffFields('discovery: ', sources(before), sources(after))
 }
 
-/** By service, and without what is no setting of discovery but the policy of services that no file names. */
+/** Sources by service, without the policy of unnamed services, which is no setting of discovery. */
 function sources({ files, dns, consul, ...rest }: DiscoverySpec): Fields {
   const byService = <Source extends { readonly service: string }>(all: readonly Source[]) =>
     Object.fromEntries(all.map(({ service, ...source }) => [service, source]))
@@ -54,7 +54,7 @@ function sources({ files, dns, consul, ...rest }: DiscoverySpec): Fields {
   }
 }
 
-/** What a reload cannot change; empty: nothing of it differs. */
+/** The differences that need a restart; empty: none. */
 export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
   const port = (address: Bootstrap['admin']) => (address === null ? 'off' : formatAddress(address))
   const words = ({ admin, metrics, ...rest }: Bootstrap) => ({ ...rest, admin: port(admin), metrics: port(metrics) })
@@ -106,7 +106,7 @@ function byAddress(endpoints: readonly EndpointSpec[]): Map<string, EndpointSpec
   return new Map(endpoints.map(endpoint => [formatAddress(endpoint), endpoint]))
 }
 
-/** Several routes may bear one name, so each is known by its name and its place among those. */
+/** Several routes may have one name, so each is known by its name and its number among those. */
 function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): string[] {
   const named = (routes: readonly RouteSpec[]): Map<string, RouteSpec> => {
     const counts = new Map<string, number>()

@@ -3,7 +3,7 @@ import type { ServiceSpec } from './snapshot.ts'
 
 const keyed = ['ring_hash', 'maglev']
 
-/** Balancer settings that do not do what their writer hopes. `zone`: where the sidecar stands. */
+/** Warns of balancer settings without the intended effect. `zone`: of this sidecar. */
 export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: string, path: Path, warn: Warn): void {
   const { type, hashOn, hashBalanceFactor, zoneAware } = balancer
   const hashes = keyed.includes(type) || type === 'ip_hash'

@@ -2,7 +2,7 @@ import { lintRetries, lintTimeouts } from './lint-service.ts'
 import type { Warn } from './located.ts'
 import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapshot.ts'
 
-/** Routes that nothing reaches, and their own timeouts. */
+/** Warns of routes that no request reaches, and checks the timeouts of routes. */
 export function lintRoutes(service: ServiceSpec, warn: Warn): void {
   for (const [index, route] of service.routes.entries()) {
     const path = ['services', service.name, 'routes', index]
@@ -34,7 +34,7 @@ function lintDestinations(route: RouteSpec, path: (string | number)[], warn: War
   }
 }
 
-/** Whatever `later` matches, `earlier` matches too. Says no where it cannot tell. */
+/** True: every request that `later` matches, `earlier` matches too. False where that is not certain. */
 export function covers(earlier: MatchSpec, later: MatchSpec): boolean {
   return (
     coversPath(earlier.path, later.path) &&

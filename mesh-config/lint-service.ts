@@ -6,13 +6,13 @@ import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {
-  /** Its endpoints come from somewhere, and are not known here. */
+  /** Its endpoints come from a registry, DNS or a file, and are not known here. */
   readonly discovered: boolean
-  /** Where the sidecar stands. */
+  /** The zone of the sidecar. */
   readonly zone: string
 }
 
-/** The arithmetic of one service: timeouts, retries, outliers, endpoints. */
+/** Checks the numbers of one service: timeouts, retries, outliers, endpoints. */
 export function lintService(
   service: ServiceSpec,
   { discovered, zone }: ServiceSurroundings,
@@ -92,7 +92,7 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
   }
 }
 
-/** Statuses of gRPC, and deadlines that are over before they begin. */
+/** Warns of gRPC statuses without gRPC, and of deadlines that leave no time. */
 function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn: Warn): void {
   const statuses = retries.on.filter(condition => (grpcRetryConditions as readonly string[]).includes(condition))
   if (statuses.length > 0 && protocol !== 'grpc' && protocol !== 'http2')
@@ -138,7 +138,7 @@ function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, wa
     )
 }
 
-/** To a number one would write. */
+/** Rounds down to a number that one would write. */
 function roundDown(ms: number): number {
   return ms >= 1000 ? Math.floor(ms / 1000) * 1000 : Math.max(1, Math.floor(ms))
 }

@@ -9,8 +9,8 @@ import { formatSize } from './size.ts'
 import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snapshot.ts'
 
 /**
- * What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way
- * out.
+ * Warns of settings that are allowed and do not have the intended effect: arithmetic over several values, with the
+ * numbers and a way out.
  */
 export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located): Problem[] {
   const warnings: Problem[] = []
@@ -48,7 +48,7 @@ function isDiscovered(name: string, { files, dns, consul }: DiscoverySpec): bool
   return [...files, ...dns, ...(consul?.services ?? [])].some(({ service }) => service === name)
 }
 
-/** `state: off` is a wish; that there is no folder is not. */
+/** Warns where there is no state folder, unless `state: off` asks for that. */
 function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, root: Located, warn: Warn): void {
   const isDiscovering = files.length + dns.length > 0 || consul !== null
   if (state !== null || !isDiscovering || nodeAt(root, ['state']) !== null) return
@@ -58,7 +58,7 @@ function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, 
   )
 }
 
-/** Consul's own DNS gives three of thirty instances in an answer over UDP, and says nothing of the others. */
+/** Consul's own DNS puts three of thirty instances into an answer over UDP, and does not mention the others. */
 function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
   for (const { service, name } of dns)
     if (/\.consul\.?$/.test(name))
@@ -68,7 +68,7 @@ function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
       )
 }
 
-/** What holds for a service holds for its routes too, and is said of the service only. */
+/** Reports a problem that a service and its routes share once, for the service. */
 function saidOnce(warn: Warn): Warn {
   const said = new Set<string>()
   return (path, message) => {
@@ -77,7 +77,9 @@ function saidOnce(warn: Warn): Warn {
   }
 }
 
-/** The application behind an inbound listener, or a destination of CONNECT: no service of the user's. */
+/**
+ * True for the application behind an inbound listener and for a host of CONNECT, which are no services of the user's.
+ */
 function isApplication(name: string): boolean {
   return name.startsWith('local_app:') || name.startsWith('connect:')
 }
@@ -112,7 +114,7 @@ function lintListener(
   }
 }
 
-/** Is there a way in? */
+/** Warns of a service that no outbound listener leads to. */
 function lintReach(name: string, home: Path, { listeners, services }: Snapshot, warn: Warn): void {
   const outbound = listeners.filter(({ direction }) => direction === 'outbound')
   const { protocol } = services[name]!

@@ -18,7 +18,7 @@ import { conflictLine, explainSyntaxError } from './syntax-error.ts'
 import { MAX_DEPTH, MAX_YAML_BYTES, outOfBounds } from './yaml-bounds.ts'
 
 export interface LoadedDocument {
-  /** Null: the text is no YAML, nothing in it can be relied on. */
+  /** Null: the text is not YAML, and nothing in it is reliable. */
   readonly root: Located | null
   readonly problems: readonly Problem[]
 }
@@ -56,7 +56,7 @@ function positionOf(file: string, text: string, offset: number): Position {
 
 const same = (text: string) => text
 
-/** The parser goes on after an error, but only the first one is sure to be the file's. */
+/** The parser continues after an error, but only the first one is certain. */
 function firstSyntaxProblem(reader: Reader, errors: readonly YAMLError[], text: string): Problem {
   const conflict = conflictLine(text)
   if (conflict !== null) return problem({ ...reader.position(0), line: conflict.line }, conflict.message)
@@ -94,7 +94,7 @@ class Reader {
     return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  /** `around`: where to point for a node without a place of its own (an empty value). */
+  /** `around`: the position for a node without one of its own (an empty value). */
   read(node: Node | null, depth: number, around?: Position): Located {
     const at = node?.range ? this.position(node.range[0]) : (around ?? this.position(0))
     if (++this.#nodes > maxNodes || depth > MAX_DEPTH) {
@@ -115,7 +115,7 @@ class Reader {
     return this.#scalar(node, at)
   }
 
-  /** All are found in one go: the parser's own way looks through the whole document for each. */
+  /** Finds all in one pass: the parser's own method searches the whole document for each. */
   #targetOf(alias: Node): Node | undefined {
     this.#targets ??= targetsOf(this.#document)
     return this.#targets.get(alias)

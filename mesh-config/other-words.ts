@@ -1,8 +1,8 @@
 import { isAt, type Path } from './located.ts'
 
 /**
- * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where
- * the same is said here.
+ * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and the
+ * place of the same setting here.
  */
 
 const routes = 'services.<name>.routes'
@@ -88,7 +88,7 @@ const places: Readonly<Record<string, string>> = {
   datacenter: `${consul}.datacenter`,
 }
 
-/** Where this is said here; null: no word that is known. */
+/** The place of this setting here; null: an unknown word. */
 export function placeOfWord(word: string): string | null {
   const plain = word.toLowerCase().replaceAll(/[-_]/g, '')
   return Object.hasOwn(places, plain) ? places[plain]! : null
@@ -111,5 +111,5 @@ export function whyNotHere(path: Path): string | null {
   return ofTheService.find(({ at }) => isAt(at, path))?.because ?? null
 }
 
-/** All places named, for the test that they exist. */
+/** All places, for the test that they exist. */
 export const namedPlaces: readonly string[] = [...new Set(Object.values(places))]

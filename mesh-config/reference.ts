@@ -2,7 +2,7 @@ import { isAt } from './located.ts'
 import { refused, withoutEffect } from './not-yet.ts'
 import { childOf, type SchemaNode, schemaOf } from './schema.ts'
 
-/** docs/configuration.md, made from the schema: what it says of a setting is what the loader does. */
+/** Makes docs/configuration.md from the schema, so that the page says what the loader does. */
 export function configurationReference(): string {
   const sidecar = schemaOf('sidecar')
   return [
@@ -73,7 +73,8 @@ services:
 `
 
 /**
- * A table for this map, then one for each map in it that has settings of its own; what is there already is referred to.
+ * A table for this map, then one for each map in it with settings of its own; a map that has a table already is
+ * referred to.
  */
 function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>): string[] {
   const name = nameOf(path)
@@ -87,7 +88,7 @@ function sections(node: SchemaNode, path: readonly string[], seen: Map<string, s
     const at = [...path, key]
     rows.push(row(key, child, at))
     const [below, suffix] = mapBelow(child)
-    // Service policies have a chapter of their own.
+    // Service policies are in a section of their own.
     if (below !== null && !isLater(at) && name + key !== 'services')
       inner.push(...sections(below, [...at, ...suffix], seen))
   }

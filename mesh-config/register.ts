@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { anyText, duration, exactlyOne, peerAddress, setting, text } from './values.ts'
 
-/** `register` of the sidecar file: what Consul is told of the service beside the sidecar. */
+/** The `register` of a sidecar file (sidecar.ts): the registration with Consul. */
 
 export const consulName = () =>
   text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a service name', 'the name as Consul has it')

@@ -1,10 +1,10 @@
-/** What a snapshot says of one service (snapshot.ts): its endpoints, and how they are called. */
+/** The part of a snapshot for one service (snapshot.ts): its endpoints, and how they are called. */
 
 export interface ServiceSpec {
   readonly name: string
   /** `http` is HTTP/1.1; null: detected. */
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
-  /** HTTP/1.1 goes as HTTP/2 to endpoints that are sidecars. */
+  /** HTTP/1.1 is sent as HTTP/2 to endpoints that are sidecars. */
   readonly multiplex: boolean
   /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
   readonly hosts: readonly string[]
@@ -37,13 +37,13 @@ export interface EndpointSpec {
   readonly zone: string
   readonly metadata: Readonly<Record<string, string>>
   readonly health: EndpointHealth
-  /** Why it is not passing, or under suspicion, in words; empty: nothing to say. */
+  /** Why it is not passing, or doubted; empty: no reason. */
   readonly healthReason: string
 }
 
 /**
- * Discovery health. `passing` is used; `failing` (a check of ours or of a file) in panic too; the registry's
- * `critical`, and `maintenance` and `draining`, which somebody wanted, never are.
+ * Discovery health. `passing` is used. `failing` (a check of ours or of a file) is used in panic too. `critical` of the
+ * registry, and `maintenance` and `draining` by an operator, never are.
  */
 export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
 
@@ -62,7 +62,7 @@ export type BalancerType =
 export interface BalancerSpec {
   readonly type: BalancerType
   readonly choices: number
-  /** Up to so many endpoints all are compared. */
+  /** Up to this many endpoints all are compared. */
   readonly fullScan: number
   readonly activeRequestBias: number
   readonly hashOn: readonly HashKeySpec[]
@@ -114,11 +114,11 @@ export interface ServiceTimeouts {
   readonly perTryMs: number
   /** A stream without bytes in either direction, and a pooled connection without a request. 0: off. */
   readonly idleMs: number
-  /** What becomes of a caller's `grpc-timeout`: it limits the call, or is passed on and nothing else. */
+  /** The use of a caller's `grpc-timeout`: it limits the call, or is only passed on. */
   readonly grpcTimeout: 'enforce' | 'pass'
   /** A longer one counts as this. 0: off. */
   readonly grpcTimeoutMaxMs: number
-  /** Taken off it. */
+  /** Subtracted from the caller's deadline. */
   readonly grpcTimeoutOffsetMs: number
   /** A tunnel (WebSocket, other upgrades, CONNECT) without bytes in either direction. 0: off. */
   readonly tunnelMs: number

@@ -35,25 +35,25 @@ export type {
 } from './service-spec.ts'
 
 /**
- * The snapshot: one validated, versioned, immutable whole of everything a data thread runs on. Plain data only (no
- * classes, no functions, no Map), because it is cloned to every data thread. Durations are milliseconds, sizes are
- * bytes, both as in the names; 0 means "off" where a comment says so.
+ * The snapshot: everything a data thread runs on, validated, versioned and immutable. Plain data only (no classes, no
+ * functions, no Map), because it is cloned to every data thread. Durations are milliseconds, sizes are bytes, as the
+ * names say; 0 means "off" where a comment says so.
  */
 export interface Snapshot {
   /** Short hash of the content: the same documents give the same version. */
   readonly version: string
-  /** The service this sidecar stands beside. */
+  /** The service of this sidecar. */
   readonly service: string
-  /** Where this sidecar stands, as endpoints name their zones; empty: nowhere. */
+  /** The zone of this sidecar, named as the zones of endpoints; empty: unknown. */
   readonly zone: string
   readonly listeners: readonly ListenerSpec[]
   /**
-   * A request for a service that is not configured may ask the control thread for it (`want`), and waits so long for it
-   * at most; 0: it may not.
+   * How long a request for a service that is not configured may wait while the control thread looks for it (`want`); 0:
+   * it is not looked for.
    */
   readonly onDemandMs: number
   /**
-   * By name; the inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both
+   * By name. The inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both
    * directions.
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
@@ -61,15 +61,15 @@ export interface Snapshot {
   readonly flights: FlightsSpec
   readonly drain: DrainSpec
   /**
-   * Where the files say it, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; no part of the
-   * version.
+   * The positions in the files, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; not part of
+   * the version.
    */
   readonly places: Readonly<Record<string, string>>
   /** What each data thread may hold of bodies over all its connections. */
   readonly buffersBytes: number
 }
 
-/** What the control thread must know besides the snapshot; a change of it needs a restart (and a reload says so). */
+/** What the control thread needs besides the snapshot. A change needs a restart, and a reload says so. */
 export interface Bootstrap {
   readonly service: string
   /** Address of the admin port; null: none. */
@@ -93,7 +93,7 @@ export interface AddressSpec {
 
 export type Direction = 'inbound' | 'outbound'
 
-/** An address we accept on. */
+/** A listener: an address that accepts connections. */
 export interface ListenerSpec {
   /** Unique and stable over reloads: `outbound 127.0.0.1:15001`. */
   readonly name: string
@@ -101,16 +101,13 @@ export interface ListenerSpec {
   readonly listen: AddressSpec
   /** The one service this port is for; null: picked by Host / :authority. */
   readonly service: string | null
-  /** Where CONNECT may lead; null: it is refused. */
+  /** Targets of CONNECT; null: it is refused. */
   readonly connect: ConnectSpec | null
-  /**
-   * Sidecars are told that they may send HTTP/1.1 as HTTP/2, and over how many data threads to spread it. 0: they are
-   * not.
-   */
+  /** Over how many data threads a calling sidecar spreads HTTP/1.1 requests sent as HTTP/2. 0: this is not offered. */
   readonly multiplex: number
   /**
-   * What callers speak: `http` is HTTP/1 or HTTP/2, `detect` is found out for each connection. `tcp` only where there
-   * is a `service`.
+   * The protocol of callers: `http` is HTTP/1 or HTTP/2, `detect` is detected for each connection. `tcp` only with a
+   * `service`.
    */
   readonly protocol: ListenerProtocol
   readonly timeouts: ListenerTimeouts
@@ -135,9 +132,9 @@ export interface ListenerTimeouts {
   readonly bodyMs: number
   /** A downstream connection without a request: closed. 0: off. */
   readonly idleMs: number
-  /** An older downstream connection, give or take a tenth, is asked to go. 0: off. */
+  /** A downstream connection older than this, give or take a tenth, is replaced. 0: off. */
   readonly connectionAgeMs: number
-  /** To find out what a connection speaks. Never 0. */
+  /** How long detection may take. Never 0. */
   readonly detectMs: number
 }
 
@@ -166,14 +163,14 @@ export interface AccessLogSpec {
 }
 
 export interface FlightsSpec {
-  /** Decision records kept per data thread: the last ones, and apart from them the last failed ones. */
+  /** Decision records kept per data thread: the last ones and, apart from them, the last failed ones. */
   readonly recent: number
   readonly failed: number
 }
 
 export interface DrainSpec {
-  /** After this the requests still running are cut. */
+  /** After this time running requests are cut. */
   readonly timeoutMs: number
-  /** How long to go on accepting while saying "not ready", so that callers can notice. */
+  /** How long to serve on while `/ready` says no, so that callers can notice. */
   readonly delayMs: number
 }
