@@ -19,7 +19,7 @@ const introduction = `# Configuration
 
 <!-- Made from mesh-config/ by \`npm run docs\`: change the schema, not this page. -->
 
-A sidecar reads one or more YAML files: \`outrigger proxy -c sidecar.yaml -c production.yaml\`. The smallest that works has a port to listen on, a service, and its endpoints:
+A sidecar reads one or more YAML files: \`outrigger proxy -c sidecar.yaml -c production.yaml\`. The smallest one has a port to listen on, a service, and its endpoints:
 
 \`\`\`yaml
 outbound: [{ listen: 127.0.0.1:9101, service: orders }]
@@ -55,14 +55,14 @@ services:
 
 | to | write |
 |---|---|
-| check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are good, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
-| see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of one that runs |
+| check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are valid, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
+| see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of a running sidecar |
 | have an editor complete and check the file | \`outrigger config schema > sidecar.schema.json\`, and as its first line \`# yaml-language-server: $schema=./sidecar.schema.json\` |
-| change a sidecar that runs | save the file, or send SIGHUP. A file with an error changes nothing |
+| change a running sidecar | save the file, or send SIGHUP. A file with an error changes nothing |
 
-**Several files** are put together in the order given: maps key by key, everything else (lists too) as a whole, the later one winning. A key with nothing behind it (\`admin:\`) puts the default back.
+**Several files** are merged in the given order: maps key by key, everything else (lists too) as a whole, and the later one wins. A key without a value (\`admin:\`) restores the default.
 
-**Variables**: \`\${NAME}\` in a value is replaced from the environment, and one that is not set is an error; \`\${NAME:-value}\` says what to take instead. Unquoted, a value that is nothing but a variable is read as it would be in the file: as a number, \`true\` or \`false\`; in quotes it is a text. Inside \`[ ]\` and \`{ }\` it needs no quotes (editors, which do not know variables, want them there). \`$\${\` is a plain \`\${\`. What comes from the environment is never shown in an error, and in \`config effective\` not if the name of the variable says it is a secret (TOKEN, SECRET, PASSWORD ...).
+**Variables**: \`\${NAME}\` in a value is replaced from the environment. A variable that is not set is an error; \`\${NAME:-value}\` names a fallback. An unquoted value that is only a variable is read as if it stood in the file: as a number, \`true\` or \`false\`; in quotes it is a text. Inside \`[ ]\` and \`{ }\` it needs no quotes (editors, which do not know variables, ask for them there). \`$\${\` is a plain \`\${\`. Errors never show a value from the environment; \`config effective\` hides it when the variable has the name of a secret (TOKEN, SECRET, PASSWORD ...).
 
 | kind of value | written |
 |---|---|
@@ -187,5 +187,5 @@ function later(): string {
       values === undefined || values[0] === true ? '' : `: ${values.map(value => `\`${value}\``).join(', ')}`
     return `| \`${place}\`${which} | ${what} | ${instead} |`
   })
-  return `## Understood, not available yet\n\nThese have their place already, and are refused with a clear error until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`
+  return `## Understood, not available yet\n\nThese settings are refused with an error that says so, until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`
 }
