@@ -125,7 +125,7 @@ export function applier(deps: ApplyDeps): Applier {
       if (unchanged.has(name) && !isElsewhere) cluster.update(spec.endpoints)
       else {
         pools.apply(policyOf(spec))
-        cluster.apply(spec, snapshot.zone)
+        cluster.configure(spec, snapshot.zone)
       }
     }
     for (const [name, entry] of services) if (entries.get(name) !== entry) entry.cluster.retire()
@@ -139,7 +139,7 @@ export function applier(deps: ApplyDeps): Applier {
       clock,
       random,
       policy: type => policies[type],
-      place: { zone, origins },
+      locality: { zone, origins },
       createEndpoint(endpoint: EndpointSpec, name: string) {
         const own = endpointStats(stats, spec.name, name)
         series.set(name, own.series)

@@ -280,19 +280,14 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   data(chunk: Buffer, end: boolean): boolean {
     if (this.#state !== EXCHANGE) return true
     const writable = this.#writer.data(chunk, end)
-    if (end) this.#bodySaid()
+    if (end) this.#answered()
     return writable
   }
 
   trailers(trailers: Headers): void {
     if (this.#state !== EXCHANGE) return
     this.#writer.trailers(trailers)
-    this.#bodySaid()
-  }
-
-  #bodySaid(): void {
-    if (this.#writer.complete) this.#answered()
-    else this.#close()
+    this.#answered()
   }
 
   /** Cuts the answer short, visibly: the caller must not take it for whole. */
@@ -303,6 +298,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #answered(): void {
+    if (!this.#writer.complete) return this.#close()
     this.#responseDone = true
     if (this.#requestDone) this.#finish()
     else if (this.#isTunnel) this.#wire.end()

@@ -79,7 +79,7 @@ export class Http1Writer implements Gatherer, TurnTask {
     this.#mode = UNTIL_CLOSE
   }
 
-  /** As much has been written as the head said. */
+  /** As much has been written as the head said: else the peer would take the next message for the rest. */
   get complete(): boolean {
     return this.#mode !== LENGTH || this.#left === 0
   }
