@@ -134,8 +134,8 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
 }
 
 /** Not the application behind an inbound listener: that is shown with the listener. */
-function isUsers({ name }: ServiceSpec): boolean {
-  return !name.startsWith('local_app:')
+function isUsers({ kind }: ServiceSpec): boolean {
+  return kind !== 'local'
 }
 
 function listenerRow({ direction, listen, service }: ListenerSpec, { services }: Snapshot): string[] {

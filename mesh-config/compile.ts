@@ -3,7 +3,7 @@ import { addressOf, formatAddress } from './address.ts'
 import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { durationMs } from './duration.ts'
-import { connectName } from './host-name.ts'
+import { connectName, connectService } from './host-name.ts'
 import { own } from './own.ts'
 import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
 import { endpointList, type ListenerDocument, type SidecarDocument } from './sidecar.ts'
@@ -43,7 +43,7 @@ export function compile(document: SidecarDocument): Compiled {
     services[name] ??= compileApplication(name, inbound)
   }
   for (const { connect } of document.outbound)
-    for (const host of connect?.hosts ?? []) services[`connect:${hostOf(host)}`] ??= compileHost(hostOf(host))
+    for (const host of connect?.hosts ?? []) services[connectService(hostOf(host))] ??= compileHost(hostOf(host))
   const content = {
     service: document.service,
     zone: document.zone ?? '',
@@ -183,6 +183,7 @@ function compileService(
   const routes = policy.routes.map(route => compileRoute(name, route, timeouts, retries))
   return {
     name,
+    kind: 'named',
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
     multiplex: policy.multiplex,
     hosts: policy.hosts,
@@ -212,13 +213,15 @@ function hostOf(text: string): string {
 
 /** A destination of CONNECT that is no service: one endpoint, and the defaults of a policy. */
 function compileHost(host: string): ServiceSpec {
-  return compileService(`connect:${host}`, serviceSchema.parse({}), [endpointList.parse([host])[0]!])
+  const service = compileService(connectService(host), serviceSchema.parse({}), [endpointList.parse([host])[0]!])
+  return { ...service, kind: 'connect' }
 }
 
 /** The application behind an inbound listener: one endpoint that is always there, tried once. */
 function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
   return {
     name,
+    kind: 'local',
     protocol: application.protocol,
     multiplex: false,
     hosts: [],

@@ -16,6 +16,11 @@ export function connectName(authority: string): string {
   return `${hostOf(authority)}:${portOf(authority)}`
 }
 
+/** The service that stands for a `host:port` which CONNECT may lead to; `target` is as `connectName` gives it. */
+export function connectService(target: string): string {
+  return `connect:${target}`
+}
+
 /**
  * `orders.example.com.` names what `orders.example.com` does: the dot says only that no search domain is to be tried.
  */

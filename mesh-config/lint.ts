@@ -30,7 +30,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
       lintListener(listener, snapshot.service, [direction, index], warn)
   }
   for (const service of Object.values(snapshot.services)) {
-    if (isApplication(service.name)) continue
+    if (service.kind !== 'named') continue
     const home =
       nodeAt(root, ['services', service.name]) === null
         ? ['discovery', 'endpoints', service.name]
@@ -78,11 +78,6 @@ function saidOnce(warn: Warn): Warn {
     if (!said.has(message)) warn(path, message)
     said.add(message)
   }
-}
-
-/** The application behind an inbound listener, or a destination of CONNECT: no service of the user's. */
-function isApplication(name: string): boolean {
-  return name.startsWith('local_app:') || name.startsWith('connect:')
 }
 
 function guard(key: string, { port }: AddressSpec): string {

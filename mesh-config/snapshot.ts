@@ -31,7 +31,7 @@ export interface Snapshot {
    */
   readonly onDemandMs: number
   /**
-   * By name; the inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both
+   * By name; the inbound applications are here too (kind `local`), so that one kind of cluster serves both
    * directions.
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
@@ -102,7 +102,7 @@ export type ListenerProtocol = 'http' | 'detect' | 'tcp'
 export interface ConnectSpec {
   /** To the services, by their names. */
   readonly services: boolean
-  /** `host:port` in small letters; each is a service of its own, called `connect:<host:port>`. */
+  /** `host:port` in small letters; each is a service of its own (kind `connect`), called `connectService(host)`. */
   readonly hosts: readonly string[]
 }
 
@@ -134,8 +134,15 @@ export interface ListenerLimits {
   readonly bufferBytes: number
 }
 
+/**
+ * `named`: a service of the user's. `connect`: a `host:port` that CONNECT may lead to. `local`: the application behind
+ * an inbound listener.
+ */
+export type ServiceKind = 'named' | 'connect' | 'local'
+
 export interface ServiceSpec {
   readonly name: string
+  readonly kind: ServiceKind
   /** `http` is HTTP/1.1; null: detected. */
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
   /** HTTP/1.1 goes as HTTP/2 to endpoints that are sidecars. */

@@ -21,4 +21,4 @@ const thread = dataThread({
 })
 port.on('message', (message: ToData) => thread.receive(message))
 thread.receive({ kind: 'origins', zones: origins })
-thread.receive({ kind: 'snapshot', snapshot })
+thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })

@@ -3,11 +3,12 @@ import { serviceSchema } from '../../mesh-config/service.ts'
 import type { BalancerSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
-import { deltaOf } from '../../proxy/cluster/host-set.ts'
+
 import type { Place } from '../../proxy/cluster/zone.ts'
 import { NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
+import { deltaOf } from '../../proxy/core/endpoints-delta.ts'
 import { systemClock, systemRandom } from '../../proxy/system/clock.ts'
 import type { PreparedCase } from './case.ts'
 

@@ -52,6 +52,10 @@ export class ClusterView implements Cluster {
     return this.#service.budget
   }
 
+  get isFull(): boolean {
+    return this.#service.isFull
+  }
+
   admit(): Failure | null {
     return this.#service.admit()
   }

@@ -1,6 +1,6 @@
 import type { SeriesSpec } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
-import { HISTOGRAM_SLOTS } from './slots.ts'
+import { HISTOGRAM_SLOTS } from '../core/slots.ts'
 
 /** One series of the exposition: the sum of what the data threads write, and of what those wrote that are gone. */
 export interface Series {

@@ -75,7 +75,7 @@ export class Mesh {
 
   /** The reasons of a NACK; none for an ACK. */
   async apply(snapshot: Snapshot): Promise<readonly string[]> {
-    this.thread.receive({ kind: 'snapshot', snapshot })
+    this.thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })
     for (;;) {
       await nextMicrotasks()
       const answer = this.messages.findLast(

@@ -301,14 +301,19 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   data(chunk: Buffer, end: boolean): boolean {
     if (this.#state !== EXCHANGE) return true
     const writable = this.#writer.data(chunk, end)
-    if (end) this.#answered()
+    if (end) this.#bodySaid()
     return writable
   }
 
   trailers(trailers: Headers): void {
     if (this.#state !== EXCHANGE) return
     this.#writer.trailers(trailers)
-    this.#answered()
+    this.#bodySaid()
+  }
+
+  #bodySaid(): void {
+    if (this.#writer.complete) this.#answered()
+    else this.#close()
   }
 
   /** Cuts the answer short, visibly: the caller must not take it for whole. */

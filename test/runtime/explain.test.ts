@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { drawText } from '../../proxy/control/explain-words.ts'
 import type { ExplainAnswer } from '../../proxy/core/channel.ts'
+import { drawText } from '../../proxy/runtime/explain-words.ts'
 import { Mesh } from '../support/mesh.ts'
 import { A, type OrdersOptions, orders } from '../support/orders.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'

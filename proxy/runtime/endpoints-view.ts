@@ -1,7 +1,7 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type BalanceView, describeBalance } from '../cluster/describe.ts'
 import type { EndpointsAnswer } from '../core/channel.ts'
-import { quantile } from '../telemetry/slots.ts'
+import { quantile } from '../core/slots.ts'
 import type { HistogramSeries } from '../telemetry/stats.ts'
 
 /** Who is in each service, and how each endpoint does, as this data thread sees it. */

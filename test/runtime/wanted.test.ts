@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { wanted } from '../../proxy/control/wanted.ts'
 import type { ToControl } from '../../proxy/core/channel.ts'
+import { wanted } from '../../proxy/runtime/wanted.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 
