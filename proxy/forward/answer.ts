@@ -2,8 +2,15 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { DownstreamStream, Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
-import type { Attempts } from './attempts.ts'
 import type { Down } from './bodies.ts'
+
+/** What the attempts are told of the answer of the one that won. */
+export interface AnswerAttempts {
+  trailersCame(trailers: Headers): void
+  /** It is out whole (null), or broke off. */
+  ended(failure: Failure | null, detail: string): void
+  cancel(failure: Failure): void
+}
 
 /** The rest of the exchange, as its answer sees it. */
 export interface AnswerOwner {
@@ -11,7 +18,7 @@ export interface AnswerOwner {
   readonly stream: DownstreamStream
   /** Where the answer goes once it was announced. */
   readonly down: Down
-  readonly attempts: Attempts
+  readonly attempts: AnswerAttempts
   /** The one way down for a final head: through the response filters, which may change `down`, to the caller. */
   sendHead(response: ResponseHead, end: boolean): void
   /** The answer has handed the stream over: both receivers change. */

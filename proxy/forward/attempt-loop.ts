@@ -145,8 +145,11 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const made = this.#owner.exchange.decision.attempts - (this.#triedFresh ? 1 : 0)
     if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
     else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
-    else this.#tried.push(record.endpoint!)
-    return record.another.again
+    else {
+      this.#tried.push(record.endpoint!)
+      return true
+    }
+    return false
   }
 
   goOn({ delayMs }: AttemptRecord): void {

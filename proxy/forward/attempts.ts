@@ -15,7 +15,7 @@ import { type AttemptLoopDeps, attemptLoop } from './attempt-loop.ts'
 import { grpcMessageOf, grpcStatusOf } from './grpc.ts'
 import { heedPushback } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
-import { RequestAttempt } from './request-attempt.ts'
+import { RequestAttempt, type RequestAttemptOwner } from './request-attempt.ts'
 import { isIdempotent, mayFollowAnswer } from './retry.ts'
 
 export interface AttemptsDeps extends AttemptLoopDeps {
@@ -41,7 +41,7 @@ export interface AttemptsOwner {
  * kept) and its clock; and what an answer says: another attempt, or the way down. The loop itself is that of
  * attempt-loop.ts.
  */
-export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOwner {
+export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemptOwner, AnswerClockOwner {
   readonly exchange: Exchange
   readonly answer: Answer
   readonly clock: AnswerClock
@@ -103,7 +103,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.loop.start(route, cluster, startedAt)
   }
 
-  /** An attempt has a stream: the request goes out on it, as far as it is here. */
+  /** As far as the request is here. */
   sending(attempt: RequestAttempt, stream: UpstreamStream): void {
     const { exchange, answer } = this
     const { body } = this.#owner
@@ -120,6 +120,10 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
     if (writable) this.#owner.resumeBody()
     else answer.requestMoved(false)
+  }
+
+  writable(): void {
+    this.answer.writable()
   }
 
   requestEnded(now: number): void {
@@ -146,7 +150,6 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.#owner.fail(failure, detail)
   }
 
-  /** The time of an attempt is over. False: it did not run. */
   isTryLate(): boolean {
     if (!this.clock.hasNotWaited()) return !this.clock.isAnswered
     this.continued()
