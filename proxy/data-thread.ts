@@ -5,6 +5,7 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
+import type { Turns } from './core/turn.ts'
 import type { Dial, Listen } from './core/wire.ts'
 import type { OwnListener } from './pool/not-itself.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
@@ -30,6 +31,7 @@ export interface DataThreadDeps {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly dial: Dial
   readonly listen: Listen
   /** Several data threads have each port open. */
@@ -55,11 +57,11 @@ export function dataThread(deps: DataThreadDeps): DataThread {
 }
 
 /** What is counted, held and kept. */
-function recording({ index, clock, send }: DataThreadDeps) {
+function recording({ index, clock, turns, send }: DataThreadDeps) {
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
   const stats = statsWriter(send)
   const buffers = bufferStats(stats, index, clock, event)
-  const ledger = new Ledger(buffers.cut)
+  const ledger = new Ledger(turns, buffers.cut)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
   watchLag(clock, stats, index, () => buffers.held(ledger.held))
   return { event, stats, ledger, log, records: records({ clock, stats, event, log }) }
@@ -69,7 +71,7 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, dial, send }: DataThreadDeps,
+  { clock, random, turns, dial, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
@@ -78,6 +80,7 @@ function serving(
   const runtime = applier({
     clock,
     random,
+    turns,
     stats,
     event,
     dial: accountedDial(dial, ledger),

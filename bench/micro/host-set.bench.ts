@@ -67,7 +67,7 @@ function clusterOf({
     random: systemRandom,
     policy: type => policies[type],
     place,
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never, null as never),
+    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
     outliers: () => ({ configure() {}, review: () => false, report() {}, stop() {} }),
   })

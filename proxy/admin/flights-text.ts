@@ -45,7 +45,14 @@ export function attemptText(attempt: AttemptView, isTunnel = false): string {
   const connection =
     (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
-  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
+  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${headText(attempt)}${connection}${comparedText(attempt)}${retry}`
+}
+
+/** When the answer began, where that says more than its end. */
+export function headText({ headAfterMs, tookMs }: AttemptView): string {
+  return headAfterMs === null || duration(headAfterMs) === duration(tookMs)
+    ? ''
+    : `, head after ${duration(headAfterMs)}`
 }
 
 function answered({ status, grpcStatus }: AttemptView): string {

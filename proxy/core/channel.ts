@@ -200,7 +200,9 @@ export interface AttemptView {
   /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
   readonly hop: boolean
   readonly startedAfterMs: number
-  /** From start to the response head, or to the failure. */
+  /** From its start to the response head; null: none came. */
+  readonly headAfterMs: number | null
+  /** From its start to its end: the last byte of the answer, or the failure. */
   readonly tookMs: number
   readonly status: number
   /** What the endpoint said of a gRPC call; null: nothing. */

@@ -14,6 +14,28 @@ export interface Headers {
   delete(name: string): void
   /** Names as they were written. */
   forEach(visit: (name: string, value: string) => void): void
+  /** What it was before a sidecar sent it on as HTTP/2 (codec/hop); null: what it is. */
+  carried(): Carried | null
+}
+
+/** How the names of a head were written. */
+export interface WrittenNames {
+  readonly written: readonly string[]
+  readonly lower: readonly string[]
+  /** Transfer-Encoding is among them. */
+  readonly hasCoding: boolean
+  /** TE is among them. */
+  readonly hasTe: boolean
+}
+
+/** A head that was HTTP/1.1 before it was carried as HTTP/2, as far as it takes to write it as it was. */
+export interface Carried {
+  readonly names: WrittenNames | null
+  /** The reason phrase; null: the usual one of its status. */
+  readonly reason: string | null
+  /** Name, value, name, value ... up to `count`, as they came: a cookie may be several. */
+  readonly pairs: readonly string[]
+  readonly count: number
 }
 
 export interface RequestHead {

@@ -111,11 +111,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const now = this.#deps.clock.now()
     this.body.ended = true
     this.exchange.requestEndedAt = now
-    this.attempts.clock.requestEnded(now)
-  }
-
-  resumeBody(): void {
-    this.stream.resume()
+    this.attempts.requestEnded(now)
   }
 
   writable(): void {
@@ -132,7 +128,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       return this.complete(failure, 'the caller gave up at its deadline')
     }
     this.attempts.cancel(failure)
-    if (failure === failures.downstreamGone || failure === failures.drained) this.complete(failure, detail)
+    if (failure.reply === 'none') this.complete(failure, detail)
     else this.fail(failure, detail)
   }
 
@@ -175,10 +171,11 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     return false
   }
 
-  answering(response: ResponseHead): void {
+  sendHead(response: ResponseHead, end: boolean): void {
     this.#answered = true
     this.exchange.status = response.status
     this.#deps.onResponse(this, response)
+    this.stream.head(response, end)
   }
 
   openTunnel(): void {
@@ -201,7 +198,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
-      if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
+      if (failure.reply !== 'http' && this.#wantsGrpc) return this.#replyGrpc(failure, detail)
       return this.#reply(
         failure.httpStatus,
         'application/problem+json',
@@ -215,10 +212,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.complete(failure, detail)
   }
 
-  /** A gRPC call has its status at its end; who does not read gets none of that either. */
+  /** A gRPC call has its status at its end, where its caller reads. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle)
-      this.stream.trailers(grpcTrailers(failure, detail))
+    if (this.attempts.awaitsStatus && failure.reply !== 'none') this.stream.trailers(grpcTrailers(failure, detail))
     else this.stream.reset(failure, detail)
   }
 
@@ -238,8 +234,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const headers = new HeaderList(['content-type', contentType, 'content-length', String(body.length)])
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
     this.exchange.bytesOut = body.length
-    this.answering(response)
-    this.stream.head(response, false)
+    this.sendHead(response, false)
     this.stream.data(body, true)
     this.complete(failure, detail)
   }
@@ -252,8 +247,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.unsent = unsentBy(failure, this.exchange.decision)
-    this.answering(response)
-    this.stream.head(response, true)
+    this.sendHead(response, true)
     this.complete(failure, detail)
   }
 

@@ -13,8 +13,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
       active: cluster.active,
       notes: balanceNotes(describeBalance(cluster.whole.balance)),
       endpoints: cluster.endpoints.map(endpoint => {
-        const { spec, stats, pool, connector } = endpoint
-        const hasOthers = (connector as object) !== pool
+        const { spec, stats, pool } = endpoint
         const latency = stats.latency as HistogramSeries
         return {
           address: endpoint.name,
@@ -31,9 +30,9 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           ejectedForMs: endpoint.state === 'ejected' ? Math.max(0, Math.round(endpoint.ejectedUntil - now)) : 0,
           active: endpoint.active,
           protocol: pool.protocol,
-          connections: pool.connections + (hasOthers ? connector.connections : 0),
+          connections: pool.connections,
           idle: pool.idle,
-          pending: pool.pending + (hasOthers ? connector.pending : 0),
+          pending: pool.pending,
           requests: stats.requests.values[stats.requests.index]!,
           failures: stats.failures.values[stats.failures.index]!,
           p50Ms: quantile(latency.values, latency.index, 0.5),

@@ -1,5 +1,4 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
-import { classify } from '../cluster/classify.ts'
 import { http1 } from '../codec/h1/codec.ts'
 import { isPreface } from '../codec/h2/preface.ts'
 import type { Unknown } from '../core/channel.ts'
@@ -10,6 +9,7 @@ import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { corridor } from '../corridor.ts'
+import { attemptLoop } from '../forward/attempt-loop.ts'
 import { Forward, type ForwardDeps } from '../forward/forward.ts'
 import type { Tunnel } from '../forward/tunnel.ts'
 import { Listener, type ListenerDeps } from '../listener/listener.ts'
@@ -44,7 +44,8 @@ export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): 
   const now = () => listener.runtime
   const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: now, discover })
   const onComplete: TcpTunnelDeps['onComplete'] = exchange => telemetry.exchange(exchange)
-  const tcpDeps: TcpTunnelDeps = { clock, random, classify, listener: now, discover, onComplete }
+  const attempts: TcpTunnelDeps['attempts'] = owner => attemptLoop(owner, { clock, random })
+  const tcpDeps: TcpTunnelDeps = { clock, random, attempts, listener: now, discover, onComplete }
   const listener: Listener = new Listener(runtime, {
     clock,
     random,

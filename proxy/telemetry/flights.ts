@@ -1,4 +1,5 @@
-import type { FlightsSpec } from '../../mesh-config/snapshot.ts'
+import type { FlightsSpec, RetryCondition } from '../../mesh-config/snapshot.ts'
+import { type AnotherTry, anotherTry } from '../core/another-try.ts'
 import type { AttemptView, FlightView } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
@@ -6,6 +7,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
+import { anotherTryText, type Ending } from './another-try-words.ts'
 
 /**
  * The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that
@@ -148,12 +150,22 @@ class Flight {
       durationMs: round(this.completedAt - this.startedAt),
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
-      attempts: this.tries.slice(0, this.attempts).map(slot => slot.view(this.startedAt)),
+      attempts: this.#tries(),
     }
+  }
+
+  #tries(): AttemptView[] {
+    let made = 0
+    return this.tries.slice(0, this.attempts).map(slot => {
+      // A fresh connection after a stale one is not an attempt of the policy's.
+      const isStale = slot.another === anotherTry.onStaleConnection
+      if (!isStale) made++
+      return slot.view(this.startedAt, made)
+    })
   }
 }
 
-class Try {
+class Try implements Ending {
   endpoint = ''
   policy = ''
   other = ''
@@ -165,6 +177,7 @@ class Try {
   zone: AttemptRecord['zone'] = ''
   panic = false
   startedAt = 0
+  headAt = 0
   endedAt = 0
   reused = false
   carried = false
@@ -172,7 +185,9 @@ class Try {
   grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
   detail = ''
-  retry = ''
+  another: AnotherTry = anotherTry.unasked
+  condition: RetryCondition | null = null
+  delayMs = 0
 
   copy(record: AttemptRecord): void {
     this.endpoint = record.endpoint?.name ?? ''
@@ -186,6 +201,7 @@ class Try {
     this.zone = record.zone
     this.panic = record.panic
     this.startedAt = record.startedAt
+    this.headAt = record.headAt
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
     this.carried = record.carried
@@ -193,10 +209,13 @@ class Try {
     this.grpcStatus = record.grpcStatus
     this.failure = record.failure
     this.detail = record.detail
-    this.retry = record.retry
+    this.another = record.another
+    this.condition = record.condition
+    this.delayMs = record.delayMs
   }
 
-  view(from: number): AttemptView {
+  /** `made`: tries that count against `retries.attempts`, this one included. */
+  view(from: number, made: number): AttemptView {
     const { failure, flag, detail } = failureView(this.failure, this.detail)
     return {
       endpoint: this.endpoint,
@@ -206,13 +225,14 @@ class Try {
       reusedConnection: this.reused,
       hop: this.carried,
       startedAfterMs: round(this.startedAt - from),
+      headAfterMs: this.headAt === 0 ? null : round(this.headAt - this.startedAt),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),
       status: this.status,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       failure,
       flag,
       detail,
-      retry: this.retry,
+      retry: anotherTryText(this, made),
     }
   }
 
@@ -240,7 +260,7 @@ export function failureView(
 export function attemptView(record: AttemptRecord): AttemptView {
   const slot = new Try()
   slot.copy(record)
-  return slot.view(record.startedAt)
+  return slot.view(record.startedAt, 1)
 }
 
 function round(milliseconds: number): number {

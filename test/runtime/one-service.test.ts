@@ -12,6 +12,7 @@ import { EventLoop } from '../support/event-loop.ts'
 import { Mesh } from '../support/mesh.ts'
 import { seeded } from '../support/random.ts'
 import { endpointSpec, listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
+import { testTurns } from '../support/turns.ts'
 
 /** A change of one service costs that service only: what belongs to the others stays the very same objects. */
 
@@ -47,6 +48,7 @@ function start() {
   const own = applier({
     clock,
     random: seeded(1),
+    turns: testTurns,
     stats: statsWriter(message => sent.push(message)),
     event() {},
     dial: () => () => {},

@@ -7,9 +7,10 @@ import { Caller } from './caller.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
 import { Http2Caller } from './http2-caller.ts'
-import { type MemoryWire, turn, type WireOptions, wirePair } from './memory-wire.ts'
+import { type MemoryWire, type WireOptions, wirePair } from './memory-wire.ts'
 import { PlainEnd } from './plain-end.ts'
 import { seeded } from './random.ts'
+import { testTurns, turn } from './turns.ts'
 import { Upstream } from './upstream.ts'
 
 export interface MeshOptions {
@@ -51,6 +52,7 @@ export class Mesh {
       index: 0,
       clock: this.clock,
       random: this.random,
+      turns: testTurns,
       dial: this.#dial,
       listen: async ({ port }, onWire) => {
         await this.slowPorts.get(port)

@@ -78,6 +78,7 @@ export function attemptView(over: Partial<AttemptView> = {}): AttemptView {
     hop: false,
     reusedConnection: true,
     startedAfterMs: 0,
+    headAfterMs: 3.2,
     tookMs: 12.34,
     ...outcome,
     ...over,

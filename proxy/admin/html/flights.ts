@@ -1,7 +1,7 @@
 import type { AttemptView, FlightView } from '../../core/channel.ts'
 import { grpcStatusText } from '../../core/grpc.ts'
 import type { FlightFilter } from '../flights-select.ts'
-import { comparedText } from '../flights-text.ts'
+import { comparedText, headText } from '../flights-text.ts'
 import { duration, plural } from '../text.ts'
 import { box, type Column, keepRefresh, nothing, type Tone, table, tag } from './frame.ts'
 import { href, html, type Markup, prose } from './markup.ts'
@@ -118,5 +118,5 @@ function attemptItem(attempt: AttemptView): Markup {
   const where =
     endpoint === '' ? 'no endpoint' : html`<a class="mono" href="${href('/flights', { endpoint })}">${endpoint}</a>`
   const how = `${hop ? ', over an h2 hop' : ''}${reusedConnection ? ', on a kept connection' : ''}${comparedText(attempt)}`
-  return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
+  return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${headText(attempt)}${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
 }

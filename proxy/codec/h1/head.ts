@@ -3,6 +3,8 @@ import { LOWER, NO_BYTES } from '../bytes.ts'
 import { idOfName, OTHER, REMOVED } from './field-names.ts'
 
 const FIRST_FIELDS = 24
+const FIRST_OWN_BYTES = 1024
+const KEPT_OWN_BYTES = 4 * FIRST_OWN_BYTES
 
 /**
  * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is
@@ -71,8 +73,13 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** The target was in absolute form: the Host field gives way to `authority` (RFC 9112 section 3.2.2). */
   absolute = false
 
+  /** Memory of its own, used for head after head. */
+  #own: Buffer = NO_BYTES
+
   /** Nobody says so over HTTP/1.1. */
-  readonly unsent = ''
+  get unsent(): string {
+    return ''
+  }
 
   get headers(): Headers {
     return this
@@ -128,10 +135,22 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.ids = ids
   }
 
-  /** Takes the head out of a buffer that will be read into again. */
-  keepIn(own: Buffer): void {
-    this.bytes.copy(own, 0, 0, this.end)
-    this.bytes = own
+  /** Takes the head out of a buffer that is read into again while the exchange still needs its head. */
+  keep(): void {
+    if (this.#own.length < this.end) this.#own = Buffer.allocUnsafeSlow(Math.max(FIRST_OWN_BYTES, this.end))
+    this.bytes.copy(this.#own, 0, 0, this.end)
+    this.bytes = this.#own
+  }
+
+  /** Its memory is larger than an idle connection keeps. */
+  get isLarge(): boolean {
+    return this.#own.length > KEPT_OWN_BYTES
+  }
+
+  /** Nobody reads it any more. */
+  letGo(): void {
+    this.clear()
+    this.#own = NO_BYTES
   }
 
   value(field: number): string {
@@ -171,6 +190,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
       if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) this.ids[i] = REMOVED
     }
     for (let i = this.added.length - 2; i >= 0; i -= 2) if (this.added[i] === wanted) this.added.splice(i, 2)
+  }
+
+  carried(): null {
+    return null
   }
 
   forEach(visit: (name: string, value: string) => void): void {

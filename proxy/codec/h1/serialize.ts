@@ -1,8 +1,7 @@
-import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import type { Carried, Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
-import { Http2Head } from '../h2/head.ts'
-import { trailersOfTe } from '../h2/head-writer.ts'
 import { carriedLines, roomForLines } from '../hop/write.ts'
+import { trailersOfTe } from '../te.ts'
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -65,13 +64,12 @@ export function roomFor(head: RequestHead | ResponseHead): number {
     for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
     return room + head.end + head.path.length + head.authority.length
   }
-  if (head instanceof Http2Head && head.names !== null) {
-    room += roomForLines(head, head.names) + (head.reason?.length ?? 0)
-    return room + head.path.length + head.authority.length + head.method.length
-  }
-  head.headers.forEach((name, value) => {
-    room += name.length + value.length + 4
-  })
+  const carried = head.headers.carried()
+  if (carried !== null) room += roomForLines(carried, carried.names!) + (carried.reason?.length ?? 0)
+  else
+    head.headers.forEach((name, value) => {
+      room += name.length + value.length + 4
+    })
   if ('path' in head) room += head.path.length + head.authority.length + head.method.length
   return room
 }
@@ -171,7 +169,8 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
  * another place for is left out here.
  */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
-  if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
+  const carried = head.headers.carried()
+  if (carried !== null) return writeCarriedRequest(head, carried, body, out)
   const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)
   const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, head.upgrade === '' ? REQUEST_PAIRS : REQUEST_PAIRS_OF_UPGRADE)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
@@ -182,7 +181,8 @@ function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
   // No framing where there is none to be done (RFC 9110 section 8.6).
   if (head.status === 204 || head.status < 200 || body === TUNNEL_BODY) head.headers.delete('content-length')
-  if (head instanceof Http2Head && head.names !== null) return writeCarriedResponse(head, body, line, out)
+  const carried = head.headers.carried()
+  if (carried !== null) return writeCarriedResponse(head, carried, body, line, out)
   return out.latin1Write(
     `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}${pairs(head.headers, HOP_BY_HOP_AND_CODING)}${framing(head, body)}\r\n`,
     0,
@@ -190,24 +190,24 @@ function writeResponsePairs(head: ResponseHead, body: number, line: string, out:
 }
 
 /** A head that had been HTTP/1.1 before the sidecar that sent it to us: as it was. */
-function writeCarriedRequest(head: Http2Head, body: number, out: Buffer): number {
-  const names = head.names!
-  const lines = carriedLines(head, names, head.authority, body === CHUNKED_BODY)
+function writeCarriedRequest(head: RequestHead, carried: Carried, body: number, out: Buffer): number {
+  const names = carried.names!
+  const lines = carriedLines(carried, names, head.authority, body === CHUNKED_BODY)
   const framed = body !== CHUNKED_BODY || names.hasCoding ? '' : framing(head, body)
   return out.latin1Write(
-    `${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`,
+    `${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.headers.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`,
     0,
   )
 }
 
-function writeCarriedResponse(head: Http2Head, body: number, line: string, out: Buffer): number {
-  const names = head.names!
+function writeCarriedResponse(head: ResponseHead, carried: Carried, body: number, line: string, out: Buffer): number {
+  const names = carried.names!
   const { status } = head
   // With an answer that has no body the coding is as good as any other field, but for these (RFC 9112 section 6.1).
   const coding = (body === CHUNKED_BODY || body === NO_BODY) && status !== 204 && status >= 200
-  const lines = carriedLines(head, names, null, coding)
+  const lines = carriedLines(carried, names, null, coding)
   const framed = coding && names.hasCoding ? '' : framing(head, body)
-  return out.latin1Write(`HTTP/1.1 ${status} ${head.reason ?? reasonOf(status)}\r\n${line}${lines}${framed}\r\n`, 0)
+  return out.latin1Write(`HTTP/1.1 ${status} ${carried.reason ?? reasonOf(status)}\r\n${line}${lines}${framed}\r\n`, 0)
 }
 
 /** The fields less those of one connection only, which must not come to mean this one (RFC 9110 section 7.6.1). */

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { idleClose } from '../../proxy/pool/idle-close.ts'
-import { expectQuiet, orders, warm } from '../support/orders.ts'
+import { IdleClock } from '../../proxy/pool/idle-clock.ts'
+import { Http2Endpoint } from '../support/http2-endpoint.ts'
+import { A, expectQuiet, orders, warm } from '../support/orders.ts'
 import { respond } from '../support/upstream.ts'
 
 describe('how long an endpoint keeps an idle connection', () => {
   test('is not known at first', () => {
-    expect(idleClose().limitMs).toBe(Number.POSITIVE_INFINITY)
+    expect(new IdleClock().limitMs).toBe(Number.POSITIVE_INFINITY)
   })
 
   test.each([
@@ -13,13 +14,13 @@ describe('how long an endpoint keeps an idle connection', () => {
     [5000, 4000],
     [75_000, 74_000],
   ])('it says so (%i ms): the connection is retired before (%i ms)', (hint, limit) => {
-    const learnt = idleClose()
+    const learnt = new IdleClock()
     learnt.hinted(hint)
     expect(learnt.limitMs).toBe(limit)
   })
 
   test('two closes after the same time say so, too', () => {
-    const learnt = idleClose()
+    const learnt = new IdleClock()
     learnt.observed(60_000)
     expect(learnt.limitMs).toBe(Number.POSITIVE_INFINITY)
     learnt.observed(60_900)
@@ -27,19 +28,32 @@ describe('how long an endpoint keeps an idle connection', () => {
   })
 
   test('closes after all sorts of times are a restart and say nothing', () => {
-    const learnt = idleClose()
+    const learnt = new IdleClock()
     for (const ms of [60_000, 3000, 41_000, 12_000, 700, 28_000]) learnt.observed(ms)
     expect(learnt.limitMs).toBe(Number.POSITIVE_INFINITY)
   })
 
   test('closes at once say nothing of a time', () => {
-    const learnt = idleClose()
+    const learnt = new IdleClock()
     for (let i = 0; i < 10; i++) learnt.observed(3)
     expect(learnt.limitMs).toBe(Number.POSITIVE_INFINITY)
   })
 
+  test('the shorter of that and the policy counts; what was learnt can be forgotten', () => {
+    const learnt = new IdleClock()
+    learnt.limitTo(30_000)
+    expect(learnt.limitMs).toBe(30_000)
+    learnt.hinted(5000)
+    expect(learnt.limitMs).toBe(4000)
+    learnt.limitTo(2000)
+    expect(learnt.limitMs).toBe(2000)
+    learnt.forget()
+    learnt.limitTo(0)
+    expect(learnt.limitMs).toBe(Number.POSITIVE_INFINITY)
+  })
+
   test('the shorter of what it said and what was seen counts', () => {
-    const learnt = idleClose()
+    const learnt = new IdleClock()
     learnt.hinted(60_000)
     learnt.observed(5000)
     learnt.observed(5000)
@@ -91,5 +105,18 @@ describe('the pool', () => {
     mesh.advance(900)
     warm(mesh)
     expect(upstream.last).not.toBe(old)
+  })
+
+  test.each(['http', 'http2'] as const)('learns nothing from its own closes (%s)', async protocol => {
+    const { mesh, upstream } = await orders({ protocol, timeouts: { idleMs: 10_000 } })
+    const endpoint = protocol === 'http2' ? new Http2Endpoint(mesh, A) : upstream
+    for (let round = 0; round < 8; round++) {
+      warm(mesh)
+      mesh.advance(9800)
+      expect(endpoint.open, `round ${round}`).toHaveLength(1)
+      mesh.advance(400)
+      expect(endpoint.open).toHaveLength(0)
+    }
+    expectQuiet(mesh)
   })
 })
