@@ -5,7 +5,7 @@ import type { AddressSpec } from './snapshot.ts'
 
 export const addressPattern = '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}$'
 
-/** Null: not an address. The host is an IP address or a name; the address of an IPv6 result carries no brackets. */
+/** Null: not an address. The host is an IP address or a name; an IPv6 host in the result has no brackets. */
 export function parseAddress(text: string): AddressSpec | null {
   const match = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
   if (match === null) return null
@@ -16,7 +16,7 @@ export function parseAddress(text: string): AddressSpec | null {
   return isHost(host!) ? { address: host!.toLowerCase(), port } : null
 }
 
-/** For text that the schema has let through. */
+/** For text that the schema has accepted. */
 export function addressOf(text: string): AddressSpec {
   const parsed = parseAddress(text)
   if (parsed === null) throw new Error(`not an address: ${text}`)
@@ -34,17 +34,17 @@ function isHost(host: string): boolean {
   return host.split('.').every(label => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label))
 }
 
-/** Only this machine can reach it. */
+/** True for addresses that only this machine can reach. */
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || address.startsWith('127.')
 }
 
-/** An address, or the name that always means this machine: not a name that somebody else resolves. */
+/** An address, or `localhost`: no name that needs to be resolved. */
 export function isLiteral(address: string): boolean {
   return isIPv4(address) || isIPv6(address) || address === 'localhost'
 }
 
-/** This machine, or its link, where clouds have their metadata service. */
+/** This machine, or the link-local network, where clouds have their metadata service. */
 export function isInside(address: string): boolean {
   return isLoopback(address) || isWildcard(address) || /^169\.254\.|^fe[89ab][0-9a-f]:|^fd00:ec2::254$/i.test(address)
 }
@@ -54,7 +54,7 @@ export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::'
 }
 
-/** Listening on both would fail, or split the connections between them at random. Port 0 is a new port each time. */
+/** True when listening on both would fail, or split the connections at random. Port 0 is a new port each time. */
 export function overlap(a: AddressSpec, b: AddressSpec): boolean {
   if (a.port !== b.port || a.port === 0) return false
   return numeric(a.address) === numeric(b.address) || isWildcard(a.address) || isWildcard(b.address)
@@ -66,12 +66,12 @@ function numeric(address: string): string {
 
 export interface AddressGuess {
   readonly what: string
-  /** What was probably meant; null: no idea. */
+  /** What was probably meant; null: unknown. */
   readonly meant: string | null
 }
 
 /**
- * Why it is not an address, in words, and what was probably meant. For what `parseAddress` refused. `{value}` stands
+ * Why a text is not an address, and what was probably meant. For texts that `parseAddress` refused. `{value}` stands
  * for the input, `everywhere` is what `*` means.
  */
 export function explainAddress(input: string | number, everywhere: string): AddressGuess {

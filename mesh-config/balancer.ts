@@ -28,7 +28,7 @@ const hashForms = {
           name: setting(cookieName(), 'Its name.'),
           ttl: setting(
             duration().default('off'),
-            'Where the request has none, one is made and given back with this life time. `0s` would be `off`: none is made.',
+            'A request without the cookie gets one with this life time. `off`: none is made.',
             'only the application knows whether its callers keep cookies',
           ),
           path: setting(cookiePath().default('/'), 'The Path of a cookie that is made.'),
@@ -47,7 +47,7 @@ const hashSource = z
     ...hashForms,
     terminal: setting(
       z.boolean().default(false),
-      'When it gives a value, those after it are not asked.',
+      'When it has a value, those after it are not used.',
       'all count together',
     ),
   })
@@ -56,17 +56,17 @@ const hashSource = z
 const slowStart = {
   window: setting(
     duration().default('off'),
-    'How long an endpoint that is new, or was ejected, is spared: its weight grows to its own over this time. `off`: at once.',
-    'as in Envoy: only those who run the service know whether it has to warm up',
+    'The time in which the weight of an endpoint that is new, or was ejected, grows to its full value. `off`: at once.',
+    'as in Envoy: only the operator knows whether a service has to warm up',
   ),
   aggression: setting(
     z.number().positive().max(100).default(1),
-    'How the weight grows: 1 evenly, more: fast first and slow later.',
+    'How the weight grows: 1 is evenly, more is faster at first.',
     'as in Envoy',
   ),
   minWeightPercent: setting(
     z.number().min(1).max(100).default(10),
-    'Where it begins.',
+    'The percentage of its weight with which an endpoint begins.',
     'as in Envoy: without some requests nothing warms up',
   ),
 }
@@ -74,13 +74,13 @@ const slowStart = {
 const zoneAware = {
   mode: setting(
     z.enum(['off', 'on']).default('on'),
-    '`on`: requests stay in the zone of this sidecar while it has its share of the endpoints; what is too much for it goes to the others, in proportion to what they can spare.',
-    'nothing changes where zones are not named, and where they are, leaving one costs time and money',
+    '`on`: requests stay in the zone of this sidecar while it has its share of the endpoints; what it cannot take goes to other zones, in proportion to what they can spare.',
+    'without zones nothing changes; with zones, leaving one costs time and money',
   ),
   minEndpoints: setting(
     z.int().min(1).max(1_000_000).default(6),
-    'With fewer endpoints zones are not looked at (`min_cluster_size` of Envoy).',
-    'as in Envoy: with a few, keeping to a zone would load one endpoint with everything',
+    'With fewer endpoints zones have no effect (`min_cluster_size` of Envoy).',
+    'as in Envoy: with fewer, one endpoint could get all requests of its zone',
   ),
 }
 
@@ -88,11 +88,11 @@ const panic = {
   health: setting(
     z.number().min(0).max(100).default(50),
     'Below this percentage of healthy endpoints, failing ones are used too. 0: never. What the registry calls critical or in maintenance is never used.',
-    'as in Envoy: when half of them seem ill the check is more likely wrong than the service',
+    'as in Envoy: when half of the endpoints fail their check, the check is more likely wrong than the service',
   ),
   ejected: setting(
     z.number().min(0).max(100).default(0),
-    'The same for ejected ones: below this percentage that is not ejected, ejections are ignored. 0: only where nothing else is left.',
+    'Below this percentage of endpoints that are not ejected, ejections are ignored. 0: only where no other endpoint is left.',
     'an ejected endpoint has just failed real requests',
   ),
 }
@@ -101,7 +101,7 @@ const sticky = {
   cookie: setting(
     cookieName().default('outriggerSticky'),
     'The cookie that remembers the endpoint.',
-    'a name nobody else uses',
+    'a name that no application uses',
   ),
   ttl: setting(
     duration().default('off'),
@@ -113,9 +113,9 @@ const sticky = {
     text(
       /^.{16,1024}$/,
       'a secret',
-      'sixteen characters or more that nobody can guess, from the environment: "${STICKY_SECRET}"',
+      'sixteen random characters or more, from the environment: "${STICKY_SECRET}"',
     ).optional(),
-    'What the cookies are keyed with, so that they tell nothing of addresses. Sidecars that answer for the same host want the same one. Without it: a secret of this sidecar, kept in its `state` folder.',
+    'The key of the cookies, so that they do not reveal addresses. Sidecars that answer for the same host need the same one. Without it: a secret of this sidecar, kept in its `state` folder.',
   ).meta({ secret: true }),
 }
 
@@ -130,17 +130,17 @@ export const balancer = {
   type: setting(
     z.enum(balancerTypes).default('least_request'),
     'How an endpoint is chosen; weights always count. `least_request` draws two and takes the one with fewer requests under way.',
-    'it leaves a slow endpoint alone without being told anything',
+    'it avoids slow endpoints without any settings',
   ),
   choices: setting(
     z.int().min(2).max(16).default(2),
     'How many endpoints `least_request`, `peak_ewma` and `adaptive` draw and compare.',
-    'two give nearly all there is to gain (Mitzenmacher 2001)',
+    'two choices have nearly all of the effect (Mitzenmacher 2001)',
   ),
   fullScan: setting(
     z.int().min(0).max(64).default(0),
-    'With so few endpoints or fewer, those policies look at all of them instead of drawing.',
-    'drawing keeps many callers from all choosing the same one',
+    'With this many endpoints or fewer, those policies compare all of them instead of drawing.',
+    'drawing keeps many callers from choosing the same endpoint',
   ),
   activeRequestBias: setting(
     z.number().min(0).max(10).default(1),
@@ -149,11 +149,11 @@ export const balancer = {
   ),
   hashOn: setting(
     z.array(hashSource).max(16).default([]),
-    'What `ring_hash` and `maglev` hash; all that give a value count together. Where none does, an endpoint is drawn at random. `ip_hash` always takes the address of the caller, which behind an outbound listener is this machine.',
+    'What `ring_hash` and `maglev` hash; all that have a value count together. A request without any value gets a random endpoint. `ip_hash` always takes the address of the caller, which behind an outbound listener is this machine.',
   ),
   minimumRingSize: setting(
     z.int().min(1).max(8_388_608).default(1024),
-    'Points on the ring of `ring_hash`, at least; with few endpoints more are taken, so that no key moves that need not.',
+    'Points on the ring of `ring_hash`, at least; with few endpoints there are more, so that few keys move when endpoints change.',
     'as in Envoy',
   ),
   maximumRingSize: setting(
@@ -178,10 +178,10 @@ export const balancer = {
       .max(10_000)
       .refine(
         factor => factor === 0 || factor >= 100,
-        otherwise('{value} % is less than everyone has anyway', 'write 0, or 100 and more'),
+        otherwise('{value} % of the mean cannot hold all requests', 'write 0, or 100 and more'),
       )
       .default(0),
-    `Bounded load for ${hashing}: no endpoint has more than this percentage of the mean load; what would be more goes to the next. 0: no bound.`,
+    `Bounded load for ${hashing}: no endpoint gets more than this percentage of the mean load; further requests go to the next one. 0: no bound.`,
     'as in Envoy: with a bound, a key may leave its endpoint',
   ),
   decay: setting(
@@ -191,28 +191,25 @@ export const balancer = {
   ),
   defaultRtt: setting(
     duration('refused').default('30ms'),
-    'What an endpoint without measurements is taken to need.',
-    'as in Linkerd: new ones are tried, not flooded',
+    'The latency that an endpoint without measurements is taken to have.',
+    'as in Linkerd: new endpoints are tried, not flooded',
   ),
   failurePenalty: setting(
     duration().default('5s'),
-    'A failed request, and one answered with 429 or any 5xx, counts as one that took this long, or as long as its Retry-After says, at most 5 minutes; where only requests under way are counted, as one that is under way so long. `off`: as long as it took.',
+    'A failed request, and one answered with 429 or any 5xx, counts as one that took this long, or as long as its Retry-After says, at most 5 minutes. Policies that count requests under way count it as under way for that time. `off`: as long as it took.',
     'as in the load biaser of Linkerd: an endpoint that fails fast must not look fast',
   ),
   slowStart: setting(
     z.strictObject(slowStart).prefault({}),
-    `Endpoints that come (back) get their share little by little; not for ${hashing}.`,
+    `Endpoints that are new or were ejected get their share step by step; not for ${hashing}.`,
   ),
-  zoneAware: setting(
-    z.strictObject(zoneAware).prefault({}),
-    `Preferring endpoints of the own zone; not for ${hashing}.`,
-  ),
+  zoneAware: setting(z.strictObject(zoneAware).prefault({}), `Prefers endpoints of the own zone; not for ${hashing}.`),
   overprovisioning: setting(
     z.number().min(1).max(10).default(1.4),
-    'A priority takes all requests while its healthy share times this is at least 1; what is missing goes to the next priority.',
+    'A priority takes all requests while its healthy share times this is at least 1; the missing part goes to the next priority.',
     'as in Envoy: full load down to 72 % healthy endpoints',
   ),
-  panic: setting(z.strictObject(panic).prefault({}), 'When so few are healthy that health is not believed.'),
+  panic: setting(z.strictObject(panic).prefault({}), 'When so few endpoints are healthy that health is ignored.'),
   sticky: setting(
     z
       .union([
@@ -222,12 +219,12 @@ export const balancer = {
       ])
       .prefault(false),
     'Sticky sessions: a cookie keeps a caller at its endpoint as long as it may be used. `true`, or a map.',
-    'a cookie is a promise that only the application can want',
+    'only the application knows whether its sessions need it',
   ),
   subsetSize: setting(
     z.int().min(0).max(1_000_000).default(0),
-    'Use only so many endpoints, drawn at random but the same for the life of this sidecar, so that thousands of endpoints do not mean thousands of connections; as many again of each priority and each subset. 0: all.',
-    'fewer than all is only right when there are many callers',
+    'Use only so many endpoints, drawn at random once for the life of this sidecar, so that thousands of endpoints do not mean thousands of connections; as many again of each priority and each subset. 0: all.',
+    'fewer than all is right only with many callers',
   ),
 }
 

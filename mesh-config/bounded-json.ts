@@ -4,8 +4,8 @@ const MAX_DEPTH = 64
 const MAX_VALUES = 4_000_000
 
 /**
- * JSON from elsewhere. Throws an Error in words for people, also when it is nested so deep, or has so many values, that
- * what is made of it would fill the memory: some megabytes of `[` are gigabytes of arrays.
+ * JSON from outside. Throws an Error with a message for people, also when the text is nested so deep, or has so many
+ * values, that the result would fill the memory: some megabytes of `[` become gigabytes of arrays.
  */
 export function parseJson(text: string): unknown {
   const trouble = outOfBounds(text)
@@ -21,7 +21,7 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
 
-/** Reads each character once, and so takes less time than the parser. Empty: nothing is wrong. */
+/** Reads each character once, in less time than the parser. Empty: no bound is exceeded. */
 function outOfBounds(text: string): string {
   let depth = 0
   let values = 0

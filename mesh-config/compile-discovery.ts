@@ -30,7 +30,7 @@ export function compileEndpoints(list: Discovery['endpoints'][string]): Endpoint
   }))
 }
 
-/** `unnamed`: the policy of a service that no file says anything of. */
+/** `unnamed`: the policy of a service that no file names. */
 export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec): DiscoverySpec {
   const { files, dns, consul, massRemoval, startTimeout } = document.discovery
   return {
@@ -73,9 +73,7 @@ function compileConsul(document: SidecarDocument, consul: ConsulDocument, unname
   }
 }
 
-/**
- * Every service the files speak of that has no other source, and those that are listed under `consul.services` besides.
- */
+/** Every service that the files name without another source, and those under `consul.services`. */
 function watchedInConsul(document: SidecarDocument, consul: ConsulDocument): string[] {
   const { endpoints, files, dns } = document.discovery
   const named = [
@@ -139,7 +137,7 @@ function compileCheck({
   return { kind, target, intervalMs: durationMs(interval), timeoutMs: durationMs(timeout), deregisterAfterMs }
 }
 
-/** One folder a sidecar: two of the same service on a host differ in where they listen. */
+/** One folder for each sidecar: two of the same service on a host differ in their listeners. */
 export function stateFolder(document: SidecarDocument): string | null {
   if (document.state === 'off') return null
   if (document.state !== undefined) return document.state
@@ -150,8 +148,8 @@ export function stateFolder(document: SidecarDocument): string | null {
 }
 
 /**
- * What systemd gives a unit with StateDirectory=, else the folder of the user. Null: a user without a home, as
- * containers run under a number only.
+ * The StateDirectory= of a systemd unit, else the folder of the user. Null: a user without a home, as in containers
+ * that run under a user number only.
  */
 function stateHome(): string | null {
   const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env

@@ -1,26 +1,25 @@
 import { createHash } from 'node:crypto'
-import { addressOf, formatAddress } from './address.ts'
+import { addressOf } from './address.ts'
 import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
+import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
+import { compileRoute } from './compile-route.ts'
+import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
-import { connectName, connectService } from './host-name.ts'
+import { connectService } from './host-name.ts'
 import { own } from './own.ts'
-import { type RoutePolicy, type ServicePolicy, serviceSchema, type ValuePolicy } from './service.ts'
-import { endpointList, type ListenerDocument, type SidecarDocument } from './sidecar.ts'
+import { type ServicePolicy, serviceSchema } from './service.ts'
+import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
 import type {
-  AddressSpec,
   Bootstrap,
-  Direction,
   DiscoverySpec,
-  ListenerSpec,
   MatchSpec,
   RetrySpec,
   RouteSpec,
   ServiceSpec,
   ServiceTimeouts,
   Snapshot,
-  ValueMatchSpec,
 } from './snapshot.ts'
 
 export interface Compiled {
@@ -78,101 +77,6 @@ export function compile(document: SidecarDocument): Compiled {
   })
 }
 
-/** `local_app:<port>`; with the host before the port when two hosts have the same one. */
-function applicationNames(document: SidecarDocument): Map<string, string> {
-  const names = new Map<string, string>()
-  for (const { forward } of document.inbound) {
-    const { port } = addressOf(forward)
-    const name = `local_app:${port}`
-    const taken = [...names].some(
-      ([other, given]) => given === name && formatAddress(addressOf(other)) !== formatAddress(addressOf(forward)),
-    )
-    if (!names.has(forward)) names.set(forward, taken ? `local_app:${formatAddress(addressOf(forward))}` : name)
-  }
-  return names
-}
-
-function compileListeners(document: SidecarDocument, applications: ReadonlyMap<string, string>): ListenerSpec[] {
-  const names = new Map<string, number>()
-  const listener = (
-    direction: Direction,
-    {
-      listen,
-      protocol,
-      timeouts,
-      limits,
-      h2cUpgrade,
-    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
-    service: string | null,
-    multiplex: number,
-    speaksTcp: boolean,
-    connect: ListenerSpec['connect'],
-  ): ListenerSpec => {
-    const address = listenOf(listen)
-    const base = `${direction} ${formatAddress(address)}`
-    const count = (names.get(base) ?? 0) + 1
-    names.set(base, count)
-    return {
-      // Only port 0 can be there twice.
-      name: count === 1 ? base : `${base} #${count}`,
-      direction,
-      listen: address,
-      service,
-      connect,
-      multiplex,
-      protocol: protocol ?? (speaksTcp ? 'tcp' : 'http'),
-      timeouts: {
-        headMs: durationMs(timeouts.head),
-        bodyMs: durationMs(timeouts.body),
-        idleMs: durationMs(timeouts.idle),
-        connectionAgeMs: durationMs(timeouts.connectionAge),
-        detectMs: durationMs(timeouts.detect),
-      },
-      limits: {
-        headers: limits.headers,
-        headBytes: sizeBytes(limits.headBytes),
-        targetBytes: sizeBytes(limits.targetBytes),
-        connections: limits.connections,
-        streams: limits.streams,
-        bufferBytes: sizeBytes(limits.buffer),
-      },
-      h2cUpgrade,
-    }
-  }
-  return [
-    ...document.inbound.map(each =>
-      listener(
-        'inbound',
-        each,
-        applications.get(each.forward)!,
-        each.multiplex ? document.workers : 0,
-        each.application.protocol === 'tcp',
-        null,
-      ),
-    ),
-    ...document.outbound.map(each =>
-      listener(
-        'outbound',
-        each,
-        each.service ?? null,
-        0,
-        own(document.services, each.service ?? '')?.protocol === 'tcp',
-        compileConnect(each.connect),
-      ),
-    ),
-  ]
-}
-
-function compileConnect(connect: SidecarDocument['outbound'][number]['connect']): ListenerSpec['connect'] {
-  return connect === undefined ? null : { services: connect.services, hosts: connect.hosts.map(hostOf) }
-}
-
-/** Listening on `localhost` would be IPv4 on one machine and IPv6 on the next. */
-function listenOf(text: string): AddressSpec {
-  const parsed = addressOf(text)
-  return parsed.address === 'localhost' ? { ...parsed, address: '127.0.0.1' } : parsed
-}
-
 function compileService(
   name: string,
   policy: ServicePolicy,
@@ -206,18 +110,13 @@ function compileService(
   }
 }
 
-/** As it is compared with the target of a CONNECT. */
-function hostOf(text: string): string {
-  return connectName(formatAddress(addressOf(text)))
-}
-
-/** A destination of CONNECT that is no service: one endpoint, and the defaults of a policy. */
+/** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */
 function compileHost(host: string): ServiceSpec {
   const service = compileService(connectService(host), serviceSchema.parse({}), [endpointList.parse([host])[0]!])
   return { ...service, kind: 'connect' }
 }
 
-/** The application behind an inbound listener: one endpoint that is always there, tried once. */
+/** The application behind an inbound listener: one endpoint that is always used, with one try. */
 function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
   return {
     name,
@@ -281,70 +180,11 @@ function compileRetries({ on, attempts, replayBytes, budget }: ServicePolicy['re
   return { on, attempts, replayBytes: sizeBytes(replayBytes), budget }
 }
 
-function compileRoute(service: string, route: RoutePolicy, timeouts: ServiceTimeouts, retries: RetrySpec): RouteSpec {
-  const match = compileMatch(route.match)
-  return {
-    name: route.name ?? patternOf(match.path),
-    match,
-    to: route.to.map(({ service: other, subset, weight }) => ({
-      service: other ?? service,
-      subset: subset ?? null,
-      weight,
-    })),
-    timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
-    retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
-  }
-}
-
-function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['timeouts']>): ServiceTimeouts {
-  const ms = (own: string | 0 | undefined, inherited: number): number =>
-    own === undefined ? inherited : durationMs(own)
-  return {
-    connectMs: ms(over.connect, base.connectMs),
-    requestMs: ms(over.request, base.requestMs),
-    perTryMs: ms(over.perTry, base.perTryMs),
-    idleMs: ms(over.idle, base.idleMs),
-    grpcTimeout: over.grpcTimeout ?? base.grpcTimeout,
-    grpcTimeoutMaxMs: ms(over.grpcTimeoutMax, base.grpcTimeoutMaxMs),
-    grpcTimeoutOffsetMs: ms(over.grpcTimeoutOffset, base.grpcTimeoutOffsetMs),
-    tunnelMs: ms(over.tunnel, base.tunnelMs),
-  }
-}
-
-function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries']>): RetrySpec {
-  return {
-    on: over.on ?? base.on,
-    attempts: over.attempts ?? base.attempts,
-    replayBytes: over.replayBytes === undefined ? base.replayBytes : sizeBytes(over.replayBytes),
-    budget: base.budget,
-  }
-}
-
-function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): MatchSpec {
-  const [kind, value] = Object.entries(path ?? { prefix: '/' })[0] as [MatchSpec['path']['kind'], string]
-  return {
-    path: { kind, value },
-    methods: methods ?? [],
-    headers: Object.entries(headers ?? {}).map(([name, match]) => compileValue(name.toLowerCase(), match)),
-    query: Object.entries(query ?? {}).map(([name, match]) => compileValue(name, match)),
-  }
-}
-
-function compileValue(name: string, match: ValuePolicy): ValueMatchSpec {
-  const [kind, value] = Object.entries(match)[0] as [Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean]
-  return typeof value === 'boolean' ? { name, kind: value ? 'present' : 'absent', value: '' } : { name, kind, value }
-}
-
-/** How a user would write it, and so how metrics call it. */
-function patternOf({ kind, value }: MatchSpec['path']): string {
-  return kind === 'prefix' ? `${value}*` : value
-}
-
 function versionOf(content: unknown): string {
   return createHash('sha256').update(JSON.stringify(content, sortedKeys)).digest('hex').slice(0, 12)
 }
 
-/** So that the order in which a file gives its keys makes no new version. */
+/** Sorts keys, so that their order in a file does not change the version. */
 function sortedKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

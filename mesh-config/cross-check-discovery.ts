@@ -1,8 +1,7 @@
-import type { Say } from './cross-check.ts'
-import { type Located, nodeAt } from './located.ts'
+import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, scalarAt, textAt } from './look.ts'
 
-/** What the parts of `discovery` and `register` must have of each other. */
+/** Checks of `discovery` and `register` that concern several fields. */
 export function crossCheckDiscovery(root: Located, say: Say): void {
   const consul = nodeAt(root, ['discovery', 'consul'])
   const register = nodeAt(root, ['register'])
@@ -13,12 +12,12 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
     if (!hasPort) say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
     const named = nodeAt(register, ['name']) !== null || nodeAt(root, ['service']) !== null
     if (!named)
-      say(register.at, 'what is registered has no name: write service: orders at the top, or name: orders here')
+      say(register.at, 'the service to register has no name: write service: orders at the top, or name: orders here')
   }
   if (consul?.kind !== 'map') return
   const token = nodeAt(consul, ['token'])
   if (token !== null && nodeAt(consul, ['tokenFile']) !== null)
-    say(token.at, 'token and tokenFile cannot both count: remove one')
+    say(token.at, 'token and tokenFile exclude each other: remove one')
   const cert = nodeAt(consul, ['tls', 'cert'])
   const key = nodeAt(consul, ['tls', 'key'])
   if ((cert === null) !== (key === null))
@@ -29,7 +28,7 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
     say(tls.at, 'tls needs an https address: write address: https://host:8501')
 }
 
-/** Balancer settings that belong together. */
+/** Checks of balancer settings that belong together. */
 export function crossCheckBalancer(root: Located, say: Say): void {
   for (const [, policy] of entriesAt(root, ['services'])) {
     const least = scalarAt(policy, ['balancer', 'minimumRingSize'])

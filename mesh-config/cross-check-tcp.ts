@@ -1,8 +1,7 @@
-import type { Say } from './cross-check.ts'
-import { type Located, nodeAt } from './located.ts'
+import { type Located, nodeAt, type Say } from './located.ts'
 import { entriesAt, itemsAt, textAt } from './look.ts'
 
-/** What listeners and routes must have of the services that speak TCP. */
+/** Checks of listeners and routes against the services that speak TCP. */
 export function crossCheckTcp(root: Located, say: Say): void {
   const policies = new Map(entriesAt(root, ['services']))
   const speaksTcp = (service: string): boolean => {
@@ -15,12 +14,12 @@ export function crossCheckTcp(root: Located, say: Say): void {
     if (protocol?.value === 'tcp' && service === null)
       say(
         protocol.at,
-        'nothing in a TCP connection says which service it is for: add service:, or write protocol: detect, which goes by the server name of TLS',
+        'a TCP connection does not name its service: add service:, or write protocol: detect, which goes by the server name of TLS',
       )
     if (protocol !== null && protocol.value !== 'tcp' && service !== null && speaksTcp(service.value))
       say(
         protocol.at,
-        `${service.value} speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`,
+        `${service.value} speaks TCP, so its listener is TCP too: remove this protocol: ${protocol.value}`,
       )
   }
   for (const item of itemsAt(root, ['inbound'])) {
@@ -28,7 +27,7 @@ export function crossCheckTcp(root: Located, say: Say): void {
     if (protocol !== null && protocol.value !== 'tcp' && textAt(item, ['application', 'protocol'])?.value === 'tcp')
       say(
         protocol.at,
-        `the application speaks TCP, and there is nothing to find out: remove this protocol: ${protocol.value}`,
+        `the application speaks TCP, so its listener is TCP too: remove this protocol: ${protocol.value}`,
       )
   }
   for (const [name, policy] of policies) {

@@ -1,22 +1,32 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
-import { type Located, type LocatedScalar, nodeAt, type Path, type Position, type Problem, problem } from './located.ts'
+import {
+  isAt,
+  type Located,
+  type LocatedScalar,
+  nodeAt,
+  type Path,
+  type Position,
+  type Problem,
+  problem,
+  type Say,
+} from './located.ts'
 import { readLogTemplate } from './log-template.ts'
 import { children, entriesAt, itemsAt, scalarAt, type Text, textAt, textOf } from './look.ts'
 import { nearest } from './nearest.ts'
-import { matchesAt, refused } from './not-yet.ts'
+import { refused } from './not-yet.ts'
 import { explainRegex } from './regex.ts'
 import type { AddressSpec } from './snapshot.ts'
 
 /**
- * What no schema can say of one value alone: that names refer to something, that nothing is there twice, that the parts
- * fit together. Works on the values as written and passes over what is not of the right kind, so that one run reports
- * these errors along with those of the schema.
+ * Checks that concern several values: that names refer to something, that nothing is listed twice, that the parts fit
+ * together. They work on the values as written and skip values of a wrong kind, so that one run reports these errors
+ * along with those of the schema.
  */
 export async function crossCheck(root: Located, defaultAdmin: string): Promise<Problem[]> {
   const problems: Problem[] = []
-  const say = (at: Position, message: string) => void problems.push(problem(at, message))
+  const say: Say = (at, message) => void problems.push(problem(at, message))
   checkRefused(root, [], say)
   checkListeners(root, defaultAdmin, say)
   checkApplications(root, say)
@@ -31,11 +41,9 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   return problems
 }
 
-export type Say = (at: Position, message: string) => void
-
 function checkRefused(node: Located, path: Path, say: Say): void {
   for (const entry of refused) {
-    if (!matchesAt(entry, path)) continue
+    if (!isAt(entry.at, path)) continue
     if (
       entry.values === undefined
         ? node.kind !== 'scalar' || node.value !== null
@@ -92,14 +100,14 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
     const other = all.slice(0, index).find(earlier => overlap(earlier.address, one.address))
     if (other === undefined) continue
     const where = other.at === root.at ? '' : `, ${placeOf(other.at, one.at)}`
-    say(one.at, `port ${one.address.port} is taken already by ${other.what}${where}: choose another port`)
+    say(one.at, `port ${one.address.port} is already taken by ${other.what}${where}: choose another port`)
   }
   for (const item of itemsAt(root, ['outbound'])) {
     const connect = nodeAt(item, ['connect'])
     if (connect !== null && textAt(item, ['service']) !== null)
       say(
         connect.at,
-        'a port for one service has nothing to connect to by name: write connect at a listener without "service:"',
+        'CONNECT chooses its target by name, and this port is for one service: write connect at a listener without "service:"',
       )
   }
   for (const item of itemsAt(root, ['inbound'])) {
@@ -111,7 +119,7 @@ function checkListeners(root: Located, defaultAdmin: string, say: Say): void {
   }
 }
 
-/** Listeners in front of one application share it: it cannot be two things. */
+/** Listeners in front of one application share it, so its settings must be the same in each. */
 function checkApplications(root: Located, say: Say): void {
   const known = new Map<string, { readonly at: Position; readonly written: string }>()
   for (const item of itemsAt(root, ['inbound'])) {
@@ -125,12 +133,12 @@ function checkApplications(root: Located, say: Say): void {
     else if (first.written !== written)
       say(
         forward!.at,
-        `another listener (${placeOf(first.at, forward!.at)}) says something else under "application:" of ${key}, which they share: write the same in both`,
+        `another listener (${placeOf(first.at, forward!.at)}) has other settings under "application:" of ${key}, which both share: write the same in both`,
       )
   }
 }
 
-/** The same text for the same values, in whatever order. */
+/** The same text for equal values, in any order of keys. */
 function asWritten(node: Located | null | undefined): string {
   if (node === null || node === undefined) return ''
   if (node.kind === 'scalar') return JSON.stringify(node.value)
@@ -160,13 +168,13 @@ function checkEndpoints(root: Located, say: Say): void {
       if (loop)
         say(
           text!.at,
-          `${key} is an outbound listener of this sidecar, so requests would go round in circles: write where ${service} itself listens`,
+          `${key} is an outbound listener of this sidecar, so requests would go in circles: write where ${service} itself listens`,
         )
     }
   }
 }
 
-/** A host name means one service. */
+/** Checks that a host name means one service only. */
 function checkHosts(root: Located, say: Say): void {
   const owners = new Map([...serviceNames(root)].map(name => [name, name]))
   for (const [service, policy] of entriesAt(root, ['services'])) {
@@ -178,7 +186,7 @@ function checkHosts(root: Located, say: Say): void {
       else if (owner !== service)
         say(
           host.at,
-          `host ${host.value} means ${owner} already: a name can mean one service only, remove it here or there`,
+          `host ${host.value} means ${owner} already: a name can mean only one service: remove it here or there`,
         )
     }
   }
@@ -213,7 +221,7 @@ function checkReferences(root: Located, say: Say): void {
       if (weights.length > 0 && weights.every(weight => weight?.value === 0))
         say(
           weights[0]!.at,
-          'all weights are 0, so the requests of this route could go nowhere: give one of them a weight',
+          'all weights are 0, so requests of this route have no destination: give one of them a weight',
         )
     }
   }
@@ -237,12 +245,12 @@ function checkTemplate(root: Located, say: Say): void {
   for (const wrong of readLogTemplate(template.value).problems)
     say(
       template.at,
-      template.written === null ? wrong : `${template.written} is no access log template: mend its value`,
+      template.written === null ? wrong : `${template.written} is not an access log template: correct its value`,
     )
   if (textAt(root, ['accessLog', 'format'])?.value === 'json')
     say(
       template.at,
-      'a template gives format: text its form, and JSON has its own: write format: text, or remove the template',
+      'a template is for format: text, and the JSON format is fixed: write format: text, or remove the template',
     )
 }
 
@@ -259,15 +267,15 @@ async function checkRegexes(root: Located, say: Say): Promise<void> {
         node.at,
         pattern!.written === null
           ? wrong
-          : `${pattern!.written} is no RE2 expression: mend its value in the environment`,
+          : `${pattern!.written} is not an RE2 expression: correct its value in the environment`,
       )
     for (const [step, child] of children(node)) pending.push([String(step), child])
   }
 }
 
 /**
- * Every service that endpoints or a policy speak of; with a registry, which may know any, those that are only referred
- * to as well.
+ * Every service with endpoints or a policy. With a registry, which may know any service, also those that are only
+ * referred to.
  */
 export function serviceNames(root: Located): Set<string> {
   const listed = [
@@ -291,7 +299,7 @@ export function serviceNames(root: Located): Set<string> {
   return names
 }
 
-/** Connecting to `target` ends at `listener`, as far as the addresses tell. */
+/** Whether connecting to `target` reaches `listener`, as far as the addresses tell. */
 function reaches(target: AddressSpec, listener: AddressSpec | null): boolean {
   return (
     listener !== null &&

@@ -3,18 +3,18 @@ import { formatDuration } from './duration.ts'
 import { own } from './own.ts'
 import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
-import type { Bootstrap, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
-/** More than these about one thing are counted rather than listed. */
+/** Further lines about one thing are counted, not listed. */
 const maxListed = 10
 
 /**
- * What differs, in words, a line each: for the log of a reload. Empty: nothing. Values that a request is matched
- * against are never in it.
+ * The differences, a line each, for the log of a reload. Empty: none. The lines never contain values that requests are
+ * matched against.
  */
 export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   return [
-    ...diffFields('', { service: before.service }, { service: after.service }),
+    ...diffFields('', ofTheWhole(before), ofTheWhole(after)),
     ...diffNamed('listener', byName(before.listeners), byName(after.listeners), (name, a, b) =>
       diffFields(`listener ${name}: `, { ...a }, { ...b }),
     ),
@@ -30,7 +30,31 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
   ]
 }
 
-/** What a reload cannot change; empty: nothing of it differs. */
+/** The fields of the snapshot that belong to none of its parts. */
+function ofTheWhole({ service, zone, onDemandMs, buffersBytes }: Snapshot): Fields {
+  return { service, zone: zone === '' ? null : zone, onDemandMs, buffersBytes }
+}
+
+/** The differences in the sources of endpoints. */
+export function diffDiscovery(before: DiscoverySpec, after: DiscoverySpec): string[] {
+  return diffFields('discovery: ', sources(before), sources(after))
+}
+
+/** Sources by service, without the policy of unnamed services, which is no setting of discovery. */
+function sources({ files, dns, consul, ...rest }: DiscoverySpec): Fields {
+  const byService = <Source extends { readonly service: string }>(all: readonly Source[]) =>
+    Object.fromEntries(all.map(({ service, ...source }) => [service, source]))
+  if (consul === null) return { ...rest, files: byService(files), dns: byService(dns), consul: null }
+  const { services, onDemand, ...agent } = consul
+  return {
+    ...rest,
+    files: byService(files),
+    dns: byService(dns),
+    consul: { ...agent, onDemand: onDemand !== null, services: byService(services) },
+  }
+}
+
+/** The differences that need a restart; empty: none. */
 export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
   const port = (address: Bootstrap['admin']) => (address === null ? 'off' : formatAddress(address))
   const words = ({ admin, metrics, ...rest }: Bootstrap) => ({ ...rest, admin: port(admin), metrics: port(metrics) })
@@ -82,7 +106,7 @@ function byAddress(endpoints: readonly EndpointSpec[]): Map<string, EndpointSpec
   return new Map(endpoints.map(endpoint => [formatAddress(endpoint), endpoint]))
 }
 
-/** Several routes may bear one name, so each is known by its name and its place among those. */
+/** Several routes may have one name, so each is known by its name and its number among those. */
 function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): string[] {
   const named = (routes: readonly RouteSpec[]): Map<string, RouteSpec> => {
     const counts = new Map<string, number>()

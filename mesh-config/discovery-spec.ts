@@ -1,13 +1,13 @@
-import type { ServiceSpec } from './snapshot.ts'
+import type { ServiceSpec } from './service-spec.ts'
 
-/** Where endpoints come from, besides the fixed ones, which are in the snapshot. */
+/** The sources of endpoints, except for the fixed ones, which are in the snapshot. */
 export interface DiscoverySpec {
   readonly files: readonly FileSourceSpec[]
   readonly dns: readonly DnsSourceSpec[]
   readonly consul: ConsulSpec | null
   /** One update that removes more than this percentage of at least three endpoints is doubted; 100: none is. */
   readonly massRemovalPercent: number
-  /** How long a start waits for the first answers before it goes on with what was last known. */
+  /** How long a start waits for the first answers before it uses the endpoints known last. */
   readonly startTimeoutMs: number
 }
 
@@ -16,7 +16,7 @@ export interface FileSourceSpec {
   readonly path: string
 }
 
-/** Which addresses of a name count; `auto`: those this machine speaks. */
+/** Which addresses of a name count; `auto`: families that this machine has addresses of. */
 export type AddressFamily = 'auto' | 'ipv4' | 'ipv6' | 'all'
 
 export interface DnsSourceSpec {
@@ -24,7 +24,7 @@ export interface DnsSourceSpec {
   readonly name: string
   /** Null: SRV records, which bring the ports. */
   readonly port: number | null
-  /** At the latest; a shorter TTL counts. */
+  /** The longest time between two look-ups; a shorter TTL counts. */
   readonly refreshMs: number
   /** Name servers as `address:port`; empty: those of the system. */
   readonly servers: readonly string[]
@@ -49,14 +49,14 @@ export interface ConsulSpec {
   readonly maxStaleMs: number
   /** The longest time of a blocking query. */
   readonly waitMs: number
-  /** Those watched from the start. */
+  /** Services watched from the start. */
   readonly services: readonly ConsulServiceSpec[]
   /**
-   * What a service is like that no file names (its own name is empty): looked up when a request first asks for it.
-   * Null: it is not.
+   * The policy of a service that no file names (its own name is empty), looked up at its first request. Null: such
+   * services are not looked up.
    */
   readonly onDemand: ServiceSpec | null
-  /** A service asked for on demand is let go after so long without a request. */
+  /** A service found on demand is forgotten after this time without a request. */
   readonly idleMs: number
   readonly addressKind: ConsulAddressKind
 }
@@ -64,9 +64,9 @@ export interface ConsulSpec {
 export type ConsulAddressKind = 'service' | 'lan' | 'wan' | 'virtual'
 
 export interface ConsulServiceSpec {
-  /** As callers know it. */
+  /** Its name for callers. */
   readonly service: string
-  /** As Consul knows it. */
+  /** Its name in Consul. */
   readonly name: string
   readonly datacenter: string | null
   /** Only instances with all of these. */

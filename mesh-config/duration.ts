@@ -22,7 +22,7 @@ export function parseDuration(text: string): number | null {
   return total <= maxDurationMs ? total : null
 }
 
-/** For text that the schema has let through. */
+/** For text that the schema has accepted. */
 export function durationMs(text: string | 0): number {
   const parsed = parseDuration(String(text))
   if (parsed === null) throw new Error(`not a duration: ${text}`)
@@ -37,8 +37,8 @@ export function formatDuration(ms: number): string {
 }
 
 /**
- * What was probably meant by something that is not a duration: `5 sec` -> `5s`, `1.5s` -> `1500ms`, `5` -> `5s`. Null:
- * no idea.
+ * What was probably meant by a text that is not a duration: `5 sec` -> `5s`, `1.5s` -> `1500ms`, `5` -> `5s`. Null:
+ * unknown.
  */
 export function guessDuration(input: string | number): string | null {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\.?\s*$/i.exec(String(input))

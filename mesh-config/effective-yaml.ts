@@ -7,7 +7,7 @@ export interface EffectiveLine {
   readonly source: Source | null
 }
 
-/** The effective config as YAML, line by line, so that whoever prints it can align and colour. */
+/** The effective config as YAML, line by line, so that its printer can align and colour. */
 export function effectiveLines({ config, sources }: Effective): EffectiveLine[] {
   const lines: EffectiveLine[] = []
   const visit = (value: unknown, path: Path, indent: string, lead: string): void => {

@@ -3,7 +3,7 @@ import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
 import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
 
-/** The config as it is in force: what was written and every default, each with where it came from. Never a secret. */
+/** The config in force: every written value and every default, each with its source. Never a secret. */
 export interface Effective {
   readonly files: readonly string[]
   /** In the form of a sidecar file, shorthands written out. */
@@ -17,7 +17,7 @@ export interface Source {
   readonly at: string | null
   /** Why the default is what it is. */
   readonly why?: string
-  /** Names of variables that went into the value. */
+  /** Names of the variables in the value. */
   readonly environment?: string
 }
 
@@ -46,7 +46,7 @@ function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | 
   return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
 }
 
-/** `accessLog: on` gives `accessLog.mode`: the value of a field may have been written in place of the map it is in. */
+/** The value of a field may have been written in place of its map: `accessLog: on` gives `accessLog.mode`. */
 function shorthand(value: unknown, path: Path, root: Located): Located | null {
   const node = nodeAt(root, path.slice(0, -1))
   return node?.kind === 'scalar' &&
@@ -64,7 +64,7 @@ function writtenIn(node: Located): string {
     .join(' ')
 }
 
-/** A variable with such a name is not there to be read by whoever opens the admin page. */
+/** The value of a variable with such a name must not be shown on the admin page. */
 function isSecret({ environment }: Source): boolean {
   return environment !== undefined && [...environment.matchAll(/\$\{(\w+)/g)].some(([, name]) => isSecretName(name!))
 }

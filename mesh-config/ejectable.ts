@@ -1,6 +1,6 @@
 /**
- * How many of `count` endpoints may be ejected at a time. The last one never is. One of at least two always may be,
- * because 10 % of three would otherwise be none. 0 % is none.
+ * How many of `count` endpoints may be ejected at a time. The last one is never ejected. Of two or more, one may always
+ * be, because 10 % of three would otherwise be none. 0 % is none.
  */
 export function mostEjected(count: number, maxEjectedPercent: number): number {
   if (maxEjectedPercent === 0) return 0

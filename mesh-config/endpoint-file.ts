@@ -1,4 +1,5 @@
 import { compileEndpoints } from './compile-discovery.ts'
+import { endpointList } from './discovery.ts'
 import { MOST_ENDPOINTS } from './endpoint-json.ts'
 import { explainIssue } from './issue.ts'
 import { loadDocument } from './load.ts'
@@ -14,22 +15,19 @@ import {
   sortProblems,
 } from './located.ts'
 import type { SchemaNode } from './schema.ts'
-import { endpointList } from './sidecar.ts'
 import type { EndpointSpec } from './snapshot.ts'
 
-/** Explaining one takes time, and whoever mends the file begins with the first. */
+/** Explaining an error takes time, and readers begin with the first ones. */
 const MOST_ISSUES = 50
 
-/**
- * Of a file with endpoints: what is in it, or `file:line:column: what is wrong: what would be right`, all there are.
- */
+/** The endpoints of a file, or all its errors as `file:line:column: what is wrong: what to write`. */
 export type EndpointFile =
   | { readonly ok: true; readonly endpoints: readonly EndpointSpec[] }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /**
- * A list as under `discovery.endpoints`, or the groups of Prometheus's file_sd; JSON or YAML. Variables mean nothing in
- * it: whoever writes it need not be trusted with the environment. Never throws.
+ * Reads a list as under `discovery.endpoints`, or the groups of Prometheus's file_sd, in JSON or YAML. Variables are
+ * not replaced: the writer of the file need not be trusted with the environment. Never throws.
  */
 export function readEndpointFile(file: string, text: string): EndpointFile {
   if (text.trim() === '')
@@ -66,10 +64,7 @@ interface Group {
   readonly problems: readonly Problem[]
 }
 
-/**
- * A group of file_sd as the items of our list that say the same, each value where it was written. Anything else as it
- * is.
- */
+/** Turns a group of file_sd into items of our list, each value with its position. Returns anything else unchanged. */
 function endpointsOfGroup(item: Located): Group {
   const targets = item.kind === 'map' ? item.entries.get('targets') : undefined
   if (item.kind !== 'map' || targets === undefined) return { items: [item], problems: [] }
@@ -99,8 +94,8 @@ function endpointsOfGroup(item: Located): Group {
 }
 
 /**
- * Labels are metadata, and `zone` is also the zone. Those that begin with `__` are between Prometheus and whoever wrote
- * the file.
+ * Labels are metadata, and `zone` is also the zone. Labels that begin with `__` are for Prometheus itself and are left
+ * out.
  */
 function fieldsOfLabels(labels: LocatedMap, keyAt: LocatedEntry['keyAt']): [string, LocatedEntry][] {
   const entries = new Map([...labels.entries].filter(([name]) => !name.startsWith('__')))

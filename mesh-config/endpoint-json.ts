@@ -3,13 +3,13 @@ import { parseJson } from './bounded-json.ts'
 import type { EndpointHealth, EndpointSpec } from './snapshot.ts'
 import { MAX_WEIGHT } from './weight.ts'
 
-/** A list of more is a mistake, and would hold up data threads. */
+/** A longer list is a mistake, and would hold up data threads. */
 export const MOST_ENDPOINTS = 50_000
 
 /**
- * The endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that reads
- * such a file 20 MB for good. Null: it is something else, or something is wrong with it; endpoint-file.ts then says
- * what. What this takes, that takes too, with the same result, but for a key that is given twice.
+ * Reads the endpoints of a JSON file without the libraries that endpoint-file.ts needs: they would cost a proxy that
+ * reads such a file 20 MB for good. Null: another form, or an error, which endpoint-file.ts then explains. A file that
+ * this accepts, endpoint-file.ts accepts with the same result, except for a key that is given twice.
  */
 export function endpointsOfJson(text: string): EndpointSpec[] | null {
   let root: unknown

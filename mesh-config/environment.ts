@@ -4,7 +4,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Substituted {
   readonly text: string
-  /** Something came from the environment: the text may be a secret. */
+  /** Part of the text came from the environment, so it may be a secret. */
   readonly fromEnvironment: boolean
   readonly errors: readonly string[]
 }
@@ -36,16 +36,16 @@ export function substitute(text: string, env: Environment): Substituted {
 }
 
 /**
- * A reference as it stands in a file. The characters in it that steer `{ }` and `[ ]`, and what stands for them while
- * YAML is parsed: private-use characters.
+ * A reference in a file. The characters in it that have a meaning in `{ }` and `[ ]`, and private-use characters that
+ * replace them while YAML is parsed.
  */
 const inFile = /\$\{[^{}\n"']*\}/g
 const steering = '{}[],'
 const FIRST_SHIELD = 0xe000
 
 /**
- * The text with every reference made plain to YAML, so that `{ port: ${PORT} }` needs no quotes. Positions stay as they
- * are.
+ * The text with every reference made a plain YAML scalar, so that `{ port: ${PORT} }` needs no quotes. Positions do not
+ * change.
  */
 export function shield(text: string): string {
   if (!text.includes('${') || shields.test(text)) return text
@@ -57,14 +57,14 @@ export function shield(text: string): string {
 const shields = /[\ue000-\ue004]/
 const everyShield = /[\ue000-\ue004]/g
 
-/** A value or key of a shielded text as it was written. */
+/** Restores a value or key of a shielded text. */
 export function unshield(text: string): string {
   return shields.test(text)
     ? text.replace(everyShield, character => steering[character.charCodeAt(0) - FIRST_SHIELD]!)
     : text
 }
 
-/** What YAML makes of an unquoted text: what came from the environment is to be read as if it stood in the file. */
+/** What YAML makes of an unquoted text: a value from the environment is read as if it stood in the file. */
 export function resolvePlain(text: string): string | number | boolean | null {
   if (text === '' || text === '~' || text === 'null') return null
   if (text === 'true') return true

@@ -1,17 +1,17 @@
 /**
- * The host of a Host field, `:authority` or server name, as hosts are compared: without the port, without case, and
+ * The host of a Host field, `:authority` or server name in the form that is compared: without port, in lower case, and
  * without the dot that ends a full name.
  */
 export function hostOf(authority: string): string {
   return hostName(authority.slice(0, portAt(authority)))
 }
 
-/** The digits behind the colon; empty: no port is named. */
+/** The digits after the colon; empty: no port. */
 export function portOf(authority: string): string {
   return authority.slice(portAt(authority) + 1)
 }
 
-/** The target of a CONNECT, as it is compared. */
+/** The target of a CONNECT in the form that is compared. */
 export function connectName(authority: string): string {
   return `${hostOf(authority)}:${portOf(authority)}`
 }
@@ -21,9 +21,7 @@ export function connectService(target: string): string {
   return `connect:${target}`
 }
 
-/**
- * `orders.example.com.` names what `orders.example.com` does: the dot says only that no search domain is to be tried.
- */
+/** `orders.example.com.` is the same name as `orders.example.com`: the dot only says that no search domain is tried. */
 function hostName(host: string): string {
   const lower = host.toLowerCase()
   return lower.length > 1 && lower.endsWith('.') ? lower.slice(0, -1) : lower

@@ -1,13 +1,13 @@
 import { resolvePlain } from './environment.ts'
-import { keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
+import { isAt, keyPosition, type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
 import { nearest, typingErrors } from './nearest.ts'
-import { matchesAt, refused } from './not-yet.ts'
-import { placeOfWord } from './other-words.ts'
+import { refused } from './not-yet.ts'
+import { placeOfWord, whyNotHere } from './other-words.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
 import { referenceWithoutSecret } from './secret.ts'
 import type { Wrong } from './wrong.ts'
 
-/** What the schema library says of one violation, as far as we read it. */
+/** A violation as the schema library reports it, with the fields that are used here. */
 export interface Issue {
   readonly code?: string | undefined
   readonly path: readonly PropertyKey[]
@@ -21,7 +21,7 @@ export interface Issue {
   readonly params?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** A violation of the schema in words: where it was written, what is wrong, what would be right. */
+/** Explains a violation of the schema: its position, what is wrong, and what to write. */
 export function explainIssue(issue: Issue, root: Located, schema: SchemaNode, around: Path = []): Problem[] {
   const path = [...around, ...issue.path.map(step => (typeof step === 'number' ? step : String(step)))]
   const node = nodeAt(root, path)
@@ -31,8 +31,8 @@ export function explainIssue(issue: Issue, root: Located, schema: SchemaNode, ar
     return bestForm(issue.errors ?? [], node).flatMap(inner => explainIssue(inner, root, schema, path))
   if (issue.code === 'invalid_key') {
     const at = keyPosition(root, path)
-    // A service that only discovery.endpoints names is checked under services too: its name is reported where it
-    // stands.
+    // A service that only discovery.endpoints names is checked under services too: its name is reported at its own
+    // position.
     if (at === null) return []
     const wrong = issue.issues?.[0]?.params?.wrong as Wrong | undefined
     return [
@@ -97,7 +97,7 @@ function range(issue: Issue, schema: SchemaNode | null): string {
   return bounded ? `from ${low} to ${high}` : `from ${low} up`
 }
 
-/** A variable whose value would do, were it not in quotes. */
+/** A variable whose value would be accepted without quotes. */
 function isQuotedVariable({ expected }: Issue, node: Located): boolean {
   if (node.kind !== 'scalar' || node.written === null || typeof node.value !== 'string') return false
   const kind = typeof resolvePlain(node.value)
@@ -115,9 +115,9 @@ function isQuotedNumber(issue: Issue, node: Located): boolean {
   )
 }
 
-/** Without those that this version refuses. */
+/** Leaves out the values that this version refuses. */
 function available(path: Path, values: readonly unknown[]): string[] {
-  const entry = refused.find(each => matchesAt(each, path))
+  const entry = refused.find(each => isAt(each.at, path))
   return values.map(String).filter(value => entry?.values?.includes(value) !== true)
 }
 
@@ -132,7 +132,7 @@ function notOneOf(node: Located, value: string, values: readonly string[], hidde
   return `${value} is not one of ${values.join(', ')}${meant === null ? '' : `: did you mean ${meant}?`}`
 }
 
-/** A number where a text belongs was probably meant just as it stands. */
+/** For a number where a text belongs, the text with the same characters was probably meant. */
 function withSource(wrong: Wrong, node: Located): Wrong {
   if (node.kind !== 'scalar' || node.source === undefined || wrong.meant !== JSON.stringify(String(node.value)))
     return wrong
@@ -144,7 +144,7 @@ function sentence(wrong: Wrong, value: string, hidden: boolean): string {
   return `${wrong.what.replace('{value}', value)}: ${meant === null ? wrong.fix : `write ${meant}`}`
 }
 
-/** Of the forms a value may have, the one that the writer had in mind: not those for another kind of value. */
+/** Of several allowed forms of a value, the one that the writer probably meant: not one for another kind of value. */
 function bestForm(forms: readonly (readonly Issue[])[], node: Located | null): readonly Issue[] {
   const other = (issue: Issue) =>
     issue.path.length === 0 &&
@@ -173,11 +173,13 @@ function missing(path: Path, root: Located, schema: SchemaNode): Problem {
 
 function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode): Problem {
   const at = keyPosition(root, [...path, key]) ?? positionAt(root, path)
+  const reason = whyNotHere([...path, key])
+  if (reason !== null) return problem(at, `${key}: ${reason}`)
   const around = schemaAt(schema, path)
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)
   const places = placesOf(key, schema)
-  // A slip of one letter, then what is known by this very name, then what is only like it.
+  // First a typing error of one letter, then a key of this name elsewhere, then a similar key.
   const isSlip = meant !== null && typingErrors(key.toLowerCase(), meant.toLowerCase()) <= 1
   const word = places.length > 0 || isSlip ? null : placeOfWord(key)
   if (word !== null) return problem(at, `unknown key "${key}": here it is ${word}`)
@@ -190,7 +192,7 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   )
 }
 
-/** A value as an error may show it: what came from the environment only by the name of its variable. */
+/** A value as an error may show it: a value from the environment only by the name of its variable. */
 export function show(node: Located, secret = false): string {
   if (node.kind !== 'scalar') return `a ${node.kind}`
   if (secret) return 'the value (not shown: it is a secret)'

@@ -1,17 +1,16 @@
-import type { Warn } from './lint.ts'
-import type { Path } from './located.ts'
+import type { Path, Warn } from './located.ts'
 import type { ServiceSpec } from './snapshot.ts'
 
 const keyed = ['ring_hash', 'maglev']
 
-/** Balancer settings that do not do what their writer hopes. `zone`: where the sidecar stands. */
+/** Warns of balancer settings without the intended effect. `zone`: of this sidecar. */
 export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: string, path: Path, warn: Warn): void {
   const { type, hashOn, hashBalanceFactor, zoneAware } = balancer
   const hashes = keyed.includes(type) || type === 'ip_hash'
   if (keyed.includes(type) && hashOn.length === 0)
     warn(
       path,
-      `${type} has nothing to hash, so requests to ${name} go anywhere: write hashOn: [ { header: x-user } ], or type: ip_hash`,
+      `${type} has nothing to hash, so requests to ${name} go to random endpoints: write hashOn: [ { header: x-user } ], or type: ip_hash`,
     )
   if (!keyed.includes(type) && hashOn.length > 0)
     warn(
@@ -34,6 +33,6 @@ export function lintBalancer({ name, balancer, endpoints }: ServiceSpec, zone: s
   if (zone !== '' && !hashes && zoneAware.on && zones.size > 1 && endpoints.length < zoneAware.minEndpoints)
     warn(
       [...path, 'zoneAware', 'minEndpoints'],
-      `${name} has ${endpoints.length} endpoints in ${zones.size} zones, and zones are looked at from ${zoneAware.minEndpoints} on: write zoneAware: { minEndpoints: ${endpoints.length} } to keep to the own zone`,
+      `${name} has ${endpoints.length} endpoints in ${zones.size} zones, and zones count from ${zoneAware.minEndpoints} endpoints on: write zoneAware: { minEndpoints: ${endpoints.length} } to keep to the own zone`,
     )
 }

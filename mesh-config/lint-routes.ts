@@ -1,8 +1,8 @@
-import type { Warn } from './lint.ts'
 import { lintRetries, lintTimeouts } from './lint-service.ts'
+import type { Warn } from './located.ts'
 import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapshot.ts'
 
-/** Routes that nothing reaches, and their own timeouts. */
+/** Warns of routes that no request reaches, and checks the timeouts of routes. */
 export function lintRoutes(service: ServiceSpec, warn: Warn): void {
   for (const [index, route] of service.routes.entries()) {
     const path = ['services', service.name, 'routes', index]
@@ -17,8 +17,10 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
       )
     }
     if (route.timeouts !== null || route.retries !== null) {
-      lintTimeouts(route.timeouts ?? service.timeouts, route.retries ?? service.retries, path, warn)
-      lintRetries(route.timeouts ?? service.timeouts, route.retries ?? service.retries, path, warn)
+      const timeouts = { ...service.timeouts, ...route.timeouts }
+      const retries = { ...service.retries, ...route.retries }
+      lintTimeouts(timeouts, retries, path, warn)
+      lintRetries(timeouts, retries, path, warn)
     }
     lintDestinations(route, path, warn)
   }
@@ -32,7 +34,7 @@ function lintDestinations(route: RouteSpec, path: (string | number)[], warn: War
   }
 }
 
-/** Whatever `later` matches, `earlier` matches too. Says no where it cannot tell. */
+/** True: every request that `later` matches, `earlier` matches too. False where that is not certain. */
 export function covers(earlier: MatchSpec, later: MatchSpec): boolean {
   return (
     coversPath(earlier.path, later.path) &&

@@ -1,19 +1,18 @@
+import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
-import type { Warn } from './lint.ts'
 import { lintBalancer } from './lint-balancer.ts'
-import type { Path } from './located.ts'
-import { grpcRetryConditions } from './service.ts'
+import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {
-  /** Its endpoints come from somewhere, and are not known here. */
+  /** Its endpoints come from a registry, DNS or a file, and are not known here. */
   readonly discovered: boolean
-  /** Where the sidecar stands. */
+  /** The zone of the sidecar. */
   readonly zone: string
 }
 
-/** The arithmetic of one service: timeouts, retries, outliers, endpoints. */
+/** Checks the numbers of one service: timeouts, retries, outliers, endpoints. */
 export function lintService(
   service: ServiceSpec,
   { discovered, zone }: ServiceSurroundings,
@@ -40,7 +39,7 @@ export function lintService(
     const pairs = Object.entries(wanted).map(([key, value]) => `${key}: ${value}`)
     warn(
       [...path, 'subsets', name],
-      `no endpoint of ${service.name} has meta { ${pairs.join(', ')} }, so requests to this subset get 503 UH: give it to an endpoint`,
+      `no endpoint of ${service.name} has meta { ${pairs.join(', ')} }, so requests to this subset get 503 UH: add it to an endpoint`,
     )
   }
 }
@@ -54,9 +53,10 @@ export function lintTimeouts(
   if (requestMs === 0) return
   const request = formatDuration(requestMs)
   if (connectMs >= requestMs) {
+    const less = formatDuration(Math.min(1000, roundDown(requestMs / 2)))
     warn(
       [...path, 'timeouts', 'connect'],
-      `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: 1s`,
+      `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: ${less}`,
     )
   }
   if (perTryMs === 0) return
@@ -65,7 +65,7 @@ export function lintTimeouts(
     const share = roundDown(requestMs / Math.max(2, attempts))
     warn(
       [...path, 'timeouts', 'perTry'],
-      `perTry ${perTry} is not shorter than request ${request}, so it never matters: write perTry: ${formatDuration(share)}, or off`,
+      `perTry ${perTry} is not shorter than request ${request}, so it has no effect: write perTry: ${formatDuration(share)}, or off`,
     )
   } else if (attempts * perTryMs > requestMs) {
     const whole = formatDuration(attempts * perTryMs)
@@ -82,7 +82,7 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
   if (attempts > 1 && on.length === 0)
     warn(
       [...retries, 'on'],
-      `attempts ${attempts} without anything to retry on: write attempts: 1, or on: [connect-failure]`,
+      `attempts ${attempts} without a condition to retry on: write attempts: 1, or on: [connect-failure]`,
     )
   if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
     warn(
@@ -92,7 +92,7 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
   }
 }
 
-/** Statuses of gRPC, and deadlines that are over before they begin. */
+/** Warns of gRPC statuses without gRPC, and of deadlines that leave no time. */
 function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn: Warn): void {
   const statuses = retries.on.filter(condition => (grpcRetryConditions as readonly string[]).includes(condition))
   if (statuses.length > 0 && protocol !== 'grpc' && protocol !== 'http2')
@@ -105,7 +105,7 @@ function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn
     const [max, offset] = [formatDuration(grpcTimeoutMaxMs), formatDuration(grpcTimeoutOffsetMs)]
     warn(
       [...path, 'timeouts', 'grpcTimeoutOffset'],
-      `${offset} taken off at most ${max} leaves a call with a deadline no time at all: make it shorter`,
+      `${offset} taken off at most ${max} leaves no time for a call with a deadline: make it shorter`,
     )
   }
 }
@@ -127,18 +127,18 @@ function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, wa
     const [base, max] = [formatDuration(outliers.baseEjectionMs), formatDuration(outliers.maxEjectionMs)]
     warn(
       [...path, 'baseEjection'],
-      `baseEjection ${base} is longer than maxEjection ${max}, which wins: make it the shorter one`,
+      `baseEjection ${base} is longer than maxEjection ${max}, so every ejection lasts maxEjection: make baseEjection the shorter one`,
     )
   }
   const count = endpoints.length
   if (count > 1 && mostEjected(count, outliers.maxEjectedPercent) === 0)
     warn(
       [...path, 'maxEjectedPercent'],
-      `0 % of the endpoints of ${name} may be ejected, so none ever is: write more, or consecutiveGatewayFailures: 0 where that is meant`,
+      `0 % of the endpoints of ${name} may be ejected, so none ever is: write more, or consecutiveGatewayFailures: 0 to turn ejection off`,
     )
 }
 
-/** To a number one would write. */
+/** Rounds down to a number that one would write. */
 function roundDown(ms: number): number {
   return ms >= 1000 ? Math.floor(ms / 1000) * 1000 : Math.max(1, Math.floor(ms))
 }

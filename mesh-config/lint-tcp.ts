@@ -1,8 +1,7 @@
-import type { Warn } from './lint.ts'
-import { type Located, nodeAt, type Path } from './located.ts'
+import { type Located, nodeAt, type Path, type Warn } from './located.ts'
 import type { ServiceSpec } from './snapshot.ts'
 
-/** What only requests have. */
+/** Settings that apply to requests only. */
 const ofRequests: readonly (readonly [at: Path, instead: string])[] = [
   [['timeouts', 'request'], 'a connection has no request to wait for: remove it'],
   [['timeouts', 'perTry'], 'a connection has no request to wait for: write connect: 1s'],
@@ -13,7 +12,7 @@ const ofRequests: readonly (readonly [at: Path, instead: string])[] = [
   [['balancer', 'sticky'], 'a connection has no cookies: write balancer: { type: ip_hash }'],
 ]
 
-/** Settings of a service that speaks TCP which only requests could heed. */
+/** Warns of settings of a TCP service that apply to requests only. */
 export function lintTcp(service: ServiceSpec, root: Located, path: Path, warn: Warn): void {
   if (service.protocol !== 'tcp') return
   const { name, retries, balancer } = service

@@ -3,17 +3,14 @@ import type { Compiled } from './compile.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
-import { type Located, nodeAt, type Path, type Problem, positionAt, problem } from './located.ts'
-import { matchesAt, withoutEffect } from './not-yet.ts'
+import { isAt, type Located, nodeAt, type Path, type Problem, positionAt, problem, type Warn } from './located.ts'
+import { withoutEffect } from './not-yet.ts'
 import { formatSize } from './size.ts'
 import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snapshot.ts'
 
-/** Says something about the value at a path. */
-export type Warn = (path: Path, message: string) => void
-
 /**
- * What is allowed and yet does not do what its writer hopes: arithmetic over several values, with the numbers and a way
- * out.
+ * Warns of settings that are allowed and do not have the intended effect: arithmetic over several values, with the
+ * numbers and a way out.
  */
 export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located): Problem[] {
   const warnings: Problem[] = []
@@ -21,7 +18,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
     warn(
       ['admin'],
-      `whoever reaches ${formatAddress(bootstrap.admin)} reads the config and can drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
+      `every machine that reaches ${formatAddress(bootstrap.admin)} can read the config and drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
     )
   }
   for (const direction of ['inbound', 'outbound'] as const) {
@@ -51,7 +48,7 @@ function isDiscovered(name: string, { files, dns, consul }: DiscoverySpec): bool
   return [...files, ...dns, ...(consul?.services ?? [])].some(({ service }) => service === name)
 }
 
-/** `state: off` is a wish; that there is no folder is not. */
+/** Warns where there is no state folder, unless `state: off` asks for that. */
 function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, root: Located, warn: Warn): void {
   const isDiscovering = files.length + dns.length > 0 || consul !== null
   if (state !== null || !isDiscovering || nodeAt(root, ['state']) !== null) return
@@ -61,7 +58,7 @@ function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, 
   )
 }
 
-/** Consul's own DNS gives three of thirty instances in an answer over UDP, and says nothing of the others. */
+/** Consul's own DNS puts three of thirty instances into an answer over UDP, and does not mention the others. */
 function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
   for (const { service, name } of dns)
     if (/\.consul\.?$/.test(name))
@@ -71,7 +68,7 @@ function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
       )
 }
 
-/** What holds for a service holds for its routes too, and is said of the service only. */
+/** Reports a problem that a service and its routes share once, for the service. */
 function saidOnce(warn: Warn): Warn {
   const said = new Set<string>()
   return (path, message) => {
@@ -81,7 +78,7 @@ function saidOnce(warn: Warn): Warn {
 }
 
 function guard(key: string, { port }: AddressSpec): string {
-  return `write ${key}: 127.0.0.1:${port}, or let a firewall decide who does`
+  return `write ${key}: 127.0.0.1:${port}, or protect it by a firewall`
 }
 
 function lintListener(
@@ -94,13 +91,13 @@ function lintListener(
   if (direction === 'outbound' && isOpen) {
     warn(
       [...path, 'listen'],
-      `whoever reaches ${formatAddress(listen)} makes calls as if it were ${service}: ${guard('listen', listen)}`,
+      `every machine that reaches ${formatAddress(listen)} can make calls as ${service}: ${guard('listen', listen)}`,
     )
   }
   if (isOpen && timeouts.headMs === 0)
-    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold every connection: write head: 10s')
+    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold all connections: write head: 10s')
   if (isOpen && timeouts.idleMs === 0)
-    warn([...path, 'timeouts', 'idle'], 'without it connections that nobody uses stay for ever: write idle: 5m')
+    warn([...path, 'timeouts', 'idle'], 'without it idle connections stay open for ever: write idle: 5m')
   if (limits.targetBytes >= limits.headBytes) {
     const head = formatSize(limits.headBytes)
     warn(
@@ -110,7 +107,7 @@ function lintListener(
   }
 }
 
-/** Is there a way in? */
+/** Warns of a service that no outbound listener leads to. */
 function lintReach(name: string, home: Path, { listeners, services }: Snapshot, warn: Warn): void {
   const outbound = listeners.filter(({ direction }) => direction === 'outbound')
   const { protocol } = services[name]!
@@ -124,14 +121,14 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
   if (isTarget) return
   const shared =
     protocol === 'tcp'
-      ? 'a port for all services cannot tell that a TCP connection is for it'
+      ? 'because a port for all services cannot tell which service a TCP connection is for'
       : 'or one without "service:", which serves every name by Host'
   warn(home, `no outbound listener leads to ${name}: add one with service: ${name}, ${shared}`)
 }
 
 function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {
   for (const entry of withoutEffect)
-    if (matchesAt(entry, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
+    if (isAt(entry.at, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
   if (node.kind === 'list')
     for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
   if (node.kind === 'map') for (const [key, entry] of node.entries) lintWithoutEffect(entry.node, [...path, key], warn)

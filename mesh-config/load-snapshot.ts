@@ -21,15 +21,15 @@ import { MAX_YAML_BYTES } from './yaml-bounds.ts'
 
 export interface LoadedSnapshot extends Compiled {
   readonly ok: true
-  /** `file:line:column: text`: allowed, but probably not what was meant. */
+  /** `file:line:column: text`: allowed, but probably not intended. */
   readonly warnings: readonly string[]
-  /** Every value and where it came from, without secrets: for the admin port and `config effective`. Made on demand. */
+  /** Every value with its source, without secrets: for the admin port and `config effective`. Made on demand. */
   effective(): Promise<Effective>
 }
 
 export interface LoadErrors {
   readonly ok: false
-  /** `file:line:column: what is wrong: what would be right`, all there are, in the order of the files. */
+  /** All errors as `file:line:column: what is wrong: what to write`, in the order of the files. */
   readonly errors: readonly string[]
 }
 
@@ -39,8 +39,8 @@ export interface SourceText {
 }
 
 /**
- * The files of `-c`, in order, later ones over earlier ones; `-` is standard input. Never throws: whatever is wrong
- * comes back as errors. `read` is told the texts.
+ * Loads the files of `-c`, later ones over earlier ones; `-` is standard input. Never throws: all problems are returned
+ * as errors. `read` gets the texts.
  */
 export async function loadSnapshot(
   paths: readonly string[],
@@ -68,7 +68,7 @@ async function readSource(file: string): Promise<SourceText | string> {
   }
 }
 
-/** What errors call it. */
+/** Its name in errors. */
 const STDIN = 'stdin'
 
 async function readStdin(): Promise<string> {
@@ -84,7 +84,7 @@ const unreadable: Readonly<Record<string, string>> = {
   EISDIR: 'this is a folder: name the files in it, -c takes several',
 }
 
-/** The same for texts already at hand. */
+/** The same for texts that are already read. */
 export async function loadTexts(
   sources: readonly SourceText[],
   env: Environment,
@@ -93,7 +93,7 @@ export async function loadTexts(
   const loaded = sources.map(({ file, text }) => loadDocument(file, text, env))
   const problems = loaded.flatMap(each => each.problems)
   const roots = loaded.flatMap(({ root }) => (root === null ? [] : [root]))
-  // Where the text is no YAML, everything else that could be said is guesswork.
+  // Without valid YAML, further errors would be guesses.
   if (roots.length < loaded.length) return failed(problems, files)
   const notMaps = loaded.flatMap(({ root }) => (root === null || root.kind === 'map' ? [] : [notAMap(root)]))
   if (notMaps.length > 0) return failed([...problems, ...notMaps], files)
@@ -113,7 +113,7 @@ function finished(document: SidecarDocument, root: Located, files: readonly stri
   return { ok: true, ...compiled, warnings, effective }
 }
 
-/** `file:line:column` of the addresses that are to be opened. */
+/** The positions (`file:line:column`) of the addresses to listen on. */
 function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string, string>> {
   const places: Record<string, string> = {}
   const note = (name: string, path: Path) => {
@@ -138,7 +138,7 @@ function notAMap(root: Located): Problem {
   return {
     at: root.at,
     file: root.at.file,
-    message: `a ${root.kind === 'list' ? 'list' : 'single value'} where the settings belong: write "key: value" lines, such as outbound:`,
+    message: `the file is a ${root.kind === 'list' ? 'list' : 'single value'}, and settings are a map: write "key: value" lines, such as outbound:`,
   }
 }
 
@@ -156,7 +156,7 @@ function withEveryService(root: Located): unknown {
   return { ...document, services: named }
 }
 
-/** The words for errors, loaded when there are some. */
+/** The code that explains errors, loaded when there are some. */
 async function explainIssues(
   issues: Parameters<typeof import('./issue.ts').explainIssue>[0][],
   root: Located,

@@ -18,7 +18,7 @@ import { conflictLine, explainSyntaxError } from './syntax-error.ts'
 import { MAX_DEPTH, MAX_YAML_BYTES, outOfBounds } from './yaml-bounds.ts'
 
 export interface LoadedDocument {
-  /** Null: the text is no YAML, nothing in it can be relied on. */
+  /** Null: the text is not YAML, and nothing in it is reliable. */
   readonly root: Located | null
   readonly problems: readonly Problem[]
 }
@@ -42,7 +42,7 @@ export function loadDocument(file: string, text: string, env: Environment): Load
       ? { kind: 'map', at: { file, line: 1, column: 1 }, entries: new Map() }
       : reader.read(document.contents as Node, 0)
   const warnings = document.warnings.map(({ pos, message }) =>
-    problem(reader.position(pos[0]), `${message}: YAML tags and directives mean nothing here, remove it`),
+    problem(reader.position(pos[0]), `${message}: YAML tags and directives have no meaning here: remove it`),
   )
   return { root, problems: [...warnings, ...reader.problems] }
 }
@@ -56,7 +56,7 @@ function positionOf(file: string, text: string, offset: number): Position {
 
 const same = (text: string) => text
 
-/** The parser goes on after an error, but only the first one is sure to be the file's. */
+/** The parser continues after an error, but only the first one is certain. */
 function firstSyntaxProblem(reader: Reader, errors: readonly YAMLError[], text: string): Problem {
   const conflict = conflictLine(text)
   if (conflict !== null) return problem({ ...reader.position(0), line: conflict.line }, conflict.message)
@@ -94,7 +94,7 @@ class Reader {
     return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  /** `around`: where to point for a node without a place of its own (an empty value). */
+  /** `around`: the position for a node without one of its own (an empty value). */
   read(node: Node | null, depth: number, around?: Position): Located {
     const at = node?.range ? this.position(node.range[0]) : (around ?? this.position(0))
     if (++this.#nodes > maxNodes || depth > MAX_DEPTH) {
@@ -115,7 +115,7 @@ class Reader {
     return this.#scalar(node, at)
   }
 
-  /** All are found in one go: the parser's own way looks through the whole document for each. */
+  /** Finds all in one pass: the parser's own method searches the whole document for each. */
   #targetOf(alias: Node): Node | undefined {
     this.#targets ??= targetsOf(this.#document)
     return this.#targets.get(alias)
@@ -124,7 +124,7 @@ class Reader {
   #alias(target: Node | undefined, name: string, depth: number, at: Position): Located {
     if (target !== undefined) return { ...this.read(target, depth + 1), at }
     this.problems.push(
-      problem(at, `*${name} stands for nothing: no &${name} comes before it; a text that begins with * needs quotes`),
+      problem(at, `*${name} has no value: no &${name} comes before it; a text that begins with * needs quotes`),
     )
     return unusable(at)
   }

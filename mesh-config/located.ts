@@ -1,13 +1,13 @@
 import { referenceWithoutSecret } from './secret.ts'
 
 /**
- * A document as a tree whose every value knows where it was written: what errors and `config effective` point at. Plain
- * data, no YAML.
+ * A document as a tree of values with their positions, to which errors and `config effective` refer. Plain data, no
+ * YAML.
  */
 
 export interface Position {
   readonly file: string
-  /** Both from 1. */
+  /** Line and column begin with 1. */
   readonly line: number
   readonly column: number
 }
@@ -23,9 +23,11 @@ export interface LocatedScalar {
    * Else null.
    */
   readonly written: string | null
-  /** A number or a truth value as it stands in the file: `1.10` is not to be shown as 1.1. */
+  /** A number or a boolean as written: `1.10` must not be shown as 1.1. */
   readonly source?: string
-  /** It could not be read (a variable is not set): reported already, and nothing more is to be said about it. */
+  /**
+   * The value could not be read (a variable is not set): this is reported already, and no further error about it is.
+   */
   readonly unusable?: boolean
 }
 
@@ -49,7 +51,7 @@ export interface LocatedEntry {
 export type Path = readonly (string | number)[]
 
 export interface Problem {
-  /** Null: about the file as a whole, or about none. */
+  /** Null: it concerns the file as a whole, or no file. */
   readonly at: Position | null
   readonly file: string
   readonly message: string
@@ -68,7 +70,7 @@ export function formatProblem({ at, file, message }: Problem): string {
   return at === null ? `${file}: ${shown}` : `${file}:${at.line}:${at.column}: ${shown}`
 }
 
-/** In the order of the files as given, then by position; what is said twice about one place is said once. */
+/** Sorts by file, in the given order, then by position, and removes duplicates. */
 export function sortProblems(problems: readonly Problem[], files: readonly string[]): Problem[] {
   const seen = new Set<string>()
   return problems
@@ -96,7 +98,7 @@ export function nodeAt(root: Located, path: Path): Located | null {
   return node
 }
 
-/** Where the value at the path was written; for a path that is not there, where the nearest thing around it begins. */
+/** The position of the value at the path; where there is none, of the nearest value around it. */
 export function positionAt(root: Located, path: Path): Position {
   for (let length = path.length; length > 0; length--) {
     const node = nodeAt(root, path.slice(0, length))
@@ -105,15 +107,15 @@ export function positionAt(root: Located, path: Path): Position {
   return root.at
 }
 
-/** Where the key that ends the path was written; null when it was not, or for an item of a list. */
+/** The position of the last key of the path; null when it was not written, or for an item of a list. */
 export function keyPosition(root: Located, path: Path): Position | null {
   const parent = nodeAt(root, path.slice(0, -1))
   return parent?.kind === 'map' ? (parent.entries.get(String(path.at(-1)))?.keyAt ?? null) : null
 }
 
 /**
- * A later document over an earlier one: maps key by key, everything else whole. An empty value (`key:` alone) puts the
- * default back.
+ * Merges a later document over an earlier one: maps key by key, everything else as a whole. An empty value (`key:`
+ * alone) restores the default.
  */
 export function merge(earlier: Located, later: Located): Located {
   if (earlier.kind !== 'map' || later.kind !== 'map') return later
@@ -134,4 +136,16 @@ export function plain(node: Located): unknown {
     if (entry.node.kind !== 'scalar' || entry.node.value !== null) values[key] = plain(entry.node)
   }
   return values
+}
+
+/** Reports what is wrong with the value that stands there. */
+export type Say = (at: Position, message: string) => void
+
+/** Reports what is doubtful about the value at a path. */
+export type Warn = (path: Path, message: string) => void
+
+/** Whether a path is the one written as `services.*.health`: `*` is any name or item. */
+export function isAt(written: string, path: Path): boolean {
+  const steps = written.split('.')
+  return steps.length === path.length && steps.every((step, index) => step === '*' || step === String(path[index]))
 }

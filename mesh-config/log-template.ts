@@ -1,12 +1,12 @@
 import { nearest } from './nearest.ts'
 import { own } from './own.ts'
 
-/** A template of the access log, read: text to repeat and operators to fill in. */
+/** A parsed template of the access log: texts and operators. */
 export type LogPart =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'operator'; readonly name: LogOperator; readonly argument: string; readonly maxLength: number }
 
-/** Those of Envoy's operators whose value we have; `argument`: what may stand in brackets after the name. */
+/** The operators of Envoy that have a value here; `argument`: what may stand in brackets after the name. */
 const operators = {
   START_TIME: 'optional',
   REQ: 'required',
@@ -38,22 +38,22 @@ const operators = {
 
 export type LogOperator = keyof typeof operators
 
-/** Of response fields only these are kept until the line is written. */
+/** The response fields that are kept until the line is written. */
 const responseFields = [':status', 'x-envoy-upstream-service-time', 'grpc-status', 'grpc-message']
 
-/** Where gRPC has them; a head that is all there is (trailers-only) has them too. */
+/** gRPC sends these in trailers, or in the head of an answer without a body (trailers-only). */
 const trailerFields = ['grpc-status', 'grpc-message']
 
 export const grpcStatusForms = ['CAMEL_STRING', 'SNAKE_STRING', 'NUMBER']
 
-/** What is written when the user gives no template (`envoy:source/common/formatter`). */
+/** The default template (`envoy:source/common/formatter`). */
 export const defaultLogTemplate =
   '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
   '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"'
 
 const piece = /%%|%([A-Za-z_]+)(?:\(([^)]*)\))?(?::(\d+))?%|%/g
 
-/** `problems`: what is wrong and what would be right, one sentence each. */
+/** `problems`: what is wrong and what to write, one sentence each. */
 export function readLogTemplate(template: string): {
   readonly parts: readonly LogPart[]
   readonly problems: readonly string[]

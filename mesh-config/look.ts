@@ -1,6 +1,6 @@
 import { type Located, type LocatedScalar, nodeAt, type Path } from './located.ts'
 
-/** Looking into what was written, whatever it is: what is not of the kind looked for is passed over. */
+/** Reads values of a document as written; values of another kind than requested are skipped. */
 
 export type Text = LocatedScalar & { readonly value: string }
 

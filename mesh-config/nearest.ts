@@ -1,6 +1,4 @@
-/**
- * The candidate that differs from `word` by the fewest typing errors, if that is few enough to be a typo; else null.
- */
+/** The candidate with the fewest typing errors from `word`, if few enough to be a typo; else null. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   let best: string | null = null
   let fewest = Math.max(1, Math.floor(word.length / 3)) + 1

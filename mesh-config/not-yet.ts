@@ -1,13 +1,12 @@
-import type { Path } from './located.ts'
-
 /**
- * What the documents already have a place for and this version does not do. One line each: when it is built, its line
- * goes, and nothing else in mesh-config changes. The JSON Schema and the reference are marked from the same lines.
+ * Settings that the documents accept and this version does not implement, a line each. When one is implemented its line
+ * is removed, and nothing else in mesh-config changes. The JSON Schema and the reference are marked from the same
+ * lines.
  */
 export interface NotYet {
-  /** Keys from the top, `*` for any name or item. */
+  /** The path of the key; `*` is any name or item. */
   readonly at: string
-  /** Which values; absent: any. */
+  /** The values concerned; absent: any. */
   readonly values?: readonly (string | boolean)[]
   readonly what: string
   readonly instead: string
@@ -28,12 +27,7 @@ export const refused: readonly NotYet[] = [
   },
 ]
 
-/** Read and kept, but nothing acts on it: worth a warning, not a refusal. */
+/** Accepted without effect: worth a warning, not a refusal. */
 export const withoutEffect: readonly NotYet[] = [
   { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
 ]
-
-export function matchesAt(entry: NotYet, path: Path): boolean {
-  const steps = entry.at.split('.')
-  return steps.length === path.length && steps.every((step, index) => step === '*' || step === String(path[index]))
-}

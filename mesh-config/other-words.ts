@@ -1,6 +1,8 @@
+import { isAt, type Path } from './located.ts'
+
 /**
- * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and where
- * the same is said here.
+ * Words of other proxies (Envoy, Istio, Linkerd, Consul, nginx, HAProxy), in small letters without - and _, and the
+ * place of the same setting here.
  */
 
 const routes = 'services.<name>.routes'
@@ -86,11 +88,28 @@ const places: Readonly<Record<string, string>> = {
   datacenter: `${consul}.datacenter`,
 }
 
-/** Where this is said here; null: no word that is known. */
+/** The place of this setting here; null: an unknown word. */
 export function placeOfWord(word: string): string | null {
   const plain = word.toLowerCase().replaceAll(/[-_]/g, '')
   return Object.hasOwn(places, plain) ? places[plain]! : null
 }
 
-/** All places named, for the test that they exist. */
+/** Keys that a route could have and does not, because its service has one for all routes. */
+const ofTheService: readonly { readonly at: string; readonly because: string }[] = [
+  {
+    at: 'services.*.routes.*.timeouts.connect',
+    because: 'all routes of a service share its connections: write it under services.<name>.timeouts',
+  },
+  {
+    at: 'services.*.routes.*.retries.budget',
+    because: 'all routes of a service share its budget: write it under services.<name>.retries',
+  },
+]
+
+/** Why there is no such key here, and where it belongs; null: no reason is known. */
+export function whyNotHere(path: Path): string | null {
+  return ofTheService.find(({ at }) => isAt(at, path))?.because ?? null
+}
+
+/** All places, for the test that they exist. */
 export const namedPlaces: readonly string[] = [...new Set(Object.values(places))]

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSy
 import { open, stat } from 'node:fs/promises'
 
 /**
- * Why a file is not read, besides what the system says: its `code` is `EISDIR`, `NOT_A_FILE` or `TOO_LARGE`, its
+ * Why a file is not read, besides the errors of the system: `code` is `EISDIR`, `NOT_A_FILE` or `TOO_LARGE`, the
  * message is for people.
  */
 export class FileTrouble extends Error {
@@ -15,13 +15,13 @@ export class FileTrouble extends Error {
   }
 }
 
-/** A pipe that nobody writes to would hold up its reader for ever. */
+/** A pipe without a writer would block its reader for ever. */
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 const CHUNK = 64 * 1024
 
 /**
- * The text of a file of at most `maxBytes`. A pipe, a device or a folder is refused, and never waited for; a file that
- * grows meanwhile is cut off by the same bound.
+ * The text of a file of at most `maxBytes`. A pipe, a device or a folder is refused without waiting; a file that grows
+ * meanwhile is cut off at the same bound.
  */
 export async function readText(path: string, maxBytes: number): Promise<string> {
   refuse(await stat(path), maxBytes)

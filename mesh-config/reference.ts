@@ -1,7 +1,8 @@
-import { matchesAt, refused, withoutEffect } from './not-yet.ts'
+import { isAt } from './located.ts'
+import { refused, withoutEffect } from './not-yet.ts'
 import { childOf, type SchemaNode, schemaOf } from './schema.ts'
 
-/** docs/configuration.md, made from the schema: what it says of a setting is what the loader does. */
+/** Makes docs/configuration.md from the schema, so that the page says what the loader does. */
 export function configurationReference(): string {
   const sidecar = schemaOf('sidecar')
   return [
@@ -18,7 +19,7 @@ const introduction = `# Configuration
 
 <!-- Made from mesh-config/ by \`npm run docs\`: change the schema, not this page. -->
 
-A sidecar reads one or more YAML files: \`outrigger proxy -c sidecar.yaml -c production.yaml\`. The smallest that works has a port to listen on, a service, and its endpoints:
+A sidecar reads one or more YAML files: \`outrigger proxy -c sidecar.yaml -c production.yaml\`. The smallest one has a port to listen on, a service, and its endpoints:
 
 \`\`\`yaml
 outbound: [{ listen: 127.0.0.1:9101, service: orders }]
@@ -31,7 +32,7 @@ A fuller one:
 \`\`\`yaml
 service: web                          # the service this sidecar stands beside
 inbound:
-  - listen: 0.0.0.0:20000             # peers connect here
+  - listen: 0.0.0.0:20000             # callers connect here
     forward: 127.0.0.1:3000           # the application
 outbound:
   - listen: 127.0.0.1:15001           # one port for all services, picked by Host
@@ -54,14 +55,14 @@ services:
 
 | to | write |
 |---|---|
-| check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are good, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
-| see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of one that runs |
+| check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are valid, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
+| see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of a running sidecar |
 | have an editor complete and check the file | \`outrigger config schema > sidecar.schema.json\`, and as its first line \`# yaml-language-server: $schema=./sidecar.schema.json\` |
-| change a sidecar that runs | save the file, or send SIGHUP. A file with an error changes nothing |
+| change a running sidecar | save the file, or send SIGHUP. A file with an error changes nothing |
 
-**Several files** are put together in the order given: maps key by key, everything else (lists too) as a whole, the later one winning. A key with nothing behind it (\`admin:\`) puts the default back.
+**Several files** are merged in the given order: maps key by key, everything else (lists too) as a whole, and the later one wins. A key without a value (\`admin:\`) restores the default.
 
-**Variables**: \`\${NAME}\` in a value is replaced from the environment, and one that is not set is an error; \`\${NAME:-value}\` says what to take instead. Unquoted, a value that is nothing but a variable is read as it would be in the file: as a number, \`true\` or \`false\`; in quotes it is a text. Inside \`[ ]\` and \`{ }\` it needs no quotes (editors, which do not know variables, want them there). \`$\${\` is a plain \`\${\`. What comes from the environment is never shown in an error, and in \`config effective\` not if the name of the variable says it is a secret (TOKEN, SECRET, PASSWORD ...).
+**Variables**: \`\${NAME}\` in a value is replaced from the environment. A variable that is not set is an error; \`\${NAME:-value}\` names a fallback. An unquoted value that is only a variable is read as if it stood in the file: as a number, \`true\` or \`false\`; in quotes it is a text. Inside \`[ ]\` and \`{ }\` it needs no quotes (editors, which do not know variables, ask for them there). \`$\${\` is a plain \`\${\`. Errors never show a value from the environment; \`config effective\` hides it when the variable has the name of a secret (TOKEN, SECRET, PASSWORD ...).
 
 | kind of value | written |
 |---|---|
@@ -72,7 +73,8 @@ services:
 `
 
 /**
- * A table for this map, then one for each map in it that has settings of its own; what is there already is referred to.
+ * A table for this map, then one for each map in it with settings of its own; a map that has a table already is
+ * referred to.
  */
 function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>): string[] {
   const name = nameOf(path)
@@ -86,7 +88,7 @@ function sections(node: SchemaNode, path: readonly string[], seen: Map<string, s
     const at = [...path, key]
     rows.push(row(key, child, at))
     const [below, suffix] = mapBelow(child)
-    // Service policies have a chapter of their own.
+    // Service policies are in a section of their own.
     if (below !== null && !isLater(at) && name + key !== 'services')
       inner.push(...sections(below, [...at, ...suffix], seen))
   }
@@ -128,16 +130,16 @@ function row(key: string, node: SchemaNode, path: readonly string[]): string {
 }
 
 function remark(path: readonly string[]): string | undefined {
-  const entry = refused.find(each => matchesAt(each, steps(path)))
+  const entry = refused.find(each => isAt(each.at, steps(path)))
   if (entry !== undefined)
     return entry.values === undefined || entry.values[0] === true
       ? '**Not available yet.**'
       : `**Not available yet: ${entry.values.map(value => `\`${value}\``).join(', ')}.**`
-  return withoutEffect.some(each => matchesAt(each, steps(path))) ? '**No effect yet.**' : undefined
+  return withoutEffect.some(each => isAt(each.at, steps(path))) ? '**No effect yet.**' : undefined
 }
 
 function isLater(path: readonly string[]): boolean {
-  return refused.some(entry => entry.values === undefined && matchesAt(entry, steps(path)))
+  return refused.some(entry => entry.values === undefined && isAt(entry.at, steps(path)))
 }
 
 function steps(path: readonly string[]): string[] {
@@ -185,5 +187,5 @@ function later(): string {
       values === undefined || values[0] === true ? '' : `: ${values.map(value => `\`${value}\``).join(', ')}`
     return `| \`${place}\`${which} | ${what} | ${instead} |`
   })
-  return `## Understood, not available yet\n\nThese have their place already, and are refused with a clear error until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`
+  return `## Understood, not available yet\n\nThese settings are refused with an error that says so, until they work.\n\n| setting | what | until then |\n|---|---|---|\n${lines.join('\n')}\n`
 }

@@ -1,9 +1,6 @@
-/** Refusing regular expressions that RE2 cannot run in linear time: a route must not be a way to stop the proxy. */
+/** Refuses regular expressions that RE2 cannot run in linear time, so that a route cannot stall the proxy. */
 
-/**
- * Null: fine. Else what is wrong and what would be right. The engine (6 ms to load) is loaded when there is an
- * expression to look at.
- */
+/** Null: valid. Else what is wrong and what to write. The engine (6 ms to load) is loaded with the first expression. */
 export async function explainRegex(pattern: string): Promise<string | null> {
   const { RE2JS } = await import('re2js')
   try {
@@ -18,7 +15,7 @@ export async function explainRegex(pattern: string): Promise<string | null> {
     ]
     const at = construct === undefined ? -1 : pattern.indexOf(construct)
     const place = at < 0 || construct === pattern ? '' : ` (at character ${at + 1} of the expression)`
-    return `${remedy(construct ?? '') ?? `${what}${construct === undefined ? '' : ` in "${construct}"`}: mend the expression (RE2 syntax)`}${place}`
+    return `${remedy(construct ?? '') ?? `${what}${construct === undefined ? '' : ` in "${construct}"`}: correct the expression (RE2 syntax)`}${place}`
   }
 }
 

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { anyText, duration, exactlyOne, peerAddress, setting, text } from './values.ts'
 
-/** `register` of the sidecar file: what Consul is told of the service beside the sidecar. */
+/** The `register` of a sidecar file (sidecar.ts): the registration with Consul. */
 
 export const consulName = () =>
   text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a service name', 'the name as Consul has it')
@@ -15,18 +15,18 @@ const checkTimes = {
   timeout: setting(
     duration('refused').default('2s'),
     'How long Consul waits for an answer.',
-    'longer is as good as down',
+    'an instance that takes longer is as good as down',
   ),
 }
 
 const registerCheck = {
   ttl: setting(
     duration('refused').optional(),
-    'This sidecar sends a heartbeat, three times in this time; without one Consul takes the instance for dead.',
+    'This sidecar sends a heartbeat three times in this time; without one the instance is critical.',
   ),
   http: setting(
     text(/^https?:\/\/\S+$/, 'a URL', 'a URL such as http://127.0.0.1:3000/healthz').optional(),
-    'Consul asks for this URL.',
+    'Consul requests this URL.',
   ),
   tcp: setting(peerAddress().optional(), 'Consul connects to this address.'),
   grpc: setting(
@@ -43,7 +43,7 @@ export const register = z.strictObject({
   ),
   address: setting(
     anyText('an address').optional(),
-    'Where peers reach it. Without it: the address of its node in Consul.',
+    'The address where callers reach it. Without it: the address of its node in Consul.',
   ),
   port: setting(
     z.int().min(1).max(65_535).optional(),
@@ -57,11 +57,11 @@ export const register = z.strictObject({
   weights: setting(
     z
       .strictObject({
-        passing: setting(z.int().min(1).max(65_535).default(1), 'While its checks pass.', 'equal shares'),
-        warning: setting(z.int().min(1).max(65_535).default(1), 'While one of them warns.', 'as in Consul'),
+        passing: setting(z.int().min(1).max(65_535).default(1), 'While all checks pass.', 'equal shares'),
+        warning: setting(z.int().min(1).max(65_535).default(1), 'While a check warns.', 'as in Consul'),
       })
       .prefault({}),
-    'The share of the requests it is to get.',
+    'The share of the requests that it gets.',
   ),
   check: setting(
     z
@@ -69,14 +69,14 @@ export const register = z.strictObject({
         ...registerCheck,
         application: setting(
           z.boolean().default(true),
-          'The heartbeat (`ttl`) also says whether the application takes connections at its `forward` address: critical until it does, and when it does no longer. Looked at every 2 seconds by opening a connection and closing it.',
+          'The heartbeat (`ttl`) also says whether the application takes connections at its `forward` address: the instance is critical while it does not. The sidecar checks every 2 seconds by opening a connection and closing it.',
           'a sidecar is ready before its application is, and outlives it; servers that count such connections as errors (MySQL) need `false`',
         ),
         ...checkTimes,
         deregisterAfter: setting(
           duration().default('30m'),
-          'Consul forgets the instance after being critical for so long (at least 1m). `off`: never.',
-          'machines that never come back must not stay in the registry',
+          'Consul removes an instance that was critical for so long (at least 1m). `off`: never.',
+          'a machine that never comes back must not stay in the registry',
         ),
       })
       .superRefine(
@@ -89,6 +89,6 @@ export const register = z.strictObject({
         },
       )
       .prefault({}),
-    'How Consul knows that it is well: one of `ttl`, `http`, `tcp`, `grpc`. Without one: `ttl: 15s`, with a look at the application.',
+    'How Consul checks the instance: one of `ttl`, `http`, `tcp`, `grpc`. Without one: `ttl: 15s`, which checks the application too.',
   ),
 })

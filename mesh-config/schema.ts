@@ -1,4 +1,5 @@
-import { matchesAt, refused } from './not-yet.ts'
+import { isAt } from './located.ts'
+import { refused } from './not-yet.ts'
 import { serviceSchema } from './service.ts'
 import { sidecarSchema } from './sidecar.ts'
 
@@ -10,8 +11,8 @@ import { sidecarSchema } from './sidecar.ts'
 export type DocumentKind = 'sidecar' | 'service'
 
 /**
- * What we read of a JSON Schema; `kind` is the word for what a value is, `why` the reason of a default, `secret` keeps
- * a value out of every output.
+ * The keywords of JSON Schema that are used, and three of our own: `kind` names the kind of a value, `why` is the
+ * reason of a default, `secret` keeps a value out of every output.
  */
 export interface SchemaNode {
   readonly type?: string | readonly string[]
@@ -36,7 +37,7 @@ export interface SchemaNode {
 
 const cache = new Map<DocumentKind, SchemaNode>()
 
-/** Made on first use: a proxy that starts on a good file never pays for it. */
+/** Made on first use: a proxy that starts on a valid file does not need it. */
 export function schemaOf(kind: DocumentKind): SchemaNode {
   let schema = cache.get(kind)
   if (schema === undefined) {
@@ -47,7 +48,7 @@ export function schemaOf(kind: DocumentKind): SchemaNode {
   return schema
 }
 
-/** The node below a key or an item; of several allowed forms the first that has it. Null: there is no such thing. */
+/** The node of a key or an item; of several allowed forms the first that has it. Null: none. */
 export function childOf(node: SchemaNode, step: string | number): SchemaNode | null {
   for (const form of [node, ...(node.anyOf ?? [])]) {
     const property =
@@ -65,12 +66,12 @@ export function schemaAt(root: SchemaNode, path: readonly (string | number)[]): 
   return node
 }
 
-/** The keys a map may have here; empty when any name goes. */
+/** The keys that a map may have; empty when any name is allowed. */
 export function keysOf(node: SchemaNode): string[] {
   return [node, ...(node.anyOf ?? [])].flatMap(form => Object.keys(form.properties ?? {}))
 }
 
-/** The places where a key is at home, as `services.<name>.timeouts`. */
+/** The places of a key, as `services.<name>.timeouts`. */
 export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
   const places: string[] = []
   for (const form of [node, ...(node.anyOf ?? [])]) {
@@ -86,7 +87,7 @@ export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
   return places
 }
 
-/** For editors: the reasons become part of the descriptions, and what this version refuses says so. */
+/** For editors: reasons become part of the descriptions, and settings that this version refuses are marked. */
 export function publishedSchema(kind: DocumentKind): Record<string, unknown> {
   const { $schema, ...rest } = published(schemaOf(kind), kind === 'sidecar' ? [] : ['services', '*']) as Record<
     string,
@@ -117,13 +118,13 @@ function published(node: SchemaNode, path: readonly string[]): SchemaNode {
   }
 }
 
-/** Without what is no JSON Schema. */
+/** Removes our own keywords. */
 function withoutOwnWords({ why: _why, secret: _secret, kind: _kind, ...rest }: SchemaNode): SchemaNode {
   return rest
 }
 
 function descriptionOf(node: SchemaNode, path: readonly string[]): string {
-  const later = refused.find(entry => matchesAt(entry, path))
+  const later = refused.find(entry => isAt(entry.at, path))
   const sentences = [
     node.description,
     node.why === undefined ? undefined : `Default ${JSON.stringify(node.default)}: ${node.why}.`,
@@ -136,7 +137,7 @@ function descriptionOf(node: SchemaNode, path: readonly string[]): string {
   return sentences.filter(sentence => sentence !== undefined).join(' ')
 }
 
-/** Where a single value goes, a text with a variable in it goes too: what it becomes is not known to an editor. */
+/** A scalar may also be a text with a variable, whose value an editor does not know. */
 function withVariables(node: SchemaNode): SchemaNode {
   const types = typeof node.type === 'string' ? [node.type] : (node.type ?? [])
   const { enum: several, const: one, ...rest } = node
@@ -153,7 +154,7 @@ function withVariables(node: SchemaNode): SchemaNode {
 
 const variable = '\\$\\{'
 
-/** A key with nothing behind it puts the default back. */
+/** A key without a value restores the default, so null is allowed. */
 function optional(node: SchemaNode, isRequired: boolean): SchemaNode {
   if (isRequired) return node
   if (node.anyOf !== undefined) return { ...node, anyOf: [...node.anyOf, { type: 'null' }] }

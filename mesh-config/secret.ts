@@ -1,7 +1,7 @@
 /** Shown in place of a secret. */
 export const hidden = '(not shown: a secret)'
 
-/** True for the names that people give to secrets, in variables, header fields and query parameters. */
+/** True for usual names of secrets, in variables, header fields and query parameters. */
 export function isSecretName(name: string): boolean {
   return /token|secret|passw|credential|private|api[-_]?key|auth(?!ority)|cookie/i.test(name)
 }

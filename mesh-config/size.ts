@@ -13,7 +13,7 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null
 }
 
-/** For text that the schema has let through. */
+/** For text that the schema has accepted. */
 export function sizeBytes(text: string | 0): number {
   const parsed = parseSize(String(text))
   if (parsed === null) throw new Error(`not a size: ${text}`)
@@ -29,8 +29,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * What was probably meant by something that is not a size: `64kb` -> `64KiB`, `1 M` -> `1MiB`, `4096` -> `4KiB`. Null:
- * no idea.
+ * What was probably meant by a text that is not a size: `64kb` -> `64KiB`, `1 M` -> `1MiB`, `4096` -> `4KiB`. Null:
+ * unknown.
  */
 export function guessSize(input: string | number): string | null {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b|bytes?)?\s*$/i.exec(String(input))

@@ -1,19 +1,19 @@
 import { hidden, isSecretName } from './secret.ts'
 
 /**
- * YAML's syntax errors in the words of someone who has to mend the line. `code` and `message` are the parser's, `line`
- * the text they point at.
+ * Explains YAML's syntax errors for the writer of the file. `code` and `message` are the parser's, `line` is the text
+ * at the error.
  */
 export function explainSyntaxError(code: string, message: string, line: string): string {
   return (
     habits(line, code) ??
     byMessage.find(([known]) => known.test(message))?.[1] ??
     byCode[code] ??
-    `${message}: mend the YAML here`
+    `${message}: correct the YAML here`
   )
 }
 
-/** Mistakes that people make in exactly this kind of file, known by the look of the line. */
+/** Frequent mistakes in such files, recognised by the line. */
 function habits(line: string, code: string): string | null {
   if (code === 'TAB_AS_INDENT') return null
   if (/(?<!\$)[[{][^"']*\$\{/.test(line))
@@ -34,7 +34,7 @@ const byMessage: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^Sequence item without -/,
-    'this belongs to no item of the list above: begin the item with "- ", or line this up with the other keys of its item',
+    'this is outside of the list above: begin the item with "- ", or line this up with the other keys of its item',
   ],
   [/^Missing , /, 'a comma is missing between two items of [ ] or { }, or a text in there needs quotes'],
 ]
@@ -53,7 +53,7 @@ const byCode: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'this cannot follow what comes before it: is a quote, a comma or a line break missing?',
 }
 
-/** Where version control left both sides of a conflict in the file; null: nowhere. */
+/** The line where version control left a conflict in the file; null: none. */
 export function conflictLine(text: string): { readonly line: number; readonly message: string } | null {
   const lines = text.split('\n')
   const line = lines.findIndex(each => /^(<{7}|>{7})( |\r?$)/.test(each))

@@ -9,9 +9,8 @@ import type { Check } from './wrong.ts'
 z.config({ jitless: true })
 
 /**
- * The building blocks of the two documents. Values stay as the user wrote them (`5s`, `64KiB`): the document with its
- * defaults filled in is what
- * `config effective` shows; compile.ts turns them into numbers.
+ * The building blocks of the two documents. Values stay as the user wrote them (`5s`, `64KiB`), because `config
+ * effective` shows them; compile.ts turns them into numbers.
  */
 
 /** Description and, for a default, its reason: both go into the reference, the JSON Schema and `config effective`. */
@@ -19,7 +18,7 @@ export function setting<Schema extends z.ZodType>(schema: Schema, description: s
   return schema.meta({ description, ...(why === undefined ? {} : { why }) })
 }
 
-/** A text that a check of ours accepts, with the pattern that tells editors the same. */
+/** A text with a check of our own, and a pattern that tells editors the same. */
 function checked<Value = string>(
   check: Check,
   jsonSchema: Readonly<Record<string, unknown>>,
@@ -85,7 +84,7 @@ export function size(minBytes: number, maxBytes: number, limits: string): z.ZodC
 }
 
 /**
- * An address to accept on: of this machine, so no name but `localhost`; port 0 lets the system choose one. `orOff`: or
+ * An address to listen on: of this machine, so no name but `localhost`; port 0 lets the system choose one. `orOff`: or
  * the word `off`.
  */
 export function listenAddress(orOff = false): z.ZodCustom<string, string> {
@@ -115,7 +114,7 @@ export function listenAddress(orOff = false): z.ZodCustom<string, string> {
   )
 }
 
-/** Where a name server is: a name for it would need another one. */
+/** The address of a name server: not a name, which would need another name server. */
 export function nameServer(): z.ZodCustom<string, string> {
   const fix = 'write address:port, such as 10.0.0.2:53'
   return checked(
@@ -154,7 +153,7 @@ const checkAddress = (input: unknown, fix: string, everywhere: string): ReturnTy
     : { ...explainAddress(input, everywhere), fix }
 }
 
-/** A text that matches a pattern as a whole. `example` is shown when it does not; `meant` may guess. */
+/** A text that matches a pattern as a whole. Errors show `example`; `meant` may guess what was intended. */
 export function text(
   pattern: RegExp,
   name: string,
@@ -200,7 +199,7 @@ export function label(name: string): z.ZodCustom<string, string> {
   return text(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, name, 'letters, digits, - _ and . such as v2')
 }
 
-/** The fields of a map, each optional and without its default: for a place that overrides some of them. */
+/** The fields of a map, each optional and without its default, for a map that overrides some of them. */
 export function overrides<Shape extends Readonly<Record<string, z.ZodDefault>>>(
   shape: Shape,
 ): { [Key in keyof Shape]: z.ZodOptional<ReturnType<Shape[Key]['unwrap']>> } {
@@ -213,7 +212,7 @@ export function overrides<Shape extends Readonly<Record<string, z.ZodDefault>>>(
 
 export const headerName = text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name', 'a name such as x-tester')
 
-/** A predicate with several forms says one of them. */
+/** Requires exactly one of several forms. */
 export function exactlyOne(
   forms: Readonly<Record<string, unknown>>,
   context: z.core.$RefinementCtx,
@@ -221,7 +220,7 @@ export function exactlyOne(
 ): void {
   const given = Object.keys(forms).filter(form => forms[form] !== undefined)
   if (given.length === 1 || context.issues.length > 0) return
-  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} cannot both decide`
+  const what = given.length === 0 ? 'this matches nothing' : `${given.join(' and ')} exclude each other`
   context.addIssue({
     code: 'custom',
     params: { wrong: { what, fix: `write exactly one of them, such as ${example}` } },

@@ -1,6 +1,6 @@
 /**
- * The greatest endpoint weight, from any source. A file with a greater one is refused; in a registry it counts as
- * this one.
+ * The greatest endpoint weight, from any source. A greater one in a file is refused; in a registry it counts as this
+ * one.
  */
 export const MAX_WEIGHT = 1_000_000
 

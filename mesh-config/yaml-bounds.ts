@@ -1,6 +1,6 @@
-/** Longer than any list or configuration that people write; a program that writes more writes JSON. */
+/** Longer than any list or configuration written by hand; programs write JSON. */
 export const MAX_YAML_BYTES = 8 * 1024 * 1024
-/** As deep as `load.ts` follows values. */
+/** The depth to which `load.ts` follows values. */
 export const MAX_DEPTH = 64
 const MAX_TOKENS = 2_000_000
 const MAX_ALIASES = 10_000
@@ -11,9 +11,9 @@ export interface OutOfBounds {
 }
 
 /**
- * What is too much about a YAML text, before it is parsed: the time that the parser takes grows with the square of how
- * deep values are nested, and a deep text ends its stack. `tokens`: those of the lexer, which needs no stack and a time
- * that grows with the length only. Null: nothing.
+ * Which bound a YAML text exceeds, before it is parsed: the parser's time grows with the square of the depth, and a
+ * deep text overflows its stack. `tokens`: those of the lexer, which needs no stack and time in proportion to the
+ * length. Null: none.
  */
 export function outOfBounds(tokens: Iterable<string>): OutOfBounds | null {
   const nesting = nestingOf()
@@ -24,7 +24,7 @@ export function outOfBounds(tokens: Iterable<string>): OutOfBounds | null {
   for (const token of tokens) {
     if (++count > MAX_TOKENS)
       return { offset, message: `more than ${MAX_TOKENS} words and signs: split it into several files` }
-    // The lexer announces the text of a plain or block scalar by a sign of its own, which is not in the file.
+    // The lexer puts a sign of its own, which is not in the file, before the text of a plain or block scalar.
     if (token === TEXT || token === DOCUMENT || token === FLOW_ERROR) {
       isText = token === TEXT
       if (token === FLOW_ERROR) nesting(token, false)
@@ -73,7 +73,7 @@ function nestingOf(): (token: string, isText: boolean) => number {
     else if (isText || !token.startsWith('#')) {
       if (isLineStart) indent()
       if (isText) {
-        // A block scalar has its last line break in it.
+        // A block scalar includes its last line break.
         if (token.endsWith('\n')) newLine()
       } else if (token === '[' || token === '{') brackets++
       else if (token === ']' || token === '}') brackets = Math.max(0, brackets - 1)

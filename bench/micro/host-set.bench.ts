@@ -3,8 +3,7 @@ import { serviceSchema } from '../../mesh-config/service.ts'
 import type { BalancerSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
-
-import type { Place } from '../../proxy/cluster/zone.ts'
+import type { Locality } from '../../proxy/cluster/zone.ts'
 import { NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
@@ -38,7 +37,7 @@ const uneven = (i: number) => 1 + (i % 5)
 interface Setting {
   readonly balancer?: Partial<BalancerSpec>
   readonly weight?: (i: number) => number
-  readonly place?: Place
+  readonly locality?: Locality
   readonly subsets?: ServiceSpec['subsets']
   readonly priority?: (i: number) => number
   readonly health?: (i: number) => EndpointSpec['health']
@@ -48,7 +47,7 @@ interface Setting {
 function clusterOf({
   balancer = {},
   weight = even,
-  place = { zone: '', origins: {} },
+  locality = { zone: '', origins: {} },
   subsets = {},
   priority = () => 0,
   health = () => 'passing',
@@ -66,7 +65,7 @@ function clusterOf({
     clock: systemClock,
     random: systemRandom,
     policy: type => policies[type],
-    place,
+    locality,
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
     outliers: () => ({ configure() {}, review: () => false, report() {}, stop() {} }),
@@ -93,7 +92,7 @@ export const changeOneRoundRobin = change({ balancer: { type: 'round_robin' }, w
 export const changeOneAdaptive = change({ balancer: { type: 'adaptive' } })
 export const changeOneMaglev = change({ balancer: { type: 'maglev' } })
 export const changeOneRingHash = change({ balancer: { type: 'ring_hash' } })
-export const changeOneInZones = change({ place: { zone: 'a', origins: { a: 5, b: 1 } }, weight: uneven })
+export const changeOneInZones = change({ locality: { zone: 'a', origins: { a: 5, b: 1 } }, weight: uneven })
 export const changeOneSticky = change({
   balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } },
   weight: uneven,
@@ -163,7 +162,7 @@ function pick(setting: Setting, sticky = false): PreparedCase {
 }
 
 export const pickPlain = pick({})
-export const pickInZones = pick({ place: { zone: 'a', origins: { a: 5, b: 1 } } })
+export const pickInZones = pick({ locality: { zone: 'a', origins: { a: 5, b: 1 } } })
 export const pickSticky = pick(
   { balancer: { sticky: { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' } } },
   true,

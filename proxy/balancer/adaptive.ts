@@ -18,9 +18,8 @@ const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
 }
 
 /**
- * Endpoints are drawn by W(i) = C(i) P(i) / sum of C(j) P(j), and of those drawn the one with the fewest requests under
- * way for its W is taken. C is the capacity: configured, or what the endpoint reports. P is how well it does, as this
- * sidecar sees it.
+ * Draws endpoints by W(i) = C(i) P(i) / sum of C(j) P(j), and takes the drawn one with the fewest requests under way
+ * for its W. C is the capacity: configured, or reported by the endpoint. P is the performance that this sidecar sees.
  */
 export const adaptive: BalancerPolicy = {
   create: (endpoints, deps) => lightestOf(endpoints, deps, fewerRequests(deps, 1)),
@@ -38,10 +37,10 @@ export const adaptive: BalancerPolicy = {
 }
 
 /**
- * P = (success rate / expected latency)^2 / excess of requests under way. Squared, because at ten times the latency an
- * endpoint has to get less than one request in a hundred to stay out of the 99th percentile. The excess is over what
- * its capacity says it should have of all: it shows in an endpoint that hangs, where no answer comes that could be
- * measured.
+ * P = (success rate / expected latency)^2 / excess of requests under way. The square keeps slow endpoints out of the
+ * 99th percentile: at ten times the latency an endpoint must get less than one request in a hundred. The excess is the
+ * number of requests above the share of its capacity: it shows an endpoint that hangs, which gives no answer to
+ * measure.
  */
 export function performances(endpoints: readonly Endpoint[], capacity: Float64Array, deps: BalancerDeps): Float64Array {
   const now = deps.clock.now()

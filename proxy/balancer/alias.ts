@@ -7,7 +7,7 @@ export class AliasTable {
   /** All weights are the same. */
   readonly even: boolean
   readonly #count: number
-  /** Which part of a slot is its own; the rest is that of `#alias`. */
+  /** The part of a slot that belongs to its own index; the rest belongs to that of `#alias`. */
   readonly #share: Float64Array
   readonly #alias: Uint32Array
 
@@ -39,7 +39,7 @@ function fill(weights: Float64Array, share: Float64Array, alias: Uint32Array): v
   const n = weights.length
   const total = sumOf(weights)
   const scaled = weights.map(weight => (weight * n) / total)
-  // Slots with less than their due from the left, those with more from the right.
+  // From the left, slots with less than an equal part; from the right, those with more.
   const stack = new Uint32Array(n)
   let small = 0
   let large = n

@@ -3,7 +3,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { failingNow } from './learn.ts'
 import { bitsOf, sumOf, weightsOf } from './numbers.ts'
 
-/** So many endpoints are looked at anew for each pick. */
+/** How many endpoints are read anew for each pick. */
 const LOOKS = 8
 
 /**
@@ -13,14 +13,14 @@ const LOOKS = 8
 export interface Bound {
   /** Before each pick. */
   look(): void
-  /** One request more would be too much. */
+  /** True: one more request would exceed the bound. */
   isFull(index: number): boolean
 }
 
 /**
- * To add up all requests for each pick would be O(n). Instead a sum is kept, and for each pick a few endpoints are
- * looked at anew, in turn: up to eight it is exact, and of more the mean is never off by more than the requests that
- * come and go in n / 8 picks, an eighth of a request an endpoint.
+ * Adding up all requests for each pick would be O(n). Instead a sum is kept, and each pick reads a few endpoints anew,
+ * in turn. Up to eight endpoints the sum is exact. With more, the mean is off by at most the requests that come and go
+ * in n / 8 picks: an eighth of a request an endpoint.
  */
 export function bound(endpoints: readonly Endpoint[], deps: BalancerDeps): Bound {
   const n = endpoints.length
@@ -48,7 +48,8 @@ export function bound(endpoints: readonly Endpoint[], deps: BalancerDeps): Bound
     isFull(index) {
       const active = lookAt(index)
       const { load } = endpoints[index]!
-      // Whoever fails fast is never full, and would get all that is too much for the others.
+      // Failures count as load: an endpoint that fails fast would otherwise never be full, and get what exceeds the
+      // others' bounds.
       const busy = load.failing === 0 ? active : active + failingNow(load, deps.clock.now(), deps)
       return busy + 1 > Math.max(1, Math.ceil((total + 1) * shares[index]!))
     },

@@ -4,8 +4,8 @@ const BITS = 11
 const DIGITS = 1 << BITS
 
 /**
- * Puts hashes of so many bits in ascending order, and with them whose they are: a radix sort, O(n). What is equal keeps
- * its order.
+ * Sorts hashes of this many bits in ascending order, and the indexes of their owners with them: a radix sort, O(n).
+ * Equal hashes keep their order.
  */
 export function sortByHash(hashes: Uint32Array, owners: Uint32Array, bits = 32): void {
   let from = hashes
@@ -47,8 +47,8 @@ function scatter(
 }
 
 /**
- * Of two endpoints at the same place the one of the lesser name comes first: so the order does not hang on that in
- * which they came.
+ * Of two endpoints with the same hash the one with the lesser name comes first, so that the order in which they were
+ * listed does not matter.
  */
 export function settleTies(hashes: Uint32Array, owners: Uint32Array, endpoints: readonly Endpoint[]): void {
   for (let i = 1; i < hashes.length; i++) {

@@ -7,9 +7,9 @@ import { avoiding } from './avoid.ts'
 import type { Lighter } from './load.ts'
 
 /**
- * The power of choices (Mitzenmacher 2001): `choices` different endpoints are drawn by weight, and the lightest is
- * taken; of those alike the first drawn. Different ones, so that of two endpoints the busier is never taken. Up to
- * `fullScan` endpoints all are looked at.
+ * The power of choices (Mitzenmacher 2001): draws `choices` different endpoints by weight and takes the one with the
+ * least load; among equals the first drawn. They are different, so that of two endpoints the busier is never taken. Up
+ * to `fullScan` endpoints all are compared.
  */
 export function lightestOf(endpoints: readonly Endpoint[], deps: BalancerDeps, lighter: Lighter): LoadBalancer {
   const { random, spec } = deps
@@ -30,7 +30,7 @@ function ofTwo(endpoints: readonly Endpoint[], table: AliasTable, random: Random
     pick(context) {
       const at = random() * n
       const first = table.indexAt(at)
-      // Between equal weights one random number is enough: its whole part says the first, its fraction the other.
+      // With equal weights one random number is enough: its integer part gives the first, its fraction the other.
       const second = table.even ? beside(first, Math.floor((at - first) * (n - 1))) : another(table, n, first, random)
       const { tried } = context
       const a = tried.length === 0 ? endpoints[first]! : avoiding(endpoints, first, tried)
@@ -40,7 +40,7 @@ function ofTwo(endpoints: readonly Endpoint[], table: AliasTable, random: Random
   }
 }
 
-/** So often is drawn again when the one drawn is there already; then the others are taken as equally likely. */
+/** How often to draw again when the drawn endpoint is already chosen; after that the others count as equally likely. */
 const TRIES = 3
 
 function another(table: AliasTable, n: number, first: number, random: Random): number {
@@ -94,10 +94,7 @@ function isAmong(drawn: Uint32Array, count: number, index: number): boolean {
   return false
 }
 
-/**
- * Of those that are alike each as likely as its weight says: seen one after the other, each takes over with its part of
- * the weight so far.
- */
+/** Draws by weight among equals: each next one takes over with its part of the weight so far. */
 function lightestOfAll(
   endpoints: readonly Endpoint[],
   tried: readonly Endpoint[],
@@ -124,7 +121,7 @@ function lightestOfAll(
 
 const NONE: readonly Endpoint[] = []
 
-/** The record has the loser as the one that was taken. */
+/** The record names the loser as the one that was taken: exchange them. */
 function swapSides(record: AttemptRecord, loser: Endpoint): void {
   const { load } = record
   record.other = loser

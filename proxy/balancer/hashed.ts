@@ -7,24 +7,24 @@ import { avoiding } from './avoid.ts'
 import { bound } from './bounded.ts'
 import { observeFailures } from './learn.ts'
 
-/** Where a hash leads, as an index. It takes the 32 bits signed or not: signed ones fit V8's small integers. */
+/** The index to which a hash leads. The 32 bits may be signed or not: signed ones fit V8's small integers. */
 export type Lookup = (hash: number) => number
 
 /**
- * So many places are asked by hash after the first one (a bound of 125 % needs five on average, at worst), and then as
- * many in order: few endpoints are all seen.
+ * After the first index, this many are tried by hash (a bound of 125 % needs five on average, at worst), and then as
+ * many in order, so that few endpoints are all tried.
  */
 const STEPS = 32
 
 /**
- * A picker that goes by hash. An endpoint that was tried, or is full, is passed over for the one that the next hash of
- * a series leads to: each key has its own series, so what one endpoint cannot take is spread over all (arXiv
- * 1908.08762), not heaped on a neighbour. Without a key an endpoint is drawn by weight.
+ * A picker that goes by hash. It passes over an endpoint that was tried, or is full, for the one to which the next hash
+ * of a series leads. Each key has its own series, so the requests above one endpoint's bound are spread over all (arXiv
+ * 1908.08762), not heaped on a neighbour. A request without a key gets an endpoint by weight.
  */
 export function hashed(endpoints: readonly Endpoint[], deps: BalancerDeps, lookup: Lookup): LoadBalancer {
   const n = endpoints.length
   if (n === 0) return { pick: () => null }
-  // Made when the first request without a key comes: most services have none.
+  // Made at the first request without a key: most services have none.
   let table: AliasTable | null = null
   const bounded = deps.spec.hashBalanceFactor === 0 ? null : bound(endpoints, deps)
 
@@ -58,7 +58,7 @@ export function hashed(endpoints: readonly Endpoint[], deps: BalancerDeps, looku
   }
 }
 
-/** Only a bound asks what an endpoint is busy with. */
+/** Only bounded load needs to know how busy an endpoint is. */
 export const observeBound: Observe = (endpoint, outcome, tookMs, head, deps) => {
   if (deps.spec.hashBalanceFactor !== 0) observeFailures(endpoint, outcome, tookMs, head, deps)
 }

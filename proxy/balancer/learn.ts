@@ -4,17 +4,17 @@ import type { EndpointLoad } from '../core/endpoint-load.ts'
 import type { ResponseHead } from '../core/message.ts'
 import { retryAfterMs } from './retry-after.ts'
 
-/** What is left after so long of what falls to 1/e in `decayMs`. */
+/** The part that is left, after this time, of a value that falls to 1/e in `decayMs`. */
 export function fading(elapsedMs: number, decayMs: number): number {
   const x = elapsedMs / decayMs
   if (x <= 0) return 1
-  // Between two requests of a busy endpoint hardly any time passes, and exp is dear.
+  // A busy endpoint has hardly any time between two requests, and exp is expensive.
   return x < 0.001 ? 1 - x : Math.exp(-x)
 }
 
 /**
- * Did it fail, as balancers see it? Outlier detection ignores 429 and 500. Balancers count both as failures: the
- * endpoint wants fewer requests, or would look fast because it fails fast.
+ * Whether an attempt failed, for balancers. Outlier detection ignores 429 and 500. Balancers count both as failures:
+ * the endpoint wants fewer requests, or would look fast because it fails fast.
  */
 export function hasFailed(outcome: Classification, head: ResponseHead | null): boolean {
   return outcome === 'failure' || (head !== null && (head.status === 429 || head.status >= 500))
@@ -28,9 +28,9 @@ export function countAttempt(load: EndpointLoad, failed: boolean, now: number, d
 }
 
 /**
- * As how long an attempt counts. A failure counts as one that took the penalty, or as long as its Retry-After says: as
- * much of it as the endpoint fails of late, so that an endpoint that always fails gets all of it at once, and one
- * failure in a thousand empties nothing. Call after `countAttempt`.
+ * The duration as which an attempt counts. A failure counts as the penalty, or as its Retry-After, in proportion to how
+ * many attempts failed recently: an endpoint that always fails gets all of it at once, and one failure in a thousand
+ * has hardly any effect. Call after `countAttempt`.
  */
 export function countedMs(
   load: EndpointLoad,
@@ -48,7 +48,7 @@ function penaltyMs(head: ResponseHead | null, deps: BalancerDeps): number {
   return asked < 0 ? deps.spec.failurePenaltyMs : asked
 }
 
-/** Less than this is forgotten. */
+/** Smaller values count as 0. */
 const NEGLIGIBLE = 0.05
 
 /** How many requests an endpoint's failures count as now. */
@@ -60,9 +60,9 @@ export function failingNow(load: EndpointLoad, now: number, deps: BalancerDeps):
 }
 
 /**
- * Where requests under way are counted, a failure goes on as one for as long as the penalty, or its Retry-After, says:
- * else an endpoint that fails fast looks idle. It weighs e at first, so it has faded to one request by then; less where
- * failures are rare. Call after `countAttempt`.
+ * For policies that count requests under way: a failure counts as a request under way for as long as the penalty, or
+ * its Retry-After, says. An endpoint that fails fast would otherwise look idle. The failure weighs e at first and has
+ * faded to one request by the end of that time; it weighs less where failures are rare. Call after `countAttempt`.
  */
 export function keepFailure(load: EndpointLoad, head: ResponseHead | null, now: number, deps: BalancerDeps): void {
   const { failurePenaltyMs } = deps.spec
@@ -72,9 +72,7 @@ export function keepFailure(load: EndpointLoad, head: ResponseHead | null, now: 
   load.failedAt = Math.max(load.failedAt, until)
 }
 
-/**
- * For policies that go by requests under way, which are counted where they run: there is nothing to learn but failures.
- */
+/** For policies that go by requests under way, which are counted elsewhere: they learn from failures only. */
 export const observeFailures: Observe = ({ load }, outcome, _tookMs, head, deps) => {
   if (outcome === 'ignorable') return
   const now = deps.clock.now()

@@ -4,19 +4,19 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { fading, failingNow } from './learn.ts'
 
 /**
- * Is the challenger to be taken rather than the best so far? It notes both in the record. A comparison and not two
- * numbers, because a number with a fraction that leaves a function which is not inlined becomes an object.
+ * Whether to take the challenger instead of the best so far; notes both in the record. It is a comparison and not two
+ * numbers, because a fractional number that a function returns without being inlined becomes an object.
  */
 export type Lighter = (challenger: Endpoint, best: Endpoint, record: AttemptRecord) => boolean
 
 /**
- * By requests under way for the weight. The challenger wins if it would be no busier than the other even with this
- * request on it; else the first drawn stays, and so an idle service is shared out by weight: comparing the shares
- * alone, the first request at a heavy endpoint would send the second to the lightest. Between equal weights it is the
- * plain comparison. Failures count as requests for a while.
+ * Compares requests under way for the weight. The challenger wins if it would be no busier than the other even with
+ * this request; else the first drawn stays, so an idle service is shared by weight. Comparing the shares alone would
+ * send, after the first request at a heavy endpoint, the second to the lightest. With equal weights it is the plain
+ * comparison. Failures count as requests for a while.
  *
  * `bias` above 1 counts requests for more than the weight: (active + 1)^bias / weight. Below 1 only that part of the
- * comparisons is made at all.
+ * comparisons is made.
  */
 export function fewerRequests(deps: BalancerDeps, bias: number): Lighter {
   const { clock, random } = deps
@@ -41,18 +41,18 @@ export function fewerRequests(deps: BalancerDeps, bias: number): Lighter {
 }
 
 /**
- * By expected time: peak EWMA of the latency x (requests under way for the weight + 1), as in Finagle and
- * linkerd2-proxy. Weights are in the draw and in the requests; to divide all of it by the weight too would count them
- * twice, and a light endpoint would get nothing from an idle service. For the same reason a lighter one that is cheaper
- * is taken only so often that measurements which differ by chance leave the shares as they are (Metropolis 1953);
- * between equal weights, always.
+ * Compares the expected time: peak EWMA of the latency x (requests under way for the weight + 1), as in Finagle and
+ * linkerd2-proxy. The draw and the count of requests respect weights already; dividing the whole by the weight as well
+ * would count them twice, and a light endpoint would get nothing from an idle service. For the same reason a lighter
+ * endpoint that is cheaper is taken only with a certain probability, so that measurements which differ by chance leave
+ * the shares as they are (Metropolis 1953); with equal weights it is always taken.
  */
 export function cheaper(deps: BalancerDeps, meanWeight: number): Lighter {
   const { clock, random, spec } = deps
   const { decayMs, defaultRttMs } = spec
 
   function costOf({ load, active, weight }: Endpoint, now: number): number {
-    // While requests are under way it is not idle but may be stuck: what is known of it stays.
+    // With requests under way the endpoint is not idle but may hang: what was measured stays.
     const latency =
       load.latencyMs === 0
         ? defaultRttMs
@@ -65,8 +65,8 @@ export function cheaper(deps: BalancerDeps, meanWeight: number): Lighter {
   return (challenger, best, record) => {
     const now = clock.now()
     const a = costOf(challenger, now)
-    // One that nothing is known of is as good as the other until it has its first request: tried, not flooded, and not
-    // passed over for being new among the fast.
+    // An endpoint without measurements counts as equal to the other until it has its first request: it is tried, not
+    // flooded, and not passed over beside fast ones.
     const b = isNew(best) ? Math.min(a, costOf(best, now)) : costOf(best, now)
     const wins = a < b && (challenger.weight >= best.weight || random() * best.weight * a < challenger.weight * b)
     if (wins) note(record, best, a, b)

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../core/endpoint.ts'
 
-/** One number for each endpoint. A loop, because `Float64Array.from` goes by iterator, which is ten times slower. */
+/** One number for each endpoint. A loop, because `Float64Array.from` uses an iterator, which is ten times slower. */
 export function numbersOf(
   endpoints: readonly Endpoint[],
   numberOf: (endpoint: Endpoint, index: number) => number,

@@ -1,11 +1,14 @@
 import type { Headers } from '../core/message.ts'
 
-/** What an endpoint says of itself (ORCA, xds.data.orca.v3.OrcaLoadReport), as far as it is used here. 0: not said. */
+/**
+ * What an endpoint reports of itself (ORCA, xds.data.orca.v3.OrcaLoadReport), as far as it is used here. 0: not
+ * reported.
+ */
 export interface OrcaReport {
   /** Requests a second it serves, and errors a second among them. */
   qps: number
   eps: number
-  /** 1 is all there is; more is overload. */
+  /** 1 is full use; more is overload. */
   cpuUtilization: number
   memUtilization: number
   applicationUtilization: number
@@ -13,14 +16,12 @@ export interface OrcaReport {
 
 type Field = keyof OrcaReport
 
-/** What is longer is no report. */
+/** A longer value is not read. */
 const LONGEST = 4096
-/** No true number of these kinds is greater. */
+/** No real value of these fields is greater. */
 const GREATEST = 1e12
 
-/**
- * Both spellings of JSON for protocol buffers. `named_metrics`, `request_cost` and names nobody knows are passed over.
- */
+/** Both spellings of JSON for protocol buffers. `named_metrics`, `request_cost` and unknown names are ignored. */
 const fields: Readonly<Record<string, Field>> = {
   rps_fractional: 'qps',
   rpsFractional: 'qps',
@@ -34,7 +35,7 @@ const fields: Readonly<Record<string, Field>> = {
   applicationUtilization: 'applicationUtilization',
 }
 
-/** Numbers of the fields in the message; 3 is the whole `rps` of old, read where the new one is not said. */
+/** Field numbers in the message; 3 is the old integer `rps`, read where the new field is absent. */
 const RPS = 3
 const numbered: Readonly<Record<number, Field>> = {
   1: 'cpuUtilization',

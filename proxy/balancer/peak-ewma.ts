@@ -5,10 +5,10 @@ import { countAttempt, countedMs, fading, hasFailed } from './learn.ts'
 import { cheaper } from './load.ts'
 import { sumOf, weightsOf } from './numbers.ts'
 
-/** A measurement of nothing would read as none. */
+/** A measurement of 0 would read as none. */
 const LEAST_MS = 0.001
 
-/** Rises at once to what is worse than remembered, and comes down slowly. */
+/** Rises at once to a higher latency, and falls slowly. */
 export function addPeak(load: EndpointLoad, sampleMs: number, now: number, decayMs: number): void {
   const sample = Math.max(LEAST_MS, sampleMs)
   const left = fading(now - load.latencyAt, decayMs)
@@ -25,7 +25,7 @@ const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
   addPeak(load, countedMs(load, tookMs, failed, head, deps), now, deps.spec.decayMs)
 }
 
-/** Of a few endpoints drawn by weight the one where the answer is expected soonest (Finagle, linkerd2-proxy). */
+/** Of a few endpoints drawn by weight, takes the one with the shortest expected time (Finagle, linkerd2-proxy). */
 export const peakEwma: BalancerPolicy = {
   create: (endpoints, deps) =>
     lightestOf(endpoints, deps, cheaper(deps, sumOf(weightsOf(endpoints)) / endpoints.length)),

@@ -15,17 +15,17 @@ const GREATEST = 1e12
 /** A reported capacity is capped at this multiple of the median of the others. */
 const MOST_OF_OTHERS = 4
 
-/** Weights are made once a second: to read each endpoint's reports ten times as often is enough. */
+/** Weights are computed once a second, so it is enough to read the reports of each endpoint ten times a second. */
 const SEARCH_MS = 100
 
-/** Takes up the load report of a response head, if there is one that says something. */
+/** Reads the load report of a response head, if there is a usable one. */
 export function learnReport(load: EndpointLoad, headers: Headers, now: number): void {
   if (now - load.searchedAt < SEARCH_MS) return
   load.searchedAt = now
   take(load, headers, now)
 }
 
-/** The same for trailers, where gRPC servers have it (gRFC A51). */
+/** The same for trailers, where gRPC servers send it (gRFC A51). */
 export function learnTrailers(load: EndpointLoad, trailers: Headers, now: number): void {
   if (now - load.trailersSearchedAt < SEARCH_MS) return
   load.trailersSearchedAt = now
@@ -45,10 +45,7 @@ function take(load: EndpointLoad, headers: Headers, now: number): void {
   load.reportedAt = now
 }
 
-/**
- * How much an endpoint can do, in requests a second, by its own reports: 0 when they are too few, too old, or say
- * nothing.
- */
+/** The capacity of an endpoint in requests a second, by its own reports: 0 when they are too few, too old, or empty. */
 export function reportedWeight(load: EndpointLoad, now: number): number {
   if (load.reportedSince < 0 || now - load.reportedAt >= EXPIRY_MS || now - load.reportedSince < BLACKOUT_MS) return 0
   return weightOf(load.reportedQps, load.reportedErrors, load.reportedUtilization)
@@ -61,8 +58,8 @@ function weightOf(qps: number, eps: number, utilization: number): number {
 }
 
 /**
- * The capacity of each endpoint: what it reports; of those that do not, the configured weight, in the measure of
- * those that do. With fewer than two reports there is nothing to compare, and all go by their configured weights.
+ * The capacity of each endpoint: its own reports, or its configured weight converted to the unit of the reports. With
+ * fewer than two reports there is nothing to compare, and all go by their configured weights.
  *
  * A capacity for each unit of weight is capped at four times the median of the other reports, because a wrong report
  * would otherwise draw all requests. Of n equal endpoints one with a wrong report gets at most 4 / (n + 3) of the

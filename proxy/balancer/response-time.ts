@@ -12,8 +12,8 @@ const observe: Observe = ({ load }, outcome, tookMs, head, deps) => {
 }
 
 /**
- * Weighted by the inverse of the mean response time (Ribbon's WeightedResponseTimeRule), and in turn instead of by lot.
- * An endpoint half as fast gets half as many requests for its weight.
+ * Weighted by the inverse of the mean response time (Ribbon's WeightedResponseTimeRule), in turns instead of by random
+ * draw. An endpoint half as fast gets half as many requests for its weight.
  */
 export const responseTime: BalancerPolicy = {
   create: roundRobin.create,

@@ -1,15 +1,15 @@
 import type { Clock } from '../core/clock.ts'
 import type { ResponseHead } from '../core/message.ts'
 
-/** Nobody is sent away for longer. */
+/** The longest time that is accepted. */
 const LONGEST_MS = 300_000
 
 /** The three forms of RFC 9110 section 5.6.7 all name a day; `Date.parse` alone would take a bare number for a year. */
 const DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? [\w: -]{10,24}(?: GMT)?$/
 
 /**
- * After how long a failed answer asks to be tried again, in milliseconds and at most 300,000; -1: it does not say, or
- * makes no sense. Looks at headers only where they can be.
+ * The time after which a failed answer asks for another try, in milliseconds and at most 300,000; -1: it names none, or
+ * it makes no sense. Reads headers only where they can be.
  */
 export function retryAfterMs(head: ResponseHead | null, clock: Clock): number {
   if (head === null) return -1

@@ -6,7 +6,7 @@ import { numbersOf } from './numbers.ts'
 
 /** Smaller changes are not worth new pickers. */
 const CHANGE = 0.02
-/** Nobody gets less than this part of the mean: whoever gets nothing can never show that it is better now. */
+/** Every endpoint keeps at least this part of the mean: without requests it could never show that it is better now. */
 const LEAST = 0.001
 const MOST = 1000
 
@@ -16,19 +16,19 @@ export function addToMean(load: EndpointLoad, sampleMs: number, now: number): vo
   load.latencyAt = now
 }
 
-/** How many attempts what was learnt rests on by now. */
+/** On how many attempts the learnt values rest by now. */
 export function evidence(load: EndpointLoad, now: number, decayMs: number): number {
   return load.attempts * fading(now - load.attemptAt, decayMs)
 }
 
 /**
- * The latency to expect of each endpoint, in milliseconds: what was measured, drawn towards the typical one as if one
- * attempt had shown that. So new ones begin as typical, and one that was slow and gets hardly any requests is given
+ * The expected latency of each endpoint, in milliseconds: the measured one, drawn towards the typical one as if one
+ * attempt had shown that. So a new endpoint begins as typical, and one that was slow and gets hardly any requests gets
  * another chance.
  */
 export function expectedLatencies(endpoints: readonly Endpoint[], now: number, deps: BalancerDeps): Float64Array {
   const { decayMs, defaultRttMs } = deps.spec
-  // The harmonic mean: a few that hang do not make the others look fast.
+  // The harmonic mean: a few endpoints that hang do not make the others look fast.
   let count = 0
   let rates = 0
   for (const { load } of endpoints) {
@@ -45,9 +45,9 @@ export function expectedLatencies(endpoints: readonly Endpoint[], now: number, d
 }
 
 /**
- * Moves the learnt weights half of the way, in proportion, to those that make endpoints be drawn as `shares` says: at
- * once they would swing, because load follows weights and latency follows load. True: some changed enough for new
- * pickers.
+ * Moves the learnt weights half of the way, in proportion, to those at which endpoints are drawn as `shares` says.
+ * Moving them at once would oscillate, because load follows weights and latency follows load. True: some changed enough
+ * for new pickers.
  */
 export function learnShares(endpoints: readonly Endpoint[], shares: Float64Array): boolean {
   const n = endpoints.length

@@ -18,14 +18,14 @@ const create: LoadBalancerFactory = (endpoints, deps) => {
 export const ringHash: BalancerPolicy = { create, hashes: true, observe: observeBound, reweigh: null }
 
 export interface Ring {
-  /** Where the points are, ascending. */
+  /** The hashes of the points, ascending. */
   readonly hashes: Uint32Array
-  /** Whose each is, as an index. */
+  /** The owner of each point, as an index. */
   readonly owners: Uint32Array
 }
 
 /**
- * Points depend on the endpoint's name and the number of the point only: not on the order of the endpoints, the process
+ * Points depend only on the endpoint's name and the number of the point: not on the order of the endpoints, the process
  * or the thread.
  */
 export function ring(endpoints: readonly Endpoint[], spec: BalancerSpec): Ring {
@@ -51,16 +51,15 @@ export function ring(endpoints: readonly Endpoint[], spec: BalancerSpec): Ring {
 }
 
 /**
- * As many times the minimum is the size of a ring of many endpoints; and up to twice as many endpoints each has half of
- * the minimum.
+ * The size of a ring of many endpoints, in minimum sizes. Up to twice as many endpoints, each has half of the minimum.
  */
 const TIMES = 8
 
 /**
- * Points for a weight of 1: at least `minimumRingSize` in all, one for the lightest, and not more than
- * `maximumRingSize` in all, save that each endpoint has one. Unlike Envoy's, a ring of few endpoints grows with them:
- * so how many points one has does not hang on who else is there, and whoever comes or goes moves no keys between
- * others. Beyond 16 the ring keeps its size, and about as many keys of others move as those that must.
+ * Points for a weight of 1: at least `minimumRingSize` in all, one for the lightest, and at most `maximumRingSize` in
+ * all, except that each endpoint has one. Unlike Envoy's, a ring of few endpoints grows with them: the points of one
+ * endpoint then do not depend on the others, and an endpoint that comes or goes moves no keys between others. Beyond 16
+ * endpoints the ring keeps its size, and about as many keys of others move as must.
  */
 function pointsPerWeight(endpoints: readonly Endpoint[], { minimumRingSize, maximumRingSize }: BalancerSpec): number {
   let whole = 0

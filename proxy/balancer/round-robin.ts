@@ -7,7 +7,7 @@ const create: LoadBalancerFactory = (endpoints, { random }) => {
   if (endpoints.length === 0) return { pick: () => null }
   const { members, starts, weights } = byWeight(endpoints)
   const heap = new TurnHeap(weights, random)
-  // Where each group stands: data threads begin at different places.
+  // The position of each group: data threads begin at different ones.
   const at = weights.map((_, group) => starts[group]! + Math.floor(random() * (starts[group + 1]! - starts[group]!)))
   return {
     pick(context) {
@@ -57,18 +57,18 @@ function byWeight(endpoints: readonly Endpoint[]): Groups {
   return { members, starts, weights }
 }
 
-/** So far do phases step around the circle: the golden ratio keeps any number of them apart. */
+/** The step of the phases around the circle: the golden ratio keeps any number of them apart. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 
 /**
- * Turn k is due at (k + phase) / weight, and who is due first is on top. The phases differ: else all light ones would
- * come in one block, and a heavy one in a burst around it.
+ * Turn k is due at (k + phase) / weight, and the earliest due is on top. The phases differ: otherwise all light
+ * endpoints would come in one block, and a heavy one in a burst around it.
  */
 class TurnHeap {
   readonly #weights: Float64Array
   readonly #phases: Float64Array
   readonly #turns: Float64Array
-  /** The heap: who, and when due. */
+  /** The heap: indexes, and when each is due. */
   readonly #who: Uint32Array
   readonly #due: Float64Array
 
@@ -86,7 +86,7 @@ class TurnHeap {
   next(): number {
     const who = this.#who[0]!
     if (this.#who.length === 1) return who
-    // Counted, not added up: so equal deadlines stay equal, and rounds alike.
+    // Counted, not added up, so that equal deadlines stay equal and rounds alike.
     this.#turns[who]!++
     this.#sink(who, this.#dueOf(who), 0)
     return who

@@ -5,7 +5,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { readCookie, writeCookie } from './cookies.ts'
 import { hashKey, makerOf } from './hash-key.ts'
 
-/** What binds a caller to an endpoint: the key that is hashed, and the cookie of a sticky session. */
+/** What keeps a caller at an endpoint: the key that is hashed, and the cookie of a sticky session. */
 export type Affinity = Pick<Cluster, 'prepare' | 'cookie'>
 
 const NONE: Affinity = { prepare: null, cookie: null }
@@ -18,7 +18,7 @@ export function affinity(spec: BalancerSpec, hashes: boolean, random: Random): A
   const made = makerOf(keys)
   return {
     prepare(exchange, context) {
-      // The context is that of the connection: what its last request left there is overwritten.
+      // The context belongs to the connection: this overwrites what its last request left there.
       context.hash = NO_HASH
       context.madeCookie = ''
       context.sticky = sticky === null ? '' : readCookie(exchange.request.headers.get('cookie'), sticky.cookie)
@@ -28,7 +28,8 @@ export function affinity(spec: BalancerSpec, hashes: boolean, random: Random): A
       made === null && sticky === null
         ? null
         : (context, endpoint) => {
-            // One at a time: the hash keeps the caller at this endpoint until the next answer brings the other cookie.
+            // One cookie at a time: the hash keeps the caller at this endpoint until the next answer sets the other
+            // cookie.
             if (made !== null && context.madeCookie !== '') return writeCookie(made, context.madeCookie)
             if (sticky === null || context.sticky === endpoint.stickyId) return ''
             return writeCookie({ name: sticky.cookie, ttlMs: sticky.ttlMs, path: sticky.path }, endpoint.stickyId)

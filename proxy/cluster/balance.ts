@@ -4,27 +4,27 @@ import { type LoadedLevel, loadLevels } from './load.ts'
 import { isPanic, panicPicker } from './panic.ts'
 import { priorityPicker } from './priority.ts'
 import { stickyPicker } from './sticky.ts'
-import { type Place, planZones, type ZonePlan, zonePicker } from './zone.ts'
+import { type Locality, planZones, type ZonePlan, zonePicker } from './zone.ts'
 
 /** What pickers are built with, besides the endpoints. */
 export interface BalanceDeps {
   readonly policy: BalancerPolicy
   readonly policyDeps: BalancerDeps
-  readonly place: Place
+  readonly locality: Locality
   /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
   readonly stickyIdOf: ((name: string) => string) | null
 }
 
-/** The picker of one host set, and how it came to be: for `/endpoints`. */
+/** The picker of one host set, and how it was made: for `/endpoints`. */
 export interface Balance {
   readonly balancer: LoadBalancer
   /** How many endpoints pass and are not ejected, and how many get requests. */
   readonly healthy: number
   readonly inRotation: number
-  /** Some priority does not believe health or ejections. */
+  /** A priority is in panic: it ignores health or ejections. */
   readonly panic: boolean
   readonly levels: readonly LoadedLevel[]
-  /** Of the first priority; a text says why zones are not looked at. */
+  /** Of the first priority; a text says why zones are not used. */
   readonly zones: ZonePlan | string
 }
 
@@ -61,20 +61,20 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
 }
 
 /**
- * Zones count in the first priority alone (as in Envoy), when it is calm, and where no keys are hashed: each key would
- * have one endpoint a zone.
+ * Zones count in the first priority only (as in Envoy), while it is not in panic, and where no keys are hashed: each
+ * key would have one endpoint in each zone.
  */
-function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, place }: BalanceDeps): ZonePlan | string {
+function zonesOf(first: LoadedLevel | undefined, { policy, policyDeps, locality }: BalanceDeps): ZonePlan | string {
   if (first === undefined || first.rotation.length === 0) return 'there are no endpoints in the first priority'
   if (policy.hashes) return 'the policy goes by hash'
   if (isPanic(first.panic)) return 'panic'
-  return planZones(first.level.members, first.rotation, place, policyDeps.spec)
+  return planZones(first.level.members, first.rotation, locality, policyDeps.spec)
 }
 
 function levelPicker(
   { panic, rotation }: LoadedLevel,
   zones: ZonePlan | string,
-  { policy, policyDeps, place }: BalanceDeps,
+  { policy, policyDeps, locality }: BalanceDeps,
 ): LoadBalancer {
   const picker =
     typeof zones === 'string'
@@ -82,7 +82,7 @@ function levelPicker(
       : zonePicker(
           zones,
           zones.zones.map(zone => policy.create(zone.endpoints, policyDeps)),
-          place.zone,
+          locality.zone,
           policyDeps.random,
         )
   return isPanic(panic) ? panicPicker(picker) : picker

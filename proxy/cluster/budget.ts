@@ -5,7 +5,7 @@ const BUCKETS = 10
 
 /**
  * Retries may be `percent` of the requests of the last ten seconds, and `minPerSecond` besides, so that a quiet service
- * can retry at all (Finagle's RetryBudget). Ten buckets of a second each; nothing is stored per request.
+ * can retry at all (Finagle's RetryBudget). It has ten buckets of a second each and stores nothing per request.
  */
 export function retryBudget(percent: number, minPerSecond: number): RetryBudget {
   const requests = new Float64Array(BUCKETS)

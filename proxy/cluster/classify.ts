@@ -1,6 +1,6 @@
 import type { Classification } from '../core/cluster.ts'
 
-/** What 504 and 503 are to HTTP. */
+/** The gRPC statuses that correspond to 504 and 503. */
 const DEADLINE_EXCEEDED = 4
 const UNAVAILABLE = 14
 

@@ -13,10 +13,10 @@ import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
 import { isIn, isTouched, withFallback } from './subset.ts'
-import { ClusterView } from './view.ts'
-import type { Place } from './zone.ts'
+import { ClusterView, type ViewOwner } from './view.ts'
+import type { Locality } from './zone.ts'
 
-/** What a cluster is joined with: the other parts are handed in, so that cluster/ knows none of them. */
+/** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
 export interface ClusterDeps {
   readonly clock: Clock
   readonly random: Random
@@ -28,8 +28,8 @@ export interface ClusterDeps {
    * that have no fallback.
    */
   outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
-  /** Where this sidecar stands as the cluster begins; `apply` and `setOrigins` say when that changes. */
-  readonly place: Place
+  /** The locality of this sidecar when the cluster is made; `configure` and `setOrigins` change it. */
+  readonly locality: Locality
 }
 
 export interface OutlierDetector {
@@ -46,31 +46,31 @@ const REWEIGH_MS = 1000
  * The endpoints of a service and what this data thread has learnt of them. It lives as long as the service is
  * configured: a reload changes it in place. Its subsets are clusters over the same endpoints.
  */
-export class ServiceCluster {
+export class ServiceCluster implements ViewOwner {
   readonly name: string
   spec: ServiceSpec
   readonly whole: ClusterView
   readonly subsets = new Map<string, ClusterView>()
   budget: RetryBudget
   affinity: Affinity
-  /** Requests that run now. */
+  /** Requests under way. */
   active = 0
-  /** Requests that were admitted since it began. */
+  /** Requests admitted since the cluster was made. */
   uses = 0
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
   readonly #outliers: OutlierDetector
   #policy: BalancerPolicy
   #policyDeps: BalancerDeps
-  #place: Place
+  #locality: Locality
   #stickyIdOf: ((endpoint: string) => string) | null
-  /** While an endpoint warms up. */
+  /** Rebuilds pickers while an endpoint warms up. */
   readonly #warmUp: Timer
-  /** After traffic, where the policy weighs what it learnt. */
+  /** Reweighs after traffic, for policies that compute weights from what they learnt. */
   readonly #learn: Timer
   #isLearning = false
 
-  /** `spec` says with which endpoints it begins. */
+  /** `spec` has the first endpoints. */
   constructor(spec: ServiceSpec, deps: ClusterDeps) {
     this.name = spec.name
     this.spec = spec
@@ -79,7 +79,7 @@ export class ServiceCluster {
     this.#policy = deps.policy(spec.balancer.type)
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
-    this.#place = deps.place
+    this.#locality = deps.locality
     this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
@@ -102,10 +102,10 @@ export class ServiceCluster {
   }
 
   /**
-   * New policy and endpoints, and the zone of this sidecar. Endpoints that stay are kept, and so are pickers for which
-   * nothing changed.
+   * Takes a new policy, new endpoints and the zone of this sidecar. Endpoints that stay are kept, and so are pickers
+   * for which nothing changed.
    */
-  apply(spec: ServiceSpec, zone = this.#place.zone): void {
+  configure(spec: ServiceSpec, zone = this.#locality.zone): void {
     const old = this.spec
     this.spec = spec
     if (!isEqual(spec.retries.budget, old.retries.budget))
@@ -116,8 +116,8 @@ export class ServiceCluster {
     if (isDivided) this.#nameSubsets()
     this.#outliers.configure(spec.outliers)
     const change = this.#replace(spec.endpoints)
-    const isElsewhere = zone !== this.#place.zone
-    if (isElsewhere) this.#place = { ...this.#place, zone }
+    const isElsewhere = zone !== this.#locality.zone
+    if (isElsewhere) this.#locality = { ...this.#locality, zone }
     if (isOther || isDivided || isElsewhere) {
       this.#gather(this.#views())
       this.#outliers.review()
@@ -132,7 +132,7 @@ export class ServiceCluster {
     if (change !== null) this.#rebuildTouched(change)
   }
 
-  /** What is other than in the last host set. */
+  /** The differences from the last host set. */
   change(delta: EndpointsDelta): void {
     const hadAny = this.endpoints.length !== 0
     const change = this.#hosts.change(delta)
@@ -140,13 +140,13 @@ export class ServiceCluster {
     this.#rebuildTouched(change)
   }
 
-  /** How many instances of our own service stand in each zone; empty: not known. */
+  /** How many instances of this sidecar's own service stand in each zone; empty: not known. */
   setOrigins(origins: Readonly<Record<string, number>>): void {
-    this.#place = { ...this.#place, origins }
-    if (this.#place.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
+    this.#locality = { ...this.#locality, origins }
+    if (this.#locality.zone !== '' && this.spec.balancer.zoneAware.on) this.rebuild()
   }
 
-  /** Pickers made anew: weights or ejections are others. */
+  /** Makes all pickers anew, because weights or ejections changed. */
   rebuild(): void {
     this.#build(this.#views())
   }
@@ -167,7 +167,7 @@ export class ServiceCluster {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    // An attempt that began before the endpoint was readmitted says nothing of how it is now.
+    // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
     if (policy.observe !== null) policy.observe(endpoint, outcome, tookMs, head, this.#policyDeps)
@@ -196,7 +196,7 @@ export class ServiceCluster {
       this.#stickyIdOf = idsOf(spec)
       for (const endpoint of this.endpoints) endpoint.stickyId = ''
     }
-    // What one policy made of its measurements is nothing to another.
+    // Weights that one policy learnt mean nothing to another.
     if (balancer.type !== old.type) for (const endpoint of this.endpoints) endpoint.learntWeight = 1
   }
 
@@ -219,8 +219,8 @@ export class ServiceCluster {
   }
 
   /**
-   * Who is gone is let go, who comes to others or comes back warms up. Those that all came together are equals, and
-   * would all be spared.
+   * Retires endpoints that left. An endpoint that joins others, or passes again, warms up. Endpoints that all came
+   * together are equal, so none of them warms up.
    */
   #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
     for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
@@ -268,7 +268,7 @@ export class ServiceCluster {
   }
 
   #build(views: readonly ClusterView[]): void {
-    // Where keys are hashed each step of a slow start would send some of them elsewhere.
+    // With hashed keys, each step of a slow start would move some of them.
     const slowStart = this.#policy.hashes ? SLOW_START_OFF : this.spec.balancer.slowStart
     if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
     else this.#warmUp.cancel()
@@ -281,7 +281,7 @@ export class ServiceCluster {
     return balance(view?.members ?? [], {
       policy: this.#policy,
       policyDeps: this.#policyDeps,
-      place: this.#place,
+      locality: this.#locality,
       stickyIdOf: this.#stickyIdOf,
     })
   }
@@ -304,7 +304,7 @@ function idsOf({ name, balancer: { sticky } }: ServiceSpec): ((endpoint: string)
   return sticky === null ? null : stickyIds(sticky.secret, name)
 }
 
-/** Plain data, compared at the pace of control. */
+/** Compares plain data; called at the pace of configuration changes only. */
 function isEqual(a: object, b: object): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -1,4 +1,4 @@
-/** What is longer is no cookie of ours, nor of any browser (RFC 6265 section 6.1). */
+/** Longer values are ignored: no cookie of ours, and none of a browser, is as long (RFC 6265 section 6.1). */
 const MAX_VALUE = 4096
 
 /**
@@ -42,7 +42,7 @@ export interface CookieSettings {
   readonly path: string
 }
 
-/** A Set-Cookie value; out of reach of scripts and of other sites. */
+/** A Set-Cookie value that scripts and other sites cannot read. */
 export function writeCookie({ name, ttlMs, path }: CookieSettings, value: string): string {
   const life = ttlMs === 0 ? '' : `; Max-Age=${Math.ceil(ttlMs / 1000)}`
   return `${name}=${value}${life}; Path=${path}; HttpOnly; SameSite=Lax`

@@ -5,14 +5,14 @@ import { isPanic } from './panic.ts'
 export interface BalanceView {
   readonly panic: boolean
   readonly priorities: readonly PriorityView[]
-  /** How much stays in our zone; null with the reason where zones are not looked at. */
+  /** How much stays in the own zone; null with the reason where zones are not used. */
   readonly localPercent: number | null
   readonly zonesOff: string
 }
 
 export interface PriorityView {
   readonly priority: number
-  /** All of them, those that pass and are not ejected, and those that get requests. */
+  /** Numbers of endpoints: all, those that pass and are not ejected, and those that get requests. */
   readonly endpoints: number
   readonly healthy: number
   readonly inRotation: number

@@ -6,8 +6,8 @@ export function wasTried(endpoint: Endpoint | null, { tried }: PickContext): boo
 }
 
 /**
- * Everything `first` has was tried: another of the pickers, from `start` on, that has something new; when none has,
- * `first` after all.
+ * For when every endpoint of `first` was tried: another of the pickers, from `start` on, that has an untried one; when
+ * none has, `first`.
  */
 export function elsewhere(
   pickers: readonly LoadBalancer[],
@@ -27,7 +27,7 @@ export function elsewhere(
   return pickers[first]!.pick(context)
 }
 
-/** What a picker noted whose choice is not taken. */
+/** Removes what a picker noted whose choice is not taken. */
 function forget({ record }: PickContext): void {
   record.other = null
   record.load = 0

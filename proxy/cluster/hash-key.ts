@@ -11,8 +11,9 @@ export type HashKey = (exchange: Exchange, context: PickContext) => void
 type CookieKey = Extract<HashKeySpec, { kind: 'cookie' }>
 
 /**
- * What a hashing policy hashes. All that give a value count together, as Envoy's hash policies; after a terminal one
- * that gives a value the rest is not asked. An empty value is none: it would send everybody to one endpoint.
+ * What a hashing policy hashes. All sources that have a value count together, as Envoy's hash policies; after a
+ * terminal one with a value the rest is not read. An empty value counts as none: it would send all callers to one
+ * endpoint.
  */
 export function hashKey(keys: readonly HashKeySpec[], random: Random): HashKey {
   const maker = makerOf(keys)
@@ -33,7 +34,7 @@ export function hashKey(keys: readonly HashKeySpec[], random: Random): HashKey {
   }
 }
 
-/** The cookie that is made where a request has none: one for a service, since one is enough to tell callers apart. */
+/** The cookie for requests that have none: one for a service, since one is enough to tell callers apart. */
 export function makerOf(keys: readonly HashKeySpec[]): CookieKey | null {
   return keys.find((key): key is CookieKey => key.kind === 'cookie' && key.ttlMs > 0) ?? null
 }
@@ -55,7 +56,7 @@ function textOf(key: HashKeySpec, { request, peer }: Exchange): string {
   }
 }
 
-/** Decoded, and of several the first: as routes read it. */
+/** Decoded, and of several the first, as for routes. */
 function queryValue(target: string, name: string): string {
   const mark = target.indexOf('?')
   return mark < 0 ? '' : (new URLSearchParams(target.slice(mark + 1)).get(name) ?? '')

@@ -6,20 +6,20 @@ import { deltaOf, endpointName } from '../core/endpoints-delta.ts'
 /** What an update did to a host set. */
 export interface HostSetChange {
   readonly added: readonly Endpoint[]
-  /** They are the same endpoints, and `spec` is the new one. */
+  /** The same endpoints; `spec` is the new one. */
   readonly changed: readonly { readonly endpoint: Endpoint; readonly before: EndpointSpec }[]
   readonly removed: readonly Endpoint[]
 }
 
 /**
  * The endpoints of a cluster at one moment. An address that stays keeps its Endpoint, with all that was learnt of it
- * and its warm connections, and only gets the new spec. Those that stay keep their places, new ones come after them.
+ * and its warm connections, and only gets the new spec. Those that stay keep their positions; new ones come after them.
  */
 export interface HostSet {
   /** Replaced, never changed, when an endpoint comes or goes. */
   readonly endpoints: readonly Endpoint[]
   change(delta: EndpointsDelta): HostSetChange
-  /** A whole set; null: it is what there is already. */
+  /** A whole set; null: it equals the present one. */
   replace(specs: readonly EndpointSpec[]): HostSetChange | null
 }
 

@@ -3,27 +3,28 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { type Level, levelsOf } from './level.ts'
 import { CALM, isPanic, type Panic, panicOf, rotationOf } from './panic.ts'
 
-/** A priority, and what it has to carry. */
+/** A priority and its share of the requests. */
 export interface LoadedLevel {
   readonly level: Level
   /** Those that get requests. */
   readonly rotation: readonly Endpoint[]
-  /** Percent of all requests that it could carry, and of those that it gets. */
+  /** The percentage of all requests that it could carry, and the percentage it gets. */
   readonly availability: number
   readonly load: number
   readonly panic: Panic
 }
 
-/** Rounding, when shares are added up. */
+/** The tolerance for rounding when shares are added up. */
 const NEARLY = 1e-9
 
 /**
- * Envoy's algorithm, without its rounding to whole percents: a priority carries everything while its healthy share x
- * overprovisioning is 100 %; what is missing goes to the next. Where all together do not make 100 %, each gets its
- * share of what there is, and each may panic. Where nothing is healthy or all panic, endpoints count alike.
+ * Envoy's algorithm, without its rounding to whole percents. A priority carries everything while its healthy share x
+ * overprovisioning is 100 %; the missing part goes to the next one. If all together do not make 100 %, each gets its
+ * share of what there is, and each may panic. If no endpoint is healthy, or all priorities panic, endpoints count
+ * alike.
  *
- * Where ejections leave no endpoint at all, as in a subset of one, ejected endpoints are used, whatever
- * `panic.ejected` says: a request that is sent to one may succeed, and a 503 UH has not.
+ * Where ejections leave no endpoint at all, as in a subset of one, ejected endpoints are used, whatever `panic.ejected`
+ * says: a request to one of them may succeed, and a 503 UH cannot.
  */
 export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): LoadedLevel[] {
   const levels = levelsOf(endpoints)
@@ -46,8 +47,8 @@ export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): 
 }
 
 /**
- * Critical ones count here: what the registry has given up is missing. What is draining or in maintenance, somebody
- * wanted so.
+ * Critical endpoints count as missing here. Draining endpoints and those in maintenance do not count: an operator
+ * wanted that.
  */
 function availabilityOf({ healthy, passing, failing, critical }: Level, overprovisioning: number): number {
   const whole = passing + failing + critical

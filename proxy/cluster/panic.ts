@@ -3,7 +3,7 @@ import type { LoadBalancer } from '../core/balancer.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Level } from './level.ts'
 
-/** So few are healthy that this is not believed. */
+/** So few endpoints are healthy that health is ignored. */
 export interface Panic {
   readonly health: boolean
   readonly ejected: boolean
@@ -12,8 +12,8 @@ export interface Panic {
 export const CALM: Panic = { health: false, ejected: false }
 
 /**
- * Health is judged by what passes against what fails; what the registry calls critical, in maintenance or draining has
- * no part in it. Ejections are judged among those that health lets through.
+ * Health compares endpoints that pass with those that fail; what the registry calls critical, in maintenance or
+ * draining does not count. Ejections are counted among the endpoints that health lets through.
  */
 export function panicOf(level: Level, thresholds: BalancerSpec['panic']): Panic {
   const health = percent(level.passing, level.passing + level.failing) < thresholds.health
@@ -35,7 +35,7 @@ export function rotationOf(level: Level, panic: Panic): readonly Endpoint[] {
   })
 }
 
-/** Says in the record that it was in panic. */
+/** Notes in the record that the priority was in panic. */
 export function panicPicker(next: LoadBalancer): LoadBalancer {
   return {
     pick(context) {
@@ -45,7 +45,7 @@ export function panicPicker(next: LoadBalancer): LoadBalancer {
   }
 }
 
-/** Of nothing, nothing is healthy. */
+/** An empty priority counts as 0 % healthy. */
 function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : (100 * part) / whole
 }

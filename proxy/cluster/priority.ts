@@ -3,7 +3,7 @@ import type { Random } from '../core/clock.ts'
 import { mix32 } from '../core/hash.ts'
 import { elsewhere, wasTried } from './elsewhere.ts'
 
-/** Keeps the draw of a priority apart from what the policy makes of the same hash. */
+/** Keeps the draw of a priority independent of the policy's use of the same hash. */
 const SALT = 0x7072696f
 
 /**

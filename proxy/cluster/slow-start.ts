@@ -3,12 +3,12 @@ import type { Endpoint } from '../core/endpoint.ts'
 
 type SlowStart = BalancerSpec['slowStart']
 
-/** Pickers are built anew in this many steps of the window, but not more often than this. */
+/** Pickers are built anew in this many steps of the window, but not more often than this interval. */
 const STEPS = 50
 const SHORTEST_STEP_MS = 100
 
 /**
- * The share of its weight that an endpoint has after so long: Envoy's max(minimum, (elapsed / window) ^ (1 /
+ * The share of its weight that an endpoint has after this time: Envoy's max(minimum, (elapsed / window) ^ (1 /
  * aggression)).
  */
 export function slowStartFactor(elapsedMs: number, { windowMs, aggression, minWeightPercent }: SlowStart): number {
@@ -16,7 +16,7 @@ export function slowStartFactor(elapsedMs: number, { windowMs, aggression, minWe
   return Math.max(minWeightPercent / 100, (elapsedMs / windowMs) ** (1 / aggression))
 }
 
-/** Sets what each endpoint is drawn by now. True: some are still warming up, and their weights will be others soon. */
+/** Sets the weight by which each endpoint is drawn now. True: some still warm up, so their weights will change. */
 export function weigh(endpoints: readonly Endpoint[], slowStart: SlowStart, now: number): boolean {
   let warming = false
   for (const endpoint of endpoints) {

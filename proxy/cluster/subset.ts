@@ -3,16 +3,16 @@ import type { LoadBalancer } from '../core/balancer.ts'
 import type { Balance } from './balance.ts'
 import type { HostSetChange } from './host-set.ts'
 
-/** What the metadata of an endpoint must have. */
+/** The labels that the metadata of an endpoint must have. */
 export type Labels = Readonly<Record<string, string>>
 
-/** Null: whatever it has. */
+/** Null: any metadata. */
 export function isIn(labels: Labels | null, { metadata }: EndpointSpec): boolean {
   for (const name in labels) if (metadata[name] !== labels[name]) return false
   return true
 }
 
-/** Whether the endpoints that these labels choose came, went, or changed in what pickers look at. */
+/** Whether endpoints with these labels came, went, or changed in a field that pickers use. */
 export function isTouched(labels: Labels | null, { added, changed, removed }: HostSetChange): boolean {
   return (
     added.some(({ spec }) => isIn(labels, spec)) ||
@@ -29,15 +29,15 @@ function isBalancedOtherwise(a: EndpointSpec, b: EndpointSpec): boolean {
 }
 
 /**
- * Whom a subset asks: its own endpoints while one of them is healthy, then the fallback if it has a healthy one. Then
- * in panic its own, if any is left to it. `other`: null where there is no fallback.
+ * The picker of a subset: its own endpoints while one of them is healthy, then the fallback if that has a healthy one,
+ * then its own endpoints in panic, if any is left. `other`: null where there is no fallback.
  */
 export function withFallback(own: Balance, other: Balance | null): LoadBalancer {
   if (other === null || own.healthy !== 0 || (other.healthy === 0 && own.inRotation !== 0)) return own.balancer
   return fallbackPicker(other.balancer)
 }
 
-/** Says in the record that it was not the subset itself. */
+/** Notes in the record that a fallback was used. */
 function fallbackPicker(next: LoadBalancer): LoadBalancer {
   return {
     pick(context) {

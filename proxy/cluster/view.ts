@@ -1,11 +1,19 @@
+import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import type { Affinity } from './affinity.ts'
 import type { Balance } from './balance.ts'
-import type { ServiceCluster } from './cluster.ts'
 import type { Labels } from './subset.ts'
+
+/** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
+export interface ViewOwner extends Pick<Cluster, 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+  readonly spec: ServiceSpec
+  readonly affinity: Affinity
+  readonly budget: RetryBudget
+}
 
 /** The whole service, or one of its subsets, as routes see it. */
 export class ClusterView implements Cluster {
@@ -13,13 +21,16 @@ export class ClusterView implements Cluster {
   /** Null: the whole service. */
   labels: Labels | null
   balancer: LoadBalancer
-  /** Of its own endpoints. `balancer` is another's where this is a subset that has none, with a fallback. */
+  /**
+   * The balance of its own endpoints. `balancer` belongs to the fallback where this is a subset without usable
+   * endpoints.
+   */
   balance: Balance
   /** Its endpoints, whatever their state. */
   members: readonly Endpoint[] = []
-  readonly #service: ServiceCluster
+  readonly #service: ViewOwner
 
-  constructor(service: ServiceCluster, name: string, labels: Labels | null, balance: Balance) {
+  constructor(service: ViewOwner, name: string, labels: Labels | null, balance: Balance) {
     this.#service = service
     this.name = name
     this.labels = labels

@@ -1,16 +1,16 @@
-/** What goes where, for the sidecars of one zone. */
+/** Shares of the requests by zone, for the sidecars of one zone. */
 export interface ZoneShares {
   /** The share of our requests that stays in our zone, 0 to 1. */
   readonly local: number
-  /** By zone: how much each other zone can take of the rest, relative to the others. */
+  /** By zone: how much of the rest each other zone takes, relative to the others. */
   readonly residual: ReadonlyMap<string, number>
 }
 
 /**
  * Envoy's zone-aware routing (regenerateLocalityRoutingStructures), without its rounding to hundredths of a percent. A
- * zone that has at least our zone's share of the endpoints as it has of the callers keeps all its requests. Else it
- * keeps as many as its endpoints can take at the same load as everywhere, and the others get the rest in proportion to
- * what they have more than their own callers need.
+ * zone whose share of the endpoints is at least its share of the callers keeps all its requests. Otherwise it keeps as
+ * many as its endpoints can take at the same load as everywhere, and the rest goes to other zones, in proportion to
+ * what they have beyond the needs of their own callers.
  *
  * `capacity`: of the endpoints in each zone. `origins`: how many callers stand in each zone, our own among them.
  */

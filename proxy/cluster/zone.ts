@@ -6,17 +6,17 @@ import { elsewhere, wasTried } from './elsewhere.ts'
 import { cumulative } from './priority.ts'
 import { zoneShares } from './zone-shares.ts'
 
-/** Where this sidecar stands. */
-export interface Place {
-  /** Empty: nowhere. */
+/** The zone of this sidecar and of the other callers. */
+export interface Locality {
+  /** Empty: no zone is known. */
   readonly zone: string
   /** How many instances of our own service stand in each zone; empty: not known. */
   readonly origins: Readonly<Record<string, number>>
 }
 
-/** Endpoints by zone, and how much goes where. */
+/** Endpoints by zone, and the share of each. */
 export interface ZonePlan {
-  /** Our own first, if it has any. */
+  /** Our own zone first, if it has endpoints. */
   readonly zones: readonly {
     readonly zone: string
     readonly endpoints: readonly Endpoint[]
@@ -27,39 +27,42 @@ export interface ZonePlan {
 }
 
 /**
- * Whether and how to prefer our own zone. A text says why not. `members`: all of the priority, whatever their health;
+ * Whether and how to prefer our own zone; a text says why not. `members`: all of the priority, whatever their health;
  * `rotation`: those that get requests.
  */
 export function planZones(
   members: readonly Endpoint[],
   rotation: readonly Endpoint[],
-  place: Place,
+  locality: Locality,
   { zoneAware }: BalancerSpec,
 ): ZonePlan | string {
   if (!zoneAware.on) return 'off'
-  if (place.zone === '') return 'this sidecar names no zone'
+  if (locality.zone === '') return 'this sidecar names no zone'
   if (rotation.length < zoneAware.minEndpoints) return `fewer than ${zoneAware.minEndpoints} endpoints`
   const byZone = Map.groupBy(rotation, ({ spec }) => spec.zone)
   if (byZone.size < 2) return 'all endpoints are in one zone'
-  const origins = originsOf(members, place)
+  const origins = originsOf(members, locality)
   if (origins.size < 2) return 'all callers are in one zone'
   const capacity = new Map(
     [...byZone].map(([zone, endpoints]) => [zone, endpoints.reduce((sum, { weight }) => sum + weight, 0)]),
   )
-  const { local, residual } = zoneShares(place.zone, capacity, origins)
+  const { local, residual } = zoneShares(locality.zone, capacity, origins)
   const zones = [...byZone].map(([zone, endpoints]) => ({ zone, endpoints, residual: residual.get(zone) ?? 0 }))
   return {
     local,
-    zones: [...zones.filter(({ zone }) => zone === place.zone), ...zones.filter(({ zone }) => zone !== place.zone)],
+    zones: [
+      ...zones.filter(({ zone }) => zone === locality.zone),
+      ...zones.filter(({ zone }) => zone !== locality.zone),
+    ],
   }
 }
 
 /**
- * We are one of the callers, registered or not. Where the others are is not known, there are taken to be as many in
- * each zone that the service has endpoints in: counted with those that are down, for their zone's callers are still
- * there.
+ * This sidecar is one of the callers, registered or not. Where the zones of the others are unknown, each zone with
+ * endpoints of the service is taken to have as many callers; endpoints that are down count too, because the callers of
+ * their zone are still there.
  */
-function originsOf(members: readonly Endpoint[], { zone, origins }: Place): Map<string, number> {
+function originsOf(members: readonly Endpoint[], { zone, origins }: Locality): Map<string, number> {
   const known = new Map(Object.entries(origins).filter(([, count]) => count > 0))
   if (known.size === 0) for (const { spec } of members) known.set(spec.zone, 1)
   if (!known.has(zone)) known.set(zone, 1)
@@ -76,7 +79,7 @@ export function zonePicker(
   const { local } = plan
   const upTo = cumulative(plan.zones.map(({ residual }) => residual))
   const total = upTo.at(-1)!
-  // None, where the last of a thousandth is lost in rounding: then all stay.
+  // None, where rounding loses the last thousandth: then all requests stay.
   const last = plan.zones.findLastIndex(({ residual }) => residual > 0)
   const isOurs = plan.zones.map(({ zone }) => zone === own)
   return {

@@ -1,14 +1,14 @@
 import type { AddressRecord, Resolver } from '../core/dns.ts'
 
-/** What names stand for, and for how long. */
+/** The addresses of names, and for how long they hold. */
 export interface Addresses {
   of(name: string): readonly string[]
-  /** The shortest TTL of all; Infinity: none was told. */
+  /** The shortest TTL of all; Infinity: no answer had one. */
   readonly ttlMs: number
 }
 
 export interface AddressBook {
-  /** Rejects when nothing is known of any of the names. */
+  /** Rejects when no name has an address. */
   find(names: readonly string[]): Promise<Addresses>
 }
 
@@ -18,15 +18,15 @@ interface Entry {
   readonly ttlMs: number
 }
 
-/** Names asked for at once: an SRV answer may have hundreds. */
+/** Names that are asked for at the same time: an SRV answer may have hundreds. */
 const AT_ONCE = 20
-/** Where a part of the answers is missing. */
+/** The TTL when a part of the answers is missing. */
 const TROUBLE_MS = 5_000
 
 /**
- * IPv4 and IPv6 addresses of names. A question that fails while others are answered (a server that knows nothing of
- * AAAA, one broken zone among several) keeps the addresses it had. `hasSystem`: a name that DNS does not know is looked
- * up as the system does: /etc/hosts, `localhost`, search domains (`orders` in Kubernetes).
+ * IPv4 and IPv6 addresses of names. When one query fails while others are answered (a server without AAAA, one broken
+ * zone among several), its name keeps the addresses it had. `hasSystem`: a name that DNS does not know is looked up as
+ * the system does: /etc/hosts, `localhost`, search domains (`orders` in Kubernetes).
  */
 export function addressBook(resolver: Resolver, hasSystem: boolean): AddressBook {
   let known = new Map<string, Entry>()
@@ -57,7 +57,7 @@ export function addressBook(resolver: Resolver, hasSystem: boolean): AddressBook
     const [four, six] = await Promise.all([settled(resolver.addresses(name, 4)), settled(resolver.addresses(name, 6))])
     const records = [...four.records, ...six.records]
     if (records.length === 0) {
-      // "No such record" of one family says nothing while the other could not be asked for.
+      // "No such record" for one family proves nothing while the query for the other failed.
       const trouble = four.trouble ?? six.trouble
       if (trouble !== null) throw trouble
       return { ipv4: hasSystem ? await resolver.lookup(name) : [], ipv6: [], ttlMs: Number.POSITIVE_INFINITY }

@@ -8,28 +8,31 @@ import { type Probe, probesInTurn } from './probe.ts'
 import { type DiscoveredService, type ServiceEndpoints, serviceEndpoints } from './service-endpoints.ts'
 import { staleNews } from './stale-news.ts'
 
-/** The endpoints of all services, from all their sources: merged, guarded, remembered, subsetted. */
+/**
+ * The endpoints of all services, from all sources: merged, guarded against mass removal, saved, and limited to a random
+ * subset.
+ */
 export interface Discovery {
   /**
-   * All services there are to be: starts and stops the sources that are new and gone; the others keep running. Does not
-   * call `changed`: look at `endpointsOf` afterwards.
+   * Takes all services: starts and stops sources that are new and gone; the others keep running. Does not call
+   * `changed`: read `endpointsOf` afterwards.
    */
   configure(services: readonly DiscoveredService[]): void
-  /** One more service, or one that is there with other sources; the others stay as they are. */
+  /** Adds one service, or gives it other sources; the others stay as they are. */
   add(service: DiscoveredService): void
   remove(service: string): void
   knows(service: string): boolean
   /** None for a service that is not configured. */
   endpointsOf(service: string): readonly EndpointSpec[]
   /**
-   * Resolves when every source of these services (null: of all) has answered or failed once; at the latest after
-   * `limitMs`, then with what was known last.
+   * Resolves when every source of these services (null: of all) has answered or failed once, at the latest after
+   * `limitMs`: then with the endpoints known last.
    */
   firstAnswers(services: readonly string[] | null, limitMs: number): Promise<void>
   /** Undefined for a service that is not configured. */
   status(service: string): ServiceStatus | undefined
   statuses(): readonly ServiceStatus[]
-  /** Resolves when what is known is on the disk. */
+  /** Resolves when everything known is on the disk. */
   stop(): Promise<void>
 }
 
@@ -42,8 +45,8 @@ export interface DiscoveryDeps {
   /** May change with a reload. */
   readonly massRemovalPercent: () => number
   /**
-   * The endpoints of a service are others now; those that are as before are the same objects. Called later than
-   * `configure`, from the event loop.
+   * The endpoints of a service changed; unchanged ones are the same objects. Called later than `configure`, from the
+   * event loop.
    */
   readonly changed: (service: string, endpoints: readonly EndpointSpec[]) => void
 }
@@ -52,7 +55,7 @@ export function discovery({ changed, ...deps }: DiscoveryDeps): Discovery {
   const { clock, log, lastKnown, random } = deps
   const news = staleNews(log, clock)
   const feedDeps = { ...deps, news, probe: probesInTurn(deps.probe) }
-  /** One for the life of the process: what random subsets are drawn by. */
+  /** The seed of random subsets, the same for the life of the process. */
   const seed = Math.floor(random() * 2 ** 32)
   const all = new Map<string, ServiceEndpoints>()
   const waiting = new Set<() => void>()

@@ -7,13 +7,10 @@ import { addressBook } from './address-book.ts'
 
 /** A TTL of 0 means "do not cache", not "ask without end". */
 const LEAST_MS = 1_000
-/**
- * A service that was scaled to nothing, or is not there yet, may come back any time; nobody says how long "no such
- * name" holds.
- */
+/** A service scaled to nothing, or not there yet, may come back any time, and "no such name" has no TTL here. */
 const EMPTY_MS = 5_000
 const FIRST_RETRY_MS = 1_000
-/** Sidecars that were started together must not ask together for ever. */
+/** Jitter: sidecars that started together must not ask together for ever. */
 const JITTER = 0.1
 
 export interface DnsDeps {
@@ -24,14 +21,14 @@ export interface DnsDeps {
 
 interface Answer {
   readonly endpoints: readonly EndpointSpec[]
-  /** Good for so long. */
+  /** How long the answer holds. */
   readonly ttlMs: number
 }
 
 /**
- * Endpoints from DNS. With a port every A and AAAA record is one; without, SRV records bring the ports. Asked again
- * when the TTL is over, at the latest after `refreshMs`. That there is no such name is an answer (a headless service of
- * Kubernetes without pods has none); a server that cannot be reached or cannot say is trouble.
+ * Endpoints from DNS. With a port every A and AAAA record is one; without, SRV records bring the ports. Asks again when
+ * the TTL is over, at the latest after `refreshMs`. "No such name" is an answer (a headless service of Kubernetes
+ * without pods has none); a server that does not answer, or cannot tell, is trouble.
  */
 export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsDeps): EndpointSource {
   function watch(watcher: EndpointWatcher, signal: AbortSignal): void {
@@ -51,14 +48,14 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
           (1 + JITTER * random())
         tell = () => watcher.onSet(endpoints)
       } catch (error) {
-        // Half of the wait is chance: what brought the server down must not come back in step.
+        // Half of the wait is random, so that requests do not come back in step and overload the server again.
         waitMs =
           Math.min(FIRST_RETRY_MS * 2 ** failures++, Math.max(FIRST_RETRY_MS, spec.refreshMs)) * (0.5 + random() / 2)
         tell = () => watcher.onTrouble((error as Error).message)
       }
       if (signal.aborted) return
       tell()
-      // Its watcher may end it by what it is told.
+      // The watcher may stop the source in this call.
       if (!signal.aborted) timer.arm(watcher.isDoubted() ? Math.min(waitMs, CONFIRM_MS) : waitMs)
     }
 
@@ -71,7 +68,7 @@ export function dnsSource(spec: DnsSourceSpec, { clock, random, resolver }: DnsD
     }
 
     async function askServices(): Promise<Answer> {
-      // A target "." says that the service is decidedly not there (RFC 2782).
+      // A target "." says that the service does not exist here (RFC 2782).
       const records = (await dns.services(spec.name)).filter(
         ({ target, port }) => target !== '' && target !== '.' && port > 0,
       )
@@ -107,7 +104,10 @@ function endpointOf(address: string, port: number, weight: number, priority: num
   return { address, port, weight, priority, zone: '', metadata: {}, health: 'passing', healthReason: '' }
 }
 
-/** Servers rotate their answers. Of one address in several records the best level and the highest weight count. */
+/**
+ * Servers rotate their answers, so the order does not count. Of one address in several records the best level and the
+ * highest weight count.
+ */
 function ordered(endpoints: readonly EndpointSpec[]): EndpointSpec[] {
   const best = new Map<string, EndpointSpec>()
   for (const endpoint of endpoints) {

@@ -4,26 +4,26 @@ import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 /** By `address:port`. */
 export type EndpointMap = ReadonlyMap<string, EndpointSpec>
 
-/** Of several with one address the last counts. */
+/** Of several entries with one address the last counts. */
 export function byAddress(endpoints: Iterable<EndpointSpec>): Map<string, EndpointSpec> {
   const map = new Map<string, EndpointSpec>()
   for (const endpoint of endpoints) map.set(formatAddress(endpoint), endpoint)
   return map
 }
 
-/** Later lists win on an address that several have; it keeps its place in the order. */
+/** Merges lists; of several entries with one address the last counts, at the position of the first. */
 export function mergeEndpoints(lists: readonly (readonly EndpointSpec[])[]): EndpointMap {
   return byAddress(lists.flat())
 }
 
-/** The same set in any order of the source: by address. */
+/** Sorted by address, so that the order of the source does not matter. */
 export function sorted(map: EndpointMap): EndpointSpec[] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, endpoint]) => endpoint)
 }
 
 /**
- * `now` with the objects of `before` where nothing differs, so that what comes after may compare by identity; `before`
- * itself when all is the same.
+ * `now` with the objects of `before` where nothing differs, so that later stages may compare by identity; `before`
+ * itself when nothing changed.
  */
 export function keepSame(before: readonly EndpointSpec[], now: readonly EndpointSpec[]): readonly EndpointSpec[] {
   const known = byAddress(before)

@@ -8,15 +8,15 @@ import type { LastKnown } from './last-known.ts'
 import type { Probe } from './probe.ts'
 import type { StaleNews } from './stale-news.ts'
 
-/** An answer that there is nobody counts more than what is older: its addresses may be those of others by now. */
+/** An empty answer counts more than older data, whose addresses may belong to other services by now. */
 const RECENT_MS = 24 * 3_600_000
 
-/** One source of one service: what it says, guarded, and remembered. */
+/** One source of one service: its endpoints, guarded and saved. */
 export interface Feed {
   endpoints(): readonly EndpointSpec[]
   /** It has answered or failed. */
   isSettled(): boolean
-  /** It took too long: go on with what was known last. */
+  /** It took too long: uses the endpoints known last. */
   settle(): void
   status(): SourceStatus
   stop(): void
@@ -31,14 +31,14 @@ export interface FeedDeps {
   readonly news: StaleNews
 }
 
-/** `changed`: the endpoints may be others, or it has settled. May be called before this returns. */
+/** `changed`: the endpoints may have changed, or it has settled. May be called before this returns. */
 export function feed(service: string, source: EndpointSource, changed: () => void, deps: FeedDeps): Feed {
   const { clock, log, probe, massRemovalPercent, lastKnown, news } = deps
   const abort = new AbortController()
   let trouble = ''
-  /** Monotonic. */
+  /** Monotonic time. */
   let answeredAt: number | null = null
-  /** Wall time: when what was read from the disk was last confirmed. */
+  /** Wall time: when the endpoints read from the disk were last confirmed. */
   let savedAt: number | null = null
   let isSettled = false
 
@@ -73,7 +73,7 @@ export function feed(service: string, source: EndpointSource, changed: () => voi
 
   function onSet(endpoints: readonly EndpointSpec[]): void {
     if (abort.signal.aborted) return
-    // A first answer that would leave nothing is measured against what was known before; any other is simply the truth.
+    // A first answer that would leave no endpoint is compared with what was known before; any other is taken as it is.
     if (answeredAt === null && savedAt === null && !endpoints.some(isInUse)) recall(RECENT_MS)
     guarded.take(endpoints)
     if (trouble !== '') news.fresh(service, source.name, ageMs())

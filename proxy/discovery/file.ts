@@ -6,7 +6,7 @@ import type { FileSourceSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import { CONFIRM_MS, type EndpointSource, type EndpointWatcher } from '../core/source.ts'
 
-/** Some cures (permissions) do not change what watching looks at. */
+/** The file is read again at this interval as well: some repairs (permissions) do not trigger the watch. */
 const RETRY_MS = 5_000
 const MAX_BYTES = 16 * 1024 * 1024
 
@@ -15,15 +15,13 @@ export interface FileDeps {
   /** As in proxy/control/watch-files.ts. */
   readonly watchFiles: (files: readonly string[], read: string, changed: () => void, clock: Clock) => () => void
   readonly signatureOf: (files: readonly string[]) => Promise<string>
-  /**
-   * What is in a text that is no JSON of ours: YAML, or something wrong. Takes a bounded time, and none of this thread.
-   */
+  /** Reads a text that is not JSON in our form: YAML, or an error. Takes a bounded time, in another process. */
   readonly readEndpointText: (path: string, text: string) => Promise<EndpointFile>
 }
 
 /**
- * Endpoints from a watched file. One that is missing, empty, half-written or wrong is trouble and changes nothing; `[]`
- * says that there are none.
+ * Endpoints from a watched file. A file that is missing, empty, half-written or wrong is trouble and changes nothing;
+ * `[]` says that there are no endpoints.
  */
 export function fileSource(
   { path }: FileSourceSpec,
@@ -45,7 +43,7 @@ export function fileSource(
       if (file.ok) {
         retry.cancel()
         watcher.onSet(file.endpoints)
-        // Once more in any case: half a list, in a file that was being written, looks like a whole one.
+        // Read once more in any case: half a list, of a file that was being written, looks like a whole one.
         if (isFirst || watcher.isDoubted()) confirm.arm(CONFIRM_MS)
       } else {
         confirm.cancel()
@@ -70,9 +68,7 @@ export function fileSource(
   return { name: `file ${path}`, watch: (watcher, signal) => void watch(watcher, signal) }
 }
 
-/**
- * A text that was read before, also one that was refused, is not parsed again: the file is looked at every few seconds.
- */
+/** A text that was read before, or was refused, is not parsed again: the file is checked every few seconds. */
 function endpointReader(path: string, readEndpointText: FileDeps['readEndpointText']): () => Promise<EndpointFile> {
   let digest = ''
   let latest: EndpointFile = { ok: true, endpoints: [] }

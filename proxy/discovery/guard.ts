@@ -5,34 +5,34 @@ import { NODE_LOST } from '../core/source.ts'
 import { byAddress, type EndpointMap, isInUse, isPassing, sorted } from './endpoint-lists.ts'
 import type { Probe } from './probe.ts'
 
-/** A second answer counts when it is so much younger than the first. */
+/** How much younger a second answer must be to count. */
 const APART_MS = 1_000
-/** A source that never says the same thing twice must not keep for ever what it no longer lists. */
+/** The longest time a suspect is kept: a source whose answers always differ must not keep endpoints for ever. */
 const LONGEST_MS = 10_000
 const PROBE_AGAIN_MS = 5_000
 /**
- * A registry that loses its nodes says so in several answers: what is left is compared with the most there were in this
+ * A registry that loses its nodes may report that in several answers: the rest is compared with the largest set in this
  * time.
  */
 const MEMORY_MS = 10_000
-/** Of fewer than these none is "most". */
+/** With fewer endpoints no removal counts as a mass removal. */
 const FEWEST = 3
 
 /**
- * Doubts answers that take away too much. What they leave out stays as a suspect, as usable as before, until a
- * connection to it fails or a second answer says the same; sources are asked again at once for that (`isUndecided`).
- * Where an answer would leave nothing usable, only failed connections count. What an answer says of an instance itself
- * (critical, maintenance, draining) is obeyed at once, but for instances that are critical because contact with their
- * node was lost: that is as if they were left out.
+ * Doubts answers that remove too many endpoints. The removed ones stay as suspects, as usable as before, until a
+ * connection to them fails or a second answer says the same; sources are asked again at once for that (`isUndecided`).
+ * When an answer would leave no usable endpoint, only failed connections count. States that an answer gives to an
+ * instance (critical, maintenance, draining) are obeyed at once, except critical because of lost contact with the node,
+ * which counts like a removal.
  */
 export interface Guard {
   /** An answer of the source. `changed` is not called for it. */
   take(endpoints: readonly EndpointSpec[]): void
-  /** What is to be held true before there was an answer. */
+  /** The endpoints to assume before the first answer. */
   assume(endpoints: readonly EndpointSpec[]): void
-  /** What to use, by address. */
+  /** The endpoints to use, by address. */
   endpoints(): EndpointSpec[]
-  /** The same without what doubt has written into it: what to remember. */
+  /** The same without the marks of doubt: to be saved. */
   trusted(): EndpointSpec[]
   suspects(): number
   /** There are suspects, and a second answer decides about them. */
@@ -48,14 +48,14 @@ export interface GuardOptions {
   readonly probe: Probe
   readonly clock: Clock
   readonly log: Log
-  /** A suspect is gone without an answer. */
+  /** A suspect was removed without an answer. */
   readonly changed: () => void
 }
 
 interface Suspect {
   readonly spec: EndpointSpec
   readonly shown: EndpointSpec
-  /** Since when answers with something in them leave it out. */
+  /** Since when answers that are not empty leave it out. */
   since: number
   probing: boolean
 }
@@ -63,9 +63,9 @@ interface Suspect {
 export function guard({ service, source, massRemovalPercent, probe, clock, log, changed }: GuardOptions): Guard {
   let answer: EndpointMap = new Map()
   const suspects = new Map<string, Suspect>()
-  /** The last answer left nothing usable. */
+  /** The last answer left no usable endpoint. */
   let isEmptied = false
-  /** When answers last changed something about who is a suspect. */
+  /** When an answer last changed the set of suspects. */
   let doubtedAt = 0
   let most = 0
   let mostAt = 0
@@ -112,7 +112,7 @@ export function guard({ service, source, massRemovalPercent, probe, clock, log, 
     return whole >= FEWEST && part * 100 > massRemovalPercent() * whole
   }
 
-  /** `leftOut`: what is too much about it; empty: nothing usable would be left. */
+  /** `leftOut`: the endpoints removed too many; empty: no usable one would be left. */
   function doubt(missing: readonly (readonly [string, EndpointSpec])[], leftOut: string): void {
     if (suspects.size === 0) {
       const what =

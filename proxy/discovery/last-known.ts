@@ -9,14 +9,14 @@ import { keepSame } from './endpoint-lists.ts'
 import { formatSaved, parseSaved, type Saved } from './saved-endpoints.ts'
 
 /**
- * The endpoints that sources gave last, kept on disk for a start without them. What goes wrong with the disk is said
- * once and stops nothing.
+ * The last endpoints of each source, kept on disk for a start without the sources. Trouble with the disk is logged once
+ * and stops nothing.
  */
 export interface LastKnown {
   get(service: string, source: string): Saved | null
   put(service: string, source: string, endpoints: readonly EndpointSpec[]): void
   status(): LastKnownStatus
-  /** Resolves when all is on the disk, or cannot be, or takes too long. */
+  /** Resolves when everything is on the disk, cannot be written, or takes too long. */
   flush(): Promise<void>
 }
 
@@ -30,29 +30,32 @@ export interface LastKnownStatus {
 const FILE = 'last-known.json'
 /** Changes come in groups. */
 const SETTLE_MS = 1_000
-/** A large registry always changes: what is written need not be younger than this. */
+/** A large registry changes all the time: the saved state may be this old. */
 const SAVE_EVERY_MS = 5_000
-/** What was only confirmed needs no writing, but now and then its age does. */
+/** Unchanged endpoints are saved only now and then, for their age. */
 const AGE_MS = 600_000
-/** A disk that hangs must not hold up the end of the process. */
+/** A disk that hangs must not delay the end of the process. */
 const FLUSH_MS = 1_000
-/** Nobody has asked for the service in this time: forgotten. */
+/** A service without a request in this time is forgotten. */
 const FORGET_MS = 30 * 24 * 3_600_000
 const MAX_BYTES = 32 * 1024 * 1024
 
 export interface LastKnownOptions {
-  /** Made if it is not there. Null: nothing is kept. */
+  /** The folder, created if needed. Null: nothing is kept. */
   readonly folder: string | null
   readonly clock: Clock
   readonly log: Log
-  /** Takes the folder for this process; resolves with who has it already, empty: nobody. Absent: it is ours. */
+  /**
+   * Takes the folder for this process; resolves with the process that has it already; empty: none. Absent: the folder
+   * is ours.
+   */
   readonly claim?: () => Promise<string>
 }
 
-/** Reads at once what an earlier process left: a start waits for nothing else either. Never throws. */
+/** Reads synchronously what an earlier process left: a start has nothing else to wait for. Never throws. */
 export function lastKnown({ folder, clock, log, claim = () => Promise.resolve('') }: LastKnownOptions): LastKnown {
   const services = folder === null ? new Map<string, Map<string, Saved>>() : load(folder, log)
-  /** Something is other than on the disk: endpoints, or only when they were confirmed. */
+  /** The state differs from the disk: endpoints, or only when they were confirmed. */
   let isChanged = false
   let isConfirmed = false
   let saving: Promise<void> | null = null
@@ -106,7 +109,7 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
     if (sources?.size === 0) services.delete(service)
   }
 
-  /** Two that write the same file would each take away what the other knows. */
+  /** Two processes that write the same file would each delete what the other knows. */
   async function whenOurs(path: string, write: () => Promise<void>): Promise<void> {
     const owner = await claim()
     if (owner !== '')
@@ -121,7 +124,7 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
     put(service, source, endpoints) {
       if (folder === null) return
       const before = services.get(service)?.get(source)?.endpoints
-      // That there is nothing needs no memory: names that callers make up must not fill it.
+      // Empty services are not saved: names that callers make up must not fill the file.
       if (endpoints.length === 0) {
         if (before === undefined) return
         forget(service, source)
@@ -181,15 +184,15 @@ function setAside(path: string, why: string, log: Log): void {
 }
 
 /**
- * All of it or nothing, whenever the process or the machine ends. Only the owner may read it: addresses and metadata
- * are nobody else's business.
+ * Writes all or nothing, even if the process or the machine ends. Only the owner may read it, because it has addresses
+ * and metadata.
  */
 async function replaceFile(folder: string, text: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const temporary = join(folder, `${FILE}.${process.pid}.new`)
   await rm(temporary, { force: true })
   try {
-    // Never through a link that somebody put there.
+    // Never through a link that another user put there.
     await withFile(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, async file => {
       await file.writeFile(text)
       await file.sync()
@@ -199,7 +202,7 @@ async function replaceFile(folder: string, text: string): Promise<void> {
     await rm(temporary, { force: true }).catch(() => {})
     throw error
   }
-  // The name too. Not every file system lets a folder be opened for that.
+  // Syncs the name too. Not every file system lets a folder be opened for that.
   await withFile(folder, constants.O_RDONLY, file => file.sync()).catch(() => {})
 }
 
@@ -212,7 +215,7 @@ async function withFile(path: string, flags: number, use: (file: FileHandle) => 
   }
 }
 
-/** Of processes that were killed in the middle of a save. */
+/** Removes files of processes that were killed in the middle of a save. */
 function removeLeftovers(folder: string): void {
   try {
     for (const name of readdirSync(folder)) {
@@ -221,7 +224,7 @@ function removeLeftovers(folder: string): void {
       if (pid > 0 && pid !== process.pid && !isRunning(pid)) rmSync(join(folder, name))
     }
   } catch {
-    // There is no such folder yet, or it is not ours to tidy up.
+    // The folder does not exist yet, or may not be changed by this user.
   }
 }
 

@@ -1,12 +1,12 @@
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 
-/** Whether something takes connections there. `answered` is called once, later, and soon. */
+/** Whether the address takes connections. `answered` is called once, later, and soon. */
 export type Probe = (endpoint: AddressSpec, answered: (accepts: boolean) => void) => void
 
-/** A registry that loses a thousand instances is no reason to open a thousand connections at once. */
+/** A registry that loses a thousand instances must not cause a thousand connections at once. */
 const AT_ONCE = 20
 
-/** The same, some at a time. */
+/** The same, with a limit on how many run at a time. */
 export function probesInTurn(probe: Probe): Probe {
   const waiting: (() => void)[] = []
   let running = 0

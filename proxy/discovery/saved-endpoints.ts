@@ -2,10 +2,10 @@ import { parseJson } from '../../mesh-config/bounded-json.ts'
 import type { EndpointHealth, EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { boundedWeight } from '../../mesh-config/weight.ts'
 
-/** What is remembered of one source of one service. */
+/** The saved state of one source of one service. */
 export interface Saved {
   readonly endpoints: readonly EndpointSpec[]
-  /** Milliseconds since the epoch: when the source confirmed it last. */
+  /** When the source last confirmed it, in milliseconds since the epoch. */
   readonly savedAt: number
 }
 
@@ -16,7 +16,7 @@ const VERSION = 1
 
 /**
  * The text of the file, without the services that would make it longer than `maxBytes`: those confirmed last come
- * first. `left`: how many are not in it.
+ * first. `left`: how many are left out.
  */
 export function formatSaved(
   services: SavedServices,
@@ -41,7 +41,7 @@ export function formatSaved(
 }
 
 /**
- * Why it cannot be used, or what is in it. Every value is checked: whatever stands in the file will be connected to.
+ * The content, or why it cannot be used. Every value is checked, because the sidecar will connect to these addresses.
  */
 export function parseSaved(text: string): Map<string, Map<string, Saved>> | string {
   let file: unknown
@@ -91,7 +91,7 @@ function readEndpoint(value: unknown): EndpointSpec | null {
   return { address, port, weight: boundedWeight(weight), priority, zone, metadata, health, healthReason }
 }
 
-/** As a registry may have it: one odd name must not cost all the others. */
+/** Names are checked as a registry may have them: one odd name must not lose all the others. */
 function isHost(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,255}$/.test(value)
 }

@@ -4,11 +4,11 @@ import { keepSame, mergeEndpoints } from './endpoint-lists.ts'
 import { type Feed, type FeedDeps, feed } from './feed.ts'
 import { randomSubset, type Subsets } from './subset.ts'
 
-/** What to know of a service, as a snapshot has it. */
+/** The sources and settings of a service, as in a snapshot. */
 export interface DiscoveredService {
   readonly name: string
   readonly fixed: readonly EndpointSpec[]
-  /** Of one address in several sources the last one counts, and any of them before the fixed list. */
+  /** Of one address in several sources the last source counts, and any of them before the fixed list. */
   readonly sources: readonly ServiceSource[]
   /** 0: all. */
   readonly subsetSize: number
@@ -16,25 +16,25 @@ export interface DiscoveredService {
 }
 
 export interface ServiceSource {
-  /** The same key is the same source: the one that runs goes on, and this one is not watched. */
+  /** The same key means the same source: the running one stays, and this one is not started. */
   readonly key: string
   readonly source: EndpointSource
 }
 
 export interface ServiceEndpoints {
-  /** Does not call `changed`: look at `endpoints` afterwards. */
+  /** Does not call `changed`: read `endpoints` afterwards. */
   configure(service: DiscoveredService): void
   endpoints(): readonly EndpointSpec[]
   /** Every source has answered or failed. */
   isSettled(): boolean
-  /** Those that have done neither are waited for no longer. */
+  /** Sources that have done neither are waited for no longer. */
   settle(): void
   status(): ServiceStatus
   stop(): void
 }
 
 /**
- * The endpoints of one service out of all its sources. `changed`: there are others; `settled`: `isSettled` may have
+ * Merges the endpoints of one service from all its sources. `changed`: they changed; `settled`: `isSettled` may have
  * become true.
  */
 export function serviceEndpoints(

@@ -2,19 +2,19 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 
 /**
- * Says in the log which sources are in trouble and which answer again: one line for all services that a lost registry
- * concerns, not one each.
+ * Logs which sources are in trouble and which answer again: one line for all services that a lost registry affects, not
+ * one each.
  */
 export interface StaleNews {
   stale(service: string, source: string, reason: string): void
-  /** `afterMs`: since the answer before; null: there was none. */
+  /** `afterMs`: time since the previous answer; null: there was none. */
   fresh(service: string, source: string, afterMs: number | null): void
-  /** The service or its source is no longer of interest. */
+  /** The service or its source was removed. */
   forget(service: string, source: string): void
   stop(): void
 }
 
-/** What is over within this time was nothing, and what befalls several services in this time is one thing. */
+/** Trouble that ends within this time is not logged, and trouble of several services within it is logged once. */
 const GATHER_MS = 1_000
 const MAX_NAMED = 5
 
@@ -27,7 +27,7 @@ export function staleNews(log: Log, clock: Clock): StaleNews {
   const pending = new Map<string, Word>()
   const timer = clock.timer(say)
 
-  /** Of two that follow each other within the time, neither is said. */
+  /** If trouble and recovery follow each other within the time, neither is logged. */
   function note(word: Word): void {
     const key = `${word.source}\n${word.service}`
     const earlier = pending.get(key)

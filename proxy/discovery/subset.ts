@@ -6,10 +6,10 @@ import { isPassing } from './endpoint-lists.ts'
 export type Subsets = ServiceSpec['subsets']
 
 /**
- * So many of the endpoints, drawn at random: those that score highest by a hash of their address and the seed
- * (rendezvous hashing, Thaler and Ravishankar 1998). Where one comes or goes at most one other is exchanged, and
- * sidecars with other seeds draw others. Endpoints that are not passing are drawn only when there are too few that are.
- * Each priority level, and each named subset, gets as many: a draw over all could leave it with none. 0: all.
+ * Chooses this many endpoints at random: those with the highest hash of their address and the seed (rendezvous hashing,
+ * Thaler and Ravishankar 1998). When one comes or goes at most one other is exchanged, and sidecars with other seeds
+ * choose others. Endpoints that are not passing are chosen only when too few pass. Each priority level, and each named
+ * subset, gets as many: one choice over all could leave it with none. 0: all.
  */
 export function randomSubset(
   endpoints: readonly EndpointSpec[],

@@ -8,20 +8,20 @@ import { leastBad, roomIn } from './room.ts'
 export interface OutlierDeps {
   readonly clock: Clock
   readonly event: (event: ProxyEvent) => void
-  /** Pickers must be built anew: an endpoint came or went. */
+  /** Pickers must be built anew: an endpoint was ejected or readmitted. */
   readonly changed: () => void
   /** The sets of endpoints that requests are shared among: first the whole service, then subsets. They overlap. */
   readonly sets: () => readonly (readonly Endpoint[])[]
 }
 
 /**
- * Passive ejection (Envoy's `consecutive_gateway_failure`): so many failures in a row and the endpoint gets no more
- * requests, for `base` x the number of its ejections. Then it is probing, and in slow start: its next answer admits
- * it or ejects it again.
+ * Passive ejection (Envoy's `consecutive_gateway_failure`): after this many failures in a row an endpoint gets no
+ * requests, for `base` x the number of its ejections. Then it is probing, and in slow start: its next answer admits it
+ * or ejects it again.
  *
  * Each set limits how many of its endpoints are ejected (`roomIn`). The limit is checked before an ejection, in every
- * set that has the endpoint, and again whenever a set changes (`review`). A priority and a zone are not sets: when
- * all of their endpoints are ejected, the next priority or the other zones take over.
+ * set that has the endpoint, and again whenever a set changes (`review`). A priority and a zone are not sets: when all
+ * of their endpoints are ejected, the next priority or the other zones take over.
  */
 export function outlierDetector(cluster: string, deps: OutlierDeps) {
   const { clock } = deps
@@ -32,7 +32,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
 
   function mayEject(endpoint: Endpoint): boolean {
     const { health } = endpoint.spec
-    // What the registry has taken out of use needs no ejection.
+    // An endpoint that the registry took out of use needs no ejection.
     if (health !== 'passing' && health !== 'failing') return false
     return deps
       .sets()
@@ -41,7 +41,8 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
 
   function eject(endpoint: Endpoint, reason: string): void {
     const now = clock.now()
-    // Each ejection time spent without another takes one off: an instance deployed anew each day begins anew each day.
+    // Each ejection time without a further ejection takes one off, so that an instance deployed anew each day begins
+    // anew each day.
     if (endpoint.ejections > 0)
       endpoint.ejections = Math.max(
         0,
@@ -67,11 +68,11 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
 
   function probe(endpoint: Endpoint, now: number): void {
     endpoint.state = 'probing'
-    // When it comes back early, the time without an ejection is counted from now.
+    // When it is readmitted early, the time without an ejection begins now.
     endpoint.ejectedUntil = Math.min(endpoint.ejectedUntil, now)
-    // Attempts that began earlier say nothing of how it is now.
+    // Attempts that began earlier do not show its present state.
     endpoint.judgedSince = now
-    // Else a policy that remembers would hardly ever send the request that decides.
+    // Otherwise a policy that remembers latency would hardly ever send the request that decides.
     endpoint.load.forget()
     endpoint.warmingSince = now
     set(endpoint.stats.ejected, 0)

@@ -2,8 +2,8 @@ import { mostEjected } from '../../mesh-config/ejectable.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 
 /**
- * How many more endpoints of a set may be ejected. Negative: so many too many are. Endpoints that pass their checks
- * count. `withFailing`: so do those that fail them, which get requests in panic.
+ * How many more endpoints of a set may be ejected; negative: how many must be readmitted. Endpoints that pass their
+ * checks count. `withFailing`: so do those that fail them, which get requests in panic.
  */
 export function roomIn(set: readonly Endpoint[], withFailing: boolean, maxEjectedPercent: number): number {
   let count = 0

@@ -191,7 +191,7 @@ function compileRoute(
   }
 }
 
-function retryPolicy({ attempts, replayBytes, on }: RetrySpec): Route['retry'] {
+function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): Route['retry'] {
   return {
     attempts,
     replayBytes,

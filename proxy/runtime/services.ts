@@ -1,6 +1,7 @@
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { ServiceCluster } from '../cluster/cluster.ts'
+import type { Locality } from '../cluster/zone.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import { isSame } from '../core/same.ts'
@@ -53,8 +54,8 @@ export function services(deps: ServicesDeps): Services {
       const spec = snapshot.services[name]!
       if (unchanged.has(name) && !isElsewhere) cluster.update(spec.endpoints)
       else {
-        pools.apply(policyOf(spec))
-        cluster.apply(spec, snapshot.zone)
+        pools.configure(policyOf(spec))
+        cluster.configure(spec, snapshot.zone)
       }
     }
     for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
@@ -92,15 +93,15 @@ export function services(deps: ServicesDeps): Services {
   }
 }
 
-function newEntry(spec: ServiceSpec, place: Parameters<typeof clusterOf>[1], deps: ServicesDeps): Entry {
+function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps): Entry {
   const pools = poolsOf(spec, deps)
-  return { cluster: clusterOf(spec, place, pools, deps), pools }
+  return { cluster: clusterOf(spec, locality, pools, deps), pools }
 }
 
 /** With its endpoints: a new port may take its first request before the last one is open. */
 function clusterOf(
   spec: ServiceSpec,
-  place: { readonly zone: string; readonly origins: Readonly<Record<string, number>> },
+  locality: Locality,
   pools: ServicePools,
   { clock, random, stats, event }: ServicesDeps,
 ): ServiceCluster {
@@ -109,7 +110,7 @@ function clusterOf(
     clock,
     random,
     policy: type => policies[type],
-    place,
+    locality,
     createEndpoint(endpoint: EndpointSpec, name: string) {
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)

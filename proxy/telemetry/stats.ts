@@ -37,11 +37,11 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
     [1, []],
     [HISTOGRAM_SLOTS, []],
   ])
-  const placed = new Map<number, { readonly page: number; readonly index: number; readonly size: number }>()
+  const slots = new Map<number, { readonly page: number; readonly index: number; readonly size: number }>()
   let used = PAGE_SLOTS
   let nextId = 0
 
-  function place(size: number): { readonly page: number; readonly index: number } {
+  function allocate(size: number): { readonly page: number; readonly index: number } {
     const given = free.get(size)!.pop()
     if (given !== undefined) return given
     if (used + size > PAGE_SLOTS) {
@@ -62,9 +62,9 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
     labels: Readonly<Record<string, string>>,
   ): { values: Float64Array; index: number; id: number } {
     const size = type === 'histogram' ? HISTOGRAM_SLOTS : 1
-    const { page, index } = place(size)
+    const { page, index } = allocate(size)
     const id = nextId++
-    placed.set(id, { page, index, size })
+    slots.set(id, { page, index, size })
     const values = pages[page]!
     values.fill(0, index, index + size)
     send({ kind: 'series', id, series: { name, help, type, labels, page, index } })
@@ -80,8 +80,8 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
     },
     retire(list) {
       for (const series of list) {
-        const { page, index, size } = placed.get(series.id)!
-        placed.delete(series.id)
+        const { page, index, size } = slots.get(series.id)!
+        slots.delete(series.id)
         free.get(size)!.push({ page, index })
         series.values = VOID
         series.index = 0

@@ -121,7 +121,7 @@ describe('outrigger config effective', () => {
     const lines = out.split('\n')
     expect(lines[0]).toMatch(/^service: web {2,}# good\.yaml:1$/)
     expect(lines.find(line => line.includes('perTry'))).toMatch(/^ {6}perTry: 20s +# odd\.yaml:1$/)
-    expect(lines.find(line => line.includes('workers'))).toMatch(/^workers: 1 +# default: one serves more/)
+    expect(lines.find(line => line.includes('workers'))).toMatch(/^workers: 1 +# default: one thread serves more/)
     const columns = new Set(
       lines.filter(line => line.includes('  # ') && line.indexOf('  # ') < 60).map(line => line.indexOf('# ')),
     )

@@ -1,7 +1,7 @@
 import type { BalancerType, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
-import type { Place } from '../../proxy/cluster/zone.ts'
+import type { Locality } from '../../proxy/cluster/zone.ts'
 import type { BalancerPolicy, LoadBalancer, PickContext } from '../../proxy/core/balancer.ts'
 import type { Random } from '../../proxy/core/clock.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
@@ -12,7 +12,7 @@ import { EventLoop } from '../support/event-loop.ts'
 import { seeded } from '../support/random.ts'
 
 export interface ClusterOptions {
-  readonly place?: Place
+  readonly locality?: Locality
   readonly random?: Random
   /** In the place of the policy that the spec names. */
   readonly policy?: (type: BalancerType) => BalancerPolicy
@@ -38,7 +38,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
         },
       }
     },
-    place: options.place ?? { zone: '', origins: {} },
+    locality: options.locality ?? { zone: '', origins: {} },
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats()),
     retireEndpoint: ({ name }) => retired.push(name),
     outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),

@@ -35,7 +35,7 @@ describe('a cluster', () => {
       serviceSpec('orders', ['a:1', 'b:1', 'c:1', endpointSpec('d:1', { health: 'critical' })]),
       {
         policy: () => plain,
-        place: { zone: 'x', origins: { x: 1, y: 2 } },
+        locality: { zone: 'x', origins: { x: 1, y: 2 } },
       },
     )
     expect(cluster.whole.balancer.pick).toBe(pick)
@@ -47,7 +47,7 @@ describe('a cluster', () => {
     )
     const [a] = cluster.endpoints
     const v1 = cluster.subsets.get('v1')
-    cluster.apply(
+    cluster.configure(
       serviceSpec('orders', [endpointSpec('a:1', { metadata: { version: 'v2' } }), 'c:1'], {
         subsets: { v1: { version: 'v2' }, fresh: {} },
       }),
@@ -73,9 +73,11 @@ describe('a cluster', () => {
       serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 0, minPerSecond: 1 } } }),
     )
     const { budget } = cluster.whole
-    cluster.apply(serviceSpec('orders', ['a:1'], { retries: { attempts: 5, budget: { percent: 0, minPerSecond: 1 } } }))
+    cluster.configure(
+      serviceSpec('orders', ['a:1'], { retries: { attempts: 5, budget: { percent: 0, minPerSecond: 1 } } }),
+    )
     expect(cluster.whole.budget).toBe(budget)
-    cluster.apply(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 1 } } }))
+    cluster.configure(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 1 } } }))
     expect(cluster.whole.budget).not.toBe(budget)
   })
 
@@ -84,11 +86,11 @@ describe('a cluster', () => {
     const { cluster, built } = clusterOf(spec)
     built.length = 0
     const { balancer } = cluster.whole
-    cluster.apply(structuredClone({ ...spec, timeouts: { ...spec.timeouts, requestMs: 1 } }))
+    cluster.configure(structuredClone({ ...spec, timeouts: { ...spec.timeouts, requestMs: 1 } }))
     expect(cluster.whole.balancer).toBe(balancer)
     expect(built).toEqual([])
     expect(cluster.spec.timeouts.requestMs).toBe(1)
-    cluster.apply({ ...spec, balancer: { ...spec.balancer, type: 'random' } })
+    cluster.configure({ ...spec, balancer: { ...spec.balancer, type: 'random' } })
     expect(built).toEqual([2, 2])
     expect(cluster.whole.policy).toBe('random')
   })
@@ -214,7 +216,7 @@ describe('a policy that learns', () => {
     change()
     observe()
     loop.advance(1020)
-    cluster.apply({ ...cluster.spec, balancer: { ...cluster.spec.balancer, type: 'round_robin' } })
+    cluster.configure({ ...cluster.spec, balancer: { ...cluster.spec.balancer, type: 'round_robin' } })
     expect(cluster.endpoints.map(({ weight }) => weight)).toEqual([1, 1, 1])
   })
 

@@ -38,7 +38,7 @@ describe('an endpoint that is ejected is used again when it is the last', () => 
   const ways: [string, (cluster: ReturnType<typeof made>['cluster'], spec: ServiceSpec) => void][] = [
     ['the others leave', cluster => cluster.change({ put: [], drop: ['b:1', 'c:1'] })],
     ['a whole set without the others comes', cluster => cluster.update([of('a:1')])],
-    ['a reload takes the others out', (cluster, spec) => cluster.apply({ ...spec, endpoints: [of('a:1')] })],
+    ['a reload takes the others out', (cluster, spec) => cluster.configure({ ...spec, endpoints: [of('a:1')] })],
     [
       'the others drain',
       cluster =>
@@ -110,7 +110,7 @@ describe('the share that may be ejected', () => {
     const { cluster, spec, fail, states } = made(ten)
     fail('e0:1', 'e1:1', 'e2:1', 'e3:1')
     const allow = (maxEjectedPercent: number) =>
-      cluster.apply({ ...spec, outliers: { ...spec.outliers, maxEjectedPercent } })
+      cluster.configure({ ...spec, outliers: { ...spec.outliers, maxEjectedPercent } })
     allow(20)
     expect(Object.values(states()).filter(state => state === 'ejected')).toHaveLength(2)
     allow(0)

@@ -143,7 +143,7 @@ describe('pickers are made anew', () => {
   test('no more when slow start is turned off meanwhile, nor when the service goes', () => {
     const { cluster, loop, built, endpoint } = warm(['a:1', 'b:1'])
     cluster.change({ put: [endpointSpec('c:1')], drop: [] })
-    cluster.apply({
+    cluster.configure({
       ...cluster.spec,
       endpoints: cluster.endpoints.map(({ spec }) => spec),
       balancer: { ...cluster.spec.balancer, slowStart: { ...slowStart, windowMs: 0 } },

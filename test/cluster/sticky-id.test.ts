@@ -29,7 +29,10 @@ describe('what a sticky cookie holds of an endpoint', () => {
     const { cluster } = clusterOf(spec)
     expect(cluster.endpoints.map(({ stickyId }) => stickyId)).toEqual(['', ''])
     const apply = (secret: string) => {
-      cluster.apply({ ...spec, balancer: { ...spec.balancer, sticky: { cookie: 's', ttlMs: 0, path: '/', secret } } })
+      cluster.configure({
+        ...spec,
+        balancer: { ...spec.balancer, sticky: { cookie: 's', ttlMs: 0, path: '/', secret } },
+      })
       return cluster.endpoints.map(({ stickyId }) => stickyId)
     }
     const first = apply('one')

@@ -118,7 +118,7 @@ describe('a subset without a usable endpoint', () => {
   test('a new policy of fallback counts at once', () => {
     const { cluster, v2 } = fallingBack('none', [of('a:1', 'v1')])
     expect(reachable(v2)).toEqual([])
-    cluster.apply({ ...cluster.spec, subsetFallback: 'any' })
+    cluster.configure({ ...cluster.spec, subsetFallback: 'any' })
     expect(reachable(v2)).toEqual(['a:1'])
   })
 })

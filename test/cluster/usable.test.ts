@@ -48,7 +48,7 @@ describe('as long as an endpoint may be used', () => {
               subsetFallback: seed % 2 === 0 ? 'none' : 'any',
             },
           )
-          const { cluster } = clusterOf(spec, { random: seeded(seed), place: { zone: 'a', origins } })
+          const { cluster } = clusterOf(spec, { random: seeded(seed), locality: { zone: 'a', origins } })
           drawn.forEach(({ state }, i) => {
             cluster.endpoints[i]!.state = state
           })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { BalancerSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
-import { type Place, zonePicker } from '../../proxy/cluster/zone.ts'
+import { type Locality, zonePicker } from '../../proxy/cluster/zone.ts'
 import { zoneShares } from '../../proxy/cluster/zone-shares.ts'
 import { chiSquareScore } from '../support/chi-square.ts'
 import { bareEndpoints, pickContext } from '../support/endpoints.ts'
@@ -14,11 +14,16 @@ type Counts = Readonly<Record<string, number>>
 const inZone = (zone: string, count: number, overrides: Partial<EndpointSpec> = {}): EndpointSpec[] =>
   Array.from({ length: count }, (_, i) => endpointSpec(`${zone || 'none'}-${i}:80`, { zone, ...overrides }))
 
-function zoned(upstream: Counts, place: Place, balancer: Partial<BalancerSpec> = {}, options: ClusterOptions = {}) {
+function zoned(
+  upstream: Counts,
+  locality: Locality,
+  balancer: Partial<BalancerSpec> = {},
+  options: ClusterOptions = {},
+) {
   const endpoints = Object.entries(upstream).flatMap(([zone, count]) => inZone(zone, count))
   return clusterOf(serviceSpec('orders', endpoints, { balancer: { type: 'random', ...balancer } }), {
     ...options,
-    place,
+    locality,
   })
 }
 
@@ -140,7 +145,7 @@ describe('zones are not looked at', () => {
     expect(context.record.zone).toBe('')
     return zones
   }
-  const here: Place = { zone: 'a', origins: {} }
+  const here: Locality = { zone: 'a', origins: {} }
 
   test.each([
     ['where that is off', { a: 3, b: 3 }, here, { zoneAware: { on: false, minEndpoints: 1 } }, 'off'],
@@ -162,8 +167,8 @@ describe('zones are not looked at', () => {
       'the policy goes by hash',
     ],
     ['where there is nobody', {}, here, {}, 'there are no endpoints in the first priority'],
-  ])('%s', (_what, upstream, place, balancer, expected) => {
-    expect(why(zoned(upstream as Counts, place, balancer))).toBe(expected)
+  ])('%s', (_what, upstream, locality, balancer, expected) => {
+    expect(why(zoned(upstream as Counts, locality, balancer))).toBe(expected)
   })
 
   test('in panic', () => {
@@ -181,7 +186,7 @@ describe('zones are not looked at', () => {
         ...inZone('c', 1, { health: 'critical' }),
       ]),
       {
-        place: here,
+        locality: here,
       },
     )
     expect(reachable(made.cluster.whole)).toHaveLength(6)
@@ -196,11 +201,11 @@ describe('zone-aware routing', () => {
         balancer: 'random',
       }),
       {
-        place: { zone: 'b', origins: {} },
+        locality: { zone: 'b', origins: {} },
       },
     )
     expect(made.cluster.whole.balance.zones).toMatchObject({ local: 1 })
-    const other = clusterOf(made.cluster.spec, { place: { zone: 'c', origins: {} } })
+    const other = clusterOf(made.cluster.spec, { locality: { zone: 'c', origins: {} } })
     expect(reachable(other.cluster.whole).every(name => name.startsWith('a-'))).toBe(true)
   })
 
@@ -211,7 +216,7 @@ describe('zone-aware routing', () => {
     expect(cluster.whole.balance.zones).toMatchObject({ local: 1 })
     cluster.setOrigins({ a: 3, b: 1 })
     expect(cluster.whole.balance.zones).toMatchObject({ local: 2 / 3 })
-    cluster.apply(cluster.spec, 'b')
+    cluster.configure(cluster.spec, 'b')
     expect(cluster.whole.balance.zones).toMatchObject({ local: 1 })
   })
 
@@ -232,7 +237,7 @@ describe('zone-aware routing', () => {
 
   test('a retry that leaves the priority leaves the zones too', () => {
     const endpoints = [...inZone('a', 3), ...inZone('b', 3), endpointSpec('far:80', { zone: 'a', priority: 1 })]
-    const { cluster } = clusterOf(serviceSpec('orders', endpoints), { place: { zone: 'a', origins: {} } })
+    const { cluster } = clusterOf(serviceSpec('orders', endpoints), { locality: { zone: 'a', origins: {} } })
     const first = pickContext()
     cluster.whole.balancer.pick(first)
     expect(first.record).toMatchObject({ zone: 'local', priority: 0 })
@@ -259,7 +264,7 @@ describe('zone-aware routing', () => {
         balancer: 'random',
       }),
       {
-        place: { zone: 'a', origins: {} },
+        locality: { zone: 'a', origins: {} },
       },
     )
     expect(cluster.whole.balance.zones).toMatchObject({ local: 0.5 })

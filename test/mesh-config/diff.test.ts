@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { diffBootstraps, diffSnapshots } from '../../mesh-config/diff.ts'
+import { diffBootstraps, diffDiscovery, diffSnapshots } from '../../mesh-config/diff.ts'
 import { type LoadedSnapshot, loadTexts } from '../../mesh-config/load-snapshot.ts'
 
 async function load(text: string): Promise<LoadedSnapshot> {
@@ -106,6 +106,26 @@ describe('the difference of two snapshots', () => {
       'service orders: route /*: timeouts.request 1s -> 2s',
     ])
   })
+})
+
+test('the difference in where endpoints come from, and in what belongs to the whole, without secrets', async () => {
+  const [before, after] = [
+    await load('discovery: { dns: { orders: orders.example:80 }, consul: { token: sesame } }'),
+    await load(
+      'zone: z1\nbuffers: 64MiB\ndiscovery: { dns: { orders: { name: "orders.example:80", refresh: 9s } }, consul: { token: other, onDemand: false }, massRemoval: 30 }',
+    ),
+  ]
+  expect(diffDiscovery(before.discovery, after.discovery)).toEqual([
+    'discovery: massRemovalPercent 50 -> 30',
+    'discovery: dns.orders.refresh 30s -> 9s',
+    'discovery: consul.token changed',
+    'discovery: consul.onDemand true -> false',
+  ])
+  expect(diffSnapshots(before.snapshot, after.snapshot)).toEqual([
+    'zone none -> z1',
+    'onDemand 2s -> off',
+    'buffers 256MiB -> 64MiB',
+  ])
 })
 
 test('what a reload cannot change is said to need a restart', async () => {

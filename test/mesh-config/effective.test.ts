@@ -68,9 +68,9 @@ describe('the effective config', () => {
       '  - listen: 127.0.0.1:9101 # a.yaml:2',
       '    service: orders # a.yaml:3',
       '    timeouts:',
-      '      head: 10s # default: a head is one packet; whoever takes longer holds connections open on purpose',
+      '      head: 10s # default: a head is one packet; a caller that takes longer holds connections open on purpose',
       '      body: 30s # default: slow networks pause for seconds; the whole upload may take as long as it likes',
-      '      idle: 5m # default: longer than the pools of most callers keep theirs, so they close first and no request meets a closing connection',
+      '      idle: 5m # default: longer than the pools of most callers keep connections, so callers close first and no request meets a closing connection',
     ])
   })
 

@@ -16,7 +16,7 @@ describe('regular expressions', () => {
     ['(a)\\1', /^RE2 has no backreferences.*character 4/],
     ['a*+', /possessive/],
     ['(?>a)', /atomic/],
-    ['a{5000}', /^invalid repeat count in "\{5000\}": mend the expression .*character 2/],
+    ['a{5000}', /^invalid repeat count in "\{5000\}": correct the expression .*character 2/],
     ['(', /^missing closing \)/],
     ['a**', /^invalid nested repetition/],
   ])('%j is refused with the reason and a way out', async (pattern, message) => {

@@ -43,7 +43,7 @@ export class Sidecar {
       // Its last requests are still to be answered.
       retireEndpoint: () => {},
       outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
-      place: { zone: '', origins: {} },
+      locality: { zone: '', origins: {} },
     })
   }
 

@@ -4,25 +4,23 @@ import type { Clock } from '../../core/clock.ts'
 import type { Probe } from '../probe.ts'
 import { pause } from './pause.ts'
 
-/**
- * Whether the application behind the sidecar takes connections: what the heartbeat of its registration says besides.
- */
+/** Whether the application behind the sidecar takes connections, for the heartbeat of its registration. */
 export interface ApplicationCheck {
   listens(): boolean
-  /** For people; empty: it listens. */
+  /** A message for people; empty: it listens. */
   trouble(): string
   /** Resolves with the first result. */
   first(): Promise<void>
-  /** Goes on until the signal aborts. */
+  /** Runs until the signal aborts. */
   watch(signal: AbortSignal): Promise<void>
 }
 
 const LISTENING_MS = 2_000
 const DOWN_MS = 500
-/** An application whose queue of connections is full for a moment is not down. */
+/** A single failure does not count: the connection queue of an application may be full for a moment. */
 const FAILURES = 3
 
-/** `application`: where it is now, which a reload may change; null: there is none to check. */
+/** `application`: its present address, which a reload may change; null: there is none to check. */
 export function applicationCheck(application: () => AddressSpec | null, probe: Probe, clock: Clock): ApplicationCheck {
   let failures = FAILURES
   const first = Promise.withResolvers<void>()
@@ -57,7 +55,7 @@ export function applicationCheck(application: () => AddressSpec | null, probe: P
   }
 }
 
-/** Where nobody wants it checked. */
+/** The check that is off. */
 export const unchecked: ApplicationCheck = {
   listens: () => true,
   trouble: () => '',

@@ -19,12 +19,12 @@ export interface ConsulDeps extends TransportDeps {
 }
 
 export interface Where {
-  /** Null: that of the agent. */
+  /** Null: the agent's. */
   readonly datacenter: string | null
 }
 
 /**
- * The HTTP API of Consul, as far as it is needed. Everything rejects with a ConsulTrouble, and as soon as its signal
+ * The part of Consul's HTTP API that is used. All calls reject with a ConsulTrouble, and as soon as their signal
  * aborts.
  */
 export interface ConsulClient {
@@ -38,41 +38,35 @@ export interface ConsulClient {
   checks(filter: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
   /** The names of all services, with their tags. */
   services(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** The servers themselves, asked past the copy that the agent keeps. */
+  /** The state of the servers, without the copy that the agent keeps. */
   servers(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** What the agent says of itself. */
+  /** The agent's own configuration. */
   self(signal: AbortSignal): Promise<Answer>
-  /**
-   * What the agent itself knows of an instance; the answer comes when that is no longer what `contentHash` says. 404:
-   * nothing.
-   */
+  /** The agent's own record of an instance; answers when it differs from `contentHash`. 404: none. */
   agentService(id: string, contentHash: string, waitMs: number, signal: AbortSignal): Promise<Answer>
   /** `passing`, `warning`, `critical`, `maintenance`; empty: the agent does not know it. */
   agentHealth(id: string, signal: AbortSignal): Promise<string>
   register(definition: unknown, signal: AbortSignal): Promise<void>
   deregister(id: string, signal: AbortSignal): Promise<void>
   heartbeat(checkId: string, status: CheckStatus, note: string, signal: AbortSignal): Promise<void>
-  /** Who may wait on a connection of their own, and what watches the others. */
+  /** The limit of queries that wait on connections of their own, and the watch over the others. */
   readonly parking: Parking
   crowd(where: Where): Crowd
   pulse(where: Where): Pulse
   readonly closed: AbortSignal
-  /** What is under way is given up, and nothing is asked any more. */
+  /** Aborts all requests and accepts no more. */
   close(): void
 }
 
 export type CheckStatus = 'passing' | 'warning' | 'critical'
 const beats = { passing: 'pass', warning: 'warn', critical: 'fail' } as const
 
-/** An answer that has nothing to wait for. */
+/** For queries that are answered at once. */
 const QUICK_TIMEOUT_MS = 10_000
-/** Consul itself prolongs a wait by up to a sixteenth of it. */
+/** Consul prolongs a wait by up to a sixteenth. */
 const timeoutOf = (waitMs: number) => waitMs + waitMs / 16 + QUICK_TIMEOUT_MS
 
-/**
- * What the package lets through to papi, its HTTP client, and what papi calls `ctx`: an emitter whose `cancel` ends the
- * request.
- */
+/** What the package hands to papi, its HTTP client, as `ctx`: an emitter whose `cancel` aborts the request. */
 interface Context extends EventEmitter {
   readonly includeResponse: true
   canceled: boolean
@@ -84,7 +78,7 @@ interface CallOptions {
   readonly token?: string
 }
 
-/** Methods of papi that the types of the package leave out. */
+/** Methods of papi that the package's types leave out. */
 interface Papi {
   _get(request: object, after: unknown): Promise<unknown>
   _put(request: object, after: unknown): Promise<unknown>
@@ -97,7 +91,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   const { clock, log } = deps
   const wires = transports(spec, deps)
   const token = tokenOf(spec, clock, log)
-  const places = parking(clock)
+  const parked = parking(clock)
   const crowds = new Map<string, Crowd>()
   const pulses = new Map<string, Pulse>()
   const end = new AbortController()
@@ -139,7 +133,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
             0,
           )
         : troubleOf(error, what)
-      if (isCrowdedOut(trouble)) places.crowdedOut()
+      if (isCrowdedOut(trouble)) parked.crowdedOut()
       throw trouble
     } finally {
       timer.cancel()
@@ -150,7 +144,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
 
   function troubleOf(error: unknown, what: string): ConsulTrouble {
     if (error instanceof ConsulTrouble) return error
-    // The package also hangs the response on what broke off in its middle.
+    // The package also attaches the response to an error in the middle of an answer.
     const refused = error instanceof Error && 'isResponse' in error && 'response' in error
     if (!refused) return new ConsulTrouble(`Consul at ${spec.address} ${connectionTrouble(error)} (${what})`, 0)
     const response = error.response as { readonly statusCode: number; readonly body?: Buffer | string }
@@ -181,7 +175,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
         signal,
         waitOf(asked),
       ),
-    // Who wants the nearest first is not answered from a copy.
+    // Queries that ask for the nearest first are not answered from a copy.
     servers: (where, asked, signal) =>
       call(
         'the servers',
@@ -193,10 +187,10 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
     async self(signal) {
       const answer = await call('the agent', (consul, options) => consul.agent.self(options), signal)
       const allowed = connectionsAllowed(answer)
-      if (allowed !== null) places.allow(allowed)
+      if (allowed !== null) parked.allow(allowed)
       return answer
     },
-    // The package knows the list of all services of the agent only.
+    // The package only has the list of services of the agent.
     agentService(id, contentHash, waitMs, signal) {
       const query = contentHash === '' ? {} : { hash: contentHash, wait: `${Math.round(waitMs)}ms` }
       return call(`instance ${id}`, get('/agent/service/{id}', { id }, query), signal, contentHash === '' ? 0 : waitMs)
@@ -207,13 +201,13 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
         return 'passing'
       } catch (error) {
         if (!(error instanceof ConsulTrouble)) throw error
-        // By its text: 429 is also what a rate limit says, and 503 what a proxy before Consul says.
+        // By its text: a rate limit answers 429 too, and a proxy before Consul 503.
         if (/^(warning|critical|maintenance)$/.test(error.said)) return error.said
         if (error.status === 404) return ''
         throw error
       }
     },
-    // The package drops weights, and cannot replace checks.
+    // The package drops weights and cannot replace checks.
     async register(definition, signal) {
       const request = {
         name: 'register',
@@ -239,7 +233,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       const beat: Send = (consul, options) => consul.agent.check[beats[status]]({ ...options, id: checkId, note })
       await call('heartbeat', beat, signal)
     },
-    parking: places,
+    parking: parked,
     crowd: where => once(crowds, where, () => crowdOf(self, where, deps)),
     pulse: where => once(pulses, where, () => pulseOf(self, where, deps)),
     closed: end.signal,
@@ -252,7 +246,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   return self
 }
 
-/** One a datacenter. */
+/** One for each datacenter. */
 function once<T>(made: Map<string, T>, { datacenter }: Where, make: () => T): T {
   const known = made.get(datacenter ?? '')
   if (known !== undefined) return known
@@ -261,10 +255,10 @@ function once<T>(made: Map<string, T>, { datacenter }: Where, make: () => T): T 
   return fresh
 }
 
-/** Loaded on first use: a sidecar without Consul does not pay for it. */
+/** Loaded on first use: a sidecar without Consul does not need it. */
 async function load({ address }: ConsulSpec, wires: Transports): Promise<Consul & Papi> {
   const { default: Client } = (await import('consul')) as unknown as { default: new (options: object) => Consul & Papi }
-  // Bodies are read when they are needed: an answer that says nothing new never is.
+  // Bodies are parsed when they are needed: an answer without news never is.
   const consul = new Client({
     baseUrl: `${address}/v1`,
     headers: { 'user-agent': 'outrigger' },
@@ -277,7 +271,7 @@ async function load({ address }: ConsulSpec, wires: Transports): Promise<Consul 
   return consul
 }
 
-/** The token as it is now; empty: none. */
+/** The present token; empty: none. */
 function tokenOf({ token, tokenFile }: ConsulSpec, clock: Clock, log: Log): () => string {
   if (tokenFile === null) return () => token ?? ''
   const files = watchedFiles([tokenFile], clock)
@@ -315,7 +309,7 @@ function get(path: string, params: Readonly<Record<string, string>>, query: Read
     consul._get({ name: path, path, params, query, ctx, headers: tokenHeader(token) }, handOver)
 }
 
-/** What the package does at the end of its own calls, with `includeResponse`. */
+/** The last step of the package's own calls with `includeResponse`. */
 function handOver(
   request: { err?: Error & { response?: unknown }; res: unknown },
   next: (stop: false, error?: Error, value?: unknown) => void,

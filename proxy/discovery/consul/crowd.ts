@@ -4,9 +4,9 @@ import type { ConsulClient, Where } from './client.ts'
 import { watchConsul } from './watch.ts'
 
 /**
- * Services that have no connection to wait on (parking.ts). Two questions watch over all of them: for the checks of
- * these services and of nodes that are not well, where what is new tells which service is meant; and for the names of
- * all services, whose index moves whenever anything is registered anew, which tells only that.
+ * Watches services that have no connection of their own (parking.ts). Two queries cover all of them. One asks for the
+ * checks of these services and of nodes that are not healthy: a change there names the service. The other asks for the
+ * names of all services: its index moves at every registration, without saying which.
  */
 export interface Crowd {
   join(name: string): Member
@@ -14,22 +14,22 @@ export interface Crowd {
 
 export interface Member {
   /**
-   * Resolves when its service may have changed since the last call, at the latest after so long, or when the signal
+   * Resolves when its service may have changed since the last call, at the latest after this time, or when the signal
    * aborts.
    */
   changed(atMostMs: number, signal: AbortSignal): Promise<void>
-  /** It had changed indeed. */
+  /** The service had changed. */
   found(): void
   leave(): void
 }
 
-/** Several join or leave at once, mostly. */
+/** Mostly several join or leave at once. */
 const SETTLE_MS = 100
-/** While its questions have no answer everybody asks for itself, so often. */
+/** While the shared queries fail, every service asks by itself at this interval. */
 const BLIND_MS = 5_000
 /**
- * Something was registered anew, nobody knows what: everybody asks, so often at most. Where that was for nothing, again
- * and again, less and less often.
+ * After an unknown registration every service asks, at most this often; less and less often when that finds nothing,
+ * again and again.
  */
 const SWEEP_MS = 800
 const SLOWEST_SWEEP_MS = 6_400
@@ -37,7 +37,7 @@ const SLOWEST_SWEEP_MS = 6_400
 interface Waiting {
   readonly name: string
   changed: boolean
-  /** It was woken by a sweep, not because anything pointed at it. */
+  /** It was woken for all services, not by a change of its own. */
   swept: boolean
   wake: (() => void) | null
 }
@@ -79,7 +79,7 @@ export function crowdOf(
     for (const member of members) wake(member, true)
   }
 
-  /** The names are in the question: with other members it is another one. */
+  /** The names are part of the query: with other members it is another query. */
   function rewatch(): void {
     watching?.abort()
     watching = null
@@ -97,7 +97,7 @@ export function crowdOf(
         blind = false
         const fresh = signaturesOf(json)
         const nodes = fresh.get('') !== (signatures.get('') ?? fresh.get(''))
-        // One that has just joined has no signature yet: it asks once more, and nothing is missed.
+        // A new member has no signature yet: it asks once more, so no change is missed.
         for (const member of members)
           if (nodes || signatures.get(member.name) !== (fresh.get(member.name) ?? '')) wake(member)
         signatures = new Map([...members].map(({ name }) => [name, fresh.get(name) ?? '']))
@@ -161,13 +161,15 @@ export function crowdOf(
   }
 }
 
-/** Checks of nodes belong to no service: those that pass would be as many as there are nodes. */
+/** Checks of nodes belong to no service. Passing ones are left out: there would be as many as nodes. */
 function filterOf(names: ReadonlySet<string>): string {
   const any = [...names].map(name => name.replace(/[\\^$.*+?()[\]{}|`]/g, '\\$&')).join('|')
   return `ServiceName matches \`^(${any})$\` or (ServiceName == "" and Status != "passing")`
 }
 
-/** By service, what changes whenever one of its checks changes, comes or goes; under the empty name that of nodes. */
+/**
+ * By service, a text that changes whenever one of its checks changes, comes or goes; the empty name has that of nodes.
+ */
 function signaturesOf(json: unknown): Map<string, string> {
   if (!Array.isArray(json)) throw new Error('the answer of Consul is no list of checks')
   const lines = new Map<string, string[]>([['', []]])

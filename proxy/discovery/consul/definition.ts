@@ -1,6 +1,6 @@
 import type { RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
 
-/** As Consul itself would name the only check of a service. */
+/** The id that Consul itself would give the only check of a service. */
 export function checkIdOf(spec: RegisterSpec): string {
   return `service:${idOf(spec)}`
 }
@@ -11,8 +11,8 @@ export function idOf({ id, name, address, port }: RegisterSpec): string {
 }
 
 /**
- * The body of `/v1/agent/service/register`. `status`: what the check says until there is a first result; empty:
- * critical, as Consul has it, so that nobody calls an instance that was never seen well.
+ * The body of `/v1/agent/service/register`. `status`: of the check until its first result; empty: critical, Consul's
+ * default, so that no caller uses an instance before it was seen healthy.
  */
 export function definitionOf(spec: RegisterSpec, status: string): object {
   const { name, address, port, tags, meta, weights } = spec

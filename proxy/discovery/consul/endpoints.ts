@@ -3,22 +3,20 @@ import type { ConsulServiceSpec, EndpointHealth, EndpointSpec } from '../../../m
 import { firstLine } from './answer.ts'
 import { type Entry, entriesOf, type ServiceEntry } from './entry.ts'
 import { judge } from './health.ts'
-import { placeOf } from './place.ts'
+import { addressOfInstance } from './instance-address.ts'
 import { zoneOf } from './zone.ts'
 
 export interface Instances {
   /** By address. */
   readonly endpoints: EndpointSpec[]
-  /** Instances that cannot be called, in words. */
+  /** Why instances cannot be called, in words. */
   readonly skipped: readonly string[]
 }
 
-/** Kinds that speak to other sidecars only, in mutual TLS. */
+/** Kinds that accept only other sidecars, in mutual TLS. */
 const NOT_CALLED = new Set(['connect-proxy', 'mesh-gateway', 'terminating-gateway'])
 
-/**
- * Where one address is registered twice, mostly by a process that came back under another id, the better one counts.
- */
+/** An address may be registered twice, mostly by a process that came back under another id: the better one counts. */
 const RANK: Readonly<Record<EndpointHealth, number>> = {
   passing: 0,
   failing: 1,
@@ -27,7 +25,10 @@ const RANK: Readonly<Record<EndpointHealth, number>> = {
   critical: 4,
 }
 
-/** What Consul answers for a service, as endpoints. Throws an Error for people when it is something else. */
+/**
+ * Turns Consul's answer for a service into endpoints. Throws an Error with a message for people when it is something
+ * else.
+ */
 export function instancesOf(
   json: unknown,
   { tags, addressKind }: Pick<ConsulServiceSpec, 'tags' | 'addressKind'>,
@@ -56,8 +57,8 @@ function endpointOf(
   kind: ConsulServiceSpec['addressKind'],
   priority: number,
 ): EndpointSpec | null {
-  const place = placeOf(entry, kind)
-  if (place === null) return null
+  const address = addressOfInstance(entry, kind)
+  if (address === null) return null
   const { Node, Service } = entry
   const { health, reason, weight } = judge(entry)
   const zone = zoneOf(
@@ -65,5 +66,5 @@ function endpointOf(
     { meta: Node?.Meta, locality: Node?.Locality },
   )
   const metadata = { ...Service.Meta, ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])) }
-  return { ...place, weight, priority, zone, metadata, health, healthReason: reason }
+  return { ...address, weight, priority, zone, metadata, health, healthReason: reason }
 }

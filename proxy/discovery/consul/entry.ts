@@ -1,6 +1,6 @@
 /**
- * What `/v1/health/service/:name` says of an instance, as far as it is used; older versions of Consul, and other
- * programs that register, leave much of it out.
+ * The fields of an instance in `/v1/health/service/:name` that are used. Older versions of Consul, and other programs
+ * that register, omit many of them.
  */
 export interface Entry {
   readonly Node?: NodeEntry | null
@@ -44,7 +44,7 @@ export interface LocalityEntry {
   readonly Zone?: string
 }
 
-/** Throws an Error for people. */
+/** Throws an Error with a message for people. */
 export function entriesOf(json: unknown): readonly (Entry & { readonly Service: ServiceEntry })[] {
   const fine = Array.isArray(json) && json.every(entry => typeof entry?.Service === 'object' && entry.Service !== null)
   if (!fine) throw new Error('the answer of Consul is no list of instances')

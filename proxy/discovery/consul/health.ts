@@ -12,16 +12,16 @@ export interface Judged {
 const NODE_LOST = 'node lost: '
 
 /**
- * The agents of the mesh lost sight of the node (its serfHealth check). Often that is the network between them, not the
- * instance: such an endpoint is critical like another, and its reason says so in the same words always.
+ * The reason when the agents lost contact with the node (its serfHealth check). Often the network between them failed,
+ * not the instance. Such an endpoint is critical like any other, and its reason is always the same text.
  */
 export function isNodeLost(healthReason: string): boolean {
   return healthReason.startsWith(NODE_LOST)
 }
 
 /**
- * One verdict of all checks, as Consul itself takes it: maintenance, then critical, then warning. A warning instance is
- * used with its warning weight; where that is 0 it is for panic only.
+ * One state for all checks, as Consul itself combines them: maintenance, then critical, then warning. A warning
+ * instance is used with its warning weight; a weight of 0 leaves it for panic only.
  */
 export function judge({ Node, Service, Checks }: Entry): Judged {
   const checks = Checks ?? []
@@ -30,7 +30,7 @@ export function judge({ Node, Service, Checks }: Entry): Judged {
   if (maintenance !== undefined)
     return { health: 'maintenance', reason: firstLine(maintenance.Notes ?? '') || 'maintenance', weight: passing }
   const critical = checks.filter(({ Status }) => Status === 'critical')
-  // What the instance's own checks say is nearer to the truth than that nobody hears of its node.
+  // The instance's own checks are more precise than the lost contact with its node.
   const worst = critical.find(check => !isSerf(check)) ?? critical[0]
   if (worst !== undefined) {
     const reason = isSerf(worst)
@@ -55,7 +55,7 @@ function isSerf({ CheckID }: CheckEntry): boolean {
   return CheckID === 'serfHealth'
 }
 
-/** `name: what it says`. */
+/** `name: output`. */
 function sayingOf({ CheckID, Name, Output }: CheckEntry): string {
   const name = firstLine(Name || CheckID || 'a check', 80)
   const said = firstLine(Output ?? '')

@@ -1,31 +1,32 @@
 import type { Clock } from '../../core/clock.ts'
 
 /**
- * A question that waits at Consul holds a connection, and an agent takes 200 from a host, with all its sidecars
- * (`limits.http_max_conns_per_client`). So there is a limit to those that wait; services beyond it are watched together
- * (crowd.ts). The agent may refuse even so, when others on the host hold many: then the limit is halved for a while.
+ * A query that waits at Consul holds a connection, and an agent takes 200 from a host, over all its sidecars
+ * (`limits.http_max_conns_per_client`). So the number of waiting queries is limited; further services are watched
+ * together (crowd.ts). The agent may refuse even so, when other processes hold many: then the limit is halved for a
+ * while.
  */
 export interface Parking {
   /**
-   * Whether this holder's question may wait on a connection of its own now; it keeps its place until it leaves or the
-   * limit falls below it.
+   * Whether this holder's query may wait on a connection of its own now; it stays admitted until it leaves or the limit
+   * falls below it.
    */
   mayPark(holder: object): boolean
   leave(holder: object): void
-  /** What the agent allows a host; 0: without limit. */
+  /** The agent's limit for a host; 0: none. */
   allow(connections: number): void
   /** The agent has refused a connection. */
   crowdedOut(): void
   limit(): number
 }
 
-/** While it is not known what the agent allows. */
+/** The limit while the agent's is not known. */
 const UNKNOWN_ALLOWED = 200
-/** Of what the agent allows a host: the other half is for other sidecars and for people. */
+/** The share of the agent's limit: the other half is for other sidecars and for people. */
 const SHARE = 0.5
 const MOST = 1_000
 const LEAST = 4
-/** After a refusal the limit grows again, twofold each time. */
+/** After a refusal the limit doubles at this interval. */
 const REGROW_MS = 300_000
 
 export function parking(clock: Clock): Parking {
@@ -59,7 +60,7 @@ export function parking(clock: Clock): Parking {
       limit = limit === before ? most : Math.min(limit, most)
     },
     crowdedOut() {
-      // Many are refused at the same moment: that is one refusal.
+      // Many refusals at the same moment count as one.
       if (limit < most && clock.now() - changedAt < 1_000) return
       limit = Math.max(LEAST, Math.min(limit, holders.size) >> 1)
       changedAt = clock.now()

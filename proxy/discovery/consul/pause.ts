@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../core/clock.ts'
 
-/** Resolves after so long, or as soon as the signal aborts. */
+/** Resolves after this time, or as soon as the signal aborts. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted || delayMs <= 0) return Promise.resolve()
   return new Promise(resolve => {
@@ -15,12 +15,12 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
   })
 }
 
-/** A broken connection is not yet an outage: the first time it is tried again at once, nearly. */
+/** One broken connection is no outage: the first retry is almost immediate. */
 const FIRST_MS = [50, 250] as const
 const BASE_MS = 1_000
 
 /**
- * How long to wait after so many failures in a row: grows to `capMs`, with jitter, so that not all sidecars come back
+ * The wait after this many failures in a row: it grows to `capMs`, with jitter, so that sidecars do not all come back
  * at the same moment.
  */
 export function backOffMs(failures: number, capMs: number, random: Random): number {

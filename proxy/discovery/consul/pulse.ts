@@ -4,24 +4,24 @@ import type { ConsulClient, Where } from './client.ts'
 import { watchConsul } from './watch.ts'
 
 /**
- * An agent answers waiting questions from a copy that it keeps (`use_streaming_backend`). When the servers behind it
- * lose their leader, die, or come back with nothing, the copy and the questions stay as they are, up to the end of
- * their wait. So one question per datacenter goes past the copy, to the servers themselves: what befalls them is known
- * at once, and in the end everything is asked for anew.
+ * An agent answers waiting queries from a copy that it keeps (`use_streaming_backend`). When its servers lose their
+ * leader, die, or come back empty, the copy and the queries stay as they are until the end of their wait. So one query
+ * per datacenter goes to the servers themselves: their trouble is known at once, and when it is over all services are
+ * asked for anew.
  */
 export interface Pulse {
-  /** Returns how to stop. */
+  /** Returns a function that stops it. */
   follow(follower: Follower): () => void
 }
 
 export interface Follower {
-  /** The servers cannot be asked, or are too long without a leader; empty: they are well again. */
+  /** The servers do not answer, or are without a leader for too long; empty: they are well again. */
   readonly onTrouble: (reason: string) => void
-  /** What they know may be something else now. */
+  /** Their data may have changed. */
   readonly onRenewed: () => void
 }
 
-/** The servers are heard of so often at least. */
+/** The servers answer at least this often. */
 const WAIT_MS = 20_000
 
 export function pulseOf(

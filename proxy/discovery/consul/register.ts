@@ -7,24 +7,22 @@ import { backOffMs, pause } from './pause.ts'
 
 export interface Registration {
   start(): void
-  /**
-   * Takes the instance out of Consul again; resolves after two seconds at the latest, also when Consul cannot be asked.
-   */
+  /** Deregisters the instance; resolves after two seconds at the latest, also when Consul does not answer. */
   stop(): Promise<void>
   state(): RegistrationState
 }
 
 export interface RegistrationState {
-  /** As far as we know. */
+  /** As far as is known here. */
   readonly registered: boolean
-  /** Why it is not, or why its state cannot be sent; empty: nothing is wrong. */
+  /** Why it is not registered, or why its state cannot be sent; empty: nothing is wrong. */
   readonly trouble: string
 }
 
 export interface RegistrationDeps extends ConsulDeps {
-  /** Whether this sidecar serves: what the heartbeat says. */
+  /** Whether this sidecar is ready, for the heartbeat. */
   readonly ready: () => boolean
-  /** Whether the application does: what the heartbeat says besides. */
+  /** Whether the application takes connections, for the heartbeat. */
   readonly application?: ApplicationCheck
 }
 
@@ -33,15 +31,15 @@ const NOT_KNOWN = 'whether this instance is still registered with Consul is not 
 const NO_HEARTBEAT = 'the heartbeat of this instance cannot be sent'
 
 const STOP_MS = 2_000
-/** Whether the agent still knows us is asked so often at least; it answers earlier when that changes. */
+/** How often to ask whether the agent still has the instance; it answers earlier when that changes. */
 const PRESENCE_MS = 10_000
-/** Readiness is looked at so often, and a heartbeat sent when it has changed. */
+/** How often readiness is read; a change sends a heartbeat. */
 const READY_MS = 250
 const MAX_BACK_OFF_MS = 30_000
-/** A heartbeat that fails is sent again well before the next one. */
+/** A failed heartbeat is sent again well before the next one. */
 const MAX_HEARTBEAT_BACK_OFF_MS = 2_000
 
-/** Keeps one instance registered with the agent: again whenever the agent has lost it. */
+/** Keeps one instance registered: registers it again whenever the agent has lost it. */
 export function registration(spec: RegisterSpec, client: ConsulClient, deps: RegistrationDeps): Registration {
   const { clock, random, log, ready } = deps
   const id = idOf(spec)
@@ -50,9 +48,9 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   const end = new AbortController()
   let running: Promise<void> | null = null
   let registered = false
-  /** What cannot be done, and why. */
+  /** What failed, and why. */
   const troubles = new Map<string, string>()
-  /** What the check said last, for an agent that has lost it. */
+  /** The last result of the check, for an agent that has lost it. */
   let status = ''
 
   function troubled(what: string, error: unknown): void {
@@ -94,7 +92,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     }
   }
 
-  /** Resolves when the agent does not know the instance any more, or the signal aborts. */
+  /** Resolves when the agent no longer has the instance, or the signal aborts. */
   async function keepPresent(signal: AbortSignal): Promise<void> {
     let contentHash = ''
     for (let failures = 0; !signal.aborted; ) {
@@ -102,7 +100,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
       try {
         const answer = await client.agentService(id, contentHash, PRESENCE_MS, signal)
         contentHash = answer.contentHash
-        // For other kinds nobody but the agent knows what the check says.
+        // For other kinds only the agent knows the result of the check.
         if (spec.check.kind !== 'ttl') {
           const health = await client.agentHealth(id, signal)
           if (health === '') return
@@ -110,7 +108,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
         }
         failures = 0
         troubles.delete(NOT_KNOWN)
-        // An agent that knows no hashes answers at once.
+        // An agent without content hashes answers at once.
         await pause(clock, (contentHash === '' ? PRESENCE_MS : PRESENCE_MS / 10) - (clock.now() - begunAt), signal)
       } catch (error) {
         if (signal.aborted || isUnknown(error)) return
@@ -122,7 +120,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     }
   }
 
-  /** Three heartbeats in each TTL, and one as soon as readiness changes. Resolves as `keepPresent` does. */
+  /** Sends three heartbeats in each TTL, and one as soon as readiness changes. Resolves as `keepPresent` does. */
   async function beat(everyMs: number, signal: AbortSignal): Promise<void> {
     let sentAt = clock.now()
     for (let failures = 0; !signal.aborted; ) {
@@ -145,7 +143,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     }
   }
 
-  /** Before it is ready for the first time the check stays critical, as it was registered. */
+  /** Before the sidecar is ready for the first time the check stays critical, as registered. */
   function stateNow(): CheckStatus | '' {
     if (!application.listens()) return 'critical'
     return ready() ? 'passing' : status === '' ? '' : 'warning'
@@ -195,7 +193,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   }
 }
 
-/** The agent does not know the instance, or its check: 404; before Consul 1.8, 500 and a text. */
+/** The agent does not have the instance, or its check: 404; before Consul 1.8, 500 and a text. */
 function isUnknown(error: unknown): boolean {
   return error instanceof ConsulTrouble && (error.status === 404 || /^unknown (service|check)/i.test(error.said))
 }

@@ -13,13 +13,13 @@ interface Part {
   readonly priority: number
   /** Null: it has not answered yet. */
   endpoints: readonly EndpointSpec[] | null
-  /** Why it cannot be asked; empty: it can. */
+  /** Why it gives no answer; empty: it does. */
   trouble: string
-  /** Why its servers cannot be asked, whatever the agent still says of them. */
+  /** Why its servers do not answer, whatever the agent still says of them. */
   serverTrouble: string
-  /** Its last answer was marked by Consul as lacking what the token may not see. */
+  /** Its last answer was marked as incomplete for the token. */
   filtered: boolean
-  /** The last warning of instances that cannot be called. */
+  /** The last warning about instances that cannot be called. */
   skipped: string
 }
 
@@ -52,9 +52,9 @@ export function consulSource(service: ConsulServiceSpec, client: ConsulClient, d
 }
 
 interface Delivery {
-  /** What was delivered last is doubted. */
+  /** The last delivery is doubted. */
   isDoubted(): boolean
-  /** A part has answered. `changed`: something else than the last time. */
+  /** One datacenter has answered. `changed`: with other endpoints than the last time. */
   answered(changed: boolean): void
   troubled(reason: string): void
 }
@@ -66,7 +66,7 @@ function deliveryOf(parts: readonly Part[], watcher: EndpointWatcher): Delivery 
     const heard = parts.every(({ endpoints, trouble }) => endpoints !== null || trouble !== '')
     if (heard && parts.some(({ endpoints }) => endpoints !== null)) {
       if (changed || merged === null) merged = merge(parts)
-      // As long as its own datacenter says nothing, that the others have no instance does not mean that there is none.
+      // As long as the own datacenter gives no answer, empty others do not prove that there is no instance.
       if (merged.length > 0 || parts[0]!.endpoints !== null) watcher.onSet(merged)
     }
     const bad = parts.find(({ trouble }) => trouble !== '')
@@ -83,7 +83,7 @@ function deliveryOf(parts: readonly Part[], watcher: EndpointWatcher): Delivery 
   }
 }
 
-/** An address that is in several datacenters counts where it comes first. */
+/** An address in several datacenters counts in the first one. */
 function merge(parts: readonly Part[]): readonly EndpointSpec[] {
   if (parts.length === 1) return parts[0]!.endpoints!
   const byAddress = new Map<string, EndpointSpec>()
@@ -106,16 +106,16 @@ async function watchPart(
 ) {
   const where = { datacenter: part.datacenter }
   const { spec, parking } = client
-  /** Its place, where it may wait on a connection of its own. */
-  const place = {}
+  /** Identifies this watch to the limit of waiting queries (parking.ts). */
+  const holder = {}
   let member: Member | null = null
 
-  /** Of the question under way: aborted when the servers may know something else than what it waits for. */
+  /** Of the query under way: aborted when the servers may have other data than it waits for. */
   let renewal = new AbortController()
   const unfollow = client.pulse(where).follow({
     onTrouble(reason) {
       part.serverTrouble = reason
-      // As long as it has no answer its own question says what is wrong.
+      // Until its first answer its own query reports what is wrong.
       if (reason !== '' && part.endpoints !== null) onTrouble(reason)
     },
     onRenewed: () => renewal.abort(),
@@ -126,7 +126,7 @@ async function watchPart(
     renewal = own
     if (asked.index > 0) {
       const either = AbortSignal.any([signal, own.signal])
-      if (parking.mayPark(place)) {
+      if (parking.mayPark(holder)) {
         member?.leave()
         member = null
         return client.health(service.name, where, asked, either)
@@ -151,7 +151,7 @@ async function watchPart(
     if (saying !== part.skipped && saying !== '')
       deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
     part.skipped = saying
-    // What a check says may have changed, and nothing else.
+    // Only the output of a check may have changed.
     const changed = !isDeepStrictEqual(part.endpoints, endpoints)
     if (changed) part.endpoints = endpoints
     if (changed) member?.found()
@@ -182,11 +182,11 @@ async function watchPart(
   }
   await watchConsul(watched, { ...deps, waitMs: spec.waitMs, maxStaleMs: spec.maxStaleMs }, signal)
   unfollow()
-  parking.leave(place)
+  parking.leave(holder)
   ;(member as Member | null)?.leave()
 }
 
-/** What the token may not see, Consul leaves out as if it were not there. Throws: nothing is lost over a token. */
+/** Consul leaves out what the token may not see. Throws, so that no endpoint is lost because of a token. */
 function refuseFiltered(
   part: Part,
   { name }: ConsulServiceSpec,

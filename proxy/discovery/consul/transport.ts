@@ -6,11 +6,11 @@ import type { Log } from '../../core/log.ts'
 import { messageOf } from './answer.ts'
 import { watchedFiles } from './watched-file.ts'
 
-/** Ten thousand instances are some 12 MiB. */
+/** Ten thousand instances take about 12 MiB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
-/** Questions that are answered at once take turns on so few connections: an agent takes 200 from a host in all. */
+/** Queries that are answered at once share this many connections: an agent takes 200 from a host in all. */
 const QUICK_CONNECTIONS = 8
-/** TCP keep-alive: finds a connection that a firewall forgot while a question waits on it. */
+/** TCP keep-alive: finds a connection that a firewall dropped while a query waits on it. */
 const KEEP_ALIVE_MS = 15_000
 
 /** Sends the requests of papi, the HTTP client inside the package `consul`. */
@@ -19,7 +19,7 @@ export interface Transport {
 }
 
 export interface Transports {
-  /** For questions that wait at Consul, a connection each. */
+  /** For queries that wait at Consul, a connection each. */
   readonly parked: Transport
   readonly quick: Transport
   close(): void
@@ -28,9 +28,9 @@ export interface Transports {
 export interface TransportDeps {
   readonly clock: Clock
   readonly log: Log
-  /** PEM; for an https address without `tls.ca`. Absent: those that Node brings. */
+  /** PEM; for an https address without `tls.ca`. Absent: Node's own. */
   readonly systemCertificates?: () => readonly string[]
-  /** Finds the host of the address, where it is a name. Absent: as Node does, in a thread of the process. */
+  /** Resolves the host of the address, where it is a name. Absent: as Node does, in a thread of the process. */
   readonly lookup?: AgentOptions['lookup']
 }
 
@@ -43,9 +43,9 @@ interface Connections {
 }
 
 /**
- * Connections to Consul that are kept; those of https get new certificates when the files change. What papi leaves open
- * is closed here: an answer that breaks off would never end, one without bounds would never stop, and brackets around
- * an IPv6 address would be taken for a name.
+ * Kept connections to Consul; those of https get new certificates when the files change. It closes gaps of papi: an
+ * answer that breaks off would never end, an answer without bounds would never stop, and an IPv6 address in brackets
+ * would be taken for a name.
  */
 export function transports(spec: ConsulSpec, deps: TransportDeps): Transports {
   const secure = spec.address.startsWith('https:')
@@ -126,7 +126,7 @@ function isAddress(host: string): boolean {
   return /^[\d.]+$/.test(host) || host.includes(':')
 }
 
-/** Idle connections go now; a question that waits on another gets its answer first. */
+/** Idle connections close now; a query that waits on another gets its answer first. */
 function retire({ parked, quick }: Connections): void {
   for (const agent of [parked, quick]) {
     ;(agent as Agent & { keepAlive: boolean }).keepAlive = false
@@ -145,7 +145,7 @@ function guarded(request: ClientRequest): ClientRequest {
       bytes += chunk.length
       if (bytes > MAX_ANSWER_BYTES) fail(new Error(`the answer is larger than ${MAX_ANSWER_BYTES >> 20} MiB`))
     })
-    // Without a listener it would be thrown; `close` follows.
+    // Without a listener the error would be thrown; `close` follows.
     response.on('error', () => {})
     response.once('close', () => {
       if (!response.complete) fail(new Error('the connection broke inside the answer'))
@@ -154,14 +154,14 @@ function guarded(request: ClientRequest): ClientRequest {
   return request
 }
 
-/** What went wrong with a connection, in words. */
+/** The error of a connection, in words. */
 export function connectionTrouble(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'ECONNREFUSED') return 'refuses connections: does an agent run there?'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'cannot be found by that name'
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'closed the connection'
   if (code === 'ETIMEDOUT' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return `cannot be reached (${code})`
-  // What OpenSSL says of its inside is for nobody; its last words are.
+  // Of OpenSSL's message only the last words are useful.
   const reason = /:SSL routines:[^:]*:([^:]+)/.exec(messageOf(error))?.[1]
   if (reason !== undefined) return `does not agree on TLS: ${reason}`
   if (code.startsWith('ERR_TLS') || /CERT|SIGNATURE|ISSUER/.test(code))

@@ -4,24 +4,23 @@ import { type Answer, type Asked, isDenied, jsonOf, messageOf } from './answer.t
 import { backOffMs, pause } from './pause.ts'
 
 export interface Watched {
-  /** Rejects with why there was no answer, also when the signal aborts. */
+  /** Rejects with the reason when there is no answer, also when the signal aborts. */
   readonly ask: (asked: Asked, signal: AbortSignal) => Promise<Answer>
   /**
-   * Says something else than the last one. An Error that this throws is trouble: the question is asked again, and the
-   * answer counts as not given.
+   * Called with an answer that differs from the last one. An Error thrown here is trouble: the query is sent again, and
+   * the answer counts as not given.
    */
   readonly onAnswer: (json: unknown, answer: Answer) => void
   /**
-   * Whether this is something else than what is known. A streamed answer that is news is not believed: it does not say
-   * what the token may not see, and may be older than what is known. So it only gives cause to ask anew, without
-   * waiting.
+   * Whether the answer differs from what is known. A streamed answer with changes is not believed: it does not say what
+   * the token may not see, and may be older than what is known. It only causes a new query, without waiting.
    */
   readonly isNews: (json: unknown) => boolean
-  /** Says what the last one said. */
+  /** The answer equals the last one. */
   readonly onSame: (answer: Answer) => void
   /** The last answer is doubted, and one more decides. */
   readonly needsConfirming?: () => boolean
-  /** One line for people; until the next answer. */
+  /** One line for people; it holds until the next answer. */
   readonly onTrouble: (reason: string) => void
 }
 
@@ -29,39 +28,39 @@ export interface WatchDeps {
   readonly clock: Clock
   readonly random: Random
   readonly waitMs: number
-  /** How old the data of a server may be that is not the leader; 0: only the leader is asked. */
+  /** How old the data of a server other than the leader may be; 0: only the leader is asked. */
   readonly maxStaleMs: number
 }
 
-/** No question sooner after the one before it: what changes all the time is looked at five times a second. */
+/** The shortest time between two queries: data that changes all the time is read five times a second. */
 const PERIOD_MS = 200
-/** What answers at once and says nothing new, again and again, is asked less and less often, down to this. */
+/** An answer that comes at once without changes, again and again, is asked for less and less often, down to this. */
 const SPINNING_MS = 800
 /**
- * An answer costs no more than one part in so many of the time: large sets that change all the time are looked at less
+ * Handling answers takes at most one part in this many of the time: large sets that change all the time are read less
  * often.
  */
 const SHARE_OF_TIME = 20
 const SLOWEST_MS = 800
 /**
- * A server that has just been started may lead before it has read all that it wrote down: an index that went back is
- * believed when it is still so after this.
+ * A server that has just started may lead before it has read all its data: a smaller index is believed when it is still
+ * so after this time.
  */
 const DOUBT_MS = 1000
 /**
- * After so long the next question is for everything, without an index: that heals whatever was missed, and finds out
- * how old a stream is.
+ * After this time the next query asks for everything, without an index: that repairs what was missed, and finds out how
+ * old a stream is.
  */
 const RELIST_MS = 120_000
 const MAX_BACK_OFF_MS = 30_000
-/** A token is replaced by hand, or just now: shorter, for those who wait for it. */
+/** For a token that is replaced by hand: shorter, because people wait for it. */
 const MAX_DENIED_MS = 10_000
 
 /**
- * Asks the same blocking query again and again until the signal aborts; the rules are those of
- * https://developer.hashicorp.com/consul/api-docs/features/blocking and of what went wrong in others: an index that
- * goes back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures are met
- * with jittered back-off.
+ * Repeats the same blocking query until the signal aborts. The rules are those of
+ * https://developer.hashicorp.com/consul/api-docs/features/blocking, and lessons from other clients: an index that goes
+ * back starts anew and asks the leader, one below 1 counts as 1, there is a least period, and failures back off with
+ * jitter.
  */
 export async function watchConsul(
   { ask, onAnswer, isNews, onSame, onTrouble, needsConfirming = () => false }: Watched,
@@ -69,11 +68,11 @@ export async function watchConsul(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, waitMs, maxStaleMs } = deps
-  /** Of the last answer; 0: ask without one, which is answered at once. */
+  /** The index of the last answer; 0: ask without one, which is answered at once. */
   let index = 0
   /**
-   * Of the last answer that came from a server: less is older, unless the leader says so. A server that has just been
-   * started knows little, at first.
+   * The index of the last answer from a server: a smaller one is older, unless the leader gives it. A server that has
+   * just started knows little at first.
    */
   let known = 0
   let last = ''
@@ -81,12 +80,12 @@ export async function watchConsul(
   let listedAt = clock.now()
   let periodMs = PERIOD_MS
   let leader = false
-  /** The leader said an index that is less than the one that is known: once is not enough. */
+  /** The leader gave an index below the known one: once is not enough. */
   let isDoubted = false
-  /** From a server too long without its leader: better than nothing, while there is nothing else. */
+  /** From a server that was without its leader for too long: used while there is nothing else. */
   let tooOld: Answer | null = null
 
-  /** False: it is not believed. */
+  /** False: the answer is not believed. */
   function take(answer: Answer, early: boolean): boolean {
     const now = `${answer.filtered}${answer.deniesByDefault}${process.getBuiltinModule('node:crypto').hash('sha1', answer.body, 'base64')}`
     if (now === last) {
@@ -104,12 +103,12 @@ export async function watchConsul(
     return true
   }
 
-  /** That there is nothing is not believed. */
+  /** An empty answer is not believed. */
   function takeOld(answer: Answer): void {
     try {
       if (answer.body.toString('utf8', 0, 4).trim() !== '[]') take(answer, false)
     } catch {
-      // It makes no sense either.
+      // The answer is malformed as well.
     }
   }
 
@@ -117,9 +116,9 @@ export async function watchConsul(
     failures++
     const silent = failures === 1 && last !== '' && !isDenied(error)
     if (last === '' && tooOld !== null) takeOld(tooOld)
-    // A single broken connection is not worth a word: it is tried again at once.
+    // One broken connection is not reported: it is tried again at once.
     if (!silent) onTrouble(messageOf(error))
-    // A registry that lost its data would let the old index wait for a long time.
+    // With the old index a registry that lost its data would wait for a long time.
     index = 0
     leader = false
     isDoubted = false

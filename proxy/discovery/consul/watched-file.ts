@@ -2,21 +2,21 @@ import { statSync } from 'node:fs'
 import { readTextSync } from '../../../mesh-config/read-file.ts'
 import type { Clock } from '../../core/clock.ts'
 
-/** A file is looked at this often at most. */
+/** How often a file is read at most. */
 const LOOK_MS = 1_000
-/** A bundle with the certificates of every authority there is has a tenth of this. */
+/** A bundle of all public certificate authorities has a tenth of this. */
 const MAX_BYTES = 4 * 1024 * 1024
 
-/** Files that others replace: a token, certificates. */
+/** Files that other programs replace: a token, certificates. */
 export interface WatchedFiles {
   /**
-   * The text of each, as of a second ago at the latest. Throws while none could be read yet; later what was read last
-   * stays true.
+   * The text of each file, at most a second old. Throws while none could be read yet; later the last text stays in
+   * force.
    */
   read(): readonly string[]
-  /** Grows whenever `read` gives something new. */
+  /** Increases whenever `read` gives a new text. */
   version(): number
-  /** Why they cannot be read now, though they could before; empty: nothing is wrong. */
+  /** Why the files cannot be read now, though they could before; empty: nothing is wrong. */
   trouble(): string
 }
 
@@ -53,7 +53,7 @@ export function watchedFiles(paths: readonly string[], clock: Clock): WatchedFil
   }
 }
 
-/** Of what links lead to: secrets are often replaced by a link that points elsewhere. */
+/** Of the target of links: secrets are often replaced by a new link. */
 function signatureOf(path: string): string {
   const { ino, size, mtimeMs } = statSync(path)
   return `${ino} ${size} ${mtimeMs}`

@@ -2,14 +2,10 @@ import type { LocalityEntry } from './entry.ts'
 
 type Meta = Readonly<Record<string, string>> | null | undefined
 
-/**
- * Under which names of node meta data people keep a zone; a name of Kubernetes, with its slash, is not allowed there.
- */
+/** Usual names of the zone in node meta data; the name of Kubernetes, with its slash, is not allowed there. */
 const NODE_KEYS = ['zone', 'availability_zone', 'availability-zone']
 
-/**
- * What the instance says of itself comes before what Consul says, and that before what its node says. Empty: nowhere.
- */
+/** The meta of the instance comes first, then the locality in Consul, then the meta of its node. Empty: no zone. */
 export function zoneOf(
   instance: { readonly meta: Meta; readonly locality: LocalityEntry | null | undefined } | null,
   node: { readonly meta: Meta; readonly locality: LocalityEntry | null | undefined } | null,

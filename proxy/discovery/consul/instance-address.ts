@@ -1,7 +1,7 @@
 import type { AddressSpec, ConsulAddressKind } from '../../../mesh-config/snapshot.ts'
 import type { Entry, ServiceEntry } from './entry.ts'
 
-/** Under which names Consul keeps a kind of address, best first. */
+/** The names under which Consul keeps each kind of address, best first. */
 const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
   service: [],
   lan: ['lan', 'lan_ipv4', 'lan_ipv6'],
@@ -10,11 +10,11 @@ const KEYS: Readonly<Record<ConsulAddressKind, readonly string[]>> = {
 }
 
 /**
- * Where an instance is reached: its own address of that kind, else its own address, else that kind of its node, else
- * the address of its node. A tagged address may bring a port of its own. Null: there is no usable port, or no address
- * that is an IP address or a host name.
+ * The address of an instance: its own address of that kind, else its own address, else that kind of its node, else the
+ * address of its node. A tagged address may have a port of its own. Null: there is no usable port, or no address that
+ * is an IP address or a host name.
  */
-export function placeOf(
+export function addressOfInstance(
   { Node, Service }: Entry & { readonly Service: ServiceEntry },
   kind: ConsulAddressKind,
 ): AddressSpec | null {

@@ -1,0 +1,95 @@
+import * as z from 'zod'
+import { retries, timeouts } from './call.ts'
+import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
+
+/** One of the `routes` of a service policy (service.ts): which requests, where they go, and what differs for them. */
+
+export const pathForms = {
+  exact: setting(text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'), 'The whole path.'),
+  prefix: setting(
+    text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'),
+    'The beginning of the path.',
+  ),
+  regex: setting(anyText('a regular expression'), 'An RE2 expression that the whole path must match.'),
+}
+
+const path = z.union([
+  text(/^\/[^?#\s*]*(\*)?$/, 'a path', '/orders for one path, /orders/* for all below it, or { regex: ... }').transform(
+    shorthand => (shorthand.endsWith('*') ? { prefix: shorthand.slice(0, -1) } : { exact: shorthand }),
+  ),
+  z
+    .strictObject({
+      exact: pathForms.exact.optional(),
+      prefix: pathForms.prefix.optional(),
+      regex: pathForms.regex.optional(),
+    })
+    .superRefine((forms, context) => exactlyOne(forms, context)),
+])
+
+const valueForms = z
+  .strictObject({
+    exact: setting(anyText('a value').optional(), 'The whole value.'),
+    prefix: setting(anyText('a value').optional(), 'The beginning of the value.'),
+    suffix: setting(anyText('a value').optional(), 'The end of the value.'),
+    contains: setting(anyText('a value').optional(), 'A part of the value.'),
+    regex: setting(anyText('a regular expression').optional(), 'An RE2 expression that the whole value must match.'),
+    present: setting(z.boolean().optional(), 'true: present, with any value. false: absent.'),
+  })
+  .superRefine((forms, context) => exactlyOne(forms, context))
+
+const valueMatch = z.union([anyText('a value').transform(exact => ({ exact })), valueForms])
+
+const match = {
+  path: setting(
+    path.optional(),
+    'Which paths, without the query: `/orders` for one, `/orders/*` for all below, or exact, prefix, regex. Without it: every path.',
+  ),
+  methods: setting(
+    z
+      .array(text(/^[A-Z][A-Z0-9_-]*$/, 'a method', 'it in capitals, such as GET', input => input.toUpperCase()))
+      .optional(),
+    'Which methods. Without it: every method.',
+  ),
+  headers: setting(
+    z.record(headerName, valueMatch).optional(),
+    'Headers that must match, all of them; a text means the exact value.',
+  ),
+  query: setting(
+    z.record(z.string(), valueMatch).optional(),
+    'Query parameters that must match, all of them; a text means the exact value.',
+  ),
+}
+
+const { connect: _ofTheService, ...ofRoutes } = timeouts
+
+const destination = {
+  service: setting(serviceName().optional(), 'Another service. Without it: this one.'),
+  subset: setting(label('a subset name').optional(), 'Only the endpoints of this subset. Without it: all.'),
+  weight: setting(
+    z.int().min(0).max(1_000_000).default(1),
+    'The share of the requests, relative to the other weights. 0: none.',
+    'equal shares',
+  ),
+}
+
+export const route = z.strictObject({
+  name: setting(
+    text(/^[^\s"\\]{1,100}$/, 'a route name', 'up to 100 characters without spaces').optional(),
+    'Its name in metrics and logs. Without it: the path as written.',
+  ),
+  match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
+  to: setting(
+    z.array(z.strictObject(destination)).min(1).prefault([{}]),
+    'Their destinations; several share the requests by weight. Without it: the service itself.',
+  ),
+  timeouts: setting(
+    z.strictObject(overrides(ofRoutes)).optional(),
+    'Timeouts that differ from those of the service. `connect` is always that of the service.',
+  ),
+  retries: setting(
+    z
+      .strictObject(overrides({ on: retries.on, attempts: retries.attempts, replayBytes: retries.replayBytes }))
+      .optional(),
+    'Retry settings that differ from those of the service. The budget is always that of the service.',
+  ),
+})

@@ -1,0 +1,214 @@
+/** The part of a snapshot for one service (snapshot.ts): its endpoints, and how they are called. */
+
+/**
+ * `named`: a service of the user's. `connect`: a `host:port` that CONNECT may lead to. `local`: the application behind
+ * an inbound listener.
+ */
+export type ServiceKind = 'named' | 'connect' | 'local'
+
+export interface ServiceSpec {
+  readonly name: string
+  readonly kind: ServiceKind
+  /** `http` is HTTP/1.1; null: detected. */
+  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
+  /** HTTP/1.1 is sent as HTTP/2 to endpoints that are sidecars. */
+  readonly multiplex: boolean
+  /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
+  readonly hosts: readonly string[]
+  readonly endpoints: readonly EndpointSpec[]
+  readonly balancer: BalancerSpec
+  readonly timeouts: ServiceTimeouts
+  readonly retries: RetrySpec
+  readonly limits: ServiceLimits
+  /**
+   * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
+   * nothing has come for so long. 0: off.
+   */
+  readonly connections: { readonly ageMs: number; readonly keepAliveMs: number }
+  readonly outliers: OutlierSpec
+  /** Protocols that a request may ask to be upgraded to, in small letters. */
+  readonly upgrades: readonly string[]
+  readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
+  /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
+  readonly routes: readonly RouteSpec[]
+}
+
+export interface EndpointSpec {
+  readonly address: string
+  readonly port: number
+  /** >= 1, relative to the other endpoints of the service. */
+  readonly weight: number
+  /** Failover level, 0 first. */
+  readonly priority: number
+  readonly zone: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly health: EndpointHealth
+  /** Why it is not passing, or doubted; empty: no reason. */
+  readonly healthReason: string
+}
+
+/**
+ * Discovery health. `passing` is used. `failing` (a check of ours or of a file) is used in panic too. `critical` of the
+ * registry, and `maintenance` and `draining` by an operator, never are.
+ */
+export type EndpointHealth = 'passing' | 'failing' | 'critical' | 'maintenance' | 'draining'
+
+export type BalancerType =
+  | 'round_robin'
+  | 'random'
+  | 'least_request'
+  | 'ip_hash'
+  | 'ring_hash'
+  | 'maglev'
+  | 'peak_ewma'
+  | 'response_time'
+  | 'adaptive'
+
+/** Fields as in Envoy where it has them; percentages as written (50 is 50 %). */
+export interface BalancerSpec {
+  readonly type: BalancerType
+  readonly choices: number
+  /** Up to this many endpoints all are compared. */
+  readonly fullScan: number
+  readonly activeRequestBias: number
+  readonly hashOn: readonly HashKeySpec[]
+  readonly minimumRingSize: number
+  readonly maximumRingSize: number
+  readonly tableSize: number
+  /** 0: unbounded. */
+  readonly hashBalanceFactor: number
+  readonly decayMs: number
+  readonly defaultRttMs: number
+  /** 0: a failure counts as long as it took. */
+  readonly failurePenaltyMs: number
+  /** `windowMs` 0: off. */
+  readonly slowStart: { readonly windowMs: number; readonly aggression: number; readonly minWeightPercent: number }
+  readonly zoneAware: { readonly on: boolean; readonly minEndpoints: number }
+  readonly overprovisioning: number
+  readonly panic: { readonly health: number; readonly ejected: number }
+  readonly sticky: StickySpec | null
+  /** 0: all. */
+  readonly subsetSize: number
+}
+
+export type HashKeySpec =
+  | { readonly kind: 'header' | 'query'; readonly name: string; readonly terminal: boolean }
+  /** `ttlMs` 0: no cookie is made. */
+  | {
+      readonly kind: 'cookie'
+      readonly name: string
+      readonly ttlMs: number
+      readonly path: string
+      readonly terminal: boolean
+    }
+  | { readonly kind: 'path' | 'sourceIp'; readonly terminal: boolean }
+
+export interface StickySpec {
+  readonly cookie: string
+  /** 0: a session cookie. */
+  readonly ttlMs: number
+  readonly path: string
+  /** The HMAC secret of the cookies. Empty: the control thread fills in the sidecar's own. */
+  readonly secret: string
+}
+
+export interface ServiceTimeouts {
+  readonly connectMs: number
+  /** To the response head, over all attempts: 504. 0: off. */
+  readonly requestMs: number
+  /** One attempt, to the response head. 0: off. */
+  readonly perTryMs: number
+  /** A stream without bytes in either direction, and a pooled connection without a request. 0: off. */
+  readonly idleMs: number
+  /** The use of a caller's `grpc-timeout`: it limits the call, or is only passed on. */
+  readonly grpcTimeout: 'enforce' | 'pass'
+  /** A longer one counts as this. 0: off. */
+  readonly grpcTimeoutMaxMs: number
+  /** Subtracted from the caller's deadline. */
+  readonly grpcTimeoutOffsetMs: number
+  /** A tunnel (WebSocket, other upgrades, CONNECT) without bytes in either direction. 0: off. */
+  readonly tunnelMs: number
+}
+
+/** What a route may have of its own: connections and the retry budget are the service's. */
+export type RouteTimeouts = Omit<ServiceTimeouts, 'connectMs'>
+export type RouteRetries = Omit<RetrySpec, 'budget'>
+
+export type RetryCondition =
+  | 'connect-failure'
+  | 'refused-stream'
+  | 'reset-before-response'
+  | 'per-try-timeout'
+  | 'gateway-error'
+  | '5xx'
+  | GrpcRetryCondition
+
+/** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
+export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable'
+
+export interface RetrySpec {
+  readonly on: readonly RetryCondition[]
+  /** Tries in all, the first included: 1 means no retry. */
+  readonly attempts: number
+  /** The longest request body kept for replay; a longer one is sent once. */
+  readonly replayBytes: number
+  readonly budget: { readonly percent: number; readonly minPerSecond: number }
+}
+
+/** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */
+export interface ServiceLimits {
+  readonly connections: number
+  readonly pending: number
+  readonly requests: number
+  /** Of one response head: 502 UPE. */
+  readonly responseHeaders: number
+  readonly responseHeadBytes: number
+  /** As for listeners, of the connections to the endpoints. */
+  readonly bufferBytes: number
+}
+
+/** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
+export interface OutlierSpec {
+  readonly consecutiveGatewayFailures: number
+  readonly baseEjectionMs: number
+  readonly maxEjectionMs: number
+  readonly maxEjectedPercent: number
+}
+
+export interface RouteSpec {
+  /**
+   * The path pattern as written (`/api/*` for a prefix `/api/`), or the user's `name:`: the bounded label in metrics.
+   */
+  readonly name: string
+  readonly match: MatchSpec
+  /** Weighted split; weights are relative. Never empty. */
+  readonly to: readonly DestinationSpec[]
+  /** Null: the service's. */
+  readonly timeouts: RouteTimeouts | null
+  readonly retries: RouteRetries | null
+}
+
+export interface MatchSpec {
+  /** Against the path without its query. */
+  readonly path: { readonly kind: 'exact' | 'prefix' | 'regex'; readonly value: string }
+  /** Empty: any. */
+  readonly methods: readonly string[]
+  /** Names in lower case. */
+  readonly headers: readonly ValueMatchSpec[]
+  readonly query: readonly ValueMatchSpec[]
+}
+
+export interface ValueMatchSpec {
+  readonly name: string
+  readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex' | 'present' | 'absent'
+  /** Empty for present and absent. */
+  readonly value: string
+}
+
+export interface DestinationSpec {
+  readonly service: string
+  /** Null: all endpoints of the service. */
+  readonly subset: string | null
+  readonly weight: number
+}

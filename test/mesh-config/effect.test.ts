@@ -1,0 +1,333 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Compiled, compile } from '../../mesh-config/compile.ts'
+import { diffBootstraps, diffDiscovery, diffSnapshots } from '../../mesh-config/diff.ts'
+import { isAt } from '../../mesh-config/located.ts'
+import { refused, withoutEffect } from '../../mesh-config/not-yet.ts'
+import { type SchemaNode, schemaOf } from '../../mesh-config/schema.ts'
+import { sidecarSchema } from '../../mesh-config/sidecar.ts'
+
+/**
+ * Every accepted key has an effect: its value reaches what the proxy runs on, and the proxy reads it there. A key that
+ * has none stands in not-yet.ts.
+ */
+
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+type Path = readonly (string | number)[]
+
+const valueForms: Json = {
+  a: { exact: 'v' },
+  b: { prefix: 'v' },
+  c: { suffix: 'v' },
+  d: { contains: 'v' },
+  e: { regex: 'v' },
+  f: { present: true },
+}
+
+const listenerFields: Json = {
+  protocol: 'http',
+  timeouts: { head: '9s', body: '9s', idle: '9s', connectionAge: '9s', detect: '9s' },
+  limits: { headers: 9, headBytes: '9KiB', targetBytes: '9KiB', connections: 9, streams: 9, buffer: '1MiB' },
+  h2cUpgrade: true,
+}
+
+const timeouts = {
+  request: '9s',
+  perTry: '8s',
+  idle: '9s',
+  grpcTimeout: 'pass',
+  grpcTimeoutMax: '9s',
+  grpcTimeoutOffset: '1s',
+  tunnel: '9s',
+}
+const retries = { on: ['5xx'], attempts: 3, replayBytes: '9KiB' }
+const limits = {
+  connections: 9,
+  pending: 9,
+  requests: 9,
+  responseHeaders: 9,
+  responseHeadBytes: '9KiB',
+  buffer: '1MiB',
+}
+const { perTry: _perTry, ...applicationTimeouts } = timeouts
+
+const service: Json = {
+  protocol: 'http',
+  multiplex: true,
+  hosts: ['a.example'],
+  balancer: {
+    type: 'maglev',
+    choices: 3,
+    fullScan: 3,
+    activeRequestBias: 2,
+    hashOn: [
+      { header: 'x-a', terminal: true },
+      { cookie: { name: 'a', ttl: '9s', path: '/a' } },
+      { query: 'a' },
+      { path: true },
+      { sourceIp: true },
+    ],
+    minimumRingSize: 9,
+    maximumRingSize: 99,
+    tableSize: 101,
+    hashBalanceFactor: 150,
+    decay: '9s',
+    defaultRtt: '9ms',
+    failurePenalty: '9s',
+    slowStart: { window: '9s', aggression: 2, minWeightPercent: 20 },
+    zoneAware: { mode: 'on', minEndpoints: 9 },
+    overprovisioning: 2,
+    panic: { health: 30, ejected: 30 },
+    sticky: { cookie: 'a', ttl: '9s', path: '/a', cookieSecret: '0123456789abcdef' },
+    subsetSize: 9,
+  },
+  timeouts: { connect: '900ms', ...timeouts },
+  retries: { ...retries, budget: { percent: 9, minPerSecond: 9 } },
+  limits,
+  connections: { age: '9s', keepAlive: '9s' },
+  outliers: {
+    consecutiveGatewayFailures: 9,
+    interval: '9s',
+    baseEjection: '9s',
+    maxEjection: '90s',
+    maxEjectedPercent: 30,
+  },
+  upgrades: ['websocket'],
+  subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
+  subsetFallback: { subset: 'v1' },
+  routes: [
+    {
+      name: 'one',
+      match: { path: { exact: '/a' }, methods: ['GET'], headers: valueForms, query: valueForms },
+      to: [{ service: 'b', subset: 'v1', weight: 3 }],
+      timeouts,
+      retries,
+    },
+    { match: { path: { prefix: '/b' } } },
+    { match: { path: { regex: '/c' } } },
+  ],
+}
+
+/** A document that says something at every place of the schema. */
+const everything: Json = {
+  service: 'a',
+  admin: '127.0.0.1:9001',
+  metrics: '127.0.0.1:9002',
+  adminHosts: ['a.example'],
+  inbound: [
+    {
+      listen: '127.0.0.1:9003',
+      multiplex: true,
+      forward: '127.0.0.1:9004',
+      application: {
+        protocol: 'http',
+        timeouts: { connect: '900ms', ...applicationTimeouts },
+        limits,
+        upgrades: ['websocket'],
+      },
+      ...listenerFields,
+    },
+  ],
+  outbound: [
+    {
+      listen: '127.0.0.1:9005',
+      service: 'a',
+      connect: { services: true, hosts: ['a.example:443'] },
+      ...listenerFields,
+    },
+  ],
+  zone: 'z1',
+  discovery: {
+    endpoints: {
+      a: [
+        { address: '127.0.0.1:9006', weight: 2, priority: 1, zone: 'z1', meta: { version: 'v1' }, health: 'failing' },
+      ],
+    },
+    files: { f: 'f.json' },
+    dns: { d: { name: 'd.example:80', refresh: '9s', servers: ['127.0.0.1:53'], family: 'ipv4' } },
+    consul: {
+      address: 'https://a.example:8501',
+      token: 'a-token',
+      tokenFile: 'token',
+      datacenter: 'dc1',
+      tls: { ca: 'ca.pem', cert: 'cert.pem', key: 'key.pem', serverName: 'a.example' },
+      maxStale: '9s',
+      wait: '9s',
+      addresses: 'lan',
+      services: { c: { name: 'c1', datacenter: 'dc1', tags: ['a'], address: 'lan', failover: ['dc2'] } },
+      onDemand: true,
+      firstUse: '9s',
+      idle: '9s',
+    },
+    massRemoval: 30,
+    startTimeout: '9s',
+  },
+  register: {
+    name: 'a',
+    id: 'a1',
+    address: '127.0.0.1',
+    port: 9003,
+    tags: ['a'],
+    meta: { version: 'v1' },
+    weights: { passing: 2, warning: 2 },
+    check: { ttl: '9s', application: true, interval: '9s', timeout: '9s', deregisterAfter: '9m' },
+  },
+  state: 'folder',
+  workers: 2,
+  buffers: '32MiB',
+  accessLog: { mode: 'on', format: 'text', template: '%START_TIME%', path: 'log' },
+  flights: { recent: 9, failed: 9 },
+  drain: { delay: '9s', timeout: '9s' },
+  services: { a: service, b: {} },
+}
+
+/** Keys that only count in documents of another form than the one above. */
+const otherForms: readonly (readonly [path: Path, value: Json])[] = [
+  [['register', 'check'], { http: 'http://127.0.0.1:1/', interval: '9s', timeout: '9s' }],
+  [['register', 'check'], { tcp: '127.0.0.1:1' }],
+  [['register', 'check'], { grpc: '127.0.0.1:1' }],
+]
+
+/** One of them is valid at any place, and says something else than what stands there. */
+const others: readonly Json[] = [
+  ...[
+    true,
+    false,
+    7,
+    4,
+    503,
+    '7s',
+    '7MiB',
+    '64MiB',
+    '7KiB',
+    'off',
+    'on',
+    'errors',
+    'json',
+    'tcp',
+    'http2',
+    'ring_hash',
+  ],
+  ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103],
+]
+
+const at = (value: Json | undefined, step: string | number): Json | undefined =>
+  (value as Readonly<Record<string | number, Json>>)?.[step]
+
+function replaced(value: Json, [step, ...rest]: Path, by: Json): Json {
+  if (step === undefined) return by
+  const inner = replaced(at(value, step) ?? null, rest, by)
+  return Array.isArray(value)
+    ? value.map((item, index) => (index === step ? inner : item))
+    : { ...(value as object), [step]: inner }
+}
+
+const documents = [everything, ...otherForms.map(([path, value]) => replaced(everything, path, value))]
+
+function* leaves(value: Json, path: Path = []): Generator<Path> {
+  if (value === null || typeof value !== 'object') return yield path
+  for (const [key, inner] of Object.entries(value)) yield* leaves(inner, [...path, Array.isArray(value) ? +key : key])
+}
+
+const isListed = (list: typeof refused, path: Path): boolean =>
+  path.some((_step, index) => list.some(entry => isAt(entry.at, path.slice(0, index + 1))))
+
+/** The keys of the schema that hold a value, with `*` for names and items. */
+function* places(node: SchemaNode, path: readonly string[] = []): Generator<readonly string[]> {
+  const forms = [node, ...(node.anyOf ?? [])]
+  for (const form of forms) {
+    for (const [key, child] of Object.entries(form.properties ?? {})) yield* places(child, [...path, key])
+    if (form.items !== undefined) yield* places(form.items, [...path, '*'])
+    if (typeof form.additionalProperties === 'object') yield* places(form.additionalProperties, [...path, '*'])
+  }
+  const isLeaf = forms.every(
+    form => form.properties === undefined && form.items === undefined && typeof form.additionalProperties !== 'object',
+  )
+  if (isLeaf) yield path
+}
+
+function compiled(document: Json): Compiled | null {
+  const parsed = sidecarSchema.safeParse(document)
+  return parsed.success ? compile(parsed.data) : null
+}
+
+const content = ({ bootstrap, discovery, snapshot }: Compiled): string =>
+  JSON.stringify({ bootstrap, discovery, snapshot: { ...snapshot, version: '' } })
+
+/** What comes of the document when another value stands at a place: the first that is valid and makes a difference. */
+function changed(document: Json, path: Path): { before: Compiled; after: Compiled } | null {
+  const before = compiled(document)!
+  const tried: readonly (readonly [Path, Json])[] = [
+    ...others.map((other): [Path, Json] => [path, other]),
+    // `path: true` and `sourceIp: true` have no other value: something else is hashed in their place.
+    [path.slice(0, -1), { header: 'x-other' }],
+  ]
+  for (const [place, other] of tried) {
+    const after = compiled(replaced(document, place, other))
+    if (after !== null && content(after) !== content(before)) return { before, after }
+  }
+  return null
+}
+
+describe('every accepted key', () => {
+  test('is in the documents of this test', () => {
+    const written = documents.flatMap(document => [...leaves(document)])
+    const missing = [...places(schemaOf('sidecar'))].filter(
+      place => !isListed(refused, place) && !written.some(path => isAt(place.join('.'), path)),
+    )
+    expect(missing.map(place => place.join('.'))).toEqual([])
+  })
+
+  const all = documents.flatMap((document, index) =>
+    [...leaves(document)]
+      .filter(path => index === 0 || path[0] === otherForms[index - 1]![0][0])
+      .map(path => ({ document, path, name: path.join('.') })),
+  )
+
+  // The TTL counts for a heartbeat, the two times for other checks.
+  const countsElsewhere = (name: string, document: Json) =>
+    document === everything
+      ? /^register\.check\.(interval|timeout)$/.test(name)
+      : !/^register\.check\.(http|tcp|grpc|interval|timeout)$/.test(name)
+
+  const counting = all.filter(
+    ({ path, name, document }) => !countsElsewhere(name, document) && !isListed(withoutEffect, path),
+  )
+
+  test.each(counting)('changes what the proxy runs on, and a reload says so: $name', ({ document, path }) => {
+    const change = changed(document, path)
+    expect(change).not.toBeNull()
+    const { before, after } = change!
+    expect([
+      ...diffBootstraps(before.bootstrap, after.bootstrap),
+      ...diffDiscovery(before.discovery, after.discovery),
+      ...diffSnapshots(before.snapshot, after.snapshot),
+    ]).not.toEqual([])
+  })
+
+  test.each(all.filter(({ path }) => isListed(withoutEffect, path)))('or is known to have none: $name', each => {
+    expect(changed(each.document, each.path)).toBeNull()
+  })
+})
+
+describe('every field of what the proxy runs on', () => {
+  const root = join(import.meta.dirname, '../..')
+  const code = readdirSync(join(root, 'proxy'), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => readFileSync(join(root, 'proxy', name), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''))
+    .join('\n')
+  const fields = ['snapshot.ts', 'service-spec.ts', 'discovery-spec.ts'].flatMap(file =>
+    [...readFileSync(join(root, 'mesh-config', file), 'utf8').matchAll(/readonly (\w+):/g)].map(([, name]) => name!),
+  )
+
+  test('are found', () => {
+    expect(fields.length).toBeGreaterThan(150)
+  })
+
+  // Read as `spec.name`, taken out as `{ name }`, or listed as 'name'.
+  test.each([...new Set(fields)])('is read in proxy/: %s', name => {
+    expect(code).toMatch(new RegExp(`[.]${name}\\b|[{,]\\s*${name}\\s*[,:}]|'${name}'`))
+  })
+})
