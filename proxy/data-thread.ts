@@ -7,6 +7,7 @@ import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import type { Turns } from './core/turn.ts'
 import type { Dial, Listen } from './core/wire.ts'
+import type { OwnListener } from './pool/not-itself.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
 import { applier } from './runtime/apply.ts'
@@ -14,7 +15,7 @@ import { applySnapshot } from './runtime/apply-snapshot.ts'
 import { discoverer } from './runtime/discover.ts'
 import { drain } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
-import { listeners } from './runtime/listeners.ts'
+import { type Listeners, listeners } from './runtime/listeners.ts'
 import { openListener } from './runtime/open-listener.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
@@ -49,18 +50,32 @@ export interface DataThread {
  * simulated on a virtual clock. It joins the parts; what they do is in `runtime/`.
  */
 export function dataThread(deps: DataThreadDeps): DataThread {
-  const { index, clock, random, turns, send } = deps
-  const event = (event: ProxyEvent) => send({ kind: 'event', event })
+  const recorded = recording(deps)
+  const services = serving(deps, recorded, () => open.own())
+  const open = listening(deps, recorded, services)
+  return { receive: receiving(deps, recorded, services, open) }
+}
 
-  // 1  What is counted and kept.
+/** What is counted, held and kept. */
+function recording({ index, clock, turns, send }: DataThreadDeps) {
+  const event = (event: ProxyEvent) => send({ kind: 'event', event })
   const stats = statsWriter(send)
   const buffers = bufferStats(stats, index, clock, event)
   const ledger = new Ledger(turns, buffers.cut)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
-  const kept = records({ clock, stats, event, log })
   watchLag(clock, stats, index, () => buffers.held(ledger.held))
+  return { event, stats, ledger, log, records: records({ clock, stats, event, log }) }
+}
 
-  // 2  Services, their endpoints and routes.
+type Recording = ReturnType<typeof recording>
+
+/** Services, their endpoints and routes; and those that nothing knows yet. */
+function serving(
+  { clock, random, turns, dial, send }: DataThreadDeps,
+  recorded: Recording,
+  ownListeners: () => Iterable<OwnListener>,
+) {
+  const { event, stats, ledger } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
   const runtime = applier({
     clock,
@@ -68,26 +83,43 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     turns,
     stats,
     event,
-    dial: accountedDial(deps.dial, ledger),
-    ownListeners: () => open.own(),
+    dial: accountedDial(dial, ledger),
+    ownListeners,
     http2: http2(clock, { onGuard }),
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard }),
   })
   const waiting = wanted(clock, send)
-  const discover = discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0)
+  return { applier: runtime, waiting, discover: discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0) }
+}
 
-  // 3  Listeners.
-  const http2Down = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const listenerDeps = { clock, random, stats, http2: http2Down, telemetryOf: kept.telemetryOf, discover }
-  const open = listeners({
+type Services = ReturnType<typeof serving>
+
+function listening(
+  deps: DataThreadDeps,
+  { event, stats, ledger, records }: Recording,
+  { discover }: Services,
+): Listeners {
+  const { clock, random } = deps
+  const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
+  const own = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, discover }
+  return listeners({
     ...deps,
     stats,
     event,
     accepted: wire => accounted(wire, ledger),
-    openListener: listener => openListener(listener, listenerDeps),
+    openListener: runtime => openListener(runtime, own),
   })
+}
 
-  // 4  What the control thread says and asks.
+/** What the control thread says and asks. */
+function receiving(
+  { clock, random, send }: DataThreadDeps,
+  recorded: Recording,
+  services: Services,
+  listeners: Listeners,
+) {
+  const { event, ledger, log, records } = recorded
+  const { applier, waiting, discover } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
@@ -97,15 +129,13 @@ export function dataThread(deps: DataThreadDeps): DataThread {
     log.flush()
     send({ kind: 'drained', cut })
   }
-  const receive = receiver({
-    applier: runtime,
+  return receiver({
+    applier,
     waiting,
     log,
-    apply: message =>
-      applySnapshot(message, { applier: runtime, records: kept, listeners: open, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier: runtime, records: kept, discover }),
-    drain: plan => drain(open, clock, plan, drained),
+    apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
+    answer: question => answer(question, { clock, random, applier, records, discover }),
+    drain: plan => drain(listeners, clock, plan, drained),
     send,
   })
-  return { receive }
 }

@@ -42,6 +42,7 @@ const joints = new Set([
   'proxy/corridor.ts',
   // Snapshot to runtime.
   'proxy/runtime/apply.ts',
+  'proxy/runtime/services.ts',
   'proxy/runtime/pools-of.ts',
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',

@@ -31,8 +31,8 @@ export interface ReloaderOptions {
   readonly first: LoadedConfig
   readonly load: () => Promise<LoadedConfig | RefusedConfig>
   /** Reasons of the data threads why not; empty: every one serves it. */
-  readonly apply: (config: LoadedConfig) => Promise<readonly string[]>
-  readonly applied: (config: LoadedConfig) => void
+  readonly bring: (config: LoadedConfig) => Promise<readonly string[]>
+  readonly inForce: (config: LoadedConfig) => void
   /** The proxy is about to end: nothing is tried again. */
   readonly isOver: () => boolean
   readonly clock: Clock
@@ -43,7 +43,7 @@ const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 60_000
 const RETRY = 'what was refused is tried again'
 
-export function reloader({ first, load, apply, applied, isOver, clock, log }: ReloaderOptions): Reloader {
+export function reloader({ first, load, bring, inForce, isOver, clock, log }: ReloaderOptions): Reloader {
   const now = clock.wallTime()
   let state: ReloadState = {
     config: first,
@@ -86,7 +86,7 @@ export function reloader({ first, load, apply, applied, isOver, clock, log }: Re
         version: before.version,
       })
     }
-    const reasons = await apply(loaded)
+    const reasons = await bring(loaded)
     if (reasons.length > 0) return refuseForNow(reasons, why, attemptedAt)
     state = {
       config: loaded,
@@ -104,7 +104,7 @@ export function reloader({ first, load, apply, applied, isOver, clock, log }: Re
       version: loaded.snapshot.version,
       before: before.version,
     })
-    applied(loaded)
+    inForce(loaded)
   }
 
   /** The files are good, and something of this machine is not, such as a port that another process holds. */

@@ -81,8 +81,8 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const reload: Reloader = reloader({
     first: loaded,
     load: () => loadConfig(options.files, clock),
-    apply: force.change,
-    applied(config) {
+    bring: force.change,
+    inForce(config) {
       sink.moveTo(config.snapshot.accessLog.path)
       store.forgetEnded()
       options.changed()

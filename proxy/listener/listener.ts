@@ -60,7 +60,7 @@ export class Listener {
     this.#options = this.#optionsOf(runtime.spec)
   }
 
-  apply(runtime: ListenerRuntime): void {
+  configure(runtime: ListenerRuntime): void {
     const turnsTcp = runtime.spec.protocol === 'tcp' && this.runtime.spec.protocol !== 'tcp'
     this.runtime = runtime
     this.#options = this.#optionsOf(runtime.spec)

@@ -64,7 +64,7 @@ export class ServicePools {
   }
 
   /** From a reload, or as a certificate is replaced. What runs goes on as it is. */
-  apply(policy: PoolPolicy, transport: Transport = this.#transport): void {
+  configure(policy: PoolPolicy, transport: Transport = this.#transport): void {
     const isOther = policy.protocol !== this.#policy.protocol || transport.key !== this.#transport.key
     this.#policy = policy
     this.#transport = transport

@@ -90,7 +90,7 @@ export function listeners(deps: ListenersDeps): Listeners {
             for (const [name, entry] of opened) open.set(name, entry)
             for (const [name, entry] of open) {
               const next = runtimes.get(name)
-              if (next !== undefined) entry.listener.apply(next)
+              if (next !== undefined) entry.listener.configure(next)
               else close(name, entry, snapshot.drain.timeoutMs)
             }
           },

@@ -40,11 +40,11 @@ function reloaderOf(loads: (LoadedConfig | RefusedConfig | Error)[], nacks: Reco
       if (next instanceof Error) throw next
       return next
     },
-    apply({ snapshot }) {
+    bring({ snapshot }) {
       given.push(snapshot)
       return Promise.resolve(nacks[snapshot.version] ?? [])
     },
-    applied: ({ snapshot }) => applied.push(snapshot.version),
+    inForce: ({ snapshot }) => applied.push(snapshot.version),
     isOver: () => false,
     clock: manualClock(loop),
     log,

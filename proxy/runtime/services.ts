@@ -1,0 +1,131 @@
+import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import { policies } from '../balancer/policies.ts'
+import { ServiceCluster } from '../cluster/cluster.ts'
+import type { Locality } from '../cluster/zone.ts'
+import type { EndpointsDelta } from '../core/channel.ts'
+import { Endpoint } from '../core/endpoint.ts'
+import { isSame } from '../core/same.ts'
+import type { ProxyEvent } from '../core/telemetry.ts'
+import { outlierDetector } from '../health/outlier.ts'
+import { EndpointPool } from '../pool/endpoint-pool.ts'
+import type { ServicePools } from '../pool/service-pools.ts'
+import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
+import type { Change } from './change.ts'
+import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
+
+export interface ServicesDeps extends PoolsOfDeps {
+  readonly stats: StatsWriter
+  readonly event: (event: ProxyEvent) => void
+}
+
+/** The services of a snapshot that is being prepared. */
+export interface PreparedServices extends Change {
+  /** By name. */
+  readonly clusters: ReadonlyMap<string, ServiceCluster>
+  /** Services of which nothing but endpoints differs from the snapshot in force. */
+  readonly unchanged: ReadonlySet<string>
+}
+
+/** The services of a data thread: their clusters and pools, which live on over snapshots with all that was learnt. */
+export interface Services {
+  prepare(snapshot: Snapshot): PreparedServices
+  /** Endpoints have changed since the snapshot. */
+  change(service: string, delta: EndpointsDelta): void
+  setOrigins(zones: Readonly<Record<string, number>>): void
+  clusters(): ServiceCluster[]
+}
+
+interface Entry {
+  readonly cluster: ServiceCluster
+  readonly pools: ServicePools
+}
+
+type Entries = ReadonlyMap<string, Entry>
+
+export function services(deps: ServicesDeps): Services {
+  let inForce: Entries = new Map()
+  let zone = ''
+  let origins: Readonly<Record<string, number>> = {}
+
+  /** From here on the services are as the snapshot says; those it no longer has are let go. */
+  function configure(snapshot: Snapshot, entries: Entries, unchanged: ReadonlySet<string>): void {
+    const isElsewhere = zone !== snapshot.zone
+    for (const [name, { cluster, pools }] of entries) {
+      const spec = snapshot.services[name]!
+      if (unchanged.has(name) && !isElsewhere) cluster.update(spec.endpoints)
+      else {
+        pools.configure(policyOf(spec))
+        cluster.configure(spec, snapshot.zone)
+      }
+    }
+    for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
+    inForce = entries
+    zone = snapshot.zone
+  }
+
+  return {
+    prepare(snapshot) {
+      const entries = new Map<string, Entry>()
+      const added: Entry[] = []
+      const unchanged = new Set<string>()
+      for (const spec of Object.values(snapshot.services)) {
+        const known = inForce.get(spec.name)
+        const entry = known ?? newEntry(spec, { zone: snapshot.zone, origins }, deps)
+        if (known === undefined) added.push(entry)
+        else if (isSamePolicy(known.cluster.spec, spec)) unchanged.add(spec.name)
+        entries.set(spec.name, entry)
+      }
+      return {
+        clusters: new Map([...entries].map(([name, { cluster }]) => [name, cluster])),
+        unchanged,
+        commit: () => configure(snapshot, entries, unchanged),
+        abandon() {
+          for (const { cluster } of added) cluster.retire()
+        },
+      }
+    },
+    change: (service, delta) => inForce.get(service)?.cluster.change(delta),
+    setOrigins(zones) {
+      origins = zones
+      for (const { cluster } of inForce.values()) cluster.setOrigins(zones)
+    },
+    clusters: () => [...inForce.values()].map(({ cluster }) => cluster),
+  }
+}
+
+function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps): Entry {
+  const pools = poolsOf(spec, deps)
+  return { cluster: clusterOf(spec, locality, pools, deps), pools }
+}
+
+/** With its endpoints: a new port may take its first request before the last one is open. */
+function clusterOf(
+  spec: ServiceSpec,
+  locality: Locality,
+  pools: ServicePools,
+  { clock, random, stats, event }: ServicesDeps,
+): ServiceCluster {
+  const series = new Map<string, readonly Series[]>()
+  return new ServiceCluster(spec, {
+    clock,
+    random,
+    policy: type => policies[type],
+    locality,
+    createEndpoint(endpoint: EndpointSpec, name: string) {
+      const own = endpointStats(stats, spec.name, name)
+      series.set(name, own.series)
+      return new Endpoint(endpoint, name, new EndpointPool(endpoint.address, endpoint.port, pools, own), own)
+    },
+    retireEndpoint(endpoint) {
+      endpoint.pool.drain()
+      stats.retire(series.get(endpoint.name) ?? [])
+      series.delete(endpoint.name)
+    },
+    outliers: (changed, sets) => outlierDetector(spec.name, { clock, event, changed, sets }),
+  })
+}
+
+/** Endpoints are no policy: they change far more often. */
+function isSamePolicy(a: ServiceSpec, b: ServiceSpec): boolean {
+  return a === b || isSame({ ...a, endpoints: null }, { ...b, endpoints: null })
+}
