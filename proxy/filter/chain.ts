@@ -2,7 +2,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Filter, Verdict } from '../core/filter.ts'
 import type { ResponseHead } from '../core/message.ts'
 
-/** In order, until one answers. No promise unless a filter returns one. */
+/** Runs filters in order, until one answers. No promise unless a filter returns one. */
 export function runRequest(filters: readonly Filter[], exchange: Exchange): Verdict | Promise<Verdict> {
   for (let i = 0; i < filters.length; i++) {
     const verdict = filters[i]!.onRequest?.(exchange)

@@ -8,8 +8,8 @@ import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
 
 /**
- * The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that
- * a busy hour cannot wash a failure away.
+ * The flight recorder: decision records of the last requests and, apart from them, of the last failed ones, so that a
+ * busy hour cannot push a failure out.
  */
 export interface Flights {
   add(exchange: Exchange, listener: string): void
@@ -60,7 +60,7 @@ function views(from: Ring | null, clock: Clock): FlightView[] {
   return (from?.newestFirst() ?? []).map(flight => flight.view(ago))
 }
 
-/** One kept record: written over and over, so that recording allocates nothing. */
+/** One kept record. It is overwritten, so recording allocates nothing. */
 class Flight {
   listener = ''
   direction: 'inbound' | 'outbound' = 'outbound'
@@ -216,7 +216,7 @@ class Try {
     }
   }
 
-  /** What narrowed the choice, in words. */
+  /** What limited the choice, in words. */
   #way(): string[] {
     const way: string[] = []
     if (this.fallback) way.push('subset fallback')
@@ -236,7 +236,7 @@ export function failureView(
   return { failure: failure.failure, flag: failure.flag, reason: failure.reason, detail, remedy: failure.remedy }
 }
 
-/** One attempt of an explanation, which was not made. */
+/** The attempt of an explanation, which was not made. */
 export function attemptView(record: AttemptRecord): AttemptView {
   const slot = new Try()
   slot.copy(record)
