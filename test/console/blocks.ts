@@ -61,6 +61,8 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\(\d+ of \d+\)/g, '(COUNT of COUNT)'],
   [/(?<=\} )\d+(\.\d+)?$/g, 'COUNT'],
   [/(?<=^ +\d+\.\d+\.\d+\.\d+:\d+ .*)(?<= )\d+(?= )/g, 'COUNT'],
+  [/\(pid \d+\)/g, '(pid PID)'],
+  [/127\.0\.0\.1:\d+ is free/g, 'PORT is free'],
   [/[ \t]+/g, ' '],
 ]
 

@@ -285,7 +285,7 @@ test('a thousand callers that say one byte of a ClientHello and stop: others are
 
 // Last: the proxy does not come back.
 test('a drain lets a tunnel run until its time is over, and ends it then', async () => {
-  const socket = connect({ host: '127.0.0.1', port: ports.echo, allowHalfOpen: true }).setEncoding('latin1')
+  const socket = connect({ host: '127.0.0.1', port: ports.app, allowHalfOpen: true }).setEncoding('latin1')
   let text = ''
   socket.on('data', (more: string) => {
     text += more
@@ -293,7 +293,7 @@ test('a drain lets a tunnel run until its time is over, and ends it then', async
   socket.write('before')
   await until('an echo', () => text === 'before')
   proxy.signal('SIGTERM')
-  await until('the port is closed', () => refuses(ports.echo))
+  await until('the port is closed', () => refuses(ports.app))
   socket.write(' and during')
   await until('an echo', () => text === 'before and during')
   await within('the end', once(socket, 'end'))
