@@ -187,7 +187,7 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
 
 const remedies: Readonly<Record<string, string>> = {
   ENOSPC: ' (the disk is full)',
-  EPIPE: ' (nobody reads standard output any more)',
+  EPIPE: ' (standard output has no reader any more)',
   EACCES: ' (no permission: the proxy runs as another user than the folder allows)',
   ENOENT: ' (the folder does not exist)',
 }
