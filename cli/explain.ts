@@ -40,7 +40,7 @@ export function addExplainCommand(program: Command): void {
     })
 }
 
-/** The answer as it is, and whether the request would get through as the exit code. */
+/** Prints the answer; the exit code says whether the request would succeed. */
 async function explain(url: string, { admin, method, header, listener, protocol, json }: Options): Promise<void> {
   const query = new URLSearchParams({ url, method, format: 'json' })
   for (const each of header) query.append('header', each)

@@ -28,14 +28,14 @@ async function answerProgram(ask: Ask, request: PageRequest): Promise<PageAnswer
   if (typeof question === 'string') return errorAnswer(request, 400, `${question}, for example ${example}`)
   const asked = await askAll<ExplainAnswer>(ask, question, request)
   if ('status' in asked) return asked
-  // Any thread runs the same code on the same snapshot; loads and ejections are those that this one sees.
+  // Any thread runs the same code on the same snapshot; loads and ejections are those of this thread.
   const { thread, answer } = asked.answers[0]!
   if (answer.error !== '' || answer.record === null)
     return errorAnswer(request, 400, answer.error || 'there is nothing to explain')
   return request.format === 'text' ? textAnswer(explainText(answer, answer.record)) : jsonAnswer({ thread, ...answer })
 }
 
-/** The same under a form that is filled in with what was asked, also where the question was wrong. */
+/** The same below a form, filled in with the query, also when the query was wrong. */
 async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer> {
   const { query } = request
   const show = (answer: ExplainAnswer | null, error: string, status: number) =>
@@ -45,7 +45,7 @@ async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer
       async () => (await import('./html/explain.ts')).explainHtml(query, answer, error),
       status,
     )
-  // Whoever comes by a link has nothing to ask yet.
+  // A visitor who follows a link has not asked anything yet.
   if (!query.has('url')) return show(null, '', 200)
   const question = questionOf(request)
   if (typeof question === 'string') return show(null, question, 400)

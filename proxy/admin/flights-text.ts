@@ -3,7 +3,7 @@ import { grpcStatusText } from '../core/grpc.ts'
 import { printable } from '../core/printable.ts'
 import { count, duration } from './text.ts'
 
-/** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
+/** One line for the flight, one for each attempt where that adds information, and one for the reason of a failure. */
 export function flightText(flight: FlightView): string {
   const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } =
     flight
@@ -31,7 +31,7 @@ export function flightText(flight: FlightView): string {
   return `${text}\n`
 }
 
-/** What the caller asked for, in a word or two. */
+/** The request in a word or two. */
 export function askedOf({ protocol, method, authority, path }: FlightView): string {
   if (protocol === 'tcp') return `TCP ${authority}`.trimEnd()
   // The target of a CONNECT is its authority.

@@ -2,19 +2,16 @@ import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
 import type { Filter, Refusal } from '../core/filter.ts'
 
-/** More proxies than any request needs. */
+/** More proxies than any real request passes. */
 const MOST_PROXIES = 64
-/**
- * The shortest that many addresses can be, with the commas between them: nearly all lists are shorter, and need no
- * count.
- */
+/** The shortest text with this many addresses: nearly all lists are shorter and need no count. */
 const SHORTEST = 2 * MOST_PROXIES
 const SHOWN = 4
 
 /**
- * `x-forwarded-for` gets the address of the caller at its end; `x-forwarded-proto` is set where no proxy before us has
- * said it. Both are what the field agrees on (RFC 7239 knows `Forwarded`, which hardly any application reads). As each
- * sidecar adds to it, the list also says when a request goes in a circle.
+ * Appends the address of the caller to `x-forwarded-for`, and sets `x-forwarded-proto` where no earlier proxy did.
+ * Applications read these (hardly any reads `Forwarded` of RFC 7239). As each sidecar appends to the list, its length
+ * also shows a loop.
  */
 export const forwarded: Filter = {
   name: 'forwarded',

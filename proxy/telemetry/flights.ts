@@ -10,8 +10,8 @@ import type { Protocol } from '../core/message.ts'
 import { anotherTryText, type Ending } from './another-try-words.ts'
 
 /**
- * The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that
- * a busy hour cannot wash a failure away.
+ * The flight recorder: decision records of the last requests and, apart from them, of the last failed ones, so that a
+ * busy hour cannot push a failure out.
  */
 export interface Flights {
   add(exchange: Exchange, listener: string): void
@@ -62,7 +62,7 @@ function views(from: Ring | null, clock: Clock): FlightView[] {
   return (from?.newestFirst() ?? []).map(flight => flight.view(ago))
 }
 
-/** One kept record: written over and over, so that recording allocates nothing. */
+/** One kept record. It is overwritten, so recording allocates nothing. */
 class Flight {
   listener = ''
   direction: 'inbound' | 'outbound' = 'outbound'
@@ -239,7 +239,7 @@ class Try implements Ending {
     }
   }
 
-  /** What narrowed the choice, in words. */
+  /** What limited the choice, in words. */
   #way(): string[] {
     const way: string[] = []
     if (this.fallback) way.push('subset fallback')

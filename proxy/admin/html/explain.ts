@@ -8,7 +8,7 @@ import { href, html, lines, type Markup, prose } from './markup.ts'
 const protocols = ['', 'http/1.1', 'h2']
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT']
 
-/** The question as a form, filled in with what was asked; under it the answer, or what is wrong with the question. */
+/** The query as a form, filled in; below it the answer, or what is wrong with the query. */
 export function explainHtml(query: URLSearchParams, answer: ExplainAnswer | null, error: string): Markup {
   const record = answer?.record ?? null
   return html`<h1>Explain <small>where a request would go, and why; nothing is sent</small></h1>
