@@ -11,7 +11,6 @@ import type { Transport } from '../../proxy/pool/transport.ts'
 import { manualClock } from '../support/clock.ts'
 import { noStats } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
-import {} from '../support/memory-wire.ts'
 import { seeded } from '../support/random.ts'
 import { turn } from '../support/turns.ts'
 
