@@ -5,7 +5,7 @@ import type { Painting } from './paint.ts'
 
 type Given = AdminOptions & Readonly<Record<string, string | boolean | undefined>>
 
-/** What the pages of the admin port show, from a terminal: the same text, in colour where that can be seen. */
+/** Shows the pages of the admin port at a terminal: the same text, in colour where possible. */
 export function addEndpointsCommand(program: Command): void {
   withAdmin(program.command('endpoints'))
     .description('the endpoints of a running sidecar: weight, load, health, latency, and why one is not used')

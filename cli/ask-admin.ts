@@ -7,7 +7,7 @@ import { type Painting, paint } from './paint.ts'
 /** Exit codes of the commands that ask a running sidecar. */
 export const EXIT = {
   done: 0,
-  /** Nobody answers there, or the sidecar could not. */
+  /** No process answers there, or the sidecar could not. */
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
@@ -36,7 +36,7 @@ export function withAdmin(command: Command): Command {
     )
 }
 
-/** One page of the admin port. Null: nobody answers there, and that has been said. */
+/** One page of the admin port. Null: no process answers there, and the error is printed. */
 export async function askAdmin(
   admin: string,
   path: string,
@@ -79,7 +79,7 @@ function request(url: URL, method: 'GET' | 'POST'): Promise<AdminAnswer> {
   return promise
 }
 
-/** Prints the answer, a good one where programs read; and what it means as an exit code. */
+/** Prints the answer, to standard output when it is good, and returns its exit code. */
 export function tell({ status, text }: AdminAnswer, painting: Painting, isJson = false): number {
   const isUnready = status === 503 && painting === 'ready'
   const isGood = status < 400 || isUnready

@@ -7,7 +7,7 @@ export interface Entry {
   readonly description: string
   readonly words: readonly { readonly word: string; readonly description: string }[]
   readonly options: readonly Choice[]
-  /** What may stand behind it where the command says it: `schema sidecar`. */
+  /** The possible arguments, where the command names them: `schema sidecar`. */
   readonly values: readonly string[]
 }
 
@@ -15,7 +15,7 @@ interface Choice {
   readonly flags: readonly string[]
   readonly description: string
   readonly takesValue: boolean
-  /** Empty: any, such as a file. */
+  /** Empty: any value, such as a file. */
   readonly values: readonly string[]
 }
 
@@ -57,7 +57,7 @@ function optionsOf(command: Command): Choice[] {
     }))
 }
 
-/** The words that are commands, in the order typed, are the path; after an option that takes a value comes a value. */
+/** The path is the typed words that are commands, in order; after an option with a value comes its value. */
 function cases(entries: readonly Entry[]): { readonly steps: string; readonly values: string; readonly words: string } {
   const steps = entries.flatMap(({ path, words }) => words.map(({ word }) => `"${`${path} ${word}`.trim()}"`)).join('|')
   const values = entries.flatMap(({ path, options }) =>
@@ -75,7 +75,7 @@ function cases(entries: readonly Entry[]): { readonly steps: string; readonly va
   return { steps, values: values.join('\n'), words: words.join('\n') }
 }
 
-/** Sets `found`; empty: a file, or nothing that is known. Both shells read it alike. */
+/** Sets `found`; empty: a file, or an unknown word. Both shells parse this. */
 function finder(entries: readonly Entry[]): string {
   const { steps, values, words } = cases(entries)
   return `_outrigger_find() {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 
 /**
- * Each command's module is loaded when it is asked for: `proxy` must be ready in a quarter of a second, and needs
- * little of what the others need.
+ * Each command's module is loaded on demand: `proxy` must be ready in a quarter of a second, and needs little of what
+ * the others need.
  */
 const commands = {
   proxy: async (program: Command) => (await import('./proxy.ts')).addProxyCommand(program, version),
@@ -20,7 +20,7 @@ const version = packageVersion()
 const program = new Command('outrigger')
   .description('A service-mesh sidecar proxy you can understand.')
   .version(version, '-v, --version', 'print the version')
-  // As it was called first.
+  // The name by which it was called first.
   .addOption(new Option('-V').hideHelp())
   .on('option:V', () => {
     process.stdout.write(`${version}\n`)
@@ -50,7 +50,7 @@ Exit codes:
   )
 
 const wanted = process.argv[2] ?? ''
-// Whoever reads may have seen enough (`| head`); a proxy goes on.
+// The reader may have closed the pipe (`| head`): a command ends then, a proxy goes on.
 if (wanted !== 'proxy') {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
@@ -65,7 +65,7 @@ async function addAll(to: Command): Promise<void> {
   for (const add of Object.values(commands)) await add(to)
 }
 
-/** For completion: with every command, whichever one runs. */
+/** For completion: with every command, not only the one that runs. */
 async function everything(): Promise<Command> {
   const all = new Command('outrigger').option('-v, --version', 'print the version')
   await addAll(all)

@@ -1,9 +1,6 @@
 import type { Colours } from './colours.ts'
 
-/**
- * The text pages of a sidecar in colour: the words that matter, where a terminal can show them. The text itself stays
- * as it is.
- */
+/** Colours the text pages of a sidecar, where a terminal can show that. The text itself does not change. */
 export type Painting = 'endpoints' | 'flights' | 'ready' | 'explain' | 'plain'
 
 type Rule = readonly [RegExp, keyof Pick<Colours, 'red' | 'yellow' | 'green' | 'bold' | 'dim'>]

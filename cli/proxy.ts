@@ -55,7 +55,7 @@ Examples:
     })
 }
 
-/** Its values are for completion; which of them count is said by the action, which knows the environment too. */
+/** The values serve completion; the action decides which count, because it knows the environment too. */
 function logLevelOption(command: Command): Option {
   const option = command.createOption(
     '--log-level <level>',

@@ -37,21 +37,32 @@ function ofTheWhole({ service, zone, onDemandMs, buffersBytes }: Snapshot): Fiel
 
 /** The differences in the sources of endpoints. */
 export function diffDiscovery(before: DiscoverySpec, after: DiscoverySpec): string[] {
-  return diffFields('discovery: ', sources(before), sources(after))
+  const differ = (kind: string, a: readonly Source[], b: readonly Source[]) =>
+    diffNamed(kind, byService(a), byService(b), (service, one, other) =>
+      diffFields(`${kind} ${service}: `, { ...one }, { ...other }),
+    )
+  return [
+    ...diffFields('', ofDiscovery(before), ofDiscovery(after)),
+    ...differ('file of', before.files, after.files),
+    ...differ('DNS name of', before.dns, after.dns),
+    ...differ('service', before.consul?.services ?? [], after.consul?.services ?? []),
+  ].map(line => `discovery: ${line}`)
 }
 
-/** Sources by service, without the policy of unnamed services, which is no setting of discovery. */
-function sources({ files, dns, consul, ...rest }: DiscoverySpec): Fields {
-  const byService = <Source extends { readonly service: string }>(all: readonly Source[]) =>
-    Object.fromEntries(all.map(({ service, ...source }) => [service, source]))
-  if (consul === null) return { ...rest, files: byService(files), dns: byService(dns), consul: null }
-  const { services, onDemand, ...agent } = consul
-  return {
-    ...rest,
-    files: byService(files),
-    dns: byService(dns),
-    consul: { ...agent, onDemand: onDemand !== null, services: byService(services) },
-  }
+interface Source {
+  readonly service: string
+}
+
+function byService(all: readonly Source[]): Map<string, Source> {
+  return new Map(all.map(source => [source.service, source]))
+}
+
+/** The settings that belong to no single service, as the document names them. */
+function ofDiscovery({ massRemovalPercent, startTimeoutMs, consul }: DiscoverySpec): Fields {
+  const common = { massRemoval: massRemovalPercent, startTimeoutMs }
+  if (consul === null) return { ...common, consul: null }
+  const { services: _services, onDemand, maxStaleMs, waitMs, idleMs, addressKind: addresses, ...agent } = consul
+  return { ...common, consul: { ...agent, onDemand: onDemand !== null, maxStaleMs, waitMs, idleMs, addresses } }
 }
 
 /** The differences that need a restart; empty: none. */
@@ -151,20 +162,22 @@ type Fields = Readonly<Record<string, unknown>>
 
 function diffFields(prefix: string, before: Fields, after: Fields): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
-    const [a, b] = [own(before, key), own(after, key)]
+    const [a, b] = [own(before, key) ?? null, own(after, key) ?? null]
     if (same(a, b)) return []
-    if (isFields(a) && isFields(b)) return diffFields(`${prefix}${key}.`, a, b)
+    // Never as a whole: a map may hold a secret.
+    if (isFields(a) || isFields(b)) return diffFields(`${prefix}${key}.`, isFields(a) ? a : {}, isFields(b) ? b : {})
     if (isSecretName(key)) return [`${prefix}${key} changed`]
     return [`${prefix}${key.replace(/(Ms|Bytes)$/, '')} ${words(key, a)} -> ${words(key, b)}`]
   })
 }
 
 function words(key: string, value: unknown): string {
-  if (value === undefined || value === null) return 'none'
+  if (value === null) return 'none'
   if (typeof value === 'number' && key.endsWith('Ms')) return formatDuration(value)
   if (typeof value === 'number' && key.endsWith('Bytes')) return formatSize(value)
-  if (Array.isArray(value)) return `[${value.join(', ')}]`
-  return withoutUserinfo(typeof value === 'object' ? JSON.stringify(value) : String(value))
+  if (Array.isArray(value))
+    return `[${value.map(item => (isFields(item) ? JSON.stringify(item) : String(item))).join(', ')}]`
+  return withoutUserinfo(String(value))
 }
 
 function isFields(value: unknown): value is Fields {

@@ -59,6 +59,7 @@ const joints = new Set([
   'proxy/runtime/endpoints-view.ts',
   'proxy/runtime/explain.ts',
   'proxy/runtime/explain-words.ts',
+  'proxy/runtime/explain-steps.ts',
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
   'proxy/control/said.ts',

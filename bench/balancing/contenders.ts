@@ -1,13 +1,13 @@
 import type { BalancerSpec } from '../../mesh-config/snapshot.ts'
 import type { Group, Scenario } from './scenario.ts'
 
-/** A balancer as somebody might configure it. */
+/** A balancer as a user might configure it. */
 export interface Contender {
   readonly name: string
   readonly balancer: Partial<BalancerSpec>
   /** Instances report their load (ORCA). */
   readonly reports: boolean
-  /** Only where it shows something of its own; null: everywhere. */
+  /** The scenarios where it is of interest; null: all. */
   readonly groups: readonly Group[] | null
 }
 

@@ -1,7 +1,7 @@
 import type { RequestLog } from './engine/log.ts'
 import type { Run } from './engine/simulate.ts'
 
-/** What is told of a run. */
+/** The figures of a run. */
 export interface Figures {
   readonly requests: number
   /** Of the requests that succeeded, milliseconds. */
@@ -10,11 +10,11 @@ export interface Figures {
   /** Share of the requests that failed, 0 to 1. */
   readonly errors: number
   /**
-   * Requests of the instance that had the most for its capacity, by what it would have had in proportion: 1 is best.
-   * Instances that do no work are left out.
+   * The requests of the instance with the most for its capacity, relative to its proportional share: 1 is best.
+   * Instances that do not work are left out.
    */
   readonly skew: number
-  /** Share of the requests that were sent to what is bad, 0 to 1. */
+  /** Share of the requests sent to the bad instances, 0 to 1. */
   readonly badShare: number
 }
 
@@ -50,7 +50,7 @@ export function badShare({ sentAt, toBad, length }: RequestLog, from: number, to
   return bad / all
 }
 
-/** The least value that so large a part of all does not exceed; NaN of none. */
+/** The least value that this share of all does not exceed; NaN: no values. */
 export function percentile(sorted: Float64Array, part: number): number {
   return sorted.length === 0 ? Number.NaN : sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]!
 }

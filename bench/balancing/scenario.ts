@@ -1,7 +1,7 @@
 import type { BalancerSpec } from '../../mesh-config/snapshot.ts'
 import type { InstanceSpec } from './engine/instance.ts'
 
-/** Scenarios of one group share a picture: the same trouble, met in several ways. */
+/** Scenarios of one group share a picture: the same trouble in several variants. */
 export type Group =
   | 'alike'
   | 'slow'
@@ -14,7 +14,7 @@ export type Group =
   | 'two'
   | 'thousand'
 
-/** A fleet, what is wrong with it, and what is asked of it. */
+/** A fleet, its trouble, and its load. */
 export interface Scenario {
   /** For `--scenario`, and in the JSON. */
   readonly name: string
@@ -27,27 +27,27 @@ export interface Scenario {
   readonly instances: readonly InstanceSpec[]
   /** When the warm-up is over. */
   readonly change: FleetChange | null
-  /** Of what the fleet can do, so much is asked. */
+  /** The load, as a share of the fleet's capacity. */
   readonly utilization: number
   readonly sidecars: number
-  /** The mean time an instance works on a request when nothing is wrong with it. */
+  /** The mean duration of a request at a healthy instance. */
   readonly workMs: number
-  /** Learning, before anything is counted. */
+  /** The warm-up, before anything is counted. */
   readonly warmUpMs: number
   readonly measuredMs: number
   readonly balancer: Partial<BalancerSpec>
   readonly outliers: boolean
-  /** Which requests are looked at, and what part they are by number, size or time alone; null: nothing stands out. */
+  /** Which requests are observed, and their share by number, size or time alone; null: none. */
   readonly bad: { readonly label: string; readonly fairShare: number } | null
-  /** What its picture shows second by second, if anything. */
+  /** What its picture shows by the second, if anything. */
   readonly timeline: 'p99' | 'share' | null
 }
 
 export interface FleetChange {
   readonly joining: readonly InstanceSpec[]
-  /** How many of the first ones leave. */
+  /** How many of the first instances leave. */
   readonly leaving: number
   readonly utilization: number
-  /** Over so long the load comes to be what is asked of the new fleet. */
+  /** The time in which the load grows to that of the new fleet. */
   readonly rampMs: number
 }

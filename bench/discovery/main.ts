@@ -1,5 +1,5 @@
-// How soon news from a real Consul reach requests, and what watching costs: `npm run bench:discovery`. Prints a table;
-// nothing is asserted here.
+// Measures how soon changes in a real Consul reach requests, and what watching costs: `npm run bench:discovery`. Prints
+// a table; it asserts nothing.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBackend } from '../../test/integration/support/backend.ts'
@@ -30,7 +30,10 @@ const sidecar = (port: number, services: Readonly<Record<string, object>>) => ({
 })
 const proxy = await startProxy(sidecar(few, { orders: {} }))
 
-/** Whether one of so many requests meets it: two endpoints share them, so chance alone says no once in a thousand. */
+/**
+ * Whether one of this many requests meets it: two endpoints share them, so by chance none does once in a thousand
+ * times.
+ */
 async function meets(port: number): Promise<boolean> {
   for (let i = 0; i < 10; i++)
     if ((await get(few, '/', { headers: { host: 'orders' } })).body.trim() === String(port)) return true

@@ -12,7 +12,7 @@ export interface Answers<Kind extends Answer> {
   readonly silent: readonly number[]
 }
 
-/** The answers, or the page that says why there are none. */
+/** The answers, or a page that says why there are none. */
 export async function askAll<Kind extends Answer>(
   ask: Ask,
   question: Question,
@@ -34,7 +34,7 @@ export function silentThreads(silent: readonly number[]): string {
   return `data thread${silent.length === 1 ? '' : 's'} ${silent.join(', ')} did not answer in time`
 }
 
-/** For the end of a readable page: what is missing from it. */
+/** A note for the end of a page: which threads are missing. */
 export function missingNote(silent: readonly number[]): string {
   return silent.length === 0 ? '' : `\n(without ${silentThreads(silent)})\n`
 }

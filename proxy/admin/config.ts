@@ -7,10 +7,10 @@ export interface ConfigView {
   readonly inForceSince: string
   readonly files: readonly string[]
   readonly warnings: readonly string[]
-  /** Since then: why a newer one was refused, and what of it needs a restart. */
+  /** Later reloads: why a newer one was refused, and which of its changes need a restart. */
   readonly lastErrors: readonly string[]
   readonly needsRestart: readonly string[]
-  /** What mesh-config made of it, secrets hidden: JSON text, and YAML with the source of each value. */
+  /** The effective configuration, secrets hidden: JSON text, and YAML with the source of each value. */
   readonly effectiveJson: string
   readonly effectiveText: string
 }
@@ -27,7 +27,7 @@ export function configPage(view: () => Promise<ConfigView>): Page {
         return htmlAnswer('config', request, async () => (await import('./html/config.ts')).configHtml(now))
       const { effectiveJson, effectiveText, ...about } = now
       if (format === null || format === 'json') {
-        // The large part is JSON already.
+        // The large part is JSON text already.
         const head = jsonText(about, 2).slice(0, -2)
         return { status: 200, type: 'application/json', body: `${head},\n  "effective": ${effectiveJson}\n}\n` }
       }

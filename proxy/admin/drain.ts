@@ -1,6 +1,6 @@
 import { eitherAnswer, type Page } from './page.ts'
 
-/** `begin` returns at once: false when the proxy drains already. */
+/** `begin` returns at once; false: the proxy drains already. */
 export function drainPage(
   begin: () => boolean,
   plan: () => { readonly delayMs: number; readonly timeoutMs: number },

@@ -2,7 +2,7 @@ import type { EndpointsAnswer, EndpointView } from '../core/channel.ts'
 
 export type ServiceView = EndpointsAnswer['services'][number]
 
-/** What the data threads say of the same endpoints, as one: sums, and the worst of each state. */
+/** Merges the data threads' views of the same endpoints: sums, and the worst of each state. */
 export function mergeEndpoints(answers: readonly EndpointsAnswer[]): ServiceView[] {
   const services = new Map<string, { service: ServiceView; endpoints: Map<string, EndpointView> }>()
   for (const service of answers.flatMap(answer => answer.services)) {
@@ -40,7 +40,7 @@ function mergeEndpoint(a: EndpointView, b: EndpointView): EndpointView {
     pending: a.pending + b.pending,
     requests,
     failures: a.failures + b.failures,
-    // Close to the median of all when the threads see the same endpoint; the tail is that of the slower one.
+    // Close to the overall median when the threads see the same endpoint; the tail is that of the slower one.
     p50Ms: requests === 0 ? 0 : (a.p50Ms * a.requests + b.p50Ms * b.requests) / requests,
     p99Ms: Math.max(a.p99Ms, b.p99Ms),
   }

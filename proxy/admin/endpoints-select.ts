@@ -1,12 +1,12 @@
 import type { EndpointView } from '../core/channel.ts'
 
-/** Which endpoints of a service to show, and in what order. */
+/** Selects and sorts the endpoints of a service. */
 export interface Selection {
   readonly service: string | null
   readonly zone: string | null
   readonly only: string | null
   readonly sort: string | null
-  /** Null: not said. */
+  /** Null: not given. */
   readonly limit: number | null
 }
 
@@ -45,11 +45,11 @@ const keys: Readonly<Record<string, Key>> = {
 
 const known = ['service', 'zone', 'only', 'sort', 'limit', 'format', 'refresh']
 
-/** What `only` and `sort` take. */
+/** The values of `only` and `sort`. */
 export const filterNames = Object.keys(filters)
 export const sortNames = Object.keys(keys)
 
-/** What the query says, or what is wrong with it. A form sends its empty fields too: they say nothing. */
+/** Parses the query, or says what is wrong with it. A form sends its empty fields too; they count as not given. */
 export function readSelection(query: URLSearchParams): Selection | string {
   for (const key of query.keys())
     if (!known.includes(key)) return `there is no parameter "${key}": there are ${known.join(', ')}`
@@ -71,7 +71,7 @@ export function readSelection(query: URLSearchParams): Selection | string {
   }
 }
 
-/** Without a wish, programs get all of them in the order of the host set. */
+/** By default programs get all, in the order of the host set. */
 export function select(
   endpoints: readonly EndpointView[],
   { zone, only, sort, limit }: Selection,

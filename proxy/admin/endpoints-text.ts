@@ -5,13 +5,13 @@ import type { ServiceView } from './endpoints-merge.ts'
 import { isUsable, type Selection } from './endpoints-select.ts'
 import { type Align, columns, count, duration, plural } from './text.ts'
 
-/** More rows than these are read by programs only, unless somebody asks for them. */
+/** By default people get at most this many rows. */
 const MOST_ROWS = 40
 
 interface Column {
   readonly title: string
   readonly align: Align
-  /** Left out where every endpoint has this. */
+  /** The column is omitted where every endpoint has this value. */
   readonly plain?: string
   cell(endpoint: EndpointView, total: number): string
 }
@@ -48,18 +48,18 @@ const table: readonly Column[] = [
 
 export type ServiceWithSources = ServiceView & { readonly sources: readonly SourceStatus[] }
 
-/** What of a service is shown to people. */
+/** The part of a service that is shown to people. */
 export interface Choice {
   readonly rows: readonly EndpointView[]
-  /** Chosen, and not shown. */
+  /** Selected, but not shown. */
   readonly left: number
-  /** Requests, over all endpoints. */
+  /** Requests of all endpoints. */
   readonly total: number
-  /** There are so many that their states are worth counting. */
+  /** There are so many that the page counts their states. */
   readonly tallied: boolean
 }
 
-/** A large service without a wish shows those that want looking at first. */
+/** A large service shows by default those most in need of attention. */
 export function choose(
   { endpoints }: ServiceView,
   chosen: readonly EndpointView[],
@@ -71,7 +71,7 @@ export function choose(
   return { rows, left: chosen.length - rows.length, total, tallied: endpoints.length > MOST_ROWS }
 }
 
-/** A service as people read it: what there is of it, then the endpoints chosen. */
+/** A service as text: a summary, then the selected endpoints. */
 export function serviceText(
   service: ServiceWithSources,
   chosen: readonly EndpointView[],
@@ -108,7 +108,7 @@ export function serviceText(
   return [...lines, ''].join('\n')
 }
 
-/** How many there are of each state, by zone where there are several. */
+/** How many are in each state, by zone where there are several. */
 export function tally(endpoints: readonly EndpointView[]): string {
   const zones = Map.groupBy(endpoints, ({ zone }) => zone || '-')
   const parts = [...zones]
@@ -123,7 +123,7 @@ export function tally(endpoints: readonly EndpointView[]): string {
   return parts.join('; ')
 }
 
-/** Those that are not used first, then those that failed most, then the slowest. */
+/** Unused endpoints first, then those that failed most, then the slowest. */
 function mostWorthLooking(endpoints: readonly EndpointView[]): readonly EndpointView[] {
   const rate = ({ failures, requests }: EndpointView) => (requests === 0 ? 0 : failures / requests)
   const odd = (endpoint: EndpointView) =>

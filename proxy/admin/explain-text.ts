@@ -2,7 +2,7 @@ import type { ExplainAnswer, FlightView } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { askedOf } from './flights-text.ts'
 
-/** The stages in the order the request would pass them, and what comes of it. */
+/** The stages in the order that the request would pass them, and the outcome. */
 export function explainText({ steps }: ExplainAnswer, record: FlightView): string {
   const width = Math.max(0, ...steps.map(({ stage }) => stage.length))
   const lines = [askedOf(record), '│']
@@ -15,7 +15,7 @@ export function explainText({ steps }: ExplainAnswer, record: FlightView): strin
   return `${lines.map(printable).join('\n')}\n`
 }
 
-/** What would become of the request: in the first line, and in those after it why and what to do. */
+/** The outcome of the request: the first line, then why and what to do. */
 export function explainedOutcome({
   protocol,
   failure,

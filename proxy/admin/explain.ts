@@ -1,4 +1,4 @@
-import type { ExplainAnswer } from '../core/channel.ts'
+import type { ExplainAnswer, Question } from '../core/channel.ts'
 import { type Ask, askAll } from './ask.ts'
 import { explainText } from './explain-text.ts'
 import {
@@ -18,7 +18,7 @@ export function explainPage(ask: Ask): Page {
     path: '/explain',
     methods: ['GET'],
     shows: 'where a request would go and why, or why it would fail; nothing is sent',
-    parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001',
+    parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001  &protocol=h2',
     answer: request => (request.format === 'html' ? answerBrowser(ask, request) : answerProgram(ask, request)),
   }
 }
@@ -28,14 +28,14 @@ async function answerProgram(ask: Ask, request: PageRequest): Promise<PageAnswer
   if (typeof question === 'string') return errorAnswer(request, 400, `${question}, for example ${example}`)
   const asked = await askAll<ExplainAnswer>(ask, question, request)
   if ('status' in asked) return asked
-  // Any thread runs the same code on the same snapshot; loads and ejections are those that this one sees.
+  // Any thread runs the same code on the same snapshot; loads and ejections are those of this thread.
   const { thread, answer } = asked.answers[0]!
   if (answer.error !== '' || answer.record === null)
     return errorAnswer(request, 400, answer.error || 'there is nothing to explain')
   return request.format === 'text' ? textAnswer(explainText(answer, answer.record)) : jsonAnswer({ thread, ...answer })
 }
 
-/** The same under a form that is filled in with what was asked, also where the question was wrong. */
+/** The same below a form, filled in with the query, also when the query was wrong. */
 async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer> {
   const { query } = request
   const show = (answer: ExplainAnswer | null, error: string, status: number) =>
@@ -45,7 +45,7 @@ async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer
       async () => (await import('./html/explain.ts')).explainHtml(query, answer, error),
       status,
     )
-  // Whoever comes by a link has nothing to ask yet.
+  // A visitor who follows a link has not asked anything yet.
   if (!query.has('url')) return show(null, '', 200)
   const question = questionOf(request)
   if (typeof question === 'string') return show(null, question, 400)
@@ -55,7 +55,9 @@ async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer
   return show(answer, answer.error, answer.error === '' ? 200 : 400)
 }
 
-function questionOf({ query }: PageRequest) {
+type Asked = Extract<Question, { what: 'explain' }>
+
+function questionOf({ query }: PageRequest): Asked | string {
   const url = query.get('url')
   if (url === null || url === '') return 'say which request: give its url'
   const headers: (readonly [string, string])[] = []
@@ -65,11 +67,15 @@ function questionOf({ query }: PageRequest) {
     if (colon < 1) return `header=${text} has no name: write header=name:value`
     headers.push([text.slice(0, colon).trim(), text.slice(colon + 1).trim()])
   }
+  const protocol = query.get('protocol') || null
+  if (protocol !== null && protocol !== 'h2' && protocol !== 'http/1.1')
+    return `protocol=${protocol} is neither h2 nor http/1.1: leave it out for what is usual`
   return {
     what: 'explain',
+    ...(protocol === null ? {} : { protocol }),
     method: (query.get('method') || 'GET').toUpperCase(),
     url,
     headers,
     listener: query.get('listener') || null,
-  } as const
+  }
 }

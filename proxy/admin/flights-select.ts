@@ -1,18 +1,18 @@
 import type { FlightView } from '../core/channel.ts'
 
-/** Which of the flights to show. */
+/** Selects flights. */
 export interface FlightFilter {
   readonly failedOnly: boolean
   readonly service: string | null
-  /** One that an attempt went to. */
+  /** An endpoint of one of the attempts. */
   readonly endpoint: string | null
-  /** Of the request. */
+  /** The request id. */
   readonly id: string | null
-  /** The last ones only; null: not said. */
+  /** Only the last ones; null: not given. */
   readonly limit: number | null
 }
 
-/** What the query says, or what is wrong with it. A form sends its empty fields too: they say nothing. */
+/** Parses the query, or says what is wrong with it. A form sends its empty fields too; they count as not given. */
 export function readFilter(query: URLSearchParams): FlightFilter | string {
   const limit = query.get('limit') || null
   if (limit !== null && !/^[1-9]\d{0,6}$/.test(limit))

@@ -3,11 +3,11 @@ import { grpcStatusText } from '../core/grpc.ts'
 import { printable } from '../core/printable.ts'
 import { count, duration } from './text.ts'
 
-/** One line for the flight, one for each attempt where they say more, one for the reason where it failed. */
+/** One line for the flight, one for each attempt where that adds information, and one for the reason of a failure. */
 export function flightText(flight: FlightView): string {
   const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } =
     flight
-  const { attempts, reason, failure, detail } = flight
+  const { attempts, reason, failure, detail, notes } = flight
   const outcome =
     `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(
       7,
@@ -20,6 +20,7 @@ export function flightText(flight: FlightView): string {
   let text = printable(
     `${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd(),
   )
+  for (const note of notes) text += `\n${' '.repeat(14)}${printable(note)}`
   if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
     for (const [index, attempt] of attempts.entries())
       text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
@@ -30,7 +31,7 @@ export function flightText(flight: FlightView): string {
   return `${text}\n`
 }
 
-/** What the caller asked for, in a word or two. */
+/** The request in a word or two. */
 export function askedOf({ protocol, method, authority, path }: FlightView): string {
   if (protocol === 'tcp') return `TCP ${authority}`.trimEnd()
   // The target of a CONNECT is its authority.

@@ -1,6 +1,6 @@
 import { isLiteral, isLoopback } from '../../mesh-config/address.ts'
 
-/** What of a request says whether it may be answered. */
+/** The fields of a request that decide whether it is answered. */
 export interface Origin {
   readonly method: string
   readonly host: string | undefined
@@ -35,7 +35,7 @@ export function refusal(
   return null
 }
 
-/** Addresses written out, not just begun so: `127.0.0.1.evil.example` is a name. */
+/** Complete addresses, not prefixes: `127.0.0.1.evil.example` is a name. */
 const loopbackName = /^(127(\.\d{1,3}){3}|::1|(.+\.)?localhost)$/
 
 function hostName(host: string): string {

@@ -6,9 +6,9 @@ import type { Markup } from './html/markup.ts'
 export interface Page {
   readonly path: string
   readonly methods: readonly ('GET' | 'POST')[]
-  /** One line for the index: what one sees there. */
+  /** One line for the index: the content of the page. */
   readonly shows: string
-  /** What one may add to the path. */
+  /** Possible query parameters. */
   readonly parameters?: string
   answer(request: PageRequest): PageAnswer | Promise<PageAnswer>
 }
@@ -18,7 +18,7 @@ export type Format = 'json' | 'text' | 'html'
 export interface PageRequest {
   readonly method: 'GET' | 'POST'
   readonly query: URLSearchParams
-  /** Null: the caller takes anything, so the page chooses. */
+  /** Null: the caller accepts anything, so the page chooses. */
   readonly format: Format | null
   readonly body: string
 }
@@ -27,7 +27,7 @@ export interface PageAnswer {
   readonly status: number
   readonly type: string
   readonly body: string | AsyncIterable<string>
-  /** Of HTML: its Content-Security-Policy. */
+  /** For HTML: its Content-Security-Policy. */
   readonly policy?: string
 }
 
@@ -39,7 +39,7 @@ export function jsonAnswer(value: unknown, status = 200): PageAnswer {
   return { status, type: 'application/json', body: `${jsonText(value, 2)}\n` }
 }
 
-/** For a browser. What makes HTML is loaded when the first browser asks: most sidecars never meet one. */
+/** For a browser. The code that makes HTML is loaded when the first browser asks: most sidecars never get one. */
 export async function htmlAnswer(
   name: string,
   request: PageRequest,
@@ -51,7 +51,7 @@ export async function htmlAnswer(
 }
 
 /**
- * The same content for programs and for people. What nobody reads is not made: `text` is for terminals, `content` for
+ * The same content for programs and for people. Only the requested form is made: `text` for terminals, `content` for
  * browsers (else the text).
  */
 export function eitherAnswer(
@@ -66,13 +66,13 @@ export function eitherAnswer(
   return request.format === 'html' ? htmlAnswer(name, request, content, status) : jsonAnswer(value, status)
 }
 
-/** What went wrong, in the form the caller reads. */
+/** The error, in the caller's form. */
 export function errorAnswer(request: PageRequest, status: number, message: string): PageAnswer | Promise<PageAnswer> {
   const content = async () => (await import('./html/frame.ts')).failed(status, message)
   return eitherAnswer(request, String(status), { error: message }, () => `${printable(message)}\n`, status, content)
 }
 
-/** What the caller would rather have: `?format=`, else the Accept header, else null. Unknown types count as no wish. */
+/** The caller's preferred form: `?format=`, else the Accept header, else null. Unknown types count as no preference. */
 export function formatOf(query: URLSearchParams, accept: string | undefined): Format | null {
   const asked = query.get('format')
   if (asked === 'json' || asked === 'text' || asked === 'html') return asked

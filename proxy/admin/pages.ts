@@ -11,7 +11,7 @@ import type { Page } from './page.ts'
 import { bareReadyPage, livePage, type Readiness, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 
-/** Where the pages have their facts from. */
+/** The sources of the pages' facts. */
 export interface PageFacts {
   readonly about: () => string
   readonly readiness: () => Readiness
@@ -24,7 +24,7 @@ export interface PageFacts {
   readonly log: LevelOwner
 }
 
-/** In the order of the start page: what one looks at first, first. */
+/** In the order of the start page: the most used first. */
 export function adminPages(facts: PageFacts): readonly Page[] {
   const pages: readonly Page[] = [
     startPage(facts.about, () => pages),
@@ -42,7 +42,8 @@ export function adminPages(facts: PageFacts): readonly Page[] {
 }
 
 /**
- * Of the port `metrics:`, which a whole network may reach: nothing here shows the configuration or changes anything.
+ * The pages of the port `metrics:`, which may be open to a whole network: they show no configuration and change
+ * nothing.
  */
 export function scrapePages({ metrics, readiness }: Pick<PageFacts, 'metrics' | 'readiness'>): readonly Page[] {
   return [metricsPage(metrics), bareReadyPage(readiness), livePage]

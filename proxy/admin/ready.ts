@@ -2,10 +2,10 @@ import { printable } from '../core/printable.ts'
 import { eitherAnswer, jsonAnswer, type Page, textAnswer } from './page.ts'
 import { columns } from './text.ts'
 
-/** One thing that readiness looks at, or that whoever asks why would want to know. */
+/** One check of readiness, or a fact that helps to explain it. */
 export interface Check {
   readonly name: string
-  /** `warn`: worth a look, without consequence for readiness. */
+  /** `warn`: worth a look, without effect on readiness. */
   readonly state: 'ok' | 'warn' | 'fail'
   /** Lines after the first are details. */
   readonly text: string
@@ -13,7 +13,7 @@ export interface Check {
 
 export interface Readiness {
   readonly ready: boolean
-  /** Why not; empty when ready. */
+  /** Why it is not ready; empty when it is. */
   readonly reason: string
   readonly checks: readonly Check[]
 }
@@ -29,7 +29,7 @@ export function readyPage(readiness: () => Readiness): Page {
       const { ready, reason, checks } = now
       const status = ready ? 200 : 503
       const line = ready ? 'ready\n' : `not ready: ${printable(reason)}\n`
-      // Typed at a terminal more often than read by a program: text unless JSON is asked for.
+      // More often read by people than by programs: text unless JSON is asked for.
       const format = request.format ?? 'text'
       if (!request.query.has('verbose') && format !== 'html')
         return format === 'json'
@@ -48,7 +48,7 @@ export function readyPage(readiness: () => Readiness): Page {
   }
 }
 
-/** For the port that anybody may reach: whether, and no more. */
+/** For the port that a network may reach: ready or not, without reasons. */
 export function bareReadyPage(readiness: () => Pick<Readiness, 'ready'>): Page {
   return {
     path: '/ready',

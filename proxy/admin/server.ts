@@ -5,11 +5,11 @@ import { refusal } from './guard.ts'
 import { errorAnswer, formatOf, type Page, type PageAnswer, type PageRequest, textAnswer } from './page.ts'
 import { unknownPage } from './start-page.ts'
 
-/** Bytes of a POST; a level is all there is to say. */
+/** The longest body of a POST: a log level is all it may hold. */
 const MAX_BODY = 1024
 
 export interface AdminServer {
-  /** The port it was given, where the system chose. */
+  /** The real port, where the system chose it. */
   readonly port: number
   close(): void
 }
@@ -20,8 +20,8 @@ export type ListenOn = (server: Server, address: AddressSpec) => void
 const plainly: ListenOn = (server, { address, port }) => void server.listen({ host: address, port })
 
 /**
- * Who may see the pages: those who ask by an address, `localhost` or one of these names, as guard.ts says; or `open`,
- * anybody by any name: for pages that show no secret and change nothing, and as text.
+ * Which requests are answered: those by address, `localhost` or one of these names, as guard.ts says; or `open`: any,
+ * for pages that show no secret and change nothing, as text only.
  */
 export type Access = readonly string[] | 'open'
 
@@ -34,7 +34,7 @@ export function adminServer(
   listenOn: ListenOn = plainly,
 ): Promise<AdminServer> {
   // An `import` of node:http evaluates all its exports, WebSocket among them, and so loads undici: 15 MB and 20 ms that
-  // nobody uses here.
+  // are not needed here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
     handle(request, response, { listenAddress: listen.address, access, pages }).catch((error: unknown) => {

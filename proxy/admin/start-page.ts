@@ -2,7 +2,7 @@ import { printable } from '../core/printable.ts'
 import { eitherAnswer, type Page, type PageAnswer, type PageRequest } from './page.ts'
 import { columns } from './text.ts'
 
-/** `about`: one line that says which proxy this is. */
+/** `about`: one line that names this proxy. */
 export function startPage(about: () => string, pages: () => readonly Page[]): Page {
   return {
     path: '/',
@@ -33,7 +33,7 @@ export function listText(pages: readonly Page[]): string {
   )
 }
 
-/** For a path that is no page: what there is. */
+/** For an unknown path: the list of pages. */
 export function unknownPage(
   request: PageRequest,
   path: string,

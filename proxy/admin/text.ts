@@ -25,7 +25,7 @@ export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
-/** Three digits that matter: `0.42 ms`, `12.3 ms`, `1.50 s`, `3m 20s`. */
+/** Three significant digits: `0.42 ms`, `12.3 ms`, `1.50 s`, `3m 20s`. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 1) return `${milliseconds.toFixed(2)} ms`
   if (milliseconds < 100) return `${milliseconds.toFixed(1)} ms`

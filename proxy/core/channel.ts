@@ -52,6 +52,8 @@ export type Question =
       readonly url: string
       readonly headers: readonly (readonly [string, string])[]
       readonly listener: string | null
+      /** What its caller speaks; absent: HTTP/2 where it is gRPC, else HTTP/1.1. */
+      readonly protocol?: 'http/1.1' | 'h2' | null
     }
 
 /** Data thread -> control thread. */
@@ -183,6 +185,8 @@ export interface FlightView {
   /** The number that chose among the destinations, null when there was no choice. */
   readonly draw: number | null
   readonly destination: string
+  /** What filters said of it: `name: text`. */
+  readonly notes: readonly string[]
   readonly durationMs: number
   readonly bytesIn: number
   readonly bytesOut: number

@@ -41,6 +41,8 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
+  /** Circuit breaking: `admit` would find no permit now. */
+  readonly isFull: boolean
   /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */
   admit(): Failure | null
   release(): void

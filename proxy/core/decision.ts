@@ -85,10 +85,14 @@ export class DecisionRecord {
   by = ''
   service = ''
   route = ''
+  /** The registry was asked for the service, because no request had needed it before. */
+  onDemand = false
   /** The number in [0, 1) that chose among the destinations; -1: there was no choice. */
   draw = -1
   /** Service and subset the draw led to. */
   destination = ''
+  /** What filters have to say of it, in order: `name: text`. */
+  notes: readonly string[] = NO_NOTES
   attempts = 0
   /** One from the start: an empty list would make room for seventeen. */
   readonly tries = [new AttemptRecord()]
@@ -97,9 +101,16 @@ export class DecisionRecord {
     this.by = ''
     this.service = ''
     this.route = ''
+    this.onDemand = false
     this.draw = -1
     this.destination = ''
+    this.notes = NO_NOTES
     this.attempts = 0
+  }
+
+  /** A filter says what it decided, and why. For people: never a label, and shown as any text from elsewhere. */
+  note(filter: string, text: string): void {
+    if (this.notes.length < MOST_NOTES) this.notes = [...this.notes, `${filter}: ${text.slice(0, LONGEST_NOTE)}`]
   }
 
   nextTry(now: number): AttemptRecord {
@@ -118,3 +129,7 @@ export class DecisionRecord {
     this.attempts--
   }
 }
+
+const NO_NOTES: readonly string[] = []
+const MOST_NOTES = 32
+const LONGEST_NOTE = 512

@@ -34,6 +34,11 @@ export class HeaderList implements Headers {
       if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
   }
 
+  bodyLength(): number {
+    const length = this.get('content-length')
+    return length === undefined ? -1 : Number(length)
+  }
+
   carried(): null {
     return null
   }

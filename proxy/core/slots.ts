@@ -31,7 +31,7 @@ export function bucketBound(bucket: number): number {
   return (2 ** (octave - 3) * (9 + ((bucket - 1) & 7))) / 1000
 }
 
-/** The value below which the share `quantile` of the counts lies, in milliseconds; 0 when nothing was recorded. */
+/** The value below which the share `quantile` of the counts lies, in milliseconds; 0: nothing was recorded. */
 export function quantile(values: Float64Array, index: number, share: number): number {
   let total = 0
   for (let i = 0; i < HISTOGRAM_BUCKETS; i++) total += values[index + i]!

@@ -1,21 +1,17 @@
 import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
-import type { Filter, LocalReply } from '../core/filter.ts'
-import { problemBody } from '../core/problem.ts'
+import type { Filter, Refusal } from '../core/filter.ts'
 
-/** More proxies than any request needs. */
+/** More proxies than any real request passes. */
 const MOST_PROXIES = 64
-/**
- * The shortest that many addresses can be, with the commas between them: nearly all lists are shorter, and need no
- * count.
- */
+/** The shortest text with this many addresses: nearly all lists are shorter and need no count. */
 const SHORTEST = 2 * MOST_PROXIES
 const SHOWN = 4
 
 /**
- * `x-forwarded-for` gets the address of the caller at its end; `x-forwarded-proto` is set where no proxy before us has
- * said it. Both are what the field agrees on (RFC 7239 knows `Forwarded`, which hardly any application reads). As each
- * sidecar adds to it, the list also says when a request goes in a circle.
+ * Appends the address of the caller to `x-forwarded-for`, and sets `x-forwarded-proto` where no earlier proxy did.
+ * Applications read these (hardly any reads `Forwarded` of RFC 7239). As each sidecar appends to the list, its length
+ * also shows a loop.
  */
 export const forwarded: Filter = {
   name: 'forwarded',
@@ -23,7 +19,7 @@ export const forwarded: Filter = {
     const { headers, scheme } = exchange.request
     const before = headers.get('x-forwarded-for')
     if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES)
-      return loopReply(exchange, before)
+      return inACircle(exchange, before)
     headers.set(
       'x-forwarded-for',
       before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`,
@@ -33,14 +29,10 @@ export const forwarded: Filter = {
   },
 }
 
-function loopReply(exchange: Exchange, before: string): LocalReply {
-  const failure = failures.loop
-  const last = before.slice(-256).split(',').slice(-SHOWN)
-  exchange.detail = `through more than ${MOST_PROXIES} proxies (x-forwarded-for), the last of them ${[...last, exchange.peer.address].map(name => name.trim()).join(', ')}`
+function inACircle(exchange: Exchange, before: string): Refusal {
+  const last = [...before.slice(-256).split(',').slice(-SHOWN), exchange.peer.address].map(name => name.trim())
   return {
-    status: failure.httpStatus,
-    contentType: 'application/problem+json',
-    body: problemBody(failure, exchange.detail, exchange.requestId).toString(),
-    failure,
+    failure: failures.loop,
+    detail: `through more than ${MOST_PROXIES} proxies (x-forwarded-for), the last of them ${last.join(', ')}`,
   }
 }

@@ -2,8 +2,8 @@ import type { Random } from '../core/clock.ts'
 import type { Filter } from '../core/filter.ts'
 
 /**
- * `x-request-id`: kept when the caller sent one, else a new one in the form of a UUID: 74 random bits of this data
- * thread, then a count. Unique, and not a secret.
+ * Keeps the caller's `x-request-id`, or sets one in the form of a UUID: 74 random bits of this data thread, then a
+ * counter. Unique, and not a secret.
  */
 export function requestId(random: Random): Filter {
   const hex = (digits: number) =>

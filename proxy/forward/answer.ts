@@ -2,21 +2,35 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { DownstreamStream, Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
-import type { Attempts } from './attempts.ts'
+import type { Down } from './bodies.ts'
+
+/** What the attempts are told of the answer of the one that won. */
+export interface AnswerAttempts {
+  trailersCame(trailers: Headers): void
+  /** It is out whole (null), or broke off. */
+  ended(failure: Failure | null, detail: string): void
+  cancel(failure: Failure): void
+}
 
 /** The rest of the exchange, as its answer sees it. */
 export interface AnswerOwner {
   readonly exchange: Exchange
   readonly stream: DownstreamStream
-  readonly attempts: Attempts
-  /** The one way down for a final head: through the response filters to the caller. */
+  /** Where the answer goes once it was announced. */
+  readonly down: Down
+  readonly attempts: AnswerAttempts
+  /** The one way down for a final head: through the response filters, which may change `down`, to the caller. */
   sendHead(response: ResponseHead, end: boolean): void
   /** The answer has handed the stream over: both receivers change. */
   openTunnel(): void
   fail(failure: Failure, detail: string): void
   /** Ends an answer that has begun, so that nobody takes it for whole. */
   cut(failure: Failure, detail: string): void
+  /** The answer has been said to its end. */
+  said(failure: Failure | null, detail: string): void
   complete(failure: Failure | null, detail: string): void
+  /** The rest of the request body may come. */
+  resumeBody(): void
 }
 
 /**
@@ -75,10 +89,11 @@ export class Answer implements Receiver<ResponseHead> {
   head(): void {}
 
   data(chunk: Buffer, end: boolean): boolean {
-    const { exchange, stream } = this.#owner
+    const { exchange, down, stream } = this.#owner
     this.movedAt = this.#clock.now()
-    exchange.bytesOut += chunk.length
-    const writable = stream.data(chunk, end)
+    // A sink may make more or less of it.
+    if (down === stream) exchange.bytesOut += chunk.length
+    const writable = down.data(chunk, end)
     if (end) this.#finished()
     this.#blocked = !writable
     return writable
@@ -86,13 +101,13 @@ export class Answer implements Receiver<ResponseHead> {
 
   trailers(trailers: Headers): void {
     this.#owner.attempts.trailersCame(trailers)
-    this.#owner.stream.trailers(trailers)
+    this.#owner.down.trailers(trailers)
     this.#finished()
   }
 
   #finished(): void {
     this.#owner.attempts.ended(null, '')
-    this.#owner.complete(null, '')
+    this.#owner.said(null, '')
   }
 
   reset(failure: Failure, detail: string): void {
@@ -110,7 +125,7 @@ export class Answer implements Receiver<ResponseHead> {
   /** The request's side may write again. */
   writable(): void {
     this.requestMoved(true)
-    this.#owner.stream.resume()
+    this.#owner.resumeBody()
   }
 
   stop(): void {

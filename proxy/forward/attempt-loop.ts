@@ -9,6 +9,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
+import { pickNext } from './pick.ts'
 import { mayFollow } from './retry.ts'
 
 export interface AttemptLoopDeps {
@@ -72,10 +73,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   #next(now: number, isRested: boolean): void {
     const { decision } = this.#owner.exchange
     const cluster = this.cluster!
-    const record = decision.nextTry(now)
-    record.policy = cluster.policy
-    this.#pick.record = record
-    const endpoint = cluster.balancer.pick(this.#pick)
+    const endpoint = pickNext(cluster, decision, this.#pick, now)
+    const { record } = this.#pick
     // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
     if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
       decision.takeBack()
@@ -146,8 +145,11 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const made = this.#owner.exchange.decision.attempts - (this.#triedFresh ? 1 : 0)
     if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
     else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
-    else this.#tried.push(record.endpoint!)
-    return record.another.again
+    else {
+      this.#tried.push(record.endpoint!)
+      return true
+    }
+    return false
   }
 
   goOn({ delayMs }: AttemptRecord): void {

@@ -4,7 +4,7 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
+import { isGrpc, isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
@@ -12,10 +12,10 @@ import { opensTunnel } from '../core/tunnel.ts'
 import type { Answer } from './answer.ts'
 import { AnswerClock, type AnswerClockOwner } from './answer-clock.ts'
 import { type AttemptLoopDeps, attemptLoop } from './attempt-loop.ts'
-import { grpcMessageOf, grpcStatusOf, isGrpc } from './grpc.ts'
+import { grpcMessageOf, grpcStatusOf } from './grpc.ts'
 import { heedPushback } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
-import { RequestAttempt } from './request-attempt.ts'
+import { RequestAttempt, type RequestAttemptOwner } from './request-attempt.ts'
 import { isIdempotent, mayFollowAnswer } from './retry.ts'
 
 export interface AttemptsDeps extends AttemptLoopDeps {
@@ -30,6 +30,8 @@ export interface AttemptsOwner {
   readonly body: HeldBody
   /** Gets the upstream's answer. */
   readonly answer: Answer
+  /** The rest of the request body may come. */
+  resumeBody(): void
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
 }
@@ -39,7 +41,7 @@ export interface AttemptsOwner {
  * kept) and its clock; and what an answer says: another attempt, or the way down. The loop itself is that of
  * attempt-loop.ts.
  */
-export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOwner {
+export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemptOwner, AnswerClockOwner {
   readonly exchange: Exchange
   readonly answer: Answer
   readonly clock: AnswerClock
@@ -101,7 +103,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.loop.start(route, cluster, startedAt)
   }
 
-  /** An attempt has a stream: the request goes out on it, as far as it is here. */
+  /** As far as the request is here. */
   sending(attempt: RequestAttempt, stream: UpstreamStream): void {
     const { exchange, answer } = this
     const { body } = this.#owner
@@ -116,8 +118,12 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
-    if (writable) this.#owner.stream.resume()
+    if (writable) this.#owner.resumeBody()
     else answer.requestMoved(false)
+  }
+
+  writable(): void {
+    this.answer.writable()
   }
 
   requestEnded(now: number): void {
@@ -144,7 +150,6 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, AnswerClockOw
     this.#owner.fail(failure, detail)
   }
 
-  /** The time of an attempt is over. False: it did not run. */
   isTryLate(): boolean {
     if (!this.clock.hasNotWaited()) return !this.clock.isAnswered
     this.continued()

@@ -1,11 +1,25 @@
 import type { Attempt } from '../core/attempt.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { type AttemptRecord, NO_ATTEMPT } from '../core/decision.ts'
+import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
 import type { Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
-import type { Attempts } from './attempts.ts'
 import { HeadOverlay, overlayGrpc } from './head-overlay.ts'
+
+/** The request, and what follows from what its attempts tell. */
+export interface RequestAttemptOwner {
+  readonly exchange: Exchange
+  /** There is a stream: the request goes out on it. */
+  sending(attempt: RequestAttempt, stream: UpstreamStream): void
+  /** The endpoint takes more of the request. */
+  writable(): void
+  /** The time of an attempt is over. False: it did not run. */
+  isTryLate(): boolean
+  interim(response: ResponseHead): void
+  answered(attempt: RequestAttempt, response: ResponseHead, end: boolean): void
+  failed(attempt: RequestAttempt, failure: Failure, detail: string): void
+}
 
 /**
  * One try of a request at one endpoint: its stream, its record, its time (`timeouts.perTry`), and what it adds to the
@@ -14,7 +28,7 @@ import { HeadOverlay, overlayGrpc } from './head-overlay.ts'
 export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHead> {
   record: AttemptRecord = NO_ATTEMPT
   stream: UpstreamStream | null = null
-  readonly #attempts: Attempts
+  readonly #owner: RequestAttemptOwner
   readonly #clock: Clock
   readonly #time: Timer
   /** A connection is waited for. */
@@ -22,14 +36,14 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   /** Null: no head ever needed one. */
   #overlay: HeadOverlay | null = null
 
-  constructor(attempts: Attempts, clock: Clock) {
-    this.#attempts = attempts
+  constructor(owner: RequestAttemptOwner, clock: Clock) {
+    this.#owner = owner
     this.#clock = clock
     this.#time = clock.timer(() => this.#late())
   }
 
   get request(): RequestHead {
-    return this.#attempts.exchange.request
+    return this.#owner.exchange.request
   }
 
   // ── to the endpoint ──
@@ -37,13 +51,13 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   open(fresh: boolean): void {
     const got = this.record.endpoint!.pool.acquire(this, fresh)
     if (got === null) this.#isWaiting = true
-    else if (isFailure(got)) this.#attempts.failed(this, got, '')
+    else if (isFailure(got)) this.#owner.failed(this, got, '')
     else this.acquired(got)
   }
 
   acquireFailed(failure: Failure, detail: string): void {
     this.#isWaiting = false
-    this.#attempts.failed(this, failure, detail)
+    this.#owner.failed(this, failure, detail)
   }
 
   acquired(stream: UpstreamStream): void {
@@ -54,12 +68,12 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
     record.reusedConnection = stream.reused
     record.carried = stream.carried
     record.sentAt = stream.reused ? record.startedAt : this.#clock.now()
-    this.#attempts.sending(this, stream)
+    this.#owner.sending(this, stream)
   }
 
   /** Writes the request head, with what this attempt has to add. */
   sendHead(stream: UpstreamStream, end: boolean): void {
-    const { exchange } = this.#attempts
+    const { exchange } = this.#owner
     if (exchange.grpc !== '') {
       this.#overlay ??= new HeadOverlay()
       const overlay = this.#overlay
@@ -96,8 +110,8 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   }
 
   #late(): void {
-    if (this.stream === null || !this.#attempts.isTryLate()) return
-    const { perTryTimeoutMs } = this.#attempts.exchange.route!
+    if (this.stream === null || !this.#owner.isTryLate()) return
+    const { perTryTimeoutMs } = this.#owner.exchange.route!
     this.refuse(failures.perTryTimeout, `no response head within ${perTryTimeoutMs} ms`)
   }
 
@@ -105,19 +119,19 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
 
   head(response: ResponseHead, end: boolean): void {
     const { status } = response
-    if (status < 200 && status !== 101) return this.#attempts.interim(response)
+    if (status < 200 && status !== 101) return this.#owner.interim(response)
     this.record.status = status
     this.record.headAt = this.#clock.now()
-    this.#attempts.answered(this, response, end)
+    this.#owner.answered(this, response, end)
   }
 
   reset(failure: Failure, detail: string): void {
-    this.#attempts.failed(this, failure, detail)
+    this.#owner.failed(this, failure, detail)
   }
 
   /** It takes more of the request. */
   writable(): void {
-    this.#attempts.answer.writable()
+    this.#owner.writable()
   }
 
   /** A body comes after the head, when another receiver has the stream. */
@@ -130,6 +144,6 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   /** What came, or did not come, cannot be passed on. */
   refuse(failure: Failure, detail: string): void {
     this.stream!.reset(failure, detail)
-    this.#attempts.failed(this, failure, detail)
+    this.#owner.failed(this, failure, detail)
   }
 }

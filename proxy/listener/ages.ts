@@ -2,17 +2,16 @@ import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
 
 /**
- * So much earlier or later, as a share of the age: connections that came together do not go together (gRPC has the same
- * tenth).
+ * The jitter, as a share of the age: connections that came together do not close together (gRPC has the same tenth).
  */
 const JITTER = 0.1
-/** How often in the time of the age it is looked who is old; no timer for each connection. */
+/** How often in that time old connections are looked for: no connection has a timer of its own. */
 const LOOKS = 50
 const SHORTEST_LOOK_MS = 100
 
-/** The connections of a listener, and when each of them is too old. */
+/** The connections of a listener, and when each is too old. */
 export class Ages {
-  /** When it is old; `Infinity`: never, or it knows. */
+  /** When it is too old; `Infinity`: never, or it is told already. */
   readonly #due = new Map<DownstreamConnection, number>()
   readonly #clock: Clock
   readonly #random: Random
@@ -33,7 +32,7 @@ export class Ages {
     return [...this.#due.keys()]
   }
 
-  /** `ageMs` 0: it never gets old. */
+  /** `ageMs` 0: connections have no age limit. */
   add(connection: DownstreamConnection, ageMs: number): void {
     if (ageMs === 0) {
       this.#due.set(connection, Number.POSITIVE_INFINITY)
@@ -46,7 +45,7 @@ export class Ages {
     this.#timer.arm(lookMs)
   }
 
-  /** It is the same connection, as another object. */
+  /** The connection is the same, as another object. */
   replace(connection: DownstreamConnection, by: DownstreamConnection): void {
     const due = this.#due.get(connection) ?? Number.POSITIVE_INFINITY
     this.#due.delete(connection)

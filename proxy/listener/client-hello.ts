@@ -1,6 +1,6 @@
-/** What a TLS caller says before anything is encrypted. */
+/** The part of a ClientHello that TLS sends unencrypted. */
 export interface ClientHello {
-  /** SNI (RFC 6066 section 3), in small letters; empty: none, or nothing that could be a name. */
+  /** SNI (RFC 6066 section 3), in small letters; empty: none, or not a valid name. */
   readonly serverName: string
   /** ALPN (RFC 7301), as offered. */
   readonly alpn: readonly string[]
@@ -8,23 +8,23 @@ export interface ClientHello {
 
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
-/** The type of a handshake message and its length. */
+/** The bytes of a handshake message's type and length. */
 const HEAD_BYTES = 4
 const SERVER_NAME = 0
 const ALPN = 16
-/** Of one record (RFC 8446 section 5.1). */
+/** The longest record (RFC 8446 section 5.1). */
 const MAX_FRAGMENT = 16 * 1024
-/** Longer ones are made by no one who wants to be served; post-quantum keys take 2 KiB. */
+/** Real clients send shorter ones; post-quantum keys take 2 KiB. */
 export const MAX_HELLO_BYTES = 32 * 1024
 
 /**
- * Reads the ClientHello at the start of a connection, which may lie in several records. Null: this is no TLS, or none
- * that we understand. `more`: so far it is.
+ * Reads the ClientHello at the start of a connection, which may span several records. Null: not TLS, or not understood.
+ * `more`: incomplete so far.
  */
 export function readClientHello(bytes: Buffer, length: number): ClientHello | 'more' | null {
   const limit = Math.min(length, MAX_HELLO_BYTES)
-  // Asked again with each packet, so nothing is put together before all is there: records of one byte would have it
-  // copied thousands of times.
+  // Called again with each packet, so nothing is joined before all is there: records of one byte would be copied
+  // thousands of times.
   let size = 0
   let announced = Number.POSITIVE_INFINITY
   for (let at = 0; ; ) {
@@ -32,14 +32,14 @@ export function readClientHello(bytes: Buffer, length: number): ClientHello | 'm
     if (limit > at + 1 && bytes[at + 1] !== 3) return null
     if (limit <= at + 5) break
     const record = bytes.readUInt16BE(at + 3)
-    // Empty handshake fragments are not allowed, and would be a way to say nothing at length.
+    // Empty handshake fragments are not allowed: a caller could send them without end.
     if (record === 0 || record > MAX_FRAGMENT) return null
     if (size === 0 && bytes[at + 5] !== CLIENT_HELLO) return null
     const before = size
     size += Math.min(record, limit - at - 5)
     if (before < HEAD_BYTES && size >= HEAD_BYTES)
       announced = HEAD_BYTES + messageOf(bytes, limit, HEAD_BYTES).readUIntBE(1, 3)
-    // What follows the whole of it, such as early data, is not looked at.
+    // Data after it, such as early data, is not read.
     if (size >= announced) return helloOf(messageOf(bytes, limit, announced).subarray(HEAD_BYTES))
     at += 5 + record
     if (at > limit) break
@@ -48,7 +48,7 @@ export function readClientHello(bytes: Buffer, length: number): ClientHello | 'm
   return limit < MAX_HELLO_BYTES ? 'more' : null
 }
 
-/** The first bytes of the message that lies in the records, in one piece; `size`: no more than there are. */
+/** The first bytes of the message in the records, in one piece; `size`: at most as many as there are. */
 function messageOf(bytes: Buffer, limit: number, size: number): Buffer {
   const message = Buffer.alloc(size)
   for (let at = 0, to = 0; to < size; ) {
@@ -84,7 +84,7 @@ function helloOf(body: Buffer): ClientHello | null {
   return { serverName, alpn }
 }
 
-/** Past a vector whose length stands before it in so many bytes; -1: it is longer than what there is. */
+/** The offset after a vector with a length of this many bytes; -1: it is longer than the data. */
 function skip(body: Buffer, at: number, lengthBytes: number): number {
   if (at + lengthBytes > body.length) return -1
   const end = at + lengthBytes + body.readUIntBE(at, lengthBytes)
@@ -92,8 +92,8 @@ function skip(body: Buffer, at: number, lengthBytes: number): number {
 }
 
 /**
- * A list of (type, name), in which there is one host name. A name of anything but letters, digits, hyphens, underscores
- * and dots is none.
+ * Reads a list of (type, name) with one host name. A name with other characters than letters, digits, hyphens,
+ * underscores and dots counts as none.
  */
 function serverNameOf(data: Buffer): string {
   if (data.length < 5 || data[2] !== 0) return ''

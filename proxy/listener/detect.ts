@@ -6,27 +6,27 @@ import type { Wire, WireHandler } from '../core/wire.ts'
 import { type ClientHello, readClientHello } from './client-hello.ts'
 import { type FirstBytes, type IsHttp2, lookAt, mayBeRequest } from './first-bytes.ts'
 
-/** What a listener speaks. */
+/** The protocols of a listener. */
 export interface Languages {
   readonly http1: Codec
   readonly http2: UpgradeCodec
-  /** Do these bytes, as far as they go, begin an HTTP/2 connection (RFC 9113 section 3.4)? */
+  /** Whether these bytes, as far as they go, begin an HTTP/2 connection (RFC 9113 section 3.4). */
   readonly isHttp2: IsHttp2
 }
 
-/** What to look for. */
+/** What to detect. */
 export interface Detection {
-  /** Anything may come, and the time to say what; 0: HTTP only. */
+  /** The time to detect any protocol; 0: HTTP only. */
   readonly timeoutMs: number
-  /** What is neither HTTP nor TLS has a place to go to. */
+  /** A connection that is neither HTTP nor TLS has a destination. */
   readonly mayBeTcp: boolean
 }
 
-/** Makes the connection that takes the place of one that has been told. */
+/** Makes the connection of the detected protocol, which takes over. */
 export interface Serve {
   http(codec: Codec, options: DownstreamOptions): DownstreamConnection
   tunnel(opening: Opening): DownstreamConnection
-  /** For statistics; not where HTTP is all there is. */
+  /** For statistics; not called where only HTTP is accepted. */
   told(found: Exclude<FirstBytes, 'more'>): void
   timedOut(): void
 }
@@ -34,9 +34,8 @@ export interface Serve {
 const TLS_RECORD = 0x16
 
 /**
- * A connection whose first bytes have not said yet which protocol it speaks. Nearly always the first read says;
- * whatever else happens before is for HTTP/1, which answers as it does to a caller that has said nothing, or half a
- * request line.
+ * A connection whose protocol is not detected yet. Nearly always the first read is enough. Until then everything else
+ * is handled by HTTP/1, which answers as to a caller that has sent nothing, or half a request line.
  */
 export class Detecting implements DownstreamConnection, WireHandler {
   readonly #wire: Wire
@@ -45,7 +44,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
   readonly #detection: Detection
   readonly #serve: Serve
   readonly #timer: Timer
-  /** What came, as long as it is less than tells: in a buffer that doubles, since it may come byte by byte. */
+  /** The bytes so far, while they are too few: in a buffer that doubles, since they may come one by one. */
   #begun: Buffer | null = null
   #length = 0
 
@@ -63,7 +62,8 @@ export class Detecting implements DownstreamConnection, WireHandler {
     this.#languages = languages
     this.#serve = serve
     this.#timer = clock.timer(() => this.#timedOut())
-    // Who can only be HTTP may be silent for as long as between two requests: pools open connections ahead of use.
+    // On a port for HTTP only a connection may be silent as long as between two requests: pools open connections ahead
+    // of use.
     const limitMs = detection.mayBeTcp ? detection.timeoutMs : options.idleTimeoutMs
     if (limitMs > 0) this.#timer.arm(limitMs)
     wire.handler = this
@@ -90,7 +90,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
     if (this.#detection.timeoutMs !== 0) return lookAt(chunk, length, isHttp2)
     const answer = isHttp2(chunk, length)
     if (answer !== 'no') return answer === 'yes' ? 'http2' : 'more'
-    // No request begins so, and a caller that speaks TLS can do nothing with an answer in HTTP.
+    // No request begins this way, and a TLS caller cannot read an answer in HTTP.
     return chunk[0] === TLS_RECORD ? 'tls' : 'http1'
   }
 
@@ -149,7 +149,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
     return this.#serve.http(codec, options)
   }
 
-  /** It is HTTP/1 then, with what has come. */
+  /** Goes on as HTTP/1, with the bytes so far. */
   #giveUp(options: DownstreamOptions = this.#options): DownstreamConnection {
     const connection = this.#http(this.#languages.http1, options)
     if (this.#begun !== null) this.#wire.handler?.bytes(this.#begun, this.#length)
@@ -159,7 +159,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
   #timedOut(): void {
     const { timeoutMs, mayBeTcp } = this.#detection
     if (timeoutMs !== 0 && (mayBeTcp || this.#begun !== null)) this.#serve.timedOut()
-    // The time for the head is over as soon as it begins: the answer is the one that half a head gets.
+    // The time for the head has run out when the codec begins, so the caller gets the answer for half a head.
     if (this.#mayBeRequest()) this.#giveUp({ ...this.#options, headTimeoutMs: 1 })
     else if (timeoutMs === 0) this.destroy()
     else if (mayBeTcp) {
@@ -185,7 +185,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
 
   drained(): void {}
 
-  /** Half-closed: nothing follows that could tell more. */
+  /** Half-closed: no further bytes can decide. */
   ended(): void {
     const { timeoutMs, mayBeTcp } = this.#detection
     if (timeoutMs !== 0 && mayBeTcp && this.#begun !== null && !this.#mayBeRequest())

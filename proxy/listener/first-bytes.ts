@@ -1,18 +1,18 @@
 import { readClientHello } from './client-hello.ts'
 
-/** What the first bytes of a connection say. `more`: not enough of them. */
+/** The protocol that the first bytes of a connection show. `more`: not enough bytes. */
 export type FirstBytes = 'http1' | 'http2' | 'tls' | 'tcp' | 'more'
 
 export type IsHttp2 = (bytes: Buffer, length: number) => 'yes' | 'no' | 'more'
 
-/** A first line that goes on for longer is no request line. */
+/** A longer first line is not a request line. */
 const MAX_LINE = 1024
 const CR = 13
 const LF = 10
 const SPACE = 32
 const TAB = 9
 
-/** 1: a token character (RFC 9110 section 5.6.2). 2: any other that may stand in a line of text. 0: none that may. */
+/** 1: a token character (RFC 9110 section 5.6.2). 2: any other character of a line of text. 0: others. */
 const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
   if (/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(String.fromCharCode(byte))) return 1
   return (byte > 32 && byte < 127) || byte === SPACE || byte === TAB ? 2 : 0
@@ -20,7 +20,7 @@ const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
 
 const METHODS = ['get', 'post', 'put', 'delete', 'head', 'patch', 'options', 'trace']
 
-/** Depends on nothing but the bytes: however they are cut, the answer is the same. */
+/** Depends on the bytes only: the answer is the same however they are split. */
 export function lookAt(bytes: Buffer, length: number, isHttp2: IsHttp2): FirstBytes {
   if (length === 0) return 'more'
   if (bytes[0] === 0x16) {
@@ -33,13 +33,13 @@ export function lookAt(bytes: Buffer, length: number, isHttp2: IsHttp2): FirstBy
 }
 
 /**
- * HTTP/1 is what begins with a word and a space, or has `HTTP/` in its first line, or begins with the name of a method.
- * More than is right, and on purpose: a request that breaks the rules has to be refused as such, and must not get past
- * them as bytes of a tunnel.
+ * Bytes that begin with a word and a space or the name of a method, or have `HTTP/` in their first line, count as
+ * HTTP/1. This is broader than correct, on purpose: a malformed request must be refused as a request, and must not pass
+ * as bytes of a tunnel.
  */
 function lineOf(bytes: Buffer, length: number): FirstBytes {
   let start = 0
-  // RFC 9112 section 2.2: empty lines before a request are passed over.
+  // RFC 9112 section 2.2: empty lines before a request are skipped.
   while (start < Math.min(length, MAX_LINE) && (bytes[start] === CR || bytes[start] === LF)) start++
   if (start === MAX_LINE) return 'tcp'
   const limit = Math.min(length, start + MAX_LINE)
@@ -57,7 +57,7 @@ function isMethod(bytes: Buffer, start: number, end: number): boolean {
   return end - start <= 7 && METHODS.includes(bytes.toString('latin1', start, end).toLowerCase())
 }
 
-/** Are these bytes, of which there are too few to tell, the beginning of a request? */
+/** Whether these bytes, too few to decide, may begin a request. */
 export function mayBeRequest(bytes: Buffer, length: number, isHttp2: IsHttp2): boolean {
   if (isHttp2(bytes, length) !== 'no') return true
   const text = bytes.toString('latin1', 0, Math.min(length, 16)).trimStart().toLowerCase()

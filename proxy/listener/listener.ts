@@ -13,7 +13,7 @@ export interface ListenerStats {
   readonly accepted: Counter
   readonly active: Counter
   readonly overflow: Counter
-  /** What connections turned out to be, where that had to be found out. */
+  /** Counts connections by detected protocol. */
   detected(found: FirstBytes): void
   detectionTimedOut(): void
 }
@@ -24,9 +24,9 @@ export interface ListenerDeps extends Languages {
   readonly stats: ListenerStats
   onStream(stream: DownstreamStream, wire: Wire, protocol: Protocol, listener: Listener): void
   onRefused(refusal: Refusal, listener: Listener): void
-  /** Asks the tunnels that can be ended politely to end. */
+  /** Ends the tunnels whose protocol allows a polite end. */
   leave(): void
-  /** A connection that is to be passed on byte for byte; `onClosed` when it is over. */
+  /** Passes a connection on byte for byte; `onClosed` when it is over. */
   tunnel(
     wire: Wire,
     opening: Opening,
@@ -35,17 +35,15 @@ export interface ListenerDeps extends Languages {
   ): DownstreamConnection
 }
 
-/** A tunnel from the start. */
+/** The connection is a tunnel from the start. */
 const UNREAD: Opening = { kind: 'tcp', serverName: '', bytes: null, refused: null, detail: '' }
 
 const HTTP_ONLY = { timeoutMs: 0, mayBeTcp: false }
 
-/** Before the end of the drain time: for a Close frame to go there and come back. */
+/** The time before the end of the drain for a Close frame to go there and back. */
 const LEAVE_MS = 1000
 
-/**
- * The connections accepted on one address. Its policy (`runtime`) may change under it; connections that are open go on.
- */
+/** The connections accepted on one address. Its policy (`runtime`) may change; open connections go on. */
 export class Listener {
   runtime: ListenerRuntime
   readonly #deps: ListenerDeps
@@ -64,8 +62,8 @@ export class Listener {
     const turnsTcp = runtime.spec.protocol === 'tcp' && this.runtime.spec.protocol !== 'tcp'
     this.runtime = runtime
     this.#options = this.#optionsOf(runtime.spec)
-    // Requests have no way any more, so each would be a 404: their callers are to connect again, and are passed on
-    // then. Tunnels know no drain.
+    // The requests of these connections have no route any more and would get 404: closing makes callers connect again,
+    // which then become tunnels. Tunnels have no drain.
     if (turnsTcp) for (const connection of this.#connections.all()) connection.drain()
   }
 
@@ -85,9 +83,7 @@ export class Listener {
     }
   }
 
-  /**
-   * Tunnels are no business of the listener: the only protocol that a connection as a whole may change to is HTTP/2.
-   */
+  /** Only HTTP/2 may replace the protocol of a whole connection; tunnels are handled by the codec. */
   #upgrade(connection: DownstreamConnection, request: RequestHead, wire: Wire): boolean {
     const { clock, http2, onStream } = this.#deps
     const served = http2.upgrade(
@@ -149,7 +145,7 @@ export class Listener {
   #onEmpty: (() => void) | null = null
 
   /**
-   * Each connection closes after the exchange it is in; what still runs after `timeoutMs` is cut. Resolves with the
+   * Closes each connection after its present exchange; exchanges that run after `timeoutMs` are cut. Resolves with the
    * number cut.
    */
   drain(timeoutMs: number): Promise<number> {

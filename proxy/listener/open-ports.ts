@@ -9,7 +9,7 @@ export interface WantedPort {
   accept(wire: Wire): void
 }
 
-/** What was asked for is open. Either `commit`, which cannot fail, or `undo`. */
+/** The new ports are open. Call either `commit`, which cannot fail, or `undo`. */
 export interface PortChange {
   commit(): void
   undo(): Promise<void>
@@ -17,25 +17,25 @@ export interface PortChange {
 
 export interface OpenPortsOptions {
   readonly listen: Listen
-  /** Several sockets may be open on one port (SO_REUSEPORT), so an old one need not make way for a new one. */
+  /** Several sockets may share a port (SO_REUSEPORT), so an old one need not close before a new one opens. */
   readonly shared: boolean
   readonly clock: Clock
-  /** A port that was open has trouble. */
+  /** An open port failed. */
   readonly trouble: (name: string, error: Error) => void
 }
 
 export interface OpenPorts {
   /**
-   * Opens `added` while those named in `leaving` are about to go. Rejects with a `PortRefused`, and then everything is
-   * open as it was.
+   * Opens `added` while those in `leaving` are about to close. Rejects with a `PortRefused`, and then all ports are as
+   * before.
    */
   change(added: readonly WantedPort[], leaving: ReadonlySet<string>): Promise<PortChange>
   close(name: string): void
-  /** The port that was really opened, where the address says 0; 0: none is open. */
+  /** The real port, where the address says 0; 0: none is open. */
   portOf(name: string): number
 }
 
-/** Why a snapshot cannot come into force: the port, and the error of the system as `cause`. */
+/** The port that keeps a snapshot from being applied, and the system's error as `cause`. */
 export class PortRefused extends Error {
   readonly port: WantedPort
 
@@ -47,7 +47,7 @@ export class PortRefused extends Error {
 
 interface Port {
   wanted: WantedPort
-  /** Null: closed to make way, or not to be had again yet. */
+  /** Null: closed for another socket, or not opened again yet. */
   acceptor: Acceptor | null
   isClosed: boolean
 }
@@ -56,9 +56,9 @@ const FIRST_RETRY_MS = 200
 const MAX_RETRY_MS = 10_000
 
 /**
- * The ports of a data thread. A listener that takes the place of another one at the same address (outbound instead of
- * inbound) takes over its socket: no connection is lost. Where the address is another one on the same port (0.0.0.0
- * instead of 127.0.0.1) the old socket is closed first and opened again if the new one is refused.
+ * The ports of a data thread. A listener at the same address as a leaving one (outbound instead of inbound) takes over
+ * its socket, and no connection is lost. With another address on the same port (0.0.0.0 instead of 127.0.0.1) the old
+ * socket is closed first, and opened again if the new one is refused.
  */
 export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions): OpenPorts {
   const open = new Map<string, Port>()
@@ -72,7 +72,7 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
   }
 
   async function acquire(port: Port): Promise<void> {
-    // Through `wanted`: the socket may be handed to another listener.
+    // Through `wanted`, because the socket may be handed to another listener.
     const accept = (wire: Wire) => port.wanted.accept(wire)
     port.acceptor = await listen(port.wanted.address, accept, error => trouble(port.wanted.name, error))
   }
@@ -83,7 +83,7 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
     port.acceptor = null
   }
 
-  /** Whatever took the port meanwhile may let go of it. */
+  /** Tries again, because the process that took the port may release it. */
   async function reopen(port: Port, delayMs = FIRST_RETRY_MS): Promise<void> {
     try {
       await acquire(port)
@@ -120,7 +120,7 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
       }
       try {
         const rest = added.filter(wanted => !handed.has(wanted))
-        // First what needs no way made: its refusal closes nothing.
+        // First the ports that need no other to close: a refusal then closes nothing.
         for (const wanted of rest.toSorted((a, b) => inTheWay(a).length - inTheWay(b).length)) {
           for (const port of inTheWay(wanted)) {
             port.acceptor?.close()

@@ -44,7 +44,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   #tunnels: Tunnels | null = null
   readonly #waiters: Waiters<PoolWaiter>
   readonly #dials = new Set<DialAttempt>()
-  /** What the next wire is expected to speak. */
+  /** What the next wire is expected to speak, if it does not say. */
   #spoken: HttpProtocol = 'http1'
   /** How many streams are expected of a connection that is being made. */
   #perDial = 1
@@ -342,7 +342,6 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
 
   #renew(): void {
     for (const set of this.#sets.splice(0)) set.retire()
-    this.idleClock.forget()
     const hop = this.#hop
     this.#expectPolicy()
     this.#hop = null
@@ -362,6 +361,8 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     if (this.#spoken === protocol) return
     this.#spoken = protocol
     this.#perDial = protocol === 'http2' ? UNTOLD : 1
+    // Another program may be there now.
+    this.idleClock.forget()
   }
 
   /** An endpoint that is gone leaves the others when nothing of it is left. */

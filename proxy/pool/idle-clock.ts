@@ -38,7 +38,7 @@ export class IdleClock {
     this.#settle()
   }
 
-  /** The endpoint speaks something else now, or another one may be there. */
+  /** What was learnt no longer holds. */
   forget(): void {
     this.#hintMs = Number.POSITIVE_INFINITY
     this.#observedMs = Number.POSITIVE_INFINITY

@@ -19,8 +19,8 @@ export type RouteTable = (request: RequestHead) => Route | null
 
 /**
  * Compiles the routes of one service. An exact path looks up, in a map, the routes that can match it (in order); any
- * other path, the routes without an exact path that share its first segment. What is left is decided by looking at
- * each, in order.
+ * other path looks up the routes without an exact path that share its first segment. The remaining conditions are
+ * tested for each, in order.
  */
 export function compileRoutes(candidates: readonly Candidate[], regex: CompileRegex): RouteTable {
   const first = candidates[0]
@@ -89,7 +89,7 @@ function listFor(all: readonly Entry[], path: string): Compiled[] {
   return all.filter(({ compiled }) => compiled.path === null || compiled.path(path)).map(({ compiled }) => compiled)
 }
 
-/** `/api/` of a prefix that holds a whole first segment; null for others, which any path may match. */
+/** `/api/` for a prefix with a whole first segment; null for other prefixes, which any path may match. */
 function wholeSegment(match: MatchSpec): string | null {
   if (match.path.kind !== 'prefix') return null
   const end = match.path.value.indexOf('/', 1)

@@ -4,9 +4,9 @@ import { hostOf } from '../../mesh-config/host-name.ts'
 export type HostTable = (authority: string) => string | null
 
 /**
- * `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the names
- * of `hosts:`; names without case, the port and a dot at the end never looked at. A wildcard `*.example.com` takes any
- * name that ends so; the longest wins.
+ * Accepts `orders`, `orders:80`, `orders.service.consul` (and with a datacenter: `orders.service.dc1.consul`), then the
+ * names of `hosts:`. Case, the port and a dot at the end do not count. A wildcard `*.example.com` matches any name with
+ * that end; the longest wins.
  */
 export function hostTable(
   services: readonly { readonly name: string; readonly hosts: readonly string[] }[],
@@ -38,7 +38,7 @@ export function hostTable(
 }
 
 /**
- * The service a host would mean in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as
+ * The service that a host means in Consul: `orders`, `orders:80`, `orders.service.consul`. Null: none, such as
  * `www.example.com` or an address.
  */
 export function serviceOfHost(authority: string): string | null {

@@ -1,13 +1,13 @@
 import type { MatchSpec, ValueMatchSpec } from '../../mesh-config/snapshot.ts'
 import type { RequestHead } from '../core/message.ts'
 
-/** Whether a request fits; `path` and `query` are the two parts of its target. */
+/** Whether a request matches; `path` and `query` are the two parts of its target. */
 export type Predicate = (request: RequestHead, path: string, query: string) => boolean
 
 /** Compiles a pattern of RE2's syntax to a test of the whole text, in time linear in the text. */
 export type CompileRegex = (pattern: string) => (text: string) => boolean
 
-/** All of a match but its path; null when there is nothing else to look at. */
+/** Tests all of a match except its path; null when nothing else is to be tested. */
 export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | null {
   const tests: Predicate[] = []
   if (match.methods.length !== 0) {
@@ -17,7 +17,7 @@ export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | n
   for (const spec of match.headers) {
     const test = valueTest(spec, regex)
     const { name } = spec
-    // HTTP/2 has no such field, and the absolute form of HTTP/1.1 says otherwise (RFC 9112 section 3.2.2).
+    // HTTP/2 has no Host field, and in the absolute form of HTTP/1.1 it does not count (RFC 9112 section 3.2.2).
     tests.push(
       name === 'host' ? request => test(request.authority || undefined) : request => test(request.headers.get(name)),
     )

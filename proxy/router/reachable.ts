@@ -1,6 +1,6 @@
 import type { ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 
-/** The services that a port for all of them leads to: not the inbound applications. */
+/** The services that a port for all services reaches: not the inbound applications. */
 export function reachableFrom({ services, listeners }: Snapshot): ServiceSpec[] {
   return Object.values(services).filter(
     ({ name }) => !listeners.some(({ direction, service }) => direction === 'inbound' && service === name),

@@ -9,7 +9,7 @@ export interface Destination {
   cluster(): Cluster | null
 }
 
-/** Draws one destination by weight and notes the draw; where there is no choice, no number is drawn. */
+/** Draws one destination by weight and notes the draw; a single destination needs no random number. */
 export function split(
   destinations: readonly Destination[],
 ): (random: Random, record: DecisionRecord) => Cluster | null {

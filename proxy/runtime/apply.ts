@@ -1,9 +1,6 @@
-import type { ListenerSpec, Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Filter } from '../core/filter.ts'
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
-import { forwarded } from '../filter/forwarded.ts'
-import { requestId } from '../filter/request-id.ts'
-import { tunnels } from '../filter/tunnels.ts'
+import { listenerChains } from '../filter/chains.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import type { Change } from './change.ts'
 import { requestRouterOf } from './request-router.ts'
@@ -34,16 +31,16 @@ export function applier(deps: ServicesDeps): Applier {
   const { random, stats } = deps
   const own = services(deps)
   const routesOf = serviceRoutes(stats)
-  const withId = requestId(random)
-  const filtersOf = ({ connect }: ListenerSpec): readonly Filter[] => [withId, tunnels(random, connect), forwarded]
+  const filtersOf = listenerChains(random)
   let inForce: Runtime | null = null
 
   function listenersOf(snapshot: Snapshot, routes: ServiceRoutes): ReadonlyMap<string, ListenerRuntime> {
     return new Map(
       snapshot.listeners.map((spec): [string, ListenerRuntime] => {
-        const router = requestRouterOf(spec, snapshot, service => routes.table(spec.direction, service))
+        const filters = filtersOf(spec)
+        const router = requestRouterOf(spec, snapshot, service => routes.table(spec.direction, service, filters))
         const tcpRouter = tcpRouterOf(spec, snapshot, service => routes.tcp(spec.direction, service))
-        return [spec.name, { spec, filters: filtersOf(spec), router, tcpRouter }]
+        return [spec.name, { spec, filters, router, tcpRouter }]
       }),
     )
   }

@@ -45,7 +45,7 @@ export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): 
   const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: now, discover })
   const onComplete: TcpTunnelDeps['onComplete'] = exchange => telemetry.exchange(exchange)
   const attempts: TcpTunnelDeps['attempts'] = owner => attemptLoop(owner, { clock, random })
-  const tcpDeps: TcpTunnelDeps = { clock, random, attempts, listener: now, discover, onComplete }
+  const tcpDeps: TcpTunnelDeps = { clock, attempts, listener: now, decide: forwardDeps.decide, onComplete }
   const listener: Listener = new Listener(runtime, {
     clock,
     random,

@@ -9,6 +9,7 @@ import type {
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import type { Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
+import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
@@ -30,7 +31,8 @@ export interface RoutesOf {
 
 /** The routes of the services in a snapshot that is being prepared; compiled when first asked for. */
 export interface ServiceRoutes extends Change {
-  table(direction: Direction, spec: ServiceSpec): RouteTable
+  /** `filters`: of the listener. */
+  table(direction: Direction, spec: ServiceSpec, filters: Chain): RouteTable
   tcp(direction: Direction, spec: ServiceSpec): TcpRoute
 }
 
@@ -40,8 +42,9 @@ type RequestSeries = ReturnType<typeof routeStats>
 interface Compiled {
   readonly destinations: ReadonlyMap<string, ServiceCluster | undefined>
   readonly takesConnect: boolean
+  /** One for each chain of listener filters that it was asked for with. */
+  readonly tables: Map<string, RouteTable>
   /** Null: none was asked for. */
-  table: RouteTable | null
   tcp: TcpRoute | null
   /** What its requests are counted in, by route. */
   requests: ReadonlyMap<string, RequestSeries>
@@ -50,7 +53,7 @@ interface Compiled {
 
 /**
  * Compiles the routes of services, and keeps them over snapshots: those of a service are compiled anew when the service
- * is another one, or when one of the services they lead to has come or gone. What they are counted in stays as long as
+ * or one of those they lead to is another one, has come or has gone. What they are counted in stays as long as
  * the route does.
  */
 export function serviceRoutes(stats: StatsWriter): (from: RoutesOf) => ServiceRoutes {
@@ -80,7 +83,14 @@ function compiling(
   function entryOf(key: string, spec: ServiceSpec): Compiled {
     let entry = next.get(key)
     if (entry === undefined) {
-      entry = { ...destinationsOf(spec), takesConnect, table: null, tcp: null, requests: new Map(), tunnels: null }
+      entry = {
+        ...destinationsOf(spec),
+        takesConnect,
+        tables: new Map(),
+        tcp: null,
+        requests: new Map(),
+        tunnels: null,
+      }
       next.set(key, entry)
     }
     return entry
@@ -95,13 +105,21 @@ function compiling(
   function current(key: string, { name }: ServiceSpec): Compiled | null {
     const before = inForce.get(key)
     if (before === undefined || !unchanged.has(name) || before.takesConnect !== takesConnect) return null
-    for (const [each, cluster] of before.destinations) if (clusters.get(each) !== cluster) return null
+    for (const [each, cluster] of before.destinations)
+      if (clusters.get(each) !== cluster || (cluster !== undefined && !unchanged.has(each))) return null
     return before
   }
 
-  function compileTable(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): RouteTable {
+  function compileTable(
+    direction: Direction,
+    spec: ServiceSpec,
+    key: string,
+    entry: Compiled,
+    filters: Chain,
+  ): RouteTable {
     const before = inForce.get(key)?.requests
-    const requests = new Map<string, RequestSeries>()
+    // Listeners with other filters count in the same series.
+    const requests = new Map(entry.requests)
     entry.requests = requests
     const count = ({ name: path }: RouteSpec): RequestSeries => {
       const labels = { direction, service: spec.name, path }
@@ -111,7 +129,10 @@ function compiling(
     }
     const candidates = spec.routes.map(route => ({
       match: route.match,
-      route: { ...compileRoute(spec, route, clusters), stats: count(route) },
+      route: {
+        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), clusters),
+        stats: count(route),
+      },
     }))
     const table = compileRoutes(candidates, regex)
     return spec.protocol === 'tcp' ? request => (request.upgrade === CONNECT ? table(request) : null) : table
@@ -120,20 +141,23 @@ function compiling(
   function compileTcp(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): TcpRoute {
     const tunnels = inForce.get(key)?.tunnels ?? tcpStats(stats, { direction, service: spec.name })
     entry.tunnels = tunnels
-    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), clusters)
+    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, clusters)
     return { ...route, stats: UNCOUNTED, tcp: tunnels }
   }
 
   return {
-    table(direction, spec) {
+    table(direction, spec, filters) {
       if (spec.protocol === 'tcp' && !takesConnect) return NO_REQUESTS
       const key = `${direction} ${spec.name}`
       const entry = entryOf(key, spec)
-      if (entry.table !== null) return entry.table
+      const known = entry.tables.get(filters.key)
+      if (known !== undefined) return known
       const before = current(key, spec)
-      if (before !== null && before.table !== null) entry.requests = before.requests
-      entry.table = before?.table ?? compileTable(direction, spec, key, entry)
-      return entry.table
+      const kept = before?.tables.get(filters.key)
+      if (before !== null && kept !== undefined) entry.requests = before.requests
+      const table = kept ?? compileTable(direction, spec, key, entry, filters)
+      entry.tables.set(filters.key, table)
+      return table
     },
     tcp(direction, spec) {
       const key = `${direction} ${spec.name}`
@@ -166,6 +190,7 @@ function onlyIn(one: ReadonlyMap<string, Compiled>, other: ReadonlyMap<string, C
 function compileRoute(
   spec: ServiceSpec,
   route: RouteSpec,
+  filters: Chain,
   clusters: ReadonlyMap<string, ServiceCluster>,
 ): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
@@ -175,7 +200,7 @@ function compileRoute(
     name: route.name,
     service: spec.name,
     condition: describeMatch(route.match),
-    filters: [],
+    filters,
     requestTimeoutMs: timeouts.requestMs,
     perTryTimeoutMs: timeouts.perTryMs,
     idleTimeoutMs: timeouts.idleMs,

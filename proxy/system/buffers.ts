@@ -1,11 +1,10 @@
 /**
- * Where bytes are read into and heads are written. A `Slab` goes back to its pool when its owner lets go of it and no
- * write still sends from it; so a body passes from socket to socket by reference, and nobody reads into bytes that have
- * not left.
+ * The buffers of reads and heads. A `Slab` goes back to its pool when its owner has released it and no write still
+ * sends from it. So a body passes from socket to socket by reference, and no read overwrites bytes that have not left.
  */
 export class Slab {
   readonly buffer: Buffer
-  /** Writes of which a part still waits in a socket. */
+  /** Writes that still wait in a socket, at least in part. */
   pins = 0
   owned = true
 
@@ -16,14 +15,17 @@ export class Slab {
 
 export const SMALL_READ = 64 * 1024
 export const LARGE_READ = 256 * 1024
-/** Free slabs kept for each size; more are left to the garbage collector, so memory comes back after a burst. */
+/**
+ * How many free slabs of each size are kept. Further ones go to the garbage collector, so memory is released after a
+ * burst.
+ */
 const KEPT = 16
 
 const free = new Map<number, Slab[]>([
   [SMALL_READ, []],
   [LARGE_READ, []],
 ])
-/** By the memory a view looks at. Weak, so that a dropped slab is forgotten. */
+/** By the memory behind a view. Weak, so that a dropped slab is collected. */
 const slabs = new WeakMap<ArrayBufferLike, Slab>()
 
 export function takeSlab(size: number): Slab {
@@ -33,7 +35,7 @@ export function takeSlab(size: number): Slab {
   return slab
 }
 
-/** The owner needs it no more; it is free once the last write from it has left. */
+/** The owner releases it; it is free once the last write from it has left. */
 export function letGo(slab: Slab): void {
   slab.owned = false
   if (slab.pins === 0) recycle(slab)
@@ -57,14 +59,14 @@ function recycle(slab: Slab): void {
 }
 
 /**
- * All connections that wait for a head read into this one buffer: what an idle connection costs is then no buffer at
- * all. It is never pinned: a write from it is copied first (system/socket-wire.ts).
+ * All connections that wait for a head read into this one buffer, so an idle connection holds no buffer. It is never
+ * pinned: a write from it is copied first (system/socket-wire.ts).
  */
 export const sharedRead: Buffer = Buffer.allocUnsafeSlow(SMALL_READ)
 
 let scratchSlab = takeSlab(SMALL_READ)
 
-/** Room to write a head into; good until the end of the `Wire.write` that sends it. */
+/** Space to write a head into; valid until the end of the `Wire.write` that sends it. */
 export function scratch(): Buffer {
   if (scratchSlab.pins !== 0) {
     letGo(scratchSlab)

@@ -6,13 +6,13 @@ import type { Resolver } from '../core/dns.ts'
 import { systemClock } from './clock.ts'
 import { speaks } from './families.ts'
 
-/** For one try at one server; there are two tries at each. */
+/** The timeout of one try at one server; each gets two tries. */
 const TIMEOUT_MS = 2_000
 const TRIES = 2
 
 /**
- * Asks the name servers (`address:port`; none: those of the system) by itself (c-ares): it sees TTLs, and its questions
- * hold up no thread.
+ * Queries the name servers (`address:port`; none: those of the system) through c-ares: it sees TTLs, and blocks no
+ * thread.
  */
 export function resolver(servers: readonly string[], which: AddressFamily = 'auto'): Resolver {
   let system = make()
@@ -34,7 +34,7 @@ export function resolver(servers: readonly string[], which: AddressFamily = 'aut
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === NOTFOUND || code === NODATA) return []
-      // The next one reads anew which servers the system has: a laptop changes networks.
+      // The next query reads anew which servers the system has: a laptop changes networks.
       if (system === asked) system = make()
       throw inWords(what, code)
     }
@@ -68,13 +68,13 @@ export function resolver(servers: readonly string[], which: AddressFamily = 'aut
 }
 
 /**
- * Questions to the system hold a thread of the process each, of which all its look-ups together may have two. So there
- * is one at a time.
+ * A look-up by the system occupies a thread of the process, and at most two threads serve all of them. So only one runs
+ * at a time.
  */
 let running: Promise<unknown> = Promise.resolve()
 const SYSTEM_MS = 5_000
 
-/** Rejects in time also where the system takes longer; the next question is asked when it has answered. */
+/** Rejects in time even if the system takes longer; the next look-up begins when it has answered. */
 function lookUpInTurn(name: string): Promise<LookupAddress[]> {
   const { promise, resolve, reject } = Promise.withResolvers<LookupAddress[]>()
   let isLate = false

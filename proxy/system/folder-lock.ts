@@ -5,21 +5,21 @@ import { printable } from '../core/printable.ts'
 
 /** A folder that one process uses at a time. */
 export interface FolderLock {
-  /** Takes it, or keeps it. Resolves with who has it already; empty: we do, or this file system cannot tell. */
+  /** Takes or keeps the lock. Resolves with its present owner; empty: this process, or the file system cannot tell. */
   claim(): Promise<string>
   release(): void
 }
 
 const SOCKET = 'in-use'
-/** What fits into the address of a socket is 107 bytes. */
+/** The longest address of a Unix socket is 107 bytes. */
 const LONGEST_PATH = 100
 const ANSWER_MS = 1_000
 const MOST_ANSWER = 200
 
 /**
- * The lock is a socket in the folder, on which its owner listens: the kernel ends it with the process, so a lock that
- * was left behind is never taken for one in use, and containers that share the folder see each other, whose process ids
- * mean nothing to one another. `about`: what the owner answers to those who find it taken.
+ * The lock is a socket in the folder on which its owner listens. The kernel closes it with the process, so a stale lock
+ * never counts as in use, and containers that share the folder recognise each other although they cannot compare
+ * process ids. `about`: the owner's answer to processes that find the folder taken.
  */
 export function folderLock(folder: string, about: string): FolderLock {
   let server: Server | null = null
@@ -34,7 +34,7 @@ export function folderLock(folder: string, about: string): FolderLock {
   }
 
   function release(): void {
-    // Closing removes the file of that name, which may be the socket of another by now.
+    // Closing removes the file of that name, which may be another process's socket by now.
     if (isOurs()) server?.close()
     server = null
     if (handle !== null) closeSync(handle)
@@ -73,7 +73,7 @@ export function folderLock(folder: string, about: string): FolderLock {
       try {
         return await take()
       } catch {
-        // What is wrong with the folder is said when something is written there.
+        // Errors of the folder are reported when something is written there.
         return ''
       }
     },
@@ -86,7 +86,7 @@ function signatureOf(path: string): string {
   return `${ino} ${ctimeMs}`
 }
 
-/** Or why not: the system's code. */
+/** Or the system's error code. */
 function listenOn(path: string, about: string): Promise<Server | string> {
   const server = createServer(socket => {
     socket.on('error', () => {})
@@ -99,7 +99,7 @@ function listenOn(path: string, about: string): Promise<Server | string> {
   })
 }
 
-/** What the owner says of itself; null: nobody listens there. */
+/** The owner's answer; null: no process listens there. */
 function ask(path: string): Promise<string | null> {
   return new Promise(resolve => {
     const socket = connect(path)

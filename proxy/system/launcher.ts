@@ -5,8 +5,8 @@ import { Socket } from 'node:net'
 const LAUNCHER_FD = 3
 
 /**
- * Where an older Node started this one (bin/outrigger.js), calls `gone` when it has ended, also when it was killed:
- * else this process would stay behind with its ports. False: there is no such launcher.
+ * When an older Node started this process (bin/outrigger.js), calls `gone` after that one has ended, also when it was
+ * killed: this process would otherwise stay behind with its ports. False: there is no such launcher.
  */
 export function watchLauncher(gone: () => void): boolean {
   const { OUTRIGGER_LAUNCHED } = process.env

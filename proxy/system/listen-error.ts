@@ -5,10 +5,10 @@ import { formatAddress } from '../../mesh-config/address.ts'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import { holdersOf } from './port-holders.ts'
 
-/** Ports behind the taken one that are tried for a suggestion. */
+/** How many ports above the taken one are tried for a suggestion. */
 const SUGGESTIONS = 20
 
-/** What an error of listening means, and what to do about it. Never rejects. */
+/** Explains an error of listening and what to do about it. Never rejects. */
 export async function explainListen(error: unknown, address: AddressSpec): Promise<string> {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'EADDRINUSE') return explainInUse(address)
@@ -28,7 +28,7 @@ export async function explainListen(error: unknown, address: AddressSpec): Promi
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Who has the port, as far as that can be known. */
+/** The process that has the port, as far as that can be known. */
 export async function explainInUse(address: AddressSpec): Promise<string> {
   const holders = await holdersOf(address)
   const free = await freePortAfter(address)
@@ -43,7 +43,7 @@ export async function explainInUse(address: AddressSpec): Promise<string> {
   return `address already in use (EADDRINUSE)${who}; end that, or ${other}`
 }
 
-/** The lowest port that needs no privilege. */
+/** The lowest port without a privilege. */
 async function firstFreeForAll(): Promise<number> {
   const text = await readFile('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8').catch(() => '1024')
   return Number.parseInt(text, 10)
@@ -67,7 +67,8 @@ async function freePortAfter({ address, port }: AddressSpec): Promise<string | n
 }
 
 /**
- * Whether another process listens there. `isOursInTheWay`: a listener of this process may be what is met; it makes way.
+ * Whether another process listens there. `isOursInTheWay`: the conflict may be with a listener of this process, which
+ * will close.
  */
 export async function isTakenByOthers(address: AddressSpec, isOursInTheWay: boolean): Promise<boolean> {
   if (address.port === 0) return false
@@ -76,7 +77,7 @@ export async function isTakenByOthers(address: AddressSpec, isOursInTheWay: bool
   return isInUse && (!isOursInTheWay || (await holdersOf(address, { certain: true })).length > 0)
 }
 
-/** Opens it alone, for a moment. */
+/** Opens the port alone, for a moment. */
 function whyNotOpen({ address, port }: AddressSpec): Promise<unknown> {
   return new Promise(resolve => {
     const server = createServer()

@@ -1,44 +1,43 @@
 import type { Clock, Timer } from '../core/clock.ts'
 
 export interface NameAnswer {
-  /** None: there is no such name. */
+  /** Empty: there is no such name. */
   readonly addresses: readonly string[]
-  /** Infinity: nobody said. */
+  /** Infinity: not known. */
   readonly ttlMs: number
 }
 
-/** What came of a name: addresses, never none; or why there are none. */
+/** The result for a name: at least one address, or why there is none. */
 export type NameAnswered = (addresses: readonly string[], trouble: string) => void
 
 /**
- * Addresses of names that connections are made to. A connection takes what was answered last and waits for nothing;
- * only the first one to a name waits for its first answer. Each name is asked for by itself, once at a time, and again
- * when its TTL is over for as long as it is used; a name that gets no answer costs the others nothing.
+ * Addresses of names that connections are made to. A connection uses the last answer and does not wait; only the first
+ * connection to a name waits for its first answer. Each name is resolved by itself, once at a time, and again when its
+ * TTL is over for as long as it is used; a name without an answer does not delay the others.
  */
 export interface NameCache {
-  /** `answered` is called once: at once where there is an answer. */
+  /** `answered` is called once: immediately when an answer is there. */
   find(name: string, answered: NameAnswered): void
 }
 
 export interface NameCacheDeps {
   readonly clock: Clock
   /**
-   * Rejects with an Error for people where it cannot be said whether there is such a name. May take as long as it
-   * likes.
+   * Rejects with an Error with a message for people when it is not certain whether the name exists. May take any time.
    */
   readonly resolve: (name: string) => Promise<NameAnswer>
 }
 
-/** No connection waits longer for an answer. The question goes on. */
+/** The longest a connection waits for an answer. The query goes on. */
 const WAIT_MS = 5_000
 const LEAST_TTL_MS = 1_000
 const LONGEST_TTL_MS = 30_000
-/** "No such name", where there was one, counts when it is said again. */
+/** "No such name", after an earlier answer, counts when it is confirmed. */
 const CONFIRM_MS = 2_000
 const FIRST_RETRY_MS = 1_000
-/** With no address, connections fail until the next answer. */
+/** Without an address, connections fail until the next answer. */
 const RETRY_MS = 5_000
-/** A name that no connection was made to for so long is forgotten. */
+/** A name without a connection for this time is forgotten. */
 const IDLE_MS = 600_000
 const MOST = 10_000
 const LOOK_MS = 1_000
@@ -47,7 +46,7 @@ interface Entry {
   readonly name: string
   addresses: readonly string[]
   trouble: string
-  /** The last answer was that there is no such name. */
+  /** The last answer was "no such name". */
   isMissing: boolean
   isAsking: boolean
   failures: number
@@ -131,7 +130,7 @@ export function nameCache({ clock, resolve }: NameCacheDeps): NameCache {
       const entry = entryOf(name)
       entry.usedAt = clock.now()
       if (entry.addresses.length > 0) return answered(entry.addresses, '')
-      // It was asked for just now, or is, and the wait is over.
+      // A query is under way or just finished, and the wait is over.
       if (entry.trouble !== '' && (entry.isAsking || clock.now() < entry.dueAt)) return answered([], entry.trouble)
       entry.waiting.push(answered)
       if (!entry.isAsking) void ask(entry)

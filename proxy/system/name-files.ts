@@ -16,10 +16,10 @@ export function parseHosts(text: string): Map<string, readonly string[]> {
   return hosts
 }
 
-/** What resolv.conf(5) says of names that are not complete. */
+/** The rules of resolv.conf(5) for incomplete names. */
 export interface Search {
   readonly domains: readonly string[]
-  /** A name with fewer dots is looked for in the domains first. */
+  /** A name with fewer dots is tried in the domains first. */
   readonly ndots: number
 }
 
@@ -33,7 +33,7 @@ export function parseResolvConf(text: string): Search {
       .replace(/[#;].*/, '')
       .trim()
       .split(/\s+/)
-    // Of several the last one counts.
+    // The last of several counts.
     if (keyword === 'search' || keyword === 'domain')
       domains = words.filter(word => word !== '.').slice(0, MOST_DOMAINS)
     const dots =
@@ -45,7 +45,7 @@ export function parseResolvConf(text: string): Search {
   return { domains, ndots }
 }
 
-/** The complete names that a name may mean, in the order in which the system asks for them. */
+/** The complete names that a name may mean, in the system's order. */
 export function searched(name: string, { domains, ndots }: Search): readonly string[] {
   if (name.endsWith('.')) return [name.slice(0, -1)]
   const inDomains = domains.map(domain => `${name}.${domain.replace(/\.$/, '')}`)

@@ -9,13 +9,10 @@ import { nameResolver } from './resolve-name.ts'
 const MAX_BYTES = 4 * 1024 * 1024
 const LOOPBACK = ['127.0.0.1', '::1']
 
-/** Made with the first name: a sidecar that connects to addresses only pays nothing. */
+/** Made with the first name: a sidecar that connects only to addresses does not need it. */
 let names: NameCache | null = null
 
-/**
- * In the place of `dns.lookup`, for sockets: it never holds up a thread of the process, and `localhost` needs no answer
- * from anywhere (RFC 6761).
- */
+/** Replaces `dns.lookup` for sockets: it blocks no thread of the process, and `localhost` needs no query (RFC 6761). */
 export const lookupName: LookupFunction = (hostname, options, callback) => {
   const name = hostname.toLowerCase()
   if (isLocalhost(name)) return answer(LOOPBACK, '')

@@ -5,7 +5,7 @@ import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
 import { systemTurns } from './turns.ts'
 
-/** The part of an accepted socket that carries the connection; undocumented in Node, so looked at here only. */
+/** The handle of an accepted socket; undocumented in Node, so used only here. */
 interface WithHandle {
   _handle: object | null
 }
@@ -17,7 +17,7 @@ export interface ListenOptions {
   readonly shared: boolean
 }
 
-/** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). */
+/** Resolves when the port is open; rejects with the system's error (EADDRINUSE ...). */
 export function listen(
   options: ListenOptions,
   onWire: (wire: SocketWire) => void,
@@ -44,9 +44,9 @@ export function listen(
 }
 
 /**
- * An accepted connection whose reads go into our buffers: `net.Server` has no such option, so the socket's handle is
- * moved to a socket of ours. A Node that has no handle to move gets a wire over the socket as it is.
- * test/system/net.test.ts watches that the first is what happens.
+ * Makes an accepted connection read into our buffers: `net.Server` has no such option, so the socket's handle is moved
+ * to a socket of ours. With a Node without a handle to move, it is a wire over the socket as it is.
+ * test/system/net.test.ts checks that the handle is moved.
  */
 function wireOf(accepted: Socket): SocketWire {
   const holder = accepted as unknown as WithHandle

@@ -4,21 +4,20 @@ import { isWildcard } from '../../mesh-config/address.ts'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 
 export interface PortHolder {
-  /** Null: a process that cannot be looked into, of another user or in another container. */
+  /** Null: a process of another user or container, which cannot be inspected. */
   readonly pid: number | null
   /** The name of the program, without its arguments: they may hold secrets. */
   readonly program: string
 }
 
-/** As /proc/net/tcp says LISTEN. */
+/** The state LISTEN in /proc/net/tcp. */
 const LISTEN = '0A'
-/** Processes looked into at most: the answer is for an error message. */
+/** How many processes are inspected at most: the answer is for an error message. */
 const MOST_PROCESSES = 5_000
 
 /**
- * Processes other than this one that listen where `address` is to be opened. Linux only, and only what this user may
- * see; empty where nothing can be found out. A socket on `[::]` may take IPv4 connections or not, which cannot be seen:
- * `certain` leaves it out.
+ * Other processes that listen where `address` is to be opened. Linux only, and only what this user may see; empty where
+ * nothing can be found out. A socket on `[::]` may accept IPv4 or not, which is not visible: `certain` leaves it out.
  */
 export async function holdersOf(address: AddressSpec, { certain = false } = {}): Promise<PortHolder[]> {
   if (process.platform !== 'linux' || address.port === 0) return []
@@ -36,7 +35,7 @@ export async function holdersOf(address: AddressSpec, { certain = false } = {}):
   return sockets.size === 0 ? holders : [...holders, { pid: null, program: '' }]
 }
 
-/** The inodes of sockets that an `address` to listen on would meet. */
+/** The inodes of sockets that conflict with listening on `address`. */
 async function listeningAt({ address, port }: AddressSpec, certain: boolean): Promise<string[]> {
   const isIPv6 = address.includes(':')
   const meets = (host: string) => {
@@ -93,8 +92,8 @@ async function socketsOf(pid: string): Promise<string[]> {
 }
 
 /**
- * By its file: what it calls itself may be a title with arguments, or the name of a thread. Our own script is named,
- * where `node` would say nothing.
+ * Named by its file: a title may have arguments, or be the name of a thread. Our own script is named, because `node`
+ * would say nothing.
  */
 async function programOf(pid: string): Promise<string> {
   const file = await readlink(`/proc/${pid}/exe`).catch(() => '')

@@ -4,12 +4,12 @@ import { lookupName } from './names.ts'
 
 const TIMEOUT_MS = 1_000
 
-/** Whether something takes TCP connections there: opens one and closes it. `answered` is called once, later. */
+/** Whether the address takes TCP connections: opens one and closes it. `answered` is called once, later. */
 export function probe({ address, port }: AddressSpec, answered: (accepts: boolean) => void): void {
   const socket = connect({ host: address, port, timeout: TIMEOUT_MS, lookup: lookupName })
   const finish = (accepts: boolean) => {
     socket.removeAllListeners()
-    // What may still go wrong with it concerns nobody.
+    // Later errors of this connection do not matter.
     socket.on('error', () => {})
     socket.destroy()
     answered(accepts)

@@ -25,7 +25,7 @@ interface Ffi {
 function findMadvise(): Madvise | null {
   const { emitWarning } = process
   try {
-    // node:ffi says on standard error that it is experimental; a user of the proxy can do nothing with that.
+    // node:ffi warns on standard error that it is experimental; a user of the proxy cannot act on that.
     process.emitWarning = () => {}
     const ffi = process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined
     return (

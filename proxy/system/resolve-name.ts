@@ -6,21 +6,19 @@ import { parseHosts, parseResolvConf, searched } from './name-files.ts'
 export interface ResolveDeps {
   readonly clock: Clock
   readonly dns: () => Pick<Resolver, 'addresses' | 'lookup'>
-  /** Of /etc/hosts and /etc/resolv.conf; empty where there is none. */
+  /** The text of /etc/hosts and of /etc/resolv.conf; empty where there is none. */
   readonly hosts: () => Promise<string>
   readonly resolvConf: () => Promise<string>
   readonly speaks: (family: 4 | 6) => boolean
 }
 
-/**
- * A server that does not know AAAA may leave such a question unanswered: what there is of IPv4 waits so long for it.
- */
+/** A server without AAAA may leave such a query unanswered: an IPv4 answer waits this long for it. */
 const OTHER_FAMILY_MS = 250
 
 /**
- * What a name stands for, as the system would say it (hosts file, then DNS with its search domains), but by questions
- * of our own, which hold up no thread of the process. The system itself is asked last, for what else it may know names
- * from (mDNS, LDAP, NIS), and never where a name server is silent.
+ * Resolves a name as the system would (hosts file, then DNS with its search domains), but with our own queries, which
+ * block no thread of the process. The system itself is asked last, for names from other sources (mDNS, LDAP, NIS), and
+ * never when a name server is silent.
  */
 export function nameResolver({
   clock,
@@ -52,7 +50,7 @@ export function nameResolver({
     return { addresses: await dns().lookup(name), ttlMs: Number.POSITIVE_INFINITY }
   }
 
-  /** Both families; rejects where neither was found and one could not be asked for. */
+  /** Both families; rejects when neither was found and one could not be asked for. */
   async function ask(name: string): Promise<readonly AddressRecord[]> {
     const four = settled(dns().addresses(name, 4))
     const six = settled(dns().addresses(name, 6))
@@ -64,7 +62,7 @@ export function nameResolver({
     return records
   }
 
-  /** All of them, where the machine speaks none of theirs. */
+  /** All of them, where the machine uses none of their families. */
   function usable(addresses: readonly string[]): readonly string[] {
     const spoken = addresses.filter(
       address => speaks(address.includes(':') ? 6 : 4) || address === '::1' || address.startsWith('127.'),

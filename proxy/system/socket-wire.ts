@@ -6,13 +6,13 @@ import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, tak
 import { systemTurns } from './turns.ts'
 
 const NOTHING = Buffer.alloc(0)
-/** A waiting piece below this is copied: so a buffer that is held is a quarter full at least. */
+/** A waiting piece below this size is copied, so a held buffer is at least a quarter full. */
 const COPIED = 16 * 1024
 
 type Options = ConstructorParameters<typeof Socket>[0]
 
 /**
- * A wire over a TCP socket. Reads go into buffers of ours (`onread`): one buffer for all connections that wait for a
+ * A wire over a TCP socket. Reads go into our buffers (`onread`): one shared buffer for all connections that wait for a
  * head, a pooled one while a body streams. So an idle connection holds no buffer, and a read allocates none.
  */
 export class SocketWire implements Wire {
@@ -20,7 +20,7 @@ export class SocketWire implements Wire {
   bufferBytes = 1024 * 1024
   ledger = UNLIMITED
   #account: Account | null = null
-  /** Unsent bytes that the account knows of. */
+  /** Unsent bytes that are counted in the account. */
   #counted = 0
   /** For system/net.ts only. */
   readonly socket: Socket
@@ -28,14 +28,14 @@ export class SocketWire implements Wire {
   /** The pooled buffer reads go into; null: the shared one. */
   #slab: Slab | null = null
   #expected = 0
-  /** Slabs with bytes that the socket has not sent yet. */
+  /** Slabs with bytes that are not sent yet. */
   readonly #pinned: Slab[] = []
   #flushing = false
   #aboveMark = false
 
   /**
-   * A `handle` of an accepted connection; null: a socket that is yet to connect; or a socket as it is, which reads into
-   * buffers of Node's.
+   * The `handle` of an accepted connection; null: a socket that will connect; or a socket as it is, which reads into
+   * Node's buffers.
    */
   constructor(source: object | Socket | null) {
     this.socket = source instanceof Socket ? source : this.#socketOver(source)
@@ -121,9 +121,9 @@ export class SocketWire implements Wire {
   }
 
   /**
-   * Every waiting connection reads into the shared buffer, so nothing may be sent from it later. And where bytes
-   * already wait, a small piece would only hold on to the large buffer it lies in: a thousand of them to a stalled
-   * reader would hold a thousand buffers.
+   * Waiting connections read into the shared buffer, so nothing may be sent from it later. And where bytes already
+   * wait, a small piece would pin the large buffer it lies in: a thousand of them to a reader that has stopped would
+   * hold a thousand buffers.
    */
   #safe(bytes: Buffer): Buffer {
     const mustWait = bytes.length < COPIED && this.socket.writableLength !== 0
@@ -138,12 +138,12 @@ export class SocketWire implements Wire {
     return scratch()
   }
 
-  /** Not all has left: what it is sent from is pinned until it has. */
+  /** Not all has left: its buffer is pinned until it has. */
   #stalled(slab: Slab | null): boolean {
     if (slab !== null) this.#pinned.push(slab)
     if (!this.#flushing) {
       this.#flushing = true
-      // An empty write at the end of the queue tells when all before it has left.
+      // An empty write at the end of the queue signals that all before it has left.
       this.socket.write(NOTHING, this.#flushed)
     }
     const { writableLength } = this.socket
@@ -200,7 +200,7 @@ export class SocketWire implements Wire {
     this.#expected = bytes
   }
 
-  /** Asked by `net` after each read where the next one goes. */
+  /** `net` calls this after each read, for the buffer of the next. */
   #nextBuffer(): Buffer {
     const slab = this.#slab
     const isLarge = this.#expected >= LARGE_READ && Math.min(this.bufferBytes / 4, this.ledger.mark) >= LARGE_READ

@@ -1,13 +1,13 @@
 import { writeSync } from 'node:fs'
 
 /**
- * Whole text or none of it: a log that nobody reads, or whose pipe is full, must not end or hold up the proxy. Cheaper
- * by 1 MB than the streams of `process`.
+ * Writes the whole text or none: a log without a reader, or with a full pipe, must not end or block the proxy. Takes 1
+ * MB less than the streams of `process`.
  */
 export function writeTo(fd: 1 | 2, text: string): void {
   try {
     writeSync(fd, text)
   } catch {
-    // Closed (EPIPE) or full (EAGAIN): nowhere is left to say so.
+    // Closed (EPIPE) or full (EAGAIN): there is nowhere to report it.
   }
 }

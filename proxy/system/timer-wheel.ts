@@ -2,11 +2,11 @@ import type { Timer } from '../core/clock.ts'
 import type { Turns } from '../core/turn.ts'
 
 const TICK_MS = 10
-/** 4,096 slots: one round is 41 s; a longer timer is met, and passed over, once a round. */
+/** 4,096 slots: one round is 41 s; a longer timer is passed over once a round. */
 const SLOTS = 4096
 const MASK = SLOTS - 1
 
-/** Starts one wake-up of the system; the returned function takes it back. */
+/** Starts one wake-up of the system; the returned function cancels it. */
 export type Wake = (callback: () => void, delayMs: number) => () => void
 
 /**
@@ -16,7 +16,7 @@ export type Wake = (callback: () => void, delayMs: number) => () => void
 export function timerWheel(now: () => number, wake: Wake, turns: Turns): (callback: () => void) => Timer {
   const slots: (WheelTimer | null)[] = new Array(SLOTS).fill(null)
   const origin = now()
-  /** The next tick to be looked at: all before it are done. */
+  /** The next tick to process: all before it are done. */
   let tick = 0
   let armed = 0
   let wakeTick = Number.POSITIVE_INFINITY
@@ -35,8 +35,8 @@ export function timerWheel(now: () => number, wake: Wake, turns: Turns): (callba
     arm(delayMs: number): void {
       if (this.dueTick >= 0) unlink(this)
       const at = now() - origin
-      // Nothing is armed: the wheel stood still, so it may be set to the present without passing the ticks between.
-      // Never back: a timer armed by its own callback for at once would fire again in the same turn, for ever.
+      // Nothing is armed, so the wheel may be set to the present without processing the ticks between. Never back: a
+      // timer that its own callback arms for at once would fire again in the same turn, for ever.
       if (armed === 0) tick = Math.max(tick, Math.floor(at / TICK_MS))
       const due = Math.max(Math.ceil((at + Math.max(delayMs, 0)) / TICK_MS), tick)
       this.dueTick = due
@@ -75,7 +75,7 @@ export function timerWheel(now: () => number, wake: Wake, turns: Turns): (callba
     wakeTick = Number.POSITIVE_INFINITY
     const last = Math.floor((now() - origin) / TICK_MS)
     turns.enter()
-    // After a long stall every slot is visited once at most.
+    // After a long stall every slot is processed at most once.
     const from = Math.max(tick, last - SLOTS + 1)
     tick = last + 1
     for (let t = from; t <= last && armed !== 0; t++) fireSlot(t & MASK, last)
@@ -84,8 +84,8 @@ export function timerWheel(now: () => number, wake: Wake, turns: Turns): (callba
   }
 
   /**
-   * Firing may arm and cancel others, also in this slot: so the search begins anew after each, bounded by what was due
-   * when the turn began.
+   * Firing may arm and cancel others, also in this slot: so the search begins anew after each, bounded by the timers
+   * that were due when the turn began.
    */
   function fireSlot(slot: number, last: number): void {
     for (;;) {

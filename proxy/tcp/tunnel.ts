@@ -1,7 +1,7 @@
 import type { AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
-import type { Unknown } from '../core/channel.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
+import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
@@ -16,12 +16,11 @@ import { Relay, type RelayOwner, type Side } from './relay.ts'
 
 export interface TcpTunnelDeps {
   readonly clock: Clock
-  readonly random: Random
   /** The loop of requests (forward/attempt-loop.ts). */
   attempts(owner: AttemptLoopOwner<Connect>): AttemptLoop<Connect>
   listener(): ListenerRuntime
-  /** Asks for the service of a name that no route knows. Null: nobody could know it. */
-  discover(name: string): Promise<Unknown | null> | null
+  /** As requests are decided on. */
+  readonly decide: Decide
   /** Once, when all is over. The exchange may not be kept. */
   onComplete(exchange: Exchange): void
 }
@@ -40,7 +39,7 @@ const LINGER_MS = 1000
  * is an endpoint nothing is read from the caller, so any number of endpoints may be tried.
  */
 export class TcpTunnel
-  implements DownstreamConnection, AttemptLoopOwner<Connect>, ConnectOwner, WireHandler, RelayOwner
+  implements DownstreamConnection, Decided, AttemptLoopOwner<Connect>, ConnectOwner, WireHandler, RelayOwner
 {
   readonly exchange: Exchange
   readonly #wire: Wire
@@ -82,38 +81,33 @@ export class TcpTunnel
     wire.pause()
   }
 
-  /** 1  The route: by the port, or by the server name. */
+  /** 1  The decision: by the port, or by the server name, then the split. */
   open(): void {
-    const { refused, detail, serverName } = this.#opening
+    const { refused, detail } = this.#opening
     if (refused !== null) return this.fail(refused, detail)
-    const listener = this.#deps.listener()
-    const route = listener.tcpRouter(serverName, this.exchange.decision)
-    if (route !== null) return this.#enter(route)
-    const found = serverName === '' || listener.spec.service !== null ? null : this.#deps.discover(serverName)
-    const unknown =
-      serverName === ''
-        ? 'it names no server, and the port is for no one service'
-        : `no service is known as "${serverName}"`
-    if (found === null) return this.fail(failures.noRoute, detail === '' ? unknown : `${unknown} (${detail})`)
-    void found.then(why => {
-      if (this.#isOver) return
-      const next = why === null ? this.#deps.listener().tcpRouter(serverName, this.exchange.decision) : null
-      if (next !== null) this.#enter(next)
-      else this.fail(why === null || why.certain ? failures.noRoute : failures.noCluster, why?.reason ?? unknown)
-    })
+    this.exchange.detail = detail
+    this.#deps.decide(this.exchange, this)
   }
 
-  /** 2  The split, and the attempts, as for a request. */
-  #enter(route: TcpRoute): void {
+  refuse(): void {
+    const { failure, detail } = this.exchange
+    this.#routed()
+    this.fail(failure!, detail)
+  }
+
+  #routed(): void {
+    this.#route = this.exchange.route as TcpRoute | null
+    if (this.#route === null) return
+    add(this.#route.tcp.opened, 1)
+    add(this.#route.tcp.active, 1)
+  }
+
+  /** 2  The attempts, as for a request. */
+  go(): void {
     const { exchange } = this
-    this.#route = route
-    exchange.route = route
-    add(route.tcp.opened, 1)
-    add(route.tcp.active, 1)
-    const cluster = route.destination(this.#deps.random, exchange.decision)
-    if (cluster === null) return this.fail(failures.noCluster, exchange.decision.destination)
-    exchange.cluster = cluster
-    this.#attempts.start(route, cluster, this.#deps.clock.now())
+    exchange.detail = ''
+    this.#routed()
+    this.#attempts.start(exchange.route!, exchange.cluster!, this.#deps.clock.now())
   }
 
   /** 3  The balancer, and a connection of its own at the endpoint; another one, where that fails. */
@@ -272,6 +266,7 @@ export class TcpTunnel
   #complete(failure: Failure | null, detail: string): void {
     const { exchange } = this
     this.#isOver = true
+    exchange.endWait()
     exchange.failure = failure
     exchange.detail = detail
     exchange.completedAt = this.#deps.clock.now()

@@ -16,7 +16,7 @@ import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()
 
-/** In the order they are written. Numbers stay numbers, what there is none of is null. */
+/** In the order in which they are written. Numbers stay numbers, absent values are null. */
 const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: Value])[] = [
   ['start_time', 'text', (exchange, clock) => startTime(beganAt(exchange, clock))],
   ['direction', 'text', exchange => exchange.direction],

@@ -3,19 +3,22 @@ import type { Clock } from '../core/clock.ts'
 /** A batch leaves at this length, or after this time, whichever comes first. */
 const BATCH_LENGTH = 32 * 1024
 const BATCH_MS = 100
-/** Sent and not yet written by the control thread, and waiting to be sent: what a slow disk may cost a data thread. */
+/**
+ * The most that waits: sent and not yet written by the control thread, or waiting to be sent. A slow disk costs a data
+ * thread at most this.
+ */
 export const MAX_OUTSTANDING = 1024 * 1024
 
 /**
- * The data thread's side of the access log: never waits, never grows beyond its bound. Lengths are characters, as the
- * credits that come back are.
+ * The data thread's side of the access log: it never waits and is bounded. Lengths are characters, as in the credits
+ * that come back.
  */
 export interface AccessLogQueue {
-  /** A whole line with its newline, or nothing. */
+  /** Takes a whole line with its newline, or none of it. */
   add(line: string): void
-  /** The control thread has done with so much of what was sent. */
+  /** The control thread has written this much of what was sent. */
   credit(length: number): void
-  /** Sends what waits now: before a thread ends. */
+  /** Sends what waits, before a thread ends. */
   flush(): void
 }
 

@@ -2,23 +2,23 @@ import { close, constants, fstatSync, open, write } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 
-/** How long what cannot be written is tried again before it is dropped, and how often trouble is told. */
+/** How long a failed write is retried before its lines are dropped, and how often trouble is logged. */
 const RETRY_MS = 20
 const GIVE_UP_MS = 5_000
 const TELL_MS = 30_000
 
-/** Where the lines of all data threads go: standard output or a file. Whatever happens to it, traffic goes on. */
+/** Writes the lines of all data threads to standard output or a file. Trouble there never affects traffic. */
 export interface AccessLogSink {
-  /** `done` is called once the lines are written or given up: credit for who sent them. */
+  /** `done` is called once the lines are written or dropped: credit for their sender. */
   write(lines: string, done: () => void): void
-  /** Lines that data threads dropped because we were behind. */
+  /** Lines that data threads dropped because the sink was behind. */
   lost(lines: number): void
   /** Null: standard output. The same path again changes nothing. */
   moveTo(path: string | null): void
-  /** Opens the file anew: it was renamed by a log rotation. */
+  /** Opens the file anew after a log rotation renamed it. */
   reopen(): void
   droppedLines(): number
-  /** Once all is written; at most `withinMs`. */
+  /** Resolves when all is written, at most after `withinMs`. */
   flushed(withinMs: number): Promise<void>
 }
 
@@ -27,7 +27,7 @@ interface Batch {
   readonly done: () => void
 }
 
-/** `files` is handed in by tests. */
+/** Tests hand in `files`. */
 export interface SinkFiles {
   open(
     path: string,
@@ -50,9 +50,8 @@ export interface SinkFiles {
 const STDOUT = 1
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
 /**
- * A pipe is opened once more so that it can be non-blocking for us alone: a write into a full pipe that nobody reads
- * would block a thread of libuv, and
- * `process.exit` waits for those.
+ * A pipe is opened once more, so that it is non-blocking for this process alone: a write into a full pipe without a
+ * reader would block a thread of libuv, and `process.exit` waits for those.
  */
 const STDOUT_AGAIN = '/proc/self/fd/1'
 const NON_BLOCKING = constants.O_WRONLY | constants.O_NONBLOCK
@@ -64,7 +63,7 @@ const system: SinkFiles = {
   stdoutIsPipe: () => fstatSync(STDOUT, { throwIfNoEntry: false })?.isFIFO() ?? false,
 }
 
-/** One write at a time, through libuv's threads: a slow disk holds up a helper thread and not the control thread. */
+/** One write at a time, through libuv's threads: a slow disk blocks a helper thread and not the control thread. */
 export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system): AccessLogSink {
   const queue: Batch[] = []
   let path: string | null = null
@@ -83,7 +82,7 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
 
   function next(): void {
     if (busy) return
-    // Never between the two halves of a batch.
+    // Never between two halves of a batch.
     if (mustOpen && offset === 0) return openFile()
     const batch = queue[0]
     if (batch === undefined) {
@@ -107,10 +106,7 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
     queue.shift()!.done()
   }
 
-  /**
-   * A pipe nobody reads now and a disk that is full may come right: the batch waits a little, then it is dropped and
-   * counted.
-   */
+  /** A pipe without a reader or a full disk may recover: the batch waits a little, then it is dropped and counted. */
   function stuck(reason: string, usual = false): void {
     if (!usual) tell(`the access log cannot be written: ${reason}${remedies[reason] ?? ''}`)
     if (stuckSince === 0) stuckSince = clock.now()
@@ -191,7 +187,7 @@ export function accessLogSink(clock: Clock, log: Log, files: SinkFiles = system)
 
 const remedies: Readonly<Record<string, string>> = {
   ENOSPC: ' (the disk is full)',
-  EPIPE: ' (nobody reads standard output any more)',
+  EPIPE: ' (standard output has no reader any more)',
   EACCES: ' (no permission: the proxy runs as another user than the folder allows)',
   ENOENT: ' (the folder does not exist)',
 }

@@ -5,24 +5,22 @@ import { grpcCodes } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
 import { wallTimeFormat } from './wall-time.ts'
 
-/** What an operator stands for; empty when there is none. */
+/** The value of an operator; empty: none. */
 export type Value = (exchange: Exchange, clock: Clock) => string
 
-/** Empty unless both moments happened. */
+/** Empty unless both times are known. */
 export function milliseconds(from: number, to: number): string {
   return from === 0 || to === 0 ? '' : String(Math.max(0, Math.round(to - from)))
 }
 
-/** The wall time at which an exchange began: its own marks are monotonic. */
+/** The wall time at which an exchange began: its own times are monotonic. */
 export function beganAt(exchange: Exchange, clock: Clock): number {
   return clock.wallTime() - (clock.now() - exchange.startedAt)
 }
 
 export const duration: Value = exchange => milliseconds(exchange.startedAt, exchange.completedAt)
 
-/**
- * What Envoy puts into `x-envoy-upstream-service-time`: from the request's departure to the first byte of the answer.
- */
+/** As Envoy's `x-envoy-upstream-service-time`: from sending the request to the first byte of the answer. */
 export const upstreamServiceTime: Value = exchange => milliseconds(exchange.upstreamStartedAt, exchange.firstByteAt)
 
 const PROTOCOLS = { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', tcp: 'TCP' } as const satisfies Record<Protocol, string>
@@ -31,14 +29,14 @@ export const protocol: Value = exchange => PROTOCOLS[exchange.protocol]
 
 export const upstreamHost: Value = exchange => exchange.endpoint?.name ?? ''
 
-/** Set by the proxy when the caller sent none. */
+/** The proxy sets it when the caller sent none. */
 export const requestId: Value = exchange => exchange.requestId || (exchange.request.headers.get('x-request-id') ?? '')
 
 export const grpcStatusNumber: Value = ({ grpcStatus }) => (grpcStatus < 0 ? '' : String(grpcStatus))
 
 export const grpcMessage: Value = exchange => exchange.grpcMessage
 
-/** Envoy's three ways of writing a status; a number without a name stays one. */
+/** Envoy's three ways of writing a status; a number without a name stays a number. */
 function grpcStatusName(names: readonly string[]): Value {
   return ({ grpcStatus }) => (grpcStatus < 0 ? '' : (names[grpcStatus] ?? String(grpcStatus)))
 }
@@ -49,7 +47,7 @@ const grpcStatusForms: Readonly<Record<string, Value>> = {
   NUMBER: grpcStatusNumber,
 }
 
-/** `DEADLINE_EXCEEDED` -> `DeadlineExceeded`; `OK` stays, and so Envoy has it. */
+/** `DEADLINE_EXCEEDED` -> `DeadlineExceeded`; `OK` stays, as in Envoy. */
 function camelCase(name: string): string {
   return name === 'OK'
     ? name
@@ -61,7 +59,7 @@ const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'
     GRPC_STATUS_NUMBER: grpcStatusNumber,
     PROTOCOL: protocol,
     RESPONSE_CODE: exchange => String(exchange.status),
-    // Of a tunnel the authority is the server name of its TLS.
+    // The authority of a tunnel is the server name of its TLS.
     REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
     RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
     RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
@@ -93,7 +91,7 @@ export function operatorValue(name: LogOperator, argument: string): Value {
   return simple[name]
 }
 
-/** `X?Y`: X, or Y where there is no X. */
+/** `X?Y`: X, or Y where X is absent. */
 function firstOf(argument: string, field: (name: string) => Value): Value {
   const values = argument.split('?').map(name => field(name.toLowerCase()))
   const [first, second] = values

@@ -7,17 +7,17 @@ import { quotable } from '../core/printable.ts'
 import { jsonLine } from './access-log-json.ts'
 import { operatorValue, type Value } from './access-log-values.ts'
 
-/** One line for a finished exchange, newline included; empty: this one is not logged. */
+/** The line of a finished exchange, newline included; empty: it is not logged. */
 export type AccessLogFormatter = (exchange: Exchange, clock: Clock) => string
 
-/** Compiled once for a snapshot. Throws on a template that the configuration should have refused. */
+/** Compiles a template, once for a snapshot. Throws on one that the configuration should have refused. */
 export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
   if (spec.mode === 'off') return () => ''
   const format = spec.format === 'json' ? jsonLine : textLine(spec.template ?? defaultLogTemplate)
   return spec.mode === 'on' ? format : (exchange, clock) => (hasFailed(exchange) ? format(exchange, clock) : '')
 }
 
-/** What `accessLog: errors` keeps: our own failures and the upstream's. A 404 of the application is an answer. */
+/** What `accessLog: errors` logs: failures of the proxy and of endpoints. A 404 of the application is an answer. */
 function hasFailed(exchange: Exchange): boolean {
   const { failure, status, protocol, grpcStatus } = exchange
   return failure !== null || status >= 500 || (status === 0 && protocol !== 'tcp') || isGrpcServerError(grpcStatus)
@@ -26,7 +26,7 @@ function hasFailed(exchange: Exchange): boolean {
 function textLine(template: string): AccessLogFormatter {
   const { parts, problems } = readLogTemplate(template)
   if (problems.length > 0) throw new Error(`accessLog.template: ${problems.join('; ')}`)
-  // Text and values take turns: texts[0] values[0] texts[1] ... so that a line is one loop without a branch.
+  // Texts and values alternate: texts[0] values[0] texts[1] ... so a line is one loop without a branch.
   const texts: string[] = ['']
   const values: Value[] = []
   for (const part of parts) {
@@ -44,10 +44,7 @@ function textLine(template: string): AccessLogFormatter {
   }
 }
 
-/**
- * Nothing of a caller's reaches the log as it came: no forged lines, no escapes for the terminal, no way out of the
- * quotes.
- */
+/** Escapes text from callers: no forged lines, no terminal escapes, no closing of quotes. */
 function textOf({ name, argument, maxLength }: LogPart & { kind: 'operator' }): Value {
   const value = operatorValue(name, argument)
   return (exchange, clock) => {

@@ -3,12 +3,12 @@ import { add, type ProxyEvent, set } from '../core/telemetry.ts'
 import type { StatsWriter } from './stats.ts'
 
 /**
- * One line of the log in this time: as long as a thread is out of room it cuts again and again, and the counter counts
- * it all.
+ * The shortest time between two log lines: a thread without room cuts again and again, and the counter counts every
+ * cut.
  */
 const LOG_EVERY_MS = 1000
 
-/** What a data thread holds of bodies, and what it had to give up. */
+/** Counts what a data thread holds of bodies, and what it had to cut. */
 export function bufferStats(stats: StatsWriter, thread: number, clock: Clock, event: (event: ProxyEvent) => void) {
   const labels = { thread: String(thread) }
   const bytes = stats.gauge(

@@ -28,7 +28,7 @@ const families: readonly {
   },
 ]
 
-/** Series for each source of each service, as they come and go. Call `sync` before a scrape. */
+/** Keeps the series of each source of each service. Call `sync` before a scrape. */
 export function discoverySeries(store: SeriesStore, status: () => readonly ServiceStatus[]): { sync(): void } {
   let current = new Map<string, SourceStatus>()
   const shown = new Map<string, Readonly<Record<string, string>>>()

@@ -10,8 +10,8 @@ import type { Protocol } from '../core/message.ts'
 import { anotherTryText, type Ending } from './another-try-words.ts'
 
 /**
- * The flight recorder: the decision records of the last requests, and apart from them of the last failed ones, so that
- * a busy hour cannot wash a failure away.
+ * The flight recorder: decision records of the last requests and, apart from them, of the last failed ones, so that a
+ * busy hour cannot push a failure out.
  */
 export interface Flights {
   add(exchange: Exchange, listener: string): void
@@ -62,7 +62,7 @@ function views(from: Ring | null, clock: Clock): FlightView[] {
   return (from?.newestFirst() ?? []).map(flight => flight.view(ago))
 }
 
-/** One kept record: written over and over, so that recording allocates nothing. */
+/** One kept record. It is overwritten, so recording allocates nothing. */
 class Flight {
   listener = ''
   direction: 'inbound' | 'outbound' = 'outbound'
@@ -83,6 +83,7 @@ class Flight {
   route = ''
   draw = -1
   destination = ''
+  notes: readonly string[] = []
   startedAt = 0
   completedAt = 0
   bytesIn = 0
@@ -111,6 +112,7 @@ class Flight {
     this.route = decision.route
     this.draw = decision.draw
     this.destination = decision.destination
+    this.notes = decision.notes
     this.startedAt = exchange.startedAt
     this.completedAt = exchange.completedAt
     this.bytesIn = exchange.bytesIn
@@ -147,6 +149,7 @@ class Flight {
       route: this.route,
       draw: this.draw < 0 ? null : this.draw,
       destination: this.destination,
+      notes: this.notes,
       durationMs: round(this.completedAt - this.startedAt),
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
@@ -236,7 +239,7 @@ class Try implements Ending {
     }
   }
 
-  /** What narrowed the choice, in words. */
+  /** What limited the choice, in words. */
   #way(): string[] {
     const way: string[] = []
     if (this.fallback) way.push('subset fallback')
@@ -254,6 +257,13 @@ export function failureView(
 ): Pick<FlightView, 'failure' | 'flag' | 'reason' | 'detail' | 'remedy'> {
   if (failure === null) return { failure: '', flag: '-', reason: '', detail, remedy: '' }
   return { failure: failure.failure, flag: failure.flag, reason: failure.reason, detail, remedy: failure.remedy }
+}
+
+/** The record of an explanation, which has no time. */
+export function flightView(exchange: Exchange, listener: string): FlightView {
+  const flight = new Flight()
+  flight.copy(exchange, listener)
+  return { ...flight.view(0), at: '', requestId: '', peer: '', durationMs: 0 }
 }
 
 /** One attempt of an explanation, which was not made. */

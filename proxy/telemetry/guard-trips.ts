@@ -4,14 +4,14 @@ import type { Peer } from '../core/wire.ts'
 import type { StatsWriter } from './stats.ts'
 
 /**
- * One line of the log in this time for each guard and side: whoever attacks comes again and again, and the counter
- * counts them all.
+ * The shortest time between two log lines for each guard and side: an attacker returns again and again, and the counter
+ * counts every trip.
  */
 const LOG_EVERY_MS = 1000
 
 export type GuardTripped = (guard: string, detail: string, peer: Peer) => void
 
-/** Counts the peers that a guard of HTTP/2 stopped, and says of some who they were. */
+/** Counts the peers that a guard of HTTP/2 stopped, and logs the address of some. */
 export function guardTrips(
   side: 'downstream' | 'upstream',
   guards: readonly string[],

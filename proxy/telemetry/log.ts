@@ -10,10 +10,10 @@ export interface OwnLog extends Log {
 
 export interface LogOptions {
   readonly level: LogLevel
-  /** For people at a terminal; JSON lines otherwise. */
+  /** True: lines for people at a terminal; else JSON lines. */
   readonly pretty: boolean
   readonly colors: boolean
-  /** One whole line, newline included. Must not throw. */
+  /** Writes one whole line, newline included. Must not throw. */
   readonly write: (line: string) => void
 }
 
@@ -21,7 +21,7 @@ type Speaking = Exclude<LogLevel, 'off'>
 
 const colorOf: Record<Speaking, number> = { debug: 90, info: 36, warn: 33, error: 31 }
 
-/** Why not pino: docs/decisions/0012-own-log.md. */
+/** docs/decisions/0012-own-log.md says why not pino. */
 export function ownLog(options: LogOptions, clock: Clock): OwnLog {
   const line = options.pretty ? prettyLine(options.colors) : jsonLine
   let { level } = options

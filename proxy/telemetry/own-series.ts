@@ -1,18 +1,18 @@
 import type { SeriesStore } from './series-store.ts'
 
-/** What only the control thread knows. */
+/** The values that only the control thread knows. */
 export interface OwnFacts {
   readonly version: string
   readonly threads: number
   readonly restarts: () => number
   readonly running: () => number
   readonly utilization: (thread: number) => number
-  /** Bytes; as of the time before it was asked last. */
+  /** Bytes, as of the previous call. */
   readonly heapUsed: (thread: number) => number
-  /** Milliseconds, the worst since it was asked last. */
+  /** Milliseconds, the worst since the previous call. */
   readonly controlLag: () => number
   readonly configVersion: () => string
-  /** The files as they are now are in force. */
+  /** True: the present files are in force. */
   readonly lastReloadSuccessful: () => boolean
   /** Milliseconds since the epoch. */
   readonly lastReloadSuccess: () => number

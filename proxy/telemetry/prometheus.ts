@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 import { bucketBound, HISTOGRAM_BUCKETS } from '../core/slots.ts'
 import { type Family, type Series, type SeriesStore, sumOf } from './series-store.ts'
 
-/** What prom-client asks of a metric when it writes the exposition. */
+/** The methods of a metric that prom-client calls for the exposition. */
 interface Exposed {
   readonly name: string
   readonly help: string
@@ -14,7 +14,7 @@ interface Exposed {
 interface Sample {
   metricName: string
   labels: Readonly<Record<string, string>>
-  /** Flattened once for each labels object and kept by prom-client for as long as that object lives. */
+  /** prom-client flattens each labels object once and keeps the result as long as the object lives. */
   sharedLabels: Readonly<Record<string, string>>
   value: number
 }
@@ -22,8 +22,8 @@ interface Sample {
 const none = Object.freeze({})
 
 /**
- * The bounds that are exposed: each power of two of microseconds from 128 us to 134 s, in seconds, with the first
- * bucket that is not below it any more.
+ * The exposed bounds: each power of two of microseconds from 128 us to 134 s, in seconds, with the first bucket that is
+ * not below it.
  */
 const bounds: readonly (readonly [bucket: number, labels: { readonly le: string }])[] = Array.from(
   { length: 21 },
@@ -35,18 +35,18 @@ const bounds: readonly (readonly [bucket: number, labels: { readonly le: string 
 const infinity = { le: '+Inf' }
 
 /**
- * The registry alone, without the rest of prom-client (its own metrics, cluster mode, tracing): 1 ms and 2 MB in place
- * of 30 ms and 13 MB. Loaded at the first scrape; what it exposes comes from the shared slots.
+ * Only the registry of prom-client, without its own metrics, cluster mode and tracing: 1 ms and 2 MB instead of 30 ms
+ * and 13 MB. Loaded at the first scrape; the values come from the shared slots.
  */
 function newRegistry(): Registry {
   const Loaded = createRequire(import.meta.url)('prom-client/lib/registry.js') as typeof Registry
   return new Loaded()
 }
 
-/** Lines that are put together at a time: the page of a large mesh has megabytes, of which none is ever held whole. */
+/** Lines that are joined at a time: the page of a large mesh has megabytes, and is never held as a whole. */
 const CHUNK = 512
 
-/** The text of /metrics, piece by piece, made while it is read. */
+/** The text of /metrics, made piece by piece while it is read. */
 export function prometheusPage(
   store: SeriesStore,
 ): () => { readonly type: string; readonly body: AsyncIterable<string> } {
@@ -73,7 +73,7 @@ async function* exposition(registry: Registry, store: SeriesStore): AsyncIterabl
 
 async function write(registry: Registry, { name, help, type }: Family, values: Iterable<Sample>): Promise<string> {
   const exposed: Exposed = { name, help, type, values }
-  // Its types know only its own kinds of metric; this is what it asks of any.
+  // prom-client's types have only its own kinds of metrics; this is what it calls on any.
   registry.registerMetric({ name, get: () => exposed } as unknown as Parameters<Registry['registerMetric']>[0])
   const text = registry.getSingleMetricAsString(name)
   registry.removeSingleMetric(name)
@@ -84,7 +84,7 @@ function withoutHeader(text: string): string {
   return text.slice(text.indexOf('\n', text.indexOf('\n') + 1) + 1)
 }
 
-/** The next samples of an iterator that goes on afterwards. */
+/** The next samples of an iterator, which continues afterwards. */
 function take(samples: Iterator<Sample>): Iterable<Sample> & { done(): boolean } {
   let done = false
   return {
@@ -102,7 +102,7 @@ function take(samples: Iterator<Sample>): Iterable<Sample> & { done(): boolean }
   }
 }
 
-/** The same object again and again: prom-client writes a line of each before it asks for the next. */
+/** Reuses one object: prom-client writes a line of it before it asks for the next. */
 function* plainSamples({ name, series }: Family): Iterator<Sample> {
   const sample: Sample = { metricName: name, labels: none, sharedLabels: none, value: 0 }
   for (const each of series.values()) {

@@ -2,15 +2,15 @@ import type { SeriesSpec } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
 import { HISTOGRAM_SLOTS } from '../core/slots.ts'
 
-/** One series of the exposition: the sum of what the data threads write, and of what those wrote that are gone. */
+/** One series of the exposition: the sum over the data threads, ended ones included. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>
   readonly slots: number
   /** By data thread. */
   readonly parts: Map<number, Part>
-  /** What ended data threads counted, so that a counter never goes back; null: nothing. */
+  /** What ended data threads counted, so that a counter never decreases; null: nothing. */
   carried: Float64Array | null
-  /** Set where it is a value of the control thread's own. */
+  /** Set for a value of the control thread itself. */
   readonly read: (() => number) | null
 }
 
@@ -26,16 +26,16 @@ export interface Family {
   readonly series: Map<string, Series>
 }
 
-/** What /metrics shows: learnt from the data threads' messages, read from the shared slots. */
+/** The series of /metrics: announced by messages of the data threads, read from the shared slots. */
 export interface SeriesStore {
   page(thread: number, page: number, memory: SharedArrayBuffer): void
   add(thread: number, id: number, spec: SeriesSpec): void
   retire(thread: number, ids: readonly number[]): void
-  /** A data thread is gone: its counters stay, its gauges go. */
+  /** A data thread has ended: its counters stay, its gauges go. */
   ended(thread: number): void
   /**
-   * Forgets what only ended threads have counted: after a snapshot that may have dropped the endpoints and routes they
-   * counted for.
+   * Removes series that only ended threads have counted: after a snapshot that may have dropped their endpoints and
+   * routes.
    */
   forgetEnded(): void
   /** A value of the control thread's own, read at each scrape. */
@@ -171,7 +171,9 @@ function carry(series: Series, part: Part): void {
   for (let slot = 0; slot < series.slots; slot++) series.carried[slot]! += part.values[part.index + slot]!
 }
 
-/** Labels for the exposition. Its own escapes cover line ends and quotes only, and people read it in terminals too. */
+/**
+ * Escapes labels: the exposition's own escapes cover line ends and quotes only, and people read it in terminals too.
+ */
 function shown(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, printable(value)]))
 }

@@ -11,7 +11,7 @@ export interface Series extends Counter {
   readonly id: number
 }
 
-/** What is counted in series that are over goes here, and nobody reads it. */
+/** Counts of series that are over go here, and are never read. */
 const VOID = new Float64Array(HISTOGRAM_SLOTS)
 
 /**
@@ -22,8 +22,8 @@ export interface StatsWriter {
   gauge(name: string, help: string, labels: Readonly<Record<string, string>>): Series
   histogram(name: string, help: string, labels: Readonly<Record<string, string>>): HistogramSeries
   /**
-   * These series are over: their slots serve others. Whoever still has them (a request that runs at an endpoint which
-   * is gone) counts in vain.
+   * Ends these series: their slots are used again. A holder of them (a request at an endpoint that left) counts without
+   * effect.
    */
   retire(series: readonly Series[]): void
 }
@@ -108,10 +108,10 @@ class SlotHistogram implements HistogramSeries {
   }
 }
 
-/** Methods with a label of their own; any other is `other`, so that a caller cannot make series. */
+/** Methods with a label of their own; others are `other`, so that a caller cannot create series. */
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
 
-/** Numbers without a name are one, `other`, so that an endpoint cannot make series. */
+/** Numbers without a name are `other`, so that an endpoint cannot create series. */
 const OTHER_GRPC_STATUS = -1
 
 export function routeStats(
@@ -129,7 +129,7 @@ export function routeStats(
   return {
     series: all,
     count(method, status, flag, durationMs) {
-      // The route is over; a request that began on it makes no new series.
+      // The route was removed; a request that began on it creates no new series.
       if (latency.values === VOID) return
       latency.record(durationMs)
       let byStatus = counters.get(flag)
@@ -225,7 +225,7 @@ export function endpointStats(
     ...all,
     series,
     tcpBytes() {
-      // The endpoint is gone; a tunnel that found it before makes no new series.
+      // The endpoint left; a tunnel that chose it before creates no new series.
       if (bytes === null && requests.values !== VOID) {
         const sent = stats.counter(
           'outrigger_upstream_tcp_sent_bytes_total',
@@ -259,7 +259,7 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
     active,
     series,
     closed(flag) {
-      // As with routes: a tunnel that outlives its service makes no new series.
+      // As with routes: a tunnel that outlives its service creates no new series.
       if (opened.values === VOID) return
       let counter = closed.get(flag)
       if (counter === undefined) {
@@ -276,9 +276,7 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
   }
 }
 
-/**
- * What a listener found out of its connections; series are made as there is something to count, and added to `series`.
- */
+/** Counts the protocols that a listener detected; series are created at their first count, and added to `series`. */
 export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
   const counters = new Map<string, Series>()
   function count(name: string, help: string, own: Readonly<Record<string, string>>): void {

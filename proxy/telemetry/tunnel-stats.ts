@@ -1,6 +1,6 @@
 import type { Series, StatsWriter } from './stats.ts'
 
-/** The tunnels that are open on a listener: a gauge for each protocol, and whom to tell when it drains. */
+/** The open tunnels of a listener: a gauge for each protocol, and the list to notify when it drains. */
 export interface TunnelStats<Tunnel> {
   readonly open: ReadonlySet<Tunnel>
   readonly series: readonly Series[]
@@ -8,7 +8,7 @@ export interface TunnelStats<Tunnel> {
   closed(tunnel: Tunnel, upgrade: string): void
 }
 
-/** The protocols are those that the configuration allows, so the gauges are few. */
+/** Only protocols that the configuration allows occur, so there are few gauges. */
 export function tunnelStats<Tunnel>(stats: StatsWriter, labels: Readonly<Record<string, string>>): TunnelStats<Tunnel> {
   const open = new Set<Tunnel>()
   const gauges = new Map<string, Series>()

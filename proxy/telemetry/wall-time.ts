@@ -1,8 +1,8 @@
 const MINUTE_MS = 60_000
 
 /**
- * How `%START_TIME(...)%` writes a moment: strftime's letters, and Envoy's `%3f` for milliseconds. UTC. Without an
- * argument ISO 8601 with milliseconds.
+ * Formats `%START_TIME(...)%`: strftime's letters, and Envoy's `%3f` for milliseconds. UTC. Without an argument ISO
+ * 8601 with milliseconds.
  */
 export function wallTimeFormat(format: string): (at: number) => string {
   if (format === '') return isoTime()
@@ -13,7 +13,7 @@ export function wallTimeFormat(format: string): (at: number) => string {
   }
 }
 
-/** All but seconds changes once a minute: the rest of the line is put together from what is kept. */
+/** Everything but the seconds changes once a minute and is kept. */
 export function isoTime(): (at: number) => string {
   let minute = -1
   let prefix = ''

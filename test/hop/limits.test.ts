@@ -30,7 +30,7 @@ describe('limits.connections', () => {
     mesh.settle()
     expectQuiet(mesh)
   })
-  test('lowered to what the hop has: a request that needs HTTP/1.1 gets its place, as soon as what runs there has ended', async () => {
+  test('lowered to what the hop has: a request that needs HTTP/1.1 gets its permit, as soon as what runs there has ended', async () => {
     const { mesh, application, apply } = await twoSidecars()
     meet(mesh)
     mesh.advance(10_000)

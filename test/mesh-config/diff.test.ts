@@ -112,20 +112,42 @@ test('the difference in where endpoints come from, and in what belongs to the wh
   const [before, after] = [
     await load('discovery: { dns: { orders: orders.example:80 }, consul: { token: sesame } }'),
     await load(
-      'zone: z1\nbuffers: 64MiB\ndiscovery: { dns: { orders: { name: "orders.example:80", refresh: 9s } }, consul: { token: other, onDemand: false }, massRemoval: 30 }',
+      'zone: z1\nbuffers: 64MiB\ndiscovery: { dns: { orders: { name: "orders.example:80", refresh: 9s }, cart: cart.example }, consul: { token: other, onDemand: false }, massRemoval: 30 }',
     ),
   ]
   expect(diffDiscovery(before.discovery, after.discovery)).toEqual([
-    'discovery: massRemovalPercent 50 -> 30',
-    'discovery: dns.orders.refresh 30s -> 9s',
+    'discovery: massRemoval 50 -> 30',
     'discovery: consul.token changed',
     'discovery: consul.onDemand true -> false',
+    'discovery: DNS name of orders: refresh 30s -> 9s',
+    'discovery: DNS name of cart added',
   ])
   expect(diffSnapshots(before.snapshot, after.snapshot)).toEqual([
     'zone none -> z1',
     'onDemand 2s -> off',
     'buffers 256MiB -> 64MiB',
+    'service cart added',
   ])
+})
+
+test('a map that is new is told field by field, its secrets not at all', async () => {
+  const secret = 'sesame-sesame-sesame'
+  const [before, after] = [
+    await load(orders('{}')),
+    await load(
+      `${orders(`{ balancer: { sticky: { cookieSecret: ${secret} }, type: maglev, hashOn: [{ header: x-a }] } }`).replace('{ endpoints', `{ consul: { token: ${secret} }, endpoints`)}`,
+    ),
+  ]
+  const lines = [...diffDiscovery(before.discovery, after.discovery), ...diffSnapshots(before.snapshot, after.snapshot)]
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'discovery: consul.token changed',
+      'discovery: consul.wait none -> 5m',
+      'service orders: balancer.sticky.secret changed',
+      'service orders: balancer.hashOn [] -> [{"kind":"header","name":"x-a","terminal":false}]',
+    ]),
+  )
+  expect(lines.join('\n')).not.toMatch(/sesame|none -> none|object Object/)
 })
 
 test('what a reload cannot change is said to need a restart', async () => {

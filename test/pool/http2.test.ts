@@ -179,7 +179,7 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
-  test('one that another endpoint needs more gives its place, idle or busy', async () => {
+  test('one that another endpoint needs more gives its permit, idle or busy', async () => {
     const { mesh, a, b } = await start({ endpoints: [A, B], limits: { connections: 1 } })
     const caller = mesh.caller()
     for (let i = 0; i < 4; i++) {

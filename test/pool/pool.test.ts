@@ -67,7 +67,7 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
-  test('an idle one at another endpoint gives its place to whoever has none', async () => {
+  test('an idle one at another endpoint gives its permit to one that has none', async () => {
     const { mesh } = await orders({ endpoints: [A, B], limits: { connections: 1 } })
     const caller = mesh.caller()
     for (let i = 0; i < 6; i++) {
@@ -81,7 +81,7 @@ describe('connections', () => {
     expectQuiet(mesh)
   })
 
-  test('one that becomes free at another endpoint gives its place to whoever waits', async () => {
+  test('one that becomes free at another endpoint gives its permit to a request that waits', async () => {
     const { mesh } = await orders({ endpoints: [A, B], limits: { connections: 1 }, timeouts: { connectMs: 1000 } })
     for (const name of [A, B]) mesh.upstream(name).answer = slowly(mesh, 100)
     const callers = Array.from({ length: 4 }, () => mesh.caller().get())
@@ -223,7 +223,7 @@ describe('waiting', () => {
 })
 
 describe('requests at a time', () => {
-  test('one more than the limit is refused with UO, and the place comes back however a request ends', async () => {
+  test('one more than the limit is refused with UO, and the permit comes back however a request ends', async () => {
     const { mesh, upstream } = await orders({
       limits: { requests: 2 },
       timeouts: { requestMs: 1000 },

@@ -149,6 +149,20 @@ describe('a certificate is replaced', () => {
     expect([old.ends.length, pool.connections]).toEqual([1, 1])
   })
 
+  test('how long the endpoint keeps idle connections is known still', () => {
+    const { loop, old, next, pools, call } = setUp()
+    call()
+    old.ends[0]!.send('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n')
+    loop.settle()
+    turn(() => pools.apply(pools.policy, next))
+    call()
+    next.ends[0]!.send(OK)
+    loop.advance(3900)
+    expect(next.open).toHaveLength(1)
+    loop.advance(200)
+    expect(next.open).toHaveLength(0)
+  })
+
   test('permits hold for old and new connections together', () => {
     const { loop, old, next, pools, call } = setUp({ maxConnections: 1 })
     call()

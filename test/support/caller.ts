@@ -12,7 +12,7 @@ export class Caller implements WireHandler {
   /** The proxy half-closed. */
   gotEnd = false
   over = false
-  /** The connection was reset: an answer cut short shows. */
+  /** The connection was reset, which shows a truncated answer. */
   wasReset = false
   keep = true
 
@@ -33,7 +33,7 @@ export class Caller implements WireHandler {
     return this
   }
 
-  /** Bytes of a body, or of anything that begins no request. */
+  /** Sends bytes of a body, or other bytes. */
   sendMore(bytes: string | Buffer): boolean {
     return this.wire.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
@@ -80,7 +80,7 @@ export class Caller implements WireHandler {
   ended(): void {
     this.gotEnd = true
     this.reader.ended()
-    // An ordinary client closes when the server has.
+    // Ordinary clients close after the server has.
     this.wire.end()
   }
 

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect } from 'node:tls'
 
-/** What a TLS client of Node's says first. */
+/** The ClientHello of Node. */
 export function clientHello(options: ConnectionOptions): Promise<Buffer> {
   return new Promise(resolve => {
     const wire = new Duplex({
@@ -39,7 +39,7 @@ export function withExtension(hello: Buffer, type: number, data: Buffer): Buffer
 }
 
 /**
- * Where the list of extensions begins: after record and message header, version, random, session id, cipher suites and
+ * The offset of the list of extensions: after record and message header, version, random, session id, cipher suites and
  * compression methods.
  */
 function extensionsAt(hello: Buffer): number {

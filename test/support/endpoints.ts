@@ -11,7 +11,7 @@ import { EventLoop } from './event-loop.ts'
 import { seeded } from './random.ts'
 import { balancerSpec, endpointSpec } from './specs.ts'
 
-/** An endpoint that nobody can connect to: for what looks at endpoints only. */
+/** An endpoint without connections, for tests of code that only reads endpoints. */
 export function bareEndpoint(overrides: Partial<EndpointSpec> = {}, name = '10.0.0.1:80'): Endpoint {
   const spec = endpointSpec(name, overrides)
   return new Endpoint(spec, name, new NoPool(), noStats())
@@ -61,8 +61,8 @@ export function pickContext(tried: readonly Endpoint[] = []): PickContext {
 }
 
 /**
- * What a policy is handed: the settings of a file that says nothing of them but `settings`, chance from a seed, and a
- * clock that stands still unless its loop is given.
+ * The dependencies of a policy: the settings of a file with only `settings`, random numbers from a seed, and a clock
+ * that stands still unless a loop is given.
  */
 export function balancerDeps(
   chance: number | Random = 1,

@@ -4,12 +4,12 @@ interface Event {
   callback: (() => void) | null
 }
 
-/** More than this without the time moving on is a loop, not work. */
+/** More steps than this at one moment are an endless loop. */
 const MAX_EVENTS_AT_ONCE = 2_000_000
 
 /**
- * The one event loop of a test: time moves only when told to, and what is due at one moment runs in the order it was
- * put off. So a test of timeouts takes no time, and the same test always takes the same course.
+ * The one event loop of a test. Time moves only on request, and events at one moment run in the order in which they
+ * were scheduled. So a test of timeouts takes no time and always runs the same way.
  */
 export class EventLoop {
   /** Not 0, which the code under test takes for "never". */
@@ -17,7 +17,7 @@ export class EventLoop {
   readonly #heap: Event[] = []
   #order = 0
 
-  /** The returned function takes it back. */
+  /** The returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void {
     const event: Event = { at: this.now + Math.max(0, delayMs), order: this.#order++, callback }
     this.#push(event)
@@ -26,12 +26,12 @@ export class EventLoop {
     }
   }
 
-  /** Runs what is due now, and what that puts off to now. */
+  /** Runs what is due now, and what that schedules for now. */
   settle(): void {
     this.advance(0)
   }
 
-  /** Lets time pass, running what falls due on the way. */
+  /** Lets time pass, and runs what becomes due. */
   advance(milliseconds: number): void {
     const until = this.now + milliseconds
     let count = 0

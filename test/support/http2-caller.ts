@@ -13,7 +13,7 @@ export interface Http2Request {
   readonly method?: string
   readonly path?: string
   readonly authority?: string
-  /** Asks for a tunnel: what it carries follows, by `send`. */
+  /** Asks for a tunnel, whose bytes follow by `send`. */
   readonly upgrade?: string
   readonly fields?: readonly string[]
   /** Null: it follows, by `send`. */
@@ -69,7 +69,7 @@ export class Http2Caller {
   }
 }
 
-/** A request and what came of it. */
+/** A request and its outcome. */
 export class Http2Exchange implements Receiver<ResponseHead> {
   readonly stream: UpstreamStream
   status = 0
@@ -81,16 +81,16 @@ export class Http2Exchange implements Receiver<ResponseHead> {
   ended = false
   failure: Failure | null = null
   detail = ''
-  /** False: reads nothing more until `stream.resume()`. */
+  /** False: stops reading until `stream.resume()`. */
   accept = true
-  /** May more of the body be sent? */
+  /** Whether more of the body may be sent. */
   mayWrite = true
 
   constructor(stream: UpstreamStream) {
     this.stream = stream
   }
 
-  /** More of the body. False: the stream takes no more for now. */
+  /** Sends more of the body. False: the stream is full for now. */
   send(bytes: string | Buffer, end = false): boolean {
     this.mayWrite = turn(() => this.stream.data(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes, end))
     return this.mayWrite

@@ -4,9 +4,9 @@ import type { EventLoop } from './event-loop.ts'
 import { testTurns, turn } from './turns.ts'
 
 export interface WireOptions {
-  /** The way to the other end. */
+  /** The link to the other end. */
   readonly latencyMs?: number
-  /** Bytes under way or in the other end's kernel: more wait in the sender. */
+  /** Bytes under way or in the other end's kernel: further ones wait in the sender. */
   readonly window?: number
   /** Unsent bytes above which `write` says stop; a quarter of `bufferBytes` by default. */
   readonly highWatermark?: number
@@ -16,8 +16,8 @@ export interface WireOptions {
 
 const READ = 64 * 1024
 /**
- * What was read, or written from the scratch buffer, is overwritten as soon as the contract allows: whoever kept a view
- * of it shows.
+ * Overwrites bytes that were read, or written from the scratch buffer, as soon as the contract allows, so that a kept
+ * view shows as an error.
  */
 const POISON = 0xee
 const sharedRead = Buffer.alloc(READ)
@@ -50,7 +50,7 @@ export class MemoryWire implements Wire {
   readonly turns = testTurns
   #account: Account | null = null
   #counted = 0
-  /** What was written and has not been read by the other end. */
+  /** Bytes written that the other end has not read. */
   readonly #queue: Buffer[] = []
   #queued = 0
   #ending = false
@@ -159,7 +159,7 @@ export class MemoryWire implements Wire {
       this.#loop.after(this.#latency, () => this.#other.#gotReset())
       return
     }
-    // What the kernel has is still sent; what it has not is lost.
+    // Bytes in the kernel are still sent; others are lost.
     while (this.unsent > 0) {
       const last = this.#queue[this.#queue.length - 1]!
       const cut = Math.min(this.unsent, last.length)
@@ -211,12 +211,12 @@ export class MemoryWire implements Wire {
     this.#loop.after(0, () => turn(() => this.handler?.closed(error)))
   }
 
-  /** Both ends have said all and all has left. */
+  /** Both ends have ended and all bytes have left. */
   #closeIfOver(): void {
     if (!this.#dead && this.#ending && this.#endSeen && this.unsent === 0) this.#die(null)
   }
 
-  /** Sees to it that what the other end sent is read. */
+  /** Schedules the reading of what the other end sent. */
   #pump(): void {
     if (this.#pumping || this.#paused || this.#dead) return
     const from = this.#other

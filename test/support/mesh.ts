@@ -29,7 +29,7 @@ export class Mesh {
   readonly callers: Caller[] = []
   readonly http2Callers: Http2Caller[] = []
   readonly plainCallers: PlainEnd[] = []
-  /** The proxy's ends of all connections there ever were. */
+  /** The proxy's ends of all connections so far. */
   readonly wires: MemoryWire[] = []
   readonly #options: MeshOptions
   readonly #upstreams = new Map<string, Upstream>()
@@ -38,11 +38,11 @@ export class Mesh {
   readonly linked = new Map<string, number>()
   /** The accepting ends of the connections to those. */
   readonly #links: MemoryWire[] = []
-  /** Ports that something else has. */
+  /** Ports in use by other programs. */
   readonly takenPorts = new Set<number>()
-  /** What names resolve to. */
+  /** The addresses of names. */
   readonly names = new Map<string, string>()
-  /** Ports that open only when the promise says so. */
+  /** Ports that open only when the promise resolves. */
   readonly slowPorts = new Map<number, Promise<void>>()
 
   constructor(options: MeshOptions = {}) {
@@ -145,17 +145,14 @@ export class Mesh {
     turn(() => this.#ports.get(port)!(wire))
   }
 
-  /**
-   * The next sidecar is killed, or what stands for it, and something else has its place: `upstream` of that name, from
-   * now on.
-   */
+  /** Kills the next sidecar, or its substitute; from now on its port is the `upstream` of that name. */
   replaceLinked(name: string): Upstream {
     this.linked.delete(name)
     this.cutLinked()
     return this.upstream(name)
   }
 
-  /** The connections to the next sidecar break. */
+  /** Breaks the connections to the next sidecar. */
   cutLinked(): void {
     for (const wire of this.#links.splice(0)) turn(() => wire.destroy())
   }
@@ -172,7 +169,7 @@ export class Mesh {
     return caller
   }
 
-  /** A caller that speaks nothing in particular. */
+  /** A caller that sends raw bytes. */
   plainCaller(port = 8000): PlainEnd {
     const onWire = this.#ports.get(port)
     if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
@@ -184,7 +181,7 @@ export class Mesh {
     return caller
   }
 
-  /** The connections that come to an endpoint from now on, which speaks nothing in particular. */
+  /** The connections to an endpoint from now on, as raw bytes. */
   plainUpstream(name: string): PlainEnd[] {
     const ends: PlainEnd[] = []
     this.upstream(name).serve = wire => void ends.push(new PlainEnd(wire))
@@ -252,7 +249,7 @@ export class Mesh {
   }
 }
 
-/** Lets everything that was promised and has happened come through. */
+/** Waits until all resolved promises have run. */
 export function nextMicrotasks(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }

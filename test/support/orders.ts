@@ -20,7 +20,7 @@ export interface Orders {
   readonly upstream: Upstream
 }
 
-/** One service, `orders`, behind a port of its own: where most tests of the data plane begin. */
+/** One service, `orders`, behind a port of its own: the start of most tests of the data plane. */
 export async function orders(options: OrdersOptions = {}): Promise<Orders> {
   const { endpoints = [A], listener = {}, mesh: meshOptions = {}, ...service } = options
   const mesh = await Mesh.start(
@@ -41,7 +41,7 @@ export function warm(mesh: Mesh): void {
   mesh.settle()
 }
 
-/** Nothing runs, nothing is held, and nothing was counted twice or not at all. */
+/** Checks that nothing runs, nothing is held, and everything was counted once. */
 export function expectQuiet(mesh: Mesh): void {
   for (const service of mesh.endpoints()) {
     expect(service.active, 'requests of the service').toBe(0)

@@ -110,6 +110,7 @@ export function flightView(over: Partial<FlightView> = {}): FlightView {
     route: '/api/*',
     draw: null,
     destination: 'orders',
+    notes: [],
     durationMs: 12.5,
     bytesIn: 0,
     bytesOut: 12,

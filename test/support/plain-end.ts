@@ -1,7 +1,7 @@
 import type { WireHandler } from '../../proxy/core/wire.ts'
 import type { MemoryWire } from './memory-wire.ts'
 
-/** The far end of a connection that speaks nothing: it keeps what it gets, in the order in which it came. */
+/** The far end of a raw connection: keeps what it gets, in order. */
 export class PlainEnd implements WireHandler {
   readonly wire: MemoryWire
   readonly #chunks: Buffer[] = []

@@ -6,7 +6,7 @@ import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } f
 import { CONNECT } from '../../proxy/core/tunnel.ts'
 import { TapeWire } from './tape-wire.ts'
 
-/** Time that stands still: for tests in which nothing waits. */
+/** Time that stands still, for tests without timers. */
 export const stillClock: Clock = { now: () => 1, wallTime: () => 1, timer: () => ({ arm() {}, cancel() {} }) }
 
 export const requestLimits = { maxHeaders: 100, maxHeadBytes: 61_440, maxTargetBytes: 16_384, maxStreams: 256 }
@@ -20,8 +20,8 @@ export interface Recording {
 }
 
 /**
- * What a codec says of a message, as lines. Pieces of a body that follow each other are one line, so that the lines do
- * not tell how the bytes were cut.
+ * The events of a codec for a message, as lines. Adjacent pieces of a body are one line, so that the lines do not
+ * depend on how the bytes were cut.
  */
 class Lines {
   readonly lines: string[] = []
@@ -42,7 +42,7 @@ class Lines {
     })
   }
 
-  /** A body that breaks off: how much of it was handed on before depends on how the bytes came. */
+  /** A body that breaks off: how much of it came before depends on how the bytes were cut. */
   brokeOff(line: string): void {
     this.#body = []
     this.lines.push(line)

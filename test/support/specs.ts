@@ -19,7 +19,7 @@ import type {
   Snapshot,
 } from '../../mesh-config/snapshot.ts'
 
-/** Snapshots for tests: the defaults of mesh-config as numbers, and what a test says of its own. */
+/** Snapshots for tests: the defaults of mesh-config as numbers, with the overrides of a test. */
 
 export function endpointSpec(address: string, overrides: Partial<EndpointSpec> = {}): EndpointSpec {
   const colon = address.lastIndexOf(':')
@@ -53,7 +53,7 @@ export interface ServiceOverrides {
   readonly routes?: readonly RouteSpec[]
 }
 
-/** Round robin, so that tests know who is next. */
+/** Round robin, so that tests know the next endpoint. */
 export function balancerSpec(overrides: Partial<BalancerSpec> = {}): BalancerSpec {
   return { ...compileBalancer(serviceSchema.parse({}).balancer), type: 'round_robin', ...overrides }
 }

@@ -43,7 +43,7 @@ function apply(snapshot: Snapshot): void {
   send({ kind: 'ack', version, listeners: [`${shared ? 'shared' : 'own'} ${version}`] })
 }
 
-/** What it runs on is told as the name of a service. */
+/** It reports the snapshot it runs on as the name of a service. */
 function answer(id: number, question: Question): void {
   slots[0]!++
   const url = question.what === 'explain' ? question.url : ''

@@ -12,7 +12,7 @@ import type { UpstreamEnd } from './upstream.ts'
 export const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 export const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 
-/** One end of a tunnel, whatever it is spoken over. */
+/** One end of a tunnel, over any protocol. */
 export interface TunnelEnd {
   /** The status of the answer; 0: none yet. */
   readonly status: number
@@ -41,7 +41,7 @@ export function http1Caller(
   caller: Caller,
   head: string,
 ): TunnelEnd & { readonly caller: Caller; readonly head: string } {
-  // What is behind the head is no HTTP.
+  // The bytes after the head are not HTTP.
   caller.reader.push = () => {}
   caller.ended = () => {
     caller.gotEnd = true
@@ -180,7 +180,7 @@ function servedEnd(served: Served): TunnelEnd {
   }
 }
 
-/** An endpoint that speaks what it likes: each connection is one end of a tunnel. */
+/** An endpoint with any protocol: each connection is one end of a tunnel. */
 export function rawUpstream(mesh: Mesh, name: string): TunnelEnd[] {
   const ends: TunnelEnd[] = []
   mesh.upstream(name).serve = wire => {

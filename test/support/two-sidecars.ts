@@ -63,7 +63,9 @@ export async function twoSidecars(options: TwoSidecarsOptions = {}): Promise<Two
   return { mesh, application: mesh.upstream(APPLICATION), apply }
 }
 
-/** Two requests: the first tells the caller's sidecar what the other one can, the second makes it connect. */
+/**
+ * Sends two requests: the first tells the caller's sidecar what the other one supports, the second makes it connect.
+ */
 export function meet(mesh: Mesh): void {
   const caller = mesh.caller()
   for (let i = 0; i < 2; i++) {
@@ -80,7 +82,7 @@ export function between(mesh: Mesh): { readonly connections: number; readonly pr
   return { connections, protocol }
 }
 
-/** Nothing runs, and nothing was counted twice or not at all. */
+/** Checks that nothing runs and everything was counted once. */
 export function expectQuiet(mesh: Mesh): void {
   for (const service of mesh.endpoints()) {
     expect(service.active, `requests of ${service.name}`).toBe(0)

@@ -4,7 +4,7 @@ import { MessageReader, type OpenMessage } from './message-reader.ts'
 
 export type Answer = (request: OpenMessage, connection: UpstreamEnd) => void
 
-/** A scripted endpoint: how it takes connections, and what it answers. */
+/** A scripted endpoint: how it accepts connections and answers. */
 export class Upstream {
   readonly name: string
   readonly connections: UpstreamEnd[] = []
@@ -25,7 +25,7 @@ export class Upstream {
     this.name = name
   }
 
-  /** Takes connections instead: an endpoint that speaks something else than HTTP/1.1. */
+  /** Handles connections itself: an endpoint that does not speak HTTP/1.1. */
   serve: ((wire: MemoryWire) => void) | null = null
 
   accept(wire: MemoryWire): void {
@@ -43,7 +43,7 @@ export class Upstream {
     return connection
   }
 
-  /** All bytes that ever came, over all connections. */
+  /** All bytes received, over all connections. */
   get received(): string {
     return this.connections.map(({ received }) => received).join('')
   }
@@ -71,7 +71,7 @@ export class UpstreamEnd implements WireHandler {
   gotEnd = false
   over = false
   error: Error | null = null
-  /** Set to false where the bytes are not to be kept. */
+  /** False: the bytes are not kept. */
   keep = true
 
   constructor(upstream: Upstream, wire: MemoryWire) {
@@ -90,7 +90,7 @@ export class UpstreamEnd implements WireHandler {
     return Buffer.concat(this.#chunks).toString('latin1')
   }
 
-  /** Into the void once this side has said all, as the system would have it. */
+  /** Discarded once this side has ended, as the system would. */
   send(text: string | Buffer): boolean {
     if (this.#said) return true
     return this.wire.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)

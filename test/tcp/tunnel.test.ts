@@ -294,7 +294,7 @@ describe('limits', () => {
     expectQuiet(mesh)
   })
 
-  test('above limits.connections they wait for a place, in turn, and no longer than for a connection', async () => {
+  test('above limits.connections they wait for a permit, in turn, and no longer than for a connection', async () => {
     const { mesh } = await tcp({ limits: { connections: 1, pending: 2 }, timeouts: { connectMs: 500 } })
     const ends = mesh.plainUpstream(A)
     const callers = [1, 2, 3, 4].map(() => {
@@ -316,7 +316,7 @@ describe('limits', () => {
     expectQuiet(mesh)
   })
 
-  test('tunnels and requests to one service share its places, and leave them to each other', async () => {
+  test('tunnels and requests to one service share its permits, and leave them to each other', async () => {
     const listeners = [
       listenerSpec({ service: 'orders' }),
       listenerSpec({ listen: { address: '127.0.0.1', port: 8001 }, service: 'orders', protocol: 'tcp' }),

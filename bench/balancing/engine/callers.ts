@@ -6,8 +6,8 @@ import { HeaderList } from '../../../proxy/core/header-list.ts'
 import { pickContext } from '../../../test/support/endpoints.ts'
 
 /**
- * What the policy hashes of each of so many callers, who differ in their address and in `x-user`; the same in every
- * sidecar. Empty: the policy does not hash.
+ * The hash of each caller for the policy; callers differ in their address and in `x-user`. The same in every sidecar.
+ * Empty: the policy does not hash.
  */
 export function callerHashes(spec: BalancerSpec, count: number): readonly number[] {
   const { prepare } = affinity(spec, policies[spec.type].hashes, () => 0)

@@ -1,7 +1,7 @@
 import { AliasTable } from '../../../proxy/balancer/alias.ts'
 import type { Random } from '../../../proxy/core/clock.ts'
 
-/** Time to the next of events that come independently of each other (Poisson). */
+/** The time to the next of events that occur independently of each other (Poisson). */
 export function exponential(random: Random, mean: number): number {
   return -mean * Math.log(1 - random())
 }
@@ -19,7 +19,7 @@ export function logNormal(random: Random): number {
   return Math.exp(SIGMA * gauss - (SIGMA * SIGMA) / 2)
 }
 
-/** How busy each of so many callers is: caller k by k^-exponent (Zipf), all together 1. */
+/** The share of each caller: caller k has k^-exponent (Zipf), all together 1. */
 export function popularity(count: number, exponent: number): Float64Array {
   const weights = Float64Array.from({ length: count }, (_, k) => (k + 1) ** -exponent)
   const whole = weights.reduce((sum, weight) => sum + weight, 0)

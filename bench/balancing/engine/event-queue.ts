@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../../../proxy/core/clock.ts'
 
-/** Something that happens at a moment: a request that is done, a timer. */
+/** An event at a moment: a request that ends, a timer. */
 export interface Due {
   happen(): void
 }
 
 /**
- * Virtual time: it jumps from one event to the next. What is due at the same moment happens in the order in which it
- * was planned, so a seed gives one course. An event costs no allocation: millions of them make a fleet.
+ * Virtual time: it jumps from event to event. Events at the same moment run in the order in which they were planned, so
+ * a seed always gives the same run. An event allocates nothing: a fleet has millions of them.
  */
 export class EventQueue {
   /** Milliseconds. Not 0 at first, which the proxy takes for "never". */
@@ -25,7 +25,7 @@ export class EventQueue {
     this.#rise(n, Math.max(at, this.now), this.#planned++, what)
   }
 
-  /** Everything that falls due up to that moment, and what comes of it. */
+  /** Runs all events up to that moment, and those they cause. */
   runUntil(end: number): void {
     while (this.#whats.length !== 0 && this.#times[0]! <= end) {
       this.now = this.#times[0]!
@@ -105,7 +105,7 @@ export function clockOf(queue: EventQueue): Clock {
 class QueueTimer implements Timer, Due {
   readonly #queue: EventQueue
   readonly #callback: () => void
-  /** What was planned for another moment is out of date. */
+  /** An event planned for another moment is outdated. */
   #dueAt = -1
 
   constructor(queue: EventQueue, callback: () => void) {

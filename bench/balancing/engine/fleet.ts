@@ -4,7 +4,7 @@ import { endpointSpec } from '../../../test/support/specs.ts'
 import type { EventQueue } from './event-queue.ts'
 import { Instance, type InstanceSpec } from './instance.ts'
 
-/** The instances there are or were, and how the registry lists them. */
+/** All instances, past ones included, and how the registry lists them. */
 export class Fleet {
   readonly #byName = new Map<string, Instance>()
   readonly #queue: EventQueue
@@ -32,7 +32,7 @@ export class Fleet {
   }
 }
 
-/** Requests a second that they can do when nothing passing is wrong with them. */
+/** Their capacity in requests a second, without temporary trouble. */
 export function capacityOf(specs: readonly InstanceSpec[], workMs: number): number {
   return specs.reduce(
     (sum, { workers, slowness, failsAfterMs }) =>

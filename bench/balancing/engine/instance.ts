@@ -5,17 +5,17 @@ import { exponential } from './chance.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { Request } from './request.ts'
 
-/** An instance of the service, as it is made. */
+/** The properties of an instance. */
 export interface InstanceSpec {
-  /** Requests it works on at once; the others wait in one queue. */
+  /** Requests it handles at once; others wait in one queue. */
   readonly workers: number
-  /** As many times as long as a request takes elsewhere. */
+  /** The factor on the duration of a request. */
   readonly slowness: number
-  /** It answers everything with 503 after so long; null: it does its work. */
+  /** It answers every request with 503 after this time; null: it works. */
   readonly failsAfterMs: number | null
-  /** Stops of all its work (garbage collection): on average so far apart, and so long. */
+  /** Pauses of all its work (garbage collection): the mean time between them, and their length. */
   readonly stops: { readonly everyMs: number; readonly lengthMs: number } | null
-  /** While its caches fill it is slower: at first by the factor, then less and less. */
+  /** While its caches fill it is slower: by the factor at first, then less and less. */
   readonly cold: { readonly factor: number; readonly lengthMs: number } | null
   /** It is slower by the factor for a while; the times count from when it began. */
   readonly spell: { readonly fromMs: number; readonly lengthMs: number; readonly factor: number } | null
@@ -23,11 +23,11 @@ export interface InstanceSpec {
   readonly weight: number
   /** Answers carry a load report (ORCA). */
   readonly reports: boolean
-  /** The one to look at: what share of the requests is sent there? (Where there are stops: while it stands still.) */
+  /** The observed instance: which share of the requests goes there? (With pauses: during a pause.) */
   readonly isBad: boolean
 }
 
-/** More wait nowhere: 503 at once. */
+/** With a longer queue it answers 503 at once. */
 const QUEUE_LENGTH = 100
 const REFUSAL_MS = 1
 const REPORT_MS = 1000
@@ -35,13 +35,11 @@ const REPORT_MS = 1000
 const OK: ResponseHead = { status: 200, headers: new HeaderList() }
 const UNAVAILABLE: ResponseHead = { status: 503, headers: new HeaderList() }
 
-/**
- * A queueing server: so many workers, one first-come-first-served queue with an end, and whatever may be wrong with it.
- */
+/** A queueing server: workers, one bounded first-come-first-served queue, and the configured trouble. */
 export class Instance {
   readonly name: string
   readonly spec: InstanceSpec
-  /** Requests sent to it while it was looked at. */
+  /** Requests sent to it while it was observed. */
   requests = 0
   readonly #queue: EventQueue
   readonly #bornAt: number
@@ -63,7 +61,7 @@ export class Instance {
     if (spec.stops !== null) this.#planStop(spec.stops, random)
   }
 
-  /** Whether a request that is sent now goes to what is looked at. */
+  /** Whether a request sent now counts as sent to the observed instance. */
   get isBad(): boolean {
     return this.spec.isBad || this.#queue.now < this.#stoppedUntil
   }
@@ -81,7 +79,7 @@ export class Instance {
     if (request.head === UNAVAILABLE) return request.answer(UNAVAILABLE)
     const late = this.#stoppedMs - request.stoppedMs
     if (late > 0) {
-      // Work stood still since it was planned.
+      // Work has paused since this was planned.
       request.stoppedMs = this.#stoppedMs
       return this.#queue.plan(this.#queue.now + late, request)
     }
@@ -135,7 +133,7 @@ export class Instance {
   }
 }
 
-/** What an instance says of itself, once a second: requests a second, and how much of its workers' time is used. */
+/** The report of an instance, once a second: requests a second, and the utilisation of its workers. */
 class LoadReport {
   head: ResponseHead = OK
   readonly #queue: EventQueue
@@ -166,7 +164,7 @@ class LoadReport {
     queue.plan(queue.now + REPORT_MS, report)
   }
 
-  /** So many workers are busy from now on. */
+  /** Sets the number of busy workers from now on. */
   note(busy: number): void {
     this.#usedMs += this.#busy * (this.#queue.now - this.#since)
     this.#since = this.#queue.now

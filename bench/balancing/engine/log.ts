@@ -1,14 +1,14 @@
-/** What came of each request, in the order in which they were sent. */
+/** The outcome of each request, in the order of sending. */
 export class RequestLog {
   length = 0
   /** Milliseconds since the measurement began. */
   sentAt = new Float64Array(4096)
   tookMs = new Float64Array(4096)
   status = new Uint16Array(4096)
-  /** 1: it was sent to what is looked at. */
+  /** 1: it was sent to the observed instance. */
   toBad = new Uint8Array(4096)
 
-  /** The row of a request that is sent now. */
+  /** The row for a request sent now. */
   begin(sentAt: number, toBad: boolean): number {
     const row = this.length++
     if (row === this.status.length) this.#grow()

@@ -4,19 +4,19 @@ import type { Due } from './event-queue.ts'
 import type { Instance } from './instance.ts'
 import type { Sidecar } from './sidecar.ts'
 
-/** One request on its way. Used again and again. */
+/** One request. Reused. */
 export class Request implements Due {
   sidecar: Sidecar | null = null
   instance: Instance | null = null
   endpoint: Endpoint | null = null
   sentAt = 0
-  /** How long an instance works on it that is as it should be. */
+  /** Its duration at a healthy instance. */
   workMs = 0
-  /** How long its instance had stood still when this request's end was planned. */
+  /** How long its instance had paused when the end was planned. */
   stoppedMs = 0
-  /** With what it will be answered, where that is known already. */
+  /** The planned answer, where it is known already. */
   head: ResponseHead | null = null
-  /** Its row in the log; -1: it is not written down. */
+  /** Its row in the log; -1: it is not recorded. */
   row = -1
 
   begin(sidecar: Sidecar, now: number, workMs: number): void {

@@ -40,7 +40,7 @@ export class Sidecar {
         this.#instances.set(endpoint, deps.instance(name))
         return endpoint
       },
-      // Its last requests are still to be answered.
+      // Its last requests still need their answers.
       retireEndpoint: () => {},
       outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
       locality: { zone: '', origins: {} },
@@ -58,7 +58,7 @@ export class Sidecar {
     this.#cluster.update(endpoints)
   }
 
-  /** Where it goes; null: nowhere. `hash`: of its caller, or NO_HASH. */
+  /** The endpoint; null: none. `hash`: of its caller, or NO_HASH. */
   send(request: Request, hash: number): Instance | null {
     const cluster = this.#cluster
     if (cluster.admit() !== null) return null

@@ -10,23 +10,23 @@ import type { RequestLog } from './log.ts'
 import { Sidecar } from './sidecar.ts'
 import { callersOf, Traffic } from './traffic.ts'
 
-/** What was seen once the warm-up was over. */
+/** The results after the warm-up. */
 export interface Run {
   readonly log: RequestLog
   /** Those that stayed to the end. */
   readonly instances: readonly Instance[]
   /** All requests, those of the warm-up included. */
   readonly simulated: number
-  /** Requests under way when all was over: 0, or something is wrong. */
+  /** Requests under way at the end: 0, or there is a bug. */
   readonly left: number
 }
 
-/** Sidecars hear of a change one after the other. */
+/** Sidecars learn of a change one after the other. */
 const NEWS_MS = 100
-/** After the last request, for the answers: longer than the longest queue takes. */
+/** The time after the last request for its answers: longer than the longest queue. */
 const AFTER_MS = 600_000
 
-/** One scenario with one balancer, from a seed: several sidecars that know nothing of each other before one fleet. */
+/** Runs one scenario with one balancer, from a seed: several independent sidecars before one fleet. */
 export function simulate(scenario: Scenario, { balancer, reports }: Contender, seed: number): Run {
   const { change, warmUpMs, measuredMs } = scenario
   const queue = new EventQueue()
@@ -40,7 +40,7 @@ export function simulate(scenario: Scenario, { balancer, reports }: Contender, s
   const first = start(scenario.instances)
   const service = serviceSpec('orders', first, {
     balancer: balancerSpec({ ...scenario.balancer, ...balancer }),
-    // The balancer alone, where they are not asked for: the 503 of an instance that is full would eject it.
+    // Outlier detection is off where the scenario does not ask for it: the 503 of a full instance would eject it.
     ...(scenario.outliers ? {} : { outliers: { consecutiveGatewayFailures: 0 } }),
   })
   traffic.hashes = callerHashes(service.balancer, callersOf(scenario).length)

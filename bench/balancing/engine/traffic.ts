@@ -13,19 +13,19 @@ const CALLERS_PER_INSTANCE = 100
 const POPULARITY = 0.5
 
 /**
- * Poisson arrivals, each at any one of the sidecars. When requests come, from whom and how much work they are is chance
- * alone, and not what the balancers make of them: so with the same seed all of them get the same requests.
+ * Poisson arrivals, each at a random sidecar. The times, callers and durations of requests depend on the seed only, not
+ * on the balancer: all balancers get the same requests.
  */
 export class Traffic implements Due {
   readonly sidecars: Sidecar[] = []
-  /** Of each caller; empty: nothing is hashed. */
+  /** The hash of each caller; empty: the policy does not hash. */
   hashes: readonly number[] = []
   readonly log = new RequestLog()
   /** All requests, those before `from` included. */
   sent = 0
   readonly #queue: EventQueue
   readonly #scenario: Scenario
-  /** What is sent between these moments is written down; then it ends. */
+  /** Requests between these moments are recorded; then it ends. */
   readonly #from: number
   readonly #until: number
   readonly #arrivals: Random
@@ -33,7 +33,7 @@ export class Traffic implements Due {
   readonly #ways: Random
   readonly #drawCaller: () => number
   readonly #rate: (now: number) => number
-  /** To be used again. */
+  /** For reuse. */
   readonly #idle: Request[] = []
 
   constructor(scenario: Scenario, queue: EventQueue, stream: () => Random) {
@@ -75,7 +75,7 @@ export class Traffic implements Due {
   }
 }
 
-/** How busy each caller is. */
+/** The share of each caller. */
 export function callersOf({ instances, change }: Scenario): Float64Array {
   return popularity(CALLERS_PER_INSTANCE * (instances.length + (change?.joining.length ?? 0)), POPULARITY)
 }

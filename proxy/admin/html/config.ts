@@ -2,7 +2,7 @@ import type { ConfigView } from '../config.ts'
 import { box, table } from './frame.ts'
 import { html, type Markup, prose } from './markup.ts'
 
-/** Every value with where it came from beside it. */
+/** Every value with its source beside it. */
 export function configHtml({
   version,
   inForceSince,

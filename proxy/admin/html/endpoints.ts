@@ -42,7 +42,7 @@ function serviceSection(service: ServiceWithSources, { rows, left, total, tallie
   const { name, policy, active, endpoints, notes, sources } = service
   const usable = endpoints.filter(isUsable).length
   const tone: Tone = usable === 0 ? 'bad' : usable < endpoints.length ? 'warn' : 'ok'
-  // The application behind an inbound listener is no service that a caller could name.
+  // Callers cannot name the application behind an inbound listener.
   const explain = name.includes(':')
     ? null
     : html`, <a href="${href('/explain', { url: `http://${name}/` })}">explain</a>`
@@ -90,7 +90,7 @@ function number(title: string, cell: (endpoint: EndpointView) => string): Column
   return { title, isNumber: true, cell }
 }
 
-/** Health and ejection in a word, and why under it. */
+/** Health and ejection in a word, with the reason below. */
 function stateCell(endpoint: EndpointView): Markup {
   const { state, health, warming } = endpoint
   const tone: Tone =

@@ -6,10 +6,10 @@ import { duration, plural } from '../text.ts'
 import { box, type Column, keepRefresh, nothing, type Tone, table, tag } from './frame.ts'
 import { href, html, type Markup, prose } from './markup.ts'
 
-/** So many unless more are asked for. */
+/** The default number of flights. */
 const MOST_ROWS = 100
 
-/** Newest first: who looks at a page looks at the top. */
+/** Newest first: readers begin at the top. */
 export function flightsHtml(
   flights: readonly FlightView[],
   filter: FlightFilter,
@@ -74,7 +74,7 @@ export function statusTag({
   return tag(words.filter(word => word !== '').join(' ') || '-', tone)
 }
 
-/** What the caller asked for; a CONNECT's target is its authority. */
+/** The request; the target of a CONNECT is its authority. */
 export function askedFor({ protocol, method, authority, path }: FlightView): string {
   return protocol === 'tcp' ? `TCP ${authority}`.trimEnd() : `${method} ${authority}${path === authority ? '' : path}`
 }
@@ -88,7 +88,9 @@ function destination({ destination: to, service, attempts }: FlightView): Markup
     : html`${link}<small class="mono nb"><a href="${href('/flights', { endpoint })}">${endpoint}</a></small>`
 }
 
-function explainLink({ protocol, method, authority, path, service, listener }: FlightView): string {
+function explainLink({ protocol, method, authority, path, service, listener, grpcStatus }: FlightView): string {
+  // What is usual goes without saying.
+  const spoken = protocol === 'h2' || (grpcStatus !== null && protocol === 'http/1.1') ? protocol : null
   const url =
     protocol === 'tcp'
       ? authority === ''
@@ -97,15 +99,21 @@ function explainLink({ protocol, method, authority, path, service, listener }: F
       : authority === ''
         ? path
         : `http://${authority}${path === authority ? '' : path}`
-  return href('/explain', { method: protocol === 'tcp' ? null : method, url, listener: listener || null })
+  return href('/explain', {
+    method: protocol === 'tcp' ? null : method,
+    url,
+    listener: listener || null,
+    protocol: spoken,
+  })
 }
 
-/** What a row has no room for, where there is something: several attempts, what failed and what helps. */
+/** Details that do not fit into a row: several attempts, the failure and its remedy. */
 function moreOf(flight: FlightView): Markup | null {
-  const { attempts, failure, reason, detail, remedy, grpcMessage } = flight
+  const { attempts, failure, reason, detail, remedy, grpcMessage, notes } = flight
   const several = attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')
-  if (!several && failure === '' && grpcMessage === '') return null
+  if (!several && failure === '' && grpcMessage === '' && notes.length === 0) return null
   return html`${failure !== '' && html`<p><b>${failure}</b>: ${reason}${detail !== '' && html` <span class="dim">(${detail})</span>`}</p><p class="dim">${prose(remedy)}</p>`}
+${notes.map(note => html`<p class="dim">${note}</p>`)}
 ${failure === '' && grpcMessage !== '' && html`<p>${grpcMessage}</p>`}${several && attemptList(attempts)}`
 }
 

@@ -2,18 +2,18 @@ import type { PageAnswer, PageRequest } from '../page.ts'
 import { href, html, lines, Markup, type Part } from './markup.ts'
 import { stylesheet } from './stylesheet.ts'
 
-// As node:http in server.ts: the built-in module without what an `import` of all its exports would load.
+// As node:http in server.ts: the built-in module, without loading all its exports.
 const { createHash } = process.getBuiltinModule('node:crypto')
 
-/** Nothing is loaded and nothing runs, but the one stylesheet; forms go to this port only. */
+/** The page loads nothing and runs nothing except the one stylesheet; forms post to this port only. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(stylesheet).digest('base64')}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`
 
 const tabs = ['endpoints', 'flights', 'explain', 'config', 'ready', 'metrics', 'log-level']
-/** Pages that show what changes by itself. */
+/** Pages whose content changes by itself. */
 const living = ['', 'endpoints', 'flights', 'ready']
 const REFRESH_SECONDS = 5
 
-/** `name`: of the page, as in its path; empty for the start page. */
+/** `name`: of the page, as in its path; empty: the start page. */
 export function framed(name: string, request: PageRequest, content: Markup, status = 200): PageAnswer {
   const { query } = request
   const seconds = living.includes(name) ? refreshOf(query) : 0
@@ -27,7 +27,7 @@ ${seconds > 0 && html`<meta http-equiv="refresh" content="${seconds}">`}<style>$
   return { status, type: 'text/html; charset=utf-8', body: body.text, policy }
 }
 
-/** A page as the terminal has it, where there is no better one. */
+/** The terminal's text, for pages without HTML of their own. */
 export function preformatted(text: string): Markup {
   return html`<pre>${lines(text)}</pre>`
 }
@@ -37,7 +37,7 @@ export function failed(status: number, message: string): Markup {
 }
 
 const CURRENT = html` aria-current="page"`
-/** The hash is over exactly this. */
+/** The hash in the header is over exactly this text. */
 const STYLE = new Markup(stylesheet)
 
 function refreshOf(query: URLSearchParams): number {
@@ -52,7 +52,7 @@ function toggle(name: string, query: URLSearchParams, seconds: number): Markup {
   return html`<a class="live" href="${link}">${seconds > 0 ? `stop refreshing (every ${seconds} s)` : `refresh every ${REFRESH_SECONDS} s`}</a>`
 }
 
-/** A filter keeps the page refreshing. */
+/** A filter keeps the refresh setting. */
 export function keepRefresh(query: URLSearchParams): Markup | null {
   const seconds = refreshOf(query)
   return seconds === 0 ? null : html`<input type="hidden" name="refresh" value="${seconds}">`
@@ -61,10 +61,7 @@ export function keepRefresh(query: URLSearchParams): Markup | null {
 export interface Column<Row> {
   readonly title: string
   readonly isNumber?: boolean
-  /**
-   * On a narrow screen, where it says what it is by itself: without its title, on a line with others (`inline`) or on
-   * its own (`bare`).
-   */
+  /** Cells that need no title on a narrow screen: on a line with others (`inline`) or on their own (`bare`). */
   readonly narrow?: 'inline' | 'bare'
   cell(row: Row): Part
 }

@@ -1,6 +1,6 @@
 import { escapeHtml, printable } from '../../core/printable.ts'
 
-/** HTML that is safe as it is. Made by `html` alone, so that no page can forget to escape. */
+/** Safe HTML. Only `html` makes it, so no page can forget to escape. */
 export class Markup {
   readonly text: string
 
@@ -12,8 +12,8 @@ export class Markup {
 export type Part = Markup | string | number | null | false | readonly Part[]
 
 /**
- * Literal parts are HTML, values are text on one line: they are escaped, except what `html` made before. Null and false
- * are nothing.
+ * Literal parts are HTML. Values are one-line text and are escaped, except results of `html`. Null and false are
+ * omitted.
  */
 export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   let text = literals[0]!
@@ -28,7 +28,7 @@ function textOf(part: Part): string {
   return typeof part === 'number' ? String(part) : part.map(textOf).join('')
 }
 
-/** Text of several lines that the proxy put together, for a `pre`. */
+/** Text of several lines made by the proxy, for a `pre`. */
 export function lines(text: string): Markup {
   return new Markup(escapeHtml(text))
 }
@@ -38,7 +38,7 @@ export function prose(text: string): Markup {
   return html`${text.split('`').map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`))}`
 }
 
-/** A link of our own: path and query parameters; those that are null are left out. */
+/** A link to one of our pages: path and query parameters; null ones are omitted. */
 export function href(path: string, query: Readonly<Record<string, string | null>> = {}): string {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== null)
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`

@@ -22,7 +22,7 @@ ${drains && drain()}
 <p class="dim">${hint}</p>`
 }
 
-/** Behind a fold, and by POST: a look at the page must not end anything. */
+/** Folded, and by POST: viewing the page must not drain anything. */
 function drain(): Markup {
   return html`<details><summary>Drain this sidecar</summary>
 <p>As SIGTERM: it says that it is not ready, finishes what runs, then ends. This cannot be taken back.</p>

@@ -1,6 +1,6 @@
 /**
- * The one stylesheet, inline: the admin port has no files. Narrow screens get each row of a table as a card, so that
- * nothing is cut.
+ * The one stylesheet, inline, because the admin port serves no files. Narrow screens show each row of a table as a
+ * card, so that no column is cut off.
  */
 export const stylesheet = `
 :root { color-scheme: light dark; --bg: #fff; --fg: #1c2127; --dim: #5d6773; --line: #d5dae0; --card: #f5f7f9; --link: #0b57c2;

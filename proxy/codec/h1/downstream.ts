@@ -298,6 +298,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #answered(): void {
+    if (!this.#writer.complete) return this.#close()
     this.#responseDone = true
     if (this.#requestDone) this.#finish()
     else if (this.#isTunnel) this.#wire.end()

@@ -52,9 +52,8 @@ const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
 /** The framing a body came with; one without a length goes out chunked. */
 export function lengthOf(head: RequestHead | ResponseHead): number {
-  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
-  const length = head.headers.get('content-length')
-  return length === undefined ? CHUNKED_BODY : Number(length)
+  const length = head.headers.bodyLength()
+  return length >= 0 ? length : CHUNKED_BODY
 }
 
 /** What the head may take at most; a caller whose room is smaller makes more. */
@@ -76,17 +75,19 @@ export function roomFor(head: RequestHead | ResponseHead): number {
 
 /** Writes the request to `out` from 0 and returns its length. `body`: its framing. */
 export function writeRequest(head: RequestHead, body: number, out: Buffer): number {
+  // The length of a body that does not come would be taken from the next request.
+  if (body === NO_BODY && head.headers.bodyLength() > 0) head.headers.delete('content-length')
   if (!(head instanceof Http1Head)) return writeRequestPairs(head, body, out)
   const length = writeOwnRequest(head, out)
-  const lines = linesAnew(head)
+  const lines = linesAnew(head, body)
   // In the place of the empty line.
   return lines === '' ? length : length - 2 + out.latin1Write(`${lines}\r\n`, length - 2)
 }
 
 /** What is not copied because it is of this connection, or was written as some would misread it. */
-function linesAnew(head: Http1Head): string {
-  if (head.upgrade !== '') return head.upgrade === CONNECT ? '' : upgradeLines(spelling(head))
-  const coding = head.codingAnew ? CHUNKED_LINE : ''
+function linesAnew(head: Http1Head, body: number): string {
+  const coding = body === CHUNKED_BODY && (!head.chunked || head.codingAnew) ? CHUNKED_LINE : ''
+  if (head.upgrade !== '') return head.upgrade === CONNECT ? '' : coding + upgradeLines(spelling(head))
   return head.takesTrailers ? coding + TRAILERS_LINES : coding
 }
 
@@ -107,7 +108,7 @@ export function upgradeLines(protocol: string): string {
 function writeOwnRequest(head: Http1Head, out: Buffer): number {
   // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112
   // section 3.2.2).
-  if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
+  if (head.minorVersion === 1 && !head.isTargetAnew) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
   const hasHost = head.authority !== ''
   const at = out.latin1Write(
     `${head.method} ${head.path} HTTP/1.1\r\n${hasHost || head.minorVersion === 0 ? `Host: ${head.authority}\r\n` : ''}`,
@@ -121,6 +122,10 @@ function writeOwnRequest(head: Http1Head, out: Buffer): number {
  * empty for none.
  */
 export function writeResponse(head: ResponseHead, body: number, line: string, out: Buffer): number {
+  const hasNoFraming = head.status === 204 || head.status < 200 || body === TUNNEL_BODY
+  // A filter may have said another length than the body has, or none (RFC 9110 section 8.6).
+  if (hasNoFraming ? head.headers.bodyLength() >= 0 : body >= 0 && head.headers.bodyLength() !== body)
+    sayLength(head, hasNoFraming, body)
   if (!(head instanceof Http1Head)) return writeResponsePairs(head, body, line, out)
   let at: number
   if (head.minorVersion === 1) at = head.bytes.copy(out, 0, 0, head.statusEnd)
@@ -128,14 +133,18 @@ export function writeResponse(head: ResponseHead, body: number, line: string, ou
   if (head.bytes[head.statusEnd] !== 0x20) out[at++] = 0x20
   at += head.bytes.copy(out, at, head.statusEnd, head.fieldsAt)
   const coding = body === CHUNKED_BODY && (!head.chunked || head.codingAnew) ? CHUNKED_LINE : ''
-  const table =
-    head.status === 204 || head.status < 200 || body === TUNNEL_BODY
-      ? HOP_BY_HOP_AND_FRAMING
-      : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
-        ? HOP_BY_HOP_AND_CODING
-        : HOP_BY_HOP
+  const table = hasNoFraming
+    ? HOP_BY_HOP_AND_FRAMING
+    : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
+      ? HOP_BY_HOP_AND_CODING
+      : HOP_BY_HOP
   if (line !== '' || coding !== '') at += out.latin1Write(line + coding, at)
   return copyHead(head, head.fieldsAt, table, out, at)
+}
+
+function sayLength({ headers }: ResponseHead, hasNoFraming: boolean, body: number): void {
+  if (hasNoFraming) headers.delete('content-length')
+  else headers.set('content-length', String(body))
 }
 
 /**
@@ -179,8 +188,6 @@ function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number
 }
 
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
-  // No framing where there is none to be done (RFC 9110 section 8.6).
-  if (head.status === 204 || head.status < 200 || body === TUNNEL_BODY) head.headers.delete('content-length')
   const carried = head.headers.carried()
   if (carried !== null) return writeCarriedResponse(head, carried, body, line, out)
   return out.latin1Write(
@@ -224,5 +231,5 @@ function pairs(headers: Headers, table: Uint8Array): string {
 
 function framing(head: RequestHead | ResponseHead, body: number): string {
   if (body === CHUNKED_BODY) return CHUNKED_LINE
-  return body >= 0 && head.headers.get('content-length') === undefined ? `content-length: ${body}\r\n` : ''
+  return body >= 0 && head.headers.bodyLength() < 0 ? `content-length: ${body}\r\n` : ''
 }

@@ -122,6 +122,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
 
   #sent(): void {
     this.#requestDone = true
+    // Less than its head said: the endpoint must not take what comes next for the rest.
+    if (!this.#writer.complete) return this.#wire.reset()
     if (this.#isTunnel) this.#wire.end()
     if (this.#responseDone && this.#busy) this.#finish()
   }

@@ -79,7 +79,7 @@ export class Http1Writer implements Gatherer, TurnTask {
     this.#mode = UNTIL_CLOSE
   }
 
-  /** The declared length has been written. */
+  /** As much has been written as the head said: else the peer would take the next message for the rest. */
   get complete(): boolean {
     return this.#mode !== LENGTH || this.#left === 0
   }
@@ -88,7 +88,11 @@ export class Http1Writer implements Gatherer, TurnTask {
   data(chunk: Buffer, end: boolean): boolean {
     // No body goes with this head (HEAD, 204, 304), whatever its maker wrote.
     if (this.#mode === NONE) return this.#writable
-    if (this.#mode === LENGTH) this.#left -= chunk.length
+    if (this.#mode === LENGTH) {
+      // What is beyond the length said would be taken for the next message.
+      if (chunk.length > this.#left) chunk = chunk.subarray(0, this.#left)
+      this.#left -= chunk.length
+    }
     if (chunk.length > COPIED) this.#large(chunk)
     else if (chunk.length !== 0) this.#small(chunk)
     if (end && this.#mode === CHUNKED) this.#gather(LAST_CHUNK)

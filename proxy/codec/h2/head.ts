@@ -129,6 +129,10 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
     return this.#hop
   }
 
+  bodyLength(): number {
+    return this.contentLength
+  }
+
   carried(): Carried | null {
     return this.names === null ? null : this
   }
@@ -331,18 +335,25 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   set(name: string, value: string): void {
     const wanted = name.toLowerCase()
     this.delete(wanted)
-    this.pairs[this.count++] = wanted
-    this.pairs[this.count++] = value
+    this.add(wanted, value)
   }
 
   add(name: string, value: string): void {
-    this.pairs[this.count++] = name.toLowerCase()
+    const wanted = name.toLowerCase()
+    // As in HTTP/1.1: what says how the body is framed is one truth with the framing.
+    if (wanted === 'content-length' || wanted === 'transfer-encoding') {
+      this.delete('content-length')
+      if (wanted === 'transfer-encoding' || !/^\d{1,15}$/.test(value)) return
+      this.contentLength = Number(value)
+    }
+    this.pairs[this.count++] = wanted
     this.pairs[this.count++] = value
   }
 
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const { pairs, count } = this
+    if (wanted === 'content-length') this.contentLength = -1
     let to = 0
     for (let i = 0; i < count; i += 2) {
       if (pairs[i] === wanted) continue
