@@ -11,8 +11,8 @@ import type { Transport } from '../../proxy/pool/transport.ts'
 import { manualClock } from '../support/clock.ts'
 import { noStats } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
-import { turn } from '../support/memory-wire.ts'
 import { seeded } from '../support/random.ts'
+import { turn } from '../support/turns.ts'
 
 /**
  * Requests and tunnels to three endpoints, whose connections come, fail, break, end and are counted, while limits,
@@ -219,7 +219,7 @@ class World {
   }
 
   reload(): void {
-    this.pools.apply(this.policy(), this.chance(0.5) ? this.transport(this.one(['1', '2', '3'])) : undefined)
+    this.pools.configure(this.policy(), this.chance(0.5) ? this.transport(this.one(['1', '2', '3'])) : undefined)
   }
 
   drain(pool: EndpointPool): void {

@@ -154,7 +154,7 @@ describe('a certificate is replaced', () => {
     call()
     old.ends[0]!.send('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n')
     loop.settle()
-    turn(() => pools.apply(pools.policy, next))
+    turn(() => pools.configure(pools.policy, next))
     call()
     next.ends[0]!.send(OK)
     loop.advance(3900)
