@@ -21,8 +21,11 @@ export interface DataThread {
   running(): boolean
   /** Addresses it listens on, as its last `ack` had them. */
   listeners(): readonly string[]
-  /** Reasons why not; empty: applied. */
-  apply(snapshot: Snapshot): Promise<readonly string[]>
+  /**
+   * Reasons why not; empty: applied. One after the other; `snapshot` is asked for when it is sent, so it has the
+   * endpoints of that moment.
+   */
+  apply(snapshot: () => Snapshot): Promise<readonly string[]>
   /** Null: no answer in time, or the thread has ended. */
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
@@ -64,6 +67,8 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
   })
   const startedAt = clock.now()
   const sent = sentSnapshot()
+  /** The snapshot that is being applied, and those behind it; null: none. */
+  let last: Promise<readonly string[]> | null = null
   const questions = new Map<number, Waiting<Answer | null>>()
   let nextQuestion = 0
   let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
@@ -128,28 +133,37 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     })
   }
 
+  async function apply(snapshot: Snapshot): Promise<readonly string[]> {
+    if (over) return [`data thread ${index} has ended`]
+    const late = [`data thread ${index} did not answer within ${APPLY_MS / 1000} s`]
+    const reasons = expect<readonly string[]>(
+      APPLY_MS,
+      late,
+      waiting => (applying = { ...waiting, version: snapshot.version }),
+      () => {
+        applying = null
+        sent.forget()
+      },
+    )
+    lookUpMs = snapshot.onDemandMs
+    send(sent.message(snapshot))
+    const refused = await reasons
+    if (refused.length === 0) sent.taken(snapshot)
+    return refused
+  }
+
   return {
     index,
     startedAt,
     running: () => running,
     listeners: () => listeners,
-    async apply(snapshot) {
-      if (over) return [`data thread ${index} has ended`]
-      const late = [`data thread ${index} did not answer within ${APPLY_MS / 1000} s`]
-      const reasons = expect<readonly string[]>(
-        APPLY_MS,
-        late,
-        waiting => (applying = { ...waiting, version: snapshot.version }),
-        () => {
-          applying = null
-          sent.forget()
-        },
-      )
-      lookUpMs = snapshot.onDemandMs
-      send(sent.message(snapshot))
-      const refused = await reasons
-      if (refused.length === 0) sent.taken(snapshot)
-      return refused
+    apply(snapshot) {
+      const reasons = last === null ? apply(snapshot()) : last.then(() => apply(snapshot()))
+      last = reasons
+      void reasons.then(() => {
+        if (last === reasons) last = null
+      })
+      return reasons
     },
     ask(question) {
       if (over) return Promise.resolve(null)

@@ -139,9 +139,8 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
   }
 
   function bringUp(thread: DataThread): Promise<readonly string[]> {
-    const { snapshot, origins } = fill(current)
-    const reasons = thread.apply(snapshot)
-    thread.tell({ kind: 'origins', zones: origins })
+    const reasons = thread.apply(() => fill(current).snapshot)
+    thread.tell({ kind: 'origins', zones: fill(current).origins })
     return reasons
   }
 
@@ -150,7 +149,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
   }
 
   async function applyTo(threads: readonly DataThread[], snapshot: Snapshot): Promise<readonly string[]> {
-    return (await Promise.all(threads.map(thread => thread.apply(fill(snapshot).snapshot)))).flat()
+    return (await Promise.all(threads.map(thread => thread.apply(() => fill(snapshot).snapshot)))).flat()
   }
 
   return {
@@ -171,7 +170,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
         return []
       }
       // One goes first: what it refuses reaches no other.
-      const refused = await first.apply(fill(snapshot).snapshot)
+      const refused = await first.apply(() => fill(snapshot).snapshot)
       if (refused.length > 0) return refused
       // A thread that starts from here on starts with the new one.
       current = snapshot

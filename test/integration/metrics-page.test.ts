@@ -63,7 +63,7 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
       { listen: `127.0.0.1:${port}`, service: 'orders' },
       { listen: `127.0.0.1:${grpcPort}`, service: 'prices' },
       { listen: `127.0.0.1:${upgradePort}`, service: 'sockets' },
-      { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '20ms' } },
+      { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '500ms' } },
     ],
     discovery: {
       files: { orders: endpointFile(backend.address) },
