@@ -1,4 +1,5 @@
 import type { ExplainAnswer, FlightView } from '../core/channel.ts'
+import { grpcStatusText } from '../core/grpc.ts'
 import { printable } from '../core/printable.ts'
 import { askedOf } from './flights-text.ts'
 
@@ -20,6 +21,7 @@ export function explainedOutcome({
   protocol,
   failure,
   status,
+  grpcStatus,
   flag,
   reason,
   detail,
@@ -28,7 +30,8 @@ export function explainedOutcome({
   destination,
 }: FlightView): string[] {
   if (failure === '') return [`would be sent to ${attempts.at(-1)?.endpoint ?? '?'} (${destination})`]
-  const what = protocol === 'tcp' ? 'closed by the proxy' : `answered by the proxy: ${status}`
+  const told = grpcStatus === null ? `${status}` : `${status}, grpc ${grpcStatusText(grpcStatus)}`
+  const what = protocol === 'tcp' ? 'closed by the proxy' : `answered by the proxy: ${told}`
   return [
     `would be ${what} ${flag}, ${reason}`,
     ...(detail === '' ? [] : [`detail:     ${detail}`]),

@@ -177,15 +177,21 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   sendHead(response: ResponseHead, end: boolean): void {
     const { exchange } = this
-    const { filters, request } = exchange
+    // What takes the place of an answer that failed in a sink has no other way than straight down.
+    const isFirst = exchange.status === 0
     this.#answered = true
     exchange.status = response.status
-    this.#deps.onResponse(exchange, response)
-    if (filters?.hasSinks === true && request.upgrade === '') {
-      this.#bodies ??= new Bodies(this)
-      this.down = this.#bodies.openResponse(filters) ?? this.stream
-    }
+    if (isFirst) this.#filterResponse(response)
     this.down.head(response, end)
+  }
+
+  #filterResponse(response: ResponseHead): void {
+    const { exchange } = this
+    const { filters, request } = exchange
+    this.#deps.onResponse(exchange, response)
+    if (filters?.hasSinks !== true || request.upgrade !== '') return
+    this.#bodies ??= new Bodies(this)
+    this.down = this.#bodies.openResponse(filters) ?? this.stream
   }
 
   /** The answer has been said to its end. */
@@ -235,9 +241,13 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** A filter's sink cannot go on. */
   sinkFailed(failure: Failure, detail: string): void {
     if (this.done) return
-    // Nothing of the answer has gone down: a local reply takes its place.
-    if (this.#answered && this.down !== this.stream && !this.#bodies!.hasHead) this.#answered = false
     this.attempts.cancel(failure)
+    // Nothing of the answer has gone down: a local reply takes its place.
+    if (this.#answered && this.down !== this.stream && !this.#bodies!.hasHead) {
+      this.#bodies!.close()
+      this.down = this.stream
+      this.#answered = false
+    }
     this.fail(failure, detail)
   }
 

@@ -211,15 +211,30 @@ describe.each(pairs)('a caller of %s, an endpoint of %s', (caller, endpoint) => 
 
   test('a sink that fails before the head went down: a local reply; what it writes later goes nowhere', async () => {
     const held = new Held()
-    const it = await start({ name: 'held', response: (_exchange, next) => held.at(next) })
+    const log: string[] = []
+    const it = await start({ ...noted('held', log), response: (_exchange, next) => held.at(next) })
     const got = it.ask()
     turn(() => held.next!.fail(failures.upstreamProtocolError, 'it cannot be read'))
     it.mesh.settle()
+    expect(got().status).toBe(502)
     turn(() => held.release())
     it.mesh.settle()
-    expect(got().status).toBe(502)
     expect(it.mesh.flights()).toHaveLength(1)
     expect(it.mesh.flight).toMatchObject({ failure: 'upstream-protocol-error', detail: 'it cannot be read' })
+    expect(log).toEqual(['held request', 'held response', 'held complete'])
+    expectQuiet(it.mesh)
+  })
+
+  test('a sink that fails inside an answer: it is cut', async () => {
+    const held = new Held()
+    const it = await start({ name: 'held', response: (_exchange, next) => held.at(next) })
+    it.ask()
+    turn(() => held.next!.head({ status: 200, headers: new HeaderList(['content-length', '9']) }, false))
+    turn(() => held.next!.data(Buffer.from('half'), false))
+    turn(() => held.next!.fail(failures.resetAfterResponse, 'it cannot be read'))
+    it.mesh.settle()
+    expect(it.mesh.flight).toMatchObject({ failure: 'reset-after-response', detail: 'it cannot be read' })
+    for (const { wasReset } of it.mesh.callers) expect(wasReset).toBe(true)
     expectQuiet(it.mesh)
   })
 
