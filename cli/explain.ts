@@ -8,6 +8,7 @@ interface Options extends AdminOptions {
   readonly method: string
   readonly header: readonly string[]
   readonly listener?: string
+  readonly protocol?: string
 }
 
 export function addExplainCommand(program: Command): void {
@@ -20,6 +21,11 @@ export function addExplainCommand(program: Command): void {
       'a header; may be repeated',
       (value: string, all: readonly string[]) => [...all, value],
       [] as readonly string[],
+    )
+    .addOption(
+      program
+        .createOption('--protocol <protocol>', 'what the caller speaks; by itself h2 for gRPC, else http/1.1')
+        .choices(['http/1.1', 'h2']),
     )
     .option('-l, --listener <listener>', 'the listener it would come to: its name, address or port')
     .addHelpText(
@@ -35,10 +41,11 @@ export function addExplainCommand(program: Command): void {
 }
 
 /** Prints the answer; the exit code says whether the request would succeed. */
-async function explain(url: string, { admin, method, header, listener, json }: Options): Promise<void> {
+async function explain(url: string, { admin, method, header, listener, protocol, json }: Options): Promise<void> {
   const query = new URLSearchParams({ url, method, format: 'json' })
   for (const each of header) query.append('header', each)
   if (listener !== undefined) query.set('listener', listener)
+  if (protocol !== undefined) query.set('protocol', protocol)
   const answer = await askAdmin(admin, '/explain', query)
   if (answer === null) return
   if (answer.status !== 200) {

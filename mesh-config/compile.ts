@@ -6,6 +6,7 @@ import { applicationNames, compileListeners, hostOf, listenOf } from './compile-
 import { compileRoute } from './compile-route.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
+import { connectService } from './host-name.ts'
 import { own } from './own.ts'
 import { type ServicePolicy, serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
@@ -41,7 +42,7 @@ export function compile(document: SidecarDocument): Compiled {
     services[name] ??= compileApplication(name, inbound)
   }
   for (const { connect } of document.outbound)
-    for (const host of connect?.hosts ?? []) services[`connect:${hostOf(host)}`] ??= compileHost(hostOf(host))
+    for (const host of connect?.hosts ?? []) services[connectService(hostOf(host))] ??= compileHost(hostOf(host))
   const content = {
     service: document.service,
     zone: document.zone ?? '',
@@ -86,6 +87,7 @@ function compileService(
   const routes = policy.routes.map(route => compileRoute(name, route, timeouts, retries))
   return {
     name,
+    kind: 'named',
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
     multiplex: policy.multiplex,
     hosts: policy.hosts,
@@ -110,13 +112,15 @@ function compileService(
 
 /** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */
 function compileHost(host: string): ServiceSpec {
-  return compileService(`connect:${host}`, serviceSchema.parse({}), [endpointList.parse([host])[0]!])
+  const service = compileService(connectService(host), serviceSchema.parse({}), [endpointList.parse([host])[0]!])
+  return { ...service, kind: 'connect' }
 }
 
 /** The application behind an inbound listener: one endpoint that is always used, with one try. */
 function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
   return {
     name,
+    kind: 'local',
     protocol: application.protocol,
     multiplex: false,
     hosts: [],

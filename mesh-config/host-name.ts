@@ -16,6 +16,11 @@ export function connectName(authority: string): string {
   return `${hostOf(authority)}:${portOf(authority)}`
 }
 
+/** The service that stands for a `host:port` which CONNECT may lead to; `target` is as `connectName` gives it. */
+export function connectService(target: string): string {
+  return `connect:${target}`
+}
+
 /** `orders.example.com.` is the same name as `orders.example.com`: the dot only says that no search domain is tried. */
 function hostName(host: string): string {
   const lower = host.toLowerCase()

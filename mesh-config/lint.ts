@@ -27,7 +27,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
       lintListener(listener, snapshot.service, [direction, index], warn)
   }
   for (const service of Object.values(snapshot.services)) {
-    if (isApplication(service.name)) continue
+    if (service.kind !== 'named') continue
     const home =
       nodeAt(root, ['services', service.name]) === null
         ? ['discovery', 'endpoints', service.name]
@@ -75,13 +75,6 @@ function saidOnce(warn: Warn): Warn {
     if (!said.has(message)) warn(path, message)
     said.add(message)
   }
-}
-
-/**
- * True for the application behind an inbound listener and for a host of CONNECT, which are no services of the user's.
- */
-function isApplication(name: string): boolean {
-  return name.startsWith('local_app:') || name.startsWith('connect:')
 }
 
 function guard(key: string, { port }: AddressSpec): string {

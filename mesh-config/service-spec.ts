@@ -1,7 +1,14 @@
 /** The part of a snapshot for one service (snapshot.ts): its endpoints, and how they are called. */
 
+/**
+ * `named`: a service of the user's. `connect`: a `host:port` that CONNECT may lead to. `local`: the application behind
+ * an inbound listener.
+ */
+export type ServiceKind = 'named' | 'connect' | 'local'
+
 export interface ServiceSpec {
   readonly name: string
+  readonly kind: ServiceKind
   /** `http` is HTTP/1.1; null: detected. */
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
   /** HTTP/1.1 is sent as HTTP/2 to endpoints that are sidecars. */

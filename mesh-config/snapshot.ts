@@ -27,6 +27,7 @@ export type {
   RouteRetries,
   RouteSpec,
   RouteTimeouts,
+  ServiceKind,
   ServiceLimits,
   ServiceSpec,
   ServiceTimeouts,
@@ -53,7 +54,7 @@ export interface Snapshot {
    */
   readonly onDemandMs: number
   /**
-   * By name. The inbound applications are here too (`local_app:<port>`), so that one kind of cluster serves both
+   * By name; the inbound applications are here too (kind `local`), so that one kind of cluster serves both
    * directions.
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
@@ -121,7 +122,7 @@ export type ListenerProtocol = 'http' | 'detect' | 'tcp'
 export interface ConnectSpec {
   /** To the services, by their names. */
   readonly services: boolean
-  /** `host:port` in small letters; each is a service of its own, called `connect:<host:port>`. */
+  /** `host:port` in small letters; each is a service of its own (kind `connect`), called `connectService(host)`. */
   readonly hosts: readonly string[]
 }
 

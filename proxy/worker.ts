@@ -3,16 +3,16 @@ import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { dial, listen } from './system/net.ts'
-import { roundsOfEventLoop } from './system/rounds.ts'
+import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
 const { index, snapshot, shared, origins } = workerData as WorkerData
-roundsOfEventLoop()
 const thread = dataThread({
   index,
   clock: systemClock,
   random: systemRandom,
+  turns: systemTurns,
   dial,
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
@@ -21,4 +21,4 @@ const thread = dataThread({
 })
 port.on('message', (message: ToData) => thread.receive(message))
 thread.receive({ kind: 'origins', zones: origins })
-thread.receive({ kind: 'snapshot', snapshot })
+thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })

@@ -2,14 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import { type Failure, failures } from '../proxy/core/failure.ts'
 import { grpcStatusText } from '../proxy/core/grpc.ts'
-import { conditionOf } from '../proxy/forward/retry.ts'
 
 const rows: readonly Failure[] = Object.values(failures)
 
 const sides = {
   upstream: [
     'The endpoint',
-    'The side we sent the request to. These count against the endpoint in outlier detection and in `outrigger_upstream_failures_total`.',
+    'The side we sent the request to. Most of these count against the endpoint, in outlier detection and in `outrigger_upstream_failures_total`; each entry says so.',
   ],
   local: ['The proxy', 'The proxy itself decided. No endpoint is to blame, and none is ejected for it.'],
   downstream: ['The caller', 'The side that sent us the request. No endpoint is to blame, and nothing is tried again.'],
@@ -63,6 +62,11 @@ const replays = {
   never: 'never.',
 } as const satisfies Record<Failure['replay'], string>
 
+const against = {
+  failure: 'it counts, in outlier detection and in `outrigger_upstream_failures_total`.',
+  ignorable: 'nothing is counted.',
+} as const satisfies Record<Failure['outcome'], string>
+
 /** The page docs/failures.md; test/docs.test.ts checks that the file is this. */
 export function failuresPage(): string {
   return [
@@ -91,11 +95,11 @@ function entry(row: Failure): string {
 - **Where to look:** ${row.remedy}.
 - **The caller sees:** ${seen[row.failure] ?? `${row.httpStatus} with this failure in the body`}.
 - **Tried again:** ${triedAgain(row)}
-${row.failure in rare ? `- **Note:** ${rare[row.failure]}\n` : ''}`
+${row.side === 'upstream' ? `- **Against the endpoint:** ${against[row.outcome]}\n` : ''}${row.failure in rare ? `- **Note:** ${rare[row.failure]}\n` : ''}`
 }
 
 function triedAgain(row: Failure): string {
-  const condition = conditionOf(row)
+  const { condition } = row
   if (condition === null) return row.replay === 'never' ? replays.never : `no: \`retries.on\` has no word for it.`
   return `when \`retries.on\` has \`${condition}\`. ${replays[row.replay]}`
 }
@@ -118,7 +122,7 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 
 const introduction = `# Failures
 
-<!-- Made from proxy/core/failure.ts by scripts/failures.ts: change the table there, not this page. -->
+<!-- Made from the table of proxy/core/failure.ts by scripts/failures.ts: change the table there, not this page. -->
 
 Every answer that the proxy makes itself, and every answer it had to cut, has one row of one table behind it. The same row is in the body of the answer
 (\`application/problem+json\`), in the access log, in \`/flights\`, in \`/explain\` and in the \`flags\` label of \`http_requests_total\`. So start from whichever you have.

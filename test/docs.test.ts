@@ -12,7 +12,6 @@ import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
 import { guards } from '../proxy/codec/h2/options.ts'
 import { failures } from '../proxy/core/failure.ts'
 import { grpcConditions } from '../proxy/forward/grpc-retry.ts'
-import { conditionOf } from '../proxy/forward/retry.ts'
 import { failuresPage } from '../scripts/failures.ts'
 
 /**
@@ -100,7 +99,7 @@ function anchorOf(title: string): string {
 
 describe('names', () => {
   const rows = Object.values(failures)
-  const conditions = new Set([...rows.map(conditionOf), 'gateway-error'])
+  const conditions = new Set([...rows.map(({ condition }) => condition), 'gateway-error'])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
     /^(x-[\w-]+|outrigger-(h2|names|reason|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/

@@ -25,6 +25,8 @@ test('each object of the hot path has one shape, whatever the request', () => {
     'Forward',
     'Answer',
     'Attempts',
+    'Loop',
+    'RequestAttempt',
     'HeldBody',
     'Exchange',
     'AttemptRecord',

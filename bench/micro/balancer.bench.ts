@@ -35,7 +35,7 @@ function endpoints(count: number, weight: (i: number) => number): Endpoint[] {
       health: 'passing',
       healthReason: '',
     } as const
-    return new Endpoint(spec, `127.0.0.1:${9000 + i}`, null as never, null as never, null as never)
+    return new Endpoint(spec, `127.0.0.1:${9000 + i}`, null as never, null as never)
   })
 }
 

@@ -7,7 +7,7 @@ import { huffmanDecode, huffmanEncode } from '../../proxy/codec/h2/hpack/huffman
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
 import type { DownstreamStream, RequestHead } from '../../proxy/core/message.ts'
-import { enterTurn, leaveTurn } from '../../proxy/core/turn.ts'
+import { Turns } from '../../proxy/core/turn.ts'
 import type { Wire } from '../../proxy/core/wire.ts'
 import { systemClock } from '../../proxy/system/clock.ts'
 import { get, hello, windowUpdate } from '../../test/codec/h2/support/frames.ts'
@@ -88,6 +88,7 @@ export const answerRequest = {
       peer: { address: '', port: 0, local: '', localPort: 0 },
       handler: null,
       bufferBytes: 1_048_576,
+      turns: new Turns(null),
       ledger: UNLIMITED,
       get account() {
         return new Account(UNLIMITED, wire)
@@ -133,9 +134,9 @@ export const answerRequest = {
     let id = 1
     return () => {
       for (let i = 0; i < 16; i++, id += 2) batch.writeUInt32BE(id, i * size + 5)
-      enterTurn()
+      wire.turns.enter()
       wire.handler!.bytes(batch, batch.length)
-      leaveTurn()
+      wire.turns.leave()
       return id
     }
   },

@@ -3,11 +3,11 @@ import { serviceSchema } from '../../mesh-config/service.ts'
 import type { BalancerSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
-import { deltaOf } from '../../proxy/cluster/host-set.ts'
 import type { Locality } from '../../proxy/cluster/zone.ts'
 import { NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
+import { deltaOf } from '../../proxy/core/endpoints-delta.ts'
 import { systemClock, systemRandom } from '../../proxy/system/clock.ts'
 import type { PreparedCase } from './case.ts'
 
@@ -66,7 +66,7 @@ function clusterOf({
     random: systemRandom,
     policy: type => policies[type],
     locality,
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never, null as never),
+    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
     outliers: () => ({ configure() {}, review: () => false, report() {}, stop() {} }),
   })

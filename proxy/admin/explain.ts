@@ -1,4 +1,4 @@
-import type { ExplainAnswer } from '../core/channel.ts'
+import type { ExplainAnswer, Question } from '../core/channel.ts'
 import { type Ask, askAll } from './ask.ts'
 import { explainText } from './explain-text.ts'
 import {
@@ -18,7 +18,7 @@ export function explainPage(ask: Ask): Page {
     path: '/explain',
     methods: ['GET'],
     shows: 'where a request would go and why, or why it would fail; nothing is sent',
-    parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001',
+    parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001  &protocol=h2',
     answer: request => (request.format === 'html' ? answerBrowser(ask, request) : answerProgram(ask, request)),
   }
 }
@@ -55,7 +55,9 @@ async function answerBrowser(ask: Ask, request: PageRequest): Promise<PageAnswer
   return show(answer, answer.error, answer.error === '' ? 200 : 400)
 }
 
-function questionOf({ query }: PageRequest) {
+type Asked = Extract<Question, { what: 'explain' }>
+
+function questionOf({ query }: PageRequest): Asked | string {
   const url = query.get('url')
   if (url === null || url === '') return 'say which request: give its url'
   const headers: (readonly [string, string])[] = []
@@ -65,11 +67,15 @@ function questionOf({ query }: PageRequest) {
     if (colon < 1) return `header=${text} has no name: write header=name:value`
     headers.push([text.slice(0, colon).trim(), text.slice(colon + 1).trim()])
   }
+  const protocol = query.get('protocol') || null
+  if (protocol !== null && protocol !== 'h2' && protocol !== 'http/1.1')
+    return `protocol=${protocol} is neither h2 nor http/1.1: leave it out for what is usual`
   return {
     what: 'explain',
+    ...(protocol === null ? {} : { protocol }),
     method: (query.get('method') || 'GET').toUpperCase(),
     url,
     headers,
     listener: query.get('listener') || null,
-  } as const
+  }
 }

@@ -7,7 +7,7 @@ import { count, duration } from './text.ts'
 export function flightText(flight: FlightView): string {
   const { at, protocol, status, grpcStatus, grpcMessage, flag, bytesIn, bytesOut, destination, service, durationMs } =
     flight
-  const { attempts, reason, failure, detail } = flight
+  const { attempts, reason, failure, detail, notes } = flight
   const outcome =
     `${status === 0 ? '-' : status} ${flag}${grpcStatus === null ? '' : ` grpc ${grpcStatusText(grpcStatus)}`}`.padEnd(
       7,
@@ -20,6 +20,7 @@ export function flightText(flight: FlightView): string {
   let text = printable(
     `${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd(),
   )
+  for (const note of notes) text += `\n${' '.repeat(14)}${printable(note)}`
   if (attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')) {
     for (const [index, attempt] of attempts.entries())
       text += `\n${' '.repeat(14)}${index + 1}. ${printable(attemptText(attempt, isTunnel))}`
@@ -45,7 +46,14 @@ export function attemptText(attempt: AttemptView, isTunnel = false): string {
   const connection =
     (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
-  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${connection}${comparedText(attempt)}${retry}`
+  return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${headText(attempt)}${connection}${comparedText(attempt)}${retry}`
+}
+
+/** When the answer began, where that says more than its end. */
+export function headText({ headAfterMs, tookMs }: AttemptView): string {
+  return headAfterMs === null || duration(headAfterMs) === duration(tookMs)
+    ? ''
+    : `, head after ${duration(headAfterMs)}`
 }
 
 function answered({ status, grpcStatus }: AttemptView): string {

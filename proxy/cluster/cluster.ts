@@ -151,8 +151,12 @@ export class ServiceCluster implements ViewOwner {
     this.#build(this.#views())
   }
 
+  get isFull(): boolean {
+    return this.active >= this.spec.limits.requests
+  }
+
   admit(): Failure | null {
-    if (this.active >= this.spec.limits.requests) return failures.poolOverflow
+    if (this.isFull) return failures.poolOverflow
     this.active++
     this.uses++
     return null

@@ -1,6 +1,7 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Endpoint } from '../core/endpoint.ts'
+import { deltaOf, endpointName } from '../core/endpoints-delta.ts'
 
 /** What an update did to a host set. */
 export interface HostSetChange {
@@ -64,59 +65,4 @@ export function hostSet(create: (spec: EndpointSpec, name: string) => Endpoint):
       return delta === null ? null : change(delta)
     },
   }
-}
-
-/**
- * The one diff of endpoints: what turns `before` into `after`; null: nothing differs. An address that is named twice
- * counts once, by its last spec; the order does not count.
- */
-export function deltaOf(before: readonly EndpointSpec[], after: readonly EndpointSpec[]): EndpointsDelta | null {
-  if (areSame(before, after)) return null
-  const old = byName(before)
-  const put: EndpointSpec[] = []
-  for (const [name, spec] of byName(after)) {
-    const known = old.get(name)
-    old.delete(name)
-    if (known === undefined || !isSame(known, spec)) put.push(spec)
-  }
-  const drop = [...old.keys()]
-  return put.length === 0 && drop.length === 0 ? null : { put, drop }
-}
-
-export function endpointName(spec: { readonly address: string; readonly port: number }): string {
-  return spec.address.includes(':') ? `[${spec.address}]:${spec.port}` : `${spec.address}:${spec.port}`
-}
-
-function byName(specs: readonly EndpointSpec[]): Map<string, EndpointSpec> {
-  const map = new Map<string, EndpointSpec>()
-  for (const spec of specs) map.set(endpointName(spec), spec)
-  return map
-}
-
-/** Skips making names for sets that did not change, which are most that sources and snapshots deliver. */
-function areSame(a: readonly EndpointSpec[], b: readonly EndpointSpec[]): boolean {
-  return a.length === b.length && a.every((spec, i) => isSame(spec, b[i]!))
-}
-
-function isSame(a: EndpointSpec, b: EndpointSpec): boolean {
-  return (
-    a === b ||
-    (a.port === b.port &&
-      a.address === b.address &&
-      a.weight === b.weight &&
-      a.priority === b.priority &&
-      a.zone === b.zone &&
-      a.health === b.health &&
-      a.healthReason === b.healthReason &&
-      hasSameEntries(a.metadata, b.metadata))
-  )
-}
-
-function hasSameEntries(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  let count = 0
-  for (const name in a) {
-    if (a[name] !== b[name]) return false
-    count++
-  }
-  return count === Object.keys(b).length
 }

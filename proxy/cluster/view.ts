@@ -9,7 +9,8 @@ import type { Balance } from './balance.ts'
 import type { Labels } from './subset.ts'
 
 /** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
-export interface ViewOwner extends Pick<Cluster, 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+export interface ViewOwner
+  extends Pick<Cluster, 'isFull' | 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
   readonly spec: ServiceSpec
   readonly affinity: Affinity
   readonly budget: RetryBudget
@@ -61,6 +62,10 @@ export class ClusterView implements Cluster {
 
   get budget(): RetryBudget {
     return this.#service.budget
+  }
+
+  get isFull(): boolean {
+    return this.#service.isFull
   }
 
   admit(): Failure | null {

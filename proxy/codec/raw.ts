@@ -2,7 +2,7 @@ import type { Codec, UpstreamConnection, UpstreamOptions, UpstreamOwner } from '
 import { type Failure, failures } from '../core/failure.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
-import { atTurnEnd, type TurnTask } from '../core/turn.ts'
+import type { TurnTask } from '../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../core/wire.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -49,7 +49,7 @@ export class RawUpstream implements UpstreamConnection, UpstreamStream, WireHand
 
   /** Nothing of it goes out. */
   head(): void {
-    atTurnEnd(this)
+    this.#wire.turns.atEnd(this)
   }
 
   turnEnded(): void {

@@ -1,4 +1,4 @@
-import type { DrainSpec } from '../../mesh-config/snapshot.ts'
+import type { DrainSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Log } from '../core/log.ts'
 
 /** From ready to the end of the process. */
@@ -52,4 +52,9 @@ export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptio
     },
     draining: () => draining,
   }
+}
+
+/** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */
+export function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
+  return listeners.some(({ direction }) => direction === 'inbound') ? drain : { ...drain, delayMs: 0 }
 }

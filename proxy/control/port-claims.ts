@@ -1,6 +1,6 @@
 import { overlap } from '../../mesh-config/address.ts'
 import type { AddressSpec, Snapshot } from '../../mesh-config/snapshot.ts'
-import { cannotListen } from './cannot-listen.ts'
+import { cannotListen } from '../system/cannot-listen.ts'
 
 /**
  * Where several data threads share each port (SO_REUSEPORT), the system would let any process of this user share it

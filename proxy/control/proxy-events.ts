@@ -9,6 +9,7 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
       `the largest holders of bodies were cut (${event.count}): ${event.detail}; raise \`buffers\`, or look in /flights?failed for the caller or endpoint that has stopped reading`,
       { thread },
     )
+  if (event.kind === 'slow-patterns') return logSlowPatterns(log, thread, event)
   if (event.kind === 'http2-guard') {
     const { side, guard, detail, peer, unlogged } = event
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
@@ -24,4 +25,15 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
       thread,
       forMs: event.forMs,
     })
+}
+
+type SlowPatterns = Extract<ProxyEvent, { kind: 'slow-patterns' }>
+
+function logSlowPatterns(log: Log, thread: number, cost: SlowPatterns): void {
+  const { loadMs, compileMs, count, slowest, slowestMs } = cost
+  const [load, compile, most] = [loadMs, compileMs, slowestMs].map(Math.round)
+  log.warn(
+    `regular expressions of routes: ${load} ms to load their engine, ${compile} ms to compile ${count} of them, in which data thread ${thread} served nothing; the slowest took ${most} ms: ${slowest}`,
+    { thread, loadMs, compileMs, count },
+  )
 }

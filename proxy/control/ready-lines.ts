@@ -31,8 +31,8 @@ function ownRow(name: string, address: AddressSpec | null, path: string): (reado
 function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {
   if (service === null) {
     // A service that speaks TCP is found by server name only.
-    const isLedTo = ({ name, protocol: spoken }: ServiceSpec) =>
-      !name.startsWith('local_app:') && (spoken !== 'tcp' || protocol === 'detect')
+    const isLedTo = ({ kind, protocol: spoken }: ServiceSpec) =>
+      kind !== 'local' && (spoken !== 'tcp' || protocol === 'detect')
     const names = Object.values(services)
       .filter(isLedTo)
       .map(({ name }) => name)

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { Log } from '../core/log.ts'
-import type { Peers } from './workers.ts'
+import type { FilledSnapshot } from './workers.ts'
 
 const FILE = 'sticky-secret'
 const FORM = /^[0-9a-f]{64}$/
@@ -12,7 +12,7 @@ const FORM = /^[0-9a-f]{64}$/
  * a file that only its owner may read, so sessions survive a restart. Where the file cannot be written or read, the
  * secret lasts as long as the process. Nothing is read or written before the first service with sticky sessions.
  */
-export function stickySecret(folder: string | null, log: Log): { into(peers: Peers): Peers } {
+export function stickySecret(folder: string | null, log: Log): { into(filled: FilledSnapshot): FilledSnapshot } {
   let own = ''
 
   function secret(): string {
@@ -40,11 +40,13 @@ export function stickySecret(folder: string | null, log: Log): { into(peers: Pee
   }
 
   return {
-    into(peers) {
-      const { services } = peers.snapshot
-      if (!Object.values(services).some(({ balancer }) => balancer.sticky?.secret === '')) return peers
-      const filled = Object.fromEntries(Object.entries(services).map(([name, service]) => [name, withSecret(service)]))
-      return { ...peers, snapshot: { ...peers.snapshot, services: filled } }
+    into(filled) {
+      const { services } = filled.snapshot
+      if (!Object.values(services).some(({ balancer }) => balancer.sticky?.secret === '')) return filled
+      const withSecrets = Object.fromEntries(
+        Object.entries(services).map(([name, service]) => [name, withSecret(service)]),
+      )
+      return { ...filled, snapshot: { ...filled.snapshot, services: withSecrets } }
     },
   }
 }

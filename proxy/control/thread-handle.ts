@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
+import { sentSnapshot } from './sent-snapshot.ts'
 
 /**
  * How long a data thread may take to answer a question of the admin port, and to build and open what a snapshot says.
@@ -62,6 +63,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     resourceLimits: { maxYoungGenerationSizeMb: 6 },
   })
   const startedAt = clock.now()
+  const sent = sentSnapshot()
   const questions = new Map<number, Waiting<Answer | null>>()
   let nextQuestion = 0
   let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
@@ -102,6 +104,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     if (running || message.version !== version) return
     tooLate.cancel()
     running = message.kind === 'ack'
+    if (running) sent.taken(workerData.snapshot)
     started(reasons)
   }
 
@@ -130,18 +133,23 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     startedAt,
     running: () => running,
     listeners: () => listeners,
-    apply(snapshot) {
-      if (over) return Promise.resolve([`data thread ${index} has ended`])
+    async apply(snapshot) {
+      if (over) return [`data thread ${index} has ended`]
       const late = [`data thread ${index} did not answer within ${APPLY_MS / 1000} s`]
       const reasons = expect<readonly string[]>(
         APPLY_MS,
         late,
         waiting => (applying = { ...waiting, version: snapshot.version }),
-        () => (applying = null),
+        () => {
+          applying = null
+          sent.forget()
+        },
       )
       lookUpMs = snapshot.onDemandMs
-      send({ kind: 'snapshot', snapshot })
-      return reasons
+      send(sent.message(snapshot))
+      const refused = await reasons
+      if (refused.length === 0) sent.taken(snapshot)
+      return refused
     },
     ask(question) {
       if (over) return Promise.resolve(null)
@@ -166,7 +174,10 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       send({ kind: 'drain', delayMs, timeoutMs })
       return cut
     },
-    tell: send,
+    tell(message) {
+      if (message.kind === 'endpoints') sent.told(message.service)
+      send(message)
+    },
     utilization() {
       const now = worker.performance.eventLoopUtilization()
       const { utilization } = worker.performance.eventLoopUtilization(now, lastUtilization)

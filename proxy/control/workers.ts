@@ -46,24 +46,25 @@ export interface DataThreads {
 }
 
 /**
- * What changes without a new configuration: the endpoints in a snapshot, and what data threads are told of our own
- * service.
+ * With what changes without a new configuration: the endpoints in the snapshot, and what data threads are told of our
+ * own service.
  */
-export type Peers = Pick<WorkerData, 'snapshot' | 'origins'>
+export type FilledSnapshot = Pick<WorkerData, 'snapshot' | 'origins'>
 
 export interface DataThreadsOptions {
   readonly entry: URL
   readonly count: number
   readonly clock: Clock
   readonly log: Log
-  /** The snapshot with the peers known now; what changes afterwards is told (`tell`). */
-  readonly fill: (snapshot: Snapshot) => Peers
+  /** With the endpoints known now; what changes afterwards is told (`tell`). */
+  readonly fill: (snapshot: Snapshot) => FilledSnapshot
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
 }
 
-interface Place {
+/** Where one data thread after the other runs. */
+interface Slot {
   thread: DataThread | null
   changedAt: number
   restarts: number
@@ -73,7 +74,7 @@ interface Place {
 }
 
 export function dataThreads({ entry, count, clock, log, fill, said, ended }: DataThreadsOptions): DataThreads {
-  const places: Place[] = Array.from({ length: count }, () => ({
+  const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
     changedAt: clock.now(),
     restarts: 0,
@@ -86,54 +87,54 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
   let stopping = false
 
   function launch(index: number, started: (reasons: readonly string[]) => void): void {
-    const place = places[index]!
+    const slot = slots[index]!
     const snapshot = current
     const toldBefore = told
-    place.changedAt = clock.now()
+    slot.changedAt = clock.now()
     const thread = startDataThread({
       entry,
       workerData: { index, shared: count > 1, ...fill(snapshot) },
       clock,
       said: message => said(index, message),
       started(reasons) {
-        place.changedAt = clock.now()
-        // A reload overtook its start, or news of peers.
+        slot.changedAt = clock.now()
+        // A reload overtook its start, or news of endpoints.
         if (reasons.length === 0 && (snapshot !== current || told !== toldBefore)) void bringUp(thread).then(started)
         else started(reasons)
       },
       ended: reason => onEnded(index, reason, started),
     })
-    place.thread = thread
+    slot.thread = thread
   }
 
   function onEnded(index: number, reason: string, started: (reasons: readonly string[]) => void): void {
-    const place = places[index]!
-    const ranMs = clock.now() - place.changedAt
-    place.thread = null
-    place.changedAt = clock.now()
+    const slot = slots[index]!
+    const ranMs = clock.now() - slot.changedAt
+    slot.thread = null
+    slot.changedAt = clock.now()
     ended(index)
     // Without effect where it had started already.
     started([`data thread ${index} ended: ${reason}`])
     if (stopping) return
-    place.lastEnd = reason
-    place.crashes = ranMs >= SETTLED_MS ? 1 : place.crashes + 1
-    const delayMs = place.crashes === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (place.crashes - 2), MAX_BACKOFF_MS)
+    slot.lastEnd = reason
+    slot.crashes = ranMs >= SETTLED_MS ? 1 : slot.crashes + 1
+    const delayMs = slot.crashes === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (slot.crashes - 2), MAX_BACKOFF_MS)
     log.error(`data thread ${index} ended and is replaced${delayMs === 0 ? '' : ` in ${delayMs} ms`}: ${reason}`, {
       thread: index,
-      crashesInARow: place.crashes,
+      crashesInARow: slot.crashes,
     })
     clock.timer(() => replace(index)).arm(delayMs)
   }
 
   function replace(index: number): void {
     if (stopping) return
-    const place = places[index]!
-    place.restarts++
+    const slot = slots[index]!
+    slot.restarts++
     launch(index, reasons => {
       if (reasons.length === 0) return log.info(`data thread ${index} serves again`, { thread: index })
-      if (place.thread === null) return
+      if (slot.thread === null) return
       log.error(`data thread ${index} could not take up its work: ${reasons.join('; ')}`, { thread: index })
-      void place.thread.terminate()
+      void slot.thread.terminate()
     })
   }
 
@@ -145,7 +146,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
   }
 
   function live(): DataThread[] {
-    return places.flatMap(({ thread }) => (thread?.running() === true ? [thread] : []))
+    return slots.flatMap(({ thread }) => (thread?.running() === true ? [thread] : []))
   }
 
   async function applyTo(threads: readonly DataThread[], snapshot: Snapshot): Promise<readonly string[]> {
@@ -156,7 +157,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
     async start(snapshot) {
       current = snapshot
       stopping = true // What fails now fails the start, and is not tried again.
-      const answers = places.map((_, index) => new Promise<readonly string[]>(resolve => launch(index, resolve)))
+      const answers = slots.map((_, index) => new Promise<readonly string[]>(resolve => launch(index, resolve)))
       const reasons = (await Promise.all(answers)).flat()
       if (reasons.length === 0) stopping = false
       return [...new Set(reasons)]
@@ -192,22 +193,22 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
       told++
       for (const thread of live()) thread.tell(message)
     },
-    answer: (index, message) => places[index]?.thread?.tell(message),
+    answer: (index, message) => slots[index]?.thread?.tell(message),
     listeners: () => live()[0]?.listeners() ?? [],
-    utilization: index => places[index]?.thread?.utilization() ?? 0,
-    heapUsed: index => places[index]?.thread?.heapUsed() ?? 0,
+    utilization: index => slots[index]?.thread?.utilization() ?? 0,
+    heapUsed: index => slots[index]?.thread?.heapUsed() ?? 0,
     status: () =>
-      places.map(({ thread, changedAt, restarts, lastEnd }, index) => ({
+      slots.map(({ thread, changedAt, restarts, lastEnd }, index) => ({
         thread: index,
         state: thread === null ? 'ended' : thread.running() ? 'running' : 'starting',
         forMs: clock.now() - changedAt,
         restarts,
         lastEnd,
       })),
-    restarts: () => places.reduce((sum, place) => sum + place.restarts, 0),
+    restarts: () => slots.reduce((sum, slot) => sum + slot.restarts, 0),
     async stop() {
       stopping = true
-      await Promise.all(places.map(({ thread }) => thread?.terminate()))
+      await Promise.all(slots.map(({ thread }) => thread?.terminate()))
     },
   }
 }

@@ -11,9 +11,18 @@ export interface WorkerData {
   readonly snapshot: Snapshot
 }
 
+/** What differs from the snapshot in force. */
+export interface SnapshotMessage {
+  readonly kind: 'snapshot'
+  /** `services` has only those that differ. */
+  readonly snapshot: Snapshot
+  /** The names of all services. */
+  readonly services: readonly string[]
+}
+
 /** Control thread -> data thread. Plain cloneable data; each `snapshot` is answered by an `ack` or a `nack`. */
 export type ToData =
-  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | SnapshotMessage
   /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
   | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
   /**
@@ -43,6 +52,8 @@ export type Question =
       readonly url: string
       readonly headers: readonly (readonly [string, string])[]
       readonly listener: string | null
+      /** What its caller speaks; absent: HTTP/2 where it is gRPC, else HTTP/1.1. */
+      readonly protocol?: 'http/1.1' | 'h2' | null
     }
 
 /** Data thread -> control thread. */
@@ -174,6 +185,8 @@ export interface FlightView {
   /** The number that chose among the destinations, null when there was no choice. */
   readonly draw: number | null
   readonly destination: string
+  /** What filters said of it: `name: text`. */
+  readonly notes: readonly string[]
   readonly durationMs: number
   readonly bytesIn: number
   readonly bytesOut: number
@@ -191,7 +204,9 @@ export interface AttemptView {
   /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
   readonly hop: boolean
   readonly startedAfterMs: number
-  /** From start to the response head, or to the failure. */
+  /** From its start to the response head; null: none came. */
+  readonly headAfterMs: number | null
+  /** From its start to its end: the last byte of the answer, or the failure. */
   readonly tookMs: number
   readonly status: number
   /** What the endpoint said of a gRPC call; null: nothing. */

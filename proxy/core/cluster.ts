@@ -41,7 +41,9 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
-  /** Circuit breaking: takes a place for one request, or says why not; `release` gives it back. */
+  /** Circuit breaking: `admit` would find no permit now. */
+  readonly isFull: boolean
+  /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */
   admit(): Failure | null
   release(): void
   /** What came of an attempt that began at `startedAt`: feeds outlier detection. */

@@ -1,3 +1,5 @@
+import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import { type AnotherTry, anotherTry } from './another-try.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
 import { NO_GRPC_STATUS } from './grpc.ts'
@@ -33,9 +35,16 @@ export class AttemptRecord {
   status = 0
   /** Set when the endpoint said how a gRPC call went. */
   grpcStatus = NO_GRPC_STATUS
+  /** When the final response head came, passed on or not; 0: none came. */
+  headAt = 0
+  /** When it was over: its answer was out whole, was dropped or broke off, or it failed. */
   endedAt = 0
-  /** Why the next attempt was or was not made; empty: the question did not come up. */
-  retry = ''
+  /** Whether there was another try after it, and why. */
+  another: AnotherTry = anotherTry.unasked
+  /** What its end falls under in `retries.on`; null: nothing, or nobody asked. */
+  condition: RetryCondition | null = null
+  /** How long the endpoint wants the next try to wait; 0: it does not say. */
+  delayMs = 0
 
   begin(now: number): void {
     this.endpoint = null
@@ -56,10 +65,16 @@ export class AttemptRecord {
     this.detail = ''
     this.status = 0
     this.grpcStatus = NO_GRPC_STATUS
+    this.headAt = 0
     this.endedAt = 0
-    this.retry = ''
+    this.another = anotherTry.unasked
+    this.condition = null
+    this.delayMs = 0
   }
 }
+
+/** Of an attempt that never began. */
+export const NO_ATTEMPT = new AttemptRecord()
 
 /**
  * What was decided for one exchange, and why. `/explain`, `/flights`, the access log and span attributes are views of
@@ -70,20 +85,32 @@ export class DecisionRecord {
   by = ''
   service = ''
   route = ''
+  /** The registry was asked for the service, because no request had needed it before. */
+  onDemand = false
   /** The number in [0, 1) that chose among the destinations; -1: there was no choice. */
   draw = -1
   /** Service and subset the draw led to. */
   destination = ''
+  /** What filters have to say of it, in order: `name: text`. */
+  notes: readonly string[] = NO_NOTES
   attempts = 0
-  readonly tries: AttemptRecord[] = []
+  /** One from the start: an empty list would make room for seventeen. */
+  readonly tries = [new AttemptRecord()]
 
   begin(): void {
     this.by = ''
     this.service = ''
     this.route = ''
+    this.onDemand = false
     this.draw = -1
     this.destination = ''
+    this.notes = NO_NOTES
     this.attempts = 0
+  }
+
+  /** A filter says what it decided, and why. For people: never a label, and shown as any text from elsewhere. */
+  note(filter: string, text: string): void {
+    if (this.notes.length < MOST_NOTES) this.notes = [...this.notes, `${filter}: ${text.slice(0, LONGEST_NOTE)}`]
   }
 
   nextTry(now: number): AttemptRecord {
@@ -102,3 +129,7 @@ export class DecisionRecord {
     this.attempts--
   }
 }
+
+const NO_NOTES: readonly string[] = []
+const MOST_NOTES = 32
+const LONGEST_NOTE = 512

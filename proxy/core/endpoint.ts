@@ -12,8 +12,6 @@ export class Endpoint {
   /** `address:port`, for logs and records. */
   readonly name: string
   readonly pool: Pool
-  /** For tunnels. */
-  readonly connector: Connector
   readonly stats: EndpointStats
   /** Requests running now. */
   active = 0
@@ -36,12 +34,16 @@ export class Endpoint {
   /** Why it was ejected last; empty: never. */
   ejectionReason = ''
 
-  constructor(spec: EndpointSpec, name: string, pool: Pool, stats: EndpointStats, connector: Connector) {
+  constructor(spec: EndpointSpec, name: string, pool: Pool, stats: EndpointStats) {
     this.spec = spec
     this.weight = spec.weight
     this.name = name
     this.pool = pool
-    this.connector = connector
     this.stats = stats
+  }
+
+  /** For tunnels. */
+  get connector(): Connector {
+    return this.pool
   }
 }

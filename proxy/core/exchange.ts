@@ -2,6 +2,7 @@ import type { Cluster } from './cluster.ts'
 import { DecisionRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
+import type { FilterChain, Later, LocalReply } from './filter.ts'
 import { type GrpcKind, NO_GRPC_STATUS } from './grpc.ts'
 import type { Protocol, RequestHead } from './message.ts'
 import type { Route } from './route.ts'
@@ -23,6 +24,16 @@ export class Exchange {
   status = 0
   route: Route | null = null
   cluster: Cluster | null = null
+  /** The filters of its listener, and once it has a route, of that as well; null: none was asked yet. */
+  filters: FilterChain | null = null
+  /** So many of them have run. */
+  filtersRan = 0
+  /** What a decision waits for. */
+  later: Later | null = null
+  /** The wait for it, while it lasts. */
+  waiting: { cancel(): void } | null = null
+  /** The answer of a filter. */
+  reply: LocalReply | null = null
   endpoint: Endpoint | null = null
   /** The failure that ended it; null when the upstream's own answer was passed on whole. */
   failure: Failure | null = null
@@ -47,6 +58,8 @@ export class Exchange {
   bytesIn = 0
   bytesOut = 0
   readonly decision = new DecisionRecord()
+  /** What filters keep for this exchange, by slot; null: nothing. */
+  #kept: unknown[] | null = null
 
   constructor(peer: Peer, direction: 'inbound' | 'outbound', protocol: Protocol, request: RequestHead) {
     this.peer = peer
@@ -61,6 +74,11 @@ export class Exchange {
     this.status = 0
     this.route = null
     this.cluster = null
+    this.filters = null
+    this.filtersRan = 0
+    this.later = null
+    this.waiting = null
+    this.reply = null
     this.endpoint = null
     this.failure = null
     this.detail = ''
@@ -77,5 +95,23 @@ export class Exchange {
     this.bytesIn = 0
     this.bytesOut = 0
     this.decision.begin()
+    this.#kept = null
+  }
+
+  /** Keeps something until the exchange ends. `slot`: as the filter was given it. */
+  keep(slot: number, value: unknown): void {
+    this.#kept ??= []
+    this.#kept[slot] = value
+  }
+
+  /** What the filter kept; undefined: nothing. Its type is the filter's to know. */
+  kept<Value>(slot: number): Value | undefined {
+    return this.#kept?.[slot] as Value | undefined
+  }
+
+  /** Nothing is waited for any more. */
+  endWait(): void {
+    this.waiting?.cancel()
+    this.waiting = null
   }
 }

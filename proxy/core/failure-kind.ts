@@ -1,3 +1,5 @@
+import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+
 /**
  * Envoy's short names, so that existing dashboards and habits carry over (`envoy:source/common/stream_info/utility.h`).
  */
@@ -35,6 +37,15 @@ export interface Failure {
   readonly grpcStatus: number
   /** `unsent`: the upstream cannot have acted on it. `maybe-sent`: only an idempotent request may be tried again. */
   readonly replay: 'unsent' | 'maybe-sent' | 'never'
+  /** The word in `retries.on` that it falls under; null: it is never tried again. */
+  readonly condition: RetryCondition | null
+  /** What it says of the endpoint, in statistics and outlier detection. `ignorable`: nothing. */
+  readonly outcome: 'failure' | 'ignorable'
+  /**
+   * How the caller is told. `any`: in its own language, a status to gRPC and a problem document to others. `http`: by a
+   * problem document even to gRPC. `none`: not at all, because the caller does not read or the connection is closing.
+   */
+  readonly reply: 'any' | 'http' | 'none'
   /** One line for the caller and for docs/failures.md: what happened. */
   readonly reason: string
   /** What usually causes it and where to look: for docs/failures.md and `/explain`. */
@@ -46,15 +57,6 @@ export function isFailure(value: object): value is Failure {
 }
 
 /** A row of the table. */
-export function row(
-  failure: string,
-  side: Failure['side'],
-  flag: ResponseFlag,
-  httpStatus: number,
-  grpcStatus: number,
-  replay: Failure['replay'],
-  reason: string,
-  remedy: string,
-): Failure {
-  return Object.freeze({ failure, side, flag, httpStatus, grpcStatus, replay, reason, remedy })
+export function row(columns: Failure): Failure {
+  return Object.freeze(columns)
 }

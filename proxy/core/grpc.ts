@@ -1,3 +1,5 @@
+import type { Headers } from './message.ts'
+
 /** The names of `google.rpc.Code`, by number. */
 export const grpcCodes = [
   'OK',
@@ -39,4 +41,23 @@ const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
 
 export function isGrpcServerError(status: number): boolean {
   return serverErrors.has(status)
+}
+
+/** What a message says it is. gRPC-Web carries its trailers in the body, and `-text` is that in base64. */
+export function grpcKind(headers: Headers): GrpcKind {
+  const type = headers.get('content-type')
+  if (type === undefined || !type.startsWith('application/grpc')) return ''
+  if (endsAt(type, 16)) return 'grpc'
+  if (type.startsWith('-web-text', 16) && endsAt(type, 25)) return 'grpc-web-text'
+  return type.startsWith('-web', 16) && endsAt(type, 20) ? 'grpc-web' : ''
+}
+
+/** The name of a content type ends here: the format of the messages may follow, or parameters. */
+function endsAt(type: string, at: number): boolean {
+  return type.length === at || type[at] === '+' || type[at] === ';'
+}
+
+/** gRPC, and not gRPC-Web. */
+export function isGrpc(headers: Headers): boolean {
+  return grpcKind(headers) === 'grpc'
 }

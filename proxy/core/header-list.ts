@@ -34,6 +34,15 @@ export class HeaderList implements Headers {
       if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
   }
 
+  bodyLength(): number {
+    const length = this.get('content-length')
+    return length === undefined ? -1 : Number(length)
+  }
+
+  carried(): null {
+    return null
+  }
+
   forEach(visit: (name: string, value: string) => void): void {
     for (let i = 0; i < this.pairs.length; i += 2) visit(this.pairs[i]!, this.pairs[i + 1]!)
   }

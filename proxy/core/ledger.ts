@@ -1,4 +1,4 @@
-import { atTurnEnd, type TurnTask } from './turn.ts'
+import { Turns, type TurnTask } from './turn.ts'
 import type { Wire } from './wire.ts'
 
 /** Something that can be given up to get room: an exchange, or all that a connection still has to send. */
@@ -30,6 +30,7 @@ export class Ledger implements TurnTask {
   held = 0
   /** What a writer may hold before its source is stopped, whatever its own bound is. */
   mark = Number.POSITIVE_INFINITY
+  readonly #turns: Turns
   readonly #onCut: (count: number, detail: string) => void
   readonly #accounts = new Set<Account>()
   #limit = Number.POSITIVE_INFINITY
@@ -40,7 +41,8 @@ export class Ledger implements TurnTask {
   #isQueued = false
 
   /** `onCut`: what was given up, at the end of a turn. */
-  constructor(onCut: (count: number, detail: string) => void) {
+  constructor(turns: Turns, onCut: (count: number, detail: string) => void) {
+    this.#turns = turns
     this.#onCut = onCut
   }
 
@@ -77,7 +79,7 @@ export class Ledger implements TurnTask {
     if (this.held <= this.#limit || this.#isQueued) return
     // Nothing comes back inside the call that holds something.
     this.#isQueued = true
-    atTurnEnd(this)
+    this.#turns.atEnd(this)
   }
 
   #relax(): void {
@@ -134,4 +136,4 @@ export class Account {
 }
 
 /** Of wires that no data thread looks after. */
-export const UNLIMITED = new Ledger(() => {})
+export const UNLIMITED = new Ledger(new Turns(null), () => {})

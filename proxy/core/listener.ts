@@ -1,13 +1,13 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Failure } from './failure.ts'
-import type { Filter } from './filter.ts'
+import type { FilterChain } from './filter.ts'
 import type { Router, TcpRouter } from './route.ts'
 
 /** A listener as the present snapshot has it; an exchange keeps the one it began with. */
 export interface ListenerRuntime {
   readonly spec: ListenerSpec
   /** Before routing: request id, forwarded headers. */
-  readonly filters: readonly Filter[]
+  readonly filters: FilterChain
   readonly router: Router
   /** Where a connection goes that is not served as HTTP. */
   readonly tcpRouter: TcpRouter

@@ -3,7 +3,11 @@ import type { Failure } from './failure.ts'
 /** What a caller speaks. `tcp`: a tunnel, whatever is in it. */
 export type Protocol = 'http/1.1' | 'h2' | 'tcp'
 
-/** Names in any case when asked for. HTTP/1 keeps the bytes it read and an edit list; HTTP/2 keeps pairs. */
+/**
+ * Names in any case when asked for. An edit of `content-length` or `transfer-encoding` changes how the body is framed:
+ * either takes the place of the other, and without a length the body goes out in chunks. HTTP/1 keeps the bytes it read
+ * and an edit list; HTTP/2 keeps pairs.
+ */
 export interface Headers {
   /** The values of a field that came several times are joined with ", " (RFC 9110 section 5.3). */
   get(name: string): string | undefined
@@ -14,15 +18,39 @@ export interface Headers {
   delete(name: string): void
   /** Names as they were written. */
   forEach(visit: (name: string, value: string) => void): void
+  /** What Content-Length says, edits included; -1: nothing. */
+  bodyLength(): number
+  /** What it was before a sidecar sent it on as HTTP/2 (codec/hop); null: what it is. */
+  carried(): Carried | null
+}
+
+/** How the names of a head were written. */
+export interface WrittenNames {
+  readonly written: readonly string[]
+  readonly lower: readonly string[]
+  /** Transfer-Encoding is among them. */
+  readonly hasCoding: boolean
+  /** TE is among them. */
+  readonly hasTe: boolean
+}
+
+/** A head that was HTTP/1.1 before it was carried as HTTP/2, as far as it takes to write it as it was. */
+export interface Carried {
+  readonly names: WrittenNames | null
+  /** The reason phrase; null: the usual one of its status. */
+  readonly reason: string | null
+  /** Name, value, name, value ... up to `count`, as they came: a cookie may be several. */
+  readonly pairs: readonly string[]
+  readonly count: number
 }
 
 export interface RequestHead {
   readonly method: string
   readonly scheme: 'http' | 'https'
-  /** Host and port as the caller wrote them; empty when HTTP/1.0 had none. */
-  readonly authority: string
-  /** Path and query; of a CONNECT, the authority. */
-  readonly path: string
+  /** Host and port as the caller wrote them, or a filter since; empty when HTTP/1.0 had none. */
+  authority: string
+  /** Path and query, as the caller wrote them or a filter since; of a CONNECT, the authority. */
+  path: string
   /**
    * What the stream is to become: `connect` of a CONNECT, else the protocol asked for in small letters: `websocket`,
    * `spdy/3.1`. Empty for nearly all. An offer of several has them with commas between, until the route has settled on

@@ -12,37 +12,13 @@ export interface PoolWaiter {
   acquireFailed(failure: Failure, detail: string): void
 }
 
-/** The connections to one endpoint. */
-export interface Pool {
-  /**
-   * A stream at once when a connection is idle; a failure at once when a limit is reached; else null, and one method of
-   * the waiter is called later. `fresh`: on a connection that never carried a stream.
-   */
-  acquire(waiter: PoolWaiter, fresh: boolean): UpstreamStream | Failure | null
-  /** The waiter no longer waits. */
-  cancel(waiter: PoolWaiter): void
-  /** Takes no more streams; closes each connection as its last stream ends. */
-  drain(): void
-  /**
-   * What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next
-   * sidecar, or `TCP`.
-   */
-  readonly protocol: string
-  readonly idle: number
-  readonly connections: number
-  readonly pending: number
-}
-
-/** Who waits for a connection of its own. */
+/** A tunnel that waits for a connection of its own. */
 export interface ConnectWaiter {
   connected(wire: Wire): void
   connectFailed(failure: Failure, detail: string): void
 }
 
-/**
- * Makes connections to one endpoint that carry one tunnel each. They count among those of the pool, and within the same
- * limits.
- */
+/** Makes connections to one endpoint that carry one tunnel each, within the limits that hold for all others. */
 export interface Connector {
   /**
    * A failure at once when a limit is reached; else null, and one method of the waiter is called later. Whoever was
@@ -52,6 +28,26 @@ export interface Connector {
   /** The waiter no longer waits. */
   giveUp(waiter: ConnectWaiter): void
   closed(): void
+}
+
+/** The connections to one endpoint. */
+export interface Pool extends Connector {
+  /**
+   * A stream at once when a connection is idle; a failure at once when a limit is reached; else null, and one method of
+   * the waiter is called later. `fresh`: on a connection that never carried a stream.
+   */
+  acquire(waiter: PoolWaiter, fresh: boolean): UpstreamStream | Failure | null
+  /** The waiter no longer waits. */
+  cancel(waiter: PoolWaiter): void
+  /** Takes no more streams; closes each connection as its last stream ends. Tunnels go on. */
+  drain(): void
+  /**
+   * What is spoken now, in words: `HTTP/1.1`, `HTTP/2`, `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to the next
+   * sidecar, or `TCP`.
+   */
+  readonly protocol: string
+  readonly idle: number
+  /** Those of tunnels too. */
   readonly connections: number
   readonly pending: number
 }

@@ -1,7 +1,7 @@
 import type { Random } from './clock.ts'
 import type { Cluster, RetryPolicy } from './cluster.ts'
 import type { DecisionRecord } from './decision.ts'
-import type { Filter } from './filter.ts'
+import type { FilterChain } from './filter.ts'
 import type { RequestHead } from './message.ts'
 import type { RouteStats, TcpStats } from './telemetry.ts'
 
@@ -19,7 +19,8 @@ export interface Route {
   readonly service: string
   /** What a request must be to take this route, in words. */
   readonly condition: string
-  readonly filters: readonly Filter[]
+  /** Those of the listener and its own. */
+  readonly filters: FilterChain
   /** To the response head, over all attempts. 0: off. */
   readonly requestTimeoutMs: number
   readonly perTryTimeoutMs: number

@@ -74,6 +74,15 @@ export type ProxyEvent =
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */
   | { readonly kind: 'buffers-full'; readonly count: number; readonly detail: string }
+  /** The patterns of a snapshot took long to load and compile: `count` of them. */
+  | {
+      readonly kind: 'slow-patterns'
+      readonly loadMs: number
+      readonly compileMs: number
+      readonly count: number
+      readonly slowest: string
+      readonly slowestMs: number
+    }
   /** A peer went beyond a limit of HTTP/2. `unlogged`: how many others did since the last such event of this guard. */
   | {
       readonly kind: 'http2-guard'

@@ -1,40 +1,11 @@
 /**
  * A turn is one entry of the event loop into the data plane: bytes read, a timer fired, a connection made. What is put
- * off with `atTurnEnd` runs when the turn ends, so a head and the first bytes of its body leave in one write, and all
- * frames of a connection in another. proxy/system/ brackets each entry.
+ * off to its end runs then, so a head and the first bytes of its body leave in one write, and all frames of a connection
+ * in another. proxy/system/ brackets each entry.
  */
 export interface TurnTask {
   /** Called once at the end of the turn in which the task was put off. */
   turnEnded(): void
-}
-
-let depth = 0
-let tasks: TurnTask[] = []
-const resolved = Promise.resolve()
-
-/** Once per turn and task: the caller keeps the flag that it is queued. */
-export function atTurnEnd(task: TurnTask): void {
-  tasks.push(task)
-  // Outside any turn (after an await) the end of the microtask queue is the end of the turn.
-  if (depth === 0 && tasks.length === 1) resolved.then(runTasks)
-}
-
-export function enterTurn(): void {
-  depth++
-}
-
-export function leaveTurn(): void {
-  if (--depth === 0 && tasks.length !== 0) runTasks()
-}
-
-function runTasks(): void {
-  // A task may put off another one: that one still belongs to this turn. So does a turn inside a task, which must not
-  // run the tasks again.
-  depth++
-  for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
-  depth--
-  if (tasks.length > 1024) tasks = []
-  else tasks.length = 0
 }
 
 /**
@@ -46,26 +17,71 @@ export interface RoundTask {
   roundEnded(): void
 }
 
-let roundTasks: RoundTask[] = []
-/** Null: nobody says when a round ends, and each turn is one. */
-let whenRoundEnds: ((run: () => void) => void) | null = null
-
-/** `next` calls once, when what the event loop woke up for is done. */
-export function bracketRounds(next: (run: () => void) => void): void {
-  whenRoundEnds = next
+/** A writer whose bytes lie in the scratch buffer that all wires of a thread share: one at a time. */
+export interface Gatherer {
+  /** Writes them, because another one needs the buffer. */
+  flush(): void
 }
 
-/** Once per round and task: the caller keeps the flag that it is queued. */
-export function atRoundEnd(task: RoundTask): void {
-  if (whenRoundEnds === null) return task.roundEnded()
-  roundTasks.push(task)
-  if (roundTasks.length === 1) whenRoundEnds(runRoundTasks)
-}
+/** Calls `run` once, when what the event loop woke up for is done. */
+export type WhenRoundEnds = (run: () => void) => void
 
-function runRoundTasks(): void {
-  const ended = roundTasks
-  roundTasks = []
-  enterTurn()
-  for (let i = 0; i < ended.length; i++) ended[i]!.roundEnded()
-  leaveTurn()
+const resolved = Promise.resolve()
+
+/** The turns of one data thread: whatever has a wire finds them there. */
+export class Turns {
+  /** Null: nothing is gathered. */
+  gatherer: Gatherer | null = null
+  #depth = 0
+  #tasks: TurnTask[] = []
+  #roundTasks: RoundTask[] = []
+  readonly #whenRoundEnds: WhenRoundEnds | null
+  readonly #runTasks = () => this.#run()
+  readonly #runRoundTasks = () => this.#runRound()
+
+  /** Null: each turn is a round. */
+  constructor(whenRoundEnds: WhenRoundEnds | null) {
+    this.#whenRoundEnds = whenRoundEnds
+  }
+
+  /** Once per turn and task: the caller keeps the flag that it is queued. */
+  atEnd(task: TurnTask): void {
+    this.#tasks.push(task)
+    // Outside any turn (after an await) the end of the microtask queue is the end of the turn.
+    if (this.#depth === 0 && this.#tasks.length === 1) resolved.then(this.#runTasks)
+  }
+
+  enter(): void {
+    this.#depth++
+  }
+
+  leave(): void {
+    if (--this.#depth === 0 && this.#tasks.length !== 0) this.#run()
+  }
+
+  #run(): void {
+    // A task may put off another one: that one still belongs to this turn. So does a turn inside a task, which must not
+    // run the tasks again.
+    const tasks = this.#tasks
+    this.#depth++
+    for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
+    this.#depth--
+    if (tasks.length > 1024) this.#tasks = []
+    else tasks.length = 0
+  }
+
+  /** Once per round and task: the caller keeps the flag that it is queued. */
+  atRoundEnd(task: RoundTask): void {
+    if (this.#whenRoundEnds === null) return task.roundEnded()
+    this.#roundTasks.push(task)
+    if (this.#roundTasks.length === 1) this.#whenRoundEnds(this.#runRoundTasks)
+  }
+
+  #runRound(): void {
+    const ended = this.#roundTasks
+    this.#roundTasks = []
+    this.enter()
+    for (let i = 0; i < ended.length; i++) ended[i]!.roundEnded()
+    this.leave()
+  }
 }

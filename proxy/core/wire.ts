@@ -1,5 +1,6 @@
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import type { Account, Holding, Ledger } from './ledger.ts'
+import type { Turns } from './turn.ts'
 
 /**
  * A byte stream in both directions: made by proxy/system/ from net, tls or memory. Codecs know nothing else of sockets.
@@ -12,7 +13,9 @@ export interface Wire {
    * of it.
    */
   bufferBytes: number
-  /** Of the data thread it belongs to; set before the wire has a handler. */
+  /** Of the data thread it belongs to. */
+  readonly turns: Turns
+  /** Of the same; set before the wire has a handler. */
   ledger: Ledger
   /**
    * What is held for this connection: the wire counts what it has not sent, others what they keep. Made when first
@@ -85,6 +88,8 @@ export interface Peer {
   readonly port: number
   readonly local: string
   readonly localPort: number
+  /** The protocol that the handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
+  readonly alpn?: string
 }
 
 /**

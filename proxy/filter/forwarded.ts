@@ -1,7 +1,6 @@
 import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
-import type { Filter, LocalReply } from '../core/filter.ts'
-import { problemBody } from '../core/problem.ts'
+import type { Filter, Refusal } from '../core/filter.ts'
 
 /** More proxies than any real request passes. */
 const MOST_PROXIES = 64
@@ -20,7 +19,7 @@ export const forwarded: Filter = {
     const { headers, scheme } = exchange.request
     const before = headers.get('x-forwarded-for')
     if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES)
-      return loopReply(exchange, before)
+      return inACircle(exchange, before)
     headers.set(
       'x-forwarded-for',
       before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`,
@@ -30,14 +29,10 @@ export const forwarded: Filter = {
   },
 }
 
-function loopReply(exchange: Exchange, before: string): LocalReply {
-  const failure = failures.loop
-  const last = before.slice(-256).split(',').slice(-SHOWN)
-  exchange.detail = `through more than ${MOST_PROXIES} proxies (x-forwarded-for), the last of them ${[...last, exchange.peer.address].map(name => name.trim()).join(', ')}`
+function inACircle(exchange: Exchange, before: string): Refusal {
+  const last = [...before.slice(-256).split(',').slice(-SHOWN), exchange.peer.address].map(name => name.trim())
   return {
-    status: failure.httpStatus,
-    contentType: 'application/problem+json',
-    body: problemBody(failure, exchange.detail, exchange.requestId).toString(),
-    failure,
+    failure: failures.loop,
+    detail: `through more than ${MOST_PROXIES} proxies (x-forwarded-for), the last of them ${last.join(', ')}`,
   }
 }

@@ -2,16 +2,10 @@ import { connectName } from '../../mesh-config/host-name.ts'
 import type { ConnectSpec } from '../../mesh-config/snapshot.ts'
 import type { Random } from '../core/clock.ts'
 import { failures } from '../core/failure.ts'
-import type { Filter, LocalReply } from '../core/filter.ts'
-import { problemBody } from '../core/problem.ts'
+import type { Filter, Refusal } from '../core/filter.ts'
 import { CONNECT, WEBSOCKET } from '../core/tunnel.ts'
 
-const refusal: LocalReply = {
-  status: failures.tunnelRefused.httpStatus,
-  contentType: 'application/problem+json',
-  body: problemBody(failures.tunnelRefused, '', '').toString(),
-  failure: failures.tunnelRefused,
-}
+const refusal: Refusal = { failure: failures.tunnelRefused, detail: '' }
 
 /** Checks requests for a tunnel before routing. `connect`: the allowed targets of CONNECT; null: none. */
 export function tunnels(random: Random, connect: ConnectSpec | null): Filter {

@@ -7,30 +7,27 @@ import type { Route } from '../core/route.ts'
 export interface AnswerClockOwner {
   /** Of the whole request. */
   late(failure: Failure, detail: string): void
-  /** Of the try that runs. */
-  tryLate(detail: string): void
+  /** The caller sends its body without the 100 that it asked for. */
+  continued(): void
 }
 
 /**
- * How long an answer may take: `timeouts.request` over all tries, `timeouts.perTry` for one. Both run only while the
- * endpoint is waited for: once the request is whole (as Envoy's route timeout), while its caller waits for 100
- * (Continue), and `request` also while there is no stream yet. Otherwise it is the caller's turn: then
- * `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint that does not read. A caller's
- * own deadline (`grpc-timeout`) runs from its head on, whoever is waited for.
+ * How long an answer may take: `timeouts.request` over all tries, and whether the time of one (`timeouts.perTry`, which
+ * each has for itself) runs. Both run only while the endpoint is waited for: once the request is whole (as Envoy's
+ * route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet.
+ * Otherwise it is the caller's turn: then `timeouts.body` of the listener watches the caller, and `timeouts.idle` an
+ * endpoint that does not read. A caller's own deadline (`grpc-timeout`) runs from its head on, whoever is waited for.
  */
 export class AnswerClock {
   readonly #exchange: Exchange
   readonly #clock: Clock
   readonly #owner: AnswerClockOwner
   readonly #request: Timer
-  readonly #try: Timer
   #route: Route | null = null
   /** Since when the endpoint is waited for; CALLERS_TURN: it is not. */
   #since = CALLERS_TURN
-  /** A try has a stream. */
-  #isTrying = false
   /** The head of the answer has come. */
-  #isAnswered = false
+  isAnswered = false
   /** The caller sends its body only when the endpoint has said 100. */
   #awaitsContinue = false
 
@@ -39,53 +36,50 @@ export class AnswerClock {
     this.#clock = clock
     this.#owner = owner
     this.#request = clock.timer(() => this.#requestDue())
-    this.#try = clock.timer(() => this.#tryDue())
   }
 
   begin(route: Route): void {
     const { request, requestEndedAt, startedAt } = this.#exchange
     this.#route = route
-    this.#isTrying = false
-    this.#isAnswered = false
+    this.isAnswered = false
     this.#awaitsContinue = requestEndedAt === 0 && request.headers.get('expect') !== undefined
     this.#waitsSince(startedAt, startedAt)
   }
 
-  tryBegan(now: number): void {
-    const { perTryTimeoutMs } = this.#route!
-    this.#isTrying = true
-    if (this.#exchange.requestEndedAt === 0 && !this.#awaitsContinue) this.#waitsSince(CALLERS_TURN, now)
-    else if (perTryTimeoutMs > 0) this.#try.arm(perTryTimeoutMs)
+  /** A try has a stream. True: its time runs. */
+  tryBegan(now: number): boolean {
+    if (this.#exchange.requestEndedAt !== 0 || this.#awaitsContinue) return true
+    this.#waitsSince(CALLERS_TURN, now)
+    return false
   }
 
   tryEnded(now: number): void {
-    this.#isTrying = false
-    this.#try.cancel()
     if (this.#since === CALLERS_TURN) this.#waitsSince(now, now)
   }
 
-  /** The request is whole. */
-  requestEnded(now: number): void {
-    if (this.#route === null || this.#isAnswered) return
+  /** The request is whole. True: the time of a try begins. */
+  requestEnded(now: number): boolean {
+    if (this.#route === null || this.isAnswered) return false
     this.#waitsSince(now, now)
-    const { perTryTimeoutMs } = this.#route
-    if (this.#isTrying && perTryTimeoutMs > 0) this.#try.arm(perTryTimeoutMs)
+    return true
   }
 
-  /** The endpoint has said 100, or the caller has not waited for it: what comes next is the body. */
-  continued(): void {
-    if (!this.#awaitsContinue) return
+  /**
+   * The endpoint has said 100, or the caller has not waited for it: what comes next is the body. True: the time of a
+   * try does not run until that has ended.
+   */
+  continued(): boolean {
+    if (!this.#awaitsContinue) return false
     this.#awaitsContinue = false
-    if (this.#exchange.requestEndedAt !== 0) return
-    this.#try.cancel()
+    if (this.#exchange.requestEndedAt !== 0) return false
     this.#waitsSince(CALLERS_TURN, this.#clock.now())
+    return true
   }
 
   /** From here on only a deadline limits the time. */
   answered(): void {
     const { deadlineAt, firstByteAt } = this.#exchange
-    this.#isAnswered = true
-    this.#try.cancel()
+    this.isAnswered = true
     if (deadlineAt === 0) this.#request.cancel()
     else this.#request.arm(deadlineAt - firstByteAt)
   }
@@ -93,7 +87,6 @@ export class AnswerClock {
   stop(): void {
     this.#route = null
     this.#request.cancel()
-    this.#try.cancel()
   }
 
   /** What the request may still take to its response head. */
@@ -124,26 +117,20 @@ export class AnswerClock {
   }
 
   /** Is the body on its way though no 100 came? Looked at only now, so that a body costs nothing. */
-  #hasNotWaited(): boolean {
+  hasNotWaited(): boolean {
     const { requestEndedAt, bytesIn } = this.#exchange
     return this.#awaitsContinue && requestEndedAt === 0 && bytesIn !== 0
   }
 
   #requestDue(): void {
     const { deadlineAt, startedAt } = this.#exchange
-    if (this.#hasNotWaited()) this.continued()
-    if (deadlineAt !== 0 && (this.#isAnswered || deadlineAt <= this.#answerDueAt())) {
+    if (this.hasNotWaited()) this.#owner.continued()
+    if (deadlineAt !== 0 && (this.isAnswered || deadlineAt <= this.#answerDueAt())) {
       if (this.#clock.now() < deadlineAt) return
-      const failure = this.#isAnswered ? failures.streamDeadline : failures.deadlineExceeded
+      const failure = this.isAnswered ? failures.streamDeadline : failures.deadlineExceeded
       this.#owner.late(failure, `grpc-timeout was ${Math.round(deadlineAt - startedAt)} ms`)
-    } else if (!this.#isAnswered && this.#since !== CALLERS_TURN)
+    } else if (!this.isAnswered && this.#since !== CALLERS_TURN)
       this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
-  }
-
-  #tryDue(): void {
-    if (!this.#isTrying || this.#isAnswered) return
-    if (this.#hasNotWaited()) this.continued()
-    else this.#owner.tryLate(`no response head within ${this.#route!.perTryTimeoutMs} ms`)
   }
 }
 

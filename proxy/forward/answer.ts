@@ -1,31 +1,39 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { DownstreamStream, Headers, Receiver, ResponseHead } from '../core/message.ts'
-import { opensTunnel } from '../core/tunnel.ts'
+import type { DownstreamStream, Headers, Receiver, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { Attempts } from './attempts.ts'
+import type { Down } from './bodies.ts'
 
 /** The rest of the exchange, as its answer sees it. */
 export interface AnswerOwner {
   readonly exchange: Exchange
   readonly stream: DownstreamStream
+  /** Where the answer goes once it was announced. */
+  readonly down: Down
   readonly attempts: Attempts
-  /** A final head goes down: runs the response filters. */
-  answering(response: ResponseHead): void
+  /** The one way down for a final head: through the response filters, which may change `down`, to the caller. */
+  sendHead(response: ResponseHead, end: boolean): void
   /** The answer has handed the stream over: both receivers change. */
   openTunnel(): void
   fail(failure: Failure, detail: string): void
   /** Ends an answer that has begun, so that nobody takes it for whole. */
   cut(failure: Failure, detail: string): void
+  /** The answer has been said to its end. */
+  said(failure: Failure | null, detail: string): void
   complete(failure: Failure | null, detail: string): void
+  /** The rest of the request body may come. */
+  resumeBody(): void
 }
 
-/** The upstream's answer on its way down: head, body, trailers, and what to do when it breaks off. */
+/**
+ * The answer of the attempt that won, on its way down: head, body, trailers, and what to do when it breaks off. Until
+ * there is one, only the idle time runs here.
+ */
 export class Answer implements Receiver<ResponseHead> {
   readonly #owner: AnswerOwner
   readonly #clock: Clock
   readonly #idle: Timer
-  #begun = false
   /** When something moved last, in either direction: cheaper to note for each chunk than to set the timer anew. */
   movedAt = 0
   /** The caller has stopped reading. */
@@ -41,7 +49,6 @@ export class Answer implements Receiver<ResponseHead> {
 
   /** Before each request. */
   clear(): void {
-    this.#begun = false
     this.#blocked = false
     this.#isHeldUp = false
   }
@@ -60,40 +67,26 @@ export class Answer implements Receiver<ResponseHead> {
     if (idleTimeoutMs !== 0) this.#idle.arm(idleTimeoutMs)
   }
 
-  head(response: ResponseHead, end: boolean): void {
-    const { exchange, stream, attempts } = this.#owner
-    const { status } = response
-    if (status < 200 && status !== 101) {
-      if (status === 100) attempts.clock.continued()
-      return stream.head(response, false)
-    }
-    const now = this.#clock.now()
-    attempts.headCame(response, now)
-    if (attempts.retriesAnswer(response, now)) return
-    // It holds for the attempt, and not for the others there may have been.
-    if (response.unsent) response.unsent = ''
-    const { upgrade } = exchange.request
-    const opens = opensTunnel(upgrade, status)
-    // A page in answer to an extended CONNECT would be read as what was asked for (RFC 8441 section 4).
-    if (upgrade !== '' && !opens && status < 300 && exchange.protocol === 'h2')
-      return attempts.refuse(failures.upgradeIgnored, `status ${status}`)
-    this.#begun = true
-    exchange.firstByteAt = now
-    attempts.committed(response)
-    this.#owner.answering(response)
-    stream.head(response, end)
-    this.movedAt = now
-    if (opens) {
+  /** The attempt on this stream has won: from here on what comes on it comes here. */
+  begin(upstream: UpstreamStream, response: ResponseHead, end: boolean, opensTunnel: boolean): void {
+    upstream.receiver = this
+    this.#owner.sendHead(response, end)
+    this.movedAt = this.#owner.exchange.firstByteAt
+    if (opensTunnel) {
       this.#idle.cancel()
       this.#owner.openTunnel()
     } else if (end) this.#finished()
   }
 
+  /** It has been: the codec delivers one final head, which the attempt got. */
+  head(): void {}
+
   data(chunk: Buffer, end: boolean): boolean {
-    const { exchange, stream } = this.#owner
+    const { exchange, down, stream } = this.#owner
     this.movedAt = this.#clock.now()
-    exchange.bytesOut += chunk.length
-    const writable = stream.data(chunk, end)
+    // A sink may make more or less of it.
+    if (down === stream) exchange.bytesOut += chunk.length
+    const writable = down.data(chunk, end)
     if (end) this.#finished()
     this.#blocked = !writable
     return writable
@@ -101,19 +94,17 @@ export class Answer implements Receiver<ResponseHead> {
 
   trailers(trailers: Headers): void {
     this.#owner.attempts.trailersCame(trailers)
-    this.#owner.stream.trailers(trailers)
+    this.#owner.down.trailers(trailers)
     this.#finished()
   }
 
   #finished(): void {
     this.#owner.attempts.ended(null, '')
-    this.#owner.complete(null, '')
+    this.#owner.said(null, '')
   }
 
   reset(failure: Failure, detail: string): void {
-    const { attempts } = this.#owner
-    if (!this.#begun) return attempts.failed(failure, detail)
-    attempts.ended(failure, detail)
+    this.#owner.attempts.ended(failure, detail)
     this.#owner.cut(failure, detail)
     this.#owner.complete(failure, detail)
   }
@@ -127,7 +118,7 @@ export class Answer implements Receiver<ResponseHead> {
   /** The request's side may write again. */
   writable(): void {
     this.requestMoved(true)
-    this.#owner.stream.resume()
+    this.#owner.resumeBody()
   }
 
   stop(): void {

@@ -1,30 +1,29 @@
-import type { Cluster } from '../core/cluster.ts'
+import type { Decide, Decided } from '../core/decide.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { Filter, LocalReply } from '../core/filter.ts'
+import type { FilterChain, LocalReply, RequestSink } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
-import type { Route } from '../core/route.ts'
-import { settleUpgrade } from '../core/tunnel.ts'
 import type { Wire } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
-import { grpcKind, grpcReason, grpcReply, grpcStatusOfHttp, grpcTrailers } from './grpc.ts'
-import { beginDeadline, isPastDeadline } from './grpc-deadline.ts'
-import { translateGrpcWeb } from './grpc-web.ts'
+import { Bodies, type BodiesOwner, type Down } from './bodies.ts'
+import { grpcReply, grpcTrailers } from './grpc.ts'
+import { isPastDeadline } from './grpc-deadline.ts'
 import { HeldBody } from './held-body.ts'
+import { concludeGrpc, isToldInGrpc } from './local-reply.ts'
 import { unsentBy } from './retry.ts'
 import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
 export interface ForwardDeps extends AttemptsDeps {
-  /** Decides the request's way: calls `proceed`, `reply` or `fail`. Called with each head. */
-  onHead(forward: Forward): void
+  /** Called with each head. */
+  readonly decide: Decide
   /** Before a final head goes down, the upstream's or our own. */
-  onResponse(forward: Forward, response: ResponseHead): void
+  onResponse(exchange: Exchange, response: ResponseHead): void
   /** Exactly once for each request. */
-  onComplete(forward: Forward): void
+  onComplete(exchange: Exchange): void
   readonly tunnels: OpenTunnels
 }
 
@@ -39,12 +38,11 @@ export interface OpenTunnels {
  * endpoint for it, `Answer` brings back what it says. Like the stream it serves one request of a connection after the
  * other.
  */
-export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner {
+export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwner, TunnelOwner, Decided, BodiesOwner {
   readonly exchange: Exchange
-  /** As it came; where gRPC-Web is translated, what does that. */
-  stream: DownstreamStream
-  /** The filters that ran, or may have run, for this exchange. */
-  filters: readonly Filter[] = []
+  readonly stream: DownstreamStream
+  /** Where the answer goes: to the stream, or into the first sink of the filters. */
+  down: Down
   done = true
   readonly body: HeldBody
   readonly answer: Answer
@@ -52,6 +50,9 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   readonly #deps: ForwardDeps
   /** A final response head has gone down. */
   #answered = false
+  /** Where the request body goes: to the endpoint as it comes (null), or into the first sink of the filters. */
+  #up: RequestSink | null = null
+  #bodies: Bodies | null = null
   #tunnel: Tunnel | null = null
 
   constructor(
@@ -63,6 +64,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     nothing: RequestHead,
   ) {
     this.stream = stream
+    this.down = stream
     this.#deps = deps
     this.exchange = new Exchange(wire.peer, direction, protocol, nothing)
     this.body = new HeldBody(wire)
@@ -76,19 +78,24 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const now = this.#deps.clock.now()
     this.exchange.begin(request, now)
     if (end) this.exchange.requestEndedAt = now
-    this.filters = NO_FILTERS
     this.done = false
     this.#answered = false
     this.body.clear()
     this.answer.clear()
     this.attempts.clear(end)
-    this.#deps.onHead(this)
+    this.#deps.decide(this.exchange, this)
   }
 
   data(chunk: Buffer, end: boolean): boolean {
     if (this.done) return true
     this.exchange.bytesIn += chunk.length
     if (end) this.#bodyEnded()
+    return this.#up === null ? this.send(chunk, end) : this.#up.data(chunk, end)
+  }
+
+  /** As it is to leave: at once where there is a stream, else it is held. */
+  send(chunk: Buffer, end: boolean): boolean {
+    if (end) this.body.ended = true
     const { upstream } = this.attempts
     if (upstream === null) {
       this.body.add(chunk)
@@ -102,24 +109,35 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
 
   trailers(trailers: Headers): void {
     if (this.done) return
-    this.body.trailers = trailers
     this.#bodyEnded()
+    if (this.#up === null) this.sendTrailers(trailers)
+    else this.#up.trailers(trailers)
+  }
+
+  sendTrailers(trailers: Headers): void {
+    this.body.trailers = trailers
+    this.body.ended = true
     this.attempts.upstream?.trailers(trailers)
   }
 
   #bodyEnded(): void {
     const now = this.#deps.clock.now()
-    this.body.ended = true
     this.exchange.requestEndedAt = now
-    this.attempts.clock.requestEnded(now)
+    this.attempts.requestEnded(now)
   }
 
   resumeBody(): void {
-    this.stream.resume()
+    if (this.#up === null) this.stream.resume()
+    else this.#bodies!.requestWritable()
   }
 
   writable(): void {
     this.answer.unblocked()
+    if (this.down === this.stream) this.resumeAnswer()
+    else this.#bodies!.responseWritable()
+  }
+
+  resumeAnswer(): void {
     this.attempts.upstream?.resume()
   }
 
@@ -132,53 +150,47 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       return this.complete(failure, 'the caller gave up at its deadline')
     }
     this.attempts.cancel(failure)
-    if (failure === failures.downstreamGone || failure === failures.drained) this.complete(failure, detail)
+    if (failure.reply === 'none') this.complete(failure, detail)
     else this.fail(failure, detail)
   }
 
   // ── what becomes of it ──
 
-  /** The corridor found the way. */
-  proceed(route: Route, cluster: Cluster): void {
-    const { request, protocol } = this.exchange
-    if (request.upgrade !== '') {
-      const settled = settleUpgrade(request, protocol, route.upgrades)
-      if (settled === null)
-        return this.fail(failures.tunnelRefused, `${request.upgrade} is not among the upgrades of ${route.service}`)
-      request.upgrade = settled
-    }
-    this.exchange.cluster = cluster
-    if (cluster.mayBeGrpc && request.upgrade === '' && !this.#beginGrpc(route, cluster)) return
-    this.attempts.start(route, cluster)
-  }
-
-  /** False: it has been answered. */
-  #beginGrpc(route: Route, cluster: Cluster): boolean {
+  go(): void {
     const { exchange } = this
-    const kind = grpcKind(exchange.request.headers)
-    if (kind === '') return true
-    exchange.grpc = kind
-    if (cluster.speaksGrpc) {
-      if (kind !== 'grpc') translateGrpcWeb(this)
-      else if (exchange.protocol !== 'h2') return this.#refuse(failures.grpcNeedsHttp2, '')
-    }
-    if (this.done || route.grpcDeadline === null) return !this.done
-    const problem = beginDeadline(exchange, route.grpcDeadline)
-    if (problem !== '') return this.#refuse(failures.badRequest, problem)
-    return (
-      exchange.deadlineAt !== exchange.startedAt || this.#refuse(failures.deadlineExceeded, 'there was no time at all')
-    )
+    if (exchange.filters!.hasSinks && exchange.request.upgrade === '') this.#openRequest(exchange.filters!)
+    if (!this.done) this.attempts.start(exchange.route!, exchange.cluster!)
   }
 
-  #refuse(failure: Failure, detail: string): false {
-    this.fail(failure, detail)
-    return false
+  #openRequest(filters: FilterChain): void {
+    this.#bodies ??= new Bodies(this)
+    this.#up = this.#bodies.openRequest(filters)
+    // What came while the decision was waited for.
+    if (this.#up !== null) this.body.moveTo(this.#up)
   }
 
-  answering(response: ResponseHead): void {
+  refuse(): void {
+    const { reply, failure, detail } = this.exchange
+    if (reply === null) this.fail(failure!, detail)
+    else this.#replyOf(reply)
+  }
+
+  sendHead(response: ResponseHead, end: boolean): void {
+    const { exchange } = this
+    const { filters, request } = exchange
     this.#answered = true
-    this.exchange.status = response.status
-    this.#deps.onResponse(this, response)
+    exchange.status = response.status
+    this.#deps.onResponse(exchange, response)
+    if (filters?.hasSinks === true && request.upgrade === '') {
+      this.#bodies ??= new Bodies(this)
+      this.down = this.#bodies.openResponse(filters) ?? this.stream
+    }
+    this.down.head(response, end)
+  }
+
+  /** The answer has been said to its end. */
+  said(failure: Failure | null, detail: string): void {
+    if (this.down === this.stream || this.#bodies!.responseSaid(failure, detail)) this.complete(failure, detail)
   }
 
   openTunnel(): void {
@@ -201,47 +213,48 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** Answers with the row of the failure table, or cuts an answer that has begun. */
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
-      if (this.#wantsGrpc && failure !== failures.grpcNeedsHttp2) return this.#replyGrpc(failure, detail)
-      return this.#reply(
-        failure.httpStatus,
-        'application/problem+json',
-        problemBody(failure, detail, this.exchange.requestId),
-        failure,
-        detail,
-      )
+      if (isToldInGrpc(this.exchange, failure)) return this.#replyGrpc(failure, detail)
+      const body = problemBody(failure, detail, this.exchange.requestId)
+      return this.#reply(failure.httpStatus, ['content-type', 'application/problem+json'], body, failure, detail)
     }
     this.attempts.cancel(failure)
     this.cut(failure, detail)
     this.complete(failure, detail)
   }
 
-  /** A gRPC call has its status at its end; who does not read gets none of that either. */
+  /** A gRPC call has its status at its end, where its caller reads. */
   cut(failure: Failure, detail: string): void {
-    if (this.attempts.awaitsStatus && failure !== failures.downstreamIdle)
-      this.stream.trailers(grpcTrailers(failure, detail))
-    else this.stream.reset(failure, detail)
+    if (this.attempts.awaitsStatus && failure.reply !== 'none') {
+      this.attempts.awaitsStatus = false
+      this.down.trailers(grpcTrailers(failure, detail))
+      if (this.down === this.stream || !this.#bodies!.isUnfinished) return
+    }
+    this.stream.reset(failure, detail)
   }
 
-  get #wantsGrpc(): boolean {
-    const { exchange } = this
-    if (exchange.grpc === '') exchange.grpc = grpcKind(exchange.request.headers)
-    return exchange.grpc !== ''
+  /** A filter's sink cannot go on. */
+  sinkFailed(failure: Failure, detail: string): void {
+    if (this.done) return
+    // Nothing of the answer has gone down: a local reply takes its place.
+    if (this.#answered && this.down !== this.stream && !this.#bodies!.hasHead) this.#answered = false
+    this.attempts.cancel(failure)
+    this.fail(failure, detail)
   }
 
   /** Answers with a filter's verdict. */
-  reply(reply: LocalReply): void {
-    if (reply.failure !== null && this.#wantsGrpc) return this.#replyGrpc(reply.failure, this.exchange.detail)
-    this.#reply(reply.status, reply.contentType, Buffer.from(reply.body), reply.failure, '')
+  #replyOf({ status, headers, body, failure }: LocalReply): void {
+    if (failure !== null && isToldInGrpc(this.exchange, failure)) this.#replyGrpc(failure, this.exchange.detail)
+    else this.#reply(status, headers, body, failure, '')
   }
 
-  #reply(status: number, contentType: string, body: Buffer, failure: Failure | null, detail: string): void {
-    const headers = new HeaderList(['content-type', contentType, 'content-length', String(body.length)])
+  #reply(status: number, fields: readonly string[], body: Buffer, failure: Failure | null, detail: string): void {
+    const headers = new HeaderList([...fields])
+    headers.set('content-length', String(body.length))
     const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
-    this.exchange.bytesOut = body.length
-    this.answering(response)
-    this.stream.head(response, false)
-    this.stream.data(body, true)
-    this.complete(failure, detail)
+    this.sendHead(response, false)
+    if (this.down === this.stream) this.exchange.bytesOut = body.length
+    this.down.data(body, true)
+    this.said(failure, detail)
   }
 
   /** To a gRPC client an answer of another kind says no more than that something is wrong. */
@@ -252,15 +265,15 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.unsent = unsentBy(failure, this.exchange.decision)
-    this.answering(response)
-    this.stream.head(response, true)
-    this.complete(failure, detail)
+    this.sendHead(response, true)
+    this.said(failure, detail)
   }
 
   complete(failure: Failure | null, detail: string): void {
     if (this.done) return
     this.done = true
     const { exchange } = this
+    exchange.endWait()
     exchange.failure = failure
     // Nobody was answered: the log has what the answer would have been.
     if (exchange.status === 0 && failure !== null) exchange.status = failure.httpStatus
@@ -270,21 +283,16 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.answer.stop()
     this.attempts.stop()
     this.body.drop()
+    if (this.#bodies !== null) this.#closeBodies(this.#bodies, failure)
     if (this.#tunnel !== null) this.#closeTunnel(this.#tunnel)
-    this.#deps.onComplete(this)
+    this.#deps.onComplete(exchange)
+  }
+
+  /** What a sink still says goes nowhere. */
+  #closeBodies(bodies: Bodies, failure: Failure | null): void {
+    if (bodies.isUnfinished) this.stream.reset(failure ?? failures.resetAfterResponse, '')
+    bodies.close()
+    this.#up = null
+    this.down = this.stream
   }
 }
-
-/** What the caller was told of its call, or makes of what it got. */
-function concludeGrpc(exchange: Exchange): void {
-  const { failure } = exchange
-  if (failure !== null) {
-    exchange.grpcStatus = failure.grpcStatus
-    exchange.grpcMessage = grpcReason(failure, exchange.detail)
-  } else if (exchange.grpcStatus < 0) {
-    exchange.grpcStatus = grpcStatusOfHttp(exchange.status)
-    exchange.grpcMessage = `the answer had no grpc-status, and HTTP status ${exchange.status}`
-  }
-}
-
-const NO_FILTERS: readonly Filter[] = []

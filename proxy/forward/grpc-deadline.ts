@@ -45,12 +45,11 @@ export function beginDeadline(exchange: Exchange, policy: GrpcDeadline): string 
 }
 
 /**
- * What is left of the deadline, for the endpoint. Left as it is where hardly any time has passed: that is nearly
- * always.
+ * What is left of the deadline, as an endpoint is told it. Empty: what the head says holds, because there is none or
+ * hardly any time has passed, which is nearly always.
  */
-export function tellDeadline(exchange: Exchange, now: number): void {
-  if (exchange.deadlineAt === 0 || now - exchange.startedAt < 1) return
-  exchange.request.headers.set('grpc-timeout', formatGrpcTimeout(exchange.deadlineAt - now))
+export function deadlineLeft({ deadlineAt, startedAt }: Exchange, now: number): string {
+  return deadlineAt === 0 || now - startedAt < 1 ? '' : formatGrpcTimeout(deadlineAt - now)
 }
 
 /** A caller that gives up just at its deadline has run into it. */

@@ -1,26 +1,7 @@
 import type { Failure } from '../core/failure.ts'
-import { type GrpcKind, NO_GRPC_STATUS } from '../core/grpc.ts'
+import { NO_GRPC_STATUS } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
-
-/** What a message says it is. gRPC-Web carries its trailers in the body, and `-text` is that in base64. */
-export function grpcKind(headers: Headers): GrpcKind {
-  const type = headers.get('content-type')
-  if (type === undefined || !type.startsWith('application/grpc')) return ''
-  if (endsAt(type, 16)) return 'grpc'
-  if (type.startsWith('-web-text', 16) && endsAt(type, 25)) return 'grpc-web-text'
-  return type.startsWith('-web', 16) && endsAt(type, 20) ? 'grpc-web' : ''
-}
-
-/** The name of a content type ends here: the format of the messages may follow, or parameters. */
-function endsAt(type: string, at: number): boolean {
-  return type.length === at || type[at] === '+' || type[at] === ';'
-}
-
-/** gRPC, and not gRPC-Web. */
-export function isGrpc(headers: Headers): boolean {
-  return grpcKind(headers) === 'grpc'
-}
 
 /**
  * What the endpoint said of a call, in its trailers, or in the head where that is all there is; NO_GRPC_STATUS:

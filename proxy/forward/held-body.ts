@@ -55,16 +55,19 @@ export class HeldBody {
     this.dropped = true
   }
 
-  /** Makes something else of what is here. False: one of the chunks cannot be. */
-  translate(change: (chunk: Buffer) => Buffer | null): boolean {
+  /** Takes what is here out and hands it on, as if it came now. */
+  moveTo(sink: { data(chunk: Buffer, end: boolean): boolean; trailers(trailers: Headers): void }): void {
+    const { ended, trailers } = this
     const chunks = this.#chunks.slice()
+    const last = chunks.length - 1
     this.#letGo()
-    for (const chunk of chunks) {
-      const changed = change(chunk)
-      if (changed === null) return false
-      this.add(changed)
-    }
-    return true
+    this.ended = false
+    this.trailers = null
+    chunks.forEach((chunk, i) => {
+      sink.data(chunk, ended && trailers === null && i === last)
+    })
+    if (trailers !== null) sink.trailers(trailers)
+    else if (ended && last < 0) sink.data(NOTHING, true)
   }
 
   /** False: the sink is above its high watermark. */

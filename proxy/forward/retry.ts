@@ -1,6 +1,11 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import { type AnotherTry, anotherTry } from '../core/another-try.ts'
+import type { Repeatable } from '../core/attempt.ts'
 import type { AttemptRecord, DecisionRecord } from '../core/decision.ts'
-import { type Failure, failures } from '../core/failure.ts'
+import type { Failure } from '../core/failure.ts'
+import { grpcCondition } from './grpc-retry.ts'
+
+type Conditions = ReadonlySet<RetryCondition>
 
 /** Methods whose repetition means no more than one of them (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
@@ -9,17 +14,51 @@ export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method)
 }
 
-/** The condition in `retries.on` that a failure falls under; null: never retried. */
-export function conditionOf(failure: Failure): RetryCondition | null {
-  if (failure.flag === 'UF') return 'connect-failure'
-  if (failure === failures.refusedStream || failure === failures.goawayUnprocessed) return 'refused-stream'
-  if (failure === failures.resetBeforeResponse || failure === failures.streamReset) return 'reset-before-response'
-  if (failure === failures.perTryTimeout) return 'per-try-timeout'
-  return null
+/**
+ * May a try that ended in this failure be followed by another one, as far as the failure, the policy and the request
+ * go? The record gets the reason. What `retries.attempts` and the budget say comes after (attempt-loop.ts).
+ */
+export function mayFollow(record: AttemptRecord, failure: Failure, on: Conditions, request: Repeatable): boolean {
+  const { condition } = failure
+  if (condition === null) return false
+  record.condition = condition
+  record.another = afterFailure(failure, on.has(condition), request)
+  return record.another.again
+}
+
+function afterFailure({ replay }: Failure, isInPolicy: boolean, request: Repeatable): AnotherTry {
+  if (!isInPolicy) return anotherTry.notInPolicy
+  if (replay === 'never') return anotherTry.final
+  if (request.isBodyGone) return anotherTry.bodyGone
+  return replay === 'maybe-sent' && !request.isIdempotent ? anotherTry.mayHaveActed : anotherTry.onCondition
+}
+
+/**
+ * The same after an answer, by its head alone; a gRPC status that is in it is all there is of the answer. `isUnsent`:
+ * the sidecar of the endpoint says that its application has had nothing of it.
+ */
+export function mayFollowAnswer(
+  record: AttemptRecord,
+  isUnsent: boolean,
+  on: Conditions,
+  request: Repeatable,
+): boolean {
+  const { status, grpcStatus } = record
+  const isUntouched = isUnsent && on.has('connect-failure')
+  record.condition = isUntouched
+    ? 'connect-failure'
+    : grpcStatus > 0
+      ? grpcCondition(grpcStatus, on)
+      : statusCondition(status, on)
+  if (record.condition === null) return false
+  // A policy that names a gRPC status says of the methods that they bear it.
+  const isRepeatable = request.isIdempotent || grpcStatus > 0 || isUntouched
+  record.another = isRepeatable && !request.isBodyGone ? anotherTry.onCondition : anotherTry.notReplayable
+  return record.another.again
 }
 
 /** The condition in `retries.on` that the status of an answer falls under; null: it is passed on. */
-export function statusCondition(status: number, on: ReadonlySet<RetryCondition>): RetryCondition | null {
+function statusCondition(status: number, on: Conditions): RetryCondition | null {
   // 508: the next try would go in the same circle, and each of its steps try twice.
   if (status < 500 || status === 508) return null
   const gateway = status === 502 || status === 503 || status === 504
@@ -39,13 +78,4 @@ export function unsentBy(failure: Failure | null, { attempts, tries }: DecisionR
 /** The endpoint may have had the request. */
 export function hadIt({ sentAt, failure }: AttemptRecord): boolean {
   return sentAt !== 0 && failure?.replay !== 'unsent'
-}
-
-/** What may not be tried again, in words for the decision record; empty: it may. */
-export function whyNot(failure: Failure, idempotent: boolean, bodyGone: boolean): string {
-  if (failure.replay === 'never') return 'no: this failure is final'
-  if (bodyGone) return 'no: part of the request body is gone'
-  if (failure.replay === 'maybe-sent' && !idempotent)
-    return 'no: the endpoint may have acted on it and the method is not idempotent'
-  return ''
 }

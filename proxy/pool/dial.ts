@@ -1,15 +1,8 @@
-import type { Clock, Random, Timer } from '../core/clock.ts'
-import type { Codec } from '../core/codec.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { Dial, Wire } from '../core/wire.ts'
+import type { Wire } from '../core/wire.ts'
 import { ITSELF } from './not-itself.ts'
-
-export interface PoolDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly dial: Dial
-  readonly codec: Pick<Codec, 'connect'>
-}
+import type { Transport } from './transport.ts'
 
 /** Who wants the connection. */
 export interface Dialer {
@@ -17,25 +10,35 @@ export interface Dialer {
   dialFailed(attempt: DialAttempt, failure: Failure, detail: string): void
 }
 
+/** What a connection is made to, and how. */
+export interface DialTarget {
+  readonly address: string
+  readonly port: number
+  readonly transport: Transport
+  readonly connectTimeoutMs: number
+}
+
 /** A connection being made. */
 export class DialAttempt {
+  readonly transport: Transport
   readonly #timer: Timer
   readonly #cancel: () => void
 
-  constructor(pool: Dialer, deps: Pick<PoolDeps, 'clock' | 'dial'>, address: string, port: number, timeoutMs: number) {
-    this.#timer = deps.clock.timer(() => {
+  constructor(dialer: Dialer, clock: Clock, { address, port, transport, connectTimeoutMs }: DialTarget) {
+    this.transport = transport
+    this.#timer = clock.timer(() => {
       this.#cancel()
-      pool.dialFailed(this, failures.connectTimeout, `no connection within ${timeoutMs} ms`)
+      dialer.dialFailed(this, failures.connectTimeout, `no connection within ${connectTimeoutMs} ms`)
     })
-    if (timeoutMs > 0) this.#timer.arm(timeoutMs)
-    this.#cancel = deps.dial(address, port, {
+    if (connectTimeoutMs > 0) this.#timer.arm(connectTimeoutMs)
+    this.#cancel = transport.dial(address, port, {
       connected: wire => {
         this.#timer.cancel()
-        pool.dialed(this, wire)
+        dialer.dialed(this, wire)
       },
       failed: code => {
         this.#timer.cancel()
-        pool.dialFailed(this, failureOf(code), code)
+        dialer.dialFailed(this, failureOf(code), code)
       },
     })
   }

@@ -1,5 +1,5 @@
 import { isLoopback, isWildcard } from '../../mesh-config/address.ts'
-import { atTurnEnd } from '../core/turn.ts'
+import type { Turns } from '../core/turn.ts'
 import type { Dial, DialListener } from '../core/wire.ts'
 
 /** An open port of this sidecar, and the service it is for; null: for all. */
@@ -19,7 +19,7 @@ export const ITSELF = "the endpoint is this sidecar's own listener "
  * listener is on all of them, when the connection is there. Those are remembered: over TCP the connection alone makes
  * the listener dial again.
  */
-export function notItself(dial: Dial, service: string, listeners: () => Iterable<OwnListener>): Dial {
+export function notItself(dial: Dial, service: string, listeners: () => Iterable<OwnListener>, turns: Turns): Dial {
   const leadBack = new Set<string>()
 
   function found(port: number, isHere: (own: OwnListener) => boolean): OwnListener | null {
@@ -31,7 +31,7 @@ export function notItself(dial: Dial, service: string, listeners: () => Iterable
   return (address, port, listener) => {
     const name = `${address}:${port}`
     const before = found(port, own => leadBack.has(name) || isAt(own.address, address, ''))
-    if (before !== null) return refuse(listener, `${ITSELF}${before.name}`)
+    if (before !== null) return refuse(listener, `${ITSELF}${before.name}`, turns)
     return dial(address, port, {
       connected(wire) {
         const { peer } = wire
@@ -47,9 +47,9 @@ export function notItself(dial: Dial, service: string, listeners: () => Iterable
 }
 
 /** Not inside the call, as no dial fails there. Returns what cancels it. */
-function refuse(listener: DialListener, reason: string): () => void {
+function refuse(listener: DialListener, reason: string, turns: Turns): () => void {
   let isCancelled = false
-  atTurnEnd({
+  turns.atEnd({
     turnEnded() {
       if (!isCancelled) listener.failed(reason)
     },

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../core/clock.ts'
 import { timerWheel } from './timer-wheel.ts'
+import { systemTurns } from './turns.ts'
 
 const now = () => performance.now()
 
@@ -8,10 +9,14 @@ const now = () => performance.now()
 export const systemClock: Clock = {
   now,
   wallTime: Date.now,
-  timer: timerWheel(now, (callback, delayMs) => {
-    const handle = setTimeout(callback, delayMs)
-    return () => clearTimeout(handle)
-  }),
+  timer: timerWheel(
+    now,
+    (callback, delayMs) => {
+      const handle = setTimeout(callback, delayMs)
+      return () => clearTimeout(handle)
+    },
+    systemTurns,
+  ),
 }
 
 export const systemRandom = Math.random

@@ -1,9 +1,9 @@
 import { createServer, type Socket } from 'node:net'
-import { enterTurn, leaveTurn } from '../core/turn.ts'
 import type { Acceptor, Dial } from '../core/wire.ts'
 import { listenOn } from './listen-on.ts'
 import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
+import { systemTurns } from './turns.ts'
 
 /** The handle of an accepted socket; undocumented in Node, so used only here. */
 interface WithHandle {
@@ -24,9 +24,9 @@ export function listen(
   onError: (error: Error) => void,
 ): Promise<Acceptor> {
   const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accepted => {
-    enterTurn()
+    systemTurns.enter()
     onWire(wireOf(accepted))
-    leaveTurn()
+    systemTurns.leave()
   })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -61,16 +61,16 @@ export const dial: Dial = (address, port, listener) => {
   const wire = new SocketWire(null)
   const { socket } = wire
   const failed = (error: NodeJS.ErrnoException) => {
-    enterTurn()
+    systemTurns.enter()
     listener.failed(error.code ?? error.message)
-    leaveTurn()
+    systemTurns.leave()
   }
   socket.once('error', failed)
   socket.once('connect', () => {
     socket.off('error', failed)
-    enterTurn()
+    systemTurns.enter()
     listener.connected(wire)
-    leaveTurn()
+    systemTurns.leave()
   })
   socket.connect({ host: address, port, lookup: lookupName })
   return () => {

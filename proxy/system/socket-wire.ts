@@ -1,8 +1,9 @@
 import { Socket } from 'node:net'
 import { Account, UNLIMITED } from '../core/ledger.ts'
-import { enterTurn, leaveTurn } from '../core/turn.ts'
+import type { Turns } from '../core/turn.ts'
 import type { Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
+import { systemTurns } from './turns.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** A waiting piece below this size is copied, so a held buffer is at least a quarter full. */
@@ -58,17 +59,17 @@ export class SocketWire implements Wire {
   }
 
   #read(buffer: Buffer, length: number): void {
-    enterTurn()
+    systemTurns.enter()
     this.handler?.bytes(buffer, length)
-    leaveTurn()
+    systemTurns.leave()
   }
 
   #listen(): void {
     const socket = this.socket
     socket.on('end', () => {
-      enterTurn()
+      systemTurns.enter()
       this.handler?.ended()
-      leaveTurn()
+      systemTurns.leave()
     })
     let error: Error | null = null
     socket.on('error', caught => {
@@ -76,15 +77,19 @@ export class SocketWire implements Wire {
     })
     socket.on('close', () => {
       this.#release()
-      enterTurn()
+      systemTurns.enter()
       this.handler?.closed(error)
-      leaveTurn()
+      systemTurns.leave()
     })
   }
 
   get peer(): Peer {
     this.#peer ??= peerOf(this.socket)
     return this.#peer
+  }
+
+  get turns(): Turns {
+    return systemTurns
   }
 
   get account(): Account {
@@ -164,9 +169,9 @@ export class SocketWire implements Wire {
     this.#count(0)
     if (!this.#aboveMark) return
     this.#aboveMark = false
-    enterTurn()
+    systemTurns.enter()
     this.handler?.drained()
-    leaveTurn()
+    systemTurns.leave()
   }
 
   end(): void {

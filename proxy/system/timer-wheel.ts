@@ -1,5 +1,5 @@
 import type { Timer } from '../core/clock.ts'
-import { enterTurn, leaveTurn } from '../core/turn.ts'
+import type { Turns } from '../core/turn.ts'
 
 const TICK_MS = 10
 /** 4,096 slots: one round is 41 s; a longer timer is passed over once a round. */
@@ -13,7 +13,7 @@ export type Wake = (callback: () => void, delayMs: number) => () => void
  * A hashed timer wheel (Varghese and Lauck 1987, scheme 6): arming and cancelling are O(1) and allocate nothing, and
  * all timers share one wake-up of the system.
  */
-export function timerWheel(now: () => number, wake: Wake): (callback: () => void) => Timer {
+export function timerWheel(now: () => number, wake: Wake, turns: Turns): (callback: () => void) => Timer {
   const slots: (WheelTimer | null)[] = new Array(SLOTS).fill(null)
   const origin = now()
   /** The next tick to process: all before it are done. */
@@ -74,12 +74,12 @@ export function timerWheel(now: () => number, wake: Wake): (callback: () => void
     takeBack = null
     wakeTick = Number.POSITIVE_INFINITY
     const last = Math.floor((now() - origin) / TICK_MS)
-    enterTurn()
+    turns.enter()
     // After a long stall every slot is processed at most once.
     const from = Math.max(tick, last - SLOTS + 1)
     tick = last + 1
     for (let t = from; t <= last && armed !== 0; t++) fireSlot(t & MASK, last)
-    leaveTurn()
+    turns.leave()
     if (armed !== 0) scheduleNext()
   }
 

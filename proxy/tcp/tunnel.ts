@@ -1,29 +1,26 @@
-import { backoffMs } from '../core/backoff.ts'
-import { NO_HASH, type PickContext } from '../core/balancer.ts'
-import type { Unknown } from '../core/channel.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
-import type { Classification, Cluster } from '../core/cluster.ts'
+import type { AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import type { DownstreamConnection } from '../core/codec.ts'
+import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
-import type { Endpoint } from '../core/endpoint.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime, Opening } from '../core/listener.ts'
-import type { ConnectWaiter } from '../core/pool.ts'
 import type { TcpRoute } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
 import type { Wire, WireHandler } from '../core/wire.ts'
 import { tlsAlert } from './alert.ts'
+import { Connect, type ConnectOwner } from './connect.ts'
 import { Relay, type RelayOwner, type Side } from './relay.ts'
 
 export interface TcpTunnelDeps {
   readonly clock: Clock
-  readonly random: Random
-  classify(failure: Failure | null, status: number): Classification
+  /** The loop of requests (forward/attempt-loop.ts). */
+  attempts(owner: AttemptLoopOwner<Connect>): AttemptLoop<Connect>
   listener(): ListenerRuntime
-  /** Asks for the service of a name that no route knows. Null: nobody could know it. */
-  discover(name: string): Promise<Unknown | null> | null
+  /** As requests are decided on. */
+  readonly decide: Decide
   /** Once, when all is over. The exchange may not be kept. */
   onComplete(exchange: Exchange): void
 }
@@ -41,7 +38,9 @@ const LINGER_MS = 1000
  * A connection passed on byte for byte, as one exchange: listener -> router -> balancer -> pool -> relay. Until there
  * is an endpoint nothing is read from the caller, so any number of endpoints may be tried.
  */
-export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandler, RelayOwner {
+export class TcpTunnel
+  implements DownstreamConnection, Decided, AttemptLoopOwner<Connect>, ConnectOwner, WireHandler, RelayOwner
+{
   readonly exchange: Exchange
   readonly #wire: Wire
   readonly #opening: Opening
@@ -51,17 +50,15 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
   /** The caller has said all it will. */
   #hasEnded = false
   #route: TcpRoute | null = null
-  #cluster: Cluster | null = null
-  #current: AttemptRecord | null = null
-  /** Where a connection is waited for. */
-  #waitingAt: Endpoint | null = null
+  readonly #attempts: AttemptLoop<Connect>
   #relay: Relay | null = null
   #isJudged = false
   #isOver = false
-  readonly #tried: Endpoint[] = []
-  readonly #pick: PickContext
-  /** Before the next attempt; later, for the caller to close. */
-  readonly #timer: Timer
+  /** For the caller to close, once it was told why. */
+  #linger: Timer | null = null
+  /** Nothing is read from the caller before there is a connection, so nothing of it is ever gone. */
+  readonly isIdempotent = true
+  readonly isBodyGone = false
 
   constructor(wire: Wire, opening: Opening, deps: TcpTunnelDeps, onClosed: (connection: DownstreamConnection) => void) {
     this.#wire = wire
@@ -79,120 +76,63 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     } as const
     this.exchange = new Exchange(wire.peer, deps.listener().spec.direction, 'tcp', request)
     this.exchange.begin(request, deps.clock.now())
-    this.#pick = {
-      tried: this.#tried,
-      record: this.exchange.decision.nextTry(0),
-      hash: NO_HASH,
-      sticky: '',
-      madeCookie: '',
-    }
-    this.exchange.decision.begin()
-    this.#timer = deps.clock.timer(() => (this.#isOver ? this.#wire.destroy() : this.#try(true)))
+    this.#attempts = deps.attempts(this)
     wire.handler = this
     wire.pause()
   }
 
-  /** 1  The route: by the port, or by the server name. */
+  /** 1  The decision: by the port, or by the server name, then the split. */
   open(): void {
-    const { refused, detail, serverName } = this.#opening
-    if (refused !== null) return this.#fail(refused, detail)
-    const listener = this.#deps.listener()
-    const route = listener.tcpRouter(serverName, this.exchange.decision)
-    if (route !== null) return this.#enter(route)
-    const found = serverName === '' || listener.spec.service !== null ? null : this.#deps.discover(serverName)
-    const unknown =
-      serverName === ''
-        ? 'it names no server, and the port is for no one service'
-        : `no service is known as "${serverName}"`
-    if (found === null) return this.#fail(failures.noRoute, detail === '' ? unknown : `${unknown} (${detail})`)
-    void found.then(why => {
-      if (this.#isOver) return
-      const next = why === null ? this.#deps.listener().tcpRouter(serverName, this.exchange.decision) : null
-      if (next !== null) this.#enter(next)
-      else this.#fail(why === null || why.certain ? failures.noRoute : failures.noCluster, why?.reason ?? unknown)
-    })
+    const { refused, detail } = this.#opening
+    if (refused !== null) return this.fail(refused, detail)
+    this.exchange.detail = detail
+    this.#deps.decide(this.exchange, this)
   }
 
-  /** 2  The split and circuit breaking, as for a request. */
-  #enter(route: TcpRoute): void {
+  refuse(): void {
+    const { failure, detail } = this.exchange
+    this.#routed()
+    this.fail(failure!, detail)
+  }
+
+  #routed(): void {
+    this.#route = this.exchange.route as TcpRoute | null
+    if (this.#route === null) return
+    add(this.#route.tcp.opened, 1)
+    add(this.#route.tcp.active, 1)
+  }
+
+  /** 2  The attempts, as for a request. */
+  go(): void {
     const { exchange } = this
-    this.#route = route
-    exchange.route = route
-    add(route.tcp.opened, 1)
-    add(route.tcp.active, 1)
-    const cluster = route.destination(this.#deps.random, exchange.decision)
-    if (cluster === null) return this.#fail(failures.noCluster, exchange.decision.destination)
-    exchange.cluster = cluster
-    const overflow = cluster.admit()
-    if (overflow !== null) return this.#fail(overflow, '`limits.requests`')
-    this.#cluster = cluster
-    cluster.budget.deposit(exchange.startedAt)
-    cluster.prepare?.(exchange, this.#pick)
-    this.#try(false)
+    exchange.detail = ''
+    this.#routed()
+    this.#attempts.start(exchange.route!, exchange.cluster!, this.#deps.clock.now())
   }
 
-  /** 3  The balancer, and a connection of its own at the endpoint. */
-  #try(isRested: boolean): void {
-    const { exchange } = this
-    const { decision } = exchange
-    const cluster = this.#cluster!
-    const record = decision.nextTry(this.#deps.clock.now())
-    record.policy = cluster.policy
-    this.#pick.record = record
-    const endpoint = cluster.balancer.pick(this.#pick)
-    // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
-    if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
-      decision.takeBack()
-      return this.#timer.arm(backoffMs(decision.attempts, this.#deps.random))
-    }
-    this.#current = record
-    if (endpoint === null) {
-      record.failure = failures.noHealthyUpstream
-      record.endedAt = record.startedAt
-      return this.#fail(failures.noHealthyUpstream, '')
-    }
-    exchange.endpoint = endpoint
-    record.endpoint = endpoint
-    endpoint.active++
-    add(endpoint.stats.active, 1)
-    add(endpoint.stats.requests, 1)
-    this.#waitingAt = endpoint
-    const refused = endpoint.connector.connect(this)
-    if (refused !== null) this.connectFailed(refused, '')
+  /** 3  The balancer, and a connection of its own at the endpoint; another one, where that fails. */
+  newAttempt(): Connect {
+    return new Connect(this)
   }
 
-  connectFailed(failure: Failure, detail: string): void {
-    const record = this.#current!
-    const endpoint = this.#leave(failure, detail)
-    this.#blame(endpoint, failure)
-    record.retry = this.#mayRetry(failure)
-    if (!record.retry.startsWith('yes')) return this.#fail(failure, detail)
-    this.#tried.push(endpoint)
-    this.#try(false)
+  connectFailed(attempt: Connect, failure: Failure, detail: string): void {
+    this.#attempts.failed(attempt, failure, detail, false)
   }
 
-  /** Decides on another attempt, and says why. Nothing of the caller's has been sent. */
-  #mayRetry({ flag }: Failure): string {
-    if (flag !== 'UF') return ''
-    const { attempts, on } = this.#route!.retry
-    const made = this.exchange.decision.attempts
-    if (!on.has('connect-failure')) return 'no: connect-failure is not in retries.on'
-    if (made >= attempts) return `no: that was attempt ${made} of ${attempts}`
-    return this.#cluster!.budget.tryWithdraw(this.#deps.clock.now())
-      ? 'yes: connect-failure'
-      : 'no: the retry budget is spent'
+  waitedMs({ startedAt }: AttemptRecord, now: number): number {
+    return now - startedAt
   }
 
   /** 4  The relay: from here on there is no other attempt. */
-  connected(wire: Wire): void {
+  connected(attempt: Connect, wire: Wire): void {
     const { exchange } = this
     const { clock } = this.#deps
-    const endpoint = this.#waitingAt!
-    const record = this.#current!
-    this.#waitingAt = null
+    const { record } = attempt
+    const endpoint = record.endpoint!
+    this.#attempts.won(attempt)
     record.sentAt = clock.now()
     exchange.upstreamStartedAt = record.sentAt
-    this.#cluster!.observe(endpoint, 'success', record.sentAt - record.startedAt, null)
+    this.#attempts.cluster!.observe(endpoint, 'success', this.waitedMs(record, record.sentAt), null)
     const { received, sent } = endpoint.stats.tcpBytes()
     this.#relay = new Relay(this, clock, this.#wire, wire, this.#route!.tunnelIdleMs, received, sent)
     const bytes = this.#bytes
@@ -239,13 +179,13 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
     exchange.bytesIn = down.total
     exchange.bytesOut = up.total
     const { failure } = exchange
-    const record = this.#current!
-    const isEarly = failure === failures.resetBeforeResponse && this.#deps.clock.now() - record.sentAt < EARLY_MS
-    const endpoint = record.endpoint!
+    const attempt = this.#attempts.winner!
+    const now = this.#deps.clock.now()
+    const isEarly = failure === failures.resetBeforeResponse && now - attempt.record.sentAt < EARLY_MS
     if (!isEarly) this.#succeeded()
-    endpoint.connector.closed()
-    this.#leave(failure !== null && failure.side === 'upstream' ? failure : null, exchange.detail)
-    if (isEarly) this.#blame(endpoint, failure)
+    attempt.record.endpoint!.connector.closed()
+    this.#attempts.ended(attempt, failure?.side === 'upstream' ? failure : null, exchange.detail, now)
+    if (isEarly) this.#attempts.blame(attempt, failure)
     this.#complete(failure, exchange.detail)
     this.#onClosed(this)
   }
@@ -254,8 +194,8 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
   #succeeded(): void {
     if (this.#isJudged) return
     this.#isJudged = true
-    const { endpoint, startedAt } = this.#current!
-    this.#cluster!.report(endpoint!, 'success', '', startedAt)
+    const { endpoint, startedAt } = this.#attempts.winner!.record
+    this.#attempts.cluster!.report(endpoint!, 'success', '', startedAt)
   }
 
   // ── from downstream, while there is no relay ──
@@ -277,10 +217,10 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
 
   closed(error: Error | null): void {
     if (!this.#isOver) {
-      this.#giveUp(failures.downstreamGone)
+      this.#attempts.cancel(failures.downstreamGone)
       this.#complete(failures.downstreamGone, error?.message ?? '')
     }
-    this.#timer.cancel()
+    this.#linger?.cancel()
     this.#onClosed(this)
   }
 
@@ -299,65 +239,38 @@ export class TcpTunnel implements DownstreamConnection, ConnectWaiter, WireHandl
 
   #cut(failure: Failure, detail: string): void {
     if (this.#relay === null) {
-      this.#giveUp(failure)
-      return this.#fail(failure, detail)
+      this.#attempts.cancel(failure)
+      return this.fail(failure, detail)
     }
     this.exchange.failure ??= failure
     this.exchange.detail ||= detail
     this.#relay.cut()
   }
 
-  /** Whatever is waited for. */
-  #giveUp(failure: Failure): void {
-    this.#timer.cancel()
-    if (this.#waitingAt === null) return
-    this.#waitingAt.connector.giveUp(this)
-    this.#leave(failure, '')
-  }
-
   /**
    * There will be no tunnel: a TLS caller is told, any other sees its connection reset, since an end would look as if
    * all were well.
    */
-  #fail(failure: Failure, detail: string): void {
+  fail(failure: Failure, detail: string): void {
     this.#complete(failure, detail)
     const alert = failure.flag === 'NR' || this.#opening.refused !== null ? tlsAlert(this.#opening) : null
     if (alert === null) return this.#wire.reset()
     this.#wire.write(alert)
     this.#wire.end()
-    this.#timer.arm(LINGER_MS)
+    this.#linger = this.#deps.clock.timer(() => this.#wire.destroy())
+    this.#linger.arm(LINGER_MS)
     // So that it can be told that the caller has closed.
     this.#wire.resume()
-  }
-
-  #leave(failure: Failure | null, detail: string): Endpoint {
-    const record = this.#current!
-    const endpoint = record.endpoint!
-    this.#waitingAt = null
-    record.failure = failure
-    record.detail = detail
-    record.endedAt = this.#deps.clock.now()
-    endpoint.active--
-    add(endpoint.stats.active, -1)
-    return endpoint
-  }
-
-  #blame(endpoint: Endpoint, failure: Failure): void {
-    if (failure.side !== 'upstream') return
-    add(endpoint.stats.failures, 1)
-    const outcome = this.#deps.classify(failure, 0)
-    const { startedAt } = this.#current!
-    this.#cluster!.report(endpoint, outcome, failure.failure, startedAt)
-    this.#cluster!.observe(endpoint, outcome, this.#deps.clock.now() - startedAt, null)
   }
 
   #complete(failure: Failure | null, detail: string): void {
     const { exchange } = this
     this.#isOver = true
+    exchange.endWait()
     exchange.failure = failure
     exchange.detail = detail
     exchange.completedAt = this.#deps.clock.now()
-    this.#cluster?.release()
+    this.#attempts.stop()
     if (this.#route !== null) add(this.#route.tcp.active, -1)
     this.#deps.onComplete(exchange)
   }

@@ -1,4 +1,5 @@
-import type { FlightsSpec } from '../../mesh-config/snapshot.ts'
+import type { FlightsSpec, RetryCondition } from '../../mesh-config/snapshot.ts'
+import { type AnotherTry, anotherTry } from '../core/another-try.ts'
 import type { AttemptView, FlightView } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
@@ -6,6 +7,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
+import { anotherTryText, type Ending } from './another-try-words.ts'
 
 /**
  * The flight recorder: decision records of the last requests and, apart from them, of the last failed ones, so that a
@@ -81,6 +83,7 @@ class Flight {
   route = ''
   draw = -1
   destination = ''
+  notes: readonly string[] = []
   startedAt = 0
   completedAt = 0
   bytesIn = 0
@@ -109,6 +112,7 @@ class Flight {
     this.route = decision.route
     this.draw = decision.draw
     this.destination = decision.destination
+    this.notes = decision.notes
     this.startedAt = exchange.startedAt
     this.completedAt = exchange.completedAt
     this.bytesIn = exchange.bytesIn
@@ -145,15 +149,26 @@ class Flight {
       route: this.route,
       draw: this.draw < 0 ? null : this.draw,
       destination: this.destination,
+      notes: this.notes,
       durationMs: round(this.completedAt - this.startedAt),
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
-      attempts: this.tries.slice(0, this.attempts).map(slot => slot.view(this.startedAt)),
+      attempts: this.#tries(),
     }
+  }
+
+  #tries(): AttemptView[] {
+    let made = 0
+    return this.tries.slice(0, this.attempts).map(slot => {
+      // A fresh connection after a stale one is not an attempt of the policy's.
+      const isStale = slot.another === anotherTry.onStaleConnection
+      if (!isStale) made++
+      return slot.view(this.startedAt, made)
+    })
   }
 }
 
-class Try {
+class Try implements Ending {
   endpoint = ''
   policy = ''
   other = ''
@@ -165,6 +180,7 @@ class Try {
   zone: AttemptRecord['zone'] = ''
   panic = false
   startedAt = 0
+  headAt = 0
   endedAt = 0
   reused = false
   carried = false
@@ -172,7 +188,9 @@ class Try {
   grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
   detail = ''
-  retry = ''
+  another: AnotherTry = anotherTry.unasked
+  condition: RetryCondition | null = null
+  delayMs = 0
 
   copy(record: AttemptRecord): void {
     this.endpoint = record.endpoint?.name ?? ''
@@ -186,6 +204,7 @@ class Try {
     this.zone = record.zone
     this.panic = record.panic
     this.startedAt = record.startedAt
+    this.headAt = record.headAt
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
     this.carried = record.carried
@@ -193,10 +212,13 @@ class Try {
     this.grpcStatus = record.grpcStatus
     this.failure = record.failure
     this.detail = record.detail
-    this.retry = record.retry
+    this.another = record.another
+    this.condition = record.condition
+    this.delayMs = record.delayMs
   }
 
-  view(from: number): AttemptView {
+  /** `made`: tries that count against `retries.attempts`, this one included. */
+  view(from: number, made: number): AttemptView {
     const { failure, flag, detail } = failureView(this.failure, this.detail)
     return {
       endpoint: this.endpoint,
@@ -206,13 +228,14 @@ class Try {
       reusedConnection: this.reused,
       hop: this.carried,
       startedAfterMs: round(this.startedAt - from),
+      headAfterMs: this.headAt === 0 ? null : round(this.headAt - this.startedAt),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),
       status: this.status,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       failure,
       flag,
       detail,
-      retry: this.retry,
+      retry: anotherTryText(this, made),
     }
   }
 
@@ -236,11 +259,18 @@ export function failureView(
   return { failure: failure.failure, flag: failure.flag, reason: failure.reason, detail, remedy: failure.remedy }
 }
 
+/** The record of an explanation, which has no time. */
+export function flightView(exchange: Exchange, listener: string): FlightView {
+  const flight = new Flight()
+  flight.copy(exchange, listener)
+  return { ...flight.view(0), at: '', requestId: '', peer: '', durationMs: 0 }
+}
+
 /** The attempt of an explanation, which was not made. */
 export function attemptView(record: AttemptRecord): AttemptView {
   const slot = new Try()
   slot.copy(record)
-  return slot.view(record.startedAt)
+  return slot.view(record.startedAt, 1)
 }
 
 function round(milliseconds: number): number {

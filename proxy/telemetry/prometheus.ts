@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Registry } from 'prom-client'
+import { bucketBound, HISTOGRAM_BUCKETS } from '../core/slots.ts'
 import { type Family, type Series, type SeriesStore, sumOf } from './series-store.ts'
-import { bucketBound, HISTOGRAM_BUCKETS } from './slots.ts'
 
 /** The methods of a metric that prom-client calls for the exposition. */
 interface Exposed {

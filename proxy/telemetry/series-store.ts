@@ -1,6 +1,6 @@
 import type { SeriesSpec } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
-import { HISTOGRAM_SLOTS } from './slots.ts'
+import { HISTOGRAM_SLOTS } from '../core/slots.ts'
 
 /** One series of the exposition: the sum over the data threads, ended ones included. */
 export interface Series {

@@ -1,7 +1,7 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
 import { grpcCodes } from '../core/grpc.ts'
+import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../core/slots.ts'
 import type { Counter, EndpointStats, Histogram, RouteStats, TcpBytes, TcpStats } from '../core/telemetry.ts'
-import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from './slots.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {

@@ -69,6 +69,7 @@ describe('/flights', () => {
       status: 0,
       detail: 'ECONNREFUSED',
       reusedConnection: false,
+      headAfterMs: null,
       tookMs: 0.4,
     }
     const failed = flight({

@@ -39,7 +39,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
       }
     },
     locality: options.locality ?? { zone: '', origins: {} },
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats(), new NoPool()),
+    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats()),
     retireEndpoint: ({ name }) => retired.push(name),
     outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
   })

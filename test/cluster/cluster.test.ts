@@ -234,17 +234,17 @@ describe('whether an endpoint did its work', () => {
   test.each(Object.values(failures))(
     '$failure: the fault of the endpoint only where it is upstream, and no GOAWAY',
     failure => {
-      expect(classify(failure, 0)).toBe(
+      expect(failure.outcome).toBe(
         failure.side === 'upstream' && failure.failure !== 'goaway-unprocessed' ? 'failure' : 'ignorable',
       )
     },
   )
 
   test.each([200, 204, 301, 404, 429, 499, 500, 501, 505])('%i: it answered', status => {
-    expect(classify(null, status)).toBe('success')
+    expect(classify(status)).toBe('success')
   })
 
   test.each([502, 503, 504])('%i: a gateway says that somebody behind it did not', status => {
-    expect(classify(null, status)).toBe('failure')
+    expect(classify(status)).toBe('failure')
   })
 })

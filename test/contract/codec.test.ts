@@ -16,8 +16,9 @@ import type {
 } from '../../proxy/core/message.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
-import { turn, type WireOptions, wirePair } from '../support/memory-wire.ts'
+import { type WireOptions, wirePair } from '../support/memory-wire.ts'
 import { requestLimits, responseLimits, stillClock } from '../support/recorder.ts'
+import { turn } from '../support/turns.ts'
 import '../support/seed.ts'
 
 /**

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { atTurnEnd } from '../../proxy/core/turn.ts'
 import type { Acceptor, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import { dial, listen } from '../../proxy/system/net.ts'
 import { EventLoop } from '../support/event-loop.ts'
@@ -257,11 +256,11 @@ describe.each([
   )
 
   test('each entry is a turn: what is put off runs before the next', async () => {
-    const { a, atB, until } = await ends()
+    const { a, b, atB, until } = await ends()
     const log: string[] = []
     atB.onBytes = () => {
       log.push('bytes')
-      atTurnEnd({ turnEnded: () => log.push('turn') })
+      b.turns.atEnd({ turnEnded: () => log.push('turn') })
     }
     a.write(Buffer.from('1'))
     await until(() => log.length === 2)

@@ -77,7 +77,7 @@ test('the lines at the start are aligned and say where requests go', () => {
   const listen = (port: number) => ({ address: '127.0.0.1', port })
   const services = ['a', 'b', 'c', 'd', 'e', 'f'].map(name => serviceSpec(name, ['10.0.0.1:80', '10.0.0.2:80']))
   const snapshot = snapshotOf(
-    [...services, serviceSpec('local_app:3000', ['127.0.0.1:3000'])],
+    [...services, serviceSpec('local_app:3000', ['127.0.0.1:3000'], { kind: 'local' })],
     [
       listenerSpec({ direction: 'inbound', listen: { address: '0.0.0.0', port: 20_000 }, service: 'local_app:3000' }),
       listenerSpec({ listen: listen(15_001) }),

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { Account, Ledger } from '../../proxy/core/ledger.ts'
-import { turn } from '../support/memory-wire.ts'
 import { TapeWire } from '../support/tape-wire.ts'
+import { testTurns, turn } from '../support/turns.ts'
 
 const KIB = 1024
 
 function start(limit = 1000 * KIB) {
   const cuts: number[] = []
-  const ledger = new Ledger(count => cuts.push(count))
+  const ledger = new Ledger(testTurns, count => cuts.push(count))
   ledger.limitTo(limit)
   const order: string[] = []
   const open = (name: string) => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { connectService } from '../../mesh-config/host-name.ts'
 import type { ConnectSpec } from '../../mesh-config/snapshot.ts'
 import { Mesh } from '../support/mesh.ts'
 import { A, expectQuiet } from '../support/orders.ts'
@@ -9,7 +10,7 @@ const OUTSIDE = 'api.example.com:443'
 const everything: ConnectSpec = { services: true, hosts: [OUTSIDE] }
 
 async function start(connect: ConnectSpec | null, options: ServiceOverrides = {}): Promise<Mesh> {
-  const hosts = (connect?.hosts ?? []).map(host => serviceSpec(`connect:${host}`, [host]))
+  const hosts = (connect?.hosts ?? []).map(host => serviceSpec(connectService(host), [host], { kind: 'connect' }))
   return await Mesh.start(snapshotOf([serviceSpec('orders', [A], options), ...hosts], [listenerSpec({ connect })]))
 }
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
-import { turn } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
+import { turn } from '../support/turns.ts'
 
 const grpc = ['content-type', 'application/grpc']
 const call = { method: 'POST', path: '/shop.Orders/Get', fields: grpc, body: 'message' }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { flightText } from '../../proxy/admin/flights-text.ts'
+import { grpcKind } from '../../proxy/core/grpc.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
-import { grpcKind, grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.ts'
+import { grpcMessageOf, grpcStatusOf } from '../../proxy/forward/grpc.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { HeaderList } from '../../proxy/core/header-list.ts'
-import { Base64Reader, base64 } from '../../proxy/forward/base64.ts'
+import { Base64Reader, base64 } from '../../proxy/filter/base64.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 

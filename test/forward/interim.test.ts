@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Http2Endpoint } from '../support/http2-endpoint.ts'
-import { turn } from '../support/memory-wire.ts'
 import { A, expectQuiet, orders } from '../support/orders.ts'
+import { turn } from '../support/turns.ts'
 import { silent } from '../support/upstream.ts'
 
 const head = 'POST / HTTP/1.1\r\nHost: orders\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n'

@@ -97,7 +97,7 @@ describe('an endpoint that is a listener of this sidecar', () => {
     const services = [
       serviceSpec('orders', ['127.0.0.1:8001']),
       serviceSpec('next', ['127.0.0.1:20000']),
-      serviceSpec('local_app:80', [A]),
+      serviceSpec('local_app:80', [A], { kind: 'local' }),
     ]
     const listeners = [
       listenerSpec(),

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { WireHandler } from '../../proxy/core/wire.ts'
 import { hello, linesOf, post, settings } from '../codec/h2/support/frames.ts'
-import { turn } from '../support/memory-wire.ts'
 import type { Mesh } from '../support/mesh.ts'
 import { expectQuiet, orders } from '../support/orders.ts'
+import { turn } from '../support/turns.ts'
 
 /** HTTP/2 by `Upgrade: h2c` (RFC 7540 section 3.2). */
 

@@ -24,6 +24,7 @@ describe('an application behind an inbound listener', () => {
     expect(listeners[0]).toMatchObject({ name: 'inbound 0.0.0.0:20000', service: 'local_app:3000' })
     expect(listeners[0]!.timeouts.connectionAgeMs).toBe(1_800_000)
     expect(services['local_app:3000']).toMatchObject({
+      kind: 'local',
       endpoints: [{ address: '127.0.0.1', port: 3000 }],
       protocol: 'http',
       timeouts: { connectMs: 1000, requestMs: 0, perTryMs: 0, idleMs: 300_000 },
@@ -229,6 +230,7 @@ describe('CONNECT', () => {
     ])
     expect(Object.keys(services)).toEqual(['connect:api.example.com:443', 'connect:[::1]:8080'])
     expect(services['connect:[::1]:8080']).toMatchObject({
+      kind: 'connect',
       hosts: [],
       endpoints: [{ address: '::1', port: 8080 }],
       timeouts: { tunnelMs: 3_600_000 },

@@ -61,6 +61,7 @@ describe('the smallest file that works', () => {
       services: {
         orders: {
           name: 'orders',
+          kind: 'named',
           protocol: null,
           multiplex: true,
           hosts: [],

@@ -3,8 +3,8 @@ import type { Http2Options } from '../../proxy/codec/h2/options.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
-import { turn } from '../support/memory-wire.ts'
 import { A, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
+import { turn } from '../support/turns.ts'
 
 /** Callers that give up share connections with others: the endpoint's flood guard must never cut those. */
 

@@ -4,9 +4,9 @@ import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { goaway } from '../codec/h2/support/frames.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
-import { turn } from '../support/memory-wire.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
+import { turn } from '../support/turns.ts'
 
 /** Endpoints that speak HTTP/2: the pool, and what goes over its connections. */
 

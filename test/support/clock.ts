@@ -1,6 +1,7 @@
 import type { Clock } from '../../proxy/core/clock.ts'
 import { timerWheel } from '../../proxy/system/timer-wheel.ts'
 import type { EventLoop } from './event-loop.ts'
+import { testTurns } from './turns.ts'
 
 const EPOCH = Date.UTC(2026, 0, 1)
 
@@ -12,6 +13,7 @@ export function manualClock(loop: EventLoop): Clock {
     timer: timerWheel(
       () => loop.now,
       (callback, delayMs) => loop.after(delayMs, callback),
+      testTurns,
     ),
   }
 }

@@ -4,7 +4,7 @@ import type { Random } from '../../proxy/core/clock.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { failures } from '../../proxy/core/failure.ts'
-import type { Connector, Pool } from '../../proxy/core/pool.ts'
+import type { Pool } from '../../proxy/core/pool.ts'
 import type { Counter, EndpointStats } from '../../proxy/core/telemetry.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
@@ -14,14 +14,14 @@ import { balancerSpec, endpointSpec } from './specs.ts'
 /** An endpoint without connections, for tests of code that only reads endpoints. */
 export function bareEndpoint(overrides: Partial<EndpointSpec> = {}, name = '10.0.0.1:80'): Endpoint {
   const spec = endpointSpec(name, overrides)
-  return new Endpoint(spec, name, new NoPool(), noStats(), new NoPool())
+  return new Endpoint(spec, name, new NoPool(), noStats())
 }
 
 export function bareEndpoints(weights: readonly number[]): Endpoint[] {
   return weights.map((weight, i) => bareEndpoint({ weight }, `10.0.${i >> 8}.${i & 255}:80`))
 }
 
-export class NoPool implements Pool, Connector {
+export class NoPool implements Pool {
   readonly protocol = 'HTTP/1.1'
   readonly idle = 0
   readonly connections = 0

@@ -5,8 +5,9 @@ import type { Failure } from '../../proxy/core/failure.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Headers, Receiver, ResponseHead, UpstreamStream } from '../../proxy/core/message.ts'
-import { type MemoryWire, turn } from './memory-wire.ts'
+import type { MemoryWire } from './memory-wire.ts'
 import { responseLimits } from './recorder.ts'
+import { turn } from './turns.ts'
 
 export interface Http2Request {
   readonly method?: string

@@ -4,9 +4,10 @@ import type { DownstreamConnection } from '../../proxy/core/codec.ts'
 import type { Failure } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead } from '../../proxy/core/message.ts'
-import { type MemoryWire, turn } from './memory-wire.ts'
+import type { MemoryWire } from './memory-wire.ts'
 import type { Mesh } from './mesh.ts'
 import { requestLimits } from './recorder.ts'
+import { turn } from './turns.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface Served {

@@ -1,7 +1,7 @@
 import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
-import { enterTurn, leaveTurn } from '../../proxy/core/turn.ts'
 import type { Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import type { EventLoop } from './event-loop.ts'
+import { testTurns, turn } from './turns.ts'
 
 export interface WireOptions {
   /** The link to the other end. */
@@ -47,6 +47,7 @@ export class MemoryWire implements Wire {
   handler: WireHandler | null = null
   bufferBytes = 1024 * 1024
   ledger = UNLIMITED
+  readonly turns = testTurns
   #account: Account | null = null
   #counted = 0
   /** Bytes written that the other end has not read. */
@@ -272,15 +273,5 @@ export class MemoryWire implements Wire {
       })
     }
     this.#closeIfOver()
-  }
-}
-
-/** As proxy/system/ brackets each entry into the data plane. */
-export function turn<T>(enter: () => T): T {
-  enterTurn()
-  try {
-    return enter()
-  } finally {
-    leaveTurn()
   }
 }

@@ -7,9 +7,10 @@ import { Caller } from './caller.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
 import { Http2Caller } from './http2-caller.ts'
-import { type MemoryWire, turn, type WireOptions, wirePair } from './memory-wire.ts'
+import { type MemoryWire, type WireOptions, wirePair } from './memory-wire.ts'
 import { PlainEnd } from './plain-end.ts'
 import { seeded } from './random.ts'
+import { testTurns, turn } from './turns.ts'
 import { Upstream } from './upstream.ts'
 
 export interface MeshOptions {
@@ -51,6 +52,7 @@ export class Mesh {
       index: 0,
       clock: this.clock,
       random: this.random,
+      turns: testTurns,
       dial: this.#dial,
       listen: async ({ port }, onWire) => {
         await this.slowPorts.get(port)
@@ -75,7 +77,7 @@ export class Mesh {
 
   /** The reasons of a NACK; none for an ACK. */
   async apply(snapshot: Snapshot): Promise<readonly string[]> {
-    this.thread.receive({ kind: 'snapshot', snapshot })
+    this.thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })
     for (;;) {
       await nextMicrotasks()
       const answer = this.messages.findLast(

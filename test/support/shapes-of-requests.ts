@@ -3,10 +3,10 @@ import { failures } from '../../proxy/core/failure.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Forward } from '../../proxy/forward/forward.ts'
 import { Http2Endpoint, reply, type Served } from './http2-endpoint.ts'
-import { turn } from './memory-wire.ts'
 import type { Mesh } from './mesh.ts'
 import { Mesh as SimulatedMesh } from './mesh.ts'
 import { listenerSpec, serviceSpec, snapshotOf } from './specs.ts'
+import { turn } from './turns.ts'
 import { ok, respond } from './upstream.ts'
 
 /**
@@ -43,6 +43,8 @@ Forward.prototype.complete = function (this: Forward, failure, detail) {
     exchange,
     answer,
     attempts,
+    attempts.loop,
+    ...attempts.loop.attempts,
     body,
     exchange.decision,
     ...exchange.decision.tries,

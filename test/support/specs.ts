@@ -12,6 +12,7 @@ import type {
   OutlierSpec,
   RetrySpec,
   RouteSpec,
+  ServiceKind,
   ServiceLimits,
   ServiceSpec,
   ServiceTimeouts,
@@ -36,6 +37,7 @@ export function endpointSpec(address: string, overrides: Partial<EndpointSpec> =
 }
 
 export interface ServiceOverrides {
+  readonly kind?: ServiceKind
   readonly hosts?: readonly string[]
   readonly balancer?: BalancerType | Partial<BalancerSpec>
   readonly timeouts?: Partial<ServiceTimeouts>
@@ -63,6 +65,7 @@ export function serviceSpec(
 ): ServiceSpec {
   return {
     name,
+    kind: overrides.kind ?? 'named',
     protocol: overrides.protocol ?? null,
     multiplex: overrides.multiplex ?? true,
     hosts: overrides.hosts ?? [],

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Question, ToControl, ToData, WorkerData } from '../../proxy/core/channel.ts'
-import { PAGE_SLOTS } from '../../proxy/telemetry/slots.ts'
+import { PAGE_SLOTS } from '../../proxy/core/slots.ts'
 
 /**
  * Speaks the channel as a data thread does, and misbehaves when told to: by the version of a snapshot (`refused`,

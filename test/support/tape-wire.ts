@@ -1,6 +1,6 @@
 import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
 import type { Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
-import { turn } from './memory-wire.ts'
+import { testTurns, turn } from './turns.ts'
 
 const POISON = 0xee
 
@@ -13,6 +13,7 @@ export class TapeWire implements Wire {
   handler: WireHandler | null = null
   bufferBytes = 1024 * 1024
   ledger = UNLIMITED
+  turns = testTurns
   readonly account = new Account(UNLIMITED, this)
   unsent = 0
   paused = false

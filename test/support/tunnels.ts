@@ -4,8 +4,8 @@ import { CONNECT } from '../../proxy/core/tunnel.ts'
 import type { Caller } from './caller.ts'
 import type { Http2Exchange } from './http2-caller.ts'
 import { Http2Endpoint, reply, type Served } from './http2-endpoint.ts'
-import { turn } from './memory-wire.ts'
 import type { Mesh } from './mesh.ts'
+import { turn } from './turns.ts'
 import type { UpstreamEnd } from './upstream.ts'
 
 /** RFC 6455 section 1.3. */

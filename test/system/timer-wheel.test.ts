@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import type { Timer } from '../../proxy/core/clock.ts'
 import { timerWheel } from '../../proxy/system/timer-wheel.ts'
 import { EventLoop } from '../support/event-loop.ts'
+import { testTurns } from '../support/turns.ts'
 import '../support/seed.ts'
 
 const TICK = 10
@@ -15,6 +16,7 @@ function wheel(loop = new EventLoop()) {
       wakes++
       return loop.after(delayMs, callback)
     },
+    testTurns,
   )
   return { loop, timer, wakes: () => wakes }
 }
@@ -136,6 +138,7 @@ describe('the wheel', () => {
           if (wake === callback) wake = null
         }
       },
+      testTurns,
     )
     const fired: number[] = []
     for (let i = 1; i <= 100; i++) timer(() => fired.push(i)).arm(i * 1000)

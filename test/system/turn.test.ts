@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { atTurnEnd, enterTurn, leaveTurn, type TurnTask } from '../../proxy/core/turn.ts'
+import { Turns, type TurnTask } from '../../proxy/core/turn.ts'
 
 function task(log: string[], name: string, then?: () => void): TurnTask {
   return {
@@ -11,60 +11,77 @@ function task(log: string[], name: string, then?: () => void): TurnTask {
 }
 
 test('tasks run when the outermost turn ends, in order', () => {
+  const turns = new Turns(null)
   const log: string[] = []
-  enterTurn()
-  atTurnEnd(task(log, 'a'))
-  enterTurn()
-  atTurnEnd(task(log, 'b'))
-  leaveTurn()
+  turns.enter()
+  turns.atEnd(task(log, 'a'))
+  turns.enter()
+  turns.atEnd(task(log, 'b'))
+  turns.leave()
   expect(log).toEqual([])
-  atTurnEnd(task(log, 'c'))
-  leaveTurn()
+  turns.atEnd(task(log, 'c'))
+  turns.leave()
   expect(log).toEqual(['a', 'b', 'c'])
 })
 
 test('a task put off by a task still belongs to this turn', () => {
+  const turns = new Turns(null)
   const log: string[] = []
-  enterTurn()
-  atTurnEnd(task(log, 'a', () => atTurnEnd(task(log, 'b'))))
-  leaveTurn()
+  turns.enter()
+  turns.atEnd(task(log, 'a', () => turns.atEnd(task(log, 'b'))))
+  turns.leave()
   expect(log).toEqual(['a', 'b'])
 })
 
 test('a turn inside a task does not run tasks twice', () => {
+  const turns = new Turns(null)
   const log: string[] = []
-  enterTurn()
-  atTurnEnd(
+  turns.enter()
+  turns.atEnd(
     task(log, 'a', () => {
-      enterTurn()
-      atTurnEnd(task(log, 'c'))
-      leaveTurn()
+      turns.enter()
+      turns.atEnd(task(log, 'c'))
+      turns.leave()
     }),
   )
-  atTurnEnd(task(log, 'b'))
-  leaveTurn()
+  turns.atEnd(task(log, 'b'))
+  turns.leave()
   expect(log.toSorted()).toEqual(['a', 'b', 'c'])
 })
 
 test('outside any turn, tasks run when the microtasks do', async () => {
+  const turns = new Turns(null)
   const log: string[] = []
-  atTurnEnd(task(log, 'a'))
-  atTurnEnd(task(log, 'b'))
+  turns.atEnd(task(log, 'a'))
+  turns.atEnd(task(log, 'b'))
   expect(log).toEqual([])
   await Promise.resolve()
   expect(log).toEqual(['a', 'b'])
-  enterTurn()
-  leaveTurn()
+  turns.enter()
+  turns.leave()
   expect(log).toEqual(['a', 'b'])
 })
 
 test('two thousand tasks of one turn leave nothing behind', () => {
+  const turns = new Turns(null)
   const log: string[] = []
-  enterTurn()
-  for (let i = 0; i < 2000; i++) atTurnEnd(task(log, 'x'))
-  leaveTurn()
+  turns.enter()
+  for (let i = 0; i < 2000; i++) turns.atEnd(task(log, 'x'))
+  turns.leave()
   expect(log).toHaveLength(2000)
-  enterTurn()
-  leaveTurn()
+  turns.enter()
+  turns.leave()
   expect(log).toHaveLength(2000)
+})
+
+test('two threads have turns of their own', () => {
+  const [one, other] = [new Turns(null), new Turns(null)]
+  const log: string[] = []
+  one.enter()
+  other.enter()
+  one.atEnd(task(log, 'one'))
+  other.leave()
+  expect(log).toEqual([])
+  one.leave()
+  expect(log).toEqual(['one'])
 })

@@ -36,7 +36,7 @@ export class Sidecar {
       random: deps.random,
       policy: type => policies[type],
       createEndpoint: (endpointSpec, name) => {
-        const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats(), new NoPool())
+        const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats())
         this.#instances.set(endpoint, deps.instance(name))
         return endpoint
       },
@@ -79,7 +79,7 @@ export class Sidecar {
   answered(request: Request, head: ResponseHead): void {
     const endpoint = request.endpoint!
     const { status } = head
-    const outcome = classify(null, status)
+    const outcome = classify(status)
     const { whole } = this.#cluster
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
     whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '', request.sentAt)

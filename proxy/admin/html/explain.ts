@@ -4,6 +4,8 @@ import { askedFor, attemptList } from './flights.ts'
 import { box, table } from './frame.ts'
 import { href, html, lines, type Markup, prose } from './markup.ts'
 
+/** Empty: HTTP/2 where it is gRPC, else HTTP/1.1. */
+const protocols = ['', 'http/1.1', 'h2']
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT']
 
 /** The query as a form, filled in; below it the answer, or what is wrong with the query. */
@@ -24,6 +26,7 @@ function form(query: URLSearchParams): Markup {
 <label class="wide">URL <input name="url" placeholder="http://orders/api/1" value="${query.get('url') ?? ''}"></label>
 ${headers.map(header => html`<label class="wide">header <input name="header" placeholder="name: value" value="${header}"></label>`)}
 <label class="wide">listener <input name="listener" placeholder="the one it would come to" value="${query.get('listener') ?? ''}"></label>
+<label>protocol <select name="protocol">${protocols.map(each => html`<option value="${each}"${each === (query.get('protocol') ?? '') && html` selected`}>${each || 'as usual'}</option>`)}</select></label>
 <button>explain</button></form>`
 }
 

@@ -1,7 +1,7 @@
 import type { AttemptView, FlightView } from '../../core/channel.ts'
 import { grpcStatusText } from '../../core/grpc.ts'
 import type { FlightFilter } from '../flights-select.ts'
-import { comparedText } from '../flights-text.ts'
+import { comparedText, headText } from '../flights-text.ts'
 import { duration, plural } from '../text.ts'
 import { box, type Column, keepRefresh, nothing, type Tone, table, tag } from './frame.ts'
 import { href, html, type Markup, prose } from './markup.ts'
@@ -88,7 +88,9 @@ function destination({ destination: to, service, attempts }: FlightView): Markup
     : html`${link}<small class="mono nb"><a href="${href('/flights', { endpoint })}">${endpoint}</a></small>`
 }
 
-function explainLink({ protocol, method, authority, path, service, listener }: FlightView): string {
+function explainLink({ protocol, method, authority, path, service, listener, grpcStatus }: FlightView): string {
+  // What is usual goes without saying.
+  const spoken = protocol === 'h2' || (grpcStatus !== null && protocol === 'http/1.1') ? protocol : null
   const url =
     protocol === 'tcp'
       ? authority === ''
@@ -97,15 +99,21 @@ function explainLink({ protocol, method, authority, path, service, listener }: F
       : authority === ''
         ? path
         : `http://${authority}${path === authority ? '' : path}`
-  return href('/explain', { method: protocol === 'tcp' ? null : method, url, listener: listener || null })
+  return href('/explain', {
+    method: protocol === 'tcp' ? null : method,
+    url,
+    listener: listener || null,
+    protocol: spoken,
+  })
 }
 
 /** Details that do not fit into a row: several attempts, the failure and its remedy. */
 function moreOf(flight: FlightView): Markup | null {
-  const { attempts, failure, reason, detail, remedy, grpcMessage } = flight
+  const { attempts, failure, reason, detail, remedy, grpcMessage, notes } = flight
   const several = attempts.length > 1 || attempts.some(attempt => attempt.failure !== '')
-  if (!several && failure === '' && grpcMessage === '') return null
+  if (!several && failure === '' && grpcMessage === '' && notes.length === 0) return null
   return html`${failure !== '' && html`<p><b>${failure}</b>: ${reason}${detail !== '' && html` <span class="dim">(${detail})</span>`}</p><p class="dim">${prose(remedy)}</p>`}
+${notes.map(note => html`<p class="dim">${note}</p>`)}
 ${failure === '' && grpcMessage !== '' && html`<p>${grpcMessage}</p>`}${several && attemptList(attempts)}`
 }
 
@@ -118,5 +126,5 @@ function attemptItem(attempt: AttemptView): Markup {
   const where =
     endpoint === '' ? 'no endpoint' : html`<a class="mono" href="${href('/flights', { endpoint })}">${endpoint}</a>`
   const how = `${hop ? ', over an h2 hop' : ''}${reusedConnection ? ', on a kept connection' : ''}${comparedText(attempt)}`
-  return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
+  return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${headText(attempt)}${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
 }

@@ -5,28 +5,20 @@ import type { HeaderList } from '../../core/header-list.ts'
 import type { DownstreamStream, Headers, Receiver, RequestHead, ResponseHead } from '../../core/message.ts'
 import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
-import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import type { TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { OFFER } from '../hop/names.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
+import { framingOfAnswer } from './answer-framing.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { EarlyBytes } from './early-bytes.ts'
 import { Http1Head } from './head.ts'
 import { mayLeaveHttp } from './offer.ts'
 import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
-import { CHUNKED_BODY, CLOSE_BODY, lengthOf, NO_BODY, TUNNEL_BODY } from './serialize.ts'
-import {
-  CLOSED,
-  EXCHANGE,
-  FIRST_HEAD_BYTES,
-  IDLE,
-  KEPT_HEAD_BYTES,
-  LINGERING,
-  MAX_PIPELINED,
-  READING_HEAD,
-} from './states.ts'
+import { CLOSE_BODY, NO_BODY, TUNNEL_BODY } from './serialize.ts'
+import { CLOSED, EXCHANGE, IDLE, LINGERING, MAX_PIPELINED, READING_HEAD } from './states.ts'
 import { switchLines } from './switch-lines.ts'
 import { Http1Writer } from './writer.ts'
 
@@ -43,8 +35,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   readonly #timer: Timer
   #state = IDLE
   readonly #early: EarlyBytes
-  /** Where the head lives while its exchange runs. */
-  #headBytes: Buffer = NO_BYTES
   #requestDone = true
   #responseDone = true
   #keepAlive = true
@@ -98,7 +88,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
     this.#early.keep(chunk.subarray(from, length), own)
-    if (this.#state === IDLE || this.#isTunnel) atTurnEnd(this)
+    if (this.#state === IDLE || this.#isTunnel) this.#wire.turns.atEnd(this)
     else this.#updatePause()
   }
 
@@ -122,9 +112,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#keepAlive = head.keepAlive
     this.#responseDone = false
     const end = head.end
-    // The buffer will be read into again while the exchange still needs its head.
-    if (this.#headBytes.length < end) this.#headBytes = Buffer.allocUnsafeSlow(Math.max(FIRST_HEAD_BYTES, end))
-    head.keepIn(this.#headBytes)
+    head.keep()
     if (own) this.#early.forget()
     if (head.chunked) this.#reader.beginChunked()
     else this.#reader.beginLength(Math.max(0, head.contentLength))
@@ -144,10 +132,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     }
   }
 
-  /**
-   * Only the first request may change what the connection speaks, with nothing behind it: so nobody's later request
-   * can.
-   */
+  /** Only the first request, with nothing behind it, may change the protocol: so no later request can. */
   #isUpgraded(head: Http1Head): boolean {
     const mayBe = this.receiver === null && !this.#draining && this.#requestDone && head.minorVersion === 1
     if (!mayBe || this.#options.onUpgrade?.(this, head, this.#wire) !== true) return false
@@ -199,8 +184,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** Refuses what never became a request: nothing of it reaches the corridor. */
   #refuse(failure: Failure, detail: string): void {
     this.#options.onRefused({ failure, detail, peer: this.#wire.peer, protocol: 'http/1.1' })
-    // Who begins like that speaks another protocol: it is closed without a word, as a wrong preface of HTTP/2 is (RFC
-    // 9113 section 3.4).
+    // Another protocol is closed without an answer, as a wrong preface of HTTP/2 is (RFC 9113 section 3.4).
     if (detail === broken.notHttp.detail && this.receiver === null) return this.#close()
     this.#head.clear()
     this.#early.take()
@@ -271,17 +255,12 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     // An answer before the whole request was read: the rest would have to be read only to be dropped.
     if (this.#draining || !this.#requestDone || this.#ended || mayLeaveHttp(request, this.#early.length !== 0))
       this.#keepAlive = false
-    let body =
-      request.method === 'HEAD' || head.status === 204 || head.status === 304 ? NO_BODY : end ? 0 : lengthOf(head)
-    if (body === CHUNKED_BODY && old) {
-      body = CLOSE_BODY
-      this.#keepAlive = false
-    }
+    const body = framingOfAnswer(request, head, end)
+    if (body === CLOSE_BODY) this.#keepAlive = false
     const connection = this.#keepAlive ? (old ? 'connection: keep-alive\r\n' : this.#offer) : 'connection: close\r\n'
     this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
-    const framing = old && body === NO_BODY ? CLOSE_BODY : body
-    this.#writer.response(head, framing, connection, body, end)
+    this.#writer.response(head, old && body === NO_BODY ? CLOSE_BODY : body, connection, body, end)
     if (end) this.#answered()
   }
 
@@ -294,7 +273,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#bodyTimeoutMs = 0
     this.#reader.beginUntilClose()
     this.#writer.response(head, TUNNEL_BODY, switchLines(this.#head, head), TUNNEL_BODY, false)
-    if (this.#early.length !== 0) atTurnEnd(this)
+    if (this.#early.length !== 0) this.#wire.turns.atEnd(this)
     return true
   }
 
@@ -319,6 +298,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #answered(): void {
+    if (!this.#writer.complete) return this.#close()
     this.#responseDone = true
     if (this.#requestDone) this.#finish()
     else if (this.#isTunnel) this.#wire.end()
@@ -332,7 +312,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#paused = false
     armFor(this.#timer, this.#options.idleTimeoutMs)
     this.#updatePause()
-    if (this.#early.length !== 0 || this.#headBytes.length > KEPT_HEAD_BYTES) atTurnEnd(this)
+    if (this.#early.length !== 0 || this.#head.isLarge) this.#wire.turns.atEnd(this)
   }
 
   /** The next request begins when the turn ends: nothing is delivered inside the call that ended the one before. */
@@ -346,10 +326,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     if (this.#early.length !== 0) {
       const early = this.#early.take()
       this.#readHead(early, early.length, true)
-    } else if (this.#headBytes.length > KEPT_HEAD_BYTES) {
+    } else if (this.#head.isLarge) {
       // An idle connection does not keep the memory of a large head, which nobody reads any more.
-      this.#head.clear()
-      this.#headBytes = NO_BYTES
+      this.#head.letGo()
     }
   }
 

@@ -1,8 +1,10 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { LOWER, NO_BYTES } from '../bytes.ts'
-import { idOfName, OTHER, REMOVED } from './field-names.ts'
+import { CONTENT_LENGTH, idOfName, OTHER, REMOVED, TRANSFER_ENCODING } from './field-names.ts'
 
 const FIRST_FIELDS = 24
+const FIRST_OWN_BYTES = 1024
+const KEPT_OWN_BYTES = 4 * FIRST_OWN_BYTES
 
 /**
  * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is
@@ -68,11 +70,19 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   scheme: 'http' | 'https' = 'http'
   authority = ''
   path = ''
+  /** Both as they were read: a filter may have changed them since. */
+  readAuthority = ''
+  readPath = ''
   /** The target was in absolute form: the Host field gives way to `authority` (RFC 9112 section 3.2.2). */
   absolute = false
 
+  /** Memory of its own, used for head after head. */
+  #own: Buffer = NO_BYTES
+
   /** Nobody says so over HTTP/1.1. */
-  readonly unsent = ''
+  get unsent(): string {
+    return ''
+  }
 
   get headers(): Headers {
     return this
@@ -104,7 +114,13 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.offersHop = false
     this.absolute = false
     this.authority = ''
+    this.readAuthority = ''
     this.method = ''
+  }
+
+  /** The request line and Host cannot be copied as they stand. */
+  get isTargetAnew(): boolean {
+    return this.absolute || this.path !== this.readPath || this.authority !== this.readAuthority
   }
 
   addField(id: number, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
@@ -128,10 +144,22 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.ids = ids
   }
 
-  /** Takes the head out of a buffer that will be read into again. */
-  keepIn(own: Buffer): void {
-    this.bytes.copy(own, 0, 0, this.end)
-    this.bytes = own
+  /** Takes the head out of a buffer that is read into again while the exchange still needs its head. */
+  keep(): void {
+    if (this.#own.length < this.end) this.#own = Buffer.allocUnsafeSlow(Math.max(FIRST_OWN_BYTES, this.end))
+    this.bytes.copy(this.#own, 0, 0, this.end)
+    this.bytes = this.#own
+  }
+
+  /** Its memory is larger than an idle connection keeps. */
+  get isLarge(): boolean {
+    return this.#own.length > KEPT_OWN_BYTES
+  }
+
+  /** Nobody reads it any more. */
+  letGo(): void {
+    this.clear()
+    this.#own = NO_BYTES
   }
 
   value(field: number): string {
@@ -157,20 +185,51 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   set(name: string, value: string): void {
     const wanted = name.toLowerCase()
     this.delete(wanted)
-    this.added.push(wanted, value)
+    this.#append(wanted, value)
   }
 
   add(name: string, value: string): void {
-    this.added.push(name.toLowerCase(), value)
+    this.#append(name.toLowerCase(), value)
+  }
+
+  #append(lowerCase: string, value: string): void {
+    const id = idOfName(lowerCase)
+    if (id === CONTENT_LENGTH || id === TRANSFER_ENCODING) this.#frame(id, value)
+    else this.added.push(lowerCase, value)
+  }
+
+  /**
+   * What says how the body is framed is one truth with the framing: either field takes the place of the other, a length
+   * that is none and any coding make the body chunked, and the line for that is written with the body.
+   */
+  #frame(id: number, value: string): void {
+    this.delete('content-length')
+    this.delete('transfer-encoding')
+    if (id === TRANSFER_ENCODING || !/^\d{1,15}$/.test(value)) return
+    this.contentLength = Number(value)
+    this.added.push('content-length', value)
   }
 
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const id = idOfName(wanted)
+    if (id === CONTENT_LENGTH) this.contentLength = -1
+    else if (id === TRANSFER_ENCODING) {
+      this.chunked = false
+      this.codingAnew = false
+    }
     for (let i = 0; i < this.count; i++) {
       if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) this.ids[i] = REMOVED
     }
     for (let i = this.added.length - 2; i >= 0; i -= 2) if (this.added[i] === wanted) this.added.splice(i, 2)
+  }
+
+  bodyLength(): number {
+    return this.contentLength
+  }
+
+  carried(): null {
+    return null
   }
 
   forEach(visit: (name: string, value: string) => void): void {

@@ -1,7 +1,7 @@
 import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
 import { COLON, CR, HTAB, LF, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
-import { trailersOfTe } from '../h2/head-writer.ts'
 import { OFFER } from '../hop/names.ts'
+import { trailersOfTe } from '../te.ts'
 import {
   CONNECTION,
   CONTENT_LENGTH,

@@ -1,8 +1,7 @@
-import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import type { Carried, Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
-import { Http2Head } from '../h2/head.ts'
-import { trailersOfTe } from '../h2/head-writer.ts'
 import { carriedLines, roomForLines } from '../hop/write.ts'
+import { trailersOfTe } from '../te.ts'
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -53,9 +52,8 @@ const HOP_BY_HOP_AND_FRAMING = dropped(TRANSFER_ENCODING, CONTENT_LENGTH)
 
 /** The framing a body came with; one without a length goes out chunked. */
 export function lengthOf(head: RequestHead | ResponseHead): number {
-  if (head instanceof Http1Head) return head.chunked || head.contentLength < 0 ? CHUNKED_BODY : head.contentLength
-  const length = head.headers.get('content-length')
-  return length === undefined ? CHUNKED_BODY : Number(length)
+  const length = head.headers.bodyLength()
+  return length >= 0 ? length : CHUNKED_BODY
 }
 
 /** What the head may take at most; a caller whose room is smaller makes more. */
@@ -65,30 +63,31 @@ export function roomFor(head: RequestHead | ResponseHead): number {
     for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
     return room + head.end + head.path.length + head.authority.length
   }
-  if (head instanceof Http2Head && head.names !== null) {
-    room += roomForLines(head, head.names) + (head.reason?.length ?? 0)
-    return room + head.path.length + head.authority.length + head.method.length
-  }
-  head.headers.forEach((name, value) => {
-    room += name.length + value.length + 4
-  })
+  const carried = head.headers.carried()
+  if (carried !== null) room += roomForLines(carried, carried.names!) + (carried.reason?.length ?? 0)
+  else
+    head.headers.forEach((name, value) => {
+      room += name.length + value.length + 4
+    })
   if ('path' in head) room += head.path.length + head.authority.length + head.method.length
   return room
 }
 
 /** Writes the request to `out` from 0 and returns its length. `body`: its framing. */
 export function writeRequest(head: RequestHead, body: number, out: Buffer): number {
+  // The length of a body that does not come would be taken from the next request.
+  if (body === NO_BODY && head.headers.bodyLength() > 0) head.headers.delete('content-length')
   if (!(head instanceof Http1Head)) return writeRequestPairs(head, body, out)
   const length = writeOwnRequest(head, out)
-  const lines = linesAnew(head)
+  const lines = linesAnew(head, body)
   // In the place of the empty line.
   return lines === '' ? length : length - 2 + out.latin1Write(`${lines}\r\n`, length - 2)
 }
 
 /** What is not copied because it is of this connection, or was written as some would misread it. */
-function linesAnew(head: Http1Head): string {
-  if (head.upgrade !== '') return head.upgrade === CONNECT ? '' : upgradeLines(spelling(head))
-  const coding = head.codingAnew ? CHUNKED_LINE : ''
+function linesAnew(head: Http1Head, body: number): string {
+  const coding = body === CHUNKED_BODY && (!head.chunked || head.codingAnew) ? CHUNKED_LINE : ''
+  if (head.upgrade !== '') return head.upgrade === CONNECT ? '' : coding + upgradeLines(spelling(head))
   return head.takesTrailers ? coding + TRAILERS_LINES : coding
 }
 
@@ -109,7 +108,7 @@ export function upgradeLines(protocol: string): string {
 function writeOwnRequest(head: Http1Head, out: Buffer): number {
   // HTTP/1.0 and the absolute form are rewritten: what we send is ours to vouch for (RFC 9110 section 2.5, RFC 9112
   // section 3.2.2).
-  if (head.minorVersion === 1 && !head.absolute) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
+  if (head.minorVersion === 1 && !head.isTargetAnew) return copyHead(head, head.start, HOP_BY_HOP, out, 0)
   const hasHost = head.authority !== ''
   const at = out.latin1Write(
     `${head.method} ${head.path} HTTP/1.1\r\n${hasHost || head.minorVersion === 0 ? `Host: ${head.authority}\r\n` : ''}`,
@@ -123,6 +122,10 @@ function writeOwnRequest(head: Http1Head, out: Buffer): number {
  * empty for none.
  */
 export function writeResponse(head: ResponseHead, body: number, line: string, out: Buffer): number {
+  const hasNoFraming = head.status === 204 || head.status < 200 || body === TUNNEL_BODY
+  // A filter may have said another length than the body has, or none (RFC 9110 section 8.6).
+  if (hasNoFraming ? head.headers.bodyLength() >= 0 : body >= 0 && head.headers.bodyLength() !== body)
+    sayLength(head, hasNoFraming, body)
   if (!(head instanceof Http1Head)) return writeResponsePairs(head, body, line, out)
   let at: number
   if (head.minorVersion === 1) at = head.bytes.copy(out, 0, 0, head.statusEnd)
@@ -130,14 +133,18 @@ export function writeResponse(head: ResponseHead, body: number, line: string, ou
   if (head.bytes[head.statusEnd] !== 0x20) out[at++] = 0x20
   at += head.bytes.copy(out, at, head.statusEnd, head.fieldsAt)
   const coding = body === CHUNKED_BODY && (!head.chunked || head.codingAnew) ? CHUNKED_LINE : ''
-  const table =
-    head.status === 204 || head.status < 200 || body === TUNNEL_BODY
-      ? HOP_BY_HOP_AND_FRAMING
-      : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
-        ? HOP_BY_HOP_AND_CODING
-        : HOP_BY_HOP
+  const table = hasNoFraming
+    ? HOP_BY_HOP_AND_FRAMING
+    : head.chunked && body !== CHUNKED_BODY && body !== NO_BODY
+      ? HOP_BY_HOP_AND_CODING
+      : HOP_BY_HOP
   if (line !== '' || coding !== '') at += out.latin1Write(line + coding, at)
   return copyHead(head, head.fieldsAt, table, out, at)
+}
+
+function sayLength({ headers }: ResponseHead, hasNoFraming: boolean, body: number): void {
+  if (hasNoFraming) headers.delete('content-length')
+  else headers.set('content-length', String(body))
 }
 
 /**
@@ -171,7 +178,8 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
  * another place for is left out here.
  */
 function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number {
-  if (head instanceof Http2Head && head.names !== null) return writeCarriedRequest(head, body, out)
+  const carried = head.headers.carried()
+  if (carried !== null) return writeCarriedRequest(head, carried, body, out)
   const asks = head.upgrade === '' || head.upgrade === CONNECT ? '' : upgradeLines(head.upgrade)
   const text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${asks}${pairs(head.headers, head.upgrade === '' ? REQUEST_PAIRS : REQUEST_PAIRS_OF_UPGRADE)}`
   // No body, said so: to methods that usually have one some servers answer 411 else (RFC 9110 section 8.6).
@@ -180,9 +188,8 @@ function writeRequestPairs(head: RequestHead, body: number, out: Buffer): number
 }
 
 function writeResponsePairs(head: ResponseHead, body: number, line: string, out: Buffer): number {
-  // No framing where there is none to be done (RFC 9110 section 8.6).
-  if (head.status === 204 || head.status < 200 || body === TUNNEL_BODY) head.headers.delete('content-length')
-  if (head instanceof Http2Head && head.names !== null) return writeCarriedResponse(head, body, line, out)
+  const carried = head.headers.carried()
+  if (carried !== null) return writeCarriedResponse(head, carried, body, line, out)
   return out.latin1Write(
     `HTTP/1.1 ${head.status} ${reasonOf(head.status)}\r\n${line}${pairs(head.headers, HOP_BY_HOP_AND_CODING)}${framing(head, body)}\r\n`,
     0,
@@ -190,24 +197,24 @@ function writeResponsePairs(head: ResponseHead, body: number, line: string, out:
 }
 
 /** A head that had been HTTP/1.1 before the sidecar that sent it to us: as it was. */
-function writeCarriedRequest(head: Http2Head, body: number, out: Buffer): number {
-  const names = head.names!
-  const lines = carriedLines(head, names, head.authority, body === CHUNKED_BODY)
+function writeCarriedRequest(head: RequestHead, carried: Carried, body: number, out: Buffer): number {
+  const names = carried.names!
+  const lines = carriedLines(carried, names, head.authority, body === CHUNKED_BODY)
   const framed = body !== CHUNKED_BODY || names.hasCoding ? '' : framing(head, body)
   return out.latin1Write(
-    `${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`,
+    `${head.method} ${head.path} HTTP/1.1\r\n${lines}${framed}${names.hasTe && head.headers.get('te') !== undefined ? TRAILERS_LINES : ''}\r\n`,
     0,
   )
 }
 
-function writeCarriedResponse(head: Http2Head, body: number, line: string, out: Buffer): number {
-  const names = head.names!
+function writeCarriedResponse(head: ResponseHead, carried: Carried, body: number, line: string, out: Buffer): number {
+  const names = carried.names!
   const { status } = head
   // With an answer that has no body the coding is as good as any other field, but for these (RFC 9112 section 6.1).
   const coding = (body === CHUNKED_BODY || body === NO_BODY) && status !== 204 && status >= 200
-  const lines = carriedLines(head, names, null, coding)
+  const lines = carriedLines(carried, names, null, coding)
   const framed = coding && names.hasCoding ? '' : framing(head, body)
-  return out.latin1Write(`HTTP/1.1 ${status} ${head.reason ?? reasonOf(status)}\r\n${line}${lines}${framed}\r\n`, 0)
+  return out.latin1Write(`HTTP/1.1 ${status} ${carried.reason ?? reasonOf(status)}\r\n${line}${lines}${framed}\r\n`, 0)
 }
 
 /** The fields less those of one connection only, which must not come to mean this one (RFC 9110 section 7.6.1). */
@@ -224,5 +231,5 @@ function pairs(headers: Headers, table: Uint8Array): string {
 
 function framing(head: RequestHead | ResponseHead, body: number): string {
   if (body === CHUNKED_BODY) return CHUNKED_LINE
-  return body >= 0 && head.headers.get('content-length') === undefined ? `content-length: ${body}\r\n` : ''
+  return body >= 0 && head.headers.bodyLength() < 0 ? `content-length: ${body}\r\n` : ''
 }

@@ -11,5 +11,3 @@ export const CLOSED = 4
 
 /** Pipelined bytes kept while an exchange runs; more wait in the sender. */
 export const MAX_PIPELINED = 64 * 1024
-export const FIRST_HEAD_BYTES = 1024
-export const KEPT_HEAD_BYTES = 4 * FIRST_HEAD_BYTES

@@ -25,6 +25,13 @@ function methodOf(head: Http1Head): string {
  * field, -1 for none.
  */
 export function readTarget(head: Http1Head, host: number): Outcome {
+  const outcome = read(head, host)
+  head.readAuthority = head.authority
+  head.readPath = head.path
+  return outcome
+}
+
+function read(head: Http1Head, host: number): Outcome {
   head.method = methodOf(head)
   const target = head.bytes.latin1Slice(head.targetStart, head.targetEnd)
   if (host >= 0) {

@@ -64,10 +64,21 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     return this.#busy || this.#closed || this.#isTunnel ? 0 : 1
   }
 
-  readonly limit = 1
-  readonly worn = false
-  readonly hopThreads = 0
-  readonly carried = false
+  get limit(): number {
+    return 1
+  }
+
+  get worn(): boolean {
+    return false
+  }
+
+  get hopThreads(): number {
+    return 0
+  }
+
+  get carried(): boolean {
+    return false
+  }
 
   get active(): number {
     return this.#busy ? 1 : 0
@@ -111,6 +122,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
 
   #sent(): void {
     this.#requestDone = true
+    // Less than its head said: the endpoint must not take what comes next for the rest.
+    if (!this.#writer.complete) return this.#wire.reset()
     if (this.#isTunnel) this.#wire.end()
     if (this.#responseDone && this.#busy) this.#finish()
   }

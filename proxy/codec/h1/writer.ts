@@ -1,5 +1,5 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
-import { atTurnEnd, type TurnTask } from '../../core/turn.ts'
+import type { Gatherer, TurnTask } from '../../core/turn.ts'
 import type { Wire } from '../../core/wire.ts'
 import { CHUNKED_BODY, CLOSE_BODY, roomFor, TUNNEL_BODY, writeRequest, writeResponse } from './serialize.ts'
 
@@ -16,14 +16,11 @@ const COPIED = 32 * 1024
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 const CRLF = Buffer.from('\r\n')
 
-/** Whose bytes lie in the scratch buffer: one writer of the thread at a time. */
-let holder: Http1Writer | null = null
-
 /**
  * Puts heads and framed bodies on a wire. What is small is gathered in the scratch buffer until the turn ends or the
  * message does: a head and its short body, or many small chunks, are one system call.
  */
-export class Http1Writer implements TurnTask {
+export class Http1Writer implements Gatherer, TurnTask {
   readonly #wire: Wire
   #mode = NONE
   #left = 0
@@ -52,7 +49,7 @@ export class Http1Writer implements TurnTask {
   }
 
   #room(needed: number): Buffer {
-    if (holder !== null) holder.flush()
+    this.#wire.turns.gatherer?.flush()
     const scratch = this.#wire.scratch()
     return needed <= scratch.length ? scratch : Buffer.allocUnsafe(needed)
   }
@@ -82,7 +79,7 @@ export class Http1Writer implements TurnTask {
     this.#mode = UNTIL_CLOSE
   }
 
-  /** The declared length has been written. */
+  /** As much has been written as the head said: else the peer would take the next message for the rest. */
   get complete(): boolean {
     return this.#mode !== LENGTH || this.#left === 0
   }
@@ -91,7 +88,11 @@ export class Http1Writer implements TurnTask {
   data(chunk: Buffer, end: boolean): boolean {
     // No body goes with this head (HEAD, 204, 304), whatever its maker wrote.
     if (this.#mode === NONE) return this.#writable
-    if (this.#mode === LENGTH) this.#left -= chunk.length
+    if (this.#mode === LENGTH) {
+      // What is beyond the length said would be taken for the next message.
+      if (chunk.length > this.#left) chunk = chunk.subarray(0, this.#left)
+      this.#left -= chunk.length
+    }
     if (chunk.length > COPIED) this.#large(chunk)
     else if (chunk.length !== 0) this.#small(chunk)
     if (end && this.#mode === CHUNKED) this.#gather(LAST_CHUNK)
@@ -103,7 +104,7 @@ export class Http1Writer implements TurnTask {
     const chunked = this.#mode === CHUNKED
     const size = chunked ? `${chunk.length.toString(16)}\r\n` : ''
     const needed = chunk.length + size.length + 2 + LAST_CHUNK.length
-    if (holder !== this) this.#take()
+    this.#take()
     let scratch = this.#wire.scratch()
     if (this.#gathered + needed > scratch.length) {
       this.flush()
@@ -141,7 +142,7 @@ export class Http1Writer implements TurnTask {
   }
 
   #gather(bytes: Buffer): void {
-    if (holder !== this) this.#take()
+    this.#take()
     let scratch = this.#wire.scratch()
     if (this.#gathered + bytes.length > scratch.length) {
       this.flush()
@@ -156,29 +157,33 @@ export class Http1Writer implements TurnTask {
     this.#hold()
   }
 
+  /** The scratch buffer is this writer's. */
   #take(): void {
-    if (holder !== null) holder.flush()
-    holder = this
+    const { turns } = this.#wire
+    if (turns.gatherer === this) return
+    turns.gatherer?.flush()
+    turns.gatherer = this
   }
 
   #hold(): void {
-    holder = this
+    this.#wire.turns.gatherer = this
     if (this.#queued) return
     this.#queued = true
-    atTurnEnd(this)
+    this.#wire.turns.atEnd(this)
   }
 
   /** Gathered bytes, no longer waiting: to be written before anything else happens. */
   #takeGathered(): Buffer {
     const bytes = this.#wire.scratch().subarray(0, this.#gathered)
     this.#gathered = 0
-    holder = null
+    this.#wire.turns.gatherer = null
     return bytes
   }
 
   flush(): void {
     if (this.#gathered !== 0) this.#note(this.#wire.write(this.#takeGathered()))
-    if (holder === this) holder = null
+    const { turns } = this.#wire
+    if (turns.gatherer === this) turns.gatherer = null
   }
 
   #note(writable: boolean): void {

@@ -8,10 +8,16 @@ const MAX_BLOCK = 16 * 1024
  */
 export class ByteQueue {
   length = 0
+  /** Since when, as the ledger counts. */
+  readonly since: number
   readonly #blocks: Buffer[] = []
   /** What of the first block has gone, and how much of the last one is used. */
   #from = 0
   #to = 0
+
+  constructor(since: number) {
+    this.since = since
+  }
 
   append(bytes: Buffer): void {
     let at = 0

@@ -1,3 +1,4 @@
+import type { Clock } from '../../core/clock.ts'
 import { Budget } from './guards.ts'
 import type { Rate } from './options.ts'
 
@@ -15,8 +16,8 @@ export class Cancels {
   #sent = 0
   isWorn = false
 
-  constructor(rate: Rate, now: () => number) {
-    this.#budget = new Budget(rate, now)
+  constructor(rate: Rate, clock: Clock) {
+    this.#budget = new Budget(rate, clock)
     this.#burst = rate.burst
   }
 

@@ -1,33 +1,26 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import type { Account, Holding } from '../../core/ledger.ts'
-import { atRoundEnd, atTurnEnd, type RoundTask, type TurnTask } from '../../core/turn.ts'
+import type { RoundTask, TurnTask } from '../../core/turn.ts'
 import { nextRead, type Wire, type WireHandler } from '../../core/wire.ts'
 import { LINGER_MS, Linger } from '../linger.ts'
+import { BY_LOSS, BY_RULE, BY_US, type Cause } from './cause.ts'
 import { ControlFrames } from './control-frames.ts'
-import {
-  END_STREAM,
-  ENHANCE_YOUR_CALM,
-  FLOW_CONTROL_ERROR,
-  FRAME_SIZE_ERROR,
-  NO_ERROR,
-  PROTOCOL_ERROR,
-  SETTINGS_TIMEOUT,
-  STREAM_CLOSED,
-} from './frame.ts'
+import { DataFrames } from './data-frames.ts'
+import { ENHANCE_YOUR_CALM, NO_ERROR, PROTOCOL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { Budget, ClosedStreams } from './guards.ts'
-import { listHoldings } from './holdings.ts'
+import { listHoldings, shed, shedLongest } from './holdings.ts'
 import { Decoder } from './hpack/decoder.ts'
 import { KeepAlive } from './keep-alive.ts'
-import type { Guard, Http2Options } from './options.ts'
+import type { Guard, Http2Options, Rate } from './options.ts'
 import { DRAIN_PING, pingBytes, WINDOW_PING } from './pings.ts'
 import { PREFACE } from './preface.ts'
 import { ReceiveFlow } from './receive-flow.ts'
 import { SendLine } from './send-line.ts'
 import { PeerSettings } from './settings.ts'
-import { BY_LOSS, BY_RULE, type Cause, type Side } from './side.ts'
+import type { Side } from './side.ts'
 import type { Http2Stream } from './stream.ts'
 
 const OPEN = 0
@@ -37,7 +30,7 @@ const CLOSED = 2
 
 /**
  * What both ends of a connection share: frames in and out, windows, guards, the streams and their end. What differs is
- * the `Side`.
+ * the `Side`. Each field is written here alone; its parts keep their own.
  */
 export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundTask {
   readonly wire: Wire
@@ -50,25 +43,18 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   readonly flow: ReceiveFlow
   readonly streams = new Map<number, Http2Stream>()
   readonly closedStreams = new ClosedStreams()
-  resets: Budget
   readonly chatter: Budget
-  /** Bytes the peer lets us send on the connection. */
-  sendWindow = 65_535
-  /** Its streams are those of many callers: each of them answers for what it holds, and not the connection. */
+  readonly line: SendLine
   standsForMany = false
-  /** How often something was read. */
   reads = 0
-  /** A stream was served before. */
   served = false
   /** Streams ran when it ended. */
   wasBusy = false
-  /** What the peer said when it went away, for streams that are lost with the connection. */
-  farewell = ''
-  /** Of the peer's: the highest it opened. */
-  lastId = 0
-  readonly line = new SendLine(this)
+  #resets: Budget
   readonly #control: ControlFrames
-  readonly #keepAlive = new KeepAlive(this)
+  readonly #data: DataFrames
+  /** Null: not configured. */
+  #keepAlive: KeepAlive | null = null
   readonly #reader: FrameReader
   readonly #linger: Linger
   readonly #timer: Timer
@@ -80,9 +66,6 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   #preface: number
   #resumed: Http2Stream[] = []
   #replies = 0
-  #dataStream: Http2Stream | null = null
-  #dataId = 0
-  #dataEnds = false
   #wakeAt = Number.POSITIVE_INFINITY
 
   constructor(
@@ -101,10 +84,11 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.writer = new FrameWriter(wire, options.headerTableBytes)
     this.decoder = new Decoder(options.headerTableBytes)
     this.flow = new ReceiveFlow(options, wire.bufferBytes)
-    const now = () => clock.now()
-    this.resets = new Budget(options.resets, now)
-    this.chatter = new Budget(options.chatter, now)
-    this.#control = new ControlFrames(this, maxBlockBytes)
+    this.#resets = new Budget(options.resets, clock)
+    this.chatter = new Budget(options.chatter, clock)
+    this.line = new SendLine(this, options.maxHeldBytes)
+    this.#control = new ControlFrames(this, maxBlockBytes, clock.now() + options.settingsTimeoutMs)
+    this.#data = new DataFrames(this)
     this.#reader = new FrameReader(this, maxFrameBytes)
     this.#linger = new Linger(wire)
     this.#timer = clock.timer(() => this.#woken())
@@ -118,8 +102,13 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.creditConnection()
     const now = this.clock.now()
     this.wake(now + this.options.settingsTimeoutMs)
-    this.#keepAlive.begin(now)
-    this.#control.settingsDueAt = now + this.options.settingsTimeoutMs
+    if (this.options.keepAliveIntervalMs > 0) this.#keepAlive = new KeepAlive(this, now)
+  }
+
+  /** Its streams are those of many callers. `resets`: how many of them may be given up; null: as of one caller. */
+  standForMany(resets: Rate | null): void {
+    this.standsForMany = true
+    if (resets !== null) this.#resets = new Budget(resets, this.clock)
   }
 
   get isOpen(): boolean {
@@ -135,11 +124,10 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     return this.#preface === PREFACE.length
   }
 
-  /** The writer, to be flushed when the turn ends. */
   out(): FrameWriter {
     if (!this.#queued) {
       this.#queued = true
-      atTurnEnd(this)
+      this.wire.turns.atEnd(this)
     }
     return this.writer
   }
@@ -149,15 +137,15 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     while (this.#resumed.length !== 0) {
       const resumed = this.#resumed
       this.#resumed = []
-      for (const stream of resumed) stream.deliverHeld()
+      for (const stream of resumed) stream.input.deliverHeld()
     }
     this.side.turnEnded()
-    if (this.line.bytes > this.options.maxHeldBytes) this.line.cut()
+    if (this.line.isTooLong) shedLongest(this)
     if (this.writer.isEmpty || this.#leaves) return
     // Others may have something to add before the round ends; a stream that is alone need not wait for that.
     if (this.streams.size < 2) return this.roundEnded()
     this.#leaves = true
-    atRoundEnd(this)
+    this.wire.turns.atRoundEnd(this)
   }
 
   roundEnded(): void {
@@ -186,58 +174,26 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   }
 
   dataBegun(flags: number, id: number, length: number): void {
-    this.#dataStream = null
-    this.#dataId = id
-    this.#dataEnds = (flags & END_STREAM) !== 0
-    if (!this.#control.mayHaveData()) return
-    if (id === 0) return this.connectionError(PROTOCOL_ERROR, 'DATA on stream 0 (RFC 9113 section 6.1)', null)
-    if (!this.flow.receive(length))
-      return this.connectionError(
-        FLOW_CONTROL_ERROR,
-        'more than the window of the connection (RFC 9113 section 6.9)',
-        null,
-      )
-    if (length === 0 && !this.#dataEnds && !this.mayChat()) return
-    const stream = this.streams.get(id)
-    if (stream === undefined) return this.closedStreamFrame(id, 'DATA')
-    if (stream.remoteEnded)
-      return this.streamError(stream, STREAM_CLOSED, 'DATA after the end of the stream (RFC 9113 section 5.1)')
-    if (!stream.headReceived)
-      return this.streamError(stream, PROTOCOL_ERROR, 'DATA before the head (RFC 9113 section 8.1)')
-    stream.window -= length
-    if (stream.window < 0)
-      return this.streamError(stream, FLOW_CONTROL_ERROR, 'more than the window of the stream (RFC 9113 section 6.9)')
-    this.#dataStream = stream
+    this.#data.begun(flags, id, length, this.#control.mayHaveData())
   }
 
   dataPiece(b: Buffer, from: number, to: number, last: boolean): void {
-    const stream = this.#dataStream
-    if (stream !== null && !stream.closed && stream.id === this.#dataId) {
-      if (!this.side.isClient) stream.movedAt = this.clock.now()
-      stream.receive(b, from, to, last && this.#dataEnds)
-    }
-    if (last) this.creditConnection()
+    this.#data.piece(b, from, to, last)
   }
 
-  frameSizeError(_type: number, _id: number): void {
-    this.connectionError(FRAME_SIZE_ERROR, 'a frame longer than SETTINGS_MAX_FRAME_SIZE (RFC 9113 section 4.2)', null)
+  brokenFrame(code: number, detail: string): void {
+    this.connectionError(code, detail, null)
   }
 
-  paddingError(): void {
-    this.connectionError(PROTOCOL_ERROR, 'padding as long as its frame (RFC 9113 section 6.1)', null)
-  }
-
-  /** A frame on a stream that is not there: late, wrong, or of one that never was. */
+  /** Late, wrong, or of a stream that never was. */
   closedStreamFrame(id: number, what: string): void {
     if (this.side.isIdle(id))
       return this.connectionError(PROTOCOL_ERROR, `${what} on a stream that is idle (RFC 9113 section 5.1)`, null)
-    // Only of a stream that it ended itself it knows better: of one that we reset, now or long ago, this was on its
-    // way.
+    // A frame of a stream that we reset, now or long ago, was on its way; one behind the peer's own end is an error.
     if (this.closedStreams.find(id) !== 'ended' || !this.mayReset()) return
     this.reply().reset(id, STREAM_CLOSED)
   }
 
-  /** One more frame that makes work and carries nothing; false: too many. */
   mayChat(): boolean {
     if (this.chatter.take()) return true
     this.connectionError(ENHANCE_YOUR_CALM, 'too many frames that carry nothing', 'chatter')
@@ -245,12 +201,12 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   }
 
   mayReset(): boolean {
-    if (this.resets.take()) return true
+    if (this.#resets.take()) return true
     this.connectionError(ENHANCE_YOUR_CALM, 'too many streams were reset', 'resets')
     return false
   }
 
-  /** For an answer that the peer makes us give: a peer that takes nothing cannot make us keep any number of them. */
+  /** A peer that takes nothing of what we answer cannot make us keep any number of answers. */
   reply(): FrameWriter {
     if (!this.writer.full) this.#replies = 0
     else if (++this.#replies > this.options.maxReplies)
@@ -265,17 +221,15 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (due !== 0) this.out().windowUpdate(0, due)
   }
 
-  /** Something of the stream was taken: more may come. */
-  creditStream(stream: Http2Stream, held: number): void {
-    const due = this.#state === OPEN ? this.flow.creditStream(stream, held, this.wire.ledger.mark) : 0
+  creditStream({ id, input }: Http2Stream): void {
+    const due = this.#state === OPEN ? this.flow.creditStream(input, input.length, this.wire.ledger.mark) : 0
     if (due === 0) return
-    this.out().windowUpdate(stream.id, due)
+    this.out().windowUpdate(id, due)
     if (!this.flow.maySample) return
     this.flow.beginSample()
     this.ping(WINDOW_PING)
   }
 
-  /** Something of the stream is late from now on. */
   watch(stream: Http2Stream): void {
     stream.movedAt = this.clock.now()
     this.wake(stream.movedAt + LINGER_MS)
@@ -287,7 +241,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.line.pump()
     for (const stream of this.streams.values()) {
       if (this.writer.full) return
-      if (stream.stalled && !stream.hasPending) stream.tellWritable()
+      if (stream.stalled && stream.pending === null) stream.tellWritable()
     }
   }
 
@@ -306,20 +260,25 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     stream.broken(detail)
   }
 
-  /** It is over: the object may serve another one. `byUs`: by a RST_STREAM of ours. */
+  /** The object may serve another one. */
   finish(stream: Http2Stream, byUs: boolean): void {
     if (this.streams.get(stream.id) !== stream) return
     this.streams.delete(stream.id)
     this.closedStreams.add(stream.id, byUs)
-    if (stream.localEnded && stream.remoteEnded) this.resets.give(1)
+    if (stream.isWhole) this.#resets.give(1)
     this.served = true
     stream.clear()
-    this.flow.ended(stream)
+    this.flow.ended(stream.input)
     this.side.finished(stream)
   }
 
   holdings(account: Account, list: Holding[]): void {
     listHoldings(this, account, list)
+  }
+
+  shed(detail: string): void {
+    for (const stream of [...this.streams.values()]) shed(stream, detail)
+    this.destroy(BY_US, detail)
   }
 
   // ── the end ──
@@ -329,7 +288,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     if (this.#state !== OPEN) return
     if (guard !== null) this.tripped(guard, detail)
     this.side.refused(failure, detail)
-    this.out().goaway(this.lastId, code, detail)
+    this.out().goaway(this.side.lastId, code, detail)
     this.#failStreams(BY_RULE, code, detail)
     this.finishWriting(LINGER_MS)
   }
@@ -345,7 +304,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.wasBusy = this.streams.size !== 0
     for (const stream of [...this.streams.values()]) {
       // All of its message came before the end did: it is still handed on.
-      if (stream.holdsEnd && this.side.isClient) continue
+      if (stream.input.holdsEnd && this.side.isClient) continue
       stream.fail(this.side.failure(stream, cause, code), detail, false)
     }
   }
@@ -374,8 +333,9 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   }
 
   lost(detail: string): void {
+    const { farewell } = this.side
     if (this.#state === OPEN)
-      this.#failStreams(BY_LOSS, NO_ERROR, this.farewell === '' ? detail : `${detail} after ${this.farewell}`)
+      this.#failStreams(BY_LOSS, NO_ERROR, farewell === '' ? detail : `${detail} after ${farewell}`)
     this.#close(this.wire.unsent > 0)
   }
 
@@ -394,7 +354,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   destroy(cause: Cause, detail: string): void {
     if (this.#state === CLOSED) return
     if (this.#state === OPEN) {
-      this.out().goaway(this.lastId, NO_ERROR, detail)
+      this.out().goaway(this.side.lastId, NO_ERROR, detail)
       this.writer.flush()
       this.#failStreams(cause, NO_ERROR, detail)
     }
@@ -417,7 +377,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
       return this.#linger.isOver(now) ? this.#close(this.wire.unsent > 0) : this.wake(this.#linger.until)
     if (this.#control.isSettingsLate(now))
       return this.connectionError(SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged', 'settings')
-    this.#keepAlive.sweep(now)
+    this.#keepAlive?.sweep(now)
     if (this.#state === OPEN) this.side.sweep(now)
   }
 

@@ -1,6 +1,6 @@
+import type { Clock } from '../../core/clock.ts'
 import { printable } from '../../core/printable.ts'
 import { NO_BYTES } from '../bytes.ts'
-import type { Http2Connection } from './connection.ts'
 import {
   ACK,
   CONTINUATION,
@@ -12,7 +12,6 @@ import {
   FRAME_SIZE_ERROR,
   GOAWAY,
   HEADERS,
-  MAX_WINDOW,
   NO_ERROR,
   PADDED,
   PING,
@@ -26,16 +25,42 @@ import {
   WINDOW_UPDATE,
   WITH_PRIORITY,
 } from './frame.ts'
-import { SETTING_BYTES } from './settings.ts'
+import type { FrameWriter } from './frame-writer.ts'
+import type { Guard } from './options.ts'
+import type { SendLine } from './send-line.ts'
+import { type PeerSettings, SETTING_BYTES } from './settings.ts'
+import type { Side } from './side.ts'
+import type { Http2Stream } from './stream.ts'
 
 const SELF_DEPENDENCY = 'a stream that depends on itself (RFC 7540 section 5.3.1)'
 const MAX_DEBUG = 200
 
+/** What they need of the host. */
+export interface ControlHost {
+  readonly side: Side
+  readonly streams: ReadonlyMap<number, Http2Stream>
+  readonly writer: FrameWriter
+  readonly line: SendLine
+  readonly peer: PeerSettings
+  readonly clock: Clock
+  readonly options: { readonly maxContinuations: number }
+  /** One more frame that makes work and carries nothing; false: too many. */
+  mayChat(): boolean
+  mayReset(): boolean
+  /** For an answer that the peer makes us give. */
+  reply(): FrameWriter
+  /** Looks at the time again at `at` at the latest. */
+  wake(at: number): void
+  pingAnswered(kind: number): void
+  streamError(stream: Http2Stream, code: number, detail: string): void
+  connectionError(code: number, detail: string, guard: Guard | null): void
+}
+
 /** Every frame but DATA: checked by the letter of RFC 9113 section 6, and handed to whom it concerns. */
 export class ControlFrames {
   /** When our SETTINGS must be acknowledged; 0: they are. */
-  settingsDueAt = 0
-  readonly #connection: Http2Connection
+  #settingsDueAt: number
+  readonly #host: ControlHost
   readonly #maxBlock: number
   #hasSettings = false
   /** The stream whose block goes on in CONTINUATION frames; 0: none. */
@@ -46,9 +71,10 @@ export class ControlFrames {
   #blockLength = 0
   #continuations = 0
 
-  constructor(connection: Http2Connection, maxBlockBytes: number) {
-    this.#connection = connection
+  constructor(host: ControlHost, maxBlockBytes: number, settingsDueAt: number) {
+    this.#host = host
     this.#maxBlock = maxBlockBytes
+    this.#settingsDueAt = settingsDueAt
   }
 
   get isInBlock(): boolean {
@@ -56,9 +82,9 @@ export class ControlFrames {
   }
 
   isSettingsLate(now: number): boolean {
-    if (this.settingsDueAt === 0) return false
-    if (now >= this.settingsDueAt) return true
-    this.#connection.wake(this.settingsDueAt)
+    if (this.#settingsDueAt === 0) return false
+    if (now >= this.#settingsDueAt) return true
+    this.#host.wake(this.#settingsDueAt)
     return false
   }
 
@@ -74,7 +100,7 @@ export class ControlFrames {
   }
 
   #wrong(detail: string, code: number = PROTOCOL_ERROR): void {
-    this.#connection.connectionError(code, detail, null)
+    this.#host.connectionError(code, detail, null)
   }
 
   frame(type: number, flags: number, id: number, b: Buffer, from: number, to: number): void {
@@ -103,7 +129,7 @@ export class ControlFrames {
         return this.#wrong('PUSH_PROMISE, which we never allow (RFC 9113 section 8.4)')
       default:
         // What is not known is ignored (RFC 9113 section 5.5), PRIORITY_UPDATE of RFC 9218 too.
-        this.#connection.mayChat()
+        this.#host.mayChat()
     }
   }
 
@@ -128,18 +154,18 @@ export class ControlFrames {
     this.#blockEnds = ends
     this.#blockProblem = problem
     this.#continuations = 0
-    this.#connection.side.blockBegun(this.#connection.clock.now())
+    this.#host.side.blockBegun(this.#host.clock.now())
     this.#gather(b, from, to)
   }
 
   #continuation(flags: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (this.#blockId === 0) return this.#wrong('CONTINUATION without HEADERS (RFC 9113 section 6.10)')
-    if (++this.#continuations > connection.options.maxContinuations)
-      return connection.connectionError(ENHANCE_YOUR_CALM, 'a head in too many frames', 'continuations')
+    if (++this.#continuations > host.options.maxContinuations)
+      return host.connectionError(ENHANCE_YOUR_CALM, 'a head in too many frames', 'continuations')
     this.#gather(b, from, to)
     if (this.#blockLength > this.#maxBlock)
-      return connection.connectionError(ENHANCE_YOUR_CALM, 'too many bytes in a head', 'head-bytes')
+      return host.connectionError(ENHANCE_YOUR_CALM, 'too many bytes in a head', 'head-bytes')
     if ((flags & END_HEADERS) === 0) return
     const id = this.#blockId
     const block = this.#block
@@ -162,118 +188,109 @@ export class ControlFrames {
   }
 
   #whole(id: number, b: Buffer, from: number, to: number, ends: boolean, problem: string): void {
-    const connection = this.#connection
-    connection.side.headers(id, connection.streams.get(id) ?? null, b, from, to, ends, problem)
+    const host = this.#host
+    host.side.headers(id, host.streams.get(id) ?? null, b, from, to, ends, problem)
   }
 
   #windowUpdate(id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (to - from !== 4)
       return this.#wrong('WINDOW_UPDATE that is not of 4 bytes (RFC 9113 section 6.9)', FRAME_SIZE_ERROR)
-    if (!connection.mayChat()) return
+    if (!host.mayChat()) return
     const increment = uint31(b, from)
     if (id === 0) {
       if (increment === 0) return this.#wrong('an increment of 0 (RFC 9113 section 6.9)')
-      connection.sendWindow += increment
-      if (connection.sendWindow > MAX_WINDOW)
+      if (!host.line.grow(increment))
         return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)', FLOW_CONTROL_ERROR)
-      return connection.line.pump()
+      return host.line.pump()
     }
-    const stream = connection.streams.get(id)
+    const stream = host.streams.get(id)
     if (stream === undefined) {
-      if (connection.side.isIdle(id)) this.#wrong('WINDOW_UPDATE on a stream that is idle (RFC 9113 section 5.1)')
+      if (host.side.isIdle(id)) this.#wrong('WINDOW_UPDATE on a stream that is idle (RFC 9113 section 5.1)')
       return
     }
-    if (increment === 0)
-      return connection.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
-    if (!stream.addSendWindow(increment))
-      return connection.streamError(
-        stream,
-        FLOW_CONTROL_ERROR,
-        'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)',
-      )
-    connection.line.pump()
+    if (increment === 0) return host.streamError(stream, PROTOCOL_ERROR, 'an increment of 0 (RFC 9113 section 6.9)')
+    if (!host.line.growStream(stream, increment))
+      return host.streamError(stream, FLOW_CONTROL_ERROR, 'a window larger than 2^31 - 1 (RFC 9113 section 6.9.1)')
+    host.line.pump()
   }
 
   #resetStream(id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (to - from !== 4)
       return this.#wrong('RST_STREAM that is not of 4 bytes (RFC 9113 section 6.4)', FRAME_SIZE_ERROR)
     if (id === 0) return this.#wrong('RST_STREAM on stream 0 (RFC 9113 section 6.4)')
-    const stream = connection.streams.get(id)
+    const stream = host.streams.get(id)
     if (stream === undefined) {
-      if (connection.side.isIdle(id)) this.#wrong('RST_STREAM on a stream that is idle (RFC 9113 section 5.1)')
-      else connection.mayChat()
+      if (host.side.isIdle(id)) this.#wrong('RST_STREAM on a stream that is idle (RFC 9113 section 5.1)')
+      else host.mayChat()
       return
     }
-    if (connection.side.forgives(stream) || connection.mayReset()) stream.peerReset(uint32(b, from))
+    if (host.side.forgives(stream) || host.mayReset()) stream.peerReset(uint32(b, from))
   }
 
   #settings(flags: number, id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (id !== 0) return this.#wrong('SETTINGS on a stream (RFC 9113 section 6.5)')
     if ((flags & ACK) !== 0) {
       if (from !== to)
         return this.#wrong('an acknowledgement with settings in it (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
-      this.settingsDueAt = 0
-      connection.mayChat()
+      this.#settingsDueAt = 0
+      host.mayChat()
       return
     }
     if ((to - from) % SETTING_BYTES !== 0)
       return this.#wrong('SETTINGS of a broken length (RFC 9113 section 6.5)', FRAME_SIZE_ERROR)
     this.#hasSettings = true
-    if (!connection.mayChat()) return
-    const { peer } = connection
+    if (!host.mayChat()) return
+    const { peer } = host
     const windowBefore = peer.windowBytes
-    const error = peer.read(b, from, to, connection.side.isClient)
+    const error = peer.read(b, from, to, host.side.isClient)
     if (error !== NO_ERROR) return this.#wrong('a setting with a value it may not have (RFC 9113 section 6.5.2)', error)
-    connection.writer.peerSettings(peer.maxFrameBytes, peer.headerTableBytes)
-    connection.reply().settingsAck()
+    host.writer.peerSettings(peer.maxFrameBytes, peer.headerTableBytes)
+    host.reply().settingsAck()
     const change = peer.windowBytes - windowBefore
     // It changes the window of every stream, also to below zero (RFC 9113 section 6.9.2).
     if (change !== 0) {
-      for (const stream of connection.streams.values())
-        if (!stream.addSendWindow(change))
+      for (const stream of host.streams.values())
+        if (!host.line.growStream(stream, change))
           return this.#wrong('a window larger than 2^31 - 1 (RFC 9113 section 6.9.2)', FLOW_CONTROL_ERROR)
     }
-    connection.side.settingsChanged()
-    connection.line.pump()
+    host.side.settingsChanged()
+    host.line.pump()
   }
 
   #ping(flags: number, id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (to - from !== 8) return this.#wrong('PING that is not of 8 bytes (RFC 9113 section 6.7)', FRAME_SIZE_ERROR)
     if (id !== 0) return this.#wrong('PING on a stream (RFC 9113 section 6.7)')
-    if (!connection.mayChat()) return
-    if ((flags & ACK) !== 0) connection.pingAnswered(b[from]!)
-    else connection.reply().ping(b, from, true)
+    if (!host.mayChat()) return
+    if ((flags & ACK) !== 0) host.pingAnswered(b[from]!)
+    else host.reply().ping(b, from, true)
   }
 
   #goaway(id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (to - from < 8) return this.#wrong('GOAWAY that is too short (RFC 9113 section 6.8)', FRAME_SIZE_ERROR)
     if (id !== 0) return this.#wrong('GOAWAY on a stream (RFC 9113 section 6.8)')
-    if (!connection.mayChat()) return
+    if (!host.mayChat()) return
     const debug = printable(b.latin1Slice(from + 8, Math.min(to, from + 8 + MAX_DEBUG)))
-    connection.side.goaway(
-      uint31(b, from),
-      `GOAWAY ${errorName(uint32(b, from + 4))}${debug === '' ? '' : `: ${debug}`}`,
-    )
+    host.side.goaway(uint31(b, from), `GOAWAY ${errorName(uint32(b, from + 4))}${debug === '' ? '' : `: ${debug}`}`)
   }
 
   /** Priorities of RFC 7540 mean nothing any more (RFC 9113 section 5.3); a wrong frame is still wrong. */
   #priority(id: number, b: Buffer, from: number, to: number): void {
-    const connection = this.#connection
+    const host = this.#host
     if (id === 0) return this.#wrong('PRIORITY on stream 0 (RFC 9113 section 6.3)')
-    const stream = connection.streams.get(id)
+    const stream = host.streams.get(id)
     const isSized = to - from === 5
     if (isSized && uint31(b, from) !== id) {
-      connection.mayChat()
+      host.mayChat()
       return
     }
     const code = isSized ? PROTOCOL_ERROR : FRAME_SIZE_ERROR
     const detail = isSized ? SELF_DEPENDENCY : 'PRIORITY that is not of 5 bytes (RFC 9113 section 6.3)'
     if (stream === undefined) this.#wrong(detail, code)
-    else connection.streamError(stream, code, detail)
+    else host.streamError(stream, code, detail)
   }
 }

@@ -6,7 +6,9 @@ import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { TELLS_UNSENT } from '../hop/names.ts'
-import { HOP_FRAME, makeRoom } from '../hop/room.ts'
+import { HOP_FRAME, HOP_RESETS } from '../hop/room.ts'
+import { CallerTimes } from './caller-times.ts'
+import { BY_RULE, BY_US, type Cause } from './cause.ts'
 import { Http2Connection } from './connection.ts'
 import {
   CANCEL,
@@ -20,13 +22,15 @@ import {
   STREAM_CLOSED,
 } from './frame.ts'
 import { SWITCHING, type Upgraded } from './h2c.ts'
-import { blockBytes, Http2Head, isContinue } from './head.ts'
+import { blockBytes, Http2Head } from './head.ts'
 import { EARLY_MS, type Http2Options } from './options.ts'
 import { DRAIN_PING } from './pings.ts'
+import { type Excess, excessOf } from './request-limits.ts'
 import { ENABLE_CONNECT_PROTOCOL, firstSettings, MAX_CONCURRENT_STREAMS } from './settings.ts'
-import { BY_RULE, BY_US, type Cause, type Side } from './side.ts'
+import type { Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
-import { trailerList } from './trailers.ts'
+import { BODILESS, WRITE_BODILESS_HEAD, WRITE_HEAD } from './stream-state.ts'
+import { receiveTrailers } from './trailers.ts'
 import { OPEN } from './tunnel-state.ts'
 
 /**
@@ -43,6 +47,8 @@ const discard = new Http2Head({ maxHeaders: 0, maxHeadBytes: 0, maxTargetBytes: 
 /** A connection from a caller. */
 export class Http2Downstream implements DownstreamConnection, Side {
   readonly isClient = false
+  readonly farewell = ''
+  lastId = 0
   readonly #connection: Http2Connection
   readonly #onStream: (stream: DownstreamStream) => void
   readonly #options: DownstreamOptions
@@ -54,9 +60,9 @@ export class Http2Downstream implements DownstreamConnection, Side {
   #lastAccepted = MAX_STREAM_ID
   #drainDueAt = 0
   #callerLeaves = false
-  #idleSince = 0
+  /** The caller has said something. */
   #isBegun = false
-  #blockSince = 0
+  readonly #times: CallerTimes
 
   constructor(
     wire: Wire,
@@ -79,8 +85,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
-    this.#idleSince = clock.now()
-    if (options.idleTimeoutMs > 0) this.#connection.wake(this.#idleSince + options.idleTimeoutMs)
+    this.#times = new CallerTimes(this.#connection, options)
+    this.#times.idleBegun(clock.now())
     if (upgraded !== null) this.#adopt(upgraded)
   }
 
@@ -92,15 +98,14 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const connection = this.#connection
     connection.peer.read(settings, 0, settings.length, false)
     connection.writer.peerSettings(connection.peer.maxFrameBytes, connection.peer.headerTableBytes)
-    connection.lastId = 1
+    this.lastId = 1
     this.#isBegun = true
     const stream = new Http2Stream(connection, head)
     stream.open(1)
     connection.streams.set(1, stream)
-    stream.headReceived = true
-    stream.remoteEnded = true
+    stream.input.headCame(true)
     stream.method = head.method
-    stream.expected = head.contentLength
+    stream.input.expected = head.contentLength
     this.#onStream(stream)
     stream.receiver?.head(head, true)
   }
@@ -118,10 +123,10 @@ export class Http2Downstream implements DownstreamConnection, Side {
   ): void {
     const connection = this.#connection
     if (stream !== null) return this.#trailers(stream, b, from, to, end)
-    const isNew = (id & 1) === 1 && id > connection.lastId
+    const isNew = (id & 1) === 1 && id > this.lastId
     if (!isNew || id > this.#lastAccepted || connection.streams.size >= this.#options.maxStreams)
       return this.#unwanted(id, isNew, b, from, to)
-    connection.lastId = id
+    this.lastId = id
     this.#isBegun = true
     connection.chatter.give(4)
     const opened = this.#open(id)
@@ -129,25 +134,20 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (!connection.decoder.decode(b, from, to, head))
       return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     head.finishRequest()
-    opened.headReceived = true
-    opened.remoteEnded = end
+    opened.input.headCame(end)
     opened.method = head.method
-    opened.expected = head.contentLength
+    opened.input.expected = head.contentLength
     if (problem === '') problem = head.problem
-    if (head.tooLarge)
-      return this.#refuse(opened, failures.headTooLarge, 'more fields or bytes in the head than are taken')
-    if (problem !== '') return this.#malformed(opened, problem)
-    if (head.path.length > this.#options.maxTargetBytes)
-      return this.#refuse(opened, failures.uriTooLong, 'the request target is too long')
-    if (head.expect !== '' && !isContinue(head.expect))
-      return this.#refuse(opened, failures.expectationFailed, 'an expectation other than 100-continue')
+    if (problem !== '' && !head.tooLarge) return this.#malformed(opened, problem)
+    const excess = excessOf(head, this.#options.maxTargetBytes)
+    if (excess !== null) return this.#refuse(opened, excess)
     if (end && head.contentLength > 0)
       return this.#malformed(opened, 'Content-Length is not the length of the body (RFC 9113 section 8.1.1)')
     opened.upgrade = head.upgrade
     if (head.upgrade !== '') {
       opened.mayBeQuiet = true
       opened.shut(end)
-    } else if (!end) this.#bodyBegins(opened)
+    } else if (!end) this.#times.bodyBegun(opened, this.#clock.now())
     if (opened.receiver === null) this.#onStream(opened)
     opened.receiver?.head(head, end || head.upgrade !== '')
   }
@@ -161,18 +161,6 @@ export class Http2Downstream implements DownstreamConnection, Side {
     return stream
   }
 
-  #bodyBegins(stream: Http2Stream): void {
-    const { bodyTimeoutMs } = this.#options
-    if (bodyTimeoutMs === 0) return
-    // A stream of messages, whose caller speaks when it has something to say; `timeouts.idle` of the service watches
-    // both directions.
-    stream.mayBeQuiet = stream.incoming.get('content-type')?.startsWith('application/grpc') === true
-    if (stream.mayBeQuiet) return
-    // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
-    stream.movedAt = stream.incoming.expect === '' ? this.#clock.now() : Number.POSITIVE_INFINITY
-    this.#connection.wake(this.#clock.now() + bodyTimeoutMs)
-  }
-
   /** A head on a stream that cannot be opened: decoded all the same, because the table of all others depends on it. */
   #unwanted(id: number, isNew: boolean, b: Buffer, from: number, to: number): void {
     const connection = this.#connection
@@ -180,7 +168,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (!connection.decoder.decode(b, from, to, discard))
       return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
     if (isNew) {
-      connection.lastId = id
+      this.lastId = id
       // After the GOAWAY that named the last one: ignored, as RFC 9113 section 6.8 says.
       if (id > this.#lastAccepted || !connection.mayReset()) return
       connection.closedStreams.add(id, true)
@@ -204,34 +192,19 @@ export class Http2Downstream implements DownstreamConnection, Side {
     discard.clear(this.#options)
     if (!connection.decoder.decode(b, from, to, discard))
       return connection.connectionError(COMPRESSION_ERROR, MALFORMED_BLOCK, null)
-    discard.finishTrailers()
-    if (stream.upgrade !== '')
-      return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
-    if (stream.remoteEnded)
-      return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
-    if (!end)
-      return connection.streamError(
-        stream,
-        PROTOCOL_ERROR,
-        'trailers that do not end the stream (RFC 9113 section 8.1)',
-      )
-    if (discard.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, discard.problem)
-    if (discard.tooLarge)
-      return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
-    stream.receiveTrailers(trailerList(discard, true))
+    receiveTrailers(stream, discard, end, stream.upgrade !== '')
   }
 
   /** Nothing of it reaches the corridor (RFC 9113 section 8.1.1). */
   #malformed(stream: Http2Stream, detail: string): void {
     const connection = this.#connection
     this.#tellRefused(failures.badRequest, detail)
-    stream.sendDone = true
+    stream.silence()
     if (connection.mayReset()) connection.reply().reset(stream.id, PROTOCOL_ERROR)
     connection.finish(stream, true)
   }
 
-  /** Well-formed, and more than we take: that has a status of its own. */
-  #refuse(stream: Http2Stream, failure: Failure, detail: string): void {
+  #refuse(stream: Http2Stream, { failure, detail }: Excess): void {
     this.#tellRefused(failure, detail)
     sendProblem(stream, failure, detail)
   }
@@ -241,7 +214,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   }
 
   isIdle(id: number): boolean {
-    return (id & 1) === 0 || id > this.#connection.lastId
+    return (id & 1) === 0 || id > this.lastId
   }
 
   // ── answers ──
@@ -250,21 +223,18 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const response = head as ResponseHead
     const { status } = response
     if (opensTunnel(stream.upgrade, status)) {
-      stream.headSent = true
+      stream.step(WRITE_HEAD)
       response.headers.delete('content-length')
       stream.openTunnel()
     } else if (status >= 200) {
-      stream.headSent = true
       // Both directions run: `timeouts.idle` of the service watches them together.
       stream.mayBeQuiet = true
-      stream.bodiless = stream.method === 'HEAD' || status === 204 || status === 304
-    } else if (!stream.remoteEnded) {
-      stream.movedAt = this.#clock.now()
-      if (this.#options.bodyTimeoutMs > 0) this.#connection.wake(stream.movedAt + this.#options.bodyTimeoutMs)
-    }
+      const isBodiless = stream.method === 'HEAD' || status === 204 || status === 304
+      stream.step(isBodiless ? WRITE_BODILESS_HEAD : WRITE_HEAD)
+    } else if (!stream.remoteEnded) this.#times.bodyInvited(stream, this.#clock.now())
     // For callers that are sidecars, where they are told that this is one.
     if (response.unsent && !(this.#options.hopThreads && this.#connection.peer.tellsUnsent)) response.unsent = ''
-    const hasBody = !end && !stream.bodiless && status >= 200
+    const hasBody = !end && stream.goes !== BODILESS && status >= 200
     if (stream.carried) this.#connection.out().carriedResponse(stream.id, response, end, hasBody)
     else this.#connection.out().response(stream.id, response, end)
   }
@@ -272,7 +242,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   sent(stream: Http2Stream): void {
     const connection = this.#connection
     const { remoteEnded } = stream
-    if (stream.tunnel >= OPEN) return stream.handedEnd ? connection.finish(stream, false) : undefined
+    if (stream.tunnel >= OPEN) return stream.input.handedEnd ? connection.finish(stream, false) : undefined
     // The answer is whole and the request is not: the rest of it is not wanted, and that is no error (RFC 9113 section
     // 8.1).
     if (!remoteEnded) connection.out().reset(stream.id, NO_ERROR)
@@ -319,16 +289,15 @@ export class Http2Downstream implements DownstreamConnection, Side {
       connection.out()
       return
     }
-    if (!connection.isOpen) return
-    this.#idleSince = this.#clock.now()
-    if (this.#options.idleTimeoutMs > 0) connection.wake(this.#idleSince + this.#options.idleTimeoutMs)
+    if (connection.isOpen) this.#times.idleBegun(this.#clock.now())
   }
 
   // ── the connection ──
 
   settingsChanged(): void {
     // A parameter that anybody may send means nothing where the hop was not offered.
-    if (!this.#isBegun && this.#options.hopThreads && this.#connection.peer.hopThreads !== 0) makeRoom(this.#connection)
+    if (!this.#isBegun && this.#options.hopThreads && this.#connection.peer.hopThreads !== 0)
+      this.#connection.standForMany(HOP_RESETS)
     this.#isBegun = true
   }
 
@@ -362,8 +331,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const connection = this.#connection
     if (!this.#draining || this.#lastAccepted !== MAX_STREAM_ID) return
     this.#drainDueAt = 0
-    this.#lastAccepted = connection.lastId
-    connection.out().goaway(connection.lastId, NO_ERROR, '')
+    this.#lastAccepted = this.lastId
+    connection.out().goaway(this.lastId, NO_ERROR, '')
   }
 
   turnEnded(): void {
@@ -397,8 +366,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
   // ── time ──
 
   blockBegun(now: number): void {
-    this.#blockSince = now
-    if (this.#options.headTimeoutMs > 0) this.#connection.wake(now + this.#options.headTimeoutMs)
+    this.#times.blockBegun(now)
   }
 
   sweep(now: number): void {
@@ -407,53 +375,20 @@ export class Http2Downstream implements DownstreamConnection, Side {
       if (now >= this.#drainDueAt) this.drainAnswered()
       else connection.wake(this.#drainDueAt)
     }
-    this.#sweepHead(now)
-    if (connection.isOpen && connection.streams.size === 0) this.#sweepIdle(now)
-    for (const stream of [...connection.streams.values()]) this.#sweepStream(stream, now)
-  }
-
-  #sweepHead(now: number): void {
-    const { headTimeoutMs } = this.#options
-    if (headTimeoutMs === 0 || this.#blockSince === 0 || !this.#connection.isInBlock) return
-    const due = this.#blockSince + headTimeoutMs
-    if (now < due) return this.#connection.wake(due)
-    this.#connection.connectionError(
-      PROTOCOL_ERROR,
-      `no whole head within ${headTimeoutMs} ms`,
-      null,
-      failures.headTimeout,
-    )
-  }
-
-  #sweepIdle(now: number): void {
-    const connection = this.#connection
-    const { idleTimeoutMs, headTimeoutMs } = this.#options
-    // Quiet for a while: one stream is enough to begin with again.
-    if (this.#free.length > 1) this.#free.length = 1
-    const limit =
-      this.#isBegun || headTimeoutMs === 0 ? idleTimeoutMs : Math.min(headTimeoutMs, idleTimeoutMs || headTimeoutMs)
-    if (limit === 0) return
-    if (now < this.#idleSince + limit) return connection.wake(this.#idleSince + limit)
-    if (!connection.hasPreface) return connection.lost('no connection preface in time')
-    connection.out().goaway(connection.lastId, NO_ERROR, '')
-    connection.finishWriting(this.#patienceMs)
-  }
-
-  #sweepStream(stream: Http2Stream, now: number): void {
-    const connection = this.#connection
-    const { bodyTimeoutMs, idleTimeoutMs } = this.#options
-    if (stream.closed) return
-    if (stream.hasPending && stream.sendDone) {
-      // Nobody else watches an answer whose maker has finished: a caller that takes nothing of it is cut.
-      if (idleTimeoutMs === 0) return
-      if (now < stream.movedAt + idleTimeoutMs) return connection.wake(stream.movedAt + idleTimeoutMs)
-      connection.tripped('stalled', `nothing of an answer was taken for ${idleTimeoutMs} ms`)
-      connection.out().reset(stream.id, CANCEL)
-      connection.finish(stream, true)
-    } else if (!stream.remoteEnded && !stream.paused && !stream.mayBeQuiet && bodyTimeoutMs > 0) {
-      if (now < stream.movedAt + bodyTimeoutMs) return connection.wake(Math.min(stream.movedAt, now) + bodyTimeoutMs)
-      stream.timedOut(failures.bodyTimeout, `nothing of the body for ${bodyTimeoutMs} ms`)
+    this.#times.sweepHead(now)
+    if (connection.isOpen && connection.streams.size === 0) {
+      // Quiet for a while: one stream is enough to begin with again.
+      if (this.#free.length > 1) this.#free.length = 1
+      if (this.#times.isIdleOver(now, this.#isBegun)) this.#closeIdle()
     }
+    this.#times.sweepStreams(now)
+  }
+
+  #closeIdle(): void {
+    const connection = this.#connection
+    if (!connection.hasPreface) return connection.lost('no connection preface in time')
+    connection.out().goaway(this.lastId, NO_ERROR, '')
+    connection.finishWriting(this.#patienceMs)
   }
 }
 

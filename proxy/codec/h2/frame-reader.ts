@@ -1,5 +1,5 @@
 import { NO_BYTES } from '../bytes.ts'
-import { DATA, FRAME_HEADER, PADDED, uint31 } from './frame.ts'
+import { DATA, FRAME_HEADER, FRAME_SIZE_ERROR, PADDED, PROTOCOL_ERROR, uint31 } from './frame.ts'
 
 export interface FrameSink {
   /** A whole frame that is not DATA; its payload is `b[from..to)`. */
@@ -8,9 +8,8 @@ export interface FrameSink {
   dataBegun(flags: number, id: number, length: number): void
   /** The next piece of its data, without padding. `last`: all of it is there now. Once at least. */
   dataPiece(b: Buffer, from: number, to: number, last: boolean): void
-  /** Longer than we take, or padding as long as the frame; nothing more is read. */
-  frameSizeError(type: number, id: number): void
-  paddingError(): void
+  /** One that breaks a rule of its own; nothing more is read. `code`: of the connection's error. */
+  brokenFrame(code: number, detail: string): void
 }
 
 const AT_FRAME = 0
@@ -19,6 +18,9 @@ const IN_DATA = 2
 const IN_PADDING = 3
 
 const FIRST_HELD = 64
+
+const TOO_LONG = 'a frame longer than SETTINGS_MAX_FRAME_SIZE (RFC 9113 section 4.2)'
+const ALL_PADDING = 'padding as long as its frame (RFC 9113 section 6.1)'
 
 /**
  * Cuts what is read into frames. Data is passed on as it comes, never gathered; another frame is looked at where it
@@ -66,7 +68,7 @@ export class FrameReader {
       const size = (b[i]! << 16) | (b[i + 1]! << 8) | b[i + 2]!
       const type = b[i + 3]!
       const id = uint31(b, i + 5)
-      if (size > this.#maxFrame) return this.#sink.frameSizeError(type, id)
+      if (size > this.#maxFrame) return this.#sink.brokenFrame(FRAME_SIZE_ERROR, TOO_LONG)
       if (type === DATA) {
         this.#beginData(b[i + 4]!, id, size)
         i = payload
@@ -84,7 +86,7 @@ export class FrameReader {
     this.#left = size
     this.#sink.dataBegun(flags, id, size)
     if ((flags & PADDED) === 0) this.#state = IN_DATA
-    else if (size === 0) this.#sink.paddingError()
+    else if (size === 0) this.#sink.brokenFrame(PROTOCOL_ERROR, ALL_PADDING)
     else this.#state = AT_PAD_LENGTH
   }
 
@@ -95,7 +97,7 @@ export class FrameReader {
       this.#padding = b[i++]!
       this.#left -= 1 + this.#padding
       if (this.#left < 0) {
-        this.#sink.paddingError()
+        this.#sink.brokenFrame(PROTOCOL_ERROR, ALL_PADDING)
         return length
       }
       this.#state = IN_DATA
@@ -151,7 +153,7 @@ export class FrameReader {
     const id = uint31(held, 5)
     if (size > this.#maxFrame) {
       this.#heldLength = 0
-      this.#sink.frameSizeError(type, id)
+      this.#sink.brokenFrame(FRAME_SIZE_ERROR, TOO_LONG)
       return length
     }
     if (type === DATA) {

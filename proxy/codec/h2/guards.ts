@@ -1,15 +1,16 @@
+import type { Clock } from '../../core/clock.ts'
 import type { Rate } from './options.ts'
 
 /** A token bucket. Time is asked for only when the bucket runs low: nearly all connections never use up their burst. */
 export class Budget {
   readonly #rate: Rate
-  readonly #now: () => number
+  readonly #clock: Clock
   #left: number
   #since: number
 
-  constructor(rate: Rate, now: () => number) {
+  constructor(rate: Rate, clock: Clock) {
     this.#rate = rate
-    this.#now = now
+    this.#clock = clock
     this.#left = rate.burst
     this.#since = -1
   }
@@ -17,10 +18,10 @@ export class Budget {
   /** False: spent. */
   take(): boolean {
     if (--this.#left >= 0) {
-      if (this.#since < 0) this.#since = this.#now()
+      if (this.#since < 0) this.#since = this.#clock.now()
       return true
     }
-    const now = this.#now()
+    const now = this.#clock.now()
     const earned = ((now - this.#since) * this.#rate.perSecond) / 1000
     this.#since = now
     this.#left = Math.min(this.#rate.burst, earned) - 1

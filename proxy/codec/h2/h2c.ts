@@ -1,9 +1,10 @@
 import type { RequestHead } from '../../core/message.ts'
 import { trimOws } from '../bytes.ts'
+import { trailersOfTe } from '../te.ts'
 import { fieldKind, nameKind } from './fields.ts'
 import { NO_ERROR } from './frame.ts'
 import { type HeadLimits, Http2Head } from './head.ts'
-import { isOfOneConnection, trailersOfTe } from './head-writer.ts'
+import { isOfOneConnection } from './head-writer.ts'
 import { PeerSettings, SETTING_BYTES } from './settings.ts'
 
 /** More settings than there are names for would be a joke. */

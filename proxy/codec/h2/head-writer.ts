@@ -1,6 +1,7 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { UNSENT } from '../hop/names.ts'
+import { trailersOfTe } from '../te.ts'
 import { Http2Head } from './head.ts'
 import type { Encoder } from './hpack/encoder.ts'
 
@@ -72,11 +73,6 @@ export function encodeFields(encoder: Encoder, headers: Headers): void {
 
 export function isOfOneConnection(lowerCase: string): boolean {
   return DROPPED.has(lowerCase)
-}
-
-/** The rest of TE is about codings of HTTP/1.1 (RFC 9113 section 8.2.2). */
-export function trailersOfTe(value: string): boolean {
-  return /(^|[,\s])trailers($|[,;\s])/i.test(value)
 }
 
 let target!: Encoder

@@ -1,7 +1,8 @@
-import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import type { Carried, Headers, RequestHead, ResponseHead, WrittenNames } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { isSameAuthority } from '../authority.ts'
-import { fits, type Names, namesOf } from '../hop/names.ts'
+import { HopFields } from '../hop/hop-fields.ts'
+import { fits, namesOf } from '../hop/names.ts'
 import {
   AUTHORITY,
   BAD_NAME,
@@ -71,7 +72,7 @@ export function isContinue(expect: string): boolean {
  * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on
  * their way to another HTTP/2 connection, where they compress better.
  */
-export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink {
+export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, FieldSink {
   /** Name, value, name, value ... up to `count`. */
   pairs: string[] = []
   count = 0
@@ -84,12 +85,8 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   /** -1: none. */
   contentLength = -1
   expect = ''
-  /** How its names were written, when a sidecar before us had it by HTTP/1.1. */
-  names: Names | null = null
-  /** The reason phrase it had there; null: the usual one. */
-  reason: string | null = null
-  /** Of a response (`ResponseHead.unsent`): believed only where the peer is a sidecar. */
-  unsent = ''
+  /** Made with the first head that has any. */
+  #hop: HopFields | null = null
   /** Names of fields that must not be put into any table; nearly always none. */
   sensitive: readonly string[] = NOTHING
   /** The first rule it broke; empty: none. */
@@ -109,6 +106,35 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
 
   get headers(): Headers {
     return this
+  }
+
+  get names(): WrittenNames | null {
+    return this.#hop === null ? null : this.#hop.names
+  }
+
+  get reason(): string | null {
+    return this.#hop === null ? null : this.#hop.reason
+  }
+
+  get unsent(): string {
+    return this.#hop === null ? '' : this.#hop.unsent
+  }
+
+  set unsent(value: string) {
+    if (value !== this.unsent) this.#hopFields().unsent = value
+  }
+
+  #hopFields(): HopFields {
+    this.#hop ??= new HopFields()
+    return this.#hop
+  }
+
+  bodyLength(): number {
+    return this.contentLength
+  }
+
+  carried(): Carried | null {
+    return this.names === null ? null : this
   }
 
   /** Pieces of the cookie. */
@@ -133,9 +159,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.status = 0
     this.contentLength = -1
     this.expect = ''
-    this.names = null
-    this.reason = null
-    this.unsent = ''
+    this.#hop?.clear()
     this.sensitive = NOTHING
     this.problem = ''
     this.tooLarge = false
@@ -153,7 +177,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     // They come on top of a head that was within the limits on its way here.
     if (kind === CARRIED_NAMES && this.names === null && value.length <= this.#limits.maxHeadBytes) {
       this.#isRegular = true
-      this.names = namesOf(value)
+      this.#hopFields().names = namesOf(value)
       return
     }
     this.#bytes += costOf(name, value, kind, this.#cookies)
@@ -204,7 +228,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
       case CARRIED_NAMES:
         return false
       case CARRIED_REASON:
-        this.reason ??= value
+        this.#hopFields().reason ??= value
         return false
       case UNSENT_SAID:
         this.unsent = value
@@ -279,7 +303,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   #checkNames(isRequest: boolean): void {
     // What asks for a tunnel is never carried.
     if (this.names !== null && (this.upgrade !== '' || !fits(this.names, this.pairs, this.count, isRequest)))
-      this.names = null
+      this.#hopFields().names = null
   }
 
   /** In a response it means nothing, and passes as other fields do. */
@@ -292,7 +316,7 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
     this.#countFields()
     if ((this.#seen & ALL_PSEUDO) !== 0) this.#broken('a pseudo-header field in trailers (RFC 9113 section 8.1)')
     this.#checkNames(false)
-    if (this.names?.hasCoding === true) this.names = null
+    if (this.names?.hasCoding === true) this.#hopFields().names = null
   }
 
   // ── what others see ──
@@ -311,18 +335,25 @@ export class Http2Head implements Headers, RequestHead, ResponseHead, FieldSink 
   set(name: string, value: string): void {
     const wanted = name.toLowerCase()
     this.delete(wanted)
-    this.pairs[this.count++] = wanted
-    this.pairs[this.count++] = value
+    this.add(wanted, value)
   }
 
   add(name: string, value: string): void {
-    this.pairs[this.count++] = name.toLowerCase()
+    const wanted = name.toLowerCase()
+    // As in HTTP/1.1: what says how the body is framed is one truth with the framing.
+    if (wanted === 'content-length' || wanted === 'transfer-encoding') {
+      this.delete('content-length')
+      if (wanted === 'transfer-encoding' || !/^\d{1,15}$/.test(value)) return
+      this.contentLength = Number(value)
+    }
+    this.pairs[this.count++] = wanted
     this.pairs[this.count++] = value
   }
 
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const { pairs, count } = this
+    if (wanted === 'content-length') this.contentLength = -1
     let to = 0
     for (let i = 0; i < count; i += 2) {
       if (pairs[i] === wanted) continue

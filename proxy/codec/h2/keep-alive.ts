@@ -1,43 +1,49 @@
-import type { Http2Connection } from './connection.ts'
+import type { Guard, Http2Options } from './options.ts'
 import { KEEP_ALIVE_PING } from './pings.ts'
 
-/** A PING when nothing has come for a while; no answer to it is the end. Off unless configured. */
+/** What it needs of its connection. */
+export interface KeepAliveHost {
+  readonly options: Http2Options
+  /** How often something was read. */
+  readonly reads: number
+  wake(at: number): void
+  ping(kind: number): void
+  tripped(guard: Guard, detail: string): void
+  lost(detail: string): void
+}
+
+/** A PING when nothing has come for a while; no answer to it is the end. Made only where it is configured. */
 export class KeepAlive {
-  readonly #connection: Http2Connection
+  readonly #host: KeepAliveHost
   /** `reads` of the connection when it was looked at last, and since when it is that. */
   #reads = 0
-  #quietSince = 0
+  #quietSince: number
   /** 0: no PING is under way. */
   #pingedAt = 0
 
-  constructor(connection: Http2Connection) {
-    this.#connection = connection
-  }
-
-  begin(now: number): void {
-    const { keepAliveIntervalMs } = this.#connection.options
+  constructor(host: KeepAliveHost, now: number) {
+    this.#host = host
     this.#quietSince = now
-    if (keepAliveIntervalMs > 0) this.#connection.wake(now + keepAliveIntervalMs)
+    host.wake(now + host.options.keepAliveIntervalMs)
   }
 
   sweep(now: number): void {
-    const connection = this.#connection
-    const { keepAliveIntervalMs, keepAliveTimeoutMs } = connection.options
-    if (keepAliveIntervalMs === 0) return
-    if (connection.reads !== this.#reads) {
-      this.#reads = connection.reads
+    const host = this.#host
+    const { keepAliveIntervalMs, keepAliveTimeoutMs } = host.options
+    if (host.reads !== this.#reads) {
+      this.#reads = host.reads
       this.#quietSince = now
       this.#pingedAt = 0
     }
     if (this.#pingedAt !== 0 && now - this.#pingedAt >= keepAliveTimeoutMs) {
       const detail = `no answer to a PING within ${keepAliveTimeoutMs} ms`
-      connection.tripped('keep-alive', detail)
-      return connection.lost(detail)
+      host.tripped('keep-alive', detail)
+      return host.lost(detail)
     }
     if (this.#pingedAt === 0 && now - this.#quietSince >= keepAliveIntervalMs) {
       this.#pingedAt = now
-      connection.ping(KEEP_ALIVE_PING)
+      host.ping(KEEP_ALIVE_PING)
     }
-    connection.wake(this.#pingedAt === 0 ? this.#quietSince + keepAliveIntervalMs : this.#pingedAt + keepAliveTimeoutMs)
+    host.wake(this.#pingedAt === 0 ? this.#quietSince + keepAliveIntervalMs : this.#pingedAt + keepAliveTimeoutMs)
   }
 }

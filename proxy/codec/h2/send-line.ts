@@ -1,61 +1,121 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Wire } from '../../core/wire.ts'
 import { ByteQueue } from './byte-queue.ts'
-import type { Http2Connection } from './connection.ts'
-import { MIN_MAX_FRAME } from './frame.ts'
-import type { Http2Stream } from './stream.ts'
+import { DEFAULT_WINDOW, MAX_WINDOW, MIN_MAX_FRAME } from './frame.ts'
+import type { FrameWriter } from './frame-writer.ts'
+import type { Budget } from './guards.ts'
 
 /** Of one stream, before the next one in line may send. */
 const QUANTUM = MIN_MAX_FRAME
 /** Places that were served are dropped from the line when they are so many, and more than half of it. */
 const DROPPED_AT_ONCE = 64
 
+/** What the line needs of its connection. */
+export interface LineHost {
+  readonly isOpen: boolean
+  readonly wire: Wire
+  readonly clock: Clock
+  readonly writer: FrameWriter
+  /** Each frame sent allows the peer some more of its own. */
+  readonly chatter: Budget
+  /** The writer, to be flushed when the turn ends. */
+  out(): FrameWriter
+}
+
+/** A stream, as the line knows it. */
+export interface Sender {
+  readonly id: number
+  readonly closed: boolean
+  /** What waits is the end of its message: the last DATA frame ends the stream. */
+  readonly endsWithData: boolean
+  /** When something of it moved last. */
+  movedAt: number
+  // The rest is written by the line alone.
+  /** Bytes the peer still lets it send. */
+  sendWindow: number
+  /** What waits for a window or for the wire. */
+  pending: ByteQueue | null
+  /** It stands in line. */
+  isReady: boolean
+  /** All that waited has gone. */
+  sentPending(): void
+}
+
 /**
- * The streams of a connection that have something to send and a window to send it in, in the order they will; and how
- * much it is.
+ * What a connection may send, and the streams that have something to send and a window to send it in, in the order they
+ * will.
  */
 export class SendLine {
+  /** Bytes the peer lets us send on the connection. */
+  window = DEFAULT_WINDOW
   /** Bytes that wait, over all streams. */
   bytes = 0
-  readonly #connection: Http2Connection
-  readonly #ready: Http2Stream[] = []
+  readonly #host: LineHost
+  readonly #maxHeldBytes: number
+  readonly #ready: Sender[] = []
   /** The first that has not been served. */
   #first = 0
 
-  constructor(connection: Http2Connection) {
-    this.#connection = connection
+  constructor(host: LineHost, maxHeldBytes: number) {
+    this.#host = host
+    this.#maxHeldBytes = maxHeldBytes
   }
 
-  add(stream: Http2Stream): void {
+  /** More waits than may. */
+  get isTooLong(): boolean {
+    return this.bytes > this.#maxHeldBytes
+  }
+
+  /** The connection's window grows; false: beyond what any may be (RFC 9113 section 6.9.1). */
+  grow(bytes: number): boolean {
+    this.window += bytes
+    return this.window <= MAX_WINDOW
+  }
+
+  /** The same for one stream; its window may also shrink. */
+  growStream(stream: Sender, bytes: number): boolean {
+    stream.sendWindow += bytes
+    if (stream.sendWindow > MAX_WINDOW) return false
+    if (stream.pending !== null && stream.sendWindow > 0) this.#add(stream)
+    return true
+  }
+
+  /** So many bytes of the stream go out, in a frame more: its receiver may answer with a WINDOW_UPDATE or two. */
+  spend(stream: Sender, bytes: number): void {
+    stream.sendWindow -= bytes
+    this.window -= bytes
+    this.#host.chatter.give(4)
+  }
+
+  #add(stream: Sender): void {
     if (stream.isReady) return
     stream.isReady = true
     this.#ready.push(stream)
   }
 
   /** Bytes of a stream that cannot go now; copied, because they lie in a buffer that is read into again. */
-  keep(stream: Http2Stream, chunk: Buffer): void {
-    const connection = this.#connection
-    if (stream.pending === null) {
-      stream.pending = new ByteQueue()
-      stream.pendingSince = connection.wire.ledger.next()
-    }
+  keep(stream: Sender, chunk: Buffer): void {
+    const { wire } = this.#host
+    stream.pending ??= new ByteQueue(wire.ledger.next())
     stream.pending.append(chunk)
     this.bytes += chunk.length
-    connection.wire.account.add(chunk.length)
-    if (stream.sendWindow > 0) this.add(stream)
+    wire.account.add(chunk.length)
+    if (stream.sendWindow > 0) this.#add(stream)
     // The bound is looked at when the turn ends: nothing may come back inside a call on the stream.
-    if (this.bytes > connection.options.maxHeldBytes) connection.out()
+    if (this.isTooLong) this.#host.out()
   }
 
   #gone(bytes: number): void {
     this.bytes -= bytes
-    this.#connection.wire.account.add(-bytes)
+    this.#host.wire.account.add(-bytes)
   }
 
   /** What the stream still had to send is not wanted any more. */
-  forget(stream: Http2Stream): void {
-    const { pendingBytes } = stream
+  forget(stream: Sender): void {
+    const { pending } = stream
+    if (pending === null) return
     stream.pending = null
-    stream.pendingTrailers = null
-    if (pendingBytes !== 0) this.#gone(pendingBytes)
+    if (pending.length !== 0) this.#gone(pending.length)
   }
 
   /**
@@ -63,14 +123,14 @@ export class SendLine {
    * that small windows serve all alike.
    */
   pump(): void {
-    const connection = this.#connection
+    const host = this.#host
     const ready = this.#ready
-    while (this.#first < ready.length && connection.sendWindow > 0 && !connection.writer.full && connection.isOpen) {
+    while (this.#first < ready.length && this.window > 0 && !host.writer.full && host.isOpen) {
       const stream = ready[this.#first++]!
       stream.isReady = false
-      if (!stream.closed && stream.hasPending) {
-        this.#send(stream)
-        if (!stream.closed && stream.hasPending && stream.sendWindow > 0) this.add(stream)
+      if (!stream.closed && stream.pending !== null) {
+        this.#send(stream, stream.pending)
+        if (!stream.closed && stream.pending !== null && stream.sendWindow > 0) this.#add(stream)
       }
       if (this.#first >= DROPPED_AT_ONCE && this.#first * 2 > ready.length) this.#drop()
     }
@@ -78,33 +138,19 @@ export class SendLine {
   }
 
   /** A quantum of what waits, or what the windows allow. */
-  #send(stream: Http2Stream): void {
-    const connection = this.#connection
-    const pending = stream.pending!
+  #send(stream: Sender, pending: ByteQueue): void {
     const chunk = pending.first()
-    const length = Math.min(chunk.length, QUANTUM, stream.sendWindow, connection.sendWindow)
+    const length = Math.min(chunk.length, QUANTUM, stream.sendWindow, this.window)
     if (length <= 0) return
     const isLast = length === pending.length
-    stream.wrote(length)
-    stream.movedAt = connection.clock.now()
+    this.spend(stream, length)
+    stream.movedAt = this.#host.clock.now()
     pending.drop(length)
     this.#gone(length)
-    connection.out().data(stream.id, chunk, 0, length, isLast && stream.sendDone && stream.pendingTrailers === null)
-    if (isLast) stream.sentPending()
-  }
-
-  /** More waits than may: the streams with the most pay for it, and the others go on. */
-  cut(): void {
-    const { streams, options } = this.#connection
-    while (this.bytes > options.maxHeldBytes) {
-      let most: Http2Stream | null = null
-      for (const stream of streams.values())
-        if (stream.pendingBytes > (most === null ? 0 : most.pendingBytes)) most = stream
-      if (most === null) return
-      const detail = `${most.pendingBytes} bytes wait for its window, and more than ${options.maxHeldBytes} for those of the connection`
-      this.#connection.tripped('held-bytes', detail)
-      most.shed(detail)
-    }
+    this.#host.out().data(stream.id, chunk, 0, length, isLast && stream.endsWithData)
+    if (!isLast) return
+    stream.pending = null
+    stream.sentPending()
   }
 
   #drop(): void {

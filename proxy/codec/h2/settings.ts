@@ -1,6 +1,5 @@
 import { CARRIES_HTTP1, TELLS_UNSENT } from '../hop/names.ts'
 import { HOP_FRAME } from '../hop/room.ts'
-import type { Http2Connection } from './connection.ts'
 import {
   DEFAULT_WINDOW,
   FLOW_CONTROL_ERROR,
@@ -16,6 +15,7 @@ import {
   uint32,
 } from './frame.ts'
 import type { HeadLimits } from './head.ts'
+import type { Http2Options } from './options.ts'
 
 export const HEADER_TABLE_SIZE = 1
 export const ENABLE_PUSH = 2
@@ -122,7 +122,7 @@ const LIST_OVERHEAD = 32
  * only one side says.
  */
 export function firstSettings(
-  { flow, options }: Pick<Http2Connection, 'flow' | 'options'>,
+  { flow, options }: { readonly flow: { readonly streamWindow: number }; readonly options: Http2Options },
   limits: Omit<HeadLimits, 'maxTargetBytes'>,
   hopThreads: number,
   more: readonly number[],

@@ -1,18 +1,12 @@
 import type { Failure } from '../../core/failure.ts'
-import type { RequestHead, ResponseHead } from '../../core/message.ts'
-import type { Http2Stream } from './stream.ts'
+import type { Http2Stream, StreamSide } from './stream.ts'
 
-/** What ended a stream before its time. */
-export const BY_RESET = 0
-export const BY_LOSS = 1
-/** The peer broke a rule. */
-export const BY_RULE = 2
-export const BY_US = 3
-export type Cause = typeof BY_RESET | typeof BY_LOSS | typeof BY_RULE | typeof BY_US
-
-/** What differs between the two ends of a connection. All is called by `Http2Connection` and its streams. */
-export interface Side {
-  readonly isClient: boolean
+/** What differs between the two ends of a connection, beside what differs for their streams. */
+export interface Side extends StreamSide {
+  /** Of the peer's streams: the highest it opened. */
+  readonly lastId: number
+  /** What the peer said when it went away, for streams that are lost with the connection; empty: nothing. */
+  readonly farewell: string
   /**
    * The block `b[from..to)` of a stream, null when there is none of that id now. `problem`: a rule that its frame
    * broke; empty for none. It must be decoded all the same.
@@ -28,19 +22,8 @@ export interface Side {
   ): void
   /** Never used so far by who opens streams. */
   isIdle(id: number): boolean
-  writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void
-  /** Our END_STREAM is out. */
-  sent(stream: Http2Stream): void
-  /** The end of the peer's message was handed on. */
-  received(stream: Http2Stream): void
-  /** Its receiver wants to hear nothing more. */
-  isOver(stream: Http2Stream): boolean
   /** A RST_STREAM of the peer says nothing against the peer. */
   forgives(stream: Http2Stream): boolean
-  /** Whoever uses the stream gives it up. */
-  reset(stream: Http2Stream, failure: Failure): void
-  /** What to tell the receiver; `code` of RST_STREAM or GOAWAY. */
-  failure(stream: Http2Stream, cause: Cause, code: number): Failure
   /** The stream is over and may be used again. */
   finished(stream: Http2Stream): void
   goaway(lastId: number, detail: string): void

@@ -1,61 +1,106 @@
-import { type Failure, failures } from '../../core/failure.ts'
+import type { Failure } from '../../core/failure.ts'
 import type { Headers, Receiver, RequestHead, ResponseHead, Stream } from '../../core/message.ts'
 import { NO_BYTES } from '../bytes.ts'
 import type { ByteQueue } from './byte-queue.ts'
-import type { Http2Connection } from './connection.ts'
-import { CANCEL, errorName, FLOW_CONTROL_ERROR, MAX_WINDOW, NO_ERROR, PROTOCOL_ERROR } from './frame.ts'
+import { BY_RESET, BY_RULE, type Cause } from './cause.ts'
+import { errorName, FLOW_CONTROL_ERROR, NO_ERROR } from './frame.ts'
+import type { FrameWriter } from './frame-writer.ts'
 import type { Http2Head } from './head.ts'
-import { HeldInput } from './held-input.ts'
-import { BY_RESET, BY_RULE } from './side.ts'
-import { DROPPED, NO_TUNNEL, OPEN, SHUT } from './tunnel-state.ts'
+import { Input, type InputHost, type InputOwner } from './input.ts'
+import type { ReceiveFlow } from './receive-flow.ts'
+import type { Sender, SendLine } from './send-line.ts'
+import {
+  afterFrame,
+  afterStep,
+  ENDED,
+  GONE,
+  HEAD_DUE,
+  IGNORED,
+  mayWrite,
+  OVER,
+  REFUSE_REST,
+  REFUSE_TUNNEL,
+  SEND_END,
+  SENT,
+  UNBEGUN,
+  UNWANTED,
+  WRITE_END,
+  WRITING,
+  WRITTEN,
+} from './stream-state.ts'
+import { NO_TUNNEL, OPEN, SHUT } from './tunnel-state.ts'
+
+/** What a stream needs of the side its connection is on. */
+export interface StreamSide {
+  readonly isClient: boolean
+  /** Writes the head, or has it wait, and tells the stream which (`step`). */
+  writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void
+  /** Our END_STREAM is out. */
+  sent(stream: Http2Stream): void
+  /** The end of the peer's message was handed on. */
+  received(stream: Http2Stream): void
+  /** Its receiver wants to hear nothing more. */
+  isOver(stream: Http2Stream): boolean
+  /** Whoever uses the stream gives it up. */
+  reset(stream: Http2Stream, failure: Failure): void
+  /** What to tell the receiver; `code` of RST_STREAM or GOAWAY. */
+  failure(stream: Http2Stream, cause: Cause, code: number): Failure
+}
+
+/** What a stream needs of its connection. */
+export interface StreamHost extends InputHost {
+  readonly side: StreamSide
+  readonly flow: ReceiveFlow
+  readonly line: SendLine
+  readonly writer: FrameWriter
+  readonly isOpen: boolean
+  /** How often something was read. */
+  readonly reads: number
+  /** A stream was served before. */
+  readonly served: boolean
+  /** What the peer's streams may be sent to begin with. */
+  readonly peer: { readonly windowBytes: number }
+  readonly options: { readonly carriesHttp1: boolean }
+  /** The writer, to be flushed when the turn ends. */
+  out(): FrameWriter
+  /** `deliverHeld` when the turn ends. */
+  putOff(stream: Http2Stream): void
+  /** Something of the stream was taken: more may come. */
+  creditStream(stream: Http2Stream): void
+  /** Something of the stream is late from now on. */
+  watch(stream: Http2Stream): void
+  streamError(stream: Http2Stream, code: number, detail: string): void
+  /** It is over. `byUs`: by a RST_STREAM of ours. */
+  finish(stream: Http2Stream, byUs: boolean): void
+}
 
 /**
  * One stream, on either side. The object serves stream after stream of its connection; downstream it keeps its
  * receiver, so that what was made for one request serves the next one, as on HTTP/1.
  */
-export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead> {
+export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead>, InputOwner, Sender {
   receiver: Receiver<Http2Head> | null = null
-  readonly connection: Http2Connection
+  readonly connection: StreamHost
   /** The head the peer sends. */
   readonly incoming: Http2Head
   id = 0
-  closed = true
   method = ''
   /** When something moved last, for timeouts of the codec. */
   movedAt = 0
   /** Its sender may say nothing for as long as it likes: no time for the body runs. */
   mayBeQuiet = false
-  // What comes.
-  headReceived = false
-  /** END_STREAM has come. */
-  remoteEnded = false
-  /** Bytes the peer may still send. */
-  window = 0
-  /** See receive-flow.ts. */
-  extra = 0
-  /** Content-Length; -1: none. */
-  expected = -1
-  received = 0
-  paused = false
-  readonly #held: HeldInput
+  /** What comes. */
+  readonly input: Input
 
   // What goes.
-  headSent = false
-  /** No body goes with this head, whatever its maker writes. */
-  bodiless = false
-  /** Who writes has written all. */
-  sendDone = true
-  /** Our END_STREAM is out. */
-  localEnded = false
+  /** Of stream-state.ts. */
+  goes = GONE
   sendWindow = 0
-  /** What waits for a window or for the wire. */
   pending: ByteQueue | null = null
-  pendingTrailers: Headers | null = null
-  pendingSince = 0
+  isReady = false
+  #pendingTrailers: Headers | null = null
   /** It was told to stop, and waits for `writable`. */
   stalled = false
-  /** In the connection's line of streams that may send. */
-  isReady = false
   readsAtOpen = 0
   openedAt = 0
   interimBytes = 0
@@ -66,27 +111,18 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** Nothing more of what comes is handed on. */
   #deaf = false
 
-  constructor(connection: Http2Connection, incoming: Http2Head) {
+  constructor(connection: StreamHost, incoming: Http2Head) {
     this.connection = connection
     this.incoming = incoming
-    this.#held = new HeldInput(connection)
+    this.input = new Input(this)
   }
 
   open(id: number): void {
     const { connection } = this
     this.id = id
-    this.closed = false
     this.mayBeQuiet = false
-    this.headReceived = false
-    this.remoteEnded = false
-    this.window = connection.flow.streamWindow
-    this.expected = -1
-    this.received = 0
-    this.paused = false
-    this.headSent = false
-    this.bodiless = false
-    this.sendDone = false
-    this.localEnded = false
+    this.input.open(connection.flow.streamWindow)
+    this.goes = UNBEGUN
     this.sendWindow = connection.peer.windowBytes
     this.stalled = false
     this.readsAtOpen = connection.reads
@@ -96,17 +132,64 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.#deaf = false
   }
 
+  // ── its state ──
+
+  get closed(): boolean {
+    return this.goes === GONE
+  }
+
+  get headReceived(): boolean {
+    return this.input.state !== HEAD_DUE
+  }
+
+  /** END_STREAM has come. */
+  get remoteEnded(): boolean {
+    return this.input.state === ENDED
+  }
+
+  get headSent(): boolean {
+    return this.goes >= WRITING
+  }
+
+  /** Its writer has written all. */
+  get sendDone(): boolean {
+    return this.goes >= WRITTEN
+  }
+
+  /** Our END_STREAM is out. */
+  get localEnded(): boolean {
+    return this.goes >= SENT
+  }
+
+  /** Both messages are whole. */
+  get isWhole(): boolean {
+    return this.input.state === ENDED && this.goes === SENT
+  }
+
+  /** The rule of stream-state.ts that a HEADERS or DATA frame breaks now; 0: none. */
+  ruleBrokenBy(frame: number): number {
+    const after = afterFrame(this.input.state, frame)
+    return after > OVER ? after : 0
+  }
+
+  /** False: it comes too early or too late, and nothing is done. */
+  step(step: number): boolean {
+    const after = afterStep(this.goes, step)
+    if (after === IGNORED) return false
+    this.goes = after
+    return true
+  }
+
   /** `ended`: the caller has ended its direction with the head. */
   shut(ended: boolean): void {
     this.tunnel = SHUT
-    this.#held.end = ended
-    this.expected = -1
+    this.input.shut(ended)
   }
 
   openTunnel(): void {
     this.tunnel = OPEN
-    this.expected = -1
-    if (this.#held.length !== 0 || this.#held.end) this.connection.putOff(this)
+    this.input.expected = -1
+    if (this.input.length !== 0 || this.input.holdsEnd) this.connection.putOff(this)
   }
 
   /** Its connection served a stream before, and nothing has come since this one was opened. */
@@ -121,29 +204,28 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   // ── what goes ──
 
   head(head: RequestHead | ResponseHead, end: boolean): void {
-    if (this.closed || this.sendDone) return
-    // What follows a head that asks for a tunnel is no body.
-    if (this.connection.side.isClient && (head as RequestHead).upgrade !== '')
-      return this.connection.side.writeHead(this, head, end)
-    if (end) this.sendDone = true
+    if (this.sendDone) return
     this.connection.side.writeHead(this, head, end)
-    if (end) this.#sent()
+    // What follows a head that asks for a tunnel is no body; and one that waits is not out.
+    if (!end || !this.headSent || (this.connection.side.isClient && this.upgrade !== '')) return
+    this.step(WRITE_END)
+    this.#sent()
   }
 
   data(chunk: Buffer, end: boolean): boolean {
-    if (this.closed || this.sendDone) return true
-    if (end) this.sendDone = true
-    const { connection } = this
-    if (this.tunnel === DROPPED) {
+    const { goes, connection } = this
+    if (!mayWrite(goes)) return true
+    if (end) this.step(WRITE_END)
+    if (goes === UNWANTED) {
       if (end) this.#sent()
       return true
     }
-    if (this.bodiless) chunk = NO_BYTES
+    if (goes !== WRITING) chunk = NO_BYTES
     const { length } = chunk
     if (this.pending === null) {
-      const room = Math.min(this.sendWindow, connection.sendWindow)
+      const room = Math.min(this.sendWindow, connection.line.window)
       if (length === 0 || (length <= room && !connection.writer.full)) {
-        this.wrote(length)
+        connection.line.spend(this, length)
         if (length !== 0 || end) connection.out().data(this.id, chunk, 0, length, end)
         if (end) this.#sent()
         this.stalled = connection.writer.full
@@ -151,22 +233,22 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
       }
       const now = connection.writer.full ? 0 : Math.max(0, room)
       if (now !== 0) {
-        this.wrote(now)
+        connection.line.spend(this, now)
         connection.out().data(this.id, chunk, 0, now, false)
         chunk = chunk.subarray(now)
       }
     }
     if (length !== 0) connection.line.keep(this, chunk)
-    if (end) this.connection.watch(this)
+    if (end) connection.watch(this)
     this.stalled = true
     return false
   }
 
   trailers(trailers: Headers): void {
-    if (this.closed || this.sendDone) return
-    this.sendDone = true
+    if (!mayWrite(this.goes)) return
+    this.step(WRITE_END)
     if (this.pending !== null) {
-      this.pendingTrailers = trailers
+      this.#pendingTrailers = trailers
       this.connection.watch(this)
       return
     }
@@ -174,24 +256,22 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.#sent()
   }
 
-  get hasPending(): boolean {
-    return this.pending !== null
+  get endsWithData(): boolean {
+    return this.goes === WRITTEN && this.#pendingTrailers === null
   }
 
   get pendingBytes(): number {
     return this.pending === null ? 0 : this.pending.length
   }
 
-  /** All that waited has gone. */
   sentPending(): void {
     const { connection } = this
-    this.pending = null
     if (!this.sendDone) {
       if (!connection.writer.full) this.tellWritable()
       return
     }
-    if (this.pendingTrailers !== null) connection.out().trailers(this.id, this.pendingTrailers, this.carried)
-    this.pendingTrailers = null
+    if (this.#pendingTrailers !== null) connection.out().trailers(this.id, this.#pendingTrailers, this.carried)
+    this.#pendingTrailers = null
     this.#sent()
   }
 
@@ -202,132 +282,53 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
     this.receiver?.writable()
   }
 
-  /** A frame more is out: its receiver may answer with a WINDOW_UPDATE or two. */
-  wrote(bytes: number): void {
-    const { connection } = this
-    this.sendWindow -= bytes
-    connection.sendWindow -= bytes
-    connection.chatter.give(4)
+  #sent(): void {
+    this.step(SEND_END)
+    this.connection.side.sent(this)
   }
 
-  #sent(): void {
-    this.localEnded = true
-    this.connection.side.sent(this)
+  /** What still waits is not wanted any more. */
+  #forget(): void {
+    this.#pendingTrailers = null
+    this.connection.line.forget(this)
   }
 
   reset(failure: Failure, _detail: string): void {
     if (!this.closed) this.connection.side.reset(this, failure)
   }
 
-  /** False: the window is larger than any may be (RFC 9113 section 6.9.1). */
-  addSendWindow(bytes: number): boolean {
-    this.sendWindow += bytes
-    if (this.sendWindow > MAX_WINDOW) return false
-    if (this.pending !== null && this.sendWindow > 0) this.connection.line.add(this)
-    return true
-  }
-
   // ── what comes ──
 
-  /** A piece of DATA that lies in a read buffer. */
-  receive(b: Buffer, from: number, to: number, end: boolean): void {
-    const length = to - from
-    this.received += length
-    if (this.expected >= 0 && (this.received > this.expected || (end && this.received !== this.expected)))
-      return this.connection.streamError(
-        this,
-        PROTOCOL_ERROR,
-        'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
-      )
-    if (end) this.remoteEnded = true
-    // Nothing but padding.
-    if (length === 0 && !end) return this.#mustHold ? undefined : this.#credit()
-    if (!this.#mustHold) return this.#deliver(b.subarray(from, to), end)
-    this.#held.end = end
-    this.#held.add(b.subarray(from, to))
-  }
-
-  get #mustHold(): boolean {
-    return this.paused || this.tunnel === SHUT || this.#held.length !== 0
-  }
-
-  #deliver(chunk: Buffer, end: boolean): void {
-    const { side } = this.connection
-    // An answer that is whole ends the interest in the rest of the request.
-    const writable = this.receiver === null || this.#deaf || side.isOver(this) || this.receiver.data(chunk, end)
-    if (this.closed) return
-    if (end) return side.received(this)
-    if (!writable) this.paused = true
-    else if (!this.paused) this.#credit()
-  }
-
-  /** Lets the peer send more; not what is left of a body that fits already. */
-  #credit(): void {
-    if (this.remoteEnded || (this.expected >= 0 && this.expected - this.received <= this.window)) return
-    this.connection.creditStream(this, this.#held.length)
-  }
-
-  /** `trailers` may be empty. */
-  receiveTrailers(trailers: Headers): void {
-    if (this.expected >= 0 && this.received !== this.expected)
-      return this.connection.streamError(
-        this,
-        PROTOCOL_ERROR,
-        'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
-      )
-    this.remoteEnded = true
-    if (this.#mustHold) this.#held.trailers = trailers
-    else this.#deliverTrailers(trailers)
-  }
-
-  #deliverTrailers(trailers: Headers): void {
-    const { side } = this.connection
-    if (!this.#deaf && !side.isOver(this)) this.receiver?.trailers(trailers)
-    if (!this.closed) side.received(this)
-  }
-
   pause(): void {
-    if (!this.closed) this.paused = true
+    if (!this.closed) this.input.paused = true
   }
 
   resume(): void {
-    if (!this.paused) return
-    this.paused = false
-    if (this.closed) return
+    this.input.resume()
+  }
+
+  get isHeard(): boolean {
+    return !this.#deaf && !this.connection.side.isOver(this)
+  }
+
+  taken(): void {
+    this.connection.creditStream(this)
+  }
+
+  putOff(): void {
+    this.connection.putOff(this)
+  }
+
+  watch(): void {
     this.connection.watch(this)
-    // Nothing is delivered inside this call.
-    if (this.#held.length !== 0 || this.remoteEnded) this.connection.putOff(this)
-    else this.#credit()
   }
 
-  /** When the turn ends in which it was resumed. */
-  deliverHeld(): void {
-    const held = this.#held
-    while (!this.closed && !this.paused && this.tunnel !== SHUT && held.length !== 0) {
-      const chunk = held.take()
-      const end = held.end && held.length === 0
-      if (end) held.end = false
-      this.#deliver(chunk, end)
-    }
-    if (this.closed || this.#mustHold) return
-    const { trailers } = held
-    if (trailers !== null) {
-      held.trailers = null
-      this.#deliverTrailers(trailers)
-    } else if (held.end) {
-      held.end = false
-      this.#deliver(NO_BYTES, true)
-    }
+  wrong(code: number, detail: string): void {
+    this.connection.streamError(this, code, detail)
   }
 
-  /** The receiver has the peer's end, or gets it just now. */
-  get handedEnd(): boolean {
-    return this.remoteEnded && this.#held.length === 0 && !this.holdsEnd
-  }
-
-  /** Its end has come and waits for the receiver. */
-  get holdsEnd(): boolean {
-    return this.#held.hasEnd
+  handedOn(): void {
+    this.connection.side.received(this)
   }
 
   // ── how it ends ──
@@ -336,11 +337,14 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   peerReset(code: number): void {
     // All it has to say is here, and it wants no more of ours (RFC 9113 section 8.1): so node:http2 ends what it has
     // answered.
-    if (code === NO_ERROR && this.headReceived && (this.holdsEnd || (this.tunnel === OPEN && this.remoteEnded))) {
-      this.connection.line.forget(this)
-      if (this.tunnel === NO_TUNNEL) this.sendDone = this.localEnded = true
-      else this.tunnel = DROPPED
-      return this.tunnel === DROPPED && this.sendDone ? this.#sent() : this.tellWritable()
+    const isAllHere =
+      this.remoteEnded && (this.tunnel === OPEN || (this.connection.side.isClient && this.input.holdsEnd))
+    if (code === NO_ERROR && isAllHere && this.goes !== UNWANTED) {
+      this.#forget()
+      if (this.tunnel === NO_TUNNEL) this.step(REFUSE_REST)
+      else if (this.step(REFUSE_TUNNEL) && this.goes === UNWANTED) this.tellWritable()
+      else this.connection.side.sent(this)
+      return
     }
     this.fail(this.connection.side.failure(this, BY_RESET, code), `RST_STREAM ${errorName(code)}`, false)
   }
@@ -360,49 +364,36 @@ export class Http2Stream implements Stream<Http2Head, RequestHead | ResponseHead
   /** Over, and its receiver is told, unless it has said and heard all. `byUs`: our RST_STREAM tells the peer. */
   fail(failure: Failure, detail: string, byUs: boolean): void {
     const { receiver, connection } = this
-    const isOver = this.#deaf || connection.side.isOver(this)
-    this.closed = true
-    if (!isOver) receiver?.reset(failure, detail)
+    const { isHeard } = this
+    this.input.state = OVER
+    this.goes = GONE
+    if (isHeard) receiver?.reset(failure, detail)
     connection.finish(this, byUs)
   }
 
   /** Lets go of what it holds. */
   clear(): void {
-    this.closed = true
-    this.sendDone = true
-    this.connection.line.forget(this)
-    this.#held.clear()
+    this.input.state = OVER
+    this.goes = GONE
+    this.#forget()
+    this.input.clear()
   }
 
   /** Its bytes that wait on this connection, both ways. */
   get waiting(): number {
-    return this.pendingBytes + this.#held.length
+    return this.pendingBytes + this.input.length
   }
 
   /** Since when, as the ledger counts. */
   get waitingSince(): number {
-    return this.#held.length === 0 ? this.pendingSince : this.#held.since
+    return this.input.length === 0 ? (this.pending?.since ?? 0) : this.input.since
   }
 
-  /**
-   * Its bytes are wanted back: it is given up, and its receiver told. A caller that was not answered yet still gets an
-   * answer.
-   */
-  shed(detail: string): void {
-    const { connection, receiver } = this
-    const { side } = connection
-    const isTold = !this.#deaf && !side.isOver(this)
-    if (side.isClient) {
-      if (connection.isOpen) connection.out().reset(this.id, CANCEL)
-      return this.fail(failures.outOfRoom, detail, true)
-    }
+  /** Nothing more of what comes is handed on, and what is held goes; so does an answer that has begun and waits. */
+  silence(): void {
     this.#deaf = true
-    this.paused = false
-    if (this.headSent) connection.line.forget(this)
-    this.#held.clear()
-    if (isTold) receiver?.reset(failures.outOfRoom, detail)
-    if (this.closed || (isTold && this.tunnel < OPEN)) return
-    connection.out().reset(this.id, CANCEL)
-    connection.finish(this, true)
+    this.input.paused = false
+    this.input.clear()
+    if (this.headSent) this.#forget()
   }
 }

@@ -4,5 +4,3 @@ export const NO_TUNNEL = 0
 export const SHUT = 1
 /** The two directions are a tunnel's: each ends on its own. */
 export const OPEN = 2
-/** The peer has ended its direction and wants nothing more of ours. */
-export const DROPPED = 3

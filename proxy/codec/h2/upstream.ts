@@ -6,9 +6,10 @@ import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { TELLS_UNSENT } from '../hop/names.ts'
-import { HOP_FRAME, makeRoom } from '../hop/room.ts'
+import { HOP_FRAME, HOP_RESETS } from '../hop/room.ts'
 import { INTERIM_OVERHEAD } from '../interim.ts'
 import { Cancels } from './cancels.ts'
+import { BY_RESET, BY_RULE, BY_US, type Cause } from './cause.ts'
 import { Http2Connection } from './connection.ts'
 import {
   CANCEL,
@@ -18,15 +19,15 @@ import {
   NO_ERROR,
   PROTOCOL_ERROR,
   REFUSED_STREAM,
-  STREAM_CLOSED,
 } from './frame.ts'
 import { blockBytes, type HeadLimits, Http2Head } from './head.ts'
 import type { Http2Options } from './options.ts'
 import { PREFACE } from './preface.ts'
 import { ENABLE_PUSH, firstSettings } from './settings.ts'
-import { BY_RESET, BY_RULE, BY_US, type Cause, type Side } from './side.ts'
+import type { Side } from './side.ts'
 import { Http2Stream } from './stream.ts'
-import { trailerList } from './trailers.ts'
+import { ASK, WRITE_HEAD } from './stream-state.ts'
+import { receiveTrailers } from './trailers.ts'
 import { OPEN } from './tunnel-state.ts'
 
 const KEPT_STREAMS = 64
@@ -41,6 +42,8 @@ interface Asking {
 /** A connection to an endpoint, with as many streams at once as the endpoint allows. */
 export class Http2Upstream implements UpstreamConnection, Side {
   readonly isClient = true
+  readonly lastId = 0
+  farewell = ''
   readonly #connection: Http2Connection
   readonly #owner: UpstreamOwner
   readonly #http2: Http2Options
@@ -71,7 +74,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#head = new Http2Head(this.#limits)
     wire.bufferBytes = options.bufferBytes
     this.#maxInterimBytes = options.bufferBytes
-    this.#cancels = new Cancels(http2.cancels, () => clock.now())
+    this.#cancels = new Cancels(http2.cancels, clock)
     const own = options.keepAliveMs === undefined ? http2 : { ...http2, keepAliveIntervalMs: options.keepAliveMs }
     const maxFrame = http2.carriesHttp1 ? HOP_FRAME : MIN_MAX_FRAME
     this.#connection = new Http2Connection(wire, this, own, clock, blockBytes(options.maxHeadBytes), maxFrame, false)
@@ -82,8 +85,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
       1,
     ])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
-    this.#connection.standsForMany = true
-    if (http2.carriesHttp1) makeRoom(this.#connection)
+    this.#connection.standForMany(http2.carriesHttp1 ? HOP_RESETS : null)
   }
 
   // ── requests ──
@@ -127,14 +129,14 @@ export class Http2Upstream implements UpstreamConnection, Side {
     stream.upgrade = request.upgrade
     const { authority, upgrade } = request
     const isExtended = upgrade !== '' && upgrade !== CONNECT
-    // Nothing of a body may go where no head went.
-    if (authority === '' || (isExtended && !end)) stream.sendDone = true
+    // Nothing of a body goes where no head went.
     if (authority === '' || (isExtended && (!this.extendedConnect || request.method !== 'GET' || !end))) {
+      stream.step(ASK)
       this.#asking.push({ stream, id: stream.id, request, hasBody: !end })
       this.#connection.out()
       return
     }
-    stream.headSent = true
+    stream.step(WRITE_HEAD)
     if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end)
     else this.#connection.out().request(stream.id, request, end && upgrade === '')
   }
@@ -167,14 +169,14 @@ export class Http2Upstream implements UpstreamConnection, Side {
         stream.id = this.#nextId
         this.#nextId += 2
         connection.streams.set(stream.id, stream)
-        stream.headSent = true
+        stream.step(WRITE_HEAD)
         connection.out().request(stream.id, request, false)
       }
     }
   }
 
   sent(stream: Http2Stream): void {
-    if (stream.tunnel >= OPEN && stream.handedEnd) this.#connection.finish(stream, false)
+    if (stream.tunnel >= OPEN && stream.input.handedEnd) this.#connection.finish(stream, false)
   }
 
   reset(stream: Http2Stream): void {
@@ -220,28 +222,26 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (!connection.decoder.decode(b, from, to, head))
       return connection.connectionError(COMPRESSION_ERROR, 'a header block that cannot be decoded (RFC 7541)', null)
     if (stream === null) return connection.closedStreamFrame(id, 'HEADERS')
-    if (stream.remoteEnded)
-      return connection.streamError(stream, STREAM_CLOSED, 'HEADERS after the end of the stream (RFC 9113 section 5.1)')
     if (!stream.headSent) return connection.connectionError(PROTOCOL_ERROR, 'an answer before the request', null)
     if (problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, problem)
-    if (stream.headReceived) return this.#trailers(stream, end)
+    if (stream.headReceived) return receiveTrailers(stream, head, end, stream.tunnel >= OPEN)
     head.finishResponse()
     if (!connection.peer.tellsUnsent) head.unsent = ''
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
     if (head.tooLarge)
       return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')
     if (head.status < 200) return this.#informational(stream, end)
-    stream.headReceived = true
-    if (stream.upgrade !== '' && head.status < 300) return this.#opened(stream, end)
+    const opensTunnel = stream.upgrade !== '' && head.status < 300
+    stream.input.headCame(end && !opensTunnel)
+    if (opensTunnel) return this.#opened(stream, end)
     const isBodiless = stream.method === 'HEAD' || head.status === 204 || head.status === 304
-    stream.expected = isBodiless ? 0 : head.contentLength
-    if (end && stream.expected > 0)
+    stream.input.expected = isBodiless ? 0 : head.contentLength
+    if (end && stream.input.expected > 0)
       return connection.streamError(
         stream,
         PROTOCOL_ERROR,
         'Content-Length is not the length of the body (RFC 9113 section 8.1.1)',
       )
-    stream.remoteEnded = end
     stream.receiver?.head(head, end)
     if (end && !stream.closed) this.received(stream)
   }
@@ -253,10 +253,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     head.delete('content-length')
     stream.openTunnel()
     stream.receiver?.head(head, false)
-    if (end && !stream.closed) {
-      stream.remoteEnded = true
-      stream.receive(NO_BYTES, 0, 0, true)
-    }
+    if (end && !stream.closed) stream.input.receive(NO_BYTES, 0, 0, true)
   }
 
   #informational(stream: Http2Stream, end: boolean): void {
@@ -268,24 +265,6 @@ export class Http2Upstream implements UpstreamConnection, Side {
         'interim heads without a final one (RFC 9113 section 8.1)',
       )
     stream.receiver?.head(this.#head, false)
-  }
-
-  #trailers(stream: Http2Stream, end: boolean): void {
-    const connection = this.#connection
-    const head = this.#head
-    if (stream.tunnel >= OPEN)
-      return connection.streamError(stream, PROTOCOL_ERROR, 'HEADERS in a tunnel (RFC 9113 section 8.5)')
-    head.finishTrailers()
-    if (!end)
-      return connection.streamError(
-        stream,
-        PROTOCOL_ERROR,
-        'trailers that do not end the stream (RFC 9113 section 8.1)',
-      )
-    if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
-    if (head.tooLarge)
-      return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the trailers than are taken')
-    stream.receiveTrailers(trailerList(head, false))
   }
 
   received(stream: Http2Stream): void {
@@ -342,7 +321,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   goaway(lastId: number, detail: string): void {
     const connection = this.#connection
     this.#goneAway = true
-    connection.farewell = detail
+    this.farewell = detail
     // Never looked at: they go elsewhere, and say nothing against the endpoint (RFC 9113 section 6.8).
     for (const stream of [...connection.streams.values()])
       if (stream.id > lastId) stream.fail(failures.goawayUnprocessed, detail, true)

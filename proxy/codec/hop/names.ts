@@ -1,3 +1,5 @@
+import type { WrittenNames } from '../../core/message.ts'
+
 /**
  * The names of a head's fields as HTTP/1.1 had them, in one field: `Host,User-Agent,Accept`. HTTP/2 keeps the order of
  * fields but has their names in lower case, and has no place for Host and Transfer-Encoding. The value is the same from
@@ -27,25 +29,15 @@ export const CARRIES_HTTP1 = 0xf0e1
  */
 export const TELLS_UNSENT = 0xf0e2
 
-export interface Names {
-  /** As they are to be written. */
-  readonly written: readonly string[]
-  readonly lower: readonly string[]
-  /** Transfer-Encoding is among them. */
-  readonly hasCoding: boolean
-  /** TE is among them. */
-  readonly hasTe: boolean
-}
-
 /**
  * What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the
  * memory.
  */
-const split = new Map<string, Names>()
+const split = new Map<string, WrittenNames>()
 const MAX_KEPT = 256
 const MAX_KEPT_LENGTH = 2048
 
-export function namesOf(text: string): Names {
+export function namesOf(text: string): WrittenNames {
   const known = split.get(text)
   if (known !== undefined) return known
   const written = text.split(',')
@@ -61,7 +53,7 @@ export function namesOf(text: string): Names {
  * Do the names say nothing but how the fields that came are written? All of them, in their order, and beside them
  * Transfer-Encoding, and the Host of a request; so whoever makes names up can change no field, hide none and add none.
  */
-export function fits({ lower }: Names, pairs: readonly string[], count: number, isRequest: boolean): boolean {
+export function fits({ lower }: WrittenNames, pairs: readonly string[], count: number, isRequest: boolean): boolean {
   let at = 0
   let hosts = 0
   let codings = 0

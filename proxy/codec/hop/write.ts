@@ -1,13 +1,16 @@
-import type { Http2Head } from '../h2/head.ts'
-import type { Names } from './names.ts'
+import type { Carried, WrittenNames } from '../../core/message.ts'
 
 /**
  * The field lines of a head that was carried, as its names have them. What filters took away is gone, and what they set
  * stands at the end, as in a head that came by HTTP/1.1. `host` of a request, null in a response; `coding`: the body
  * goes out chunked, or would if there were one.
  */
-export function carriedLines(head: Http2Head, { written, lower }: Names, host: string | null, coding: boolean): string {
-  const { pairs, count } = head
+export function carriedLines(
+  { pairs, count }: Carried,
+  { written, lower }: WrittenNames,
+  host: string | null,
+  coding: boolean,
+): string {
   let text = ''
   let next = 0
   let isCoded = !coding
@@ -35,8 +38,8 @@ export function carriedLines(head: Http2Head, { written, lower }: Names, host: s
 }
 
 /** What the lines may take at most, less the value of Host. */
-export function roomForLines(head: Http2Head, { written }: Names): number {
+export function roomForLines({ pairs, count }: Carried, { written }: WrittenNames): number {
   let room = 0
-  for (let i = 0; i < head.count; i += 2) room += head.pairs[i]!.length + head.pairs[i + 1]!.length + 4
+  for (let i = 0; i < count; i += 2) room += pairs[i]!.length + pairs[i + 1]!.length + 4
   return room + written.length
 }

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { http1 } from '../../../proxy/codec/h1/codec.ts'
 import { HeaderList } from '../../../proxy/core/header-list.ts'
 import type { DownstreamStream } from '../../../proxy/core/message.ts'
-import { turn } from '../../support/memory-wire.ts'
 import { requestLimits, responseLimits, stillClock } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
+import { turn } from '../../support/turns.ts'
 
 /** A downstream stream that has a request to answer. */
 function asked(request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'): { wire: TapeWire; stream: DownstreamStream } {

@@ -7,7 +7,7 @@ test('bytes come out as they went in, whatever the pieces, and stay as they are'
   const step = fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 3000 }), fc.nat(4000))
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), steps => {
-      const queue = new ByteQueue()
+      const queue = new ByteQueue(0)
       let inside = Buffer.alloc(0)
       const taken: [Buffer, Buffer][] = []
       for (const one of steps) {

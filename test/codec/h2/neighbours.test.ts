@@ -13,9 +13,10 @@ import type {
 } from '../../../proxy/core/message.ts'
 import { manualClock } from '../../support/clock.ts'
 import { EventLoop } from '../../support/event-loop.ts'
-import { turn, wirePair } from '../../support/memory-wire.ts'
+import { wirePair } from '../../support/memory-wire.ts'
 import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
+import { turn } from '../../support/turns.ts'
 import {
   data,
   frame,

@@ -4,9 +4,10 @@ import { HeaderList } from '../../../proxy/core/header-list.ts'
 import type { DownstreamStream, UpstreamStream } from '../../../proxy/core/message.ts'
 import { manualClock } from '../../support/clock.ts'
 import { EventLoop } from '../../support/event-loop.ts'
-import { turn, wirePair } from '../../support/memory-wire.ts'
+import { wirePair } from '../../support/memory-wire.ts'
 import { requestLimits, responseLimits } from '../../support/recorder.ts'
 import { TapeWire } from '../../support/tape-wire.ts'
+import { turn } from '../../support/turns.ts'
 
 const MIB = 1024 * 1024
 

@@ -4,10 +4,10 @@ import type { UpstreamConnection } from '../../../../proxy/core/codec.ts'
 import type { Failure } from '../../../../proxy/core/failure.ts'
 import { HeaderList } from '../../../../proxy/core/header-list.ts'
 import type { Headers, Receiver, ResponseHead, UpstreamStream } from '../../../../proxy/core/message.ts'
-import { enterTurn, leaveTurn } from '../../../../proxy/core/turn.ts'
 import type { Wire } from '../../../../proxy/core/wire.ts'
 import { systemClock } from '../../../../proxy/system/clock.ts'
 import { dial } from '../../../../proxy/system/net.ts'
+import { systemTurns } from '../../../../proxy/system/turns.ts'
 import { responseLimits } from '../../../support/recorder.ts'
 
 export interface Endpoint {
@@ -66,7 +66,7 @@ export function ask(
   act?: (stream: UpstreamStream) => void,
 ): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>()
-  enterTurn()
+  systemTurns.enter()
   const stream = connection.open()
   const found = {
     status: 0,
@@ -121,6 +121,6 @@ export function ask(
   )
   send()
   act?.(stream)
-  leaveTurn()
+  systemTurns.leave()
   return promise
 }

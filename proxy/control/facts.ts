@@ -1,0 +1,89 @@
+import type { PageFacts } from '../admin/pages.ts'
+import type { Clock } from '../core/clock.ts'
+import { saveRemedy } from '../discovery/last-known.ts'
+import { discoverySeries } from '../telemetry/discovery-series.ts'
+import { ownSeries } from '../telemetry/own-series.ts'
+import { prometheusPage } from '../telemetry/prometheus.ts'
+import { lateness } from './lateness.ts'
+import { drainPlan } from './life.ts'
+import { type ReadinessReport, readinessReport } from './readiness.ts'
+import type { Sidecar } from './sidecar.ts'
+
+/** What the admin port and the metrics say of the sidecar. */
+
+export interface Program {
+  readonly version: string
+  readonly files: readonly string[]
+}
+
+export function readinessOf({ loaded, life, threads, reload, watched, saved }: Sidecar): ReadinessReport {
+  const { state: folder } = loaded.bootstrap
+  return readinessReport({
+    draining: life.draining(),
+    threads: threads.status(),
+    reload: reload.state(),
+    listeners: threads.listeners(),
+    discovery: watched.status(),
+    state: folder === null ? null : { folder, trouble: savingTrouble(saved.status().trouble, folder) },
+  })
+}
+
+function savingTrouble(trouble: string, folder: string): string {
+  return trouble === '' ? '' : `${trouble}: ${saveRemedy(folder)}`
+}
+
+/** Adds what only the control thread knows to the exposition. */
+export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clock): { setVersion(): void } {
+  const { store, sink, threads, reload, count, config } = sidecar
+  return ownSeries(store, {
+    version,
+    threads: count,
+    restarts: threads.restarts,
+    running: () => threads.status().filter(({ state }) => state === 'running').length,
+    utilization: threads.utilization,
+    heapUsed: threads.heapUsed,
+    controlLag: lateness(clock),
+    configVersion: () => config().snapshot.version,
+    lastReloadSuccessful: () => reload.state().lastErrors.length === 0,
+    lastReloadSuccess: () => reload.state().loadedAt,
+    droppedLogLines: sink.droppedLines,
+    ready: () => readinessOf(sidecar).ready,
+    startedAt: clock.wallTime() - clock.now(),
+  })
+}
+
+export function pageFacts(sidecar: Sidecar, { version, files }: Program, log: PageFacts['log']): PageFacts {
+  const { loaded, store, threads, watched, life, config } = sidecar
+  const discovered = discoverySeries(store, watched.status)
+  const exposition = prometheusPage(store)
+  return {
+    about: () =>
+      `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
+    readiness: () => readinessOf(sidecar),
+    metrics() {
+      discovered.sync()
+      return exposition()
+    },
+    ask: threads.ask,
+    discovery: watched.status,
+    config: () => configView(sidecar, files),
+    drain: () => life.drain('POST /drain'),
+    drainPlan: () => drainPlan(config().snapshot),
+    log,
+  }
+}
+
+async function configView({ reload }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {
+  const { config, inForceSince, lastErrors, needsRestart } = reload.state()
+  const effective = await config.effective
+  return {
+    version: config.snapshot.version,
+    inForceSince: new Date(inForceSince).toISOString(),
+    files,
+    warnings: config.warnings,
+    lastErrors,
+    needsRestart,
+    effectiveJson: effective.json(),
+    effectiveText: effective.text(),
+  }
+}

@@ -1,0 +1,44 @@
+import type { Log } from '../core/log.ts'
+import type { AccessLogSink } from '../telemetry/access-log-sink.ts'
+import type { SeriesStore } from '../telemetry/series-store.ts'
+import { logEvent } from './proxy-events.ts'
+import type { Said } from './thread-handle.ts'
+import type { WatchedServices } from './watched-services.ts'
+import type { DataThreads } from './workers.ts'
+
+export interface SaidDeps {
+  readonly store: SeriesStore
+  readonly sink: AccessLogSink
+  readonly log: Log
+  readonly threads: () => Pick<DataThreads, 'answer'>
+  readonly watched: () => Pick<WatchedServices, 'want'>
+}
+
+/** Where what data threads say of their own accord goes. */
+export function takeMessages({
+  store,
+  sink,
+  log,
+  threads,
+  watched,
+}: SaidDeps): (thread: number, message: Said) => void {
+  return (thread, message) => {
+    switch (message.kind) {
+      case 'page':
+        return store.page(thread, message.page, message.memory)
+      case 'series':
+        return store.add(thread, message.id, message.series)
+      case 'retire':
+        return store.retire(thread, message.ids)
+      case 'event':
+        return logEvent(log, thread, message.event)
+      case 'want':
+        return watched().want(thread, message.service)
+      case 'log': {
+        const { lines, dropped } = message
+        sink.lost(dropped)
+        sink.write(lines, () => threads().answer(thread, { kind: 'log-credit', bytes: lines.length }))
+      }
+    }
+  }
+}

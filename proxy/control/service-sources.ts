@@ -1,0 +1,66 @@
+import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import { consulSource } from '../discovery/consul/source.ts'
+import { dnsSource } from '../discovery/dns.ts'
+import { fileSource } from '../discovery/file.ts'
+import type { DiscoveredService, ServiceSource } from '../discovery/service-endpoints.ts'
+import { resolver } from '../system/dns.ts'
+import type { OpenLink } from './consul-link.ts'
+import { endpointReader } from './endpoint-reader.ts'
+import { signatureOf, watchFiles } from './watch-files.ts'
+
+export interface SourcesDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** Where the endpoints of a service come from: the one place that makes sources. */
+export interface ServiceSources {
+  /** A service that a file names. */
+  named(service: ServiceSpec, spec: DiscoverySpec, link: OpenLink | null): DiscoveredService
+  /** A service that only the registry knows, by the name it has there. `as`: what it is called here. */
+  inConsul(name: string, spec: ConsulSpec, link: OpenLink, as?: string): DiscoveredService
+}
+
+export function serviceSources({ clock, random, log }: SourcesDeps): ServiceSources {
+  const readEndpointText = endpointReader(clock)
+
+  function fromFiles(service: string, { files }: DiscoverySpec): ServiceSource[] {
+    return files
+      .filter(file => file.service === service)
+      .map(file => ({
+        key: JSON.stringify(file),
+        source: fileSource(file, { clock, watchFiles, signatureOf, readEndpointText }),
+      }))
+  }
+
+  function fromDns(service: string, { dns }: DiscoverySpec): ServiceSource[] {
+    return dns
+      .filter(each => each.service === service)
+      .map(each => ({ key: JSON.stringify(each), source: dnsSource(each, { clock, random, resolver }) }))
+  }
+
+  function fromConsul(service: ConsulServiceSpec, { key, client }: OpenLink): ServiceSource {
+    return { key: JSON.stringify([service, key]), source: consulSource(service, client, { clock, random, log }) }
+  }
+
+  return {
+    named({ name, endpoints, balancer, subsets }, spec, link) {
+      const listed = spec.consul?.services.find(each => each.service === name)
+      const consul = listed === undefined || link === null ? [] : [fromConsul(listed, link)]
+      return {
+        name,
+        fixed: endpoints,
+        sources: [...fromFiles(name, spec), ...fromDns(name, spec), ...consul],
+        subsetSize: balancer.subsetSize,
+        subsets,
+      }
+    },
+    inConsul(name, { datacenter, addressKind }, link, as = name) {
+      const source = fromConsul({ service: as, name, datacenter, tags: [], addressKind, failover: [] }, link)
+      return { name: as, fixed: [], sources: [source], subsetSize: 0, subsets: {} }
+    },
+  }
+}

@@ -1,0 +1,125 @@
+import type { Clock, Random } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
+import { folderLock } from '../system/folder-lock.ts'
+import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
+import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
+import { type LoadedConfig, loadConfig } from './config-loader.ts'
+import { type IntoForce, intoForce } from './into-force.ts'
+import { drainPlan, type Life, life } from './life.ts'
+import { noClaims, sharedPortClaims } from './port-claims.ts'
+import { type Registrar, registrar } from './registering.ts'
+import { type Reloader, reloader } from './reload.ts'
+import { takeMessages } from './said.ts'
+import { stickySecret } from './sticky-secret.ts'
+import { type WatchedServices, watchedServices } from './watched-services.ts'
+import { type DataThreads, dataThreads } from './workers.ts'
+
+export interface SidecarOptions {
+  readonly loaded: LoadedConfig
+  readonly files: readonly string[]
+  /** The program of a data thread. */
+  readonly entry: URL
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly exit: (code: number) => void
+  /** Whether /ready says so. */
+  readonly isReady: () => boolean
+  /** A configuration has come into force. */
+  readonly changed: () => void
+}
+
+/** The parts of the control thread that live as long as the process. */
+export interface Sidecar {
+  /** The configuration it was started with. */
+  readonly loaded: LoadedConfig
+  /** How many data threads there are to be. */
+  readonly count: number
+  readonly store: SeriesStore
+  readonly sink: AccessLogSink
+  readonly threads: DataThreads
+  readonly watched: WatchedServices
+  readonly force: IntoForce
+  readonly reload: Reloader
+  readonly life: Life
+  readonly registrar: Registrar
+  readonly saved: LastKnown
+  /** The configuration in force. */
+  readonly config: () => LoadedConfig
+}
+
+/** Joins them; nothing is open or running yet. */
+export function sidecar(options: SidecarOptions): Sidecar {
+  const { loaded, clock, random, log, isReady } = options
+  const { bootstrap } = loaded
+  const count = threadCount(bootstrap.workers, log)
+  const store = seriesStore()
+  const sink = accessLogSink(clock, log)
+  const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
+  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
+  const sticky = stickySecret(bootstrap.state, log)
+  const threads: DataThreads = dataThreads({
+    entry: options.entry,
+    count,
+    clock,
+    log,
+    fill: snapshot => sticky.into(watched.fill(snapshot)),
+    said: takeMessages({ store, sink, log, threads: () => threads, watched: () => watched }),
+    ended: store.ended,
+  })
+  const watched: WatchedServices = watchedServices({
+    service: bootstrap.register?.name ?? bootstrap.service,
+    lastKnown: saved,
+    threads,
+    refresh: () => void force.refresh(),
+    clock,
+    random,
+    log,
+  })
+  const force = intoForce({ threads, watched, claims: count > 1 ? sharedPortClaims : noClaims, log })
+  const reload: Reloader = reloader({
+    first: loaded,
+    load: () => loadConfig(options.files, clock),
+    apply: force.change,
+    applied(config) {
+      sink.moveTo(config.snapshot.accessLog.path)
+      store.forgetEnded()
+      options.changed()
+    },
+    isOver: () => ending.draining(),
+    clock,
+    log,
+  })
+  const config = () => reload.state().config
+  const register = registrar({ loaded, config, isReady, clock, random, log })
+  const ending: Life = life({
+    plan: () => drainPlan(config().snapshot),
+    leave: register.stop,
+    drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
+    finish: async () => void (await Promise.all([sink.flushed(1_000), watched.stop().then(lock.release)])),
+    exit: options.exit,
+    log,
+  })
+  return {
+    loaded,
+    count,
+    store,
+    sink,
+    threads,
+    watched,
+    force,
+    reload,
+    life: ending,
+    registrar: register,
+    saved,
+    config,
+  }
+}
+
+/** Several share a port only where the system can (SO_REUSEPORT); elsewhere there is one. */
+function threadCount(workers: number, log: Log): number {
+  const count = process.platform === 'linux' ? workers : 1
+  if (count < workers) log.warn(`workers: ${workers}: this system cannot share a port between threads, so there is one`)
+  return count
+}

@@ -1,0 +1,51 @@
+import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import { deltaOf } from '../core/endpoints-delta.ts'
+import type { DataThreads, FilledSnapshot } from './workers.ts'
+
+/** What the data threads know of endpoints: in each snapshot all of them, and after that only what changes. */
+export interface ToldEndpoints {
+  /** With the endpoints as they are now. Null: those of the snapshot are. */
+  fill(snapshot: Snapshot, endpointsOf: (service: string) => readonly EndpointSpec[] | null): FilledSnapshot
+  changed(service: string, endpoints: readonly EndpointSpec[]): void
+  /** The instances of our own service. */
+  ownChanged(endpoints: readonly EndpointSpec[]): void
+}
+
+export function toldEndpoints(threads: Pick<DataThreads, 'tell'>): ToldEndpoints {
+  /** By service. */
+  const told = new Map<string, readonly EndpointSpec[]>()
+  let origins: Readonly<Record<string, number>> = {}
+
+  return {
+    fill(snapshot, endpointsOf) {
+      const services = Object.entries(snapshot.services).map(([name, service]): [string, ServiceSpec] => {
+        const endpoints = endpointsOf(name) ?? service.endpoints
+        told.set(name, endpoints)
+        return [name, { ...service, endpoints }]
+      })
+      for (const name of told.keys()) if (!Object.hasOwn(snapshot.services, name)) told.delete(name)
+      return { snapshot: { ...snapshot, services: Object.fromEntries(services) }, origins }
+    },
+    changed(service, endpoints) {
+      const before = told.get(service)
+      // Not in a snapshot yet: it will come with one.
+      if (before === undefined) return
+      const delta = deltaOf(before, endpoints)
+      told.set(service, endpoints)
+      if (delta !== null) threads.tell({ kind: 'endpoints', service, delta })
+    },
+    ownChanged(endpoints) {
+      const zones = perZone(endpoints)
+      if (JSON.stringify(zones) === JSON.stringify(origins)) return
+      origins = zones
+      threads.tell({ kind: 'origins', zones })
+    },
+  }
+}
+
+function perZone(endpoints: readonly EndpointSpec[]): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>()
+  for (const { health, zone } of endpoints)
+    if (health === 'passing' && zone !== '') counts.set(zone, (counts.get(zone) ?? 0) + 1)
+  return Object.fromEntries(counts)
+}

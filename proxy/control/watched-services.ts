@@ -1,0 +1,185 @@
+import type { DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { ServiceStatus } from '../core/source.ts'
+import { discovery } from '../discovery/discovery.ts'
+import type { LastKnown } from '../discovery/last-known.ts'
+import type { DiscoveredService } from '../discovery/service-endpoints.ts'
+import { probe } from '../system/probe.ts'
+import { consulLink } from './consul-link.ts'
+import { sweepIdle } from './idle-sweep.ts'
+import { namesInConsul, unknownByFiles, whyNot } from './look-up.ts'
+import { type LookUp, onDemand } from './on-demand.ts'
+import { serviceSources } from './service-sources.ts'
+import { toldEndpoints } from './told-endpoints.ts'
+import type { DataThreads, FilledSnapshot } from './workers.ts'
+
+/** Our own service, watched to know where its other instances stand: no name a service can have. */
+const OWN = '(own service)'
+const ZONE_MS = 100
+
+export interface WatchedServicesOptions {
+  /** The service this sidecar stands beside, as Consul knows it. */
+  readonly service: string
+  readonly lastKnown: LastKnown
+  readonly threads: Pick<DataThreads, 'tell' | 'answer' | 'ask'>
+  /** Brings the snapshot in force to the data threads anew: services were found or let go, or our zone was learnt. */
+  readonly refresh: () => void
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** What a configuration asks of discovery. */
+export interface WatchedConfig {
+  readonly discovery: DiscoverySpec
+  readonly snapshot: Snapshot
+}
+
+/** The services whose endpoints are watched: their sources, and what of them the data threads are told. */
+export interface WatchedServices {
+  /**
+   * What `next` needs is watched from now on, besides what is in force; ready when it has answered, or has had its
+   * time.
+   */
+  prepare(next: WatchedConfig): Promise<void>
+  /** It is in force: nothing else is watched any longer. */
+  commit(config: WatchedConfig): void
+  /** It is not: as before. */
+  abandon(): void
+  /** With the services found on demand, and our zone where no file says it. */
+  extend(snapshot: Snapshot, spec: DiscoverySpec): Snapshot
+  /** With the endpoints as they are now. */
+  fill(snapshot: Snapshot): FilledSnapshot
+  want(thread: number, service: string): void
+  status(): readonly ServiceStatus[]
+  stop(): Promise<void>
+}
+
+export function watchedServices(options: WatchedServicesOptions): WatchedServices {
+  const { threads, clock, random, log, refresh } = options
+  let inForce: WatchedConfig | null = null
+  let preparing: WatchedConfig | null = null
+  /** Services whose endpoints are discovered. */
+  let watched = new Set<string>()
+  /** Raised when what is not in the files changes the snapshot: a version is one content. */
+  let revision = 0
+  const sources = serviceSources({ clock, random, log })
+  const told = toldEndpoints(threads)
+  const link = consulLink({
+    clock,
+    random,
+    log,
+    zoneChanged() {
+      revision++
+      if (inForce === null) return
+      watch(inForce)
+      refresh()
+    },
+  })
+  const discovered = discovery({
+    clock,
+    log,
+    probe,
+    lastKnown: options.lastKnown,
+    random,
+    massRemovalPercent: () => (preparing ?? inForce)?.discovery.massRemovalPercent ?? 100,
+    changed: (service, endpoints) => (service === OWN ? told.ownChanged(endpoints) : told.changed(service, endpoints)),
+  })
+  const found = onDemand({
+    clock,
+    lookUp,
+    names: () => namesInConsul(link.now(), inForce?.snapshot.onDemandMs ?? 0, clock),
+    changed() {
+      revision++
+      refresh()
+    },
+    drop(service) {
+      if (isNamed(inForce, service) || isNamed(preparing, service)) return
+      watched.delete(service)
+      discovered.remove(service)
+    },
+  })
+  const stopSweeping = sweepIdle(found, threads, () => inForce?.discovery.consul?.idleMs ?? 0, clock)
+
+  async function lookUp(service: string): Promise<LookUp> {
+    const consul = inForce?.discovery.consul
+    const open = link.now()
+    if (inForce === null || consul?.onDemand == null || open === null) return unknownByFiles(service)
+    watched.add(service)
+    discovered.add(sources.inConsul(service, consul, open))
+    await discovered.firstAnswers([service], inForce.snapshot.onDemandMs)
+    return discovered.endpointsOf(service).length > 0 ? 'found' : whyNot(service, discovered.status(service))
+  }
+
+  /** Watches what a configuration needs, what was found or is being looked up, and nothing else but `besides`. */
+  function watch(config: WatchedConfig, besides: readonly DiscoveredService[] = []): void {
+    const wanted = servicesOf(config)
+    watched = new Set(wanted.map(({ name }) => name))
+    discovered.configure([...besides.filter(({ name }) => !watched.has(name)), ...wanted])
+  }
+
+  function servicesOf(config: WatchedConfig): DiscoveredService[] {
+    const { discovery: spec, snapshot } = config
+    link.follow(spec.consul)
+    const open = link.now()
+    const named = Object.values(snapshot.services).map(service => sources.named(service, spec, open))
+    // Those with nothing but fixed endpoints are in the snapshot as they are.
+    const services = named.filter(each => each.sources.length > 0 || each.subsetSize > 0)
+    if (spec.consul === null || open === null) return services
+    if (spec.consul.onDemand !== null)
+      for (const name of [...found.names(), ...found.lookedUp()])
+        if (!isNamed(config, name)) services.push(sources.inConsul(name, spec.consul, open))
+    if (link.zone() !== '' || snapshot.zone !== '')
+      services.push(sources.inConsul(options.service, spec.consul, open, OWN))
+    return services
+  }
+
+  return {
+    async prepare(next) {
+      preparing = next
+      watch(next, inForce === null ? [] : servicesOf(inForce))
+      await discovered.firstAnswers(null, next.discovery.startTimeoutMs)
+      // Where Consul answers it comes about now; where it does not, there is no point in waiting.
+      await Promise.race([link.zoneAsked(), after(clock, ZONE_MS)])
+    },
+    commit(config) {
+      inForce = config
+      preparing = null
+      watch(config)
+    },
+    abandon() {
+      preparing = null
+      if (inForce === null) return
+      watch(inForce)
+      refresh()
+    },
+    extend(snapshot, spec) {
+      const more = found.extend(snapshot, spec.consul?.onDemand ?? null)
+      const zone = link.zone()
+      if (more === snapshot && (zone === '' || snapshot.zone !== '')) return snapshot
+      return { ...more, zone: snapshot.zone || zone, version: `${snapshot.version}+${revision}` }
+    },
+    fill: snapshot => told.fill(snapshot, name => (watched.has(name) ? discovered.endpointsOf(name) : null)),
+    want: (thread, service) =>
+      found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
+    // A name that is only being looked up may be made up: it is no service yet.
+    status() {
+      const lookedUp = new Set(found.lookedUp())
+      return discovered.statuses().filter(({ name }) => !lookedUp.has(name) || isNamed(inForce, name))
+    },
+    async stop() {
+      stopSweeping()
+      await discovered.stop()
+      link.close()
+    },
+  }
+}
+
+function isNamed(config: WatchedConfig | null, service: string): boolean {
+  return config !== null && Object.hasOwn(config.snapshot.services, service)
+}
+
+function after(clock: Clock, milliseconds: number): Promise<void> {
+  return new Promise(resolve => clock.timer(resolve).arm(milliseconds))
+}

@@ -1,0 +1,38 @@
+/**
+ * Was there another try after this one, and why? One frozen value for each reason, which the record of the try points
+ * to; telemetry/another-try-words.ts has the sentences.
+ */
+export interface AnotherTry {
+  readonly again: boolean
+  /** Empty: the question did not come up. */
+  readonly because: string
+}
+
+function value<const Because extends string>(again: boolean, because: Because) {
+  return Object.freeze({ again, because })
+}
+
+export const anotherTry = {
+  unasked: value(false, ''),
+  /** `AttemptRecord.condition` is in `retries.on`, and nothing else speaks against it. */
+  onCondition: value(true, 'condition'),
+  /** An idle connection was closed as it was used. */
+  onStaleConnection: value(true, 'stale-connection'),
+  notInPolicy: value(false, 'not-in-policy'),
+  /** The failure allows none. */
+  final: value(false, 'final'),
+  bodyGone: value(false, 'body-gone'),
+  /** The endpoint may have acted on a request that is not idempotent. */
+  mayHaveActed: value(false, 'may-have-acted'),
+  /** One of the two before, after an answer. */
+  notReplayable: value(false, 'not-replayable'),
+  /** `retries.attempts` are made. */
+  attemptsMade: value(false, 'attempts'),
+  budgetSpent: value(false, 'budget'),
+  /** The endpoint asks for no other try. */
+  pushedBack: value(false, 'pushback'),
+  /** The endpoint asks for a wait of `AttemptRecord.delayMs`, for which there is no time. */
+  pushedBackTooLong: value(false, 'pushback-too-long'),
+} as const satisfies Record<string, AnotherTry>
+
+export type Because = (typeof anotherTry)[keyof typeof anotherTry]['because']

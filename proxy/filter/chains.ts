@@ -1,0 +1,40 @@
+import type { ListenerSpec, RouteSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Random } from '../core/clock.ts'
+import { Chain } from './chain.ts'
+import { forwarded } from './forwarded.ts'
+import { requestId } from './request-id.ts'
+import { routeFilters } from './route-filters.ts'
+import { tunnels } from './tunnels.ts'
+
+export type { Chain } from './chain.ts'
+
+/** Of listeners that differ in nothing that a filter looks at, so many are told apart. */
+const MOST_KEPT = 64
+
+/** The filters of a listener. Listeners whose filters are the same share one chain, over snapshots as well. */
+export function listenerChains(random: Random): (listener: ListenerSpec) => Chain {
+  const withId = requestId(random)
+  const kept = new Map<string, Chain>()
+  return ({ connect }) => {
+    const key = JSON.stringify(connect)
+    let chain = kept.get(key)
+    if (chain === undefined) {
+      if (kept.size >= MOST_KEPT) kept.clear()
+      chain = new Chain(key, [withId, tunnels(random, connect), forwarded])
+      kept.set(key, chain)
+    }
+    return chain
+  }
+}
+
+/** Of what no filter sees: tunnels. */
+export const NO_FILTERS = new Chain('', [])
+
+/** Those of one of its routes behind them. */
+export function withRouteFilters(
+  chain: Chain,
+  route: RouteSpec,
+  services: Readonly<Record<string, ServiceSpec>>,
+): Chain {
+  return chain.and(routeFilters(route, services))
+}

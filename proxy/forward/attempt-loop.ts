@@ -1,0 +1,173 @@
+import { anotherTry } from '../core/another-try.ts'
+import type { Attempt, AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
+import { backoffMs } from '../core/backoff.ts'
+import { NO_HASH, type PickContext } from '../core/balancer.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Cluster } from '../core/cluster.ts'
+import type { AttemptRecord } from '../core/decision.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import type { Route } from '../core/route.ts'
+import { add } from '../core/telemetry.ts'
+import { pickNext } from './pick.ts'
+import { mayFollow } from './retry.ts'
+
+export interface AttemptLoopDeps {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export function attemptLoop<A extends Attempt>(owner: AttemptLoopOwner<A>, deps: AttemptLoopDeps): AttemptLoop<A> {
+  return new Loop(owner, deps)
+}
+
+class Loop<A extends Attempt> implements AttemptLoop<A> {
+  /** Attempt and record of the same number belong together. */
+  readonly attempts: A[]
+  latest: A | null = null
+  winner: A | null = null
+  cluster: Cluster | null = null
+  readonly #owner: AttemptLoopOwner<A>
+  readonly #deps: AttemptLoopDeps
+  #route: Route | null = null
+  /** A stale connection was followed by a fresh one, which does not count against `retries.attempts`. */
+  #triedFresh = false
+  readonly #tried: Endpoint[] = []
+  readonly #pick: PickContext
+  /** Before the next attempt. */
+  readonly #rest: Timer
+
+  constructor(owner: AttemptLoopOwner<A>, deps: AttemptLoopDeps) {
+    this.#owner = owner
+    this.#deps = deps
+    // One, as nearly every exchange has: an empty list would make room for seventeen.
+    this.attempts = [owner.newAttempt()]
+    this.#pick = { tried: this.#tried, record: this.attempts[0]!.record, hash: NO_HASH, sticky: '', madeCookie: '' }
+    this.#rest = deps.clock.timer(() => this.#next(deps.clock.now(), true))
+  }
+
+  clear(): void {
+    this.latest = null
+    this.winner = null
+    this.cluster = null
+    this.#route = null
+    this.#triedFresh = false
+    this.#tried.length = 0
+    this.#pick.hash = NO_HASH
+    this.#pick.sticky = ''
+    this.#pick.madeCookie = ''
+  }
+
+  start(route: Route, cluster: Cluster, now: number): void {
+    const { exchange } = this.#owner
+    const overflow = cluster.admit()
+    if (overflow !== null) return this.#owner.fail(overflow, '`limits.requests`')
+    this.#route = route
+    this.cluster = cluster
+    cluster.budget.deposit(exchange.startedAt)
+    cluster.prepare?.(exchange, this.#pick)
+    this.#next(now, false)
+  }
+
+  /** `isRested`: time has passed since the last one. */
+  #next(now: number, isRested: boolean): void {
+    const { decision } = this.#owner.exchange
+    const cluster = this.cluster!
+    const endpoint = pickNext(cluster, decision, this.#pick, now)
+    const { record } = this.#pick
+    // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
+    if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
+      decision.takeBack()
+      return this.#rest.arm(backoffMs(decision.attempts, this.#deps.random))
+    }
+    if (endpoint !== null) return this.#open(record, endpoint, false)
+    record.failure = failures.noHealthyUpstream
+    record.endedAt = now
+    this.#owner.fail(failures.noHealthyUpstream, '')
+  }
+
+  #open(record: AttemptRecord, endpoint: Endpoint, fresh: boolean): void {
+    const { exchange } = this.#owner
+    const index = exchange.decision.attempts - 1
+    if (index === this.attempts.length) this.attempts.push(this.#owner.newAttempt())
+    const attempt = this.attempts[index]!
+    exchange.endpoint = endpoint
+    record.endpoint = endpoint
+    attempt.record = record
+    this.latest = attempt
+    endpoint.active++
+    add(endpoint.stats.active, 1)
+    add(endpoint.stats.requests, 1)
+    attempt.open(fresh)
+  }
+
+  won(attempt: A): void {
+    this.winner = attempt
+  }
+
+  failed(attempt: A, failure: Failure, detail: string, isStale: boolean): void {
+    const owner = this.#owner
+    const { record } = attempt
+    const now = this.#deps.clock.now()
+    this.ended(attempt, failure, detail, now)
+    // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
+    if (isStale && !this.#triedFresh && owner.isIdempotent && !owner.isBodyGone) {
+      this.#triedFresh = true
+      record.another = anotherTry.onStaleConnection
+      const next = owner.exchange.decision.nextTry(now)
+      next.policy = record.policy
+      return this.#open(next, record.endpoint!, true)
+    }
+    this.blame(attempt, failure)
+    if (mayFollow(record, failure, this.#route!.retry.on, owner) && this.allows(record)) this.goOn(record)
+    else owner.fail(failure, detail)
+  }
+
+  ended({ record }: A, failure: Failure | null, detail: string, now: number): void {
+    const endpoint = record.endpoint!
+    record.failure = failure
+    record.detail = detail
+    record.endedAt = now
+    endpoint.active--
+    add(endpoint.stats.active, -1)
+  }
+
+  blame({ record }: A, { outcome, failure }: Failure): void {
+    if (outcome !== 'failure') return
+    const endpoint = record.endpoint!
+    const cluster = this.cluster!
+    add(endpoint.stats.failures, 1)
+    cluster.report(endpoint, outcome, failure, record.startedAt)
+    cluster.observe(endpoint, outcome, this.#owner.waitedMs(record, this.#deps.clock.now()), null)
+  }
+
+  allows(record: AttemptRecord): boolean {
+    const made = this.#owner.exchange.decision.attempts - (this.#triedFresh ? 1 : 0)
+    if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
+    else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
+    else this.#tried.push(record.endpoint!)
+    return record.another.again
+  }
+
+  goOn({ delayMs }: AttemptRecord): void {
+    if (delayMs === 0) this.#next(this.#deps.clock.now(), false)
+    else this.#rest.arm(delayMs)
+  }
+
+  cookie(endpoint: Endpoint): string {
+    return this.cluster!.cookie?.(this.#pick, endpoint) ?? ''
+  }
+
+  cancel(failure: Failure): void {
+    this.#rest.cancel()
+    for (const attempt of this.attempts) {
+      if (!attempt.giveUp(failure)) continue
+      this.ended(attempt, failure, '', this.#deps.clock.now())
+      this.blame(attempt, failure)
+    }
+  }
+
+  stop(): void {
+    this.cluster?.release()
+  }
+}

@@ -1,0 +1,35 @@
+import type { Answer, Question } from '../core/channel.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import type { Applier } from './apply.ts'
+import type { Discover } from './discover.ts'
+import { endpointsView } from './endpoints-view.ts'
+import { explain } from './explain.ts'
+import type { Records } from './records.ts'
+
+export interface AnswersDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly applier: Applier
+  readonly records: Records
+  readonly discover: Discover
+}
+
+/** What the control thread may ask of a data thread, for the pages of the admin port. */
+export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
+  const { clock, random, applier, records, discover } = deps
+  switch (question.what) {
+    case 'endpoints':
+      return endpointsView(applier.clusters(), clock.now())
+    case 'uses':
+      return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
+    case 'flights':
+      return { flights: records.flights(question.failedOnly) }
+    case 'explain':
+      return explain(question, { clock, random, discover, runtime: () => inForce(applier) })
+  }
+}
+
+function inForce(applier: Applier) {
+  const runtime = applier.inForce()
+  return { listeners: runtime?.listeners ?? new Map(), services: runtime?.snapshot.services ?? {} }
+}

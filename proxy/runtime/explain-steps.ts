@@ -1,0 +1,136 @@
+import { formatDuration } from '../../mesh-config/duration.ts'
+import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { ExplainAnswer } from '../core/channel.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { failures } from '../core/failure.ts'
+import { grpcKind } from '../core/grpc.ts'
+import type { ListenerRuntime } from '../core/listener.ts'
+import type { Route } from '../core/route.ts'
+import { attemptView } from '../telemetry/flights.ts'
+import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
+
+type Step = ExplainAnswer['steps'][number]
+
+/** A decision that was made, and what its words need beside it. */
+export interface Explained {
+  readonly exchange: Exchange
+  readonly listener: ListenerRuntime
+  readonly services: Readonly<Record<string, ServiceSpec>>
+  /** What the caller offered to become. */
+  readonly offered: string
+}
+
+/** What each stage looked at, read from the exchange and its decision record: nothing is decided here. */
+export function stepsOf(explained: Explained): Step[] {
+  const { exchange, listener } = explained
+  const { route, decision } = exchange
+  const steps = [listenerStep(listener, exchange), ...decision.notes.map(note => ({ stage: 'filters', text: note }))]
+  if (!isRouted(exchange)) return [...steps, ...refusedByFilter(exchange, 'before routing'), ...serviceStep(exchange)]
+  steps.push(...serviceStep(exchange), routeStep(exchange))
+  if (route === null) return steps
+  if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
+  steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
+  if (exchange.cluster === null) return steps
+  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+}
+
+/** What to do, where there is more to the point than what the failure table says; empty: there is not. */
+export function remedyOf({ exchange, services }: Explained): string {
+  const { failure, decision, request, route } = exchange
+  if (failure !== failures.noRoute || route !== null) return ''
+  if (decision.service !== '') return routeRemedy(decision.service, services)
+  return request.authority === ''
+    ? 'name the service in the URL, or ask for a listener that is for one service (`listener`)'
+    : hostRemedy(request.authority, services)
+}
+
+function listenerStep({ spec }: ListenerRuntime, { protocol }: Exchange): Step {
+  const shared = spec.service === null ? ', shared by all services' : `, for ${spec.service} only`
+  const spoken = protocol === 'h2' ? '; the caller speaks HTTP/2' : ''
+  return { stage: 'listener', text: `${spec.name}${shared}${spoken}` }
+}
+
+/** A service was found, or one was looked for. */
+function isRouted({ decision, route }: Exchange): boolean {
+  return route !== null || decision.service !== ''
+}
+
+function refusedByFilter({ reply, failure }: Exchange, where: string): Step[] {
+  if (failure === failures.noRoute || failure === failures.noCluster) return []
+  return [{ stage: 'filters', text: `answered with ${reply?.status ?? failure?.httpStatus} ${where}` }]
+}
+
+function serviceStep({ decision, request, protocol, failure, detail }: Exchange): Step[] {
+  const { service, by, onDemand } = decision
+  if (service === '')
+    return failure === failures.noRoute || failure === failures.noCluster ? [{ stage: 'service', text: detail }] : []
+  const named = protocol === 'tcp' ? 'server name' : 'host'
+  const found = by === 'port' ? 'the port is its own' : `found by ${named} "${request.authority}"`
+  return [{ stage: 'service', text: `${service}: ${found}${onDemand ? ', and in the registry on demand' : ''}` }]
+}
+
+function routeStep({ route, detail, protocol }: Exchange): Step {
+  if (route === null) return { stage: 'route', text: detail }
+  const why =
+    protocol === 'tcp' ? 'the first that asks nothing of a request' : `the first that matches (${route.condition})`
+  return { stage: 'route', text: `${route.name}: ${why}` }
+}
+
+function upgradeSteps({ exchange, offered }: Explained, route: Route): Step[] {
+  const { upgrade } = exchange.request
+  const isRefused = exchange.failure === failures.tunnelRefused
+  if (upgrade === offered && !isRefused) return []
+  const allowed = [...route.upgrades].join(', ') || 'none'
+  const becomes = isRefused ? '' : upgrade === '' ? '; the offer is ignored' : `; ${upgrade} is asked for`
+  return [{ stage: 'policy', text: `${offered} is not among the upgrades of ${route.service} (${allowed})${becomes}` }]
+}
+
+function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
+  if (decision.attempts === 0) return []
+  const record = decision.tries[0]!
+  const { endpoint, policy, other } = record
+  if (endpoint === null) return [{ stage: 'balancer', text: `${cluster!.policy}: no endpoint may be used` }]
+  const compared =
+    other === null ? '' : `: load ${loadText(record.load)} against ${loadText(record.otherLoad)} at ${other.name}`
+  const { way } = attemptView(record)
+  const narrowed = way.length === 0 ? '' : ` (${way.join(', ')})`
+  const made = protocol === 'tcp' ? 'a connection of its own would be made' : poolText(endpoint.pool)
+  return [
+    { stage: 'balancer', text: `${policy} picks ${endpoint.name}${narrowed}${compared}` },
+    { stage: 'pool', text: made },
+  ]
+}
+
+function policySteps(exchange: Exchange, route: Route): Step[] {
+  const { failure, protocol } = exchange
+  if (failure === failures.poolOverflow)
+    return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
+  if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
+  const isPicked = exchange.decision.attempts > 0
+  const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []
+  return failure === null ? [...grpc, { stage: 'policy', text: policyText(route) }] : grpc
+}
+
+function tunnelPolicy({ retry, tunnelIdleMs }: Route): string {
+  const { attempts, on } = retry
+  const again = attempts > 1 && on.has('connect-failure') ? `${attempts} attempts on connect-failure` : 'one attempt'
+  return `${again}, idle ${formatDuration(tunnelIdleMs)}`
+}
+
+/** What is done about gRPC that is not done about other requests. */
+function grpcSteps(exchange: Exchange, route: Route): Step[] {
+  const { failure, detail, request } = exchange
+  const cluster = exchange.cluster!
+  const kind = grpcKind(request.headers)
+  if (kind === '' || failure === failures.tunnelRefused) return []
+  const step = (text: string) => [{ stage: 'grpc', text }]
+  if (!cluster.mayBeGrpc)
+    return step(
+      `the endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of ${route.service}`,
+    )
+  const way = kind === 'grpc' ? 'gRPC' : cluster.speaksGrpc ? `${kind}, translated to gRPC` : `${kind}, passed as it is`
+  if (failure === failures.grpcNeedsHttp2) return step(`${way}; refused: it comes over HTTP/1.1`)
+  if (route.grpcDeadline === null) return step(`${way}; a deadline is passed on and not enforced`)
+  if (failure === failures.badRequest) return step(`${way}; refused: ${detail}`)
+  return step(`${way}; ${deadlineText(exchange)}`)
+}

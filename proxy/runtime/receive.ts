@@ -1,0 +1,48 @@
+import type { Answer, Question, SnapshotMessage, ToControl, ToData } from '../core/channel.ts'
+import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
+import type { Applier } from './apply.ts'
+import type { Wanted } from './wanted.ts'
+
+export interface ReceiveDeps {
+  readonly applier: Applier
+  readonly waiting: Wanted
+  readonly log: AccessLogQueue
+  apply(message: SnapshotMessage): Promise<void>
+  answer(question: Question): Answer | Promise<Answer>
+  drain(plan: { readonly delayMs: number; readonly timeoutMs: number }): void
+  send(message: ToControl): void
+}
+
+/** What the control thread says, in order with the snapshots where it must be: those may wait for a port. */
+export function receiver(deps: ReceiveDeps): (message: ToData) => void {
+  const { applier, waiting, log, send } = deps
+  let last: Promise<void> = Promise.resolve()
+  const inOrder = (work: () => void | Promise<void>): void => {
+    last = last.then(work)
+  }
+
+  function reply(id: number, question: Question): void {
+    const found = deps.answer(question)
+    if (found instanceof Promise) void found.then(answer => send({ kind: 'answer', id, answer }))
+    else send({ kind: 'answer', id, answer: found })
+  }
+
+  return message => {
+    switch (message.kind) {
+      case 'snapshot':
+        return inOrder(() => deps.apply(message))
+      case 'endpoints':
+        return inOrder(() => applier.change(message.service, message.delta))
+      case 'origins':
+        return inOrder(() => applier.setOrigins(message.zones))
+      case 'drain':
+        return deps.drain(message)
+      case 'unknown-service':
+        return waiting.settle(message.service, message.why)
+      case 'ask':
+        return reply(message.id, message.question)
+      case 'log-credit':
+        return log.credit(message.bytes)
+    }
+  }
+}
