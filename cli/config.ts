@@ -6,7 +6,7 @@ import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh
 import { jsonText, printable } from '../proxy/core/printable.ts'
 import { colours, type Output } from './colours.ts'
 
-/** The command's access to its surroundings. */
+/** What the command touches of its surroundings. */
 export interface ConfigSurroundings {
   readonly stdout: Output
   readonly stderr: Output
@@ -19,8 +19,8 @@ interface FileOptions {
 }
 
 /**
- * `outrigger config check | effective | schema`. Exit code 0: valid; 2: invalid, with --strict also when there are
- * warnings.
+ * `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there
+ * are warnings.
  */
 export function addConfigCommand(program: Command, surroundings: ConfigSurroundings = process): void {
   const config = program
@@ -159,7 +159,7 @@ function serviceRow(
   ]
 }
 
-/** The number of endpoints, or their source. */
+/** How many there are, or where they will come from. */
 function originText(name: string, fixed: number, { files, dns, consul }: DiscoverySpec): string {
   const sources = [
     ...files.filter(({ service }) => service === name).map(({ path }) => path),
@@ -207,7 +207,7 @@ async function printSchema(kind: string, surroundings: ConfigSurroundings): Prom
   }
 }
 
-/** The words serve completion. */
+/** The words are for completion. */
 function documentArgument(command: Command): Argument {
   const argument = command.createArgument('[document]', 'sidecar or service').default('sidecar')
   argument.argChoices = ['sidecar', 'service']

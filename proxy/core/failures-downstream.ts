@@ -14,7 +14,7 @@ export const downstreamFailures = {
     reply: 'any',
     reason: "the caller's deadline came before the end of the answer",
     remedy:
-      'the caller sets it (`grpc-timeout`), `timeouts.grpcTimeoutMax` may shorten it; a stream that is meant to go on needs a caller that sets none',
+      'the caller sets it (`grpc-timeout`), `timeouts.grpcTimeoutMax` may shorten it; a long stream needs a caller without a deadline',
   }),
   downstreamIdle: row({
     side: 'downstream',
@@ -39,9 +39,9 @@ export const downstreamFailures = {
     condition: null,
     outcome: 'ignorable',
     reply: 'any',
-    reason: 'neither side sent anything for too long, and the request was not whole',
+    reason: 'neither side sent anything for too long, and the request was not complete',
     remedy:
-      '`timeouts.idle` of the service sets it; a stream that is quiet for longer needs pings or messages of its own. Nothing is said against the endpoint',
+      '`timeouts.idle` of the service sets it; a stream that is quiet for longer needs pings or messages of its own. It does not count against the endpoint',
   }),
   badRequest: row({
     side: 'downstream',
@@ -93,7 +93,7 @@ export const downstreamFailures = {
     outcome: 'ignorable',
     reply: 'any',
     reason: 'an Expect other than 100-continue',
-    remedy: 'RFC 9110 section 10.1.1 knows no other',
+    remedy: 'RFC 9110 section 10.1.1 defines no other',
   }),
   versionNotSupported: row({
     side: 'downstream',
@@ -173,6 +173,6 @@ export const downstreamFailures = {
     outcome: 'ignorable',
     reply: 'none',
     reason: 'the caller went away before the answer was complete',
-    remedy: 'look at the timeout of the caller',
+    remedy: 'compare the timeout of the caller with the time that the answer takes',
   }),
 } as const

@@ -26,7 +26,7 @@ export const localFailures = {
     condition: null,
     outcome: 'ignorable',
     reply: 'any',
-    reason: 'the service it is meant for is not configured, or not known yet',
+    reason: 'the service of this request is not configured, or not known yet',
     remedy: 'the route is ahead of the service: see /config',
   }),
   noHealthyUpstream: row({
@@ -54,7 +54,7 @@ export const localFailures = {
     reply: 'any',
     reason: 'the request goes in a circle',
     remedy:
-      'the `detail` has the machines it came through last: an endpoint of a service is the outbound listener of a sidecar, or a proxy that leads back here; see /endpoints on each of them',
+      'the `detail` names the machines it came through last: an endpoint of a service is the outbound listener of a sidecar, or a proxy that leads back here; see /endpoints on each of them',
   }),
   connectLocal: row({
     side: 'local',
@@ -68,7 +68,7 @@ export const localFailures = {
     reply: 'any',
     reason: 'this machine could not make a connection',
     remedy:
-      'the sidecar is out of file descriptors, ports or memory: /flights has the system error; raise the limit (ulimit -n, ip_local_port_range). The endpoint is not blamed',
+      'the sidecar is out of file descriptors, ports or memory: /flights has the system error; raise the limit (ulimit -n, ip_local_port_range). It does not count against the endpoint',
   }),
   poolOverflow: row({
     side: 'local',
@@ -135,7 +135,7 @@ export const localFailures = {
     outcome: 'ignorable',
     reply: 'any',
     reason: 'the endpoint answered an upgrade with a page of its own, which over HTTP/2 would look like success',
-    remedy: 'the path is none of the WebSocket ones of the application; over HTTP/1.1 the caller would see its answer',
+    remedy: 'the path is not a WebSocket path of the application; over HTTP/1.1 the caller would see its answer',
   }),
   tunnelIdle: row({
     side: 'local',
@@ -149,7 +149,7 @@ export const localFailures = {
     reply: 'any',
     reason: 'nothing moved in the tunnel for too long',
     remedy:
-      '`timeouts.tunnel` of the service sets it; a WebSocket that sends pings more often never gets there, nor a TCP connection with a keep-alive of its own protocol',
+      '`timeouts.tunnel` of the service sets it; pings of a WebSocket, or keep-alive messages of another protocol, that come more often prevent it',
   }),
   outOfRoom: row({
     side: 'local',
@@ -161,9 +161,9 @@ export const localFailures = {
     condition: null,
     outcome: 'ignorable',
     reply: 'any',
-    reason: 'the sidecar held too much of bodies, and more for this exchange than for others',
+    reason: 'the sidecar held too many bytes of bodies, and more for this exchange than for others',
     remedy:
-      'a caller or an endpoint has stopped reading: `detail` says which bound was reached; `buffers` of the sidecar file is that of a data thread',
+      'a caller or an endpoint has stopped reading: `detail` says which bound was reached; `buffers` in the sidecar file sets that of a data thread',
   }),
   drained: row({
     side: 'local',

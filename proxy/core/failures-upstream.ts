@@ -65,7 +65,7 @@ export const upstreamFailures = {
     condition: 'connect-failure',
     outcome: 'failure',
     reply: 'any',
-    reason: 'the endpoint is a listener of this sidecar, through which the request would come back for ever',
+    reason: 'the endpoint is a listener of this sidecar, so the request would go in circles',
     remedy:
       'the `detail` names the listener: take its address out of the endpoints of the service (file, Consul, DNS), or let `register` name the inbound port',
   }),
@@ -93,8 +93,8 @@ export const upstreamFailures = {
     condition: 'refused-stream',
     outcome: 'ignorable',
     reply: 'any',
-    reason: 'the endpoint went away (GOAWAY) before it looked at the request',
-    remedy: 'it is draining or restarting, and says nothing against it; seen only where no retry was possible',
+    reason: 'the endpoint went away (GOAWAY) before it processed the request',
+    remedy: 'it is draining or restarting, which does not count against it; seen only where no retry was possible',
   }),
   streamReset: row({
     side: 'upstream',
@@ -107,7 +107,7 @@ export const upstreamFailures = {
     outcome: 'failure',
     reply: 'any',
     reason: 'the endpoint reset the stream (RST_STREAM) before it answered',
-    remedy: 'the application gave the request up or failed in it; the `detail` has the error code',
+    remedy: 'the application cancelled the request or failed in it; the `detail` has the error code',
   }),
   resetBeforeResponse: row({
     side: 'upstream',

@@ -266,7 +266,7 @@ export function flightView(exchange: Exchange, listener: string): FlightView {
   return { ...flight.view(0), at: '', requestId: '', peer: '', durationMs: 0 }
 }
 
-/** One attempt of an explanation, which was not made. */
+/** The attempt of an explanation, which was not made. */
 export function attemptView(record: AttemptRecord): AttemptView {
   const slot = new Try()
   slot.copy(record)
