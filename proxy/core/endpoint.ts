@@ -1,6 +1,6 @@
 import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { EndpointLoad } from './endpoint-load.ts'
-import type { Connector, Pool } from './pool.ts'
+import type { Pool } from './pool.ts'
 import type { EndpointStats } from './telemetry.ts'
 
 /**
@@ -40,10 +40,5 @@ export class Endpoint {
     this.name = name
     this.pool = pool
     this.stats = stats
-  }
-
-  /** For tunnels. */
-  get connector(): Connector {
-    return this.pool
   }
 }

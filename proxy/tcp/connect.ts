@@ -23,7 +23,7 @@ export class Connect implements Attempt, ConnectWaiter {
   /** Every connection of a tunnel is a fresh one. */
   open(): void {
     this.#isWaiting = true
-    const refused = this.record.endpoint!.connector.connect(this)
+    const refused = this.record.endpoint!.pool.connect(this)
     if (refused !== null) this.connectFailed(refused, '')
   }
 
@@ -40,7 +40,7 @@ export class Connect implements Attempt, ConnectWaiter {
   giveUp(): boolean {
     if (!this.#isWaiting) return false
     this.#isWaiting = false
-    this.record.endpoint!.connector.giveUp(this)
+    this.record.endpoint!.pool.giveUp(this)
     return true
   }
 }

@@ -183,7 +183,7 @@ export class TcpTunnel
     const now = this.#deps.clock.now()
     const isEarly = failure === failures.resetBeforeResponse && now - attempt.record.sentAt < EARLY_MS
     if (!isEarly) this.#succeeded()
-    attempt.record.endpoint!.connector.closed()
+    attempt.record.endpoint!.pool.closed()
     this.#attempts.ended(attempt, failure?.side === 'upstream' ? failure : null, exchange.detail, now)
     if (isEarly) this.#attempts.blame(attempt, failure)
     this.#complete(failure, exchange.detail)
