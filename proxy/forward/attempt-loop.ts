@@ -52,7 +52,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.cluster = null
     this.#route = null
     this.#triedFresh = false
-    this.#tried.length = 0
+    if (this.#tried.length !== 0) this.#tried.length = 0
     this.#pick.hash = NO_HASH
     this.#pick.sticky = ''
     this.#pick.madeCookie = ''

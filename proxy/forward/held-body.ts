@@ -38,8 +38,10 @@ export class HeldBody {
   }
 
   #letGo(): void {
+    // Nearly always there is nothing: V8 spends more on an empty array's length than on looking.
+    if (this.#chunks.length === 0) return
     this.#chunks.length = 0
-    if (this.bytes !== 0) this.#wire.account.add(-this.bytes)
+    this.#wire.account.add(-this.bytes)
     this.bytes = 0
   }
 

@@ -147,7 +147,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     if (head.upgrade !== '') {
       opened.mayBeQuiet = true
       opened.shut(end)
-    } else if (!end) this.#times.bodyBegun(opened, this.#clock.now())
+    } else if (!end) this.#times.bodyBegun(opened, opened.openedAt)
     if (opened.receiver === null) this.#onStream(opened)
     opened.receiver?.head(head, end || head.upgrade !== '')
   }
