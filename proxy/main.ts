@@ -1,6 +1,7 @@
 import type { Snapshot } from '../mesh-config/snapshot.ts'
-import { firstConfig, type LoadedConfig } from './control/config-loader.ts'
+import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
+import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
 import { type Sidecar, sidecar } from './control/sidecar.ts'

@@ -58,7 +58,7 @@ cp -r /etc/apt/apt.conf.d/. "$ROOT/etc/apt/apt.conf.d/"
 rm -f "$ROOT/etc/apt/sources.list"
 cp -r /etc/apt/sources.list.d/. "$ROOT/etc/apt/sources.list.d/"
 if [ -s /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$ROOT/etc/apt/"; fi
-git clone -q --no-hardlinks "$PROJECT" "$ROOT/root/outrigger"
+git clone -q --no-hardlinks "$PROJECT" "$ROOT/srv/outrigger"
 
 # Of the devices only those that programs expect; of the network only what the machine itself has.
 mkdir -p "$ROOT/dev/shm" "$ROOT/dev/pts"
@@ -73,7 +73,7 @@ SETTINGS=$(env | grep -E '^(GOPROXY|GONOSUMDB|GONOSUMCHECK|GOSUMDB|GOFLAGS|PIP_(
 alone() { unshare --net --pid --fork --kill-child /bin/sh -c 'ip link set lo up && exec "$@"' sh "$@"; }
 inside() {
   $ALONE chroot "$ROOT" /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 CI=true \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $SETTINGS /bin/sh -c "cd /root/outrigger && $1"
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $SETTINGS /bin/sh -c "cd /srv/outrigger && $1"
 }
 
 for step; do
@@ -98,7 +98,7 @@ done
 say 'what is left in /tmp, what starts at boot, and where the space went'
 LEFT=$(ls -A "$ROOT/tmp")
 BOOT=$(find "$ROOT/etc/systemd/system" "$ROOT/etc/rc2.d" "$ROOT/etc/rc3.d" -name '*redis*' -o -name '*nginx*' -o -name '*haproxy*' -o -name '*dnsmasq*' 2>/dev/null || true)
-du -shx "$ROOT" "$ROOT/root/outrigger/node_modules" "$ROOT/root/outrigger/.cache" "$ROOT/usr" "$ROOT/var" "$ROOT/root/.npm" "$ROOT/root/.cache" "$ROOT/root/go" 2>/dev/null || true
+du -shx "$ROOT" "$ROOT/srv/outrigger/node_modules" "$ROOT/srv/outrigger/.cache" "$ROOT/usr" "$ROOT/var" "$ROOT/root/.npm" "$ROOT/root/.cache" "$ROOT/root/go" 2>/dev/null || true
 if [ -n "$LEFT" ]; then echo "/tmp is not empty: $LEFT" >&2; exit 1; fi
 if [ -n "$BOOT" ]; then echo "services start at boot: $BOOT" >&2; exit 1; fi
 say 'all of it passed'

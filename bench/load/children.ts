@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from './command.ts'
 import { pinned } from './cores.ts'
 
 /** A program the bench started and will end. */
@@ -12,12 +13,6 @@ export interface Child {
   /** The end of what it printed: what to show when it does not do what it should. */
   readonly lastWords: () => string
   readonly stop: () => Promise<void>
-}
-
-export interface Command {
-  readonly command: string
-  readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
 }
 
 const living = new Set<ChildProcess>()

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { tool } from '../../test/peers/find.ts'
-import type { Command } from './children.ts'
+import type { Command } from './command.ts'
 
 /** Which core the proxies get; everything else (backends, load, the bench itself) runs on another. Null: not pinned. */
 export interface Cores {

@@ -1,5 +1,6 @@
 import type { Answer, Question } from '../core/channel.ts'
-import { errorAnswer, type PageAnswer, type PageRequest } from './page.ts'
+import { errorAnswer } from './page.ts'
+import type { PageAnswer, PageRequest } from './page-types.ts'
 
 /** Asks every data thread; `answer` is null where one did not answer in time. */
 export type Ask = (

@@ -1,19 +1,7 @@
 import { jsonText, printable } from '../core/printable.ts'
-import { htmlAnswer, type Page, textAnswer } from './page.ts'
-
-/** The configuration in force. */
-export interface ConfigView {
-  readonly version: string
-  readonly inForceSince: string
-  readonly files: readonly string[]
-  readonly warnings: readonly string[]
-  /** Later reloads: why a newer one was refused, and which of its changes need a restart. */
-  readonly lastErrors: readonly string[]
-  readonly needsRestart: readonly string[]
-  /** The effective configuration, secrets hidden: JSON text, and YAML with the source of each value. */
-  readonly effectiveJson: string
-  readonly effectiveText: string
-}
+import { htmlAnswer, textAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
+import type { ConfigView } from './views.ts'
 
 export function configPage(view: () => Promise<ConfigView>): Page {
   return {

@@ -1,4 +1,5 @@
-import { eitherAnswer, type Page } from './page.ts'
+import { eitherAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
 
 /** `begin` returns at once; false: the proxy drains already. */
 export function drainPage(

@@ -5,7 +5,8 @@ import { type Ask, askAll, missingNote } from './ask.ts'
 import { mergeEndpoints } from './endpoints-merge.ts'
 import { readSelection, select } from './endpoints-select.ts'
 import { serviceText } from './endpoints-text.ts'
-import { eitherAnswer, errorAnswer, type Page } from './page.ts'
+import { eitherAnswer, errorAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
 
 export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[]): Page {
   return {

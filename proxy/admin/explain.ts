@@ -1,15 +1,8 @@
 import type { ExplainAnswer, Question } from '../core/channel.ts'
 import { type Ask, askAll } from './ask.ts'
 import { explainText } from './explain-text.ts'
-import {
-  errorAnswer,
-  htmlAnswer,
-  jsonAnswer,
-  type Page,
-  type PageAnswer,
-  type PageRequest,
-  textAnswer,
-} from './page.ts'
+import { errorAnswer, htmlAnswer, jsonAnswer, textAnswer } from './page.ts'
+import type { Page, PageAnswer, PageRequest } from './page-types.ts'
 
 const example = '/explain?method=GET&url=http://orders/api/1&header=x-user:7'
 

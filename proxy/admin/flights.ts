@@ -2,7 +2,8 @@ import type { FlightsAnswer, FlightView } from '../core/channel.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
 import { readFilter, selectFlights } from './flights-select.ts'
 import { flightText } from './flights-text.ts'
-import { eitherAnswer, errorAnswer, type Page } from './page.ts'
+import { eitherAnswer, errorAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
 
 export function flightsPage(ask: Ask): Page {
   return {

@@ -1,5 +1,6 @@
 import { isLogLevel, type LogLevel, logLevels } from '../core/log.ts'
-import { eitherAnswer, errorAnswer, type Page } from './page.ts'
+import { eitherAnswer, errorAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
 
 export interface LevelOwner {
   level(): LogLevel

@@ -1,4 +1,4 @@
-import type { Page } from './page.ts'
+import type { Page } from './page-types.ts'
 
 export function metricsPage(render: () => { readonly type: string; readonly body: AsyncIterable<string> }): Page {
   return {

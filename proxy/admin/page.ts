@@ -1,35 +1,7 @@
 import { own } from '../../mesh-config/own.ts'
 import { jsonText, printable, printableLines } from '../core/printable.ts'
 import type { Markup } from './html/markup.ts'
-
-/** A page of the admin port. */
-export interface Page {
-  readonly path: string
-  readonly methods: readonly ('GET' | 'POST')[]
-  /** One line for the index: the content of the page. */
-  readonly shows: string
-  /** Possible query parameters. */
-  readonly parameters?: string
-  answer(request: PageRequest): PageAnswer | Promise<PageAnswer>
-}
-
-export type Format = 'json' | 'text' | 'html'
-
-export interface PageRequest {
-  readonly method: 'GET' | 'POST'
-  readonly query: URLSearchParams
-  /** Null: the caller accepts anything, so the page chooses. */
-  readonly format: Format | null
-  readonly body: string
-}
-
-export interface PageAnswer {
-  readonly status: number
-  readonly type: string
-  readonly body: string | AsyncIterable<string>
-  /** For HTML: its Content-Security-Policy. */
-  readonly policy?: string
-}
+import type { Format, PageAnswer, PageRequest } from './page-types.ts'
 
 export function textAnswer(body: string, status = 200): PageAnswer {
   return { status, type: 'text/plain; charset=utf-8', body: printableLines(body) }

@@ -1,15 +1,16 @@
 import type { ServiceStatus } from '../core/source.ts'
 import type { Ask } from './ask.ts'
-import { type ConfigView, configPage } from './config.ts'
+import { configPage } from './config.ts'
 import { drainPage } from './drain.ts'
 import { endpointsPage } from './endpoints.ts'
 import { explainPage } from './explain.ts'
 import { flightsPage } from './flights.ts'
 import { type LevelOwner, logLevelPage } from './log-level.ts'
 import { metricsPage } from './metrics.ts'
-import type { Page } from './page.ts'
-import { bareReadyPage, livePage, type Readiness, readyPage } from './ready.ts'
+import type { Page } from './page-types.ts'
+import { bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
+import type { ConfigView, Readiness } from './views.ts'
 
 /** The sources of the pages' facts. */
 export interface PageFacts {

@@ -1,22 +1,8 @@
 import { printable } from '../core/printable.ts'
-import { eitherAnswer, jsonAnswer, type Page, textAnswer } from './page.ts'
+import { eitherAnswer, jsonAnswer, textAnswer } from './page.ts'
+import type { Page } from './page-types.ts'
 import { columns } from './text.ts'
-
-/** One check of readiness, or a fact that helps to explain it. */
-export interface Check {
-  readonly name: string
-  /** `warn`: worth a look, without effect on readiness. */
-  readonly state: 'ok' | 'warn' | 'fail'
-  /** Lines after the first are details. */
-  readonly text: string
-}
-
-export interface Readiness {
-  readonly ready: boolean
-  /** Why it is not ready; empty when it is. */
-  readonly reason: string
-  readonly checks: readonly Check[]
-}
+import type { Check, Readiness } from './views.ts'
 
 export function readyPage(readiness: () => Readiness): Page {
   return {

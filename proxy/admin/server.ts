@@ -2,7 +2,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import type { Log } from '../core/log.ts'
 import { refusal } from './guard.ts'
-import { errorAnswer, formatOf, type Page, type PageAnswer, type PageRequest, textAnswer } from './page.ts'
+import { errorAnswer, formatOf, textAnswer } from './page.ts'
+import type { Page, PageAnswer, PageRequest } from './page-types.ts'
 import { unknownPage } from './start-page.ts'
 
 /** The longest body of a POST: a log level is all it may hold. */

@@ -1,5 +1,6 @@
 import { printable } from '../core/printable.ts'
-import { eitherAnswer, type Page, type PageAnswer, type PageRequest } from './page.ts'
+import { eitherAnswer } from './page.ts'
+import type { Page, PageAnswer, PageRequest } from './page-types.ts'
 import { columns } from './text.ts'
 
 /** `about`: one line that names this proxy. */

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { hash32 } from '../core/hash.ts'
-import type { ChildLine } from './config-loader.ts'
+import type { ChildLine } from './loaded-config.ts'
 
 /**
  * What the config reader (load-config.ts) made of the files the last time, so that a start with unchanged files needs

@@ -1,37 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import { cachedConfig } from './config-cache.ts'
-
-export interface LoadedConfig {
-  readonly ok: true
-  readonly bootstrap: Bootstrap
-  readonly discovery: DiscoverySpec
-  readonly snapshot: Snapshot
-  readonly warnings: readonly string[]
-  /** For /config. Compressed, and by the child: with hundreds of services it is megabytes, and seldom asked for. */
-  readonly effective: Promise<EffectiveConfig>
-}
-
-export interface EffectiveConfig {
-  json(): string
-  text(): string
-}
-
-export interface RefusedConfig {
-  readonly ok: false
-  readonly errors: readonly string[]
-}
+import type { ChildLine, EffectiveConfig, LoadedConfig, RefusedConfig } from './loaded-config.ts'
 
 /** Hundreds of services take a second or two on a busy machine. */
 const LIMIT_MS = 60_000
-
-/**
- * What the child writes, one JSON value a line (load-config.ts). The effective configuration is deflated and in base64.
- */
-export type ChildLine =
-  | (Omit<LoadedConfig, 'effective'> | RefusedConfig)
-  | { readonly json: string; readonly text: string }
 
 /** The program of the child. */
 const reader = fileURLToPath(

@@ -2,7 +2,8 @@ import type { ConsulSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { agentZone } from '../discovery/consul/agent.ts'
-import { type ConsulClient, consulClient } from '../discovery/consul/client.ts'
+import { consulClient } from '../discovery/consul/client.ts'
+import type { ConsulClient } from '../discovery/consul/consul-client.ts'
 import { lookupName } from '../system/names.ts'
 
 /** The way to Consul: one client as long as the configuration names the same way. */

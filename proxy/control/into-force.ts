@@ -1,6 +1,6 @@
 import type { Log } from '../core/log.ts'
-import type { LoadedConfig } from './config-loader.ts'
 import { inTurn } from './in-turn.ts'
+import type { LoadedConfig } from './loaded-config.ts'
 import type { PortClaims } from './port-claims.ts'
 import type { WatchedServices } from './watched-services.ts'
 import type { DataThreads } from './workers.ts'

@@ -4,8 +4,8 @@ import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
 import { hidden } from '../../mesh-config/secret.ts'
 import { jsonText, printable } from '../core/printable.ts'
 import { buildOf, type CacheHead } from './config-cache.ts'
-import type { ChildLine } from './config-loader.ts'
 import { keepConfig } from './keep-config.ts'
+import type { ChildLine } from './loaded-config.ts'
 
 /** The process that config-loader.ts starts: files in, JSON lines out. What the proxy waits for comes first. */
 const [, program, ...files] = process.argv as [string, string, ...string[]]

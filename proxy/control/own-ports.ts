@@ -1,11 +1,11 @@
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
-import type { Page } from '../admin/page.ts'
+import type { Page } from '../admin/page-types.ts'
 import { adminPages, type PageFacts, scrapePages } from '../admin/pages.ts'
 import { type Access, adminServer } from '../admin/server.ts'
 import type { Log } from '../core/log.ts'
 import { cannotListen } from '../system/cannot-listen.ts'
 import { listenOn } from '../system/listen-on.ts'
-import type { LoadedConfig } from './config-loader.ts'
+import type { LoadedConfig } from './loaded-config.ts'
 import type { OwnPorts } from './ready-lines.ts'
 
 interface WantedPort {

@@ -6,7 +6,7 @@ import { consulClient } from '../discovery/consul/client.ts'
 import { type Registration, registration } from '../discovery/consul/register.ts'
 import { lookupName } from '../system/names.ts'
 import { probe } from '../system/probe.ts'
-import type { LoadedConfig } from './config-loader.ts'
+import type { LoadedConfig } from './loaded-config.ts'
 
 export interface RegistrarDeps {
   readonly loaded: LoadedConfig

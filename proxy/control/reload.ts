@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import type { LoadedConfig, RefusedConfig } from './config-loader.ts'
+import type { LoadedConfig, RefusedConfig } from './loaded-config.ts'
 
 /** What is in force, and what came of the last attempt to change it. */
 export interface ReloadState {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { LoadedConfig } from '../../proxy/control/config-loader.ts'
 import { lateness } from '../../proxy/control/lateness.ts'
+import type { LoadedConfig } from '../../proxy/control/loaded-config.ts'
 import { type ReadinessFacts, readinessReport } from '../../proxy/control/readiness.ts'
 import { readyLines } from '../../proxy/control/ready-lines.ts'
 import type { ThreadStatus } from '../../proxy/control/workers.ts'

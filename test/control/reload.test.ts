@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Bootstrap, Snapshot } from '../../mesh-config/snapshot.ts'
-import type { LoadedConfig, RefusedConfig } from '../../proxy/control/config-loader.ts'
+import type { LoadedConfig, RefusedConfig } from '../../proxy/control/loaded-config.ts'
 import { reloader } from '../../proxy/control/reload.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'

@@ -1,5 +1,5 @@
 import type { Ask } from '../../proxy/admin/ask.ts'
-import type { Format, Page, PageAnswer } from '../../proxy/admin/page.ts'
+import type { Format, Page, PageAnswer } from '../../proxy/admin/page-types.ts'
 import type {
   Answer,
   AttemptView,

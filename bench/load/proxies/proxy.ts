@@ -1,4 +1,4 @@
-import type { Command } from '../children.ts'
+import type { Command } from '../command.ts'
 import type { TrafficName } from '../traffic/traffic.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { ConfigView } from '../config.ts'
+import type { ConfigView } from '../views.ts'
 import { box, table } from './frame.ts'
 import { html, type Markup, prose } from './markup.ts'
 

@@ -1,4 +1,4 @@
-import type { PageAnswer, PageRequest } from '../page.ts'
+import type { PageAnswer, PageRequest } from '../page-types.ts'
 import { href, html, lines, Markup, type Part } from './markup.ts'
 import { stylesheet } from './stylesheet.ts'
 

@@ -1,4 +1,4 @@
-import type { Check, Readiness } from '../ready.ts'
+import type { Check, Readiness } from '../views.ts'
 import { box, table, tag } from './frame.ts'
 import { html, lines, type Markup } from './markup.ts'
 

@@ -1,4 +1,4 @@
-import type { Page } from '../page.ts'
+import type { Page } from '../page-types.ts'
 import { table } from './frame.ts'
 import { html, type Markup } from './markup.ts'
 

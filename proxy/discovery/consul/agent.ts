@@ -1,5 +1,5 @@
 import { type Answer, isDenied, jsonOf } from './answer.ts'
-import type { ConsulClient, ConsulDeps } from './client.ts'
+import type { ConsulClient, ConsulDeps } from './consul-client.ts'
 import type { LocalityEntry } from './entry.ts'
 import { backOffMs, pause } from './pause.ts'
 import { zoneOf } from './zone.ts'

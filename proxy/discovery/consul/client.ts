@@ -2,63 +2,17 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type Consul from 'consul'
 import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
-import type { Clock, Random } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import { connectionsAllowed } from './agent.ts'
 import { type Answer, type Asked, answerOf, ConsulTrouble, firstLine, isCrowdedOut, messageOf } from './answer.ts'
-import { type Crowd, crowdOf } from './crowd.ts'
-import { type Parking, parking } from './parking.ts'
-import { type Pulse, pulseOf } from './pulse.ts'
-import { connectionTrouble, type TransportDeps, type Transports, transports } from './transport.ts'
+import type { ConsulClient, ConsulDeps, Crowd, Pulse, Where } from './consul-client.ts'
+import { crowdOf } from './crowd.ts'
+import { parking } from './parking.ts'
+import { pulseOf } from './pulse.ts'
+import { connectionTrouble, type Transports, transports } from './transport.ts'
 import { watchedFiles } from './watched-file.ts'
 
-export interface ConsulDeps extends TransportDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-}
-
-export interface Where {
-  /** Null: the agent's. */
-  readonly datacenter: string | null
-}
-
-/**
- * The part of Consul's HTTP API that is used. All calls reject with a ConsulTrouble, and as soon as their signal
- * aborts.
- */
-export interface ConsulClient {
-  readonly spec: ConsulSpec
-  /** The instances of a service, with their checks. */
-  health(name: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /**
-   * Checks in any state that `filter` lets through
-   * (https://developer.hashicorp.com/consul/api-docs/features/filtering).
-   */
-  checks(filter: string, where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** The names of all services, with their tags. */
-  services(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** The state of the servers, without the copy that the agent keeps. */
-  servers(where: Where, asked: Asked, signal: AbortSignal): Promise<Answer>
-  /** The agent's own configuration. */
-  self(signal: AbortSignal): Promise<Answer>
-  /** The agent's own record of an instance; answers when it differs from `contentHash`. 404: none. */
-  agentService(id: string, contentHash: string, waitMs: number, signal: AbortSignal): Promise<Answer>
-  /** `passing`, `warning`, `critical`, `maintenance`; empty: the agent does not know it. */
-  agentHealth(id: string, signal: AbortSignal): Promise<string>
-  register(definition: unknown, signal: AbortSignal): Promise<void>
-  deregister(id: string, signal: AbortSignal): Promise<void>
-  heartbeat(checkId: string, status: CheckStatus, note: string, signal: AbortSignal): Promise<void>
-  /** The limit of queries that wait on connections of their own, and the watch over the others. */
-  readonly parking: Parking
-  crowd(where: Where): Crowd
-  pulse(where: Where): Pulse
-  readonly closed: AbortSignal
-  /** Aborts all requests and accepts no more. */
-  close(): void
-}
-
-export type CheckStatus = 'passing' | 'warning' | 'critical'
 const beats = { passing: 'pass', warning: 'warn', critical: 'fail' } as const
 
 /** For queries that are answered at once. */

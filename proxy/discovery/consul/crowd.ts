@@ -1,27 +1,7 @@
 import type { Clock, Random, Timer } from '../../core/clock.ts'
 import type { Answer } from './answer.ts'
-import type { ConsulClient, Where } from './client.ts'
+import type { ConsulClient, Crowd, Where } from './consul-client.ts'
 import { watchConsul } from './watch.ts'
-
-/**
- * Watches services that have no connection of their own (parking.ts). Two queries cover all of them. One asks for the
- * checks of these services and of nodes that are not healthy: a change there names the service. The other asks for the
- * names of all services: its index moves at every registration, without saying which.
- */
-export interface Crowd {
-  join(name: string): Member
-}
-
-export interface Member {
-  /**
-   * Resolves when its service may have changed since the last call, at the latest after this time, or when the signal
-   * aborts.
-   */
-  changed(atMostMs: number, signal: AbortSignal): Promise<void>
-  /** The service had changed. */
-  found(): void
-  leave(): void
-}
 
 /** Mostly several join or leave at once. */
 const SETTLE_MS = 100

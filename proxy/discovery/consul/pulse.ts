@@ -1,25 +1,7 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Answer, Asked } from './answer.ts'
-import type { ConsulClient, Where } from './client.ts'
+import type { ConsulClient, Follower, Pulse, Where } from './consul-client.ts'
 import { watchConsul } from './watch.ts'
-
-/**
- * An agent answers waiting queries from a copy that it keeps (`use_streaming_backend`). When its servers lose their
- * leader, die, or come back empty, the copy and the queries stay as they are until the end of their wait. So one query
- * per datacenter goes to the servers themselves: their trouble is known at once, and when it is over all services are
- * asked for anew.
- */
-export interface Pulse {
-  /** Returns a function that stops it. */
-  follow(follower: Follower): () => void
-}
-
-export interface Follower {
-  /** The servers do not answer, or are without a leader for too long; empty: they are well again. */
-  readonly onTrouble: (reason: string) => void
-  /** Their data may have changed. */
-  readonly onRenewed: () => void
-}
 
 /** The servers answer at least this often. */
 const WAIT_MS = 20_000

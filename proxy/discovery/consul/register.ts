@@ -1,7 +1,7 @@
 import type { RegisterSpec } from '../../../mesh-config/snapshot.ts'
 import { ConsulTrouble, isDenied, messageOf } from './answer.ts'
 import { type ApplicationCheck, unchecked } from './application-check.ts'
-import type { CheckStatus, ConsulClient, ConsulDeps } from './client.ts'
+import type { CheckStatus, ConsulClient, ConsulDeps } from './consul-client.ts'
 import { checkIdOf, definitionOf, idOf } from './definition.ts'
 import { backOffMs, pause } from './pause.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { agentZone, catalogNames, connectionsAllowed } from '../../../proxy/discovery/consul/agent.ts'
 import type { Answer } from '../../../proxy/discovery/consul/answer.ts'
-import type { ConsulClient } from '../../../proxy/discovery/consul/client.ts'
+import type { ConsulClient } from '../../../proxy/discovery/consul/consul-client.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { seeded } from '../../support/random.ts'
 import { consulSpec } from './registry.ts'

@@ -1,6 +1,6 @@
 import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
 import { type Answer, type Asked, ConsulTrouble } from '../../../proxy/discovery/consul/answer.ts'
-import type { ConsulClient, Where } from '../../../proxy/discovery/consul/client.ts'
+import type { ConsulClient, Where } from '../../../proxy/discovery/consul/consul-client.ts'
 import { crowdOf } from '../../../proxy/discovery/consul/crowd.ts'
 import type { CheckEntry, Entry } from '../../../proxy/discovery/consul/entry.ts'
 import { parking } from '../../../proxy/discovery/consul/parking.ts'

@@ -1,5 +1,6 @@
 import type { ConsulServiceSpec, ConsulSpec, EndpointSpec } from '../../../mesh-config/snapshot.ts'
-import { type ConsulClient, consulClient } from '../../../proxy/discovery/consul/client.ts'
+import { consulClient } from '../../../proxy/discovery/consul/client.ts'
+import type { ConsulClient } from '../../../proxy/discovery/consul/consul-client.ts'
 import { consulSource } from '../../../proxy/discovery/consul/source.ts'
 import { systemClock, systemRandom } from '../../../proxy/system/clock.ts'
 import { logTape } from '../../support/log-tape.ts'
