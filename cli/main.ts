@@ -1,20 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-
-/**
- * Each command's module is loaded on demand: `proxy` must be ready in a quarter of a second, and needs little of what
- * the others need.
- */
-const commands = {
-  proxy: async (program: Command) => (await import('./proxy.ts')).addProxyCommand(program, version),
-  config: async (program: Command) => (await import('./config.ts')).addConfigCommand(program),
-  explain: async (program: Command) => (await import('./explain.ts')).addExplainCommand(program),
-  endpoints: async (program: Command) => (await import('./admin.ts')).addEndpointsCommand(program),
-  flights: async (program: Command) => (await import('./admin.ts')).addFlightsCommand(program),
-  ready: async (program: Command) => (await import('./admin.ts')).addReadyCommand(program),
-  drain: async (program: Command) => (await import('./admin.ts')).addDrainCommand(program),
-  completion: async (program: Command) => (await import('./completion.ts')).addCompletionCommand(program, everything),
-}
+import { addAll, commands } from './commands.ts'
 
 const version = packageVersion()
 const program = new Command('outrigger')
@@ -57,20 +43,9 @@ if (wanted !== 'proxy') {
     process.exit()
   })
 }
-if (isCommand(wanted)) await commands[wanted](program)
-else await addAll(program)
+if (isCommand(wanted)) await commands[wanted](program, version)
+else await addAll(program, version)
 await program.parseAsync()
-
-async function addAll(to: Command): Promise<void> {
-  for (const add of Object.values(commands)) await add(to)
-}
-
-/** For completion: with every command, not only the one that runs. */
-async function everything(): Promise<Command> {
-  const all = new Command('outrigger').option('-v, --version', 'print the version')
-  await addAll(all)
-  return all
-}
 
 function isCommand(name: string): name is keyof typeof commands {
   return Object.hasOwn(commands, name)

@@ -1,14 +1,15 @@
+import { agentSchema } from './agent/agent-file.ts'
 import { isAt } from './located.ts'
 import { refused } from './not-yet.ts'
 import { serviceSchema } from './service.ts'
 import { sidecarSchema } from './sidecar.ts'
 
 /**
- * The two documents as JSON Schema: for editors, for the reference, for the reasons in `config effective` and for what
+ * The documents as JSON Schema: for editors, for the reference, for the reasons in `config effective` and for what
  * errors suggest.
  */
 
-export type DocumentKind = 'sidecar' | 'service'
+export type DocumentKind = 'sidecar' | 'service' | 'agent'
 
 /**
  * The keywords of JSON Schema that are used, and three of our own: `kind` names the kind of a value, `why` is the
@@ -41,7 +42,7 @@ const cache = new Map<DocumentKind, SchemaNode>()
 export function schemaOf(kind: DocumentKind): SchemaNode {
   let schema = cache.get(kind)
   if (schema === undefined) {
-    const source = kind === 'sidecar' ? sidecarSchema : serviceSchema
+    const source = kind === 'sidecar' ? sidecarSchema : kind === 'service' ? serviceSchema : agentSchema
     schema = source.toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
     cache.set(kind, schema)
   }

@@ -1,7 +1,7 @@
 // Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations
 // and of endpoint files) and the chunks they share, each one file, because reading two hundred small modules would take
 // longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
-import { rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -28,7 +28,7 @@ const bundle = await rolldown({
   },
   platform: 'node',
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
-  external: [/^node:/, 'consul', 're2js', /^prom-client/],
+  external: [/^node:/, 'consul', 're2js', /^prom-client/, /^@grpc\//],
   treeshake: true,
   preserveEntrySignatures: 'allow-extension',
 })
@@ -42,3 +42,5 @@ await bundle.write({
   codeSplitting: { groups, includeDependenciesRecursively: false },
 })
 await bundle.close()
+for (const name of readdirSync(join(root, 'agent/sync')).filter(each => each.endsWith('.proto')))
+  cpSync(join(root, 'agent/sync', name), join(root, 'dist/protos', name))

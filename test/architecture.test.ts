@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'mesh-config', 'cli']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -135,6 +135,29 @@ describe('the star', () => {
   })
 })
 
+describe('the agent', () => {
+  test('imports mesh-config and itself, and the proxy does not import it', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        isOurs(to) &&
+        ((from.startsWith('agent/') && !/^(agent|mesh-config)\//.test(to)) ||
+          (from.startsWith('proxy/') && to.startsWith('agent/'))),
+    )
+    expect(strays).toEqual([])
+  })
+
+  test('its parts do not import each other: main.ts joins them', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        /^agent\/\w+\//.test(from) &&
+        /^agent\/\w+\//.test(to) &&
+        partOf(from) !== partOf(to) &&
+        to !== 'agent/sync/protos.ts',
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('two threads', () => {
   const rooms = ['proxy/control/', 'proxy/runtime/'] as const
 
@@ -208,6 +231,9 @@ describe('vendor packages', () => {
     zod: ['mesh-config/'],
     // A command a file.
     commander: ['cli/'],
+    // The agent's server, and the command line as its client.
+    '@grpc/grpc-js': ['agent/'],
+    '@grpc/proto-loader': ['agent/sync/protos.ts'],
     picocolors: ['cli/colours.ts'],
     yaml: ['mesh-config/load.ts'],
     // One checks a pattern when the file is read, one runs it on a data thread.

@@ -1,12 +1,8 @@
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { addDrainCommand, addEndpointsCommand, addFlightsCommand, addReadyCommand } from '../cli/admin.ts'
-import { addCompletionCommand } from '../cli/completion.ts'
-import { addConfigCommand } from '../cli/config.ts'
-import { addExplainCommand } from '../cli/explain.ts'
-import { addProxyCommand } from '../cli/proxy.ts'
+import { everything } from '../cli/commands.ts'
 import { type SchemaNode, schemaOf } from '../mesh-config/schema.ts'
 import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
 import { guards } from '../proxy/codec/h2/options.ts'
@@ -193,14 +189,8 @@ function keysOf(node: SchemaNode, parent = '', into = new Set<string>()): Set<st
 }
 
 describe('commands', () => {
-  const program = new Command('outrigger').version('0').helpOption('-h, --help')
-  addProxyCommand(program, '0')
-  addConfigCommand(program)
-  addExplainCommand(program)
-  for (const add of [addEndpointsCommand, addFlightsCommand, addReadyCommand, addDrainCommand]) add(program)
-  addCompletionCommand(program, () => Promise.resolve(program))
-
-  test('every command and option of outrigger that is shown exists', () => {
+  test('every command and option of outrigger that is shown exists', async () => {
+    const program = await everything('0')
     const called = (page: string) =>
       linesOf(page).flatMap(line =>
         [...line.matchAll(/\boutrigger(?:\.js)? ((?:[a-z]+|-)[^|#`&>]*)/g)].map(([, args]) => args!.trim()),

@@ -1,15 +1,16 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { commands } from '../../cli/commands.ts'
 import { node, root, run, temporaryFolder } from '../integration/support/child.ts'
 
 const outrigger = (...args: string[]) => run(node, [join(root, 'bin/outrigger.js'), ...args])
-const commands = ['proxy', 'config', 'explain', 'endpoints', 'flights', 'ready', 'drain', 'completion']
+const names = Object.keys(commands)
 
 test.each(['bash', 'zsh', 'fish'])('%s: every command and option is there', async shell => {
   const { code, out } = await outrigger('completion', shell)
   expect(code).toBe(0)
-  for (const word of [...commands, 'effective', 'json', 'strict', 'log-level', 'ejected', 'service'])
+  for (const word of [...names, 'effective', 'json', 'strict', 'log-level', 'ejected', 'service'])
     expect(out).toContain(word)
 })
 
@@ -61,6 +62,6 @@ describe('bash, with the script in force', () => {
   })
 
   test('all commands', async () => {
-    expect((await offered('')).sort()).toEqual([...commands].sort())
+    expect((await offered('')).sort()).toEqual([...names].sort())
   })
 })

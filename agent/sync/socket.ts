@@ -1,0 +1,38 @@
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { connect } from 'node:net'
+import { dirname } from 'node:path'
+import { type Server, ServerCredentials } from '@grpc/grpc-js'
+
+/**
+ * Opens the server on a Unix socket that only its owner may connect to. Rejects, with an error for people, where
+ * another agent answers there; a socket that a dead one has left is taken over.
+ */
+export async function listenOnSocket(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) {
+    if (await answers(path)) throw new Error(`another agent listens on ${path}: end it, or name another one in listen:`)
+    rmSync(path)
+  }
+  const before = process.umask(0o177)
+  try {
+    await new Promise<void>((resolve, reject) =>
+      server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), error =>
+        error === null ? resolve() : reject(new Error(`cannot listen on ${path}: ${error.message}`)),
+      ),
+    )
+  } finally {
+    process.umask(before)
+  }
+  chmodSync(path, 0o600)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}

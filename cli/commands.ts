@@ -1,0 +1,31 @@
+import { Command } from 'commander'
+
+type Add = (program: Command, version: string) => Promise<void>
+
+/**
+ * Each command's module is loaded on demand: `proxy` must be ready in a quarter of a second, and needs little of what
+ * the others need.
+ */
+export const commands = {
+  proxy: async (program, version) => (await import('./proxy.ts')).addProxyCommand(program, version),
+  agent: async (program, version) => (await import('./agent.ts')).addAgentCommand(program, version),
+  config: async program => (await import('./config.ts')).addConfigCommand(program),
+  explain: async program => (await import('./explain.ts')).addExplainCommand(program),
+  endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),
+  flights: async program => (await import('./admin.ts')).addFlightsCommand(program),
+  ready: async program => (await import('./admin.ts')).addReadyCommand(program),
+  drain: async program => (await import('./admin.ts')).addDrainCommand(program),
+  completion: async (program, version) =>
+    (await import('./completion.ts')).addCompletionCommand(program, () => everything(version)),
+} satisfies Record<string, Add>
+
+export async function addAll(to: Command, version: string): Promise<void> {
+  for (const add of Object.values<Add>(commands)) await add(to, version)
+}
+
+/** For completion and the tests of the documentation: with every command, not only the one that runs. */
+export async function everything(version: string): Promise<Command> {
+  const all = new Command('outrigger').option('-v, --version', 'print the version').helpOption('-h, --help')
+  await addAll(all, version)
+  return all
+}

@@ -1,0 +1,23 @@
+import * as z from 'zod'
+import { anyText, setting } from '../values.ts'
+import { mesh } from './mesh.ts'
+import { policies } from './sources.ts'
+import { traces } from './traces.ts'
+
+/** The agent file: what the agent of this host is. The one source of its types, its validation and its reference. */
+export const agentSchema = z.strictObject({
+  listen: setting(
+    anyText('an address').optional(),
+    'The Unix socket for the proxies of this host and the command line, as `unix:/run/outrigger/agent.sock`. Without it: where proxies look.',
+  ),
+  state: setting(
+    anyText('a folder').optional(),
+    'The folder for what must outlive the agent. Without it: a folder of its own in the state folder of systemd ($STATE_DIRECTORY), else in that of the user.',
+  ),
+  policies: setting(policies.prefault({}), 'Where policy documents come from.'),
+  traces: setting(traces.prefault({}), 'Spans: which are taken, and where they go.'),
+  mesh: setting(mesh.prefault({}), 'The other agents of the mesh.'),
+})
+
+/** The agent file with every default filled in, values as written. */
+export type AgentDocument = z.output<typeof agentSchema>
