@@ -12,6 +12,7 @@ import { type ServicePolicy, serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
 import type {
+  AgentSpec,
   Bootstrap,
   DiscoverySpec,
   MatchSpec,
@@ -25,6 +26,7 @@ import type {
 export interface Compiled {
   readonly bootstrap: Bootstrap
   readonly discovery: DiscoverySpec
+  readonly agent: AgentSpec
   readonly snapshot: Snapshot
 }
 
@@ -70,11 +72,19 @@ export function compile(document: SidecarDocument): Compiled {
     register: compileRegister(document),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
+  const agent = agentOf(document.agent)
+  const named = agent.kind === 'default' ? {} : { agent }
   return deepFreeze({
     bootstrap,
     discovery,
-    snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} },
+    agent,
+    snapshot: { version: versionOf({ ...content, discovery, ...named }), ...content, places: {} },
   })
+}
+
+function agentOf(address: string | undefined): AgentSpec {
+  if (address === undefined) return { kind: 'default' }
+  return address === 'off' ? { kind: 'off' } : { kind: 'unix', path: address.slice('unix:'.length) }
 }
 
 function compileService(
