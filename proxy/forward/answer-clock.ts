@@ -3,7 +3,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
 
-/** Who is told that the time is over. */
+/** It is told that the time is over. */
 export interface AnswerClockOwner {
   /** Of the whole request. */
   late(failure: Failure, detail: string): void
@@ -14,9 +14,9 @@ export interface AnswerClockOwner {
 /**
  * How long an answer may take: `timeouts.request` over all tries, and whether the time of one (`timeouts.perTry`, which
  * each has for itself) runs. Both run only while the endpoint is waited for: once the request is whole (as Envoy's
- * route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet.
- * Otherwise it is the caller's turn: then `timeouts.body` of the listener watches the caller, and `timeouts.idle` an
- * endpoint that does not read. A caller's own deadline (`grpc-timeout`) runs from its head on, whoever is waited for.
+ * route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet. Otherwise
+ * it is the caller's turn: then `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint
+ * that does not read. A caller's own deadline (`grpc-timeout`) runs from its head on, whichever side is waited for.
  */
 export class AnswerClock {
   readonly #exchange: Exchange
