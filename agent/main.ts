@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Server } from '@grpc/grpc-js'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
+import { agentState } from '../mesh-config/agent/state-folder.ts'
 import type { AgentPart } from './part.ts'
 import { listenOnSocket } from './sync/socket.ts'
+import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
@@ -23,10 +25,23 @@ export async function runAgent({ version, file }: AgentOptions): Promise<void> {
   const { document } = loaded
 
   // 2  The parts, joined.
-  const parts: AgentPart[] = []
   const server = new Server()
-  for (const part of parts) part.register(server)
-  for (const part of parts) await part.start()
+  let parts: AgentPart[]
+  try {
+    parts = [
+      tracesPart({
+        document,
+        env: process.env,
+        state: agentState(document.state, process.env),
+        consul: null,
+        log: { info: say, warn: say },
+      }),
+    ]
+    for (const part of parts) part.register(server)
+    for (const part of parts) await part.start()
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 3  Listen.
   const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
@@ -45,6 +60,10 @@ export async function runAgent({ version, file }: AgentOptions): Promise<void> {
   }
   process.once('SIGTERM', () => void end())
   process.once('SIGINT', () => void end())
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 function stop(code: number, lines: readonly string[]): void {
