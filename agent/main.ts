@@ -12,6 +12,7 @@ import { fileSource } from './policy/files.ts'
 import { policiesOf } from './policy/policies.ts'
 import { followServer } from './sync/follow.ts'
 import { listenOnSocket } from './sync/socket.ts'
+import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
@@ -50,6 +51,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   })
   const follow = followServer({ book: policies, log, agent: hostname(), version, onSummary: () => {} })
   const parts: AgentPart[] = [
+    tracesPart({ document, env: process.env, state, consul: null, log }),
     { name: 'policy', register: () => {}, start: policies.start, stop: policies.stop },
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
   ]
@@ -59,8 +61,12 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.keepalive_permit_without_calls': 1,
   })
-  for (const part of parts) part.register(server)
-  for (const part of parts) await part.start()
+  try {
+    for (const part of parts) part.register(server)
+    for (const part of parts) await part.start()
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 3  Listen.
   const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
