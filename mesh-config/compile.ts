@@ -4,6 +4,7 @@ import { compileBalancer, plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
 import { compileRoute } from './compile-route.ts'
+import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
 import { connectService } from './host-name.ts'
@@ -56,6 +57,7 @@ export function compile(document: SidecarDocument): Compiled {
       path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
     },
     flights: document.flights,
+    traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
     buffersBytes: sizeBytes(document.buffers),
   }
@@ -68,6 +70,7 @@ export function compile(document: SidecarDocument): Compiled {
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
+    traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
   return deepFreeze({
