@@ -12,11 +12,12 @@ import { own } from './own.ts'
 import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
   readonly discovery: DiscoverySpec
+  readonly agent: AgentSpec
   readonly snapshot: Snapshot
 }
 
@@ -64,11 +65,19 @@ export function compile(document: SidecarDocument): Compiled {
     traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
+  const agent = agentOf(document.agent)
+  const named = agent.kind === 'default' ? {} : { agent }
   return deepFreeze({
     bootstrap,
     discovery,
-    snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} },
+    agent,
+    snapshot: { version: versionOf({ ...content, discovery, ...named }), ...content, places: {} },
   })
+}
+
+function agentOf(address: string | undefined): AgentSpec {
+  if (address === undefined) return { kind: 'default' }
+  return address === 'off' ? { kind: 'off' } : { kind: 'unix', path: address.slice('unix:'.length) }
 }
 
 /** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
@@ -99,7 +100,10 @@ export const sidecarSchema = z.strictObject({
     register.optional(),
     'Registers the service of this sidecar with Consul, and takes it out again on drain.',
   ),
-  agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
+  agent: setting(
+    agentAddress.optional(),
+    'The agent of this host: `unix:/run/outrigger/agent.sock`, or `off`. Without it: the default socket, as soon as an agent of the same user or of root is there (in /run/outrigger for root, else in $XDG_RUNTIME_DIR/outrigger, else in /tmp/outrigger-<uid>; $OUTRIGGER_AGENT names another one).',
+  ),
   state: setting(
     anyText('a folder').optional(),
     'The folder for last-known endpoints, or `off`. Without it: a folder for this service and port in the state folder of systemd ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',

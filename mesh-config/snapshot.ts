@@ -89,6 +89,12 @@ export interface Bootstrap {
   readonly traces: TraceExportSpec
 }
 
+/** How the control thread finds the agent: a socket, the default one where there is one, or none. */
+export type AgentSpec =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'default' }
+  | { readonly kind: 'unix'; readonly path: string }
+
 export interface AddressSpec {
   readonly address: string
   readonly port: number

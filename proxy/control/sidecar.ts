@@ -4,6 +4,7 @@ import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
 import { folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
+import { type Agent, agentOfHost } from './agent.ts'
 import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
@@ -18,8 +19,9 @@ import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
-  readonly version: string
   readonly loaded: LoadedConfig
+  /** Of the program. */
+  readonly version: string
   readonly files: readonly string[]
   /** The program of a data thread. */
   readonly entry: URL
@@ -49,6 +51,7 @@ export interface Sidecar {
   readonly life: Life
   readonly registrar: Registrar
   readonly saved: LastKnown
+  readonly agent: Agent
   /** The configuration in force. */
   readonly config: () => LoadedConfig
 }
@@ -92,7 +95,23 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
-  const force = intoForce({ threads, watched, claims: count > 1 ? sharedPortClaims : noClaims, log })
+  const agent: Agent = agentOfHost({
+    loaded,
+    version: options.version,
+    force: () => force,
+    claim: () => lock.claim(),
+    clock,
+    random,
+    log,
+  })
+  const force = intoForce({
+    threads,
+    watched,
+    claims: count > 1 ? sharedPortClaims : noClaims,
+    policies: agent.kept.policies,
+    applied: agent.applied,
+    log,
+  })
   const reload: Reloader = reloader({
     first: loaded,
     load: () => loadConfig(options.files, clock),
@@ -100,6 +119,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     inForce(config) {
       sink.moveTo(config.snapshot.accessLog.path)
       store.forgetEnded()
+      void agent.configure(config)
       options.changed()
     },
     isOver: () => ending.draining(),
@@ -113,7 +133,11 @@ export function sidecar(options: SidecarOptions): Sidecar {
     leave: register.stop,
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
     finish: async () =>
-      void (await Promise.all([sink.flushed(1_000), spans.flushed(1_000), watched.stop().then(lock.release)])),
+      void (await Promise.all([
+        sink.flushed(1_000),
+        spans.flushed(1_000),
+        Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
+      ])),
     exit: options.exit,
     log,
   })
@@ -130,6 +154,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     life: ending,
     registrar: register,
     saved,
+    agent,
     config,
   }
 }
