@@ -19,6 +19,7 @@ import { sourcesOf } from './policy/sources-of.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
 import { listenOnSocket } from './sync/socket.ts'
+import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
@@ -68,12 +69,17 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   policySeries(metrics, policies)
   followSeries(metrics, follow)
   const parts: AgentPart[] = [
+    tracesPart({ document, env: process.env, state, consul: null, log }),
     policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
   ]
   const server = new Server(SERVER_OPTIONS)
-  for (const part of parts) part.register(server)
-  for (const part of parts) await part.start()
+  try {
+    for (const part of parts) part.register(server)
+    for (const part of parts) await part.start()
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 3  Listen.
   const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
