@@ -168,7 +168,7 @@ export function dataThreads({ entry, count, clock, log, fill, spanAgent, said, e
       const [first, ...others] = live()
       const before = current
       if (first === undefined) {
-        // Nobody is left to ask; perhaps this is what ends a crash loop.
+        // No data thread is left to ask; perhaps this ends a crash loop.
         current = snapshot
         return []
       }

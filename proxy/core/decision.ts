@@ -41,7 +41,7 @@ export class AttemptRecord {
   endedAt = 0
   /** Whether there was another try after it, and why. */
   another: AnotherTry = anotherTry.unasked
-  /** What its end falls under in `retries.on`; null: nothing, or nobody asked. */
+  /** What its end falls under in `retries.on`; null: nothing, or it was not looked at. */
   condition: RetryCondition | null = null
   /** How long the endpoint wants the next try to wait; 0: it does not say. */
   delayMs = 0

@@ -11,14 +11,14 @@ import type { Peer } from './wire.ts'
 
 /**
  * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports.
- * One object serves the requests of an HTTP/1 connection, or of an HTTP/2 stream object, one after the other; nobody
+ * One object serves the requests of an HTTP/1 connection, or of an HTTP/2 stream object, one after the other; no part
  * may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
  */
 export class Exchange {
   readonly peer: Peer
   readonly direction: 'inbound' | 'outbound'
   readonly protocol: Protocol
-  /** One more with each request, so that whoever waited can tell whether the one it waited for is still there. */
+  /** One more with each request, so that a waiter can tell whether the request it waited for is still there. */
   generation = 0
   request: RequestHead
   /** 0: no head was sent downstream. */
