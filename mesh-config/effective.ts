@@ -22,8 +22,12 @@ export interface Source {
 }
 
 export function effective(document: SidecarDocument, root: Located, files: readonly string[]): Effective {
+  return { files, ...effectiveOf(document, root, schemaOf('sidecar')) }
+}
+
+/** The same for any document of the schema. */
+export function effectiveOf(document: unknown, root: Located, schema: SchemaNode): Omit<Effective, 'files'> {
   const sources: Record<string, Source> = {}
-  const schema = schemaOf('sidecar')
   const visit = (value: unknown, path: Path): unknown => {
     if (!isLeaf(value)) {
       if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index]))
@@ -35,7 +39,7 @@ export function effective(document: SidecarDocument, root: Located, files: reado
     sources[formatPath(path)] = source
     return rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
   }
-  return { files, config: visit(document, []), sources }
+  return { config: visit(document, []), sources }
 }
 
 function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {

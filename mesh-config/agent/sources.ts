@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { anyText, setting } from '../values.ts'
+import { zookeeper } from './zookeeper.ts'
 
 /** The `policies` of an agent file: where policy documents come from, and which source counts over which. */
 export const policies = z.strictObject({
@@ -8,4 +9,5 @@ export const policies = z.strictObject({
     'A folder of policy documents: `orders.yaml` is for the service orders, `defaults.yaml` for all. It is watched.',
     'beside the agent file; it need not be there',
   ),
+  zookeeper: setting(zookeeper.optional(), 'Documents in znodes of ZooKeeper. Without it: none are read there.'),
 })

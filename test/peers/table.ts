@@ -33,6 +33,16 @@ const GHZ = 'v0.93.0'
 const CONFORMANCE = 'connectrpc.com/conformance/cmd'
 const CONNECT = 'v1.0.7'
 
+/** The server, and what it needs to run: the rest of its dependencies are for its tools and its tests. */
+const ZOOKEEPER = [
+  'zookeeper',
+  'libzookeeper-java',
+  'libslf4j-java',
+  'libdropwizard-metrics-java',
+  'libsnappy-java',
+  'libnetty-java',
+] as const
+
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
   envoy: {
@@ -97,6 +107,14 @@ export const PEERS = {
     ways: [jaegerBuild(JAEGER.version, JAEGER.tag)],
     takes: '5 to 10 minutes',
   },
+  // Its service is not installed: the script stands beside the jars that a test starts.
+  zookeeper: {
+    binaries: ['zkServer.sh'],
+    accept: path => path.endsWith('/usr/share/zookeeper/bin/zkServer.sh'),
+    versionArgs: ['version'],
+    ways: [aptUnpack([...ZOOKEEPER], 'usr/share/zookeeper/bin/zkServer.sh')],
+  },
+  java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
@@ -136,6 +154,8 @@ export const FOR_TESTS: readonly PeerName[] = [
   'openssl',
   'promtool',
   'dnsmasq',
+  'java',
+  'zookeeper',
   'redis-server',
   'redis-cli',
   'nghttpd',

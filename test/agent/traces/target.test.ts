@@ -6,7 +6,7 @@ import { agentSchema } from '../../../mesh-config/agent/agent-file.ts'
 type Environment = Readonly<Record<string, string>>
 
 function settings(traces: object, env: Environment = {}) {
-  return exportSettings(agentSchema.parse({ traces }), env)
+  return exportSettings(agentSchema.parse({ traces }), env, '/etc/outrigger')
 }
 
 function placeOf(traces: object, env: Environment = {}): string | null {
@@ -76,12 +76,12 @@ describe('how they go', () => {
       headers: { a: 'b' },
       compression: 'none',
       timeout: '1s',
-      tls: { ca: '/mine.pem' },
+      tls: { ca: 'mine.pem' },
     }
     expect(settings(traces, env)).toMatchObject({
       target: { headers: { a: 'b' }, compression: 'none' },
       timeoutMs: 1_000,
-      files: { ca: '/mine.pem' },
+      files: { ca: '/etc/outrigger/mine.pem' },
     })
   })
 
