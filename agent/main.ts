@@ -19,6 +19,7 @@ import { sourcesOf } from './policy/sources-of.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
 import { listenOnSocket } from './sync/socket.ts'
+import { publishTraces } from './traces/publish.ts'
 import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
@@ -69,12 +70,15 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   policySeries(metrics, policies)
   followSeries(metrics, follow)
   const parts: AgentPart[] = [
-    tracesPart({ document, env: process.env, state, consul: null, log }),
     policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
   ]
   const server = new Server(SERVER_OPTIONS)
   try {
+    // First: where it cannot start, nothing else has.
+    const traces = tracesPart({ document, env: process.env, base, state, consul: null, log })
+    publishTraces(metrics, traces)
+    parts.unshift(traces)
     for (const part of parts) part.register(server)
     for (const part of parts) await part.start()
   } catch (error) {

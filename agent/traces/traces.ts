@@ -30,6 +30,8 @@ export interface TracesPart extends AgentPart {
 export interface TracesOptions {
   readonly document: AgentDocument
   readonly env: Environment
+  /** The folder that relative files of the agent file are in. */
+  readonly base: string
   /** Of the agent; null: it has none. */
   readonly state: string | null
   readonly consul: ConsulAddress | null
@@ -40,9 +42,9 @@ const DEFAULT_GRPC = '127.0.0.1:4317'
 const DEFAULT_HTTP = '127.0.0.1:4318'
 
 /** Throws an error for people where the settings make no sense. */
-export function tracesPart({ document, env, state, consul, log }: TracesOptions): TracesPart {
+export function tracesPart({ document, env, base, state, consul, log }: TracesOptions): TracesPart {
   const { traces } = document
-  const settings = exportSettings(document, env)
+  const settings = exportSettings(document, env, base)
   const { target } = settings
   const warnings = [...settings.warnings]
   const given = new Map([
@@ -101,6 +103,8 @@ export function tracesPart({ document, env, state, consul, log }: TracesOptions)
       receive = intake({ counters, queue, keep, enrich: enricher(facts.attributes) })
       await listen('grpc', traces.grpc, DEFAULT_GRPC)
       await listen('http', traces.http, DEFAULT_HTTP)
+      const open = Object.entries(ports).flatMap(([kind, port]) => (port === null ? [] : [`${port} (${kind})`]))
+      if (open.length > 0) log.info(`traces: applications of this host send spans to port ${open.join(' and ')}`)
     },
     async stop() {
       facts.stop()
