@@ -165,7 +165,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
       const [first, ...others] = live()
       const before = current
       if (first === undefined) {
-        // Nobody is left to ask; perhaps this is what ends a crash loop.
+        // No data thread is left to ask; perhaps this ends a crash loop.
         current = snapshot
         return []
       }

@@ -43,7 +43,7 @@ export type ToData =
 
 export type Question =
   | { readonly what: 'endpoints' }
-  /** How many requests each service has had: for letting go of those nobody asks for. */
+  /** How many requests each service has had: for letting go of unused ones. */
   | { readonly what: 'uses' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
   | {

@@ -203,7 +203,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     return true
   }
 
-  /** Nobody gets this answer. */
+  /** This answer is not passed on. */
   #drop(attempt: RequestAttempt, unsent: string): void {
     const { record } = attempt
     const { headAt } = record

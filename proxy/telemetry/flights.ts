@@ -160,9 +160,7 @@ class Flight {
   #tries(): AttemptView[] {
     let made = 0
     return this.tries.slice(0, this.attempts).map(slot => {
-      // A fresh connection after a stale one is not an attempt of the policy's.
-      const isStale = slot.another === anotherTry.onStaleConnection
-      if (!isStale) made++
+      if (!slot.another.isFree) made++
       return slot.view(this.startedAt, made)
     })
   }
