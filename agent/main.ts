@@ -6,10 +6,14 @@ import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
 import { agentState } from '../mesh-config/agent/state.ts'
 import { type AgentLog, agentLog, type LogLevel } from './log.ts'
+import { joinMesh } from './mesh.ts'
 import { agentMetrics } from './metrics.ts'
 import type { AgentPart } from './part.ts'
 import { fileSource } from './policy/files.ts'
+import { refusedInStatus, sourcesInStatus } from './policy/in-status.ts'
 import { policiesOf } from './policy/policies.ts'
+import type { PolicySource } from './policy/source.ts'
+import { zookeeperOptions, zookeeperSource } from './policy/zookeeper.ts'
 import { followServer } from './sync/follow.ts'
 import { listenOnSocket } from './sync/socket.ts'
 
@@ -41,17 +45,39 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   // 2  The parts, joined.
   const log: AgentLog = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
   const metrics = agentMetrics()
-  const { folder } = document.policies
+  const { folder, zookeeper } = document.policies
+  const sources: PolicySource[] = [fileSource(resolve(base, folder), folder)]
+  if (zookeeper !== undefined) sources.push(zookeeperSource(zookeeperOptions(zookeeper)))
   const policies = policiesOf({
-    sources: [fileSource(resolve(base, folder), folder)],
+    sources,
     file: state === null ? null : resolve(state, 'policies.json'),
     env: process.env,
     log,
   })
-  const follow = followServer({ book: policies, log, agent: hostname(), version, onSummary: () => {} })
+  const follow = followServer({
+    book: policies,
+    log,
+    agent: hostname(),
+    version,
+    onSummary: (from, summary) => stats.onSummary(from, summary),
+  })
+  const { stats, parts: meshParts } = joinMesh({
+    mesh: document.mesh,
+    base,
+    version,
+    log,
+    facts: {
+      followers: follow.followers,
+      sources: () => sourcesInStatus(policies),
+      refused: () => refusedInStatus(policies),
+      exporting: () => [],
+      rollout: () => '',
+    },
+  })
   const parts: AgentPart[] = [
     { name: 'policy', register: () => {}, start: policies.start, stop: policies.stop },
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
+    ...meshParts,
   ]
   void metrics
   const server = new Server({
