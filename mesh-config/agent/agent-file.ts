@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { anyText, setting } from '../values.ts'
+import { consul } from './consul.ts'
 import { mesh } from './mesh.ts'
 import { policies } from './sources.ts'
 import { traces } from './traces.ts'
@@ -13,6 +14,10 @@ export const agentSchema = z.strictObject({
   state: setting(
     anyText('a folder').optional(),
     'The folder for what must outlive the agent. Without it: a folder of its own in the state folder of systemd ($STATE_DIRECTORY), else in that of the user.',
+  ),
+  consul: setting(
+    consul.optional(),
+    'Consul: documents in its KV, its config entries, and the other agents. Without it: none of these. `consul: {}` is the agent of this host.',
   ),
   policies: setting(policies.prefault({}), 'Where policy documents come from.'),
   traces: setting(traces.prefault({}), 'Spans: which are taken, and where they go.'),
