@@ -5,6 +5,7 @@ import { Server } from '@grpc/grpc-js'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
 import { agentState } from '../mesh-config/agent/state.ts'
+import { consulApi } from './consul.ts'
 import { type AgentLog, agentLog, type LogLevel } from './log.ts'
 import { joinMesh } from './mesh.ts'
 import { agentMetrics } from './metrics.ts'
@@ -45,6 +46,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   // 2  The parts, joined.
   const log: AgentLog = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
   const metrics = agentMetrics()
+  const consul = document.consul === undefined ? null : consulApi(document.consul)
   const { folder, zookeeper } = document.policies
   const sources: PolicySource[] = [fileSource(resolve(base, folder), folder)]
   if (zookeeper !== undefined) sources.push(zookeeperSource(zookeeperOptions(zookeeper)))
@@ -63,6 +65,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   })
   const { stats, parts: meshParts } = joinMesh({
     mesh: document.mesh,
+    consul,
     base,
     version,
     log,

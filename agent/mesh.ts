@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { addressOf, formatAddress, isWildcard } from '../mesh-config/address.ts'
 import type { AgentDocument } from '../mesh-config/agent/agent-file.ts'
-import { consulApi } from './consul-api.ts'
+import type { ConsulApi } from './consul.ts'
 import { alone } from './leadership.ts'
 import type { AgentLog } from './log.ts'
 import type { AgentPart } from './part.ts'
@@ -19,6 +19,8 @@ export interface JoinedMesh {
 
 export interface JoinMeshDeps {
   readonly mesh: AgentDocument['mesh']
+  /** Null: this agent registers nowhere, and leads itself. */
+  readonly consul: ConsulApi | null
   /** Paths of files are relative to it. */
   readonly base: string
   readonly version: string
@@ -29,7 +31,7 @@ export interface JoinMeshDeps {
 const LEADER_KEY = 'outrigger/leader'
 
 /** This agent among the others. Throws, for people, where a file of `mesh` cannot be read. */
-export function joinMesh({ mesh, base, version, log, facts }: JoinMeshDeps): JoinedMesh {
+export function joinMesh({ mesh, consul, base, version, log, facts }: JoinMeshDeps): JoinedMesh {
   const file = (path: string) => resolve(base, path)
   const host = hostname()
   const listen = mesh.listen === undefined ? null : addressOf(mesh.listen)
@@ -39,7 +41,6 @@ export function joinMesh({ mesh, base, version, log, facts }: JoinMeshDeps): Joi
     mesh.tls === undefined
       ? null
       : { cert: file(mesh.tls.cert), key: file(mesh.tls.key), ca: file(mesh.tls.ca), name: mesh.tls.name ?? null }
-  const consul = mesh.consul === undefined ? null : consulOf(mesh.consul, file)
   const registered: Registration | null =
     consul === null ? null : registration({ consul, host, version, advertise, log })
   const elected: Election | null =
@@ -83,20 +84,4 @@ export function joinMesh({ mesh, base, version, log, facts }: JoinMeshDeps): Joi
 function reachedAt(listen: ReturnType<typeof addressOf> | null, host: string) {
   if (listen === null) return null
   return isWildcard(listen.address) ? { address: host, port: listen.port } : listen
-}
-
-function consulOf(
-  { address, token, tokenFile, datacenter, ca, cert, key }: NonNullable<AgentDocument['mesh']['consul']>,
-  file: (path: string) => string,
-) {
-  const path = (given: string | undefined) => (given === undefined ? null : file(given))
-  return consulApi({
-    address,
-    token: token ?? null,
-    tokenFile: path(tokenFile),
-    datacenter: datacenter ?? null,
-    ca: path(ca),
-    cert: path(cert),
-    key: path(key),
-  })
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ConsulApi } from '../consul-api.ts'
+import type { ConsulApi } from '../consul.ts'
 import type { Leadership } from '../leadership.ts'
 import type { AgentLog } from '../log.ts'
 
@@ -54,23 +54,28 @@ export function election({ consul, name, key, log }: ElectionDeps): Election {
   async function step(): Promise<void> {
     const began = performance.now()
     if (session !== null) {
-      const renewed = await consul.call('PUT', `/v1/session/renew/${session}`, { signal })
-      if (!renewed.found) {
+      const renewed = await consul.call('PUT', `session/renew/${session}`, { signal })
+      if (renewed.status === 404) {
         session = null
         lose('its session has ended')
       }
     }
     if (session === null) {
       const body = { Name: `outrigger ${name}`, TTL: `${SESSION_TTL_S}s`, LockDelay: `${LOCK_DELAY_S}s` }
-      const made = await consul.call('PUT', '/v1/session/create', { body, signal })
-      session = (made.value as { ID: string }).ID
+      const made = await consul.call('PUT', 'session/create', { body, signal })
+      session = (made.json() as { ID: string }).ID
     }
-    const taken = await consul.call('PUT', `/v1/kv/${key}`, { query: { acquire: session }, body: name, signal })
+    const taken = await consul.call('PUT', `kv/${key}`, {
+      query: { acquire: session },
+      body: Buffer.from(name),
+      signal,
+    })
     renewedAt = began
-    if (taken.value === true && !held) {
+    if (taken.json() !== true) lose('another one has the lock')
+    else if (!held) {
       held = true
       log.info('this agent leads the mesh')
-    } else if (taken.value !== true) lose('another one has the lock')
+    }
   }
 
   function lose(reason: string): void {
@@ -87,7 +92,7 @@ export function election({ consul, name, key, log }: ElectionDeps): Election {
       end.abort()
       await running
       held = false
-      if (session !== null) await consul.call('PUT', `/v1/session/destroy/${session}`).catch(() => {})
+      if (session !== null) await consul.call('PUT', `session/destroy/${session}`).catch(() => {})
     },
   }
 }

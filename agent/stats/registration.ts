@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ConsulApi } from '../consul-api.ts'
+import type { ConsulApi } from '../consul.ts'
+import { watchConsul } from '../consul-watch.ts'
 import type { AgentLog } from '../log.ts'
 import type { KnownAgent } from './other-agents.ts'
 
@@ -9,7 +10,6 @@ export const AGENT_SERVICE = 'outrigger-agent'
 const BEAT_MS = 5_000
 const TTL_S = 20
 const FORGOTTEN = '1h'
-const WAIT_MS = 30_000
 const PAUSE_MS = 1_000
 const MAX_AGENTS = 2_000
 
@@ -48,26 +48,25 @@ export function registration({ consul, host, version, advertise, log }: Registra
   let others: readonly KnownAgent[] = []
   let running: Promise<unknown> = Promise.resolve()
 
-  async function forever(what: string, pauseMs: number, step: () => Promise<void>): Promise<void> {
+  async function beats(): Promise<void> {
     let told = ''
     while (!signal.aborted) {
-      let failed = false
-      try {
-        await step()
-        told = ''
-      } catch (error) {
-        failed = true
-        const { message } = error as Error
-        if (message !== told && !signal.aborted) log.warn(what, { reason: message })
-        told = message
-      }
-      const pause = failed ? Math.max(PAUSE_MS, pauseMs) : pauseMs
-      if (pause > 0) await sleep(pause * (0.8 + Math.random() * 0.2), undefined, { signal }).catch(() => {})
+      const pauseMs = await beat().then(
+        () => BEAT_MS,
+        (error: Error) => {
+          if (error.message !== told && !signal.aborted)
+            log.warn('this agent cannot be registered in Consul', { reason: error.message })
+          told = error.message
+          return PAUSE_MS
+        },
+      )
+      if (pauseMs === BEAT_MS) told = ''
+      await sleep(pauseMs * (0.8 + Math.random() * 0.2), undefined, { signal }).catch(() => {})
     }
   }
 
   async function register(): Promise<void> {
-    await consul.call('PUT', '/v1/agent/service/register', {
+    await consul.call('PUT', 'agent/service/register', {
       query: { 'replace-existing-checks': 'true' },
       body: {
         ID: id,
@@ -89,17 +88,13 @@ export function registration({ consul, host, version, advertise, log }: Registra
   async function beat(): Promise<void> {
     if (!registered) await register()
     registered = false
-    const said = await consul.call('PUT', `/v1/agent/check/pass/service:${id}`, { signal })
+    const said = await consul.call('PUT', `agent/check/pass/service:${id}`, { signal })
     // Not found: Consul has lost its memory.
-    registered = said.found
+    registered = said.status !== 404
   }
 
-  let index = 0
-  async function follow(): Promise<void> {
-    const answer = await consul.call('GET', `/v1/health/service/${AGENT_SERVICE}`, { index, waitMs: WAIT_MS, signal })
-    // An index that goes back says that Consul was set up anew.
-    index = answer.index < index ? 0 : answer.index
-    others = ((answer.value ?? []) as readonly Entry[])
+  function take(entries: readonly Entry[]): void {
+    others = entries
       .filter(({ Service }) => Service.ID !== id)
       .slice(0, MAX_AGENTS)
       .map(({ Node, Service, Checks }) => ({
@@ -108,21 +103,28 @@ export function registration({ consul, host, version, advertise, log }: Registra
         address: Service.Port === 0 ? '' : `${Service.Address || Node.Address}:${Service.Port}`,
         isPassing: Checks.every(({ Status }) => Status === 'passing'),
       }))
-    if (answer.index === 0) await sleep(PAUSE_MS, undefined, { signal }).catch(() => {})
   }
+
+  const follow = () =>
+    watchConsul(
+      consul,
+      {
+        path: `health/service/${AGENT_SERVICE}`,
+        onAnswer: answer => take((answer.json() ?? []) as readonly Entry[]),
+        onTrouble: reason => log.warn('the other agents are not known anew', { reason }),
+      },
+      signal,
+    )
 
   return {
     others: () => others,
     start() {
-      running = Promise.all([
-        forever('this agent cannot be registered in Consul', BEAT_MS, beat),
-        forever('the other agents are not known anew', 0, follow),
-      ])
+      running = Promise.all([beats(), follow()])
     },
     async stop() {
       end.abort()
       await running
-      await consul.call('PUT', `/v1/agent/service/deregister/${id}`).catch(() => {})
+      await consul.call('PUT', `agent/service/deregister/${id}`).catch(() => {})
     },
   }
 }
