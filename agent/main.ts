@@ -10,8 +10,10 @@ import { agentState } from '../mesh-config/agent/state.ts'
 import { type AdminPages, openAdmin } from './admin.ts'
 import { consulApi } from './consul.ts'
 import { type AgentLog, agentLog, type LogLevel } from './log.ts'
+import { joinMesh } from './mesh.ts'
 import { agentMetrics } from './metrics.ts'
 import type { AgentPart } from './part.ts'
+import { refusedInStatus, sourcesInStatus } from './policy/in-status.ts'
 import { policyPart } from './policy/part.ts'
 import { policiesOf } from './policy/policies.ts'
 import { policySeries } from './policy/series.ts'
@@ -66,12 +68,33 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     env: process.env,
     log,
   })
-  const follow = followServer({ book: policies, log, agent: hostname(), version, onSummary: () => {} })
+  const follow = followServer({
+    book: policies,
+    log,
+    agent: hostname(),
+    version,
+    onSummary: (from, summary) => stats.onSummary(from, summary),
+  })
+  const { stats, parts: meshParts } = joinMesh({
+    mesh: document.mesh,
+    consul,
+    base,
+    version,
+    log,
+    facts: {
+      followers: follow.followers,
+      sources: () => sourcesInStatus(policies),
+      refused: () => refusedInStatus(policies),
+      exporting: () => [],
+      rollout: () => '',
+    },
+  })
   policySeries(metrics, policies)
   followSeries(metrics, follow)
   const parts: AgentPart[] = [
     policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
+    ...meshParts,
   ]
   const server = new Server(SERVER_OPTIONS)
   try {

@@ -236,7 +236,7 @@ describe('vendor packages', () => {
     // A command a file.
     commander: ['cli/'],
     // The agent's server, and the command line as its client.
-    '@grpc/grpc-js': ['agent/'],
+    '@grpc/grpc-js': ['agent/', 'cli/ask-agent.ts'],
     '@grpc/proto-loader': ['agent/sync/protos.ts'],
     picocolors: ['cli/colours.ts'],
     yaml: ['mesh-config/load.ts'],
