@@ -13,7 +13,15 @@ const { moduleLoadList = [] } = process as { readonly moduleLoadList?: readonly 
 
 /** Only once the application has loaded it: it costs 16 MB. */
 export function http2IfLoaded(): typeof import('node:http2') | null {
-  return moduleLoadList.includes('NativeModule http2') ? (load('node:http2') as typeof import('node:http2')) : null
+  return isLoaded('http2') ? (load('node:http2') as typeof import('node:http2')) : null
+}
+
+export function httpsIfLoaded(): typeof import('node:https') | null {
+  return isLoaded('https') ? (load('node:https') as typeof import('node:https')) : null
+}
+
+function isLoaded(name: string): boolean {
+  return moduleLoadList.includes(`NativeModule ${name}`)
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown

@@ -1,4 +1,4 @@
-import { http, net, override } from './builtins.ts'
+import { http, httpsIfLoaded, net, override } from './builtins.ts'
 import { type Carried, carried, carriedFrom, NOTHING, runWith } from './context.ts'
 import { followEvents, ownerOf, setOwner } from './events.ts'
 
@@ -9,8 +9,15 @@ import { followEvents, ownerOf, setOwner } from './events.ts'
 export function followInbound(): void {
   followEvents(http.IncomingMessage.prototype)
   followEvents(http.ServerResponse.prototype)
+  followServers(net.Server.prototype)
+  // Of an OpenTelemetry SDK that was here first: it does not come by the method above.
+  for (const { prototype } of [http.Server, httpsIfLoaded()?.Server ?? http.Server])
+    if (Object.hasOwn(prototype, 'emit')) followServers(prototype)
+}
+
+function followServers(prototype: object): void {
   override(
-    net.Server.prototype,
+    prototype,
     'emit',
     original =>
       function emit(this: unknown, ...args: unknown[]) {
