@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'propagate']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -155,6 +155,17 @@ describe('the agent', () => {
         /^agent\/\w+\//.test(to) &&
         partOf(from) !== partOf(to) &&
         to !== 'agent/sync/protos.ts',
+    )
+    expect(strays).toEqual([])
+  })
+})
+
+describe('propagate', () => {
+  test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        (from.startsWith('propagate/') && !/^(propagate\/|node:)/.test(to)) ||
+        (!from.startsWith('propagate/') && to.startsWith('propagate/')),
     )
     expect(strays).toEqual([])
   })
