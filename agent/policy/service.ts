@@ -5,6 +5,7 @@ import { compilePolicy } from '../../mesh-config/policy-document.ts'
 import { grpcService } from '../sync/protos.ts'
 import { checkDocument, wrongService } from './check.ts'
 import type { Held, Refused } from './held.ts'
+import { sourcesInStatus } from './in-status.ts'
 import { layersOf } from './layers.ts'
 import type { Policies } from './policies.ts'
 import type { PolicySource, PolicyStore, StoredVersion } from './source.ts'
@@ -162,7 +163,11 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
     const { documents } = policies
     const all = [...[...documents.inForce().values()].map(heldMessage), ...documents.refused().map(refusedMessage)]
     all.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : a.at < b.at ? -1 : 1))
-    return { documents: all.map(document => ({ ...document, text: '' })), sources: sourceMessages(policies) }
+    return { documents: all.map(document => ({ ...document, text: '' })), sources: sources() }
+  }
+
+  function sources() {
+    return sourcesInStatus(policies).map(({ ageMs, ...source }) => ({ ...source, age_ms: ageMs }))
   }
 
   const { service } = grpcService('Policies')
@@ -178,18 +183,7 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
   })
 }
 
-/** `Source` of control.proto, for each source. */
-export function sourceMessages(policies: Policies): object[] {
-  const documents = [...policies.documents.inForce().values()]
-  return policies.sources().map(({ source, trouble, answeredAt }) => ({
-    name: source.name,
-    trouble: trouble === '' && answeredAt === null ? 'it has not answered yet' : trouble,
-    age_ms: answeredAt === null ? 0 : Date.now() - answeredAt,
-    documents: documents.filter(held => held.source === source.name).length,
-  }))
-}
-
-export function refusedMessage({ service, at, document, errors }: Refused): DocumentMessage {
+function refusedMessage({ service, at, document, errors }: Refused): DocumentMessage {
   const { version, text, warnings } = document ?? { version: '', text: '', warnings: [] }
   return { service, version, text, at, author: '', comment: '', time_ms: 0, errors, warnings }
 }
