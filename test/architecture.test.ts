@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'propagate']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -65,6 +65,7 @@ const joints = new Set([
   'proxy/control/agent.ts',
   'proxy/control/agent-view.ts',
   'proxy/control/said.ts',
+  'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
   'proxy/control/own-ports.ts',
   'proxy/control/registering.ts',
@@ -160,6 +161,17 @@ describe('the agent', () => {
   })
 })
 
+describe('propagate', () => {
+  test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        (from.startsWith('propagate/') && !/^(propagate\/|node:)/.test(to)) ||
+        (!from.startsWith('propagate/') && to.startsWith('propagate/')),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('two threads', () => {
   const rooms = ['proxy/control/', 'proxy/runtime/'] as const
 
@@ -236,7 +248,7 @@ describe('vendor packages', () => {
     // A command a file.
     commander: ['cli/'],
     // The agent's server, and the command line as its client.
-    '@grpc/grpc-js': ['agent/'],
+    '@grpc/grpc-js': ['agent/', 'cli/ask-agent.ts'],
     '@grpc/proto-loader': ['agent/sync/protos.ts'],
     picocolors: ['cli/colours.ts'],
     yaml: ['mesh-config/load.ts'],

@@ -13,6 +13,7 @@ import { noClaims, sharedPortClaims } from './port-claims.ts'
 import { type Registrar, registrar } from './registering.ts'
 import { type Reloader, reloader } from './reload.ts'
 import { takeMessages } from './said.ts'
+import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
@@ -42,6 +43,7 @@ export interface Sidecar {
   readonly count: number
   readonly store: SeriesStore
   readonly sink: AccessLogSink
+  readonly spans: SpanExport
   readonly threads: DataThreads
   readonly watched: WatchedServices
   readonly force: IntoForce
@@ -64,13 +66,24 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
   const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
   const sticky = stickySecret(bootstrap.state, log)
+  const spans = spanExport({
+    spec: bootstrap.traces,
+    zone: loaded.snapshot.zone,
+    version: options.version,
+    link: () => null,
+    agentIs: isThere => threads.tell({ kind: 'span-agent', isThere }),
+    clock,
+    random,
+    log,
+  })
   const threads: DataThreads = dataThreads({
     entry: options.entry,
     count,
     clock,
     log,
     fill: snapshot => sticky.into(watched.fill(snapshot)),
-    said: takeMessages({ store, sink, log, threads: () => threads, watched: () => watched }),
+    spanAgent: spans.agentIsThere,
+    said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
   })
   const watched: WatchedServices = watchedServices({
@@ -122,6 +135,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     finish: async () =>
       void (await Promise.all([
         sink.flushed(1_000),
+        spans.flushed(1_000),
         Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
       ])),
     exit: options.exit,
@@ -132,6 +146,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     count,
     store,
     sink,
+    spans,
     threads,
     watched,
     force,

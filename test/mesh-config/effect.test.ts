@@ -179,6 +179,19 @@ const everything: Json = {
   buffers: '32MiB',
   accessLog: { mode: 'on', format: 'text', template: '%START_TIME%', path: 'log' },
   flights: { recent: 9, failed: 9 },
+  traces: {
+    mode: 'on',
+    sample: 9,
+    failed: true,
+    slow: true,
+    propagate: ['w3c'],
+    export: 'http://a.example:4318',
+    headers: { 'x-a': 'a-key' },
+    compression: 'none',
+    timeout: '9s',
+    batch: { spans: 9, delay: '9s', queue: 99 },
+    attributes: { 'deployment.environment.name': 'a' },
+  },
   drain: { delay: '9s', timeout: '9s' },
   services: { a: service, b: {} },
 }
@@ -211,7 +224,7 @@ const others: readonly Json[] = [
     'ring_hash',
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
-  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>
