@@ -2,6 +2,7 @@ import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import { listenerChains } from '../filter/chains.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import type { RequestStatsDeps } from '../telemetry/request-stats.ts'
 import type { Change } from './change.ts'
 import { requestRouterOf } from './request-router.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
@@ -27,10 +28,10 @@ export interface Applier extends Omit<Services, 'prepare'> {
 }
 
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
-export function applier(deps: ServicesDeps): Applier {
-  const { random, stats } = deps
+export function applier(deps: ServicesDeps & { readonly requests: RequestStatsDeps }): Applier {
+  const { random, requests } = deps
   const own = services(deps)
-  const routesOf = serviceRoutes(stats)
+  const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random)
   let inForce: Runtime | null = null
 

@@ -14,6 +14,7 @@ import { Forward, type ForwardDeps } from '../forward/forward.ts'
 import type { Tunnel } from '../forward/tunnel.ts'
 import { Listener, type ListenerDeps } from '../listener/listener.ts'
 import { TcpTunnel, type TcpTunnelDeps } from '../tcp/tunnel.ts'
+import { helpOf } from '../telemetry/metrics-table.ts'
 import { detectionStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import { tunnelStats } from '../telemetry/tunnel-stats.ts'
 
@@ -71,11 +72,19 @@ export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): 
 
 function connectionStats(stats: StatsWriter, labels: Pick<ListenerSpec, 'direction'> & { readonly listener: string }) {
   const own = {
-    accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
-    active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
+    accepted: stats.counter(
+      'outrigger_downstream_connections_total',
+      helpOf('outrigger_downstream_connections_total'),
+      labels,
+    ),
+    active: stats.gauge(
+      'outrigger_downstream_connections_active',
+      helpOf('outrigger_downstream_connections_active'),
+      labels,
+    ),
     overflow: stats.counter(
       'outrigger_downstream_connections_overflow_total',
-      'Connections closed at once because limits.connections was reached',
+      helpOf('outrigger_downstream_connections_overflow_total'),
       labels,
     ),
   }

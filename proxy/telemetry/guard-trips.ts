@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { add, type ProxyEvent } from '../core/telemetry.ts'
 import type { Peer } from '../core/wire.ts'
+import { helpOf } from './metrics-table.ts'
 import type { StatsWriter } from './stats.ts'
 
 /**
@@ -19,7 +20,7 @@ export function guardTrips(
   clock: Clock,
   event: (event: ProxyEvent) => void,
 ): GuardTripped {
-  const help = 'Connections cut, or streams reset, because the peer went beyond a limit of HTTP/2'
+  const help = helpOf('outrigger_http2_guard_trips_total')
   const series = new Map(
     guards.map(guard => [
       guard,

@@ -111,6 +111,6 @@ test('the number of series it names is right', async () => {
   })
   const lines = (pattern: RegExp) => text.split('\n').filter(line => pattern.test(line)).length
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
-  expect(page).toContain(`For each route: ${lines(/^http_request_duration_seconds_\w+\{/)} for the histogram`)
+  expect(page).toContain(`For each route: ${lines(/^http_response_time_seconds_\w+\{/)} for the histogram`)
   expect(page).toContain(`For each endpoint: ${lines(/endpoint="/)}.`)
 })

@@ -143,6 +143,7 @@ describe('the smallest file that works', () => {
         },
       },
       accessLog: { mode: 'errors', format: 'text', template: null, path: null },
+      metrics: { aliases: [], idleMs: 600_000 },
       flights: { recent: 256, failed: 256 },
       drain: { timeoutMs: 20_000, delayMs: 5000 },
       buffersBytes: 268_435_456,

@@ -77,6 +77,11 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')],
   },
+  prometheus: {
+    binaries: ['prometheus'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['prometheus'], 'usr/bin/prometheus')],
+  },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
@@ -126,6 +131,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'curl',
   'openssl',
   'promtool',
+  'prometheus',
   'dnsmasq',
   'redis-server',
   'redis-cli',
