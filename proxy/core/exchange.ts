@@ -6,6 +6,7 @@ import type { FilterChain, Later, LocalReply } from './filter.ts'
 import { type GrpcKind, NO_GRPC_STATUS } from './grpc.ts'
 import type { Protocol, RequestHead } from './message.ts'
 import type { Route } from './route.ts'
+import { TraceContext } from './trace.ts'
 import type { Peer } from './wire.ts'
 
 /**
@@ -58,6 +59,7 @@ export class Exchange {
   bytesIn = 0
   bytesOut = 0
   readonly decision = new DecisionRecord()
+  readonly trace = new TraceContext()
   /** What filters keep for this exchange, by slot; null: nothing. */
   #kept: unknown[] | null = null
 
@@ -95,6 +97,7 @@ export class Exchange {
     this.bytesIn = 0
     this.bytesOut = 0
     this.decision.begin()
+    this.trace.begin()
     this.#kept = null
   }
 
