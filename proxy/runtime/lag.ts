@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import { set } from '../core/telemetry.ts'
-import { helpOf } from '../telemetry/metrics-table.ts'
 import type { StatsWriter } from '../telemetry/stats.ts'
 
 const EVERY_MS = 1000

@@ -1,5 +1,5 @@
 import type { MetricAliases } from '../../mesh-config/snapshot.ts'
-import type { MetricName } from './metrics-table.ts'
+import type { MetricName } from '../core/metrics-table.ts'
 import type { View } from './views.ts'
 
 /**
@@ -32,11 +32,8 @@ function envoy(): readonly View[] {
       'outrigger_upstream_requests_pending',
       cluster,
     ),
-    untyped(
-      'envoy_cluster_upstream_rq_xx',
-      'Finished requests by class of status.',
-      'http_requests_total',
-      labels => ofCluster(labels, { envoy_response_code_class: labels.status!.slice(0, 1) }),
+    untyped('envoy_cluster_upstream_rq_xx', 'Finished requests by class of status.', 'http_requests_total', labels =>
+      ofCluster(labels, { envoy_response_code_class: labels.status!.slice(0, 1) }),
     ),
     untyped('envoy_cluster_upstream_rq', 'Finished requests by status.', 'http_requests_total', labels =>
       ofCluster(labels, { envoy_response_code: labels.status! }),

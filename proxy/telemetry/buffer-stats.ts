@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import { add, type ProxyEvent, set } from '../core/telemetry.ts'
-import { helpOf } from './metrics-table.ts'
 import type { StatsWriter } from './stats.ts'
 
 /**

@@ -1,5 +1,5 @@
+import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import type { ServiceStatus, SourceStatus } from '../core/source.ts'
-import { helpOf, type MetricName } from './metrics-table.ts'
 import type { SeriesStore } from './series-store.ts'
 
 const families: readonly {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import { add, type ProxyEvent } from '../core/telemetry.ts'
 import type { Peer } from '../core/wire.ts'
-import { helpOf } from './metrics-table.ts'
 import type { StatsWriter } from './stats.ts'
 
 /**

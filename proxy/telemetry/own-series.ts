@@ -1,4 +1,4 @@
-import { helpOf, type MetricName } from './metrics-table.ts'
+import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import type { SeriesStore } from './series-store.ts'
 
 /** The values that only the control thread knows. */

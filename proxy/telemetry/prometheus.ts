@@ -45,7 +45,8 @@ const boundsIn = (perMillisecond: number) =>
     const last = (octave + 1) * 8
     return [last + 1, { le: String(bucketBound(last) / perMillisecond) }] as const
   })
-const bounds = { seconds: boundsIn(1000), milliseconds: boundsIn(1) }
+const boundsInSeconds = boundsIn(1000)
+const boundsInMilliseconds = boundsIn(1)
 const infinity = { le: '+Inf' }
 
 /**
@@ -54,9 +55,9 @@ const infinity = { le: '+Inf' }
  */
 function newRegistry(openMetrics: boolean): Registry {
   const Loaded = createRequire(import.meta.url)('prom-client/lib/registry.js') as typeof Registry
-  return new Loaded(
-    openMetrics ? Loaded.OPENMETRICS_CONTENT_TYPE : Loaded.PROMETHEUS_CONTENT_TYPE,
-  ) as unknown as Registry
+  const registry: { setContentType(type: string): void } & Registry = new Loaded()
+  registry.setContentType(openMetrics ? Loaded.OPENMETRICS_CONTENT_TYPE : Loaded.PROMETHEUS_CONTENT_TYPE)
+  return registry
 }
 
 /** Lines that are joined at a time: the page of a large mesh has megabytes, and is never held as a whole. */
@@ -160,7 +161,7 @@ function* plainSamples(name: string, series: Iterable<Series>): Iterator<Sample>
   }
 }
 
-function* histogramSamples({ name, series, unit = 'seconds' }: Family): Iterator<Sample> {
+function* histogramSamples({ name, series, unit }: Family): Iterator<Sample> {
   const bucket = `${name}_bucket`
   const sample: Sample = { metricName: bucket, labels: none, sharedLabels: none, value: 0, exemplar: undefined }
   const counts = new Float64Array(HISTOGRAM_BUCKETS + 1)
@@ -170,7 +171,7 @@ function* histogramSamples({ name, series, unit = 'seconds' }: Family): Iterator
     sample.metricName = bucket
     sample.value = 0
     let next = 0
-    for (const [octave, [end, labels]] of bounds[unit].entries()) {
+    for (const [octave, [end, labels]] of (unit === undefined ? boundsInSeconds : boundsInMilliseconds).entries()) {
       while (next < end) sample.value += counts[next++]!
       sample.labels = labels
       sample.exemplar = shown(each.exemplars?.get(octave))
@@ -184,7 +185,7 @@ function* histogramSamples({ name, series, unit = 'seconds' }: Family): Iterator
     sample.exemplar = undefined
     sample.labels = none
     sample.metricName = `${name}_sum`
-    sample.value = counts[HISTOGRAM_BUCKETS]! / (unit === 'seconds' ? 1000 : 1)
+    sample.value = counts[HISTOGRAM_BUCKETS]! / (unit === undefined ? 1000 : 1)
     yield sample
     sample.metricName = `${name}_count`
     sample.value = count

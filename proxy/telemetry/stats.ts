@@ -1,7 +1,7 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
+import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../core/slots.ts'
 import type { Counter, EndpointStats, Histogram, TcpBytes, TcpStats } from '../core/telemetry.ts'
-import { helpOf, type MetricName } from './metrics-table.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {

@@ -1,4 +1,4 @@
-import { helpOf } from './metrics-table.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import type { Series, StatsWriter } from './stats.ts'
 
 /** The open tunnels of a listener: a gauge for each protocol, and the list to notify when it drains. */

@@ -1,5 +1,5 @@
+import { type MetricName, metrics } from '../core/metrics-table.ts'
 import { HISTOGRAM_SLOTS } from '../core/slots.ts'
-import { type MetricName, metrics } from './metrics-table.ts'
 import type { Family, Series, SeriesStore } from './series-store.ts'
 import { sumOf } from './series-store.ts'
 

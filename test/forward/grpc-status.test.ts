@@ -89,7 +89,7 @@ test('what is no gRPC has no status', async () => {
   mesh.http2Caller().ask()
   mesh.settle()
   expect(mesh.flight).toMatchObject({ grpcStatus: null, grpcMessage: '' })
-  expect(mesh.stat('http_requests_total')).toBe(0)
+  expect(mesh.stat('http_requests_total', { protocol: 'grpc' })).toBe(0)
 })
 
 describe('what the proxy answers itself', () => {
