@@ -48,6 +48,10 @@ export function compile(document: SidecarDocument): Compiled {
       template: document.accessLog.template ?? null,
       path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
     },
+    metrics: {
+      aliases: [...new Set(document.metrics.aliases)].sort(),
+      idleMs: durationMs(document.metrics.expire),
+    },
     flights: document.flights,
     traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
@@ -57,7 +61,7 @@ export function compile(document: SidecarDocument): Compiled {
   const bootstrap = {
     service: document.service,
     admin,
-    metrics: document.metrics === 'off' ? null : listenOf(document.metrics),
+    metrics: document.metrics.listen === 'off' ? null : listenOf(document.metrics.listen),
     adminHosts: document.adminHosts.map(host => host.toLowerCase()),
     workers: document.workers,
     state: stateFolder(document),

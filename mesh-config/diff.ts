@@ -25,6 +25,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
       diffService,
     ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
+    ...diffFields('metrics: ', { ...before.metrics }, { ...after.metrics }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),

@@ -34,6 +34,26 @@ const accessLogMap = z.strictObject({
   path: setting(anyText('a file').default('stdout'), 'A file, or `stdout`.', 'where containers are expected to log'),
 })
 
+const metricsListen = setting(
+  listenAddress(true).default('off'),
+  'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere. It shows no configuration and changes nothing. `off`: none.',
+  'the admin port has the metrics too; this one may be open to networks that must not reach the admin port',
+)
+
+const metricsMap = z.strictObject({
+  listen: metricsListen,
+  aliases: setting(
+    z.array(z.enum(['envoy', 'istio'])).default([]),
+    'Shows what is counted under the names of other meshes as well, for their dashboards: `envoy` (`envoy_cluster_*`, `envoy_http_*`), `istio` (`istio_requests_total` and its family).',
+    'they are computed at each scrape and take no memory, but make the page longer and Prometheus keep more series',
+  ),
+  expire: setting(
+    duration().default('10m'),
+    'A counter or histogram of requests that has not changed for so long is no longer shown; when it comes back it begins at 0. Gauges, and what belongs to an endpoint, stay. `off`: nothing expires.',
+    'as in Linkerd: callers, statuses and routes of long ago would fill every scrape',
+  ),
+})
+
 const flights = {
   recent: setting(
     z.int().min(0).max(1_000_000).default(256),
@@ -72,9 +92,8 @@ export const sidecarSchema = z.strictObject({
     'the port of Envoy in Istio, open to this machine only, because the pages show the configuration',
   ),
   metrics: setting(
-    listenAddress(true).default('off'),
-    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere. It shows no configuration and changes nothing. `off`: none.',
-    'the admin port has the metrics too; this one may be open to networks that must not reach the admin port',
+    z.union([listenAddress(true).transform(listen => metricsMap.parse({ listen })), metricsMap]).prefault('off'),
+    'A port for /metrics alone (an address, or `off`), or a map.',
   ),
   adminHosts: setting(
     z

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
-import { prometheusPage } from '../telemetry/prometheus.ts'
+import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
 import { type ReadinessReport, readinessReport } from './readiness.ts'
@@ -61,9 +61,10 @@ export function pageFacts(sidecar: Sidecar, { version, files }: Program, log: Pa
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
-    metrics() {
+    metrics(accept) {
       discovered.sync()
-      return exposition()
+      const { aliases } = config().snapshot.metrics
+      return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
     ask: threads.ask,
     discovery: watched.status,

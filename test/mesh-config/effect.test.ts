@@ -113,7 +113,7 @@ const service: Json = {
 const everything: Json = {
   service: 'a',
   admin: '127.0.0.1:9001',
-  metrics: '127.0.0.1:9002',
+  metrics: { listen: '127.0.0.1:9002', aliases: ['envoy'], expire: '9m' },
   adminHosts: ['a.example'],
   inbound: [
     {
@@ -222,6 +222,7 @@ const others: readonly Json[] = [
     'tcp',
     'http2',
     'ring_hash',
+    'istio',
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
