@@ -79,11 +79,11 @@ function parse(text: string): ReadonlyMap<string, readonly PolicyDocument[]> {
   return found
 }
 
-/** The file is whole at any moment, and its owner's only. */
-export async function writeAtomic(file: string, text: string): Promise<void> {
+/** The file is whole at any moment, and its owner's only unless `mode` says otherwise. */
+export async function writeAtomic(file: string, text: string, mode = 0o600): Promise<void> {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const beside = `${file}.${process.pid}.new`
-  const handle = await open(beside, 'w', 0o600)
+  const handle = await open(beside, 'w', mode)
   try {
     await handle.writeFile(text)
     await handle.sync()

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
-import { prometheusPage } from '../telemetry/prometheus.ts'
+import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
 import { type ReadinessReport, readinessReport } from './readiness.ts'
@@ -34,7 +34,7 @@ function savingTrouble(trouble: string, folder: string): string {
 
 /** Adds what only the control thread knows to the exposition. */
 export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clock): { setVersion(): void } {
-  const { store, sink, threads, reload, count, config } = sidecar
+  const { store, sink, spans, threads, reload, count, config } = sidecar
   return ownSeries(store, {
     version,
     threads: count,
@@ -47,6 +47,7 @@ export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clo
     lastReloadSuccessful: () => reload.state().lastErrors.length === 0,
     lastReloadSuccess: () => reload.state().loadedAt,
     droppedLogLines: sink.droppedLines,
+    spans: spans.counts,
     ready: () => readinessOf(sidecar).ready,
     startedAt: clock.wallTime() - clock.now(),
   })
@@ -60,9 +61,10 @@ export function pageFacts(sidecar: Sidecar, { version, files }: Program, log: Pa
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
-    metrics() {
+    metrics(accept) {
       discovered.sync()
-      return exposition()
+      const { aliases } = config().snapshot.metrics
+      return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
     ask: threads.ask,
     discovery: watched.status,

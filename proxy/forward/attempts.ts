@@ -68,7 +68,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   }
 
   newAttempt(): RequestAttempt {
-    return new RequestAttempt(this, this.#deps.clock)
+    return new RequestAttempt(this, this.#deps.clock, this.#deps.random)
   }
 
   /** Before each request. */
