@@ -1,30 +1,23 @@
 import { createHash } from 'node:crypto'
 import { addressOf } from './address.ts'
-import { compileBalancer, plainBalancer } from './compile-balancer.ts'
-import { compileDiscovery, compileEndpoints, compileRegister, stateFolder } from './compile-discovery.ts'
+import { plainBalancer } from './compile-balancer.ts'
+import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
-import { compileRoute } from './compile-route.ts'
+import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
+import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
 import { connectService } from './host-name.ts'
 import { own } from './own.ts'
-import { type ServicePolicy, serviceSchema } from './service.ts'
+import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type {
-  Bootstrap,
-  DiscoverySpec,
-  MatchSpec,
-  RetrySpec,
-  RouteSpec,
-  ServiceSpec,
-  ServiceTimeouts,
-  Snapshot,
-} from './snapshot.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
   readonly discovery: DiscoverySpec
+  readonly agent: AgentSpec
   readonly snapshot: Snapshot
 }
 
@@ -56,6 +49,7 @@ export function compile(document: SidecarDocument): Compiled {
       path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
     },
     flights: document.flights,
+    traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
     buffersBytes: sizeBytes(document.buffers),
   }
@@ -68,46 +62,22 @@ export function compile(document: SidecarDocument): Compiled {
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
+    traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
+  const agent = agentOf(document.agent)
+  const named = agent.kind === 'default' ? {} : { agent }
   return deepFreeze({
     bootstrap,
     discovery,
-    snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} },
+    agent,
+    snapshot: { version: versionOf({ ...content, discovery, ...named }), ...content, places: {} },
   })
 }
 
-function compileService(
-  name: string,
-  policy: ServicePolicy,
-  endpoints: SidecarDocument['discovery']['endpoints'][string],
-): ServiceSpec {
-  const timeouts = compileTimeouts(policy.timeouts)
-  const retries = compileRetries(policy.retries)
-  const routes = policy.routes.map(route => compileRoute(name, route, timeouts, retries))
-  return {
-    name,
-    kind: 'named',
-    protocol: policy.protocol === 'detect' ? null : policy.protocol,
-    multiplex: policy.multiplex,
-    hosts: policy.hosts,
-    endpoints: compileEndpoints(endpoints),
-    balancer: compileBalancer(policy.balancer),
-    timeouts,
-    retries,
-    limits: compileLimits(policy.limits),
-    connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
-    outliers: {
-      consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
-      baseEjectionMs: durationMs(policy.outliers.baseEjection),
-      maxEjectionMs: durationMs(policy.outliers.maxEjection),
-      maxEjectedPercent: policy.outliers.maxEjectedPercent,
-    },
-    upgrades: policy.upgrades,
-    subsets: policy.subsets,
-    subsetFallback: policy.subsetFallback,
-    routes: routes.length > 0 ? routes : [everything(name)],
-  }
+function agentOf(address: string | undefined): AgentSpec {
+  if (address === undefined) return { kind: 'default' }
+  return address === 'off' ? { kind: 'off' } : { kind: 'unix', path: address.slice('unix:'.length) }
 }
 
 /** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */
@@ -140,47 +110,8 @@ function compileApplication(name: string, { forward, application }: SidecarDocum
   }
 }
 
-function compileLimits({
-  connections,
-  pending,
-  requests,
-  responseHeaders,
-  responseHeadBytes,
-  buffer,
-}: ServicePolicy['limits']): ServiceSpec['limits'] {
-  return {
-    connections,
-    pending,
-    requests,
-    responseHeaders,
-    responseHeadBytes: sizeBytes(responseHeadBytes),
-    bufferBytes: sizeBytes(buffer),
-  }
-}
-
-function everything(service: string): RouteSpec {
-  const match: MatchSpec = { path: { kind: 'prefix', value: '/' }, methods: [], headers: [], query: [] }
-  return { name: '/*', match, to: [{ service, subset: null, weight: 1 }], timeouts: null, retries: null }
-}
-
-function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTimeouts {
-  return {
-    connectMs: durationMs(timeouts.connect),
-    requestMs: durationMs(timeouts.request),
-    perTryMs: durationMs(timeouts.perTry),
-    idleMs: durationMs(timeouts.idle),
-    grpcTimeout: timeouts.grpcTimeout,
-    grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
-    grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
-    tunnelMs: durationMs(timeouts.tunnel),
-  }
-}
-
-function compileRetries({ on, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
-  return { on, attempts, replayBytes: sizeBytes(replayBytes), budget }
-}
-
-function versionOf(content: unknown): string {
+/** Short hash of plain data, whatever the order of its keys. */
+export function versionOf(content: unknown): string {
   return createHash('sha256').update(JSON.stringify(content, sortedKeys)).digest('hex').slice(0, 12)
 }
 
@@ -190,7 +121,7 @@ function sortedKeys(_key: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function deepFreeze<Value>(value: Value): Value {
+export function deepFreeze<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value)
     for (const inner of Object.values(value)) deepFreeze(inner)

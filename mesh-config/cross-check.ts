@@ -41,7 +41,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   return problems
 }
 
-function checkRefused(node: Located, path: Path, say: Say): void {
+export function checkRefused(node: Located, path: Path, say: Say): void {
   for (const entry of refused) {
     if (!isAt(entry.at, path)) continue
     if (
@@ -254,7 +254,7 @@ function checkTemplate(root: Located, say: Say): void {
     )
 }
 
-async function checkRegexes(root: Located, say: Say): Promise<void> {
+export async function checkRegexes(root: Located, say: Say): Promise<void> {
   const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
     itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
   )

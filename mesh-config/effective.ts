@@ -1,4 +1,5 @@
 import { type Located, nodeAt, type Path } from './located.ts'
+import { VARIABLE } from './otel-environment.ts'
 import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
 import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
@@ -22,8 +23,12 @@ export interface Source {
 }
 
 export function effective(document: SidecarDocument, root: Located, files: readonly string[]): Effective {
+  return { files, ...effectiveOf(document, root, schemaOf('sidecar')) }
+}
+
+/** The same for any document of the schema. */
+export function effectiveOf(document: unknown, root: Located, schema: SchemaNode): Omit<Effective, 'files'> {
   const sources: Record<string, Source> = {}
-  const schema = schemaOf('sidecar')
   const visit = (value: unknown, path: Path): unknown => {
     if (!isLeaf(value)) {
       if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index]))
@@ -35,13 +40,14 @@ export function effective(document: SidecarDocument, root: Located, files: reado
     sources[formatPath(path)] = source
     return rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
   }
-  return { files, config: visit(document, []), sources }
+  return { config: visit(document, []), sources }
 }
 
 function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {
   const node = nodeAt(root, path) ?? shorthand(value, path, root)
   if (node === null || (node.kind === 'scalar' && node.value === null))
     return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
+  if (node.at.file.startsWith(VARIABLE)) return { at: null, environment: node.at.file.slice(VARIABLE.length) }
   const written = referenceWithoutSecret(writtenIn(node), rule?.secret)
   return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
 }

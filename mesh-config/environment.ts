@@ -35,6 +35,14 @@ export function substitute(text: string, env: Environment): Substituted {
   return { text: result, fromEnvironment, errors }
 }
 
+/** For documents that come over the network: their authors may not read the environment of this machine. */
+export function refuseVariables(text: string): Substituted {
+  const errors = [...text.matchAll(reference)].flatMap(([all]) =>
+    all === '$${' ? [] : [`${all} would read the environment of the agent: write the value, and $\${ for a plain \${`],
+  )
+  return { text: text.replaceAll('$${', '${'), fromEnvironment: false, errors }
+}
+
 /**
  * A reference in a file. The characters in it that have a meaning in `{ }` and `[ ]`, and private-use characters that
  * replace them while YAML is parsed.

@@ -12,7 +12,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml'
-import { type Environment, resolvePlain, shield, substitute, unshield } from './environment.ts'
+import { type Environment, refuseVariables, resolvePlain, shield, substitute, unshield } from './environment.ts'
 import { type Located, type LocatedEntry, type LocatedScalar, type Position, type Problem, problem } from './located.ts'
 import { conflictLine, explainSyntaxError } from './syntax-error.ts'
 import { MAX_DEPTH, MAX_YAML_BYTES, outOfBounds } from './yaml-bounds.ts'
@@ -26,8 +26,11 @@ export interface LoadedDocument {
 /** Aliases may stand for large parts; a document that unfolds to more values than this is an attack or a mistake. */
 const maxNodes = 200_000
 
-/** The text of one YAML (or JSON) file as located values, variables filled in. Never throws. */
-export function loadDocument(file: string, text: string, env: Environment): LoadedDocument {
+/**
+ * The text of one YAML (or JSON) file as located values, variables filled in; `env` null: there are none. Never
+ * throws.
+ */
+export function loadDocument(file: string, text: string, env: Environment | null): LoadedDocument {
   const lines = new LineCounter()
   const tooMuch = text.length > MAX_YAML_BYTES ? { offset: 0, message: tooLarge } : outOfBounds(new Lexer().lex(text))
   if (tooMuch !== null)
@@ -70,7 +73,7 @@ class Reader {
   readonly #file: string
   readonly #lines: LineCounter
   readonly #document: Document
-  readonly #env: Environment
+  readonly #env: Environment | null
   readonly #asWritten: (text: string) => string
   #nodes = 0
   #targets: ReadonlyMap<Node, Node | undefined> | null = null
@@ -79,7 +82,7 @@ class Reader {
     file: string,
     lines: LineCounter,
     document: Document,
-    env: Environment,
+    env: Environment | null,
     asWritten: (text: string) => string,
   ) {
     this.#file = file
@@ -137,7 +140,7 @@ class Reader {
       const source = isScalar(node) && typeof node.source === 'string' ? { source: node.source } : {}
       return { kind: 'scalar', at, value: known ? value : String(value), written: null, ...source }
     }
-    const { text, fromEnvironment, errors } = substitute(value, this.#env)
+    const { text, fromEnvironment, errors } = this.#env === null ? refuseVariables(value) : substitute(value, this.#env)
     for (const error of errors) this.problems.push(problem(at, error))
     if (errors.length > 0) return unusable(at)
     const isPlain = isScalar(node) && node.type === 'PLAIN'

@@ -108,7 +108,9 @@ const ofTheService: readonly { readonly at: string; readonly because: string }[]
 
 /** Why there is no such key here, and where it belongs; null: no reason is known. */
 export function whyNotHere(path: Path): string | null {
-  return ofTheService.find(({ at }) => isAt(at, path))?.because ?? null
+  // In a policy document the path begins with the key of a policy.
+  const inPolicy = ['services', '*', ...path]
+  return ofTheService.find(({ at }) => isAt(at, path) || isAt(at, inPolicy))?.because ?? null
 }
 
 /** All places, for the test that they exist. */

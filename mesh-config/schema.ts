@@ -1,6 +1,7 @@
 import { agentSchema } from './agent/agent-file.ts'
 import { isAt } from './located.ts'
 import { refused } from './not-yet.ts'
+import { policySchema } from './policy-schema.ts'
 import { serviceSchema } from './service.ts'
 import { sidecarSchema } from './sidecar.ts'
 
@@ -9,7 +10,7 @@ import { sidecarSchema } from './sidecar.ts'
  * errors suggest.
  */
 
-export type DocumentKind = 'sidecar' | 'service' | 'agent'
+export type DocumentKind = 'sidecar' | 'service' | 'policy' | 'agent'
 
 /**
  * The keywords of JSON Schema that are used, and three of our own: `kind` names the kind of a value, `why` is the
@@ -36,14 +37,15 @@ export interface SchemaNode {
   readonly propertyNames?: SchemaNode
 }
 
+const documents = { sidecar: sidecarSchema, service: serviceSchema, policy: policySchema, agent: agentSchema }
+
 const cache = new Map<DocumentKind, SchemaNode>()
 
 /** Made on first use: a proxy that starts on a valid file does not need it. */
 export function schemaOf(kind: DocumentKind): SchemaNode {
   let schema = cache.get(kind)
   if (schema === undefined) {
-    const source = kind === 'sidecar' ? sidecarSchema : kind === 'service' ? serviceSchema : agentSchema
-    schema = source.toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
+    schema = documents[kind].toJSONSchema({ io: 'input', unrepresentable: 'any' }) as SchemaNode
     cache.set(kind, schema)
   }
   return schema

@@ -1,8 +1,10 @@
 import * as z from 'zod'
+import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
+import { traces } from './traces.ts'
 import { anyText, duration, label, listenAddress, serviceName, setting, size, text } from './values.ts'
 
 /**
@@ -98,7 +100,10 @@ export const sidecarSchema = z.strictObject({
     register.optional(),
     'Registers the service of this sidecar with Consul, and takes it out again on drain.',
   ),
-  agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
+  agent: setting(
+    agentAddress.optional(),
+    'The agent of this host: `unix:/run/outrigger/agent.sock`, or `off`. Without it: the default socket, as soon as an agent of the same user or of root is there (in /run/outrigger for root, else in $XDG_RUNTIME_DIR/outrigger, else in /tmp/outrigger-<uid>; $OUTRIGGER_AGENT names another one).',
+  ),
   state: setting(
     anyText('a folder').optional(),
     'The folder for last-known endpoints, or `off`. Without it: a folder for this service and port in the state folder of systemd ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
@@ -121,6 +126,7 @@ export const sidecarSchema = z.strictObject({
     z.strictObject(flights).prefault({}),
     'The flight recorder: decision records kept in memory, at /flights.',
   ),
+  traces: setting(traces.prefault({}), 'Spans: `off`, or a map. See docs/tracing.md.'),
   drain: setting(z.strictObject(drain).prefault({}), 'How the sidecar stops.'),
   services: setting(
     z.record(serviceName(), serviceSchema).prefault({}),

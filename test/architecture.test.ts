@@ -62,7 +62,9 @@ const joints = new Set([
   'proxy/runtime/explain-steps.ts',
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
+  'proxy/control/agent.ts',
   'proxy/control/said.ts',
+  'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
   'proxy/control/own-ports.ts',
   'proxy/control/registering.ts',
@@ -177,10 +179,12 @@ describe('two threads', () => {
     expect(imports.filter(({ from, to }) => from.startsWith(room) && to.startsWith(other))).toEqual([])
   })
 
-  test('what both run is nouns, documents and the system', () => {
+  // And HTTP/2: the control thread speaks it with the agent, because the libraries for it would take half as much memory
+  // again as the whole proxy (design section 3). It is loaded when an agent is there.
+  test('what both run is nouns, documents, the system and HTTP/2', () => {
     const onControl = reachableFrom('proxy/main.ts')
     const both = [...reachableFrom('proxy/worker.ts')].filter(file => onControl.has(file))
-    expect(both.filter(file => !/^(mesh-config|proxy\/core|proxy\/system)\//.test(file))).toEqual([])
+    expect(both.filter(file => !/^(mesh-config|proxy\/core|proxy\/system|proxy\/codec)\//.test(file))).toEqual([])
   })
 
   /** What runs with a file: the types that it imports do not. */

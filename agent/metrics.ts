@@ -1,0 +1,71 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/**
+ * The agent's own series, for `/metrics` of its admin port. A part makes its series when it is made. Labels have few
+ * values, known before; names are `outrigger_agent_...`, with `_total` for counters and the unit at the end for others.
+ */
+export interface AgentMetrics {
+  /** `collect`: as for gauges, for what is counted elsewhere. */
+  counter<Label extends string>(
+    name: string,
+    help: string,
+    labels?: readonly Label[],
+    collect?: (counter: Counter<Label>) => void,
+  ): Counter<Label>
+  /** `collect` is called before each scrape, with the gauge emptied: it sets what there is now. */
+  gauge<Label extends string>(
+    name: string,
+    help: string,
+    labels?: readonly Label[],
+    collect?: (gauge: Gauge<Label>) => void,
+  ): Gauge<Label>
+  /** `buckets`: upper bounds, in the unit that the name ends with. */
+  histogram<Label extends string>(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labels?: readonly Label[],
+  ): Histogram<Label>
+  /** In the text format of Prometheus. */
+  text(): Promise<string>
+}
+
+export function agentMetrics(): AgentMetrics {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    counter: (name, help, labels = [], collect) =>
+      new Counter({
+        name,
+        help,
+        labelNames: [...labels],
+        registers,
+        ...(collect === undefined
+          ? {}
+          : {
+              collect() {
+                this.reset()
+                collect(this)
+              },
+            }),
+      }),
+    gauge: (name, help, labels = [], collect) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: [...labels],
+        registers,
+        ...(collect === undefined
+          ? {}
+          : {
+              collect() {
+                this.reset()
+                collect(this)
+              },
+            }),
+      }),
+    histogram: (name, help, buckets, labels = []) =>
+      new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
+    text: () => registry.metrics(),
+  }
+}

@@ -1,0 +1,82 @@
+import { compileBalancer } from './compile-balancer.ts'
+import { compileEndpoints } from './compile-discovery.ts'
+import { compileRoute } from './compile-route.ts'
+import { durationMs } from './duration.ts'
+import type { ServicePolicy } from './service.ts'
+import type { SidecarDocument } from './sidecar.ts'
+import { sizeBytes } from './size.ts'
+import type { MatchSpec, RetrySpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+
+/** A checked policy, defaults filled in -> how the data threads call the service. */
+export function compileService(
+  name: string,
+  policy: ServicePolicy,
+  endpoints: SidecarDocument['discovery']['endpoints'][string],
+): ServiceSpec {
+  const timeouts = compileTimeouts(policy.timeouts)
+  const retries = compileRetries(policy.retries)
+  const routes = policy.routes.map(route => compileRoute(name, route, timeouts, retries))
+  return {
+    name,
+    kind: 'named',
+    protocol: policy.protocol === 'detect' ? null : policy.protocol,
+    multiplex: policy.multiplex,
+    hosts: policy.hosts,
+    endpoints: compileEndpoints(endpoints),
+    balancer: compileBalancer(policy.balancer),
+    timeouts,
+    retries,
+    limits: compileLimits(policy.limits),
+    connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
+    outliers: {
+      consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
+      baseEjectionMs: durationMs(policy.outliers.baseEjection),
+      maxEjectionMs: durationMs(policy.outliers.maxEjection),
+      maxEjectedPercent: policy.outliers.maxEjectedPercent,
+    },
+    upgrades: policy.upgrades,
+    subsets: policy.subsets,
+    subsetFallback: policy.subsetFallback,
+    routes: routes.length > 0 ? routes : [everything(name)],
+  }
+}
+
+export function compileLimits({
+  connections,
+  pending,
+  requests,
+  responseHeaders,
+  responseHeadBytes,
+  buffer,
+}: ServicePolicy['limits']): ServiceSpec['limits'] {
+  return {
+    connections,
+    pending,
+    requests,
+    responseHeaders,
+    responseHeadBytes: sizeBytes(responseHeadBytes),
+    bufferBytes: sizeBytes(buffer),
+  }
+}
+
+export function everything(service: string): RouteSpec {
+  const match: MatchSpec = { path: { kind: 'prefix', value: '/' }, methods: [], headers: [], query: [] }
+  return { name: '/*', match, to: [{ service, subset: null, weight: 1 }], timeouts: null, retries: null }
+}
+
+export function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTimeouts {
+  return {
+    connectMs: durationMs(timeouts.connect),
+    requestMs: durationMs(timeouts.request),
+    perTryMs: durationMs(timeouts.perTry),
+    idleMs: durationMs(timeouts.idle),
+    grpcTimeout: timeouts.grpcTimeout,
+    grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
+    grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
+    tunnelMs: durationMs(timeouts.tunnel),
+  }
+}
+
+function compileRetries({ on, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
+  return { on, attempts, replayBytes: sizeBytes(replayBytes), budget }
+}
