@@ -58,7 +58,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const own = sidecar({ loaded, version, files, entry, clock, random, log, exit, isReady, changed })
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const facts = pageFacts(own, program, log)
+  const facts = pageFacts(own, program, clock, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
   begun = own

@@ -63,6 +63,7 @@ const joints = new Set([
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
   'proxy/control/agent.ts',
+  'proxy/control/agent-view.ts',
   'proxy/control/said.ts',
   'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
