@@ -82,6 +82,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     version,
     onSummary: (from, summary) => stats.onSummary(from, summary),
   })
+  let exporting: () => readonly string[] = () => []
   const { stats, parts: meshParts } = joinMesh({
     mesh: document.mesh,
     consul,
@@ -92,7 +93,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
       followers: follow.followers,
       sources: () => sourcesInStatus(policies),
       refused: () => refusedInStatus(policies),
-      exporting: () => [],
+      exporting: () => exporting(),
       rollout: () => '',
     },
   })
@@ -106,8 +107,10 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   const server = new Server(SERVER_OPTIONS)
   try {
     // First: where it cannot start, nothing else has.
-    const traces = tracesPart({ document, env: process.env, base, state, consul: null, log })
+    const consulSelf = consul === null ? null : async () => (await consul.call('GET', 'agent/self')).json()
+    const traces = tracesPart({ document, env: process.env, base, state, consulSelf, log })
     publishTraces(metrics, traces)
+    exporting = traces.exporting
     parts.unshift(traces)
     for (const part of parts) part.register(server)
     for (const part of parts) await part.start()
