@@ -48,7 +48,7 @@ export function applier(deps: ServicesDeps): Applier {
   return {
     ...own,
     prepare(snapshot, regex) {
-      const prepared = own.prepare(snapshot)
+      const prepared = own.prepare(snapshot, regex)
       const routes = routesOf({ snapshot, regex, ...prepared })
       const abandon = () => {
         prepared.abandon()
