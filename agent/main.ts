@@ -1,50 +1,152 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { Server } from '@grpc/grpc-js'
+import { addressOf } from '../mesh-config/address.ts'
+import { type AgentDocument, DEFAULT_ADMIN } from '../mesh-config/agent/agent-file.ts'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
+import { agentState } from '../mesh-config/agent/state.ts'
+import { type AdminPages, openAdmin } from './admin.ts'
+import { consulApi } from './consul.ts'
+import { type AgentLog, agentLog, type LogLevel } from './log.ts'
+import { agentMetrics } from './metrics.ts'
 import type { AgentPart } from './part.ts'
+import { policyPart } from './policy/part.ts'
+import { policiesOf } from './policy/policies.ts'
+import { policySeries } from './policy/series.ts'
+import { sourcesOf } from './policy/sources-of.ts'
+import { followServer } from './sync/follow.ts'
+import { followSeries } from './sync/series.ts'
 import { listenOnSocket } from './sync/socket.ts'
+import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
   /** Null: no file, and everything is as by default. */
   readonly file: string | null
+  readonly logLevel: LogLevel
+  /** Log lines for people at a terminal; else JSON lines. */
+  readonly pretty: boolean
+  readonly colors: boolean
+  /** Only read the file and say what is wrong with it. */
+  readonly check: boolean
+}
+
+const SERVER_OPTIONS = {
+  // A proxy or a command that is gone without a word is noticed.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  // A document that is too large is refused by its own bound, which says so.
+  'grpc.max_receive_message_length': 16 * 1024 * 1024,
 }
 
 const EXIT_CANNOT_START = 1
 const EXIT_BAD_CONFIG = 2
 
 /** The agent of this host, step by step. Ends only by `process.exit`. */
-export async function runAgent({ version, file }: AgentOptions): Promise<void> {
+export async function runAgent({ version, file, logLevel, pretty, colors, check }: AgentOptions): Promise<void> {
   // 1  The configuration.
-  const source = file === null ? null : { file, text: readFileSync(file, 'utf8') }
-  const loaded = await loadAgentFile(source, process.env)
+  const loaded = await loadFile(file)
   if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
   const { document } = loaded
+  if (check) return done(`good ${file ?? 'without a file, as by default'}\n`)
+  const base = file === null ? process.cwd() : dirname(resolve(file))
+  const state = agentState(document.state, base, process.env)
 
   // 2  The parts, joined.
-  const parts: AgentPart[] = []
-  const server = new Server()
-  for (const part of parts) part.register(server)
-  for (const part of parts) await part.start()
+  const log = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
+  const metrics = agentMetrics()
+  const consul = document.consul === undefined ? null : consulApi(document.consul)
+  const policies = policiesOf({
+    sources: sourcesOf(document.policies, base, consul),
+    file: state === null ? null : resolve(state, 'policies.json'),
+    env: process.env,
+    log,
+  })
+  const follow = followServer({ book: policies, log, agent: hostname(), version, onSummary: () => {} })
+  policySeries(metrics, policies)
+  followSeries(metrics, follow)
+  const parts: AgentPart[] = [
+    tracesPart({ document, env: process.env, state, consul: null, log }),
+    policyPart(policies, process.env),
+    { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
+  ]
+  const server = new Server(SERVER_OPTIONS)
+  try {
+    for (const part of parts) part.register(server)
+    for (const part of parts) await part.start()
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 3  Listen.
   const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  const pages: AdminPages = {
+    metrics,
+    ready: () => policies.notReady(),
+    status: () => ({ agent: hostname(), version, ...policies.status(), followers: follow.followers() }),
+  }
   try {
     await listenOnSocket(server, socket)
+    await admin(document.admin, pages, version, log)
   } catch (error) {
     return stop(EXIT_CANNOT_START, [(error as Error).message])
   }
   process.stdout.write(`outrigger agent ${version}: ready on unix:${socket}\n`)
 
-  // 4  The end.
-  const end = async () => {
+  // 4  A new file, and the end.
+  process.on('SIGHUP', () => void reread(file, document, log))
+  let isEnding = false
+  const end = async (code: number) => {
+    if (isEnding) process.exit(code)
+    isEnding = true
+    for (const part of parts.toReversed()) await part.stop()
     server.forceShutdown()
-    for (const part of parts.reverse()) await part.stop()
+    consul?.close()
+    rmSync(socket, { force: true })
     process.exit(0)
   }
-  process.once('SIGTERM', () => void end())
-  process.once('SIGINT', () => void end())
+  process.on('SIGTERM', () => void end(143))
+  process.on('SIGINT', () => void end(130))
+}
+
+/** The port of the pages. The default one may be another agent's: then there is none. */
+async function admin(written: string, pages: AdminPages, version: string, log: AgentLog): Promise<void> {
+  if (written === 'off') return
+  try {
+    await openAdmin(addressOf(written), pages)
+    process.stdout.write(`outrigger agent ${version}: admin on http://${written}\n`)
+  } catch (error) {
+    const reason = `admin: cannot listen on ${written}: ${(error as Error).message}`
+    if (written !== DEFAULT_ADMIN) throw new Error(`${reason}: choose another port, or write admin: off`)
+    log.warn('the agent goes on without its admin port', { reason })
+  }
+}
+
+/** What the file says is in force from the next start on: parts of an agent that runs are not made anew. */
+async function reread(file: string | null, before: AgentDocument, log: AgentLog): Promise<void> {
+  const loaded = await loadFile(file)
+  if (!loaded.ok)
+    for (const error of loaded.errors) log.error('the agent file is wrong, and nothing changes', { error })
+  else if (JSON.stringify(loaded.document) === JSON.stringify(before)) log.info('the agent file says what is in force')
+  else log.warn('the agent file has changed: restart the agent to put it in force; proxies go on meanwhile')
+}
+
+async function loadFile(file: string | null): ReturnType<typeof loadAgentFile> {
+  try {
+    return await loadAgentFile(file === null ? null : { file, text: readFileSync(file, 'utf8') }, process.env)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file: check the path given with -c' : message
+    return { ok: false, errors: [`${file}: ${why}`] }
+  }
+}
+
+function done(line: string): void {
+  process.stdout.write(line)
+  process.exit(0)
 }
 
 function stop(code: number, lines: readonly string[]): void {

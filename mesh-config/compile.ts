@@ -4,6 +4,7 @@ import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
+import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
 import { connectService } from './host-name.ts'
@@ -47,6 +48,7 @@ export function compile(document: SidecarDocument): Compiled {
       path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
     },
     flights: document.flights,
+    traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
     buffersBytes: sizeBytes(document.buffers),
   }
@@ -59,6 +61,7 @@ export function compile(document: SidecarDocument): Compiled {
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
+    traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
   return deepFreeze({

@@ -1,5 +1,6 @@
+import { checkConsulAccess } from './consul-access.ts'
 import { type Located, nodeAt, type Say } from './located.ts'
-import { entriesAt, scalarAt, textAt } from './look.ts'
+import { entriesAt, scalarAt } from './look.ts'
 
 /** Checks of `discovery` and `register` that concern several fields. */
 export function crossCheckDiscovery(root: Located, say: Say): void {
@@ -15,17 +16,7 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
       say(register.at, 'the service to register has no name: write service: orders at the top, or name: orders here')
   }
   if (consul?.kind !== 'map') return
-  const token = nodeAt(consul, ['token'])
-  if (token !== null && nodeAt(consul, ['tokenFile']) !== null)
-    say(token.at, 'token and tokenFile exclude each other: remove one')
-  const cert = nodeAt(consul, ['tls', 'cert'])
-  const key = nodeAt(consul, ['tls', 'key'])
-  if ((cert === null) !== (key === null))
-    say((cert ?? key)!.at, `a certificate and its key go together: add tls.${cert === null ? 'cert' : 'key'}`)
-  const tls = nodeAt(consul, ['tls'])
-  const address = textAt(consul, ['address'])
-  if (tls !== null && !address?.value.startsWith('https:'))
-    say(tls.at, 'tls needs an https address: write address: https://host:8501')
+  checkConsulAccess(consul, say)
 }
 
 /** Checks of balancer settings that belong together. */

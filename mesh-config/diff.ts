@@ -26,6 +26,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
+    ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
   ]
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { consulAccess } from './consul-access.ts'
 import { consulName } from './register.ts'
 import { anyText, duration, label, nameServer, peerAddress, serviceName, setting, text } from './values.ts'
 import { MAX_WEIGHT } from './weight.ts'
@@ -70,37 +71,7 @@ const consulService = z.strictObject({
 })
 
 const consul = z.strictObject({
-  address: setting(
-    text(
-      /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/,
-      'a URL',
-      'http://host:port or https://host:port',
-    ).default('http://127.0.0.1:8500'),
-    'The HTTP API of the Consul agent.',
-    'every host has an agent',
-  ),
-  token: setting(
-    anyText('a token').optional(),
-    'The ACL token: it needs service:read and node:read, and service:write for what it registers.',
-  ).meta({
-    secret: true,
-  }),
-  tokenFile: setting(anyText('a file').optional(), 'A file with the token, read again when it changes.'),
-  datacenter: setting(datacenter().optional(), 'Without it: that of the agent.'),
-  tls: setting(
-    z
-      .strictObject({
-        ca: setting(anyText('a file').optional(), 'CA certificates (PEM) of Consul. Without it: those of the system.'),
-        cert: setting(anyText('a file').optional(), 'The client certificate (PEM), where Consul asks for one.'),
-        key: setting(anyText('a file').optional(), 'Its key (PEM).'),
-        serverName: setting(
-          anyText('a name').optional(),
-          'The name in the certificate of Consul. Without it: the host of `address`.',
-        ),
-      })
-      .prefault({}),
-    'For an https address.',
-  ),
+  ...consulAccess('service:read and node:read, and service:write for what it registers'),
   maxStale: setting(
     duration().default('10s'),
     'Any server may answer, not only the leader, while its data is not older than this. `off`: only the leader.',

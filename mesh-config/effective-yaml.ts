@@ -35,6 +35,7 @@ export function effectiveLines({ config, sources }: Effective): EffectiveLine[] 
 }
 
 export function describeSource({ at, why, environment }: Source): string {
+  if (at === null && environment !== undefined) return `from ${environment}`
   if (at === null) return why === undefined ? 'default' : `default: ${why}`
   return environment === undefined ? at : `${at} ${environment}`
 }

@@ -1,4 +1,5 @@
 import { type Located, nodeAt, type Path } from './located.ts'
+import { VARIABLE } from './otel-environment.ts'
 import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
 import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
@@ -46,6 +47,7 @@ function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | 
   const node = nodeAt(root, path) ?? shorthand(value, path, root)
   if (node === null || (node.kind === 'scalar' && node.value === null))
     return { at: null, ...(rule?.why === undefined ? {} : { why: rule.why }) }
+  if (node.at.file.startsWith(VARIABLE)) return { at: null, environment: node.at.file.slice(VARIABLE.length) }
   const written = referenceWithoutSecret(writtenIn(node), rule?.secret)
   return { at: `${node.at.file}:${node.at.line}`, ...(written === '' ? {} : { environment: written }) }
 }

@@ -15,6 +15,7 @@ import {
   positionAt,
   sortProblems,
 } from './located.ts'
+import { otelEnvironment } from './otel-environment.ts'
 import { FileTrouble, readText } from './read-file.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
 import { MAX_YAML_BYTES } from './yaml-bounds.ts'
@@ -97,18 +98,24 @@ export async function loadTexts(
   if (roots.length < loaded.length) return failed(problems, files)
   const notMaps = loaded.flatMap(({ root }) => (root === null || root.kind === 'map' ? [] : [notAMap(root)]))
   if (notMaps.length > 0) return failed([...problems, ...notMaps], files)
-  const root = roots.reduce(merge)
+  const otel = otelEnvironment(env)
+  const root = (otel.root === null ? roots : [otel.root, ...roots]).reduce(merge)
   const parsed = sidecarSchema.safeParse(withEveryService(root))
   if (!parsed.success) problems.push(...(await explainIssues(parsed.error.issues, root)))
   problems.push(...(await crossCheck(root, defaultAdmin)))
   if (!parsed.success || problems.length > 0) return failed(problems, files)
-  return finished(parsed.data, root, files)
+  return finished(parsed.data, root, files, otel.warnings)
 }
 
-function finished(document: SidecarDocument, root: Located, files: readonly string[]): LoadedSnapshot {
+function finished(
+  document: SidecarDocument,
+  root: Located,
+  files: readonly string[],
+  ofEnvironment: readonly string[],
+): LoadedSnapshot {
   const bare = compile(document)
   const compiled: Compiled = { ...bare, snapshot: Object.freeze({ ...bare.snapshot, places: placesOf(bare, root) }) }
-  const warnings = sortProblems(lint(compiled, root), files).map(formatProblem)
+  const warnings = [...ofEnvironment, ...sortProblems(lint(compiled, root), files).map(formatProblem)]
   const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
   return { ok: true, ...compiled, warnings, effective }
 }

@@ -3,6 +3,7 @@ import { discovery } from './discovery.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
+import { traces } from './traces.ts'
 import { anyText, duration, label, listenAddress, serviceName, setting, size, text } from './values.ts'
 
 /**
@@ -121,6 +122,7 @@ export const sidecarSchema = z.strictObject({
     z.strictObject(flights).prefault({}),
     'The flight recorder: decision records kept in memory, at /flights.',
   ),
+  traces: setting(traces.prefault({}), 'Spans: `off`, or a map. See docs/tracing.md.'),
   drain: setting(z.strictObject(drain).prefault({}), 'How the sidecar stops.'),
   services: setting(
     z.record(serviceName(), serviceSchema).prefault({}),

@@ -11,7 +11,7 @@ export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tu
   listener(): ListenerRuntime
   /**
    * Asks for the service of a host that no route knows: resolves when it is there (null), or with the reason why not.
-   * Null: nobody could know it.
+   * Null: no registry could know it.
    */
   discover(authority: string): Promise<Unknown | null> | null
 }

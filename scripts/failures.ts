@@ -47,12 +47,14 @@ const seen: Readonly<Record<string, string>> = {
   'stream-deadline': 'the gRPC status of this row in the trailers of the answer that had begun',
   'grpc-needs-http2': '505 with this failure in the body, which is no gRPC',
   drained: 'the connection is closed; where an answer had begun, it is cut',
-  'downstream-gone': 'nothing, for nobody is left to read it',
+  'downstream-gone': 'nothing: it has gone',
 }
 
-/** What this version cannot run into, and why it has a row. */
+/** What else there is to say of some. */
 const rare: Readonly<Record<string, string>> = {
   'refused-stream': 'only endpoints that speak HTTP/2 can refuse a stream.',
+  'goaway-unprocessed':
+    'the first time it goes elsewhere whatever the policy says, and does not count against `retries.attempts`.',
   'no-cluster': 'the configuration check refuses such a route, so this version does not meet it.',
 }
 

@@ -63,6 +63,7 @@ const joints = new Set([
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
   'proxy/control/said.ts',
+  'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
   'proxy/control/own-ports.ts',
   'proxy/control/registering.ts',

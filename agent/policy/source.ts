@@ -6,12 +6,16 @@
 export interface PolicySource {
   /** Such as `files policies/`, `consul kv`, `zookeeper`: for provenance, logs, metrics and `outrigger status`. */
   readonly name: string
+  /** Its documents are files of this host: they may contain variables of the agent's environment. */
+  readonly isLocal?: true
   watch(watcher: PolicyWatcher, signal: AbortSignal): void
   /** Where `outrigger policy put` may write; null: this source is written by others. */
   readonly store: PolicyStore | null
 }
 
 export interface PolicyWatcher {
+  /** The last run of the agent left documents of this source, which are in force until the first `onSet`. */
+  readonly hadDocuments?: boolean
   /** All documents there are now, also when nothing changed. */
   onSet(documents: readonly PolicyDocument[]): void
   /** The source cannot be reached or makes no sense: one line for people. Until the next `onSet`. */

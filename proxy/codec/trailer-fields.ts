@@ -17,8 +17,8 @@ const NEVER = [
 ]
 
 /**
- * By these an application tells who asks. It reads them in a request's head, where the sidecar has looked at them or
- * set them; a reader that merges would believe the caller.
+ * By these an application identifies its caller. It reads them in a request's head, where the sidecar has looked at
+ * them or set them; a reader that merges would believe the caller.
  */
 const IDENTITY = [
   'authorization',

@@ -34,7 +34,7 @@ function savingTrouble(trouble: string, folder: string): string {
 
 /** Adds what only the control thread knows to the exposition. */
 export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clock): { setVersion(): void } {
-  const { store, sink, threads, reload, count, config } = sidecar
+  const { store, sink, spans, threads, reload, count, config } = sidecar
   return ownSeries(store, {
     version,
     threads: count,
@@ -47,6 +47,7 @@ export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clo
     lastReloadSuccessful: () => reload.state().lastErrors.length === 0,
     lastReloadSuccess: () => reload.state().loadedAt,
     droppedLogLines: sink.droppedLines,
+    spans: spans.counts,
     ready: () => readinessOf(sidecar).ready,
     startedAt: clock.wallTime() - clock.now(),
   })

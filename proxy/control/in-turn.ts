@@ -1,4 +1,4 @@
-/** Runs what it is given one after the other, in order; each answer goes to who asked. */
+/** Runs what it is given one after the other, in order; each answer goes to its own caller. */
 export function inTurn(): <Result>(work: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve()
   return work => {

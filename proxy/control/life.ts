@@ -54,7 +54,7 @@ export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptio
   }
 }
 
-/** The delay is for callers who find this address somewhere; where nothing inbound listens, there are none. */
+/** The delay is for callers that find this address somewhere; where nothing inbound listens, there are none. */
 export function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
   return listeners.some(({ direction }) => direction === 'inbound') ? drain : { ...drain, delayMs: 0 }
 }

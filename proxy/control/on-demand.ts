@@ -37,7 +37,7 @@ export interface OnDemandOptions {
   readonly names: () => Promise<Names>
   /** The set has changed: those found belong in the snapshot, those dropped no longer do. */
   readonly changed: () => void
-  /** Nobody needs it any more: stop watching it. */
+  /** It is no longer needed: stop watching it. */
   readonly drop: (service: string) => void
   readonly clock: Clock
 }

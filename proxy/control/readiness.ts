@@ -3,7 +3,7 @@ import type { ServiceStatus, SourceStatus } from '../core/source.ts'
 import type { ReloadState } from './reload.ts'
 import type { ThreadStatus } from './workers.ts'
 
-/** More lines than these about one thing help nobody. */
+/** More lines than these about one thing are no help. */
 const MOST_LINES = 10
 
 /** As the admin port shows it (admin/ready.ts). */

@@ -12,11 +12,13 @@ import { noClaims, sharedPortClaims } from './port-claims.ts'
 import { type Registrar, registrar } from './registering.ts'
 import { type Reloader, reloader } from './reload.ts'
 import { takeMessages } from './said.ts'
+import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
+  readonly version: string
   readonly loaded: LoadedConfig
   readonly files: readonly string[]
   /** The program of a data thread. */
@@ -39,6 +41,7 @@ export interface Sidecar {
   readonly count: number
   readonly store: SeriesStore
   readonly sink: AccessLogSink
+  readonly spans: SpanExport
   readonly threads: DataThreads
   readonly watched: WatchedServices
   readonly force: IntoForce
@@ -60,13 +63,24 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
   const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
   const sticky = stickySecret(bootstrap.state, log)
+  const spans = spanExport({
+    spec: bootstrap.traces,
+    zone: loaded.snapshot.zone,
+    version: options.version,
+    link: () => null,
+    agentIs: isThere => threads.tell({ kind: 'span-agent', isThere }),
+    clock,
+    random,
+    log,
+  })
   const threads: DataThreads = dataThreads({
     entry: options.entry,
     count,
     clock,
     log,
     fill: snapshot => sticky.into(watched.fill(snapshot)),
-    said: takeMessages({ store, sink, log, threads: () => threads, watched: () => watched }),
+    spanAgent: spans.agentIsThere,
+    said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
   })
   const watched: WatchedServices = watchedServices({
@@ -98,7 +112,8 @@ export function sidecar(options: SidecarOptions): Sidecar {
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
-    finish: async () => void (await Promise.all([sink.flushed(1_000), watched.stop().then(lock.release)])),
+    finish: async () =>
+      void (await Promise.all([sink.flushed(1_000), spans.flushed(1_000), watched.stop().then(lock.release)])),
     exit: options.exit,
     log,
   })
@@ -107,6 +122,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     count,
     store,
     sink,
+    spans,
     threads,
     watched,
     force,

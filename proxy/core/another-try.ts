@@ -6,10 +6,12 @@ export interface AnotherTry {
   readonly again: boolean
   /** Empty: the question did not come up. */
   readonly because: string
+  /** The next try does not count against `retries.attempts`, nor against the budget. */
+  readonly isFree: boolean
 }
 
-function value<const Because extends string>(again: boolean, because: Because) {
-  return Object.freeze({ again, because })
+function value<const Because extends string>(again: boolean, because: Because, isFree = false) {
+  return Object.freeze({ again, because, isFree })
 }
 
 export const anotherTry = {
@@ -17,7 +19,9 @@ export const anotherTry = {
   /** `AttemptRecord.condition` is in `retries.on`, and nothing else speaks against it. */
   onCondition: value(true, 'condition'),
   /** An idle connection was closed as it was used. */
-  onStaleConnection: value(true, 'stale-connection'),
+  onStaleConnection: value(true, 'stale-connection', true),
+  /** The endpoint went away and says that it has not looked at the request (RFC 9113 section 8.7). */
+  onGoaway: value(true, 'goaway', true),
   notInPolicy: value(false, 'not-in-policy'),
   /** The failure allows none. */
   final: value(false, 'final'),

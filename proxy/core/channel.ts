@@ -1,5 +1,6 @@
 import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ProxyEvent } from './telemetry.ts'
+import type { RecordedBy } from './trace.ts'
 
 /** What a data thread is started with. */
 export interface WorkerData {
@@ -9,6 +10,8 @@ export interface WorkerData {
   /** Several data threads share each port (SO_REUSEPORT). */
   readonly shared: boolean
   readonly snapshot: Snapshot
+  /** An agent takes spans. */
+  readonly spanAgent: boolean
 }
 
 /** What differs from the snapshot in force. */
@@ -40,10 +43,14 @@ export type ToData =
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The control thread has written so many access-log bytes: the data thread may send more. */
   | { readonly kind: 'log-credit'; readonly bytes: number }
+  /** The control thread has taken so many bytes of spans: the data thread may send more. */
+  | { readonly kind: 'span-credit'; readonly bytes: number }
+  /** An agent takes spans, or no longer does. */
+  | { readonly kind: 'span-agent'; readonly isThere: boolean }
 
 export type Question =
   | { readonly what: 'endpoints' }
-  /** How many requests each service has had: for letting go of those nobody asks for. */
+  /** How many requests each service has had: for letting go of unused ones. */
   | { readonly what: 'uses' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
   | {
@@ -72,6 +79,8 @@ export type ToControl =
    * was behind.
    */
   | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
+  /** `count` finished spans, each as a field of OTLP's `ScopeSpans`. */
+  | { readonly kind: 'spans'; readonly bytes: Uint8Array<ArrayBuffer>; readonly count: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
   /**
    * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.
@@ -157,6 +166,10 @@ export interface FlightView {
   /** ISO 8601; empty in an explanation, which was not sent. */
   readonly at: string
   readonly requestId: string
+  /** Empty: it belongs to no trace. */
+  readonly traceId: string
+  /** Why spans were made of it; empty: none were. */
+  readonly recorded: RecordedBy
   readonly listener: string
   readonly direction: 'inbound' | 'outbound'
   readonly peer: string

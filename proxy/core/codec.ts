@@ -82,7 +82,7 @@ export interface DownstreamConnection {
   destroy(): void
 }
 
-/** Who made an upstream connection and hears of its life: a pool. */
+/** The owner of an upstream connection, which hears of its life: a pool. */
 export interface UpstreamOwner {
   /** The stream is done and the connection may carry another one. */
   released(connection: UpstreamConnection): void

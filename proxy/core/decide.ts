@@ -1,6 +1,6 @@
 import type { Exchange } from './exchange.ts'
 
-/** Who hears what becomes of an exchange: once, at once or later. */
+/** It is told what becomes of an exchange: once, at once or later. */
 export interface Decided {
   /** `exchange.route` and `exchange.cluster` say where to. */
   go(): void

@@ -41,10 +41,12 @@ export class AttemptRecord {
   endedAt = 0
   /** Whether there was another try after it, and why. */
   another: AnotherTry = anotherTry.unasked
-  /** What its end falls under in `retries.on`; null: nothing, or nobody asked. */
+  /** What its end falls under in `retries.on`; null: nothing, or it was not looked at. */
   condition: RetryCondition | null = null
   /** How long the endpoint wants the next try to wait; 0: it does not say. */
   delayMs = 0
+  /** Its CLIENT span, 16 hex digits, which the endpoint was told; empty: none was made yet. */
+  spanId = ''
 
   begin(now: number): void {
     this.endpoint = null
@@ -70,6 +72,7 @@ export class AttemptRecord {
     this.another = anotherTry.unasked
     this.condition = null
     this.delayMs = 0
+    this.spanId = ''
   }
 }
 

@@ -6,18 +6,19 @@ import type { FilterChain, Later, LocalReply } from './filter.ts'
 import { type GrpcKind, NO_GRPC_STATUS } from './grpc.ts'
 import type { Protocol, RequestHead } from './message.ts'
 import type { Route } from './route.ts'
+import { TraceContext } from './trace.ts'
 import type { Peer } from './wire.ts'
 
 /**
  * One request and its response, from first byte to last, over all attempts: what filters read and telemetry reports.
- * One object serves the requests of an HTTP/1 connection, or of an HTTP/2 stream object, one after the other; nobody
+ * One object serves the requests of an HTTP/1 connection, or of an HTTP/2 stream object, one after the other; no part
  * may keep it past `Telemetry.exchange`. Every field is set in the constructor, so that V8 sees one shape.
  */
 export class Exchange {
   readonly peer: Peer
   readonly direction: 'inbound' | 'outbound'
   readonly protocol: Protocol
-  /** One more with each request, so that whoever waited can tell whether the one it waited for is still there. */
+  /** One more with each request, so that a waiter can tell whether the request it waited for is still there. */
   generation = 0
   request: RequestHead
   /** 0: no head was sent downstream. */
@@ -58,6 +59,7 @@ export class Exchange {
   bytesIn = 0
   bytesOut = 0
   readonly decision = new DecisionRecord()
+  readonly trace = new TraceContext()
   /** What filters keep for this exchange, by slot; null: nothing. */
   #kept: unknown[] | null = null
 
@@ -95,6 +97,7 @@ export class Exchange {
     this.bytesIn = 0
     this.bytesOut = 0
     this.decision.begin()
+    this.trace.begin()
     this.#kept = null
   }
 

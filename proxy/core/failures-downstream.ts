@@ -161,7 +161,7 @@ export const downstreamFailures = {
     reason: 'the request body stopped arriving',
     remedy: '`timeouts.body` of the listener',
   }),
-  // 499 (nginx) is for the log only: nobody is left to read it.
+  // 499 (nginx) is for the log only: the caller has gone.
   downstreamGone: row({
     side: 'downstream',
     failure: 'downstream-gone',

@@ -22,7 +22,7 @@ const rank = (bytes: number) => 31 - Math.clz32(bytes)
 
 /**
  * What a data thread holds of bodies, over all connections: bytes that a socket has not taken, that came for a stream
- * which was stopped, that wait for a window, that are kept to be sent again. Above half of the limit everybody may hold
+ * which was stopped, that wait for a window, that are kept to be sent again. Above half of the limit each may hold
  * less. Above the limit those that hold the most are cut, and of those that hold much alike the ones that have held it
  * longest.
  */

@@ -86,7 +86,7 @@ export interface MessageSink<Head> {
   reset(failure: Failure, detail: string): void
 }
 
-/** Whoever is attached to a stream: it gets the peer's message, and word that it may write again. */
+/** What is attached to a stream: it gets the peer's message, and word that it may write again. */
 export interface Receiver<Head> extends MessageSink<Head> {
   writable(): void
 }

@@ -3,7 +3,7 @@ import type { RequestHead, UpstreamStream } from './message.ts'
 import type { Wire } from './wire.ts'
 
 /**
- * Who waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away.
+ * What waits for a stream. A callback and not a promise, because a wait must be cancellable when the caller goes away.
  */
 export interface PoolWaiter {
   /** What the stream is for: not every one can carry everything. */

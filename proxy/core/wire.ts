@@ -57,9 +57,9 @@ export interface Wire {
 const WHOLE_READ = 64 * 1024
 
 /**
- * What to tell a wire of which nobody knows how much will come, after a read of `length` bytes into a buffer of `room`.
- * One that filled its buffer left more behind; one that did not emptied the socket and may be the last for hours: the
- * next goes into the buffer that all share, so that who is silent holds none.
+ * What to tell a wire whose peer has not said how much will come, after a read of `length` bytes into a buffer of
+ * `room`. One that filled its buffer left more behind; one that did not emptied the socket and may be the last for
+ * hours: the next goes into the buffer that all share, so that a silent connection holds none.
  */
 export function nextRead(length: number, room: number): number {
   return length === room && length >= WHOLE_READ ? Number.POSITIVE_INFINITY : 0

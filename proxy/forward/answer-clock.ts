@@ -3,7 +3,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
 
-/** Who is told that the time is over. */
+/** It is told that the time is over. */
 export interface AnswerClockOwner {
   /** Of the whole request. */
   late(failure: Failure, detail: string): void
@@ -14,9 +14,9 @@ export interface AnswerClockOwner {
 /**
  * How long an answer may take: `timeouts.request` over all tries, and whether the time of one (`timeouts.perTry`, which
  * each has for itself) runs. Both run only while the endpoint is waited for: once the request is whole (as Envoy's
- * route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet.
- * Otherwise it is the caller's turn: then `timeouts.body` of the listener watches the caller, and `timeouts.idle` an
- * endpoint that does not read. A caller's own deadline (`grpc-timeout`) runs from its head on, whoever is waited for.
+ * route timeout), while its caller waits for 100 (Continue), and `request` also while there is no stream yet. Otherwise
+ * it is the caller's turn: then `timeouts.body` of the listener watches the caller, and `timeouts.idle` an endpoint
+ * that does not read. A caller's own deadline (`grpc-timeout`) runs from its head on, whichever side is waited for.
  */
 export class AnswerClock {
   readonly #exchange: Exchange
@@ -26,6 +26,8 @@ export class AnswerClock {
   #route: Route | null = null
   /** Since when the endpoint is waited for; CALLERS_TURN: it is not. */
   #since = CALLERS_TURN
+  /** When the timer fires; 0: it is not armed. It is armed anew only to fire earlier: one that fires early goes on. */
+  #firesAt = 0
   /** The head of the answer has come. */
   isAnswered = false
   /** The caller sends its body only when the endpoint has said 100. */
@@ -78,14 +80,17 @@ export class AnswerClock {
 
   /** From here on only a deadline limits the time. */
   answered(): void {
-    const { deadlineAt, firstByteAt } = this.#exchange
     this.isAnswered = true
-    if (deadlineAt === 0) this.#request.cancel()
-    else this.#request.arm(deadlineAt - firstByteAt)
+    if (this.#exchange.deadlineAt === 0) this.#cancel()
   }
 
   stop(): void {
     this.#route = null
+    this.#cancel()
+  }
+
+  #cancel(): void {
+    this.#firesAt = 0
     this.#request.cancel()
   }
 
@@ -94,10 +99,10 @@ export class AnswerClock {
     return Math.min(MOST_MS, Math.max(1, this.#dueAt() - now))
   }
 
-  /** When the answer has to be here; Infinity: no time runs. */
+  /** When the answer has to be here, or, once its head is, to have ended; Infinity: no time runs. */
   #dueAt(): number {
     const { deadlineAt } = this.#exchange
-    const due = this.#answerDueAt()
+    const due = this.isAnswered ? Number.POSITIVE_INFINITY : this.#answerDueAt()
     return deadlineAt === 0 ? due : Math.min(due, deadlineAt)
   }
 
@@ -111,9 +116,14 @@ export class AnswerClock {
   #waitsSince(since: number, now: number): void {
     this.#since = since
     const due = this.#dueAt()
-    if (due === Number.POSITIVE_INFINITY) this.#request.cancel()
     // `now` may lie a look-up back, which a deadline does not wait for.
-    else this.#request.arm(Math.max(1, due - (this.#exchange.deadlineAt === 0 ? now : this.#clock.now())))
+    if (due < this.#firesAt || (this.#firesAt === 0 && due !== Number.POSITIVE_INFINITY))
+      this.#arm(due, this.#exchange.deadlineAt === 0 ? now : this.#clock.now())
+  }
+
+  #arm(due: number, now: number): void {
+    this.#firesAt = due
+    this.#request.arm(Math.max(1, due - now))
   }
 
   /** Is the body on its way though no 100 came? Looked at only now, so that a body costs nothing. */
@@ -123,14 +133,19 @@ export class AnswerClock {
   }
 
   #requestDue(): void {
-    const { deadlineAt, startedAt } = this.#exchange
+    this.#firesAt = 0
     if (this.hasNotWaited()) this.#owner.continued()
-    if (deadlineAt !== 0 && (this.isAnswered || deadlineAt <= this.#answerDueAt())) {
-      if (this.#clock.now() < deadlineAt) return
+    const due = this.#dueAt()
+    const now = this.#clock.now()
+    if (due === Number.POSITIVE_INFINITY) return
+    if (now < due) return this.#arm(due, now)
+    const { deadlineAt, startedAt } = this.#exchange
+    if (due !== deadlineAt)
+      this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
+    else {
       const failure = this.isAnswered ? failures.streamDeadline : failures.deadlineExceeded
       this.#owner.late(failure, `grpc-timeout was ${Math.round(deadlineAt - startedAt)} ms`)
-    } else if (!this.isAnswered && this.#since !== CALLERS_TURN)
-      this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
+    }
   }
 }
 

@@ -24,7 +24,7 @@ export interface AnswerOwner {
   /** The answer has handed the stream over: both receivers change. */
   openTunnel(): void
   fail(failure: Failure, detail: string): void
-  /** Ends an answer that has begun, so that nobody takes it for whole. */
+  /** Ends an answer that has begun, so that it is not taken for whole. */
   cut(failure: Failure, detail: string): void
   /** The answer has been said to its end. */
   said(failure: Failure | null, detail: string): void

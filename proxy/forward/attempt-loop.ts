@@ -30,8 +30,10 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   readonly #owner: AttemptLoopOwner<A>
   readonly #deps: AttemptLoopDeps
   #route: Route | null = null
-  /** A stale connection was followed by a fresh one, which does not count against `retries.attempts`. */
+  /** A stale connection was followed by a fresh one. */
   #triedFresh = false
+  /** A GOAWAY was followed by another try. Once: an endpoint may go away from each connection. */
+  #triedAfterGoaway = false
   readonly #tried: Endpoint[] = []
   readonly #pick: PickContext
   /** Before the next attempt. */
@@ -52,6 +54,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.cluster = null
     this.#route = null
     this.#triedFresh = false
+    this.#triedAfterGoaway = false
     if (this.#tried.length !== 0) this.#tried.length = 0
     this.#pick.hash = NO_HASH
     this.#pick.sticky = ''
@@ -118,6 +121,12 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       next.policy = record.policy
       return this.#open(next, record.endpoint!, true)
     }
+    if (failure === failures.goawayUnprocessed && !this.#triedAfterGoaway && !owner.isBodyGone) {
+      this.#triedAfterGoaway = true
+      record.another = anotherTry.onGoaway
+      this.#tried.push(record.endpoint!)
+      return this.#next(now, true)
+    }
     this.blame(attempt, failure)
     if (mayFollow(record, failure, this.#route!.retry.on, owner) && this.allows(record)) this.goOn(record)
     else owner.fail(failure, detail)
@@ -142,7 +151,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   allows(record: AttemptRecord): boolean {
-    const made = this.#owner.exchange.decision.attempts - (this.#triedFresh ? 1 : 0)
+    const free = (this.#triedFresh ? 1 : 0) + (this.#triedAfterGoaway ? 1 : 0)
+    const made = this.#owner.exchange.decision.attempts - free
     if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
     else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
     else {

@@ -68,7 +68,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   }
 
   newAttempt(): RequestAttempt {
-    return new RequestAttempt(this, this.#deps.clock)
+    return new RequestAttempt(this, this.#deps.clock, this.#deps.random)
   }
 
   /** Before each request. */
@@ -203,7 +203,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     return true
   }
 
-  /** Nobody gets this answer. */
+  /** This answer is not passed on. */
   #drop(attempt: RequestAttempt, unsent: string): void {
     const { record } = attempt
     const { headAt } = record

@@ -19,7 +19,7 @@ export interface DecideDeps {
   listener(): ListenerRuntime
   /**
    * Asks the registry for the service of a host that no route knows: resolves when it is there (null), or with the
-   * reason why not. Null: nobody could know it.
+   * reason why not. Null: no registry could know it.
    */
   discover(authority: string): Promise<Unknown | null> | null
   /** For an explanation: filters say what they would do. */

@@ -141,7 +141,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     this.attempts.upstream?.resume()
   }
 
-  /** The downstream side failed: a body that breaks the rules or stopped, or nobody there any more. */
+  /** The downstream side failed: a body that breaks the rules or has stopped, or a caller that has gone. */
   reset(failure: Failure, detail: string): void {
     if (this.done) return
     if (failure === failures.downstreamGone && isPastDeadline(this.exchange, this.#deps.clock.now())) {
@@ -270,7 +270,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   /** To a gRPC client an answer of another kind says no more than that something is wrong. */
   #replyGrpc(failure: Failure, detail: string): void {
     const { cluster } = this.exchange
-    // What meets everybody once: an endpoint that cannot make sense of HTTP/1.1 closes, and does not say why.
+    // A mistake often made: an endpoint that cannot make sense of HTTP/1.1 closes, and does not say why.
     if (cluster !== null && !cluster.mayBeGrpc && failure.side === 'upstream')
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
@@ -285,7 +285,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     const { exchange } = this
     exchange.endWait()
     exchange.failure = failure
-    // Nobody was answered: the log has what the answer would have been.
+    // No answer was sent: the log has what it would have been.
     if (exchange.status === 0 && failure !== null) exchange.status = failure.httpStatus
     if (detail !== '') exchange.detail = detail
     if (exchange.grpc !== '') concludeGrpc(exchange)

@@ -18,8 +18,8 @@ export function parseGrpcTimeout(value: string): number {
 }
 
 /**
- * In the finest unit whose digits hold it, and rounded down: nobody may be promised more than there is. At least the
- * least there is, because 0 may mean no limit.
+ * In the finest unit whose digits hold it, and rounded down: an endpoint is never promised more than there is. At least
+ * the least there is, because 0 may mean no limit.
  */
 export function formatGrpcTimeout(milliseconds: number): string {
   const micros = Math.max(1, Math.floor(milliseconds * 1000))

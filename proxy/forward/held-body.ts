@@ -18,7 +18,7 @@ export class HeldBody {
   /** It grew over the limit and was let go: the request cannot be replayed. */
   dropped = false
 
-  /** `wire`: of the caller, who answers for what is held. */
+  /** `wire`: of the caller, to whose account the held bytes go. */
   constructor(wire: Pick<Wire, 'account'>) {
     this.#wire = wire
   }

@@ -139,7 +139,7 @@ class Way implements Receiver<RequestHead | ResponseHead> {
   #farewell: Buffer | null = null
   /** It is said: what comes now is dropped. */
   #isShut = false
-  /** There is nobody any more where it goes. */
+  /** The side it goes to has gone. */
   #isCutOff = false
 
   constructor(tunnel: Tunnel, to: End, frames: WebSocketFrames | null) {

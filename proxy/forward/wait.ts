@@ -23,7 +23,7 @@ export class Wait {
     )
   }
 
-  /** Nobody waits any more. */
+  /** The wait is over. */
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true

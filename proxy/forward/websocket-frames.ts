@@ -25,7 +25,7 @@ export class WebSocketFrames {
     return this.#payload === 0 && this.#headLength === 0 && !this.isLost
   }
 
-  /** All of a chunk, when nobody waits for a boundary. */
+  /** All of a chunk, when no boundary is waited for. */
   skip(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length && !this.isLost) at = this.#step(chunk, at)

@@ -4,7 +4,7 @@ import type { Wire } from '../core/wire.ts'
 import { ITSELF } from './not-itself.ts'
 import type { Transport } from './transport.ts'
 
-/** Who wants the connection. */
+/** The pool that wants the connection. */
 export interface Dialer {
   dialed(attempt: DialAttempt, wire: Wire): void
   dialFailed(attempt: DialAttempt, failure: Failure, detail: string): void
@@ -43,7 +43,7 @@ export class DialAttempt {
     })
   }
 
-  /** Nobody wants it any more, and nobody is told. */
+  /** It is no longer wanted, and its owner is not told. */
   cancel(): void {
     this.#timer.cancel()
     this.#cancel()

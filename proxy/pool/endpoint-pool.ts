@@ -202,7 +202,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
 
   dialHop(hop: Dialer): DialAttempt | null {
     const permits = this.#permits
-    // Where none is left an idle connection closes for it, unless somebody waits for that.
+    // Where none is left an idle connection closes for it, unless a request waits for that.
     if (permits.isFull && permits.waiting === 0) this.closeIdle()
     return permits.take() ? this.#begin(hop) : null
   }

@@ -226,7 +226,7 @@ export class Hop implements UpstreamOwner, Dialer {
     }
   }
 
-  /** Closes what nobody needs any more, of both kinds. */
+  /** Closes idle connections of both kinds. */
   #retireIdle(): void {
     const { idleTimeoutMs } = this.#pool.policy
     const now = this.#pool.clock.now()

@@ -3,7 +3,7 @@ import type { Dial } from '../core/wire.ts'
 
 /**
  * For destinations that are names of others: what a name leads to may change, and must not be this machine, or the
- * metadata service of a cloud. Whoever wants that names the address itself. Nothing is written before it is known.
+ * metadata service of a cloud. A user who wants that names the address itself. Nothing is written before it is known.
  */
 export function namedOnly(dial: Dial): Dial {
   return (address, port, listener) =>

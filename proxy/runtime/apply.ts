@@ -1,5 +1,6 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
+import type { Tracing } from '../core/tracing.ts'
 import { listenerChains } from '../filter/chains.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import type { Change } from './change.ts'
@@ -26,12 +27,16 @@ export interface Applier extends Omit<Services, 'prepare'> {
   inForce(): Runtime | null
 }
 
+export interface ApplierDeps extends ServicesDeps {
+  readonly tracing: Tracing
+}
+
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
-export function applier(deps: ServicesDeps): Applier {
-  const { random, stats } = deps
+export function applier(deps: ApplierDeps): Applier {
+  const { random, stats, tracing } = deps
   const own = services(deps)
   const routesOf = serviceRoutes(stats)
-  const filtersOf = listenerChains(random)
+  const filtersOf = listenerChains(random, tracing)
   let inForce: Runtime | null = null
 
   function listenersOf(snapshot: Snapshot, routes: ServiceRoutes): ReadonlyMap<string, ListenerRuntime> {

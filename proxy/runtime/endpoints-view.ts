@@ -4,7 +4,7 @@ import type { EndpointsAnswer } from '../core/channel.ts'
 import { quantile } from '../core/slots.ts'
 import type { HistogramSeries } from '../telemetry/stats.ts'
 
-/** Who is in each service, and how each endpoint does, as this data thread sees it. */
+/** The endpoints of each service, and how each does, as this data thread sees it. */
 export function endpointsView(clusters: readonly ServiceCluster[], now: number): EndpointsAnswer {
   return {
     services: clusters.map(cluster => ({

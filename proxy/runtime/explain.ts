@@ -26,7 +26,7 @@ export interface ExplainDeps {
   readonly random: Random
   /** What is in force. */
   runtime(): Runtime
-  /** As for a request: asks the registry for a service that no route knows. Null: nobody could know it. */
+  /** As for a request: asks the registry for a service that no route knows. Null: no registry could know it. */
   discover(authority: string): Promise<Unknown | null> | null
 }
 

@@ -4,11 +4,13 @@ import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { TcpRoute } from '../core/route.ts'
 import type { ProxyEvent, RouteStats, TcpStats, Telemetry } from '../core/telemetry.ts'
+import type { Tracing } from '../core/tracing.ts'
 import { opensTunnel } from '../core/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from '../telemetry/access-log.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
 import { type Flights, flights } from '../telemetry/flights.ts'
 import { routeStats, type StatsWriter, tcpStats } from '../telemetry/stats.ts'
+import type { Tracer } from '../telemetry/tracer.ts'
 import type { Change } from './change.ts'
 
 export interface RecordsDeps {
@@ -16,9 +18,11 @@ export interface RecordsDeps {
   readonly stats: StatsWriter
   readonly event: (event: ProxyEvent) => void
   readonly log: AccessLogQueue
+  readonly tracing: Tracing
+  readonly tracer: Tracer
 }
 
-/** What is kept of finished exchanges: numbers, flights, lines of the access log. */
+/** What is kept of finished exchanges: numbers, spans, flights, lines of the access log. */
 export interface Records {
   /** Throws where the snapshot asks for what cannot be written. */
   prepare(snapshot: Snapshot): Change
@@ -27,7 +31,7 @@ export interface Records {
   flights(failedOnly: boolean): FlightView[]
 }
 
-export function records({ clock, stats, event, log }: RecordsDeps): Records {
+export function records({ clock, stats, event, log, tracing, tracer }: RecordsDeps): Records {
   let spec: Snapshot['flights'] = { recent: 0, failed: 0 }
   let format: AccessLogFormatter = () => ''
   let recorder: Flights = flights(spec, clock)
@@ -51,6 +55,7 @@ export function records({ clock, stats, event, log }: RecordsDeps): Records {
       return {
         commit() {
           format = formatNext
+          tracing.configure(snapshot.traces)
           if (JSON.stringify(snapshot.flights) === JSON.stringify(spec)) return
           spec = snapshot.flights
           recorder = flights(spec, clock)
@@ -61,6 +66,8 @@ export function records({ clock, stats, event, log }: RecordsDeps): Records {
     telemetryOf: listener => ({
       exchange(exchange) {
         count(exchange)
+        // Before the flights and the log, which say what became of it.
+        tracer.exchange(exchange, listener())
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
       },

@@ -11,7 +11,7 @@ const MOST = 10_000
 export interface Wanted {
   /** Resolves when it is there (null), or with the reason why not. */
   want(service: string, limitMs: number): Promise<Unknown | null>
-  /** What came of it; null: it is there. Without effect where nobody waits. */
+  /** What came of it; null: it is there. Without effect where no request waits. */
   settle(service: string, why: Unknown | null): void
 }
 

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Counter } from '../core/telemetry.ts'
 import { nextRead, type Wire, type WireHandler } from '../core/wire.ts'
 
-/** Who joined the two wires. */
+/** The tunnel that joined the two wires. */
 export interface RelayOwner {
   /** The endpoint has said something: once, with the first bytes from it. */
   answered(): void
@@ -22,8 +22,8 @@ export interface RelayOwner {
 }
 
 /**
- * Two wires made one: what comes in on one leaves on the other, by reference; who may not write pauses the other; who
- * ends ends the other. One of these objects for each end of a tunnel.
+ * Two wires made one: what comes in on one leaves on the other, by reference; a side that may not write pauses the
+ * other; one that ends ends the other. One of these objects for each end of a tunnel.
  */
 export class Side implements WireHandler {
   readonly wire: Wire
@@ -120,7 +120,7 @@ export class Relay {
       writable = up.wire.write(bytes)
     }
     if (hasEnded) down.ended()
-    // Also where all was said: only who reads hears of a reset.
+    // Also where all was said: only a wire that reads hears of a reset.
     if (writable) down.wire.resume()
   }
 

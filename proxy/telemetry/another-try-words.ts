@@ -23,6 +23,7 @@ const words: Readonly<Record<Because, (ending: Ending, made: number) => string>>
   '': () => '',
   condition: ({ condition }) => String(condition),
   'stale-connection': () => 'an idle connection was closed under it; again on a fresh one',
+  goaway: () => 'the endpoint went away before it looked at the request',
   'not-in-policy': ({ condition }) => `${condition} is not in retries.on`,
   final: () => 'this failure is final',
   'body-gone': () => 'part of the request body is gone',

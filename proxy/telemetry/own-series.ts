@@ -1,4 +1,5 @@
 import type { SeriesStore } from './series-store.ts'
+import type { SpanCounts } from './span-sink.ts'
 
 /** The values that only the control thread knows. */
 export interface OwnFacts {
@@ -17,6 +18,7 @@ export interface OwnFacts {
   /** Milliseconds since the epoch. */
   readonly lastReloadSuccess: () => number
   readonly droppedLogLines: () => number
+  readonly spans: () => SpanCounts
   readonly ready: () => boolean
   /** Milliseconds since the epoch. */
   readonly startedAt: number
@@ -65,6 +67,7 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
     'Lines of the access log that could not be written fast enough, or at all.',
     facts.droppedLogLines,
   )
+  spanSeries(store, facts.spans)
 
   gauge('process_resident_memory_bytes', 'Resident memory of the process, all threads.', () =>
     process.memoryUsage.rss(),
@@ -101,4 +104,18 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
       shown = version
     },
   }
+}
+
+function spanSeries(store: SeriesStore, counts: () => SpanCounts): void {
+  const lost = 'Spans that were dropped: `full`, no room to wait; `rejected`, not wanted or not taken for 5 minutes.'
+  store.own(
+    'outrigger_spans_sent_total',
+    'Spans that were taken by an agent or collector.',
+    'counter',
+    {},
+    () => counts().sent,
+  )
+  store.own('outrigger_spans_waiting', 'Spans that wait to be sent.', 'gauge', {}, () => counts().waiting)
+  for (const reason of ['full', 'rejected'] as const)
+    store.own('outrigger_spans_dropped_total', lost, 'counter', { reason }, () => counts()[reason])
 }

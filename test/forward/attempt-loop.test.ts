@@ -150,6 +150,27 @@ test('a fresh connection after a stale one counts neither as an attempt nor agai
   expect(owner.reasons).toEqual(['stale-connection', 'condition', 'attempts'])
 })
 
+test('after a GOAWAY the request goes elsewhere, whatever the policy and the budget say, once', () => {
+  const owner = new Owner()
+  owner.isIdempotent = false
+  owner.budget = 1
+  owner.start(['refused-stream'], 2)
+  owner.failLatest(failures.goawayUnprocessed)
+  expect([owner.active, owner.budget, owner.blamed]).toEqual([[0, 1], 1, []])
+  owner.failLatest(failures.goawayUnprocessed)
+  owner.time.advance(1000)
+  owner.failLatest(failures.goawayUnprocessed)
+  expect(owner.reasons).toEqual(['goaway', 'condition', 'attempts'])
+})
+
+test('a request whose body is gone does not go elsewhere after a GOAWAY', () => {
+  const owner = new Owner()
+  owner.isBodyGone = true
+  owner.start(['refused-stream'], 2)
+  owner.failLatest(failures.goawayUnprocessed)
+  expect(owner.reasons).toEqual(['body-gone'])
+})
+
 test('without budget there is no other attempt', () => {
   const owner = new Owner()
   owner.budget = 0

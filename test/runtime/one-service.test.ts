@@ -5,6 +5,7 @@ import type { SeriesSpec, ToControl } from '../../proxy/core/channel.ts'
 import { DecisionRecord } from '../../proxy/core/decision.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Route } from '../../proxy/core/route.ts'
+import { Tracing } from '../../proxy/core/tracing.ts'
 import { type Applier, applier } from '../../proxy/runtime/apply.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
 import { manualClock } from '../support/clock.ts'
@@ -51,6 +52,7 @@ function start() {
     turns: testTurns,
     stats: statsWriter(message => sent.push(message)),
     event() {},
+    tracing: new Tracing(),
     dial: () => () => {},
     ownListeners: () => [],
     http2: wires,

@@ -90,6 +90,8 @@ export function flightView(over: Partial<FlightView> = {}): FlightView {
     at: '2026-11-21T07:08:09.045Z',
     protocol: 'http/1.1',
     requestId: 'id-1',
+    traceId: '',
+    recorded: '',
     listener: 'outbound 127.0.0.1:15001',
     direction: 'outbound',
     peer: '127.0.0.1',

@@ -143,7 +143,8 @@ describe('the exposition', () => {
       lastReloadSuccessful: () => true,
       lastReloadSuccess: () => 1_700_000_000_000,
       droppedLogLines: () => 0,
-      ready: () => true,
+      spans: () => ({ sent: 0, full: 0, rejected: 0, waiting: 0 }),
+    ready: () => true,
       startedAt: 1_700_000_000_000,
     })
     own.setVersion()

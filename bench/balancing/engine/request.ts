@@ -1,13 +1,21 @@
 import type { Endpoint } from '../../../proxy/core/endpoint.ts'
 import type { ResponseHead } from '../../../proxy/core/message.ts'
 import type { Due } from './event-queue.ts'
-import type { Instance } from './instance.ts'
-import type { Sidecar } from './sidecar.ts'
+
+/** What serves a request. */
+export interface Server {
+  isDone(request: Request): void
+}
+
+/** What sent it. */
+export interface Caller {
+  answered(request: Request, head: ResponseHead): void
+}
 
 /** One request. Reused. */
 export class Request implements Due {
-  sidecar: Sidecar | null = null
-  instance: Instance | null = null
+  sidecar: Caller | null = null
+  instance: Server | null = null
   endpoint: Endpoint | null = null
   sentAt = 0
   /** Its duration at a healthy instance. */
@@ -19,7 +27,7 @@ export class Request implements Due {
   /** Its row in the log; -1: it is not recorded. */
   row = -1
 
-  begin(sidecar: Sidecar, now: number, workMs: number): void {
+  begin(sidecar: Caller, now: number, workMs: number): void {
     this.sidecar = sidecar
     this.sentAt = now
     this.workMs = workMs

@@ -72,8 +72,9 @@ export class Sidecar {
     }
     endpoint.active++
     request.endpoint = endpoint
-    request.instance = this.#instances.get(endpoint)!
-    return request.instance
+    const instance = this.#instances.get(endpoint)!
+    request.instance = instance
+    return instance
   }
 
   answered(request: Request, head: ResponseHead): void {

@@ -56,7 +56,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#wire = wire
     this.#onStream = onStream
     this.#options = options
-    // Once a connection is enough: whoever understands it remembers.
+    // Once a connection is enough: a sidecar that understands it remembers.
     this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
     this.#early = new EarlyBytes(wire)
     this.#writer = new Http1Writer(wire)
@@ -83,7 +83,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   /**
    * Pipelined bytes wait, until the turn ends if the request was answered at once; beyond a limit their sender does.
-   * `own`: nobody else reads into the chunk.
+   * `own`: no other connection reads into the chunk.
    */
   #keep(chunk: Buffer, from: number, length: number, own: boolean): void {
     if (from === length) return
@@ -127,7 +127,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     else if (end !== length) this.#readBody(chunk, end, length, own)
     else {
       this.#wire.expect(this.#reader.expected)
-      // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
+      // A caller that waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
       if (!head.expectContinue || head.minorVersion === 0) armFor(this.#timer, this.#bodyTimeoutMs)
     }
   }
@@ -205,7 +205,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       this.bodyData(NO_BYTES, true)
       return this.#state === EXCHANGE && this.#responseDone ? this.#lingers() : undefined
     }
-    // As Envoy, nginx and Go do: who closes its side before the answer has gone away. HTTP has no other sign of it.
+    // As Envoy, nginx and Go do: a caller that closes its side before the answer has gone away. HTTP has no other sign
+    // of it.
     const detail = this.#requestDone
       ? 'the connection was closed before the answer was complete'
       : 'the connection was closed inside the request body'
@@ -327,7 +328,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       const early = this.#early.take()
       this.#readHead(early, early.length, true)
     } else if (this.#head.isLarge) {
-      // An idle connection does not keep the memory of a large head, which nobody reads any more.
+      // An idle connection does not keep the memory of a large head.
       this.#head.letGo()
     }
   }

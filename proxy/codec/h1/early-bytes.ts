@@ -18,7 +18,7 @@ export class EarlyBytes {
     return this.#bytes.length
   }
 
-  /** `own`: nobody else reads into the memory they lie in. */
+  /** `own`: no other connection reads into their memory. */
   keep(bytes: Buffer, own: boolean): void {
     if (this.#bytes.length !== 0) this.#bytes = this.#gathered.append(this.#bytes, bytes)
     else this.#bytes = own ? bytes : Buffer.from(bytes)

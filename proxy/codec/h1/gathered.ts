@@ -7,7 +7,7 @@ import { NO_BYTES } from '../bytes.ts'
 export class Gathered {
   #room: Buffer = NO_BYTES
 
-  /** `bytes` with `more` behind it, in memory that nobody else reads into. What was returned before stays as it is. */
+  /** `bytes` with `more` behind it, in memory of its own. What was returned before stays as it is. */
   append(bytes: Buffer, more: Buffer): Buffer {
     let start = bytes.byteOffset
     const length = bytes.length + more.length

@@ -7,7 +7,7 @@ const FIRST_OWN_BYTES = 1024
 const KEPT_OWN_BYTES = 4 * FIRST_OWN_BYTES
 
 /**
- * A head as it was read: the bytes, where each field lies in them, and the edits made since. What nobody edits is
+ * A head as it was read: the bytes, where each field lies in them, and the edits made since. What is not edited is
  * copied to the other side as it stands, so order, case and spelling of the fields are kept. Used again for the next
  * message of the connection.
  */
@@ -79,7 +79,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** Memory of its own, used for head after head. */
   #own: Buffer = NO_BYTES
 
-  /** Nobody says so over HTTP/1.1. */
+  /** HTTP/1.1 has no such mark. */
   get unsent(): string {
     return ''
   }
@@ -156,7 +156,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     return this.#own.length > KEPT_OWN_BYTES
   }
 
-  /** Nobody reads it any more. */
+  /** It is no longer read. */
   letGo(): void {
     this.clear()
     this.#own = NO_BYTES

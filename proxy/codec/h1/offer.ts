@@ -9,7 +9,7 @@ const WAITS_FOR_ANSWER = /^(tls|http|h2)(\/|$)/
 /**
  * After an answer that opened no tunnel: may the caller's next bytes be of the protocol it asked for, and only look
  * like a request? Then the connection ends with the answer, so that they are never read as one
- * (draft-ietf-httpbis-optimistic-upgrade). An offer that was ignored and that nobody acts on before the answer keeps
+ * (draft-ietf-httpbis-optimistic-upgrade). An offer that is ignored, and that has no effect before the answer, keeps
  * the connection, if nothing is behind it. `hasMore`: something is.
  */
 export function mayLeaveHttp({ offered, upgrade }: Http1Head, hasMore: boolean): boolean {

@@ -160,7 +160,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
 
   bytes(chunk: Buffer, length: number): void {
     if (this.#closed) return
-    // Bytes nobody asked for: an answer without a request must never meet the next one.
+    // Bytes without a request: they must never be taken for the answer to the next one.
     if (!this.#busy) return this.destroy()
     // The peer is there, so no close from here on is that of an idle connection.
     this.reused = false
@@ -171,7 +171,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#readHead(all, all.length, true)
   }
 
-  /** `own`: nobody else reads into the chunk. */
+  /** `own`: no other connection reads into the chunk. */
   #readHead(chunk: Buffer, length: number, own: boolean): void {
     const head = this.#head
     for (;;) {

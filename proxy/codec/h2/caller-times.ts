@@ -50,7 +50,7 @@ export class CallerTimes {
     // both directions.
     stream.mayBeQuiet = stream.incoming.get('content-type')?.startsWith('application/grpc') === true
     if (stream.mayBeQuiet) return
-    // Whoever waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
+    // A caller that waits for "100 Continue" waits for the upstream; the time for its body begins with that answer.
     stream.movedAt = stream.incoming.expect === '' ? now : Number.POSITIVE_INFINITY
     this.#host.wake(now + bodyTimeoutMs)
   }
@@ -90,7 +90,7 @@ export class CallerTimes {
     const { bodyTimeoutMs, idleTimeoutMs } = this.#options
     if (stream.closed) return
     if (stream.pending !== null && stream.sendDone) {
-      // Nobody else watches an answer whose maker has finished: a caller that takes nothing of it is cut.
+      // An answer whose endpoint has finished has no other timer: a caller that takes nothing of it is cut.
       if (idleTimeoutMs === 0) return
       if (now < stream.movedAt + idleTimeoutMs) return host.wake(stream.movedAt + idleTimeoutMs)
       host.tripped('stalled', `nothing of an answer was taken for ${idleTimeoutMs} ms`)

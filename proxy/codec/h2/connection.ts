@@ -315,7 +315,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.#state = CLOSING
     this.#reader.stop()
     this.writer.flush()
-    // Nobody at an endpoint waits to read our last words, and its pool wants the place.
+    // An endpoint does not wait to read our last frames, and its pool wants the permit.
     if (this.side.isClient) return this.#close(false)
     this.wire.end()
     this.#linger.begin(this.clock.now(), patienceMs)
@@ -323,7 +323,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
   }
 
   ended(): void {
-    // HTTP/2 has no half-closed connections: who closes its side has gone.
+    // HTTP/2 has no half-closed connections: a peer that closes its side has gone.
     if (this.#state === OPEN) this.lost('the connection was closed')
     else if (this.#state === CLOSING && this.wire.unsent === 0) this.#close(false)
   }
@@ -339,7 +339,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.#close(this.wire.unsent > 0)
   }
 
-  /** At once; streams are told before by who calls. */
+  /** At once; the caller of this has told the streams. */
   #close(cut: boolean): void {
     if (this.#state === CLOSED) return
     this.#state = CLOSED
@@ -363,7 +363,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
 
   // ── time ──
 
-  /** The timer fires at `at` at the latest. It is never put back: whoever wanted it looks again. */
+  /** The timer fires at `at` at the latest. It is never put back: what it was armed for is looked at again. */
   wake(at: number): void {
     if (at >= this.#wakeAt || this.#state === CLOSED) return
     this.#wakeAt = at

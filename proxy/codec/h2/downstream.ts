@@ -39,8 +39,8 @@ import { OPEN } from './tunnel-state.ts'
  */
 const KEPT_STREAMS = 64
 /**
- * Where what nobody wants is decoded to, because the table must see it, and trailers. It is looked at inside one call
- * only, so one serves all connections.
+ * Heads of streams that are not served are decoded into it, because the table must see them, and trailers. It is looked
+ * at inside one call only, so one serves all connections.
  */
 const discard = new Http2Head({ maxHeaders: 0, maxHeadBytes: 0, maxTargetBytes: 0 })
 

@@ -38,7 +38,7 @@ const BY_REFERENCE = 32 * 1024
 /** Behind bytes that wait, less than this is copied to memory of its own size. */
 const COPIED = 16 * 1024
 
-/** Buffers nobody writes from. A connection has one only while a turn gathers frames for it. */
+/** Buffers that are free. A connection has one only while a turn gathers frames for it. */
 const free: Buffer[] = []
 const KEPT = 16
 

@@ -37,8 +37,8 @@ export class Budget {
 const KEPT_IDS = 64
 
 /**
- * The stream ids closed last, and who closed them: so that late frames are told from wrong ones without keeping every
- * stream (RFC 9113 section 5.1).
+ * The stream ids closed last, and which side closed them: so that late frames are told from wrong ones without keeping
+ * every stream (RFC 9113 section 5.1).
  */
 export class ClosedStreams {
   /** Grows to what it keeps at most: most connections have few streams, and wait. */

@@ -69,7 +69,7 @@ export function isContinue(expect: string): boolean {
  * A head as it came in: pairs in order, and what the codec itself must know. Used again for another message, so texts
  * beyond `count` mean nothing.
  *
- * Several cookie fields are one value to whoever asks (RFC 9113 section 8.2.3), and stay several, if not too many, on
+ * Several cookie fields are read as one value (RFC 9113 section 8.2.3), and stay several, if not too many, on
  * their way to another HTTP/2 connection, where they compress better.
  */
 export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, FieldSink {

@@ -13,11 +13,11 @@ export interface Flowing {
 }
 
 /**
- * What the peer may send. The window of the connection is given back as bytes are read, whoever they are for: a stream
- * whose receiver has stopped, or which ended with bytes that nobody took, costs the others nothing. What bounds memory
- * is the window of each stream. Every stream has the first one, whatever others do. Beyond that, windows grow to twice
- * what came within one round trip, measured with a PING while much is coming (as gRPC does), out of a sum that all
- * streams share: one that has stopped keeps its part and gets no more, and the others share the rest.
+ * What the peer may send. The window of the connection is given back as bytes are read, whichever stream they are for:
+ * one whose receiver has stopped, or which ended with unread bytes, costs the others nothing. What bounds memory is the
+ * window of each stream. Every stream has the first one, whatever others do. Beyond that, windows grow to twice what
+ * came within one round trip, measured with a PING while much is coming (as gRPC does), out of a sum that all streams
+ * share: one that has stopped keeps its part and gets no more, and the others share the rest.
  */
 export class ReceiveFlow {
   /** Bytes the peer may still send on the connection. */

@@ -20,7 +20,7 @@ export interface Side extends StreamSide {
     end: boolean,
     problem: string,
   ): void
-  /** Never used so far by who opens streams. */
+  /** Never used so far by the side that opens streams. */
   isIdle(id: number): boolean
   /** A RST_STREAM of the peer says nothing against the peer. */
   forgives(stream: Http2Stream): boolean

@@ -41,7 +41,7 @@ export interface StreamSide {
   received(stream: Http2Stream): void
   /** Its receiver wants to hear nothing more. */
   isOver(stream: Http2Stream): boolean
-  /** Whoever uses the stream gives it up. */
+  /** The user of the stream gives it up. */
   reset(stream: Http2Stream, failure: Failure): void
   /** What to tell the receiver; `code` of RST_STREAM or GOAWAY. */
   failure(stream: Http2Stream, cause: Cause, code: number): Failure

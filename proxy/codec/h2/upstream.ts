@@ -51,7 +51,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   readonly #maxInterimBytes: number
   readonly #cancels: Cancels
   readonly #free: Http2Stream[] = []
-  /** Over since this turn began: used again only when it has ended, because who used them may still be at it. */
+  /** Over since this turn began: used again only when the turn has ended, because their users may still be at work. */
   readonly #retired: Http2Stream[] = []
   /** Response heads are looked at inside one call only, so one serves all streams. */
   readonly #head: Http2Head
@@ -142,7 +142,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
   }
 
   /**
-   * Those who want an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441
+   * Requests for an extended CONNECT go on, or not, as soon as the endpoint has said whether it takes one (RFC 8441
    * section 3).
    */
   #answerAsking(): void {
@@ -152,7 +152,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     this.#asking = []
     for (const { stream, id, request, hasBody } of asking) {
       if (stream.closed || stream.id !== id) continue
-      // HTTP/1.1 may come without a host. Whoever is sent such a request resets it, and would be blamed for that.
+      // HTTP/1.1 may come without a host. An endpoint resets such a request, and would be blamed for that.
       if (request.authority === '')
         stream.fail(failures.badRequest, 'no host, which HTTP/2 cannot do without (RFC 9113 section 8.3.1)', false)
       // An extended CONNECT has no place for another method.
@@ -310,10 +310,10 @@ export class Http2Upstream implements UpstreamConnection, Side {
   settingsChanged(): void {
     this.#answerAsking()
     const { streams, peer } = this.#connection
-    // Whoever waits for a stream may have one now.
+    // A request that waits for a stream may have one now.
     if (streams.size >= this.#limit && this.capacity > 0) this.#released = true
     this.#limit = peer.maxConcurrentStreams
-    // Who wanted a sidecar waits to hear whether it is one.
+    // The pool waits to hear whether the endpoint is a sidecar.
     if (this.#http2.carriesHttp1 && !this.#greeted) this.#released = true
     this.#greeted = true
   }
@@ -337,7 +337,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     // Once the peer has gone away, or the ids are used up, the last stream closes the connection.
     if (this.#isOverForNew && this.#connection.streams.size === 0 && this.#connection.isOpen) return this.#close()
     if (!this.#released) return
-    // Now and not at once: a waiter that is given the place must not begin inside a call of the one who had it.
+    // Now and not at once: a waiter that gets the freed stream must not begin inside a call of its last user.
     this.#released = false
     if (this.capacity > 0) this.#owner.released(this)
   }

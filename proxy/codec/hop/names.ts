@@ -30,8 +30,8 @@ export const CARRIES_HTTP1 = 0xf0e1
 export const TELLS_UNSENT = 0xf0e2
 
 /**
- * What was split before: the same few texts come again and again. Longer ones are split each time, so nobody fills the
- * memory.
+ * What was split before: the same few texts come again and again. Longer ones are split each time, so no caller fills
+ * the memory.
  */
 const split = new Map<string, WrittenNames>()
 const MAX_KEPT = 256
@@ -51,7 +51,8 @@ export function namesOf(text: string): WrittenNames {
 
 /**
  * Do the names say nothing but how the fields that came are written? All of them, in their order, and beside them
- * Transfer-Encoding, and the Host of a request; so whoever makes names up can change no field, hide none and add none.
+ * Transfer-Encoding, and the Host of a request; so a caller that makes names up can change no field, hide none and add
+ * none.
  */
 export function fits({ lower }: WrittenNames, pairs: readonly string[], count: number, isRequest: boolean): boolean {
   let at = 0

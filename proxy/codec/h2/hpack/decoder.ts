@@ -11,7 +11,7 @@ export interface FieldSink {
 
 const ENTRY_OVERHEAD = 32
 const FIRST_SLOTS = 16
-/** Nobody needs a longer integer, and five continuation bytes stay below 2^53. */
+/** No field needs a longer integer, and five continuation bytes stay below 2^53. */
 const MAX_INTEGER = 0x0fff_ffff
 const KEPT_SCRATCH = 16 * 1024
 

@@ -5,7 +5,7 @@ const INDEXED = 0
 /** Values that hardly ever come again would only push others out of the table. */
 const UNINDEXED = 1
 /**
- * Secrets: kept out of every table on the way, so that nobody can guess them by the size of what we send (RFC 7541
+ * Secrets: kept out of every table on the way, so that they cannot be guessed by the size of what we send (RFC 7541
  * section 7.1).
  */
 const SENSITIVE = 2
@@ -54,7 +54,7 @@ const ENTRY_OVERHEAD = 32
  * it.
  */
 const MAX_NAMES = 512
-/** A longer name is nobody's to come again, and only takes room: 512 of them could be 30 MiB. */
+/** A longer name seldom comes again, and takes room: 512 of them could be 30 MiB. */
 const LONGEST_NAME = 256
 /** So many values of a name in a row never came again: it is left out, and tried anew once in a while. */
 const GIVE_UP = 16
