@@ -1,16 +1,14 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { addressOf } from '../../mesh-config/address.ts'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import type { SourceKind } from '../../mesh-config/agent/sources.ts'
-import { durationMs } from '../../mesh-config/duration.ts'
 import type { ConsulApi } from '../consul.ts'
 import { consulKvSource } from './consul-kv.ts'
 import { consulStore } from './consul-store.ts'
 import { fileStore } from './file-store.ts'
 import { fileSource } from './files.ts'
 import type { PolicySource } from './source.ts'
-import { zookeeperSource } from './zookeeper.ts'
+import { zookeeperOptions, zookeeperSource } from './zookeeper.ts'
 
 /** The sources of an agent file, the least important first. `base`: what its paths are relative to. */
 export function sourcesOf(
@@ -25,12 +23,7 @@ export function sourcesOf(
     },
     'consul entries': () => null,
     'consul kv': () => (consul === null ? null : consulKvSource(consul, prefix, consulStore(consul, prefix))),
-    zookeeper: () => {
-      if (zookeeper === undefined) return null
-      const { servers, chroot = '', path, auth = null, sessionTimeout } = zookeeper
-      const root = `${chroot}${path}`
-      return zookeeperSource({ servers: servers.map(addressOf), root, auth, sessionMs: durationMs(sessionTimeout) })
-    },
+    zookeeper: () => (zookeeper === undefined ? null : zookeeperSource(zookeeperOptions(zookeeper))),
   }
   return order.flatMap(kind => makers[kind]() ?? [])
 }

@@ -1,9 +1,11 @@
 import type { PageFacts } from '../admin/pages.ts'
 import type { Clock } from '../core/clock.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
+import { agentSeries } from '../telemetry/agent-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
-import { prometheusPage } from '../telemetry/prometheus.ts'
+import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
+import { agentFacts, syncView } from './agent-view.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
 import { type ReadinessReport, readinessReport } from './readiness.ts'
@@ -53,21 +55,30 @@ export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clo
   })
 }
 
-export function pageFacts(sidecar: Sidecar, { version, files }: Program, log: PageFacts['log']): PageFacts {
-  const { loaded, store, threads, watched, life, config } = sidecar
+export function pageFacts(
+  sidecar: Sidecar,
+  { version, files }: Program,
+  clock: Clock,
+  log: PageFacts['log'],
+): PageFacts {
+  const { loaded, store, threads, watched, life, config, agent } = sidecar
+  const synced = agentSeries(store, () => agentFacts(agent, clock))
   const discovered = discoverySeries(store, watched.status)
   const exposition = prometheusPage(store)
   return {
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
-    metrics() {
+    metrics(accept) {
       discovered.sync()
-      return exposition()
+      synced.sync()
+      const { aliases } = config().snapshot.metrics
+      return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
     ask: threads.ask,
     discovery: watched.status,
     config: () => configView(sidecar, files),
+    sync: () => syncView(agent, clock),
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,

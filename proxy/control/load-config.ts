@@ -22,8 +22,8 @@ const loaded = await loadSnapshot(files, env, read => (sources = read))
 
 if (!loaded.ok) write({ ok: false, errors: loaded.errors })
 else {
-  const { bootstrap, discovery, snapshot, warnings } = loaded
-  const config = { ok: true, bootstrap, discovery, snapshot, warnings } as const
+  const { bootstrap, discovery, agent, snapshot, warnings } = loaded
+  const config = { ok: true, bootstrap, discovery, agent, snapshot, warnings } as const
   write(config)
   // The proxy starts with that, perhaps on the same core; what follows is for /config and for the next start.
   setPriority(constants.priority.PRIORITY_LOW)
@@ -37,7 +37,8 @@ else {
     )
     .join('\n')
   const json = jsonText(effective)
-  const shown = { json: pack(json), text: pack(`${text}\n`) }
+  const own = JSON.stringify(agent.kind === 'off' ? {} : await loaded.own())
+  const shown = { json: pack(json), text: pack(`${text}\n`), own: pack(own) }
   write(shown)
   // A secret stays where its owner put it. And the sources are no program that is built: they change from one moment to
   // the next.

@@ -153,6 +153,7 @@ describe('the smallest file that works', () => {
         },
       },
       accessLog: { mode: 'errors', format: 'text', template: null, path: null },
+      metrics: { aliases: [], idleMs: 600_000 },
       flights: { recent: 256, failed: 256 },
       traces: {
         isOn: true,
