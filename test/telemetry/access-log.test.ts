@@ -114,6 +114,7 @@ describe('JSON', () => {
     expect(written).toMatch(/^\{[^\n]*\}\n$/)
     expect(JSON.parse(written)).toEqual({
       start_time: '2026-11-21T07:08:09.000Z',
+      trace_id: null,
       direction: 'outbound',
       method: 'GET',
       path: '/api/1',
