@@ -20,7 +20,7 @@ import { policySeries } from './policy/series.ts'
 import { sourcesOf } from './policy/sources-of.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
-import { listenOnSocket } from './sync/socket.ts'
+import { listenOnSocket, refuseSecondAgent } from './sync/socket.ts'
 import { publishTraces } from './traces/publish.ts'
 import { tracesPart } from './traces/traces.ts'
 
@@ -57,6 +57,13 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   if (check) return done(`good ${file ?? 'without a file, as by default'}\n`)
   const base = file === null ? process.cwd() : dirname(resolve(file))
   const state = agentState(document.state, base, process.env)
+
+  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  try {
+    await refuseSecondAgent(socket)
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 2  The parts, joined.
   const log = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
@@ -112,7 +119,6 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   }
 
   // 3  Listen.
-  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
   const pages: AdminPages = {
     metrics,
     ready: () => policies.notReady(),
@@ -127,6 +133,8 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   process.stdout.write(`outrigger agent ${version}: ready on unix:${socket}\n`)
 
   // 4  A new file, and the end.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1']) process.removeAllListeners(signal)
+  process.on('SIGUSR1', () => {})
   process.on('SIGHUP', () => void reread(file, document, log))
   let isEnding = false
   const end = async (code: number) => {
