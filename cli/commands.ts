@@ -9,6 +9,7 @@ type Add = (program: Command, version: string) => Promise<void>
 export const commands = {
   proxy: async (program, version) => (await import('./proxy.ts')).addProxyCommand(program, version),
   agent: async (program, version) => (await import('./agent.ts')).addAgentCommand(program, version),
+  dev: async (program, version) => (await import('./dev.ts')).addDevCommand(program, version),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),
   endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),
