@@ -49,6 +49,7 @@ const scripts = {
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
     ['docs/metrics.md', 'scripts/metrics.ts'],
+    ['deploy/grafana', 'scripts/dashboards.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',
