@@ -48,6 +48,7 @@ const scripts = {
   ],
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
+    ['docs/consul-config-entries.md', 'scripts/consul-entries.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',

@@ -75,7 +75,16 @@ interface Slot {
   crashes: number
 }
 
-export function dataThreads({ entry, count, clock, log, fill, spanAgent, said, ended }: DataThreadsOptions): DataThreads {
+export function dataThreads({
+  entry,
+  count,
+  clock,
+  log,
+  fill,
+  spanAgent,
+  said,
+  ended,
+}: DataThreadsOptions): DataThreads {
   const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
     changedAt: clock.now(),
