@@ -16,6 +16,7 @@ import {
   sortProblems,
 } from './located.ts'
 import { otelEnvironment } from './otel-environment.ts'
+import type { OwnPolicies } from './own-policy.ts'
 import { FileTrouble, readText } from './read-file.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
 import { MAX_YAML_BYTES } from './yaml-bounds.ts'
@@ -26,6 +27,8 @@ export interface LoadedSnapshot extends Compiled {
   readonly warnings: readonly string[]
   /** Every value with its source, without secrets: for the admin port and `config effective`. Made on demand. */
   effective(): Promise<Effective>
+  /** What the files say of each service, for the agent. */
+  own(): Promise<OwnPolicies>
 }
 
 export interface LoadErrors {
@@ -117,7 +120,8 @@ function finished(
   const compiled: Compiled = { ...bare, snapshot: Object.freeze({ ...bare.snapshot, places: placesOf(bare, root) }) }
   const warnings = [...ofEnvironment, ...sortProblems(lint(compiled, root), files).map(formatProblem)]
   const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
-  return { ok: true, ...compiled, warnings, effective }
+  const own = async (): Promise<OwnPolicies> => (await import('./own-policy.ts')).ownPolicies(root)
+  return { ok: true, ...compiled, warnings, effective, own }
 }
 
 /** The positions (`file:line:column`) of the addresses to listen on. */
@@ -133,7 +137,7 @@ function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string
     for (const [index, { name }] of listeners.entries()) note(name, [direction, index, 'listen'])
   }
   note('admin', ['admin'])
-  note('metrics', ['metrics'])
+  note('metrics', nodeAt(root, ['metrics', 'listen']) === null ? ['metrics'] : ['metrics', 'listen'])
   return Object.freeze(places)
 }
 

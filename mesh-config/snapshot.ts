@@ -65,6 +65,7 @@ export interface Snapshot {
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
   readonly accessLog: AccessLogSpec
+  readonly metrics: MetricsSpec
   readonly flights: FlightsSpec
   readonly traces: TracesSpec
   readonly drain: DrainSpec
@@ -94,6 +95,12 @@ export interface Bootstrap {
   readonly register: RegisterSpec | null
   readonly traces: TraceExportSpec
 }
+
+/** How the control thread finds the agent: a socket, the default one where there is one, or none. */
+export type AgentSpec =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'default' }
+  | { readonly kind: 'unix'; readonly path: string }
 
 export interface AddressSpec {
   readonly address: string
@@ -169,6 +176,15 @@ export interface AccessLogSpec {
   readonly template: string | null
   /** A file, or null for standard output. */
   readonly path: string | null
+}
+
+export type MetricAliases = 'envoy' | 'istio'
+
+export interface MetricsSpec {
+  /** Names of other meshes under which the metrics are shown as well. */
+  readonly aliases: readonly MetricAliases[]
+  /** A counter or histogram of requests that has not changed for so long expires. 0: off. */
+  readonly idleMs: number
 }
 
 export interface FlightsSpec {

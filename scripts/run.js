@@ -49,6 +49,7 @@ const scripts = {
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
     ['docs/consul-config-entries.md', 'scripts/consul-entries.ts'],
+    ['docs/metrics.md', 'scripts/metrics.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',

@@ -4,6 +4,8 @@ import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
 import { folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
+import { summaries } from '../telemetry/summary.ts'
+import { type Agent, agentOfHost } from './agent.ts'
 import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
@@ -18,8 +20,9 @@ import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
-  readonly version: string
   readonly loaded: LoadedConfig
+  /** Of the program. */
+  readonly version: string
   readonly files: readonly string[]
   /** The program of a data thread. */
   readonly entry: URL
@@ -49,6 +52,7 @@ export interface Sidecar {
   readonly life: Life
   readonly registrar: Registrar
   readonly saved: LastKnown
+  readonly agent: Agent
   /** The configuration in force. */
   readonly config: () => LoadedConfig
 }
@@ -67,7 +71,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     spec: bootstrap.traces,
     zone: loaded.snapshot.zone,
     version: options.version,
-    link: () => null,
+    link: () => agent.client,
     agentIs: isThere => threads.tell({ kind: 'span-agent', isThere }),
     clock,
     random,
@@ -92,7 +96,24 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
-  const force = intoForce({ threads, watched, claims: count > 1 ? sharedPortClaims : noClaims, log })
+  const agent: Agent = agentOfHost({
+    loaded,
+    version: options.version,
+    force: () => force,
+    claim: () => lock.claim(),
+    summary: summaries(store, bootstrap.service, clock).next,
+    clock,
+    random,
+    log,
+  })
+  const force = intoForce({
+    threads,
+    watched,
+    claims: count > 1 ? sharedPortClaims : noClaims,
+    policies: agent.kept.policies,
+    applied: agent.applied,
+    log,
+  })
   const reload: Reloader = reloader({
     first: loaded,
     load: () => loadConfig(options.files, clock),
@@ -100,6 +121,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     inForce(config) {
       sink.moveTo(config.snapshot.accessLog.path)
       store.forgetEnded()
+      void agent.configure(config)
       options.changed()
     },
     isOver: () => ending.draining(),
@@ -113,7 +135,11 @@ export function sidecar(options: SidecarOptions): Sidecar {
     leave: register.stop,
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
     finish: async () =>
-      void (await Promise.all([sink.flushed(1_000), spans.flushed(1_000), watched.stop().then(lock.release)])),
+      void (await Promise.all([
+        sink.flushed(1_000),
+        spans.flushed(1_000),
+        Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
+      ])),
     exit: options.exit,
     log,
   })
@@ -130,6 +156,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     life: ending,
     registrar: register,
     saved,
+    agent,
     config,
   }
 }

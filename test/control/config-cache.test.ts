@@ -56,6 +56,7 @@ const config = (over: Partial<Config> = {}): Config => ({
     traces: traceExport,
   },
   discovery: noDiscovery,
+  agent: { kind: 'default' },
   snapshot: snapshotOf([], [], { version: 'one' }),
   warnings: ['sidecar.yaml:1:1: odd'],
   ...over,
@@ -66,7 +67,7 @@ const head = (over: Partial<CacheHead> = {}): CacheHead => ({
   env: { PORT: '80', HOST: null },
   ...over,
 })
-const effective = { json: 'e30=', text: 'AA==' }
+const effective = { json: 'e30=', text: 'AA==', own: 'AA==' }
 const keep = (over: Partial<CacheHead> = {}, of: Config = config()) => keepConfig(head(over), of, effective)
 const find = () => cachedConfig([file], program)
 

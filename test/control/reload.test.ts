@@ -8,7 +8,7 @@ import { logTape } from '../support/log-tape.ts'
 import { noDiscovery, snapshotOf, traceExport } from '../support/specs.ts'
 
 function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> = {}): LoadedConfig {
-  const effective = Promise.resolve({ json: () => '{}', text: () => '' })
+  const effective = Promise.resolve({ json: () => '{}', text: () => '', own: () => ({}) })
   return {
     ok: true,
     bootstrap: {
@@ -23,6 +23,7 @@ function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> 
       ...bootstrap,
     },
     discovery: noDiscovery,
+    agent: { kind: 'default' },
     snapshot: snapshotOf([], [], { version, service }),
     warnings: [],
     effective,

@@ -214,6 +214,7 @@ export function snapshotOf(
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
     accessLog: { mode: 'off', format: 'text', template: null, path: null },
+    metrics: { aliases: [], idleMs: 0 },
     flights: { recent: 64, failed: 64 },
     traces: tracesSpec(),
     drain: { timeoutMs: 20_000, delayMs: 0 },

@@ -121,7 +121,7 @@ export function sharesOf(chain: Chain, service: string, through: readonly string
     if (isSplit)
       return sharesOf(chain, other, [...through, service]).map(inner => ({
         to: inner.to,
-        weight: hundredths(Math.fround(Math.fround(Weight * inner.weight) / 100)),
+        weight: hundredths(f32(f32(f32(Weight) * f32(inner.weight)) / 100)),
         // The one nearer to what is edited last counts.
         request: merged(RequestHeaders, inner.request),
         response: merged(inner.response, ResponseHeaders),
@@ -135,9 +135,12 @@ export function whole(service: string): Target {
   return { service, subset: '', datacenter: '' }
 }
 
+/** Weights of Consul are of 32 bits, and rounded so. */
+const f32 = Math.fround
+
 /** The smallest weight of Consul is 0.01. */
 function hundredths(weight: number): number {
-  return Math.round(weight * 100) / 100
+  return Math.round(f32(f32(weight) * 100)) / 100
 }
 
 /** `over` counts where both say something. */

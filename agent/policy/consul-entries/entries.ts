@@ -30,6 +30,7 @@ export interface Edits {
 export interface ProxyDefaults extends Entry {
   readonly Config?: Readonly<Record<string, unknown>> | null
   readonly PrioritizeByLocality?: { readonly Mode?: string } | null
+  readonly FailoverPolicy?: { readonly Mode?: string } | null
 }
 
 export interface ServiceDefaults extends Entry {
@@ -140,6 +141,7 @@ export interface Redirect {
 export interface Failover extends Redirect {
   readonly Datacenters?: readonly string[] | null
   readonly Targets?: readonly Redirect[] | null
+  readonly Policy?: { readonly Mode?: string } | null
 }
 
 export interface LoadBalancer {

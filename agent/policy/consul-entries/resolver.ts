@@ -56,7 +56,12 @@ export function localityOf(mode: string | undefined, warn: Warn): { zoneAware?: 
   return mode === 'failover' ? { zoneAware: { mode: 'on' } } : {}
 }
 
+export function failoverMode(mode: string | undefined, field: string, warn: Warn): void {
+  if (mode && mode !== 'sequential') warn(field, `"${mode}" is not supported: targets are used one after the other`)
+}
+
 function failoverParts(chain: Chain, target: Target, resolver: Resolver | undefined, warn: Warn): Record<string, Json> {
+  for (const { Policy } of Object.values(resolver?.Failover ?? {})) failoverMode(Policy?.Mode, 'Failover{}.Policy.Mode', warn)
   const named = Object.keys(resolver?.Subsets ?? {})
   // With a default subset nothing is asked of the service as a whole.
   const views = [...(target.subset === '' ? [''] : []), ...named]

@@ -34,12 +34,14 @@ function valuesOf(matches: readonly ValueMatch[]): Json {
   const byName = new Map<string, Json[]>()
   for (const match of matches) {
     const name = match.Name
-    byName.set(name, [...(byName.get(name) ?? []), formOf(match)])
+    const form = formOf(match)
+    if (form !== null) byName.set(name, [...(byName.get(name) ?? []), form])
   }
   return Object.fromEntries([...byName].map(([name, all]) => [name, all.length === 1 ? all[0]! : all]))
 }
 
-function formOf({ Exact, Regex, Prefix, Suffix, Invert }: ValueMatch): Json {
+/** Null: it says none, which Consul leaves out. */
+function formOf({ Present, Exact, Regex, Prefix, Suffix, Invert }: ValueMatch): Json | null {
   const form = Exact
     ? { exact: Exact }
     : Regex
@@ -48,7 +50,10 @@ function formOf({ Exact, Regex, Prefix, Suffix, Invert }: ValueMatch): Json {
         ? { prefix: Prefix }
         : Suffix
           ? { suffix: Suffix }
-          : { present: true }
+          : Present
+            ? { present: true }
+            : null
+  if (form === null) return null
   return Invert ? { ...form, invert: true } : form
 }
 

@@ -12,9 +12,9 @@ import {
 } from './chain.ts'
 import type { Entries, Entry, Kind, RouterRoute } from './entries.ts'
 import { unsupported } from './fields.ts'
-import { localityOf, requestTimeout, resolverParts } from './resolver.ts'
+import { failoverMode, localityOf, requestTimeout, resolverParts } from './resolver.ts'
 import { destinationParts, headersOf, type Json, matchOf, type Warn } from './route.ts'
-import { protocolPart } from './upstream.ts'
+import { callerPolicies, protocolPart } from './upstream.ts'
 
 /**
  * Config entries -> one policy document a service, as the discovery chain of Consul says; `*` from proxy-defaults. A
@@ -45,9 +45,13 @@ function defaults(entries: Entries): PolicyDocument[] {
     warnings.push(
       `consul service-intentions: ${intentions.length} of them are read and not enforced: this version has no identities yet`,
     )
+  for (const entry of intentions)
+    for (const { field, text } of unsupported('service-intentions', entry))
+      warner(warnings, placeOf('service-intentions', entry.Name))(field, text)
   if (global === undefined) return [documentOf(EVERY_SERVICE, at, {}, intentions, [], warnings)]
   const warn = warner(warnings, at)
   for (const { field, text } of unsupported('proxy-defaults', global)) warn(field, text)
+  failoverMode(global.FailoverPolicy?.Mode, 'FailoverPolicy.Mode', warn)
   const protocol = global.Config?.protocol
   const zones = localityOf(global.PrioritizeByLocality?.Mode, warn)
   const policy = {
@@ -87,12 +91,15 @@ function policyOf(chain: Chain, service: string, warnings: string[]): Json {
   const request = isRouted ? null : requestTimeout(chain, service)
   const timeouts = { ...(connect === undefined ? {} : { connect }), ...(request === null ? {} : { request }) }
   const routes = routesOf(chain, service, of)
+  const defaults = entries['service-defaults'].get(service)
+  const calls = defaults === undefined ? null : callerPolicies(defaults, of('service-defaults'))
   return {
-    ...protocolPart(entries['service-defaults'].get(service)?.Protocol, why => of('service-defaults')('Protocol', why)),
+    ...protocolPart(defaults?.Protocol, why => of('service-defaults')('Protocol', why)),
     ...(resolve === undefined ? {} : { resolve }),
     ...(balancer === undefined ? {} : { balancer }),
     ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }),
     ...(routes === null ? {} : { routes }),
+    ...(calls === null || calls.size === 0 ? {} : { calls: Object.fromEntries(calls) }),
   }
 }
 

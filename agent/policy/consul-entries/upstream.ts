@@ -13,7 +13,7 @@ export function callerPolicies(entry: ServiceDefaults, warn: Warn): ReadonlyMap<
   for (const override of Overrides ?? []) {
     if (!override.Name || override.Peer) continue
     const policy = upstreamPolicy(override, (field, why) => warn(`UpstreamConfig.Overrides[].${field}`, why))
-    if (Object.keys(policy).length > 0) policies.set(override.Name, policy)
+    if (Object.keys(policy).length > 0) policies.set(override.Name.toLowerCase(), policy)
   }
   return policies
 }
