@@ -15,7 +15,12 @@ export function layersOf(service: string, documents: Documents, order: readonly 
 }
 
 /** What the policy of a caller says of its calls to a service: of all, then of this one. */
-export function callLayersOf(caller: string, service: string, documents: Documents, order: readonly string[]): Located[] {
+export function callLayersOf(
+  caller: string,
+  service: string,
+  documents: Documents,
+  order: readonly string[],
+): Located[] {
   const layers = layersOf(caller, documents, order)
   return [EVERY_SERVICE, service].flatMap(called => layers.flatMap(layer => nodeAt(layer, ['calls', called]) ?? []))
 }

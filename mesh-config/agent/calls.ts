@@ -17,7 +17,11 @@ const calls = z.strictObject({
   ),
 })
 
-const called = text(/^(\*|[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)$/, 'a service name', 'small letters, digits, - _ and ., or "*"')
+const called = text(
+  /^(\*|[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)$/,
+  'a service name',
+  'small letters, digits, - _ and ., or "*"',
+)
 
 /** Keys of a policy document for the agent only: how the service calls others, over what those say themselves. */
 export const callsKeys = {

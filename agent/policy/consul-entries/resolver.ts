@@ -61,7 +61,8 @@ export function failoverMode(mode: string | undefined, field: string, warn: Warn
 }
 
 function failoverParts(chain: Chain, target: Target, resolver: Resolver | undefined, warn: Warn): Record<string, Json> {
-  for (const { Policy } of Object.values(resolver?.Failover ?? {})) failoverMode(Policy?.Mode, 'Failover{}.Policy.Mode', warn)
+  for (const { Policy } of Object.values(resolver?.Failover ?? {}))
+    failoverMode(Policy?.Mode, 'Failover{}.Policy.Mode', warn)
   const named = Object.keys(resolver?.Subsets ?? {})
   // With a default subset nothing is asked of the service as a whole.
   const views = [...(target.subset === '' ? [''] : []), ...named]

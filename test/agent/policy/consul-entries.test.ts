@@ -256,11 +256,9 @@ describe('service-resolver', () => {
       },
       balancer: { overprovisioning: 1000 },
       timeouts: { connect: '15s', request: '30s' },
-      routes: [{ to: [{ subset: 'v1' }] }],
     })
     expect(JSON.parse(documentFor('elsewhere', documents).text)).toMatchObject({
       resolve: { service: 'web', datacenter: 'dc2', default: 'v2' },
-      routes: [{ to: [{ subset: 'v2' }] }],
     })
     expect(JSON.parse(documentFor('renamed', documents).text)).toEqual({
       timeouts: { request: '30s' },
@@ -381,7 +379,7 @@ describe('every field of the api package of Consul', () => {
         Object.assign(inner, { Name: 'x-a', ...(/Name|Invert/.test(field) ? { Exact: 'a' } : {}) })
       if (name === 'HashPolicies') Object.assign(inner, { Field: 'cookie', FieldValue: 'c' })
       if (name === 'Splits') Object.assign(inner, { Weight: 50 })
-      if (name === 'Overrides') Object.assign(inner, { Name: 'called' })
+      if (name === 'Overrides') Object.assign(inner, { Name: 'called', ...(field.endsWith('.Name') ? { ConnectTimeoutMs: 5 } : {}) })
       if (name === 'HTTP' && field.endsWith('CaseInsensitive')) Object.assign(inner, { PathPrefix: '/x' })
       at = inner
     }
