@@ -1,22 +1,28 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { Server } from '@grpc/grpc-js'
+import { addressOf } from '../mesh-config/address.ts'
+import { type AgentDocument, DEFAULT_ADMIN } from '../mesh-config/agent/agent-file.ts'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
 import { agentState } from '../mesh-config/agent/state.ts'
+import { type AdminPages, openAdmin } from './admin.ts'
 import { consulApi } from './consul.ts'
 import { type AgentLog, agentLog, type LogLevel } from './log.ts'
 import { joinMesh } from './mesh.ts'
 import { agentMetrics } from './metrics.ts'
 import type { AgentPart } from './part.ts'
-import { fileSource } from './policy/files.ts'
 import { refusedInStatus, sourcesInStatus } from './policy/in-status.ts'
+import { policyPart } from './policy/part.ts'
 import { policiesOf } from './policy/policies.ts'
-import type { PolicySource } from './policy/source.ts'
-import { zookeeperOptions, zookeeperSource } from './policy/zookeeper.ts'
+import { policySeries } from './policy/series.ts'
+import { sourcesOf } from './policy/sources-of.ts'
 import { followServer } from './sync/follow.ts'
-import { listenOnSocket } from './sync/socket.ts'
+import { followSeries } from './sync/series.ts'
+import { listenOnSocket, refuseSecondAgent } from './sync/socket.ts'
+import { publishTraces } from './traces/publish.ts'
+import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
@@ -28,6 +34,15 @@ export interface AgentOptions {
   readonly colors: boolean
   /** Only read the file and say what is wrong with it. */
   readonly check: boolean
+}
+
+const SERVER_OPTIONS = {
+  // A proxy or a command that is gone without a word is noticed.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  // A document that is too large is refused by its own bound, which says so.
+  'grpc.max_receive_message_length': 16 * 1024 * 1024,
 }
 
 const EXIT_CANNOT_START = 1
@@ -43,15 +58,19 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   const base = file === null ? process.cwd() : dirname(resolve(file))
   const state = agentState(document.state, base, process.env)
 
+  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  try {
+    await refuseSecondAgent(socket)
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
+
   // 2  The parts, joined.
-  const log: AgentLog = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
+  const log = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
   const metrics = agentMetrics()
   const consul = document.consul === undefined ? null : consulApi(document.consul)
-  const { folder, zookeeper } = document.policies
-  const sources: PolicySource[] = [fileSource(resolve(base, folder), folder)]
-  if (zookeeper !== undefined) sources.push(zookeeperSource(zookeeperOptions(zookeeper)))
   const policies = policiesOf({
-    sources,
+    sources: sourcesOf(document.policies, base, consul),
     file: state === null ? null : resolve(state, 'policies.json'),
     env: process.env,
     log,
@@ -63,6 +82,7 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     version,
     onSummary: (from, summary) => stats.onSummary(from, summary),
   })
+  let exporting: () => readonly string[] = () => []
   const { stats, parts: meshParts } = joinMesh({
     mesh: document.mesh,
     consul,
@@ -73,41 +93,83 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
       followers: follow.followers,
       sources: () => sourcesInStatus(policies),
       refused: () => refusedInStatus(policies),
-      exporting: () => [],
+      exporting: () => exporting(),
       rollout: () => '',
     },
   })
+  policySeries(metrics, policies)
+  followSeries(metrics, follow)
   const parts: AgentPart[] = [
-    { name: 'policy', register: () => {}, start: policies.start, stop: policies.stop },
+    policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
     ...meshParts,
   ]
-  void metrics
-  const server = new Server({
-    'grpc.keepalive_time_ms': 20_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-    'grpc.keepalive_permit_without_calls': 1,
-  })
-  for (const part of parts) part.register(server)
-  for (const part of parts) await part.start()
+  const server = new Server(SERVER_OPTIONS)
+  try {
+    // First: where it cannot start, nothing else has.
+    const consulSelf = consul === null ? null : async () => (await consul.call('GET', 'agent/self')).json()
+    const traces = tracesPart({ document, env: process.env, base, state, consulSelf, log })
+    publishTraces(metrics, traces)
+    exporting = traces.exporting
+    parts.unshift(traces)
+    for (const part of parts) part.register(server)
+    for (const part of parts) await part.start()
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
 
   // 3  Listen.
-  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  const pages: AdminPages = {
+    metrics,
+    ready: () => policies.notReady(),
+    status: () => ({ agent: hostname(), version, ...policies.status(), followers: follow.followers() }),
+  }
   try {
     await listenOnSocket(server, socket)
+    await admin(document.admin, pages, version, log)
   } catch (error) {
     return stop(EXIT_CANNOT_START, [(error as Error).message])
   }
   process.stdout.write(`outrigger agent ${version}: ready on unix:${socket}\n`)
 
-  // 4  The end.
-  const end = async () => {
-    for (const part of parts.reverse()) await part.stop()
+  // 4  A new file, and the end.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1']) process.removeAllListeners(signal)
+  process.on('SIGUSR1', () => {})
+  process.on('SIGHUP', () => void reread(file, document, log))
+  let isEnding = false
+  const end = async (code: number) => {
+    if (isEnding) process.exit(code)
+    isEnding = true
+    for (const part of parts.toReversed()) await part.stop()
     server.forceShutdown()
+    consul?.close()
+    rmSync(socket, { force: true })
     process.exit(0)
   }
-  process.once('SIGTERM', () => void end())
-  process.once('SIGINT', () => void end())
+  process.on('SIGTERM', () => void end(143))
+  process.on('SIGINT', () => void end(130))
+}
+
+/** The port of the pages. The default one may be another agent's: then there is none. */
+async function admin(written: string, pages: AdminPages, version: string, log: AgentLog): Promise<void> {
+  if (written === 'off') return
+  try {
+    await openAdmin(addressOf(written), pages)
+    process.stdout.write(`outrigger agent ${version}: admin on http://${written}\n`)
+  } catch (error) {
+    const reason = `admin: cannot listen on ${written}: ${(error as Error).message}`
+    if (written !== DEFAULT_ADMIN) throw new Error(`${reason}: choose another port, or write admin: off`)
+    log.warn('the agent goes on without its admin port', { reason })
+  }
+}
+
+/** What the file says is in force from the next start on: parts of an agent that runs are not made anew. */
+async function reread(file: string | null, before: AgentDocument, log: AgentLog): Promise<void> {
+  const loaded = await loadFile(file)
+  if (!loaded.ok)
+    for (const error of loaded.errors) log.error('the agent file is wrong, and nothing changes', { error })
+  else if (JSON.stringify(loaded.document) === JSON.stringify(before)) log.info('the agent file says what is in force')
+  else log.warn('the agent file has changed: restart the agent to put it in force; proxies go on meanwhile')
 }
 
 async function loadFile(file: string | null): ReturnType<typeof loadAgentFile> {

@@ -5,7 +5,13 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
  * values, known before; names are `outrigger_agent_...`, with `_total` for counters and the unit at the end for others.
  */
 export interface AgentMetrics {
-  counter<Label extends string>(name: string, help: string, labels?: readonly Label[]): Counter<Label>
+  /** `collect` is called before each scrape, with the counter emptied: it sets what was counted elsewhere. */
+  counter<Label extends string>(
+    name: string,
+    help: string,
+    labels?: readonly Label[],
+    collect?: (counter: Counter<Label>) => void,
+  ): Counter<Label>
   /** `collect` is called before each scrape, with the gauge emptied: it sets what there is now. */
   gauge<Label extends string>(
     name: string,
@@ -28,7 +34,21 @@ export function agentMetrics(): AgentMetrics {
   const registry = new Registry()
   const registers = [registry]
   return {
-    counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
+    counter: (name, help, labels = [], collect) =>
+      new Counter({
+        name,
+        help,
+        labelNames: [...labels],
+        registers,
+        ...(collect === undefined
+          ? {}
+          : {
+              collect() {
+                this.reset()
+                collect(this)
+              },
+            }),
+      }),
     gauge: (name, help, labels = [], collect) =>
       new Gauge({
         name,

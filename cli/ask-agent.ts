@@ -2,7 +2,7 @@ import { type Client, type ClientReadableStream, credentials, type ServiceError 
 import type { Command } from 'commander'
 import { grpcService, type ServiceName } from '../agent/sync/protos.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
-import { printable } from '../proxy/core/printable.ts'
+import { printableLines } from '../proxy/core/printable.ts'
 import { EXIT } from './ask-admin.ts'
 
 export interface AgentOptions {
@@ -86,14 +86,20 @@ export async function followAgent<Reply>(
   if (error !== null) tellAgentError(error, address)
 }
 
-const UNAVAILABLE = 14
+const [INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE] = [3, 5, 9, 14] as const
+/** The request is wrong, or the answer is no; else the agent has failed. */
+const exitOf: Readonly<Record<number, number>> = {
+  [INVALID_ARGUMENT]: EXIT.usage,
+  [NOT_FOUND]: EXIT.no,
+  [FAILED_PRECONDITION]: EXIT.no,
+}
 
 /** Prints why the agent did not do it, with what helps. */
 function tellAgentError({ code, details, message }: ServiceError, address: string): void {
-  const why =
-    code === UNAVAILABLE
-      ? `no agent answers at ${address}: is "outrigger agent" running, as the same user, and is --agent its socket?`
-      : details || message
-  process.stderr.write(`${printable(why)}\n`)
-  process.exitCode = EXIT.failed
+  const isAway = code === UNAVAILABLE && /connect|connection/i.test(details)
+  const why = isAway
+    ? `no agent answers at ${address}: is "outrigger agent" running, as the same user, and is --agent its socket?`
+    : details || message
+  process.stderr.write(`${printableLines(why)}\n`)
+  process.exitCode = exitOf[code] ?? EXIT.failed
 }

@@ -11,6 +11,7 @@ export const commands = {
   agent: async (program, version) => (await import('./agent.ts')).addAgentCommand(program, version),
   status: async program => (await import('./status.ts')).addStatusCommand(program),
   top: async program => (await import('./top.ts')).addTopCommand(program),
+  policy: async program => (await import('./policy.ts')).addPolicyCommand(program),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),
   endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),

@@ -84,7 +84,7 @@ function agentRows(agents: readonly AgentStatus[], { green, red, dim }: Colours)
     trouble === '' ? `up ${span(upMs)}` : ageMs === 0 ? 'never seen' : `seen ${span(ageMs)} ago`,
     leader ? 'leader' : '',
     trouble === ''
-      ? { text: [address, ...exporting].join(', '), paint: dim }
+      ? { text: [address, ...exporting].filter(text => text !== '').join(', '), paint: dim }
       : { text: `${address}: ${trouble}`, paint: red },
   ])
 }

@@ -4,6 +4,7 @@ import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
+import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
 import { connectService } from './host-name.ts'
@@ -11,11 +12,12 @@ import { own } from './own.ts'
 import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
   readonly discovery: DiscoverySpec
+  readonly agent: AgentSpec
   readonly snapshot: Snapshot
 }
 
@@ -46,7 +48,12 @@ export function compile(document: SidecarDocument): Compiled {
       template: document.accessLog.template ?? null,
       path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
     },
+    metrics: {
+      aliases: [...new Set(document.metrics.aliases)].sort(),
+      idleMs: durationMs(document.metrics.expire),
+    },
     flights: document.flights,
+    traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
     buffersBytes: sizeBytes(document.buffers),
   }
@@ -54,18 +61,27 @@ export function compile(document: SidecarDocument): Compiled {
   const bootstrap = {
     service: document.service,
     admin,
-    metrics: document.metrics === 'off' ? null : listenOf(document.metrics),
+    metrics: document.metrics.listen === 'off' ? null : listenOf(document.metrics.listen),
     adminHosts: document.adminHosts.map(host => host.toLowerCase()),
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
+    traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))
+  const agent = agentOf(document.agent)
+  const named = agent.kind === 'default' ? {} : { agent }
   return deepFreeze({
     bootstrap,
     discovery,
-    snapshot: { version: versionOf({ ...content, discovery }), ...content, places: {} },
+    agent,
+    snapshot: { version: versionOf({ ...content, discovery, ...named }), ...content, places: {} },
   })
+}
+
+function agentOf(address: string | undefined): AgentSpec {
+  if (address === undefined) return { kind: 'default' }
+  return address === 'off' ? { kind: 'off' } : { kind: 'unix', path: address.slice('unix:'.length) }
 }
 
 /** A host that CONNECT may lead to: one endpoint, and the defaults of a policy. */

@@ -75,7 +75,7 @@ function listening(root: Located, defaultAdmin: string): Listening[] {
       at: admin?.at ?? root.at,
       address: adminAddress,
     })
-  const metrics = textAt(root, ['metrics'])
+  const metrics = textAt(root, ['metrics', 'listen']) ?? textAt(root, ['metrics'])
   const metricsAddress = metrics === null ? null : parseAddress(metrics.value)
   if (metricsAddress !== null) found.push({ what: 'the metrics port', at: metrics!.at, address: metricsAddress })
   for (const direction of ['inbound', 'outbound']) {

@@ -3,7 +3,7 @@ import { formatDuration } from './duration.ts'
 import { own } from './own.ts'
 import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
-import type { Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 /** Further lines about one thing are counted, not listed. */
 const maxListed = 10
@@ -25,7 +25,9 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
       diffService,
     ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
+    ...diffFields('metrics: ', { ...before.metrics }, { ...after.metrics }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
+    ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
   ]
 }
@@ -63,6 +65,12 @@ function ofDiscovery({ massRemovalPercent, startTimeoutMs, consul }: DiscoverySp
   if (consul === null) return { ...common, consul: null }
   const { services: _services, onDemand, maxStaleMs, waitMs, idleMs, addressKind: addresses, ...agent } = consul
   return { ...common, consul: { ...agent, onDemand: onDemand !== null, maxStaleMs, waitMs, idleMs, addresses } }
+}
+
+/** The agent is another one; empty: it is the same. */
+export function diffAgents(before: AgentSpec, after: AgentSpec): string[] {
+  const words = (agent: AgentSpec) => ({ agent: agent.kind === 'unix' ? `unix:${agent.path}` : agent.kind })
+  return diffFields('', words(before), words(after))
 }
 
 /** The differences that need a restart; empty: none. */
@@ -133,6 +141,8 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
   const lines = diffNamed('route', earlier, later, (name, a, b) => [
     ...(same(a.match, b.match) ? [] : [`route ${name}: match changed`]),
     ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
+    ...(same(a.rewrite, b.rewrite) ? [] : [`route ${name}: rewrite changed`]),
+    ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),

@@ -1,5 +1,6 @@
-import { type Effective, formatPath, isLeaf, type Source } from './effective.ts'
+import type { Effective, Source } from './effective.ts'
 import type { Path } from './located.ts'
+import { formatPath, isLeaf } from './value-path.ts'
 
 /** One line of YAML and where its value came from; null for a line that only opens a map or a list. */
 export interface EffectiveLine {
@@ -35,6 +36,7 @@ export function effectiveLines({ config, sources }: Effective): EffectiveLine[] 
 }
 
 export function describeSource({ at, why, environment }: Source): string {
+  if (at === null && environment !== undefined) return `from ${environment}`
   if (at === null) return why === undefined ? 'default' : `default: ${why}`
   return environment === undefined ? at : `${at} ${environment}`
 }

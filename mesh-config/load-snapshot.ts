@@ -15,6 +15,8 @@ import {
   positionAt,
   sortProblems,
 } from './located.ts'
+import { otelEnvironment } from './otel-environment.ts'
+import type { OwnPolicies } from './own-policy.ts'
 import { FileTrouble, readText } from './read-file.ts'
 import { defaultAdmin, type SidecarDocument, sidecarSchema } from './sidecar.ts'
 import { MAX_YAML_BYTES } from './yaml-bounds.ts'
@@ -25,6 +27,8 @@ export interface LoadedSnapshot extends Compiled {
   readonly warnings: readonly string[]
   /** Every value with its source, without secrets: for the admin port and `config effective`. Made on demand. */
   effective(): Promise<Effective>
+  /** What the files say of each service, for the agent. */
+  own(): Promise<OwnPolicies>
 }
 
 export interface LoadErrors {
@@ -97,20 +101,27 @@ export async function loadTexts(
   if (roots.length < loaded.length) return failed(problems, files)
   const notMaps = loaded.flatMap(({ root }) => (root === null || root.kind === 'map' ? [] : [notAMap(root)]))
   if (notMaps.length > 0) return failed([...problems, ...notMaps], files)
-  const root = roots.reduce(merge)
+  const otel = otelEnvironment(env)
+  const root = (otel.root === null ? roots : [otel.root, ...roots]).reduce(merge)
   const parsed = sidecarSchema.safeParse(withEveryService(root))
   if (!parsed.success) problems.push(...(await explainIssues(parsed.error.issues, root)))
   problems.push(...(await crossCheck(root, defaultAdmin)))
   if (!parsed.success || problems.length > 0) return failed(problems, files)
-  return finished(parsed.data, root, files)
+  return finished(parsed.data, root, files, otel.warnings)
 }
 
-function finished(document: SidecarDocument, root: Located, files: readonly string[]): LoadedSnapshot {
+function finished(
+  document: SidecarDocument,
+  root: Located,
+  files: readonly string[],
+  ofEnvironment: readonly string[],
+): LoadedSnapshot {
   const bare = compile(document)
   const compiled: Compiled = { ...bare, snapshot: Object.freeze({ ...bare.snapshot, places: placesOf(bare, root) }) }
-  const warnings = sortProblems(lint(compiled, root), files).map(formatProblem)
+  const warnings = [...ofEnvironment, ...sortProblems(lint(compiled, root), files).map(formatProblem)]
   const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
-  return { ok: true, ...compiled, warnings, effective }
+  const own = async (): Promise<OwnPolicies> => (await import('./own-policy.ts')).ownPolicies(root)
+  return { ok: true, ...compiled, warnings, effective, own }
 }
 
 /** The positions (`file:line:column`) of the addresses to listen on. */
@@ -126,7 +137,7 @@ function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string
     for (const [index, { name }] of listeners.entries()) note(name, [direction, index, 'listen'])
   }
   note('admin', ['admin'])
-  note('metrics', ['metrics'])
+  note('metrics', nodeAt(root, ['metrics', 'listen']) === null ? ['metrics'] : ['metrics', 'listen'])
   return Object.freeze(places)
 }
 

@@ -25,6 +25,7 @@ const operators = {
   RESPONSE_DURATION: 'none',
   RESPONSE_TX_DURATION: 'none',
   REQUESTED_SERVER_NAME: 'none',
+  TRACE_ID: 'none',
   ROUTE_NAME: 'none',
   UPSTREAM_HOST: 'none',
   UPSTREAM_CLUSTER: 'none',

@@ -19,7 +19,6 @@ export const refused: readonly NotYet[] = [
     what: 'transparent interception',
     instead: 'let the application connect to a listener, with "service:" or by Host',
   },
-  { at: 'agent', what: 'the agent', instead: 'write the policies under services:' },
   {
     at: 'services.*.health',
     what: 'active health checking',

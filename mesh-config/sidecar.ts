@@ -1,8 +1,10 @@
 import * as z from 'zod'
+import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
+import { traces } from './traces.ts'
 import { anyText, duration, label, listenAddress, serviceName, setting, size, text } from './values.ts'
 
 /**
@@ -30,6 +32,26 @@ const accessLogMap = z.strictObject({
     "The text format, in Envoy's operators: %START_TIME%, %REQ(:METHOD)%, %RESPONSE_FLAGS% ... Without it: Envoy's default format.",
   ),
   path: setting(anyText('a file').default('stdout'), 'A file, or `stdout`.', 'where containers are expected to log'),
+})
+
+const metricsListen = setting(
+  listenAddress(true).default('off'),
+  'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere. It shows no configuration and changes nothing. `off`: none.',
+  'the admin port has the metrics too; this one may be open to networks that must not reach the admin port',
+)
+
+const metricsMap = z.strictObject({
+  listen: metricsListen,
+  aliases: setting(
+    z.array(z.enum(['envoy', 'istio'])).default([]),
+    'Shows what is counted under the names of other meshes as well, for their dashboards: `envoy` (`envoy_cluster_*`, `envoy_http_*`), `istio` (`istio_requests_total` and its family).',
+    'they are computed at each scrape and take no memory, but make the page longer and Prometheus keep more series',
+  ),
+  expire: setting(
+    duration().default('10m'),
+    'A counter or histogram of requests that has not changed for so long is no longer shown; when it comes back it begins at 0. Gauges, and what belongs to an endpoint, stay. `off`: nothing expires.',
+    'as in Linkerd: callers, statuses and routes of long ago would fill every scrape',
+  ),
 })
 
 const flights = {
@@ -70,9 +92,8 @@ export const sidecarSchema = z.strictObject({
     'the port of Envoy in Istio, open to this machine only, because the pages show the configuration',
   ),
   metrics: setting(
-    listenAddress(true).default('off'),
-    'A port of its own with nothing but /metrics, /ready and /live, for Prometheus and probes from elsewhere. It shows no configuration and changes nothing. `off`: none.',
-    'the admin port has the metrics too; this one may be open to networks that must not reach the admin port',
+    z.union([listenAddress(true).transform(listen => metricsMap.parse({ listen })), metricsMap]).prefault('off'),
+    'A port for /metrics alone (an address, or `off`), or a map.',
   ),
   adminHosts: setting(
     z
@@ -98,7 +119,10 @@ export const sidecarSchema = z.strictObject({
     register.optional(),
     'Registers the service of this sidecar with Consul, and takes it out again on drain.',
   ),
-  agent: setting(anyText('an address').optional(), 'The agent of this host, such as unix:/run/outrigger/agent.sock.'),
+  agent: setting(
+    agentAddress.optional(),
+    'The agent of this host: `unix:/run/outrigger/agent.sock`, or `off`. Without it: the default socket, as soon as an agent of the same user or of root is there (in /run/outrigger for root, else in $XDG_RUNTIME_DIR/outrigger, else in /tmp/outrigger-<uid>; $OUTRIGGER_AGENT names another one).',
+  ),
   state: setting(
     anyText('a folder').optional(),
     'The folder for last-known endpoints, or `off`. Without it: a folder for this service and port in the state folder of systemd ($STATE_DIRECTORY), else in that of the user ($XDG_STATE_HOME, else ~/.local/state); none where the user has no home.',
@@ -121,6 +145,7 @@ export const sidecarSchema = z.strictObject({
     z.strictObject(flights).prefault({}),
     'The flight recorder: decision records kept in memory, at /flights.',
   ),
+  traces: setting(traces.prefault({}), 'Spans: `off`, or a map. See docs/tracing.md.'),
   drain: setting(z.strictObject(drain).prefault({}), 'How the sidecar stops.'),
   services: setting(
     z.record(serviceName(), serviceSchema).prefault({}),

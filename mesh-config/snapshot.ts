@@ -6,6 +6,7 @@ export type {
   ConsulAddressKind,
   ConsulServiceSpec,
   ConsulSpec,
+  ConsulStandInSpec,
   DiscoverySpec,
   DnsSourceSpec,
   FileSourceSpec,
@@ -18,10 +19,15 @@ export type {
   DestinationSpec,
   EndpointHealth,
   EndpointSpec,
+  FailoverSpec,
+  FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,
+  HeadEditsSpec,
+  HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  ResolveSpec,
   RetryCondition,
   RetrySpec,
   RouteRetries,
@@ -59,7 +65,9 @@ export interface Snapshot {
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
   readonly accessLog: AccessLogSpec
+  readonly metrics: MetricsSpec
   readonly flights: FlightsSpec
+  readonly traces: TracesSpec
   readonly drain: DrainSpec
   /**
    * The positions in the files, as `sidecar.yaml:3:13`, by the name of a listener, or `admin`. For errors; not part of
@@ -85,7 +93,14 @@ export interface Bootstrap {
   readonly state: string | null
   /** Null: this sidecar registers nothing. */
   readonly register: RegisterSpec | null
+  readonly traces: TraceExportSpec
 }
+
+/** How the control thread finds the agent: a socket, the default one where there is one, or none. */
+export type AgentSpec =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'default' }
+  | { readonly kind: 'unix'; readonly path: string }
 
 export interface AddressSpec {
   readonly address: string
@@ -163,10 +178,53 @@ export interface AccessLogSpec {
   readonly path: string | null
 }
 
+export type MetricAliases = 'envoy' | 'istio'
+
+export interface MetricsSpec {
+  /** Names of other meshes under which the metrics are shown as well. */
+  readonly aliases: readonly MetricAliases[]
+  /** A counter or histogram of requests that has not changed for so long expires. 0: off. */
+  readonly idleMs: number
+}
+
 export interface FlightsSpec {
   /** Decision records kept per data thread: the last ones and, apart from them, the last failed ones. */
   readonly recent: number
   readonly failed: number
+}
+
+/** Which requests are recorded as spans, and how trace context is passed on. */
+export interface TracesSpec {
+  /** False: no spans are made, and what callers send of traces passes as any other field. */
+  readonly isOn: boolean
+  /** This proxy exports by itself; else spans are made where an agent takes them. */
+  readonly isExported: boolean
+  /** Of the requests whose caller has not decided, 0 to 100. */
+  readonly samplePercent: number
+  /** Those that failed as well, whatever was decided at their start; and those slower than the p99 of their route. */
+  readonly failed: boolean
+  readonly slow: boolean
+  readonly propagate: readonly TraceFormat[]
+}
+
+export type TraceFormat = 'w3c' | 'b3'
+
+/** Where spans go, and how. */
+export interface TraceExportSpec {
+  /** Where OTLP is taken, `http://collector:4318/v1/traces`; null: the agent, where there is one. */
+  readonly url: string | null
+  /** Name, value, name, value ... They may be secrets. */
+  readonly secretHeaders: readonly string[]
+  readonly gzip: boolean
+  /** Of one attempt to send a batch. */
+  readonly timeoutMs: number
+  readonly batchSpans: number
+  /** A batch that is not full is sent after this time. */
+  readonly batchMs: number
+  /** Spans that wait; further ones are dropped. */
+  readonly queueSpans: number
+  /** Of the resource, `service.name` among them: name, value, name, value ... */
+  readonly attributes: readonly string[]
 }
 
 export interface DrainSpec {

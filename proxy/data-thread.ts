@@ -5,6 +5,7 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
+import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
 import type { Dial, Listen } from './core/wire.ts'
 import type { OwnListener } from './pool/not-itself.ts'
@@ -23,8 +24,13 @@ import { loadRe2, patternsOf } from './runtime/regex.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
+import { exemplars } from './telemetry/exemplars.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
+import { peerNames, UNNAMED } from './telemetry/peer-names.ts'
+import { spanQueue } from './telemetry/span-queue.ts'
+import { spanStats } from './telemetry/span-stats.ts'
 import { statsWriter } from './telemetry/stats.ts'
+import { tracer } from './telemetry/tracer.ts'
 
 export interface DataThreadDeps {
   /** Which of the data threads this is: the `thread` label. */
@@ -57,14 +63,27 @@ export function dataThread(deps: DataThreadDeps): DataThread {
 }
 
 /** What is counted, held and kept. */
-function recording({ index, clock, turns, send }: DataThreadDeps) {
+function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
   const stats = statsWriter(send)
   const buffers = bufferStats(stats, index, clock, event)
   const ledger = new Ledger(turns, buffers.cut)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
-  watchLag(clock, stats, index, () => buffers.held(ledger.held))
-  return { event, stats, ledger, log, records: records({ clock, stats, event, log }) }
+  const peers = peerNames()
+  const requests = { stats, peers, exemplars: exemplars({ clock, send }) }
+  watchLag(clock, stats, index, now => {
+    buffers.held(ledger.held)
+    stats.sweep(now)
+  })
+  const tracing = new Tracing()
+  const spans = spanQueue({
+    clock,
+    ...spanStats(stats, index),
+    send: (bytes, count) => send({ kind: 'spans', bytes, count }),
+  })
+  const made = tracer({ clock, random, tracing, queue: spans })
+  const kept = records({ clock, requests, event, log, tracing, tracer: made })
+  return { event, stats, peers, requests, ledger, log, spans, tracing, records: kept }
 }
 
 type Recording = ReturnType<typeof recording>
@@ -75,18 +94,21 @@ function serving(
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
-  const { event, stats, ledger } = recorded
+  const { event, stats, requests, peers, ledger, tracing } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
+  const source = () => (peers.self === UNNAMED ? '' : peers.self)
   const runtime = applier({
     clock,
     random,
     turns,
     stats,
+    requests,
     event,
+    tracing,
     dial: accountedDial(dial, ledger),
     ownListeners,
-    http2: http2(clock, { onGuard }),
-    hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard }),
+    http2: http2(clock, { onGuard, source }),
+    hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
   })
   const waiting = wanted(clock, send)
   return { applier: runtime, waiting, discover: discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0) }
@@ -118,21 +140,26 @@ function receiving(
   services: Services,
   listeners: Listeners,
 ) {
-  const { event, ledger, log, records } = recorded
+  const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
   const { applier, waiting, discover } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
+    stats.expireAfter(snapshot.metrics.idleMs)
+    peers.self = snapshot.service
     for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
   }
   const drained = (cut: number) => {
     log.flush()
+    spans.flush()
     send({ kind: 'drained', cut })
   }
   return receiver({
     applier,
     waiting,
     log,
+    spans,
+    tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
     answer: question => answer(question, { clock, random, applier, records, discover }),
     drain: plan => drain(listeners, clock, plan, drained),

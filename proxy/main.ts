@@ -55,10 +55,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
-  const own = sidecar({ loaded, files, entry, clock, random, log, exit, isReady, changed })
+  const own = sidecar({ loaded, version, files, entry, clock, random, log, exit, isReady, changed })
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const facts = pageFacts(own, program, log)
+  const facts = pageFacts(own, program, clock, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
   begun = own
@@ -75,6 +75,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 5  Ready.
   own.registrar.start(own.threads.listeners())
+  void own.agent.configure(loaded)
   const reread = (why: string) => {
     if (!own.life.draining()) void own.reload.request(why)
   }

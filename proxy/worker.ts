@@ -7,7 +7,7 @@ import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { index, snapshot, shared, origins } = workerData as WorkerData
+const { index, snapshot, shared, origins, spanAgent } = workerData as WorkerData
 const thread = dataThread({
   index,
   clock: systemClock,
@@ -17,8 +17,13 @@ const thread = dataThread({
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
   explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
-  send: message => port.postMessage(message),
+  send(message) {
+    // The memory of spans is given away, not copied.
+    if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])
+    else port.postMessage(message)
+  },
 })
 port.on('message', (message: ToData) => thread.receive(message))
 thread.receive({ kind: 'origins', zones: origins })
+thread.receive({ kind: 'span-agent', isThere: spanAgent })
 thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })

@@ -1,5 +1,5 @@
 // Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations
-// and of endpoint files) and the chunks they share, each one file, because reading two hundred small modules would take
+// and of endpoint files), what applications load (propagate), and the chunks they share, each one file, because reading two hundred small modules would take
 // longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
 import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -42,5 +42,16 @@ await bundle.write({
   codeSplitting: { groups, includeDependenciesRecursively: false },
 })
 await bundle.close()
+
+// What applications load into their own process, with their own Node: one file, and a Node of 2023 reads it.
+const propagate = await rolldown({
+  cwd: root,
+  input: 'propagate/main.ts',
+  platform: 'node',
+  external: [/^node:/],
+  transform: { target: 'node20' },
+})
+await propagate.write({ file: join(root, 'dist/propagate.js'), format: 'esm', comments: false })
+await propagate.close()
 for (const name of readdirSync(join(root, 'agent/sync')).filter(each => each.endsWith('.proto')))
   cpSync(join(root, 'agent/sync', name), join(root, 'dist/protos', name))

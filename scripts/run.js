@@ -48,6 +48,7 @@ const scripts = {
   ],
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
+    ['docs/metrics.md', 'scripts/metrics.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',

@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'propagate']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -62,7 +62,10 @@ const joints = new Set([
   'proxy/runtime/explain-steps.ts',
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
+  'proxy/control/agent.ts',
+  'proxy/control/agent-view.ts',
   'proxy/control/said.ts',
+  'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
   'proxy/control/own-ports.ts',
   'proxy/control/registering.ts',
@@ -158,6 +161,17 @@ describe('the agent', () => {
   })
 })
 
+describe('propagate', () => {
+  test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        (from.startsWith('propagate/') && !/^(propagate\/|node:)/.test(to)) ||
+        (!from.startsWith('propagate/') && to.startsWith('propagate/')),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('two threads', () => {
   const rooms = ['proxy/control/', 'proxy/runtime/'] as const
 
@@ -166,10 +180,12 @@ describe('two threads', () => {
     expect(imports.filter(({ from, to }) => from.startsWith(room) && to.startsWith(other))).toEqual([])
   })
 
-  test('what both run is nouns, documents and the system', () => {
+  // And HTTP/2: the control thread speaks it with the agent, because the libraries for it would take half as much memory
+  // again as the whole proxy (design section 3). It is loaded when an agent is there.
+  test('what both run is nouns, documents, the system and HTTP/2', () => {
     const onControl = reachableFrom('proxy/main.ts')
     const both = [...reachableFrom('proxy/worker.ts')].filter(file => onControl.has(file))
-    expect(both.filter(file => !/^(mesh-config|proxy\/core|proxy\/system)\//.test(file))).toEqual([])
+    expect(both.filter(file => !/^(mesh-config|proxy\/core|proxy\/system|proxy\/codec)\//.test(file))).toEqual([])
   })
 
   /** What runs with a file: the types that it imports do not. */
@@ -239,7 +255,7 @@ describe('vendor packages', () => {
     // One checks a pattern when the file is read, one runs it on a data thread.
     re2js: ['mesh-config/regex.ts', 'proxy/runtime/regex.ts'],
     consul: ['proxy/discovery/consul/client.ts'],
-    'prom-client': ['proxy/telemetry/prometheus.ts'],
+    'prom-client': ['proxy/telemetry/prometheus.ts', 'agent/metrics.ts'],
   }
   const users = new Map<string, Set<string>>()
   for (const { from, to } of imports) {

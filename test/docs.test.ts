@@ -9,6 +9,7 @@ import { guards } from '../proxy/codec/h2/options.ts'
 import { failures } from '../proxy/core/failure.ts'
 import { grpcConditions } from '../proxy/forward/grpc-retry.ts'
 import { failuresPage } from '../scripts/failures.ts'
+import { metricsPage } from '../scripts/metrics.ts'
 
 /**
  * What the pages say exists, exists: files, failures, metrics, admin pages, commands, settings, links. A page that
@@ -98,7 +99,7 @@ describe('names', () => {
   const conditions = new Set([...rows.map(({ condition }) => condition), 'gateway-error'])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
-    /^(x-[\w-]+|outrigger-(h2|names|reason|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
+    /^(x-[\w-]+|outrigger-(h2|names|reason|source|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
     const known = new Set<string | null>([
@@ -245,6 +246,10 @@ test('docs/metrics.md has each metric once', () => {
 
 test('docs/failures.md is what the failure table says (npm run docs writes it)', () => {
   expect(textOf('docs/failures.md')).toBe(failuresPage().replace(/<!--[\s\S]*?-->/g, ''))
+})
+
+test('docs/metrics.md is what the table of metrics says (npm run docs writes it)', () => {
+  expect(textOf('docs/metrics.md')).toBe(metricsPage().replace(/<!--[\s\S]*?-->/g, ''))
 })
 
 describe('decisions', () => {

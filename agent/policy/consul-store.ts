@@ -1,8 +1,9 @@
 import { EVERY_SERVICE } from '../../mesh-config/policy-document.ts'
 import type { ConsulApi } from '../consul.ts'
 import { escaped, keyOfDocument } from './consul-kv.ts'
-import { entryName, formatVersion, foundVersion, MAX_VERSIONS, parseVersion, VersionConflict } from './history.ts'
+import { entryName, formatVersion, foundVersion, MAX_VERSIONS, parseVersion } from './history.ts'
 import type { PolicyStore, StoredVersion } from './source.ts'
+import { conflict } from './version-conflict.ts'
 
 interface Entry {
   readonly Key: string
@@ -55,7 +56,7 @@ export function consulStore(consul: ConsulApi, prefix: string): PolicyStore {
       const key = keyOfDocument(prefix, service)
       const [before, known] = await Promise.all([current(service), history(service)])
       if (expect !== null && expect !== (before?.version ?? ''))
-        throw new VersionConflict(`consul kv ${key}`, expect, before?.version ?? null)
+        throw conflict(`consul kv ${key}`, expect, before?.version ?? null)
       const found =
         before === null || known.some(({ version }) => version === before.version)
           ? []
@@ -75,8 +76,7 @@ export function consulStore(consul: ConsulApi, prefix: string): PolicyStore {
         answer = (await consul.call('PUT', 'txn', { body: operations })).json() as TxnAnswer
       } catch (error) {
         const now = await current(service)
-        if (now?.version !== before?.version)
-          throw new VersionConflict(`consul kv ${key}`, expect ?? '', now?.version ?? null)
+        if (now?.version !== before?.version) throw conflict(`consul kv ${key}`, expect ?? '', now?.version ?? null)
         throw error
       }
       await trim(service).catch(() => {})

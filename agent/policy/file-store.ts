@@ -2,9 +2,10 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EVERY_SERVICE } from '../../mesh-config/policy-document.ts'
 import { versionOfText } from './files.ts'
-import { entryName, formatVersion, foundVersion, MAX_VERSIONS, parseVersion, VersionConflict } from './history.ts'
+import { entryName, formatVersion, foundVersion, MAX_VERSIONS, parseVersion } from './history.ts'
 import { writeAtomic } from './saved.ts'
 import type { PolicyStore, StoredVersion } from './source.ts'
+import { conflict } from './version-conflict.ts'
 
 const ENDINGS = ['.yaml', '.yml', '.json']
 
@@ -38,7 +39,7 @@ export function fileStore(folder: string, shown: string): PolicyStore {
     const known = await history(service)
     const had = file === '' ? null : versionOfText(before)
     const name = file === '' ? `${baseOf(service)}.yaml` : file
-    if (expect !== null && expect !== (had ?? '')) throw new VersionConflict(join(shown, name), expect, had)
+    if (expect !== null && expect !== (had ?? '')) throw conflict(join(shown, name), expect, had)
     await mkdir(historyOf(service), { recursive: true, mode: 0o700 })
     if (had !== null && known[0]?.version !== had) {
       const found = formatVersion(foundVersion(service, before, 'changed in the file'), had)

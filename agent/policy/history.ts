@@ -41,12 +41,3 @@ export function entryName(at: number): string {
 export function foundVersion(service: string, text: string, how: string): StoredVersion {
   return { service, text, author: '', comment: how, at: Date.now() }
 }
-
-export class VersionConflict extends Error {
-  constructor(at: string, expect: string, now: string | null) {
-    const what = now === null ? 'there is none' : `it has version ${now}`
-    const wanted = expect === '' ? 'there was to be none' : `version ${expect} was expected`
-    super(`${at}: ${what}, and ${wanted}: look at it with "outrigger policy get", and put it again`)
-    this.name = 'VersionConflict'
-  }
-}

@@ -12,6 +12,10 @@ export interface Policies extends PolicyBook {
   readonly documents: DocumentBook
   readonly candidates: Candidates
   sources(): readonly SourceState[]
+  /** Why policies are held back; empty: they are not. */
+  notReady(): readonly string[]
+  /** For `/status`. */
+  status(): object
   /** Begins to watch. Resolves when what the last run left is in force again. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -113,6 +117,21 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
     documents,
     candidates: documents,
     sources: () => [...states.values()].map(state => ({ ...state })),
+    notReady() {
+      const reason = holdsBack()
+      return reason === null ? [] : [reason]
+    },
+    status: () => ({
+      sources: [...states.values()].map(({ source, trouble, answeredAt }) => ({
+        name: source.name,
+        trouble,
+        answeredAt,
+      })),
+      documents: [...documents.inForce().values()].map(({ source, document: { service, at, version } }) => {
+        return { source, service, at, version }
+      }),
+      refused: documents.refused().map(({ source, service, at, errors }) => ({ source, service, at, errors })),
+    }),
     wanted: asked => served.wanted(asked),
     onChange: listener => void listeners.push(listener),
     async start() {

@@ -1,4 +1,5 @@
 import type { PolicyStore, StoredVersion } from './source.ts'
+import { VersionConflict } from './version-conflict.ts'
 import type { ZooKeeperConnection } from './zookeeper-client.ts'
 
 /** How many earlier versions of a document are kept. */
@@ -41,15 +42,16 @@ export function zookeeperStore(root: string, connection: () => ZooKeeperConnecti
       const path = documentPath(root, service)
       const stat = await zk.exists(path, false)
       const has = stat?.changed ?? ''
-      if (expect !== null && expect !== has) throw new Error(another(service, has, expect))
+      if (expect !== null && expect !== has) throw new VersionConflict(another(service, has, expect))
       let version: string
       if (stat === null) {
         await makeAll(zk, path.slice(0, path.lastIndexOf('/')))
-        if ((await zk.create(path, Buffer.from(text), false)) === false) throw new Error(another(service, 'new', ''))
+        if ((await zk.create(path, Buffer.from(text), false)) === false)
+          throw new VersionConflict(another(service, 'new', ''))
         version = (await zk.exists(path, false))?.changed ?? ''
       } else {
         const written = await zk.write(path, Buffer.from(text), stat.version)
-        if (written === null) throw new Error(another(service, 'newer', has))
+        if (written === null) throw new VersionConflict(another(service, 'newer', has))
         version = written.changed
       }
       await keep(zk, { ...document, version }).catch((error: Error) => {

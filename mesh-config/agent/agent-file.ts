@@ -1,9 +1,11 @@
 import * as z from 'zod'
-import { anyText, setting } from '../values.ts'
+import { anyText, listenAddress, setting } from '../values.ts'
 import { consul } from './consul.ts'
 import { mesh } from './mesh.ts'
 import { policies } from './sources.ts'
 import { traces } from './traces.ts'
+
+export const DEFAULT_ADMIN = '127.0.0.1:15005'
 
 /** The agent file: what the agent of this host is. The one source of its types, its validation and its reference. */
 export const agentSchema = z.strictObject({
@@ -14,6 +16,11 @@ export const agentSchema = z.strictObject({
   state: setting(
     anyText('a folder').optional(),
     'The folder for what must outlive the agent. Without it: a folder of its own in the state folder of systemd ($STATE_DIRECTORY), else in that of the user.',
+  ),
+  admin: setting(
+    listenAddress(true).default(DEFAULT_ADMIN),
+    'The port for `/metrics`, `/ready` and `/status`; `off`: none. Where another process has the default one, the agent goes on without.',
+    'beside 15000, the admin port of a sidecar; only this host reaches it',
   ),
   consul: setting(
     consul.optional(),

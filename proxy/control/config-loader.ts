@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import type { OwnPolicies } from '../../mesh-config/own-policy.ts'
 import type { Clock } from '../core/clock.ts'
 import { cachedConfig } from './config-cache.ts'
 import type { ChildLine, EffectiveConfig, LoadedConfig, RefusedConfig } from './loaded-config.ts'
@@ -21,7 +22,11 @@ export async function firstConfig(files: readonly string[], clock: Clock): Promi
   const { config, effective } = kept
   return {
     ...config,
-    effective: Promise.resolve({ json: () => packed(effective()).json(), text: () => packed(effective()).text() }),
+    effective: Promise.resolve({
+      json: () => packed(effective()).json(),
+      text: () => packed(effective()).text(),
+      own: () => packed(effective()).own(),
+    }),
   }
 }
 
@@ -45,7 +50,7 @@ export function loadConfig(files: readonly string[], clock: Clock): Promise<Load
     timer.arm(LIMIT_MS)
     const fail = (why: string) => {
       resolve({ ok: false, errors: [`the config could not be read: ${why}`] })
-      effective({ json: () => 'null', text: () => `not available: ${why}\n` })
+      effective({ json: () => 'null', text: () => `not available: ${why}\n`, own: () => ({}) })
     }
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (chunk: string) => {
@@ -68,8 +73,16 @@ export function loadConfig(files: readonly string[], clock: Clock): Promise<Load
   })
 }
 
-function packed({ json, text }: { readonly json: string; readonly text: string }): EffectiveConfig {
-  const [jsonBytes, textBytes] = [Buffer.from(json, 'base64'), Buffer.from(text, 'base64')]
+function packed({ json, text, own }: Extract<ChildLine, { readonly json: string }>): EffectiveConfig {
+  const [jsonBytes, textBytes, ownBytes] = [json, text, own].map(each => Buffer.from(each, 'base64')) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
   const inflated = (bytes: Buffer) => process.getBuiltinModule('node:zlib').inflateRawSync(bytes).toString()
-  return { json: () => inflated(jsonBytes), text: () => inflated(textBytes) }
+  return {
+    json: () => inflated(jsonBytes),
+    text: () => inflated(textBytes),
+    own: () => JSON.parse(inflated(ownBytes)) as OwnPolicies,
+  }
 }

@@ -1,9 +1,11 @@
-import type { Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { OwnPolicies } from '../../mesh-config/own-policy.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
 
 export interface LoadedConfig {
   readonly ok: true
   readonly bootstrap: Bootstrap
   readonly discovery: DiscoverySpec
+  readonly agent: AgentSpec
   readonly snapshot: Snapshot
   readonly warnings: readonly string[]
   /** For /config. Compressed, and by the child: with hundreds of services it is megabytes, and seldom asked for. */
@@ -13,6 +15,8 @@ export interface LoadedConfig {
 export interface EffectiveConfig {
   json(): string
   text(): string
+  /** What the files say of each service, for the agent: as mesh-config/own-policy.ts has it. */
+  own(): OwnPolicies
 }
 
 export interface RefusedConfig {
@@ -25,4 +29,4 @@ export interface RefusedConfig {
  */
 export type ChildLine =
   | (Omit<LoadedConfig, 'effective'> | RefusedConfig)
-  | { readonly json: string; readonly text: string }
+  | { readonly json: string; readonly text: string; readonly own: string }

@@ -68,10 +68,10 @@ export function reloader({ first, load, bring, inForce, isOver, clock, log }: Re
     const attemptedAt = clock.wallTime()
     if (!loaded.ok)
       return refuse(loaded.errors, `${why}: the files are not valid, the running configuration stays`, attemptedAt)
-    const { diffBootstraps, diffDiscovery, diffSnapshots } = await import('../../mesh-config/diff.ts')
+    const { diffAgents, diffBootstraps, diffDiscovery, diffSnapshots } = await import('../../mesh-config/diff.ts')
     const needsRestart = diffBootstraps(first.bootstrap, loaded.bootstrap)
     for (const line of needsRestart) log.warn(`changed in the files: ${line}`)
-    const { snapshot: before, discovery: discoveredBefore } = state.config
+    const { snapshot: before, discovery: discoveredBefore, agent: agentBefore } = state.config
     if (loaded.snapshot.version === before.version) {
       state = {
         ...state,
@@ -98,6 +98,7 @@ export function reloader({ first, load, bring, inForce, isOver, clock, log }: Re
       needsRestart,
     }
     for (const warning of loaded.warnings) log.warn(warning)
+    for (const line of diffAgents(agentBefore, loaded.agent)) log.info(line)
     for (const line of diffDiscovery(discoveredBefore, loaded.discovery)) log.info(line)
     for (const line of diffSnapshots(before, loaded.snapshot)) log.info(line)
     log.info(`${why}: configuration ${loaded.snapshot.version} is in force`, {

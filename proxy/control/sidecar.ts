@@ -4,6 +4,8 @@ import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
 import { folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
+import { summaries } from '../telemetry/summary.ts'
+import { type Agent, agentOfHost } from './agent.ts'
 import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
@@ -12,12 +14,15 @@ import { noClaims, sharedPortClaims } from './port-claims.ts'
 import { type Registrar, registrar } from './registering.ts'
 import { type Reloader, reloader } from './reload.ts'
 import { takeMessages } from './said.ts'
+import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
   readonly loaded: LoadedConfig
+  /** Of the program. */
+  readonly version: string
   readonly files: readonly string[]
   /** The program of a data thread. */
   readonly entry: URL
@@ -39,6 +44,7 @@ export interface Sidecar {
   readonly count: number
   readonly store: SeriesStore
   readonly sink: AccessLogSink
+  readonly spans: SpanExport
   readonly threads: DataThreads
   readonly watched: WatchedServices
   readonly force: IntoForce
@@ -46,6 +52,7 @@ export interface Sidecar {
   readonly life: Life
   readonly registrar: Registrar
   readonly saved: LastKnown
+  readonly agent: Agent
   /** The configuration in force. */
   readonly config: () => LoadedConfig
 }
@@ -60,13 +67,24 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
   const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
   const sticky = stickySecret(bootstrap.state, log)
+  const spans = spanExport({
+    spec: bootstrap.traces,
+    zone: loaded.snapshot.zone,
+    version: options.version,
+    link: () => agent.client,
+    agentIs: isThere => threads.tell({ kind: 'span-agent', isThere }),
+    clock,
+    random,
+    log,
+  })
   const threads: DataThreads = dataThreads({
     entry: options.entry,
     count,
     clock,
     log,
     fill: snapshot => sticky.into(watched.fill(snapshot)),
-    said: takeMessages({ store, sink, log, threads: () => threads, watched: () => watched }),
+    spanAgent: spans.agentIsThere,
+    said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
   })
   const watched: WatchedServices = watchedServices({
@@ -78,7 +96,24 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
-  const force = intoForce({ threads, watched, claims: count > 1 ? sharedPortClaims : noClaims, log })
+  const agent: Agent = agentOfHost({
+    loaded,
+    version: options.version,
+    force: () => force,
+    claim: () => lock.claim(),
+    summary: summaries(store, bootstrap.service, clock).next,
+    clock,
+    random,
+    log,
+  })
+  const force = intoForce({
+    threads,
+    watched,
+    claims: count > 1 ? sharedPortClaims : noClaims,
+    policies: agent.kept.policies,
+    applied: agent.applied,
+    log,
+  })
   const reload: Reloader = reloader({
     first: loaded,
     load: () => loadConfig(options.files, clock),
@@ -86,6 +121,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     inForce(config) {
       sink.moveTo(config.snapshot.accessLog.path)
       store.forgetEnded()
+      void agent.configure(config)
       options.changed()
     },
     isOver: () => ending.draining(),
@@ -98,7 +134,12 @@ export function sidecar(options: SidecarOptions): Sidecar {
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
     drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
-    finish: async () => void (await Promise.all([sink.flushed(1_000), watched.stop().then(lock.release)])),
+    finish: async () =>
+      void (await Promise.all([
+        sink.flushed(1_000),
+        spans.flushed(1_000),
+        Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
+      ])),
     exit: options.exit,
     log,
   })
@@ -107,6 +148,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     count,
     store,
     sink,
+    spans,
     threads,
     watched,
     force,
@@ -114,6 +156,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     life: ending,
     registrar: register,
     saved,
+    agent,
     config,
   }
 }

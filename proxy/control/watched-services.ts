@@ -39,10 +39,10 @@ export interface WatchedConfig {
 /** The services whose endpoints are watched: their sources, and what of them the data threads are told. */
 export interface WatchedServices {
   /**
-   * What `next` needs is watched from now on, besides what is in force; ready when it has answered, or has had its
-   * time.
+   * What `next` needs is watched from now on, besides what is in force; ready when these services have answered (null:
+   * all), or have had their time.
    */
-  prepare(next: WatchedConfig): Promise<void>
+  prepare(next: WatchedConfig, services: readonly string[] | null): Promise<void>
   /** It is in force: nothing else is watched any longer. */
   commit(config: WatchedConfig): void
   /** It is not: as before. */
@@ -136,10 +136,10 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
   }
 
   return {
-    async prepare(next) {
+    async prepare(next, services) {
       preparing = next
       watch(next, inForce === null ? [] : servicesOf(inForce))
-      await discovered.firstAnswers(null, next.discovery.startTimeoutMs)
+      await discovered.firstAnswers(services, next.discovery.startTimeoutMs)
       // Where Consul answers it comes about now; where it does not, there is no point in waiting.
       await Promise.race([link.zoneAsked(), after(clock, ZONE_MS)])
     },

@@ -34,9 +34,9 @@ export interface DataThreads {
   /** How many requests were cut. Ended threads are not replaced any more. */
   drain(delayMs: number, timeoutMs: number): Promise<number>
   /** News for every data thread. */
-  tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' }>): void
+  tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
-  answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'unknown-service' }>): void
+  answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'span-credit' | 'unknown-service' }>): void
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
@@ -58,6 +58,8 @@ export interface DataThreadsOptions {
   readonly log: Log
   /** With the endpoints known now; what changes afterwards is told (`tell`). */
   readonly fill: (snapshot: Snapshot) => FilledSnapshot
+  /** An agent takes spans. */
+  readonly spanAgent: () => boolean
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
@@ -73,7 +75,16 @@ interface Slot {
   crashes: number
 }
 
-export function dataThreads({ entry, count, clock, log, fill, said, ended }: DataThreadsOptions): DataThreads {
+export function dataThreads({
+  entry,
+  count,
+  clock,
+  log,
+  fill,
+  spanAgent,
+  said,
+  ended,
+}: DataThreadsOptions): DataThreads {
   const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
     changedAt: clock.now(),
@@ -93,7 +104,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
     slot.changedAt = clock.now()
     const thread = startDataThread({
       entry,
-      workerData: { index, shared: count > 1, ...fill(snapshot) },
+      workerData: { index, shared: count > 1, spanAgent: spanAgent(), ...fill(snapshot) },
       clock,
       said: message => said(index, message),
       started(reasons) {
@@ -141,6 +152,7 @@ export function dataThreads({ entry, count, clock, log, fill, said, ended }: Dat
   function bringUp(thread: DataThread): Promise<readonly string[]> {
     const reasons = thread.apply(() => fill(current).snapshot)
     thread.tell({ kind: 'origins', zones: fill(current).origins })
+    thread.tell({ kind: 'span-agent', isThere: spanAgent() })
     return reasons
   }
 

@@ -1,5 +1,6 @@
 import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ProxyEvent } from './telemetry.ts'
+import type { RecordedBy } from './trace.ts'
 
 /** What a data thread is started with. */
 export interface WorkerData {
@@ -9,6 +10,8 @@ export interface WorkerData {
   /** Several data threads share each port (SO_REUSEPORT). */
   readonly shared: boolean
   readonly snapshot: Snapshot
+  /** An agent takes spans. */
+  readonly spanAgent: boolean
 }
 
 /** What differs from the snapshot in force. */
@@ -40,6 +43,10 @@ export type ToData =
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The control thread has written so many access-log bytes: the data thread may send more. */
   | { readonly kind: 'log-credit'; readonly bytes: number }
+  /** The control thread has taken so many bytes of spans: the data thread may send more. */
+  | { readonly kind: 'span-credit'; readonly bytes: number }
+  /** An agent takes spans, or no longer does. */
+  | { readonly kind: 'span-agent'; readonly isThere: boolean }
 
 export type Question =
   | { readonly what: 'endpoints' }
@@ -67,11 +74,23 @@ export type ToControl =
   /** A new series in slots `[index, index + size)` of a page; `retire` takes it out of the exposition. */
   | { readonly kind: 'series'; readonly id: number; readonly series: SeriesSpec }
   | { readonly kind: 'retire'; readonly ids: readonly number[] }
+  /** Series that were idle: taken out here, with what they counted; other data threads may go on with them. */
+  | { readonly kind: 'expire'; readonly ids: readonly number[]; readonly values: readonly Float64Array[] }
+  /** A traced request that a bucket of a histogram has counted. `value`: seconds. `at`: seconds since the epoch. */
+  | {
+      readonly kind: 'exemplar'
+      readonly id: number
+      readonly traceId: string
+      readonly value: number
+      readonly at: number
+    }
   /**
    * Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread
    * was behind.
    */
   | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
+  /** `count` finished spans, each as a field of OTLP's `ScopeSpans`. */
+  | { readonly kind: 'spans'; readonly bytes: Uint8Array<ArrayBuffer>; readonly count: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
   /**
    * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.
@@ -157,6 +176,10 @@ export interface FlightView {
   /** ISO 8601; empty in an explanation, which was not sent. */
   readonly at: string
   readonly requestId: string
+  /** Empty: it belongs to no trace. */
+  readonly traceId: string
+  /** Why spans were made of it; empty: none were. */
+  readonly recorded: RecordedBy
   readonly listener: string
   readonly direction: 'inbound' | 'outbound'
   readonly peer: string

@@ -28,6 +28,8 @@ export class Endpoint {
   /** Monotonic milliseconds: when its last ejection ends or ended. */
   ejectedUntil = 0
   ejections = 0
+  /** Monotonic milliseconds: when it was ejected last; -1: never. */
+  ejectedAt = -1
   /** Monotonic milliseconds: outcomes of attempts that began earlier are ignored. */
   judgedSince = 0
   consecutiveFailures = 0

@@ -2,11 +2,11 @@ import type { Random } from './clock.ts'
 import type { Exchange } from './exchange.ts'
 import { isTraceparent, SAMPLED } from './traceparent.ts'
 
-/** The formats in which a caller may have sent its trace context: bits of `TraceContext.came`. */
-export const CAME_W3C = 1
-export const CAME_B3 = 2
+/** Formats of trace context: bits of `TraceContext.formats` and `TraceContext.sends`. */
+export const W3C = 1
+export const B3 = 2
 /** B3 in a field for each of its parts. */
-export const CAME_B3_MULTI = 4
+export const B3_MULTI = 4
 
 /** Why a request is sampled or not, by what is known at its start; empty: nobody decided, because nothing records. */
 export type SampledBy = '' | 'caller' | 'debug' | 'ratio'
@@ -26,8 +26,10 @@ export class TraceContext {
   state = ''
   /** As in `traceparent`: `SAMPLED`, `RANDOM`. */
   flags = 0
-  /** `CAME_W3C`, `CAME_B3`, `CAME_B3_MULTI`; 0: no context came. */
-  came = 0
+  /** In which formats the next one is told of it: those that came, and W3C. */
+  formats = 0
+  /** In which formats each attempt tells its endpoint a span of its own; 0: what stands in the head is sent as it is. */
+  sends = 0
   sampledBy: SampledBy = ''
   /** Set when the exchange ends. */
   recordedBy: RecordedBy = ''
@@ -38,7 +40,8 @@ export class TraceContext {
     this.spanId = ''
     this.state = ''
     this.flags = 0
-    this.came = 0
+    this.formats = 0
+    this.sends = 0
     this.sampledBy = ''
     this.recordedBy = ''
   }
@@ -58,10 +61,9 @@ export function traceIdOf({ trace, request, protocol }: Exchange): string {
 }
 
 const DIGITS = Buffer.from('0123456789abcdef')
-/** `00-<trace id>-<span id>-<flags>`. */
-const scratch = Buffer.from(`00-${'0'.repeat(32)}-${'0'.repeat(16)}-00`)
-const TRACE_AT = 3
-const SPAN_AT = 36
+const scratch = Buffer.from(`${'0'.repeat(32)}-${'0'.repeat(16)}`)
+const TRACE_AT = 0
+const SPAN_AT = 33
 
 function write32(at: number, value: number): void {
   for (let i = 7; i >= 0; i--) {
@@ -87,8 +89,12 @@ export function newSpanId(random: Random): string {
   return scratch.latin1Slice(SPAN_AT, SPAN_AT + 16)
 }
 
-/** A trace id, 32 hex digits; all of them are random (W3C Trace Context level 2, flag `RANDOM`). */
-export function newTraceId(random: Random): string {
+/**
+ * The ids of a trace that begins here, with a span: `{trace id}-{span id}`. All of the trace id is random (W3C Trace
+ * Context level 2, flag `RANDOM`).
+ */
+export function newIds(random: Random): string {
   writeRandom(TRACE_AT, 4, random)
-  return scratch.latin1Slice(TRACE_AT, TRACE_AT + 32)
+  writeRandom(SPAN_AT, 2, random)
+  return scratch.latin1Slice(TRACE_AT, SPAN_AT + 16)
 }

@@ -1,9 +1,11 @@
 import type { ListenerSpec, RouteSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { Random } from '../core/clock.ts'
+import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
 import { forwarded } from './forwarded.ts'
 import { requestId } from './request-id.ts'
 import { routeFilters } from './route-filters.ts'
+import { traceContext } from './trace-context.ts'
 import { tunnels } from './tunnels.ts'
 
 export type { Chain } from './chain.ts'
@@ -12,15 +14,16 @@ export type { Chain } from './chain.ts'
 const MOST_KEPT = 64
 
 /** The filters of a listener. Listeners whose filters are the same share one chain, over snapshots as well. */
-export function listenerChains(random: Random): (listener: ListenerSpec) => Chain {
+export function listenerChains(random: Random, tracing: Tracing): (listener: ListenerSpec) => Chain {
   const withId = requestId(random)
+  const withTrace = traceContext(random, tracing)
   const kept = new Map<string, Chain>()
   return ({ connect }) => {
     const key = JSON.stringify(connect)
     let chain = kept.get(key)
     if (chain === undefined) {
       if (kept.size >= MOST_KEPT) kept.clear()
-      chain = new Chain(key, [withId, tunnels(random, connect), forwarded])
+      chain = new Chain(key, [withId, withTrace, tunnels(random, connect), forwarded])
       kept.set(key, chain)
     }
     return chain

@@ -1,5 +1,9 @@
+import type { Random } from '../core/clock.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { RequestHead, UpstreamStream } from '../core/message.ts'
+import { newSpanId, type TraceContext } from '../core/trace.ts'
+import { writeContext } from '../core/trace-fields.ts'
 import { deadlineLeft } from './grpc-deadline.ts'
 import { hadIt } from './retry.ts'
 
@@ -40,6 +44,12 @@ export class HeadOverlay {
       else headers.set(fields[i]!, before)
     }
   }
+}
+
+/** The endpoint's parent is the span of this very attempt. */
+export function overlayTrace(overlay: HeadOverlay, trace: TraceContext, record: AttemptRecord, random: Random): void {
+  record.spanId = newSpanId(random)
+  writeContext(trace, record.spanId, trace.sends, overlay)
 }
 
 /**

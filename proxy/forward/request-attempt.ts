@@ -1,11 +1,11 @@
 import type { Attempt } from '../core/attempt.ts'
-import type { Clock, Timer } from '../core/clock.ts'
+import type { Clock, Random, Timer } from '../core/clock.ts'
 import { type AttemptRecord, NO_ATTEMPT } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
 import type { Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
-import { HeadOverlay, overlayGrpc } from './head-overlay.ts'
+import { HeadOverlay, overlayGrpc, overlayTrace } from './head-overlay.ts'
 
 /** The request, and what follows from what its attempts tell. */
 export interface RequestAttemptOwner {
@@ -30,15 +30,17 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   stream: UpstreamStream | null = null
   readonly #owner: RequestAttemptOwner
   readonly #clock: Clock
+  readonly #random: Random
   readonly #time: Timer
   /** A connection is waited for. */
   #isWaiting = false
   /** Null: no head ever needed one. */
   #overlay: HeadOverlay | null = null
 
-  constructor(owner: RequestAttemptOwner, clock: Clock) {
+  constructor(owner: RequestAttemptOwner, clock: Clock, random: Random) {
     this.#owner = owner
     this.#clock = clock
+    this.#random = random
     this.#time = clock.timer(() => this.#late())
   }
 
@@ -74,11 +76,12 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   /** Writes the request head, with what this attempt has to add. */
   sendHead(stream: UpstreamStream, end: boolean): void {
     const { exchange } = this.#owner
-    if (exchange.grpc !== '') {
+    if (exchange.grpc !== '' || exchange.trace.sends !== 0) {
       this.#overlay ??= new HeadOverlay()
       const overlay = this.#overlay
       overlay.clear()
-      overlayGrpc(overlay, exchange, this.record.sentAt)
+      if (exchange.grpc !== '') overlayGrpc(overlay, exchange, this.record.sentAt)
+      if (exchange.trace.sends !== 0) overlayTrace(overlay, exchange.trace, this.record, this.#random)
       if (!overlay.isEmpty) return overlay.write(stream, exchange.request, end)
     }
     stream.head(exchange.request, end)

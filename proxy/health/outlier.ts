@@ -51,6 +51,7 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
     endpoint.ejections++
     const forMs = Math.min(spec.baseEjectionMs * endpoint.ejections, spec.maxEjectionMs)
     endpoint.state = 'ejected'
+    endpoint.ejectedAt = now
     endpoint.ejectedUntil = now + forMs
     endpoint.ejectionReason = reason
     add(endpoint.stats.ejections, 1)

@@ -1,5 +1,7 @@
 import type { Answer, Question, SnapshotMessage, ToControl, ToData } from '../core/channel.ts'
+import type { Tracing } from '../core/tracing.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
+import type { SpanQueue } from '../telemetry/span-queue.ts'
 import type { Applier } from './apply.ts'
 import type { Wanted } from './wanted.ts'
 
@@ -7,6 +9,8 @@ export interface ReceiveDeps {
   readonly applier: Applier
   readonly waiting: Wanted
   readonly log: AccessLogQueue
+  readonly spans: SpanQueue
+  readonly tracing: Tracing
   apply(message: SnapshotMessage): Promise<void>
   answer(question: Question): Answer | Promise<Answer>
   drain(plan: { readonly delayMs: number; readonly timeoutMs: number }): void
@@ -15,7 +19,7 @@ export interface ReceiveDeps {
 
 /** What the control thread says, in order with the snapshots where it must be: those may wait for a port. */
 export function receiver(deps: ReceiveDeps): (message: ToData) => void {
-  const { applier, waiting, log, send } = deps
+  const { applier, waiting, log, spans, tracing, send } = deps
   let last: Promise<void> = Promise.resolve()
   const inOrder = (work: () => void | Promise<void>): void => {
     last = last.then(work)
@@ -43,6 +47,10 @@ export function receiver(deps: ReceiveDeps): (message: ToData) => void {
         return reply(message.id, message.question)
       case 'log-credit':
         return log.credit(message.bytes)
+      case 'span-credit':
+        return spans.credit(message.bytes)
+      case 'span-agent':
+        return tracing.agent(message.isThere)
     }
   }
 }

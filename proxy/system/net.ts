@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net'
-import type { Acceptor, Dial } from '../core/wire.ts'
+import type { Acceptor, Dial, DialListener } from '../core/wire.ts'
 import { listenOn } from './listen-on.ts'
 import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
@@ -57,7 +57,15 @@ function wireOf(accepted: Socket): SocketWire {
   return wire
 }
 
-export const dial: Dial = (address, port, listener) => {
+export const dial: Dial = (address, port, listener) =>
+  dialTo(socket => socket.connect({ host: address, port, lookup: lookupName }), listener)
+
+/** The same for a Unix socket. */
+export function dialPath(path: string, listener: DialListener): () => void {
+  return dialTo(socket => socket.connect({ path }), listener)
+}
+
+function dialTo(connect: (socket: Socket) => void, listener: DialListener): () => void {
   const wire = new SocketWire(null)
   const { socket } = wire
   const failed = (error: NodeJS.ErrnoException) => {
@@ -72,7 +80,7 @@ export const dial: Dial = (address, port, listener) => {
     listener.connected(wire)
     systemTurns.leave()
   })
-  socket.connect({ host: address, port, lookup: lookupName })
+  connect(socket)
   return () => {
     socket.off('error', failed)
     socket.destroy()

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { jsonText } from '../core/printable.ts'
+import { traceIdOf } from '../core/trace.ts'
 import {
   beganAt,
   duration,
@@ -36,6 +37,7 @@ const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: 
   ['x_forwarded_for', 'text', exchange => exchange.request.headers.get('x-forwarded-for') ?? ''],
   ['user_agent', 'text', exchange => exchange.request.headers.get('user-agent') ?? ''],
   ['request_id', 'text', requestId],
+  ['trace_id', 'text', traceIdOf],
   ['authority', 'text', exchange => exchange.request.authority],
   ['downstream_remote_address', 'text', exchange => `${exchange.peer.address}:${exchange.peer.port}`],
   ['service', 'text', exchange => exchange.route?.service ?? ''],

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { grpcCodes } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
+import { traceIdOf } from '../core/trace.ts'
 import { wallTimeFormat } from './wall-time.ts'
 
 /** The value of an operator; empty: none. */
@@ -61,6 +62,7 @@ const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP'
     RESPONSE_CODE: exchange => String(exchange.status),
     // The authority of a tunnel is the server name of its TLS.
     REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
+    TRACE_ID: traceIdOf,
     RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
     RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
     BYTES_RECEIVED: exchange => String(exchange.bytesIn),

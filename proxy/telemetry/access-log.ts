@@ -2,10 +2,10 @@ import { defaultLogTemplate, type LogPart, readLogTemplate } from '../../mesh-co
 import type { AccessLogSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
-import { isGrpcServerError } from '../core/grpc.ts'
 import { quotable } from '../core/printable.ts'
 import { jsonLine } from './access-log-json.ts'
 import { operatorValue, type Value } from './access-log-values.ts'
+import { hasFailed } from './failed.ts'
 
 /** The line of a finished exchange, newline included; empty: it is not logged. */
 export type AccessLogFormatter = (exchange: Exchange, clock: Clock) => string
@@ -15,12 +15,6 @@ export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
   if (spec.mode === 'off') return () => ''
   const format = spec.format === 'json' ? jsonLine : textLine(spec.template ?? defaultLogTemplate)
   return spec.mode === 'on' ? format : (exchange, clock) => (hasFailed(exchange) ? format(exchange, clock) : '')
-}
-
-/** What `accessLog: errors` logs: failures of the proxy and of endpoints. A 404 of the application is an answer. */
-function hasFailed(exchange: Exchange): boolean {
-  const { failure, status, protocol, grpcStatus } = exchange
-  return failure !== null || status >= 500 || (status === 0 && protocol !== 'tcp') || isGrpcServerError(grpcStatus)
 }
 
 function textLine(template: string): AccessLogFormatter {

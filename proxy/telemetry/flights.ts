@@ -7,7 +7,9 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
+import { type RecordedBy, traceIdOf } from '../core/trace.ts'
 import { anotherTryText, type Ending } from './another-try-words.ts'
+import { wayOf } from './attempt-way.ts'
 
 /**
  * The flight recorder: decision records of the last requests and, apart from them, of the last failed ones, so that a
@@ -26,8 +28,12 @@ export function flights(spec: FlightsSpec, clock: Clock): Flights {
   return {
     add(exchange, listener) {
       recent?.next().copy(exchange, listener)
-      if (exchange.failure !== null || exchange.status >= 500 || isGrpcServerError(exchange.grpcStatus))
-        failed?.next().copy(exchange, listener)
+      if (failed === null) return
+      if (exchange.failure === null && exchange.status < 500 && !isGrpcServerError(exchange.grpcStatus)) return
+      const flight = failed.next()
+      flight.copy(exchange, listener)
+      // Also where nothing is recorded here: what the caller sent is passed on.
+      flight.traceId = traceIdOf(exchange)
     },
     recent: () => views(recent, clock),
     failed: () => views(failed, clock),
@@ -69,6 +75,8 @@ class Flight {
   peer = ''
   protocol: Protocol = 'http/1.1'
   requestId = ''
+  traceId = ''
+  recorded: RecordedBy = ''
   method = ''
   authority = ''
   path = ''
@@ -98,6 +106,8 @@ class Flight {
     this.peer = exchange.peer.address
     this.protocol = exchange.protocol
     this.requestId = exchange.requestId
+    this.traceId = exchange.trace.traceId
+    this.recorded = exchange.trace.recordedBy
     this.method = request.method
     this.authority = request.authority
     this.path = request.path
@@ -132,6 +142,8 @@ class Flight {
     return {
       at: new Date(this.startedAt + ago).toISOString(),
       requestId: this.requestId,
+      traceId: this.traceId,
+      recorded: this.recorded,
       listener: this.listener,
       direction: this.direction,
       peer: this.peer,
@@ -221,7 +233,7 @@ class Try implements Ending {
     return {
       endpoint: this.endpoint,
       policy: this.policy,
-      way: this.#way(),
+      way: wayOf(this),
       compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
       reusedConnection: this.reused,
       hop: this.carried,
@@ -235,17 +247,6 @@ class Try implements Ending {
       detail,
       retry: anotherTryText(this, made),
     }
-  }
-
-  /** What limited the choice, in words. */
-  #way(): string[] {
-    const way: string[] = []
-    if (this.fallback) way.push('subset fallback')
-    if (this.sticky) way.push('sticky session')
-    if (this.priority >= 0) way.push(`priority ${this.priority}`)
-    if (this.zone !== '') way.push(this.zone === 'local' ? 'own zone' : 'other zone')
-    if (this.panic) way.push('panic')
-    return way
   }
 }
 
@@ -261,7 +262,7 @@ export function failureView(
 export function flightView(exchange: Exchange, listener: string): FlightView {
   const flight = new Flight()
   flight.copy(exchange, listener)
-  return { ...flight.view(0), at: '', requestId: '', peer: '', durationMs: 0 }
+  return { ...flight.view(0), at: '', requestId: '', traceId: '', peer: '', durationMs: 0 }
 }
 
 /** The attempt of an explanation, which was not made. */

@@ -19,7 +19,7 @@ import { node, root, run, startChild, temporaryFolder } from '../integration/sup
 import { freePort } from '../integration/support/ports.ts'
 import { outrigger, startProxy } from '../integration/support/proxy.ts'
 import { until } from '../integration/support/until.ts'
-import { noDiscovery, snapshotOf } from '../support/specs.ts'
+import { noDiscovery, snapshotOf, traceExport } from '../support/specs.ts'
 
 let folder: string
 let file: string
@@ -45,8 +45,18 @@ const expectBuilt = () => expect(isBuilt(root), 'dist/ is older than the sources
 
 const config = (over: Partial<Config> = {}): Config => ({
   ok: true,
-  bootstrap: { service: 'web', admin: null, adminHosts: [], metrics: null, workers: 1, state: null, register: null },
+  bootstrap: {
+    service: 'web',
+    admin: null,
+    adminHosts: [],
+    metrics: null,
+    workers: 1,
+    state: null,
+    register: null,
+    traces: traceExport,
+  },
   discovery: noDiscovery,
+  agent: { kind: 'default' },
   snapshot: snapshotOf([], [], { version: 'one' }),
   warnings: ['sidecar.yaml:1:1: odd'],
   ...over,
@@ -57,7 +67,7 @@ const head = (over: Partial<CacheHead> = {}): CacheHead => ({
   env: { PORT: '80', HOST: null },
   ...over,
 })
-const effective = { json: 'e30=', text: 'AA==' }
+const effective = { json: 'e30=', text: 'AA==', own: 'AA==' }
 const keep = (over: Partial<CacheHead> = {}, of: Config = config()) => keepConfig(head(over), of, effective)
 const find = () => cachedConfig([file], program)
 

@@ -5,10 +5,10 @@ import { reloader } from '../../proxy/control/reload.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
-import { noDiscovery, snapshotOf } from '../support/specs.ts'
+import { noDiscovery, snapshotOf, traceExport } from '../support/specs.ts'
 
 function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> = {}): LoadedConfig {
-  const effective = Promise.resolve({ json: () => '{}', text: () => '' })
+  const effective = Promise.resolve({ json: () => '{}', text: () => '', own: () => ({}) })
   return {
     ok: true,
     bootstrap: {
@@ -19,9 +19,11 @@ function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> 
       workers: 1,
       state: null,
       register: null,
+      traces: traceExport,
       ...bootstrap,
     },
     discovery: noDiscovery,
+    agent: { kind: 'default' },
     snapshot: snapshotOf([], [], { version, service }),
     warnings: [],
     effective,

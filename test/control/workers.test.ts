@@ -27,6 +27,7 @@ function threadsOf(count: number) {
     clock: manualClock(loop),
     log,
     fill: snapshot => ({ snapshot: { ...snapshot, ...filling.of }, origins: { a: 1 } }),
+    spanAgent: () => false,
     said: (thread, message) => said.push(`${thread} ${message.kind === 'log' ? message.lines.trim() : message.kind}`),
     ended: thread => ended.push(thread),
   })

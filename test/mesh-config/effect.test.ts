@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Compiled, compile } from '../../mesh-config/compile.ts'
-import { diffBootstraps, diffDiscovery, diffSnapshots } from '../../mesh-config/diff.ts'
+import { diffAgents, diffBootstraps, diffDiscovery, diffSnapshots } from '../../mesh-config/diff.ts'
 import { isAt } from '../../mesh-config/located.ts'
 import { refused, withoutEffect } from '../../mesh-config/not-yet.ts'
 import { type SchemaNode, schemaOf } from '../../mesh-config/schema.ts'
@@ -19,7 +19,7 @@ type Path = readonly (string | number)[]
 const valueForms: Json = {
   a: { exact: 'v' },
   b: { prefix: 'v' },
-  c: { suffix: 'v' },
+  c: { suffix: 'v', invert: true },
   d: { contains: 'v' },
   e: { regex: 'v' },
   f: { present: true },
@@ -41,7 +41,7 @@ const timeouts = {
   grpcTimeoutOffset: '1s',
   tunnel: '9s',
 }
-const retries = { on: ['5xx'], attempts: 3, replayBytes: '9KiB' }
+const retries = { on: ['5xx'], statuses: [409], attempts: 3, replayBytes: '9KiB' }
 const limits = {
   connections: 9,
   pending: 9,
@@ -51,6 +51,9 @@ const limits = {
   buffer: '1MiB',
 }
 const { perTry: _perTry, ...applicationTimeouts } = timeouts
+
+const edits = { set: { 'x-a': '1' }, add: { 'x-b': '1' }, remove: ['x-c'] }
+const headerEdits = { request: edits, response: edits }
 
 const service: Json = {
   protocol: 'http',
@@ -96,11 +99,25 @@ const service: Json = {
   upgrades: ['websocket'],
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
+  resolve: {
+    service: 'c2',
+    datacenter: 'dc3',
+    default: 'v1',
+    subsets: { v3: { filter: 'Service.Meta.version == v3', onlyPassing: true } },
+    failover: {
+      '*': [
+        { service: 'd', datacenter: 'dc4', filter: 'Service.ID == d1', onlyPassing: true },
+        { datacenter: 'dc5', subset: 'v1' },
+      ],
+    },
+  },
   routes: [
     {
       name: 'one',
-      match: { path: { exact: '/a' }, methods: ['GET'], headers: valueForms, query: valueForms },
-      to: [{ service: 'b', subset: 'v1', weight: 3 }],
+      match: { path: { exact: '/a', ignoreCase: true }, methods: ['GET'], headers: valueForms, query: valueForms },
+      to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
+      rewrite: '/c',
+      headers: headerEdits,
       timeouts,
       retries,
     },
@@ -113,7 +130,7 @@ const service: Json = {
 const everything: Json = {
   service: 'a',
   admin: '127.0.0.1:9001',
-  metrics: '127.0.0.1:9002',
+  metrics: { listen: '127.0.0.1:9002', aliases: ['envoy'], expire: '9m' },
   adminHosts: ['a.example'],
   inbound: [
     {
@@ -173,11 +190,25 @@ const everything: Json = {
     weights: { passing: 2, warning: 2 },
     check: { ttl: '9s', application: true, interval: '9s', timeout: '9s', deregisterAfter: '9m' },
   },
+  agent: 'unix:/run/a.sock',
   state: 'folder',
   workers: 2,
   buffers: '32MiB',
   accessLog: { mode: 'on', format: 'text', template: '%START_TIME%', path: 'log' },
   flights: { recent: 9, failed: 9 },
+  traces: {
+    mode: 'on',
+    sample: 9,
+    failed: true,
+    slow: true,
+    propagate: ['w3c'],
+    export: 'http://a.example:4318',
+    headers: { 'x-a': 'a-key' },
+    compression: 'none',
+    timeout: '9s',
+    batch: { spans: 9, delay: '9s', queue: 99 },
+    attributes: { 'deployment.environment.name': 'a' },
+  },
   drain: { delay: '9s', timeout: '9s' },
   services: { a: service, b: {} },
 }
@@ -208,9 +239,11 @@ const others: readonly Json[] = [
     'tcp',
     'http2',
     'ring_hash',
+    'istio',
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
-  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>
@@ -253,8 +286,8 @@ function compiled(document: Json): Compiled | null {
   return parsed.success ? compile(parsed.data) : null
 }
 
-const content = ({ bootstrap, discovery, snapshot }: Compiled): string =>
-  JSON.stringify({ bootstrap, discovery, snapshot: { ...snapshot, version: '' } })
+const content = ({ bootstrap, discovery, agent, snapshot }: Compiled): string =>
+  JSON.stringify({ bootstrap, discovery, agent, snapshot: { ...snapshot, version: '' } })
 
 /** What comes of the document when another value stands at a place: the first that is valid and makes a difference. */
 function changed(document: Json, path: Path): { before: Compiled; after: Compiled } | null {
@@ -303,6 +336,7 @@ describe('every accepted key', () => {
     expect([
       ...diffBootstraps(before.bootstrap, after.bootstrap),
       ...diffDiscovery(before.discovery, after.discovery),
+      ...diffAgents(before.agent, after.agent),
       ...diffSnapshots(before.snapshot, after.snapshot),
     ]).not.toEqual([])
   })

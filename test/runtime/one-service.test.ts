@@ -5,7 +5,9 @@ import type { SeriesSpec, ToControl } from '../../proxy/core/channel.ts'
 import { DecisionRecord } from '../../proxy/core/decision.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Route } from '../../proxy/core/route.ts'
+import { Tracing } from '../../proxy/core/tracing.ts'
 import { type Applier, applier } from '../../proxy/runtime/apply.ts'
+import { peerNames } from '../../proxy/telemetry/peer-names.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
@@ -45,12 +47,15 @@ function start() {
   const clock = manualClock(new EventLoop())
   const sent: ToControl[] = []
   const wires = http2(clock, {})
+  const stats = statsWriter(message => sent.push(message))
   const own = applier({
     clock,
     random: seeded(1),
     turns: testTurns,
-    stats: statsWriter(message => sent.push(message)),
+    stats,
+    requests: { stats, peers: peerNames(), exemplars: { offer() {} } },
     event() {},
+    tracing: new Tracing(),
     dial: () => () => {},
     ownListeners: () => [],
     http2: wires,

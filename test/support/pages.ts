@@ -17,7 +17,7 @@ export async function ask(
   method: 'GET' | 'POST' = 'GET',
   body = '',
 ): Promise<PageAnswer & { body: string }> {
-  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body })
+  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body, accept: '' })
   if (typeof answer.body !== 'string') throw new Error('the page is streamed')
   return { ...answer, body: answer.body }
 }
@@ -90,6 +90,8 @@ export function flightView(over: Partial<FlightView> = {}): FlightView {
     at: '2026-11-21T07:08:09.045Z',
     protocol: 'http/1.1',
     requestId: 'id-1',
+    traceId: '',
+    recorded: '',
     listener: 'outbound 127.0.0.1:15001',
     direction: 'outbound',
     peer: '127.0.0.1',

@@ -17,6 +17,8 @@ import type {
   ServiceSpec,
   ServiceTimeouts,
   Snapshot,
+  TraceExportSpec,
+  TracesSpec,
 } from '../../mesh-config/snapshot.ts'
 
 /** Snapshots for tests: the defaults of mesh-config as numbers, with the overrides of a test. */
@@ -173,6 +175,30 @@ export const noDiscovery: DiscoverySpec = {
   startTimeoutMs: 3_000,
 }
 
+/** Nothing takes spans. */
+export function tracesSpec(overrides: Partial<TracesSpec> = {}): TracesSpec {
+  return {
+    isOn: true,
+    isExported: false,
+    samplePercent: 1,
+    failed: true,
+    slow: true,
+    propagate: ['w3c', 'b3'],
+    ...overrides,
+  }
+}
+
+export const traceExport: TraceExportSpec = {
+  url: null,
+  secretHeaders: [],
+  gzip: false,
+  timeoutMs: 10_000,
+  batchSpans: 512,
+  batchMs: 1_000,
+  queueSpans: 4096,
+  attributes: ['service.name', 'web'],
+}
+
 let version = 0
 
 export function snapshotOf(
@@ -188,7 +214,9 @@ export function snapshotOf(
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
     accessLog: { mode: 'off', format: 'text', template: null, path: null },
+    metrics: { aliases: [], idleMs: 0 },
     flights: { recent: 64, failed: 64 },
+    traces: tracesSpec(),
     drain: { timeoutMs: 20_000, delayMs: 0 },
     places: {},
     buffersBytes: 256 * 1024 * 1024,

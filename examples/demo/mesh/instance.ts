@@ -5,6 +5,8 @@ import { get } from '../../support/get.ts'
 import { type Running, startNode, startSidecar } from '../../support/processes.ts'
 import type { Instance } from './plan.ts'
 
+/** What `node --import outrigger/propagate` names where the package is installed. */
+const PROPAGATE = resolve(import.meta.dirname, '../../../propagate/main.ts')
 const SERVICES = resolve(import.meta.dirname, '../services')
 const READY_WITHIN_MS = 120_000
 
@@ -25,7 +27,7 @@ export function startInstance(folder: string, instance: Instance, onEnd: (text: 
     ...(version !== null && { VERSION: version }),
   }
   const file = (kind: string) => join(folder, `${name}.${kind}`)
-  const app = startNode(name, [join(SERVICES, `${service}.ts`)], env, file('app.log'), how =>
+  const app = startNode(name, ['--import', PROPAGATE, join(SERVICES, `${service}.ts`)], env, file('app.log'), how =>
     onEnd(`${name} ended: ${how}`),
   )
   const sidecar = startSidecar(`the sidecar of ${name}`, file('yaml'), file('sidecar.log'), how =>

@@ -17,7 +17,7 @@ export const { Prices } = (
 export function pricesAt(
   port: number,
   authority: string,
-): (method: 'Get' | 'Slow', message: object, requestId?: string) => Promise<Record<string, unknown>> {
+): (method: 'Get' | 'Slow', message: object) => Promise<Record<string, unknown>> {
   // Only the client knows that asking for a price may be done twice: a call lost with a killed instance is made again.
   const retry = {
     maxAttempts: 3,
@@ -32,9 +32,7 @@ export function pricesAt(
       methodConfig: [{ name: [{ service: 'shop.Prices', method: 'Get' }], retryPolicy: retry }],
     }),
   })
-  return (method, message, requestId = '') => {
-    const metadata = new Metadata()
-    if (requestId !== '') metadata.set('x-request-id', requestId)
+  return (method, message) => {
     const { path, requestSerialize, responseDeserialize } = Prices.service[method]!
     return new Promise((done, failed) => {
       client.makeUnaryRequest(
@@ -42,7 +40,7 @@ export function pricesAt(
         requestSerialize,
         responseDeserialize,
         message,
-        metadata,
+        new Metadata(),
         { deadline: Date.now() + 10_000 },
         (error, answer) => (error === null ? done(answer as Record<string, unknown>) : failed(error)),
       )

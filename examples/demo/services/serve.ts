@@ -3,12 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { get, keepAliveAgent } from '../../support/get.ts'
 
 /** What the service says to a path: a page, or what becomes JSON; null: it has nothing there. */
-export type Handler = (path: string, from: Caller) => Promise<Buffer | object | null>
-
-/** Passed on with every call that serves it, so that all hops of one request carry its id: the sidecars do the rest. */
-export interface Caller {
-  readonly requestId: string
-}
+export type Handler = (path: string) => Promise<Buffer | object | null>
 
 const { NAME = 'a-service', PORT = '', SIDECAR = '' } = process.env
 export const name = NAME
@@ -31,7 +26,7 @@ export function serve(handler: Handler): Server {
     }
     try {
       if (slowMs > 0) await sleep(slowMs)
-      const answer = await handler(url.pathname, { requestId: String(request.headers['x-request-id'] ?? '') })
+      const answer = await handler(url.pathname)
       response.statusCode = answer === null ? 404 : 200
       response.setHeader('content-type', Buffer.isBuffer(answer) ? 'text/html; charset=utf-8' : 'application/json')
       if (Buffer.isBuffer(answer)) response.end(answer)
@@ -52,12 +47,13 @@ const agent = keepAliveAgent()
 
 /**
  * Calls another service by its name, through the sidecar beside this one: the sidecar reads the name from Host and does
- * the rest.
+ * the rest. The trace and the id of the request that is served go along by themselves (`--import outrigger/propagate`,
+ * see mesh/instance.ts).
  */
-export async function call(url: string, { requestId }: Caller): Promise<object> {
+export async function call(url: string): Promise<object> {
   const { host, pathname } = new URL(url)
   const { status, body } = await get(sidecar, pathname, {
-    headers: { host, ...(requestId !== '' && { 'x-request-id': requestId }) },
+    headers: { host },
     agent,
     timeoutMs: 60_000,
   })

@@ -3,20 +3,17 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type Caller, call, name, serve } from './serve.ts'
+import { call, name, serve } from './serve.ts'
 
 const EVERY_MS = 250
 
-const server = serve(async (path, from) => {
+const server = serve(async path => {
   if (path === '/shop') return page
-  return path === '/' ? await order(from) : null
+  return path === '/' ? await order() : null
 })
 
-async function order(from: Caller): Promise<object> {
-  const [order, payment] = await Promise.all([
-    call('http://orders/orders/42', from),
-    call('http://payments/quote', from),
-  ])
+async function order(): Promise<object> {
+  const [order, payment] = await Promise.all([call('http://orders/orders/42'), call('http://payments/quote')])
   return { from: name, order, payment }
 }
 
@@ -32,6 +29,6 @@ new WebSocketServer({ server, path: '/live', maxPayload: 1024 }).on('connection'
 
 setInterval(async () => {
   if (visitors.size === 0) return
-  const news = await order({ requestId: '' }).catch((error: Error) => ({ from: name, error: error.message }))
+  const news = await order().catch((error: Error) => ({ from: name, error: error.message }))
   for (const visitor of visitors) visitor.send(JSON.stringify(news))
 }, EVERY_MS)

@@ -1,0 +1,299 @@
+import { hexValue } from '../core/traceparent.ts'
+
+/** What is known of a span beforehand: `kind` of OTLP (opentelemetry/proto/trace/v1/trace.proto). */
+export const INTERNAL = 1
+export const SERVER = 2
+export const CLIENT = 3
+
+/** No span gets larger; attributes that would not fit are left out and counted. */
+export const MAX_SPAN_BYTES = 16 * 1024
+/** What comes after the attributes: events, status. */
+const TAIL_BYTES = 64
+/** Of a text from outside, in characters. */
+const LONGEST_TEXT = 256
+const TWO_32 = 0x1_0000_0000
+
+// Tags: field number * 8 + wire type.
+const SPAN = 0x12
+const TRACE_ID = 0x0a
+const SPAN_ID = 0x12
+const STATE = 0x1a
+const PARENT_ID = 0x22
+const NAME = 0x2a
+const KIND = 0x30
+const START = 0x39
+const END = 0x41
+const ATTRIBUTE = 0x4a
+const DROPPED = 0x50
+const EVENT = 0x5a
+const EVENT_TIME = 0x09
+const EVENT_NAME = 0x12
+const EVENT_ATTRIBUTE = 0x1a
+const STATUS = 0x7a
+const STATUS_MESSAGE = 0x12
+const STATUS_CODE = 0x18
+const ERROR = 2
+/** Field 16. */
+const FLAGS = [0x85, 0x01] as const
+const KNOWS_REMOTE = 0x100
+const IS_REMOTE = 0x200
+const VALUE = 0x12
+const STRING = 0x0a
+const BOOL = 0x10
+const INT = 0x18
+const DOUBLE = 0x21
+const ARRAY = 0x2a
+
+/** The name of an attribute, as its field of `KeyValue`. */
+export type Key = Uint8Array
+
+export function key(name: string): Key {
+  return Uint8Array.from([0x0a, name.length, ...Buffer.from(name)])
+}
+
+const double = new Float64Array(1)
+const doubleBytes = new Uint8Array(double.buffer)
+
+/**
+ * Writes one span after the other, each as a field of OTLP's `ScopeSpans`, into the same memory. By hand, because it
+ * runs on the data thread: nothing is allocated, and nothing is done twice. Texts are bounded and always valid UTF-8.
+ */
+export class SpanWriter {
+  readonly #bytes = Buffer.allocUnsafeSlow(MAX_SPAN_BYTES)
+  #length = 0
+  #tag = ATTRIBUTE
+  #dropped = 0
+  #event = 0
+
+  /** `parentId`: empty where the trace begins; `isRemote`: the parent is another process's. */
+  begin(traceId: string, spanId: string, parentId: string, isRemote: boolean, flags: number): void {
+    this.#length = 0
+    this.#tag = ATTRIBUTE
+    this.#dropped = 0
+    const bytes = this.#bytes
+    bytes[0] = SPAN
+    // Room for a length of two bytes.
+    this.#length = 3
+    this.#id(TRACE_ID, traceId)
+    this.#id(SPAN_ID, spanId)
+    if (parentId !== '') this.#id(PARENT_ID, parentId)
+    bytes[this.#length++] = FLAGS[0]
+    bytes[this.#length++] = FLAGS[1]
+    this.#fixed32(flags | (parentId === '' ? 0 : KNOWS_REMOTE | (isRemote ? IS_REMOTE : 0)))
+  }
+
+  state(value: string): void {
+    if (value !== '') this.#field(STATE, value, 1024)
+  }
+
+  /** `from`, `to`: milliseconds since the epoch, with a fraction. */
+  what(name: string, kind: number, from: number, to: number): void {
+    this.#field(NAME, name, LONGEST_TEXT)
+    this.#bytes[this.#length++] = KIND
+    this.#bytes[this.#length++] = kind
+    this.#time(START, from)
+    this.#time(END, Math.max(from, to))
+  }
+
+  /** Empty: left out. */
+  text(name: Key, value: string): void {
+    const count = value.length < LONGEST_TEXT ? value.length : LONGEST_TEXT
+    if (count === 0) return
+    if (!this.#room(name.length + count * 3 + 12)) return
+    const bytes = this.#bytes
+    // As if all of it were ASCII.
+    const any = count < 128 ? count + 2 : count + 3
+    let at = this.#head(name, any)
+    bytes[at++] = STRING
+    if (count < 128) bytes[at++] = count
+    else {
+      bytes[at++] = (count & 127) | 128
+      bytes[at++] = count >> 7
+    }
+    for (let i = 0; i < count; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 127) return this.#wideText(name, value.slice(0, count))
+      bytes[at + i] = code
+    }
+    this.#length = at + count
+  }
+
+  #wideText(name: Key, value: string): void {
+    const bytes = this.#bytes
+    const count = Buffer.byteLength(value)
+    let at = this.#head(name, count + 1 + sizeOf(count))
+    bytes[at++] = STRING
+    at = this.#varintAt(at, count)
+    this.#length = at + bytes.write(value, at)
+  }
+
+  /** Several texts as one array. */
+  texts(name: Key, values: readonly string[]): void {
+    let size = 0
+    for (const value of values) size += Buffer.byteLength(value.slice(0, LONGEST_TEXT)) + 6
+    if (values.length === 0 || !this.#room(name.length + size + 16)) return
+    const item = (value: string) => {
+      const count = Buffer.byteLength(value)
+      return count + 1 + sizeOf(count)
+    }
+    const shown = values.map(value => value.slice(0, LONGEST_TEXT))
+    const list = shown.reduce((sum, value) => sum + item(value) + 1 + sizeOf(item(value)), 0)
+    const bytes = this.#bytes
+    let at = this.#head(name, list + 1 + sizeOf(list))
+    bytes[at++] = ARRAY
+    at = this.#varintAt(at, list)
+    for (const value of shown) {
+      bytes[at++] = 0x0a
+      at = this.#varintAt(at, item(value))
+      bytes[at++] = STRING
+      at = this.#varintAt(at, Buffer.byteLength(value))
+      at += bytes.write(value, at)
+    }
+    this.#length = at
+  }
+
+  /** A whole number from 0 on. */
+  int(name: Key, value: number): void {
+    if (!this.#room(name.length + 20)) return
+    const at = this.#head(name, 1 + sizeOf(value))
+    this.#bytes[at] = INT
+    this.#length = this.#varintAt(at + 1, value)
+  }
+
+  bool(name: Key, value: boolean): void {
+    if (!this.#room(name.length + 16)) return
+    const at = this.#head(name, 2)
+    this.#bytes[at] = BOOL
+    this.#bytes[at + 1] = value ? 1 : 0
+    this.#length = at + 2
+  }
+
+  double(name: Key, value: number): void {
+    if (!this.#room(name.length + 24)) return
+    const at = this.#head(name, 9)
+    this.#bytes[at] = DOUBLE
+    double[0] = value
+    this.#bytes.set(doubleBytes, at + 1)
+    this.#length = at + 9
+  }
+
+  /** The attributes that follow, until `endEvent`, are its own. */
+  event(name: string, time: number): void {
+    this.#event = 0
+    if (!this.#room(name.length + 32)) return
+    this.#bytes[this.#length++] = EVENT
+    // Room for a length of two bytes, as with a span.
+    this.#length += 2
+    this.#event = this.#length
+    this.#time(EVENT_TIME, time)
+    this.#field(EVENT_NAME, name, 64)
+    this.#tag = EVENT_ATTRIBUTE
+  }
+
+  endEvent(): void {
+    if (this.#event !== 0) this.#close(this.#event)
+    this.#tag = ATTRIBUTE
+  }
+
+  error(message: string): void {
+    const size = message === '' ? 0 : Buffer.byteLength(message.slice(0, LONGEST_TEXT))
+    const isShown = size > 0 && this.#room(size + 24)
+    this.#bytes[this.#length++] = STATUS
+    const inner = 2 + (isShown ? size + 1 + sizeOf(size) : 0)
+    this.#length = this.#varintAt(this.#length, inner)
+    if (isShown) this.#field(STATUS_MESSAGE, message, LONGEST_TEXT)
+    this.#bytes[this.#length++] = STATUS_CODE
+    this.#bytes[this.#length++] = ERROR
+  }
+
+  /** The whole field: good until the next `begin`. */
+  end(): Uint8Array {
+    if (this.#dropped !== 0) {
+      this.#bytes[this.#length++] = DROPPED
+      this.#length = this.#varintAt(this.#length, this.#dropped)
+    }
+    this.#close(3)
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  // ── bytes ──
+
+  /** Writes the length of what began at `start`, for which two bytes were left. */
+  #close(start: number): void {
+    const bytes = this.#bytes
+    const size = this.#length - start
+    if (size < 128) {
+      bytes.copyWithin(start - 1, start, this.#length)
+      bytes[start - 2] = size
+      this.#length--
+    } else {
+      bytes[start - 2] = (size & 127) | 128
+      bytes[start - 1] = size >> 7
+    }
+  }
+
+  #room(size: number): boolean {
+    if (this.#length + size + TAIL_BYTES <= MAX_SPAN_BYTES) return true
+    this.#dropped++
+    return false
+  }
+
+  /** Of a `KeyValue` whose `AnyValue` has `value` bytes; returns where that begins. */
+  #head(name: Key, value: number): number {
+    const bytes = this.#bytes
+    const size = name.length
+    let at = this.#length
+    bytes[at++] = this.#tag
+    at = this.#varintAt(at, size + 1 + sizeOf(value) + value)
+    for (let i = 0; i < size; i++) bytes[at + i] = name[i]!
+    at += size
+    bytes[at++] = VALUE
+    return this.#varintAt(at, value)
+  }
+
+  #varintAt(at: number, value: number): number {
+    const bytes = this.#bytes
+    for (; value > 0x7fff_ffff; value = Math.floor(value / 128)) bytes[at++] = (value % 128) | 128
+    for (; value > 127; value >>>= 7) bytes[at++] = (value & 127) | 128
+    bytes[at++] = value
+    return at
+  }
+
+  #field(tag: number, value: string, most: number): void {
+    const text = value.length > most ? value.slice(0, most) : value
+    const count = Buffer.byteLength(text)
+    this.#bytes[this.#length++] = tag
+    const at = this.#varintAt(this.#length, count)
+    this.#length = at + this.#bytes.write(text, at)
+  }
+
+  #id(tag: number, hex: string): void {
+    const bytes = this.#bytes
+    let at = this.#length
+    bytes[at++] = tag
+    bytes[at++] = hex.length >> 1
+    for (let i = 0; i < hex.length; i += 2)
+      bytes[at++] = hexValue(hex.charCodeAt(i)) * 16 + hexValue(hex.charCodeAt(i + 1))
+    this.#length = at
+  }
+
+  #fixed32(value: number): void {
+    this.#length = this.#bytes.writeUInt32LE(value, this.#length)
+  }
+
+  /** Nanoseconds, exact to some 100 of them: as much as a double has. */
+  #time(tag: number, milliseconds: number): void {
+    const nanos = milliseconds * 1e6
+    const high = Math.floor(nanos / TWO_32)
+    this.#bytes[this.#length++] = tag
+    this.#fixed32(Math.floor(nanos - high * TWO_32))
+    this.#fixed32(high)
+  }
+}
+
+/** How many bytes a varint has. */
+function sizeOf(value: number): number {
+  let size = 1
+  for (; value > 127; value = Math.floor(value / 128)) size++
+  return size
+}
