@@ -28,8 +28,11 @@ export interface ServeDeps {
   readonly book: DocumentBook
   readonly order: readonly string[]
   readonly rollouts: Rollouts
-  /** Why a proxy that has a policy must keep it for now: a source has not answered yet. Null: none must. */
-  readonly holdsBack: () => string | null
+  /**
+   * Why a proxy must keep what it has for now: a source has not answered yet. Null: it need not. `has`: it has a policy;
+   * one that has none does not wait for long.
+   */
+  readonly holdsBack: (has: boolean) => string | null
 }
 
 /** Compiled policies for proxies: one for all that have no layer of their own. */
@@ -73,8 +76,8 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
 
   return {
     wanted({ proxy, service, own, has }) {
-      const reason = holdsBack()
-      if (reason !== null && has) return { withheld: reason }
+      const reason = holdsBack(has)
+      if (reason !== null) return { withheld: reason }
       const staged = stagedFor(proxy, service, book, rollouts)
       const key = `${own?.hash ?? ''} ${staged.service} ${staged.all}`
       const known = kept.get(service)?.get(key)
