@@ -44,7 +44,7 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
   function begin({ trace }: Exchange): void {
     const ids = newIds(random)
     trace.traceId = ids.slice(0, 32)
-    trace.spanId = ids.slice(33)
+    trace.spanId = ids.slice(32)
     trace.flags = RANDOM
   }
 
