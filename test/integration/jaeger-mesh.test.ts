@@ -6,6 +6,7 @@ import { type Application, applicationOf } from '../agent/traces/support/applica
 import { type Jaeger, startJaeger } from './support/jaeger.ts'
 import { get } from './support/proxy.ts'
 import { startTiers, type Tier } from './support/tiers.ts'
+import { until } from './support/until.ts'
 
 let jaeger: Jaeger
 let agent: RunningAgent
@@ -31,9 +32,12 @@ beforeAll(async () => {
       }).end()
     }),
   )
-  // Until every sidecar has its agent, it makes no spans.
-  for (const { proxy } of tiers)
-    await proxy.said('that its agent is there', (out, err) => /the agent .* is there/.test(out + err))
+  // The data thread of a sidecar makes spans only from when it knows of the agent.
+  const sent: string[] = []
+  await until('that all sidecars make spans', async () => {
+    sent.push(await send('/ok'))
+    return (await Promise.all(sent.map(wholeTrace))).some(trace => trace !== null)
+  })
 })
 
 afterAll(async () => {
@@ -48,21 +52,25 @@ function isWhole(trace: JaegerTrace): boolean {
   return roots.length === 1 && trace.spans.some(span => serviceOf(trace, span) === 'delta')
 }
 
-/** One request of the caller; its trace, once all of its spans are there. */
-async function traceOf(path: string): Promise<JaegerTrace> {
+/** One request of the caller; the id of its trace. */
+async function send(path: string): Promise<string> {
   const root = caller.startSpan(`caller ${path}`)
   await get(tiers[0]!.inbound, path, { headers: { traceparent: root.traceparent } })
   root.end()
   await caller.flush()
   await gamma.flush()
-  let found: JaegerTrace | undefined
-  await expect
-    .poll(async () => {
-      found = (await jaeger.traces('caller')).find(({ traceID }) => root.traceparent.includes(traceID))
-      return found !== undefined && isWhole(found)
-    })
-    .toBe(true)
-  return found!
+  return root.traceparent.split('-')[1]!
+}
+
+async function wholeTrace(id: string): Promise<JaegerTrace | null> {
+  const found = (await jaeger.traces('caller', 1_000)).find(({ traceID }) => traceID === id)
+  return found !== undefined && isWhole(found) ? found : null
+}
+
+/** The trace of one request, once all of its spans are there. */
+async function traceOf(path: string): Promise<JaegerTrace> {
+  const id = await send(path)
+  return await until('a whole trace in Jaeger', () => wholeTrace(id))
 }
 
 const kindOf = (span: JaegerSpan) => tagOf(span.tags, 'span.kind')
