@@ -48,6 +48,7 @@ const scripts = {
   ],
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
+    ['docs/consul-config-entries.md', 'scripts/consul-entries.ts'],
     ['docs/metrics.md', 'scripts/metrics.ts'],
     ['deploy/grafana', 'scripts/dashboards.ts'],
     [
