@@ -379,7 +379,8 @@ describe('every field of the api package of Consul', () => {
         Object.assign(inner, { Name: 'x-a', ...(/Name|Invert/.test(field) ? { Exact: 'a' } : {}) })
       if (name === 'HashPolicies') Object.assign(inner, { Field: 'cookie', FieldValue: 'c' })
       if (name === 'Splits') Object.assign(inner, { Weight: 50 })
-      if (name === 'Overrides') Object.assign(inner, { Name: 'called', ...(field.endsWith('.Name') ? { ConnectTimeoutMs: 5 } : {}) })
+      if (name === 'Overrides')
+        Object.assign(inner, { Name: 'called', ...(field.endsWith('.Name') ? { ConnectTimeoutMs: 5 } : {}) })
       if (name === 'HTTP' && field.endsWith('CaseInsensitive')) Object.assign(inner, { PathPrefix: '/x' })
       at = inner
     }
