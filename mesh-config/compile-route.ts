@@ -67,12 +67,16 @@ function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): 
   return {
     path: { kind, value, ...(ignoreCase ? { ignoreCase } : {}) },
     methods: methods ?? [],
-    headers: Object.entries(headers ?? {}).map(([name, match]) => compileValue(name.toLowerCase(), match)),
-    query: Object.entries(query ?? {}).map(([name, match]) => compileValue(name, match)),
+    headers: Object.entries(headers ?? {}).flatMap(([name, match]) => compileValues(name.toLowerCase(), match)),
+    query: Object.entries(query ?? {}).flatMap(([name, match]) => compileValues(name, match)),
   }
 }
 
-function compileValue(name: string, match: ValuePolicy): ValueMatchSpec {
+function compileValues(name: string, match: ValuePolicy): ValueMatchSpec[] {
+  return Array.isArray(match) ? match.map(each => compileValue(name, each)) : [compileValue(name, match)]
+}
+
+function compileValue(name: string, match: Exclude<ValuePolicy, readonly unknown[]>): ValueMatchSpec {
   const { invert = false, ...forms } = { invert: false, ...match }
   const [kind, value] = formOf<Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean>(forms)
   if (typeof value === 'boolean') return { name, kind: value === invert ? 'absent' : 'present', value: '' }

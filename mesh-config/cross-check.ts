@@ -17,6 +17,7 @@ import { children, entriesAt, itemsAt, scalarAt, type Text, textAt, textOf } fro
 import { nearest } from './nearest.ts'
 import { refused } from './not-yet.ts'
 import { explainRegex } from './regex.ts'
+import { patternsOfFilters, resolveSubsets } from './resolve-subsets.ts'
 import type { AddressSpec } from './snapshot.ts'
 
 /**
@@ -210,6 +211,7 @@ function checkReferences(root: Located, say: Say): void {
   }
   for (const [name, policy] of entriesAt(root, ['services'])) {
     checkSubset(root, name, textAt(policy, ['subsetFallback', 'subset']), say)
+    for (const subset of resolveSubsets(policy)) checkSubset(root, name, subset, say)
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {
@@ -229,7 +231,9 @@ function checkReferences(root: Located, say: Say): void {
 
 function checkSubset(root: Located, service: string, subset: Text | null, say: Say): void {
   if (subset === null) return
-  const names = entriesAt(root, ['services', service, 'subsets']).map(([name]) => name)
+  const names = [['subsets'], ['resolve', 'subsets']].flatMap(path =>
+    entriesAt(root, ['services', service, ...path]).map(([name]) => name),
+  )
   if (names.includes(subset.value)) return
   const meant = nearest(subset.value, names)
   const known =
@@ -255,6 +259,12 @@ function checkTemplate(root: Located, say: Say): void {
 }
 
 export async function checkRegexes(root: Located, say: Say): Promise<void> {
+  for (const [, policy] of entriesAt(root, ['services'])) {
+    for (const { pattern, at } of patternsOfFilters(policy)) {
+      const wrong = await explainRegex(pattern)
+      if (wrong !== null) say(at, wrong)
+    }
+  }
   const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
     itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
   )

@@ -57,6 +57,8 @@ const valueForms = z
   .superRefine(({ invert: _invert, ...forms }, context) => exactlyOne(forms, context))
 
 const valueMatch = z.union([anyText('a value').transform(exact => ({ exact })), valueForms])
+/** Or several that must match. */
+const valueMatches = z.union([valueMatch, z.array(valueForms).min(1).max(16)])
 
 const match = {
   path: setting(
@@ -70,12 +72,12 @@ const match = {
     'Which methods. Without it: every method.',
   ),
   headers: setting(
-    z.record(headerName, valueMatch).optional(),
-    'Headers that must match, all of them; a text means the exact value.',
+    z.record(headerName, valueMatches).optional(),
+    'Headers that must match, all of them; a text means the exact value, a list that all of it match.',
   ),
   query: setting(
-    z.record(z.string(), valueMatch).optional(),
-    'Query parameters that must match, all of them; a text means the exact value.',
+    z.record(z.string(), valueMatches).optional(),
+    'Query parameters that must match, all of them; a text means the exact value, a list that all of it match.',
   ),
 }
 

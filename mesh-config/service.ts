@@ -23,7 +23,7 @@ const connections = {
   ),
 }
 
-const outliers = {
+export const outliers = {
   consecutiveGatewayFailures: setting(
     z.int().min(0).default(5),
     'An endpoint is ejected after so many failures in a row (502, 503, 504, no connection, a reset). 0: never.',

@@ -74,6 +74,16 @@ One series for each source of each service, such as \`consul\`. Services with no
 
 ${table('discovery')}
 
+## The agent and its policies
+
+What the proxy knows of the agent of its host; metrics of the agent itself are [below](#the-agent-itself).
+
+${table('agent')}
+
+## Spans
+
+${table('spans')}
+
 ## Listeners
 
 \`listener\` is its direction and address: \`outbound 127.0.0.1:15001\`. \`side\` of a guard is \`downstream\` or \`upstream\`; [the guards](http2.md#guards), and a line of the log names the peer. More than a few detection timeouts: a server that speaks first is behind this port, and needs [a port of its own](tcp.md#what-detection-cannot-do).

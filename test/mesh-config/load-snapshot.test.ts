@@ -214,7 +214,6 @@ describe('the example of the design', () => {
       ok: false,
       errors: [
         expect.stringMatching(/^sidecar.yaml:12:18: transparent interception is not available yet/),
-        expect.stringMatching(/^sidecar.yaml:19:8: the agent is not available yet/),
         expect.stringMatching(/^sidecar.yaml:30:13: active health checking is not available yet/),
       ],
     })

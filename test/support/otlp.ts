@@ -5,7 +5,7 @@ import { exportRequest, spanSource } from '../../proxy/telemetry/otlp.ts'
 
 /** Spans as a receiver reads them, by a library and the definitions of OTLP. */
 
-const definition = loadSync(join(import.meta.dirname, 'otlp.proto'), { keepCase: false, longs: String, oneofs: true })
+const definition = loadSync(join(import.meta.dirname, 'otlp.proto'), { longs: String, oneofs: true, arrays: true })
 const { Export } = definition['opentelemetry.TraceService'] as unknown as {
   Export: {
     requestDeserialize(bytes: Buffer): WireRequest

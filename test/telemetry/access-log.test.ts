@@ -114,6 +114,7 @@ describe('JSON', () => {
     expect(written).toMatch(/^\{[^\n]*\}\n$/)
     expect(JSON.parse(written)).toEqual({
       start_time: '2026-11-21T07:08:09.000Z',
+      trace_id: null,
       direction: 'outbound',
       method: 'GET',
       path: '/api/1',
@@ -131,7 +132,6 @@ describe('JSON', () => {
       x_forwarded_for: null,
       user_agent: null,
       request_id: 'id-1',
-      trace_id: null,
       authority: 'orders',
       downstream_remote_address: '10.0.0.1:51234',
       service: 'orders',
