@@ -60,8 +60,7 @@ async function startEnvoyOfConsul(): Promise<void> {
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
   const file = join(temporaryFolder(), 'bootstrap.json')
   writeFileSync(file, stdout)
-  const base = String(20_000 + (adminPort % 10_000))
-  running.push(startChild(envoyBinary, ['-c', file, '--concurrency', '1', '--base-id', base, '-l', 'warn']))
+  running.push(startChild(envoyBinary, ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'warn']))
 }
 
 /** What a caller can tell. */
