@@ -13,7 +13,7 @@ export interface PolicyDocument {
   readonly at: string
   readonly author: string
   readonly comment: string
-  readonly time_ms: number
+  readonly timeMs: number
   readonly errors: readonly string[]
   readonly warnings: readonly string[]
 }
@@ -21,7 +21,7 @@ export interface PolicyDocument {
 export interface PolicySource {
   readonly name: string
   readonly trouble: string
-  readonly age_ms: number
+  readonly ageMs: number
   readonly documents: number
 }
 
@@ -44,11 +44,11 @@ export function listText(
     at,
     errors.length === 0 ? '' : errors[0]!,
   ])
-  const sourceRows = sources.map(({ name, trouble, age_ms, documents: number }) => [
+  const sourceRows = sources.map(({ name, trouble, ageMs, documents: number }) => [
     name,
     trouble === '' ? { text: 'answers', paint: green } : { text: 'in trouble', paint: red },
     count(number, 'document'),
-    trouble === '' ? `news ${span(age_ms)} ago` : trouble,
+    trouble === '' ? `news ${span(ageMs)} ago` : trouble,
   ])
   const none =
     documents.length === 0 ? [dim('there are no policy documents: outrigger policy put orders orders.yaml')] : []
@@ -65,9 +65,9 @@ export function listText(
 
 export function historyText(versions: readonly PolicyDocument[], width: number, { bold, dim }: Colours): string {
   const head = ['VERSION', 'WHEN', 'AUTHOR', 'COMMENT'].map((text): Cell => ({ text, paint: bold }))
-  const rows = versions.map(({ version, time_ms, author, comment }) => [
+  const rows = versions.map(({ version, timeMs, author, comment }) => [
     version,
-    { text: time_ms === 0 ? '-' : new Date(time_ms).toISOString().slice(0, 19).replace('T', ' '), paint: dim },
+    { text: timeMs === 0 ? '-' : new Date(timeMs).toISOString().slice(0, 19).replace('T', ' '), paint: dim },
     author === '' ? '-' : author,
     comment,
   ])
@@ -78,12 +78,12 @@ export function historyText(versions: readonly PolicyDocument[], width: number, 
 
 /** What is known of a document besides its text, as comments of YAML. */
 export function factsText(
-  { at, version, author, comment, time_ms, errors, warnings }: PolicyDocument,
+  { at, version, author, comment, timeMs, errors, warnings }: PolicyDocument,
   colours: Colours,
 ) {
   const { dim, red, yellow } = colours
   const who = author === '' ? '' : `, by ${author}`
-  const when = time_ms === 0 ? '' : `, ${new Date(time_ms).toISOString().slice(0, 19).replace('T', ' ')}`
+  const when = timeMs === 0 ? '' : `, ${new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ')}`
   const facts = [
     dim(printable(`# ${at}, version ${version}${who}${when}`)),
     ...(comment === '' ? [] : [dim(printable(`# ${comment}`))]),

@@ -1,4 +1,3 @@
-import { compileResolve } from './agent/resolve.ts'
 import { deepFreeze, versionOf } from './compile.ts'
 import { compileService } from './compile-service.ts'
 import { crossCheckDocument, crossCheckPolicy } from './cross-check-policy.ts'
@@ -98,7 +97,8 @@ export function compilePolicy(service: string, layers: readonly Located[]): Comp
   if (problems.length > 0) return { ok: false, problems }
   const policy = parsed.data
   const spec = compileService(service, policy, [])
-  const discovery = compileResolve(service, policy)
+  // Where its endpoints are is in the spec itself (`resolve`).
+  const discovery = null
   const provenance = writtenIn(effectiveOf(policy, root, schemaOf('policy')))
   return deepFreeze({
     ok: true,

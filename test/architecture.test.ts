@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'propagate']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'dev', 'propagate']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -161,6 +161,15 @@ describe('the agent', () => {
   })
 })
 
+describe('dev', () => {
+  test('imports mesh-config and itself: it starts the others as processes', () => {
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('dev/') && isOurs(to) && !/^(dev|mesh-config)\//.test(to),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('propagate', () => {
   test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
     const strays = imports.filter(
@@ -255,7 +264,7 @@ describe('vendor packages', () => {
     // One checks a pattern when the file is read, one runs it on a data thread.
     re2js: ['mesh-config/regex.ts', 'proxy/runtime/regex.ts'],
     consul: ['proxy/discovery/consul/client.ts'],
-    'prom-client': ['proxy/telemetry/prometheus.ts'],
+    'prom-client': ['proxy/telemetry/prometheus.ts', 'agent/metrics.ts'],
   }
   const users = new Map<string, Set<string>>()
   for (const { from, to } of imports) {

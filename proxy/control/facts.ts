@@ -7,7 +7,7 @@ import type { PolicySync } from '../sync/policy-sync.ts'
 import { agentSeries } from '../telemetry/agent-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
-import { prometheusPage } from '../telemetry/prometheus.ts'
+import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { agentFacts, syncView } from './agent-view.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
@@ -73,10 +73,11 @@ export function pageFacts(
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
-    metrics() {
+    metrics(accept) {
       discovered.sync()
       synced.sync()
-      return exposition()
+      const { aliases } = config().snapshot.metrics
+      return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
     ask: threads.ask,
     discovery: watched.status,

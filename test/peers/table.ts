@@ -89,6 +89,11 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')],
   },
+  prometheus: {
+    binaries: ['prometheus'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['prometheus'], 'usr/bin/prometheus')],
+  },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
@@ -153,6 +158,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'curl',
   'openssl',
   'promtool',
+  'prometheus',
   'dnsmasq',
   'java',
   'zookeeper',

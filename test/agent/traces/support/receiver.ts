@@ -26,12 +26,14 @@ export interface Receiver {
     readonly names: readonly string[]
     readonly at: number
   }[]
+  /** The texts among the attributes of each resource; of gRPC. */
+  readonly resources: Readonly<Record<string, string>>[]
   /** Called with the names in a request. */
   say: (names: readonly string[]) => Say
 }
 
 export async function httpReceiver(): Promise<Receiver> {
-  const receiver: Omit<Receiver, 'port'> = { names: [], requests: [], say: () => ({}) }
+  const receiver: Omit<Receiver, 'port'> = { names: [], requests: [], resources: [], say: () => ({}) }
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
@@ -53,7 +55,7 @@ export async function httpReceiver(): Promise<Receiver> {
 }
 
 export async function grpcReceiver(port = 0, credentials = ServerCredentials.createInsecure()): Promise<Receiver> {
-  const receiver: Omit<Receiver, 'port'> = { names: [], requests: [], say: () => ({}) }
+  const receiver: Omit<Receiver, 'port'> = { names: [], requests: [], resources: [], say: () => ({}) }
   const server = new Server()
   server.addService(TraceService.service, {
     Export(call: ServerUnaryCall<OtlpRequest, object>, answer: sendUnaryData<object>) {
@@ -61,6 +63,10 @@ export async function grpcReceiver(port = 0, credentials = ServerCredentials.cre
         scopeSpans.flatMap(({ spans }) => spans.map(({ name }) => name)),
       )
       receiver.requests.push({ headers: call.metadata.getMap(), names, at: performance.now() })
+      for (const { resource } of call.request.resourceSpans)
+        receiver.resources.push(
+          Object.fromEntries(resource!.attributes.map(({ key, value }) => [key, value.stringValue ?? ''])),
+        )
       const { status = 0, metadata = new Metadata(), rejected, message = '' } = receiver.say(names)
       if (status !== 0) return answer({ code: status, details: 'as told', metadata })
       receiver.names.push(...names)
