@@ -144,7 +144,7 @@ describe('the exposition', () => {
       lastReloadSuccess: () => 1_700_000_000_000,
       droppedLogLines: () => 0,
       spans: () => ({ sent: 0, full: 0, rejected: 0, waiting: 0 }),
-    ready: () => true,
+      ready: () => true,
       startedAt: 1_700_000_000_000,
     })
     own.setVersion()
