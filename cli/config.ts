@@ -40,7 +40,7 @@ export function addConfigCommand(program: Command, surroundings: ConfigSurroundi
     )
   config
     .command('schema')
-    .description('print the JSON Schema of a document, for editors: sidecar (the default) or service')
+    .description('print the JSON Schema of a document, for editors: sidecar (the default), service or dev')
     .addArgument(documentArgument(config))
     .action((kind: string) => printSchema(kind, surroundings))
     .addHelpText(
@@ -199,18 +199,18 @@ async function printEffective(
 
 async function printSchema(kind: string, surroundings: ConfigSurroundings): Promise<void> {
   const { publishedSchema } = await import('../mesh-config/schema.ts')
-  if (kind === 'sidecar' || kind === 'service')
+  if (kind === 'sidecar' || kind === 'service' || kind === 'dev')
     surroundings.stdout.write(`${JSON.stringify(publishedSchema(kind), null, 2)}\n`)
   else {
-    surroundings.stderr.write(`there is no document "${printable(kind)}": write sidecar or service\n`)
+    surroundings.stderr.write(`there is no document "${printable(kind)}": write sidecar, service or dev\n`)
     surroundings.exitCode = 2
   }
 }
 
 /** The words are for completion. */
 function documentArgument(command: Command): Argument {
-  const argument = command.createArgument('[document]', 'sidecar or service').default('sidecar')
-  argument.argChoices = ['sidecar', 'service']
+  const argument = command.createArgument('[document]', 'sidecar, service or dev').default('sidecar')
+  argument.argChoices = ['sidecar', 'service', 'dev']
   return argument
 }
 

@@ -26,6 +26,7 @@ Examples:
   outrigger explain http://orders/api/1                 ask a running sidecar where this would go
   outrigger endpoints orders                            its endpoints: load, health, latency
   outrigger flights --failed                            what failed, and why
+  outrigger dev                                         the services of dev.yaml on this machine, as a mesh
 
 Exit codes:
   0    done; for proxy: drained after SIGTERM, SIGINT or POST /drain

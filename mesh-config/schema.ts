@@ -1,4 +1,5 @@
 import { agentSchema } from './agent/agent-file.ts'
+import { devSchema } from './dev/dev-file.ts'
 import { isAt } from './located.ts'
 import { refused } from './not-yet.ts'
 import { policySchema } from './policy-schema.ts'
@@ -10,7 +11,7 @@ import { sidecarSchema } from './sidecar.ts'
  * errors suggest.
  */
 
-export type DocumentKind = 'sidecar' | 'service' | 'policy' | 'agent'
+export type DocumentKind = 'sidecar' | 'service' | 'policy' | 'agent' | 'dev'
 
 /**
  * The keywords of JSON Schema that are used, and three of our own: `kind` names the kind of a value, `why` is the
@@ -37,7 +38,13 @@ export interface SchemaNode {
   readonly propertyNames?: SchemaNode
 }
 
-const documents = { sidecar: sidecarSchema, service: serviceSchema, policy: policySchema, agent: agentSchema }
+const documents = {
+  sidecar: sidecarSchema,
+  service: serviceSchema,
+  policy: policySchema,
+  agent: agentSchema,
+  dev: devSchema,
+}
 
 const cache = new Map<DocumentKind, SchemaNode>()
 
@@ -90,13 +97,27 @@ export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
   return places
 }
 
+/** Where a document stands in a sidecar file, by whose places settings are refused. */
+const placeOf: Readonly<Record<DocumentKind, readonly string[]>> = {
+  sidecar: [],
+  service: ['services', '*'],
+  policy: ['services', '*'],
+  agent: ['agent file'],
+  dev: ['dev file'],
+}
+
+const titles: Readonly<Record<DocumentKind, string>> = {
+  sidecar: 'Outrigger: a sidecar file',
+  service: 'Outrigger: a service policy',
+  policy: 'Outrigger: a policy document',
+  agent: 'Outrigger: an agent file',
+  dev: 'Outrigger: the services of this machine (outrigger dev)',
+}
+
 /** For editors: reasons become part of the descriptions, and settings that this version refuses are marked. */
 export function publishedSchema(kind: DocumentKind): Record<string, unknown> {
-  const { $schema, ...rest } = published(schemaOf(kind), kind === 'sidecar' ? [] : ['services', '*']) as Record<
-    string,
-    unknown
-  >
-  return { $schema, title: kind === 'sidecar' ? 'Outrigger: a sidecar file' : 'Outrigger: a service policy', ...rest }
+  const { $schema, ...rest } = published(schemaOf(kind), placeOf[kind]) as Record<string, unknown>
+  return { $schema, title: titles[kind], ...rest }
 }
 
 function published(node: SchemaNode, path: readonly string[]): SchemaNode {

@@ -12,7 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'propagate']
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'dev', 'propagate']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -156,6 +156,15 @@ describe('the agent', () => {
         /^agent\/\w+\//.test(to) &&
         partOf(from) !== partOf(to) &&
         to !== 'agent/sync/protos.ts',
+    )
+    expect(strays).toEqual([])
+  })
+})
+
+describe('dev', () => {
+  test('imports mesh-config and itself: it starts the others as processes', () => {
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('dev/') && isOurs(to) && !/^(dev|mesh-config)\//.test(to),
     )
     expect(strays).toEqual([])
   })

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import type { SourceKind } from '../../mesh-config/agent/sources.ts'
 import type { ConsulApi } from '../consul.ts'
+import { consulEntriesSource } from './consul-entries/source.ts'
 import { consulKvSource } from './consul-kv.ts'
 import { consulStore } from './consul-store.ts'
 import { fileStore } from './file-store.ts'
@@ -21,7 +22,7 @@ export function sourcesOf(
       const path = resolve(base, folder)
       return fileSource(path, folder, isFile(path) ? null : fileStore(path, folder))
     },
-    'consul entries': () => null,
+    'consul entries': () => (consul === null ? null : consulEntriesSource(consul)),
     'consul kv': () => (consul === null ? null : consulKvSource(consul, prefix, consulStore(consul, prefix))),
     zookeeper: () => (zookeeper === undefined ? null : zookeeperSource(zookeeperOptions(zookeeper))),
   }

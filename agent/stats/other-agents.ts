@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { checkServerIdentity } from 'node:tls'
 import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js'
+import { addressOf } from '../../mesh-config/address.ts'
 import { grpcService } from '../sync/protos.ts'
 import type { AgentStatus } from './status.ts'
 import type { TopReply } from './top.ts'
@@ -88,7 +90,7 @@ export function otherAgents(known: () => readonly KnownAgent[], tls: MeshTls | n
   function clientOf(address: string): MeshClient {
     let client = clients.get(address)
     if (client === undefined) {
-      client = new Mesh(address, clientCredentials(tls!), clientOptions(tls!)) as unknown as MeshClient
+      client = new Mesh(address, clientCredentials(tls!, address), clientOptions(tls!)) as unknown as MeshClient
       clients.set(address, client)
     }
     return client
@@ -239,9 +241,15 @@ const nothing: AgentStatus = {
 }
 
 /** Read for each new client, so a renewed certificate is used from the next connection on. */
-function clientCredentials({ ca, key, cert }: MeshTls) {
-  return credentials.createSsl(readFileSync(ca), readFileSync(key), readFileSync(cert))
+function clientCredentials({ ca, key, cert, name }: MeshTls, address: string) {
+  const expected = name ?? addressOf(address).address
+  return credentials.createSsl(readFileSync(ca), readFileSync(key), readFileSync(cert), {
+    checkServerIdentity: (_, certificate) => checkServerIdentity(expected, certificate),
+  })
 }
+
+/** What is sent as the server name: an IP address may not be, so it is the same word for all. */
+const SERVER_NAME = 'outrigger-agent'
 
 function clientOptions({ name }: MeshTls): Record<string, string | number> {
   return {
@@ -249,13 +257,21 @@ function clientOptions({ name }: MeshTls): Record<string, string | number> {
     // Other agents come back at once where they can, and a dead one costs little.
     'grpc.initial_reconnect_backoff_ms': 500,
     'grpc.max_reconnect_backoff_ms': 5_000,
-    ...(name === null ? {} : { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name }),
+    'grpc.ssl_target_name_override': name ?? SERVER_NAME,
+    'grpc.default_authority': name ?? SERVER_NAME,
   }
 }
 
 const DEADLINE_EXCEEDED = 4
 
 function troubleOf({ code, details, message }: ServiceError, also: string): string {
-  const why = code === DEADLINE_EXCEEDED ? `no answer within ${DEADLINE_MS / 1000} s` : (details ?? message)
+  const why = code === DEADLINE_EXCEEDED ? `no answer within ${DEADLINE_MS / 1000} s` : plainly(details || message)
   return also === '' ? why : `${why}; ${also}`
+}
+
+/** What grpc-js writes around the error that people look for. */
+function plainly(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (?:\w*Error: )?/, '')
+    .replace(/\.? ?Resolution note: ?$/, '')
 }

@@ -42,7 +42,7 @@ interface Entry {
 
 /** Registers this agent in Consul, with a check that it renews, and follows which others are there. */
 export function registration({ consul, host, version, advertise, log }: RegistrationDeps): Registration {
-  const id = `${AGENT_SERVICE}-${host}-${advertise?.port ?? 0}`
+  const id = `${AGENT_SERVICE}-${advertise === null ? host : `${advertise.address}-${advertise.port}`}`
   const end = new AbortController()
   const { signal } = end
   let others: readonly KnownAgent[] = []

@@ -11,7 +11,7 @@ import { type Family, familiesOf, newCounters } from './counters.ts'
 import { type DiskQueue, diskQueue } from './disk-queue.ts'
 import { enricher } from './enrich.ts'
 import { addTraceService, listenGrpc } from './grpc-in.ts'
-import { type ConsulAddress, hostFacts } from './host-facts.ts'
+import { hostFacts } from './host-facts.ts'
 import { listenHttp } from './http-in.ts'
 import { type Intake, intake } from './intake.ts'
 import { keeper } from './sampling.ts'
@@ -34,7 +34,8 @@ export interface TracesOptions {
   readonly base: string
   /** Of the agent; null: it has none. */
   readonly state: string | null
-  readonly consul: ConsulAddress | null
+  /** What `/v1/agent/self` of Consul answers; null: there is no Consul. */
+  readonly consulSelf: (() => Promise<unknown>) | null
   readonly log: SenderLog
 }
 
@@ -42,7 +43,7 @@ const DEFAULT_GRPC = '127.0.0.1:4317'
 const DEFAULT_HTTP = '127.0.0.1:4318'
 
 /** Throws an error for people where the settings make no sense. */
-export function tracesPart({ document, env, base, state, consul, log }: TracesOptions): TracesPart {
+export function tracesPart({ document, env, base, state, consulSelf, log }: TracesOptions): TracesPart {
   const { traces } = document
   const settings = exportSettings(document, env, base)
   const { target } = settings
@@ -54,7 +55,7 @@ export function tracesPart({ document, env, base, state, consul, log }: TracesOp
   // The name of a service is that of who made the spans.
   given.delete('service.name')
   const counters = newCounters()
-  const facts = hostFacts({ given, consul })
+  const facts = hostFacts({ given, consulSelf })
   const keep = keeper({ share: traces.sample / 100, perSecond: traces.spansPerSecond, now: () => performance.now() })
   const collector = target === null ? null : collectorWithFiles({ ...settings, target }, log.warn)
   let queue: DiskQueue | null = null

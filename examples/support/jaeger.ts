@@ -9,7 +9,7 @@ export interface JaegerPorts {
 }
 
 /** For `jaeger --config`: everything in one process, traces in its memory. JSON is YAML too. */
-export function jaegerConfig({ query, grpc, http, unused }: JaegerPorts): string {
+export function jaegerConfig({ query, grpc, http, unused }: JaegerPorts, maxTraces = 100_000): string {
   const at = (port: number) => ({ endpoint: `127.0.0.1:${port}` })
   return JSON.stringify({
     service: {
@@ -18,8 +18,8 @@ export function jaegerConfig({ query, grpc, http, unused }: JaegerPorts): string
       telemetry: { metrics: { level: 'none' }, logs: { level: 'warn' } },
     },
     extensions: {
-      jaeger_storage: { backends: { memory: { memory: { max_traces: 100_000 } } } },
-      jaeger_query: { storage: { traces: 'memory' }, http: at(query), grpc: at(unused) },
+      jaeger_storage: { backends: { memory: { memory: { max_traces: maxTraces } } } },
+      jaeger_query: { storage: { traces: 'memory' }, enable_tracing: false, http: at(query), grpc: at(unused) },
     },
     receivers: { otlp: { protocols: { grpc: at(grpc), http: at(http) } } },
     exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
@@ -65,5 +65,16 @@ export async function askJaeger<Data>(port: number, path: string): Promise<Data 
 
 export async function tracesOf(port: number, service: string, limit = 100): Promise<readonly JaegerTrace[]> {
   const query = new URLSearchParams({ service, limit: String(limit), lookback: '1h' })
+  return (await askJaeger<JaegerTrace[]>(port, `traces?${query}`)) ?? []
+}
+
+/** Traces in which one span of the service has these attributes. */
+export async function tracesWith(
+  port: number,
+  service: string,
+  tags: Readonly<Record<string, string>>,
+  limit = 20,
+): Promise<readonly JaegerTrace[]> {
+  const query = new URLSearchParams({ service, limit: String(limit), lookback: '1h', tags: JSON.stringify(tags) })
   return (await askJaeger<JaegerTrace[]>(port, `traces?${query}`)) ?? []
 }

@@ -1,6 +1,9 @@
+import type { Effective } from '../../mesh-config/effective.ts'
 import type { PageFacts } from '../admin/pages.ts'
 import type { Clock } from '../core/clock.ts'
+import { jsonText } from '../core/printable.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
+import type { PolicySync } from '../sync/policy-sync.ts'
 import { agentSeries } from '../telemetry/agent-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
@@ -8,6 +11,7 @@ import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { agentFacts, syncView } from './agent-view.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
+import type { EffectiveConfig } from './loaded-config.ts'
 import { type ReadinessReport, readinessReport } from './readiness.ts'
 import type { Sidecar } from './sidecar.ts'
 
@@ -85,9 +89,9 @@ export function pageFacts(
   }
 }
 
-async function configView({ reload }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {
+async function configView({ reload, agent }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {
   const { config, inForceSince, lastErrors, needsRestart } = reload.state()
-  const effective = await config.effective
+  const effective = await governed(await config.effective, agent.sync)
   return {
     version: config.snapshot.version,
     inForceSince: new Date(inForceSince).toISOString(),
@@ -98,4 +102,16 @@ async function configView({ reload }: Sidecar, files: readonly string[]): Return
     effectiveJson: effective.json(),
     effectiveText: effective.text(),
   }
+}
+
+/** With what the agent says, where it says anything. */
+async function governed(effective: EffectiveConfig, sync: PolicySync): Promise<EffectiveConfig> {
+  const services = sync.status().flatMap(({ service, hasPolicy }) => (hasPolicy ? [service] : []))
+  if (services.length === 0) return effective
+  const [{ withProvenance }, { effectiveText }] = await Promise.all([
+    import('./effective-layer.ts'),
+    import('./effective-text.ts'),
+  ])
+  const whole = withProvenance(JSON.parse(effective.json()) as Effective, services, sync.policies())
+  return { ...effective, json: () => jsonText(whole), text: () => effectiveText(whole) }
 }

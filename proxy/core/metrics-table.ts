@@ -13,12 +13,14 @@ export interface Metric {
   readonly when?: string
 }
 
-export type MetricGroup = 'requests' | 'endpoints' | 'tcp' | 'discovery' | 'listeners' | 'proxy'
+export type MetricGroup = 'requests' | 'endpoints' | 'tcp' | 'discovery' | 'agent' | 'spans' | 'listeners' | 'proxy'
 
 const ofRequest = ['direction', 'source', 'destination', 'subset?', 'service', 'path'] as const
 const ofEndpoint = ['service', 'endpoint'] as const
 const ofListener = ['listener', 'direction'] as const
 const aRequest = 'once such a request has ended'
+const agent = 'where an agent is, or has been'
+const policy = 'for each service that has a policy of the agent'
 const discovered = 'for each service with a source'
 
 export const metrics = {
@@ -178,6 +180,67 @@ export const metrics = {
     labels: ['service', 'source'],
     help: 'Endpoints the source no longer lists, kept because the update looked wrong and they still take connections.',
     when: discovered,
+  },
+  outrigger_agent_connected: {
+    group: 'agent',
+    type: 'gauge',
+    labels: [],
+    help: 'Whether the agent of this host is connected.',
+    when: agent,
+  },
+  outrigger_agent_losses_total: {
+    group: 'agent',
+    type: 'counter',
+    labels: [],
+    help: 'Connections to the agent that were lost.',
+    when: agent,
+  },
+  outrigger_policy_stale_seconds: {
+    group: 'agent',
+    type: 'gauge',
+    unit: 'seconds',
+    labels: ['service'],
+    help: 'How long a service has had another policy than the agent wants, or than it may want while it is away; 0: it has what the agent wants.',
+    when: policy,
+  },
+  outrigger_policy_refused: {
+    group: 'agent',
+    type: 'gauge',
+    labels: ['service'],
+    help: 'Whether the version that the agent wants for a service is refused (NACK).',
+    when: policy,
+  },
+  outrigger_policy_updates_total: {
+    group: 'agent',
+    type: 'counter',
+    labels: ['service', 'result'],
+    help: 'Updates of the agent for a service, by result: applied, refused or unchanged.',
+    when: policy,
+  },
+  outrigger_spans_recorded_total: {
+    group: 'spans',
+    type: 'counter',
+    labels: ['thread'],
+    help: 'Spans made on a data thread.',
+  },
+  outrigger_spans_overflow_total: {
+    group: 'spans',
+    type: 'counter',
+    labels: ['thread'],
+    help: 'Spans that a data thread dropped because the control thread was behind.',
+  },
+  outrigger_spans_sent_total: {
+    group: 'spans',
+    type: 'counter',
+    labels: [],
+    help: 'Spans that were taken by an agent or collector.',
+  },
+  outrigger_spans_waiting: { group: 'spans', type: 'gauge', labels: [], help: 'Spans that wait to be sent.' },
+  outrigger_spans_dropped_total: {
+    group: 'spans',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Spans that were dropped: `full`, no room to wait; `rejected`, not wanted or not taken for 5 minutes.',
   },
   outrigger_downstream_connections_total: {
     group: 'listeners',

@@ -55,7 +55,7 @@ export function applier(deps: ApplierDeps): Applier {
   return {
     ...own,
     prepare(snapshot, regex) {
-      const prepared = own.prepare(snapshot)
+      const prepared = own.prepare(snapshot, regex)
       const routes = routesOf({ snapshot, regex, ...prepared })
       const abandon = () => {
         prepared.abandon()

@@ -24,7 +24,11 @@ export interface Explained {
 export function stepsOf(explained: Explained): Step[] {
   const { exchange, listener } = explained
   const { route, decision } = exchange
-  const steps = [listenerStep(listener, exchange), ...traceSteps(exchange), ...decision.notes.map(note => ({ stage: 'filters', text: note }))]
+  const steps = [
+    listenerStep(listener, exchange),
+    ...traceSteps(exchange),
+    ...decision.notes.map(note => ({ stage: 'filters', text: note })),
+  ]
   if (!isRouted(exchange)) return [...steps, ...refusedByFilter(exchange, 'before routing'), ...serviceStep(exchange)]
   steps.push(...serviceStep(exchange), routeStep(exchange))
   if (route === null) return steps

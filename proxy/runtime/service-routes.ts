@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import type {
   DestinationSpec,
   Direction,
@@ -129,7 +130,7 @@ function compiling(
     const candidates = spec.routes.map(route => ({
       match: route.match,
       route: {
-        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), clusters),
+        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), snapshot.services, clusters),
         stats: count(route),
       },
     }))
@@ -140,7 +141,7 @@ function compiling(
   function compileTcp(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): TcpRoute {
     const tunnels = inForce.get(key)?.tunnels ?? tcpStats(deps.stats, { direction, service: spec.name })
     entry.tunnels = tunnels
-    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, clusters)
+    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, snapshot.services, clusters)
     return { ...route, stats: UNCOUNTED, tcp: tunnels }
   }
 
@@ -190,11 +191,12 @@ function compileRoute(
   spec: ServiceSpec,
   route: RouteSpec,
   filters: Chain,
+  services: Snapshot['services'],
   clusters: ReadonlyMap<string, ServiceCluster>,
 ): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
   const retries = route.retries ?? spec.retries
-  const destinations = route.to.map(to => destinationOf(to, clusters.get(to.service)))
+  const destinations = route.to.map(to => destinationOf(to, services, clusters.get(to.service)))
   return {
     name: route.name,
     service: spec.name,
@@ -215,8 +217,9 @@ function compileRoute(
   }
 }
 
-function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): Route['retry'] {
+function retryPolicy({ attempts, replayBytes, on, statuses }: Omit<RetrySpec, 'budget'>): Route['retry'] {
   return {
+    statuses: statuses === undefined ? null : new Set(statuses),
     attempts,
     replayBytes,
     on: new Set(on),
@@ -228,8 +231,12 @@ function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): 
   }
 }
 
-function destinationOf(to: DestinationSpec, cluster: ServiceCluster | undefined): Destination {
-  const { subset } = to
+function destinationOf(
+  to: DestinationSpec,
+  services: Snapshot['services'],
+  cluster: ServiceCluster | undefined,
+): Destination {
+  const subset = to.subset ?? own(services, to.service)?.resolve?.defaultSubset ?? null
   return {
     name: subset === null ? to.service : `${to.service}/${subset}`,
     weight: to.weight,

@@ -1,3 +1,4 @@
+import { helpOf, type MetricName, metrics } from '../core/metrics-table.ts'
 import type { SeriesStore } from './series-store.ts'
 
 export interface AgentFacts {
@@ -25,9 +26,7 @@ export function agentSeries(store: SeriesStore, read: () => AgentFacts): { sync(
   const shown = new Map<string, () => void>()
 
   function show(
-    name: string,
-    help: string,
-    type: 'gauge' | 'counter',
+    name: MetricName,
     labels: Readonly<Record<string, string>>,
     value: () => number,
     kept: Set<string>,
@@ -35,37 +34,16 @@ export function agentSeries(store: SeriesStore, read: () => AgentFacts): { sync(
     const key = `${name} ${JSON.stringify(labels)}`
     kept.add(key)
     if (shown.has(key)) return
-    store.own(name, help, type, labels, value)
+    store.own(name, helpOf(name), metrics[name].type as 'gauge' | 'counter', labels, value)
     shown.set(key, () => store.disown(name, labels))
   }
 
   function showService({ service, updates }: Service, kept: Set<string>): void {
     const own = () => current.get(service)!
-    show(
-      'outrigger_policy_stale_seconds',
-      'How long a service has had another policy than the agent wants, or than it may want while it is away; 0: it has what the agent wants.',
-      'gauge',
-      { service },
-      () => own().staleMs / 1000,
-      kept,
-    )
-    show(
-      'outrigger_policy_refused',
-      'Whether the version that the agent wants for a service is refused (NACK).',
-      'gauge',
-      { service },
-      () => Number(own().isRefused),
-      kept,
-    )
+    show('outrigger_policy_stale_seconds', { service }, () => own().staleMs / 1000, kept)
+    show('outrigger_policy_refused', { service }, () => Number(own().isRefused), kept)
     for (const result of Object.keys(updates))
-      show(
-        'outrigger_policy_updates_total',
-        'Updates of the agent for a service, by result: applied, refused or unchanged.',
-        'counter',
-        { service, result },
-        () => own().updates[result] ?? 0,
-        kept,
-      )
+      show('outrigger_policy_updates_total', { service, result }, () => own().updates[result] ?? 0, kept)
   }
 
   return {
@@ -73,8 +51,8 @@ export function agentSeries(store: SeriesStore, read: () => AgentFacts): { sync(
       facts = read()
       const kept = new Set<string>()
       if (facts.hasAgent) {
-        show('outrigger_agent_connected', 'Whether the agent of this host is connected.', 'gauge', {}, connected, kept)
-        show('outrigger_agent_losses_total', 'Connections to the agent that were lost.', 'counter', {}, losses, kept)
+        show('outrigger_agent_connected', {}, connected, kept)
+        show('outrigger_agent_losses_total', {}, losses, kept)
       }
       const services = facts.services.filter(({ hasPolicy, isRefused }) => hasPolicy || isRefused)
       current = new Map(services.map(each => [each.service, each]))

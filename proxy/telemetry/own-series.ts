@@ -1,4 +1,4 @@
-import { helpOf, type MetricName } from '../core/metrics-table.ts'
+import { helpOf, type MetricName, metrics } from '../core/metrics-table.ts'
 import type { SeriesStore } from './series-store.ts'
 import type { SpanCounts } from './span-sink.ts'
 
@@ -75,15 +75,10 @@ export function ownSeries(store: SeriesStore, facts: OwnFacts): { setVersion(): 
 }
 
 function spanSeries(store: SeriesStore, counts: () => SpanCounts): void {
-  const lost = 'Spans that were dropped: `full`, no room to wait; `rejected`, not wanted or not taken for 5 minutes.'
-  store.own(
-    'outrigger_spans_sent_total',
-    'Spans that were taken by an agent or collector.',
-    'counter',
-    {},
-    () => counts().sent,
-  )
-  store.own('outrigger_spans_waiting', 'Spans that wait to be sent.', 'gauge', {}, () => counts().waiting)
+  const own = (name: MetricName, read: () => number, labels: Record<string, string> = {}) =>
+    store.own(name, helpOf(name), metrics[name].type as 'counter' | 'gauge', labels, read)
+  own('outrigger_spans_sent_total', () => counts().sent)
+  own('outrigger_spans_waiting', () => counts().waiting)
   for (const reason of ['full', 'rejected'] as const)
-    store.own('outrigger_spans_dropped_total', lost, 'counter', { reason }, () => counts()[reason])
+    own('outrigger_spans_dropped_total', () => counts()[reason], { reason })
 }

@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
-import { type RunningAgent, run, startAgent } from './support/agent.ts'
+import { type RunningAgent, run, startAgent } from './support/policy-agent.ts'
 import { temporaryFolder } from './support/child.ts'
 
 // The agent and `outrigger policy` as users run them, with a folder of documents.

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
-import { type RunningAgent, startAgent } from './support/agent.ts'
+import { type RunningAgent, startAgent } from './support/policy-agent.ts'
 import { temporaryFolder } from './support/child.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
 

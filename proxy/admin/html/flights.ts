@@ -53,7 +53,8 @@ const columns: readonly Column<FlightView>[] = [
   {
     title: 'request',
     narrow: 'bare',
-    cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>${traceText(flight) !== '' && html`<small>${traceText(flight)}</small>`}`,
+    cell: flight =>
+      html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>${traceText(flight) !== '' && html`<small>${traceText(flight)}</small>`}`,
   },
   { title: 'to', cell: destination },
   { title: '', narrow: 'inline', cell: flight => html`<a class="nb" href="${explainLink(flight)}">explain</a>` },

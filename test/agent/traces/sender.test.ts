@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { Metadata, status } from '@grpc/grpc-js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Collector } from '../../../agent/traces/collector.ts'
@@ -218,12 +219,17 @@ test('a collector that is not there is a trouble that has a name', async () => {
   }
 })
 
-test('a collector that never answers is given up in time', async () => {
-  const receiver = await grpcReceiver()
-  const late = { ...target('grpc', receiver.port) }
-  receiver.say = () => new Promise(() => {}) as never
-  const collector = grpcCollector({ target: late, tls, timeoutMs: 100 })
-  const outcome = await collector.send(requestOf('a', [spanOf()]))
-  collector.close()
-  expect(outcome).toMatchObject({ kind: 'again' })
+test('a collector that takes a connection and never answers is given up in time', async () => {
+  const silent = createServer(socket => socket.on('error', () => {}).resume())
+  await new Promise<void>(done => silent.listen(0, '127.0.0.1', done))
+  onTestFinished(() => void silent.close())
+  const { port } = silent.address() as AddressInfo
+  const collectors = [
+    grpcCollector({ target: target('grpc', port), tls, timeoutMs: 100 }),
+    httpCollector({ target: target('http', port), tls, timeoutMs: 100 }),
+  ]
+  for (const collector of collectors) {
+    expect(await collector.send(requestOf('a', [spanOf()]))).toMatchObject({ kind: 'again' })
+    collector.close()
+  }
 })
