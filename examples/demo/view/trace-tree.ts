@@ -1,7 +1,7 @@
 import { type JaegerSpan, type JaegerTrace, tagOf } from '../../support/jaeger.ts'
 import { type FoundTrace, serviceOf } from '../watch/traces.ts'
 import type { Paint, Style } from './style.ts'
-import { cell, milliseconds } from './text.ts'
+import { cell, cut, milliseconds } from './text.ts'
 
 export interface TreeOptions {
   readonly width: number
@@ -43,19 +43,22 @@ export function traceLines({ trace, services, retries, link }: FoundTrace, optio
   const bars = Math.max(0, Math.min(WIDEST_BAR, width - fixed - notes))
   const about = `${trace.spans.length} spans of ${services.length} services, ${retries} ${retries === 1 ? 'retry' : 'retries'}, ${milliseconds((end - begin) / 1000)}`
   return [
-    ` ${bold('a trace with a retry in it')}   ${dim(about)}`,
+    cut(` ${bold('a trace with a retry in it')}   ${dim(about)}`, width),
     ...(options.isThere ? [` ${cyan(link)}`] : []),
     '',
     ...rows.map(({ span, service, tree, text, paint, note }) =>
-      [
-        ` ${cell(service, SERVICE_WIDTH, 'left', bold)}`,
-        dim(tree),
-        cell(text, whatWidth - tree.length, 'left', paint),
-        notes === 0 ? '' : cell(note, notes, 'left', paint),
-        cell(milliseconds(span.duration / 1000), DURATION_WIDTH, 'right'),
-        '  ',
-        barOf(span, begin, end - begin, bars, paint, style),
-      ].join(''),
+      cut(
+        [
+          ` ${cell(service, SERVICE_WIDTH, 'left', bold)}`,
+          dim(tree),
+          cell(text, whatWidth - tree.length, 'left', paint),
+          notes === 0 ? '' : cell(note, notes, 'left', paint),
+          cell(milliseconds(span.duration / 1000), DURATION_WIDTH, 'right'),
+          '  ',
+          barOf(span, begin, end - begin, bars, paint, style),
+        ].join(''),
+        width,
+      ),
     ),
     '',
   ]
