@@ -23,7 +23,7 @@ const PERIOD_MS = 100
 /** A server that has just started may lead before it has read its data: a smaller index must hold for so long. */
 const DOUBT_MS = 1_000
 const FIRST_BACK_OFF_MS = 250
-const MAX_BACK_OFF_MS = 10_000
+const MAX_BACK_OFF_MS = 2_000
 
 /**
  * Repeats a blocking query until the signal aborts, by the rules of

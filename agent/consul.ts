@@ -51,7 +51,7 @@ export class ConsulError extends Error {
 
 /** Five thousand documents of 6 KiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-const ANSWER_MS = 10_000
+const ANSWER_MS = 5_000
 /** Files with tokens and certificates are looked at this often. */
 const LOOK_MS = 1_000
 

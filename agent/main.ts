@@ -10,15 +10,19 @@ import { agentState } from '../mesh-config/agent/state.ts'
 import { type AdminPages, openAdmin } from './admin.ts'
 import { consulApi } from './consul.ts'
 import { type AgentLog, agentLog, type LogLevel } from './log.ts'
+import { joinMesh } from './mesh.ts'
 import { agentMetrics } from './metrics.ts'
 import type { AgentPart } from './part.ts'
+import { refusedInStatus, sourcesInStatus } from './policy/in-status.ts'
 import { policyPart } from './policy/part.ts'
 import { policiesOf } from './policy/policies.ts'
 import { policySeries } from './policy/series.ts'
 import { sourcesOf } from './policy/sources-of.ts'
+import { joinRollouts } from './staged.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
-import { listenOnSocket } from './sync/socket.ts'
+import { listenOnSocket, refuseSecondAgent } from './sync/socket.ts'
+import { publishTraces } from './traces/publish.ts'
 import { tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
@@ -55,26 +59,74 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   const base = file === null ? process.cwd() : dirname(resolve(file))
   const state = agentState(document.state, base, process.env)
 
+  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  try {
+    await refuseSecondAgent(socket)
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [(error as Error).message])
+  }
+
   // 2  The parts, joined.
   const log = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
   const metrics = agentMetrics()
   const consul = document.consul === undefined ? null : consulApi(document.consul)
+  const { prefix } = document.policies
+  const rollouts = joinRollouts({
+    consul,
+    prefix,
+    file: state === null ? null : resolve(state, 'rollouts.json'),
+    mesh: () => mesh,
+    candidates: () => policies.candidates,
+    metrics,
+    log,
+  })
   const policies = policiesOf({
     sources: sourcesOf(document.policies, base, consul),
     file: state === null ? null : resolve(state, 'policies.json'),
     env: process.env,
     log,
+    rollouts,
   })
-  const follow = followServer({ book: policies, log, agent: hostname(), version, onSummary: () => {} })
+  const follow = followServer({
+    book: policies,
+    log,
+    agent: hostname(),
+    version,
+    onSummary: (from, summary) => mesh.stats.onSummary(from, summary),
+  })
+  let exporting: () => readonly string[] = () => []
+  const mesh = joinMesh({
+    mesh: document.mesh,
+    consul,
+    prefix,
+    base,
+    version,
+    log,
+    facts: {
+      followers: follow.followers,
+      sources: () => sourcesInStatus(policies),
+      refused: () => refusedInStatus(policies),
+      exporting: () => exporting(),
+      rollout: rollouts.words,
+    },
+  })
   policySeries(metrics, policies)
   followSeries(metrics, follow)
   const parts: AgentPart[] = [
-    tracesPart({ document, env: process.env, state, consul: null, log }),
+    // Before the documents, which ask how their roll-outs stand.
+    rollouts.part,
     policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
+    ...mesh.parts,
   ]
   const server = new Server(SERVER_OPTIONS)
   try {
+    // First: where it cannot start, nothing else has.
+    const consulSelf = consul === null ? null : async () => (await consul.call('GET', 'agent/self')).json()
+    const traces = tracesPart({ document, env: process.env, base, state, consulSelf, log })
+    publishTraces(metrics, traces)
+    exporting = traces.exporting
+    parts.unshift(traces)
     for (const part of parts) part.register(server)
     for (const part of parts) await part.start()
   } catch (error) {
@@ -82,7 +134,6 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   }
 
   // 3  Listen.
-  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
   const pages: AdminPages = {
     metrics,
     ready: () => policies.notReady(),
@@ -97,6 +148,8 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   process.stdout.write(`outrigger agent ${version}: ready on unix:${socket}\n`)
 
   // 4  A new file, and the end.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1']) process.removeAllListeners(signal)
+  process.on('SIGUSR1', () => {})
   process.on('SIGHUP', () => void reread(file, document, log))
   let isEnding = false
   const end = async (code: number) => {

@@ -5,7 +5,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
  * values, known before; names are `outrigger_agent_...`, with `_total` for counters and the unit at the end for others.
  */
 export interface AgentMetrics {
-  /** `collect`: as for gauges, for what is counted elsewhere. */
+  /** `collect` is called before each scrape, with the counter emptied: it sets what was counted elsewhere. */
   counter<Label extends string>(
     name: string,
     help: string,

@@ -20,6 +20,8 @@ export interface PolicyBook {
 
 export interface AskedPolicy {
   readonly proxy: string
+  /** The service that it stands beside: what `calls` of its policy says counts. Absent: none. */
+  readonly caller?: string
   readonly service: string
   /** The last layer: what the sidecar's own file says. Null: nothing. */
   readonly own: OwnLayer | null

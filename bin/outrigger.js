@@ -9,19 +9,20 @@ const OLDEST = [24, 12]
 /** An older Node that started this one reads and writes here (`runWith`). */
 const LAUNCHER_FD = 3
 const here = dirname(fileURLToPath(import.meta.url))
-const isProxy = process.argv.includes('proxy')
+/** A proxy or an agent, which run until a signal. */
+const isLasting = ['proxy', 'agent'].includes(process.argv[2])
 
-// Before anything else: unhandled, SIGHUP would end a proxy that is starting, and SIGUSR1 would open Node's inspector.
-// As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts takes over from
-// here.
-if (isProxy) {
+// Before anything else: unhandled, SIGHUP would end a proxy or an agent that is starting, and SIGUSR1 would open Node's
+// inspector. As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts and
+// agent/main.ts take over from here.
+if (isLasting) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
   for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
 }
 
 if (isNewEnough(process.versions.node)) {
   if (process.env.OUTRIGGER_LAUNCHED === 'child') sayUp()
-  else if (isProxy) endWithNpx(() => process.kill(process.pid, 'SIGTERM'))
+  else if (isLasting) endWithNpx(() => process.kill(process.pid, 'SIGTERM'))
   useCompileCache()
   await import(isClone() && !(await isBuilt()) ? '../cli/main.ts' : '../dist/main.js')
 } else {
@@ -122,7 +123,7 @@ async function runWith(node) {
   }
   child.stdio[LAUNCHER_FD].on('data', release).on('error', () => {})
   setTimeout(release, 2000).unref()
-  if (isProxy) endWithNpx(() => child.kill('SIGTERM'))
+  if (isLasting) endWithNpx(() => child.kill('SIGTERM'))
   child.on('error', error => {
     process.stderr.write(`outrigger could not start ${node}: ${error.message}\n`)
     process.exit(1)

@@ -31,7 +31,7 @@ export function addFlightsCommand(program: Command): void {
     .argument('[service]', 'of this service only')
     .option('--failed', 'those that failed only')
     .option('--endpoint <address>', 'that went to this endpoint only')
-    .option('--id <request-id>', 'of this request only')
+    .option('--id <id>', 'of this request id or trace id only')
     .option('-n, --limit <count>', 'the last so many')
     .addHelpText('after', '\nExamples:\n  outrigger flights --failed\n  outrigger flights orders -n 20\n')
     .action((service: string | undefined, options: Given) =>

@@ -9,6 +9,9 @@ type Add = (program: Command, version: string) => Promise<void>
 export const commands = {
   proxy: async (program, version) => (await import('./proxy.ts')).addProxyCommand(program, version),
   agent: async (program, version) => (await import('./agent.ts')).addAgentCommand(program, version),
+  status: async program => (await import('./status.ts')).addStatusCommand(program),
+  top: async program => (await import('./top.ts')).addTopCommand(program),
+  policy: async program => (await import('./policy.ts')).addPolicyCommand(program),
   dev: async (program, version) => (await import('./dev.ts')).addDevCommand(program, version),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),

@@ -27,8 +27,8 @@ const hashForms = {
         z.strictObject({
           name: setting(cookieName(), 'Its name.'),
           ttl: setting(
-            duration().default('off'),
-            'A request without the cookie gets one with this life time. `off`: none is made.',
+            z.union([z.literal('session'), duration()]).default('off'),
+            'A request without the cookie gets one with this life time; `session`: as long as the browser session. `off`: none is made.',
             'only the application knows whether its callers keep cookies',
           ),
           path: setting(cookiePath().default('/'), 'The Path of a cookie that is made.'),
@@ -205,8 +205,8 @@ export const balancer = {
   ),
   zoneAware: setting(z.strictObject(zoneAware).prefault({}), `Prefers endpoints of the own zone; not for ${hashing}.`),
   overprovisioning: setting(
-    z.number().min(1).max(10).default(1.4),
-    'A priority takes all requests while its healthy share times this is at least 1; the missing part goes to the next priority.',
+    z.number().min(1).max(1000).default(1.4),
+    'A priority takes all requests while its healthy share times this is at least 1; the missing part goes to the next priority. 1000: all requests while a single endpoint is healthy, as the failover of Consul.',
     'as in Envoy: full load down to 72 % healthy endpoints',
   ),
   panic: setting(z.strictObject(panic).prefault({}), 'When so few endpoints are healthy that health is ignored.'),

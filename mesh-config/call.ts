@@ -102,6 +102,11 @@ export const retries = {
     'Which failures are tried again. With `connect-failure` and `refused-stream` the request did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504. `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted` and `unavailable` are gRPC statuses of answers without a message: such calls are tried again whatever the method does, so name them only where all your methods may run twice.',
     'failures on the way to the application, not its answers',
   ),
+  statuses: setting(
+    z.array(z.int().min(400).max(599)).max(64).default([]),
+    'Further statuses of answers that are tried again, such as 409 or 503: of idempotent methods only.',
+    'only the operator knows which answers of the application are worth another try',
+  ),
   attempts: setting(
     z.int().min(1).max(10).default(2),
     'Tries in all, the first included; each goes to another endpoint where there is one. 1: no retries.',

@@ -34,7 +34,13 @@ function compileHashKey({ header, cookie, query, path, terminal }: BalancerPolic
   if (header !== undefined) return { kind: 'header', name: header.toLowerCase(), terminal }
   if (query !== undefined) return { kind: 'query', name: query, terminal }
   if (cookie !== undefined)
-    return { kind: 'cookie', name: cookie.name, ttlMs: durationMs(cookie.ttl), path: cookie.path, terminal }
+    return {
+      kind: 'cookie',
+      name: cookie.name,
+      ...(cookie.ttl === 'session' ? { ttlMs: 0, session: true } : { ttlMs: durationMs(cookie.ttl) }),
+      path: cookie.path,
+      terminal,
+    }
   return { kind: path === true ? 'path' : 'sourceIp', terminal }
 }
 

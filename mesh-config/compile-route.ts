@@ -1,7 +1,10 @@
 import { durationMs } from './duration.ts'
+import type { HeaderEditsPolicy } from './header-edits.ts'
 import type { RoutePolicy, ValuePolicy } from './service.ts'
 import { sizeBytes } from './size.ts'
 import type {
+  HeadEditsSpec,
+  HeaderEditsSpec,
   MatchSpec,
   RetrySpec,
   RouteRetries,
@@ -21,11 +24,14 @@ export function compileRoute(
   return {
     name: route.name ?? patternOf(match.path),
     match,
-    to: route.to.map(({ service: other, subset, weight }) => ({
+    to: route.to.map(({ service: other, subset, weight, headers }) => ({
       service: other ?? service,
       subset: subset ?? null,
       weight,
+      ...compileHeaders(headers),
     })),
+    ...(route.rewrite === undefined ? {} : { rewrite: route.rewrite }),
+    ...compileHeaders(route.headers),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }
@@ -46,26 +52,56 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
 }
 
 function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries']>): RouteRetries {
+  const statuses = over.statuses ?? base.statuses ?? []
   return {
     on: over.on ?? base.on,
+    ...(statuses.length === 0 ? {} : { statuses }),
     attempts: over.attempts ?? base.attempts,
     replayBytes: over.replayBytes === undefined ? base.replayBytes : sizeBytes(over.replayBytes),
   }
 }
 
 function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): MatchSpec {
-  const [kind, value] = Object.entries(path ?? { prefix: '/' })[0] as [MatchSpec['path']['kind'], string]
+  const { ignoreCase = false, ...forms } = { ignoreCase: false, ...(path ?? { prefix: '/' }) }
+  const [kind, value] = formOf<MatchSpec['path']['kind'], string>(forms)
   return {
-    path: { kind, value },
+    path: { kind, value, ...(ignoreCase ? { ignoreCase } : {}) },
     methods: methods ?? [],
-    headers: Object.entries(headers ?? {}).map(([name, match]) => compileValue(name.toLowerCase(), match)),
-    query: Object.entries(query ?? {}).map(([name, match]) => compileValue(name, match)),
+    headers: Object.entries(headers ?? {}).flatMap(([name, match]) => compileValues(name.toLowerCase(), match)),
+    query: Object.entries(query ?? {}).flatMap(([name, match]) => compileValues(name, match)),
   }
 }
 
-function compileValue(name: string, match: ValuePolicy): ValueMatchSpec {
-  const [kind, value] = Object.entries(match)[0] as [Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean]
-  return typeof value === 'boolean' ? { name, kind: value ? 'present' : 'absent', value: '' } : { name, kind, value }
+function compileValues(name: string, match: ValuePolicy): ValueMatchSpec[] {
+  return Array.isArray(match) ? match.map(each => compileValue(name, each)) : [compileValue(name, match)]
+}
+
+function compileValue(name: string, match: Exclude<ValuePolicy, readonly unknown[]>): ValueMatchSpec {
+  const { invert = false, ...forms } = { invert: false, ...match }
+  const [kind, value] = formOf<Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean>(forms)
+  if (typeof value === 'boolean') return { name, kind: value === invert ? 'absent' : 'present', value: '' }
+  return { name, kind, value, ...(invert ? { invert } : {}) }
+}
+
+/** The one form that is given. */
+function formOf<Kind, Value>(forms: object): [Kind, Value] {
+  return Object.entries(forms).find(([, value]) => value !== undefined) as [Kind, Value]
+}
+
+function compileHeaders(headers: HeaderEditsPolicy | undefined): { headers?: HeaderEditsSpec } {
+  return headers === undefined
+    ? {}
+    : { headers: { request: compileEdits(headers.request), response: compileEdits(headers.response) } }
+}
+
+function compileEdits(edits: HeaderEditsPolicy['request']): HeadEditsSpec {
+  const pairs = (values: Readonly<Record<string, string>> = {}): [string, string][] =>
+    Object.entries(values).map(([name, value]) => [name.toLowerCase(), value])
+  return {
+    remove: (edits?.remove ?? []).map(name => name.toLowerCase()),
+    add: pairs(edits?.add),
+    set: pairs(edits?.set),
+  }
 }
 
 /** The path as a user would write it, which is its name in metrics. */

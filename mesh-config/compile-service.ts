@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
 import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
@@ -35,10 +36,17 @@ export function compileService(
       maxEjectedPercent: policy.outliers.maxEjectedPercent,
     },
     upgrades: policy.upgrades,
-    subsets: policy.subsets,
+    subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,
+    ...(policy.resolve === undefined ? {} : { resolve: compileResolve(name, policy.resolve, withFilters(policy)) }),
     routes: routes.length > 0 ? routes : [everything(name)],
   }
+}
+
+/** Subsets by labels, by an expression, or by both. */
+function withFilters({ subsets, resolve }: ServicePolicy): ServiceSpec['subsets'] {
+  if (resolve === undefined) return subsets
+  return { ...Object.fromEntries(Object.keys(resolve.subsets).map(name => [name, {}])), ...subsets }
 }
 
 export function compileLimits({
@@ -77,6 +85,7 @@ export function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTim
   }
 }
 
-function compileRetries({ on, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
-  return { on, attempts, replayBytes: sizeBytes(replayBytes), budget }
+function compileRetries({ on, statuses, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
+  const more = statuses.length === 0 ? {} : { statuses }
+  return { on, ...more, attempts, replayBytes: sizeBytes(replayBytes), budget }
 }

@@ -3,6 +3,7 @@ import { crossCheckBalancer } from './cross-check-discovery.ts'
 import { type Located, nodeAt, type Problem, problem, type Say } from './located.ts'
 import { entriesAt, itemsAt, scalarAt, type Text, textAt } from './look.ts'
 import { nearest } from './nearest.ts'
+import { resolveSubsets } from './resolve-subsets.ts'
 
 /** The policy of one service as a part of a sidecar file, which the checks of those files read. */
 function asServices(service: string, policy: Located): Located {
@@ -28,6 +29,7 @@ export function crossCheckPolicy(service: string, policy: Located): Problem[] {
   crossCheckBalancer(asServices(service, policy), say)
   const isTcp = textAt(policy, ['protocol'])?.value === 'tcp'
   checkSubset(policy, textAt(policy, ['subsetFallback', 'subset']), say)
+  for (const subset of resolveSubsets(policy)) checkSubset(policy, subset, say)
   for (const route of itemsAt(policy, ['routes'])) {
     const destinations = itemsAt(route, ['to'])
     for (const destination of destinations) {
@@ -44,9 +46,11 @@ export function crossCheckPolicy(service: string, policy: Located): Problem[] {
   return problems
 }
 
+const subsetPaths = [['subsets'], ['resolve', 'subsets']] as const
+
 function checkSubset(policy: Located, subset: Text | null, say: Say): void {
   if (subset === null) return
-  const names = entriesAt(policy, ['subsets']).map(([name]) => name)
+  const names = subsetPaths.flatMap(path => entriesAt(policy, path).map(([name]) => name))
   if (names.includes(subset.value)) return
   const meant = nearest(subset.value, names)
   const known = names.length === 0 ? 'there are no subsets: define it under subsets:' : `there are ${names.join(', ')}`

@@ -25,6 +25,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
       diffService,
     ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
+    ...diffFields('metrics: ', { ...before.metrics }, { ...after.metrics }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
@@ -140,6 +141,8 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
   const lines = diffNamed('route', earlier, later, (name, a, b) => [
     ...(same(a.match, b.match) ? [] : [`route ${name}: match changed`]),
     ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
+    ...(same(a.rewrite, b.rewrite) ? [] : [`route ${name}: rewrite changed`]),
+    ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),

@@ -74,6 +74,18 @@ export interface ConsulServiceSpec {
   readonly addressKind: ConsulAddressKind
   /** Datacenters whose instances are priority 1, 2, ... */
   readonly failover: readonly string[]
+  /** Other instances that stand in for them; absent: none. */
+  readonly standIns?: readonly ConsulStandInSpec[]
+  /** Endpoints get what filters look at besides meta and tags (filter-expression.ts); absent: they do not. */
+  readonly facts?: boolean
+}
+
+export interface ConsulStandInSpec {
+  /** Of its endpoints (`EndpointSpec.from`). */
+  readonly from: string
+  readonly name: string
+  readonly datacenter: string | null
+  readonly priority: number
 }
 
 /** A service that this sidecar registers with the Consul agent. */

@@ -1,5 +1,6 @@
-import { type Effective, formatPath, isLeaf, type Source } from './effective.ts'
+import type { Effective, Source } from './effective.ts'
 import type { Path } from './located.ts'
+import { formatPath, isLeaf } from './value-path.ts'
 
 /** One line of YAML and where its value came from; null for a line that only opens a map or a list. */
 export interface EffectiveLine {

@@ -3,6 +3,7 @@ import { VARIABLE } from './otel-environment.ts'
 import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
 import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
+import { formatPath, isLeaf } from './value-path.ts'
 
 /** The config in force: every written value and every default, each with its source. Never a secret. */
 export interface Effective {
@@ -23,12 +24,20 @@ export interface Source {
 }
 
 export function effective(document: SidecarDocument, root: Located, files: readonly string[]): Effective {
-  return { files, ...effectiveOf(document, root, schemaOf('sidecar')) }
+  const { config, sources } = effectiveOf(document, root, schemaOf('sidecar'))
+  return { files, config, sources }
 }
 
-/** The same for any document of the schema. */
-export function effectiveOf(document: unknown, root: Located, schema: SchemaNode): Omit<Effective, 'files'> {
+/** The same for any document of the schema; `values`: those of `config`, by the same paths as their sources. */
+export function effectiveOf(
+  document: unknown,
+  root: Located,
+  schema: SchemaNode,
+): Omit<Effective, 'files'> & {
+  readonly values: ReadonlyMap<string, { readonly path: Path; readonly value: unknown }>
+} {
   const sources: Record<string, Source> = {}
+  const values = new Map<string, { readonly path: Path; readonly value: unknown }>()
   const visit = (value: unknown, path: Path): unknown => {
     if (!isLeaf(value)) {
       if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index]))
@@ -38,9 +47,11 @@ export function effectiveOf(document: unknown, root: Located, schema: SchemaNode
     const rule = schemaAt(schema, path)
     const source = sourceOf(value, path, root, rule)
     sources[formatPath(path)] = source
-    return rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
+    const said = rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
+    values.set(formatPath(path), { path, value: said })
+    return said
   }
-  return { config: visit(document, []), sources }
+  return { config: visit(document, []), sources, values }
 }
 
 function sourceOf(value: unknown, path: Path, root: Located, rule: SchemaNode | null): Source {
@@ -83,14 +94,4 @@ function isSecretMatch(path: Path): boolean {
 function shown(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shown)
   return typeof value === 'string' ? withoutUserinfo(value) : value
-}
-
-/** A value that is shown on one line: everything but a map and a list of maps. */
-export function isLeaf(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  return Array.isArray(value) ? !value.some(item => typeof item === 'object') : Object.keys(value).length === 0
-}
-
-export function formatPath(path: Path): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
 }

@@ -137,7 +137,7 @@ function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string
     for (const [index, { name }] of listeners.entries()) note(name, [direction, index, 'listen'])
   }
   note('admin', ['admin'])
-  note('metrics', ['metrics'])
+  note('metrics', nodeAt(root, ['metrics', 'listen']) === null ? ['metrics'] : ['metrics', 'listen'])
   return Object.freeze(places)
 }
 

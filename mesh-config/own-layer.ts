@@ -1,7 +1,7 @@
 import { parseJson } from './bounded-json.ts'
-import { formatPath } from './effective.ts'
 import type { Located, Path, Position } from './located.ts'
 import { own } from './own.ts'
+import { formatPath } from './value-path.ts'
 import { MAX_DEPTH } from './yaml-bounds.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { formatPath } from './effective.ts'
 import { type Located, nodeAt, type Path, plain } from './located.ts'
+import { formatPath } from './value-path.ts'
 
 /** What the sidecar's own files write for a service: the last layer of its policy, over all that the agent knows. */
 export interface OwnPolicySection {

@@ -1,4 +1,3 @@
-import { compileResolve } from './agent/resolve.ts'
 import { deepFreeze, versionOf } from './compile.ts'
 import { compileService } from './compile-service.ts'
 import { crossCheckDocument, crossCheckPolicy } from './cross-check-policy.ts'
@@ -64,6 +63,13 @@ export function empty(at: string): Located {
   return { kind: 'map', at: { file: at, line: 1, column: 1 }, entries: new Map() }
 }
 
+/** Where a value was written, and the value as it was written; never a secret. */
+export interface Written {
+  readonly at: string
+  readonly value: unknown
+  readonly path?: Path
+}
+
 export type CompiledPolicy =
   | { readonly ok: false; readonly problems: readonly Problem[] }
   | {
@@ -74,7 +80,7 @@ export type CompiledPolicy =
       readonly spec: ServiceSpec
       readonly discovery: Partial<DiscoverySpec> | null
       /** By the path of a written value: where it was written. */
-      readonly provenance: Readonly<Record<string, { readonly at: string }>>
+      readonly provenance: Readonly<Record<string, Written>>
       readonly policy: PolicyOfAgent
       readonly warnings: readonly Problem[]
       /** For people: all values, defaults too, each with its source. */
@@ -91,9 +97,9 @@ export function compilePolicy(service: string, layers: readonly Located[]): Comp
   if (problems.length > 0) return { ok: false, problems }
   const policy = parsed.data
   const spec = compileService(service, policy, [])
-  const discovery = compileResolve(service, policy)
-  const { sources } = effectiveOf(policy, root, schemaOf('policy'))
-  const provenance = writtenIn(sources)
+  // Where its endpoints are is in the spec itself (`resolve`).
+  const discovery = null
+  const provenance = writtenIn(effectiveOf(policy, root, schemaOf('policy')))
   return deepFreeze({
     ok: true,
     version: versionOf({ spec, discovery, provenance }),
@@ -109,8 +115,16 @@ export function compilePolicy(service: string, layers: readonly Located[]): Comp
   })
 }
 
-function writtenIn(sources: Readonly<Record<string, Source>>): Record<string, { at: string }> {
-  return Object.fromEntries(Object.entries(sources).flatMap(([path, { at }]) => (at === null ? [] : [[path, { at }]])))
+/** `path`: where it cannot be read off its name, because a key has a dot in it. */
+function writtenIn({ sources, values }: ReturnType<typeof effectiveOf>): Record<string, Written> {
+  return Object.fromEntries(
+    Object.entries(sources).flatMap(([name, { at }]): [string, Written][] => {
+      if (at === null) return []
+      const { path, value } = values.get(name)!
+      const isPlain = path.every(step => typeof step === 'number' || !/[.[]/.test(step))
+      return [[name, isPlain ? { at, value } : { at, value, path }]]
+    }),
+  )
 }
 
 /** What is allowed and does not have the intended effect. Endpoints are not known here. */

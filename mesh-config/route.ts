@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { retries, timeouts } from './call.ts'
+import { headerEdits } from './header-edits.ts'
 import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
 
 /** One of the `routes` of a service policy (service.ts): which requests, where they go, and what differs for them. */
@@ -22,8 +23,21 @@ const path = z.union([
       exact: pathForms.exact.optional(),
       prefix: pathForms.prefix.optional(),
       regex: pathForms.regex.optional(),
+      ignoreCase: setting(
+        z.boolean().default(false),
+        'Small and capital letters of the path are the same.',
+        'paths are case-sensitive (RFC 9110 section 4.2.3)',
+      ),
     })
-    .superRefine((forms, context) => exactlyOne(forms, context)),
+    .superRefine(({ ignoreCase, ...forms }, context) => {
+      exactlyOne(forms, context)
+      if (ignoreCase && forms.regex !== undefined)
+        context.addIssue({
+          code: 'custom',
+          path: ['ignoreCase'],
+          params: { wrong: { what: 'an expression says itself which case counts', fix: 'write (?i) in front of it' } },
+        })
+    }),
 ])
 
 const valueForms = z
@@ -34,10 +48,17 @@ const valueForms = z
     contains: setting(anyText('a value').optional(), 'A part of the value.'),
     regex: setting(anyText('a regular expression').optional(), 'An RE2 expression that the whole value must match.'),
     present: setting(z.boolean().optional(), 'true: present, with any value. false: absent.'),
+    invert: setting(
+      z.boolean().default(false),
+      'It matches when the value is there and does not match the form beside this. With `present`: the opposite.',
+      'as in Envoy: what is absent matches no form of a value, inverted or not',
+    ),
   })
-  .superRefine((forms, context) => exactlyOne(forms, context))
+  .superRefine(({ invert: _invert, ...forms }, context) => exactlyOne(forms, context))
 
 const valueMatch = z.union([anyText('a value').transform(exact => ({ exact })), valueForms])
+/** Or several that must match. */
+const valueMatches = z.union([valueMatch, z.array(valueForms).min(1).max(16)])
 
 const match = {
   path: setting(
@@ -51,12 +72,12 @@ const match = {
     'Which methods. Without it: every method.',
   ),
   headers: setting(
-    z.record(headerName, valueMatch).optional(),
-    'Headers that must match, all of them; a text means the exact value.',
+    z.record(headerName, valueMatches).optional(),
+    'Headers that must match, all of them; a text means the exact value, a list that all of it match.',
   ),
   query: setting(
-    z.record(z.string(), valueMatch).optional(),
-    'Query parameters that must match, all of them; a text means the exact value.',
+    z.record(z.string(), valueMatches).optional(),
+    'Query parameters that must match, all of them; a text means the exact value, a list that all of it match.',
   ),
 }
 
@@ -66,10 +87,27 @@ const destination = {
   service: setting(serviceName().optional(), 'Another service. Without it: this one.'),
   subset: setting(label('a subset name').optional(), 'Only the endpoints of this subset. Without it: all.'),
   weight: setting(
-    z.int().min(0).max(1_000_000).default(1),
-    'The share of the requests, relative to the other weights. 0: none.',
+    z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .refine(isHundredths, {
+        params: {
+          wrong: { what: '{value} has more than two digits behind the point', fix: 'write 0.01 or a multiple' },
+        },
+      })
+      .default(1),
+    'The share of the requests, relative to the other weights, in steps of 0.01. 0: none.',
     'equal shares',
   ),
+  headers: setting(
+    headerEdits.optional(),
+    'Edits of the heads of requests that go to this destination, and of their responses: before those of the route.',
+  ),
+}
+
+function isHundredths(weight: number): boolean {
+  return Math.round(weight * 100) / 100 === weight
 }
 
 export const route = z.strictObject({
@@ -82,13 +120,25 @@ export const route = z.strictObject({
     z.array(z.strictObject(destination)).min(1).prefault([{}]),
     'Their destinations; several share the requests by weight. Without it: the service itself.',
   ),
+  rewrite: setting(
+    text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query').optional(),
+    'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
+  ),
+  headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),
   timeouts: setting(
     z.strictObject(overrides(ofRoutes)).optional(),
     'Timeouts that differ from those of the service. `connect` is always that of the service.',
   ),
   retries: setting(
     z
-      .strictObject(overrides({ on: retries.on, attempts: retries.attempts, replayBytes: retries.replayBytes }))
+      .strictObject(
+        overrides({
+          on: retries.on,
+          statuses: retries.statuses,
+          attempts: retries.attempts,
+          replayBytes: retries.replayBytes,
+        }),
+      )
       .optional(),
     'Retry settings that differ from those of the service. The budget is always that of the service.',
   ),

@@ -30,8 +30,45 @@ export interface ServiceSpec {
   readonly upgrades: readonly string[]
   readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
+  /** Absent: its endpoints are where discovery says. */
+  readonly resolve?: ResolveSpec
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
+}
+
+/** Where the endpoints of a service are, and which are in which subset. */
+export interface ResolveSpec {
+  /** Its name in the registry; null: as discovery says. */
+  readonly service: string | null
+  readonly datacenter: string | null
+  /** For requests that name no subset; null: all endpoints. */
+  readonly defaultSubset: string | null
+  /** By subset; the labels in `subsets` must match too. */
+  readonly filters: Readonly<Record<string, FilterSpec>>
+  /** By subset: the subset of the same service that takes its place when it has no healthy endpoint. */
+  readonly fallbacks: Readonly<Record<string, string>>
+  readonly failover: readonly FailoverSpec[]
+}
+
+export interface FilterSpec {
+  /** An expression (filter-expression.ts); empty: every endpoint. */
+  readonly filter: string
+  readonly onlyPassing: boolean
+}
+
+/** Endpoints from elsewhere in the registry, used when those before them are not healthy. */
+export interface FailoverSpec extends FilterSpec {
+  /** `name@datacenter`, as endpoints have it in `from`. */
+  readonly from: string
+  readonly service: string
+  /** Null: that of discovery. */
+  readonly datacenter: string | null
+  readonly priority: number
+  /** The same service: those of `subset` count (empty: all). Else `filter` says which. */
+  readonly isSameService: boolean
+  readonly subset: string
+  /** Subsets that they stand in for; the empty name: the whole service. */
+  readonly standsInFor: readonly string[]
 }
 
 export interface EndpointSpec {
@@ -46,6 +83,8 @@ export interface EndpointSpec {
   readonly health: EndpointHealth
   /** Why it is not passing, or doubted; empty: no reason. */
   readonly healthReason: string
+  /** Where it is from, where it stands in for endpoints of the service (`FailoverSpec.from`). Absent: one of those. */
+  readonly from?: string
 }
 
 /**
@@ -99,6 +138,8 @@ export type HashKeySpec =
       readonly kind: 'cookie'
       readonly name: string
       readonly ttlMs: number
+      /** One is made that lives as long as the browser session. */
+      readonly session?: boolean
       readonly path: string
       readonly terminal: boolean
     }
@@ -142,6 +183,7 @@ export type RetryCondition =
   | 'per-try-timeout'
   | 'gateway-error'
   | '5xx'
+  | 'retriable-status-codes'
   | GrpcRetryCondition
 
 /** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
@@ -149,6 +191,8 @@ export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' 
 
 export interface RetrySpec {
   readonly on: readonly RetryCondition[]
+  /** Further statuses of answers; absent: none. */
+  readonly statuses?: readonly number[]
   /** Tries in all, the first included: 1 means no retry. */
   readonly attempts: number
   /** The longest request body kept for replay; a longer one is sent once. */
@@ -184,6 +228,9 @@ export interface RouteSpec {
   readonly match: MatchSpec
   /** Weighted split; weights are relative. Never empty. */
   readonly to: readonly DestinationSpec[]
+  /** Takes the place of the matched prefix or exact path; absent: the path stays. */
+  readonly rewrite?: string
+  readonly headers?: HeaderEditsSpec
   /** Null: the service's. */
   readonly timeouts: RouteTimeouts | null
   readonly retries: RouteRetries | null
@@ -191,7 +238,12 @@ export interface RouteSpec {
 
 export interface MatchSpec {
   /** Against the path without its query. */
-  readonly path: { readonly kind: 'exact' | 'prefix' | 'regex'; readonly value: string }
+  readonly path: {
+    readonly kind: 'exact' | 'prefix' | 'regex'
+    readonly value: string
+    /** Small and capital letters are the same; absent: they are not. */
+    readonly ignoreCase?: boolean
+  }
   /** Empty: any. */
   readonly methods: readonly string[]
   /** Names in lower case. */
@@ -204,6 +256,8 @@ export interface ValueMatchSpec {
   readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex' | 'present' | 'absent'
   /** Empty for present and absent. */
   readonly value: string
+  /** There must be a value, and another one; absent: it must be as `kind` says. */
+  readonly invert?: boolean
 }
 
 export interface DestinationSpec {
@@ -211,4 +265,18 @@ export interface DestinationSpec {
   /** Null: all endpoints of the service. */
   readonly subset: string | null
   readonly weight: number
+  readonly headers?: HeaderEditsSpec
+}
+
+export interface HeaderEditsSpec {
+  readonly request: HeadEditsSpec
+  readonly response: HeadEditsSpec
+}
+
+/** In this order. */
+export interface HeadEditsSpec {
+  /** Names in lower case. */
+  readonly remove: readonly string[]
+  readonly add: readonly (readonly [name: string, value: string])[]
+  readonly set: readonly (readonly [name: string, value: string])[]
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { resolve } from './resolve.ts'
 import { pathForms, route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 
@@ -22,7 +23,7 @@ const connections = {
   ),
 }
 
-const outliers = {
+export const outliers = {
   consecutiveGatewayFailures: setting(
     z.int().min(0).default(5),
     'An endpoint is ejected after so many failures in a row (502, 503, 504, no connection, a reset). 0: never.',
@@ -112,6 +113,10 @@ export const serviceSchema = z.strictObject({
       .default('none'),
     'Where a request goes when its subset has no usable endpoint: `none` (503 UH), `any` endpoint of the service, or `{ subset: name }`.',
     'as in Envoy: requests for v2 that get v1 would hide that v2 has no endpoints',
+  ),
+  resolve: setting(
+    resolve.optional(),
+    'Where the endpoints of the service are, and which of them are in which subset: what the service-resolver of Consul says.',
   ),
   routes: setting(
     z.array(route).prefault([]),

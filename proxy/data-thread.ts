@@ -24,7 +24,9 @@ import { loadRe2, patternsOf } from './runtime/regex.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
+import { exemplars } from './telemetry/exemplars.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
+import { peerNames, UNNAMED } from './telemetry/peer-names.ts'
 import { spanQueue } from './telemetry/span-queue.ts'
 import { spanStats } from './telemetry/span-stats.ts'
 import { statsWriter } from './telemetry/stats.ts'
@@ -67,7 +69,12 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   const buffers = bufferStats(stats, index, clock, event)
   const ledger = new Ledger(turns, buffers.cut)
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
-  watchLag(clock, stats, index, () => buffers.held(ledger.held))
+  const peers = peerNames()
+  const requests = { stats, peers, exemplars: exemplars({ clock, send }) }
+  watchLag(clock, stats, index, now => {
+    buffers.held(ledger.held)
+    stats.sweep(now)
+  })
   const tracing = new Tracing()
   const spans = spanQueue({
     clock,
@@ -75,8 +82,8 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
     send: (bytes, count) => send({ kind: 'spans', bytes, count }),
   })
   const made = tracer({ clock, random, tracing, queue: spans })
-  const kept = records({ clock, stats, event, log, tracing, tracer: made })
-  return { event, stats, ledger, log, spans, tracing, records: kept }
+  const kept = records({ clock, requests, event, log, tracing, tracer: made })
+  return { event, stats, peers, requests, ledger, log, spans, tracing, records: kept }
 }
 
 type Recording = ReturnType<typeof recording>
@@ -87,19 +94,21 @@ function serving(
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
-  const { event, stats, ledger, tracing } = recorded
+  const { event, stats, requests, peers, ledger, tracing } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
+  const source = () => (peers.self === UNNAMED ? '' : peers.self)
   const runtime = applier({
     clock,
     random,
     turns,
     stats,
+    requests,
     event,
     tracing,
     dial: accountedDial(dial, ledger),
     ownListeners,
-    http2: http2(clock, { onGuard }),
-    hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard }),
+    http2: http2(clock, { onGuard, source }),
+    hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
   })
   const waiting = wanted(clock, send)
   return { applier: runtime, waiting, discover: discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0) }
@@ -131,11 +140,13 @@ function receiving(
   services: Services,
   listeners: Listeners,
 ) {
-  const { event, ledger, log, spans, tracing, records } = recorded
+  const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
   const { applier, waiting, discover } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
+    stats.expireAfter(snapshot.metrics.idleMs)
+    peers.self = snapshot.service
     for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
   }
   const drained = (cut: number) => {

@@ -58,7 +58,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const own = sidecar({ loaded, version, files, entry, clock, random, log, exit, isReady, changed })
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const facts = pageFacts(own, program, log)
+  const facts = pageFacts(own, program, clock, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
   begun = own
@@ -96,7 +96,7 @@ function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapsh
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = snapshot
   // Standard output is left to the access log where programs read it there.
-  const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
+  const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format !== 'text'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, snapshot, ports))
 }
 

@@ -48,6 +48,9 @@ const scripts = {
   ],
   docs: [
     ['docs/failures.md', 'scripts/failures.ts'],
+    ['docs/consul-config-entries.md', 'scripts/consul-entries.ts'],
+    ['docs/metrics.md', 'scripts/metrics.ts'],
+    ['deploy/grafana', 'scripts/dashboards.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',

@@ -4,7 +4,7 @@ import { compilePolicy, EVERY_SERVICE, readPolicy } from '../../mesh-config/poli
 import { serviceName } from '../../mesh-config/values.ts'
 import type { Candidates, Rollouts } from '../rollouts.ts'
 import { type Change, type Held, keyOf, type Refused } from './held.ts'
-import { breath, type Documents, problemsOf, sortChanges, withChanges } from './layers.ts'
+import { breath, type Documents, hasCalls, problemsOf, sortChanges, withChanges } from './layers.ts'
 import type { PolicyDocument } from './source.ts'
 
 /** All documents of all sources: which are in force, which are refused and why. */
@@ -130,10 +130,14 @@ export function documentBook(deps: BookDeps): DocumentBook {
       candidates.set(key, change.held)
       return false
     })
+    // They are part of what is sent for each service that it calls.
+    const isOfCalls = direct.some(
+      ({ source, service, held }) => hasCalls(held) || hasCalls(inForce.get(keyOf(source, service))),
+    )
     inForce = withChanges(inForce, direct)
     if (accepted.length === 0) return
     deps.onAccepted(accepted)
-    deps.onChange(scopeOf(accepted.map(({ service }) => service)))
+    deps.onChange(isOfCalls ? 'all' : scopeOf(accepted.map(({ service }) => service)))
   }
 
   function isStaged({ source, document, root }: Held): boolean {

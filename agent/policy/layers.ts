@@ -1,4 +1,4 @@
-import type { Located } from '../../mesh-config/located.ts'
+import { type Located, nodeAt } from '../../mesh-config/located.ts'
 import { compilePolicy, EVERY_SERVICE } from '../../mesh-config/policy-document.ts'
 import { type Change, type Held, keyOf, type Problems } from './held.ts'
 
@@ -12,6 +12,21 @@ export function layersOf(service: string, documents: Documents, order: readonly 
       return held === undefined ? [] : [held.root]
     })
   return service === EVERY_SERVICE ? found(EVERY_SERVICE) : [...found(EVERY_SERVICE), ...found(service)]
+}
+
+/** What the policy of a caller says of its calls to a service: of all, then of this one. */
+export function callLayersOf(
+  caller: string,
+  service: string,
+  documents: Documents,
+  order: readonly string[],
+): Located[] {
+  const layers = layersOf(caller, documents, order)
+  return [EVERY_SERVICE, service].flatMap(called => layers.flatMap(layer => nodeAt(layer, ['calls', called]) ?? []))
+}
+
+export function hasCalls(held: Held | null | undefined): boolean {
+  return held !== null && held !== undefined && nodeAt(held.root, ['calls']) !== null
 }
 
 export function withChanges(documents: Documents, changes: readonly Change[]): Map<string, Held> {

@@ -4,7 +4,7 @@ import { compilePolicy, EVERY_SERVICE } from '../../mesh-config/policy-document.
 import type { Rollouts } from '../rollouts.ts'
 import type { AskedPolicy, OwnLayer, WantedPolicy, Withheld } from '../wanted-policy.ts'
 import type { DocumentBook } from './documents.ts'
-import { layersOf } from './layers.ts'
+import { callLayersOf, layersOf } from './layers.ts'
 
 /** Nothing is known of the service. */
 const NONE: WantedPolicy = {
@@ -28,8 +28,11 @@ export interface ServeDeps {
   readonly book: DocumentBook
   readonly order: readonly string[]
   readonly rollouts: Rollouts
-  /** Why a proxy that has a policy must keep it for now: a source has not answered yet. Null: none must. */
-  readonly holdsBack: () => string | null
+  /**
+   * Why a proxy must keep what it has for now: a source has not answered yet. Null: it need not. `has`: it has a policy;
+   * one that has none does not wait for long.
+   */
+  readonly holdsBack: (has: boolean) => string | null
 }
 
 /** Compiled policies for proxies: one for all that have no layer of their own. */
@@ -37,9 +40,10 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
   const kept = new Map<string, Map<string, WantedPolicy | Withheld>>()
   let count = 0
 
-  function compile(service: string, own: OwnLayer | null, staged: Staged): WantedPolicy | Withheld {
+  function compile(service: string, caller: string, own: OwnLayer | null, staged: Staged): WantedPolicy | Withheld {
     const documents = staged.some ? mixed(book, staged) : book.inForce()
-    const layers = layersOf(service, documents, order)
+    const calls = caller === '' ? [] : callLayersOf(caller, service, documents, order)
+    const layers = [...layersOf(service, documents, order), ...calls]
     if (layers.length === 0) return NONE
     let last: Located[] = []
     try {
@@ -49,7 +53,7 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
     }
     const compiled = compilePolicy(service, [...layers, ...last])
     if (!compiled.ok) {
-      if (staged.some) return compile(service, own, { some: false, service: false, all: false })
+      if (staged.some) return compile(service, caller, own, { some: false, service: false, all: false })
       return { withheld: `its own file does not fit: ${compiled.problems.map(formatProblem).join('; ')}` }
     }
     return {
@@ -72,13 +76,15 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
   }
 
   return {
-    wanted({ proxy, service, own, has }) {
-      const reason = holdsBack()
-      if (reason !== null && has) return { withheld: reason }
+    wanted({ proxy, caller = '', service, own, has }) {
+      const reason = holdsBack(has)
+      if (reason !== null) return { withheld: reason }
       const staged = stagedFor(proxy, service, book, rollouts)
-      const key = `${own?.hash ?? ''} ${staged.service} ${staged.all}`
+      // Callers of whose calls nothing is said share what is compiled.
+      const by = caller !== '' && callLayersOf(caller, service, book.inForce(), order).length > 0 ? caller : ''
+      const key = `${own?.hash ?? ''} ${staged.service} ${staged.all} ${by}`
       const known = kept.get(service)?.get(key)
-      const policy = known ?? compile(service, own, staged)
+      const policy = known ?? compile(service, by, own, staged)
       if (known === undefined) keep(service, key, policy)
       return 'withheld' in policy && !has ? { ...NONE, warnings: [policy.withheld] } : policy
     },

@@ -5,6 +5,7 @@ import { compilePolicy } from '../../mesh-config/policy-document.ts'
 import { grpcService } from '../sync/protos.ts'
 import { checkDocument, wrongService } from './check.ts'
 import type { Held, Refused } from './held.ts'
+import { sourcesInStatus } from './in-status.ts'
 import { layersOf } from './layers.ts'
 import type { Policies } from './policies.ts'
 import type { PolicySource, PolicyStore, StoredVersion } from './source.ts'
@@ -18,7 +19,7 @@ interface DocumentMessage {
   readonly at: string
   readonly author: string
   readonly comment: string
-  readonly time_ms: number
+  readonly timeMs: number
   readonly errors: readonly string[]
   readonly warnings: readonly string[]
 }
@@ -151,7 +152,7 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
   async function withAuthor(message: DocumentMessage): Promise<DocumentMessage> {
     try {
       const kept = (await history(message.service)).find(({ version }) => version === message.version)
-      return kept === undefined ? message : { ...message, author: kept.author, comment: kept.comment, time_ms: kept.at }
+      return kept === undefined ? message : { ...message, author: kept.author, comment: kept.comment, timeMs: kept.at }
     } catch {
       // The store is away; the document is in force all the same.
       return message
@@ -162,7 +163,7 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
     const { documents } = policies
     const all = [...[...documents.inForce().values()].map(heldMessage), ...documents.refused().map(refusedMessage)]
     all.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : a.at < b.at ? -1 : 1))
-    return { documents: all.map(document => ({ ...document, text: '' })), sources: sourceMessages(policies) }
+    return { documents: all.map(document => ({ ...document, text: '' })), sources: sourcesInStatus(policies) }
   }
 
   const { service } = grpcService('Policies')
@@ -178,29 +179,18 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
   })
 }
 
-/** `Source` of control.proto, for each source. */
-export function sourceMessages(policies: Policies): object[] {
-  const documents = [...policies.documents.inForce().values()]
-  return policies.sources().map(({ source, trouble, answeredAt }) => ({
-    name: source.name,
-    trouble: trouble === '' && answeredAt === null ? 'it has not answered yet' : trouble,
-    age_ms: answeredAt === null ? 0 : Date.now() - answeredAt,
-    documents: documents.filter(held => held.source === source.name).length,
-  }))
-}
-
-export function refusedMessage({ service, at, document, errors }: Refused): DocumentMessage {
+function refusedMessage({ service, at, document, errors }: Refused): DocumentMessage {
   const { version, text, warnings } = document ?? { version: '', text: '', warnings: [] }
-  return { service, version, text, at, author: '', comment: '', time_ms: 0, errors, warnings }
+  return { service, version, text, at, author: '', comment: '', timeMs: 0, errors, warnings }
 }
 
 function heldMessage({ document: { service, version, text, at, warnings } }: Held): DocumentMessage {
-  return { service, version, text, at, author: '', comment: '', time_ms: 0, errors: [], warnings }
+  return { service, version, text, at, author: '', comment: '', timeMs: 0, errors: [], warnings }
 }
 
 function storedMessage(kept: StoredVersion & { version: string }): DocumentMessage {
   const { service, version, text, author, comment, at } = kept
-  return { service, version, text, at: 'history', author, comment, time_ms: at, errors: [], warnings: [] }
+  return { service, version, text, at: 'history', author, comment, timeMs: at, errors: [], warnings: [] }
 }
 
 function named(service: string): void {

@@ -1,16 +1,15 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { addressOf } from '../../mesh-config/address.ts'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import type { SourceKind } from '../../mesh-config/agent/sources.ts'
-import { durationMs } from '../../mesh-config/duration.ts'
 import type { ConsulApi } from '../consul.ts'
+import { consulEntriesSource } from './consul-entries/source.ts'
 import { consulKvSource } from './consul-kv.ts'
 import { consulStore } from './consul-store.ts'
 import { fileStore } from './file-store.ts'
 import { fileSource } from './files.ts'
 import type { PolicySource } from './source.ts'
-import { zookeeperSource } from './zookeeper.ts'
+import { zookeeperOptions, zookeeperSource } from './zookeeper.ts'
 
 /** The sources of an agent file, the least important first. `base`: what its paths are relative to. */
 export function sourcesOf(
@@ -23,14 +22,9 @@ export function sourcesOf(
       const path = resolve(base, folder)
       return fileSource(path, folder, isFile(path) ? null : fileStore(path, folder))
     },
-    'consul entries': () => null,
+    'consul entries': () => (consul === null ? null : consulEntriesSource(consul)),
     'consul kv': () => (consul === null ? null : consulKvSource(consul, prefix, consulStore(consul, prefix))),
-    zookeeper: () => {
-      if (zookeeper === undefined) return null
-      const { servers, chroot = '', path, auth = null, sessionTimeout } = zookeeper
-      const root = `${chroot}${path}`
-      return zookeeperSource({ servers: servers.map(addressOf), root, auth, sessionMs: durationMs(sessionTimeout) })
-    },
+    zookeeper: () => (zookeeper === undefined ? null : zookeeperSource(zookeeperOptions(zookeeper))),
   }
   return order.flatMap(kind => makers[kind]() ?? [])
 }

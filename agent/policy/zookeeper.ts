@@ -1,4 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { addressOf } from '../../mesh-config/address.ts'
+import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
+import { durationMs } from '../../mesh-config/duration.ts'
 import type { PolicyDocument, PolicySource, PolicyWatcher } from './source.ts'
 import { connectZooKeeper, type ZooKeeperConnection } from './zookeeper-client.ts'
 import { documentPath, zookeeperStore } from './zookeeper-store.ts'
@@ -10,6 +13,13 @@ export interface ZooKeeperSourceOptions {
   readonly root: string
   readonly auth: string | null
   readonly sessionMs: number
+}
+
+/** From `policies.zookeeper` of the agent file. */
+export function zookeeperOptions(spec: NonNullable<AgentDocument['policies']['zookeeper']>): ZooKeeperSourceOptions {
+  const { servers, chroot = '', path, auth, sessionTimeout } = spec
+  const sessionMs = durationMs(sessionTimeout)
+  return { servers: servers.map(addressOf), root: `${chroot}${path}`, auth: auth ?? null, sessionMs }
 }
 
 /** ZooKeeper's own bound for the data of a znode. */

@@ -1,5 +1,3 @@
-import { request } from 'node:http'
-import { request as secureRequest } from 'node:https'
 import { hostname } from 'node:os'
 
 /** What is true of every span of this host. */
@@ -12,32 +10,27 @@ export interface HostFacts {
 export interface HostFactsOptions {
   /** Of the agent file and the environment: they count over what is found out. */
   readonly given: ReadonlyMap<string, string>
-  /** The HTTP API of the Consul agent of this host; null: there is none. */
-  readonly consul: ConsulAddress | null
-}
-
-export interface ConsulAddress {
-  readonly address: string
-  readonly token: string | null
+  /** What `/v1/agent/self` of the Consul agent of this host answers; null: there is none. */
+  readonly consulSelf: (() => Promise<unknown>) | null
 }
 
 const ASK_AGAIN_MS = 30_000
-const TIMEOUT_MS = 3_000
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+/** Usual names of the zone in the meta data of a node. */
+const ZONE_KEYS = ['zone', 'availability_zone', 'availability-zone']
 
-export function hostFacts({ given, consul }: HostFactsOptions): HostFacts {
+export function hostFacts({ given, consulSelf }: HostFactsOptions): HostFacts {
   const own = new Map([['host.name', hostname()], ...given])
   let attributes: ReadonlyMap<string, string> = own
   let timer: NodeJS.Timeout | null = null
 
-  async function ask({ address, token }: ConsulAddress): Promise<void> {
-    const found = await selfOf(address, token).catch(() => null)
+  async function ask(self: () => Promise<unknown>): Promise<void> {
+    const found = await self().then(factsOf, () => null)
     if (found !== null) attributes = new Map([...own, ...found, ...given])
     // A node keeps its name; Consul may only come up later than the agent.
-    else timer = setTimeout(() => void ask({ address, token }), ASK_AGAIN_MS).unref()
+    else timer = setTimeout(() => void ask(self), ASK_AGAIN_MS).unref()
   }
 
-  if (consul !== null) void ask(consul)
+  if (consulSelf !== null) void ask(consulSelf)
   return {
     attributes: () => attributes,
     stop() {
@@ -46,42 +39,22 @@ export function hostFacts({ given, consul }: HostFactsOptions): HostFacts {
   }
 }
 
-interface Self {
-  readonly Config?: { readonly NodeName?: unknown; readonly Datacenter?: unknown }
-  readonly Meta?: Readonly<Record<string, unknown>> | null
-}
-
-async function selfOf(address: string, token: string | null): Promise<Map<string, string>> {
-  const { Config, Meta } = JSON.parse(await get(new URL('/v1/agent/self', address), token)) as Self
+/** Null: it is no such answer. */
+function factsOf(answer: unknown): Map<string, string> | null {
+  const config = mapIn(answer, 'Config')
+  const meta = mapIn(answer, 'Meta')
   const facts = new Map<string, string>()
   const add = (name: string, value: unknown) => typeof value === 'string' && value !== '' && facts.set(name, value)
-  add('consul.node', Config?.NodeName)
-  add('consul.datacenter', Config?.Datacenter)
-  add('cloud.availability_zone', Meta?.zone)
-  return facts
+  add('consul.node', config.NodeName)
+  add('consul.datacenter', config.Datacenter)
+  add(
+    'cloud.availability_zone',
+    ZONE_KEYS.map(key => meta[key]).find(zone => zone),
+  )
+  return facts.size === 0 ? null : facts
 }
 
-function get(url: URL, token: string | null): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = token === null ? {} : { 'x-consul-token': token }
-    const sent = (url.protocol === 'https:' ? secureRequest : request)(
-      url,
-      { headers, timeout: TIMEOUT_MS },
-      response => {
-        let body = ''
-        response.setEncoding('utf8')
-        response.on('data', (part: string) => {
-          body += part
-          if (body.length > MAX_ANSWER_BYTES) sent.destroy(new Error('the answer is too long'))
-        })
-        response.on('end', () =>
-          response.statusCode === 200 ? resolve(body) : reject(new Error(`Consul answers ${response.statusCode}`)),
-        )
-        response.on('error', reject)
-      },
-    )
-    sent.on('timeout', () => sent.destroy(new Error('Consul does not answer')))
-    sent.on('error', reject)
-    sent.end()
-  })
+function mapIn(value: unknown, key: string): Readonly<Record<string, unknown>> {
+  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : null
+  return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {}
 }

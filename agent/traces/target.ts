@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import { durationMs } from '../../mesh-config/duration.ts'
 import type { Environment } from '../../mesh-config/environment.ts'
@@ -17,7 +18,8 @@ const DEFAULT_TIMEOUT_MS = 10_000
  * Where spans go: the agent file first, then OpenTelemetry's environment variables, of which those for traces count over
  * those for all signals. https://opentelemetry.io/docs/specs/otel/protocol/exporter/ Throws an error for people.
  */
-export function exportSettings({ traces }: AgentDocument, env: Environment): ExportSettings {
+export function exportSettings({ traces }: AgentDocument, env: Environment, base: string): ExportSettings {
+  const inBase = (file: string | undefined) => (file === undefined ? null : resolve(base, file))
   const warnings: string[] = []
   const of = (name: string) => env[`OTEL_EXPORTER_OTLP_TRACES_${name}`] || env[`OTEL_EXPORTER_OTLP_${name}`] || null
   const url = traces.export === undefined ? fromEnvironment(env, warnings) : fromFile(traces.export)
@@ -27,9 +29,9 @@ export function exportSettings({ traces }: AgentDocument, env: Environment): Exp
     target: url === null ? null : { ...url, headers, compression },
     timeoutMs: traces.timeout === undefined ? timeoutOf(of('TIMEOUT'), warnings) : durationMs(traces.timeout),
     files: {
-      ca: traces.tls.ca ?? of('CERTIFICATE'),
-      cert: traces.tls.cert ?? of('CLIENT_CERTIFICATE'),
-      key: traces.tls.key ?? of('CLIENT_KEY'),
+      ca: inBase(traces.tls.ca) ?? of('CERTIFICATE'),
+      cert: inBase(traces.tls.cert) ?? of('CLIENT_CERTIFICATE'),
+      key: inBase(traces.tls.key) ?? of('CLIENT_KEY'),
     },
     warnings,
   }

@@ -11,7 +11,7 @@ import { type Family, familiesOf, newCounters } from './counters.ts'
 import { type DiskQueue, diskQueue } from './disk-queue.ts'
 import { enricher } from './enrich.ts'
 import { addTraceService, listenGrpc } from './grpc-in.ts'
-import { type ConsulAddress, hostFacts } from './host-facts.ts'
+import { hostFacts } from './host-facts.ts'
 import { listenHttp } from './http-in.ts'
 import { type Intake, intake } from './intake.ts'
 import { keeper } from './sampling.ts'
@@ -30,9 +30,12 @@ export interface TracesPart extends AgentPart {
 export interface TracesOptions {
   readonly document: AgentDocument
   readonly env: Environment
+  /** The folder that relative files of the agent file are in. */
+  readonly base: string
   /** Of the agent; null: it has none. */
   readonly state: string | null
-  readonly consul: ConsulAddress | null
+  /** What `/v1/agent/self` of Consul answers; null: there is no Consul. */
+  readonly consulSelf: (() => Promise<unknown>) | null
   readonly log: SenderLog
 }
 
@@ -40,9 +43,9 @@ const DEFAULT_GRPC = '127.0.0.1:4317'
 const DEFAULT_HTTP = '127.0.0.1:4318'
 
 /** Throws an error for people where the settings make no sense. */
-export function tracesPart({ document, env, state, consul, log }: TracesOptions): TracesPart {
+export function tracesPart({ document, env, base, state, consulSelf, log }: TracesOptions): TracesPart {
   const { traces } = document
-  const settings = exportSettings(document, env)
+  const settings = exportSettings(document, env, base)
   const { target } = settings
   const warnings = [...settings.warnings]
   const given = new Map([
@@ -52,7 +55,7 @@ export function tracesPart({ document, env, state, consul, log }: TracesOptions)
   // The name of a service is that of who made the spans.
   given.delete('service.name')
   const counters = newCounters()
-  const facts = hostFacts({ given, consul })
+  const facts = hostFacts({ given, consulSelf })
   const keep = keeper({ share: traces.sample / 100, perSecond: traces.spansPerSecond, now: () => performance.now() })
   const collector = target === null ? null : collectorWithFiles({ ...settings, target }, log.warn)
   let queue: DiskQueue | null = null
@@ -101,6 +104,8 @@ export function tracesPart({ document, env, state, consul, log }: TracesOptions)
       receive = intake({ counters, queue, keep, enrich: enricher(facts.attributes) })
       await listen('grpc', traces.grpc, DEFAULT_GRPC)
       await listen('http', traces.http, DEFAULT_HTTP)
+      const open = Object.entries(ports).flatMap(([kind, port]) => (port === null ? [] : [`${port} (${kind})`]))
+      if (open.length > 0) log.info(`traces: applications of this host send spans to port ${open.join(' and ')}`)
     },
     async stop() {
       facts.stop()

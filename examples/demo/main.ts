@@ -7,6 +7,7 @@ import { services } from './mesh/plan.ts'
 import { type Check, finalChecks, playOnce } from './once.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { startMesh } from './start.ts'
+import { traceWatch } from './trace-watch.ts'
 import { type Event, hintsFor, type Scene } from './view/scene.ts'
 import { show, type View } from './view/show.ts'
 import { styleFor } from './view/style.ts'
@@ -31,7 +32,8 @@ async function main(options: Options): Promise<void> {
 
   const mesh = await createMesh({
     retries: options.retries,
-    consul: options.consul ? await obtainConsul() : null,
+    consul: options.consul ? await obtainPeer('consul') : null,
+    jaeger: options.jaeger ? await obtainPeer('jaeger') : null,
     onUnexpectedEnd(text) {
       ended.push(text)
       tell(text)
@@ -57,15 +59,19 @@ async function main(options: Options): Promise<void> {
     events,
     hints: hintsFor(mesh.plan),
     folder: mesh.folder,
-    keys: options.once ? null : 'q quit   k kill one   s slow one   r restore all',
+    instead: traces?.shown() ?? null,
+    keys: options.once
+      ? null
+      : `q quit   k kill one   s slow one   r restore all${traces === null ? '' : '   t trace'}`,
   })
   const stage = options.once ? null : directed(acts, tell, quit)
+  const traces = mesh.plan.jaeger === null ? null : traceWatch(mesh.plan, mesh.plan.jaeger.query, style, tell)
   view = show({
     plain: options.plain,
     look: watching.look,
     scene,
     style,
-    onKey: key => stage?.key(key),
+    onKey: key => (traces?.key(key) === true ? undefined : stage?.key(key)),
     onQuit: () => leave(quit),
   })
 
@@ -73,14 +79,16 @@ async function main(options: Options): Promise<void> {
   let checks: Check[] | null = null
   try {
     checks = await (options.once
-      ? Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell }), left])
+      ? Promise.race([playOnce({ plan: mesh.plan, acts, observer: watching, tell, traces }), left])
       : left)
   } finally {
     // Also when a scene could not be played: what is said of it belongs on the terminal that was there before.
     await load.stop()
+    traces?.stop()
     await view.close()
     await mesh.stop()
   }
+  process.stdout.write(traces?.summary() ?? '')
   if (checks === null) {
     process.stdout.write(goodbye(load))
     if (options.once) process.exitCode = 130
@@ -101,9 +109,9 @@ async function chooseRate(mesh: Mesh, quit: AbortSignal): Promise<number> {
 }
 
 /** The real one: from PATH, or obtained as the tests do it. */
-async function obtainConsul(): Promise<string> {
+async function obtainPeer(name: 'consul' | 'jaeger'): Promise<string> {
   const { obtain } = await import('../../test/peers/obtain.ts')
-  return await obtain('consul')
+  return await obtain(name)
 }
 
 /** Says what `--once` came to. */

@@ -5,6 +5,7 @@ import type { Load } from './load.ts'
 import { instanceNamed, instancesOf, type Plan } from './mesh/plan.ts'
 import { visitShop } from './visit.ts'
 import type { Observer } from './watch/observer.ts'
+import type { FoundTrace } from './watch/traces.ts'
 
 /** One thing that must hold, what was seen, and what would have been right. */
 export interface Check {
@@ -19,6 +20,8 @@ export interface OnceParts {
   readonly acts: Actions
   readonly observer: Observer
   readonly tell: Tell
+  /** Null: without Jaeger. */
+  readonly traces: { found(): FoundTrace | null } | null
 }
 
 const percent = (share: number) => `${Number((100 * share).toFixed(share < 0.1 ? 1 : 0))} %`
@@ -32,7 +35,7 @@ const PATIENCE_MS = 60_000
  * The minute of the director in half of it, with a look at the counters before and after each scene. A scene lasts
  * until there were calls enough to judge it.
  */
-export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promise<Check[]> {
+export async function playOnce({ plan, acts, observer, tell, traces }: OnceParts): Promise<Check[]> {
   const checks: Check[] = []
 
   /** Shares of the calls to each instance's service, of as many calls as it takes. */
@@ -121,6 +124,16 @@ export async function playOnce({ plan, acts, observer, tell }: OnceParts): Promi
     seen: visit.troubles[0] ?? `${visit.orders} orders`,
     wanted: 'more than 20',
   })
+  if (traces !== null) {
+    await until(() => traces.found() !== null)
+    const found = traces.found()
+    checks.push({
+      passed: found !== null,
+      text: 'Jaeger has a trace that crosses four services and has a retry in it',
+      seen: found === null ? 'none' : `${found.services.length} services`,
+      wanted: '4 services at least',
+    })
+  }
   return checks
 }
 

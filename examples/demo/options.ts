@@ -5,6 +5,7 @@ export interface Options {
   readonly plain: boolean
   readonly retries: boolean
   readonly consul: boolean
+  readonly jaeger: boolean
   /** Null: what the machine can do decides. */
   readonly perSecond: number | null
 }
@@ -17,6 +18,8 @@ export const help = `outrigger demo: eleven instances of five small services, a 
 Options:
   --consul        with a real Consul: no sidecar file names an address; every sidecar registers itself and finds its peers there
                   (the first time Consul is obtained, which may take minutes)
+  --jaeger        with an agent and a real Jaeger: every request becomes a trace, and one with a retry in it is shown
+                  (the first time Jaeger is obtained, which takes minutes); t shows it, a line at the end says where it is
   --once          play every scene once, then say which checks passed
   --rate <n>      requests a second, 10 to 1000 (default: a quarter of what this machine can answer, 200 at most;
                   it is measured at the start)
@@ -38,6 +41,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
         plain: { type: 'boolean', default: false },
         retries: { type: 'boolean', default: true },
         consul: { type: 'boolean', default: false },
+        jaeger: { type: 'boolean', default: false },
         rate: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -47,7 +51,10 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
     const perSecond = values.rate === undefined ? null : Number(values.rate)
     if (perSecond !== null && !(perSecond >= 10 && perSecond <= 1000))
       return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
-    return { once: values.once, plain: values.plain, retries: values.retries, consul: values.consul, perSecond }
+    const { once, plain, retries, consul, jaeger } = values
+    if (jaeger && !retries)
+      return { wrong: '--jaeger and --no-retries exclude each other: --jaeger looks for a trace with a retry in it' }
+    return { once, plain, retries, consul, jaeger, perSecond }
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) }
   }

@@ -6,7 +6,7 @@ export interface FlightFilter {
   readonly service: string | null
   /** An endpoint of one of the attempts. */
   readonly endpoint: string | null
-  /** The request id. */
+  /** The request id, or the trace id. */
   readonly id: string | null
   /** Only the last ones; null: not given. */
   readonly limit: number | null
@@ -34,7 +34,7 @@ export function selectFlights(
     flight =>
       (service === null || flight.service === service) &&
       (endpoint === null || flight.attempts.some(attempt => attempt.endpoint === endpoint)) &&
-      (id === null || flight.requestId === id),
+      (id === null || flight.requestId === id || flight.traceId === id),
   )
   return limit === null ? chosen : chosen.slice(-limit)
 }

@@ -16,7 +16,8 @@ export function flightText(flight: FlightView): string {
   const last = attempts.at(-1)
   const where = last === undefined || last.endpoint === '' ? to : `${to} at ${last.endpoint}`
   const isTunnel = protocol === 'tcp'
-  const rest = isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId
+  const ids = [isTunnel ? `${bytesIn} B in, ${bytesOut} B out` : flight.requestId, traceText(flight)]
+  const rest = ids.filter(text => text !== '').join('  ')
   let text = printable(
     `${at.slice(11, 23)}  ${outcome}  ${duration(durationMs).padStart(8)}  ${askedOf(flight)}  ->  ${where}  ${rest}`.trimEnd(),
   )
@@ -29,6 +30,12 @@ export function flightText(flight: FlightView): string {
   if (failure !== '')
     text += `\n${' '.repeat(14)}${printable(`${failure}: ${reason}${detail === '' ? '' : ` (${detail})`}`)}`
   return `${text}\n`
+}
+
+/** Where it can be looked up: its spans are recorded, or it failed and somebody else's may be. */
+export function traceText({ traceId, recorded, failure }: FlightView): string {
+  if (traceId === '' || (recorded === '' && failure === '')) return ''
+  return `trace ${traceId}`
 }
 
 /** The request in a word or two. */

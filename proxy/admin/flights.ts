@@ -10,7 +10,7 @@ export function flightsPage(ask: Ask): Page {
     path: '/flights',
     methods: ['GET'],
     shows: 'the decision records of the last requests, oldest first; the failed ones are kept longer',
-    parameters: '?failed  ?limit=20  ?service=orders  ?endpoint=10.0.0.1:8080  ?id=<request id>',
+    parameters: '?failed  ?limit=20  ?service=orders  ?endpoint=10.0.0.1:8080  ?id=<request or trace id>',
     async answer(request) {
       const filter = readFilter(request.query)
       if (typeof filter === 'string') return errorAnswer(request, 400, filter)

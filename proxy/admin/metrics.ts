@@ -1,10 +1,12 @@
 import type { Page } from './page-types.ts'
 
-export function metricsPage(render: () => { readonly type: string; readonly body: AsyncIterable<string> }): Page {
+type Render = (accept: string) => { readonly type: string; readonly body: AsyncIterable<string> }
+
+export function metricsPage(render: Render): Page {
   return {
     path: '/metrics',
     methods: ['GET'],
     shows: 'statistics, for Prometheus',
-    answer: () => ({ status: 200, ...render() }),
+    answer: ({ accept }) => ({ status: 200, ...render(accept) }),
   }
 }

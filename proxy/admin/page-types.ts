@@ -17,6 +17,8 @@ export interface PageRequest {
   /** Null: the caller accepts anything, so the page chooses. */
   readonly format: Format | null
   readonly body: string
+  /** The Accept header; empty: none. */
+  readonly accept: string
 }
 
 export interface PageAnswer {

@@ -10,7 +10,8 @@ import { metricsPage } from './metrics.ts'
 import type { Page } from './page-types.ts'
 import { bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
-import type { ConfigView, Readiness } from './views.ts'
+import { syncPage } from './sync.ts'
+import type { ConfigView, Readiness, SyncView } from './views.ts'
 
 /** The sources of the pages' facts. */
 export interface PageFacts {
@@ -20,6 +21,7 @@ export interface PageFacts {
   readonly ask: Ask
   readonly discovery: () => readonly ServiceStatus[]
   readonly config: () => Promise<ConfigView>
+  readonly sync: () => SyncView
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
   readonly log: LevelOwner
@@ -33,6 +35,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     flightsPage(facts.ask),
     endpointsPage(facts.ask, facts.discovery),
     configPage(facts.config),
+    syncPage(facts.sync),
     metricsPage(facts.metrics),
     readyPage(facts.readiness),
     livePage,

@@ -64,7 +64,7 @@ export function adminServer(
   })
 }
 
-const plainRequest: PageRequest = { method: 'GET', query: new URLSearchParams(), format: null, body: '' }
+const plainRequest: PageRequest = { method: 'GET', query: new URLSearchParams(), format: null, body: '', accept: '' }
 
 interface Served {
   readonly listenAddress: string
@@ -101,7 +101,11 @@ async function handle(
   const body = plainMethod === 'POST' ? await read(incoming) : ''
   if (body === null)
     return send(response, await errorAnswer(base, 413, `a body of more than ${MAX_BODY} bytes is not expected here`))
-  await send(response, await page.answer({ ...base, method: plainMethod, body }), method === 'HEAD')
+  await send(
+    response,
+    await page.answer({ ...base, method: plainMethod, body, accept: headers.accept ?? '' }),
+    method === 'HEAD',
+  )
 }
 
 function hintFor({ path, methods }: Page): string {

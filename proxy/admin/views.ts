@@ -27,3 +27,41 @@ export interface Readiness {
   readonly reason: string
   readonly checks: readonly Check[]
 }
+
+/** The agent of this host, and what each service has of it. */
+export interface SyncView {
+  /** `off`: no agent is there, or none is configured. */
+  readonly state: 'connected' | 'connecting' | 'off'
+  /** Why there is no connection; empty: nothing is wrong. */
+  readonly trouble: string
+  /** Its name and version; empty: none was ever connected. */
+  readonly agent: string
+  /** Empty: `agent: off`. */
+  readonly socket: string
+  /** No file names the socket: it is where agents listen by default. */
+  readonly isDefault: boolean
+  /** In this state. */
+  readonly forMs: number
+  /** Connections lost. */
+  readonly losses: number
+  /** Why policies cannot be saved for a start without the agent; empty: they can. */
+  readonly saving: string
+  readonly services: readonly SyncedService[]
+}
+
+export interface SyncedService {
+  readonly service: string
+  /** Of the policy of the agent in force; empty: none. */
+  readonly version: string
+  /** `files`: the agent has no policy for it. `disk`: as the agent sent it to an earlier process. */
+  readonly from: 'agent' | 'disk' | 'files'
+  readonly inForceSince: string
+  /** How long something else is in force than the agent wants, or may want while it is away; 0: it is in step. */
+  readonly staleMs: number
+  /** The version that the agent wants and this proxy refuses; empty: none. */
+  readonly refused: string
+  readonly reasons: readonly string[]
+  readonly warnings: readonly string[]
+  /** The section of the sidecar's own file has changed, and the agent has not merged it yet. */
+  readonly ownChanged: boolean
+}

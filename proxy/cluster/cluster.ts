@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
@@ -10,9 +11,10 @@ import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { type AllMembers, membersOf } from './members.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
-import { isIn, isTouched, withFallback } from './subset.ts'
+import { isTouched, withFallback } from './subset.ts'
 import { ClusterView, type ViewOwner } from './view.ts'
 import type { Locality } from './zone.ts'
 
@@ -57,6 +59,7 @@ export class ServiceCluster implements ViewOwner {
   active = 0
   /** Requests admitted since the cluster was made. */
   uses = 0
+  #members: AllMembers
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
   readonly #outliers: OutlierDetector
@@ -71,7 +74,8 @@ export class ServiceCluster implements ViewOwner {
   #isLearning = false
 
   /** `spec` has the first endpoints. */
-  constructor(spec: ServiceSpec, deps: ClusterDeps) {
+  constructor(spec: ServiceSpec, deps: ClusterDeps, members = membersOf(spec, noRegex)) {
+    this.#members = members
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
@@ -84,7 +88,7 @@ export class ServiceCluster implements ViewOwner {
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
     this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
-    this.whole = new ClusterView(this, spec.name, null, this.#balance(null))
+    this.whole = new ClusterView(this, spec.name, members.whole, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
       () => this.#guarded(),
@@ -105,15 +109,18 @@ export class ServiceCluster implements ViewOwner {
    * Takes a new policy, new endpoints and the zone of this sidecar. Endpoints that stay are kept, and so are pickers
    * for which nothing changed.
    */
-  configure(spec: ServiceSpec, zone = this.#locality.zone): void {
+  configure(spec: ServiceSpec, zone = this.#locality.zone, members?: AllMembers): void {
     const old = this.spec
     this.spec = spec
     if (!isEqual(spec.retries.budget, old.retries.budget))
       this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
     if (isOther) this.#usePolicy(spec, old)
-    const isDivided = !isEqual([spec.subsets, spec.subsetFallback], [old.subsets, old.subsetFallback])
-    if (isDivided) this.#nameSubsets()
+    const isDivided = !isEqual(divisionOf(spec), divisionOf(old))
+    if (isDivided) {
+      this.#members = members ?? membersOf(spec, noRegex)
+      this.#nameSubsets()
+    }
     this.#outliers.configure(spec.outliers)
     const change = this.#replace(spec.endpoints)
     const isElsewhere = zone !== this.#locality.zone
@@ -205,13 +212,14 @@ export class ServiceCluster implements ViewOwner {
   }
 
   #nameSubsets(): void {
-    const { name: service, subsets } = this.spec
-    for (const name of this.subsets.keys()) if (!Object.hasOwn(subsets, name)) this.subsets.delete(name)
-    for (const [name, labels] of Object.entries(subsets)) {
+    const { whole, subsets } = this.#members
+    this.whole.holds = whole
+    for (const name of this.subsets.keys()) if (!subsets.has(name)) this.subsets.delete(name)
+    for (const [name, holds] of subsets) {
       const view = this.subsets.get(name)
       if (view === undefined)
-        this.subsets.set(name, new ClusterView(this, `${service}/${name}`, labels, this.whole.balance))
-      else view.labels = labels
+        this.subsets.set(name, new ClusterView(this, `${this.spec.name}/${name}`, holds, this.whole.balance))
+      else view.holds = holds
     }
   }
 
@@ -237,7 +245,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   #rebuildTouched(change: HostSetChange): void {
-    const touched = this.#views().filter(({ labels }) => isTouched(labels, change))
+    const touched = this.#views().filter(({ holds }) => isTouched(holds, change))
     this.#gather(touched)
     if (this.#outliers.review()) this.rebuild()
     else this.#build(touched)
@@ -249,8 +257,8 @@ export class ServiceCluster implements ViewOwner {
 
   #gather(views: readonly ClusterView[]): void {
     for (const view of views) {
-      const { labels } = view
-      view.members = labels === null ? this.endpoints : this.endpoints.filter(({ spec }) => isIn(labels, spec))
+      const members = this.endpoints.filter(({ spec }) => view.holds(spec))
+      view.members = members.length === this.endpoints.length ? this.endpoints : members
     }
   }
 
@@ -265,10 +273,9 @@ export class ServiceCluster implements ViewOwner {
   }
 
   #hasFallback(view: ClusterView): boolean {
-    const { subsetFallback } = this.spec
-    if (subsetFallback === 'none' || subsetFallback === 'any') return subsetFallback === 'any'
-    const other = this.subsets.get(subsetFallback.subset)
-    return other !== undefined && other !== view && other.members.some(({ spec }) => spec.health === 'passing')
+    if (this.spec.subsetFallback === 'any') return true
+    const other = this.#otherOf(view)
+    return other?.members.some(({ spec }) => spec.health === 'passing') ?? false
   }
 
   #build(views: readonly ClusterView[]): void {
@@ -277,8 +284,7 @@ export class ServiceCluster implements ViewOwner {
     if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
     else this.#warmUp.cancel()
     for (const view of views) view.balance = this.#balance(view)
-    this.whole.balancer = this.whole.balance.balancer
-    for (const view of this.subsets.values()) view.balancer = withFallback(view.balance, this.#fallbackOf(view))
+    for (const view of this.#views()) view.balancer = withFallback(view.balance, this.#fallbackOf(view))
   }
 
   #balance(view: ClusterView | null): Balance {
@@ -291,10 +297,24 @@ export class ServiceCluster implements ViewOwner {
   }
 
   #fallbackOf(view: ClusterView): Balance | null {
-    const { subsetFallback } = this.spec
-    if (subsetFallback === 'none') return null
-    const other = subsetFallback === 'any' ? this.whole : this.subsets.get(subsetFallback.subset)
-    return other === undefined || other === view ? null : other.balance
+    return this.#otherOf(view)?.balance ?? null
+  }
+
+  /** What takes the place of a subset, or of the whole service, that has no healthy endpoint; null: nothing. */
+  #otherOf(view: ClusterView): ClusterView | null {
+    const { subsetFallback, resolve, name } = this.spec
+    const isWhole = view === this.whole
+    const chosen =
+      resolve === undefined ? undefined : own(resolve.fallbacks, isWhole ? '' : view.name.slice(name.length + 1))
+    const other =
+      chosen !== undefined
+        ? this.subsets.get(chosen)
+        : isWhole || subsetFallback === 'none'
+          ? undefined
+          : subsetFallback === 'any'
+            ? this.whole
+            : this.subsets.get(subsetFallback.subset)
+    return other === undefined || other === view ? null : other
   }
 
   #reweigh(): void {
@@ -302,6 +322,15 @@ export class ServiceCluster implements ViewOwner {
     const used = this.endpoints.filter(({ spec, state }) => spec.health === 'passing' && state !== 'ejected')
     if (this.#policy.reweigh?.(used, this.#policyDeps)) this.rebuild()
   }
+}
+
+function divisionOf({ subsets, subsetFallback, resolve }: ServiceSpec): object {
+  return [subsets, subsetFallback, resolve ?? null]
+}
+
+/** Of a service whose filters were compiled before, or have no pattern. */
+function noRegex(pattern: string): never {
+  throw new Error(`no engine for the pattern ${pattern} was handed in`)
 }
 
 function idsOf({ name, balancer: { sticky } }: ServiceSpec): ((endpoint: string) => string) | null {

@@ -36,7 +36,7 @@ export function hashKey(keys: readonly HashKeySpec[], random: Random): HashKey {
 
 /** The cookie for requests that have none: one for a service, since one is enough to tell callers apart. */
 export function makerOf(keys: readonly HashKeySpec[]): CookieKey | null {
-  return keys.find((key): key is CookieKey => key.kind === 'cookie' && key.ttlMs > 0) ?? null
+  return keys.find((key): key is CookieKey => key.kind === 'cookie' && (key.ttlMs > 0 || key.session === true)) ?? null
 }
 
 function textOf(key: HashKeySpec, { request, peer }: Exchange): string {

@@ -2,24 +2,16 @@ import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Balance } from './balance.ts'
 import type { HostSetChange } from './host-set.ts'
+import type { Members } from './members.ts'
 
-/** The labels that the metadata of an endpoint must have. */
-export type Labels = Readonly<Record<string, string>>
-
-/** Null: any metadata. */
-export function isIn(labels: Labels | null, { metadata }: EndpointSpec): boolean {
-  for (const name in labels) if (metadata[name] !== labels[name]) return false
-  return true
-}
-
-/** Whether endpoints with these labels came, went, or changed in a field that pickers use. */
-export function isTouched(labels: Labels | null, { added, changed, removed }: HostSetChange): boolean {
+/** Whether endpoints with these members came, went, or changed in a field that pickers use. */
+export function isTouched(members: Members, { added, changed, removed }: HostSetChange): boolean {
   return (
-    added.some(({ spec }) => isIn(labels, spec)) ||
-    removed.some(({ spec }) => isIn(labels, spec)) ||
+    added.some(({ spec }) => members(spec)) ||
+    removed.some(({ spec }) => members(spec)) ||
     changed.some(
       ({ endpoint: { spec }, before }) =>
-        isIn(labels, before) !== isIn(labels, spec) || (isIn(labels, spec) && isBalancedOtherwise(before, spec)),
+        members(before) !== members(spec) || (members(spec) && isBalancedOtherwise(before, spec)),
     )
   )
 }

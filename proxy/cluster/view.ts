@@ -6,7 +6,7 @@ import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 import type { Affinity } from './affinity.ts'
 import type { Balance } from './balance.ts'
-import type { Labels } from './subset.ts'
+import type { Members } from './members.ts'
 
 /** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
 export interface ViewOwner
@@ -19,8 +19,8 @@ export interface ViewOwner
 /** The whole service, or one of its subsets, as routes see it. */
 export class ClusterView implements Cluster {
   readonly name: string
-  /** Null: the whole service. */
-  labels: Labels | null
+  /** Which endpoints are in it. */
+  holds: Members
   balancer: LoadBalancer
   /**
    * The balance of its own endpoints. `balancer` belongs to the fallback where this is a subset without usable
@@ -31,10 +31,10 @@ export class ClusterView implements Cluster {
   members: readonly Endpoint[] = []
   readonly #service: ViewOwner
 
-  constructor(service: ViewOwner, name: string, labels: Labels | null, balance: Balance) {
+  constructor(service: ViewOwner, name: string, holds: Members, balance: Balance) {
     this.#service = service
     this.name = name
-    this.labels = labels
+    this.holds = holds
     this.balance = balance
     this.balancer = balance.balancer
   }

@@ -57,7 +57,7 @@ export function agentOfHost(deps: AgentDeps): Agent {
     loaded.agent.kind === 'off' ? { policies: new Map(), own: new Map(), savedAt: null } : saved.read()
   if (kept.policies.size > 0)
     log.info(
-      `the policies of ${kept.policies.size} services are those that the agent sent last, until it says otherwise`,
+      `${kept.policies.size === 1 ? 'the policy of 1 service is' : `the policies of ${kept.policies.size} services are`} as the agent sent last, until it says otherwise`,
       { savedAt: new Date(kept.savedAt ?? 0).toISOString() },
     )
   let config = loaded

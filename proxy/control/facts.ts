@@ -1,11 +1,17 @@
+import type { Effective } from '../../mesh-config/effective.ts'
 import type { PageFacts } from '../admin/pages.ts'
 import type { Clock } from '../core/clock.ts'
+import { jsonText } from '../core/printable.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
+import type { PolicySync } from '../sync/policy-sync.ts'
+import { agentSeries } from '../telemetry/agent-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
-import { prometheusPage } from '../telemetry/prometheus.ts'
+import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
+import { agentFacts, syncView } from './agent-view.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
+import type { EffectiveConfig } from './loaded-config.ts'
 import { type ReadinessReport, readinessReport } from './readiness.ts'
 import type { Sidecar } from './sidecar.ts'
 
@@ -53,30 +59,39 @@ export function sidecarSeries(sidecar: Sidecar, { version }: Program, clock: Clo
   })
 }
 
-export function pageFacts(sidecar: Sidecar, { version, files }: Program, log: PageFacts['log']): PageFacts {
-  const { loaded, store, threads, watched, life, config } = sidecar
+export function pageFacts(
+  sidecar: Sidecar,
+  { version, files }: Program,
+  clock: Clock,
+  log: PageFacts['log'],
+): PageFacts {
+  const { loaded, store, threads, watched, life, config, agent } = sidecar
+  const synced = agentSeries(store, () => agentFacts(agent, clock))
   const discovered = discoverySeries(store, watched.status)
   const exposition = prometheusPage(store)
   return {
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
-    metrics() {
+    metrics(accept) {
       discovered.sync()
-      return exposition()
+      synced.sync()
+      const { aliases } = config().snapshot.metrics
+      return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
     ask: threads.ask,
     discovery: watched.status,
     config: () => configView(sidecar, files),
+    sync: () => syncView(agent, clock),
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,
   }
 }
 
-async function configView({ reload }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {
+async function configView({ reload, agent }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {
   const { config, inForceSince, lastErrors, needsRestart } = reload.state()
-  const effective = await config.effective
+  const effective = await governed(await config.effective, agent.sync)
   return {
     version: config.snapshot.version,
     inForceSince: new Date(inForceSince).toISOString(),
@@ -87,4 +102,16 @@ async function configView({ reload }: Sidecar, files: readonly string[]): Return
     effectiveJson: effective.json(),
     effectiveText: effective.text(),
   }
+}
+
+/** With what the agent says, where it says anything. */
+async function governed(effective: EffectiveConfig, sync: PolicySync): Promise<EffectiveConfig> {
+  const services = sync.status().flatMap(({ service, hasPolicy }) => (hasPolicy ? [service] : []))
+  if (services.length === 0) return effective
+  const [{ withProvenance }, { effectiveText }] = await Promise.all([
+    import('./effective-layer.ts'),
+    import('./effective-text.ts'),
+  ])
+  const whole = withProvenance(JSON.parse(effective.json()) as Effective, services, sync.policies())
+  return { ...effective, json: () => jsonText(whole), text: () => effectiveText(whole) }
 }

@@ -2,7 +2,7 @@ import { constants, setPriority } from 'node:os'
 import { deflateRawSync } from 'node:zlib'
 import { loadSnapshot } from '../../mesh-config/load-snapshot.ts'
 import { hidden } from '../../mesh-config/secret.ts'
-import { jsonText, printable } from '../core/printable.ts'
+import { jsonText } from '../core/printable.ts'
 import { buildOf, type CacheHead } from './config-cache.ts'
 import { keepConfig } from './keep-config.ts'
 import type { ChildLine } from './loaded-config.ts'
@@ -28,17 +28,10 @@ else {
   // The proxy starts with that, perhaps on the same core; what follows is for /config and for the next start.
   setPriority(constants.priority.PRIORITY_LOW)
   const effective = await loaded.effective()
-  const { effectiveLines, describeSource } = await import('../../mesh-config/effective-yaml.ts')
-  const lines = effectiveLines(effective)
-  const width = Math.min(60, Math.max(0, ...lines.map(({ text }) => text.length)))
-  const text = lines
-    .map(line =>
-      printable(line.source === null ? line.text : `${line.text.padEnd(width)}  # ${describeSource(line.source)}`),
-    )
-    .join('\n')
+  const { effectiveText } = await import('./effective-text.ts')
   const json = jsonText(effective)
   const own = JSON.stringify(agent.kind === 'off' ? {} : await loaded.own())
-  const shown = { json: pack(json), text: pack(`${text}\n`), own: pack(own) }
+  const shown = { json: pack(json), text: pack(effectiveText(effective)), own: pack(own) }
   write(shown)
   // A secret stays where its owner put it. And the sources are no program that is built: they change from one moment to
   // the next.

@@ -33,6 +33,10 @@ export function takeMessages({
         return store.add(thread, message.id, message.series)
       case 'retire':
         return store.retire(thread, message.ids)
+      case 'expire':
+        return store.expire(thread, message.ids, message.values)
+      case 'exemplar':
+        return store.exemplar(thread, message.id, message)
       case 'event':
         return logEvent(log, thread, message.event)
       case 'want':

@@ -1,6 +1,7 @@
 import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
+import { resolvedInConsul } from '../discovery/consul/resolved.ts'
 import { consulSource } from '../discovery/consul/source.ts'
 import { dnsSource } from '../discovery/dns.ts'
 import { fileSource } from '../discovery/file.ts'
@@ -47,9 +48,11 @@ export function serviceSources({ clock, random, log }: SourcesDeps): ServiceSour
   }
 
   return {
-    named({ name, endpoints, balancer, subsets }, spec, link) {
+    named({ name, endpoints, balancer, subsets, resolve }, spec, link) {
       const listed = spec.consul?.services.find(each => each.service === name)
-      const consul = listed === undefined || link === null ? [] : [fromConsul(listed, link)]
+      const watched =
+        resolve === undefined || spec.consul === null ? listed : resolvedInConsul(name, resolve, listed, spec.consul)
+      const consul = watched === undefined || link === null ? [] : [fromConsul(watched, link)]
       return {
         name,
         fixed: endpoints,

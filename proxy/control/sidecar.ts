@@ -4,6 +4,7 @@ import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
 import { folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
+import { summaries } from '../telemetry/summary.ts'
 import { type Agent, agentOfHost } from './agent.ts'
 import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
@@ -70,7 +71,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     spec: bootstrap.traces,
     zone: loaded.snapshot.zone,
     version: options.version,
-    link: () => null,
+    link: () => agent.client,
     agentIs: isThere => threads.tell({ kind: 'span-agent', isThere }),
     clock,
     random,
@@ -100,6 +101,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     version: options.version,
     force: () => force,
     claim: () => lock.claim(),
+    summary: summaries(store, bootstrap.service, clock).next,
     clock,
     random,
     log,

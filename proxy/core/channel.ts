@@ -74,6 +74,16 @@ export type ToControl =
   /** A new series in slots `[index, index + size)` of a page; `retire` takes it out of the exposition. */
   | { readonly kind: 'series'; readonly id: number; readonly series: SeriesSpec }
   | { readonly kind: 'retire'; readonly ids: readonly number[] }
+  /** Series that were idle: taken out here, with what they counted; other data threads may go on with them. */
+  | { readonly kind: 'expire'; readonly ids: readonly number[]; readonly values: readonly Float64Array[] }
+  /** A traced request that a bucket of a histogram has counted. `value`: seconds. `at`: seconds since the epoch. */
+  | {
+      readonly kind: 'exemplar'
+      readonly id: number
+      readonly traceId: string
+      readonly value: number
+      readonly at: number
+    }
   /**
    * Finished access-log lines, newline included; `dropped`: lines lost since the last batch because the control thread
    * was behind.

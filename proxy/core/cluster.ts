@@ -11,6 +11,8 @@ export interface RetryPolicy {
   /** The longest request body kept for replay. */
   readonly replayBytes: number
   readonly on: ReadonlySet<RetryCondition>
+  /** Further statuses of answers; null: none. */
+  readonly statuses: ReadonlySet<number> | null
   /** Some of that may be tried again whatever the method, so request bodies are kept of every method. */
   readonly anyMethod: boolean
 }

@@ -92,6 +92,8 @@ export class DecisionRecord {
   onDemand = false
   /** The number in [0, 1) that chose among the destinations; -1: there was no choice. */
   draw = -1
+  /** Which of the destinations of the route it led to. */
+  chosen = 0
   /** Service and subset the draw led to. */
   destination = ''
   /** What filters have to say of it, in order: `name: text`. */
@@ -106,6 +108,7 @@ export class DecisionRecord {
     this.route = ''
     this.onDemand = false
     this.draw = -1
+    this.chosen = 0
     this.destination = ''
     this.notes = NO_NOTES
     this.attempts = 0

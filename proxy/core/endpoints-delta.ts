@@ -43,6 +43,7 @@ function isSame(a: EndpointSpec, b: EndpointSpec): boolean {
       a.zone === b.zone &&
       a.health === b.health &&
       a.healthReason === b.healthReason &&
+      a.from === b.from &&
       hasSameEntries(a.metadata, b.metadata))
   )
 }

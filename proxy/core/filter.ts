@@ -77,6 +77,11 @@ export interface Filter {
    */
   preview?(exchange: Exchange, slot: number): Verdict | Later
   /**
+   * In order, once the split has drawn a destination: `exchange.cluster`, `exchange.decision.chosen`. The head may be
+   * edited. An explanation calls it too.
+   */
+  onDestination?(exchange: Exchange, slot: number): void
+  /**
    * In order, once the way is decided and before the request head leaves: the sink its body goes through, or null where
    * it passes as it is. The head may still be edited.
    */
@@ -99,6 +104,7 @@ export interface FilterChain {
   readonly hasSinks: boolean
   /** From the first filter that has not run. `isPreview`: for an explanation. */
   onRequest(exchange: Exchange, isPreview: boolean): Verdict | Later
+  onDestination(exchange: Exchange): void
   onResponse(exchange: Exchange, response: ResponseHead): void
   onComplete(exchange: Exchange): void
   /** Null: no filter wants the body. */

@@ -58,6 +58,8 @@ export interface RequestHead {
    * once an answer has opened the tunnel is one direction of that.
    */
   upgrade: string
+  /** The service of the calling sidecar, as it says (codec/hop); empty or absent: not known. */
+  readonly source?: string
   readonly headers: Headers
 }
 

@@ -43,3 +43,14 @@ export function quantile(values: Float64Array, index: number, share: number): nu
   }
   return 2 ** LAST_OCTAVE / 500
 }
+
+/** How many bounds are exposed: the powers of two from 128 us to 134 s. */
+export const OCTAVES = LAST_OCTAVE - FIRST_OCTAVE + 1
+
+/** The first exposed bound that a duration in seconds is below, from 0; `OCTAVES`: none. */
+export function octaveOf(seconds: number): number {
+  const us = seconds * 1e6
+  if (!(us >= 1 << FIRST_OCTAVE)) return 0
+  if (us >= 2 ** (LAST_OCTAVE + 1)) return OCTAVES
+  return 31 - Math.clz32(us | 0) - FIRST_OCTAVE
+}

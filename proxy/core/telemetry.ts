@@ -16,10 +16,8 @@ export interface Counter {
 }
 
 export interface RouteStats {
-  /** One finished exchange: its labels' counter and the latency histogram. */
-  count(method: string, status: number, flag: string, durationMs: number): void
-  /** One finished gRPC call, beside `count`. */
-  countGrpc(grpcStatus: number, flag: string): void
+  /** One finished exchange: the counter of its labels, and the latency. */
+  count(exchange: Exchange, durationMs: number): void
 }
 
 /** The tunnels of one service. */

@@ -44,6 +44,7 @@ export function isSameEndpoint(a: EndpointSpec, b: EndpointSpec): boolean {
       a.zone === b.zone &&
       a.health === b.health &&
       a.healthReason === b.healthReason &&
+      a.from === b.from &&
       isSameMetadata(a.metadata, b.metadata))
   )
 }

@@ -84,11 +84,13 @@ const healths: Readonly<Record<EndpointHealth, true>> = {
 
 function readEndpoint(value: unknown): EndpointSpec | null {
   if (!isRecord(value)) return null
-  const { address, port, weight, priority, zone, metadata, health, healthReason } = value
+  const { address, port, weight, priority, zone, metadata, health, healthReason, from } = value
   if (!isHost(address) || typeof zone !== 'string' || typeof healthReason !== 'string' || !isHealth(health)) return null
   if (!isCount(port, 1) || port > 65_535 || !isCount(weight, 1) || !isCount(priority, 0) || !isTexts(metadata))
     return null
-  return { address, port, weight: boundedWeight(weight), priority, zone, metadata, health, healthReason }
+  if (from !== undefined && typeof from !== 'string') return null
+  const standsIn = from === undefined ? {} : { from }
+  return { address, port, weight: boundedWeight(weight), priority, zone, metadata, health, healthReason, ...standsIn }
 }
 
 /** Names are checked as a registry may have them: one odd name must not lose all the others. */

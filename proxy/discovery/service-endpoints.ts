@@ -46,6 +46,8 @@ export function serviceEndpoints(
 ): ServiceEndpoints {
   let service = first
   let feeds = new Map<string, Feed>()
+  /** Of sources that are replaced: their endpoints count until a new one has some, or all have answered. */
+  let leaving: readonly Feed[] = []
   let known = 0
   let endpoints: readonly EndpointSpec[] = []
   let isConfiguring = false
@@ -57,13 +59,28 @@ export function serviceEndpoints(
     feeds = new Map()
     for (const { key, source } of wanted.sources)
       feeds.set(key, feeds.get(key) ?? before.get(key) ?? feed(wanted.name, source, update, deps))
-    for (const [key, old] of before) if (!feeds.has(key)) old.stop()
+    leaving = [...leaving, ...[...before].filter(([key]) => !feeds.has(key)).map(([, old]) => old)]
     isConfiguring = false
+    leave()
     merge()
   }
 
+  function leave(): void {
+    if (leaving.length === 0) return
+    const now = [...feeds.values()]
+    const isBridged = service.fixed.length > 0 || now.some(each => each.endpoints().length > 0)
+    if (isBridged || now.every(each => each.status().state !== 'waiting')) letGo()
+  }
+
+  function letGo(): void {
+    for (const old of leaving) old.stop()
+    leaving = []
+  }
+
   function merge(): boolean {
-    const all = [...mergeEndpoints([service.fixed, ...[...feeds.values()].map(each => each.endpoints())]).values()]
+    const all = [
+      ...mergeEndpoints([service.fixed, ...[...leaving, ...feeds.values()].map(each => each.endpoints())]).values(),
+    ]
     const now = keepSame(endpoints, randomSubset(all, service.subsetSize, seed, service.subsets))
     known = all.length
     const isChanged = now !== endpoints
@@ -73,6 +90,7 @@ export function serviceEndpoints(
 
   function update(): void {
     if (isConfiguring) return
+    leave()
     if (merge()) changed()
     settled()
   }
@@ -94,6 +112,7 @@ export function serviceEndpoints(
     }),
     stop() {
       for (const each of feeds.values()) each.stop()
+      letGo()
     },
   }
 }

@@ -29,6 +29,7 @@ export class Chain implements FilterChain {
   readonly #filters: readonly Filter[]
   /** So many of them are the listener's. */
   readonly #ofListener: number
+  readonly #onDestination: Phase
   readonly #onResponse: Phase
   readonly #onComplete: Phase
   readonly #request: Phase
@@ -44,6 +45,7 @@ export class Chain implements FilterChain {
     this.key = key
     this.#filters = filters
     this.#ofListener = ofListener
+    this.#onDestination = phase(steps.filter(({ filter }) => filter.onDestination !== undefined))
     this.#onResponse = phase(backwards.filter(({ filter }) => filter.onResponse !== undefined))
     this.#onComplete = phase(backwards.filter(({ filter }) => filter.onComplete !== undefined))
     this.#request = phase(steps.filter(({ filter }) => filter.request !== undefined))
@@ -76,6 +78,15 @@ export class Chain implements FilterChain {
       if (verdict !== undefined) return verdict
     }
     return undefined
+  }
+
+  onDestination(exchange: Exchange): void {
+    const steps = this.#onDestination
+    if (steps === null) return
+    for (let i = 0; i < steps.length; i++) {
+      const { filter, at } = steps[i]!
+      if (at < exchange.filtersRan) filter.onDestination!(exchange, at)
+    }
   }
 
   onResponse(exchange: Exchange, response: ResponseHead): void {

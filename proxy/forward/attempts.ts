@@ -193,9 +193,9 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   #isTriedAgain(attempt: RequestAttempt, response: ResponseHead): boolean {
     const { record } = attempt
-    const { on } = this.exchange.route!.retry
+    const { on, statuses } = this.exchange.route!.retry
     const { unsent, headers } = response
-    if (!mayFollowAnswer(record, unsent !== undefined && unsent !== '', on, this)) return false
+    if (!mayFollowAnswer(record, unsent !== undefined && unsent !== '', on, this, statuses)) return false
     if (record.grpcStatus > 0 && !heedPushback(record, headers, this.clock.leftMs(record.headAt))) return false
     if (!this.loop.allows(record)) return false
     this.#drop(attempt, unsent ?? '')

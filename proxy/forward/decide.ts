@@ -98,6 +98,7 @@ function destination(exchange: Exchange, route: Route, deps: DecideDeps): Decisi
   const { request, protocol } = exchange
   const cluster = draw(exchange, route, deps)
   if (cluster === null) return refuse(exchange, failures.noCluster, exchange.decision.destination)
+  exchange.filters!.onDestination(exchange)
   if (request.upgrade !== '') {
     const settled = settleUpgrade(request, protocol, route.upgrades)
     if (settled === null)

@@ -5,6 +5,7 @@ import type { FilterChain, LocalReply, RequestSink } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { DownstreamStream, Headers, Protocol, Receiver, RequestHead, ResponseHead } from '../core/message.ts'
 import { problemBody } from '../core/problem.ts'
+import { traceIdOf } from '../core/trace.ts'
 import type { Wire } from '../core/wire.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { Attempts, type AttemptsDeps, type AttemptsOwner } from './attempts.ts'
@@ -220,7 +221,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   fail(failure: Failure, detail: string): void {
     if (!this.#answered) {
       if (isToldInGrpc(this.exchange, failure)) return this.#replyGrpc(failure, detail)
-      const body = problemBody(failure, detail, this.exchange.requestId)
+      const body = problemBody(failure, detail, this.exchange.requestId, traceIdOf(this.exchange))
       return this.#reply(failure.httpStatus, ['content-type', 'application/problem+json'], body, failure, detail)
     }
     this.attempts.cancel(failure)

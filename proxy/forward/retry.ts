@@ -42,6 +42,7 @@ export function mayFollowAnswer(
   isUnsent: boolean,
   on: Conditions,
   request: Repeatable,
+  statuses: ReadonlySet<number> | null = null,
 ): boolean {
   const { status, grpcStatus } = record
   const isUntouched = isUnsent && on.has('connect-failure')
@@ -49,7 +50,7 @@ export function mayFollowAnswer(
     ? 'connect-failure'
     : grpcStatus > 0
       ? grpcCondition(grpcStatus, on)
-      : statusCondition(status, on)
+      : statusCondition(status, on, statuses)
   if (record.condition === null) return false
   // A policy that names a gRPC status says of the methods that they bear it.
   const isRepeatable = request.isIdempotent || grpcStatus > 0 || isUntouched
@@ -58,9 +59,11 @@ export function mayFollowAnswer(
 }
 
 /** The condition in `retries.on` that the status of an answer falls under; null: it is passed on. */
-function statusCondition(status: number, on: Conditions): RetryCondition | null {
+function statusCondition(status: number, on: Conditions, statuses: ReadonlySet<number> | null): RetryCondition | null {
   // 508: the next try would go in the same circle, and each of its steps try twice.
-  if (status < 500 || status === 508) return null
+  if (status < 400 || status === 508) return null
+  if (statuses?.has(status)) return 'retriable-status-codes'
+  if (status < 500) return null
   const gateway = status === 502 || status === 503 || status === 504
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
 }

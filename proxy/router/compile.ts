@@ -29,9 +29,9 @@ export function compileRoutes(candidates: readonly Candidate[], regex: CompileRe
   const exact = new Map<string, Compiled[]>()
   for (const { candidate } of all) {
     const { path } = candidate.match
-    if (path.kind === 'exact') exact.set(path.value, listFor(all, path.value))
+    if (isExact(candidate.match)) exact.set(path.value, listFor(all, path.value))
   }
-  const open = all.filter(({ candidate }) => candidate.match.path.kind !== 'exact')
+  const open = all.filter(({ candidate }) => !isExact(candidate.match))
   const bySegment = new Map<string, Compiled[]>()
   for (const { candidate } of open) {
     const segment = wholeSegment(candidate.match)
@@ -67,10 +67,19 @@ function compile(candidate: Candidate, regex: CompileRegex): Compiled {
 }
 
 function pathTest(match: MatchSpec, regex: CompileRegex): Compiled['path'] {
-  const { kind, value } = match.path
-  if (kind === 'exact') return path => path === value
+  const { kind, value, ignoreCase } = match.path
   if (kind === 'regex') return regex(value)
-  return value === '/' || value === '' ? null : path => path.startsWith(value)
+  if (kind === 'prefix' && (value === '/' || value === '')) return null
+  if (!ignoreCase) return kind === 'exact' ? path => path === value : path => path.startsWith(value)
+  const lower = value.toLowerCase()
+  return kind === 'exact'
+    ? path => path.length === lower.length && path.toLowerCase() === lower
+    : path => path.length >= lower.length && path.slice(0, lower.length).toLowerCase() === lower
+}
+
+/** A path that a look-up by its very text finds. */
+function isExact({ path: { kind, ignoreCase } }: MatchSpec): boolean {
+  return kind === 'exact' && !ignoreCase
 }
 
 export function isCatchAll(match: MatchSpec): boolean {
@@ -91,7 +100,7 @@ function listFor(all: readonly Entry[], path: string): Compiled[] {
 
 /** `/api/` for a prefix with a whole first segment; null for other prefixes, which any path may match. */
 function wholeSegment(match: MatchSpec): string | null {
-  if (match.path.kind !== 'prefix') return null
+  if (match.path.kind !== 'prefix' || match.path.ignoreCase) return null
   const end = match.path.value.indexOf('/', 1)
   return end < 0 ? null : match.path.value.slice(0, end + 1)
 }

@@ -10,9 +10,10 @@ export function describeMatch({ path, methods, headers, query }: MatchSpec): str
   return parts.join(', ')
 }
 
-function describePath({ kind, value }: MatchSpec['path']): string {
-  if (kind === 'prefix') return value === '/' || value === '' ? 'any path' : `path begins with ${value}`
-  return kind === 'exact' ? `path is ${value}` : `path matches ${value}`
+function describePath({ kind, value, ignoreCase }: MatchSpec['path']): string {
+  const anyCase = ignoreCase ? ' in any case' : ''
+  if (kind === 'prefix') return value === '/' || value === '' ? 'any path' : `path begins with ${value}${anyCase}`
+  return kind === 'exact' ? `path is ${value}${anyCase}` : `path matches ${value}`
 }
 
 const verbs = {
@@ -25,7 +26,8 @@ const verbs = {
   absent: 'is not there',
 } as const
 
-function describeValue({ name, kind, value }: ValueMatchSpec): string {
+function describeValue({ name, kind, value, invert }: ValueMatchSpec): string {
   if (value === '') return `${name} ${verbs[kind]}`
-  return `${name} ${verbs[kind]} ${isSecretName(name) ? hidden : JSON.stringify(value)}`
+  const verb = invert ? `is there, and it is not so that it ${verbs[kind]}` : verbs[kind]
+  return `${name} ${verb} ${isSecretName(name) ? hidden : JSON.stringify(value)}`
 }

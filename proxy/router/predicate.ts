@@ -32,6 +32,11 @@ export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | n
 }
 
 function valueTest(spec: ValueMatchSpec, regex: CompileRegex): (value: string | undefined) => boolean {
+  const test = formTest(spec, regex)
+  return spec.invert ? value => value !== undefined && !test(value) : test
+}
+
+function formTest(spec: ValueMatchSpec, regex: CompileRegex): (value: string | undefined) => boolean {
   const { value: wanted } = spec
   switch (spec.kind) {
     case 'present':

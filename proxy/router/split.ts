@@ -16,6 +16,7 @@ export function split(
   if (destinations.length === 1) {
     const only = destinations[0]!
     return (_random, record) => {
+      record.chosen = 0
       record.destination = only.name
       return only.cluster()
     }
@@ -24,14 +25,14 @@ export function split(
   return (random, record) => {
     record.draw = random()
     let left = record.draw * total
-    let chosen = destinations[destinations.length - 1]!
-    for (const destination of destinations) {
-      left -= destination.weight
-      if (left < 0) {
-        chosen = destination
-        break
-      }
+    let at = 0
+    while (at < destinations.length - 1) {
+      left -= destinations[at]!.weight
+      if (left < 0) break
+      at++
     }
+    const chosen = destinations[at]!
+    record.chosen = at
     record.destination = chosen.name
     return chosen.cluster()
   }

@@ -3,6 +3,7 @@ import type { ListenerRuntime } from '../core/listener.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { listenerChains } from '../filter/chains.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import type { RequestStatsDeps } from '../telemetry/request-stats.ts'
 import type { Change } from './change.ts'
 import { requestRouterOf } from './request-router.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
@@ -28,14 +29,15 @@ export interface Applier extends Omit<Services, 'prepare'> {
 }
 
 export interface ApplierDeps extends ServicesDeps {
+  readonly requests: RequestStatsDeps
   readonly tracing: Tracing
 }
 
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
 export function applier(deps: ApplierDeps): Applier {
-  const { random, stats, tracing } = deps
+  const { random, requests, tracing } = deps
   const own = services(deps)
-  const routesOf = serviceRoutes(stats)
+  const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing)
   let inForce: Runtime | null = null
 
@@ -53,7 +55,7 @@ export function applier(deps: ApplierDeps): Applier {
   return {
     ...own,
     prepare(snapshot, regex) {
-      const prepared = own.prepare(snapshot)
+      const prepared = own.prepare(snapshot, regex)
       const routes = routesOf({ snapshot, regex, ...prepared })
       const abandon = () => {
         prepared.abandon()

@@ -24,7 +24,11 @@ export interface Explained {
 export function stepsOf(explained: Explained): Step[] {
   const { exchange, listener } = explained
   const { route, decision } = exchange
-  const steps = [listenerStep(listener, exchange), ...decision.notes.map(note => ({ stage: 'filters', text: note }))]
+  const steps = [
+    listenerStep(listener, exchange),
+    ...traceSteps(exchange),
+    ...decision.notes.map(note => ({ stage: 'filters', text: note })),
+  ]
   if (!isRouted(exchange)) return [...steps, ...refusedByFilter(exchange, 'before routing'), ...serviceStep(exchange)]
   steps.push(...serviceStep(exchange), routeStep(exchange))
   if (route === null) return steps
@@ -49,6 +53,21 @@ function listenerStep({ spec }: ListenerRuntime, { protocol }: Exchange): Step {
   const spoken = protocol === 'h2' ? '; the caller speaks HTTP/2' : ''
   return { stage: 'listener', text: `${spec.name}${shared}${spoken}` }
 }
+
+/** Nothing where nothing is recorded. */
+function traceSteps({ trace }: Exchange): Step[] {
+  const { sampledBy, isSampled } = trace
+  if (sampledBy === '') return []
+  const would = isSampled ? 'would be sampled' : 'would not be sampled'
+  const otherwise = isSampled ? '' : '; recorded all the same where it fails or is slow (`traces`)'
+  return [{ stage: 'trace', text: `${would}: ${sampledWords[sampledBy]}${otherwise}` }]
+}
+
+const sampledWords = {
+  caller: 'its caller says so',
+  debug: 'its caller wants it (debug of B3)',
+  ratio: 'by its trace id and `traces.sample`',
+} as const
 
 /** A service was found, or one was looked for. */
 function isRouted({ decision, route }: Exchange): boolean {

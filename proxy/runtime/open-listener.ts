@@ -7,6 +7,7 @@ import type { Refusal } from '../core/codec.ts'
 import { HeaderList } from '../core/header-list.ts'
 import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { corridor } from '../corridor.ts'
 import { attemptLoop } from '../forward/attempt-loop.ts'
@@ -71,11 +72,19 @@ export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): 
 
 function connectionStats(stats: StatsWriter, labels: Pick<ListenerSpec, 'direction'> & { readonly listener: string }) {
   const own = {
-    accepted: stats.counter('outrigger_downstream_connections_total', 'Connections accepted', labels),
-    active: stats.gauge('outrigger_downstream_connections_active', 'Connections open', labels),
+    accepted: stats.counter(
+      'outrigger_downstream_connections_total',
+      helpOf('outrigger_downstream_connections_total'),
+      labels,
+    ),
+    active: stats.gauge(
+      'outrigger_downstream_connections_active',
+      helpOf('outrigger_downstream_connections_active'),
+      labels,
+    ),
     overflow: stats.counter(
       'outrigger_downstream_connections_overflow_total',
-      'Connections closed at once because limits.connections was reached',
+      helpOf('outrigger_downstream_connections_overflow_total'),
       labels,
     ),
   }

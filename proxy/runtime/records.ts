@@ -9,13 +9,14 @@ import { opensTunnel } from '../core/tunnel.ts'
 import { type AccessLogFormatter, accessLogFormatter } from '../telemetry/access-log.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
 import { type Flights, flights } from '../telemetry/flights.ts'
-import { routeStats, type StatsWriter, tcpStats } from '../telemetry/stats.ts'
+import { type RequestStatsDeps, requestStats } from '../telemetry/request-stats.ts'
+import { tcpStats } from '../telemetry/stats.ts'
 import type { Tracer } from '../telemetry/tracer.ts'
 import type { Change } from './change.ts'
 
 export interface RecordsDeps {
   readonly clock: Clock
-  readonly stats: StatsWriter
+  readonly requests: RequestStatsDeps
   readonly event: (event: ProxyEvent) => void
   readonly log: AccessLogQueue
   readonly tracing: Tracing
@@ -31,27 +32,25 @@ export interface Records {
   flights(failedOnly: boolean): FlightView[]
 }
 
-export function records({ clock, stats, event, log, tracing, tracer }: RecordsDeps): Records {
+export function records({ clock, requests, event, log, tracing, tracer }: RecordsDeps): Records {
   let spec: Snapshot['flights'] = { recent: 0, failed: 0 }
   let format: AccessLogFormatter = () => ''
   let recorder: Flights = flights(spec, clock)
-  const unrouted = statsOfUnrouted(stats)
+  const unrouted = statsOfUnrouted(requests)
 
   function count(exchange: Exchange): void {
     const { route, failure, status, direction } = exchange
-    const flag = failure === null ? '-' : failure.flag
     if (exchange.protocol === 'tcp')
-      return (route === null ? unrouted.tcp(direction) : (route as TcpRoute).tcp).closed(flag)
+      return (route === null ? unrouted.tcp(direction) : (route as TcpRoute).tcp).closed(failure?.flag ?? '-')
     // How long a tunnel stays open says nothing of how fast the service is; the access log has it.
     const end = opensTunnel(exchange.request.upgrade, status) ? exchange.firstByteAt : exchange.completedAt
     const own = route === null ? unrouted.requests(direction, exchange.decision.service || '-') : route.stats
-    own.count(exchange.request.method, status, flag, end - exchange.startedAt)
-    if (exchange.grpc !== '') own.countGrpc(exchange.grpcStatus, flag)
+    own.count(exchange, end - exchange.startedAt)
   }
 
   return {
     prepare(snapshot) {
-      const formatNext = accessLogFormatter(snapshot.accessLog)
+      const formatNext = accessLogFormatter(snapshot.accessLog, snapshot.service)
       return {
         commit() {
           format = formatNext
@@ -78,15 +77,15 @@ export function records({ clock, stats, event, log, tracing, tracer }: RecordsDe
 }
 
 /** Of requests and tunnels that found no route. Bounded: a service that was found is a configured one. */
-function statsOfUnrouted(stats: StatsWriter) {
+function statsOfUnrouted(deps: RequestStatsDeps) {
   const byService = new Map<string, RouteStats>()
   const byDirection = new Map<string, TcpStats>()
   return {
-    requests(direction: string, service: string): RouteStats {
+    requests(direction: Exchange['direction'], service: string): RouteStats {
       const key = `${direction} ${service}`
       let own = byService.get(key)
       if (own === undefined) {
-        own = routeStats(stats, { direction, service, path: '-' })
+        own = requestStats(deps, { direction, service, path: '-' })
         byService.set(key, own)
       }
       return own
@@ -94,7 +93,7 @@ function statsOfUnrouted(stats: StatsWriter) {
     tcp(direction: string): TcpStats {
       let own = byDirection.get(direction)
       if (own === undefined) {
-        own = tcpStats(stats, { direction, service: '-' })
+        own = tcpStats(deps.stats, { direction, service: '-' })
         byDirection.set(direction, own)
       }
       return own

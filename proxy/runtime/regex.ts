@@ -1,4 +1,4 @@
-import type { RouteSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { ResolveSpec, RouteSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import type { CompileRegex } from '../router/predicate.ts'
@@ -59,7 +59,13 @@ export function patternsOf({ clock, event, load }: PatternsDeps): (snapshot: Sna
 }
 
 function hasPattern({ services }: Snapshot): boolean {
-  return Object.values(services).some(({ routes }) => routes.some(isPattern))
+  return Object.values(services).some(
+    ({ routes, resolve }) => routes.some(isPattern) || (resolve !== undefined && hasFilterPattern(resolve)),
+  )
+}
+
+function hasFilterPattern({ filters, failover }: ResolveSpec): boolean {
+  return [...Object.values(filters), ...failover].some(({ filter }) => filter.includes('matches'))
 }
 
 function isPattern({ match: { path, headers, query } }: RouteSpec): boolean {

@@ -1,3 +1,4 @@
+import { own } from '../../mesh-config/own.ts'
 import type {
   DestinationSpec,
   Direction,
@@ -15,7 +16,8 @@ import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import { type Destination, split } from '../router/split.ts'
-import { type CountedTcp, routeStats, type Series, type StatsWriter, tcpStats } from '../telemetry/stats.ts'
+import { type RequestStats, type RequestStatsDeps, requestStats } from '../telemetry/request-stats.ts'
+import { type CountedTcp, type Series, tcpStats } from '../telemetry/stats.ts'
 import type { Change } from './change.ts'
 import { everything, firstCatchAll } from './tcp-routes.ts'
 
@@ -36,8 +38,6 @@ export interface ServiceRoutes extends Change {
   tcp(direction: Direction, spec: ServiceSpec): TcpRoute
 }
 
-type RequestSeries = ReturnType<typeof routeStats>
-
 /** The routes of one service in one direction, and what they were compiled from. */
 interface Compiled {
   readonly destinations: ReadonlyMap<string, ServiceCluster | undefined>
@@ -47,7 +47,7 @@ interface Compiled {
   /** Null: none was asked for. */
   tcp: TcpRoute | null
   /** What its requests are counted in, by route. */
-  requests: ReadonlyMap<string, RequestSeries>
+  requests: ReadonlyMap<string, RequestStats>
   tunnels: CountedTcp | null
 }
 
@@ -56,25 +56,25 @@ interface Compiled {
  * or one of those they lead to is another one, has come or has gone. What they are counted in stays as long as
  * the route does.
  */
-export function serviceRoutes(stats: StatsWriter): (from: RoutesOf) => ServiceRoutes {
+export function serviceRoutes(deps: RequestStatsDeps): (from: RoutesOf) => ServiceRoutes {
   let inForce: ReadonlyMap<string, Compiled> = new Map()
   return from => {
     const before = inForce
     const next = new Map<string, Compiled>()
     return {
-      ...compiling(from, stats, before, next),
+      ...compiling(from, deps, before, next),
       commit() {
-        stats.retire(onlyIn(before, next))
+        deps.stats.retire(onlyIn(before, next))
         inForce = next
       },
-      abandon: () => stats.retire(onlyIn(next, before)),
+      abandon: () => deps.stats.retire(onlyIn(next, before)),
     }
   }
 }
 
 function compiling(
   { snapshot, clusters, unchanged, regex }: RoutesOf,
-  stats: StatsWriter,
+  deps: RequestStatsDeps,
   inForce: ReadonlyMap<string, Compiled>,
   next: Map<string, Compiled>,
 ): Pick<ServiceRoutes, 'table' | 'tcp'> {
@@ -121,16 +121,16 @@ function compiling(
     // Listeners with other filters count in the same series.
     const requests = new Map(entry.requests)
     entry.requests = requests
-    const count = ({ name: path }: RouteSpec): RequestSeries => {
+    const count = ({ name: path }: RouteSpec): RequestStats => {
       const labels = { direction, service: spec.name, path }
-      const series = requests.get(path) ?? before?.get(path) ?? routeStats(stats, labels)
+      const series = requests.get(path) ?? before?.get(path) ?? requestStats(deps, labels)
       requests.set(path, series)
       return series
     }
     const candidates = spec.routes.map(route => ({
       match: route.match,
       route: {
-        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), clusters),
+        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), snapshot.services, clusters),
         stats: count(route),
       },
     }))
@@ -139,9 +139,9 @@ function compiling(
   }
 
   function compileTcp(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): TcpRoute {
-    const tunnels = inForce.get(key)?.tunnels ?? tcpStats(stats, { direction, service: spec.name })
+    const tunnels = inForce.get(key)?.tunnels ?? tcpStats(deps.stats, { direction, service: spec.name })
     entry.tunnels = tunnels
-    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, clusters)
+    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, snapshot.services, clusters)
     return { ...route, stats: UNCOUNTED, tcp: tunnels }
   }
 
@@ -173,16 +173,16 @@ function compiling(
 
 /** No request goes to a service that speaks TCP. */
 const NO_REQUESTS: RouteTable = () => null
-const UNCOUNTED = { count() {}, countGrpc() {} }
+const UNCOUNTED = { count() {} }
 
-/** The series of what is counted by one and not by the other. */
+/** The series of what is counted by one and not by the other, which end. */
 function onlyIn(one: ReadonlyMap<string, Compiled>, other: ReadonlyMap<string, Compiled>): Series[] {
   const found: Series[] = []
   for (const [key, { requests, tunnels }] of one) {
     const there = other.get(key)
     if (tunnels !== null && there?.tunnels !== tunnels) found.push(...tunnels.series)
     if (there?.requests === requests) continue
-    for (const [path, series] of requests) if (there?.requests.get(path) !== series) found.push(...series.series)
+    for (const [path, series] of requests) if (there?.requests.get(path) !== series) found.push(...series.end())
   }
   return found
 }
@@ -191,11 +191,12 @@ function compileRoute(
   spec: ServiceSpec,
   route: RouteSpec,
   filters: Chain,
+  services: Snapshot['services'],
   clusters: ReadonlyMap<string, ServiceCluster>,
 ): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
   const retries = route.retries ?? spec.retries
-  const destinations = route.to.map(to => destinationOf(to, clusters.get(to.service)))
+  const destinations = route.to.map(to => destinationOf(to, services, clusters.get(to.service)))
   return {
     name: route.name,
     service: spec.name,
@@ -216,8 +217,9 @@ function compileRoute(
   }
 }
 
-function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): Route['retry'] {
+function retryPolicy({ attempts, replayBytes, on, statuses }: Omit<RetrySpec, 'budget'>): Route['retry'] {
   return {
+    statuses: statuses === undefined ? null : new Set(statuses),
     attempts,
     replayBytes,
     on: new Set(on),
@@ -229,8 +231,12 @@ function retryPolicy({ attempts, replayBytes, on }: Omit<RetrySpec, 'budget'>): 
   }
 }
 
-function destinationOf(to: DestinationSpec, cluster: ServiceCluster | undefined): Destination {
-  const { subset } = to
+function destinationOf(
+  to: DestinationSpec,
+  services: Snapshot['services'],
+  cluster: ServiceCluster | undefined,
+): Destination {
+  const subset = to.subset ?? own(services, to.service)?.resolve?.defaultSubset ?? null
   return {
     name: subset === null ? to.service : `${to.service}/${subset}`,
     weight: to.weight,

@@ -1,6 +1,7 @@
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
-import { ServiceCluster } from '../cluster/cluster.ts'
+import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
+import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
@@ -9,6 +10,7 @@ import type { ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
+import type { CompileRegex } from '../router/predicate.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Change } from './change.ts'
 import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
@@ -28,7 +30,7 @@ export interface PreparedServices extends Change {
 
 /** The services of a data thread: their clusters and pools, which live on over snapshots with all that was learnt. */
 export interface Services {
-  prepare(snapshot: Snapshot): PreparedServices
+  prepare(snapshot: Snapshot, regex: CompileRegex): PreparedServices
   /** Endpoints have changed since the snapshot. */
   change(service: string, delta: EndpointsDelta): void
   setOrigins(zones: Readonly<Record<string, number>>): void
@@ -48,14 +50,19 @@ export function services(deps: ServicesDeps): Services {
   let origins: Readonly<Record<string, number>> = {}
 
   /** From here on the services are as the snapshot says; those it no longer has are let go. */
-  function configure(snapshot: Snapshot, entries: Entries, unchanged: ReadonlySet<string>): void {
+  function configure(
+    snapshot: Snapshot,
+    entries: Entries,
+    unchanged: ReadonlySet<string>,
+    members: ReadonlyMap<string, AllMembers>,
+  ): void {
     const isElsewhere = zone !== snapshot.zone
     for (const [name, { cluster, pools }] of entries) {
       const spec = snapshot.services[name]!
       if (unchanged.has(name) && !isElsewhere) cluster.update(spec.endpoints)
       else {
         pools.configure(policyOf(spec))
-        cluster.configure(spec, snapshot.zone)
+        cluster.configure(spec, snapshot.zone, members.get(name))
       }
     }
     for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
@@ -64,21 +71,26 @@ export function services(deps: ServicesDeps): Services {
   }
 
   return {
-    prepare(snapshot) {
+    prepare(snapshot, regex) {
       const entries = new Map<string, Entry>()
       const added: Entry[] = []
       const unchanged = new Set<string>()
+      const members = new Map<string, AllMembers>()
       for (const spec of Object.values(snapshot.services)) {
         const known = inForce.get(spec.name)
-        const entry = known ?? newEntry(spec, { zone: snapshot.zone, origins }, deps)
+        const isUnchanged = known !== undefined && isSamePolicy(known.cluster.spec, spec)
+        // Only what names a filter or failover needs patterns or anything made of them.
+        const own = isUnchanged || spec.resolve === undefined ? undefined : membersOf(spec, regex)
+        if (own !== undefined) members.set(spec.name, own)
+        const entry = known ?? newEntry(spec, { zone: snapshot.zone, origins }, deps, own)
         if (known === undefined) added.push(entry)
-        else if (isSamePolicy(known.cluster.spec, spec)) unchanged.add(spec.name)
+        else if (isUnchanged) unchanged.add(spec.name)
         entries.set(spec.name, entry)
       }
       return {
         clusters: new Map([...entries].map(([name, { cluster }]) => [name, cluster])),
         unchanged,
-        commit: () => configure(snapshot, entries, unchanged),
+        commit: () => configure(snapshot, entries, unchanged, members),
         abandon() {
           for (const { cluster } of added) cluster.retire()
         },
@@ -93,9 +105,9 @@ export function services(deps: ServicesDeps): Services {
   }
 }
 
-function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps): Entry {
+function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps, members: AllMembers | undefined): Entry {
   const pools = poolsOf(spec, deps)
-  return { cluster: clusterOf(spec, locality, pools, deps), pools }
+  return { cluster: clusterOf(spec, locality, pools, deps, members), pools }
 }
 
 /** With its endpoints: a new port may take its first request before the last one is open. */
@@ -104,9 +116,10 @@ function clusterOf(
   locality: Locality,
   pools: ServicePools,
   { clock, random, stats, event }: ServicesDeps,
+  members: AllMembers | undefined,
 ): ServiceCluster {
   const series = new Map<string, readonly Series[]>()
-  return new ServiceCluster(spec, {
+  const deps: ClusterDeps = {
     clock,
     random,
     policy: type => policies[type],
@@ -122,7 +135,8 @@ function clusterOf(
       series.delete(endpoint.name)
     },
     outliers: (changed, sets) => outlierDetector(spec.name, { clock, event, changed, sets }),
-  })
+  }
+  return new ServiceCluster(spec, deps, members)
 }
 
 /** Endpoints are no policy: they change far more often. */

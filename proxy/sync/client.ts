@@ -79,6 +79,8 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
   let connection: AgentConnection | null = null
   let follow: Follow | null = null
   let isPaused = false
+  /** The connection was lost, and that is said. */
+  let isLost = false
 
   function set(state: AgentStatus['state'], trouble: string, agent = status.agent): void {
     if (state === status.state && trouble === status.trouble && agent === status.agent) return
@@ -115,7 +117,8 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
       failed: code => {
         // Nothing there, where nobody said that something is: no trouble.
         if (isDefault && code === 'ENOENT') again('off', '')
-        else again('connecting', unreachable(path, code))
+        // That it does not listen any longer either, is no news.
+        else again('connecting', unreachable(path, code), 0, isLost && (code === 'ECONNREFUSED' || code === 'ENOENT'))
       },
     })
   }
@@ -125,6 +128,7 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
     const lost = (why: string, waitMs?: number) => {
       if (mine !== turn) return
       if (status.state === 'connected') status = { ...status, losses: status.losses + 1 }
+      isLost = status.state === 'connected' || isLost
       again('connecting', why, waitMs)
     }
     const unheard = clock.timer(() => lost(`what listens on ${place!.path} said nothing within ${WELCOME_MS / 1000} s`))
@@ -138,6 +142,7 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
       welcomed({ agent, version }) {
         if (mine !== turn) return
         unheard.cancel()
+        isLost = false
         const name = `${agent}, version ${version}`
         if (status.trouble !== '' || status.agent !== name) log.info(`the agent ${name} is there: unix:${place!.path}`)
         set('connected', '', name)
@@ -150,13 +155,14 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
     if (isPaused) follow.pause()
   }
 
-  /** `waitMs`: a longer wait than usual, with the same jitter. */
-  function again(state: 'off' | 'connecting', trouble: string, waitMs = 0): void {
+  /** `waitMs`: a longer wait than usual, with the same jitter. `isKnown`: the log need not say it. */
+  function again(state: 'off' | 'connecting', trouble: string, waitMs = 0, isKnown = false): void {
     const stoodMs = status.state === 'connected' ? clock.now() - status.since : 0
     drop()
     if (stoodMs >= SETTLED_MS) wait.reset()
     const shown = printed(trouble)
-    if (shown !== '' && shown !== printed(status.trouble)) log.warn(`agent: ${trouble}; what is in force stays`)
+    if (shown !== '' && shown !== printed(status.trouble) && !isKnown)
+      log.warn(`agent: ${trouble}; what is in force stays`)
     set(state, trouble)
     const next = wait.next()
     retry.arm(waitMs === 0 ? next : waitMs * (0.75 + deps.random() / 4))

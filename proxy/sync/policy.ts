@@ -68,26 +68,3 @@ function readDiscovery(service: string, part: unknown): AgentDiscovery | readonl
     dns: dns === undefined ? null : own<DnsSourceSpec>(dns),
   }
 }
-
-/** Where a value came from, for people. */
-export interface Provenance {
-  readonly at: string
-  /** As its author wrote it; absent: not said. */
-  readonly value?: unknown
-}
-
-/** By the path of a value. What makes no sense is left out. */
-export function provenanceOf({ provenance }: AgentPolicy): Readonly<Record<string, Provenance>> {
-  if (provenance === '') return {}
-  try {
-    const parsed = parseJson(provenance)
-    if (!isRecord(parsed)) return {}
-    return Object.fromEntries(
-      Object.entries(parsed).flatMap(([path, source]) =>
-        isRecord(source) && typeof source.at === 'string' ? [[path, source as unknown as Provenance]] : [],
-      ),
-    )
-  } catch {
-    return {}
-  }
-}

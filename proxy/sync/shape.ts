@@ -63,14 +63,23 @@ export function mapOf(shape: Shape, max: number): Shape {
   }
 }
 
-/** Every one of these fields, and no other. */
+/** A field that may be absent. */
+export function optional(shape: Shape): Shape {
+  const own: Shape = (value, at, wrong) => shape(value, at, wrong)
+  mayBeAbsent.add(own)
+  return own
+}
+
+const mayBeAbsent = new WeakSet<Shape>()
+
+/** Every one of these fields but the optional ones, and no other. */
 export function fields(shapes: Readonly<Record<string, Shape>>): Shape {
   const names = new Set(Object.keys(shapes))
   return (value, at, wrong) => {
     if (!isRecord(value)) return wrong(at, 'no map')
     for (const [name, shape] of Object.entries(shapes)) {
       if (Object.hasOwn(value, name)) shape(value[name], under(at, name), wrong)
-      else wrong(under(at, name), 'missing')
+      else if (!mayBeAbsent.has(shape)) wrong(under(at, name), 'missing')
     }
     for (const name of Object.keys(value)) if (!names.has(name)) wrong(under(at, name), 'unknown')
   }

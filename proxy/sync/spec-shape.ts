@@ -2,10 +2,16 @@ import type {
   BalancerSpec,
   BalancerType,
   ConsulServiceSpec,
+  ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
+  FailoverSpec,
+  FilterSpec,
+  HeadEditsSpec,
+  HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  ResolveSpec,
   RetryCondition,
   RetrySpec,
   RouteSpec,
@@ -15,7 +21,20 @@ import type {
   StickySpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
-import { either, fields, flag, integer, listOf, mapOf, number, oneOf, orNull, type Shape, text } from './shape.ts'
+import {
+  either,
+  fields,
+  flag,
+  integer,
+  listOf,
+  mapOf,
+  number,
+  oneOf,
+  optional,
+  orNull,
+  type Shape,
+  text,
+} from './shape.ts'
 
 /** The shape of mesh-config/service-spec.ts: a field that is added there does not compile until it is here. */
 type ShapeOf<Spec> = Readonly<Record<keyof Spec, Shape>>
@@ -32,16 +51,26 @@ const value: ShapeOf<ValueMatchSpec> = {
   name: text,
   kind: oneOf('exact', 'prefix', 'suffix', 'contains', 'regex', 'present', 'absent'),
   value: text,
+  invert: optional(flag),
 }
 
 const match: ShapeOf<MatchSpec> = {
-  path: fields({ kind: oneOf('exact', 'prefix', 'regex'), value: text }),
+  path: fields({ kind: oneOf('exact', 'prefix', 'regex'), value: text, ignoreCase: optional(flag) }),
   methods: listOf(text, 0, 100),
   headers: listOf(fields(value), 0, 1_000),
   query: listOf(fields(value), 0, 1_000),
 }
 
-const destination: ShapeOf<DestinationSpec> = { service: text, subset: orNull(text), weight: number(0, 1e9) }
+const lines = listOf(listOf(text, 2, 2), 0, 1_000)
+const edits: ShapeOf<HeadEditsSpec> = { remove: listOf(text, 0, 1_000), add: lines, set: lines }
+const headers: ShapeOf<HeaderEditsSpec> = { request: fields(edits), response: fields(edits) }
+
+const destination: ShapeOf<DestinationSpec> = {
+  service: text,
+  subset: orNull(text),
+  weight: number(0, 1e9),
+  headers: optional(fields(headers)),
+}
 
 const routeTimeouts: ShapeOf<Omit<ServiceTimeouts, 'connectMs'>> = {
   requestMs: ms,
@@ -59,6 +88,7 @@ const conditions = names<RetryCondition>({
   'reset-before-response': true,
   'per-try-timeout': true,
   'gateway-error': true,
+  'retriable-status-codes': true,
   '5xx': true,
   cancelled: true,
   'deadline-exceeded': true,
@@ -71,6 +101,7 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   on: listOf(oneOf(...conditions), 0, 100),
   attempts: integer(1, 1_000),
   replayBytes: count,
+  statuses: optional(listOf(integer(100, 599), 0, 500)),
 }
 
 const route: ShapeOf<RouteSpec> = {
@@ -79,6 +110,8 @@ const route: ShapeOf<RouteSpec> = {
   to: listOf(fields(destination), 1, 1_000),
   timeouts: orNull(fields(routeTimeouts)),
   retries: orNull(fields(routeRetries)),
+  rewrite: optional(text),
+  headers: optional(fields(headers)),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -86,7 +119,7 @@ const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secre
 const hashKey = either(
   fields({ kind: oneOf('header', 'query'), name: text, terminal: flag }),
   fields({ kind: oneOf('path', 'sourceIp'), terminal: flag }),
-  fields({ kind: oneOf('cookie'), name: text, ttlMs: ms, path: text, terminal: flag }),
+  fields({ kind: oneOf('cookie'), name: text, ttlMs: ms, path: text, session: optional(flag), terminal: flag }),
 )
 
 const balancers = names<BalancerType>({
@@ -149,6 +182,28 @@ const outliers: ShapeOf<OutlierSpec> = {
   maxEjectedPercent: number(0, 100),
 }
 
+const filter: ShapeOf<FilterSpec> = { filter: text, onlyPassing: flag }
+
+const failover: ShapeOf<FailoverSpec> = {
+  ...filter,
+  from: text,
+  service: text,
+  datacenter: orNull(text),
+  priority: integer(0, 127),
+  isSameService: flag,
+  subset: text,
+  standsInFor: listOf(text, 0, 1_000),
+}
+
+const resolve: ShapeOf<ResolveSpec> = {
+  service: orNull(text),
+  datacenter: orNull(text),
+  defaultSubset: orNull(text),
+  filters: mapOf(fields(filter), 1_000),
+  fallbacks: mapOf(text, 1_000),
+  failover: listOf(fields(failover), 0, 127),
+}
+
 /** The endpoints are the proxy's to know, so there may be none; the kind is always `named`. */
 const service: ShapeOf<ServiceSpec> = {
   name: text,
@@ -167,9 +222,17 @@ const service: ShapeOf<ServiceSpec> = {
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
   routes: listOf(fields(route), 1, 10_000),
+  resolve: optional(fields(resolve)),
 }
 
 export const serviceShape: Shape = fields(service)
+
+const standIn: ShapeOf<ConsulStandInSpec> = {
+  from: text,
+  name: text,
+  datacenter: orNull(text),
+  priority: integer(0, 127),
+}
 
 const consul: ShapeOf<ConsulServiceSpec> = {
   service: text,
@@ -178,6 +241,8 @@ const consul: ShapeOf<ConsulServiceSpec> = {
   tags: listOf(text, 0, 100),
   addressKind: oneOf('service', 'lan', 'wan', 'virtual'),
   failover: listOf(text, 0, 100),
+  standIns: optional(listOf(fields(standIn), 0, 127)),
+  facts: optional(flag),
 }
 
 const dns: ShapeOf<DnsSourceSpec> = {

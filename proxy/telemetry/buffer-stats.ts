@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import { add, type ProxyEvent, set } from '../core/telemetry.ts'
 import type { StatsWriter } from './stats.ts'
 
@@ -13,12 +14,12 @@ export function bufferStats(stats: StatsWriter, thread: number, clock: Clock, ev
   const labels = { thread: String(thread) }
   const bytes = stats.gauge(
     'outrigger_data_thread_buffered_bytes',
-    'Bytes of bodies that the data thread holds, once a second',
+    helpOf('outrigger_data_thread_buffered_bytes'),
     labels,
   )
   const cuts = stats.counter(
     'outrigger_data_thread_buffer_cuts_total',
-    'Exchanges and connections cut because the data thread held more than `buffers`',
+    helpOf('outrigger_data_thread_buffer_cuts_total'),
     labels,
   )
   let loggedAt = Number.NEGATIVE_INFINITY

@@ -1,29 +1,25 @@
+import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import type { ServiceStatus, SourceStatus } from '../core/source.ts'
 import type { SeriesStore } from './series-store.ts'
 
 const families: readonly {
-  readonly name: string
-  readonly help: string
+  readonly name: MetricName
   readonly read: (status: SourceStatus) => number
 }[] = [
   {
     name: 'outrigger_discovery_age_seconds',
-    help: 'Time since a source of endpoints last answered; an unchanged answer counts. Infinite: never.',
     read: ({ ageMs }) => (ageMs === null ? Number.POSITIVE_INFINITY : ageMs / 1000),
   },
   {
     name: 'outrigger_discovery_stale',
-    help: 'Whether a source is in trouble, and what it said last is in force.',
     read: ({ state }) => Number(state !== 'fresh'),
   },
   {
     name: 'outrigger_discovery_endpoints',
-    help: 'Endpoints a source has for a service.',
     read: ({ endpoints }) => endpoints,
   },
   {
     name: 'outrigger_discovery_suspects',
-    help: 'Endpoints the source no longer lists, kept because the update looked wrong and they still take connections.',
     read: ({ suspects }) => suspects,
   },
 ]
@@ -42,8 +38,8 @@ export function discoverySeries(store: SeriesStore, status: () => readonly Servi
           current.set(key, source)
           if (shown.has(key)) continue
           shown.set(key, labels)
-          for (const { name, help, read } of families)
-            store.own(name, help, 'gauge', labels, () => read(current.get(key)!))
+          for (const { name, read } of families)
+            store.own(name, helpOf(name), 'gauge', labels, () => read(current.get(key)!))
         }
       }
       for (const [key, labels] of shown) {

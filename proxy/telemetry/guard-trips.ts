@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { helpOf } from '../core/metrics-table.ts'
 import { add, type ProxyEvent } from '../core/telemetry.ts'
 import type { Peer } from '../core/wire.ts'
 import type { StatsWriter } from './stats.ts'
@@ -19,7 +20,7 @@ export function guardTrips(
   clock: Clock,
   event: (event: ProxyEvent) => void,
 ): GuardTripped {
-  const help = 'Connections cut, or streams reset, because the peer went beyond a limit of HTTP/2'
+  const help = helpOf('outrigger_http2_guard_trips_total')
   const series = new Map(
     guards.map(guard => [
       guard,

@@ -1,6 +1,6 @@
 import type { SeriesSpec } from '../core/channel.ts'
 import { printable } from '../core/printable.ts'
-import { HISTOGRAM_SLOTS } from '../core/slots.ts'
+import { HISTOGRAM_SLOTS, octaveOf } from '../core/slots.ts'
 
 /** One series of the exposition: the sum over the data threads, ended ones included. */
 export interface Series {
@@ -12,6 +12,16 @@ export interface Series {
   carried: Float64Array | null
   /** Set for a value of the control thread itself. */
   readonly read: (() => number) | null
+  /** Of a histogram, by bucket: the last traced request that a data thread told of; null: none. */
+  exemplars: Map<number, Exemplar> | null
+}
+
+export interface Exemplar {
+  readonly traceId: string
+  /** Seconds. */
+  readonly value: number
+  /** Seconds since the epoch. */
+  readonly at: number
 }
 
 interface Part {
@@ -22,8 +32,11 @@ interface Part {
 export interface Family {
   readonly name: string
   readonly help: string
-  readonly type: SeriesSpec['type']
+  /** `untyped`: only of views. */
+  readonly type: SeriesSpec['type'] | 'untyped'
   readonly series: Map<string, Series>
+  /** Of a histogram: what its bounds are shown in; absent: seconds. */
+  readonly unit?: 'milliseconds'
 }
 
 /** The series of /metrics: announced by messages of the data threads, read from the shared slots. */
@@ -31,6 +44,9 @@ export interface SeriesStore {
   page(thread: number, page: number, memory: SharedArrayBuffer): void
   add(thread: number, id: number, spec: SeriesSpec): void
   retire(thread: number, ids: readonly number[]): void
+  /** Idle series: what this data thread counted stays as long as another one goes on with them. */
+  expire(thread: number, ids: readonly number[], values: readonly Float64Array[]): void
+  exemplar(thread: number, id: number, exemplar: Exemplar): void
   /** A data thread has ended: its counters stay, its gauges go. */
   ended(thread: number): void
   /**
@@ -102,6 +118,7 @@ export function seriesStore(): SeriesStore {
           parts: new Map(),
           carried: null,
           read: null,
+          exemplars: null,
         }
         family.series.set(key, series)
       }
@@ -118,6 +135,25 @@ export function seriesStore(): SeriesStore {
         series?.parts.delete(index)
         if (series?.parts.size === 0) drop(found.family, found.key)
       }
+    },
+    expire(index, ids, values) {
+      const { ids: known } = threadOf(index)
+      for (const [i, id] of ids.entries()) {
+        const found = known.get(id)
+        const series = found?.family.series.get(found.key)
+        known.delete(id)
+        if (found === undefined || series === undefined) continue
+        series.parts.delete(index)
+        if (series.parts.size === 0) drop(found.family, found.key)
+        else carry(series, { values: values[i]!, index: 0 })
+      }
+    },
+    exemplar(index, id, exemplar) {
+      const found = threadOf(index).ids.get(id)
+      const series = found?.family.series.get(found.key)
+      if (series === undefined) return
+      series.exemplars ??= new Map()
+      series.exemplars.set(octaveOf(exemplar.value), exemplar)
     },
     ended(index) {
       for (const { family, key } of threadOf(index).ids.values()) {
@@ -143,6 +179,7 @@ export function seriesStore(): SeriesStore {
         parts: new Map(),
         carried: null,
         read,
+        exemplars: null,
       })
     },
     disown(name, labels) {

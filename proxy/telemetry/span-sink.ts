@@ -101,6 +101,7 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
 
   function answered(result: Sent): void {
     isSending = false
+    if (result.kind !== 'taken') isTroubled = true
     const { count, since, tries } = batch!
     if (result.kind === 'again' && clock.now() - since < GIVE_UP_MS && !isFlushing) {
       tell(`spans cannot be sent, and are sent again: ${result.why}`)
@@ -129,7 +130,6 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
   }
 
   function tell(message: string): void {
-    isTroubled = true
     const now = clock.now()
     if (now - toldAt < TELL_MS) return
     toldAt = now

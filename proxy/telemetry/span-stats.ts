@@ -1,3 +1,4 @@
+import { helpOf } from '../core/metrics-table.ts'
 import type { Counter } from '../core/telemetry.ts'
 import type { StatsWriter } from './stats.ts'
 
@@ -8,11 +9,7 @@ export function spanStats(
 ): { readonly recorded: Counter; readonly dropped: Counter } {
   const labels = { thread: String(thread) }
   return {
-    recorded: stats.counter('outrigger_spans_recorded_total', 'Spans made on a data thread', labels),
-    dropped: stats.counter(
-      'outrigger_spans_overflow_total',
-      'Spans that a data thread dropped because the control thread was behind',
-      labels,
-    ),
+    recorded: stats.counter('outrigger_spans_recorded_total', helpOf('outrigger_spans_recorded_total'), labels),
+    dropped: stats.counter('outrigger_spans_overflow_total', helpOf('outrigger_spans_overflow_total'), labels),
   }
 }

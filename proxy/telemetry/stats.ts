@@ -1,7 +1,7 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
-import { grpcCodes } from '../core/grpc.ts'
+import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../core/slots.ts'
-import type { Counter, EndpointStats, Histogram, RouteStats, TcpBytes, TcpStats } from '../core/telemetry.ts'
+import type { Counter, EndpointStats, Histogram, TcpBytes, TcpStats } from '../core/telemetry.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {
@@ -12,7 +12,7 @@ export interface Series extends Counter {
 }
 
 /** Counts of series that are over go here, and are never read. */
-const VOID = new Float64Array(HISTOGRAM_SLOTS)
+export const VOID = new Float64Array(HISTOGRAM_SLOTS)
 
 /**
  * The data thread's side of statistics: hands out slots in shared memory and tells the control thread what they mean.
@@ -26,7 +26,27 @@ export interface StatsWriter {
    * effect.
    */
   retire(series: readonly Series[]): void
+  /**
+   * Ends a counter once it has not changed for `expireAfter`; `expired` says which other series end with it. A counter
+   * of the same labels that comes later begins at 0.
+   */
+  mayExpire(counter: Series, expired: () => readonly Series[]): void
+  /** 0: nothing expires. */
+  expireAfter(idleMs: number): void
+  /** Looks for counters to expire, now and then. */
+  sweep(now: number): void
 }
+
+/** A counter that may expire: its last value, and when it was first seen with it. */
+interface Expiring {
+  readonly counter: Series
+  readonly expired: () => readonly Series[]
+  value: number
+  since: number
+}
+
+/** How often `sweep` looks, as a share of the time that a counter may be idle. */
+const SWEEPS = 10
 
 export interface HistogramSeries extends Series, Histogram {}
 
@@ -40,6 +60,9 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
   const slots = new Map<number, { readonly page: number; readonly index: number; readonly size: number }>()
   let used = PAGE_SLOTS
   let nextId = 0
+  let expiring: Expiring[] = []
+  let idleMs = 0
+  let sweptAt = 0
 
   function allocate(size: number): { readonly page: number; readonly index: number } {
     const given = free.get(size)!.pop()
@@ -79,15 +102,52 @@ export function statsWriter(send: (message: ToControl) => void): StatsWriter {
       return new SlotHistogram(values, index, id)
     },
     retire(list) {
-      for (const series of list) {
-        const { page, index, size } = slots.get(series.id)!
-        slots.delete(series.id)
-        free.get(size)!.push({ page, index })
-        series.values = VOID
-        series.index = 0
-      }
+      for (const series of list) release(series)
       if (list.length !== 0) send({ kind: 'retire', ids: list.map(({ id }) => id) })
     },
+    mayExpire(counter, expired) {
+      expiring.push({ counter, expired, value: -1, since: 0 })
+    },
+    expireAfter(limit) {
+      idleMs = limit
+    },
+    sweep(now) {
+      if (idleMs === 0 || now - sweptAt < idleMs / SWEEPS) return
+      sweptAt = now
+      const over: Series[] = []
+      expiring = expiring.filter(each => {
+        const { counter } = each
+        // It was retired.
+        if (counter.values === VOID) return false
+        const value = counter.values[counter.index]!
+        if (value !== each.value) {
+          each.value = value
+          each.since = now
+        } else if (now - each.since >= idleMs) {
+          over.push(counter, ...each.expired())
+          return false
+        }
+        return true
+      })
+      expire(over)
+    },
+  }
+
+  function release(series: Series): void {
+    const { page, index, size } = slots.get(series.id)!
+    slots.delete(series.id)
+    free.get(size)!.push({ page, index })
+    series.values = VOID
+    series.index = 0
+  }
+
+  /** With their last values: the slots are used again before the control thread hears of it. */
+  function expire(list: readonly Series[]): void {
+    if (list.length === 0) return
+    const ids = list.map(({ id }) => id)
+    const values = list.map(({ id, values: page, index }) => page.slice(index, index + slots.get(id)!.size))
+    for (const series of list) release(series)
+    send({ kind: 'expire', ids, values })
   }
 }
 
@@ -108,114 +168,43 @@ class SlotHistogram implements HistogramSeries {
   }
 }
 
-/** Methods with a label of their own; others are `other`, so that a caller cannot create series. */
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
-
-/** Numbers without a name are `other`, so that an endpoint cannot create series. */
-const OTHER_GRPC_STATUS = -1
-
-export function routeStats(
-  stats: StatsWriter,
-  labels: Readonly<Record<string, string>>,
-): RouteStats & { readonly series: readonly Series[] } {
-  const counters = new Map<string, Map<number, Series>>()
-  const grpcCounters = new Map<number, Map<string, Series>>()
-  const latency = stats.histogram(
-    'http_request_duration_seconds',
-    'Time from the head of a request to the last byte of its response',
-    labels,
-  )
-  const all: Series[] = [latency]
-  return {
-    series: all,
-    count(method, status, flag, durationMs) {
-      // The route was removed; a request that began on it creates no new series.
-      if (latency.values === VOID) return
-      latency.record(durationMs)
-      let byStatus = counters.get(flag)
-      if (byStatus === undefined) {
-        byStatus = new Map()
-        counters.set(flag, byStatus)
-      }
-      const key = METHODS.indexOf(method) * 1000 + status
-      let counter = byStatus.get(key)
-      if (counter === undefined) {
-        const known = METHODS.includes(method) ? method : 'other'
-        counter = stats.counter('http_requests_total', 'Finished requests, local replies included', {
-          ...labels,
-          method: known,
-          status: String(status),
-          flags: flag,
-        })
-        byStatus.set(key, counter)
-        all.push(counter)
-      }
-      counter.values[counter.index]!++
-    },
-    countGrpc(grpcStatus, flag) {
-      if (latency.values === VOID) return
-      const known = grpcStatus >= 0 && grpcStatus < grpcCodes.length ? grpcStatus : OTHER_GRPC_STATUS
-      let byFlag = grpcCounters.get(known)
-      if (byFlag === undefined) {
-        byFlag = new Map()
-        grpcCounters.set(known, byFlag)
-      }
-      let counter = byFlag.get(flag)
-      if (counter === undefined) {
-        counter = stats.counter('grpc_requests_total', 'Finished gRPC calls, local replies included', {
-          ...labels,
-          grpc_status: known < 0 ? 'other' : String(known),
-          flags: flag,
-        })
-        byFlag.set(flag, counter)
-        all.push(counter)
-      }
-      counter.values[counter.index]!++
-    },
-  }
-}
-
 export function endpointStats(
   stats: StatsWriter,
   service: string,
   endpoint: string,
 ): EndpointStats & { readonly series: readonly Series[] } {
   const labels = { service, endpoint }
-  const requests = stats.counter('outrigger_upstream_requests_total', 'Attempts sent to an endpoint', labels)
+  const requests = stats.counter(
+    'outrigger_upstream_requests_total',
+    helpOf('outrigger_upstream_requests_total'),
+    labels,
+  )
   const failures = stats.counter(
     'outrigger_upstream_failures_total',
-    'Attempts that failed by the fault of the endpoint, 502 to 504 included',
+    helpOf('outrigger_upstream_failures_total'),
     labels,
   )
-  const connections = stats.gauge(
-    'outrigger_upstream_connections',
-    'Connections to an endpoint, those being made included',
-    labels,
-  )
+  const connections = stats.gauge('outrigger_upstream_connections', helpOf('outrigger_upstream_connections'), labels)
   const connectFailures = stats.counter(
     'outrigger_upstream_connect_failures_total',
-    'Connections to an endpoint that could not be made',
+    helpOf('outrigger_upstream_connect_failures_total'),
     labels,
   )
-  const active = stats.gauge('outrigger_upstream_requests_active', 'Attempts at an endpoint that run now', labels)
+  const active = stats.gauge('outrigger_upstream_requests_active', helpOf('outrigger_upstream_requests_active'), labels)
   const pending = stats.gauge(
     'outrigger_upstream_requests_pending',
-    'Requests that wait for a connection to an endpoint',
+    helpOf('outrigger_upstream_requests_pending'),
     labels,
   )
-  const ejected = stats.gauge(
-    'outrigger_upstream_ejected',
-    'Whether outlier detection leaves an endpoint alone now',
-    labels,
-  )
+  const ejected = stats.gauge('outrigger_upstream_ejected', helpOf('outrigger_upstream_ejected'), labels)
   const ejections = stats.counter(
     'outrigger_upstream_ejections_total',
-    'Times outlier detection ejected an endpoint',
+    helpOf('outrigger_upstream_ejections_total'),
     labels,
   )
   const latency = stats.histogram(
     'outrigger_upstream_response_seconds',
-    'Time from sending a request to an endpoint to its response head',
+    helpOf('outrigger_upstream_response_seconds'),
     labels,
   )
   const all = { requests, failures, connections, connectFailures, active, pending, ejected, ejections, latency }
@@ -229,12 +218,12 @@ export function endpointStats(
       if (bytes === null && requests.values !== VOID) {
         const sent = stats.counter(
           'outrigger_upstream_tcp_sent_bytes_total',
-          'Bytes sent to an endpoint through TCP tunnels',
+          helpOf('outrigger_upstream_tcp_sent_bytes_total'),
           labels,
         )
         const received = stats.counter(
           'outrigger_upstream_tcp_received_bytes_total',
-          'Bytes received from an endpoint through TCP tunnels',
+          helpOf('outrigger_upstream_tcp_received_bytes_total'),
           labels,
         )
         series.push(sent, received)
@@ -250,8 +239,12 @@ const NOWHERE: TcpBytes = { sent: { values: VOID, index: 0 }, received: { values
 export type CountedTcp = TcpStats & { readonly series: readonly Series[] }
 
 export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, string>>): CountedTcp {
-  const opened = stats.counter('outrigger_tcp_connections_opened_total', 'TCP tunnels begun', labels)
-  const active = stats.gauge('outrigger_tcp_connections_active', 'TCP tunnels open', labels)
+  const opened = stats.counter(
+    'outrigger_tcp_connections_opened_total',
+    helpOf('outrigger_tcp_connections_opened_total'),
+    labels,
+  )
+  const active = stats.gauge('outrigger_tcp_connections_active', helpOf('outrigger_tcp_connections_active'), labels)
   const closed = new Map<string, Series>()
   const series: Series[] = [opened, active]
   return {
@@ -265,11 +258,17 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
       if (counter === undefined) {
         counter = stats.counter(
           'outrigger_tcp_connections_closed_total',
-          'TCP tunnels ended, those that were refused included',
+          helpOf('outrigger_tcp_connections_closed_total'),
           { ...labels, flags: flag },
         )
+        const own = counter
         closed.set(flag, counter)
         series.push(counter)
+        stats.mayExpire(counter, () => {
+          closed.delete(flag)
+          series.splice(series.indexOf(own), 1)
+          return []
+        })
       }
       counter.values[counter.index]!++
     },
@@ -279,11 +278,11 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
 /** Counts the protocols that a listener detected; series are created at their first count, and added to `series`. */
 export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
   const counters = new Map<string, Series>()
-  function count(name: string, help: string, own: Readonly<Record<string, string>>): void {
+  function count(name: MetricName, own: Readonly<Record<string, string>>): void {
     const key = name + (own.protocol ?? '')
     let counter = counters.get(key)
     if (counter === undefined) {
-      counter = stats.counter(name, help, own)
+      counter = stats.counter(name, helpOf(name), own)
       counters.set(key, counter)
       series.push(counter)
     }
@@ -291,12 +290,7 @@ export function detectionStats(stats: StatsWriter, labels: Readonly<Record<strin
   }
   return {
     series,
-    told: (protocol: string) =>
-      count('outrigger_detected_connections_total', 'Connections by what they turned out to speak', {
-        ...labels,
-        protocol,
-      }),
-    timedOut: () =>
-      count('outrigger_detection_timeouts_total', 'Connections that did not say in time what they speak', labels),
+    told: (protocol: string) => count('outrigger_detected_connections_total', { ...labels, protocol }),
+    timedOut: () => count('outrigger_detection_timeouts_total', labels),
   }
 }

@@ -1,3 +1,4 @@
+import { helpOf } from '../core/metrics-table.ts'
 import type { Series, StatsWriter } from './stats.ts'
 
 /** The open tunnels of a listener: a gauge for each protocol, and the list to notify when it drains. */
@@ -16,7 +17,7 @@ export function tunnelStats<Tunnel>(stats: StatsWriter, labels: Readonly<Record<
   function add(upgrade: string, amount: number): void {
     let gauge = gauges.get(upgrade)
     if (gauge === undefined) {
-      gauge = stats.gauge('outrigger_tunnels_active', 'Tunnels open: WebSockets, other upgrades and CONNECT', {
+      gauge = stats.gauge('outrigger_tunnels_active', helpOf('outrigger_tunnels_active'), {
         ...labels,
         upgrade,
       })

@@ -20,7 +20,7 @@ async function start(options: OrdersOptions = {}) {
 }
 
 const calls = (mesh: Awaited<ReturnType<typeof start>>['mesh'], status: string, flags = '-') =>
-  mesh.stat('grpc_requests_total', { service: 'orders', grpc_status: status, flags })
+  mesh.stat('http_requests_total', { service: 'orders', grpc_status: status, flags })
 
 test.each([
   ['in trailers', [...grpc], 'message', ['grpc-status', '5', 'grpc-message', 'no such%20order%E2%98%BA']],
@@ -89,7 +89,7 @@ test('what is no gRPC has no status', async () => {
   mesh.http2Caller().ask()
   mesh.settle()
   expect(mesh.flight).toMatchObject({ grpcStatus: null, grpcMessage: '' })
-  expect(mesh.stat('grpc_requests_total')).toBe(0)
+  expect(mesh.stat('http_requests_total', { protocol: 'grpc' })).toBe(0)
 })
 
 describe('what the proxy answers itself', () => {
@@ -102,7 +102,7 @@ describe('what the proxy answers itself', () => {
       ['12', 'NR', 'application/grpc'],
     )
     expect(mesh.flight).toMatchObject({ grpcStatus: 12, flag: 'NR' })
-    expect(mesh.stat('grpc_requests_total', { grpc_status: '12', flags: 'NR' })).toBe(1)
+    expect(mesh.stat('http_requests_total', { grpc_status: '12', flags: 'NR' })).toBe(1)
   })
 
   test('ends an answer that has begun: status and flag are its trailers', async () => {

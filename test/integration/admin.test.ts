@@ -180,7 +180,7 @@ describe('/metrics', () => {
       expect(metrics.value('http_requests_total', { flags })).toBeGreaterThan(0)
     expect(metrics.value('http_requests_total', { method: 'other' })).toBe(1)
     expect(metrics.value('outrigger_upstream_connect_failures_total')).toBeGreaterThan(0)
-    expect(metrics.value('http_request_duration_seconds_count')).toBe(metrics.value('http_requests_total'))
+    expect(metrics.value('http_response_time_seconds_count')).toBe(metrics.value('http_requests_total'))
   })
 
   test('never has a raw path, however many are asked for', async () => {

@@ -175,8 +175,9 @@ function scene(): Scene {
       seconds: index,
       text: 'something happened '.repeat(index % 12),
     })),
-    hints: hintsFor({ instances, consul: null }),
+    hints: hintsFor({ instances, consul: null, jaeger: null }),
     folder: '/tmp/outrigger-demo-abcdef',
+    instead: null,
     keys: 'q quit   k kill one   s slow one   r restore all',
   }
 }

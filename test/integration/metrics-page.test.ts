@@ -2,34 +2,38 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { type Metric, metrics } from '../../proxy/core/metrics-table.ts'
 import { startBackend } from './support/backend.ts'
 import { temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
 import { get, startProxy } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-/** Name, type and label names, as docs/metrics.md has them in its tables. */
-function documented(): Map<string, string> {
-  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
-  const rows = page.matchAll(/^\| `([a-z0-9_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|/gm)
-  return new Map(
-    [...rows].map(([, name, type, labels]) => [
-      name!,
-      `${type} ${[...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')}`.trim(),
-    ]),
-  )
-}
+/** Name, type, label names and help, as the table of metrics has them. test/telemetry/agent-series.test.ts has an agent. */
+const documented = new Map(
+  Object.entries<Metric>(metrics)
+    .filter(([, { group }]) => group !== 'agent')
+    .map(([name, { type, labels, help }]) => [name, { type, labels, help }]),
+)
 
-/** The same of a scrape. A family without a series has no labels to show, so each must have one. */
-function exposed(scrape: string): Map<string, string> {
-  const types = new Map([...scrape.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]))
+/** The same of a scrape, which shows each label of the table in some sample. */
+function exposed(scrape: string): Map<string, Pick<Metric, 'type' | 'labels' | 'help'>> {
+  const types = [...scrape.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)]
   return new Map(
-    [...types].map(([name, type]) => {
-      const sample = new RegExp(`^${name}${type === 'histogram' ? '_count' : ''}(?:\\{(.*)\\})? \\S+$`, 'm').exec(
-        scrape,
+    types.map(([, name = '', help = '', type]) => {
+      const sample = new RegExp(`^${name}${type === 'histogram' ? '_count' : ''}(?:\\{(.*)\\})? \\S+$`, 'gm')
+      const shown = [...scrape.matchAll(sample)].map(match =>
+        [...(match[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label!),
       )
-      if (sample === null) throw new Error(`${name} has no sample`)
-      return [name, `${type} ${[...(sample[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).join(' ')}`.trim()]
+      if (shown.length === 0) throw new Error(`${name} has no sample`)
+      const known = documented.get(name)?.labels ?? []
+      const labels = known.filter(label =>
+        label.endsWith('?')
+          ? shown.some(own => own.includes(label.slice(0, -1)))
+          : shown.every(own => own.includes(label)),
+      )
+      const others = shown.flatMap(own => own.filter(label => !known.some(each => each.replace('?', '') === label)))
+      return [name, { type: type as Metric['type'], labels: [...labels, ...new Set(others)], help }]
     }),
   )
 }
@@ -41,7 +45,7 @@ function endpointFile(address: string): string {
   return file
 }
 
-test('docs/metrics.md lists what /metrics of a running proxy has: every name, type and label, and nothing else', async () => {
+test('the table of metrics is what /metrics of a running proxy has: every name, type, label and help, and nothing else', async () => {
   await using backend = await startBackend()
   const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [
     await freePort(),
@@ -50,6 +54,8 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
     await freePort(),
     await freePort(),
   ]
+  const [retriedPort, spentPort] = [await freePort(), await freePort()]
+  const dead = `127.0.0.1:${await freePort()}`
   const agreeable = createServer(socket => {
     socket
       .on('error', () => {})
@@ -63,14 +69,21 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
       { listen: `127.0.0.1:${port}`, service: 'orders' },
       { listen: `127.0.0.1:${grpcPort}`, service: 'prices' },
       { listen: `127.0.0.1:${upgradePort}`, service: 'sockets' },
+      { listen: `127.0.0.1:${retriedPort}`, service: 'retried' },
+      { listen: `127.0.0.1:${spentPort}`, service: 'spent' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '500ms' } },
     ],
     discovery: {
       files: { orders: endpointFile(backend.address) },
-      endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`] },
+      endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`], retried: [dead], spent: [dead] },
     },
-    services: { prices: { protocol: 'grpc' } },
+    services: {
+      prices: { protocol: 'grpc' },
+      retried: { subsets: { all: {} }, routes: [{ match: { path: { prefix: '/' } }, to: [{ subset: 'all' }] }] },
+      spent: { retries: { budget: { percent: 0, minPerSecond: 0 } } },
+    },
   })
+  for (const refused of [retriedPort, spentPort]) expect((await get(refused, '/')).status).toBe(503)
   expect((await get(port, '/')).status).toBe(200)
   expect(
     (await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers[
@@ -92,7 +105,7 @@ test('docs/metrics.md lists what /metrics of a running proxy has: every name, ty
   })
   upgraded.on('error', () => {}).resume()
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
-  await expect.poll(async () => exposed((await proxy.metrics()).text)).toEqual(documented())
+  await expect.poll(async () => exposed((await proxy.metrics()).text), { timeout: 20_000 }).toEqual(documented)
   for (const tunnel of [...tunnels, upgraded]) tunnel.destroy()
   agreeable.close()
 })
@@ -111,6 +124,8 @@ test('the number of series it names is right', async () => {
   })
   const lines = (pattern: RegExp) => text.split('\n').filter(line => pattern.test(line)).length
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
-  expect(page).toContain(`For each route: ${lines(/^http_request_duration_seconds_\w+\{/)} for the histogram`)
+  expect(page).toContain(
+    `For each route and each pair of services on it: ${lines(/^http_response_time_seconds_\w+\{/)} for the histogram`,
+  )
   expect(page).toContain(`For each endpoint: ${lines(/endpoint="/)}.`)
 })

@@ -19,7 +19,7 @@ type Path = readonly (string | number)[]
 const valueForms: Json = {
   a: { exact: 'v' },
   b: { prefix: 'v' },
-  c: { suffix: 'v' },
+  c: { suffix: 'v', invert: true },
   d: { contains: 'v' },
   e: { regex: 'v' },
   f: { present: true },
@@ -41,7 +41,7 @@ const timeouts = {
   grpcTimeoutOffset: '1s',
   tunnel: '9s',
 }
-const retries = { on: ['5xx'], attempts: 3, replayBytes: '9KiB' }
+const retries = { on: ['5xx'], statuses: [409], attempts: 3, replayBytes: '9KiB' }
 const limits = {
   connections: 9,
   pending: 9,
@@ -51,6 +51,9 @@ const limits = {
   buffer: '1MiB',
 }
 const { perTry: _perTry, ...applicationTimeouts } = timeouts
+
+const edits = { set: { 'x-a': '1' }, add: { 'x-b': '1' }, remove: ['x-c'] }
+const headerEdits = { request: edits, response: edits }
 
 const service: Json = {
   protocol: 'http',
@@ -96,11 +99,25 @@ const service: Json = {
   upgrades: ['websocket'],
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
+  resolve: {
+    service: 'c2',
+    datacenter: 'dc3',
+    default: 'v1',
+    subsets: { v3: { filter: 'Service.Meta.version == v3', onlyPassing: true } },
+    failover: {
+      '*': [
+        { service: 'd', datacenter: 'dc4', filter: 'Service.ID == d1', onlyPassing: true },
+        { datacenter: 'dc5', subset: 'v1' },
+      ],
+    },
+  },
   routes: [
     {
       name: 'one',
-      match: { path: { exact: '/a' }, methods: ['GET'], headers: valueForms, query: valueForms },
-      to: [{ service: 'b', subset: 'v1', weight: 3 }],
+      match: { path: { exact: '/a', ignoreCase: true }, methods: ['GET'], headers: valueForms, query: valueForms },
+      to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
+      rewrite: '/c',
+      headers: headerEdits,
       timeouts,
       retries,
     },
@@ -113,7 +130,7 @@ const service: Json = {
 const everything: Json = {
   service: 'a',
   admin: '127.0.0.1:9001',
-  metrics: '127.0.0.1:9002',
+  metrics: { listen: '127.0.0.1:9002', aliases: ['envoy'], expire: '9m' },
   adminHosts: ['a.example'],
   inbound: [
     {
@@ -177,7 +194,13 @@ const everything: Json = {
   state: 'folder',
   workers: 2,
   buffers: '32MiB',
-  accessLog: { mode: 'on', format: 'text', template: '%START_TIME%', path: 'log' },
+  accessLog: {
+    mode: 'on',
+    only: [{ errors: true, slowerThan: '9s', status: ['5xx'], sample: 9 }],
+    format: 'text',
+    template: '%START_TIME%',
+    path: 'log',
+  },
   flights: { recent: 9, failed: 9 },
   traces: {
     mode: 'on',
@@ -198,6 +221,7 @@ const everything: Json = {
 
 /** Keys that only count in documents of another form than the one above. */
 const otherForms: readonly (readonly [path: Path, value: Json])[] = [
+  [['accessLog'], { mode: 'on', format: 'json', fields: { at: '%START_TIME%' } }],
   [['register', 'check'], { http: 'http://127.0.0.1:1/', interval: '9s', timeout: '9s' }],
   [['register', 'check'], { tcp: '127.0.0.1:1' }],
   [['register', 'check'], { grpc: '127.0.0.1:1' }],
@@ -222,9 +246,12 @@ const others: readonly Json[] = [
     'tcp',
     'http2',
     'ring_hash',
+    'istio',
+    '404',
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>

@@ -89,6 +89,11 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptUnpack(['prometheus'], 'usr/bin/promtool')],
   },
+  prometheus: {
+    binaries: ['prometheus'],
+    versionArgs: ['--version'],
+    ways: [aptUnpack(['prometheus'], 'usr/bin/prometheus')],
+  },
   chromium: {
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     versionArgs: ['--version'],
@@ -100,6 +105,13 @@ export const PEERS = {
     ways: [consulBuild(CONSUL), consulFromOldDebian()],
     takes: '5 to 10 minutes',
   },
+  // Also the OpenTelemetry Collector of the tests: it is one, with a configuration of its own.
+  jaeger: {
+    binaries: ['jaeger'],
+    versionArgs: ['version'],
+    ways: [jaegerBuild(JAEGER.version, JAEGER.tag)],
+    takes: '5 to 10 minutes',
+  },
   // Its service is not installed: the script stands beside the jars that a test starts.
   zookeeper: {
     binaries: ['zkServer.sh'],
@@ -108,13 +120,6 @@ export const PEERS = {
     ways: [aptUnpack([...ZOOKEEPER], 'usr/share/zookeeper/bin/zkServer.sh')],
   },
   java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
-  // Also the OpenTelemetry Collector of the tests: it is one, with a configuration of its own.
-  jaeger: {
-    binaries: ['jaeger'],
-    versionArgs: ['version'],
-    ways: [jaegerBuild(JAEGER.version, JAEGER.tag)],
-    takes: '5 to 10 minutes',
-  },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
@@ -153,6 +158,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'curl',
   'openssl',
   'promtool',
+  'prometheus',
   'dnsmasq',
   'java',
   'zookeeper',

@@ -7,7 +7,15 @@ import type { Filter, Verdict } from '../../proxy/core/filter.ts'
 import { clientHello } from '../support/client-hello.ts'
 import { Http2Endpoint } from '../support/http2-endpoint.ts'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
-import { endpointSpec, listenerSpec, matchSpec, routeSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
+import {
+  endpointSpec,
+  listenerSpec,
+  matchSpec,
+  routeSpec,
+  serviceSpec,
+  snapshotOf,
+  tracesSpec,
+} from '../support/specs.ts'
 import '../support/seed.ts'
 
 /**
@@ -77,6 +85,10 @@ const header = fc.constantFrom(
   ['grpc-timeout', 'soon'],
   ['grpc-timeout', '1H'],
   ['x-tester', '1'],
+  ['traceparent', `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`],
+  ['traceparent', `00-${'1'.repeat(32)}-${'2'.repeat(16)}-00`],
+  ['traceparent', 'odd'],
+  ['b3', `${'1'.repeat(32)}-${'2'.repeat(16)}`],
   ['x-user', '7'],
   ['x-forwarded-for', Array.from({ length: 70 }, () => '10.1.1.1').join(', ')],
 ) as fc.Arbitrary<[string, string]>
@@ -194,7 +206,7 @@ function snapshotFor({ services, onDemandMs, protocol, connect }: Config): Snaps
       listenerSpec({ listen: at(8001), service: 'cart', protocol }),
       listenerSpec({ listen: at(8002), service: 'mail', protocol: services[2].protocol === 'tcp' ? 'tcp' : 'http' }),
     ],
-    { onDemandMs },
+    { onDemandMs, traces: tracesSpec({ isExported: true, samplePercent: 50 }) },
   )
 }
 
@@ -323,6 +335,8 @@ test('the record of an explanation is the record of the request', async () => {
       const isRefused = record!.status !== 0 || record!.failure !== ''
       if (!isRefused) expect(flight.attempts[0]?.endpoint, 'it went').toMatch(/:/)
       expect(decided(record!, isRefused)).toEqual(decided(flight, isRefused))
+      const would = answer.steps.find(({ stage }) => stage === 'trace')?.text.startsWith('would be sampled') ?? false
+      if (asked.kind !== 'tcp') expect(would).toBe(['caller', 'ratio'].includes(flight.recorded))
       const what = isRefused ? record!.failure || String(record!.status) : 'go'
       seen.set(what, (seen.get(what) ?? 0) + 1)
     }),

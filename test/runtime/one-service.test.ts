@@ -7,6 +7,7 @@ import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Route } from '../../proxy/core/route.ts'
 import { Tracing } from '../../proxy/core/tracing.ts'
 import { type Applier, applier } from '../../proxy/runtime/apply.ts'
+import { peerNames } from '../../proxy/telemetry/peer-names.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
@@ -46,11 +47,13 @@ function start() {
   const clock = manualClock(new EventLoop())
   const sent: ToControl[] = []
   const wires = http2(clock, {})
+  const stats = statsWriter(message => sent.push(message))
   const own = applier({
     clock,
     random: seeded(1),
     turns: testTurns,
-    stats: statsWriter(message => sent.push(message)),
+    stats,
+    requests: { stats, peers: peerNames(), exemplars: { offer() {} } },
     event() {},
     tracing: new Tracing(),
     dial: () => () => {},

@@ -230,7 +230,9 @@ export class Mesh {
   /** The sum of a counter's or gauge's series that have these labels. */
   stat(name: string, labels: Readonly<Record<string, string>> = {}): number {
     const pages = new Map<number, Float64Array>()
-    const retired = new Set(this.messages.flatMap(message => (message.kind === 'retire' ? message.ids : [])))
+    const retired = new Set(
+      this.messages.flatMap(message => (message.kind === 'retire' || message.kind === 'expire' ? message.ids : [])),
+    )
     let sum = 0
     for (const message of this.messages) {
       if (message.kind === 'page') pages.set(message.page, new Float64Array(message.memory))
@@ -244,7 +246,9 @@ export class Mesh {
 
   /** Series that the control thread would show. */
   get series(): number {
-    const retired = new Set(this.messages.flatMap(message => (message.kind === 'retire' ? message.ids : [])))
+    const retired = new Set(
+      this.messages.flatMap(message => (message.kind === 'retire' || message.kind === 'expire' ? message.ids : [])),
+    )
     return this.messages.filter(message => message.kind === 'series' && !retired.has(message.id)).length
   }
 }

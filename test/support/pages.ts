@@ -17,7 +17,7 @@ export async function ask(
   method: 'GET' | 'POST' = 'GET',
   body = '',
 ): Promise<PageAnswer & { body: string }> {
-  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body })
+  const answer = await page.answer({ method, query: new URLSearchParams(search), format, body, accept: '' })
   if (typeof answer.body !== 'string') throw new Error('the page is streamed')
   return { ...answer, body: answer.body }
 }

@@ -20,7 +20,7 @@ function threadOn(store: SeriesStore, thread: number) {
 
 async function page(store: SeriesStore): Promise<string> {
   let body = ''
-  for await (const piece of prometheusPage(store)().body) body += piece
+  for await (const piece of prometheusPage(store)({ openMetrics: false, aliases: [] }).body) body += piece
   return body
 }
 
@@ -130,7 +130,7 @@ describe('the exposition', () => {
     const store = seriesStore()
     const writer = threadOn(store, 0)
     writer.counter('http_requests_total', 'Requests', { path: '/"quoted"\\back\nline' })
-    writer.histogram('http_request_duration_seconds', 'Duration', { path: '/*' }).record(3)
+    writer.histogram('http_response_time_seconds', 'Duration', { path: '/*' }).record(3)
     const own = ownSeries(store, {
       version: '0.1.0',
       threads: 2,
@@ -144,7 +144,7 @@ describe('the exposition', () => {
       lastReloadSuccess: () => 1_700_000_000_000,
       droppedLogLines: () => 0,
       spans: () => ({ sent: 0, full: 0, rejected: 0, waiting: 0 }),
-    ready: () => true,
+      ready: () => true,
       startedAt: 1_700_000_000_000,
     })
     own.setVersion()

@@ -9,11 +9,14 @@ import { startConsul } from './consul.ts'
 import { type RunningInstance, startInstance, whenReady } from './instance.ts'
 import { type Instance, instanceNamed, type Plan, planFrom, portOffsets, services, usualSplit } from './plan.ts'
 import { type Split, sidecarFile, withSplit } from './sidecar-file.ts'
+import { agentSocket, startTracing, type Tracing } from './tracing.ts'
 
 export interface MeshOptions {
   readonly retries: boolean
   /** The binary of Consul; null: the sidecar files list who there is. */
   readonly consul: string | null
+  /** The binary of Jaeger; null: no spans are made. */
+  readonly jaeger: string | null
   /** A process ended that nobody had asked to. */
   readonly onUnexpectedEnd: (text: string) => void
 }
@@ -41,9 +44,9 @@ export interface Mesh {
 
 const STOP_PATIENCE_MS = 3_000
 
-export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptions): Promise<Mesh> {
+export async function createMesh({ retries, consul, jaeger, onUnexpectedEnd }: MeshOptions): Promise<Mesh> {
   const ports: PortBlock = await reservePorts(portOffsets)
-  const plan = planFrom(ports.base, consul !== null)
+  const plan = planFrom(ports.base, { consul: consul !== null, jaeger: jaeger !== null })
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-demo-'))
   process.on('exit', () => {
     if (!keepFiles) rmSync(folder, { recursive: true, force: true })
@@ -52,12 +55,14 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
   const slowed = new Map<string, number>()
   let split: Split = usualSplit
   let registry: Running | null = null
+  let tracing: Tracing | null = null
   let stopping = false
   let keepFiles = false
 
+  const agent = jaeger === null ? null : agentSocket(folder)
   const yamlOf = (name: string) => join(folder, `${name}.yaml`)
   for (const instance of plan.instances)
-    writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split, folder }))
+    writeFileSync(yamlOf(instance.name), sidecarFile(plan, instance, { retries, split, folder, agent }))
 
   function startOne(instance: Instance): RunningInstance {
     const started: RunningInstance = startInstance(folder, instance, text => {
@@ -87,8 +92,9 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
       let ready = 0
       const { instances } = plan
       onReady(0, instances.length)
-      if (consul !== null)
-        registry = await startConsul(consul, folder, plan.consul!, text => void (stopping || onUnexpectedEnd(text)))
+      const onEnd = (text: string) => void (stopping || onUnexpectedEnd(text))
+      if (consul !== null) registry = await startConsul(consul, folder, plan.consul!, onEnd)
+      if (jaeger !== null) tracing = await startTracing(jaeger, folder, agent!, plan.jaeger!, onEnd)
       await Promise.all(
         instances.map(async instance => {
           await whenReady(startOne(instance))
@@ -125,6 +131,9 @@ export async function createMesh({ retries, consul, onUnexpectedEnd }: MeshOptio
       const all = [...running.values()]
       running.clear()
       await Promise.all(all.flatMap(({ app, sidecar }) => [sidecar.stop(STOP_PATIENCE_MS), app.stop(STOP_PATIENCE_MS)]))
+      await tracing?.agent.stop(STOP_PATIENCE_MS)
+      // Asked to, it takes ten seconds; what it has is in memory.
+      await tracing?.jaeger.stop(0)
       await registry?.stop(STOP_PATIENCE_MS)
       ports.release()
     },

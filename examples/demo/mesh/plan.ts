@@ -1,3 +1,5 @@
+import type { JaegerPorts } from '../../support/jaeger.ts'
+
 /** What stands where: services, their instances, and the ports of each. */
 
 export interface Instance {
@@ -22,6 +24,8 @@ export interface Plan {
    * is.
    */
   readonly consul: number | null
+  /** Of the demo's Jaeger; null: there is none. */
+  readonly jaeger: JaegerPorts | null
 }
 
 interface ServicePlan {
@@ -50,14 +54,22 @@ const count = Object.values(services).reduce((sum, { versions }) => sum + versio
 /** Behind those of the instances. */
 const CONSUL = PORTS_EACH * count
 const consulOffsets = [0, 1, 2, 3].map(offset => CONSUL + offset)
+/** Between those of the first instance and of the second. */
+const jaegerOffsets = { query: 4, grpc: 5, http: 6, unused: 7 }
 
 /** Which ports of a block the plan uses. */
 export const portOffsets: readonly number[] = [
   ...Array.from({ length: count }, (_, index) => parts.map((_, part) => index * PORTS_EACH + part)).flat(),
   ...consulOffsets,
+  ...Object.values(jaegerOffsets),
 ]
 
-export function planFrom(base: number, withConsul = false): Plan {
+export interface Others {
+  readonly consul?: boolean
+  readonly jaeger?: boolean
+}
+
+export function planFrom(base: number, { consul = false, jaeger = false }: Others = {}): Plan {
   const names = Object.entries(services).flatMap(([service, { versions }]) =>
     versions.map((version, index) => ({ service, version, name: `${service}-${index + 1}` })),
   )
@@ -65,7 +77,12 @@ export function planFrom(base: number, withConsul = false): Plan {
     const first = base + index * PORTS_EACH
     return { ...about, ports: { app: first, inbound: first + 1, outbound: first + 2, admin: first + 3 } }
   })
-  return { instances, consul: withConsul ? base + CONSUL : null }
+  const { query, grpc, http, unused } = jaegerOffsets
+  return {
+    instances,
+    consul: consul ? base + CONSUL : null,
+    jaeger: jaeger ? { query: base + query, grpc: base + grpc, http: base + http, unused: base + unused } : null,
+  }
 }
 
 export function instancesOf({ instances }: Plan, service: string): readonly Instance[] {

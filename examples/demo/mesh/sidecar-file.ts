@@ -6,6 +6,8 @@ export interface FileOptions {
   readonly split: Split
   /** Of all files of the demo: what a sidecar keeps is kept there too. */
   readonly folder: string
+  /** The socket of the demo's agent; null: there is none. */
+  readonly agent: string | null
 }
 
 export interface Split {
@@ -27,7 +29,14 @@ inbound:
 outbound:
   - listen: 127.0.0.1:${ports.outbound}     # the application calls ${names || 'nobody, but could call others'} here
 drain: { delay: 0s, timeout: 2s }
-${plan.consul === null ? '' : inConsul(plan.consul, instance, options.folder)}${calls.length === 0 ? '' : `${plan.consul === null ? endpoints(plan, calls) : ''}services:\n${calls.map(call => policy(plan, call, options)).join('')}`}`
+${recorded(options.agent)}${plan.consul === null ? '' : inConsul(plan.consul, instance, options.folder)}${calls.length === 0 ? '' : `${plan.consul === null ? endpoints(plan, calls) : ''}services:\n${calls.map(call => policy(plan, call, options)).join('')}`}`
+}
+
+/** An agent that happens to be on this machine has policies of its own: the demo is not its business. */
+function recorded(agent: string | null): string {
+  return agent === null
+    ? 'agent: off\n'
+    : `agent: unix:${agent}\ntraces: { sample: 100 }     # percent: all of them, because this is a demo\n`
 }
 
 /** No address of a peer: the sidecar says where it is, and finds the others in the same place. */

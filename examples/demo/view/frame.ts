@@ -17,6 +17,11 @@ const AIRY = 38
 export function frame(scene: Scene, { columns, rows }: Size, style: Style): string[] {
   // The last column stays free: some terminals wrap when it is written to.
   const width = Math.min(columns, WIDEST) - 1
+  if (scene.instead !== null) {
+    const lines = ['', ...scene.instead(width)].slice(0, rows - 1)
+    while (lines.length < rows - 1) lines.push('')
+    return [...lines, footLine(scene, width, style)].map(line => cut(line, width))
+  }
   const head = [titleLine(scene, width, style), ...(rows < AIRY ? [] : ['']), ...serviceLines(scene, width, style), '']
   const instances = instanceLines(scene.picture.instances, width, rows >= AIRY, style)
   const middle = [...instances, '', requestsLine(scene, width, style)]

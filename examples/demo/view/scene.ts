@@ -13,6 +13,8 @@ export interface Scene {
   readonly events: readonly Event[]
   readonly hints: readonly Hint[]
   readonly folder: string
+  /** Lines that are shown instead of all else, until a key is pressed. */
+  readonly instead: ((columns: number) => readonly string[]) | null
   /** Null: no keys are read. */
   readonly keys: string | null
 }
@@ -44,7 +46,7 @@ export interface Hint {
   readonly shows: string
 }
 
-export function hintsFor({ instances, consul }: Plan): Hint[] {
+export function hintsFor({ instances, consul, jaeger }: Pick<Plan, 'instances' | 'consul' | 'jaeger'>): Hint[] {
   const { admin, inbound } = instances[0]!.ports
   const stock = instances.find(({ name }) => name === 'stock-2')!.ports
   return [
@@ -57,6 +59,9 @@ export function hintsFor({ instances, consul }: Plan): Hint[] {
     { command: `curl 127.0.0.1:${admin}/metrics`, shows: 'for Prometheus' },
     { command: `http://127.0.0.1:${inbound}/shop`, shows: 'the page of the shop, live by a WebSocket' },
     { command: `curl -i 127.0.0.1:${inbound}/`, shows: 'call web yourself' },
+    ...(jaeger === null
+      ? []
+      : [{ command: `http://127.0.0.1:${jaeger.query}/search`, shows: 'Jaeger; t shows a trace here' }]),
     ...(consul === null
       ? []
       : [

@@ -20,7 +20,7 @@ export interface EndpointState {
 
 const families = [
   'http_requests_total',
-  'http_request_duration_seconds_bucket',
+  'http_response_time_seconds_bucket',
   'outrigger_upstream_requests_total',
   'outrigger_upstream_failures_total',
   'outrigger_upstream_response_seconds_bucket',

@@ -54,7 +54,7 @@ export function since(before: Map<string, number>, { samples }: Scrape, service:
       const tally = tallyOf(services, seen)
       tally.requests += more
       if (Number(status) >= 500 || status === '0') tally.failed += more
-    } else if (name === 'http_request_duration_seconds_bucket' && seen !== null)
+    } else if (name === 'http_response_time_seconds_bucket' && seen !== null)
       addTo(tallyOf(services, seen).buckets, bound, more)
     else if (endpoint === undefined || labels.service!.startsWith('local_app')) continue
     else if (name === 'outrigger_upstream_requests_total') tallyOf(endpoints, endpoint).requests += more

@@ -1,7 +1,7 @@
 import type { AttemptView, FlightView } from '../../core/channel.ts'
 import { grpcStatusText } from '../../core/grpc.ts'
 import type { FlightFilter } from '../flights-select.ts'
-import { comparedText, headText } from '../flights-text.ts'
+import { comparedText, headText, traceText } from '../flights-text.ts'
 import { duration, plural } from '../text.ts'
 import { box, type Column, keepRefresh, nothing, type Tone, table, tag } from './frame.ts'
 import { href, html, type Markup, prose } from './markup.ts'
@@ -40,7 +40,7 @@ function form({ failedOnly, service, endpoint, id, limit }: FlightFilter, query:
   return html`<form action="/flights">${keepRefresh(query)}
 <label>service <input name="service" size="14" value="${service ?? ''}"></label>
 <label>endpoint <input name="endpoint" size="20" placeholder="10.0.0.1:8080" value="${endpoint ?? ''}"></label>
-<label>request id <input name="id" size="20" value="${id ?? ''}"></label>
+<label>request or trace id <input name="id" size="20" value="${id ?? ''}"></label>
 <label>limit <input name="limit" size="5" inputmode="numeric" value="${limit === null ? '' : String(limit)}"></label>
 <label class="check"><input type="checkbox" name="failed" value="true"${failedOnly && html` checked`}> failed only</label>
 <button>show</button> <a href="/flights">all</a></form>`
@@ -53,7 +53,8 @@ const columns: readonly Column<FlightView>[] = [
   {
     title: 'request',
     narrow: 'bare',
-    cell: flight => html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>`,
+    cell: flight =>
+      html`<span class="mono">${askedFor(flight)}</span><small>${flight.requestId}</small>${traceText(flight) !== '' && html`<small>${traceText(flight)}</small>`}`,
   },
   { title: 'to', cell: destination },
   { title: '', narrow: 'inline', cell: flight => html`<a class="nb" href="${explainLink(flight)}">explain</a>` },

@@ -8,9 +8,9 @@ const { createHash } = process.getBuiltinModule('node:crypto')
 /** The page loads nothing and runs nothing except the one stylesheet; forms post to this port only. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(stylesheet).digest('base64')}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`
 
-const tabs = ['endpoints', 'flights', 'explain', 'config', 'ready', 'metrics', 'log-level']
+const tabs = ['endpoints', 'flights', 'explain', 'config', 'sync', 'ready', 'metrics', 'log-level']
 /** Pages whose content changes by itself. */
-const living = ['', 'endpoints', 'flights', 'ready']
+const living = ['', 'endpoints', 'flights', 'sync', 'ready']
 const REFRESH_SECONDS = 5
 
 /** `name`: of the page, as in its path; empty: the start page. */

@@ -205,8 +205,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       this.bodyData(NO_BYTES, true)
       return this.#state === EXCHANGE && this.#responseDone ? this.#lingers() : undefined
     }
-    // As Envoy, nginx and Go do: a caller that closes its side before the answer has gone away. HTTP has no other sign
-    // of it.
+    // A caller that closes its side before the answer has gone away (as Envoy, nginx, Go): HTTP has no other sign.
     const detail = this.#requestDone
       ? 'the connection was closed before the answer was complete'
       : 'the connection was closed inside the request body'

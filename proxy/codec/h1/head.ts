@@ -84,6 +84,11 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     return ''
   }
 
+  /** Nor this. */
+  get source(): string {
+    return ''
+  }
+
   get headers(): Headers {
     return this
   }

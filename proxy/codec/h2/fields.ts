@@ -1,7 +1,7 @@
 import { isProtocolName } from '../../core/tunnel.ts'
 import { isAuthority } from '../authority.ts'
 import { isOws, MAX_METHOD, TARGET, TOKEN, VALUE } from '../bytes.ts'
-import { NAMES, REASON, UNSENT } from '../hop/names.ts'
+import { NAMES, REASON, SOURCE, UNSENT } from '../hop/names.ts'
 
 /**
  * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as
@@ -25,19 +25,21 @@ export const CARRIED_NAMES = 12
 export const CARRIED_REASON = 13
 /** What one sidecar tells the other of a request that reached no application. */
 export const UNSENT_SAID = 14
+/** The service of the calling sidecar. */
+export const SOURCE_SAID = 15
 /** From here on: malformed, by the rule in `malformed`. */
-export const BAD_NAME = 15
-export const BAD_VALUE = 16
-export const CONNECTION_SPECIFIC = 17
-export const UNKNOWN_PSEUDO = 18
-export const BAD_TE = 19
-export const BAD_METHOD = 20
-export const BAD_SCHEME = 21
-export const BAD_AUTHORITY = 22
-export const BAD_PATH = 23
-export const BAD_STATUS = 24
-export const BAD_LENGTH = 25
-export const BAD_PROTOCOL = 26
+export const BAD_NAME = 16
+export const BAD_VALUE = 17
+export const CONNECTION_SPECIFIC = 18
+export const UNKNOWN_PSEUDO = 19
+export const BAD_TE = 20
+export const BAD_METHOD = 21
+export const BAD_SCHEME = 22
+export const BAD_AUTHORITY = 23
+export const BAD_PATH = 24
+export const BAD_STATUS = 25
+export const BAD_LENGTH = 26
+export const BAD_PROTOCOL = 27
 
 export const malformed: Readonly<Record<number, string>> = {
   [BAD_NAME]: 'a byte that no field name may have, or an uppercase letter (RFC 9113 section 8.2.1)',
@@ -69,6 +71,7 @@ const kinds = new Map<string, number>([
   [NAMES, CARRIED_NAMES],
   [REASON, CARRIED_REASON],
   [UNSENT, UNSENT_SAID],
+  [SOURCE, SOURCE_SAID],
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [
     name,
     CONNECTION_SPECIFIC,

@@ -2,6 +2,7 @@ import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { encodeCarriedRequest, encodeCarriedResponse, encodeCarriedTrailers } from '../hop/encode.ts'
+import { SOURCE } from '../hop/names.ts'
 import {
   ACK,
   CONTINUATION,
@@ -111,16 +112,19 @@ export class FrameWriter {
     this.#at += bytes.copy(out, this.#at)
   }
 
-  request(id: number, head: RequestHead, end: boolean): void {
+  /** `source`: the service of this sidecar, where the peer is one too; else empty. */
+  request(id: number, head: RequestHead, end: boolean, source: string): void {
     this.#beginBlock()
     encodeRequest(this.#encoder, head)
+    if (source !== '') this.#encoder.field(SOURCE, source, false)
     this.#endBlock(id, end)
   }
 
   /** To the next sidecar, which writes it as HTTP/1.1 again. */
-  carriedRequest(id: number, head: RequestHead, end: boolean): void {
+  carriedRequest(id: number, head: RequestHead, end: boolean, source: string): void {
     this.#beginBlock()
     encodeCarriedRequest(this.#encoder, head)
+    if (source !== '') this.#encoder.field(SOURCE, source, false)
     this.#endBlock(id, end)
   }
 

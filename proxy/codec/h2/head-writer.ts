@@ -1,6 +1,6 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
-import { UNSENT } from '../hop/names.ts'
+import { SOURCE, UNSENT } from '../hop/names.ts'
 import { trailersOfTe } from '../te.ts'
 import { Http2Head } from './head.ts'
 import type { Encoder } from './hpack/encoder.ts'
@@ -21,6 +21,7 @@ const DROPPED = new Set([
   'host',
   'sec-websocket-accept',
   UNSENT,
+  SOURCE,
 ])
 
 /** More pieces of a cookie leave as one: servers are known that take 100 or 128 fields and count each piece (Node). */

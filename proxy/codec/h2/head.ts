@@ -19,6 +19,7 @@ import {
   PLAIN,
   PROTOCOL,
   SCHEME,
+  SOURCE_SAID,
   STATUS,
   TE,
   UNSENT_SAID,
@@ -122,6 +123,10 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
 
   set unsent(value: string) {
     if (value !== this.unsent) this.#hopFields().unsent = value
+  }
+
+  get source(): string {
+    return this.#hop === null ? '' : this.#hop.source
   }
 
   #hopFields(): HopFields {
@@ -232,6 +237,9 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
         return false
       case UNSENT_SAID:
         this.unsent = value
+        return false
+      case SOURCE_SAID:
+        this.#hopFields().source = value
         return false
       default:
         // TE is "trailers" here, and so it may go on.

@@ -37,6 +37,8 @@ export interface Http2Options {
   readonly drainPatienceMs: number
   readonly extendedConnect: boolean
   readonly carriesHttp1: boolean
+  /** Upstream: the service of this sidecar, which other sidecars are told; empty: none. */
+  readonly source: () => string
   readonly onGuard: (guard: Guard, detail: string, peer: Peer) => void
 }
 
@@ -123,5 +125,6 @@ export const http2Defaults: Http2Options = {
   extendedConnect: true,
   /** Upstream: what comes by HTTP/1.1 is to leave as HTTP/1.1 behind the sidecar at the other end (hop/). */
   carriesHttp1: false,
+  source: () => '',
   onGuard() {},
 }

@@ -123,6 +123,11 @@ export class Http2Upstream implements UpstreamConnection, Side {
     return stream
   }
 
+  /** Said to sidecars only. */
+  get #source(): string {
+    return this.#connection.peer.tellsUnsent ? this.#http2.source() : ''
+  }
+
   writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
     const request = head as RequestHead
     stream.method = request.method
@@ -137,8 +142,9 @@ export class Http2Upstream implements UpstreamConnection, Side {
       return
     }
     stream.step(WRITE_HEAD)
-    if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end)
-    else this.#connection.out().request(stream.id, request, end && upgrade === '')
+    const source = this.#source
+    if (this.#http2.carriesHttp1) this.#connection.out().carriedRequest(stream.id, request, end, source)
+    else this.#connection.out().request(stream.id, request, end && upgrade === '', source)
   }
 
   /**
@@ -170,7 +176,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
         this.#nextId += 2
         connection.streams.set(stream.id, stream)
         stream.step(WRITE_HEAD)
-        connection.out().request(stream.id, request, false)
+        connection.out().request(stream.id, request, false, this.#source)
       }
     }
   }

@@ -8,10 +8,13 @@ export class HopFields {
   reason: string | null = null
   /** Of a response (`ResponseHead.unsent`): believed only where the peer is a sidecar. */
   unsent = ''
+  /** Of a request (`RequestHead.source`). */
+  source = ''
 
   clear(): void {
     this.names = null
     this.reason = null
     this.unsent = ''
+    this.source = ''
   }
 }

@@ -12,6 +12,8 @@ export const REASON = 'outrigger-reason'
  * In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application.
  */
 export const UNSENT = 'outrigger-unsent'
+/** In a request to another sidecar: the service of the calling one, for metrics. It proves nothing. */
+export const SOURCE = 'outrigger-source'
 /**
  * What a sidecar names in Connection of an answer: HTTP/2 with prior knowledge is spoken on this very port (RFC 9110
  * section 7.6.1: options need no field).

@@ -1,4 +1,5 @@
 import { formatAddress } from '../../../mesh-config/address.ts'
+import type { Fact } from '../../../mesh-config/filter-expression.ts'
 import type { ConsulServiceSpec, EndpointHealth, EndpointSpec } from '../../../mesh-config/snapshot.ts'
 import { firstLine } from './answer.ts'
 import { type Entry, entriesOf, type ServiceEntry } from './entry.ts'
@@ -31,22 +32,24 @@ const RANK: Readonly<Record<EndpointHealth, number>> = {
  */
 export function instancesOf(
   json: unknown,
-  { tags, addressKind }: Pick<ConsulServiceSpec, 'tags' | 'addressKind'>,
+  { tags, addressKind, facts = false }: Pick<ConsulServiceSpec, 'tags' | 'addressKind' | 'facts'>,
   priority: number,
+  from?: string,
 ): Instances {
   const byAddress = new Map<string, EndpointSpec>()
   const skipped: string[] = []
   for (const entry of entriesOf(json)) {
     const { Kind = '', Tags, ID } = entry.Service
     if (NOT_CALLED.has(Kind) || !tags.every(tag => Tags?.includes(tag))) continue
-    const endpoint = endpointOf(entry, addressKind, priority)
+    const endpoint = endpointOf(entry, addressKind, priority, facts)
     if (endpoint === null) {
       skipped.push(`${firstLine(String(ID ?? ''), 80)} has no port or no address`)
       continue
     }
     const key = formatAddress(endpoint)
     const twin = byAddress.get(key)
-    if (twin === undefined || RANK[endpoint.health] < RANK[twin.health]) byAddress.set(key, endpoint)
+    if (twin === undefined || RANK[endpoint.health] < RANK[twin.health])
+      byAddress.set(key, from === undefined ? endpoint : { ...endpoint, from })
   }
   const endpoints = [...byAddress].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)
   return { endpoints, skipped }
@@ -56,6 +59,7 @@ function endpointOf(
   entry: Entry & { readonly Service: ServiceEntry },
   kind: ConsulServiceSpec['addressKind'],
   priority: number,
+  facts: boolean,
 ): EndpointSpec | null {
   const address = addressOfInstance(entry, kind)
   if (address === null) return null
@@ -65,6 +69,25 @@ function endpointOf(
     { meta: Service.Meta, locality: Service.Locality },
     { meta: Node?.Meta, locality: Node?.Locality },
   )
-  const metadata = { ...Service.Meta, ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])) }
+  const metadata = {
+    ...Service.Meta,
+    ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])),
+    ...(facts ? factsOf(entry) : {}),
+  }
   return { ...address, weight, priority, zone, metadata, health, healthReason: reason }
+}
+
+/** What filters may look at besides meta and tags. No key of Consul's own meta has a point in it. */
+function factsOf({ Node, Service }: Entry & { readonly Service: ServiceEntry }): Record<string, string> {
+  const facts: Readonly<Record<Exclude<Fact, 'service.port'>, string>> = {
+    'service.id': Service.ID ?? '',
+    'service.name': Service.Service ?? '',
+    'service.address': Service.Address ?? '',
+    'node.id': Node?.ID ?? '',
+    'node.name': Node?.Node ?? '',
+    'node.address': Node?.Address ?? '',
+    'node.datacenter': Node?.Datacenter ?? '',
+  }
+  const meta = Object.entries(Node?.Meta ?? {}).map(([key, value]) => [`node.meta.${key}`, value])
+  return { ...facts, ...Object.fromEntries(meta) }
 }

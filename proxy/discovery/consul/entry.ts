@@ -9,7 +9,9 @@ export interface Entry {
 }
 
 export interface NodeEntry {
+  readonly ID?: string
   readonly Node?: string
+  readonly Datacenter?: string
   readonly Address?: string
   readonly TaggedAddresses?: Readonly<Record<string, string>> | null
   readonly Meta?: Readonly<Record<string, string>> | null

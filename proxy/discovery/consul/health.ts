@@ -1,4 +1,5 @@
 import type { EndpointHealth } from '../../../mesh-config/snapshot.ts'
+import { WARNING } from '../../../mesh-config/warns.ts'
 import { boundedWeight } from '../../../mesh-config/weight.ts'
 import { firstLine } from './answer.ts'
 import type { CheckEntry, Entry } from './entry.ts'
@@ -41,7 +42,7 @@ export function judge({ Node, Service, Checks }: Entry): Judged {
   const warning = checks.find(({ Status }) => Status === 'warning')
   if (warning === undefined) return { health: 'passing', reason: '', weight: passing }
   const weight = Service?.Weights?.Warning ?? 1
-  const reason = `warning: ${sayingOf(warning)}`
+  const reason = WARNING + sayingOf(warning)
   return weight <= 0
     ? { health: 'failing', reason, weight: passing }
     : { health: 'passing', reason, weight: boundedWeight(weight) }

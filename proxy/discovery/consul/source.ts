@@ -6,9 +6,13 @@ import type { ConsulClient, ConsulDeps, Member } from './consul-client.ts'
 import { instancesOf } from './endpoints.ts'
 import { watchConsul } from './watch.ts'
 
-/** One datacenter of a service. */
+/** One datacenter of a service, or of another one that stands in for it. */
 interface Part {
+  /** In Consul. */
+  readonly name: string
   readonly datacenter: string | null
+  /** Where it stands in for the service; undefined: it is the service. */
+  readonly from: string | undefined
   readonly priority: number
   /** Null: it has not answered yet. */
   endpoints: readonly EndpointSpec[] | null
@@ -28,15 +32,16 @@ interface Part {
  * before where nothing changed. An empty set: there is no such service.
  */
 export function consulSource(service: ConsulServiceSpec, client: ConsulClient, deps: ConsulDeps): EndpointSource {
-  const { name, datacenter, failover } = service
+  const { name, datacenter, failover, standIns = [] } = service
   const alias = name === service.service ? '' : ` ${name}`
   return {
     name: `consul${alias}${datacenter === null ? '' : ` in ${datacenter}`}`,
     watch(watcher, signal) {
-      const parts = [datacenter, ...failover].map((where, priority): Part => {
+      const own = [datacenter, ...failover].map((where, priority) => ({ name, datacenter: where, priority }))
+      const parts = [...own, ...standIns].map((part): Part => {
         return {
-          datacenter: where,
-          priority,
+          from: undefined,
+          ...part,
           endpoints: null,
           trouble: '',
           serverTrouble: '',
@@ -128,25 +133,25 @@ async function watchPart(
       if (parking.mayPark(holder)) {
         member?.leave()
         member = null
-        return client.health(service.name, where, asked, either)
+        return client.health(part.name, where, asked, either)
       }
-      member ??= client.crowd(where).join(service.name)
+      member ??= client.crowd(where).join(part.name)
       await member.changed(asked.waitMs, either)
     }
     const now = { ...asked, index: 0 }
-    const answer = await client.health(service.name, where, now, signal)
-    return own.signal.aborted ? client.health(service.name, where, now, signal) : answer
+    const answer = await client.health(part.name, where, now, signal)
+    return own.signal.aborted ? client.health(part.name, where, now, signal) : answer
   }
 
   function onAnswer(json: unknown, answer: Answer): void {
-    refuseFiltered(part, service, json, answer, spec)
-    const { endpoints, skipped } = instancesOf(json, service, part.priority)
+    refuseFiltered(part, json, answer, spec)
+    const { endpoints, skipped } = instancesOf(json, service, part.priority, part.from)
     const saying =
       skipped.length === 0
         ? ''
         : `${skipped.slice(0, 3).join(', ')}${skipped.length > 3 ? ` and ${skipped.length - 3} more` : ''}`
     if (endpoints.length === 0 && saying !== '')
-      throw new Error(`no instance of ${service.name} in Consul can be called: ${saying}`)
+      throw new Error(`no instance of ${part.name} in Consul can be called: ${saying}`)
     if (saying !== part.skipped && saying !== '')
       deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
     part.skipped = saying
@@ -158,7 +163,7 @@ async function watchPart(
   }
 
   function isNews(json: unknown): boolean {
-    return !isDeepStrictEqual(part.endpoints, instancesOf(json, service, part.priority).endpoints)
+    return !isDeepStrictEqual(part.endpoints, instancesOf(json, service, part.priority, part.from).endpoints)
   }
 
   function answered(changed: boolean): void {
@@ -188,11 +193,11 @@ async function watchPart(
 /** Consul leaves out what the token may not see. Throws, so that no endpoint is lost because of a token. */
 function refuseFiltered(
   part: Part,
-  { name }: ConsulServiceSpec,
   json: unknown,
   { filtered, deniesByDefault }: Answer,
   { token, tokenFile }: ConsulClient['spec'],
 ): void {
+  const { name } = part
   const empty = Array.isArray(json) && json.length === 0
   if (empty && deniesByDefault && token === null && tokenFile === null)
     throw new ConsulTrouble(

@@ -1,0 +1,56 @@
+import type { Tell } from './director.ts'
+import type { Plan } from './mesh/plan.ts'
+import type { Style } from './view/style.ts'
+import { traceLines } from './view/trace-tree.ts'
+import { type FoundTrace, findTrace } from './watch/traces.ts'
+
+/** Looks in Jaeger for a trace with a retry in it, and shows the newest. */
+export interface TraceWatch {
+  found(): FoundTrace | null
+  /** The tree, while the key for it was pressed last. */
+  shown(): ((columns: number) => readonly string[]) | null
+  /** True: the key was for it. */
+  key(key: string): boolean
+  /** For the terminal at the end; empty: there was none. */
+  summary(): string
+  stop(): void
+}
+
+const LOOK_MS = 2_000
+
+export function traceWatch(plan: Plan, port: number, style: Style, tell: Tell): TraceWatch {
+  let found: FoundTrace | null = null
+  let isShown = false
+  let isLooking = false
+  const names = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.inbound}`, name]))
+  const applications = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.app}`, name]))
+  const nameOf = (address: string) => names.get(address) ?? (applications.has(address) ? `its application` : address)
+  const lines = (trace: FoundTrace, width: number, isThere = true) =>
+    traceLines(trace, { width, style, nameOf, isThere })
+
+  const looking = setInterval(() => void look(), LOOK_MS)
+
+  async function look(): Promise<void> {
+    if (isLooking) return
+    isLooking = true
+    const newest = await findTrace(port)
+    isLooking = false
+    if (newest === null) return
+    if (found === null) tell(`a trace with a retry in it: ${newest.link}`)
+    found = newest
+  }
+
+  return {
+    found: () => found,
+    shown: () => (isShown ? width => (found === null ? waiting : lines(found, width)) : null),
+    key(key) {
+      const wasShown = isShown
+      isShown = key === 't' && !isShown
+      return key === 't' || wasShown
+    },
+    summary: () => (found === null ? '' : `\n${lines(found, (process.stdout.columns || 140) - 1, false).join('\n')}\n`),
+    stop: () => clearInterval(looking),
+  }
+}
+
+const waiting = [' there was no retry yet: k kills an instance, and the requests that meet it are made again elsewhere']

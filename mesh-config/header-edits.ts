@@ -1,0 +1,44 @@
+import * as z from 'zod'
+import { headerName, setting, text } from './values.ts'
+
+/** Edits of heads, of a route and of its destinations (route.ts). */
+
+/** These say where a message ends, or belong to one connection: edited by a route they would lie. */
+const FRAMING = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const editable = headerName.refine(name => !FRAMING.has(String(name).toLowerCase()), {
+  params: {
+    wrong: {
+      what: '{value} says where a message ends or belongs to one connection, so no route may edit it',
+      fix: 'remove it here',
+    },
+  },
+})
+
+const value = () => text(/^[\t -~\u0080-\u00ff]{0,8192}$/, 'a header value', 'a text without line breaks')
+
+const edits = {
+  set: setting(
+    z.record(editable, value()).optional(),
+    'Takes the place of every header of that name, or is added where there is none.',
+  ),
+  add: setting(z.record(editable, value()).optional(), 'One more header, whatever there is of that name.'),
+  remove: setting(z.array(editable).max(100).optional(), 'Names of headers to leave out: before anything is added.'),
+}
+
+export const headerEdits = z.strictObject({
+  request: setting(z.strictObject(edits).optional(), 'Of the request, as the endpoint gets it.'),
+  response: setting(z.strictObject(edits).optional(), "Of the response, as the caller gets it; the proxy's own too."),
+})
+
+export type HeaderEditsPolicy = z.output<typeof headerEdits>
