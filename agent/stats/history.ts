@@ -74,7 +74,8 @@ class OfProxy implements ProxyHistory {
     for (const [key, { at }] of this.endpoints) if (now - at > ENDPOINT_MS) this.endpoints.delete(key)
     const busy = endpoints.filter(({ requests }) => requests > 0)
     if (lengthMs > 0) this.#push({ from: now - lengthMs, lengthMs, edges, endpoints: busy })
-    while (this.#fine.length > 0 && now - this.#fine[0]!.from > FINE_MS) this.#coarsen()
+    // Ten at once: each of them is added up once.
+    while (this.#fine.length > 0 && now - this.#fine[0]!.from > FINE_MS + COARSE_MS) this.#coarsen()
     while (this.#coarse.length > 0 && now - this.#coarse[0]!.from > HOUR_MS) this.dropOldest()
     while (this.size > MAX_OF_PROXY) this.dropOldest()
   }
@@ -100,26 +101,20 @@ class OfProxy implements ProxyHistory {
     this.size += sizeOf(span)
   }
 
-  /** The oldest second goes into the ten seconds that it belongs to. */
+  /** The oldest seconds become the ten seconds that they belong to. */
   #coarsen(): void {
-    const fine = this.#fine.shift()!
-    const from = Math.floor(fine.from / COARSE_MS) * COARSE_MS
-    const last = this.#coarse.at(-1)
-    this.size -= sizeOf(fine)
-    if (last === undefined || last.from !== from) {
-      const span = { ...fine, from }
-      this.#coarse.push(span)
-      this.size += sizeOf(span)
-      return
-    }
-    this.size -= sizeOf(last)
+    const slot = (span: Span) => Math.floor(span.from / COARSE_MS)
+    const first = slot(this.#fine[0]!)
+    const end = this.#fine.findIndex(span => slot(span) !== first)
+    const group = this.#fine.splice(0, end === -1 ? this.#fine.length : end)
     const span = {
-      from,
-      lengthMs: last.lengthMs + fine.lengthMs,
-      edges: mergeEdges([...last.edges, ...fine.edges]),
-      endpoints: mergeEndpoints([...last.endpoints, ...fine.endpoints]),
+      from: first * COARSE_MS,
+      lengthMs: group.reduce((sum, { lengthMs }) => sum + lengthMs, 0),
+      edges: mergeEdges(group.flatMap(({ edges }) => edges)),
+      endpoints: mergeEndpoints(group.flatMap(({ endpoints }) => endpoints)),
     }
-    this.#coarse[this.#coarse.length - 1] = span
+    this.#coarse.push(span)
+    for (const each of group) this.size -= sizeOf(each)
     this.size += sizeOf(span)
   }
 }
