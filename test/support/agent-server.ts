@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js'
 import { grpcService } from '../../agent/sync/protos.ts'
-import { loadTexts } from '../../mesh-config/load-snapshot.ts'
+import { compileService } from '../../mesh-config/compile-service.ts'
+import { serviceSchema } from '../../mesh-config/service.ts'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 
 /** What an agent speaks, over grpc-js and the protos: what it says and hears, tests decide. */
@@ -110,15 +111,11 @@ function greeting(format: number): (call: FollowCall, message: Heard) => void {
   }
 }
 
-/** What a compiled policy is for a document: as the agent sends it. */
-export async function specOf(service: string, policy: object): Promise<ServiceSpec> {
-  const document = { outbound: [{ listen: '127.0.0.1:15001' }], services: { [service]: policy } }
-  const loaded = await loadTexts([{ file: 'policy.yaml', text: JSON.stringify(document) }], {})
-  if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
-  return loaded.snapshot.services[service]!
+/** What a document is as a compiled policy, without endpoints. */
+export function specOf(service: string, policy: object): ServiceSpec {
+  return compileService(service, serviceSchema.parse(policy), [])
 }
 
-export async function updateOf(service: string, version: string, policy: object): Promise<SentUpdate> {
-  const spec = await specOf(service, policy)
-  return { service, version, spec: Buffer.from(JSON.stringify({ ...spec, endpoints: [] })) }
+export function updateOf(service: string, version: string, policy: object): SentUpdate {
+  return { service, version, spec: Buffer.from(JSON.stringify(specOf(service, policy))) }
 }

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { OwnPolicy, Policies } from '../../proxy/core/agent-policy.ts'
 import type { Update } from '../../proxy/sync/messages.ts'
 import { policySync } from '../../proxy/sync/policy-sync.ts'
@@ -8,17 +8,13 @@ import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
 import { flushed } from './support.ts'
 
-let spec: object
-
-beforeAll(async () => {
-  spec = await specOf('a', {})
-})
+const spec = specOf('a', {})
 
 const updateOf = (service: string, version: string, over: Partial<Update> = {}): Update => ({
   service,
   version,
   unchanged: false,
-  spec: JSON.stringify({ ...spec, name: service, endpoints: [] }),
+  spec: JSON.stringify({ ...spec, name: service }),
   provenance: '',
   discovery: '',
   warnings: [],

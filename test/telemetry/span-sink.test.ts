@@ -15,7 +15,8 @@ function span(name: string): Uint8Array {
   const writer = new SpanWriter()
   writer.begin('1'.repeat(32), '2'.repeat(16), '', false, 1)
   writer.what(name, 1, 1000, 1001)
-  return Uint8Array.from(writer.end())
+  writer.end()
+  return writer.take()
 }
 
 function start(options: Partial<SpanSinkOptions> = {}) {
