@@ -111,7 +111,7 @@ export function topLines(reply: TopReply, look: TopLook): string[] {
       (a.service < b.service ? -1 : a.service > b.service ? 1 : b.perSecond - a.perSecond),
   )
   const time = new Date(reply.atMs).toISOString().slice(11, 19)
-  const title = `${bold('outrigger top')}  ${dim(`${time} UTC  ${count(reply.proxies, 'proxy', 'proxies')}, last ${reply.spanMs / 1000} s, by ${sort}`)}`
+  const title = `${bold('outrigger top')}  ${dim(`${time} UTC  ${count(reply.proxies, 'proxy', 'proxies')}, last ${Math.round(reply.spanMs / 1000)} s, by ${sort}`)}`
   const troubles = reply.troubles.map(trouble => yellow(`! ${trouble}`))
   const head = [title, ...troubles, '']
   const left = rows === null ? null : Math.max(4, rows - head.length - 3)

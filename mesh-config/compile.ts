@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { addressOf } from './address.ts'
+import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
@@ -42,12 +43,7 @@ export function compile(document: SidecarDocument): Compiled {
     onDemandMs: document.discovery.consul?.onDemand === true ? durationMs(document.discovery.consul.firstUse) : 0,
     listeners: compileListeners(document, applications),
     services,
-    accessLog: {
-      mode: document.accessLog.mode,
-      format: document.accessLog.format,
-      template: document.accessLog.template ?? null,
-      path: document.accessLog.path === 'stdout' ? null : document.accessLog.path,
-    },
+    accessLog: compileAccessLog(document.accessLog),
     metrics: {
       aliases: [...new Set(document.metrics.aliases)].sort(),
       idleMs: durationMs(document.metrics.expire),

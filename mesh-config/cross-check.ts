@@ -34,7 +34,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   checkEndpoints(root, say)
   checkHosts(root, say)
   checkReferences(root, say)
-  checkTemplate(root, say)
+  checkAccessLog(root, say)
   crossCheckDiscovery(root, say)
   crossCheckBalancer(root, say)
   crossCheckTcp(root, say)
@@ -243,19 +243,39 @@ function checkSubset(root: Located, service: string, subset: Text | null, say: S
   say(subset.at, `there is no subset "${subset.value}": ${meant === null ? known : `did you mean "${meant}"?`}`)
 }
 
-function checkTemplate(root: Located, say: Say): void {
+function checkTemplate({ at, value, written }: Text, say: Say): void {
+  for (const wrong of readLogTemplate(value).problems)
+    say(at, written === null ? wrong : `${written} is not an access log template: correct its value`)
+}
+
+function checkAccessLog(root: Located, say: Say): void {
+  const format = textAt(root, ['accessLog', 'format'])?.value ?? 'text'
   const template = textAt(root, ['accessLog', 'template'])
-  if (template === null) return
-  for (const wrong of readLogTemplate(template.value).problems)
+  if (template !== null) {
+    checkTemplate(template, say)
+    if (format !== 'text')
+      say(
+        template.at,
+        `a template is for format: text, and ${format === 'json' ? 'the fields of JSON are written under fields' : 'the names of ECS are fixed'}: write format: text, or remove the template`,
+      )
+  }
+  const fields = entriesAt(root, ['accessLog', 'fields'])
+  for (const [, node] of fields) {
+    const field = textOf(node)
+    if (field !== null) checkTemplate(field, say)
+  }
+  if (fields.length > 0 && format !== 'json')
+    say(fields[0]![1].at, `fields are for format: json, and this log has format: ${format}: write format: json`)
+  const only = nodeAt(root, ['accessLog', 'only'])
+  const mode = textAt(root, ['accessLog', 'mode'])?.value ?? 'errors'
+  if (only !== null && itemsAt(root, ['accessLog', 'only']).length > 0 && mode !== 'on')
     say(
-      template.at,
-      template.written === null ? wrong : `${template.written} is not an access log template: correct its value`,
+      only.at,
+      `conditions count with mode: on, and this log has mode: ${mode}: write mode: on, and a condition errors: true where errors are to be logged`,
     )
-  if (textAt(root, ['accessLog', 'format'])?.value === 'json')
-    say(
-      template.at,
-      'a template is for format: text, and the JSON format is fixed: write format: text, or remove the template',
-    )
+  for (const item of itemsAt(root, ['accessLog', 'only']))
+    if (item.kind === 'map' && item.entries.size === 0)
+      say(item.at, 'a condition that says nothing is met by every request: write what it is about, or remove only')
 }
 
 export async function checkRegexes(root: Located, say: Say): Promise<void> {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { accessLog } from './access-log.ts'
 import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
 import { inbound, outbound } from './listeners.ts'
@@ -14,25 +15,6 @@ import { anyText, duration, label, listenAddress, serviceName, setting, size, te
 
 /** Also taken when a file says nothing of it: two listeners must not meet there unseen. */
 export const defaultAdmin = '127.0.0.1:15000'
-const accessLogModes = z.enum(['off', 'on', 'errors'])
-
-const accessLogMap = z.strictObject({
-  mode: setting(
-    accessLogModes.default('errors'),
-    '`on`: every request. `errors`: those that failed (status 500 and above, or a response flag). `off`: none.',
-    'failed requests are in the log when they are looked for; successful ones would be most of the volume and the cost',
-  ),
-  format: setting(
-    z.enum(['text', 'json']).default('text'),
-    'One line of text, or one JSON object a line.',
-    'the line Envoy writes, which tools already read',
-  ),
-  template: setting(
-    anyText('a template').optional(),
-    "The text format, in Envoy's operators: %START_TIME%, %REQ(:METHOD)%, %RESPONSE_FLAGS% ... Without it: Envoy's default format.",
-  ),
-  path: setting(anyText('a file').default('stdout'), 'A file, or `stdout`.', 'where containers are expected to log'),
-})
 
 const metricsListen = setting(
   listenAddress(true).default('off'),
@@ -137,10 +119,7 @@ export const sidecarSchema = z.strictObject({
     'What each data thread may hold of bodies over all its connections: bytes that callers and endpoints have not read yet, and copies kept for another try. Above half of it every connection and stream may hold only 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
     'room for five hundred readers that stand still with 512 KiB each; with its other memory the sidecar stays inside a container of 512 MiB',
   ),
-  accessLog: setting(
-    z.union([accessLogModes.transform(mode => accessLogMap.parse({ mode })), accessLogMap]).prefault('errors'),
-    'The access log: `off`, `on`, `errors`, or a map.',
-  ),
+  accessLog: setting(accessLog, 'The access log: `off`, `on`, `errors`, or a map.'),
   flights: setting(
     z.strictObject(flights).prefault({}),
     'The flight recorder: decision records kept in memory, at /flights.',

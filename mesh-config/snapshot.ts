@@ -171,11 +171,27 @@ export interface ListenerLimits {
 
 export interface AccessLogSpec {
   readonly mode: 'off' | 'on' | 'errors'
-  readonly format: 'text' | 'json'
+  /** With `on`: a request is logged that meets one of these. Empty: every request. */
+  readonly only: readonly AccessLogCondition[]
+  /** `ecs`: JSON with the names of the Elastic Common Schema. */
+  readonly format: 'text' | 'json' | 'ecs'
   /** A text format of Envoy's `%OPERATORS%`; null: Envoy's default format. Text only. */
   readonly template: string | null
+  /** The same for each field of a JSON format; null: the usual fields. JSON only. */
+  readonly fields: Readonly<Record<string, string>> | null
   /** A file, or null for standard output. */
   readonly path: string | null
+}
+
+/** All that it says must be true of a request. */
+export interface AccessLogCondition {
+  readonly errors: boolean
+  /** 0: any. */
+  readonly slowerThanMs: number
+  /** First and last of each range; empty: any. */
+  readonly statuses: readonly (readonly [from: number, to: number])[]
+  /** Of the requests that did not fail. 100: all. */
+  readonly samplePercent: number
 }
 
 export type MetricAliases = 'envoy' | 'istio'

@@ -96,7 +96,7 @@ function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapsh
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = snapshot
   // Standard output is left to the access log where programs read it there.
-  const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format === 'json'
+  const jsonOnStdout = accessLog.mode !== 'off' && accessLog.path === null && accessLog.format !== 'text'
   writeTo(jsonOnStdout ? 2 : 1, readyLines(title, snapshot, ports))
 }
 

@@ -12,7 +12,7 @@ export function metricsPage(): string {
 
 <!-- Written by scripts/metrics.ts from proxy/core/metrics-table.ts: edit those, then npm run docs. -->
 
-\`/metrics\` on the admin port answers in the text format of Prometheus, or in OpenMetrics where the scraper prefers it, as Prometheus does. \`metrics: 0.0.0.0:15020\` opens a port for scrapes from other machines. A test compares every name below with a scrape of a running proxy. [Operations](operations.md#what-to-alert-on) says what to alert on.
+\`/metrics\` on the admin port answers in the text format of Prometheus, or in OpenMetrics where the scraper prefers it, as Prometheus does. \`metrics: 0.0.0.0:15020\` opens a port for scrapes from other machines. A test compares every name below with a scrape of a running proxy. [Operations](operations.md#what-to-alert-on) says what to alert on; [deploy/](../deploy/README.md) has dashboards, rules and a scrape configuration.
 
 The values live in memory that the data threads write and the control thread reads, so a scrape never stops a request. Counters stay when a data thread is replaced. With several data threads each series is their sum.
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { readEndpointFile } from '../mesh-config/endpoint-file.ts'
 import { loadTexts } from '../mesh-config/load-snapshot.ts'
 import { yamlOfDocs } from './support/yaml-blocks.ts'
@@ -21,11 +22,16 @@ describe('every YAML example of the documentation passes `outrigger config check
     expect(readEndpointFile(place, text)).toMatchObject({ ok: true })
   })
 
+  test.each(blocks.filter(({ kind }) => kind === 'agent'))('$place: an agent file', async ({ text, place }) => {
+    const loaded = await loadAgentFile({ file: place, text }, env)
+    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+  })
+
   test('what is marked as something else is something that is known', () => {
     expect(
       blocks
         .map(({ kind }) => kind)
-        .filter(kind => !['', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
+        .filter(kind => !['', 'agent', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
     ).toEqual([])
   })
 })

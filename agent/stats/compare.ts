@@ -7,6 +7,9 @@ import type { Compared, CompareReply, CompareRequest } from './other-agents.ts'
 /** Shares are in 1/10,000. */
 export const WHOLE = 10_000
 
+/** A document for all services. */
+const EVERY = '*'
+
 /** Where a proxy stands in [0, 10,000): the same on every agent, and another one for each service. */
 export function placeOf(service: string, proxy: string): number {
   return createHash('sha256').update(`${service}\n${proxy}`).digest().readUInt32BE(0) % WHOLE
@@ -24,7 +27,7 @@ export function compareLocal(history: History, followers: readonly Follower[], r
     group.proxies++
     for (const { edges } of proxy.spans(spanMs))
       for (const edge of edges) {
-        if (edge.destination !== service) continue
+        if (service !== EVERY && edge.destination !== service) continue
         group.requests += edge.requests
         group.failed += edge.failed
         addBuckets(group.histogram, edge.buckets, edge.bucketCounts)
@@ -32,9 +35,9 @@ export function compareLocal(history: History, followers: readonly Follower[], r
   }
   for (const follower of followers) {
     if (placeOf(service, follower.proxy) >= share) continue
-    const own = follower.policies.find(policy => policy.service === service)
-    if (own !== undefined && own.reasons.length > 0)
-      groups.candidate.refusals.push(`${follower.proxy}: ${own.reasons[0]}`)
+    for (const { service: of, reasons } of follower.policies)
+      if ((service === EVERY || of === service) && reasons.length > 0)
+        groups.candidate.refusals.push(`${follower.proxy}: ${reasons[0]}`)
   }
   return { candidate: onWire(groups.candidate), others: onWire(groups.others) }
 }

@@ -43,10 +43,14 @@ export function localTop(history: History, spanMs: number, now: number): TopRepl
   const proxies = history.proxies()
   const edges: EdgeCounts[] = []
   const endpoints = new Map<string, TopEndpoint>()
+  /** After a start there is less than was asked for. */
+  let coveredMs = 0
   for (const proxy of proxies) {
+    let ownMs = 0
     const isSilent = now - proxy.lastAt > spanMs
     const counted = new Map<string, { requests: number; failures: number }>()
     for (const span of isSilent ? [] : proxy.spans(spanMs)) {
+      ownMs += span.lengthMs
       edges.push(...span.edges)
       for (const { service, endpoint, requests, failures } of span.endpoints) {
         const key = `${service} ${endpoint}`
@@ -54,6 +58,7 @@ export function localTop(history: History, spanMs: number, now: number): TopRepl
         counted.set(key, { requests: known.requests + requests, failures: known.failures + failures })
       }
     }
+    coveredMs = Math.max(coveredMs, ownMs)
     for (const [key, { service, endpoint, state, active }] of proxy.endpoints) {
       const { requests, failures } = counted.get(key) ?? { requests: 0, failures: 0 }
       const ejected = Number(state === 'ejected')
@@ -63,7 +68,7 @@ export function localTop(history: History, spanMs: number, now: number): TopRepl
   return bounded(mergeEdges(edges).map(wireEdge), endpoints, {
     atMs: now,
     proxies: proxies.length,
-    spanMs,
+    spanMs: Math.round(Math.min(spanMs, Math.max(1_000, coveredMs))),
     troubles: [],
   })
 }

@@ -50,7 +50,7 @@ export function records({ clock, requests, event, log, tracing, tracer }: Record
 
   return {
     prepare(snapshot) {
-      const formatNext = accessLogFormatter(snapshot.accessLog)
+      const formatNext = accessLogFormatter(snapshot.accessLog, snapshot.service)
       return {
         commit() {
           format = formatNext

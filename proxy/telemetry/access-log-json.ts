@@ -17,8 +17,11 @@ import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()
 
+/** A field of a JSON line: its name, whether its value is a number, and the value; empty is null, or leaves it out. */
+export type JsonField = readonly [name: string, kind: 'text' | 'number', value: Value]
+
 /** In the order in which they are written. Numbers stay numbers, absent values are null. */
-const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: Value])[] = [
+const fields: readonly JsonField[] = [
   ['start_time', 'text', (exchange, clock) => startTime(beganAt(exchange, clock))],
   ['direction', 'text', exchange => exchange.direction],
   ['method', 'text', exchange => exchange.request.method],
@@ -47,17 +50,19 @@ const fields: readonly (readonly [name: string, kind: 'text' | 'number', value: 
   ['upstream_request_attempt_count', 'number', exchange => String(exchange.decision.attempts)],
 ]
 
-const starts = fields.map(([name], index) => `${index === 0 ? '{' : ','}"${name}":`)
-
-/** One JSON object on one line, under the names that Envoy's operators have. */
-export function jsonLine(exchange: Exchange, clock: Clock): string {
-  let line = ''
-  for (let i = 0; i < fields.length; i++) {
-    const [, kind, value] = fields[i]!
-    const text = value(exchange, clock)
-    line += starts[i]! + (text === '' ? 'null' : kind === 'number' ? text : quoted(text))
+/** `isSparse`: a field without a value is left out; else it is null. */
+export function jsonObject(all: readonly JsonField[], isSparse = false): (exchange: Exchange, clock: Clock) => string {
+  const starts = all.map(([name]) => `,${quoted(name)}:`)
+  return (exchange, clock) => {
+    let line = ''
+    for (let i = 0; i < all.length; i++) {
+      const [, kind, value] = all[i]!
+      const text = value(exchange, clock)
+      if (text === '') line += isSparse ? '' : `${starts[i]!}null`
+      else line += starts[i]! + (kind === 'number' ? text : quoted(text))
+    }
+    return `{${line.slice(1)}}\n`
   }
-  return `${line}}\n`
 }
 
 /** Matches values that need escaping, which are few. */
@@ -66,3 +71,6 @@ const awkward = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 function quoted(text: string): string {
   return awkward.test(text) ? jsonText(text) : `"${text}"`
 }
+
+/** One JSON object on one line, under the names that Envoy's operators have. */
+export const jsonLine = jsonObject(fields)

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { LogOperator } from '../../mesh-config/log-template.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
@@ -55,42 +56,92 @@ function camelCase(name: string): string {
     : name.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => first + rest.toLowerCase())
 }
 
-const simple: Readonly<Record<Exclude<LogOperator, 'START_TIME' | 'REQ' | 'RESP' | 'TRAILER' | 'GRPC_STATUS'>, Value>> =
-  {
-    GRPC_STATUS_NUMBER: grpcStatusNumber,
-    PROTOCOL: protocol,
-    RESPONSE_CODE: exchange => String(exchange.status),
-    // The authority of a tunnel is the server name of its TLS.
-    REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
-    TRACE_ID: traceIdOf,
-    RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
-    RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
-    BYTES_RECEIVED: exchange => String(exchange.bytesIn),
-    BYTES_SENT: exchange => String(exchange.bytesOut),
-    DURATION: duration,
-    REQUEST_DURATION: exchange => milliseconds(exchange.startedAt, exchange.requestEndedAt),
-    RESPONSE_DURATION: exchange => milliseconds(exchange.startedAt, exchange.firstByteAt),
-    RESPONSE_TX_DURATION: exchange => milliseconds(exchange.firstByteAt, exchange.completedAt),
-    ROUTE_NAME: exchange => exchange.route?.name ?? '',
-    UPSTREAM_HOST: upstreamHost,
-    UPSTREAM_CLUSTER: exchange => exchange.cluster?.name ?? '',
-    UPSTREAM_REQUEST_ATTEMPT_COUNT: exchange => String(exchange.decision.attempts),
-    UPSTREAM_TRANSPORT_FAILURE_REASON: exchange => exchange.detail,
-    DOWNSTREAM_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
-    DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.address,
-    DOWNSTREAM_DIRECT_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
-    DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
-  }
+type WithArgument =
+  | 'START_TIME'
+  | 'EMIT_TIME'
+  | 'REQ'
+  | 'REQ_WITHOUT_QUERY'
+  | 'PATH'
+  | 'QUERY_PARAM'
+  | 'RESP'
+  | 'TRAILER'
+  | 'GRPC_STATUS'
+
+const own = hostname()
+
+const simple: Readonly<Record<Exclude<LogOperator, WithArgument>, Value>> = {
+  GRPC_STATUS_NUMBER: grpcStatusNumber,
+  PROTOCOL: protocol,
+  RESPONSE_CODE: exchange => String(exchange.status),
+  // The authority of a tunnel is the server name of its TLS.
+  REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
+  TRACE_ID: traceIdOf,
+  RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
+  RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
+  BYTES_RECEIVED: exchange => String(exchange.bytesIn),
+  BYTES_SENT: exchange => String(exchange.bytesOut),
+  DURATION: duration,
+  REQUEST_DURATION: exchange => milliseconds(exchange.startedAt, exchange.requestEndedAt),
+  RESPONSE_DURATION: exchange => milliseconds(exchange.startedAt, exchange.firstByteAt),
+  RESPONSE_TX_DURATION: exchange => milliseconds(exchange.firstByteAt, exchange.completedAt),
+  ROUTE_NAME: exchange => exchange.route?.name ?? '',
+  STREAM_ID: requestId,
+  HOSTNAME: () => own,
+  CONNECTION_TERMINATION_DETAILS: exchange => (exchange.failure?.side === 'downstream' ? exchange.detail : ''),
+  UPSTREAM_HOST: upstreamHost,
+  UPSTREAM_REMOTE_ADDRESS: upstreamHost,
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ endpoint }) => endpoint?.spec.address ?? '',
+  UPSTREAM_REMOTE_PORT: ({ endpoint }) => (endpoint === null ? '' : String(endpoint.spec.port)),
+  UPSTREAM_CLUSTER: exchange => exchange.cluster?.name ?? '',
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: exchange => String(exchange.decision.attempts),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: exchange => exchange.detail,
+  DOWNSTREAM_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.address,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: exchange => `${exchange.peer.address}:${exchange.peer.port}`,
+  DOWNSTREAM_REMOTE_PORT: exchange => String(exchange.peer.port),
+  DOWNSTREAM_LOCAL_ADDRESS: exchange => `${exchange.peer.local}:${exchange.peer.localPort}`,
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: exchange => exchange.peer.local,
+  DOWNSTREAM_LOCAL_PORT: exchange => String(exchange.peer.localPort),
+}
 
 export function operatorValue(name: LogOperator, argument: string): Value {
   if (name === 'START_TIME') {
     const format = wallTimeFormat(argument)
     return (exchange, clock) => format(beganAt(exchange, clock))
   }
+  if (name === 'EMIT_TIME') {
+    const format = wallTimeFormat(argument)
+    return (_exchange, clock) => format(clock.wallTime())
+  }
   if (name === 'REQ') return firstOf(argument, requestField)
+  if (name === 'REQ_WITHOUT_QUERY') return withoutQuery(firstOf(argument, requestField))
+  if (name === 'PATH') return argument === 'NQ' ? withoutQuery(originalPath) : originalPath
+  if (name === 'QUERY_PARAM') return exchange => queryParameter(exchange.request.path, argument)
   if (name === 'RESP' || name === 'TRAILER') return firstOf(argument, responseField)
   if (name === 'GRPC_STATUS') return grpcStatusForms[argument || 'CAMEL_STRING']!
   return simple[name]
+}
+
+/** As the caller wrote it, before a filter changed it. */
+export function originalPath({ request }: Exchange): string {
+  return request.headers.get('x-envoy-original-path') ?? request.path
+}
+
+function withoutQuery(value: Value): Value {
+  return (exchange, clock) => {
+    const text = value(exchange, clock)
+    const query = text.indexOf('?')
+    return query < 0 ? text : text.slice(0, query)
+  }
+}
+
+/** The first of that name, as it is written. */
+function queryParameter(target: string, name: string): string {
+  const start = target.indexOf('?')
+  if (start < 0) return ''
+  for (const pair of target.slice(start + 1).split('&'))
+    if (pair.startsWith(name) && pair[name.length] === '=') return pair.slice(name.length + 1)
+  return ''
 }
 
 /** `X?Y`: X, or Y where X is absent. */

@@ -3,18 +3,29 @@ import type { AccessLogSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { quotable } from '../core/printable.ts'
+import { ecsLine } from './access-log-ecs.ts'
+import { jsonFieldsLine } from './access-log-fields.ts'
+import { logFilter } from './access-log-filter.ts'
 import { jsonLine } from './access-log-json.ts'
 import { operatorValue, type Value } from './access-log-values.ts'
-import { hasFailed } from './failed.ts'
 
 /** The line of a finished exchange, newline included; empty: it is not logged. */
 export type AccessLogFormatter = (exchange: Exchange, clock: Clock) => string
 
-/** Compiles a template, once for a snapshot. Throws on one that the configuration should have refused. */
-export function accessLogFormatter(spec: AccessLogSpec): AccessLogFormatter {
-  if (spec.mode === 'off') return () => ''
-  const format = spec.format === 'json' ? jsonLine : textLine(spec.template ?? defaultLogTemplate)
-  return spec.mode === 'on' ? format : (exchange, clock) => (hasFailed(exchange) ? format(exchange, clock) : '')
+/**
+ * Compiles what the log says, once for a snapshot. Throws on a template that the configuration should have refused.
+ * `service`: of this sidecar.
+ */
+export function accessLogFormatter(spec: AccessLogSpec, service: string): AccessLogFormatter {
+  const filter = logFilter(spec)
+  const format = lineOf(spec, service)
+  return filter === null ? format : (exchange, clock) => (filter(exchange) ? format(exchange, clock) : '')
+}
+
+function lineOf({ format, template, fields }: AccessLogSpec, service: string): AccessLogFormatter {
+  if (format === 'ecs') return ecsLine(service)
+  if (format === 'json') return fields === null ? jsonLine : jsonFieldsLine(fields)
+  return textLine(template ?? defaultLogTemplate)
 }
 
 function textLine(template: string): AccessLogFormatter {

@@ -194,7 +194,13 @@ const everything: Json = {
   state: 'folder',
   workers: 2,
   buffers: '32MiB',
-  accessLog: { mode: 'on', format: 'text', template: '%START_TIME%', path: 'log' },
+  accessLog: {
+    mode: 'on',
+    only: [{ errors: true, slowerThan: '9s', status: ['5xx'], sample: 9 }],
+    format: 'text',
+    template: '%START_TIME%',
+    path: 'log',
+  },
   flights: { recent: 9, failed: 9 },
   traces: {
     mode: 'on',
@@ -215,6 +221,7 @@ const everything: Json = {
 
 /** Keys that only count in documents of another form than the one above. */
 const otherForms: readonly (readonly [path: Path, value: Json])[] = [
+  [['accessLog'], { mode: 'on', format: 'json', fields: { at: '%START_TIME%' } }],
   [['register', 'check'], { http: 'http://127.0.0.1:1/', interval: '9s', timeout: '9s' }],
   [['register', 'check'], { tcp: '127.0.0.1:1' }],
   [['register', 'check'], { grpc: '127.0.0.1:1' }],
@@ -240,6 +247,7 @@ const others: readonly Json[] = [
     'http2',
     'ring_hash',
     'istio',
+    '404',
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],

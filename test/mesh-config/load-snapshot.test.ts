@@ -152,7 +152,7 @@ describe('the smallest file that works', () => {
           ],
         },
       },
-      accessLog: { mode: 'errors', format: 'text', template: null, path: null },
+      accessLog: { mode: 'errors', only: [], format: 'text', template: null, fields: null, path: null },
       metrics: { aliases: [], idleMs: 600_000 },
       flights: { recent: 256, failed: 256 },
       traces: {

@@ -141,7 +141,14 @@ describe('an editor that checks with the published schema', () => {
 describe('looking around in a schema', () => {
   test('finds the keys of a place and the places of a key', () => {
     expect(keysOf(schemaAt(schemaOf('sidecar'), ['flights'])!)).toEqual(['recent', 'failed'])
-    expect(keysOf(schemaAt(schemaOf('sidecar'), ['accessLog'])!)).toEqual(['mode', 'format', 'template', 'path'])
+    expect(keysOf(schemaAt(schemaOf('sidecar'), ['accessLog'])!)).toEqual([
+      'mode',
+      'only',
+      'format',
+      'template',
+      'fields',
+      'path',
+    ])
     expect(placesOf('budget', schemaOf('sidecar'))).toEqual(['services.<name>.retries.budget'])
     expect(placesOf('zone', schemaOf('sidecar'))).toEqual(['zone', 'discovery.endpoints.<name>[].zone'])
     expect(schemaAt(schemaOf('sidecar'), ['no', 'such'])).toBeNull()

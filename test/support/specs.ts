@@ -1,6 +1,7 @@
 import { compileBalancer } from '../../mesh-config/compile-balancer.ts'
 import { serviceSchema } from '../../mesh-config/service.ts'
 import type {
+  AccessLogSpec,
   BalancerSpec,
   BalancerType,
   DiscoverySpec,
@@ -199,6 +200,10 @@ export const traceExport: TraceExportSpec = {
   attributes: ['service.name', 'web'],
 }
 
+export function accessLogSpec(overrides: Partial<AccessLogSpec> = {}): AccessLogSpec {
+  return { mode: 'off', only: [], format: 'text', template: null, fields: null, path: null, ...overrides }
+}
+
 let version = 0
 
 export function snapshotOf(
@@ -213,7 +218,7 @@ export function snapshotOf(
     onDemandMs: 0,
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
-    accessLog: { mode: 'off', format: 'text', template: null, path: null },
+    accessLog: accessLogSpec(),
     metrics: { aliases: [], idleMs: 0 },
     flights: { recent: 64, failed: 64 },
     traces: tracesSpec(),

@@ -6,7 +6,7 @@ import type { ExplainAnswer } from '../../proxy/core/channel.ts'
 import { clientHello } from '../support/client-hello.ts'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
 import { A, B } from '../support/orders.ts'
-import { listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
+import { accessLogSpec, listenerSpec, serviceSpec, snapshotOf } from '../support/specs.ts'
 
 // What people see of tunnels: /explain, /flights, the access log, the lines at the start.
 
@@ -79,7 +79,7 @@ test('a line of the access log, in both formats, and one of /flights', async () 
   for (const format of ['text', 'json'] as const) {
     const mesh = await Mesh.start(
       snapshotOf(services, listeners, {
-        accessLog: { mode: 'on', format, template: format === 'text' ? template : null, path: null },
+        accessLog: accessLogSpec({ mode: 'on', format, template: format === 'text' ? template : null }),
       }),
     )
     const ends = mesh.plainUpstream(B)
@@ -118,7 +118,7 @@ test('a line of the access log, in both formats, and one of /flights', async () 
 test('a tunnel that went well is no error for the log of errors; one that did not is', async () => {
   const mesh = await Mesh.start(
     snapshotOf(services, listeners, {
-      accessLog: { mode: 'errors', format: 'text', template: '%RESPONSE_FLAGS%', path: null },
+      accessLog: accessLogSpec({ mode: 'errors', template: '%RESPONSE_FLAGS%' }),
     }),
   )
   const ends = mesh.plainUpstream(A)

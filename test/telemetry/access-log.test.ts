@@ -5,6 +5,7 @@ import type { Clock } from '../../proxy/core/clock.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import { accessLogFormatter } from '../../proxy/telemetry/access-log.ts'
 import { finishedExchange } from '../support/finished-exchange.ts'
+import { accessLogSpec } from '../support/specs.ts'
 
 /** The exchanges began 45.6 ms ago. */
 const clock: Clock = {
@@ -14,7 +15,7 @@ const clock: Clock = {
 }
 
 function line(spec: Partial<AccessLogSpec>, exchange = finishedExchange()): string {
-  return accessLogFormatter({ mode: 'on', format: 'text', template: null, path: null, ...spec })(exchange, clock)
+  return accessLogFormatter(accessLogSpec({ mode: 'on', ...spec }), 'web')(exchange, clock)
 }
 
 const text = (template: string, exchange = finishedExchange()) => line({ template }, exchange).slice(0, -1)
@@ -124,7 +125,6 @@ describe('JSON', () => {
     expect(written).toMatch(/^\{[^\n]*\}\n$/)
     expect(JSON.parse(written)).toEqual({
       start_time: '2026-11-21T07:08:09.000Z',
-      trace_id: null,
       direction: 'outbound',
       method: 'GET',
       path: '/api/1',
@@ -193,5 +193,166 @@ describe('a template that is wrong', () => {
   ])('%s', (template, problem) => {
     expect(readLogTemplate(template).problems).toEqual([problem])
     expect(() => line({ template })).toThrow(problem)
+  })
+})
+
+describe('conditions', () => {
+  const condition = { errors: false, slowerThanMs: 0, statuses: [], samplePercent: 100 } as const
+  const failed = Object.assign(finishedExchange(), { failure: failures.connectRefused, status: 503 })
+  const missing = Object.assign(finishedExchange(), { status: 404 })
+  const slow = Object.assign(finishedExchange(), { completedAt: 3_000 })
+  const logged = (exchange: ReturnType<typeof finishedExchange>, ...only: AccessLogSpec['only']) =>
+    line({ only, template: 'x' }, exchange) !== ''
+
+  test('a request is logged that meets one of several', () => {
+    const only = [
+      { ...condition, errors: true },
+      { ...condition, slowerThanMs: 1_000 },
+    ]
+    expect([failed, missing, slow, finishedExchange()].map(each => logged(each, ...only))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+  })
+
+  test('all of one condition must be true', () => {
+    const only = { ...condition, statuses: [[400, 499] as const], slowerThanMs: 10 }
+    expect(logged(missing, only)).toBe(true)
+    expect(logged(slow, only)).toBe(false)
+    expect(logged(missing, { ...only, slowerThanMs: 1_000 })).toBe(false)
+    expect(
+      logged(missing, {
+        ...only,
+        statuses: [
+          [200, 299],
+          [500, 599],
+        ],
+      }),
+    ).toBe(false)
+  })
+
+  test('a share is the same requests on every hop, about so many, and every failed one', () => {
+    const only = { ...condition, samplePercent: 10 }
+    const ids = Array.from({ length: 5_000 }, (_, i) => `id-${i}`)
+    const chosen = () => ids.filter(requestId => logged(Object.assign(finishedExchange(), { requestId }), only))
+    const first = chosen()
+    expect(first.length).toBeGreaterThan(400)
+    expect(first.length).toBeLessThan(600)
+    expect(chosen()).toEqual(first)
+    expect(ids.slice(0, 50).every(requestId => logged(Object.assign(failed, { requestId }), only))).toBe(true)
+  })
+
+  test('the trace id counts over the request id, which may change on the way', () => {
+    const only = { ...condition, samplePercent: 50 }
+    const decisions = Array.from({ length: 50 }, (_, i) => {
+      const exchange = Object.assign(finishedExchange(), { requestId: `id-${i}` })
+      exchange.trace.traceId = '0af7651916cd43dd8448eb211c80319c'
+      return logged(exchange, only)
+    })
+    expect(new Set(decisions).size).toBe(1)
+  })
+
+  test('what is not logged costs no line: nothing of the request is read', () => {
+    const exchange = finishedExchange()
+    const format = accessLogFormatter(accessLogSpec({ mode: 'on', only: [{ ...condition, errors: true }] }), 'web')
+    Object.defineProperty(exchange, 'request', {
+      get: () => {
+        throw new Error('read')
+      },
+    })
+    expect(format(exchange, clock)).toBe('')
+  })
+})
+
+describe('JSON of own fields', () => {
+  test('an operator alone keeps its type, and is null without a value; in a text it is -', () => {
+    const fields = {
+      at: '%START_TIME%',
+      status: '%RESPONSE_CODE%',
+      'user.agent': '%REQ(USER-AGENT)%',
+      line: '%REQ(:METHOD)% %REQ(USER-AGENT)% %PROTOCOL%',
+      host: '%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+      page: '%QUERY_PARAM(page)%',
+      path: '%PATH(NQ)%',
+      fixed: 'a "text"',
+    }
+    const exchange = finishedExchange({ path: '/api/1?size=3&page=7' })
+    Object.assign(exchange.endpoint!, { spec: { address: '10.0.0.7', port: 8080 } })
+    expect(JSON.parse(line({ format: 'json', fields }, exchange))).toEqual({
+      at: '2026-11-21T07:08:09.000Z',
+      status: 200,
+      'user.agent': null,
+      line: 'GET - HTTP/1.1',
+      host: '10.0.0.7',
+      page: '7',
+      path: '/api/1',
+      fixed: 'a "text"',
+    })
+  })
+})
+
+describe('ECS', () => {
+  test('the names of the Elastic Common Schema; what has no value is left out', () => {
+    const exchange = finishedExchange({
+      path: '/api/1?page=7',
+      authority: 'orders:80',
+      headers: [['User-Agent', 'curl/8']],
+    })
+    Object.assign(exchange.endpoint!, { spec: { address: '10.0.0.7', port: 8080 } })
+    exchange.trace.traceId = '0af7651916cd43dd8448eb211c80319c'
+    const written = line({ format: 'ecs' }, exchange)
+    expect(written).toMatch(/^\{[^\n]*\}\n$/)
+    expect(JSON.parse(written)).toEqual({
+      '@timestamp': '2026-11-21T07:08:09.000Z',
+      'log.level': 'info',
+      message: 'GET /api/1?page=7 200',
+      'ecs.version': '8.11.0',
+      'event.kind': 'event',
+      'event.dataset': 'outrigger.access',
+      'event.outcome': 'success',
+      'event.duration': 45_600_000,
+      'service.name': 'web',
+      'trace.id': '0af7651916cd43dd8448eb211c80319c',
+      'http.request.id': 'id-1',
+      'http.request.method': 'GET',
+      'http.request.body.bytes': 12,
+      'http.response.status_code': 200,
+      'http.response.body.bytes': 345,
+      'http.version': '1.1',
+      'url.domain': 'orders',
+      'url.path': '/api/1',
+      'url.query': 'page=7',
+      'user_agent.original': 'curl/8',
+      'network.transport': 'tcp',
+      'network.protocol': 'http',
+      'source.address': '10.0.0.1',
+      'source.ip': '10.0.0.1',
+      'source.port': 51234,
+      'destination.address': '10.0.0.7',
+      'destination.port': 8080,
+      'outrigger.direction': 'outbound',
+      'outrigger.service': 'orders',
+      'outrigger.route': '/api/*',
+      'outrigger.cluster': 'orders/v2',
+      'outrigger.attempts': 1,
+      'outrigger.upstream_service_time_ms': 37,
+    })
+  })
+
+  test('a failure says what and why', () => {
+    const exchange = Object.assign(finishedExchange(), {
+      failure: failures.connectRefused,
+      status: 503,
+      endpoint: null,
+    })
+    expect(JSON.parse(line({ format: 'ecs' }, exchange))).toMatchObject({
+      'log.level': 'error',
+      message: 'GET /api/1 503 UF connect-refused',
+      'event.outcome': 'failure',
+      'error.type': 'connect-refused',
+      'outrigger.flags': 'UF',
+    })
   })
 })
