@@ -142,6 +142,7 @@ describe('JSON', () => {
       x_forwarded_for: null,
       user_agent: null,
       request_id: 'id-1',
+      trace_id: null,
       authority: 'orders',
       downstream_remote_address: '10.0.0.1:51234',
       service: 'orders',
