@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
+import { loadDevFile } from '../mesh-config/dev/load-dev-file.ts'
 import { readEndpointFile } from '../mesh-config/endpoint-file.ts'
 import { loadTexts } from '../mesh-config/load-snapshot.ts'
+import { readPolicy } from '../mesh-config/policy-document.ts'
 import { yamlOfDocs } from './support/yaml-blocks.ts'
 
 /** What examples take from the environment. */
@@ -27,11 +29,23 @@ describe('every YAML example of the documentation passes `outrigger config check
     expect(loaded.ok ? [] : loaded.errors).toEqual([])
   })
 
+  test.each(blocks.filter(({ kind }) => kind === 'policy'))('$place: a policy document', async ({ text, place }) => {
+    expect((await readPolicy('any', place, text, env)).problems).toEqual([])
+  })
+
+  test.each(blocks.filter(({ kind }) => kind === 'dev'))('$place: a file of outrigger dev', ({ text, place }) => {
+    const loaded = loadDevFile(place, text, env)
+    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+  })
+
   test('what is marked as something else is something that is known', () => {
     expect(
       blocks
         .map(({ kind }) => kind)
-        .filter(kind => !['', 'agent', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
+        .filter(
+          kind =>
+            !['', 'agent', 'endpoints', 'dev', 'policy', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind),
+        ),
     ).toEqual([])
   })
 })
