@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -92,6 +92,24 @@ describe('outrigger dev', () => {
     await until('the end of next-2', () => !isAlive(second!))
     for (let n = 0; n < 6; n++) expect((await ask(dev.urlOf('next'))).from).toBe('next-1')
     expect(await pidOf('last')).toBe(last)
+  })
+
+  test('a policy document that is saved is in force, and one that is wrong is told and changes nothing', async () => {
+    await using stack = new AsyncDisposableStack()
+    const dev = startDev(`services: { one: { command: '${APP}' } }`)
+    stack.use(dev.child)
+    const document = join(dev.folder, 'policies/one.yaml')
+    await dev.whenReady()
+    const slow = () => ask(`${dev.urlOf('one')}/slow`).then(({ status }) => status)
+    expect(await slow()).toBe(200)
+    mkdirSync(join(dev.folder, 'policies'))
+    writeFileSync(document, 'timeouts: { request: 50ms }\n')
+    await until('the timeout', async () => (await slow()) === 504)
+    writeFileSync(document, 'timeouts: { reqest: 5s }\n')
+    await dev.child.said('why it is refused', out => /^agent +\| warn: .*unknown key "reqest"/m.test(out))
+    expect(await slow()).toBe(504)
+    writeFileSync(document, 'timeouts: { request: 5s }\n')
+    await until('the other timeout', async () => (await slow()) === 200)
   })
 
   test('what cannot start is tried again, each time later, and the others are up', async () => {
