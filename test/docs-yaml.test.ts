@@ -3,7 +3,7 @@ import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { loadDevFile } from '../mesh-config/dev/load-dev-file.ts'
 import { readEndpointFile } from '../mesh-config/endpoint-file.ts'
 import { loadTexts } from '../mesh-config/load-snapshot.ts'
-import { readPolicy } from '../mesh-config/policy-document.ts'
+import { compilePolicy, readPolicy } from '../mesh-config/policy-document.ts'
 import { yamlOfDocs } from './support/yaml-blocks.ts'
 
 /** What examples take from the environment. */
@@ -24,13 +24,14 @@ describe('every YAML example of the documentation passes `outrigger config check
     expect(readEndpointFile(place, text)).toMatchObject({ ok: true })
   })
 
-  test.each(blocks.filter(({ kind }) => kind === 'agent'))('$place: an agent file', async ({ text, place }) => {
-    const loaded = await loadAgentFile({ file: place, text }, env)
-    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+  test.each(blocks.filter(({ kind }) => kind === 'policy'))('$place: a policy document', async ({ text, place }) => {
+    const { root, problems } = await readPolicy('orders', place, text, env)
+    expect(problems).toEqual([])
+    expect(compilePolicy('orders', [root!])).toMatchObject({ ok: true, warnings: [] })
   })
 
-  test.each(blocks.filter(({ kind }) => kind === 'policy'))('$place: a policy document', async ({ text, place }) => {
-    expect((await readPolicy('any', place, text, env)).problems).toEqual([])
+  test.each(blocks.filter(({ kind }) => kind === 'agent'))('$place: an agent file', async ({ text, place }) => {
+    expect(await loadAgentFile({ file: place, text }, env)).toMatchObject({ ok: true })
   })
 
   test.each(blocks.filter(({ kind }) => kind === 'dev'))('$place: a file of outrigger dev', ({ text, place }) => {
