@@ -18,6 +18,7 @@ import { policyPart } from './policy/part.ts'
 import { policiesOf } from './policy/policies.ts'
 import { policySeries } from './policy/series.ts'
 import { sourcesOf } from './policy/sources-of.ts'
+import { joinRollouts } from './staged.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
 import { listenOnSocket, refuseSecondAgent } from './sync/socket.ts'
@@ -69,23 +70,35 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   const log = agentLog({ level: logLevel, pretty, colors, write: line => void process.stderr.write(line) })
   const metrics = agentMetrics()
   const consul = document.consul === undefined ? null : consulApi(document.consul)
+  const { prefix } = document.policies
+  const rollouts = joinRollouts({
+    consul,
+    prefix,
+    file: state === null ? null : resolve(state, 'rollouts.json'),
+    mesh: () => mesh,
+    candidates: () => policies.candidates,
+    metrics,
+    log,
+  })
   const policies = policiesOf({
     sources: sourcesOf(document.policies, base, consul),
     file: state === null ? null : resolve(state, 'policies.json'),
     env: process.env,
     log,
+    rollouts,
   })
   const follow = followServer({
     book: policies,
     log,
     agent: hostname(),
     version,
-    onSummary: (from, summary) => stats.onSummary(from, summary),
+    onSummary: (from, summary) => mesh.stats.onSummary(from, summary),
   })
   let exporting: () => readonly string[] = () => []
-  const { stats, parts: meshParts } = joinMesh({
+  const mesh = joinMesh({
     mesh: document.mesh,
     consul,
+    prefix,
     base,
     version,
     log,
@@ -94,15 +107,17 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
       sources: () => sourcesInStatus(policies),
       refused: () => refusedInStatus(policies),
       exporting: () => exporting(),
-      rollout: () => '',
+      rollout: rollouts.words,
     },
   })
   policySeries(metrics, policies)
   followSeries(metrics, follow)
   const parts: AgentPart[] = [
+    // Before the documents, which ask how their roll-outs stand.
+    rollouts.part,
     policyPart(policies, process.env),
     { name: 'sync', register: follow.register, start: async () => {}, stop: async () => follow.close() },
-    ...meshParts,
+    ...mesh.parts,
   ]
   const server = new Server(SERVER_OPTIONS)
   try {

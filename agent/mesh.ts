@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { addressOf, formatAddress, isWildcard } from '../mesh-config/address.ts'
 import type { AgentDocument } from '../mesh-config/agent/agent-file.ts'
 import type { ConsulApi } from './consul.ts'
-import { alone } from './leadership.ts'
+import { alone, type Leadership } from './leadership.ts'
 import type { AgentLog } from './log.ts'
 import type { AgentPart } from './part.ts'
 import { type Election, election } from './stats/leader.ts'
@@ -14,6 +14,7 @@ import type { AgentFacts } from './stats/status.ts'
 
 export interface JoinedMesh {
   readonly stats: MeshPart
+  readonly leadership: Leadership
   readonly parts: readonly AgentPart[]
 }
 
@@ -21,6 +22,8 @@ export interface JoinMeshDeps {
   readonly mesh: AgentDocument['mesh']
   /** Null: this agent registers nowhere, and leads itself. */
   readonly consul: ConsulApi | null
+  /** Of keys in Consul. */
+  readonly prefix: string
   /** Paths of files are relative to it. */
   readonly base: string
   readonly version: string
@@ -28,10 +31,8 @@ export interface JoinMeshDeps {
   readonly facts: Omit<AgentFacts, 'host' | 'version' | 'address' | 'isLeader'>
 }
 
-const LEADER_KEY = 'outrigger/leader'
-
 /** This agent among the others. Throws, for people, where a file of `mesh` cannot be read. */
-export function joinMesh({ mesh, consul, base, version, log, facts }: JoinMeshDeps): JoinedMesh {
+export function joinMesh({ mesh, consul, prefix, base, version, log, facts }: JoinMeshDeps): JoinedMesh {
   const file = (path: string) => resolve(base, path)
   const host = hostname()
   const listen = mesh.listen === undefined ? null : addressOf(mesh.listen)
@@ -44,7 +45,7 @@ export function joinMesh({ mesh, consul, base, version, log, facts }: JoinMeshDe
   const registered: Registration | null =
     consul === null ? null : registration({ consul, host, version, advertise, log })
   const elected: Election | null =
-    consul === null ? null : election({ consul, name: address || host, key: LEADER_KEY, log })
+    consul === null ? null : election({ consul, name: address || host, key: `${prefix}/leader`, log })
   const leadership = elected ?? alone
 
   /** Consul's word, and the agent file's; this agent itself is in neither list. */
@@ -64,6 +65,7 @@ export function joinMesh({ mesh, consul, base, version, log, facts }: JoinMeshDe
   })
   return {
     stats,
+    leadership,
     parts: [
       stats,
       {

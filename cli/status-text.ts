@@ -82,7 +82,7 @@ function agentRows(agents: readonly AgentStatus[], { green, red, dim }: Colours)
     version,
     count(proxies.length, 'proxy', 'proxies'),
     trouble === '' ? `up ${span(upMs)}` : ageMs === 0 ? 'never seen' : `seen ${span(ageMs)} ago`,
-    leader ? 'leader' : '',
+    leader && agents.length > 1 ? 'leader' : '',
     trouble === ''
       ? { text: [address, ...exporting].filter(text => text !== '').join(', '), paint: dim }
       : { text: `${address}: ${trouble}`, paint: red },
@@ -189,13 +189,13 @@ function summaryLine(troubles: Troubles, { green, red }: Colours): string {
   const what = `${count(agents, 'agent')}, ${count(proxies, 'proxy', 'proxies')}, ${count(policies, 'policy', 'policies')}`
   if (isGood) return `${green('good')}  ${what}${troubles.disconnected === 0 ? '' : `, ${troubles.disconnected} gone`}`
   const words = [
-    [troubles.refused, 'refused'],
-    [troubles.stale, 'stale'],
-    [troubles.refusedDocuments, 'documents refused'],
-    [troubles.sourcesInTrouble, 'sources in trouble'],
-    [troubles.agentsInTrouble, 'agents in trouble'],
+    [troubles.refused, 'refused policy', 'refused policies'],
+    [troubles.stale, 'stale policy', 'stale policies'],
+    [troubles.refusedDocuments, 'refused document', 'refused documents'],
+    [troubles.sourcesInTrouble, 'source in trouble', 'sources in trouble'],
+    [troubles.agentsInTrouble, 'agent in trouble', 'agents in trouble'],
   ] as const
-  const wrong = words.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`)
+  const wrong = words.filter(([number]) => number > 0).map(([number, one, many]) => count(number, one, many))
   return `${red('not good')}  ${what}: ${wrong.join(', ')}`
 }
 

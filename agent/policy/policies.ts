@@ -39,6 +39,8 @@ export interface PoliciesDeps {
   readonly rollouts?: Rollouts
 }
 
+/** So long a proxy that has no policy waits for sources that have not answered: as a sidecar waits for discovery. */
+const GRACE_MS = 3_000
 /** More new documents at once are told in one line. */
 const TOLD_EACH = 10
 
@@ -53,6 +55,7 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
   const listeners: ((services: ReadonlySet<string> | 'all') => void)[] = []
   const end = new AbortController()
   let restored = false
+  let isGraceOver = false
 
   const documents = documentBook({
     order,
@@ -82,7 +85,8 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
     },
   })
 
-  function holdsBack(): string | null {
+  function holdsBack(has = true): string | null {
+    if (!has && isGraceOver) return null
     const silent = order.filter(name => !known.has(name))
     return silent.length === 0 ? null : `the agent waits for ${silent.join(', ')}`
   }
@@ -141,6 +145,12 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
         known.add(name)
       }
       restored = true
+      const tell = () => {
+        isGraceOver = true
+        if (holdsBack() !== null) for (const listener of listeners) listener('all')
+      }
+      const grace = setTimeout(tell, GRACE_MS)
+      end.signal.addEventListener('abort', () => clearTimeout(grace))
       for (const source of sources) watch(source)
     },
     async stop() {

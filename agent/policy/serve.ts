@@ -28,8 +28,11 @@ export interface ServeDeps {
   readonly book: DocumentBook
   readonly order: readonly string[]
   readonly rollouts: Rollouts
-  /** Why a proxy that has a policy must keep it for now: a source has not answered yet. Null: none must. */
-  readonly holdsBack: () => string | null
+  /**
+   * Why a proxy must keep what it has for now: a source has not answered yet. Null: it need not. `has`: it has a policy;
+   * one that has none does not wait for long.
+   */
+  readonly holdsBack: (has: boolean) => string | null
 }
 
 /** Compiled policies for proxies: one for all that have no layer of their own. */
@@ -74,8 +77,8 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
 
   return {
     wanted({ proxy, caller = '', service, own, has }) {
-      const reason = holdsBack()
-      if (reason !== null && has) return { withheld: reason }
+      const reason = holdsBack(has)
+      if (reason !== null) return { withheld: reason }
       const staged = stagedFor(proxy, service, book, rollouts)
       // Callers of whose calls nothing is said share what is compiled.
       const by = caller !== '' && callLayersOf(caller, service, book.inForce(), order).length > 0 ? caller : ''

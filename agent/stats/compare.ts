@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { Follower } from '../followers.ts'
-import { addBuckets, type SparseHistogram } from './histogram.ts'
+import type { EdgeSums } from './edge-sums.ts'
+import type { SparseHistogram } from './histogram.ts'
 import type { History } from './history.ts'
 import type { Compared, CompareReply, CompareRequest } from './other-agents.ts'
 
 /** Shares are in 1/10,000. */
 export const WHOLE = 10_000
+
+/** A document for all services. */
+const EVERY = '*'
 
 /** Where a proxy stands in [0, 10,000): the same on every agent, and another one for each service. */
 export function placeOf(service: string, proxy: string): number {
@@ -22,19 +26,21 @@ export function compareLocal(history: History, followers: readonly Follower[], r
   for (const proxy of history.proxies()) {
     const group = placeOf(service, proxy.proxy) < share ? groups.candidate : groups.others
     group.proxies++
-    for (const { edges } of proxy.spans(spanMs))
-      for (const edge of edges) {
-        if (edge.destination !== service) continue
-        group.requests += edge.requests
-        group.failed += edge.failed
-        addBuckets(group.histogram, edge.buckets, edge.bucketCounts)
-      }
+    const sums: EdgeSums = new Map()
+    proxy.sumUp(sums, spanMs, ({ destination }) => service === EVERY || destination === service)
+    for (const sum of sums.values()) {
+      group.requests += sum.requests
+      group.failed += sum.failed
+      sum.buckets.forEach((count, bucket) => {
+        if (count > 0) group.histogram.set(bucket, (group.histogram.get(bucket) ?? 0) + count)
+      })
+    }
   }
   for (const follower of followers) {
     if (placeOf(service, follower.proxy) >= share) continue
-    const own = follower.policies.find(policy => policy.service === service)
-    if (own !== undefined && own.reasons.length > 0)
-      groups.candidate.refusals.push(`${follower.proxy}: ${own.reasons[0]}`)
+    for (const { service: of, reasons } of follower.policies)
+      if ((service === EVERY || of === service) && reasons.length > 0)
+        groups.candidate.refusals.push(`${follower.proxy}: ${reasons[0]}`)
   }
   return { candidate: onWire(groups.candidate), others: onWire(groups.others) }
 }

@@ -7,7 +7,7 @@ import { type FollowerState, followerState } from './follower.ts'
 import { FORMAT, formatTrouble } from './format.ts'
 import { intakeOf } from './intake.ts'
 import { type FromProxy, type Hello, updateMessage } from './messages.ts'
-import { outboxOf, STALLED_MS } from './outbox.ts'
+import { type Outbox, outboxOf } from './outbox.ts'
 import { grpcService } from './protos.ts'
 
 /** Proxies of one host. A host has tens; a test has a thousand. */
@@ -44,15 +44,18 @@ export interface FollowDeps {
   readonly agent: string
   readonly version: string
   readonly onSummary: OnSummary
+  /** A proxy that reads nothing for so long, while something waits for it, is cut off. */
+  readonly stalledMs?: number
 }
 
 type Call = ServerDuplexStream<FromProxy, object | Buffer>
 
-export function followServer({ book, log, agent, version, onSummary }: FollowDeps): FollowServer {
+export function followServer({ book, log, agent, version, onSummary, stalledMs = 30_000 }: FollowDeps): FollowServer {
   const definition = passingBuffers(grpcService('Sync').service)
   const encode = definition.Follow!.responseSerialize
   const encoded = new WeakMap<WantedPolicy, Map<string, Buffer>>()
   const streams = new Map<Call, FollowerState | null>()
+  const outboxes = new Map<Call, Outbox>()
   const remembered = new Map<string, Follower>()
   const counts: FollowCounts = { connects: 0, refusals: 0, updates: 0, acks: 0, nacks: 0, stalled: 0 }
 
@@ -81,7 +84,7 @@ export function followServer({ book, log, agent, version, onSummary }: FollowDep
       return null
     }
     call.write({ welcome: { format: FORMAT, agent, version } })
-    const outbox = outboxOf(call, () => state.flush())
+    const outbox = outboxOf(call, () => streams.has(call) && state.flush())
     const state = followerState(bounded(hello), {
       book,
       outbox,
@@ -105,7 +108,6 @@ export function followServer({ book, log, agent, version, onSummary }: FollowDep
     log.debug('a proxy follows', { proxy: state.hello.proxy })
     return state
   }
-  const outboxes = new Map<Call, ReturnType<typeof outboxOf>>()
 
   function take(call: Call, { message, hello, subscribe, answer, summary }: FromProxy): void {
     const state = streams.get(call)
@@ -145,13 +147,17 @@ export function followServer({ book, log, agent, version, onSummary }: FollowDep
     call.on('error', error => log.debug('the stream of a proxy has failed', { reason: error.message }))
     const gone = () => {
       clearTimeout(late)
-      const state = streams.get(call)
-      if (!streams.delete(call)) return
-      outboxes.delete(call)
-      if (state !== null && state !== undefined) remember(state.status(false))
+      forget(call)
     }
     call.on('close', gone)
     call.on('cancelled', gone)
+  }
+
+  function forget(call: Call): void {
+    const state = streams.get(call)
+    streams.delete(call)
+    outboxes.delete(call)
+    if (state !== null && state !== undefined) remember(state.status(false))
   }
 
   function remember(follower: Follower): void {
@@ -176,17 +182,21 @@ export function followServer({ book, log, agent, version, onSummary }: FollowDep
     })
   })
 
-  const sweep = setInterval(() => {
-    const now = Date.now()
-    for (const [call, outbox] of outboxes) {
-      const since = outbox.stalledSince()
-      if (since === null || now - since < STALLED_MS) continue
-      counts.stalled++
-      log.warn('a proxy reads nothing and is cut off', { proxy: streams.get(call)?.hello.proxy ?? '' })
-      reset(call)
-    }
-    for (const [proxy, { lastWordAt }] of remembered) if (now - lastWordAt > REMEMBER_MS) remembered.delete(proxy)
-  }, SWEEP_MS)
+  const sweep = setInterval(
+    () => {
+      const now = Date.now()
+      for (const [call, outbox] of outboxes) {
+        const since = outbox.stalledSince()
+        if (since === null || now - since < stalledMs) continue
+        counts.stalled++
+        log.warn('a proxy reads nothing and is cut off', { proxy: streams.get(call)?.hello.proxy ?? '' })
+        reset(call)
+        forget(call)
+      }
+      for (const [proxy, { lastWordAt }] of remembered) if (now - lastWordAt > REMEMBER_MS) remembered.delete(proxy)
+    },
+    Math.min(SWEEP_MS, stalledMs),
+  )
   sweep.unref()
 
   return {

@@ -52,7 +52,7 @@ export function followerState(hello: Hello, { book, outbox, encode, onAnswer }: 
     const { service, own, has, sent } = subscription
     const policy = book.wanted({ proxy: hello.proxy, caller: hello.service, service, own, has: has !== '' })
     if ('withheld' in policy) {
-      if (has === '' || subscription.wanted === '') subscription.reasons = [policy.withheld]
+      subscription.reasons = [policy.withheld]
       subscription.wanted = ''
       return
     }

@@ -2,8 +2,6 @@ import type { ServerDuplexStream } from '@grpc/grpc-js'
 
 /** Written to one proxy and not read by it: more waits here, as names of services, until it has read. */
 const HIGH_WATER_BYTES = 256 * 1024
-/** A proxy that reads nothing for so long is cut off. */
-export const STALLED_MS = 30_000
 
 /**
  * What is written to one proxy. It holds at most one message more than the high-water mark: what changes meanwhile is
@@ -18,7 +16,7 @@ export interface Outbox {
   stalledSince(): number | null
 }
 
-export function outboxOf(call: ServerDuplexStream<unknown, unknown>, onRoom: () => void): Outbox {
+export function outboxOf(call: ServerDuplexStream<unknown, unknown>, onRoom: () => unknown): Outbox {
   let waiting = 0
   let since: number | null = null
   return {

@@ -11,9 +11,15 @@ export type ServiceName = 'Sync' | 'Policies' | 'Mesh'
 
 /** A service of `agent/sync/*.proto`: its `service` is what a server adds, and itself is what a client makes. */
 export function grpcService(name: ServiceName): ServiceClientConstructor {
+  loaded ??= load()
+  return loaded[name] as ServiceClientConstructor
+}
+
+let loaded: GrpcObject | null = null
+
+function load(): GrpcObject {
   const files = ['sync.proto', 'control.proto']
   const definition = loadSync(files, { includeDirs: [folder], longs: Number, defaults: true, oneofs: true })
-  const loaded = loadPackageDefinition(definition)
-  const v1 = ((loaded.outrigger as GrpcObject).agent as GrpcObject).v1 as GrpcObject
-  return v1[name] as ServiceClientConstructor
+  const all = loadPackageDefinition(definition)
+  return ((all.outrigger as GrpcObject).agent as GrpcObject).v1 as GrpcObject
 }

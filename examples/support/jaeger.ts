@@ -19,7 +19,7 @@ export function jaegerConfig({ query, grpc, http, unused }: JaegerPorts, maxTrac
     },
     extensions: {
       jaeger_storage: { backends: { memory: { memory: { max_traces: maxTraces } } } },
-      jaeger_query: { storage: { traces: 'memory' }, http: at(query), grpc: at(unused) },
+      jaeger_query: { storage: { traces: 'memory' }, enable_tracing: false, http: at(query), grpc: at(unused) },
     },
     receivers: { otlp: { protocols: { grpc: at(grpc), http: at(http) } } },
     exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },

@@ -56,10 +56,9 @@ export function agentOfHost(deps: AgentDeps): Agent {
   const kept: KeptPolicies =
     loaded.agent.kind === 'off' ? { policies: new Map(), own: new Map(), savedAt: null } : saved.read()
   if (kept.policies.size > 0)
-    log.info(
-      `${kept.policies.size === 1 ? 'the policy of 1 service is' : `the policies of ${kept.policies.size} services are`} as the agent sent last, until it says otherwise`,
-      { savedAt: new Date(kept.savedAt ?? 0).toISOString() },
-    )
+    log.info(`${servicesText(kept.policies.size)} from the agent's last word, until it has another one`, {
+      savedAt: new Date(kept.savedAt ?? 0).toISOString(),
+    })
   let config = loaded
   let place: AgentPlace | null = null
   let inForce: { readonly now: Snapshot; readonly before: Snapshot | null } | null = null
@@ -178,4 +177,8 @@ function nameOf({ service, listeners }: Snapshot): string {
 
 function only({ services }: Snapshot, names: readonly string[]): Snapshot['services'] {
   return Object.fromEntries(names.flatMap(name => (Object.hasOwn(services, name) ? [[name, services[name]!]] : [])))
+}
+
+function servicesText(count: number): string {
+  return count === 1 ? 'the policy of 1 service is' : `the policies of ${count} services are`
 }

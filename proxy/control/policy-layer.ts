@@ -44,7 +44,8 @@ export function layered(config: WatchedConfig, extended: Snapshot, policies: Pol
     }
     services[name] = { ...policy.spec!, endpoints: services[name]!.endpoints }
     inForce.set(name, policy)
-    if (policy.discovery?.consul != null && consul !== null && !Object.hasOwn(config.snapshot.services, name))
+    const saysWhere = policy.discovery?.consul != null || policy.spec!.resolve !== undefined
+    if (saysWhere && consul !== null && !Object.hasOwn(config.snapshot.services, name))
       added.set(name, added.get(name) ?? inConsul(name, consul))
   }
   const isWatched = (name: string) => Object.hasOwn(config.snapshot.services, name) || added.has(name)
@@ -69,6 +70,7 @@ export function askedAnew(before: WatchedConfig, after: WatchedConfig): readonly
     return (
       one.balancer.subsetSize === other.balancer.subsetSize &&
       (one.subsets === other.subsets || isSame(one.subsets, other.subsets)) &&
+      isSame(one.resolve ?? null, other.resolve ?? null) &&
       isSame(sourcesOf(name, before.discovery), sourcesOf(name, after.discovery))
     )
   }

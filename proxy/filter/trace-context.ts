@@ -62,7 +62,7 @@ function readW3c(headers: Headers, trace: TraceContext): boolean {
 function begin(trace: TraceContext, random: Random): void {
   const ids = newIds(random)
   trace.traceId = ids.slice(0, 32)
-  trace.spanId = ids.slice(33)
+  trace.spanId = ids.slice(32)
   trace.flags = RANDOM
 }
 

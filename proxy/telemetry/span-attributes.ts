@@ -1,6 +1,7 @@
 import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
 import { grpcCodes } from '../core/grpc.ts'
+import type { RequestHead } from '../core/message.ts'
 import { key, type SpanWriter } from './span-writer.ts'
 
 /** Attributes that several kinds of spans have, by OpenTelemetry's semantic conventions (HTTP, RPC, network). */
@@ -28,7 +29,19 @@ export function spanName(exchange: Exchange): string {
   if (protocol === 'tcp') return decision.service === '' ? 'TCP' : `TCP ${decision.service}`
   if (isKnownCall(exchange)) return pathOf(request.path).slice(1)
   const method = KNOWN.has(request.method) ? request.method : 'HTTP'
-  return route === null ? method : `${method} ${route.name}`
+  return route === null ? method : named(method, route.name)
+}
+
+/** The last one: most requests of a moment are alike, and a new text is flattened with each use. */
+const last = { method: '', route: '', name: '' }
+
+function named(method: string, route: string): string {
+  if (last.method !== method || last.route !== route) {
+    last.method = method
+    last.route = route
+    last.name = `${method} ${route}`
+  }
+  return last.name
 }
 
 /** Its server has the method: then its name is one of few, and not whatever a caller wrote. */
@@ -50,18 +63,22 @@ export function pathOf(target: string): string {
   return query < 0 ? target : target.slice(0, query)
 }
 
-/** What was asked for. */
-export function writeRequest(span: SpanWriter, { request, protocol, grpc }: Exchange): void {
-  if (protocol === 'tcp') return span.text(TRANSPORT, 'tcp')
-  const { method } = request
-  if (KNOWN.has(method)) span.text(METHOD, method)
-  else {
-    span.text(METHOD, '_OTHER')
-    span.text(METHOD_ORIGINAL, method)
-  }
-  const path = pathOf(request.path)
+export function writeTransport(span: SpanWriter): void {
+  span.text(TRANSPORT, 'tcp')
+}
+
+export function writeMethod(span: SpanWriter, method: string): void {
+  if (KNOWN.has(method)) return span.text(METHOD, method)
+  span.text(METHOD, '_OTHER')
+  span.text(METHOD_ORIGINAL, method)
+}
+
+export function writeTarget(span: SpanWriter, { scheme }: RequestHead, path: string): void {
   span.text(PATH, path)
-  span.text(SCHEME, request.scheme)
+  span.text(SCHEME, scheme)
+}
+
+export function writeCall(span: SpanWriter, { grpc }: Exchange, path: string): void {
   if (grpc === '') return
   span.text(RPC_SYSTEM, 'grpc')
   const slash = path.lastIndexOf('/')

@@ -1,3 +1,4 @@
+import type { EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { anotherTry } from '../core/another-try.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
@@ -5,13 +6,15 @@ import { anotherTryText } from './another-try-words.ts'
 import { wayOf } from './attempt-way.ts'
 import {
   pathOf,
-  spanName,
+  writeCall,
   writeError,
+  writeMethod,
   writeOutcome,
   writeProtocol,
-  writeRequest,
   writeServer,
+  writeTransport,
 } from './span-attributes.ts'
+import { SpanGroups } from './span-groups.ts'
 import { CLIENT, key, type SpanWriter } from './span-writer.ts'
 
 const FULL = key('url.full')
@@ -31,9 +34,17 @@ const HOP = key('outrigger.connection.hop')
 const RETRY = key('outrigger.retry')
 const FLAG = key('outrigger.response_flag')
 
+/** By what discovery says of an endpoint, which is another object when that changes. */
+const endpoints = new SpanGroups<EndpointSpec>()
+
 /** The attempt has something to show of a span: it had an endpoint. */
 export function hasSpan(record: AttemptRecord): boolean {
   return record.endpoint !== null
+}
+
+/** A fresh connection after a stale one is not an attempt of the policy's. */
+export function countsAsAttempt({ another }: AttemptRecord): boolean {
+  return another !== anotherTry.onStaleConnection
 }
 
 /**
@@ -42,27 +53,23 @@ export function hasSpan(record: AttemptRecord): boolean {
  */
 export function writeAttempt(
   span: SpanWriter,
+  name: string,
   exchange: Exchange,
   record: AttemptRecord,
   index: number,
   made: number,
   epoch: number,
 ): void {
-  const { request, protocol, cluster } = exchange
-  const { address, port } = record.endpoint!.spec
-  const isTunnel = protocol === 'tcp'
-  span.what(spanName(exchange), CLIENT, record.startedAt + epoch, (record.endedAt || exchange.completedAt) + epoch)
-  writeRequest(span, exchange)
-  if (!isTunnel) {
-    span.text(FULL, `${request.scheme}://${request.authority}${pathOf(request.path)}`)
-    writeProtocol(span, record.carried || cluster?.mayBeGrpc === true)
+  const { request, protocol } = exchange
+  span.what(name, CLIENT, record.startedAt + epoch, (record.endedAt || exchange.completedAt) + epoch)
+  writeEndpoint(span, exchange, record)
+  if (protocol !== 'tcp') {
+    const path = pathOf(request.path)
+    span.joined(FULL, `${request.scheme}://${request.authority}`, path)
+    writeCall(span, exchange, path)
     writeOutcome(span, record.status, record.grpcStatus)
   }
   if (index > 0) span.int(RESEND, index)
-  writeServer(span, address, port)
-  span.text(PEER_ADDRESS, address)
-  span.int(PEER_PORT, port)
-  span.text(PEER_SERVICE, exchange.decision.service)
   writeChoice(span, record)
   if (record.reusedConnection) span.bool(REUSED, true)
   if (record.carried) span.bool(HOP, true)
@@ -70,12 +77,36 @@ export function writeAttempt(
   writeEnd(span, record, epoch)
 }
 
+/** What is the same for most attempts at an endpoint. */
+function writeEndpoint(
+  span: SpanWriter,
+  { request, protocol, decision, cluster }: Exchange,
+  record: AttemptRecord,
+): void {
+  const { spec, name } = record.endpoint!
+  const { method } = request
+  const { service } = decision
+  const { policy } = record
+  const version = protocol === 'tcp' ? protocol : record.carried || cluster?.mayBeGrpc === true
+  if (endpoints.put(span, spec, method, service, policy, version)) return
+  const { mark } = span
+  if (typeof version === 'string') writeTransport(span)
+  else {
+    writeMethod(span, method)
+    writeProtocol(span, version)
+  }
+  writeServer(span, spec.address, spec.port)
+  span.text(PEER_ADDRESS, spec.address)
+  span.int(PEER_PORT, spec.port)
+  span.text(PEER_SERVICE, service)
+  span.text(ENDPOINT, name)
+  span.text(ZONE, spec.zone)
+  span.text(POLICY, policy)
+  endpoints.keep(span, mark, spec, method, service, policy, version)
+}
+
 /** Why this endpoint. */
 function writeChoice(span: SpanWriter, record: AttemptRecord): void {
-  const endpoint = record.endpoint!
-  span.text(ENDPOINT, endpoint.name)
-  span.text(ZONE, endpoint.spec.zone)
-  span.text(POLICY, record.policy)
   const way = wayOf(record)
   if (way.length > 0) span.texts(WAY, way)
   if (record.other === null) return
@@ -96,9 +127,4 @@ function writeEnd(span: SpanWriter, record: AttemptRecord, epoch: number): void 
   if (failure === null && status < 400 && grpcStatus <= 0) return
   writeError(span, failure, status, grpcStatus)
   span.error(failure === null ? '' : detail === '' ? failure.reason : `${failure.reason}: ${detail}`)
-}
-
-/** A fresh connection after a stale one is not an attempt of the policy's. */
-export function countsAsAttempt({ another }: AttemptRecord): boolean {
-  return another !== anotherTry.onStaleConnection
 }

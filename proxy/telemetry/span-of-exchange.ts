@@ -2,8 +2,20 @@ import { anotherTry } from '../core/another-try.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { isGrpcServerError } from '../core/grpc.ts'
+import type { Route } from '../core/route.ts'
 import { anotherTryText } from './another-try-words.ts'
-import { spanName, writeAuthority, writeError, writeOutcome, writeProtocol, writeRequest } from './span-attributes.ts'
+import {
+  pathOf,
+  writeAuthority,
+  writeCall,
+  writeError,
+  writeMethod,
+  writeOutcome,
+  writeProtocol,
+  writeTarget,
+  writeTransport,
+} from './span-attributes.ts'
+import { SpanGroups } from './span-groups.ts'
 import { countsAsAttempt } from './span-of-attempt.ts'
 import { INTERNAL, key, SERVER, type SpanWriter } from './span-writer.ts'
 
@@ -30,46 +42,78 @@ const FLAG = key('outrigger.response_flag')
 const DETAIL = key('outrigger.detail')
 const REASON = key('outrigger.reason')
 
+/** By route: what most of its requests have in common. */
+const routes = new SpanGroups<Route>()
+
 /**
  * The span of an exchange: SERVER in front of the application; INTERNAL where the application calls, with the decision.
  * `epoch`: milliseconds to add to monotonic ones.
  */
-export function writeExchange(span: SpanWriter, exchange: Exchange, listener: string, epoch: number): void {
-  const { trace, direction, startedAt, completedAt, protocol, request, peer } = exchange
+export function writeExchange(
+  span: SpanWriter,
+  name: string,
+  exchange: Exchange,
+  listener: string,
+  epoch: number,
+): void {
+  const { trace, direction, startedAt, completedAt, protocol, request } = exchange
   const isInbound = direction === 'inbound'
-  span.what(spanName(exchange), isInbound ? SERVER : INTERNAL, startedAt + epoch, completedAt + epoch)
-  writeRequest(span, exchange)
-  writeAuthority(span, request.authority)
-  if (protocol !== 'tcp') {
+  span.what(name, isInbound ? SERVER : INTERNAL, startedAt + epoch, completedAt + epoch)
+  writeWay(span, exchange, listener)
+  if (protocol === 'tcp') writeTransport(span)
+  else {
+    const path = pathOf(request.path)
+    writeTarget(span, request, path)
+    writeCall(span, exchange, path)
     writeProtocol(span, protocol === 'h2')
     writeOutcome(span, exchange.status, exchange.grpcStatus)
     span.text(REQUEST_ID, exchange.requestId)
-    if (isInbound) span.text(USER_AGENT, request.headers.get('user-agent') ?? '')
   }
-  if (isInbound) {
-    span.text(CLIENT_ADDRESS, peer.address)
-    span.text(PEER_ADDRESS, peer.address)
-    if (peer.port > 0) span.int(PEER_PORT, peer.port)
-  }
-  span.int(REQUEST_SIZE, exchange.bytesIn)
-  span.int(RESPONSE_SIZE, exchange.bytesOut)
-  span.text(LISTENER, listener)
+  if (isInbound) writeCaller(span, exchange)
+  if (exchange.bytesIn > 0) span.int(REQUEST_SIZE, exchange.bytesIn)
+  if (exchange.bytesOut > 0) span.int(RESPONSE_SIZE, exchange.bytesOut)
   span.text(RECORDED, trace.recordedBy)
   writeDecision(span, exchange, isInbound)
   writeEvents(span, exchange, epoch)
   writeEnd(span, exchange, isInbound)
 }
 
-function writeDecision(span: SpanWriter, { decision, route, endpoint, protocol }: Exchange, isInbound: boolean): void {
-  if (route !== null && protocol !== 'tcp') span.text(ROUTE, route.name)
+function writeWay(
+  span: SpanWriter,
+  { request, protocol, route, decision, direction }: Exchange,
+  listener: string,
+): void {
+  const { method, authority } = request
+  const { destination } = decision
+  if (route !== null && routes.put(span, route, method, authority, destination, listener)) return
+  const { mark } = span
+  if (protocol !== 'tcp') {
+    writeMethod(span, method)
+    if (route !== null) span.text(ROUTE, route.name)
+  }
+  writeAuthority(span, authority)
+  span.text(LISTENER, listener)
+  if (direction === 'outbound') {
+    span.text(SERVICE, decision.service)
+    span.text(FOUND_BY, decision.by)
+    span.text(ROUTE_NAME, decision.route)
+    span.text(DESTINATION, destination)
+  }
+  if (route !== null) routes.keep(span, mark, route, method, authority, destination, listener)
+}
+
+function writeCaller(span: SpanWriter, { peer, request, protocol }: Exchange): void {
+  if (protocol !== 'tcp') span.text(USER_AGENT, request.headers.get('user-agent') ?? '')
+  span.text(CLIENT_ADDRESS, peer.address)
+  span.text(PEER_ADDRESS, peer.address)
+  if (peer.port > 0) span.int(PEER_PORT, peer.port)
+}
+
+function writeDecision(span: SpanWriter, { decision, endpoint }: Exchange, isInbound: boolean): void {
   if (isInbound) {
     if (endpoint !== null) span.text(ENDPOINT, endpoint.name)
   } else {
-    span.text(SERVICE, decision.service)
-    span.text(FOUND_BY, decision.by)
     if (decision.onDemand) span.bool(ON_DEMAND, true)
-    span.text(ROUTE_NAME, decision.route)
-    span.text(DESTINATION, decision.destination)
     if (decision.draw >= 0) span.double(DRAW, decision.draw)
   }
   if (!isInbound || decision.attempts > 1) span.int(ATTEMPTS, decision.attempts)

@@ -1,16 +1,18 @@
 import type { Clock } from '../core/clock.ts'
 import { add, type Counter } from '../core/telemetry.ts'
+import { BATCH_BYTES, SpanWriter } from './span-writer.ts'
 
-/** A batch leaves at this size, or after this time, whichever comes first. */
-const BATCH_BYTES = 32 * 1024
+/** A batch that is not full leaves after this time. */
 const BATCH_MS = 200
 /** The most that waits: sent and not yet taken by the control thread, or waiting to be sent. */
 const MAX_OUTSTANDING = 1024 * 1024
 
 /** The data thread's side of spans: it never waits and is bounded. */
 export interface SpanQueue {
-  /** Takes a whole encoded span (a field of `ScopeSpans`), or none of it. */
-  add(span: Uint8Array): void
+  /** Where the next span is written to: `begin` to `end`, and then `added`. */
+  writer(): SpanWriter
+  /** `bytes`: of the span that was written. It is kept, or dropped as a whole. */
+  added(bytes: number): void
   /** The control thread has taken this much of what was sent. */
   credit(bytes: number): void
   /** Sends what waits, before a thread ends. */
@@ -27,8 +29,7 @@ export interface SpanQueueDeps {
 
 export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): SpanQueue {
   /** Made with the first span: most proxies have none for hours. */
-  let buffer: Buffer | null = null
-  let length = 0
+  let writer: SpanWriter | null = null
   let count = 0
   let outstanding = 0
   let armed = false
@@ -41,24 +42,25 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
     if (armed) timer.cancel()
     armed = false
     if (count === 0) return
-    const bytes = new Uint8Array(length)
-    bytes.set(buffer!.subarray(0, length))
     const sent = count
-    length = 0
     count = 0
-    send(bytes, sent)
+    send(writer!.take(), sent)
   }
 
   return {
-    add(span) {
-      if (outstanding + span.length > MAX_OUTSTANDING) return add(dropped, 1)
-      if (length + span.length > BATCH_BYTES) flush()
-      buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
-      buffer.set(span, length)
-      length += span.length
-      outstanding += span.length
+    writer() {
+      writer ??= new SpanWriter()
+      return writer
+    },
+    added(bytes) {
+      if (outstanding + bytes > MAX_OUTSTANDING) {
+        writer!.undo()
+        return add(dropped, 1)
+      }
+      outstanding += bytes
       count++
       add(recorded, 1)
+      if (writer!.size >= BATCH_BYTES) return flush()
       if (armed) return
       armed = true
       timer.arm(BATCH_MS)

@@ -7,6 +7,8 @@ export const CLIENT = 3
 
 /** No span gets larger; attributes that would not fit are left out and counted. */
 export const MAX_SPAN_BYTES = 16 * 1024
+/** A batch of spans leaves when it has become this large. */
+export const BATCH_BYTES = 32 * 1024
 /** What comes after the attributes: events, status. */
 const TAIL_BYTES = 64
 /** Of a text from outside, in characters. */
@@ -55,25 +57,27 @@ const double = new Float64Array(1)
 const doubleBytes = new Uint8Array(double.buffer)
 
 /**
- * Writes one span after the other, each as a field of OTLP's `ScopeSpans`, into the same memory. By hand, because it
+ * Writes one span behind the other, each as a field of OTLP's `ScopeSpans`, into the same memory. By hand, because it
  * runs on the data thread: nothing is allocated, and nothing is done twice. Texts are bounded and always valid UTF-8.
  */
 export class SpanWriter {
-  readonly #bytes = Buffer.allocUnsafeSlow(MAX_SPAN_BYTES)
+  readonly #bytes = Buffer.allocUnsafeSlow(BATCH_BYTES + MAX_SPAN_BYTES)
   #length = 0
+  /** Of the span that is being written. */
+  #start = 0
   #tag = ATTRIBUTE
   #dropped = 0
   #event = 0
 
   /** `parentId`: empty where the trace begins; `isRemote`: the parent is another process's. */
   begin(traceId: string, spanId: string, parentId: string, isRemote: boolean, flags: number): void {
-    this.#length = 0
+    this.#start = this.#length
     this.#tag = ATTRIBUTE
     this.#dropped = 0
     const bytes = this.#bytes
-    bytes[0] = SPAN
+    bytes[this.#start] = SPAN
     // Room for a length of two bytes.
-    this.#length = 3
+    this.#length = this.#start + 3
     this.#id(TRACE_ID, traceId)
     this.#id(SPAN_ID, spanId)
     if (parentId !== '') this.#id(PARENT_ID, parentId)
@@ -116,6 +120,22 @@ export class SpanWriter {
       bytes[at + i] = code
     }
     this.#length = at + count
+  }
+
+  /** `{before}{text}`, as one value. */
+  joined(name: Key, before: string, text: string): void {
+    const count = before.length + text.length
+    if (count > 127) return this.text(name, before + text)
+    if (!this.#room(name.length + count * 3 + 12)) return
+    const bytes = this.#bytes
+    let at = this.#head(name, count + 2)
+    bytes[at++] = STRING
+    bytes[at++] = count
+    let any = 0
+    for (let i = 0; i < before.length; i++) any |= bytes[at++] = before.charCodeAt(i)
+    for (let i = 0; i < text.length; i++) any |= bytes[at++] = text.charCodeAt(i)
+    if (any > 127) this.text(name, before + text)
+    else this.#length = at
   }
 
   #wideText(name: Key, value: string): void {
@@ -206,14 +226,51 @@ export class SpanWriter {
     this.#bytes[this.#length++] = ERROR
   }
 
-  /** The whole field: good until the next `begin`. */
-  end(): Uint8Array {
+  /** The span is whole: how many bytes it has. */
+  end(): number {
     if (this.#dropped !== 0) {
       this.#bytes[this.#length++] = DROPPED
       this.#length = this.#varintAt(this.#length, this.#dropped)
     }
-    this.#close(3)
-    return this.#bytes.subarray(0, this.#length)
+    this.#close(this.#start + 3)
+    return this.#length - this.#start
+  }
+
+  /** The span that was written last is not wanted. */
+  undo(): void {
+    this.#length = this.#start
+  }
+
+  /** What all spans so far have. At most `BATCH_BYTES` before another one begins. */
+  get size(): number {
+    return this.#length
+  }
+
+  /** All spans so far, in memory of their own; nothing is left of them here. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = new Uint8Array(this.#length)
+    taken.set(this.#bytes.subarray(0, this.#length))
+    this.#length = 0
+    return taken
+  }
+
+  // ── attributes that many spans have ──
+
+  /** For `since`. */
+  get mark(): number {
+    return this.#length
+  }
+
+  /** What was written since, for `put`. */
+  since(mark: number): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#bytes, mark, this.#length)
+  }
+
+  /** Attributes that were written before, for another span. */
+  put(attributes: Uint8Array): void {
+    if (!this.#room(attributes.length)) return
+    this.#bytes.set(attributes, this.#length)
+    this.#length += attributes.length
   }
 
   // ── bytes ──
@@ -233,7 +290,7 @@ export class SpanWriter {
   }
 
   #room(size: number): boolean {
-    if (this.#length + size + TAIL_BYTES <= MAX_SPAN_BYTES) return true
+    if (this.#length - this.#start + size + TAIL_BYTES <= MAX_SPAN_BYTES) return true
     this.#dropped++
     return false
   }
@@ -260,11 +317,22 @@ export class SpanWriter {
   }
 
   #field(tag: number, value: string, most: number): void {
-    const text = value.length > most ? value.slice(0, most) : value
-    const count = Buffer.byteLength(text)
-    this.#bytes[this.#length++] = tag
-    const at = this.#varintAt(this.#length, count)
-    this.#length = at + this.#bytes.write(text, at)
+    const bytes = this.#bytes
+    const start = this.#length
+    const count = value.length < most ? value.length : most
+    bytes[start] = tag
+    let at = this.#varintAt(start + 1, count)
+    for (let i = 0; i < count; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 127) return this.#wideField(start + 1, value.slice(0, count))
+      bytes[at++] = code
+    }
+    this.#length = at
+  }
+
+  #wideField(start: number, value: string): void {
+    const at = this.#varintAt(start, Buffer.byteLength(value))
+    this.#length = at + this.#bytes.write(value, at)
   }
 
   #id(tag: number, hex: string): void {
@@ -278,7 +346,13 @@ export class SpanWriter {
   }
 
   #fixed32(value: number): void {
-    this.#length = this.#bytes.writeUInt32LE(value, this.#length)
+    const bytes = this.#bytes
+    const at = this.#length
+    bytes[at] = value & 255
+    bytes[at + 1] = (value >>> 8) & 255
+    bytes[at + 2] = (value >>> 16) & 255
+    bytes[at + 3] = value >>> 24
+    this.#length = at + 4
   }
 
   /** Nanoseconds, exact to some 100 of them: as much as a double has. */

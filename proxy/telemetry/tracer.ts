@@ -6,10 +6,10 @@ import type { Tracing } from '../core/tracing.ts'
 import { opensTunnel } from '../core/tunnel.ts'
 import { hasFailed } from './failed.ts'
 import { SlowRequests } from './slow-requests.ts'
+import { spanName } from './span-attributes.ts'
 import { countsAsAttempt, hasSpan, writeAttempt } from './span-of-attempt.ts'
 import { writeExchange } from './span-of-exchange.ts'
 import type { SpanQueue } from './span-queue.ts'
-import { SpanWriter } from './span-writer.ts'
 
 export interface TracerDeps {
   readonly clock: Clock
@@ -27,8 +27,6 @@ export interface Tracer {
 export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
   const slow = new SlowRequests()
   const epochOf = epochs(clock)
-  /** Made with the first span. */
-  let span: SpanWriter | null = null
 
   function reason(exchange: Exchange): RecordedBy {
     const { trace } = exchange
@@ -46,7 +44,7 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
   function begin({ trace }: Exchange): void {
     const ids = newIds(random)
     trace.traceId = ids.slice(0, 32)
-    trace.spanId = ids.slice(33)
+    trace.spanId = ids.slice(32)
     trace.flags = RANDOM
   }
 
@@ -54,13 +52,14 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
     const { trace, decision } = exchange
     if (trace.traceId === '') begin(exchange)
     if (trace.spanId === '') trace.spanId = newSpanId(random)
-    span ??= new SpanWriter()
+    const span = queue.writer()
+    const name = spanName(exchange)
     const epoch = epochOf()
     const flags = trace.flags | SAMPLED
     span.begin(trace.traceId, trace.spanId, trace.parentId, true, flags)
     span.state(trace.state)
-    writeExchange(span, exchange, listener, epoch)
-    queue.add(span.end())
+    writeExchange(span, name, exchange, listener, epoch)
+    queue.added(span.end())
     if (exchange.direction === 'inbound') return
     let made = 0
     for (let i = 0; i < decision.attempts; i++) {
@@ -70,8 +69,8 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
       if (attempt.spanId === '') attempt.spanId = newSpanId(random)
       span.begin(trace.traceId, attempt.spanId, trace.spanId, false, flags)
       span.state(trace.state)
-      writeAttempt(span, exchange, attempt, i, made, epoch)
-      queue.add(span.end())
+      writeAttempt(span, name, exchange, attempt, i, made, epoch)
+      queue.added(span.end())
     }
   }
 

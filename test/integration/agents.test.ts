@@ -1,22 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AgentStatus } from '../../agent/stats/status.ts'
 import { edge, type FakeProxy, fakeProxy } from '../support/follower.ts'
-import { type Child, node, root, run, temporaryFolder } from './support/child.ts'
+import { type Agent, startAgent } from './support/agents.ts'
+import { node, root, run } from './support/child.ts'
 import { type CertificateFiles, meshCa } from './support/mesh-certificates.ts'
-import { freePort } from './support/ports.ts'
 import { type Host, type TwoHosts, twoHosts } from './support/two-hosts.ts'
 import { until } from './support/until.ts'
 
 const main = join(root, 'cli/main.ts')
-
-interface Agent {
-  readonly socket: string
-  readonly address: string
-  child: Child
-  start(): Promise<void>
-}
 
 let two: TwoHosts
 let agents: [Agent, Agent]
@@ -28,30 +20,14 @@ beforeAll(async () => {
   two = await twoHosts()
   const ca = await meshCa()
   stranger = await (await meshCa()).issue(two.hosts[0].address)
-  const make = async (host: Host, files: CertificateFiles): Promise<Agent> => {
-    const folder = temporaryFolder()
-    const port = await freePort()
-    const socket = join(folder, 'agent.sock')
-    const file = join(folder, 'agent.yaml')
-    mkdirSync(join(folder, 'policies'))
-    writeFileSync(join(folder, 'policies/orders.yaml'), 'retries: { attempts: 3 }\n')
-    writeFileSync(
-      file,
-      `listen: unix:${socket}\nstate: ${folder}/state\nconsul: { address: "${two.consul}" }\npolicies: { order: [files] }\n` +
-        `mesh:\n  listen: ${host.address}:${port}\n  tls: { ca: ${files.ca}, cert: ${files.cert}, key: ${files.key} }\n`,
-    )
-    const own: Agent = {
-      socket,
-      address: `${host.address}:${port}`,
-      child: undefined as unknown as Child,
-      async start() {
-        own.child = host.start(node, [main, 'agent', '-c', file])
-        await own.child.said('ready', out => out.includes('ready'))
-      },
-    }
-    await own.start()
-    return own
-  }
+  const make = (host: Host, certificates: CertificateFiles) =>
+    startAgent({
+      host,
+      certificates,
+      consul: two.consul,
+      more: 'policies: { order: [files] }',
+      documents: { orders: 'retries: { attempts: 3 }' },
+    })
   ours = await ca.issue(two.hosts[0].address)
   agents = [await make(two.hosts[0], ours), await make(two.hosts[1], await ca.issue(two.hosts[1].address))]
   proxies = agents.map(({ socket }, i) =>

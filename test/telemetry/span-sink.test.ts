@@ -15,7 +15,8 @@ function span(name: string): Uint8Array {
   const writer = new SpanWriter()
   writer.begin('1'.repeat(32), '2'.repeat(16), '', false, 1)
   writer.what(name, 1, 1000, 1001)
-  return Uint8Array.from(writer.end())
+  writer.end()
+  return writer.take()
 }
 
 function start(options: Partial<SpanSinkOptions> = {}) {
@@ -70,6 +71,15 @@ test('one batch after the other; what waits beyond the bound is dropped and coun
   expect(names()).toEqual(['abcd', 'efgh'])
   expect(sink.counts()).toMatchObject({ sent: 4, waiting: 10 })
   expect(lines).toEqual(['spans are dropped: 10 wait already (`traces.batch.queue`)'])
+})
+
+test('a part that is larger than the queue is taken when nothing else waits', () => {
+  const { sink, loop, names } = start({ queueSpans: 1 })
+  sink.write(Buffer.concat([span('a'), span('b'), span('c')]), 3)
+  sink.write(span('d'), 1)
+  expect(sink.counts()).toMatchObject({ full: 1, waiting: 3 })
+  loop.advance(1010)
+  expect(names()).toEqual(['abc'])
 })
 
 test('what was not taken is sent again, later and later, and at last dropped', () => {

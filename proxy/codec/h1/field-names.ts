@@ -15,6 +15,10 @@ export const HTTP2_SETTINGS = 10
 export const X_REQUEST_ID = 11
 export const X_FORWARDED_FOR = 12
 export const X_FORWARDED_PROTO = 13
+// Of trace context: nobody else asks for them, and nearly every request is asked.
+export const TRACEPARENT = 14
+export const TRACESTATE = 15
+export const B3 = 16
 /** Taken out by an edit or named by Connection. */
 export const REMOVED = 255
 
@@ -33,6 +37,9 @@ const names = [
   'x-request-id',
   'x-forwarded-for',
   'x-forwarded-proto',
+  'traceparent',
+  'tracestate',
+  'b3',
 ]
 const bytes = names.map(name => Buffer.from(name))
 

@@ -32,6 +32,8 @@ export interface ConsulPorts {
   readonly server: number
   readonly serfLan: number
   readonly serfWan: number
+  /** xDS, where it is asked for. */
+  readonly grpc: number
 }
 
 export interface ConsulOptions {
@@ -47,6 +49,8 @@ export interface ConsulOptions {
   /** For `api` where no other is given. */
   readonly token?: string
   readonly https?: boolean
+  /** It also drives Envoy. */
+  readonly grpc?: boolean
 }
 
 /** A real Consul agent on loopback ports: one server by default, which is a whole cluster. */
@@ -57,6 +61,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<ConsulAg
     server: await freePort(),
     serfLan: await freePort(),
     serfWan: await freePort(),
+    grpc: await freePort(),
   }
   const binary = await obtain('consul')
   return await agent(binary, ports, options)
@@ -147,7 +152,16 @@ async function agent(binary: string, ports: ConsulPorts, options: ConsulOptions)
 function configuration(
   ports: ConsulPorts,
   data: string,
-  { node, datacenter, servers = 1, join: lan = [], joinWan = [], config = {}, https = false }: ConsulOptions,
+  {
+    node,
+    datacenter,
+    servers = 1,
+    join: lan = [],
+    joinWan = [],
+    config = {},
+    https = false,
+    grpc = false,
+  }: ConsulOptions,
 ): object {
   return {
     node_name: node,
@@ -168,7 +182,7 @@ function configuration(
       serf_lan: ports.serfLan,
       serf_wan: servers > 0 ? ports.serfWan : -1,
       dns: -1,
-      grpc: -1,
+      grpc: grpc ? ports.grpc : -1,
       grpc_tls: -1,
     },
     // Quick elections, as a test should not wait for what only slow networks need.

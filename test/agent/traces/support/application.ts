@@ -1,3 +1,4 @@
+import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter as GrpcExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as HttpExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
@@ -6,12 +7,15 @@ import { onTestFinished } from 'vitest'
 
 export interface Application {
   readonly tracer: ReturnType<NodeTracerProvider['getTracer']>
+  /** `parent`: the `traceparent` of the request that it serves. Its own is for the calls that it makes. */
+  startSpan(name: string, parent?: string): { readonly traceparent: string; end(): void }
   /** Sends what was not sent yet. Rejects where it is not taken. */
   flush(): Promise<void>
+  stop(): Promise<void>
 }
 
 /** An application with OpenTelemetry's own SDK, which knows nothing of the product. */
-export function application(name: string, way: 'grpc' | 'http', port: number): Application {
+export function applicationOf(name: string, way: 'grpc' | 'http', port: number): Application {
   const exporter =
     way === 'grpc'
       ? new GrpcExporter({ url: `http://127.0.0.1:${port}` })
@@ -20,6 +24,32 @@ export function application(name: string, way: 'grpc' | 'http', port: number): A
     resource: resourceFromAttributes({ 'service.name': name }),
     spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: 100_000 })],
   })
-  onTestFinished(() => provider.shutdown())
-  return { tracer: provider.getTracer('an application'), flush: () => provider.forceFlush() }
+  const tracer = provider.getTracer('an application')
+  return {
+    tracer,
+    startSpan(spanName, parent) {
+      const [, traceId, spanId, flags] = parent?.split('-') ?? []
+      const outer =
+        traceId === undefined
+          ? ROOT_CONTEXT
+          : trace.setSpanContext(context.active(), {
+              traceId,
+              spanId: spanId!,
+              traceFlags: Number.parseInt(flags!, 16),
+              isRemote: true,
+            })
+      const span = tracer.startSpan(spanName, {}, outer)
+      const { traceId: own, spanId: id, traceFlags } = span.spanContext()
+      return { traceparent: `00-${own}-${id}-0${traceFlags}`, end: () => span.end() }
+    },
+    flush: () => provider.forceFlush(),
+    stop: () => provider.shutdown(),
+  }
+}
+
+/** The same, until the end of the test. */
+export function application(name: string, way: 'grpc' | 'http', port: number): Application {
+  const made = applicationOf(name, way, port)
+  onTestFinished(() => made.stop())
+  return made
 }
