@@ -37,7 +37,9 @@ describe('every YAML example of the documentation passes `outrigger config check
     expect(
       blocks
         .map(({ kind }) => kind)
-        .filter(kind => !['', 'agent', 'policy', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
+        .filter(
+          kind => !['', 'agent', 'policy', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind),
+        ),
     ).toEqual([])
   })
 })
