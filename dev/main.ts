@@ -40,7 +40,7 @@ export async function runDev(options: DevOptions): Promise<void> {
     process.exit(EXIT_BAD_FILE)
   }
   let { dev } = loaded
-  const folder = mkdtempSync(join(tmpdir(), 'outrigger-dev-'))
+  const folder = mkdtempSync(join(shortTmp(), 'outrigger-dev-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const groups = guardGroups()
   const names = () => ['dev', ...(started ? mesh.plan().instances.map(({ name }) => name) : [])]
@@ -123,6 +123,11 @@ export async function runDev(options: DevOptions): Promise<void> {
       }
     })
   }
+}
+
+/** The path of a Unix socket has 107 bytes at most, and a temporary folder may be deep. */
+function shortTmp(): string {
+  return tmpdir().length <= 70 ? tmpdir() : '/tmp'
 }
 
 function load(file: string, env: Environment): LoadedDevFile {

@@ -194,7 +194,10 @@ class Parser {
 
   #withValue(path: readonly string[] | null, test: Term['test'], negated: boolean): Term {
     const [value] = this.#operand()
-    return { kind: 'term', selector: this.#selector(path, test), test, negated, value }
+    const selector = this.#selector(path, test)
+    if (selector.field === 'service.port' && !/^-?\d+$/.test(value))
+      throw new Wrong(`${value} is no port`, 'write a number, such as Service.Port == 80')
+    return { kind: 'term', selector, test, negated, value }
   }
 
   /** Its text, and the steps of it where it is a name. */
@@ -231,6 +234,8 @@ class Parser {
     const whole = key === null && (isMap || field === 'tags')
     if (whole && (test === 'equal' || test === 'matches'))
       throw new Wrong(`${path.join('.')} is no text`, 'write "value" in Service.Tags, or Service.Meta.key == value')
+    if (!whole && test === 'empty')
+      throw new Wrong(`${path.join('.')} is a text, which is not asked that`, 'write == "" or != ""')
     if (field === 'service.port' && test !== 'equal') throw new Wrong('Service.Port is a number', 'write ==, or !=')
     return { field, key }
   }

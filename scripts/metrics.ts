@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import type { MetricAliases } from '../mesh-config/snapshot.ts'
-import { type Metric, type MetricGroup, metrics } from '../proxy/core/metrics-table.ts'
+import type { Metric, MetricGroup } from '../proxy/core/metric.ts'
+import { metrics } from '../proxy/core/metrics-table.ts'
 import { aliases } from '../proxy/telemetry/aliases.ts'
+import { agentMetrics } from './agent-metrics.ts'
 
 /** Writes docs/metrics.md from the table of metrics. `npm run docs` runs it; a test compares the page with the table. */
 
@@ -94,6 +96,12 @@ ${table('listeners')}
 
 ${table('proxy')}
 
+## The agent itself
+
+\`/metrics\` on the admin port of the agent (127.0.0.1:15005).
+
+${agentTable()}
+
 ## Names of other meshes
 
 Dashboards made for Envoy or Istio work with \`metrics: { aliases: [envoy, istio] }\`: what is counted is shown under their names as well. The aliases are computed at each scrape; they take no memory in the proxy, but space in Prometheus. Only what this proxy counts is there, and nothing is made up.
@@ -134,6 +142,14 @@ function table(group: MetricGroup): string {
       return `| \`${name}\` | ${type} | ${written} | ${unit} | ${help} | ${when} |`
     })
   return ['| metric | type | labels | unit | meaning | there |', '|---|---|---|---|---|---|', ...lines].join('\n')
+}
+
+function agentTable(): string {
+  const lines = agentMetrics.map(
+    ([name, type, labels, help]) =>
+      `| \`${name}\` | ${type} | ${labels.map(label => `\`${label}\``).join(' ')} | ${help} |`,
+  )
+  return ['| metric | type | labels | meaning |', '|---|---|---|---|', ...lines].join('\n')
 }
 
 function aliasTable(name: MetricAliases): string {

@@ -12,6 +12,8 @@ export interface AllMembers {
 }
 
 const everyone: Members = () => true
+/** Nothing stands in for the endpoints of the service. */
+const itself: Members = ({ from }) => from === undefined
 
 /**
  * Who belongs to a service and to each of its subsets, made ready when a policy is applied. Throws where a pattern
@@ -26,7 +28,6 @@ export function membersOf(spec: ServiceSpec, regex: CompileRegex): AllMembers {
     ours.set(name, filter === undefined ? isLabelled : both(isLabelled, passes(filter, regex)))
   }
   const failover = resolve?.failover ?? []
-  if (failover.length === 0) return { whole: everyone, subsets: ours }
   const withOthers = (view: string, inside: Members) => standIns(view, inside, failover, ours, regex)
   return {
     whole: withOthers('', everyone),
@@ -59,6 +60,7 @@ function standIns(
   ours: ReadonlyMap<string, Members>,
   regex: CompileRegex,
 ): Members {
+  if (failover.length === 0) return inside === everyone ? itself : endpoint => itself(endpoint) && inside(endpoint)
   const admitted = new Map<string, Members>()
   for (const entry of failover) {
     if (!entry.standsInFor.includes(view)) continue

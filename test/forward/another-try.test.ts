@@ -40,6 +40,24 @@ describe.each(rows)('after $failure', failure => {
   })
 })
 
+describe('after an answer with a status that the policy names', () => {
+  const after = (status: number, request = get) => {
+    const record = new AttemptRecord()
+    record.status = status
+    const again = mayFollowAnswer(record, false, new Set<RetryCondition>(['5xx']), request, new Set([409, 503, 508]))
+    return [again, record.condition]
+  }
+
+  test('a GET is tried again, a POST is not, and a circle never', () => {
+    expect(after(409)).toEqual([true, 'retriable-status-codes'])
+    expect(after(503)).toEqual([true, 'retriable-status-codes'])
+    expect(after(500)).toEqual([true, '5xx'])
+    expect(after(404)).toEqual([false, null])
+    expect(after(508)).toEqual([false, null])
+    expect(after(409, post)).toEqual([false, 'retriable-status-codes'])
+  })
+})
+
 describe('after an answer', () => {
   function after(status: number, on: RetryCondition[], request = get, grpcStatus = -1, isUnsent = false) {
     const record = new AttemptRecord()

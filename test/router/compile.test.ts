@@ -26,6 +26,11 @@ function request(path: string, headers: string[] = [], method = 'GET'): RequestH
 const exact = (value: string) => ({ path: { kind: 'exact', value } }) as const
 const prefix = (value: string) => ({ path: { kind: 'prefix', value } }) as const
 
+test('an inverted match is of another value that is there', () => {
+  const find = routes({ headers: [{ name: 'x-kind', kind: 'prefix', value: 'a', invert: true }] })
+  expect([find('/', ['x-kind', 'b']), find('/', ['x-kind', 'ab']), find('/')]).toEqual(['0', null, null])
+})
+
 test('a header match on Host looks at the authority, which HTTP/2 has instead of the field', () => {
   const find = routes({ headers: [{ name: 'host', kind: 'exact', value: 'orders' }] })
   expect(find('/')).toBe('0')
@@ -41,6 +46,18 @@ describe('paths', () => {
     expect(find('/a/bc')).toBe('0')
     expect(find('/a/c')).toBe('2')
     expect(find('/b')).toBe('3')
+  })
+
+  test('in any case, where that is said, in the order written', () => {
+    const any = { ignoreCase: true } as const
+    const find = routes(
+      { path: { kind: 'exact', value: '/Exact', ...any } },
+      { path: { kind: 'prefix', value: '/Api/V1', ...any } },
+      exact('/EXACT'),
+      prefix('/api/'),
+    )
+    expect([find('/exact'), find('/EXACT'), find('/exact?x'), find('/exacts')]).toEqual(['0', '0', '0', null])
+    expect([find('/aPI/v1/x'), find('/api/v2'), find('/API/v2')]).toEqual(['1', '3', null])
   })
 
   test('an exact path is the whole path, a prefix any beginning, both without the query', () => {
