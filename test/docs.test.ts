@@ -140,7 +140,8 @@ describe('names', () => {
   const admin = adminPages({} as PageFacts).map(page => page.path)
 
   test('admin pages: each that is named is there, and each that is there is told of', () => {
-    const example = new Set(['/orders', '/api'])
+    // `/outrigger` is a path in ZooKeeper.
+    const example = new Set(['/orders', '/api', '/outrigger'])
     const ofAgent = [...textOf('agent/admin.ts').matchAll(/path === '(\/[a-z]+)'/g)].map(([, name]) => name!)
     expect(ofAgent).toContain('/status')
     const named = (page: string) => [
