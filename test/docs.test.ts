@@ -164,7 +164,7 @@ describe('names', () => {
   })
 
   test('methods and constants of the code', () => {
-    const sources = globSync('{proxy,mesh-config,cli}/**/*.ts', { cwd: root }).map(file =>
+    const sources = globSync('{proxy,mesh-config,cli,dev}/**/*.ts', { cwd: root }).map(file =>
       readFileSync(join(root, file), 'utf8'),
     )
     const isKnown = (name: string) => {

@@ -213,6 +213,15 @@ describe('a roll-out', () => {
     expect(record()).toMatchObject({ version: '2', state: 'superseded' })
   })
 
+  test('the first version goes to all at once, as does what an agent that starts has kept', () => {
+    const { rollouts, change, store } = setUp()
+    expect(rollouts.isStaged({ ...change('2'), before: null })).toBe(false)
+    expect(store.all()).toEqual([])
+    // One that is on its way is not: this agent begins without any.
+    rollouts.isStaged(change('3'))
+    expect(rollouts.isStaged({ ...change('3'), before: null })).toBe(true)
+  })
+
   test('an agent alone that is started again goes on where it stood', async () => {
     const file = `${temporaryFolder()}/rollouts.json`
     const first = setUp(file)
