@@ -26,13 +26,15 @@ Examples:
   outrigger explain http://orders/api/1                 ask a running sidecar where this would go
   outrigger endpoints orders                            its endpoints: load, health, latency
   outrigger flights --failed                            what failed, and why
+  outrigger status                                      the mesh: who has which policy, and what is wrong
+  outrigger top                                         what its services do now
   outrigger dev                                         the services of dev.yaml on this machine, as a mesh
 
 Exit codes:
   0    done; for proxy: drained after SIGTERM, SIGINT or POST /drain
   1    it could not start (a port is taken), or failed; no sidecar answers there
   2    the command line or a config file is wrong
-  3    the answer is no: not ready, or the request explained would fail
+  3    the answer is no: not ready, the request explained would fail, or the mesh is not as it should be
   130, 143   ended at once by a second SIGINT or SIGTERM`,
   )
 

@@ -114,7 +114,8 @@ export function topLines(reply: TopReply, look: TopLook): string[] {
   const title = `${bold('outrigger top')}  ${dim(`${time} UTC  ${count(reply.proxies, 'proxy', 'proxies')}, last ${Math.round(reply.spanMs / 1000)} s, by ${sort}`)}`
   const troubles = reply.troubles.map(trouble => yellow(`! ${trouble}`))
   const head = [title, ...troubles, '']
-  const left = rows === null ? null : Math.max(4, rows - head.length - 3)
+  // Two headers, an empty line, and two lines that say how many more there are.
+  const left = rows === null ? null : Math.max(2, rows - head.length - 5)
   const serviceRoom = left === null ? services.length : Math.min(services.length, Math.max(3, Math.floor(left / 2)))
   const endpointRoom = left === null ? endpoints.length : Math.max(0, left - serviceRoom)
   const lines = [

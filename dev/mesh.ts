@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DevFile, type DevService, GATEWAY } from '../mesh-config/dev/load-dev-file.ts'
 import type { Environment } from '../mesh-config/environment.ts'
 import { environmentOf } from './environment.ts'
@@ -7,7 +8,7 @@ import type { Groups } from './groups.ts'
 import { type Printer, warningOf } from './output.ts'
 import { instancesOf, type Plan, type PlannedInstance, planOf, portKeys } from './plan.ts'
 import { freePorts, isFree } from './ports.ts'
-import { isReady, listens } from './ready.ts'
+import { isReady, listens, policiesAreInForce } from './ready.ts'
 import { type Kept, keepRunning, type State } from './supervise.ts'
 
 export interface MeshOptions {
@@ -48,6 +49,9 @@ export interface Mesh {
 const APP_GRACE_MS = 5_000
 const SIDECAR_GRACE_MS = 3_000
 const LAST_WORDS = 12
+/** Without them it works too, as a sidecar does without an agent. */
+const POLICIES_WITHIN_MS = 5_000
+const ASK_EVERY_MS = 50
 const OWN = -1
 
 export function createMesh(options: MeshOptions): Mesh {
@@ -58,6 +62,7 @@ export function createMesh(options: MeshOptions): Mesh {
   const colourOfService = new Map<string, number>()
   let dev: DevFile
   let plan: Plan
+  let stopping = false
 
   async function planned(file: DevFile): Promise<Plan> {
     const missing = portKeys(file).filter(key => !ports.has(key))
@@ -226,8 +231,14 @@ export function createMesh(options: MeshOptions): Mesh {
     },
     async whenReady() {
       await Promise.all([...own, ...[...pairs.values()].map(({ app }) => app)].map(each => each.whenReady))
+      // The first request has a trace, and finds the policies.
+      for (let waited = 0; waited < POLICIES_WITHIN_MS && !stopping; waited += ASK_EVERY_MS) {
+        if (await policiesAreInForce(plan.agentAdmin, pairs.size + 1)) return
+        await sleep(ASK_EVERY_MS)
+      }
     },
     async stop() {
+      stopping = true
       const all = [...pairs.values()]
       await Promise.all(all.map(({ app }) => app.stop(APP_GRACE_MS)))
       await Promise.all([...all.map(({ sidecar }) => sidecar), ...own].map(each => each.stop(SIDECAR_GRACE_MS)))

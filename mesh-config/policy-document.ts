@@ -8,7 +8,17 @@ import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
 import { loadDocument } from './load.ts'
-import { type Located, merge, type Path, type Problem, plain, positionAt, problem, type Warn } from './located.ts'
+import {
+  type Located,
+  merge,
+  type Path,
+  type Problem,
+  plain,
+  positionAt,
+  problem,
+  sortProblems,
+  type Warn,
+} from './located.ts'
 import { withoutEffect } from './not-yet.ts'
 import { type PolicyOfAgent, policySchema } from './policy-schema.ts'
 import { schemaOf } from './schema.ts'
@@ -51,7 +61,7 @@ export async function readPolicy(
     return { root: null, problems: [problem(root.at, message)] }
   }
   const found = [...schemaProblems(root), ...(await crossCheckDocument(service, root))]
-  return found.length === 0 ? { root, problems: [] } : { root: null, problems: found }
+  return found.length === 0 ? { root, problems: [] } : { root: null, problems: sortProblems(found, [at]) }
 }
 
 function schemaProblems(root: Located): Problem[] {

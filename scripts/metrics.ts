@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import type { MetricAliases } from '../mesh-config/snapshot.ts'
-import { type Metric, type MetricGroup, metrics } from '../proxy/core/metrics-table.ts'
+import type { Metric, MetricGroup } from '../proxy/core/metric.ts'
+import { metrics } from '../proxy/core/metrics-table.ts'
 import { aliases } from '../proxy/telemetry/aliases.ts'
+import { agentMetrics } from './agent-metrics.ts'
 
 /** Writes docs/metrics.md from the table of metrics. `npm run docs` runs it; a test compares the page with the table. */
 
@@ -54,7 +56,7 @@ A series of the table above goes when it has not changed for \`metrics.expire\` 
 
 ### Exemplars
 
-In OpenMetrics the buckets of \`http_response_time_seconds\` carry the trace id of a recent request whose spans were kept, so Grafana links a slow bucket to its trace. Prometheus keeps them with \`--enable-feature=exemplar-storage\`. A bucket gets another exemplar every 5 seconds at most; a request that is not recorded costs nothing.
+In OpenMetrics the buckets of \`http_response_time_seconds\` carry the trace id of a recent request whose spans were [recorded](tracing.md), so Grafana links a slow bucket to its trace. Prometheus keeps them with \`--enable-feature=exemplar-storage\`. A bucket gets another exemplar every 5 seconds at most; a request that is not recorded costs nothing.
 
 ## Endpoints
 
@@ -93,6 +95,12 @@ ${table('listeners')}
 ## The proxy itself
 
 ${table('proxy')}
+
+## The agent itself
+
+\`/metrics\` on the admin port of the agent (127.0.0.1:15005).
+
+${agentTable()}
 
 ## Names of other meshes
 
@@ -134,6 +142,14 @@ function table(group: MetricGroup): string {
       return `| \`${name}\` | ${type} | ${written} | ${unit} | ${help} | ${when} |`
     })
   return ['| metric | type | labels | unit | meaning | there |', '|---|---|---|---|---|---|', ...lines].join('\n')
+}
+
+function agentTable(): string {
+  const lines = agentMetrics.map(
+    ([name, type, labels, help]) =>
+      `| \`${name}\` | ${type} | ${labels.map(label => `\`${label}\``).join(' ')} | ${help} |`,
+  )
+  return ['| metric | type | labels | meaning |', '|---|---|---|---|', ...lines].join('\n')
 }
 
 function aliasTable(name: MetricAliases): string {

@@ -60,8 +60,10 @@ export function stagedRollouts(deps: RolloutDeps): StagedRollouts {
     })
   }
 
-  function isStaged({ service, version, policy }: StagedChange): boolean {
+  function isStaged({ service, before, version, policy }: StagedChange): boolean {
     const record = store.get(service)
+    // The first version, or what an agent that starts has kept: it takes nothing away from proxies that have it.
+    if (before === null && record?.version !== version) return false
     if (policy.rollout === undefined) {
       staged.delete(service)
       if (record?.state === 'running')

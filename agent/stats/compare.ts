@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Follower } from '../followers.ts'
-import { addBuckets, type SparseHistogram } from './histogram.ts'
+import type { EdgeSums } from './edge-sums.ts'
+import type { SparseHistogram } from './histogram.ts'
 import type { History } from './history.ts'
 import type { Compared, CompareReply, CompareRequest } from './other-agents.ts'
 
@@ -25,13 +26,15 @@ export function compareLocal(history: History, followers: readonly Follower[], r
   for (const proxy of history.proxies()) {
     const group = placeOf(service, proxy.proxy) < share ? groups.candidate : groups.others
     group.proxies++
-    for (const { edges } of proxy.spans(spanMs))
-      for (const edge of edges) {
-        if (service !== EVERY && edge.destination !== service) continue
-        group.requests += edge.requests
-        group.failed += edge.failed
-        addBuckets(group.histogram, edge.buckets, edge.bucketCounts)
-      }
+    const sums: EdgeSums = new Map()
+    proxy.sumUp(sums, spanMs, ({ destination }) => service === EVERY || destination === service)
+    for (const sum of sums.values()) {
+      group.requests += sum.requests
+      group.failed += sum.failed
+      sum.buckets.forEach((count, bucket) => {
+        if (count > 0) group.histogram.set(bucket, (group.histogram.get(bucket) ?? 0) + count)
+      })
+    }
   }
   for (const follower of followers) {
     if (placeOf(service, follower.proxy) >= share) continue

@@ -1,10 +1,10 @@
-import { addBuckets } from './histogram.ts'
+import { addPacked, type EdgeName, type EdgeSums, edgeKey, edgeNameOf, packed, packedCounts } from './edge-sums.ts'
 import type { EdgeCounts, EndpointCounts, Summary } from './summary.ts'
 
 /**
  * An hour of what the proxies of this host counted, in bounded memory: each second of the last minute, and before that
  * spans of ten seconds. Every proxy has a budget of its own; where all of them together have too much, the one with
- * most gives up its oldest span. So a proxy with thousands of routes shortens its own history and no other's.
+ * most gives up its oldest span. So a proxy with hundreds of routes shortens its own history and no other's.
  */
 export interface History {
   add(proxy: string, service: string, summary: Summary): void
@@ -12,7 +12,7 @@ export interface History {
   proxies(): readonly ProxyHistory[]
   /** Forgets those that were silent for an hour. Call now and then. */
   sweep(): void
-  /** Counts of edges and of endpoints that are kept: what the bounds are on. */
+  /** Numbers of four bytes that are kept: what the bounds are on. */
   size(): number
 }
 
@@ -26,15 +26,17 @@ export interface ProxyHistory {
   readonly cpu: number
   /** As it last said of each. */
   readonly endpoints: ReadonlyMap<string, EndpointCounts & { readonly at: number }>
-  /** What began within the last `ms` milliseconds, the newest first. */
-  spans(ms: number): Iterable<Span>
+  /** Adds what came within the last `ms` milliseconds, and returns how many of them there are numbers of. */
+  sumUp(sums: EdgeSums, ms: number, wanted?: (name: EdgeName) => boolean): number
+  /** Of the last minute. */
+  endpointCounts(ms: number): Iterable<EndpointCounts>
 }
 
-export interface Span {
+interface Span {
   readonly from: number
   readonly lengthMs: number
-  readonly edges: readonly EdgeCounts[]
-  /** Those that had requests. */
+  readonly data: Uint32Array
+  /** Those that had requests; of seconds only. */
   readonly endpoints: readonly EndpointCounts[]
 }
 
@@ -43,11 +45,16 @@ const COARSE_MS = 10_000
 const HOUR_MS = 3_600_000
 /** An endpoint that a proxy has not named for so long has gone; proxies name all of them every 30 s. */
 const ENDPOINT_MS = 100_000
-/** About 200 bytes each: 4 MB for a proxy, 60 MB for all. */
-const MAX_OF_PROXY = 20_000
-const MAX_OF_ALL = 300_000
+/** In numbers of four bytes: 2 MB for a proxy, 32 MB for all. An edge has about forty of them in a span. */
+const MAX_OF_PROXY = 500_000
+const MAX_OF_ALL = 8_000_000
+/** What a span takes beside its numbers. */
+const SPAN_COST = 60
+const ENDPOINT_COST = 40
 /** Proxies of one host; far more than run there. */
 const MAX_PROXIES = 5_000
+/** Edges that a proxy has names for; one that has more over time begins anew. */
+const MAX_NAMES = 4_000
 
 class OfProxy implements ProxyHistory {
   readonly proxy: string
@@ -57,6 +64,8 @@ class OfProxy implements ProxyHistory {
   cpu = 0
   size = 0
   readonly endpoints = new Map<string, EndpointCounts & { readonly at: number }>()
+  readonly #names: EdgeName[] = []
+  readonly #ids = new Map<string, number>()
   /** Oldest first; all coarse ones are before all fine ones. */
   #coarse: Span[] = []
   #fine: Span[] = []
@@ -72,9 +81,10 @@ class OfProxy implements ProxyHistory {
     if (lengthMs > 0) this.cpu = cpuMs / lengthMs
     for (const each of endpoints) this.endpoints.set(`${each.service} ${each.endpoint}`, { ...each, at: now })
     for (const [key, { at }] of this.endpoints) if (now - at > ENDPOINT_MS) this.endpoints.delete(key)
-    const busy = endpoints.filter(({ requests }) => requests > 0)
-    if (lengthMs > 0) this.#push({ from: now - lengthMs, lengthMs, edges, endpoints: busy })
-    while (this.#fine.length > 0 && now - this.#fine[0]!.from > FINE_MS) this.#coarsen()
+    if (this.#names.length > MAX_NAMES) this.#forget()
+    if (lengthMs > 0) this.#push(now - lengthMs, lengthMs, edges, endpoints)
+    // Ten at once: each of them is added up once.
+    while (this.#fine.length > 0 && now - this.#fine[0]!.from > FINE_MS + COARSE_MS) this.#coarsen()
     while (this.#coarse.length > 0 && now - this.#coarse[0]!.from > HOUR_MS) this.dropOldest()
     while (this.size > MAX_OF_PROXY) this.dropOldest()
   }
@@ -85,7 +95,21 @@ class OfProxy implements ProxyHistory {
     else this.size -= sizeOf(oldest)
   }
 
-  *spans(ms: number): Iterable<Span> {
+  sumUp(sums: EdgeSums, ms: number, wanted: (name: EdgeName) => boolean = () => true): number {
+    const names = this.#names.map(name => (wanted(name) ? name : null))
+    let covered = 0
+    for (const { lengthMs, data } of this.#within(ms)) {
+      covered += lengthMs
+      addPacked(sums, data, id => names[id]!)
+    }
+    return covered
+  }
+
+  *endpointCounts(ms: number): Iterable<EndpointCounts> {
+    for (const { endpoints } of this.#within(ms)) yield* endpoints
+  }
+
+  *#within(ms: number): Iterable<Span> {
     const since = this.lastAt - ms
     for (const list of [this.#fine, this.#coarse])
       for (let i = list.length - 1; i >= 0; i--) {
@@ -95,38 +119,50 @@ class OfProxy implements ProxyHistory {
       }
   }
 
-  #push(span: Span): void {
+  #push(from: number, lengthMs: number, edges: readonly EdgeCounts[], endpoints: readonly EndpointCounts[]): void {
+    const busy = endpoints.filter(({ requests }) => requests > 0)
+    const data = packedCounts(edges, edge => this.#idOf(edge))
+    const span = { from, lengthMs, data, endpoints: busy }
     this.#fine.push(span)
     this.size += sizeOf(span)
   }
 
-  /** The oldest second goes into the ten seconds that it belongs to. */
+  #idOf(edge: EdgeCounts): number {
+    const key = edgeKey(edge)
+    const known = this.#ids.get(key)
+    if (known !== undefined) return known
+    const id = this.#names.push(edgeNameOf(edge)) - 1
+    this.#ids.set(key, id)
+    return id
+  }
+
+  #forget(): void {
+    this.#names.length = 0
+    this.#ids.clear()
+    this.#fine = []
+    this.#coarse = []
+    this.size = 0
+  }
+
+  /** The oldest seconds become the ten seconds that they belong to. */
   #coarsen(): void {
-    const fine = this.#fine.shift()!
-    const from = Math.floor(fine.from / COARSE_MS) * COARSE_MS
-    const last = this.#coarse.at(-1)
-    this.size -= sizeOf(fine)
-    if (last === undefined || last.from !== from) {
-      const span = { ...fine, from }
-      this.#coarse.push(span)
-      this.size += sizeOf(span)
-      return
-    }
-    this.size -= sizeOf(last)
-    const span = {
-      from,
-      lengthMs: last.lengthMs + fine.lengthMs,
-      edges: mergeEdges([...last.edges, ...fine.edges]),
-      endpoints: mergeEndpoints([...last.endpoints, ...fine.endpoints]),
-    }
-    this.#coarse[this.#coarse.length - 1] = span
+    const slot = (span: Span) => Math.floor(span.from / COARSE_MS)
+    const first = slot(this.#fine[0]!)
+    const end = this.#fine.findIndex(span => slot(span) !== first)
+    const group = this.#fine.splice(0, end === -1 ? this.#fine.length : end)
+    const sums: EdgeSums = new Map()
+    for (const { data } of group) addPacked(sums, data, id => this.#names[id]!)
+    const lengthMs = group.reduce((sum, span) => sum + span.lengthMs, 0)
+    const data = packed(sums.values(), ({ key }) => this.#ids.get(key)!)
+    const span = { from: first * COARSE_MS, lengthMs, data, endpoints: [] }
+    this.#coarse.push(span)
+    for (const each of group) this.size -= sizeOf(each)
     this.size += sizeOf(span)
   }
 }
 
-/** One more, so that quiet seconds count too. */
-function sizeOf({ edges, endpoints }: Span): number {
-  return 1 + edges.length + endpoints.length
+function sizeOf({ data, endpoints }: Span): number {
+  return SPAN_COST + data.length + endpoints.length * ENDPOINT_COST
 }
 
 /** `now`: wall time in milliseconds. */
@@ -173,65 +209,4 @@ export function history(now: () => number): History {
     },
     size: () => size,
   }
-}
-
-export function edgeKey({ inbound, source, destination, route, protocol }: EdgeCounts): string {
-  return `${inbound} ${source} ${destination} ${protocol} ${route}`
-}
-
-/** Those of one key as one. */
-export function mergeEdges(edges: readonly EdgeCounts[]): EdgeCounts[] {
-  const groups = new Map<string, EdgeCounts[]>()
-  for (const edge of edges) {
-    const key = edgeKey(edge)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [edge])
-    else group.push(edge)
-  }
-  return [...groups.values()].map(group => (group.length === 1 ? group[0]! : sumOfEdges(group)))
-}
-
-function sumOfEdges(group: readonly EdgeCounts[]): EdgeCounts {
-  const histogram = new Map<number, number>()
-  const counts = new Map<string, { status: number; flag: string; count: number; grpc: number }>()
-  let requests = 0
-  let failed = 0
-  let retries = 0
-  let totalMs = 0
-  for (const edge of group) {
-    requests += edge.requests
-    failed += edge.failed
-    retries += edge.retries
-    totalMs += edge.totalMs
-    addBuckets(histogram, edge.buckets, edge.bucketCounts)
-    for (const each of edge.counts) {
-      const key = `${each.status} ${each.flag} ${each.grpc}`
-      const known = counts.get(key)
-      if (known === undefined) counts.set(key, { ...each })
-      else known.count += each.count
-    }
-  }
-  const buckets = Uint8Array.from([...histogram.keys()].sort((a, b) => a - b))
-  return {
-    ...group[0]!,
-    counts: [...counts.values()],
-    requests,
-    failed,
-    retries,
-    totalMs,
-    buckets,
-    bucketCounts: Uint32Array.from(buckets, bucket => histogram.get(bucket)!),
-  }
-}
-
-export function mergeEndpoints(endpoints: readonly EndpointCounts[]): EndpointCounts[] {
-  const merged = new Map<string, EndpointCounts>()
-  for (const each of endpoints) {
-    const key = `${each.service} ${each.endpoint}`
-    const known = merged.get(key)
-    const requests = (known?.requests ?? 0) + each.requests
-    const failures = (known?.failures ?? 0) + each.failures
-    merged.set(key, { ...each, requests, failures })
-  }
-  return [...merged.values()]
 }

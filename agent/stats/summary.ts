@@ -22,8 +22,8 @@ export interface EdgeCounts {
   readonly failed: number
   readonly retries: number
   readonly totalMs: number
-  readonly buckets: Uint8Array
-  readonly bucketCounts: Uint32Array
+  readonly buckets: readonly number[]
+  readonly bucketCounts: readonly number[]
 }
 
 export interface StatusCount {
@@ -99,8 +99,8 @@ function readEdge(edge: Fields): EdgeCounts {
     failed,
     retries: number(edge.retries),
     totalMs: number(edge.totalMs),
-    buckets: Uint8Array.from(indexes, i => number(buckets[i])),
-    bucketCounts: Uint32Array.from(indexes, i => number(values[i])),
+    buckets: indexes.map(i => number(buckets[i])),
+    bucketCounts: indexes.map(i => number(values[i])),
   }
 }
 

@@ -1,4 +1,5 @@
-import { type History, mergeEdges } from './history.ts'
+import { addCounts, countsOf, type EdgeSum, type EdgeSums, edgeNameOf } from './edge-sums.ts'
+import type { History } from './history.ts'
 import type { EdgeCounts } from './summary.ts'
 
 /** `TopReply` of control.proto, as @grpc/proto-loader takes and gives it. */
@@ -41,31 +42,28 @@ const MAX_ENDPOINTS = 5_000
 /** Over the proxies of this agent, for the last seconds. */
 export function localTop(history: History, spanMs: number, now: number): TopReply {
   const proxies = history.proxies()
-  const edges: EdgeCounts[] = []
+  const edges: EdgeSums = new Map()
   const endpoints = new Map<string, TopEndpoint>()
   /** After a start there is less than was asked for. */
   let coveredMs = 0
   for (const proxy of proxies) {
-    let ownMs = 0
     const isSilent = now - proxy.lastAt > spanMs
     const counted = new Map<string, { requests: number; failures: number }>()
-    for (const span of isSilent ? [] : proxy.spans(spanMs)) {
-      ownMs += span.lengthMs
-      edges.push(...span.edges)
-      for (const { service, endpoint, requests, failures } of span.endpoints) {
+    if (!isSilent) {
+      coveredMs = Math.max(coveredMs, proxy.sumUp(edges, spanMs))
+      for (const { service, endpoint, requests, failures } of proxy.endpointCounts(spanMs)) {
         const key = `${service} ${endpoint}`
         const known = counted.get(key) ?? { requests: 0, failures: 0 }
         counted.set(key, { requests: known.requests + requests, failures: known.failures + failures })
       }
     }
-    coveredMs = Math.max(coveredMs, ownMs)
     for (const [key, { service, endpoint, state, active }] of proxy.endpoints) {
       const { requests, failures } = counted.get(key) ?? { requests: 0, failures: 0 }
       const ejected = Number(state === 'ejected')
       addEndpoint(endpoints, { service, endpoint, requests, failures, active, proxies: 1, ejected })
     }
   }
-  return bounded(mergeEdges(edges).map(wireEdge), endpoints, {
+  return bounded(edges, endpoints, {
     atMs: now,
     proxies: proxies.length,
     spanMs: Math.round(Math.min(spanMs, Math.max(1_000, coveredMs))),
@@ -77,7 +75,10 @@ export function localTop(history: History, spanMs: number, now: number): TopRepl
 export function mergeTops(replies: readonly TopReply[], troubles: readonly string[]): TopReply {
   const endpoints = new Map<string, TopEndpoint>()
   for (const reply of replies) for (const each of reply.endpoints) addEndpoint(endpoints, each)
-  const edges = mergeEdges(replies.flatMap(reply => reply.edges.map(countsOf))).map(wireEdge)
+  const edges: EdgeSums = new Map()
+  for (const reply of replies)
+    for (const edge of reply.edges)
+      addCounts(edges, edgeNameOf(edge), { ...edge, requests: requestsOf(edge), failed: 0 })
   return bounded(edges, endpoints, {
     atMs: Math.max(...replies.map(({ atMs }) => atMs)),
     proxies: replies.reduce((sum, { proxies }) => sum + proxies, 0),
@@ -105,27 +106,40 @@ function addEndpoint(to: Map<string, TopEndpoint>, each: TopEndpoint): void {
 }
 
 function bounded(
-  edges: WireEdge[],
+  edges: EdgeSums,
   endpoints: ReadonlyMap<string, TopEndpoint>,
   rest: Omit<TopReply, 'edges' | 'endpoints'>,
 ): TopReply {
-  const count = (edge: WireEdge) => edge.counts.reduce((sum, each) => sum + each.count, 0)
-  const busiest = edges.length <= MAX_EDGES ? edges : edges.sort((a, b) => count(b) - count(a)).slice(0, MAX_EDGES)
-  const all = [...endpoints.values()]
-  const shown = all.length <= MAX_ENDPOINTS ? all : all.sort((a, b) => b.requests - a.requests).slice(0, MAX_ENDPOINTS)
-  return { ...rest, edges: busiest, endpoints: shown }
-}
-
-function wireEdge({ requests: _requests, failed: _failed, buckets, bucketCounts, ...edge }: EdgeCounts): WireEdge {
-  return { ...edge, buckets: [...buckets], bucketCounts: [...bucketCounts] }
-}
-
-function countsOf(edge: WireEdge): EdgeCounts {
   return {
-    ...edge,
-    requests: 0,
-    failed: 0,
-    buckets: Uint8Array.from(edge.buckets),
-    bucketCounts: Uint32Array.from(edge.bucketCounts),
+    ...rest,
+    edges: busiest([...edges.values()], MAX_EDGES).map(wireEdge),
+    endpoints: busiest([...endpoints.values()], MAX_ENDPOINTS),
+  }
+}
+
+function busiest<T extends { readonly requests: number }>(all: T[], most: number): T[] {
+  return all.length <= most ? all : all.sort((a, b) => b.requests - a.requests).slice(0, most)
+}
+
+function requestsOf({ counts }: WireEdge): number {
+  return counts.reduce((sum, { count }) => sum + count, 0)
+}
+
+function wireEdge(sum: EdgeSum): WireEdge {
+  const { inbound, source, destination, route, protocol } = sum.name
+  const buckets = [...sum.buckets.keys()].filter(bucket => sum.buckets[bucket]! > 0)
+  const bucketCounts = buckets.map(bucket => sum.buckets[bucket]!)
+  const { retries, totalMs } = sum
+  return {
+    inbound,
+    source,
+    destination,
+    route,
+    protocol,
+    counts: countsOf(sum),
+    buckets,
+    bucketCounts,
+    totalMs,
+    retries,
   }
 }

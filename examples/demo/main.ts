@@ -89,6 +89,7 @@ async function main(options: Options): Promise<void> {
     await mesh.stop()
   }
   process.stdout.write(traces?.summary() ?? '')
+  if (options.picture !== null) traces?.draw(options.picture)
   if (checks === null) {
     process.stdout.write(goodbye(load))
     if (options.once) process.exitCode = 130

@@ -6,6 +6,8 @@ export interface Options {
   readonly retries: boolean
   readonly consul: boolean
   readonly jaeger: boolean
+  /** Where the trace that was found is written as SVG; null: nowhere. */
+  readonly picture: string | null
   /** Null: what the machine can do decides. */
   readonly perSecond: number | null
 }
@@ -20,6 +22,7 @@ Options:
                   (the first time Consul is obtained, which may take minutes)
   --jaeger        with an agent and a real Jaeger: every request becomes a trace, and one with a retry in it is shown
                   (the first time Jaeger is obtained, which takes minutes); t shows it, a line at the end says where it is
+  --picture <f>   with --jaeger: write that trace as a picture (SVG) at the end
   --once          play every scene once, then say which checks passed
   --rate <n>      requests a second, 10 to 1000 (default: a quarter of what this machine can answer, 200 at most;
                   it is measured at the start)
@@ -42,6 +45,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
         retries: { type: 'boolean', default: true },
         consul: { type: 'boolean', default: false },
         jaeger: { type: 'boolean', default: false },
+        picture: { type: 'string' },
         rate: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -51,10 +55,11 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
     const perSecond = values.rate === undefined ? null : Number(values.rate)
     if (perSecond !== null && !(perSecond >= 10 && perSecond <= 1000))
       return { wrong: `--rate ${values.rate}: write a number of requests a second from 10 to 1000` }
-    const { once, plain, retries, consul, jaeger } = values
+    const { once, plain, retries, consul, jaeger, picture = null } = values
+    if (picture !== null && !jaeger) return { wrong: '--picture shows a trace: write --jaeger too' }
     if (jaeger && !retries)
       return { wrong: '--jaeger and --no-retries exclude each other: --jaeger looks for a trace with a retry in it' }
-    return { once, plain, retries, consul, jaeger, perSecond }
+    return { once, plain, retries, consul, jaeger, picture, perSecond }
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) }
   }

@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs'
 import type { Tell } from './director.ts'
 import type { Plan } from './mesh/plan.ts'
 import type { Style } from './view/style.ts'
+import { traceSvg } from './view/trace-picture.ts'
 import { traceLines } from './view/trace-tree.ts'
 import { type FoundTrace, findTrace } from './watch/traces.ts'
 
@@ -13,6 +15,8 @@ export interface TraceWatch {
   key(key: string): boolean
   /** For the terminal at the end; empty: there was none. */
   summary(): string
+  /** Writes it as SVG, if there is one. */
+  draw(file: string): void
   stop(): void
 }
 
@@ -24,7 +28,7 @@ export function traceWatch(plan: Plan, port: number, style: Style, tell: Tell): 
   let isLooking = false
   const names = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.inbound}`, name]))
   const applications = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.app}`, name]))
-  const nameOf = (address: string) => names.get(address) ?? (applications.has(address) ? `its application` : address)
+  const nameOf = (address: string) => names.get(address) ?? (applications.has(address) ? 'its application' : address)
   const lines = (trace: FoundTrace, width: number, isThere = true) =>
     traceLines(trace, { width, style, nameOf, isThere })
 
@@ -49,6 +53,9 @@ export function traceWatch(plan: Plan, port: number, style: Style, tell: Tell): 
       return key === 't' || wasShown
     },
     summary: () => (found === null ? '' : `\n${lines(found, (process.stdout.columns || 140) - 1, false).join('\n')}\n`),
+    draw(file) {
+      if (found !== null) writeFileSync(file, traceSvg(found, nameOf))
+    },
     stop: () => clearInterval(looking),
   }
 }

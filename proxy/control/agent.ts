@@ -40,6 +40,8 @@ export interface AgentDeps {
   readonly claim: () => Promise<string>
   /** What the proxy counted since the last time, as an encoded Summary (agent/sync/stats.proto); null: nothing. */
   readonly summary?: () => Uint8Array | null
+  /** Once: an agent has been there for a while, and all that talking with it needs is loaded. */
+  readonly settled: () => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -47,6 +49,7 @@ export interface AgentDeps {
 
 /** More lines about one change help nobody. */
 const MOST_LINES = 20
+const SETTLED_MS = 5_000
 
 export function agentOfHost(deps: AgentDeps): Agent {
   const { loaded, version, clock, random, log, summary = () => null } = deps
@@ -56,14 +59,19 @@ export function agentOfHost(deps: AgentDeps): Agent {
   const kept: KeptPolicies =
     loaded.agent.kind === 'off' ? { policies: new Map(), own: new Map(), savedAt: null } : saved.read()
   if (kept.policies.size > 0)
-    log.info(
-      `${kept.policies.size === 1 ? 'the policy of 1 service is' : `the policies of ${kept.policies.size} services are`} as the agent sent last, until it says otherwise`,
-      { savedAt: new Date(kept.savedAt ?? 0).toISOString() },
-    )
+    log.info(`${servicesText(kept.policies.size)} from the agent's last word, until it has another one`, {
+      savedAt: new Date(kept.savedAt ?? 0).toISOString(),
+    })
   let config = loaded
   let place: AgentPlace | null = null
   let inForce: { readonly now: Snapshot; readonly before: Snapshot | null } | null = null
   let own: ReadonlyMap<string, OwnPolicy> = new Map()
+  let hasSettled = false
+  const settling = clock.timer(() => {
+    if (client.state !== 'connected' || hasSettled) return
+    hasSettled = true
+    deps.settled()
+  })
 
   const client: AgentClient = agentClient({
     hello: () => ({
@@ -88,6 +96,7 @@ export function agentOfHost(deps: AgentDeps): Agent {
     userAgent: `outrigger/${version}`,
     // The time of the last word of the agent.
     changed: () => {
+      if (client.state === 'connected' && !hasSettled) settling.arm(SETTLED_MS)
       if (client.state !== 'connected' && sync.policies().size > 0) saved.save(sync.kept)
     },
     clock,
@@ -178,4 +187,8 @@ function nameOf({ service, listeners }: Snapshot): string {
 
 function only({ services }: Snapshot, names: readonly string[]): Snapshot['services'] {
   return Object.fromEntries(names.flatMap(name => (Object.hasOwn(services, name) ? [[name, services[name]!]] : [])))
+}
+
+function servicesText(count: number): string {
+  return count === 1 ? 'the policy of 1 service is' : `the policies of ${count} services are`
 }

@@ -64,9 +64,9 @@ export function records({ clock, requests, event, log, tracing, tracer }: Record
     },
     telemetryOf: listener => ({
       exchange(exchange) {
-        count(exchange)
-        // Before the flights and the log, which say what became of it.
+        // First: exemplars, flights and the log say what became of it.
         tracer.exchange(exchange, listener())
+        count(exchange)
         recorder.add(exchange, listener())
         log.add(format(exchange, clock))
       },

@@ -61,8 +61,8 @@ export interface AgentClientDeps extends Omit<Following, 'ended' | 'welcomed' | 
 const MOST_WAIT_MS = 2_000
 /** Somebody has to do something about it first. */
 const REFUSED_WAIT_MS = 30_000
-/** From the connection to the agent's first word. */
-const WELCOME_MS = 5_000
+/** From the connection to the first word of the agent: one that a thousand proxies come back to takes its time. */
+const WELCOME_MS = 15_000
 /** A connection that stood so long was a good one: the next wait is a short one. */
 const SETTLED_MS = 5_000
 

@@ -62,7 +62,15 @@ function envoy(): readonly View[] {
       'outrigger_upstream_connect_failures_total',
       cluster,
     ),
-    gauge('envoy_cluster_membership_total', 'Endpoints.', 'outrigger_upstream_ejected', cluster, () => 1),
+    // A gauge whose name ends as that of a counter.
+    {
+      name: 'envoy_cluster_membership_total',
+      type: 'untyped',
+      help: 'Endpoints.',
+      from: 'outrigger_upstream_ejected',
+      labels: cluster,
+      value: () => 1,
+    },
     gauge(
       'envoy_cluster_membership_healthy',
       'Endpoints that are not ejected.',

@@ -5,7 +5,7 @@ import { grpcCodes } from '../core/grpc.ts'
 import { helpOf } from '../core/metrics-table.ts'
 import type { RouteStats } from '../core/telemetry.ts'
 import type { ExemplarSink } from './exemplars.ts'
-import type { PeerNames } from './peer-names.ts'
+import { OTHER, type PeerNames } from './peer-names.ts'
 import { type HistogramSeries, type Series, type StatsWriter, VOID } from './stats.ts'
 
 /** Methods with a label of their own; others are `other`, so that a caller cannot create series. */
@@ -61,6 +61,7 @@ class OfRoute implements RequestStats {
   readonly deps: RequestStatsDeps
   readonly labels: RequestLabels
   readonly #isInbound: boolean
+  /** By what callers say, or by the cluster that requests went to. */
   readonly #pairs = new Map<string, OfPeers>()
   /** The pair of the last request: nearly always that of the next. */
   #last: OfPeers | null = null
@@ -90,23 +91,28 @@ class OfRoute implements RequestStats {
   }
 
   #pairOf(said: string, cluster: Cluster | null): OfPeers {
-    const { peers } = this.deps
-    const admitted = this.#isInbound ? peers.admit(said) : said
-    const name = cluster === null ? '' : cluster.name
-    const key = `${admitted}\u0000${this.#isInbound ? '' : name}`
-    let pair = this.#pairs.get(key)
-    if (pair !== undefined) {
-      if (this.#isInbound) peers.release(admitted)
-      pair.said = said
-      pair.cluster = cluster
-    } else {
-      pair = new OfPeers(this, said, admitted, cluster, () => {
-        this.#pairs.delete(key)
-        if (this.#isInbound) peers.release(admitted)
-      })
-      this.#pairs.set(key, pair)
-    }
+    const found = this.#pairs.get(this.#isInbound ? said : (cluster?.name ?? ''))
+    // A pair of the name that this sidecar had before a reload is another one.
+    const pair = found !== undefined && (this.#isInbound || found.said === said) ? found : this.#newPair(said, cluster)
+    pair.said = said
+    pair.cluster = cluster
     this.#last = pair
+    return pair
+  }
+
+  /** Or that of the callers who have no label of their own. */
+  #newPair(said: string, cluster: Cluster | null): OfPeers {
+    const { peers, stats } = this.deps
+    const source = this.#isInbound ? peers.admit(said) : said
+    const key = this.#isInbound ? (source === OTHER ? OTHER : said) : (cluster?.name ?? '')
+    const before = this.#pairs.get(key)
+    if (before !== undefined && this.#isInbound) return before
+    if (before !== undefined) stats.retire(before.end())
+    const pair = new OfPeers(this, said, source, cluster, () => {
+      this.#pairs.delete(key)
+      if (this.#isInbound) peers.release(source)
+    })
+    this.#pairs.set(key, pair)
     return pair
   }
 

@@ -138,7 +138,8 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
 
   return {
     write(bytes, count) {
-      if (waitingSpans + count > queueSpans) {
+      // A part that is larger than the queue by itself is taken when nothing else waits.
+      if (waitingSpans > 0 && waitingSpans + count > queueSpans) {
         full += count
         return tell(`spans are dropped: ${waitingSpans} wait already (\`traces.batch.queue\`)`)
       }

@@ -99,6 +99,30 @@ describe('/flights', () => {
     )
   })
 
+  test('its trace is named where there is something to look up, and chooses it', async () => {
+    const [first, second, third] = ['1', '2', '3'].map(digit => digit.repeat(32)) as [string, string, string]
+    const page = flightsPage(
+      threads([
+        {
+          flights: [
+            flight({ requestId: 'one', traceId: first, recorded: 'ratio' }),
+            flight({ requestId: 'two', traceId: second }),
+            flight({ requestId: 'three', traceId: third, failure: 'connect-refused', flag: 'UF' }),
+          ],
+        },
+      ]),
+    )
+    const { body } = await ask(page)
+    expect(body).toContain(`one  trace ${first}\n`)
+    expect(body).toContain('two\n')
+    expect(body).toContain(`three  trace ${third}\n`)
+    const { flights } = (await json(page, `id=${first}`)) as { flights: FlightView[] }
+    expect(flights.map(({ requestId }) => requestId)).toEqual(['one'])
+    const html = await ask(page, 'format=html')
+    expect(html.body).toContain(`trace ${first}`)
+    expect(html.body).not.toContain(second)
+  })
+
   test('what a caller sent cannot forge a line', async () => {
     const { body } = await ask(flightsPage(threads([{ flights: [flight({ path: '/\n07:00 forged\u001b[2J' })] }])))
     expect(body.split('\n')).toHaveLength(2)

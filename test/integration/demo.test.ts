@@ -86,6 +86,28 @@ describe('npm run demo -- --once', () => {
   )
 
   test(
+    'shows in a real Jaeger a trace that crosses four services and has a retry in it',
+    async () => {
+      const picture = join(temporaryFolder(), 'trace.svg')
+      const child = startChild(node, [demo, '--once', '--jaeger', '--picture', picture], {
+        ...env,
+        PATH: `${dirname(await obtain('jaeger'))}:${process.env.PATH}`,
+      })
+      await child.said('that all is ready', out => out.includes('all ready after'), READY_MS)
+      const { code } = await child.ended
+      const out = child.out()
+      expect(out, out).toContain('all 12 checks passed')
+      expect([code, child.err()]).toEqual([0, ''])
+      expect(out).toMatch(/a trace with a retry in it: http:\/\/127\.0\.0\.1:\d+\/trace\/[0-9a-f]{32}/)
+      expect(out).toMatch(/web +[│├└ ]+attempt 1 at orders-2 +\S+, tried again: /)
+      expect(out).toMatch(/web +[│├└ ]+attempt \d at orders-[13] +200/)
+      expect(out).toMatch(/prices +[│├└ ]+shop\.Prices\/Get +OK/)
+      expect(readFileSync(picture, 'utf8')).toContain('attempt 1 at orders-2')
+    },
+    RUN_MS,
+  )
+
+  test(
     'fails when requests fail: without retries, those that meet the killed instance do',
     async () => {
       const { code, out } = await run(node, [demo, '--once', '--no-retries'], env)
@@ -123,6 +145,17 @@ describe('the demo', () => {
     },
     RUN_MS,
   )
+
+  test('refuses options that make no sense together', async () => {
+    for (const [options, message] of [
+      [['--jaeger', '--no-retries'], '--jaeger and --no-retries exclude each other'],
+      [['--picture', 'a.svg'], '--picture shows a trace: write --jaeger too'],
+    ] as const) {
+      const { code, err } = await run(node, [demo, ...options])
+      expect(code).toBe(2)
+      expect(err).toContain(message)
+    }
+  })
 
   test('refuses options it does not know', async () => {
     const { code, err } = await run(node, [demo, '--onec'])

@@ -1,8 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { agentMetrics } from '../../scripts/agent-metrics.ts'
 import { dashboards } from '../../scripts/dashboards.ts'
+import { obtain } from '../peers/obtain.ts'
 import { type Backend, startBackend } from './support/backend.ts'
 import { type Child, node, root, startChild, temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
@@ -28,6 +33,7 @@ interface Mesh {
   readonly orders: RunningProxy
   readonly prometheus: Prometheus
   readonly endpoints: string
+  readonly agentAdmin: number
   stop(): Promise<void>
 }
 
@@ -50,13 +56,15 @@ async function startMesh(): Promise<Mesh> {
     await freePort(),
   ]
   const dead = `127.0.0.1:${await freePort()}`
-  const socket = join(folder, 'agent.sock')
+  // The path of a socket has 107 bytes at most.
+  const socketFolder = mkdtempSync('/tmp/outrigger-')
+  const socket = join(socketFolder, 'agent.sock')
   mkdirSync(join(folder, 'policies'))
   writeFileSync(join(folder, 'policies/orders.yaml'), 'timeouts: { request: 20s }\n')
   const agentFile = join(folder, 'agent.yaml')
   writeFileSync(
     agentFile,
-    `listen: unix:${socket}\nstate: ${folder}/state\nadmin: 127.0.0.1:${agentAdmin}\npolicies: { folder: ${folder}/policies }\n`,
+    `listen: unix:${socket}\nstate: ${folder}/state\nadmin: 127.0.0.1:${agentAdmin}\npolicies: { folder: ${folder}/policies }\ntraces: { grpc: 127.0.0.1:0, http: 127.0.0.1:0 }\n`,
   )
   const agent = startChild(node, [outrigger, 'agent', '-c', agentFile], { OTEL_EXPORTER_OTLP_ENDPOINT: undefined })
   await agent.said('that it is ready', out => out.includes('ready on unix:'))
@@ -101,9 +109,11 @@ async function startMesh(): Promise<Mesh> {
     orders,
     prometheus,
     endpoints,
+    agentAdmin,
     async stop() {
       load.stop()
       await Promise.all([prometheus, web, orders, agent, backend].map(each => each.stop()))
+      rmSync(socketFolder, { recursive: true, force: true })
     },
   }
 }
@@ -199,6 +209,92 @@ describe('what Prometheus keeps of a mesh', () => {
       await expect.poll(() => sum(`sum(${alias}) - sum(${own})`), { timeout: 60_000 }).toBe(0)
     }
   })
+})
+
+test('docs/metrics.md has the metrics of the agent', async () => {
+  const { body } = await get(mesh.agentAdmin, '/metrics')
+  const said = [...body.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)]
+  expect(said.map(([, name, help, type]) => [name, type, help]).sort()).toEqual(
+    agentMetrics.map(([name, type, , help]) => [name, type, help]).sort(),
+  )
+  const labels = agentMetrics.flatMap(([, , all]) => all)
+  for (const [, label] of body.matchAll(/[{,](\w+)="/g)) expect(labels).toContain(label)
+})
+
+describe('promtool', () => {
+  const promtool = async (args: readonly string[], input = '') => {
+    const child = spawn(await obtain('promtool'), args, { cwd: join(root, 'deploy/prometheus') })
+    child.stdin.end(input)
+    return (await Promise.all([text(child.stdout), text(child.stderr)])).join('')
+  }
+
+  test('finds nothing to say of a sidecar and of an agent', async () => {
+    for (const port of [mesh.orders.adminPort, mesh.agentAdmin])
+      expect(await promtool(['check', 'metrics'], (await get(port, '/metrics')).body)).toBe('')
+  })
+
+  test('of the aliases only that Istio counts in milliseconds', async () => {
+    const said = await promtool(['check', 'metrics'], (await get(mesh.web.adminPort, '/metrics')).body)
+    expect(said.trim().split('\n')).toEqual([
+      'istio_request_duration_milliseconds use base unit "seconds" instead of "milliseconds"',
+    ])
+  })
+
+  test('runs the tests of the rules', async () => {
+    expect(await promtool(['test', 'rules', 'rules.test.yaml'])).toContain('SUCCESS')
+    const rulesOf = (file: string) =>
+      [...readFileSync(file, 'utf8').matchAll(/alert(?:name)?: (\w+)/g)].map(([, name]) => name)
+    const tested = rulesOf(join(root, 'deploy/prometheus/rules.test.yaml'))
+    expect(rulesOf(rulesFile).filter(name => !tested.includes(name))).toEqual([])
+  })
+})
+
+/** Consul's discovery is not in every build: a file says what it would. */
+test('the scrape configuration makes the targets of what Consul knows', async () => {
+  const written = readFileSync(join(root, 'deploy/prometheus/prometheus.yaml'), 'utf8')
+  const file = join(temporaryFolder(), 'consul.json')
+  const meta = (labels: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(labels).map(([name, value]) => [`__meta_consul_${name}`, value]))
+  const port = { service_metadata_metrics: '15020', node: 'n1', dc: 'dc1' }
+  writeFileSync(
+    file,
+    JSON.stringify([
+      {
+        targets: ['10.0.0.7:20000'],
+        labels: meta({
+          ...port,
+          address: '10.0.0.1',
+          service_address: '10.0.0.7',
+          service: 'orders',
+          service_id: 'orders-1',
+        }),
+      },
+      {
+        targets: ['10.0.0.1:20001'],
+        labels: meta({ ...port, address: '10.0.0.1', service_address: '', service: 'stock', service_id: 'stock-1' }),
+      },
+      {
+        targets: ['10.0.0.2:3306'],
+        labels: meta({ address: '10.0.0.2', service: 'mysql', service_id: 'mysql-1', node: 'n2', dc: 'dc1' }),
+      },
+    ]),
+  )
+  const jobs = parse(written).scrape_configs as Record<string, unknown>[]
+  const { consul_sd_configs: _consul, ...job } = jobs.find(({ job_name }) => job_name === 'outrigger')!
+  await using prometheus = await startPrometheus({
+    scrape: JSON.stringify([{ ...job, file_sd_configs: [{ files: [file] }] }]),
+  })
+  const targets = async () => {
+    const { activeTargets } = (await prometheus.api('targets')) as {
+      activeTargets: { scrapeUrl: string; labels: unknown }[]
+    }
+    return activeTargets.map(({ scrapeUrl, labels }) => [scrapeUrl, labels]).sort()
+  }
+  const labels = { job: 'outrigger', node: 'n1', datacenter: 'dc1' }
+  await expect.poll(targets, { timeout: 60_000 }).toEqual([
+    ['http://10.0.0.1:15020/metrics', { ...labels, sidecar: 'stock', instance: 'stock-1' }],
+    ['http://10.0.0.7:15020/metrics', { ...labels, sidecar: 'orders', instance: 'orders-1' }],
+  ])
 })
 
 describe('the alerts', () => {

@@ -176,4 +176,4 @@ export const FOR_TESTS: readonly PeerName[] = [
 ]
 
 /** What `npm run test:long` needs. */
-export const FOR_LONG_TESTS: readonly PeerName[] = ['connectconformance', 'connect-referenceserver', 'wstest']
+export const FOR_LONG_TESTS: readonly PeerName[] = ['connectconformance', 'connect-referenceserver', 'wstest', 'jaeger']

@@ -83,6 +83,16 @@ describe('text', () => {
     expect(text(template, exchange)).toBe(expected)
   })
 
+  test('the trace: the one it was given, else the one that its caller sent', () => {
+    const id = '1'.repeat(32)
+    const exchange = finishedExchange({ headers: [['traceparent', `00-${id}-${'2'.repeat(16)}-00`]] })
+    expect(text('%TRACE_ID%', exchange)).toBe(id)
+    exchange.trace.traceId = '3'.repeat(32)
+    expect(text('%TRACE_ID%', exchange)).toBe('3'.repeat(32))
+    expect(JSON.parse(line({ format: 'json' }, exchange))).toMatchObject({ trace_id: '3'.repeat(32) })
+    expect(text('%TRACE_ID%', finishedExchange({ headers: [['traceparent', 'odd']] }))).toBe('-')
+  })
+
   test('a gRPC message is as safe as any text', () => {
     const exchange = Object.assign(finishedExchange(), { grpc: 'grpc', grpcStatus: 13, grpcMessage: 'no\n"é' })
     expect(text('%TRAILER(GRPC-MESSAGE)% %RESP(GRPC-MESSAGE):2%', exchange)).toBe('no\\x0A\\x22é no')
@@ -132,6 +142,7 @@ describe('JSON', () => {
       x_forwarded_for: null,
       user_agent: null,
       request_id: 'id-1',
+      trace_id: null,
       authority: 'orders',
       downstream_remote_address: '10.0.0.1:51234',
       service: 'orders',

@@ -73,6 +73,15 @@ test('one batch after the other; what waits beyond the bound is dropped and coun
   expect(lines).toEqual(['spans are dropped: 10 wait already (`traces.batch.queue`)'])
 })
 
+test('a part that is larger than the queue is taken when nothing else waits', () => {
+  const { sink, loop, names } = start({ queueSpans: 1 })
+  sink.write(Buffer.concat([span('a'), span('b'), span('c')]), 3)
+  sink.write(span('d'), 1)
+  expect(sink.counts()).toMatchObject({ full: 1, waiting: 3 })
+  loop.advance(1010)
+  expect(names()).toEqual(['abc'])
+})
+
 test('what was not taken is sent again, later and later, and at last dropped', () => {
   const { loop, sink, lines, write, names, last, sent } = start()
   write('a', 'b', 'c', 'd')

@@ -1,7 +1,7 @@
 import { type JaegerSpan, type JaegerTrace, tagOf } from '../../support/jaeger.ts'
 import { type FoundTrace, serviceOf } from '../watch/traces.ts'
 import type { Paint, Style } from './style.ts'
-import { cell, milliseconds } from './text.ts'
+import { cell, cut, milliseconds } from './text.ts'
 
 export interface TreeOptions {
   readonly width: number
@@ -12,11 +12,14 @@ export interface TreeOptions {
   readonly isThere: boolean
 }
 
-interface Row {
+/** A span, as it is shown. */
+export interface Row {
   readonly span: JaegerSpan
   readonly service: string
-  /** The lines of the tree, and what the span is. */
-  readonly what: string
+  /** The lines of the tree before it, and how deep it is. */
+  readonly tree: string
+  readonly depth: number
+  readonly text: string
   readonly paint: Paint
   readonly note: string
 }
@@ -32,7 +35,7 @@ export function traceLines({ trace, services, retries, link }: FoundTrace, optio
   const rows = rowsOf(trace, options)
   const begin = Math.min(...trace.spans.map(({ startTime }) => startTime))
   const end = Math.max(...trace.spans.map(({ startTime, duration }) => startTime + duration))
-  const whatWidth = Math.max(...rows.map(({ what }) => what.length)) + 2
+  const whatWidth = Math.max(...rows.map(({ tree, text }) => tree.length + text.length)) + 2
   const noteWidth = Math.max(...rows.map(({ note }) => note.length)) + 2
   const fixed = SERVICE_WIDTH + whatWidth + DURATION_WIDTH + 4
   // The bar is what the tree is for; a note may be cut.
@@ -40,25 +43,29 @@ export function traceLines({ trace, services, retries, link }: FoundTrace, optio
   const bars = Math.max(0, Math.min(WIDEST_BAR, width - fixed - notes))
   const about = `${trace.spans.length} spans of ${services.length} services, ${retries} ${retries === 1 ? 'retry' : 'retries'}, ${milliseconds((end - begin) / 1000)}`
   return [
-    ` ${bold('a trace with a retry in it')}   ${dim(about)}`,
+    cut(` ${bold('a trace with a retry in it')}   ${dim(about)}`, width),
     ...(options.isThere ? [` ${cyan(link)}`] : []),
     '',
-    ...rows.map(({ span, service, what, paint, note }) =>
-      [
-        ` ${cell(service, SERVICE_WIDTH, 'left', bold)}`,
-        cell(what, whatWidth, 'left', paint),
-        notes === 0 ? '' : cell(note, notes, 'left', paint),
-        cell(milliseconds(span.duration / 1000), DURATION_WIDTH, 'right'),
-        '  ',
-        barOf(span, begin, end - begin, bars, paint, style),
-      ].join(''),
+    ...rows.map(({ span, service, tree, text, paint, note }) =>
+      cut(
+        [
+          ` ${cell(service, SERVICE_WIDTH, 'left', bold)}`,
+          dim(tree),
+          cell(text, whatWidth - tree.length, 'left', paint),
+          notes === 0 ? '' : cell(note, notes, 'left', paint),
+          cell(milliseconds(span.duration / 1000), DURATION_WIDTH, 'right'),
+          '  ',
+          barOf(span, begin, end - begin, bars, paint, style),
+        ].join(''),
+        width,
+      ),
     ),
     '',
   ]
 }
 
 /** Depth first; the children of a span in the order in which they began. */
-function rowsOf(trace: JaegerTrace, options: TreeOptions): Row[] {
+export function rowsOf(trace: JaegerTrace, options: Pick<TreeOptions, 'style' | 'nameOf'>): Row[] {
   const byId = new Map(trace.spans.map(span => [span.spanID, span]))
   const children = new Map<string, JaegerSpan[]>()
   const roots: JaegerSpan[] = []
@@ -69,39 +76,46 @@ function rowsOf(trace: JaegerTrace, options: TreeOptions): Row[] {
   }
   const rows: Row[] = []
   const seen = new Set<string>()
-  function add(span: JaegerSpan, before: string, branch: string, attempt: number): void {
+  function add(span: JaegerSpan, before: string, branch: string, depth: number, attempt: number): void {
     // What programs send may be a circle.
     if (seen.has(span.spanID)) return
     seen.add(span.spanID)
-    rows.push(rowOf(trace, span, before + branch, attempt, options))
+    rows.push({ ...rowOf(trace, span, attempt, options), tree: before + branch, depth })
     const below = children.get(span.spanID) ?? []
     const [fork, last, through] = options.style.glyphs.arrow === '->' ? ['|-', '`-', '| '] : ['├ ', '└ ', '│ ']
     const own = branch === '' ? '' : branch === last ? '  ' : through!
     let attempts = 0
     for (const [index, child] of below.entries()) {
       if (tagOf(child.tags, 'span.kind') === 'client') attempts++
-      add(child, before + own, index === below.length - 1 ? last! : fork!, attempts)
+      add(child, before + own, index === below.length - 1 ? last! : fork!, depth + 1, attempts)
     }
   }
-  for (const root of roots) add(root, '', '', 0)
+  for (const root of roots) add(root, '', '', 0, 0)
   return rows
 }
 
-function rowOf(trace: JaegerTrace, span: JaegerSpan, tree: string, attempt: number, options: TreeOptions): Row {
+function rowOf(
+  trace: JaegerTrace,
+  span: JaegerSpan,
+  attempt: number,
+  options: Pick<TreeOptions, 'style' | 'nameOf'>,
+): Omit<Row, 'tree' | 'depth'> {
   const { style, nameOf } = options
   const { tags } = span
   const kind = tagOf(tags, 'span.kind')
-  const status = tagOf(tags, 'rpc.grpc.status_code') ?? tagOf(tags, 'http.response.status_code')
+  const grpc = tagOf(tags, 'rpc.grpc.status_code')
+  const status = grpc === null ? tagOf(tags, 'http.response.status_code') : grpc === 0 ? 'OK' : `gRPC status ${grpc}`
   const service = serviceOf(trace, span)
   const isFailed = tagOf(tags, 'error') === true
   const base = { span, service }
   if (kind === 'client') {
     const retry = String(tagOf(tags, 'outrigger.retry') ?? '')
     const again = retry.startsWith('yes') ? `tried again${retry.slice('yes'.length)}` : ''
-    const outcome = status === null ? String(tagOf(tags, 'error.type') ?? '') : String(status)
+    const failure = tagOf(tags, 'error.type')
+    const outcome = String(isFailed && failure !== null ? failure : (status ?? ''))
     return {
       ...base,
-      what: `${tree}attempt ${attempt} at ${nameOf(String(tagOf(tags, 'outrigger.endpoint') ?? ''))}`,
+      text: `attempt ${attempt} at ${nameOf(String(tagOf(tags, 'outrigger.endpoint') ?? ''))}`,
       paint: isFailed ? style.red : style.green,
       note: [outcome, again].filter(text => text !== '').join(', '),
     }
@@ -109,13 +123,13 @@ function rowOf(trace: JaegerTrace, span: JaegerSpan, tree: string, attempt: numb
   if (kind === 'internal' && tagOf(tags, 'outrigger.service') !== null)
     return {
       ...base,
-      what: `${tree}to ${tagOf(tags, 'outrigger.service')}: ${span.operationName}`,
+      text: `to ${tagOf(tags, 'outrigger.service')}: ${span.operationName}`,
       paint: isFailed ? style.red : style.cyan,
       note: `${status ?? ''}`,
     }
   return {
     ...base,
-    what: `${tree}${span.operationName}`,
+    text: span.operationName,
     paint: isFailed ? style.red : style.dim,
     note: `${status ?? ''}`,
   }

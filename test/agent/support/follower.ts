@@ -54,6 +54,7 @@ export function follow(
   const Sync = grpcService('Sync')
   const updates: Update[] = []
   const state = { welcome: null as { format: number } | null, refusal: '', ended: false }
+  let attempts = 1
   let client: Client
   let stream: ClientDuplexStream<object, FromAgent>
 
@@ -83,7 +84,7 @@ export function follow(
     const end = (error?: Error) => {
       client.close()
       // More at once than the system lets wait for the agent: again in a while, as proxies do.
-      if (error?.message.includes('EAGAIN')) setTimeout(open, 50 + Math.random() * 500)
+      if (error?.message.includes('EAGAIN')) setTimeout(open, Math.random() * Math.min(4_000, 1_000 * 2 ** attempts++))
       else state.ended = true
     }
     stream.on('data', take)

@@ -38,7 +38,7 @@ describe('a proxy', () => {
     files.set(document('orders', 'retries: { attempts: 3 }'), document('stock', ''))
     await expect.poll(() => attempts(proxy)).toBe(3)
     expect(proxy.updates).toHaveLength(3)
-    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toEqual({
+    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toMatchObject({
       'retries.attempts': { at: 'orders.yaml:1' },
     })
     await expect.poll(() => sync.followers()[0]!.policies.every(({ staleSince }) => staleSince === null)).toBe(true)
@@ -65,7 +65,7 @@ describe('a proxy', () => {
     const proxy = followed(socket, [{ service: 'orders', own }])
     await expect.poll(() => attempts(proxy)).toBe(5)
     expect(proxy.spec('orders')!.timeouts.requestMs).toBe(7000)
-    expect(JSON.parse(proxy.updates[0]!.provenance.toString())).toEqual({
+    expect(JSON.parse(proxy.updates[0]!.provenance.toString())).toMatchObject({
       'retries.attempts': { at: 'sidecar.yaml:9' },
       'timeouts.request': { at: 'defaults.yaml:2' },
     })
@@ -141,7 +141,7 @@ describe('a bad neighbour', () => {
   const large = (number: number) =>
     document(
       'orders',
-      `subsets:\n${Array.from({ length: 4000 }, (_, i) => `  s${i}-${number}: { name: "${'x'.repeat(40)}" }`).join('\n')}`,
+      `subsets:\n${Array.from({ length: 2000 }, (_, i) => `  s${i}-${number}: { name: "${'x'.repeat(40)}" }`).join('\n')}`,
     )
 
   test('that reads nothing holds little, is cut off in the end, and does not delay the others', async () => {
@@ -151,15 +151,15 @@ describe('a bad neighbour', () => {
     ends.push(stuck.close)
     await expect.poll(() => sync.counts.updates).toBe(1)
     const proxy = followed(socket, [{ service: 'orders' }], { proxy: 'good' })
-    for (let number = 1; number <= 6; number++) {
+    for (let number = 1; number <= 4; number++) {
       files.set(large(number))
       await expect.poll(() => Object.keys(proxy.spec('orders')?.subsets ?? {})[0]).toBe(`s0-${number}`)
     }
     await expect.poll(() => sync.counts.stalled).toBe(1)
     await expect.poll(() => stuck.ended).toBe(true)
     await expect.poll(() => sync.followers().find(({ proxy: name }) => name === 'stuck')?.connected).toBe(false)
-    // What did not fit was never made: it had the first one, and the other proxy had at most seven.
-    expect(sync.counts.updates).toBeLessThanOrEqual(1 + 7)
+    // What did not fit was never made: it had the first one, and the other proxy had at most five.
+    expect(sync.counts.updates).toBeLessThanOrEqual(1 + 5)
   })
 
   test('that sends without end is slowed down, and does not delay the others', async () => {
@@ -223,4 +223,4 @@ test('a thousand proxies share one compiled policy, and reconnect at once', asyn
   await expect.poll(() => proxies.every(proxy => attempts(proxy) === 3)).toBe(true)
   await expect.poll(() => sync.followers().filter(({ connected }) => connected).length).toBe(1000)
   expect(sync.counts.updates).toBe(3000)
-})
+}, 300_000)

@@ -15,6 +15,9 @@ const known = [
   'x-request-id',
   'x-forwarded-for',
   'x-forwarded-proto',
+  'traceparent',
+  'tracestate',
+  'b3',
 ]
 
 function id(name: string): number {

@@ -1,0 +1,213 @@
+import type { Metric } from './metric.ts'
+
+const ofRequest = ['direction', 'source', 'destination', 'subset?', 'service', 'path'] as const
+const ofEndpoint = ['service', 'endpoint'] as const
+const ofListener = ['listener', 'direction'] as const
+const aRequest = 'once such a request has ended'
+const discovered = 'for each service with a source'
+
+/** Of requests, tunnels, endpoints and listeners. */
+export const metricsOfTraffic = {
+  http_requests_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: [...ofRequest, 'protocol', 'method', 'status', 'grpc_status?', 'flags'],
+    help: 'Finished requests, local replies included.',
+    when: aRequest,
+  },
+  http_response_time_seconds: {
+    group: 'requests',
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ofRequest,
+    help: 'Time from the head of a request to the last byte of its response; of a tunnel (WebSocket) to the answer that opened it.',
+    when: aRequest,
+  },
+  grpc_requests_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['direction', 'service', 'path', 'grpc_status', 'flags'],
+    help: 'Finished gRPC calls, local replies included; a view of http_requests_total.',
+    when: aRequest,
+  },
+  outrigger_retries_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['service', 'path'],
+    help: 'Attempts after the first one of a request.',
+    when: 'once a request was tried again',
+  },
+  outrigger_retry_budget_exhausted_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['service', 'path'],
+    help: 'Requests that were not tried again because the retry budget of the service was spent.',
+    when: 'once a budget was spent',
+  },
+  outrigger_upstream_requests_total: {
+    group: 'endpoints',
+    type: 'counter',
+    labels: ofEndpoint,
+    help: 'Attempts sent to an endpoint: more than the requests when there are retries.',
+  },
+  outrigger_upstream_failures_total: {
+    group: 'endpoints',
+    type: 'counter',
+    labels: ofEndpoint,
+    help: 'Attempts that failed by the fault of the endpoint, 502 to 504 included.',
+  },
+  outrigger_upstream_response_seconds: {
+    group: 'endpoints',
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ofEndpoint,
+    help: 'Time from sending a request to an endpoint to its response head.',
+  },
+  outrigger_upstream_requests_active: {
+    group: 'endpoints',
+    type: 'gauge',
+    labels: ofEndpoint,
+    help: 'Attempts at an endpoint that run now.',
+  },
+  outrigger_upstream_requests_pending: {
+    group: 'endpoints',
+    type: 'gauge',
+    labels: ofEndpoint,
+    help: 'Requests that wait for a connection to an endpoint.',
+  },
+  outrigger_upstream_ejected: {
+    group: 'endpoints',
+    type: 'gauge',
+    labels: ofEndpoint,
+    help: 'Whether outlier detection leaves an endpoint alone now.',
+  },
+  outrigger_upstream_ejections_total: {
+    group: 'endpoints',
+    type: 'counter',
+    labels: ofEndpoint,
+    help: 'Times outlier detection ejected an endpoint.',
+  },
+  outrigger_upstream_connections: {
+    group: 'endpoints',
+    type: 'gauge',
+    labels: ofEndpoint,
+    help: 'Connections to an endpoint, those being made included.',
+  },
+  outrigger_upstream_connect_failures_total: {
+    group: 'endpoints',
+    type: 'counter',
+    labels: ofEndpoint,
+    help: 'Connections to an endpoint that could not be made.',
+  },
+  outrigger_tcp_connections_opened_total: {
+    group: 'tcp',
+    type: 'counter',
+    labels: ['direction', 'service'],
+    help: 'TCP tunnels begun.',
+    when: 'where a listener takes TCP',
+  },
+  outrigger_tcp_connections_active: {
+    group: 'tcp',
+    type: 'gauge',
+    labels: ['direction', 'service'],
+    help: 'TCP tunnels open.',
+    when: 'where a listener takes TCP',
+  },
+  outrigger_tcp_connections_closed_total: {
+    group: 'tcp',
+    type: 'counter',
+    labels: ['direction', 'service', 'flags'],
+    help: 'TCP tunnels ended, and connections refused; flags is - when both sides ended in peace.',
+    when: 'once such a tunnel has ended',
+  },
+  outrigger_upstream_tcp_sent_bytes_total: {
+    group: 'tcp',
+    type: 'counter',
+    unit: 'bytes',
+    labels: ofEndpoint,
+    help: 'Bytes sent to an endpoint through TCP tunnels, as they go.',
+    when: 'once a tunnel led to the endpoint',
+  },
+  outrigger_upstream_tcp_received_bytes_total: {
+    group: 'tcp',
+    type: 'counter',
+    unit: 'bytes',
+    labels: ofEndpoint,
+    help: 'Bytes received from an endpoint through TCP tunnels, as they come.',
+    when: 'once a tunnel led to the endpoint',
+  },
+  outrigger_discovery_age_seconds: {
+    group: 'discovery',
+    type: 'gauge',
+    unit: 'seconds',
+    labels: ['service', 'source'],
+    help: 'Time since a source of endpoints last answered; an unchanged answer counts. Infinite: never.',
+    when: discovered,
+  },
+  outrigger_discovery_stale: {
+    group: 'discovery',
+    type: 'gauge',
+    labels: ['service', 'source'],
+    help: 'Whether a source is in trouble, or has not answered since the start: what it said last is in force.',
+    when: discovered,
+  },
+  outrigger_discovery_endpoints: {
+    group: 'discovery',
+    type: 'gauge',
+    labels: ['service', 'source'],
+    help: 'Endpoints a source has for a service.',
+    when: discovered,
+  },
+  outrigger_discovery_suspects: {
+    group: 'discovery',
+    type: 'gauge',
+    labels: ['service', 'source'],
+    help: 'Endpoints the source no longer lists, kept because the update looked wrong and they still take connections.',
+    when: discovered,
+  },
+  outrigger_downstream_connections_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: ofListener,
+    help: 'Connections accepted.',
+  },
+  outrigger_downstream_connections_active: {
+    group: 'listeners',
+    type: 'gauge',
+    labels: ofListener,
+    help: 'Connections open.',
+  },
+  outrigger_tunnels_active: {
+    group: 'listeners',
+    type: 'gauge',
+    labels: [...ofListener, 'upgrade'],
+    help: 'Tunnels open: WebSockets, other upgrades and CONNECT.',
+    when: 'from the first tunnel on',
+  },
+  outrigger_downstream_connections_overflow_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: ofListener,
+    help: 'Connections closed at once because `limits.connections` was reached.',
+  },
+  outrigger_http2_guard_trips_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: ['side', 'guard'],
+    help: 'Connections cut, or streams reset, because the peer went beyond a limit of HTTP/2.',
+  },
+  outrigger_detected_connections_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: [...ofListener, 'protocol'],
+    help: 'Connections by the protocol that was detected: http1, http2, tls or tcp.',
+    when: 'with `protocol: detect`',
+  },
+  outrigger_detection_timeouts_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: ofListener,
+    help: 'Connections that were silent for `timeouts.detect`.',
+    when: 'with `protocol: detect`',
+  },
+} as const satisfies Record<string, Metric>
