@@ -96,7 +96,7 @@ const exitOf: Readonly<Record<number, number>> = {
 
 /** Prints why the agent did not do it, with what helps. */
 function tellAgentError({ code, details, message }: ServiceError, address: string): void {
-  const isAway = code === UNAVAILABLE && /connect|connection/i.test(details)
+  const isAway = code === UNAVAILABLE && /^(No connection established|Connection dropped|Name resolution)/.test(details)
   const why = isAway
     ? `no agent answers at ${address}: is "outrigger agent" running, as the same user, and is --agent its socket?`
     : details || message

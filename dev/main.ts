@@ -28,6 +28,8 @@ const EXIT_BAD_FILE = 2
 const LOOK_EVERY_MS = 300
 /** Somebody waits for the table: it comes, also when not all is ready. */
 const TABLE_AFTER_MS = 20_000
+/** Without anybody who waits: a machine that builds something else meanwhile is slow. */
+const UNATTENDED_MS = 180_000
 const OWN = -1
 
 /** Ends only by `process.exit`. */
@@ -82,11 +84,12 @@ export async function runDev(options: DevOptions): Promise<void> {
   started = true
   const policies = relative(process.cwd(), resolve(base, dev.policies)) || '.'
   const table = () => print.block(summary(dev, mesh, colours, { policies }))
+  const lateMs = run === null ? TABLE_AFTER_MS : UNATTENDED_MS
   const late = setTimeout(() => {
-    print.note('dev', OWN, `not all is ready after ${TABLE_AFTER_MS / 1000} s`, 'bad')
+    print.note('dev', OWN, `not all is ready after ${lateMs / 1000} s`, 'bad')
     table()
     if (run !== null) void stop(EXIT_CANNOT_START)
-  }, TABLE_AFTER_MS)
+  }, lateMs)
   watchFile(file, { interval: LOOK_EVERY_MS }, () => void changed())
   await mesh.whenReady()
   clearTimeout(late)

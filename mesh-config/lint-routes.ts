@@ -27,8 +27,12 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
 }
 
 function lintDestinations(route: RouteSpec, path: (string | number)[], warn: Warn): void {
-  for (const [index, { service, subset }] of route.to.entries()) {
-    const twin = route.to.findIndex(other => other.service === service && other.subset === subset)
+  const same = (one: RouteSpec['to'][number], other: RouteSpec['to'][number]) =>
+    one.service === other.service &&
+    one.subset === other.subset &&
+    JSON.stringify(one.headers) === JSON.stringify(other.headers)
+  for (const [index, destination] of route.to.entries()) {
+    const twin = route.to.findIndex(other => same(destination, other))
     if (twin < index)
       warn([...path, 'to', index], `the same destination as number ${twin + 1}: add the weights and write it once`)
   }
@@ -46,15 +50,22 @@ export function covers(earlier: MatchSpec, later: MatchSpec): boolean {
 }
 
 function coversPath(earlier: MatchSpec['path'], later: MatchSpec['path']): boolean {
-  if (earlier.kind === 'prefix')
-    return earlier.value === '/' || (later.kind !== 'regex' && later.value.startsWith(earlier.value))
-  return earlier.kind === later.kind && earlier.value === later.value
+  if (earlier.kind === 'prefix' && earlier.value === '/') return true
+  // A path in any case is more than the same path as written.
+  if (later.ignoreCase && !earlier.ignoreCase) return false
+  const [one, other] = earlier.ignoreCase
+    ? [earlier.value.toLowerCase(), later.value.toLowerCase()]
+    : [earlier.value, later.value]
+  if (earlier.kind === 'prefix') return later.kind !== 'regex' && other.startsWith(one)
+  return earlier.kind === later.kind && one === other
 }
 
 function coversValue(earlier: ValueMatchSpec, later: ValueMatchSpec): boolean {
   if (earlier.name !== later.name) return false
   if (earlier.kind === 'present') return later.kind !== 'absent'
+  if (earlier.invert !== later.invert) return false
   if (earlier.kind === later.kind && earlier.value === later.value) return true
+  if (earlier.invert) return false
   if (later.kind !== 'exact') return false
   if (earlier.kind === 'prefix') return later.value.startsWith(earlier.value)
   if (earlier.kind === 'suffix') return later.value.endsWith(earlier.value)

@@ -11,6 +11,8 @@ export function configurationReference(): string {
     ...sections(sidecar, [], new Map()),
     '## A service policy\n\nUnder `services: <name>:` in a sidecar file: how everyone behind this sidecar calls that service.\n',
     ...sections(childOf(childOf(sidecar, 'services')!, 'any')!, ['services', '*'], new Map()),
+    '## The agent file\n\nWhat `outrigger agent -c agent.yaml` reads; without a file everything is as by default. `outrigger agent -c agent.yaml --check` checks it. [Traces](tracing.md#the-agent-from-spans-to-jaeger) tells what `traces` is for.\n',
+    ...sections(schemaOf('agent'), [], new Map(), ' of an agent'),
     later(),
   ].join('\n')
 }
@@ -73,14 +75,14 @@ services:
 `
 
 /**
- * A table for this map, then one for each map in it with settings of its own; a map that has a table already is
+ * `whose`: behind each heading. A table for this map, then one for each map in it with settings of its own; a map that has a table already is
  * referred to.
  */
-function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>): string[] {
+function sections(node: SchemaNode, path: readonly string[], seen: Map<string, string>, whose = ''): string[] {
   const name = nameOf(path)
   const content = JSON.stringify(node.properties)
   const twin = seen.get(content)
-  if (twin !== undefined) return [`### \`${name}\`\n\nAs \`${twin}\`.\n`]
+  if (twin !== undefined) return [`### \`${name}\`${whose}\n\nAs \`${twin}\`.\n`]
   seen.set(content, name)
   const rows: string[] = []
   const inner: string[] = []
@@ -90,9 +92,9 @@ function sections(node: SchemaNode, path: readonly string[], seen: Map<string, s
     const [below, suffix] = mapBelow(child)
     // Service policies are in a section of their own.
     if (below !== null && !isLater(at) && name + key !== 'services')
-      inner.push(...sections(below, [...at, ...suffix], seen))
+      inner.push(...sections(below, [...at, ...suffix], seen, whose))
   }
-  const heading = name === '' ? '' : `### \`${name}\`\n\n`
+  const heading = name === '' ? '' : `### \`${name}\`${whose}\n\n`
   return [`${heading}| setting | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`, ...inner]
 }
 

@@ -110,36 +110,50 @@ function isHundredths(weight: number): boolean {
   return Math.round(weight * 100) / 100 === weight
 }
 
-export const route = z.strictObject({
-  name: setting(
-    text(/^[^\s"\\]{1,100}$/, 'a route name', 'up to 100 characters without spaces').optional(),
-    'Its name in metrics and logs. Without it: the path as written.',
-  ),
-  match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
-  to: setting(
-    z.array(z.strictObject(destination)).min(1).prefault([{}]),
-    'Their destinations; several share the requests by weight. Without it: the service itself.',
-  ),
-  rewrite: setting(
-    text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query').optional(),
-    'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
-  ),
-  headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),
-  timeouts: setting(
-    z.strictObject(overrides(ofRoutes)).optional(),
-    'Timeouts that differ from those of the service. `connect` is always that of the service.',
-  ),
-  retries: setting(
-    z
-      .strictObject(
-        overrides({
-          on: retries.on,
-          statuses: retries.statuses,
-          attempts: retries.attempts,
-          replayBytes: retries.replayBytes,
-        }),
-      )
-      .optional(),
-    'Retry settings that differ from those of the service. The budget is always that of the service.',
-  ),
-})
+export const route = z
+  .strictObject({
+    name: setting(
+      text(/^[^\s"\\]{1,100}$/, 'a route name', 'up to 100 characters without spaces').optional(),
+      'Its name in metrics and logs. Without it: the path as written.',
+    ),
+    match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
+    to: setting(
+      z.array(z.strictObject(destination)).min(1).prefault([{}]),
+      'Their destinations; several share the requests by weight. Without it: the service itself.',
+    ),
+    rewrite: setting(
+      text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query').optional(),
+      'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
+    ),
+    headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),
+    timeouts: setting(
+      z.strictObject(overrides(ofRoutes)).optional(),
+      'Timeouts that differ from those of the service. `connect` is always that of the service.',
+    ),
+    retries: setting(
+      z
+        .strictObject(
+          overrides({
+            on: retries.on,
+            statuses: retries.statuses,
+            attempts: retries.attempts,
+            replayBytes: retries.replayBytes,
+          }),
+        )
+        .optional(),
+      'Retry settings that differ from those of the service. The budget is always that of the service.',
+    ),
+  })
+  .superRefine(({ match, rewrite }, context) => {
+    if (rewrite === undefined || match.path === undefined || !('regex' in match.path)) return
+    context.addIssue({
+      code: 'custom',
+      path: ['rewrite'],
+      params: {
+        wrong: {
+          what: 'an expression has no beginning that could be replaced',
+          fix: 'match the path by prefix or exact',
+        },
+      },
+    })
+  })

@@ -55,7 +55,19 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
-  const own = sidecar({ loaded, version, files, entry, clock, random, log, exit, isReady, changed })
+  const own = sidecar({
+    loaded,
+    version,
+    files,
+    entry,
+    clock,
+    random,
+    log,
+    exit,
+    isReady,
+    changed,
+    agentSettled: releaseStartupPages,
+  })
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
   const facts = pageFacts(own, program, clock, log)

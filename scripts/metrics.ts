@@ -56,7 +56,7 @@ A series of the table above goes when it has not changed for \`metrics.expire\` 
 
 ### Exemplars
 
-In OpenMetrics the buckets of \`http_response_time_seconds\` carry the trace id of a recent request whose spans were kept, so Grafana links a slow bucket to its trace. Prometheus keeps them with \`--enable-feature=exemplar-storage\`. A bucket gets another exemplar every 5 seconds at most; a request that is not recorded costs nothing.
+In OpenMetrics the buckets of \`http_response_time_seconds\` carry the trace id of a recent request whose spans were [recorded](tracing.md), so Grafana links a slow bucket to its trace. Prometheus keeps them with \`--enable-feature=exemplar-storage\`. A bucket gets another exemplar every 5 seconds at most; a request that is not recorded costs nothing.
 
 ## Endpoints
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
+import { loadDevFile } from '../mesh-config/dev/load-dev-file.ts'
 import { readEndpointFile } from '../mesh-config/endpoint-file.ts'
 import { loadTexts } from '../mesh-config/load-snapshot.ts'
 import { compilePolicy, readPolicy } from '../mesh-config/policy-document.ts'
@@ -33,11 +34,19 @@ describe('every YAML example of the documentation passes `outrigger config check
     expect(await loadAgentFile({ file: place, text }, env)).toMatchObject({ ok: true })
   })
 
+  test.each(blocks.filter(({ kind }) => kind === 'dev'))('$place: a file of outrigger dev', ({ text, place }) => {
+    const loaded = loadDevFile(place, text, env)
+    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+  })
+
   test('what is marked as something else is something that is known', () => {
     expect(
       blocks
         .map(({ kind }) => kind)
-        .filter(kind => !['', 'agent', 'policy', 'endpoints', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind)),
+        .filter(
+          kind =>
+            !['', 'agent', 'endpoints', 'dev', 'policy', 'kubernetes', 'envoy', 'istio', 'prometheus'].includes(kind),
+        ),
     ).toEqual([])
   })
 })

@@ -141,11 +141,13 @@ describe('names', () => {
 
   test('admin pages: each that is named is there, and each that is there is told of', () => {
     const example = new Set(['/orders', '/api'])
+    const ofAgent = [...textOf('agent/admin.ts').matchAll(/path === '(\/[a-z]+)'/g)].map(([, name]) => name!)
+    expect(ofAgent).toContain('/status')
     const named = (page: string) => [
       ...codeOf(page).flatMap(code => /^(\/[a-z-]+)(?:\?.*)?$/.exec(code)?.[1] ?? []),
       ...linesOf(page).flatMap(line => [...line.matchAll(/127\.0\.0\.1:15000(\/[a-z-]*)/g)].map(([, name]) => name!)),
     ]
-    expect(unknown(named, name => admin.includes(name) || example.has(name), ownPages)).toEqual([])
+    expect(unknown(named, name => [...admin, ...ofAgent].includes(name) || example.has(name), ownPages)).toEqual([])
     expect(admin.filter(name => !textOf('docs/operations.md').includes(name))).toEqual([])
   })
 
@@ -162,7 +164,7 @@ describe('names', () => {
   })
 
   test('methods and constants of the code', () => {
-    const sources = globSync('{proxy,mesh-config,cli}/**/*.ts', { cwd: root }).map(file =>
+    const sources = globSync('{proxy,mesh-config,cli,dev}/**/*.ts', { cwd: root }).map(file =>
       readFileSync(join(root, file), 'utf8'),
     )
     const isKnown = (name: string) => {

@@ -30,6 +30,7 @@ test('each object of the hot path has one shape, whatever the request', () => {
     'HeldBody',
     'Exchange',
     'AttemptRecord',
+    'TraceContext',
     'Endpoint',
   ])
     expect(shapes, name).toHaveProperty(name)

@@ -20,8 +20,8 @@ export function syncPage(view: () => SyncView): Page {
 
 function syncText(view: SyncView): string {
   const { services, saving } = view
-  const lines = [connectionText(view)]
-  if (saving !== '') lines.push(`policies cannot be saved for a start without the agent: ${saving}`)
+  const lines = [printable(connectionText(view))]
+  if (saving !== '') lines.push(printable(`policies cannot be saved for a start without the agent: ${saving}`))
   if (services.length > 0) {
     const rows = services.map(each => [each.service, each.version || '-', each.from, stateOf(each)])
     const table = columns([['SERVICE', 'VERSION', 'FROM', 'STATE'], ...rows]).split('\n')

@@ -40,6 +40,8 @@ export interface AgentDeps {
   readonly claim: () => Promise<string>
   /** What the proxy counted since the last time, as an encoded Summary (agent/sync/stats.proto); null: nothing. */
   readonly summary?: () => Uint8Array | null
+  /** Once: an agent has been there for a while, and all that talking with it needs is loaded. */
+  readonly settled: () => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -47,6 +49,7 @@ export interface AgentDeps {
 
 /** More lines about one change help nobody. */
 const MOST_LINES = 20
+const SETTLED_MS = 5_000
 
 export function agentOfHost(deps: AgentDeps): Agent {
   const { loaded, version, clock, random, log, summary = () => null } = deps
@@ -63,6 +66,12 @@ export function agentOfHost(deps: AgentDeps): Agent {
   let place: AgentPlace | null = null
   let inForce: { readonly now: Snapshot; readonly before: Snapshot | null } | null = null
   let own: ReadonlyMap<string, OwnPolicy> = new Map()
+  let hasSettled = false
+  const settling = clock.timer(() => {
+    if (client.state !== 'connected' || hasSettled) return
+    hasSettled = true
+    deps.settled()
+  })
 
   const client: AgentClient = agentClient({
     hello: () => ({
@@ -87,6 +96,7 @@ export function agentOfHost(deps: AgentDeps): Agent {
     userAgent: `outrigger/${version}`,
     // The time of the last word of the agent.
     changed: () => {
+      if (client.state === 'connected' && !hasSettled) settling.arm(SETTLED_MS)
       if (client.state !== 'connected' && sync.policies().size > 0) saved.save(sync.kept)
     },
     clock,

@@ -34,6 +34,8 @@ export interface SidecarOptions {
   readonly isReady: () => boolean
   /** A configuration has come into force. */
   readonly changed: () => void
+  /** Once: an agent is there, and what talking with it needs is loaded. */
+  readonly agentSettled: () => void
 }
 
 /** The parts of the control thread that live as long as the process. */
@@ -102,6 +104,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     force: () => force,
     claim: () => lock.claim(),
     summary: summaries(store, bootstrap.service, clock).next,
+    settled: options.agentSettled,
     clock,
     random,
     log,

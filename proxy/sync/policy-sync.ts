@@ -90,6 +90,7 @@ export function policySync({ kept, client, bring, changed, clock, log }: PolicyS
   let pending = new Map<string, Pending>()
   let pendingBytes = 0
   let isBusy = false
+  let isArmed = false
   let isHeld = false
   let mayGoAt = Number.NEGATIVE_INFINITY
   const timer = clock.timer(() => void flush())
@@ -127,8 +128,10 @@ export function policySync({ kept, client, bring, changed, clock, log }: PolicyS
     client().answer(service, version, [])
   }
 
+  /** The first of a burst sets the time: more that come meanwhile do not put it off. */
   function arm(): void {
-    if (isBusy || pending.size === 0) return
+    if (isBusy || isArmed || pending.size === 0) return
+    isArmed = true
     timer.arm(Math.max(GATHER_MS, mayGoAt - clock.now()))
   }
 
@@ -139,7 +142,8 @@ export function policySync({ kept, client, bring, changed, clock, log }: PolicyS
   }
 
   async function flush(): Promise<void> {
-    if (isBusy) return
+    isArmed = false
+    if (isBusy || pending.size === 0) return
     isBusy = true
     hold()
     const batch = pending

@@ -122,8 +122,8 @@ function writeEnd(span: SpanWriter, record: AttemptRecord, epoch: number): void 
     span.endEvent()
   }
   if (failure !== null) span.text(FLAG, failure.flag)
-  // A caller that goes away, or a deadline of its own, is no error of the endpoint's.
-  if (failure !== null && failure.side === 'downstream') return
+  // A caller that goes away is no error of the endpoint's.
+  if (failure !== null && failure.flag === 'DC') return
   if (failure === null && status < 400 && grpcStatus <= 0) return
   writeError(span, failure, status, grpcStatus)
   span.error(failure === null ? '' : detail === '' ? failure.reason : `${failure.reason}: ${detail}`)

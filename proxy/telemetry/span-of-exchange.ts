@@ -179,11 +179,10 @@ function writeEnd(span: SpanWriter, exchange: Exchange, isInbound: boolean): voi
 
 /**
  * By the conventions: 4xx is no error of a server. Where the application calls, a request that found no route is one.
- * A caller that goes away is none.
+ * A caller that goes away is none: that is 499.
  */
 function isError({ failure, status, grpcStatus, protocol }: Exchange, isInbound: boolean): boolean {
   const isOurs = failure !== null && failure.side !== 'downstream'
   if (isOurs && (!isInbound || protocol === 'tcp' || failure.httpStatus >= 500)) return true
-  if (failure !== null && !isOurs) return false
   return status >= 500 || isGrpcServerError(grpcStatus)
 }

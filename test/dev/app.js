@@ -21,6 +21,7 @@ if (STUBBORN !== undefined) {
 
 createServer(async (request, response) => {
   if (request.url === '/crash') process.exit(1)
+  if (request.url === '/slow') await new Promise(done => setTimeout(done, 400))
   const next = request.url === '/next' ? await (await fetch(NEXT_URL)).json() : null
   const { traceparent } = request.headers
   response.end(JSON.stringify({ from: OUTRIGGER_INSTANCE, pid: process.pid, colour: COLOUR, traceparent, next }))

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { node, root, run } from '../integration/support/child.ts'
+import { node, root, run, temporaryFolder } from '../integration/support/child.ts'
 import { until } from '../integration/support/until.ts'
 import { folderOf, processesWith } from './processes.ts'
 import { APP, ask, type Dev, isAlive, startDev } from './running.ts'
@@ -20,11 +20,14 @@ async function nothingIsLeft({ folder }: Dev): Promise<void> {
   await until(`that no process of ${folder} is left`, () => processesWith(folder).length === 0)
 }
 
+/** Spans are made when they go somewhere. Nothing listens here, and the agent keeps them. */
+const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }
+
 const bin = join(root, 'bin/outrigger.js')
 
 describe('outrigger dev', () => {
   test('starts services with sidecars, an agent and traces; what crashes comes back; Ctrl-C ends all of it', async () => {
-    const dev = startDev(three)
+    const dev = startDev(three, [], collector)
     await dev.whenReady()
     // Four applications, five sidecars, the agent, the watchdog, and dev.
     expect(processesWith(dev.folder).length).toBeGreaterThanOrEqual(12)
@@ -89,6 +92,24 @@ describe('outrigger dev', () => {
     await until('the end of next-2', () => !isAlive(second!))
     for (let n = 0; n < 6; n++) expect((await ask(dev.urlOf('next'))).from).toBe('next-1')
     expect(await pidOf('last')).toBe(last)
+  })
+
+  test('a policy document that is saved is in force, and one that is wrong is told and changes nothing', async () => {
+    await using stack = new AsyncDisposableStack()
+    const dev = startDev(`services: { one: { command: '${APP}' } }`)
+    stack.use(dev.child)
+    const document = join(dev.folder, 'policies/one.yaml')
+    await dev.whenReady()
+    const slow = () => ask(`${dev.urlOf('one')}/slow`).then(({ status }) => status)
+    expect(await slow()).toBe(200)
+    mkdirSync(join(dev.folder, 'policies'))
+    writeFileSync(document, 'timeouts: { request: 50ms }\n')
+    await until('the timeout', async () => (await slow()) === 504)
+    writeFileSync(document, 'timeouts: { reqest: 5s }\n')
+    await dev.child.said('why it is refused', out => /^agent +\| warn: .*unknown key "reqest"/m.test(out))
+    expect(await slow()).toBe(504)
+    writeFileSync(document, 'timeouts: { request: 5s }\n')
+    await until('the other timeout', async () => (await slow()) === 200)
   })
 
   test('what cannot start is tried again, each time later, and the others are up', async () => {
@@ -191,20 +212,15 @@ services:
 })
 
 test('the example runs, and its traces join up', async () => {
-  const code = `(async () => {
-    const { order } = await (await fetch(process.env.WEB_URL)).json()
-    const traces = [order.traceparent, order.stock.traceparent].map(each => each.split('-')[1])
-    console.log(order.price, order.stock.from, traces[0] === traces[1])
-  })()`
+  const script = join(temporaryFolder(), 'ask.mjs')
+  writeFileSync(
+    script,
+    `const { order } = await (await fetch(process.env.WEB_URL)).json()
+const traces = [order.traceparent, order.stock.traceparent].map(each => each.split('-')[1])
+console.log(order.price, order.stock.from, traces[0] === traces[1])`,
+  )
   const file = join(root, 'examples/dev/dev.yaml')
-  const { code: exit, out } = await run(node, [
-    bin,
-    'dev',
-    '-c',
-    file,
-    '--run',
-    `"${node}" -e "${code.replace(/\n\s*/g, ' ')}"`,
-  ])
-  expect(out).toMatch(/^4\.20 EUR stock-1 true$/m)
-  expect(exit).toBe(0)
+  const { code, out, err } = await run(node, [bin, 'dev', '-c', file, '--run', `"${node}" "${script}"`], collector)
+  expect(out, err).toMatch(/^4\.20 EUR stock-1 true$/m)
+  expect(code).toBe(0)
 })

@@ -2,8 +2,8 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
-import { type RunningAgent, run, startAgent } from './support/policy-agent.ts'
 import { temporaryFolder } from './support/child.ts'
+import { type RunningAgent, run, startAgent } from './support/policy-agent.ts'
 
 // The agent and `outrigger policy` as users run them, with a folder of documents.
 
@@ -106,7 +106,7 @@ describe('the folder', () => {
     await expect.poll(attempts).toBe(2)
     put('orders.yaml', 'retries: { attempts: x }')
     put('users.yaml', 'retries: { attempts: 2 }')
-    const reason = /policies\/orders.yaml:1:22: attempts: "x" is not a number/
+    const reason = /policies\/orders.yaml:1:22: attempts: \S+ is not a number/
     await expect.poll(agent.err).toMatch(reason)
     expect((await agent.policy('list')).out).toMatch(reason)
     expect((await agent.policy('get', 'orders')).err).toMatch(reason)

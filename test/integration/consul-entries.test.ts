@@ -137,6 +137,72 @@ describe('each kind of config entry, changed under load', () => {
     expect(agent.running()).toBe(true)
   })
 
+  test('failover and a redirect to another datacenter; and how one caller calls', async () => {
+    await using consul = await startConsul()
+    await using away = await startConsul({
+      node: 'server-2',
+      datacenter: 'dc2',
+      joinWan: [`127.0.0.1:${consul.ports.serfWan}`],
+      config: { primary_datacenter: 'dc1' },
+    })
+    await Promise.all([consul.ready(), away.ready()])
+    await until('dc2 to be known in dc1', async () =>
+      ((await consul.api('GET', '/v1/catalog/datacenters')) as string[]).includes('dc2'),
+    )
+    await using here = await startMeshedApp(consul, 'web', 'web-here')
+    await using there = await startMeshedApp(away, 'web', 'web-there')
+    await using agent = await startPolicyAgent({ consul: { address: consul.address } })
+    const port = await freePort()
+    await using proxy = await startProxy({
+      service: 'client',
+      agent: `unix:${agent.socket}`,
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'web' }],
+      discovery: { consul: { address: consul.address, services: { web: {} } } },
+    })
+    const only = (app: MeshedApp) =>
+      until(`only ${app.id}`, async () => {
+        for (let i = 0; i < 8; i++) if ((await seen(port)).instance !== app.id) return false
+        return true
+      })
+    await only(here)
+    await put(consul, 'service-resolver', 'web', { Failover: { '*': { Datacenters: ['dc2'] } } })
+    await until('the other one', async () =>
+      (await proxy.endpoints('web')).some(({ address }) => address === `127.0.0.1:${there.port}`),
+    )
+    await only(here)
+    await here.say('critical')
+    await only(there)
+    await here.say('passing')
+    await only(here)
+    const load = startLoad({ port, path: '/', rate: 100 })
+    await put(consul, 'service-resolver', 'web', { Redirect: { Datacenter: 'dc2' } })
+    await only(there)
+    await consul.api('DELETE', '/v1/config/service-resolver/web')
+    await only(here)
+    expect((await load.stop()).failures).toEqual(NO_FAILURES)
+
+    // UpstreamConfig of the caller, and of another service, which does not count here.
+    await put(consul, 'service-defaults', 'other', { UpstreamConfig: { Defaults: { ConnectTimeoutMs: 111 } } })
+    await put(consul, 'service-defaults', 'client', {
+      UpstreamConfig: {
+        Defaults: { ConnectTimeoutMs: 222 },
+        Overrides: [{ Name: 'web', Limits: { MaxConcurrentRequests: 1 } }],
+      },
+    })
+    await until('what the caller says', async () => {
+      const all = await Promise.all([1, 2, 3].map(() => seen(port, '/slow')))
+      return (
+        all
+          .map(({ status }) => status)
+          .sort()
+          .join() === '200,503,503'
+      )
+    })
+    const { body } = await proxy.admin('/config')
+    expect(body).toContain('consul service-defaults/client')
+    expect(body).not.toContain('service-defaults/other')
+  })
+
   test('a circle that Consul would not take itself, and Consul away: what is in force stays', async () => {
     await using consul = await startConsul()
     await consul.ready()

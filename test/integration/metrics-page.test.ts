@@ -130,3 +130,29 @@ test('the number of series it names is right', async () => {
   )
   expect(page).toContain(`For each endpoint: ${lines(/endpoint="/)}.`)
 })
+
+test('series of requests that are idle go, gauges and endpoints stay, and a scraper may have OpenMetrics', async () => {
+  await using backend = await startBackend()
+  const [port, metricsPort] = [await freePort(), await freePort()]
+  await using proxy = await startProxy({
+    metrics: { listen: `127.0.0.1:${metricsPort}`, expire: '1s', aliases: ['istio'] },
+    outbound: [{ listen: `127.0.0.1:${port}`, service: 'orders' }],
+    discovery: { endpoints: { orders: [backend.address] } },
+  })
+  expect((await get(port, '/')).status).toBe(200)
+  await until('the request in the metrics', async () => (await proxy.metrics()).has('http_requests_total'))
+  const accept = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3'
+  const { headers, body } = await get(metricsPort, '/metrics', { headers: { accept } })
+  expect(headers['content-type']).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
+  expect(body).toMatch(/# TYPE istio_requests counter\nistio_requests_total\{.*# EOF\n$/s)
+  const idle = await until('the series to go', async () => {
+    const metrics = await proxy.metrics()
+    return !metrics.has('http_requests_total') && metrics
+  })
+  expect(idle.has('http_response_time_seconds_count')).toBe(false)
+  expect(idle.has('istio_requests_total')).toBe(false)
+  expect(idle.value('outrigger_upstream_requests_total')).toBe(1)
+  expect(idle.has('outrigger_upstream_connections')).toBe(true)
+  expect((await get(port, '/')).status).toBe(200)
+  await until('it is back, from 0', async () => (await proxy.metrics()).value('http_requests_total') === 1)
+})

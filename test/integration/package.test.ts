@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tool } from '../peers/find.ts'
@@ -61,6 +61,16 @@ describe('the package', () => {
   test('installed globally, --version is its version', async () => {
     expect(await run(outrigger, ['--version'], env)).toMatchObject({ code: 0, out: `${version}\n`, err: '' })
     expect(existsSync(join(installed, 'lib/node_modules/outrigger/cli'))).toBe(false)
+  })
+
+  test('an application that has it as a dependency loads outrigger/propagate by name', async () => {
+    const folder = temporaryFolder()
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(installed, 'lib/node_modules/outrigger'), join(folder, 'node_modules/outrigger'))
+    const code =
+      "console.log(Symbol.for('outrigger.propagate') in globalThis, process.moduleLoadList.includes('NativeModule http2'))"
+    const { out, err } = await run(node, ['--import', 'outrigger/propagate', '-e', code], env, folder)
+    expect({ out, err }).toEqual({ out: 'true false\n', err: '' })
   })
 
   test('checks a config: 0 for a good one, 2 with the place for a bad one', async () => {

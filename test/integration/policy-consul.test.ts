@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
-import { type RunningAgent, startAgent } from './support/policy-agent.ts'
 import { temporaryFolder } from './support/child.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
+import { type RunningAgent, startAgent } from './support/policy-agent.ts'
 
 // Documents in the KV of a real Consul: an agent as users run it, and a proxy that follows.
 
@@ -39,7 +39,7 @@ describe('a document in the KV of Consul', () => {
       await write('orders', `retries: { attempts: ${count} }`)
       await expect.poll(attempts).toBe(count)
     }
-    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toEqual({
+    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toMatchObject({
       'retries.attempts': { at: 'consul kv outrigger/services/orders:1' },
     })
   })

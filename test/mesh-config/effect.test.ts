@@ -23,6 +23,15 @@ const valueForms: Json = {
   d: { contains: 'v' },
   e: { regex: 'v' },
   f: { present: true },
+  g: [
+    { exact: 'v' },
+    { prefix: 'v' },
+    { suffix: 'v' },
+    { contains: 'v' },
+    { regex: 'v' },
+    { present: true },
+    { exact: 'w', invert: true },
+  ],
 }
 
 const listenerFields: Json = {

@@ -74,9 +74,9 @@ describe('several documents', () => {
     expect(spec.retries).toMatchObject({ attempts: 3, on: ['5xx'] })
     expect(spec.timeouts.requestMs).toBe(9000)
     expect(provenance).toEqual({
-      'retries.attempts': { at: 'consul kv outrigger/services/orders:2' },
-      'retries.on': { at: 'defaults.yaml:1' },
-      'timeouts.request': { at: 'defaults.yaml:2' },
+      'retries.attempts': { at: 'consul kv outrigger/services/orders:2', value: 3 },
+      'retries.on': { at: 'defaults.yaml:1', value: ['5xx'] },
+      'timeouts.request': { at: 'defaults.yaml:2', value: '9s' },
     })
   })
 
@@ -90,7 +90,7 @@ describe('several documents', () => {
     const own = { policy: { retries: { attempts: 7 } }, at: { 'retries.attempts': 'sidecar.yaml:12' } }
     const { spec, provenance } = compiled(await read('retries: { attempts: 2 }'), locateOwnLayer(JSON.stringify(own)))
     expect(spec.retries.attempts).toBe(7)
-    expect(provenance).toEqual({ 'retries.attempts': { at: 'sidecar.yaml:12' } })
+    expect(provenance).toEqual({ 'retries.attempts': { at: 'sidecar.yaml:12', value: 7 } })
   })
 
   test('a layer that is nested without end is refused before it fills the memory', () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Mesh } from '../support/mesh.ts'
 import { expectQuiet } from '../support/orders.ts'
+import { spansOf } from '../support/otlp.ts'
 import { between, seeded } from '../support/random.ts'
+import { tracesSpec } from '../support/specs.ts'
 import { SimulatedCaller } from './caller.ts'
 import { SimulatedEndpoint } from './endpoint.ts'
 import { bodyOf, ENDPOINTS, policy, snapshot } from './plan.ts'
@@ -26,12 +28,15 @@ async function simulate(seed: number) {
   const latencyMs = between(random, 0, 3)
   const readSize = random() < 0.3 ? () => between(random, 1, 3000) : () => 65_536
   const wire = { latencyMs, readSize, window: between(random, 1, 4) * 16_384 }
-  const mesh = await Mesh.start(snapshot(random, overrides), { seed, downstream: wire, upstream: wire })
+  // Spans in every other one.
+  const traces = tracesSpec({ isExported: seed % 2 === 0, samplePercent: 50 })
+  const next = () => ({ ...snapshot(random, overrides), traces })
+  const mesh = await Mesh.start(next(), { seed, downstream: wire, upstream: wire })
   const endpoints = ENDPOINTS.map(name => new SimulatedEndpoint(mesh.upstream(name), mesh.loop, random))
   const callers = Array.from({ length: between(random, 1, 8) }, (_, i) => new SimulatedCaller(mesh, random, `c${i}`))
   for (let step = 0; step < 120; step++) {
     mesh.advance(50)
-    if (random() < 0.03) expect(await mesh.apply(snapshot(random, overrides))).toEqual([])
+    if (random() < 0.03) expect(await mesh.apply(next())).toEqual([])
     expectWithinLimits(mesh, overrides.limits!)
   }
   for (const endpoint of endpoints) endpoint.calm = true
@@ -119,6 +124,12 @@ describe('a mesh in bad weather', () => {
     const total = mesh.stat('http_requests_total')
     expect(total).toBeGreaterThanOrEqual(answered)
     expect(answered, 'the weather was too bad to see anything').toBeGreaterThan(5)
+
+    const spans = spansOf(mesh.messages)
+    expect(spans).toHaveLength(mesh.stat('outrigger_spans_recorded_total'))
+    expect(new Set(spans.map(({ spanId }) => spanId)).size, 'no span id twice').toBe(spans.length)
+    for (const { start, end } of spans) expect(end).toBeGreaterThanOrEqual(start)
+    if (seed % 2 === 0) expect(spans.length).toBeGreaterThan(answered / 4)
 
     expectQuiet(mesh)
     for (const { unsent } of mesh.wires) expect(unsent).toBe(0)

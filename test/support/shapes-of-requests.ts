@@ -5,7 +5,7 @@ import { Forward } from '../../proxy/forward/forward.ts'
 import { Http2Endpoint, reply, type Served } from './http2-endpoint.ts'
 import type { Mesh } from './mesh.ts'
 import { Mesh as SimulatedMesh } from './mesh.ts'
-import { listenerSpec, serviceSpec, snapshotOf } from './specs.ts'
+import { listenerSpec, serviceSpec, snapshotOf, tracesSpec } from './specs.ts'
 import { turn } from './turns.ts'
 import { ok, respond } from './upstream.ts'
 
@@ -47,6 +47,7 @@ Forward.prototype.complete = function (this: Forward, failure, detail) {
     ...attempts.loop.attempts,
     body,
     exchange.decision,
+    exchange.trace,
     ...exchange.decision.tries,
     exchange.endpoint,
   ])
@@ -159,7 +160,9 @@ async function run(): Promise<void> {
     listenerSpec({ service: 'orders' }),
     listenerSpec({ service: 'prices', listen: { address: '127.0.0.1', port: 8001 } }),
   ]
-  const mesh: Mesh = await SimulatedMesh.start(snapshotOf([service, prices], listeners))
+  const mesh: Mesh = await SimulatedMesh.start(
+    snapshotOf([service, prices], listeners, { traces: tracesSpec({ isExported: true, samplePercent: 50 }) }),
+  )
   // Times with a fraction, as the system's are: so that no field is a small integer here and a double there.
   mesh.advance(0.25)
   for (let round = 0; round < 3; round++) {

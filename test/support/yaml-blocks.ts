@@ -11,14 +11,19 @@ export interface YamlBlock {
   readonly text: string
 }
 
-/** Every yaml block of the documentation, and every sidecar file of the examples. */
+/** Every yaml block of the documentation, and every file of the examples. */
 export function yamlOfDocs(): YamlBlock[] {
   const pages = globSync('{*.md,docs/**/*.md,examples/**/*.md}', { cwd: root }).sort()
   const files = globSync('examples/**/*.yaml', { cwd: root }).sort()
   return [
     ...pages.flatMap(blocksOf),
-    ...files.map(place => ({ place, kind: '', text: readFileSync(join(root, place), 'utf8') })),
+    ...files.map(place => ({ place, kind: kindOf(place), text: readFileSync(join(root, place), 'utf8') })),
   ]
+}
+
+function kindOf(file: string): string {
+  if (file.endsWith('/dev.yaml')) return 'dev'
+  return /\/policies\//.test(file) ? 'policy' : ''
 }
 
 function blocksOf(page: string): YamlBlock[] {

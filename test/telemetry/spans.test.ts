@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import type { Snapshot, TracesSpec } from '../../mesh-config/snapshot.ts'
+import type { EndpointSpec, Snapshot, TracesSpec } from '../../mesh-config/snapshot.ts'
 import { SpanWriter } from '../../proxy/telemetry/span-writer.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { Mesh } from '../support/mesh.ts'
 import { A, B, expectQuiet, warm } from '../support/orders.ts'
 import { type ReadSpan, spansOf } from '../support/otlp.ts'
 import {
+  endpointSpec,
   type ListenerOverrides,
   listenerSpec,
+  routeSpec,
   type ServiceOverrides,
   serviceSpec,
   snapshotOf,
@@ -26,7 +28,7 @@ interface Options {
   readonly service?: ServiceOverrides
   readonly listener?: ListenerOverrides
   readonly snapshot?: Partial<Snapshot>
-  readonly endpoints?: readonly string[]
+  readonly endpoints?: readonly (string | EndpointSpec)[]
 }
 
 async function traced({ traces, service, listener, snapshot, endpoints = [A] }: Options = {}) {
@@ -110,6 +112,7 @@ describe('a sampled request', () => {
     const [request] = upstream.requests
     expect(parentOf(request!)).toBe(`00-${T}-${client!.spanId}-01`)
     expect(request!.header('tracestate')).toBe('a=1')
+    expect(client!.spanId).not.toBe(internal!.spanId)
     expect(JSON.stringify(spans())).not.toContain('secret')
     expect(mesh.flight).toMatchObject({ traceId: T, recorded: 'caller' })
     expectQuiet(mesh)
@@ -151,6 +154,7 @@ describe('a sampled request', () => {
     const all = spans()
     expect(tree(all)).toEqual(['internal GET /*', '  client GET /* !', '  client GET /*'])
     const [internal, first, second] = all
+    expect(new Set(all.map(({ spanId }) => spanId)).size).toBe(3)
     expect(asked.map(({ parent }) => parent)).toEqual([first, second].map(span => `00-${T}-${span!.spanId}-01`))
     expect(first!.attributes).toMatchObject({ 'error.type': '503', 'outrigger.retry': 'yes: 5xx' })
     expect(second!.attributes).toMatchObject({ 'http.request.resend_count': 1 })
@@ -196,6 +200,56 @@ describe('a sampled request', () => {
       'user_agent.original': `café ${'x'.repeat(251)}`,
     })
     expect(parentOf(upstream.requests[0]!)).toBe(`00-${T}-${server!.spanId}-01`)
+  })
+
+  test('what spans have in common is never taken for what they have not', async () => {
+    const v1 = { service: 'orders', subset: 'v1', weight: 1 }
+    const v2 = { service: 'orders', subset: 'v2', weight: 1 }
+    const { mesh, spans } = await traced({
+      endpoints: [
+        endpointSpec(A, { metadata: { version: 'v1' }, zone: 'a' }),
+        endpointSpec(B, { metadata: { version: 'v2' }, zone: 'b' }),
+      ],
+      service: {
+        subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
+        routes: [routeSpec({ service: 'orders', to: [v1, v2] })],
+      },
+    })
+    const asked = []
+    for (let i = 0; i < 24; i++) {
+      const [method, host] = [i % 3 === 0 ? 'DELETE' : 'GET', i % 2 === 0 ? 'orders' : 'orders:80']
+      mesh.caller().send(`${method} /${i} HTTP/1.1\r\nHost: ${host}\r\n${sampled}\r\n`)
+      mesh.settle()
+      const { destination, attempts } = mesh.flight
+      asked.push([method, host === 'orders' ? undefined : 80, destination, attempts[0]!.endpoint, `/${i}`])
+    }
+    const all = spans()
+    const seen = all.flatMap(({ kind, attributes }, i) =>
+      kind !== 'internal'
+        ? []
+        : [
+            [
+              attributes['http.request.method'],
+              attributes['server.port'],
+              attributes['outrigger.destination'],
+              all[i + 1]!.attributes['outrigger.endpoint'],
+              attributes['url.path'],
+            ],
+          ],
+    )
+    expect(seen).toEqual(asked)
+    expect(new Set(asked.map(([, , destination]) => destination)).size).toBe(2)
+    for (const { kind, attributes } of all) {
+      if (kind !== 'client') continue
+      const isFirst = attributes['outrigger.endpoint'] === A
+      expect(attributes).toMatchObject({
+        'server.address': isFirst ? '10.0.0.1' : '10.0.0.2',
+        'outrigger.endpoint.zone': isFirst ? 'a' : 'b',
+      })
+    }
+    expect(all.filter(({ kind }) => kind === 'client').map(span => span.attributes['http.request.method'])).toEqual(
+      asked.map(([method]) => method),
+    )
   })
 
   test('a method that nobody knows names nothing', async () => {
@@ -313,6 +367,18 @@ describe('a request that is not sampled', () => {
     mesh.caller().send('GET / HTTP/1.1\r\nHost : orders\r\n\r\n')
     mesh.settle()
     expect(spans()).toMatchObject([{ kind: 'internal', name: 'HTTP', parentId: '', isError: false }])
+  })
+
+  test('a caller that goes away is recorded, and is no error', async () => {
+    const { mesh, upstream, spans } = await traced()
+    upstream.answer = () => {}
+    const caller = mesh.caller().get()
+    mesh.advance(10)
+    caller.close()
+    mesh.settle()
+    const all = spans()
+    expect(tree(all)).toEqual(['internal GET /*', '  client GET /*'])
+    expect(all.map(({ attributes }) => attributes['outrigger.response_flag'])).toEqual(['DC', 'DC'])
   })
 
   test('the limit it met is an event', async () => {

@@ -84,7 +84,7 @@ export function follow(
     const end = (error?: Error) => {
       client.close()
       // More at once than the system lets wait for the agent: again in a while, as proxies do.
-      if (error?.message.includes('EAGAIN')) setTimeout(open, Math.random() * 1000 * 2 ** attempts++)
+      if (error?.message.includes('EAGAIN')) setTimeout(open, Math.random() * Math.min(4_000, 1_000 * 2 ** attempts++))
       else state.ended = true
     }
     stream.on('data', take)

@@ -38,7 +38,7 @@ describe('a proxy', () => {
     files.set(document('orders', 'retries: { attempts: 3 }'), document('stock', ''))
     await expect.poll(() => attempts(proxy)).toBe(3)
     expect(proxy.updates).toHaveLength(3)
-    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toEqual({
+    expect(JSON.parse(proxy.updates.at(-1)!.provenance.toString())).toMatchObject({
       'retries.attempts': { at: 'orders.yaml:1' },
     })
     await expect.poll(() => sync.followers()[0]!.policies.every(({ staleSince }) => staleSince === null)).toBe(true)
@@ -65,7 +65,7 @@ describe('a proxy', () => {
     const proxy = followed(socket, [{ service: 'orders', own }])
     await expect.poll(() => attempts(proxy)).toBe(5)
     expect(proxy.spec('orders')!.timeouts.requestMs).toBe(7000)
-    expect(JSON.parse(proxy.updates[0]!.provenance.toString())).toEqual({
+    expect(JSON.parse(proxy.updates[0]!.provenance.toString())).toMatchObject({
       'retries.attempts': { at: 'sidecar.yaml:9' },
       'timeouts.request': { at: 'defaults.yaml:2' },
     })
