@@ -21,6 +21,14 @@ export const agentMetrics: readonly (readonly [
   ['outrigger_agent_acks_total', 'counter', [], 'Policies that proxies put in force.'],
   ['outrigger_agent_nacks_total', 'counter', [], 'Policies that proxies refused.'],
   ['outrigger_agent_follow_stalls_total', 'counter', [], 'Proxies cut off because they read nothing.'],
+  ['outrigger_agent_leader', 'gauge', [], 'Whether this agent leads the mesh.'],
+  ['outrigger_agent_rollout_step', 'gauge', ['service'], 'The step of a staged roll-out that runs, from 1 on.'],
+  [
+    'outrigger_agent_rollout_reverted',
+    'gauge',
+    ['service'],
+    'Whether the last staged roll-out of a service was taken back: outrigger status says why.',
+  ],
   ['outrigger_agent_spans_received_total', 'counter', ['from'], 'Spans received, by where they came in.'],
   ['outrigger_agent_spans_dropped_total', 'counter', ['reason'], 'Spans that were not passed on, by reason.'],
   ['outrigger_agent_spans_exported_total', 'counter', [], 'Spans the collector has taken.'],
@@ -36,4 +44,12 @@ export const agentMetrics: readonly (readonly [
   ['outrigger_agent_spans_queue_limit_bytes', 'gauge', [], 'Bytes that may wait for the collector.'],
   ['outrigger_agent_spans_queue_on_disk', 'gauge', [], '1: what waits is on disk. 0: it is in memory only.'],
   ['outrigger_agent_spans_export_stalled_seconds', 'gauge', [], 'Seconds since the collector has taken nothing.'],
+  ['outrigger_agent_rollout_step', 'gauge', ['service'], 'The step of a staged roll-out that runs, from 1 on.'],
+  [
+    'outrigger_agent_rollout_reverted',
+    'gauge',
+    ['service'],
+    'Whether the last staged roll-out of a service was taken back: outrigger status says why.',
+  ],
+  ['outrigger_agent_leader', 'gauge', [], 'Whether this agent leads the mesh.'],
 ]

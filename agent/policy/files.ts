@@ -9,6 +9,7 @@ import type { PolicyDocument, PolicySource, PolicyStore } from './source.ts'
 
 /** An editor saves in several steps: the last one counts. */
 const SETTLE_MS = 100
+const LONGEST_SETTLE_MS = 500
 /** Where the system tells nothing (network file systems, bind mounts): looked at this often. */
 const POLL_MS = 5_000
 const ENDINGS: readonly string[] = ['.yaml', '.yml', '.json']
@@ -29,6 +30,7 @@ export function fileSource(path: string, shown: string, store: PolicyStore | nul
       let again = false
       let watched: FSWatcher[] = []
       let settle: NodeJS.Timeout | undefined
+      let firstEventAt: number | null = null
 
       async function look(): Promise<void> {
         const { documents, trouble } = await readAll(path, shown, hasDocuments)
@@ -60,17 +62,28 @@ export function fileSource(path: string, shown: string, store: PolicyStore | nul
         })
       }
 
+      /** After a quiet moment, but not much later where somebody writes all the time. */
+      function settled(): void {
+        firstEventAt ??= performance.now()
+        if (performance.now() - firstEventAt > LONGEST_SETTLE_MS) return
+        clearTimeout(settle)
+        settle = setTimeout(() => {
+          firstEventAt = null
+          watchNow()
+          news()
+        }, SETTLE_MS)
+      }
+
       function watchNow(): void {
         for (const each of watched) each.close()
-        watched = [path, dirname(resolve(path))].flatMap(folder =>
-          watchFolder(folder, () => {
-            clearTimeout(settle)
-            settle = setTimeout(() => {
-              watchNow()
-              news()
-            }, SETTLE_MS)
+        // Its parent tells when it comes and goes; what else happens there is nothing to us.
+        const own = basename(resolve(path))
+        watched = [
+          ...watchFolder(path, settled),
+          ...watchFolder(dirname(resolve(path)), name => {
+            if (name === null || name === own) settled()
           }),
-        )
+        ]
       }
 
       watchNow()
@@ -88,9 +101,9 @@ export function fileSource(path: string, shown: string, store: PolicyStore | nul
   }
 }
 
-function watchFolder(folder: string, event: () => void): FSWatcher[] {
+function watchFolder(folder: string, event: (name: string | null) => void): FSWatcher[] {
   try {
-    const watcher = watch(folder, event)
+    const watcher = watch(folder, (_, name) => event(name))
     watcher.on('error', () => watcher.close())
     return [watcher]
   } catch {

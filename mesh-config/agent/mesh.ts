@@ -18,7 +18,7 @@ export const mesh = z
   .strictObject({
     listen: setting(
       listenAddress().optional(),
-      'The TCP address for other agents, such as 0.0.0.0:15020; needs `tls`. Without it: this agent is asked on its own host only.',
+      'The TCP address for other agents, such as 0.0.0.0:15010; needs `tls`. Without it: this agent is asked on its own host only.',
     ),
     advertise: setting(
       peerAddress().optional(),

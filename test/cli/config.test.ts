@@ -159,7 +159,7 @@ describe('outrigger config schema', () => {
   test('knows no others', async () => {
     expect(await run(['schema', 'agent'])).toMatchObject({
       out: '',
-      err: 'there is no document "agent": write sidecar or service\n',
+      err: 'there is no document "agent": write sidecar, service or dev\n',
       exitCode: 2,
     })
   })

@@ -166,6 +166,20 @@ describe('reload', () => {
     expect(changes).toEqual(['orders: g a b'])
   })
 
+  test('where another source takes the place of the only one, its endpoints count until that has answered', () => {
+    const { discovered, of } = stage()
+    const [old, fresh] = [scriptedSource('old'), scriptedSource('fresh')]
+    discovered.configure([service('orders', [old])])
+    say(old, 'a b')
+    discovered.configure([service('orders', [fresh])])
+    expect(of('orders')).toBe('a b')
+    say(old, 'a b c')
+    expect(of('orders')).toBe('a b c')
+    say(fresh, 'x')
+    expect(of('orders')).toBe('x')
+    expect([old.watcher(), fresh.watcher()].map(Boolean)).toEqual([false, true])
+  })
+
   test('a source may answer while it is being started', () => {
     const { discovered, of, changes } = stage()
     const eager = {

@@ -217,7 +217,7 @@ describe('a sampled request', () => {
     })
     const asked = []
     for (let i = 0; i < 24; i++) {
-      const [method, host] = [i % 3 === 0 ? 'DELETE' : 'GET', i % 2 === 0 ? 'orders' : 'orders:80']
+      const [method, host] = [i % 8 === 0 ? 'DELETE' : 'GET', i % 8 < 6 ? 'orders' : 'orders:80']
       mesh.caller().send(`${method} /${i} HTTP/1.1\r\nHost: ${host}\r\n${sampled}\r\n`)
       mesh.settle()
       const { destination, attempts } = mesh.flight
