@@ -23,8 +23,17 @@ const living = new Set<ChildProcess>()
 
 // Whatever ends the parent in an orderly way takes them along at once; when it is killed, follow-parent.ts does.
 process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL')
+  for (const child of living) killGroup(child)
 })
+
+/** With what it has started itself, such as a binary of run-binary.ts: each is a process group of its own. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+}
 
 /** Starts Node with these arguments. What it prints is added to `logFile`. `onEnd` is called once. */
 export function startNode(
@@ -68,7 +77,7 @@ export function startNode(
     async stop(patienceMs) {
       if (how !== null) return
       child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+      const timer = setTimeout(() => killGroup(child), patienceMs)
       await gone
       clearTimeout(timer)
     },

@@ -103,6 +103,7 @@ describe('npm run demo -- --once', () => {
       expect(out).toMatch(/web +[│├└ ]+attempt \d at orders-[13] +200/)
       expect(out).toMatch(/prices +[│├└ ]+shop\.Prices\/Get +OK/)
       expect(readFileSync(picture, 'utf8')).toContain('attempt 1 at orders-2')
+      await nobodyListens([Number(/http:\/\/127\.0\.0\.1:(\d+)\/trace\//.exec(out)![1])])
     },
     RUN_MS,
   )

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Child, node, root, startChild, temporaryFolder } from '../../../integration/support/child.ts'
 
@@ -26,7 +26,10 @@ export async function startAgent({
   folder = temporaryFolder(),
 }: AgentOptions): Promise<RunningAgent> {
   const file = join(folder, 'agent.yaml')
-  const socket = join(folder, 'agent.sock')
+  // A socket's address has 107 bytes at most, which a folder of the tests may exceed.
+  const short = mkdtempSync('/tmp/outrigger-')
+  process.on('exit', () => rmSync(short, { recursive: true, force: true }))
+  const socket = join(short, 'agent.sock')
   writeFileSync(file, `listen: unix:${socket}\nstate: ${folder}/state\ntraces: { ${traces} }\n`)
   const child = startChild(node, [join(root, 'bin/outrigger.js'), 'agent', '-c', file], {
     OTEL_EXPORTER_OTLP_ENDPOINT: undefined,
