@@ -1,7 +1,8 @@
 // Emits dist/: four programs (the command line with the control thread, the data thread, the readers of configurations
-// and of endpoint files), what applications load (propagate), and the chunks they share, each one file, because reading two hundred small modules would take
-// longer than all else that happens at a start. Leaves dist/ alone when nothing changed since.
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+// and of endpoint files), what applications load (propagate), and the chunks they share, each one file, because reading
+// two hundred small modules would take longer than all else that happens at a start. Leaves dist/ alone when nothing
+// changed since.
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -42,6 +43,13 @@ await bundle.write({
   codeSplitting: { groups, includeDependenciesRecursively: false },
 })
 await bundle.close()
+
+// One character beyond Latin-1 makes V8 keep the whole text of a chunk with two bytes for each character.
+for (const name of readdirSync(join(root, 'dist')).filter(each => each.endsWith('.js'))) {
+  const code = readFileSync(join(root, 'dist', name), 'utf8')
+  const escaped = code.replace(/[^\0-\xff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  if (escaped !== code) writeFileSync(join(root, 'dist', name), escaped)
+}
 
 // What applications load into their own process, with their own Node: one file, and a Node of 2023 reads it.
 const propagate = await rolldown({

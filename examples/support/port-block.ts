@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:net'
 // Below the range Linux takes the ports of outgoing connections from: a port stays ours also while its process is down.
 const FIRST = 20_000
 const LAST = 31_900
-const SIZE = 100
+const SIZE = 200
 /** Tried first, so that the addresses one has copied stay the same from run to run. */
 const USUAL = 23_000
 
-/** A hundred loopback ports for one run, of which the last is held: so two runs never share them. */
+/** Two hundred loopback ports for one run, of which the last is held: so two runs never share them. */
 export interface PortBlock {
   readonly base: number
   release(): void

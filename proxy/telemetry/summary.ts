@@ -19,6 +19,7 @@ const MAX_BYTES = 3 * 1024 * 1024
 const MAX_EDGES = 500
 const MAX_ENDPOINTS = 2_000
 const MAX_NAME = 256
+const LATENCY = 'http_response_time_seconds'
 
 /** Requests of one route between two services, as series that stay for as long as there are requests. */
 interface Edge {
@@ -107,11 +108,10 @@ export function summaries(store: SeriesStore, self: string, clock: Clock): Summa
       edge.total += count
       if (labels.protocol !== undefined) edge.protocol = labels.protocol
     }
-    for (const name of ['http_response_time_seconds', 'http_request_duration_seconds'])
-      for (const series of seriesOf(families, name)) {
-        const edge = edges.get(edgeKey(series.labels))
-        if (edge !== undefined) edge.latency = series
-      }
+    for (const series of seriesOf(families, LATENCY)) {
+      const edge = edges.get(edgeKey(series.labels))
+      if (edge !== undefined) edge.latency = series
+    }
     for (const series of seriesOf(families, 'outrigger_retries_total')) addRetries(edges, series.labels, since(series))
     return edges
   }
@@ -135,8 +135,7 @@ export function summaries(store: SeriesStore, self: string, clock: Clock): Summa
 
   /** A pause was too long: what is in the histograms now is where the next summary begins. */
   function passOver(families: ReadonlyMap<string, Family>): Float64Array[] {
-    for (const name of ['http_response_time_seconds', 'http_request_duration_seconds'])
-      for (const series of seriesOf(families, name)) bucketsOf(series)
+    for (const series of seriesOf(families, LATENCY)) bucketsOf(series)
     return []
   }
 
