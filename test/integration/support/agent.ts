@@ -18,6 +18,8 @@ export interface AgentHome {
   policy(...args: readonly string[]): Promise<Ran>
   /** `outrigger status ...` with this agent. */
   status(...args: readonly string[]): Promise<Ran>
+  /** `outrigger top --once ...` with this agent. */
+  top(...args: readonly string[]): Promise<Ran>
   /** The program that users run. Resolves once it is ready. */
   start(): Promise<RunningAgent>
 }
@@ -61,6 +63,7 @@ export async function agentHome(
     page: async path => await (await fetch(`http://127.0.0.1:${port}${path}`)).text(),
     policy: (...args) => run(['policy', ...args, '--agent', `unix:${socket}`]),
     status: (...args) => run(['status', ...args, '--agent', `unix:${socket}`]),
+    top: (...args) => run(['top', '--once', ...args, '--agent', `unix:${socket}`]),
     async start() {
       const child = startChild(node, [outrigger, 'agent', '-c', file], env)
       await child.said('that it is ready', out => out.includes('ready on unix:'))
