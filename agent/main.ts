@@ -18,12 +18,13 @@ import { policyPart } from './policy/part.ts'
 import { policiesOf } from './policy/policies.ts'
 import { policySeries } from './policy/series.ts'
 import { sourcesOf } from './policy/sources-of.ts'
+import { reread } from './reread.ts'
 import { joinRollouts } from './staged.ts'
 import { followServer } from './sync/follow.ts'
 import { followSeries } from './sync/series.ts'
 import { listenOnSocket, refuseSecondAgent } from './sync/socket.ts'
 import { publishTraces } from './traces/publish.ts'
-import { tracesPart } from './traces/traces.ts'
+import { type TracesPart, tracesPart } from './traces/traces.ts'
 
 export interface AgentOptions {
   readonly version: string
@@ -80,8 +81,9 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     metrics,
     log,
   })
+  const sources = sourcesOf(base, consul)
   const policies = policiesOf({
-    sources: sourcesOf(document.policies, base, consul),
+    sources: sources(document.policies),
     file: state === null ? null : resolve(state, 'policies.json'),
     env: process.env,
     log,
@@ -120,12 +122,14 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
     ...mesh.parts,
   ]
   const server = new Server(SERVER_OPTIONS)
+  let configureTraces: TracesPart['configure'] = () => {}
   try {
     // First: where it cannot start, nothing else has.
     const consulSelf = consul === null ? null : async () => (await consul.call('GET', 'agent/self')).json()
     const traces = tracesPart({ document, env: process.env, base, state, consulSelf, log })
     publishTraces(metrics, traces)
     exporting = traces.exporting
+    configureTraces = traces.configure
     parts.unshift(traces)
     for (const part of parts) part.register(server)
     for (const part of parts) await part.start()
@@ -150,7 +154,18 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   // 4  A new file, and the end.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1']) process.removeAllListeners(signal)
   process.on('SIGUSR1', () => {})
-  process.on('SIGHUP', () => void reread(file, document, log))
+  let inForce = document
+  const again = async () => {
+    const found = await changed(file, inForce, log)
+    if (found === null) return
+    inForce = found
+    configureTraces(inForce.traces)
+    await policies.configure(sources(inForce.policies))
+  }
+  let rereading = Promise.resolve()
+  process.on('SIGHUP', () => {
+    rereading = rereading.then(again)
+  })
   let isEnding = false
   const end = async (code: number) => {
     if (isEnding) process.exit(code)
@@ -178,13 +193,21 @@ async function admin(written: string, pages: AdminPages, version: string, log: A
   }
 }
 
-/** What the file says is in force from the next start on: parts of an agent that runs are not made anew. */
-async function reread(file: string | null, before: AgentDocument, log: AgentLog): Promise<void> {
+/** What is in force from now on; null: as before. Of the rest the log says that it needs a restart. */
+async function changed(file: string | null, inForce: AgentDocument, log: AgentLog): Promise<AgentDocument | null> {
   const loaded = await loadFile(file)
-  if (!loaded.ok)
+  if (!loaded.ok) {
     for (const error of loaded.errors) log.error('the agent file is wrong, and nothing changes', { error })
-  else if (JSON.stringify(loaded.document) === JSON.stringify(before)) log.info('the agent file says what is in force')
-  else log.warn('the agent file has changed: restart the agent to put it in force; proxies go on meanwhile')
+    return null
+  }
+  const { document, changed, waiting } = reread(inForce, loaded.document)
+  if (changed.length > 0) log.info('changes of the agent file are in force', { changed: changed.join(', ') })
+  if (waiting.length > 0)
+    log.warn('changes of the agent file need a restart of the agent; proxies go on meanwhile', {
+      changed: waiting.join(', '),
+    })
+  if (changed.length + waiting.length === 0) log.info('the agent file says what is in force')
+  return changed.length > 0 ? document : null
 }
 
 async function loadFile(file: string | null): ReturnType<typeof loadAgentFile> {

@@ -11,7 +11,13 @@ import type { PolicySource } from './source.ts'
 export interface Policies extends PolicyBook {
   readonly documents: DocumentBook
   readonly candidates: Candidates
+  /** The least important first. */
   sources(): readonly SourceState[]
+  /**
+   * Other sources, or another order. Those that stay the same go on. What one says that is replaced by another of its
+   * name counts until that one answers. Resolves when the documents of those that are gone are.
+   */
+  configure(sources: readonly PolicySource[]): Promise<void>
   /** Why policies are held back; empty: they are not. */
   notReady(): readonly string[]
   /** For `/status`. */
@@ -27,6 +33,14 @@ export interface SourceState {
   readonly trouble: string
   /** Wall time in milliseconds when it answered last; null: it never has. */
   readonly answeredAt: number | null
+}
+
+interface State {
+  readonly source: PolicySource
+  trouble: string
+  answeredAt: number | null
+  /** It is watched no more. */
+  readonly end: AbortController
 }
 
 export interface PoliciesDeps {
@@ -45,10 +59,10 @@ const GRACE_MS = 3_000
 const TOLD_EACH = 10
 
 export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: PoliciesDeps): Policies {
-  const order = sources.map(({ name }) => name)
-  const states = new Map(
-    sources.map(source => [source.name, { source, trouble: '', answeredAt: null as number | null }]),
-  )
+  /** These two are read by the parts, and change in place. */
+  const order: string[] = []
+  const local = new Set<string>()
+  const states = new Map<string, State>()
   /** Sources that say something, or did in the last run. */
   const known = new Set<string>()
   const saved: SavedDocuments | null = file === null ? null : savedDocuments(file, log)
@@ -59,7 +73,7 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
 
   const documents = documentBook({
     order,
-    local: new Set(sources.filter(({ isLocal }) => isLocal === true).map(({ name }) => name)),
+    local,
     env,
     rollouts,
     onChange(services) {
@@ -87,50 +101,88 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
 
   function holdsBack(has = true): string | null {
     if (!has && isGraceOver) return null
-    const silent = order.filter(name => !known.has(name))
+    const silent = order.filter(name => states.has(name) && !known.has(name))
     return silent.length === 0 ? null : `the agent waits for ${silent.join(', ')}`
   }
 
   const served = servePolicies({ book: documents, order, rollouts, holdsBack })
 
-  function watch(source: PolicySource): void {
-    const state = states.get(source.name)!
+  /** Returns those that are to be watched anew, and the names of those that are gone. */
+  function arrange(next: readonly PolicySource[]): { added: State[]; gone: string[] } {
+    const names = next.map(({ name }) => name)
+    const gone = order.filter(name => !names.includes(name))
+    const added: State[] = []
+    // What is theirs counts least from now on, until it is gone: others may need it.
+    order.splice(0, order.length, ...gone, ...names)
+    for (const name of gone) {
+      states.get(name)?.end.abort()
+      states.delete(name)
+      known.delete(name)
+      local.delete(name)
+    }
+    for (const source of next) {
+      const before = states.get(source.name)
+      if (before?.source === source) continue
+      before?.end.abort()
+      const state = { source, trouble: '', answeredAt: null, end: new AbortController() }
+      states.set(source.name, state)
+      if (source.isLocal === true) local.add(source.name)
+      added.push(state)
+    }
+    return { added, gone }
+  }
+
+  function watch(state: State): void {
+    const { source } = state
     source.watch(
       {
         hadDocuments: [...documents.inForce().values()].some(held => held.source === source.name),
         onSet(all) {
+          if (state.end.signal.aborted) return
           if (state.trouble !== '') log.info('a source of policies answers again', { source: source.name })
           state.trouble = ''
           state.answeredAt = Date.now()
           void documents.take(source.name, all).then(() => {
+            if (state.end.signal.aborted) return
             const isNew = !known.has(source.name)
             known.add(source.name)
             if (isNew && holdsBack() === null) for (const listener of listeners) listener('all')
           })
         },
         onTrouble(reason) {
+          if (state.end.signal.aborted) return
           if (state.trouble !== reason) log.warn('a source of policies is in trouble', { source: source.name, reason })
           state.trouble = reason
         },
       },
-      end.signal,
+      state.end.signal,
     )
   }
+
+  arrange(sources)
 
   return {
     documents,
     candidates: documents,
-    sources: () => [...states.values()].map(state => ({ ...state })),
+    sources: () => order.flatMap(name => states.get(name) ?? []),
+    async configure(next) {
+      const { added, gone } = arrange(next)
+      for (const state of added) watch(state)
+      for (const name of gone) await documents.take(name, [])
+      const needed = new Set([...documents.inForce().values()].map(({ source }) => source))
+      order.splice(0, order.length, ...order.filter(name => states.has(name) || needed.has(name)))
+      served.forget('all')
+      for (const listener of listeners) listener('all')
+    },
     notReady() {
       const reason = holdsBack()
       return reason === null ? [] : [reason]
     },
     status: () => ({
-      sources: [...states.values()].map(({ source, trouble, answeredAt }) => ({
-        name: source.name,
-        trouble,
-        answeredAt,
-      })),
+      sources: order.flatMap(name => {
+        const state = states.get(name)
+        return state === undefined ? [] : { name, trouble: state.trouble, answeredAt: state.answeredAt }
+      }),
       documents: [...documents.inForce().values()].map(({ source, document: { service, at, version } }) => {
         return { source, service, at, version }
       }),
@@ -151,10 +203,11 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
       }
       const grace = setTimeout(tell, GRACE_MS)
       end.signal.addEventListener('abort', () => clearTimeout(grace))
-      for (const source of sources) watch(source)
+      for (const state of states.values()) watch(state)
     },
     async stop() {
       end.abort()
+      for (const state of states.values()) state.end.abort()
       await saved?.settled()
     },
   }

@@ -50,7 +50,7 @@ export class Answer extends Error {
 
 /** The `Policies` service of control.proto: what `outrigger policy` asks. */
 export function addPolicies(server: Server, policies: Policies, env: Environment): void {
-  const order = policies.sources().map(({ source }) => source.name)
+  const order = () => policies.sources().map(({ source }) => source.name)
 
   /** Where documents are put: the most important source that takes them. */
   function target(): { source: PolicySource; store: PolicyStore } {
@@ -70,7 +70,7 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
       { service, at: file || 'stdin', text },
       source.name,
       policies.documents,
-      order,
+      order(),
       envOf(source),
     )
   }
@@ -121,7 +121,7 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
 
   async function get({ service, version }: { service: string; version: string }) {
     named(service)
-    const layers = layersOf(service, policies.documents.inForce(), order)
+    const layers = layersOf(service, policies.documents.inForce(), order())
     const compiled = compilePolicy(service, layers)
     const effective = Buffer.from(compiled.ok ? JSON.stringify(compiled.effective()) : '')
     if (version !== '') {
@@ -130,7 +130,9 @@ export function addPolicies(server: Server, policies: Policies, env: Environment
         throw new Answer(status.NOT_FOUND, `there is no version ${version} of ${service} in its history`)
       return { document: storedMessage(kept), effective }
     }
-    const newest = order.flatMap(source => newestOf(service, source)).at(-1)
+    const newest = order()
+      .flatMap(source => newestOf(service, source))
+      .at(-1)
     if (newest === undefined && layers.length === 0)
       throw new Answer(status.NOT_FOUND, `no source has a document for ${service}`)
     if (newest === undefined) return { document: null, effective }

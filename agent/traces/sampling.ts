@@ -2,17 +2,22 @@
 export interface Keep {
   /** `trace`: the first 48 of the last 56 bits of the trace id. `failed`: its status is an error. */
   of(service: string): (trace: number, failed: boolean) => boolean
+  /** From now on. */
+  set(limits: KeepLimits): void
   /** Why spans were not kept, so far. */
   readonly dropped: { sampled: number; rate: number }
   /** Services that are over their rate at this moment. */
   limited(): readonly string[]
 }
 
-export interface KeepOptions {
+export interface KeepLimits {
   /** From 0 to 1, of the traces; failed spans are kept whatever it says. */
   readonly share: number
   /** Spans a second of one service; 0: no limit. */
   readonly perSecond: number
+}
+
+export interface KeepOptions extends KeepLimits {
   /** Milliseconds, of a clock that only goes forward. */
   readonly now: () => number
 }
@@ -37,8 +42,9 @@ interface Bucket {
   threshold: number
 }
 
-export function keeper({ share, perSecond, now }: KeepOptions): Keep {
-  const threshold = Math.round((1 - share) * TRACES)
+export function keeper({ share, perSecond: first, now }: KeepOptions): Keep {
+  let threshold = thresholdOf(share)
+  let perSecond = first
   const buckets = new Map<string, Bucket>()
   const dropped = { sampled: 0, rate: 0 }
 
@@ -69,6 +75,13 @@ export function keeper({ share, perSecond, now }: KeepOptions): Keep {
 
   return {
     dropped,
+    set(limits) {
+      threshold = thresholdOf(limits.share)
+      if (limits.perSecond === perSecond) return
+      perSecond = limits.perSecond
+      // What was measured is of the other rate.
+      buckets.clear()
+    },
     of(service) {
       const bucket = perSecond === 0 ? null : bucketOf(service)
       if (bucket !== null) refill(bucket)
@@ -91,4 +104,8 @@ export function keeper({ share, perSecond, now }: KeepOptions): Keep {
     limited: () =>
       [...buckets].flatMap(([name, { threshold, at }]) => (threshold > 0 && now() - at < IDLE_MS ? [name] : [])),
   }
+}
+
+function thresholdOf(share: number): number {
+  return Math.round((1 - share) * TRACES)
 }

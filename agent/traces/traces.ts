@@ -14,12 +14,14 @@ import { addTraceService, listenGrpc } from './grpc-in.ts'
 import { hostFacts } from './host-facts.ts'
 import { listenHttp } from './http-in.ts'
 import { type Intake, intake } from './intake.ts'
-import { keeper } from './sampling.ts'
+import { type KeepLimits, keeper } from './sampling.ts'
 import { type Sender, type SenderLog, sender } from './sender.ts'
 import { exportSettings, pairsOf } from './target.ts'
 
 /** Spans of proxies and applications: taken, put on disk, and sent to the collector. */
 export interface TracesPart extends AgentPart {
+  /** What may change while it runs: which spans are kept. */
+  configure(traces: Pick<AgentDocument['traces'], 'sample' | 'spansPerSecond'>): void
   families(): readonly Family[]
   /** For `outrigger status`: a line for each place where spans go. */
   exporting(): readonly string[]
@@ -56,7 +58,7 @@ export function tracesPart({ document, env, base, state, consulSelf, log }: Trac
   given.delete('service.name')
   const counters = newCounters()
   const facts = hostFacts({ given, consulSelf })
-  const keep = keeper({ share: traces.sample / 100, perSecond: traces.spansPerSecond, now: () => performance.now() })
+  const keep = keeper({ ...limitsOf(traces), now: () => performance.now() })
   const collector = target === null ? null : collectorWithFiles({ ...settings, target }, log.warn)
   let queue: DiskQueue | null = null
   let sending: Sender | null = null
@@ -85,6 +87,7 @@ export function tracesPart({ document, env, base, state, consulSelf, log }: Trac
 
   return {
     name: 'traces',
+    configure: next => keep.set(limitsOf(next)),
     register(server: Server) {
       addTraceService(server, 'proxy', (request, from) =>
         receive === null ? Promise.resolve({ outcome: 'busy' }) : receive(request, from),
@@ -145,6 +148,10 @@ export function tracesPart({ document, env, base, state, consulSelf, log }: Trac
       ]
     },
   }
+}
+
+function limitsOf({ sample, spansPerSecond }: Pick<AgentDocument['traces'], 'sample' | 'spansPerSecond'>): KeepLimits {
+  return { share: sample / 100, perSecond: spansPerSecond }
 }
 
 const emptyQueue = { spans: 0, bytes: 0, maxBytes: 0, droppedFull: 0, droppedCorrupt: 0, trouble: null }

@@ -1,8 +1,8 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
-import { type RunningAgent, run, startAgent } from './support/agent.ts'
+import { type AgentConfig, agentHome, type RunningAgent, run, startAgent } from './support/agent.ts'
 import { temporaryFolder } from './support/child.ts'
 
 // The agent and `outrigger policy` as users run them, with a folder of documents.
@@ -148,6 +148,41 @@ describe('the program', () => {
     expect(await again.page('/ready')).toBe('ready\n')
     again.signal('SIGTERM')
     expect(await again.ended).toMatchObject({ code: 0 })
+  })
+
+  test('SIGHUP: sources, their order and what is kept of traces change at once, the rest waits for a restart', async () => {
+    const home = await agentHome({ policies: { folder: 'policies' } })
+    home.document('orders', { retries: { attempts: 2 } })
+    mkdirSync(join(home.folder, 'other'))
+    writeFileSync(join(home.folder, 'other/users.yaml'), 'retries: { attempts: 7 }')
+    await using own = await home.start()
+    const follower = follow(own.socket, [{ service: 'orders' }, { service: 'users' }])
+    const attemptsOf = (service: string) => follower.spec(service)?.retries.attempts
+    await expect.poll(() => attemptsOf('orders')).toBe(2)
+    const reread = async (config: AgentConfig, word: RegExp) => {
+      own.write(config)
+      own.signal('SIGHUP')
+      await own.said(`that it read ${JSON.stringify(config)}`, (_, err) => word.test(err))
+    }
+    const live = { policies: { folder: 'other' }, traces: { sample: 50, spansPerSecond: 10 } }
+    await reread(live, /are in force","changed":"policies.folder, traces.sample, traces.spansPerSecond"/)
+    await expect.poll(() => attemptsOf('users')).toBe(7)
+    await expect.poll(() => attemptsOf('orders')).not.toBe(2)
+    expect((await own.policy('list')).out).not.toContain('orders')
+    home.document('orders', { retries: { attempts: 4 } })
+    writeFileSync(join(home.folder, 'other/orders.yaml'), 'retries: { attempts: 5 }')
+    await expect.poll(() => attemptsOf('orders')).toBe(5)
+    const put = await own.policy('put', 'users', write('users.yaml', 'retries: { attempts: 8 }'))
+    expect(put).toMatchObject({ code: 0 })
+    await expect.poll(() => attemptsOf('users')).toBe(8)
+    expect(readFileSync(join(home.folder, 'other/users.yaml'), 'utf8')).toContain('attempts: 8')
+
+    await reread({ ...live, consul: {} }, /need a restart of the agent; proxies go on meanwhile","changed":"consul"/)
+    await reread({ ...live, policies: { order: ['nowhere'] } }, /the agent file is wrong, and nothing changes/)
+    expect(attemptsOf('users')).toBe(8)
+    await reread({ ...live, policies: { folder: 'policies' } }, /are in force","changed":"policies.folder"/)
+    await expect.poll(() => attemptsOf('orders')).toBe(4)
+    follower.close()
   })
 
   test('a wrong agent file: each error with its place; --check starts nothing', async () => {

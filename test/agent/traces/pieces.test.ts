@@ -218,6 +218,17 @@ describe('a service that sends more than its rate', () => {
     expect(keep.limited()).toEqual(['noisy'])
   })
 
+  test('has another rate, and traces another share, from the moment they are set', () => {
+    const keep = keeper({ share: 1, perSecond: 1, now: () => 0 })
+    const kept = () => Array.from({ length: 100 }, (_, i) => keep.of('a')((i / 100) * 2 ** 48, false)).filter(Boolean)
+    expect(kept()).toHaveLength(2)
+    keep.set({ share: 1, perSecond: 40 })
+    expect(kept()).toHaveLength(80)
+    keep.set({ share: 0.1, perSecond: 0 })
+    expect(kept()).toHaveLength(10)
+    expect(keep.dropped).toEqual({ sampled: 90, rate: 118 })
+  })
+
   test('may have any name, and names without end share one bucket', () => {
     const keep = keeper({ share: 1, perSecond: 1, now: () => 0 })
     let kept = 0
