@@ -172,6 +172,18 @@ describe('a bad neighbour', () => {
     expect(sync.counts.updates).toBeLessThanOrEqual(1 + 5)
   })
 
+  test('that is a source with too many documents is in trouble, and takes none away', async () => {
+    const { files, socket, policies } = await started()
+    files.set(document('orders', 'retries: { attempts: 2 }'))
+    const proxy = followed(socket, [{ service: 'orders' }])
+    await expect.poll(() => attempts(proxy)).toBe(2)
+    files.set(...Array.from({ length: 5_001 }, (_, i) => document(`a${i}`, '')))
+    expect(policies.sources()[0]!.trouble).toMatch(/it has 5001 documents, and at most 5000 are read/)
+    expect([...policies.documents.inForce().keys()]).toEqual([expect.stringContaining('orders')])
+    files.set(document('orders', 'retries: { attempts: 3 }'))
+    await expect.poll(() => attempts(proxy)).toBe(3)
+  })
+
   test('that refuses one policy again and again is one line in the log', async () => {
     const { files, socket, sync, said } = await started()
     files.set(document('orders', 'retries: { attempts: 2 }'))
