@@ -2,7 +2,7 @@ import type { Environment } from '../../mesh-config/environment.ts'
 import type { AgentLog } from '../log.ts'
 import { type Candidates, noRollouts, type Rollouts } from '../rollouts.ts'
 import type { PolicyBook } from '../wanted-policy.ts'
-import { type DocumentBook, documentBook } from './documents.ts'
+import { type DocumentBook, documentBook, MAX_DOCUMENTS } from './documents.ts'
 import { type SavedDocuments, savedDocuments } from './saved.ts'
 import { servePolicies } from './serve.ts'
 import type { PolicySource } from './source.ts'
@@ -95,10 +95,19 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
 
   function watch(source: PolicySource): void {
     const state = states.get(source.name)!
+    const onTrouble = (reason: string) => {
+      if (state.trouble !== reason) log.warn('a source of policies is in trouble', { source: source.name, reason })
+      state.trouble = reason
+    }
     source.watch(
       {
         hadDocuments: [...documents.inForce().values()].some(held => held.source === source.name),
         onSet(all) {
+          // None is left out: that would take it away from the proxies that have it.
+          if (all.length > MAX_DOCUMENTS)
+            return onTrouble(
+              `it has ${all.length} documents, and at most ${MAX_DOCUMENTS} are read: all stay as they were`,
+            )
           if (state.trouble !== '') log.info('a source of policies answers again', { source: source.name })
           state.trouble = ''
           state.answeredAt = Date.now()
@@ -108,10 +117,7 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
             if (isNew && holdsBack() === null) for (const listener of listeners) listener('all')
           })
         },
-        onTrouble(reason) {
-          if (state.trouble !== reason) log.warn('a source of policies is in trouble', { source: source.name, reason })
-          state.trouble = reason
-        },
+        onTrouble,
       },
       end.signal,
     )
