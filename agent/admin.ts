@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
+import { jsonText } from '../mesh-config/agent/printable.ts'
 import type { AddressSpec } from '../mesh-config/snapshot.ts'
 import type { AgentMetrics } from './metrics.ts'
-import { jsonText } from './printable.ts'
 
 export interface AdminPages {
   readonly metrics: AgentMetrics

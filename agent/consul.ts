@@ -2,8 +2,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { ConsulAccess } from '../mesh-config/agent/consul.ts'
+import { printable } from '../mesh-config/agent/printable.ts'
 import { parseJson } from '../mesh-config/bounded-json.ts'
-import { printable } from './printable.ts'
 
 /** The HTTP API of Consul, for all parts of the agent: docs at https://developer.hashicorp.com/consul/api-docs. */
 export interface ConsulApi {

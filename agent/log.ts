@@ -1,4 +1,4 @@
-import { jsonText, printable } from './printable.ts'
+import { jsonText, printable } from '../mesh-config/agent/printable.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'off'] as const
 export type LogLevel = (typeof logLevels)[number]

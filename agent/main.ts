@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { Server } from '@grpc/grpc-js'
 import { addressOf } from '../mesh-config/address.ts'
 import { type AgentDocument, DEFAULT_ADMIN } from '../mesh-config/agent/agent-file.ts'
+import { distrust } from '../mesh-config/agent/distrust.ts'
 import { loadAgentFile } from '../mesh-config/agent/load-agent-file.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
 import { agentState } from '../mesh-config/agent/state.ts'
@@ -60,8 +61,12 @@ export async function runAgent({ version, file, logLevel, pretty, colors, check 
   const base = file === null ? process.cwd() : dirname(resolve(file))
   const state = agentState(document.state, base, process.env)
 
-  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+  const uid = process.getuid?.() ?? 0
+  const socket = document.listen?.replace(/^unix:/, '') ?? defaultSocket(process.env, uid)
+  const isNamed = document.listen !== undefined || process.env.OUTRIGGER_AGENT !== undefined
   try {
+    const distrusted = isNamed ? '' : distrust(socket, uid)
+    if (distrusted !== '') throw new Error(`${distrusted}: remove it, or name another socket in listen:`)
     await refuseSecondAgent(socket)
   } catch (error) {
     return stop(EXIT_CANNOT_START, [(error as Error).message])

@@ -1,8 +1,9 @@
 import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js'
 import type { Command } from 'commander'
 import { grpcService, type ServiceName } from '../agent/sync/protos.ts'
+import { distrust } from '../mesh-config/agent/distrust.ts'
 import { defaultSocket } from '../mesh-config/agent/socket.ts'
-import { printableLines } from '../proxy/core/printable.ts'
+import { printable, printableLines } from '../proxy/core/printable.ts'
 import { EXIT } from './ask-admin.ts'
 
 export interface AgentOptions {
@@ -25,8 +26,17 @@ type Done = (error: ServiceError | null, reply: unknown) => void
 type Unary = (request: object, options: object, done: Done) => void
 type Streaming = (request: object) => ClientReadableStream<unknown>
 
-function clientOf(service: ServiceName, { agent }: AgentOptions): { client: Methods; address: string } {
-  const path = agent?.replace(/^unix:/, '') ?? defaultSocket(process.env, process.getuid?.() ?? 0)
+/** Null: its socket is not to be trusted; why is printed, and the exit code is set. */
+function clientOf(service: ServiceName, { agent }: AgentOptions): { client: Methods; address: string } | null {
+  const uid = process.getuid?.() ?? 0
+  const path = agent?.replace(/^unix:/, '') ?? defaultSocket(process.env, uid)
+  // Whoever listens there would read policies, and say what is in force.
+  const distrusted = agent === undefined && process.env.OUTRIGGER_AGENT === undefined ? distrust(path, uid) : ''
+  if (distrusted !== '') {
+    process.stderr.write(`${printable(distrusted)}: name the socket of your agent with --agent\n`)
+    process.exitCode = EXIT.failed
+    return null
+  }
   const Service = grpcService(service)
   const client = new Service(`unix:${path}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': MAX_REPLY,
@@ -43,7 +53,9 @@ export async function askAgent<Reply>(
   options: AgentOptions,
   deadlineMs = 10_000,
 ): Promise<Reply | null> {
-  const { client, address } = clientOf(service, options)
+  const found = clientOf(service, options)
+  if (found === null) return null
+  const { client, address } = found
   const { promise, resolve, reject } = Promise.withResolvers<Reply>()
   const call = (client[method] as Unary).bind(client)
   call(request, { deadline: Date.now() + deadlineMs }, (error, reply) =>
@@ -68,7 +80,9 @@ export async function followAgent<Reply>(
   take: (reply: Reply) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, address } = clientOf(service, options)
+  const found = clientOf(service, options)
+  if (found === null) return
+  const { client, address } = found
   const stream = (client[method] as Streaming).bind(client)(request)
   const { promise, resolve } = Promise.withResolvers<ServiceError | null>()
   const end = () => {

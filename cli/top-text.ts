@@ -1,6 +1,7 @@
 import { addBuckets, quantileOf, type SparseHistogram } from '../agent/stats/histogram.ts'
 import { isFailure } from '../agent/stats/summary.ts'
 import type { TopEndpoint, TopReply, WireEdge } from '../agent/stats/top.ts'
+import { printable } from '../proxy/core/printable.ts'
 import type { Colours } from './colours.ts'
 import { type Cell, count, cut, milliseconds, percent, table } from './table.ts'
 
@@ -112,7 +113,7 @@ export function topLines(reply: TopReply, look: TopLook): string[] {
   )
   const time = new Date(reply.atMs).toISOString().slice(11, 19)
   const title = `${bold('outrigger top')}  ${dim(`${time} UTC  ${count(reply.proxies, 'proxy', 'proxies')}, last ${Math.round(reply.spanMs / 1000)} s, by ${sort}`)}`
-  const troubles = reply.troubles.map(trouble => yellow(`! ${trouble}`))
+  const troubles = reply.troubles.map(trouble => yellow(printable(`! ${trouble}`)))
   const head = [title, ...troubles, '']
   // Two headers, an empty line, and two lines that say how many more there are.
   const left = rows === null ? null : Math.max(2, rows - head.length - 5)

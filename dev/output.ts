@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
+import { printable } from '../mesh-config/agent/printable.ts'
 
 /** As much of a colours library as is used here. */
 export interface Colours {
@@ -64,7 +65,7 @@ export function warningOf(line: string): string | null {
     const { level, msg, time: _, ...facts } = JSON.parse(line) as Record<string, unknown>
     if ((level !== 'warn' && level !== 'error') || typeof msg !== 'string') return null
     const pairs = Object.entries(facts).map(([name, value]) => ` ${name}=${String(value)}`)
-    return `${level}: ${msg}${pairs.join('')}`
+    return printable(`${level}: ${msg}${pairs.join('')}`)
   } catch {
     return null
   }

@@ -47,7 +47,7 @@ export function effectiveOf(
     const rule = schemaAt(schema, path)
     const source = sourceOf(value, path, root, rule)
     sources[formatPath(path)] = source
-    const said = rule?.secret === true || isSecret(source) || isSecretMatch(path) ? hidden : shown(value)
+    const said = rule?.secret === true || isSecret(source) || isSecretField(path) ? hidden : shown(value)
     values.set(formatPath(path), { path, value: said })
     return said
   }
@@ -86,9 +86,10 @@ function isSecret({ environment }: Source): boolean {
   return environment !== undefined && [...environment.matchAll(/\$\{(\w+)/g)].some(([, name]) => isSecretName(name!))
 }
 
-/** The value that a route matches a header or query parameter against may be an API key. */
-function isSecretMatch(path: Path): boolean {
-  return path.some((step, i) => (step === 'headers' || step === 'query') && isSecretName(String(path[i + 1] ?? '')))
+/** The value that a route matches a header or query parameter against, or sets it to, may be an API key. */
+function isSecretField(path: Path): boolean {
+  const from = path.findIndex(step => step === 'headers' || step === 'query')
+  return from >= 0 && path.slice(from + 1).some(step => isSecretName(String(step)))
 }
 
 function shown(value: unknown): unknown {

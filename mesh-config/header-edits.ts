@@ -1,22 +1,10 @@
 import * as z from 'zod'
+import { FIELD_VALUE, isEditable } from './edited-heads.ts'
 import { headerName, setting, text } from './values.ts'
 
 /** Edits of heads, of a route and of its destinations (route.ts). */
 
-/** These say where a message ends, or belong to one connection: edited by a route they would lie. */
-const FRAMING = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-const editable = headerName.refine(name => !FRAMING.has(String(name).toLowerCase()), {
+const editable = headerName.refine(name => isEditable(String(name)), {
   params: {
     wrong: {
       what: '{value} says where a message ends or belongs to one connection, so no route may edit it',
@@ -25,7 +13,7 @@ const editable = headerName.refine(name => !FRAMING.has(String(name).toLowerCase
   },
 })
 
-const value = () => text(/^[\t -~\u0080-\u00ff]{0,8192}$/, 'a header value', 'a text without line breaks')
+const value = () => text(FIELD_VALUE, 'a header value', 'a text without line breaks')
 
 const edits = {
   set: setting(

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { retries, timeouts } from './call.ts'
+import { REWRITE } from './edited-heads.ts'
 import { headerEdits } from './header-edits.ts'
 import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
 
@@ -122,7 +123,7 @@ export const route = z
       'Their destinations; several share the requests by weight. Without it: the service itself.',
     ),
     rewrite: setting(
-      text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query').optional(),
+      text(REWRITE, 'a path', 'a path that begins with / and has no query, other characters as %C3%A9').optional(),
       'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
     ),
     headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),

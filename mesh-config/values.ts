@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { addressPattern, explainAddress, isLiteral, parseAddress } from './address.ts'
 import { durationPattern, guessDuration, parseDuration } from './duration.ts'
+import { FIELD_NAME } from './edited-heads.ts'
 import { guessSize, parseSize, sizePattern } from './size.ts'
 import type { Check } from './wrong.ts'
 
@@ -210,7 +211,7 @@ export function overrides<Shape extends Readonly<Record<string, z.ZodDefault>>>(
   return Object.fromEntries(entries)
 }
 
-export const headerName = text(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name', 'a name such as x-tester')
+export const headerName = text(FIELD_NAME, 'a header name', 'a name such as x-tester')
 
 /** Requires exactly one of several forms. */
 export function exactlyOne(

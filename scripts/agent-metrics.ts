@@ -44,12 +44,4 @@ export const agentMetrics: readonly (readonly [
   ['outrigger_agent_spans_queue_limit_bytes', 'gauge', [], 'Bytes that may wait for the collector.'],
   ['outrigger_agent_spans_queue_on_disk', 'gauge', [], '1: what waits is on disk. 0: it is in memory only.'],
   ['outrigger_agent_spans_export_stalled_seconds', 'gauge', [], 'Seconds since the collector has taken nothing.'],
-  ['outrigger_agent_rollout_step', 'gauge', ['service'], 'The step of a staged roll-out that runs, from 1 on.'],
-  [
-    'outrigger_agent_rollout_reverted',
-    'gauge',
-    ['service'],
-    'Whether the last staged roll-out of a service was taken back: outrigger status says why.',
-  ],
-  ['outrigger_agent_leader', 'gauge', [], 'Whether this agent leads the mesh.'],
 ]

@@ -35,6 +35,8 @@ export async function checkDocument(
 
 /** Null: it is a service, or `*`. */
 export function wrongService(service: string): string | null {
+  // Stores have the document for all under this name.
+  if (service === 'defaults') return '"defaults" is no service: write "*" for the defaults of all'
   if (service === EVERY_SERVICE || serviceName().safeParse(service).success) return null
   return `"${service}" is not a service name: use small letters, digits, - _ and . such as orders, or * for the defaults of all`
 }

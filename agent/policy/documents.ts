@@ -29,7 +29,7 @@ export interface BookDeps {
   readonly onAccepted: (changes: readonly Change[]) => void
 }
 
-/** Of one source; more are left out, which the source says. */
+/** Of one source; one that has more is in trouble. */
 export const MAX_DOCUMENTS = 5_000
 
 export function documentBook(deps: BookDeps): DocumentBook {
@@ -70,7 +70,7 @@ export function documentBook(deps: BookDeps): DocumentBook {
 
   async function take(source: string, all: readonly PolicyDocument[]): Promise<void> {
     const before = seen.get(source) ?? new Map<string, PolicyDocument>()
-    const now = new Map(all.slice(0, MAX_DOCUMENTS).map(document => [document.service, document]))
+    const now = new Map(all.map(document => [document.service, document]))
     seen.set(source, now)
     const changes: Change[] = []
     for (const document of now.values()) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EVERY_SERVICE } from '../../mesh-config/policy-document.ts'
 import { versionOfText } from './files.ts'
@@ -47,7 +47,7 @@ export function fileStore(folder: string, shown: string): PolicyStore {
     }
     const version = versionOfText(text)
     await writeAtomic(join(historyOf(service), entryName(at)), formatVersion(document, version))
-    await writeAtomic(join(folder, name), text, 0o644)
+    await writeAtomic(join(folder, name), text, await modeOf(join(folder, name)))
     const names = (await readdir(historyOf(service))).sort()
     for (const old of names.slice(0, -MAX_VERSIONS)) await rm(join(historyOf(service), old))
     return version
@@ -61,6 +61,12 @@ export function fileStore(folder: string, shown: string): PolicyStore {
       return done
     },
   }
+}
+
+/** A document may hold secrets: who may read it stays as its owner has set it. */
+async function modeOf(file: string): Promise<number> {
+  const found = await stat(file).catch(missing)
+  return found === null ? 0o644 : found.mode & 0o777
 }
 
 function missing(error: NodeJS.ErrnoException): null {

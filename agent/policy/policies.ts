@@ -2,7 +2,7 @@ import type { Environment } from '../../mesh-config/environment.ts'
 import type { AgentLog } from '../log.ts'
 import { type Candidates, noRollouts, type Rollouts } from '../rollouts.ts'
 import type { PolicyBook } from '../wanted-policy.ts'
-import { type DocumentBook, documentBook } from './documents.ts'
+import { type DocumentBook, documentBook, MAX_DOCUMENTS } from './documents.ts'
 import { type SavedDocuments, savedDocuments } from './saved.ts'
 import { servePolicies } from './serve.ts'
 import type { PolicySource } from './source.ts'
@@ -134,11 +134,21 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
 
   function watch(state: State): void {
     const { source } = state
+    const onTrouble = (reason: string) => {
+      if (state.end.signal.aborted) return
+      if (state.trouble !== reason) log.warn('a source of policies is in trouble', { source: source.name, reason })
+      state.trouble = reason
+    }
     source.watch(
       {
         hadDocuments: [...documents.inForce().values()].some(held => held.source === source.name),
         onSet(all) {
           if (state.end.signal.aborted) return
+          // None is left out: that would take it away from the proxies that have it.
+          if (all.length > MAX_DOCUMENTS)
+            return onTrouble(
+              `it has ${all.length} documents, and at most ${MAX_DOCUMENTS} are read: all stay as they were`,
+            )
           if (state.trouble !== '') log.info('a source of policies answers again', { source: source.name })
           state.trouble = ''
           state.answeredAt = Date.now()
@@ -149,11 +159,7 @@ export function policiesOf({ sources, file, env, log, rollouts = noRollouts }: P
             if (isNew && holdsBack() === null) for (const listener of listeners) listener('all')
           })
         },
-        onTrouble(reason) {
-          if (state.end.signal.aborted) return
-          if (state.trouble !== reason) log.warn('a source of policies is in trouble', { source: source.name, reason })
-          state.trouble = reason
-        },
+        onTrouble,
       },
       state.end.signal,
     )

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addressOf } from '../../mesh-config/address.ts'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import { durationMs } from '../../mesh-config/duration.ts'
+import { MAX_DOCUMENTS } from './documents.ts'
 import type { PolicyDocument, PolicySource, PolicyWatcher } from './source.ts'
 import { connectZooKeeper, type ZooKeeperConnection } from './zookeeper-client.ts'
 import { documentPath, zookeeperStore } from './zookeeper-store.ts'
@@ -24,7 +25,6 @@ export function zookeeperOptions(spec: NonNullable<AgentDocument['policies']['zo
 
 /** ZooKeeper's own bound for the data of a znode. */
 const MAX_DOCUMENT = 1024 * 1024
-const MAX_DOCUMENTS = 10_000
 /** Of all texts together: documents beyond it are refused, each alone. */
 const MAX_TOTAL = 64 * 1024 * 1024
 /** Reads that are on their way at a time. */

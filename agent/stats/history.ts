@@ -45,6 +45,8 @@ const COARSE_MS = 10_000
 const HOUR_MS = 3_600_000
 /** An endpoint that a proxy has not named for so long has gone; proxies name all of them every 30 s. */
 const ENDPOINT_MS = 100_000
+/** Of one proxy: more than a mesh has that such a proxy calls. */
+const MAX_ENDPOINTS = 10_000
 /** In numbers of four bytes: 2 MB for a proxy, 32 MB for all. An edge has about forty of them in a span. */
 const MAX_OF_PROXY = 500_000
 const MAX_OF_ALL = 8_000_000
@@ -79,8 +81,7 @@ class OfProxy implements ProxyHistory {
     this.lastAt = now
     this.rssBytes = rssBytes
     if (lengthMs > 0) this.cpu = cpuMs / lengthMs
-    for (const each of endpoints) this.endpoints.set(`${each.service} ${each.endpoint}`, { ...each, at: now })
-    for (const [key, { at }] of this.endpoints) if (now - at > ENDPOINT_MS) this.endpoints.delete(key)
+    this.#hear(endpoints, now)
     if (this.#names.length > MAX_NAMES) this.#forget()
     if (lengthMs > 0) this.#push(now - lengthMs, lengthMs, edges, endpoints)
     // Ten at once: each of them is added up once.
@@ -117,6 +118,19 @@ class OfProxy implements ProxyHistory {
         if (list[i]!.from < since - list[i]!.lengthMs / 2) return
         yield list[i]!
       }
+  }
+
+  /** The one that was named last stands last: the first ones go. */
+  #hear(endpoints: readonly EndpointCounts[], now: number): void {
+    for (const each of endpoints) {
+      const key = `${each.service} ${each.endpoint}`
+      this.endpoints.delete(key)
+      this.endpoints.set(key, { ...each, at: now })
+    }
+    for (const [key, { at }] of this.endpoints) {
+      if (now - at <= ENDPOINT_MS && this.endpoints.size <= MAX_ENDPOINTS) return
+      this.endpoints.delete(key)
+    }
   }
 
   #push(from: number, lengthMs: number, edges: readonly EdgeCounts[], endpoints: readonly EndpointCounts[]): void {

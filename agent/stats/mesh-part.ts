@@ -53,7 +53,7 @@ const DEFAULT_SECONDS = 10
 const MAX_SECONDS = 60
 const REPLY_MS = 1_000
 const SWEEP_MS = 60_000
-/** Screens that are open at a time. */
+/** Screens that are open at a time, of this host; and as many of others. */
 const MAX_TOPS = 32
 
 /** What runs in the mesh: statistics of the proxies of this host, and what other agents say of theirs. */
@@ -61,13 +61,13 @@ export function meshPart({ facts, known, tls, listen, log }: MeshPartDeps): Mesh
   const startedAt = Date.now()
   const kept = history(Date.now)
   const others: OtherAgents = otherAgents(known, tls, Date.now)
-  let tops = 0
   let remote: Server | null = null
   const sweeping = setInterval(() => kept.sweep(), SWEEP_MS)
   sweeping.unref()
 
   /** `isOwn`: asked over the Unix socket; other agents are told of this one only, so questions go in no circle. */
   function implementation(isOwn: boolean) {
+    let tops = 0
     return {
       Status(call: ServerUnaryCall<MeshRequest, object>, reply: sendUnaryData<object>) {
         const historyMs = Math.min(3_600_000, Date.now() - startedAt)

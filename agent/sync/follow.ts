@@ -53,7 +53,7 @@ type Call = ServerDuplexStream<FromProxy, object | Buffer>
 export function followServer({ book, log, agent, version, onSummary, stalledMs = 30_000 }: FollowDeps): FollowServer {
   const definition = passingBuffers(grpcService('Sync').service)
   const encode = definition.Follow!.responseSerialize
-  const encoded = new WeakMap<WantedPolicy, Map<string, Buffer>>()
+  const encoded = new WeakMap<WantedPolicy, Buffer>()
   const streams = new Map<Call, FollowerState | null>()
   const outboxes = new Map<Call, Outbox>()
   const remembered = new Map<string, Follower>()
@@ -63,10 +63,10 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
   function update(service: string, policy: WantedPolicy, unchanged: boolean): Buffer {
     counts.updates++
     if (unchanged) return encode({ update: { service, version: policy.version, unchanged: true } })
-    const known = encoded.get(policy) ?? new Map<string, Buffer>()
-    encoded.set(policy, known)
-    const message = known.get(service) ?? encode(updateMessage(service, policy))
-    known.set(service, message)
+    // That nothing is known is said of many services, by one object.
+    if (policy.spec.length === 0) return encode(updateMessage(service, policy))
+    const message = encoded.get(policy) ?? encode(updateMessage(service, policy))
+    encoded.set(policy, message)
     return message
   }
 
@@ -75,6 +75,13 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
     log.warn('a proxy is refused', { reason })
     call.write({ refusal: { reason } })
     call.end()
+    // What it still sends is not heard.
+    forget(call)
+  }
+
+  /** A long list is sent in slices, and others have their turn between them. */
+  function serve(call: Call, state: FollowerState): void {
+    if (!state.flush()) setImmediate(() => streams.get(call) === state && serve(call, state))
   }
 
   function greet(call: Call, hello: Hello): FollowerState | null {
@@ -84,22 +91,16 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
       return null
     }
     call.write({ welcome: { format: FORMAT, agent, version } })
-    const outbox = outboxOf(call, () => streams.has(call) && state.flush())
+    const outbox = outboxOf(call, () => streams.has(call) && serve(call, state))
     const state = followerState(bounded(hello), {
       book,
       outbox,
       encode: update,
-      onAnswer(service, which, reasons) {
-        if (reasons.length === 0) counts.acks++
-        else {
-          counts.nacks++
-          log.warn('a proxy refuses a policy', {
-            proxy: state.hello.proxy,
-            service,
-            version: which,
-            reason: reasons[0]!,
-          })
-        }
+      acked: () => counts.acks++,
+      nacked(service, which, reason) {
+        counts.nacks++
+        if (reason !== null)
+          log.warn('a proxy refuses a policy', { proxy: state.hello.proxy, service, version: which, reason })
       },
     })
     outboxes.set(call, outbox)
@@ -115,15 +116,14 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
     if (state === null) {
       if (message !== 'hello') return refuse(call, 'the first message of a proxy is hello')
       const greeted = greet(call, hello!)
-      if (greeted === null) streams.delete(call)
-      else streams.set(call, greeted)
+      if (greeted !== null) streams.set(call, greeted)
       return
     }
     state.heard()
     if (message === 'subscribe') {
       const reason = state.subscribe(subscribe!.services)
       if (reason !== null) return refuse(call, reason)
-      state.flush()
+      serve(call, state)
     } else if (message === 'answer') state.answer(answer!)
     else if (message === 'summary') onSummary(state.hello, summary)
   }
@@ -171,10 +171,10 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
   book.onChange(services => {
     turn = turn.then(async () => {
       let since = performance.now()
-      for (const state of streams.values()) {
+      for (const [call, state] of streams) {
         if (state === null) continue
         state.review(services)
-        state.flush()
+        serve(call, state)
         if (performance.now() - since < BUSY_MS) continue
         await new Promise(resolve => setImmediate(resolve))
         since = performance.now()

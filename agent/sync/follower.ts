@@ -17,6 +17,8 @@ interface Subscription {
   sent: string
   wanted: string
   reasons: readonly string[]
+  /** The last version that it has refused. */
+  refused: string
   staleSince: number | null
 }
 
@@ -28,8 +30,8 @@ export interface FollowerState {
   answer(answer: Answer): void
   /** Policies may have changed. */
   review(services: ReadonlySet<string> | 'all'): void
-  /** Sends what waits, as far as there is room. */
-  flush(): void
+  /** Sends what waits, as far as there is room. False: it has taken long, and more can be sent. */
+  flush(): boolean
   status(connected: boolean): Follower
   heard(): void
 }
@@ -39,10 +41,17 @@ export interface FollowerDeps {
   readonly outbox: Outbox
   /** The encoded Update; `unchanged`: the proxy has it already. */
   readonly encode: (service: string, policy: WantedPolicy, unchanged: boolean) => Buffer
-  readonly onAnswer: (service: string, version: string, reasons: readonly string[]) => void
+  readonly acked: () => void
+  /** `reason`: null where that is known already, however often it is said. */
+  readonly nacked: (service: string, version: string, reason: string | null) => void
 }
 
-export function followerState(hello: Hello, { book, outbox, encode, onAnswer }: FollowerDeps): FollowerState {
+/** Policies are compiled for so long at a time. */
+const BUSY_MS = 10
+/** The longest name of a version that is kept. */
+const MAX_VERSION = 100
+
+export function followerState(hello: Hello, { book, outbox, encode, acked, nacked }: FollowerDeps): FollowerState {
   const subscriptions = new Map<string, Subscription>()
   /** Services whose policy may have to be sent. */
   const due = new Set<string>()
@@ -81,8 +90,8 @@ export function followerState(hello: Hello, { book, outbox, encode, onAnswer }: 
         const layer = own.length === 0 ? null : { hash: hashOf(own), bytes: Buffer.from(own) }
         const before = subscriptions.get(service)
         if (before !== undefined && before.own?.hash === layer?.hash) continue
-        const fresh = { service, own: layer, has: before?.has ?? have, sent: '', wanted: '', reasons: [] }
-        subscriptions.set(service, { ...fresh, staleSince: null })
+        const fresh = { service, own: layer, has: before?.has ?? have, sent: '', wanted: '', refused: '' }
+        subscriptions.set(service, { ...fresh, reasons: [], staleSince: null })
         due.add(service)
       }
       return null
@@ -90,27 +99,37 @@ export function followerState(hello: Hello, { book, outbox, encode, onAnswer }: 
     answer({ service, version, reasons }) {
       const subscription = subscriptions.get(service)
       if (subscription === undefined) return
-      const shown = reasons.slice(0, 20).map(reason => reason.slice(0, 1000))
-      if (shown.length === 0) {
-        subscription.has = version
-        if (subscription.wanted === version) {
+      const isWanted = subscription.wanted === version
+      if (reasons.length === 0) {
+        subscription.has = version.slice(0, MAX_VERSION)
+        if (isWanted) {
           subscription.staleSince = null
           subscription.reasons = []
         }
-      } else if (subscription.wanted === version) subscription.reasons = shown
-      onAnswer(service, version, shown)
+        return acked()
+      }
+      const shown = reasons.slice(0, 20).map(reason => reason.slice(0, 1000))
+      const isNews = isWanted && subscription.refused !== version
+      if (isWanted) {
+        subscription.reasons = shown
+        subscription.refused = version
+      }
+      nacked(service, version, isNews ? shown[0]! : null)
     },
     review(services) {
       if (services === 'all') for (const service of subscriptions.keys()) due.add(service)
       else for (const service of services) if (subscriptions.has(service)) due.add(service)
     },
     flush() {
+      const until = performance.now() + BUSY_MS
       for (const service of due) {
-        if (!outbox.hasRoom()) return
+        if (!outbox.hasRoom()) return true
+        if (performance.now() > until) return false
         due.delete(service)
         const subscription = subscriptions.get(service)
         if (subscription !== undefined) send(subscription)
       }
+      return true
     },
     heard() {
       lastWordAt = Date.now()

@@ -22,7 +22,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   await refuseSecondAgent(path)
   rmSync(path, { force: true })
-  const before = process.umask(0o177)
+  // Folders that parts of the agent make meanwhile keep their owner's right to enter.
+  const before = process.umask(0o077)
   try {
     await new Promise<void>((resolve, reject) =>
       server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), error =>

@@ -5,6 +5,7 @@ import { gunzip } from 'node:zlib'
 import type { Counters } from './counters.ts'
 import { MAX_REQUEST_BYTES } from './grpc-in.ts'
 import type { Intake, Received } from './intake.ts'
+import { lanes } from './lanes.ts'
 import { encodeAnswer, encodeStatus, jsonToProtobuf } from './otlp-json.ts'
 import { Malformed } from './wire.ts'
 
@@ -12,6 +13,8 @@ const unzip = promisify(gunzip)
 
 /** Of all requests that are being read, so that many senders at once cannot fill the memory. */
 const MAX_READING_BYTES = 4 * MAX_REQUEST_BYTES
+/** Requests whose unpacked bytes are in memory at a time: the others wait as they came, small. */
+const MAX_UNPACKING = 4
 const MAX_CONNECTIONS = 1_000
 /** google.rpc.Code */
 const INVALID_ARGUMENT = 3
@@ -35,6 +38,7 @@ interface Refusal {
 /** OTLP over HTTP: https://opentelemetry.io/docs/specs/otlp/#otlphttp */
 export async function listenHttp(options: HttpInOptions): Promise<{ port: number; stop: () => void }> {
   const { host, port, receive, counters } = options
+  const unpacking = lanes(MAX_UNPACKING)
   let reading = 0
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -46,8 +50,9 @@ export async function listenHttp(options: HttpInOptions): Promise<{ port: number
     try {
       const body = await read(request, held)
       if (!Buffer.isBuffer(body)) return refuse(response, isJson, body)
-      const plain = await decode(request, body)
-      reply(response, isJson, await receive(isJson ? jsonToProtobuf(plain) : plain, 'http'))
+      const taken = (plain: Buffer) => receive(isJson ? jsonToProtobuf(plain) : plain, 'http')
+      const isPacked = (request.headers['content-encoding'] ?? 'identity') !== 'identity'
+      reply(response, isJson, isPacked ? await unpacking(async () => taken(await unpack(body))) : await taken(body))
     } catch (error) {
       if (!(error instanceof Malformed)) throw error
       counters.refusedRequests.malformed++
@@ -76,8 +81,7 @@ export async function listenHttp(options: HttpInOptions): Promise<{ port: number
   }
 
   /** A small body can become a large one: no more is unpacked than may come unpacked. */
-  async function decode(request: IncomingMessage, body: Buffer): Promise<Buffer> {
-    if ((request.headers['content-encoding'] ?? 'identity') === 'identity') return body
+  async function unpack(body: Buffer): Promise<Buffer> {
     try {
       return await unzip(body, { maxOutputLength: MAX_REQUEST_BYTES })
     } catch (error) {

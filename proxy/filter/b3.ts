@@ -14,7 +14,7 @@ export function formsOfB3(headers: Headers): number {
 
 /**
  * B3 as openzipkin/b3-propagation has it: one field, or one for each part. Valid ids go into `trace`; a wish without
- * ids (`b3: 0`) leaves them empty. Null: there is none, or none that is valid.
+ * ids (`b3: 0`) leaves them empty. Null: there is none. What is not valid leaves all to whoever comes next.
  */
 export function readB3(headers: Headers, trace: TraceContext): Wish | null {
   const single = headers.get(B3_SINGLE)
@@ -22,7 +22,7 @@ export function readB3(headers: Headers, trace: TraceContext): Wish | null {
     const wish = readSingle(single, trace)
     if (wish !== null) return wish
   }
-  return readMulti(headers, trace)
+  return readMulti(headers, trace) ?? (single === undefined ? null : 'defer')
 }
 
 /** `{trace id}-{span id}[-{wish}[-{parent span id}]]`, or the wish alone. */
@@ -40,8 +40,8 @@ function readMulti(headers: Headers, trace: TraceContext): Wish | null {
   const sampled = headers.get(B3_SAMPLED)
   if (traceId === undefined && sampled === undefined) return null
   const wish = headers.get(B3_FLAGS) === '1' ? 'debug' : wishOf(sampled?.toLowerCase() ?? '')
-  if (wish === null || traceId === undefined) return wish
-  return readIds(traceId, headers.get(B3_SPAN_ID) ?? '', trace) ? wish : null
+  if (wish === null) return 'defer'
+  return traceId === undefined || readIds(traceId, headers.get(B3_SPAN_ID) ?? '', trace) ? wish : 'defer'
 }
 
 /** Also the words of early versions. */

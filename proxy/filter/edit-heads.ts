@@ -13,10 +13,12 @@ export function editHeads({ match, rewrite, headers, to }: RouteSpec): Filter | 
   const request = editing(
     ofDestinations.map(edits => edits?.request),
     headers?.request,
+    'request',
   )
   const response = editing(
     ofDestinations.map(edits => edits?.response),
     headers?.response,
+    'response',
   )
   if (rewrite === undefined && request === null && response === null) return null
   return {
@@ -26,49 +28,53 @@ export function editHeads({ match, rewrite, headers, to }: RouteSpec): Filter | 
       : {
           onDestination(exchange: Exchange) {
             if (rewrite !== undefined) rewritePath(exchange, match.path, rewrite)
-            if (request !== null) request(exchange, exchange.request.headers, 'request')
+            if (request !== null) request(exchange, exchange.request.headers)
           },
         }),
     ...(response === null
       ? {}
       : {
           onResponse(exchange: Exchange, { headers: ofResponse }: { readonly headers: Headers }) {
-            response(exchange, ofResponse, 'response')
+            response(exchange, ofResponse)
           },
         }),
   }
 }
 
-type Edit = (exchange: Exchange, headers: Headers, of: 'request' | 'response') => void
+type Edit = (exchange: Exchange, headers: Headers) => void
+
+/** Edits, and what the decision record says of them. */
+interface Made {
+  readonly edits: HeadEditsSpec
+  readonly note: string
+}
 
 /** Those of the destination first, as in Envoy: what the route sets counts. Null: there are none. */
 function editing(
   ofDestinations: readonly (HeadEditsSpec | undefined)[],
   ofRoute: HeadEditsSpec | undefined,
+  of: 'request' | 'response',
 ): Edit | null {
   const isEmpty = (edits: HeadEditsSpec | undefined) =>
     edits === undefined || edits.remove.length + edits.add.length + edits.set.length === 0
   if ([...ofDestinations, ofRoute].every(isEmpty)) return null
-  const words = [...ofDestinations, ofRoute].map(edits => (edits === undefined || isEmpty(edits) ? '' : inWords(edits)))
-  return (exchange, headers, of) => {
+  const made = (edits: HeadEditsSpec | undefined, whose: string): Made | null =>
+    edits === undefined || isEmpty(edits) ? null : { edits, note: `${whose}: ${inWords(edits)}` }
+  const ofDrawn = ofDestinations.map(edits => made(edits, `${of} of this destination`))
+  const own = made(ofRoute, of)
+  return (exchange, headers) => {
     const at = exchange.cluster === null ? -1 : exchange.decision.chosen
-    const drawn = at < 0 ? undefined : ofDestinations[at]
-    if (drawn !== undefined && words[at] !== '') {
-      apply(drawn, headers)
-      exchange.decision.note(NAME, `${of} of this destination: ${words[at]}`)
-    }
-    const own = words[ofDestinations.length]
-    if (ofRoute !== undefined && own !== '') {
-      apply(ofRoute, headers)
-      exchange.decision.note(NAME, `${of}: ${own}`)
-    }
+    const drawn = at < 0 ? null : (ofDrawn[at] ?? null)
+    if (drawn !== null) apply(drawn, exchange, headers)
+    if (own !== null) apply(own, exchange, headers)
   }
 }
 
-function apply({ remove, add, set }: HeadEditsSpec, headers: Headers): void {
+function apply({ edits: { remove, add, set }, note }: Made, { decision }: Exchange, headers: Headers): void {
   for (let i = 0; i < remove.length; i++) headers.delete(remove[i]!)
   for (let i = 0; i < add.length; i++) headers.add(add[i]![0], add[i]![1])
   for (let i = 0; i < set.length; i++) headers.set(set[i]![0], set[i]![1])
+  decision.note(NAME, note)
 }
 
 /** Names only: a value may be a secret. */

@@ -2,8 +2,8 @@ import type { Random } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Filter } from '../core/filter.ts'
 import type { Headers } from '../core/message.ts'
-import { B3, newIds, newSpanId, type SampledBy, type TraceContext, W3C } from '../core/trace.ts'
-import { TRACEPARENT, TRACESTATE, writeContext } from '../core/trace-fields.ts'
+import { B3, B3_MULTI, newIds, newSpanId, type SampledBy, type TraceContext, W3C } from '../core/trace.ts'
+import { B3_FLAGS, B3_PARENT_SPAN_ID, TRACEPARENT, TRACESTATE, writeContext } from '../core/trace-fields.ts'
 import { flagsOf, isTraceparent, RANDOM, SAMPLED, traceparentOf } from '../core/traceparent.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { formsOfB3, readB3, type Wish } from './b3.ts'
@@ -29,7 +29,14 @@ export function traceContext(random: Random, tracing: Tracing): Filter {
         trace.formats = wish === null ? 0 : formsOfB3(headers)
         if (tracing.isW3c) trace.formats |= W3C
         else if (trace.formats === 0) trace.formats = tracing.isB3 ? B3 : 0
-        if (trace.traceId === '') begin(trace, random)
+        if (trace.traceId === '') {
+          begin(trace, random)
+          // Of the ids that were not valid: the trace that begins here has no parent, and who begins it decides.
+          if ((trace.formats & B3_MULTI) !== 0) {
+            headers.delete(B3_PARENT_SPAN_ID)
+            if (wish !== 'debug') headers.delete(B3_FLAGS)
+          }
+        }
         decide(trace, wish, tracing)
       }
       tell(exchange, random)

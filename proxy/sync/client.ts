@@ -47,7 +47,7 @@ export interface AgentClientDeps extends Omit<Following, 'ended' | 'welcomed' | 
   readonly dial: DialPath
   /** Loads HTTP/2: asked for when there is an agent to talk to. */
   readonly codec: () => Promise<Pick<Codec, 'connect'>>
-  /** Why a default socket is not to be trusted; empty: it may be used. */
+  /** Whose a default socket is, where it is not to be trusted; empty: it may be used. */
   readonly distrust: (path: string) => string
   readonly userAgent: string
   /** The state or the trouble is another one. */
@@ -104,7 +104,10 @@ export function agentClient(deps: AgentClientDeps): AgentClient {
     const { path, isDefault } = place
     const mine = turn
     const distrusted = isDefault ? deps.distrust(path) : ''
-    if (distrusted !== '') return again('connecting', distrusted, REFUSED_WAIT_MS)
+    if (distrusted !== '') {
+      const why = `${distrusted}, so the agent there is not used: remove it, or name the socket in agent:`
+      return again('connecting', why, REFUSED_WAIT_MS)
+    }
     giveUp = deps.dial(path, {
       connected: wire => {
         giveUp = () => wire.destroy()

@@ -24,6 +24,13 @@ export const text: Shape = (value, at, wrong) => {
   else if (value.length > 65_536) wrong(at, 'a text of more than 65536 characters')
 }
 
+/** A text of this form. `what`: for people, as `a path`. */
+export function matching(pattern: RegExp, what: string): Shape {
+  return (value, at, wrong) => {
+    if (typeof value !== 'string' || !pattern.test(value)) wrong(at, `not ${what}`)
+  }
+}
+
 export const flag: Shape = (value, at, wrong) => {
   if (typeof value !== 'boolean') wrong(at, 'neither true nor false')
 }

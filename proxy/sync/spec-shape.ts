@@ -1,3 +1,4 @@
+import { FIELD_NAME, FIELD_VALUE, isEditable, REWRITE } from '../../mesh-config/edited-heads.ts'
 import type {
   BalancerSpec,
   BalancerType,
@@ -28,6 +29,7 @@ import {
   integer,
   listOf,
   mapOf,
+  matching,
   number,
   oneOf,
   optional,
@@ -61,8 +63,18 @@ const match: ShapeOf<MatchSpec> = {
   query: listOf(fields(value), 0, 1_000),
 }
 
-const lines = listOf(listOf(text, 2, 2), 0, 1_000)
-const edits: ShapeOf<HeadEditsSpec> = { remove: listOf(text, 0, 1_000), add: lines, set: lines }
+const fieldName: Shape = (name, at, wrong) => {
+  if (typeof name !== 'string' || !FIELD_NAME.test(name) || !isEditable(name)) wrong(at, 'no header that may be edited')
+}
+const fieldValue = matching(FIELD_VALUE, 'a header value')
+
+const line: Shape = (pair, at, wrong) => {
+  if (!Array.isArray(pair) || pair.length !== 2) return wrong(at, 'no name and value')
+  fieldName(pair[0], `${at}[0]`, wrong)
+  fieldValue(pair[1], `${at}[1]`, wrong)
+}
+const lines = listOf(line, 0, 1_000)
+const edits: ShapeOf<HeadEditsSpec> = { remove: listOf(fieldName, 0, 1_000), add: lines, set: lines }
 const headers: ShapeOf<HeaderEditsSpec> = { request: fields(edits), response: fields(edits) }
 
 const destination: ShapeOf<DestinationSpec> = {
@@ -110,7 +122,7 @@ const route: ShapeOf<RouteSpec> = {
   to: listOf(fields(destination), 1, 1_000),
   timeouts: orNull(fields(routeTimeouts)),
   retries: orNull(fields(routeRetries)),
-  rewrite: optional(text),
+  rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
 }
 

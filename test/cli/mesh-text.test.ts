@@ -222,6 +222,9 @@ test('control characters of names do not reach the terminal', () => {
   const wrong = { ...proxy, proxy: 'vm/\u001b[31mweb' }
   const text = statusLines([{ ...agent, proxies: [wrong] }], { width: 100, all: false, colours: off }).join('')
   expect(text).not.toContain('\u001b')
+  const top: TopReply = { atMs: 0, edges: [], endpoints: [], proxies: 0, spanMs: 1, troubles: ['vm-2: \u001b[2J'] }
+  const look = { service: null, sort: 'rate', width: 100, rows: null, colours: off } as const
+  expect(topLines(top, look).join('')).not.toContain('\u001b')
 })
 
 test('small words', () => {

@@ -45,6 +45,10 @@ describe('a rewrite', () => {
     expect(rewritten({ path: { exact: '/a' } }, '/', '/a')).toBe('/')
   })
 
+  test.each(['/\u010d\u010ax:', '/a b', '/\u0001', '/caf\u00e9', '/a?b', '/a#b', 'a'])('to %j is refused', rewrite => {
+    expect(serviceSchema.safeParse({ routes: [{ match: { path: '/a/*' }, rewrite }] }).success).toBe(false)
+  })
+
   test('the endpoint is told of the path before; people of both, without the query', () => {
     const { headers, notes } = edited({ match: { path: '/a/*' }, rewrite: '/b/' }, '/a/x?token=1')
     expect(headers).toEqual(['x-envoy-original-path: /a/x?token=1'])
@@ -75,7 +79,16 @@ describe('edits of heads', () => {
     expect(editHeads(routeOf({ headers: { request: {} } }))).toBeNull()
   })
 
-  test.each(['Host', 'content-length', 'Transfer-Encoding', 'connection', 'upgrade', 'te'])('%s is refused', name => {
+  test.each([
+    'Host',
+    'Outrigger-Unsent',
+    'http2-settings',
+    'content-length',
+    'Transfer-Encoding',
+    'connection',
+    'upgrade',
+    'te',
+  ])('%s is refused', name => {
     const parsed = serviceSchema.safeParse({ routes: [{ headers: { request: { set: { [name]: '1' } } } }] })
     expect(parsed.success).toBe(false)
     expect(

@@ -219,6 +219,24 @@ describe('B3', () => {
     expect(exchange.trace.traceId).not.toBe(T)
   })
 
+  test('ids that are not valid leave nothing behind in the fields of the trace that begins', () => {
+    const sent = [
+      ['x-b3-traceid', 'zz\u000b'],
+      ['x-b3-spanid', P],
+      ['x-b3-parentspanid', 'of another trace'],
+      ['x-b3-flags', '1'],
+    ] as const
+    const { exchange, fields } = pass(sent)
+    const { traceId, spanId, isSampled } = exchange.trace
+    expect(isSampled).toBe(false)
+    expect(fields).toEqual({
+      traceparent: `00-${traceId}-${spanId}-02`,
+      'x-b3-traceid': traceId,
+      'x-b3-spanid': spanId,
+      'x-b3-sampled': '0',
+    })
+  })
+
   test('beside W3C: W3C counts, and both are told', () => {
     const { exchange, fields } = pass([
       ['traceparent', SAMPLED],

@@ -51,10 +51,9 @@ describe('the package', () => {
     const tops = new Set(files.map(file => file.split('/')[1]))
     expect(tops).toContain('dist')
     expect(files).toContain('package/docs/configuration.md')
+    const pages = ['README.md', 'CHANGELOG.md', 'SECURITY.md']
     for (const name of tops)
-      expect(['bin', 'dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']).toContain(
-        name,
-      )
+      expect(['bin', 'deploy', 'dist', 'docs', 'package.json', 'LICENSE', ...pages]).toContain(name)
     expect(files.filter(file => /\.ts$|\.map$|\/test\//.test(file))).toEqual([])
   })
 

@@ -60,6 +60,10 @@ describe('no error, warning or effective configuration shows', () => {
       'the key that a request needs',
       `${base}services: { orders: { routes: [{ match: { headers: { x-api-key: { exact: ${PASSWORD} }, authorization: ${PASSWORD} }, query: { token: ${PASSWORD} } } }, {}] } }\n`,
     ],
+    [
+      'the key that a route adds to a request',
+      `${base}services: { orders: { routes: [{ headers: { request: { set: { authorization: ${PASSWORD} }, add: { x-api-key: ${PASSWORD} } } }, to: [{ headers: { response: { set: { set-cookie: ${PASSWORD} } } } }] }, {}] } }\n`,
+    ],
   ])('%s', async (_name, text) => {
     expect(await said(text)).not.toContain(PASSWORD)
   })

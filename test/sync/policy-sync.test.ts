@@ -89,6 +89,17 @@ describe('updates', () => {
     ])
   })
 
+  test('one bad among hundreds is found in a few steps, and all others count', async () => {
+    const { sync, answers, brought, advance } = syncOf(['bad'])
+    const services = names(400)
+    sync.use(services, NONE)
+    for (const service of services) sync.update(updateOf(service, service === 's123' ? 'bad' : '1'))
+    await advance(50)
+    await expect.poll(() => answers.length).toBe(400)
+    expect(answers.filter(answer => !answer.endsWith('ACK'))).toEqual(['s123 bad a port is taken'])
+    expect(brought.length).toBeLessThanOrEqual(19)
+  })
+
   test('one that makes no sense is refused at once, and said once however often it comes', async () => {
     const { sync, answers, brought, log } = syncOf()
     sync.use(['a'], NONE)

@@ -29,6 +29,11 @@ const rich = {
       timeouts: { request: '3s' },
       retries: { attempts: 2 },
     },
+    {
+      match: { path: '/c/*' },
+      rewrite: '/d/',
+      headers: { request: { set: { 'x-a': '1' }, add: { 'x-b': '2' }, remove: ['x-c'] } },
+    },
     { match: { path: { prefix: '/b' } } },
   ],
 }
@@ -70,8 +75,11 @@ describe('a compiled policy', () => {
     })
   })
 
-  // A map may have one entry more or less: its keys are the author's.
-  const fieldPaths = all.filter(path => path[0] !== 'subsets' && !/^\d+$/.test(path.at(-1)!))
+  // A map may have one entry more or less: its keys are the author's. And a route need not edit heads.
+  const optional = ['routes.1.rewrite', 'routes.1.headers']
+  const fieldPaths = all.filter(
+    path => path[0] !== 'subsets' && !/^\d+$/.test(path.at(-1)!) && !optional.includes(path.join('.')),
+  )
 
   test.each(fieldPaths.map(path => path.join('.')))('without %s is refused', name => {
     expect(refused(replaced(spec as unknown as Json, name.split('.'), undefined))).toBe(true)
@@ -93,6 +101,18 @@ describe('a compiled policy', () => {
 
   test('that would fill a table for ever is refused', () => {
     expect(refused(replaced(spec as unknown as Json, ['balancer', 'tableSize'], 100))).toBe(true)
+  })
+
+  test.each([
+    ['rewrite', '/\u010d\u010ax:'],
+    ['rewrite', '/a?b'],
+    ['headers.request.set.0.1', 'a\r\nb: c'],
+    ['headers.request.add.0.1', '\u010d\u010ab: c'],
+    ['headers.request.set.0.0', 'content-length'],
+    ['headers.request.set.0.0', 'outrigger-unsent'],
+    ['headers.request.remove.0', 'a b'],
+  ])('that would write %s as %j is refused', (path, value) => {
+    expect(refused(replaced(spec as unknown as Json, ['routes', '1', ...path.split('.')], value))).toBe(true)
   })
 
   test('any JSON gives a policy or reasons', () => {

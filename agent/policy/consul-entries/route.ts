@@ -1,3 +1,4 @@
+import { isEditable } from '../../../mesh-config/edited-heads.ts'
 import type { Edits, HttpMatch, RouterDestination, ValueMatch } from './entries.ts'
 import { goMs, timeText } from './entries.ts'
 
@@ -124,10 +125,6 @@ function retriesOf(destination: RouterDestination, warn: Warn): Json | null {
   }
 }
 
-/** Names that say where a message ends, or belong to one connection: header-edits.ts refuses them. */
-const NOT_EDITED =
-  /^(:.*|connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i
-
 export function headersOf(
   request: Edits | null | undefined,
   response: Edits | null | undefined,
@@ -148,7 +145,7 @@ function editsOf(
 ): object {
   if (!edits) return {}
   const allowed = (field: string, name: string) => {
-    if (!NOT_EDITED.test(name)) return true
+    if (isEditable(name) && !name.startsWith(':')) return true
     warn(field)(`${name} says where a message ends or belongs to one connection, so no route edits it`)
     return false
   }

@@ -100,6 +100,19 @@ test('all proxies together stay within the bound, and each keeps its newest', ()
   for (const proxy of kept.proxies()) expect(requestsOf(proxy, 1_000)).toBe(800)
 })
 
+test('a proxy that names new endpoints without end keeps the last ones', () => {
+  let now = START
+  const kept = history(() => now)
+  for (let i = 0; i < 10; i++) {
+    const endpoints = Array.from({ length: 2_000 }, (_, n) => ({ service: 'a', endpoint: `${i}-${n}`, state: '' }))
+    kept.add('odd', 'web', second(0, { endpoints }))
+    now += 100
+  }
+  const [proxy] = kept.proxies()
+  expect(proxy!.endpoints.size).toBe(10_000)
+  expect([...proxy!.endpoints.keys()].at(-1)).toBe('a 9-1999')
+})
+
 test('proxies that are gone are forgotten after an hour', () => {
   let now = START
   const kept = history(() => now)

@@ -117,15 +117,25 @@ describe('a proxy', () => {
   })
 
   test('that names too many services is refused, and others go on', async () => {
-    const { files, socket } = await started()
+    const { files, socket, sync } = await started()
     files.set(document('orders', 'retries: { attempts: 2 }'))
     const greedy = followed(
       socket,
       Array.from({ length: 2001 }, (_, i) => ({ service: `s${i}` })),
     )
     await expect.poll(() => greedy.refusal).toMatch(/follows 2001 services, and at most 2000/)
+    await expect.poll(() => sync.followers()[0]).toMatchObject({ connected: false, policies: [] })
     const proxy = followed(socket, [{ service: 'orders' }])
     await expect.poll(() => attempts(proxy)).toBe(2)
+  })
+
+  test('gets the policies of hundreds of services, each of which has to be made', async () => {
+    const { files, socket } = await started()
+    files.set(document('*', 'retries: { attempts: 4 }', 'defaults.yaml'))
+    const services = Array.from({ length: 300 }, (_, i) => ({ service: `s${i}` }))
+    const proxy = followed(socket, services)
+    await expect.poll(() => proxy.updates.length, { timeout: 20_000 }).toBe(300)
+    expect(services.every(({ service }) => attempts(proxy, service) === 4)).toBe(true)
   })
 
   test('hands on its summaries', async () => {
@@ -160,6 +170,32 @@ describe('a bad neighbour', () => {
     await expect.poll(() => sync.followers().find(({ proxy: name }) => name === 'stuck')?.connected).toBe(false)
     // What did not fit was never made: it had the first one, and the other proxy had at most five.
     expect(sync.counts.updates).toBeLessThanOrEqual(1 + 5)
+  })
+
+  test('that is a source with too many documents is in trouble, and takes none away', async () => {
+    const { files, socket, policies } = await started()
+    files.set(document('orders', 'retries: { attempts: 2 }'))
+    const proxy = followed(socket, [{ service: 'orders' }])
+    await expect.poll(() => attempts(proxy)).toBe(2)
+    files.set(...Array.from({ length: 5_001 }, (_, i) => document(`a${i}`, '')))
+    expect(policies.sources()[0]!.trouble).toMatch(/it has 5001 documents, and at most 5000 are read/)
+    expect([...policies.documents.inForce().keys()]).toEqual([expect.stringContaining('orders')])
+    files.set(document('orders', 'retries: { attempts: 3 }'))
+    await expect.poll(() => attempts(proxy)).toBe(3)
+  })
+
+  test('that refuses one policy again and again is one line in the log', async () => {
+    const { files, socket, sync, said } = await started()
+    files.set(document('orders', 'retries: { attempts: 2 }'))
+    const proxy = followed(socket, [{ service: 'orders' }], { answer: () => ['no thank you'] })
+    await expect.poll(() => sync.counts.nacks).toBe(1)
+    const { version } = proxy.updates[0]!
+    for (let i = 0; i < 50; i++) {
+      proxy.write({ answer: { service: 'orders', version, reasons: i % 2 === 0 ? [] : [`no ${i}`] } })
+      proxy.write({ answer: { service: 'orders', version: `v${i}`, reasons: ['never sent'] } })
+    }
+    await expect.poll(() => sync.counts.nacks).toBe(1 + 25 + 50)
+    expect(said().match(/a proxy refuses a policy/g)).toHaveLength(1)
   })
 
   test('that sends without end is slowed down, and does not delay the others', async () => {

@@ -179,6 +179,25 @@ describe('OTLP over HTTP', () => {
     expect(counters.refusedRequests.too_large).toBe(1)
   })
 
+  test('many bodies that unpack to much are unpacked a few at a time', async () => {
+    let now = 0
+    let most = 0
+    const receive: Intake = async request => {
+      now++
+      most = Math.max(most, now)
+      await new Promise(resolve => setTimeout(resolve, 5))
+      now--
+      return request.length === 1 << 20 ? { outcome: 'taken', rejected: 0, message: '' } : { outcome: 'busy' }
+    }
+    const { port, stop } = await listenHttp({ host: '127.0.0.1', port: 0, receive, counters: newCounters() })
+    onTestFinished(stop)
+    const bomb = gzipSync(Buffer.alloc(1 << 20))
+    const zipped = { ...PROTOBUF, 'content-encoding': 'gzip' }
+    const answers = await Promise.all(Array.from({ length: 40 }, () => post(port, bomb, zipped)))
+    expect(answers.every(answer => answer.status === 200)).toBe(true)
+    expect(most).toBe(4)
+  })
+
   test('many large bodies at once do not fill the memory, and others are taken afterwards', async () => {
     const { http, counters, queue } = await open()
     const sockets = Array.from({ length: 8 }, () => connect(http, '127.0.0.1'))

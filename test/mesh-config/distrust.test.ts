@@ -1,7 +1,7 @@
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { distrust } from '../../proxy/sync/distrust.ts'
+import { distrust } from '../../mesh-config/agent/distrust.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const isRoot = process.getuid!() === 0
@@ -27,6 +27,14 @@ test('a socket of another user is not trusted, nor one in a folder of another us
   expect(distrust(socket, uid)).toMatch(isRoot ? /agent\.sock belongs to another user \(uid 65534\)/ : /another user/)
   give(folder)
   expect(distrust(socket, uid)).toMatch(/outrigger belongs to another user/)
+})
+
+test('nor one behind a link of another user', () => {
+  const { folder } = made()
+  const link = join(temporaryFolder(), 'link')
+  symlinkSync(folder, link)
+  if (isRoot) lchownSync(link, SOMEBODY, SOMEBODY)
+  expect(distrust(join(link, 'agent.sock'), uid)).toMatch(/link belongs to another user/)
 })
 
 test('an own one is, and so is one that is not there', () => {
