@@ -11,10 +11,9 @@ export interface Reread {
   readonly waiting: readonly string[]
 }
 
-/** Sections of which a part comes into force at once. */
-const LIVE = { policies: ['folder', 'order', 'zookeeper'], traces: ['sample', 'spansPerSecond'] } as const
+/** Sections of which a part comes into force at once: they are compared key by key. */
+const IN_PARTS: ReadonlySet<string> = new Set(['policies', 'traces'])
 
-/** Names what is different: the keys of these two sections, and whole sections else. */
 export function reread(inForce: AgentDocument, file: AgentDocument): Reread {
   const { folder, order, zookeeper } = file.policies
   const { sample, spansPerSecond } = file.traces
@@ -26,10 +25,11 @@ export function reread(inForce: AgentDocument, file: AgentDocument): Reread {
   return { document, changed: differences(inForce, document), waiting: differences(document, file) }
 }
 
+/** Names of what is different: keys of these two sections, and whole sections else. */
 function differences(a: AgentDocument, b: AgentDocument): string[] {
   const sections = new Set([...Object.keys(a), ...Object.keys(b)] as (keyof AgentDocument)[])
   return [...sections].flatMap(section => {
-    if (!Object.hasOwn(LIVE, section)) return isDeepStrictEqual(a[section], b[section]) ? [] : [section]
+    if (!IN_PARTS.has(section)) return isDeepStrictEqual(a[section], b[section]) ? [] : [section]
     const [before, after] = [a[section], b[section]] as Readonly<Record<string, unknown>>[]
     const keys = new Set([...Object.keys(before!), ...Object.keys(after!)])
     return [...keys].filter(key => !isDeepStrictEqual(before![key], after![key])).map(key => `${section}.${key}`)
