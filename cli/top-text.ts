@@ -127,11 +127,7 @@ export function topLines(reply: TopReply, look: TopLook): string[] {
     '',
     ...(endpointRoom === 0 || endpoints.length === 0
       ? []
-      : table(
-          [endpointHead(colours), ...shownEndpoints(endpoints, endpointRoom).map(row => endpointRow(row, colours))],
-          width,
-          3,
-        )),
+      : table(endpointTable(shownEndpoints(endpoints, endpointRoom), colours), width, 3)),
     ...more(endpoints.length - endpointRoom, 'endpoint', colours),
   ]
   return (rows === null ? lines : lines.slice(0, rows)).map(line => cut(line, width))
@@ -140,7 +136,8 @@ export function topLines(reply: TopReply, look: TopLook): string[] {
 /** Where there is no room for all, those in trouble come first. */
 function shownEndpoints(endpoints: readonly EndpointRates[], room: number): readonly EndpointRates[] {
   if (endpoints.length <= room) return endpoints
-  const trouble = ({ ejected, failedPerSecond }: EndpointRates) => Number(ejected > 0) * 2 + Number(failedPerSecond > 0)
+  const trouble = ({ ejected, unhealthy, failedPerSecond }: EndpointRates) =>
+    Number(ejected + unhealthy > 0) * 2 + Number(failedPerSecond > 0)
   return [...endpoints].sort((a, b) => trouble(b) - trouble(a)).slice(0, room)
 }
 
@@ -169,23 +166,40 @@ function serviceRow(row: ServiceRates, { bold, green, red, yellow, dim }: Colour
   ]
 }
 
-function endpointHead({ dim }: Colours): Cell[] {
+/** The reasons of discovery have a column where there are any. */
+function endpointTable(rows: readonly EndpointRates[], colours: Colours): Cell[][] {
+  const { dim } = colours
   const numbers = ['CALLS/S', 'FAILED/S', 'ACTIVE'].map(name => right(name, dim))
-  return [{ text: 'ENDPOINT', paint: dim }, { text: 'SERVICE', paint: dim }, { text: 'STATE', paint: dim }, ...numbers]
+  const head = [...['ENDPOINT', 'SERVICE', 'STATE'].map(text => ({ text, paint: dim })), ...numbers]
+  const cells = rows.map(row => endpointRow(row, colours))
+  if (rows.every(({ reason }) => reason === '')) return [head, ...cells]
+  return [
+    [...head, { text: 'WHY', paint: dim }],
+    ...cells.map((row, i) => [...row, { text: rows[i]!.reason, paint: dim }]),
+  ]
 }
 
 function endpointRow(row: EndpointRates, { red, green, yellow, dim }: Colours): Cell[] {
-  const { service, endpoint, proxies, ejected, perSecond, failedPerSecond, active } = row
-  const state = ejected === 0 ? 'admitting' : ejected === proxies ? 'ejected' : `ejected by ${ejected} of ${proxies}`
-  const paint = ejected === 0 ? green : ejected === proxies ? red : yellow
+  const { service, endpoint, proxies, ejected, unhealthy, perSecond, failedPerSecond, active } = row
+  const kept = proxies - ejected - unhealthy
+  const paint = kept === proxies ? green : kept <= 0 ? red : yellow
   return [
     { text: endpoint },
     { text: service, paint: dim },
-    { text: state, paint },
+    { text: stateOf(row), paint },
     right(rate(perSecond), perSecond === 0 ? dim : undefined),
     right(rate(failedPerSecond), failedPerSecond === 0 ? dim : red),
     right(String(active), active === 0 ? dim : undefined),
   ]
+}
+
+/** What discovery says of it, and who has ejected it. */
+function stateOf({ proxies, ejected, health, unhealthy }: EndpointRates): string {
+  const words = [
+    ...(unhealthy === 0 ? [] : [unhealthy === proxies ? health : `${health} for ${unhealthy} of ${proxies}`]),
+    ...(ejected === 0 ? [] : [ejected === proxies ? 'ejected' : `ejected by ${ejected} of ${proxies}`]),
+  ]
+  return words.join(', ') || 'admitting'
 }
 
 function rate(perSecond: number): string {

@@ -37,7 +37,10 @@ export interface StatusCount {
 export interface EndpointCounts {
   readonly service: string
   readonly endpoint: string
+  /** `admitting`, `ejected`, or what discovery says where that is not `passing`. */
   readonly state: string
+  /** Of what discovery says. */
+  readonly reason: string
   readonly active: number
   readonly requests: number
   readonly failures: number
@@ -48,6 +51,7 @@ const MAX_EDGES = 500
 const MAX_ENDPOINTS = 2_000
 const MAX_COUNTS = 64
 const MAX_NAME = 256
+const MAX_REASON = 120
 
 /** UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: what a service must answer for. */
 const GRPC_FAILURES: ReadonlySet<number> = new Set([2, 4, 13, 14, 15])
@@ -104,11 +108,12 @@ function readEdge(edge: Fields): EdgeCounts {
   }
 }
 
-function readEndpoint({ service, endpoint, state, active, requests, failures }: Fields): EndpointCounts {
+function readEndpoint({ service, endpoint, state, reason, active, requests, failures }: Fields): EndpointCounts {
   return {
     service: text(service),
     endpoint: text(endpoint),
     state: text(state),
+    reason: text(reason, MAX_REASON),
     active: number(active),
     requests: number(requests),
     failures: number(failures),
@@ -119,8 +124,8 @@ function list(value: unknown, most: number): readonly Fields[] {
   return ((value ?? []) as readonly Fields[]).slice(0, most)
 }
 
-function text(value: unknown): string {
-  return typeof value === 'string' ? value.slice(0, MAX_NAME) : ''
+function text(value: unknown, most = MAX_NAME): string {
+  return typeof value === 'string' ? value.slice(0, most) : ''
 }
 
 function number(value: unknown): number {

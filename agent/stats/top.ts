@@ -33,11 +33,19 @@ export interface TopEndpoint {
   readonly active: number
   readonly proxies: number
   readonly ejected: number
+  /** What discovery says of it where that is not `passing`; empty: nothing else. */
+  readonly health: string
+  /** How many of the proxies heard so. */
+  readonly unhealthy: number
+  readonly reason: string
 }
 
 /** What an answer may have; the busiest stay. */
 const MAX_EDGES = 2_000
 const MAX_ENDPOINTS = 5_000
+
+/** What a proxy says of an endpoint that discovery says nothing against. */
+const OUTLIER_STATES: ReadonlySet<string> = new Set(['', 'admitting', 'ejected', 'probing'])
 
 /** Over the proxies of this agent, for the last seconds. */
 export function localTop(history: History, spanMs: number, now: number): TopReply {
@@ -57,10 +65,13 @@ export function localTop(history: History, spanMs: number, now: number): TopRepl
         counted.set(key, { requests: known.requests + requests, failures: known.failures + failures })
       }
     }
-    for (const [key, { service, endpoint, state, active }] of proxy.endpoints) {
+    for (const [key, { service, endpoint, state, reason, active }] of proxy.endpoints) {
       const { requests, failures } = counted.get(key) ?? { requests: 0, failures: 0 }
       const ejected = Number(state === 'ejected')
-      addEndpoint(endpoints, { service, endpoint, requests, failures, active, proxies: 1, ejected })
+      const health = OUTLIER_STATES.has(state) ? '' : state
+      const unhealthy = Number(health !== '')
+      const own = { service, endpoint, requests, failures, active, proxies: 1, ejected, health, unhealthy, reason }
+      addEndpoint(endpoints, own)
     }
   }
   return bounded(edges, endpoints, {
@@ -101,6 +112,9 @@ function addEndpoint(to: Map<string, TopEndpoint>, each: TopEndpoint): void {
           active: known.active + each.active,
           proxies: known.proxies + each.proxies,
           ejected: known.ejected + each.ejected,
+          health: known.health || each.health,
+          unhealthy: known.unhealthy + each.unhealthy,
+          reason: known.reason || each.reason,
         },
   )
 }

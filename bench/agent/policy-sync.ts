@@ -11,8 +11,8 @@ import type { Log } from '../../proxy/core/log.ts'
 import { type AgentClient, agentClient } from '../../proxy/sync/client.ts'
 import { systemClock as clock, systemRandom as random } from '../../proxy/system/clock.ts'
 import { dialPath } from '../../proxy/system/net.ts'
+import { agentHome } from '../../test/integration/support/agent.ts'
 import { temporaryFolder } from '../../test/integration/support/child.ts'
-import { agentFolder } from '../../test/integration/support/own-agent.ts'
 import { freePort } from '../../test/integration/support/ports.ts'
 import { startProxy } from '../../test/integration/support/proxy.ts'
 import { until } from '../../test/integration/support/until.ts'
@@ -22,8 +22,8 @@ const PROXIES = Number(process.argv[2] ?? 1_000)
 const SERVICES = 20
 const CHANGES = 10
 
-const home = agentFolder()
-for (let i = 0; i < SERVICES; i++) home.policy(`service-${i}`, { timeouts: { request: '3s' } })
+const home = await agentHome()
+for (let i = 0; i < SERVICES; i++) home.document(`service-${i}`, { timeouts: { request: '3s' } })
 let agent = await home.start()
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
 const codec = http2(clock)
@@ -94,7 +94,7 @@ for (let change = 0; change < CHANGES; change++) {
       if (--missing === 0) done()
     }
   })
-  home.policy('service-0', { timeouts: { request: `${4 + change}s` } })
+  home.document('service-0', { timeouts: { request: `${4 + change}s` } })
   await all
   await sleep(300)
 }

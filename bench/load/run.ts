@@ -87,7 +87,11 @@ async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | R
 async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promise<void> {
   const variants = plan.proxies
     .filter(({ name }) => scenario.proxies.includes(name))
-    .flatMap(proxy => scenario.variants.map(features => ({ proxy, features })))
+    .flatMap(proxy =>
+      scenario.variants
+        .filter(features => proxy.traces === true || !features.startsWith('traces'))
+        .map(features => ({ proxy, features })),
+    )
   const entries = await startAll(plan, variants)
   await takeTurns(plan, entries, scenario.name, scenario.title, async ({ contestant, features }) => {
     const scraper = features === 'full' ? scrapeEverySecond(contestant) : null

@@ -161,7 +161,7 @@ export const SCENARIOS: readonly Scenario[] = [
     connections: 64,
     path: '/',
     proxies: ['outrigger', 'envoy'],
-    variants: ['bare', 'standard', 'full'],
+    variants: ['bare', 'standard', 'traces-1', 'traces-100', 'full'],
     quick: false,
   },
   { kind: 'memory', traffic: 'http1', name: 'rss-idle', title: 'idle', stage: 'idle', quick: true },

@@ -1,4 +1,5 @@
 import type { EndpointView } from '../core/channel.ts'
+import { endpointState } from '../core/endpoint-state.ts'
 import { printable } from '../core/printable.ts'
 import type { SourceStatus } from '../core/source.ts'
 import type { ServiceView } from './endpoints-merge.ts'
@@ -114,9 +115,7 @@ export function tally(endpoints: readonly EndpointView[]): string {
   const parts = [...zones]
     .toSorted(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
     .map(([zone, its]) => {
-      const states = Map.groupBy(its, ({ health, state }) =>
-        health !== 'passing' ? health : state === 'admitting' ? 'usable' : state,
-      )
+      const states = Map.groupBy(its, endpoint => endpointState(endpoint).replace('admitting', 'usable'))
       const counts = [...states].map(([state, those]) => `${count(those.length)} ${state}`).join(', ')
       return zones.size === 1 ? counts : `zone ${zone}: ${counts}`
     })

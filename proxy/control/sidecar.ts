@@ -103,7 +103,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     version: options.version,
     force: () => force,
     claim: () => lock.claim(),
-    summary: summaries(store, bootstrap.service, clock).next,
+    summary: summaries({ store, self: bootstrap.service, unhealthy: watched.unhealthy, clock }).next,
     settled: options.agentSettled,
     clock,
     random,

@@ -1,3 +1,4 @@
+import { formatAddress } from '../../mesh-config/address.ts'
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { deltaOf } from '../core/endpoints-delta.ts'
 import type { DataThreads, FilledSnapshot } from './workers.ts'
@@ -7,13 +8,19 @@ export interface ToldEndpoints {
   /** With the endpoints as they are now. Null: those of the snapshot are. */
   fill(snapshot: Snapshot, endpointsOf: (service: string) => readonly EndpointSpec[] | null): FilledSnapshot
   changed(service: string, endpoints: readonly EndpointSpec[]): void
+  /** Those of a service that discovery says something else than `passing` of, by `address:port`. */
+  unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   /** The instances of our own service. */
   ownChanged(endpoints: readonly EndpointSpec[]): void
 }
 
+const NONE: ReadonlyMap<string, EndpointSpec> = new Map()
+
 export function toldEndpoints(threads: Pick<DataThreads, 'tell'>): ToldEndpoints {
   /** By service. */
   const told = new Map<string, readonly EndpointSpec[]>()
+  /** Asked for every second, and made once for each list. */
+  const unhealthy = new WeakMap<readonly EndpointSpec[], ReadonlyMap<string, EndpointSpec>>()
   let origins: Readonly<Record<string, number>> = {}
 
   return {
@@ -33,6 +40,16 @@ export function toldEndpoints(threads: Pick<DataThreads, 'tell'>): ToldEndpoints
       const delta = deltaOf(before, endpoints)
       told.set(service, endpoints)
       if (delta !== null) threads.tell({ kind: 'endpoints', service, delta })
+    },
+    unhealthy(service) {
+      const endpoints = told.get(service)
+      if (endpoints === undefined) return NONE
+      const known = unhealthy.get(endpoints)
+      if (known !== undefined) return known
+      const those = endpoints.filter(({ health }) => health !== 'passing')
+      const made = new Map(those.map(endpoint => [formatAddress(endpoint), endpoint]))
+      unhealthy.set(endpoints, made)
+      return made
     },
     ownChanged(endpoints) {
       const zones = perZone(endpoints)

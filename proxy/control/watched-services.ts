@@ -1,4 +1,4 @@
-import type { DiscoverySpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { DiscoverySpec, EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { ServiceStatus } from '../core/source.ts'
@@ -51,6 +51,8 @@ export interface WatchedServices {
   extend(snapshot: Snapshot, spec: DiscoverySpec): Snapshot
   /** With the endpoints as they are now. */
   fill(snapshot: Snapshot): FilledSnapshot
+  /** The endpoints of a service that are not `passing`, by `address:port`, as the data threads know them. */
+  unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   want(thread: number, service: string): void
   status(): readonly ServiceStatus[]
   stop(): Promise<void>
@@ -161,6 +163,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       return { ...more, zone: snapshot.zone || zone, version: `${snapshot.version}+${revision}` }
     },
     fill: snapshot => told.fill(snapshot, name => (watched.has(name) ? discovered.endpointsOf(name) : null)),
+    unhealthy: told.unhealthy,
     want: (thread, service) =>
       found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
     // A name that is only being looked up may be made up: it is no service yet.

@@ -23,10 +23,10 @@ const VERSION = key('network.protocol.version')
 
 const KNOWN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
-/** `GET /api/*`: the method and the pattern of the route, never what a caller wrote. */
+/** `GET /api/*`: the method and the pattern of the route, never what a caller wrote. A tunnel: `TCP cache`. */
 export function spanName(exchange: Exchange): string {
-  const { request, protocol, route, decision } = exchange
-  if (protocol === 'tcp') return decision.service === '' ? 'TCP' : `TCP ${decision.service}`
+  const { request, protocol, route, decision, direction } = exchange
+  if (protocol === 'tcp') return direction === 'inbound' || decision.service === '' ? 'TCP' : `TCP ${decision.service}`
   if (isKnownCall(exchange)) return pathOf(request.path).slice(1)
   const method = KNOWN.has(request.method) ? request.method : 'HTTP'
   return route === null ? method : named(method, route.name)

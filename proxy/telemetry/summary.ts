@@ -1,4 +1,6 @@
+import type { EndpointView } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
+import { endpointState } from '../core/endpoint-state.ts'
 import { ProtoWriter } from '../core/protobuf.ts'
 import { HISTOGRAM_BUCKETS } from '../core/slots.ts'
 import { type Family, type Series, type SeriesStore, sumOf } from './series-store.ts'
@@ -19,6 +21,7 @@ const MAX_BYTES = 3 * 1024 * 1024
 const MAX_EDGES = 500
 const MAX_ENDPOINTS = 2_000
 const MAX_NAME = 256
+const MAX_REASON = 120
 const LATENCY = 'http_response_time_seconds'
 
 /** Requests of one route between two services, as series that stay for as long as there are requests. */
@@ -44,11 +47,17 @@ interface EndpointState {
   ejected: boolean
 }
 
-/**
- * Reads the series store; data threads notice nothing of it. `self`: the service of this proxy, which is the source of
- * what goes out.
- */
-export function summaries(store: SeriesStore, self: string, clock: Clock): Summaries {
+export interface SummariesDeps {
+  readonly store: SeriesStore
+  /** The service of this proxy, which is the source of what goes out. */
+  readonly self: string
+  /** What discovery says of the endpoints of a service that are not `passing`, by `address:port`. */
+  readonly unhealthy: (service: string) => ReadonlyMap<string, Pick<EndpointView, 'health' | 'healthReason'>>
+  readonly clock: Clock
+}
+
+/** Reads the series store; data threads notice nothing of it. */
+export function summaries({ store, self, unhealthy, clock }: SummariesDeps): Summaries {
   /** The value of each counter, and of each bucket, at the summary before. */
   const before = new WeakMap<Series, number>()
   const bucketsBefore = new WeakMap<Series, Float64Array>()
@@ -221,10 +230,12 @@ export function summaries(store: SeriesStore, self: string, clock: Clock): Summa
     const present = new Set(endpoints.map(([key]) => key))
     for (const key of told.keys()) if (!present.has(key)) told.delete(key)
     for (const [key, { service, endpoint, requests, failures, active, ejected }] of endpoints) {
-      const state = ejected ? 'ejected' : 'admitting'
-      const isIdle = requests === 0 && failures === 0 && active === 0 && !ejected && told.get(key) === state
-      if (isIdle && !isFull) continue
-      told.set(key, state)
+      const { health, healthReason } = unhealthy(service).get(endpoint) ?? PASSING
+      const state = endpointState({ health, state: ejected ? 'ejected' : 'admitting' })
+      const isIdle = requests === 0 && failures === 0 && active === 0 && !ejected
+      const words = `${state} ${healthReason}`
+      if (isIdle && !isFull && told.get(key) === words) continue
+      told.set(key, words)
       const mark = writer.open(4)
       writer.string(1, clipped(service))
       writer.string(2, clipped(endpoint))
@@ -232,16 +243,19 @@ export function summaries(store: SeriesStore, self: string, clock: Clock): Summa
       if (active > 0) writer.uint(4, active)
       if (isUsual && requests > 0) writer.uint(5, requests)
       if (isUsual && failures > 0) writer.uint(6, failures)
+      if (healthReason !== '') writer.string(7, clipped(healthReason, MAX_REASON))
       writer.close(mark)
     }
   }
 }
 
+const PASSING = { health: 'passing', healthReason: '' }
+
 /** `grpc` of a Count: status plus one; a number without a name counts as UNKNOWN. */
 const UNKNOWN_GRPC = 3
 
-function clipped(name: string): string {
-  return name.length > MAX_NAME ? name.slice(0, MAX_NAME) : name
+function clipped(text: string, most = MAX_NAME): string {
+  return text.length > most ? text.slice(0, most) : text
 }
 
 function busiest<T>(all: T[], most: number, by: (one: T) => number): T[] {

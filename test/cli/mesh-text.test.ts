@@ -146,6 +146,9 @@ function reply(endpoints = 3): TopReply {
       active: 0,
       proxies: 4,
       ejected: i === 0 ? 4 : i === 1 ? 1 : 0,
+      health: '',
+      unhealthy: 0,
+      reason: '',
     })),
   }
 }
@@ -174,6 +177,26 @@ describe('top', () => {
       10.0.0.2:8080  orders   admitting              2.0         0       0
       10.0.0.1:8080  orders   ejected by 1 of 4      1.0         0       0
       10.0.0.0:8080  orders   ejected                  0         0       0"
+    `)
+  })
+
+  test('what discovery says of endpoints, and why', () => {
+    const { endpoints, ...rest } = reply()
+    const [ejected, some, good] = endpoints
+    const said = [
+      { ...good!, endpoint: '10.0.0.4:8080' },
+      { ...good!, endpoint: '10.0.0.3:8080', health: 'maintenance', unhealthy: 4, reason: 'new\u001b disk' },
+      { ...some!, health: 'critical', unhealthy: 2, reason: `check http: ${'timeout '.repeat(10)}` },
+      ejected!,
+    ]
+    const look = { service: null, sort: 'rate', width: 120, rows: null, colours: off } as const
+    const lines = topLines({ ...rest, endpoints: said }, look)
+    expect(lines.slice(-5).join('\n')).toMatchInlineSnapshot(`
+      "ENDPOINT       SERVICE  STATE                                   CALLS/S  FAILED/S  ACTIVE  WHY
+      10.0.0.4:8080  orders   admitting                                   2.0         0       0
+      10.0.0.3:8080  orders   maintenance                                 2.0         0       0  new\\x1B disk
+      10.0.0.1:8080  orders   critical for 2 of 4, ejected by 1 of 4      1.0         0       0  check http: timeout timeout ~
+      10.0.0.0:8080  orders   ejected                                       0         0       0"
     `)
   })
 

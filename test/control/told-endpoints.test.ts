@@ -38,6 +38,19 @@ describe('what data threads are told of endpoints', () => {
     ])
   })
 
+  test('knows which of them discovery says something against, as they were told', () => {
+    const { fill, changed, unhealthy } = start()
+    const critical = { ...two, health: 'critical' as const, healthReason: 'disk full' }
+    expect(unhealthy('orders')).toEqual(new Map())
+    fill(snapshotOf([serviceSpec('orders', [one, critical])]), () => null)
+    expect(unhealthy('orders')).toEqual(new Map([['10.0.0.2:80', critical]]))
+    expect(unhealthy('orders')).toBe(unhealthy('orders'))
+    changed('orders', [one, two])
+    expect(unhealthy('orders')).toEqual(new Map())
+    fill(snapshotOf([]), () => null)
+    expect(unhealthy('orders')).toEqual(new Map())
+  })
+
   test('is no more of a service that the last snapshot left out', () => {
     const { fill, changed, sent } = start()
     fill(snapshotOf([serviceSpec('orders', [])]), () => [one])

@@ -2,8 +2,8 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
+import { type RunningAgent, run, startAgent } from './support/agent.ts'
 import { temporaryFolder } from './support/child.ts'
-import { type RunningAgent, run, startAgent } from './support/policy-agent.ts'
 
 // The agent and `outrigger policy` as users run them, with a folder of documents.
 
@@ -144,7 +144,7 @@ describe('the program', () => {
     await first.said('it read its file', (_, err) => err.includes('the agent file says what is in force'))
     first.signal('SIGKILL')
     await first.ended
-    const again = await startAgent({}, first.folder)
+    const again = await first.start()
     expect(await again.page('/ready')).toBe('ready\n')
     again.signal('SIGTERM')
     expect(await again.ended).toMatchObject({ code: 0 })

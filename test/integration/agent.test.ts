@@ -3,12 +3,13 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AgentServer, agentServer, updateOf } from '../support/agent-server.ts'
+import { agentHome } from './support/agent.ts'
 import { type Backend, startBackends } from './support/backend.ts'
 import { node, startChild, temporaryFolder } from './support/child.ts'
 import { type Load, startLoad } from './support/load.ts'
-import { agentFolder, synced } from './support/own-agent.ts'
 import { freePort } from './support/ports.ts'
 import { get, outrigger, type RunningProxy, startProxy } from './support/proxy.ts'
+import { synced } from './support/synced.ts'
 import { until } from './support/until.ts'
 
 // A sidecar and its agent: whatever the agent does, requests go on.
@@ -61,18 +62,18 @@ const isInForce = (port: number, path: string) =>
 
 describe('with the agent that users run', () => {
   test('a policy comes into force under load, also when the agent is killed and comes back', async () => {
-    const home = agentFolder()
+    const home = await agentHome()
     await using all = await start(`unix:${home.socket}`)
     const load = await underLoad(all.port)
     // After the proxy.
-    home.policy('orders', { timeouts: { request: '7s' } })
+    home.document('orders', { timeouts: { request: '7s' } })
     const first = await home.start()
     const one = await synced(all.proxy, 'a policy', ({ services }) => services[0]?.from === 'agent')
     await goesOn(load)
     first.signal('SIGKILL')
     await synced(all.proxy, 'no agent', ({ state }) => state !== 'connected')
     await goesOn(load)
-    home.policy('orders', { timeouts: { request: '8s' } })
+    home.document('orders', { timeouts: { request: '8s' } })
     const second = await home.start()
     const { version } = one.services[0]!
     await synced(all.proxy, 'the other policy', ({ services }) => services[0]!.version !== version)
@@ -84,26 +85,26 @@ describe('with the agent that users run', () => {
   })
 
   test('what is refused is shown on both sides, and the version before stays', async () => {
-    const home = agentFolder()
+    const home = await agentHome()
     await using all = await start(`unix:${home.socket}`)
-    home.policy('orders', onlyPath('/bytes/1'))
+    home.document('orders', onlyPath('/bytes/1'))
     const agent = await home.start()
     await isInForce(all.port, '/bytes/1')
-    home.policy('orders', { routes: [{ to: [{ service: 'nowhere' }] }] })
+    home.document('orders', { routes: [{ to: [{ service: 'nowhere' }] }] })
     const { services } = await synced(all.proxy, 'a refusal', now => now.services[0]?.refused !== '')
     expect(services[0]!.reasons.join()).toMatch(/nowhere, which this sidecar does not know/)
     await agent.said('the refusal', (_out, err) => /a proxy refuses a policy.*nowhere/.test(err))
     expect((await get(all.port, '/bytes/1')).status).toBe(200)
     expect((await all.proxy.metrics()).value('outrigger_policy_refused', { service: 'orders' })).toBe(1)
-    home.policy('orders', onlyPath('/bytes/2'))
+    home.document('orders', onlyPath('/bytes/2'))
     await isInForce(all.port, '/bytes/2')
     await agent.stop()
   })
 
   test('the last policy counts from the first request after a restart without the agent', async () => {
-    const home = agentFolder()
+    const home = await agentHome()
     const state = temporaryFolder()
-    home.policy('orders', onlyPath('/bytes/1'))
+    home.document('orders', onlyPath('/bytes/1'))
     const agent = await home.start()
     const before = await start(`unix:${home.socket}`, { state })
     await isInForce(before.port, '/bytes/1')
@@ -119,9 +120,9 @@ describe('with the agent that users run', () => {
   })
 
   test('an agent that stands still holds up no request, and is found again', async () => {
-    const home = agentFolder()
+    const home = await agentHome()
     await using all = await start(`unix:${home.socket}`)
-    home.policy('orders', onlyPath('/'))
+    home.document('orders', onlyPath('/'))
     const agent = await home.start()
     await synced(all.proxy, 'a policy', ({ services }) => services[0]?.from === 'agent')
     const load = await underLoad(all.port)
@@ -137,11 +138,11 @@ describe('with the agent that users run', () => {
 
 describe('an agent that nobody named', () => {
   test('is found at the default socket, however late it comes, and its absence is no news', async () => {
-    const home = agentFolder()
+    const home = await agentHome()
     await using all = await start('', { agent: undefined }, { OUTRIGGER_AGENT: `unix:${home.socket}` })
     expect(await synced(all.proxy, 'no agent', ({ state }) => state === 'off')).toMatchObject({ trouble: '' })
     expect((await all.proxy.metrics()).has('outrigger_agent_connected')).toBe(false)
-    home.policy('orders', onlyPath('/bytes/1'))
+    home.document('orders', onlyPath('/bytes/1'))
     const agent = await home.start()
     await isInForce(all.port, '/bytes/1')
     expect(all.proxy.err()).not.toMatch(/"warn"/)
@@ -149,8 +150,8 @@ describe('an agent that nobody named', () => {
   })
 
   test('is not looked for where the file says so', async () => {
-    const home = agentFolder()
-    home.policy('orders', onlyPath('/bytes/1'))
+    const home = await agentHome()
+    home.document('orders', onlyPath('/bytes/1'))
     const agent = await home.start()
     await using all = await start('off', {}, { OUTRIGGER_AGENT: `unix:${home.socket}` })
     expect((await all.proxy.admin('/sync?format=text')).body).toMatch(/^no agent is used/)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { startPolicyAgent } from './support/agent.ts'
+import { startAgent } from './support/agent.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
 import { startLoad } from './support/load.ts'
 import { type MeshedApp, type Seen, startMeshedApp } from './support/meshed-app.ts'
@@ -30,7 +30,7 @@ describe('each kind of config entry, changed under load', () => {
     await using two = await startMeshedApp(consul, 'web', 'web-2', { meta: { version: 'v2' } })
     await using admin = await startMeshedApp(consul, 'admin', 'admin-1')
     await using backup = await startMeshedApp(consul, 'backup', 'backup-1', { meta: { size: 'big' } })
-    await using agent = await startPolicyAgent({ consul: { address: consul.address } })
+    await using agent = await startAgent({ consul: { address: consul.address } })
     const port = await freePort()
     await using proxy = await startProxy({
       service: 'client',
@@ -151,7 +151,7 @@ describe('each kind of config entry, changed under load', () => {
     )
     await using here = await startMeshedApp(consul, 'web', 'web-here')
     await using there = await startMeshedApp(away, 'web', 'web-there')
-    await using agent = await startPolicyAgent({ consul: { address: consul.address } })
+    await using agent = await startAgent({ consul: { address: consul.address } })
     const port = await freePort()
     await using proxy = await startProxy({
       service: 'client',
@@ -208,7 +208,7 @@ describe('each kind of config entry, changed under load', () => {
     await consul.ready()
     await using one = await startMeshedApp(consul, 'web', 'web-1', { meta: { version: 'v1' } })
     await using two = await startMeshedApp(consul, 'web', 'web-2', { meta: { version: 'v2' } })
-    await using agent = await startPolicyAgent({ consul: { address: consul.address } })
+    await using agent = await startAgent({ consul: { address: consul.address } })
     const port = await freePort()
     await using proxy = await startProxy({
       service: 'client',

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { obtain } from '../peers/obtain.ts'
-import { startPolicyAgent } from './support/agent.ts'
+import { startAgent } from './support/agent.ts'
 import { startChild, temporaryFolder } from './support/child.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
 import { type MeshedApp, type MeshedOptions, type Seen, startMeshedApp } from './support/meshed-app.ts'
@@ -195,7 +195,7 @@ beforeAll(async () => {
   })
 
   await startEnvoyOfConsul()
-  const agent = await startPolicyAgent({ consul: { address: consul.address } })
+  const agent = await startAgent({ consul: { address: consul.address } })
   running.push(agent)
   for (const upstream of UPSTREAMS) ports.ours[upstream] = await freePort()
   running.push(

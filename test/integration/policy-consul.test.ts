@@ -2,9 +2,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { follow, type TestFollower } from '../agent/support/follower.ts'
+import { type RunningAgent, startAgent } from './support/agent.ts'
+import { startBackend } from './support/backend.ts'
 import { temporaryFolder } from './support/child.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
-import { type RunningAgent, startAgent } from './support/policy-agent.ts'
+import { startLoad } from './support/load.ts'
+import { freePort } from './support/ports.ts'
+import { get, startProxy } from './support/proxy.ts'
+import { synced } from './support/synced.ts'
+import { until } from './support/until.ts'
 
 // Documents in the KV of a real Consul: an agent as users run it, and a proxy that follows.
 
@@ -102,5 +108,84 @@ describe('a document in the KV of Consul', () => {
     expect(attempts()).toBe(4)
     await write('orders', 'retries: { attempts: 5 }')
     await expect.poll(attempts).toBe(5)
+  })
+})
+
+describe('under load, in a sidecar', () => {
+  /** Each policy lets one path be served beside `/`, which the load asks for. */
+  const onlyPath = (path: string) =>
+    JSON.stringify({ routes: [{ match: { path: { exact: '/' } } }, { match: { path: { exact: path } } }] })
+  const isServed = async (port: number, path: string) => (await get(port, path)).status === 200
+  const isInForce = (port: number, path: string, before: string) =>
+    until(
+      `${path} is served, and ${before} no more`,
+      async () => (await isServed(port, path)) && !(await isServed(port, before)),
+    )
+
+  test('each change is seen, also by an agent that was killed; a bad one is shown; no request fails', async () => {
+    await using backend = await startBackend()
+    await using first = await startAgent({ consul: { address: consul.address } })
+    const port = await freePort()
+    await using sidecar = await startProxy({
+      service: 'web',
+      agent: `unix:${first.socket}`,
+      outbound: [{ listen: `127.0.0.1:${port}`, service: 'payments' }],
+      discovery: { endpoints: { payments: [backend.address] } },
+    })
+    const load = startLoad({ port, path: '/', rate: 200 })
+    const goesOn = async () => {
+      const before = load.good()
+      await until('more good answers', () => load.good() > before + 50)
+    }
+    const put = async (text: string) => (await first.policy('put', 'payments', file(text))).code
+    await goesOn()
+    expect(await isServed(port, '/bytes/9')).toBe(true)
+
+    // By the command line, and by whoever writes into Consul.
+    expect(await put(onlyPath('/bytes/1'))).toBe(0)
+    await isInForce(port, '/bytes/1', '/bytes/9')
+    await write('payments', onlyPath('/bytes/2'))
+    await isInForce(port, '/bytes/2', '/bytes/1')
+    expect(await put('timeouts: { request: 50ms }')).toBe(0)
+    await until('the timeout', async () => (await get(port, '/slow/5000')).status === 504)
+    expect(await put(onlyPath('/bytes/3'))).toBe(0)
+    await isInForce(port, '/bytes/3', '/bytes/2')
+    await goesOn()
+
+    // The agent dies; what changes meanwhile is seen by the next one.
+    first.signal('SIGKILL')
+    await first.ended
+    await synced(sidecar, 'no agent', ({ state }) => state !== 'connected')
+    await write('payments', onlyPath('/bytes/4'))
+    await goesOn()
+    expect(await isServed(port, '/bytes/3')).toBe(true)
+    await using second = await first.start()
+    await isInForce(port, '/bytes/4', '/bytes/3')
+    await goesOn()
+
+    // A bad document: what it replaces stays, others come into force, and everybody sees the reason.
+    const good = await until('that all is good', async () => {
+      const status = await second.status()
+      return status.code === 0 && status
+    })
+    expect(good.out).toMatch(/ok +consul kv/)
+    await write('payments', `routes: [{ match: { path: { exact: / } }, tu: [] }]`)
+    const reason = /consul kv outrigger\/services\/payments:1:\d+: unknown key \\?"tu/
+    await expect.poll(second.err).toMatch(reason)
+    const bad = await second.status()
+    expect(bad.code).toBe(3)
+    expect(bad.out).toMatch(reason)
+    expect((await second.policy('get', 'payments')).err).toMatch(reason)
+    await write('other', 'retries: { attempts: 9 }')
+    await until('the other document', async () => /^other .*in force/m.test((await second.policy('list')).out))
+    await goesOn()
+    expect(await isServed(port, '/bytes/4')).toBe(true)
+    await write('payments', onlyPath('/bytes/5'))
+    await isInForce(port, '/bytes/5', '/bytes/4')
+    await until('that all is good again', async () => (await second.status()).code === 0)
+
+    const result = await load.stop()
+    expect(result.failures).toEqual(new Map())
+    expect(result.good).toBeGreaterThan(300)
   })
 })

@@ -1,11 +1,13 @@
+import { once } from 'node:events'
 import { createServer, request, type Server } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type JaegerSpan, type JaegerTrace, tagOf } from '../../examples/support/jaeger.ts'
 import { startAgent } from '../agent/traces/support/agent.ts'
 import { startJaeger } from './support/jaeger.ts'
 import { freePort } from './support/ports.ts'
 import { type Config, get, type RunningProxy, startProxy } from './support/proxy.ts'
+import { chatOver1, startChat } from './support/websockets.ts'
 
 const closers: (() => void)[] = []
 afterEach(() => {
@@ -195,6 +197,81 @@ describe('a call through three services, with a retry, in a real Jaeger', () => 
       .toEqual([[...kept, 'web client', 'web internal']])
   })
 })
+
+describe('what is no request and answer, in a real Jaeger', () => {
+  test('a WebSocket is one trace through both sidecars; a TCP tunnel is a trace of its own at each', async () => {
+    await using jaeger = await startJaeger()
+    const chat = await startChat()
+    closers.push(chat.stop)
+    const echo = createTcpServer(socket => void socket.on('error', () => {}).pipe(socket))
+    closers.push(() => void echo.close())
+    await new Promise<void>(resolve => echo.listen(0, '127.0.0.1', resolve))
+    const [web, webTcp, chatIn, cacheIn] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    const at = (port: number) => `127.0.0.1:${port}`
+    const traces = { sample: 100, export: `http://127.0.0.1:${jaeger.ports.http}`, batch: { delay: '100ms' } }
+    await Promise.all([
+      startProxy({
+        service: 'web',
+        outbound: [
+          { listen: at(web), service: 'chat' },
+          { listen: at(webTcp), service: 'cache' },
+        ],
+        discovery: { endpoints: { chat: [at(chatIn)], cache: [at(cacheIn)] } },
+        services: { cache: { protocol: 'tcp' } },
+        traces,
+      }),
+      startProxy({ service: 'chat', inbound: [{ listen: at(chatIn), forward: chat.address }], traces }),
+      startProxy({
+        service: 'cache',
+        inbound: [
+          {
+            listen: at(cacheIn),
+            forward: at((echo.address() as AddressInfo).port),
+            application: { protocol: 'tcp' },
+          },
+        ],
+        traces,
+      }),
+    ])
+    const socket = await chatOver1(web, '/rooms/7?token=secret')
+    socket.send('hello')
+    await once(socket, 'message')
+    socket.close()
+    const tunnel = connect(webTcp, '127.0.0.1')
+    tunnel.write('PING')
+    await once(tunnel, 'data')
+    tunnel.end()
+
+    const traceOf = async (service: string, first: string) =>
+      (await jaeger.traces(service)).find(trace => tree(trace)[0] === first)
+    const way = ['web internal GET /*', '  web client GET /*', '    chat server GET /*']
+    await expect.poll(async () => tree((await traceOf('web', way[0]!)) ?? NO_TRACE)).toEqual(way)
+    const upgraded = (await traceOf('web', way[0]!))!
+    for (const { tags } of upgraded.spans) {
+      expect(tagOf(tags, 'http.response.status_code')).toBe(101)
+      expect(tagOf(tags, 'error')).toBeNull()
+    }
+    expect(JSON.stringify(upgraded)).not.toContain('secret')
+    const server = upgraded.spans.find(({ tags }) => tagOf(tags, 'span.kind') === 'server')!
+    expect(tagOf(server.tags, 'http.request.body.size')).toBeGreaterThan('hello'.length)
+
+    const out = ['web internal TCP cache', '  web client TCP cache']
+    await expect.poll(async () => tree((await traceOf('web', out[0]!)) ?? NO_TRACE)).toEqual(out)
+    const [decision, attempt] = (await traceOf('web', out[0]!))!.spans.toSorted((a, b) => a.startTime - b.startTime)
+    expect(tagOf(decision!.tags, 'outrigger.service')).toBe('cache')
+    expect(tagOf(attempt!.tags, 'outrigger.endpoint')).toBe(at(cacheIn))
+    for (const name of ['http.request.body.size', 'http.response.body.size'])
+      expect(tagOf(decision!.tags, name)).toBe(4)
+    for (const { tags } of [decision!, attempt!]) {
+      expect(tagOf(tags, 'network.transport')).toBe('tcp')
+      expect(tagOf(tags, 'http.request.method')).toBeNull()
+      expect(tagOf(tags, 'error')).toBeNull()
+    }
+    await expect.poll(async () => (await jaeger.traces('cache')).map(tree)).toEqual([['cache server TCP']])
+  })
+})
+
+const NO_TRACE = { traceID: '', spans: [], processes: {} }
 
 describe('bad neighbours', () => {
   test('a collector that takes connections and says nothing: requests go on, spans are bounded, the end comes', async () => {

@@ -31,12 +31,13 @@ function setUp() {
       else if (message.kind === 'series') store.add(index, message.id, message.series)
       else if (message.kind === 'retire') store.retire(index, message.ids)
     })
-  const make = summaries(store, 'web', clock)
+  const unhealthy = new Map<string, { health: string; healthReason: string }>()
+  const make = summaries({ store, self: 'web', unhealthy: () => unhealthy, clock })
   const later = (ms: number) => {
     loop.advance(ms)
     return decoded(make.next()!)
   }
-  return { store, thread, make, later, clock }
+  return { store, thread, make, later, clock, unhealthy }
 }
 
 const route = { direction: 'outbound', source: 'web', destination: 'orders', service: 'orders', path: '/api/*' }
@@ -107,6 +108,24 @@ test('idle endpoints are told of once, and again when their state changes', () =
   ejected.values[ejected.index] = 0
   expect(later(1000).endpoints).toMatchObject([{ state: 'admitting' }])
   expect(later(1000).endpoints).toEqual([])
+})
+
+test('what discovery says against an endpoint is its state, with the reason, and is told of when it changes', () => {
+  const { thread, make, later, unhealthy } = setUp()
+  const labels = { service: 'orders', endpoint: '10.0.0.1:80' }
+  const ejected = thread(0).gauge('outrigger_upstream_ejected', '', labels)
+  make.next()
+  expect(later(1000).endpoints).toEqual([])
+  unhealthy.set('10.0.0.1:80', { health: 'critical', healthReason: `disk full ${'x'.repeat(2000)}` })
+  const [critical] = later(1000).endpoints as { reason: string }[]
+  expect(critical).toMatchObject({ state: 'critical', reason: expect.stringMatching(/^disk full x{110}$/) })
+  expect(later(1000).endpoints).toEqual([])
+  unhealthy.set('10.0.0.1:80', { health: 'critical', healthReason: 'no memory' })
+  expect(later(1000).endpoints).toMatchObject([{ state: 'critical', reason: 'no memory' }])
+  ejected.values[ejected.index] = 1
+  expect(later(1000).endpoints).toMatchObject([{ state: 'critical' }])
+  unhealthy.clear()
+  expect(later(1000).endpoints).toMatchObject([{ state: 'ejected', reason: '' }])
 })
 
 test('ten thousand routes and endpoints: the busiest are told of, and the message stays within its bound', () => {

@@ -14,19 +14,20 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
 import { progress } from '../progress.ts'
-import type { Layout, ProxyProgram } from './proxy.ts'
+import type { Features, Layout, ProxyProgram } from './proxy.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 /** As installed: without the sources beside it, so the launcher takes dist/. */
 const INSTALLED = join(ROOT, '.cache/bench-install')
 const PROGRAM = join(INSTALLED, 'bin/outrigger.js')
-const SOURCES = ['mesh-config', 'proxy', 'cli']
+const SOURCES = ['mesh-config', 'proxy', 'agent', 'cli']
 
 export const outrigger: ProxyProgram = {
   name: 'outrigger',
   title: 'Outrigger',
   carries: ['http1', 'h2', 'grpc', 'tcp'],
   metricsPath: '/metrics',
+  traces: true,
   async prepare() {
     if (isStale()) {
       progress('npm run build (dist/ is older than the sources)')
@@ -65,11 +66,16 @@ function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout
     admin: `127.0.0.1:${admin}`,
     outbound: [{ listen: `127.0.0.1:${listen}`, service: 'web' }],
     discovery: { endpoints: { web: upstreams.map(port => `127.0.0.1:${port}`) } },
+    ...(features.startsWith('traces') ? { traces: tracesOf(features, upstreams[0]!) } : {}),
     accessLog: features === 'full' ? { format: 'json', path: join(folder, 'access.log') } : 'off',
     services: {
       web: { ...PROTOCOL[traffic], balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) },
     },
   }
+}
+
+function tracesOf(features: Features, collector: number): object {
+  return { sample: features === 'traces-1' ? 1 : 100, export: `http://127.0.0.1:${collector}` }
 }
 
 /** What is measured is what is shipped: dist/, never the sources run through type stripping. */

@@ -5,9 +5,9 @@ import type { TrafficName } from '../traffic/traffic.ts'
  * What is switched on. `standard`: what every comparison runs with (retries, least-request, Envoy also outlier
  * detection; no access log).
  * `bare`: routing and balancing only. `full`: standard, a JSON access log to a file, and a scrape of the metrics every
- * second.
+ * second. `traces-1` and `traces-100`: standard, and spans of so many percent of the requests, exported over HTTP.
  */
-export type Features = 'standard' | 'bare' | 'full'
+export type Features = 'standard' | 'bare' | 'full' | 'traces-1' | 'traces-100'
 
 export interface Layout {
   /** A folder of its own for configuration and logs. */
@@ -27,6 +27,8 @@ export interface ProxyProgram {
   readonly carries: readonly TrafficName[]
   /** Where the admin port shows metrics; null if it has none to be scraped here. */
   readonly metricsPath: string | null
+  /** Whether it is measured with traces. */
+  readonly traces?: boolean
   /** Obtains (or builds) it; resolves to its version. */
   prepare(): Promise<string>
   /** Writes its configuration and says how to start it, in the foreground. */

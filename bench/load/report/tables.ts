@@ -93,6 +93,8 @@ function rateTable({ results, proxies, scenarios }: Reported): Table {
 const FEATURES = {
   bare: 'routing and balancing only',
   standard: '+ retries (Envoy: and outlier detection)',
+  'traces-1': '+ 1 % of the requests traced',
+  'traces-100': '+ all requests traced',
   full: '+ JSON access log, scraped each second',
 } as const
 

@@ -40,6 +40,9 @@ http {
     # \`return\` would answer before the body is there. The mirror makes nginx read all of it first, at the price of an internal
     # subrequest; then the static file refuses the POST, and the refusal becomes the answer.
     location = /post { mirror /read; mirror_request_body on; error_page 405 =200 @ok; try_files /16k =404; }
+    # The collector of traces.
+    location = /v1/traces { mirror /read; mirror_request_body on; error_page 405 =200 @taken; try_files /16k =404; }
+    location @taken { default_type application/x-protobuf; return 200 ""; }
     location = /read { internal; return 204; }
     location @ok { return 200 "ok\\n"; }
   }

@@ -57,6 +57,19 @@ describe('an hour of one proxy', () => {
     expect(top.edges).toEqual([])
     expect(top.endpoints).toMatchObject([{ endpoint: '10.0.0.1:80', ejected: 1, proxies: 1 }])
   })
+
+  test('what discovery says of an endpoint is counted apart from ejections, also over several agents', () => {
+    const kept = history(() => START)
+    const say = (proxy: string, state: string, reason = '') =>
+      kept.add(proxy, 'web', second(1, { endpoints: [{ service: 'orders', endpoint: '10.0.0.1:80', state, reason }] }))
+    say('web-1', 'admitting')
+    say('web-2', 'critical', 'disk full')
+    say('web-3', 'ejected')
+    const top = localTop(kept, 10_000, START)
+    const one = { health: 'critical', unhealthy: 1, reason: 'disk full', ejected: 1, proxies: 3 }
+    expect(top.endpoints).toMatchObject([one])
+    expect(mergeTops([top, top], []).endpoints).toMatchObject([{ ...one, unhealthy: 2, ejected: 2, proxies: 6 }])
+  })
 })
 
 test('a proxy with 500 routes shortens its own history, and not that of its neighbour', () => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { type Child, node, root, startChild, temporaryFolder } from '../../../integration/support/child.ts'
+import { parse } from 'yaml'
+import { agentHome } from '../../../integration/support/agent.ts'
+import { type Child, temporaryFolder } from '../../../integration/support/child.ts'
 
 export interface RunningAgent {
   readonly child: Child
@@ -19,24 +19,16 @@ export interface AgentOptions {
   readonly folder?: string
 }
 
-/** A real agent, as users start it. */
+/** A real agent, as users start it, that takes the spans of applications too. */
 export async function startAgent({
   traces,
   env = {},
   folder = temporaryFolder(),
 }: AgentOptions): Promise<RunningAgent> {
-  const file = join(folder, 'agent.yaml')
-  // A socket's address has 107 bytes at most, which a folder of the tests may exceed.
-  const short = mkdtempSync('/tmp/outrigger-')
-  process.on('exit', () => rmSync(short, { recursive: true, force: true }))
-  const socket = join(short, 'agent.sock')
-  writeFileSync(file, `listen: unix:${socket}\nstate: ${folder}/state\ntraces: { ${traces} }\n`)
-  const child = startChild(node, [join(root, 'bin/outrigger.js'), 'agent', '-c', file], {
-    OTEL_EXPORTER_OTLP_ENDPOINT: undefined,
-    ...env,
-  })
-  await child.said('that it is ready', out => out.includes('ready on unix:'))
+  const config = { traces: parse(`{ ${traces} }`) as unknown }
+  const home = await agentHome(config, { OTEL_EXPORTER_OTLP_ENDPOINT: undefined, ...env }, folder)
+  const child = await home.start()
   const [, grpc = '0'] = /(\d+) \(grpc\)/.exec(child.err()) ?? []
   const [, http = '0'] = /(\d+) \(http\)/.exec(child.err()) ?? []
-  return { child, folder, socket, grpc: Number(grpc), http: Number(http) }
+  return { child, folder, socket: home.socket, grpc: Number(grpc), http: Number(http) }
 }
