@@ -1,7 +1,7 @@
 import { type Located, nodeAt, type Path } from './located.ts'
 import { VARIABLE } from './otel-environment.ts'
 import { type SchemaNode, schemaAt, schemaOf } from './schema.ts'
-import { hidden, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
+import { hidden, isSecretField, isSecretName, referenceWithoutSecret, withoutUserinfo } from './secret.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { formatPath, isLeaf } from './value-path.ts'
 
@@ -84,12 +84,6 @@ function writtenIn(node: Located): string {
 /** The value of a variable with such a name must not be shown on the admin page. */
 function isSecret({ environment }: Source): boolean {
   return environment !== undefined && [...environment.matchAll(/\$\{(\w+)/g)].some(([, name]) => isSecretName(name!))
-}
-
-/** The value that a route matches a header or query parameter against, or sets it to, may be an API key. */
-function isSecretField(path: Path): boolean {
-  const from = path.findIndex(step => step === 'headers' || step === 'query')
-  return from >= 0 && path.slice(from + 1).some(step => isSecretName(String(step)))
 }
 
 function shown(value: unknown): unknown {

@@ -4,7 +4,7 @@ import { nearest, typingErrors } from './nearest.ts'
 import { refused } from './not-yet.ts'
 import { placeOfWord, whyNotHere } from './other-words.ts'
 import { keysOf, placesOf, type SchemaNode, schemaAt } from './schema.ts'
-import { referenceWithoutSecret } from './secret.ts'
+import { isSecretField, referenceWithoutSecret } from './secret.ts'
 import type { Wrong } from './wrong.ts'
 
 /** A violation as the schema library reports it, with the fields that are used here. */
@@ -52,8 +52,9 @@ export function explainIssue(issue: Issue, root: Located, schema: SchemaNode, ar
 }
 
 function explainValue(issue: Issue, path: Path, node: Located, schema: SchemaNode | null): string {
-  const hidden = schema?.secret === true || (node.kind === 'scalar' && node.written !== null)
-  const value = show(node, schema?.secret === true)
+  const isSecret = schema?.secret === true || isSecretField(path)
+  const hidden = isSecret || (node.kind === 'scalar' && node.written !== null)
+  const value = show(node, isSecret)
   if (issue.code === 'custom') return sentence(withSource(issue.params?.wrong as Wrong, node), value, hidden)
   if (issue.code === 'invalid_value') return notOneOf(node, value, available(path, issue.values ?? []), hidden)
   if (issue.code === 'too_small' && node.kind === 'list')

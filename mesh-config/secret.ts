@@ -1,9 +1,17 @@
+import type { Path } from './located.ts'
+
 /** Shown in place of a secret. */
 export const hidden = '(not shown: a secret)'
 
 /** True for usual names of secrets, in variables, header fields and query parameters. */
 export function isSecretName(name: string): boolean {
   return /token|secret|passw|credential|private|api[-_]?key|auth(?!ority)|cookie/i.test(name)
+}
+
+/** The value that a route matches a header or query parameter against, or sets it to, may be an API key. */
+export function isSecretField(path: Path): boolean {
+  const from = path.findIndex(step => step === 'headers' || step === 'query')
+  return from >= 0 && path.slice(from + 1).some(step => isSecretName(String(step)))
 }
 
 /**

@@ -4,6 +4,7 @@ import { compilePolicy, EVERY_SERVICE } from '../../mesh-config/policy-document.
 import type { Rollouts } from '../rollouts.ts'
 import type { AskedPolicy, OwnLayer, WantedPolicy, Withheld } from '../wanted-policy.ts'
 import type { DocumentBook } from './documents.ts'
+import { keyOf } from './held.ts'
 import { callLayersOf, layersOf } from './layers.ts'
 
 /** Nothing is known of the service. */
@@ -53,7 +54,7 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
     }
     const compiled = compilePolicy(service, [...layers, ...last])
     if (!compiled.ok) {
-      if (staged.some) return compile(service, caller, own, { some: false, service: false, all: false })
+      if (staged.some) return compile(service, caller, own, NOT_STAGED)
       return { withheld: `its own file does not fit: ${compiled.problems.map(formatProblem).join('; ')}` }
     }
     return {
@@ -63,6 +64,16 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
       discovery: compiled.discovery === null ? NONE.discovery : json(compiled.discovery),
       warnings: compiled.warnings.map(formatProblem),
     }
+  }
+
+  /** Asked for each service of each proxy: no list of candidates is walked. */
+  function stagedFor(proxy: string, service: string): Staged {
+    const candidates = book.candidates()
+    if (candidates.size === 0) return NOT_STAGED
+    const takes = (name: string) =>
+      order.some(source => candidates.has(keyOf(source, name))) && rollouts.takes(name, proxy)
+    const [ofService, all] = [takes(service), takes(EVERY_SERVICE)]
+    return { some: ofService || all, service: ofService, all }
   }
 
   function keep(service: string, key: string, policy: WantedPolicy | Withheld): void {
@@ -79,7 +90,7 @@ export function servePolicies({ book, order, rollouts, holdsBack }: ServeDeps): 
     wanted({ proxy, caller = '', service, own, has }) {
       const reason = holdsBack(has)
       if (reason !== null) return { withheld: reason }
-      const staged = stagedFor(proxy, service, book, rollouts)
+      const staged = stagedFor(proxy, service)
       // Callers of whose calls nothing is said share what is compiled.
       const by = caller !== '' && callLayersOf(caller, service, book.inForce(), order).length > 0 ? caller : ''
       const key = `${own?.hash ?? ''} ${staged.service} ${staged.all} ${by}`
@@ -109,13 +120,7 @@ interface Staged {
   readonly all: boolean
 }
 
-function stagedFor(proxy: string, service: string, book: DocumentBook, rollouts: Rollouts): Staged {
-  if (book.candidates().size === 0) return { some: false, service: false, all: false }
-  const has = (name: string) => [...book.candidates().values()].some(({ document }) => document.service === name)
-  const ofService = has(service) && rollouts.takes(service, proxy)
-  const all = has(EVERY_SERVICE) && rollouts.takes(EVERY_SERVICE, proxy)
-  return { some: ofService || all, service: ofService, all }
-}
+const NOT_STAGED: Staged = { some: false, service: false, all: false }
 
 function mixed(book: DocumentBook, staged: Staged): ReturnType<DocumentBook['inForce']> {
   const documents = new Map(book.inForce())

@@ -24,6 +24,8 @@ const BUSY_MS = 20
 export interface FollowServer {
   register(server: Server): void
   followers(): readonly Follower[]
+  /** How many follow, and how many of them have another version of a policy than they should. */
+  connected(): { readonly proxies: number; readonly stale: number }
   /** Ends every stream. */
   close(): void
   readonly counts: FollowCounts
@@ -205,6 +207,16 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
     followers() {
       const connected = [...streams.values()].filter(state => state !== null).map(state => state.status(true))
       return [...connected, ...remembered.values()]
+    },
+    connected() {
+      let proxies = 0
+      let stale = 0
+      for (const state of streams.values()) {
+        if (state === null) continue
+        proxies++
+        if (state.isStale()) stale++
+      }
+      return { proxies, stale }
     },
     close() {
       clearInterval(sweep)

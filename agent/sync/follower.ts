@@ -33,6 +33,8 @@ export interface FollowerState {
   /** Sends what waits, as far as there is room. False: it has taken long, and more can be sent. */
   flush(): boolean
   status(connected: boolean): Follower
+  /** It has another version of a policy than it should. */
+  isStale(): boolean
   heard(): void
 }
 
@@ -130,6 +132,10 @@ export function followerState(hello: Hello, { book, outbox, encode, acked, nacke
         if (subscription !== undefined) send(subscription)
       }
       return true
+    },
+    isStale() {
+      for (const { staleSince } of subscriptions.values()) if (staleSince !== null) return true
+      return false
     },
     heard() {
       lastWordAt = Date.now()

@@ -4,15 +4,14 @@ import type { FollowServer } from './follow.ts'
 /** Series of the proxies that follow. */
 export function followSeries({ gauge, counter }: AgentMetrics, follow: FollowServer): void {
   gauge('outrigger_agent_followers', 'Proxies that follow this agent.', [], series => {
-    series.set(follow.followers().filter(({ connected }) => connected).length)
+    series.set(follow.connected().proxies)
   })
   gauge(
     'outrigger_agent_followers_stale',
     'Proxies that have another version of a policy than they should.',
     [],
     series => {
-      const isStale = ({ staleSince }: { staleSince: number | null }) => staleSince !== null
-      series.set(follow.followers().filter(({ connected, policies }) => connected && policies.some(isStale)).length)
+      series.set(follow.connected().stale)
     },
   )
   const { counts } = follow

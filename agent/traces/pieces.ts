@@ -25,6 +25,8 @@ export interface Taken {
 /** A piece is closed when it has so many bytes, and no span or resource may be longer. */
 export const PIECE_BYTES = 512 * 1024
 const MAX_RESOURCE_BYTES = 64 * 1024
+/** Resources, scopes, spans and fields beside them in one request: applications send 512 spans, collectors 8,192. */
+const MAX_PARTS = 100_000
 
 export interface TakeOptions {
   readonly enrich: Enrich
@@ -35,16 +37,33 @@ export interface TakeOptions {
 export function takeRequest(request: Buffer, options: TakeOptions): Taken {
   // All of it before any of it: nothing is counted or drawn for a request that is refused.
   const parts: { readonly from: number; readonly end: number }[] = []
+  let count = 0
   const fields = new Fields(request)
   while (fields.next()) {
     if (fields.number !== 1) continue
     if (fields.wire !== DELIMITED) throw new Malformed('resource_spans is written as something else')
     checkMessage(resourceSpans, request, fields.from, fields.end)
+    count += partsOf(request, fields.from, fields.end)
+    // Of two bytes each, they would keep the agent busy for many seconds.
+    if (count > MAX_PARTS) throw new Malformed(`it has more than ${MAX_PARTS} spans, scopes and resources: send fewer`)
     parts.push({ from: fields.from, end: fields.end })
   }
   const cutter = new Cutter(request, options)
   for (const { from, end } of parts) cutter.resourceSpans(from, end)
   return cutter
+}
+
+/** Of one resource_spans, itself included. */
+function partsOf(request: Buffer, from: number, end: number): number {
+  let count = 1
+  const fields = new Fields(request, from, end)
+  while (fields.next()) {
+    count++
+    if (fields.number !== 2) continue
+    const inner = new Fields(request, fields.from, fields.end)
+    while (inner.next()) count++
+  }
+  return count
 }
 
 class Cutter implements Taken {

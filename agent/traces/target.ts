@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { AgentDocument } from '../../mesh-config/agent/agent-file.ts'
 import { durationMs } from '../../mesh-config/duration.ts'
+import { FIELD_NAME } from '../../mesh-config/edited-heads.ts'
 import type { Environment } from '../../mesh-config/environment.ts'
 import type { Target } from './collector.ts'
 
@@ -112,9 +113,19 @@ function timeoutOf(written: string | null, warnings: string[]): number {
   return DEFAULT_TIMEOUT_MS
 }
 
+/** As the schema of the agent file has it. */
+const FIELD_VALUE = /^[\t\x20-\x7e]*$/
+
 /** `name=value,name=value`, percent-encoded. What is wrong is not shown: it may be a secret. */
 function headersOf(written: string | null, warnings: string[]): Record<string, string> {
-  return Object.fromEntries(pairsOf(written ?? '', 'OTEL_EXPORTER_OTLP_HEADERS', warnings))
+  const variable = 'OTEL_EXPORTER_OTLP_HEADERS'
+  const good = pairsOf(written ?? '', variable, warnings).filter(([name, value]) => {
+    const isGood = FIELD_NAME.test(name) && FIELD_VALUE.test(value)
+    if (!isGood)
+      warnings.push(`${variable}: one of its fields has a name or a value that no header has, and is not used`)
+    return isGood
+  })
+  return Object.fromEntries(good)
 }
 
 export function pairsOf(written: string, variable: string, warnings: string[]): [string, string][] {

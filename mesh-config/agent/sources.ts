@@ -14,9 +14,11 @@ export const policies = z.strictObject({
     'beside the agent file; it need not be there',
   ),
   prefix: setting(
-    text(/^[^/\s]+(\/[^/\s]+)*$/, 'a prefix of keys', 'keys without / at either end, such as outrigger').default(
-      'outrigger',
-    ),
+    text(
+      /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/,
+      'a prefix of keys',
+      'keys of letters, digits, - _ and . without / at either end, such as outrigger',
+    ).default('outrigger'),
     'The keys of the documents in Consul KV: `services/<name>` and `defaults` below it.',
     'the name of this program',
   ),

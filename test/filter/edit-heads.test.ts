@@ -117,4 +117,22 @@ describe('edits of heads', () => {
     expect(caller.received).toContain('x-answer: 1')
     expect(caller.received).not.toContain('x-secret')
   })
+
+  test('a retry sends the edited head as it is, and edits no second time', async () => {
+    const route = routeOf({
+      match: { path: '/api/*' },
+      rewrite: '/api/api/',
+      headers: { request: { add: { 'x-a': '1' } } },
+    })
+    const { mesh, upstream } = await orders({ routes: [route], retries: { attempts: 2, on: ['gateway-error'] } })
+    upstream.answer = respond('HTTP/1.1 503 Down\r\ncontent-length: 0\r\n\r\n')
+    const caller = mesh.caller()
+    caller.get('/api/x')
+    mesh.settle()
+    mesh.advance(1_000)
+    expect(caller.statuses).toEqual([503])
+    expect(upstream.received.match(/^GET \S+/gm)).toEqual(['GET /api/api/x', 'GET /api/api/x'])
+    expect(upstream.received.match(/^x-a: .*$/gm)).toHaveLength(2)
+    expect(upstream.received.match(/^x-envoy-original-path: .*$/gm)).toHaveLength(2)
+  })
 })

@@ -61,6 +61,10 @@ describe('no error, warning or effective configuration shows', () => {
       `${base}services: { orders: { routes: [{ match: { headers: { x-api-key: { exact: ${PASSWORD} }, authorization: ${PASSWORD} }, query: { token: ${PASSWORD} } } }, {}] } }\n`,
     ],
     [
+      'nor one that no header can have',
+      `${base}services: { orders: { routes: [{ headers: { request: { set: { authorization: "${PASSWORD}\\n" } } } }] } }\n`,
+    ],
+    [
       'the key that a route adds to a request',
       `${base}services: { orders: { routes: [{ headers: { request: { set: { authorization: ${PASSWORD} }, add: { x-api-key: ${PASSWORD} } } }, to: [{ headers: { response: { set: { set-cookie: ${PASSWORD} } } } }] }, {}] } }\n`,
     ],

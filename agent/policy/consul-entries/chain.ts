@@ -39,14 +39,14 @@ const nameOf = ({ service, subset, datacenter }: Target): string =>
 
 /** Follows redirects and default subsets. Throws ChainError. */
 export function resolveTarget(chain: Chain, wanted: Target): Resolved {
-  const seen: string[] = []
+  const seen = new Set<string>()
   let target = wanted
   let cluster = wanted.service
   for (;;) {
     const name = nameOf(target)
-    if (seen.includes(name))
+    if (seen.has(name))
       throw new ChainError(`the redirects of service-resolver entries go in a circle: ${[...seen, name].join(' -> ')}`)
-    seen.push(name)
+    seen.add(name)
     const resolver = chain.entries['service-resolver'].get(target.service)
     const next = redirected(chain, target, resolver)
     if (next !== null && nameOf(next) !== name) {
@@ -107,6 +107,9 @@ export function failoverOf(chain: Chain, from: Target): Target[] {
     .map(each => resolveTarget(chain, each).target)
 }
 
+/** A route has no more destinations. Splitters within splitters double them with each level. */
+const MAX_SHARES = 1_000
+
 /** The shares of a service: of its splitter, those of splitters within it multiplied out; else all of it. */
 export function sharesOf(chain: Chain, service: string, through: readonly string[] = []): Share[] {
   const splitter = chain.entries['service-splitter'].get(service)
@@ -114,7 +117,7 @@ export function sharesOf(chain: Chain, service: string, through: readonly string
     return [{ to: resolveTarget(chain, whole(service)), weight: 100, request: null, response: null }]
   if (through.includes(service))
     throw new ChainError(`service-splitter entries go in a circle: ${[...through, service].join(' -> ')}`)
-  return (splitter.Splits ?? []).flatMap(({ Weight = 0, Service, ServiceSubset = '', ...edits }): Share[] => {
+  const shares = (splitter.Splits ?? []).flatMap(({ Weight = 0, Service, ServiceSubset = '', ...edits }): Share[] => {
     const other = Service || service
     const { RequestHeaders = null, ResponseHeaders = null } = edits
     const isSplit = other !== service && ServiceSubset === '' && chain.entries['service-splitter'].has(other)
@@ -129,6 +132,11 @@ export function sharesOf(chain: Chain, service: string, through: readonly string
     const to = resolveTarget(chain, { ...whole(other), subset: ServiceSubset })
     return [{ to, weight: hundredths(Weight), request: RequestHeaders, response: ResponseHeaders }]
   })
+  if (shares.length > MAX_SHARES)
+    throw new ChainError(
+      `service-splitter/${service} and those within it make ${shares.length} shares, and at most ${MAX_SHARES} are possible`,
+    )
+  return shares
 }
 
 export function whole(service: string): Target {

@@ -202,6 +202,17 @@ describe('service-splitter', () => {
     })
   })
 
+  test('splitters within splitters that multiply without end are refused', () => {
+    const level = (n: number) => [`a${n}`, `b${n}`]
+    const splitters = Array.from({ length: 40 }, (_, n) =>
+      level(n).map(name => split(name, ...level(n + 1).map(Service => ({ Weight: 50, Service })))),
+    ).flat()
+    const names = Array.from({ length: 41 }, (_, n) => level(n)).flat()
+    const documents = translated(...names.map(http), ...splitters)
+    expect(documentFor('a0', documents).errors.join()).toMatch(/make 1024 shares, and at most 1000 are possible/)
+    expect(documentFor('a38', documents).errors).toEqual([])
+  })
+
   test('a circle is refused with the names in it, and only where it is', () => {
     const documents = translated(
       ...['web', 'a', 'other'].map(http),

@@ -98,10 +98,12 @@ describe('a proxy', () => {
     await expect.poll(() => sync.followers()[0]!.policies[0]!.reasons).toEqual(['no thank you'])
     expect(sync.followers()[0]!.policies[0]!).toMatchObject({ has, wanted: proxy.updates.at(-1)!.version })
     expect(sync.followers()[0]!.policies[0]!.staleSince).not.toBeNull()
+    expect(sync.connected()).toEqual({ proxies: 1, stale: 1 })
     expect(said()).toContain('no thank you')
     expect(sync.counts.nacks).toBe(1)
     files.set(document('orders', 'retries: { attempts: 4 }'))
     await expect.poll(() => sync.followers()[0]!.policies[0]!).toMatchObject({ reasons: [], staleSince: null })
+    expect(sync.connected()).toEqual({ proxies: 1, stale: 0 })
   })
 
   test('of another format is refused, and told which side to upgrade', async () => {

@@ -141,6 +141,18 @@ describe('OTLP over HTTP', () => {
       400,
       /at most 16 MiB/,
     ],
+    [
+      'millions of resources',
+      () => [Buffer.concat(Array(150_000).fill(Buffer.of(0x0a, 0)))],
+      400,
+      /more than 100000 spans, scopes and resources/,
+    ],
+    [
+      'millions of objects',
+      () => [Buffer.from(`{"resourceSpans":[${Array(600_000).fill('{}').join()}]}`), JSON_TYPE],
+      400,
+      /more than 500000 objects/,
+    ],
     ['another encoding', () => [spans, { ...PROTOBUF, 'content-encoding': 'br' }], 415, /there is gzip/],
     ['another type', () => [spans, { 'content-type': 'text/plain' }], 415, /content-type of OTLP/],
     ['no type', () => [spans, {}], 415, /content-type of OTLP/],

@@ -85,6 +85,17 @@ describe('how they go', () => {
     })
   })
 
+  test('a header that could not be sent is left out, and not shown', () => {
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4317',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=s%0Aecret,a b=secret,x=1,y=s%C4%8Decret',
+    }
+    const { target, warnings } = settings({}, env)
+    expect(target!.headers).toEqual({ x: '1' })
+    expect(warnings.filter(warning => warning.includes('that no header has'))).toHaveLength(2)
+    expect(warnings.join()).not.toMatch(/s.?ecret/)
+  })
+
   test('with a warning for what makes no sense, that shows no secret', () => {
     const { warnings, target } = settings(
       {},
