@@ -76,6 +76,8 @@ function fourLetters(port: number): Promise<string> {
     socket.on('data', chunk => {
       answer += chunk.toString()
     })
+    // A server that begins just now may take the connection and never answer on it.
+    socket.setTimeout(1_000, () => socket.destroy())
     socket.on('close', () => resolve(answer))
     socket.on('error', () => {})
   })
