@@ -1,5 +1,3 @@
-import type { Path } from './located.ts'
-
 /** Shown in place of a secret. */
 export const hidden = '(not shown: a secret)'
 
@@ -9,7 +7,7 @@ export function isSecretName(name: string): boolean {
 }
 
 /** The value that a route matches a header or query parameter against, or sets it to, may be an API key. */
-export function isSecretField(path: Path): boolean {
+export function isSecretField(path: readonly (string | number)[]): boolean {
   const from = path.findIndex(step => step === 'headers' || step === 'query')
   return from >= 0 && path.slice(from + 1).some(step => isSecretName(String(step)))
 }
