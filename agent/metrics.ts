@@ -40,14 +40,7 @@ export function agentMetrics(): AgentMetrics {
         help,
         labelNames: [...labels],
         registers,
-        ...(collect === undefined
-          ? {}
-          : {
-              collect() {
-                this.reset()
-                collect(this)
-              },
-            }),
+        ...collecting(collect),
       }),
     gauge: (name, help, labels = [], collect) =>
       new Gauge({
@@ -55,17 +48,21 @@ export function agentMetrics(): AgentMetrics {
         help,
         labelNames: [...labels],
         registers,
-        ...(collect === undefined
-          ? {}
-          : {
-              collect() {
-                this.reset()
-                collect(this)
-              },
-            }),
+        ...collecting(collect),
       }),
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
     text: () => registry.metrics(),
+  }
+}
+
+/** Before each scrape, with the metric emptied. */
+function collecting<Metric extends { reset(): void }>(collect?: (metric: Metric) => void) {
+  if (collect === undefined) return {}
+  return {
+    collect(this: Metric) {
+      this.reset()
+      collect(this)
+    },
   }
 }
