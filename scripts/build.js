@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { isBuilt } from './fresh.js'
+import { loadedByName } from './loaded-by-name.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
@@ -29,7 +30,7 @@ const bundle = await rolldown({
   },
   platform: 'node',
   // What is needed at every start is bundled; what only some configurations or pages need stays in node_modules.
-  external: [/^node:/, 'consul', 're2js', /^prom-client/, /^@grpc\//],
+  external: [/^node:/, ...loadedByName.map(name => new RegExp(`^${name}(/|$)`))],
   treeshake: true,
   preserveEntrySignatures: 'allow-extension',
 })

@@ -144,6 +144,13 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [goInstall(`${CONFORMANCE}/referenceserver`, CONNECT)],
   },
+  // Its service is not started: a test starts the daemon in a folder of its own.
+  dockerd: { binaries: ['dockerd'], versionArgs: ['--version'], ways: [aptInstall('docker.io', ['dockerd'])] },
+  debootstrap: {
+    binaries: ['debootstrap'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('debootstrap', ['debootstrap'])],
+  },
   wstest: { binaries: ['wstest'], versionArgs: ['--autobahnversion'], ways: [autobahn()], takes: 'a minute' },
   openssl: { binaries: ['openssl'], versionArgs: ['version'], ways: [aptInstall('openssl', ['openssl'])] },
   curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
@@ -176,4 +183,11 @@ export const FOR_TESTS: readonly PeerName[] = [
 ]
 
 /** What `npm run test:long` needs. */
-export const FOR_LONG_TESTS: readonly PeerName[] = ['connectconformance', 'connect-referenceserver', 'wstest', 'jaeger']
+export const FOR_LONG_TESTS: readonly PeerName[] = [
+  'connectconformance',
+  'connect-referenceserver',
+  'wstest',
+  'dockerd',
+  'debootstrap',
+  'jaeger',
+]
