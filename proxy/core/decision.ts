@@ -1,8 +1,10 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
 import { type AnotherTry, anotherTry } from './another-try.ts'
+import type { Random } from './clock.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Failure } from './failure.ts'
 import { NO_GRPC_STATUS } from './grpc.ts'
+import { randomWord } from './trace-ids.ts'
 
 /** One try at one endpoint. Reused from exchange to exchange. */
 export class AttemptRecord {
@@ -45,8 +47,20 @@ export class AttemptRecord {
   condition: RetryCondition | null = null
   /** How long the endpoint wants the next try to wait; 0: it does not say. */
   delayMs = 0
-  /** Its CLIENT span, 16 hex digits, which the endpoint was told; empty: none was made yet. */
-  spanId = ''
+  /** Its CLIENT span, which the endpoint was told, as words (trace-ids.ts); 0: none was made yet. */
+  spanHigh = 0
+  spanLow = 0
+
+  /** Of its CLIENT span: it was made. */
+  get hasSpanId(): boolean {
+    return (this.spanHigh | this.spanLow) !== 0
+  }
+
+  newSpan(random: Random): void {
+    this.spanHigh = randomWord(random)
+    this.spanLow = randomWord(random)
+    if (!this.hasSpanId) this.spanLow = 1
+  }
 
   begin(now: number): void {
     this.endpoint = null
@@ -72,7 +86,8 @@ export class AttemptRecord {
     this.another = anotherTry.unasked
     this.condition = null
     this.delayMs = 0
-    this.spanId = ''
+    this.spanHigh = 0
+    this.spanLow = 0
   }
 }
 

@@ -1,4 +1,6 @@
 import type { Headers } from './message.ts'
+import { traceFieldOf } from './trace-fields.ts'
+import { copyText } from './traceparent.ts'
 
 /** Headers as pairs, for heads and trailers that have no bytes of their own to keep. */
 export class HeaderList implements Headers {
@@ -41,6 +43,23 @@ export class HeaderList implements Headers {
 
   carried(): null {
     return null
+  }
+
+  traceFields(): number {
+    let fields = 0
+    for (let i = 0; i < this.pairs.length; i += 2) fields |= traceFieldOf(this.pairs[i]!.toLowerCase())
+    return fields
+  }
+
+  copyValue(name: string, into: Uint8Array): number {
+    const wanted = name.toLowerCase()
+    const has = (at: number) => at % 2 === 0 && this.pairs[at]!.toLowerCase() === wanted
+    const at = this.pairs.findIndex((_, i) => has(i))
+    return at < 0 || this.pairs.findLastIndex((_, i) => has(i)) !== at ? -1 : copyText(this.pairs[at + 1]!, into)
+  }
+
+  tellTrace(): boolean {
+    return false
   }
 
   forEach(visit: (name: string, value: string) => void): void {

@@ -1,4 +1,5 @@
 import type { Failure } from './failure.ts'
+import type { ToldIds } from './traceparent.ts'
 
 /** What a caller speaks. `tcp`: a tunnel, whatever is in it. */
 export type Protocol = 'http/1.1' | 'h2' | 'tcp'
@@ -22,6 +23,18 @@ export interface Headers {
   bodyLength(): number
   /** What it was before a sidecar sent it on as HTTP/2 (codec/hop); null: what it is. */
   carried(): Carried | null
+  /** Which fields of trace context it has: bits of core/trace-fields.ts. */
+  traceFields(): number
+  /**
+   * Copies the value of a field as far as `into` has room, and returns its length; -1: there is none, or several. So a
+   * head that is bytes makes no text of it.
+   */
+  copyValue(name: string, into: Uint8Array): number
+  /**
+   * `traceparent` is to be what `ids` say when the head is written, in the place of what it is; null: it is what it was
+   * before. False: this head keeps texts, so `set` is to be asked.
+   */
+  tellTrace(ids: ToldIds | null): boolean
 }
 
 /** How the names of a head were written. */

@@ -1,6 +1,7 @@
 import type { Random } from './clock.ts'
 import type { Exchange } from './exchange.ts'
-import { isTraceparent, SAMPLED } from './traceparent.ts'
+import { randomWord, spanIdText, traceIdText, wordAt } from './trace-ids.ts'
+import { isTraceparent, SAMPLED, type ToldIds } from './traceparent.ts'
 
 /** Formats of trace context: bits of `TraceContext.formats` and `TraceContext.sends`. */
 export const W3C = 1
@@ -14,14 +15,21 @@ export type SampledBy = '' | 'caller' | 'debug' | 'ratio'
 /** Why spans of an exchange were made; empty: none were. */
 export type RecordedBy = '' | 'caller' | 'ratio' | 'failed' | 'slow'
 
-/** The trace that an exchange belongs to. One object for each exchange object, begun anew for each request. */
-export class TraceContext {
-  /** 32 hex digits; empty: no caller named a trace, and none was begun. */
-  traceId = ''
-  /** The caller's span, 16 hex digits; empty: the trace begins here. */
-  parentId = ''
-  /** The span of this exchange, 16 hex digits: SERVER of an inbound one, else INTERNAL. Empty: none was made yet. */
-  spanId = ''
+/**
+ * The trace that an exchange belongs to. One object for each exchange object, begun anew for each request. Ids are
+ * words (trace-ids.ts), all 0 where there is none: most requests end before anything needs a text of them.
+ */
+export class TraceContext implements ToldIds {
+  trace0 = 0
+  trace1 = 0
+  trace2 = 0
+  trace3 = 0
+  parentHigh = 0
+  parentLow = 0
+  spanHigh = 0
+  spanLow = 0
+  toldHigh = 0
+  toldLow = 0
   /** `tracestate` as it came, where it is valid. */
   state = ''
   /** As in `traceparent`: `SAMPLED`, `RANDOM`. */
@@ -35,9 +43,16 @@ export class TraceContext {
   recordedBy: RecordedBy = ''
 
   begin(): void {
-    this.traceId = ''
-    this.parentId = ''
-    this.spanId = ''
+    this.trace0 = 0
+    this.trace1 = 0
+    this.trace2 = 0
+    this.trace3 = 0
+    this.parentHigh = 0
+    this.parentLow = 0
+    this.spanHigh = 0
+    this.spanLow = 0
+    this.toldHigh = 0
+    this.toldLow = 0
     this.state = ''
     this.flags = 0
     this.formats = 0
@@ -50,54 +65,83 @@ export class TraceContext {
   get isSampled(): boolean {
     return this.sampledBy !== '' && (this.flags & SAMPLED) !== 0
   }
+
+  /** A caller named a trace, or one was begun. */
+  get hasTrace(): boolean {
+    return (this.trace0 | this.trace1 | this.trace2 | this.trace3) !== 0
+  }
+
+  /** False: the trace begins here. */
+  get hasParent(): boolean {
+    return (this.parentHigh | this.parentLow) !== 0
+  }
+
+  /** The span of this exchange was made: SERVER of an inbound one, else INTERNAL. */
+  get hasSpan(): boolean {
+    return (this.spanHigh | this.spanLow) !== 0
+  }
+
+  /**
+   * A trace begins here. All of its id is random (W3C Trace Context level 2, flag `RANDOM`), and never zeros alone,
+   * which means "none".
+   */
+  beginTrace(random: Random): void {
+    this.trace0 = randomWord(random)
+    this.trace1 = randomWord(random)
+    this.trace2 = randomWord(random)
+    this.trace3 = randomWord(random)
+    if (!this.hasTrace) this.trace3 = 1
+  }
+
+  newSpan(random: Random): void {
+    this.spanHigh = randomWord(random)
+    this.spanLow = randomWord(random)
+    if (!this.hasSpan) this.spanLow = 1
+  }
+
+  /** What `traceparent` says from now on. */
+  tell(high: number, low: number): void {
+    this.toldHigh = high
+    this.toldLow = low
+  }
+
+  // ── as texts, empty where there is none ──
+
+  /** 32 hex digits. */
+  get traceId(): string {
+    return traceIdText(this.trace0, this.trace1, this.trace2, this.trace3)
+  }
+
+  set traceId(text: string) {
+    this.trace0 = wordAt(text, 0)
+    this.trace1 = wordAt(text, 8)
+    this.trace2 = wordAt(text, 16)
+    this.trace3 = wordAt(text, 24)
+  }
+
+  /** The caller's span, 16 hex digits. */
+  get parentId(): string {
+    return spanIdText(this.parentHigh, this.parentLow)
+  }
+
+  set parentId(text: string) {
+    this.parentHigh = wordAt(text, 0)
+    this.parentLow = wordAt(text, 8)
+  }
+
+  get spanId(): string {
+    return spanIdText(this.spanHigh, this.spanLow)
+  }
+
+  get toldId(): string {
+    return spanIdText(this.toldHigh, this.toldLow)
+  }
 }
 
 /** For logs, flights, problem documents and exemplars; empty: there is none. */
 export function traceIdOf({ trace, request, protocol }: Exchange): string {
-  if (trace.traceId !== '' || protocol === 'tcp') return trace.traceId
+  if (trace.hasTrace || protocol === 'tcp') return trace.traceId
   // Nothing looked at what the caller sent, because nothing is recorded: it is passed on all the same.
   const came = request.headers.get('traceparent')
   return came !== undefined && isTraceparent(came) ? came.slice(3, 35) : ''
-}
-
-/** The two digits of each byte. */
-const PAIRS = new Uint16Array(256)
-for (let i = 0; i < 256; i++) {
-  const [high, low] = Buffer.from(i.toString(16).padStart(2, '0')) as unknown as [number, number]
-  PAIRS[i] = high | (low << 8)
-}
-
-/** `{trace id}{span id}`, two digits a number: written in place, so that an id costs one text. */
-const pairs = new Uint16Array(24)
-const digits = Buffer.from(pairs.buffer)
-const TRACE_PAIRS = 16
-
-/** From `from` to `to`. Never all zeros, which means "none". */
-function writeRandom(from: number, to: number, random: Random): void {
-  let any = 0
-  for (let at = from; at < to; at += 4) {
-    const word = (random() * 0x1_0000_0000) >>> 0
-    any |= word
-    pairs[at] = PAIRS[word >>> 24]!
-    pairs[at + 1] = PAIRS[(word >>> 16) & 255]!
-    pairs[at + 2] = PAIRS[(word >>> 8) & 255]!
-    pairs[at + 3] = PAIRS[word & 255]!
-  }
-  if (any === 0) pairs[to - 1] = PAIRS[1]!
-}
-
-/** A span id, 16 hex digits. */
-export function newSpanId(random: Random): string {
-  writeRandom(TRACE_PAIRS, 24, random)
-  return digits.latin1Slice(32, 48)
-}
-
-/**
- * The ids of a trace that begins here: 32 hex digits of the trace, 16 of a span. All of the trace id is random (W3C
- * Trace Context level 2, flag `RANDOM`).
- */
-export function newIds(random: Random): string {
-  writeRandom(0, TRACE_PAIRS, random)
-  writeRandom(TRACE_PAIRS, 24, random)
-  return digits.latin1Slice(0, 48)
 }

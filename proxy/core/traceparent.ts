@@ -1,3 +1,5 @@
+import { hexValue, writeDigits } from './trace-ids.ts'
+
 /** The `traceparent` field (W3C Trace Context, level 2, section 3.2). */
 
 /** Flags. */
@@ -5,18 +7,12 @@ export const SAMPLED = 1
 /** At least the right-most 7 bytes of the trace id are random. */
 export const RANDOM = 2
 
-const LENGTH = 55
+export const TRACEPARENT_LENGTH = 55
+/** What is looked at: a later version may have more behind a dash. */
+export const TRACEPARENT_LOOK = TRACEPARENT_LENGTH + 1
 const DASH = 0x2d
 const ZERO = 0x30
-
-/** 0-15 for the digits of lower-case hex, else 255. */
-const hex = new Uint8Array(256).fill(255)
-for (let i = 0; i < 16; i++) hex['0123456789abcdef'.charCodeAt(i)] = i
-
-/** The value of one digit of lower-case hex; 255: it is none. */
-export function hexValue(code: number): number {
-  return code < 256 ? hex[code]! : 255
-}
+const LETTER_F = 0x66
 
 /** Only lower-case hex from `from` to `to`, and not zeros alone. */
 export function isId(text: string, from: number, to: number): boolean {
@@ -29,37 +25,113 @@ export function isId(text: string, from: number, to: number): boolean {
   return !isZero
 }
 
-function isByte(text: string, at: number): boolean {
-  return hexValue(text.charCodeAt(at)) !== 255 && hexValue(text.charCodeAt(at + 1)) !== 255
+/** The ids and flags of the field that was read last. */
+export const parsed = { trace0: 0, trace1: 0, trace2: 0, trace3: 0, spanHigh: 0, spanLow: 0, flags: 0 }
+
+/** Of the word that was read last: a digit that is none. */
+let isBroken = false
+
+function readWord(bytes: Uint8Array, at: number): number {
+  let word = 0
+  for (let i = at; i < at + 8; i++) {
+    const value = hexValue(bytes[i]!)
+    if (value === 255) isBroken = true
+    word = (word << 4) | value
+  }
+  return word
+}
+
+function readByte(bytes: Uint8Array, at: number): number {
+  const high = hexValue(bytes[at]!)
+  const low = hexValue(bytes[at + 1]!)
+  if (high === 255 || low === 255) isBroken = true
+  return (high << 4) | low
 }
 
 /**
- * Strict: ids of zeros, upper case and wrong lengths are as good as no field. Of a later version, what version 00 knows
- * must be there, and more may follow behind a dash.
+ * Reads a value of `length` bytes, of which `bytes` has the first `TRACEPARENT_LOOK`. Strict: ids of zeros, upper case
+ * and wrong lengths are as good as no field. Of a later version, what version 00 knows must be there, and more may
+ * follow behind a dash.
  */
-export function isTraceparent(text: string): boolean {
-  if (text.length < LENGTH) return false
-  if (text.charCodeAt(0) === ZERO && text.charCodeAt(1) === ZERO) {
-    if (text.length !== LENGTH) return false
+export function parseTraceparent(bytes: Uint8Array, length: number): boolean {
+  if (length < TRACEPARENT_LENGTH) return false
+  if (bytes[0] === ZERO && bytes[1] === ZERO) {
+    if (length !== TRACEPARENT_LENGTH) return false
   } else {
-    if (!isByte(text, 0) || (text[0] === 'f' && text[1] === 'f')) return false
-    if (text.length > LENGTH && text.charCodeAt(LENGTH) !== DASH) return false
+    if (bytes[0] === LETTER_F && bytes[1] === LETTER_F) return false
+    if (length > TRACEPARENT_LENGTH && bytes[TRACEPARENT_LENGTH] !== DASH) return false
   }
+  if (bytes[2] !== DASH || bytes[35] !== DASH || bytes[52] !== DASH) return false
+  isBroken = false
+  readByte(bytes, 0)
+  parsed.trace0 = readWord(bytes, 3)
+  parsed.trace1 = readWord(bytes, 11)
+  parsed.trace2 = readWord(bytes, 19)
+  parsed.trace3 = readWord(bytes, 27)
+  parsed.spanHigh = readWord(bytes, 36)
+  parsed.spanLow = readWord(bytes, 44)
+  // Flags that this version does not know are not passed on by what writes a field of its own.
+  parsed.flags = readByte(bytes, 53) & (SAMPLED | RANDOM)
+  if (isBroken) return false
   return (
-    text.charCodeAt(2) === DASH &&
-    text.charCodeAt(35) === DASH &&
-    text.charCodeAt(52) === DASH &&
-    isByte(text, 53) &&
-    isId(text, 3, 35) &&
-    isId(text, 36, 52)
+    (parsed.trace0 | parsed.trace1 | parsed.trace2 | parsed.trace3) !== 0 && (parsed.spanHigh | parsed.spanLow) !== 0
   )
 }
 
-/** Of a valid field. Flags that this version does not know are not passed on by who writes a field of its own. */
-export function flagsOf(text: string): number {
-  return hexValue(text.charCodeAt(54)) & (SAMPLED | RANDOM)
+const scratch = new Uint8Array(TRACEPARENT_LOOK)
+
+/** As `parseTraceparent`, of a text. */
+export function isTraceparent(text: string): boolean {
+  return parseTraceparent(scratch, copyText(text, scratch))
 }
 
-export function traceparentOf(traceId: string, spanId: string, flags: number): string {
-  return `00-${traceId}-${spanId}-0${flags}`
+/** Copies what `bytes` has room for, and returns the length of the text. What is beyond Latin-1 is no digit. */
+export function copyText(text: string, bytes: Uint8Array): number {
+  const { length } = text
+  const count = length < bytes.length ? length : bytes.length
+  for (let i = 0; i < count; i++) {
+    const code = text.charCodeAt(i)
+    bytes[i] = code < 256 ? code : 0
+  }
+  return length
+}
+
+/** Writes the 55 bytes of the field at `at`. */
+export function writeTraceparent(
+  bytes: Uint8Array,
+  at: number,
+  { trace0, trace1, trace2, trace3, toldHigh, toldLow, flags }: ToldIds,
+): void {
+  bytes[at] = ZERO
+  bytes[at + 1] = ZERO
+  bytes[at + 2] = DASH
+  writeDigits(bytes, at + 3, trace0)
+  writeDigits(bytes, at + 11, trace1)
+  writeDigits(bytes, at + 19, trace2)
+  writeDigits(bytes, at + 27, trace3)
+  bytes[at + 35] = DASH
+  writeDigits(bytes, at + 36, toldHigh)
+  writeDigits(bytes, at + 44, toldLow)
+  bytes[at + 52] = DASH
+  bytes[at + 53] = ZERO
+  bytes[at + 54] = ZERO + flags
+}
+
+/** The trace, the span that the next one is told as its parent, and the flags. */
+export interface ToldIds {
+  readonly trace0: number
+  readonly trace1: number
+  readonly trace2: number
+  readonly trace3: number
+  readonly toldHigh: number
+  readonly toldLow: number
+  readonly flags: number
+}
+
+const value = Buffer.allocUnsafeSlow(TRACEPARENT_LENGTH)
+
+/** The field as a text. */
+export function traceparentOf(ids: ToldIds): string {
+  writeTraceparent(value, 0, ids)
+  return value.latin1Slice(0, TRACEPARENT_LENGTH)
 }

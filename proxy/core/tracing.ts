@@ -1,10 +1,7 @@
 import type { TracesSpec } from '../../mesh-config/snapshot.ts'
 import type { TraceContext } from './trace.ts'
-import { hexValue } from './traceparent.ts'
 
 const TWO_32 = 0x1_0000_0000
-/** Where the right-most 56 bits of a trace id begin, which are random (W3C Trace Context level 2). */
-const RANDOM_AT = 18
 
 /** What is done about traces on a data thread now: one object, read by the filter and by what makes the spans. */
 export class Tracing {
@@ -14,7 +11,7 @@ export class Tracing {
   isB3 = true
   failed = true
   slow = true
-  /** Sampled is what the first 32 of those 56 bits do not lie below. */
+  /** Of the right-most 56 bits, which are random (W3C Trace Context level 2): what the first 32 are not below is sampled. */
   #threshold = TWO_32
   #isWanted = false
   #isExported = false
@@ -42,9 +39,7 @@ export class Tracing {
   }
 
   /** The same for one trace on every hop that has the same ratio; with a higher one, the same and more. */
-  isSampledByRatio({ traceId }: TraceContext): boolean {
-    let bits = 0
-    for (let i = RANDOM_AT; i < RANDOM_AT + 8; i++) bits = bits * 16 + hexValue(traceId.charCodeAt(i))
-    return bits >= this.#threshold
+  isSampledByRatio({ trace2, trace3 }: TraceContext): boolean {
+    return ((trace2 << 8) | (trace3 >>> 24)) >>> 0 >= this.#threshold
   }
 }

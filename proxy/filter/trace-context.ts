@@ -2,9 +2,18 @@ import type { Random } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Filter } from '../core/filter.ts'
 import type { Headers } from '../core/message.ts'
-import { B3, B3_MULTI, newIds, newSpanId, type SampledBy, type TraceContext, W3C } from '../core/trace.ts'
-import { B3_FLAGS, B3_PARENT_SPAN_ID, TRACEPARENT, TRACESTATE, writeContext } from '../core/trace-fields.ts'
-import { flagsOf, isTraceparent, RANDOM, SAMPLED, traceparentOf } from '../core/traceparent.ts'
+import { B3, B3_MULTI, type SampledBy, type TraceContext, W3C } from '../core/trace.ts'
+import {
+  B3_FLAGS,
+  B3_PARENT_SPAN_ID,
+  HAS_B3,
+  HAS_TRACEPARENT,
+  HAS_TRACESTATE,
+  TRACEPARENT,
+  TRACESTATE,
+  writeB3,
+} from '../core/trace-fields.ts'
+import { parsed, parseTraceparent, RANDOM, SAMPLED, TRACEPARENT_LOOK, traceparentOf } from '../core/traceparent.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { formsOfB3, readB3, type Wish } from './b3.ts'
 import { isTracestate } from './tracestate.ts'
@@ -20,17 +29,21 @@ export function traceContext(random: Random, tracing: Tracing): Filter {
       if (!tracing.isOn) return undefined
       const { trace, request } = exchange
       const { headers } = request
-      if (tracing.isW3c && readW3c(headers, trace)) {
+      const came = headers.traceFields()
+      const hasB3 = tracing.isB3 && (came & HAS_B3) !== 0
+      if (tracing.isW3c && (came & (HAS_TRACEPARENT | HAS_TRACESTATE)) !== 0 && readW3c(headers, trace, came)) {
         // Nothing is recorded, and nobody has to be told anything else.
         if ((trace.flags & SAMPLED) === 0) return undefined
-        if (tracing.isB3) trace.formats |= formsOfB3(headers)
+        if (hasB3) trace.formats |= formsOfB3(headers)
       } else {
-        const wish = tracing.isB3 ? readB3(headers, trace) : null
+        const wish = hasB3 ? readB3(headers, trace) : null
         trace.formats = wish === null ? 0 : formsOfB3(headers)
         if (tracing.isW3c) trace.formats |= W3C
         else if (trace.formats === 0) trace.formats = tracing.isB3 ? B3 : 0
-        if (trace.traceId === '') {
-          begin(trace, random)
+        if (!trace.hasTrace) {
+          trace.beginTrace(random)
+          trace.newSpan(random)
+          trace.flags = RANDOM
           // Of the ids that were not valid: the trace that begins here has no parent, and who begins it decides.
           if ((trace.formats & B3_MULTI) !== 0) {
             headers.delete(B3_PARENT_SPAN_ID)
@@ -45,32 +58,30 @@ export function traceContext(random: Random, tracing: Tracing): Filter {
   }
 }
 
+const value = new Uint8Array(TRACEPARENT_LOOK)
+
 /** False: there is none, or none that is valid; what it brought is gone. */
-function readW3c(headers: Headers, trace: TraceContext): boolean {
-  const came = headers.get(TRACEPARENT)
-  if (came === undefined || !isTraceparent(came)) {
+function readW3c(headers: Headers, trace: TraceContext, came: number): boolean {
+  const length = (came & HAS_TRACEPARENT) === 0 ? -1 : headers.copyValue(TRACEPARENT, value)
+  if (!parseTraceparent(value, length)) {
     // Nothing of it is to be read where the parent is not (section 4.3).
     headers.delete(TRACESTATE)
     return false
   }
-  trace.traceId = came.slice(3, 35)
-  trace.parentId = came.slice(36, 52)
-  trace.flags = flagsOf(came)
+  trace.trace0 = parsed.trace0
+  trace.trace1 = parsed.trace1
+  trace.trace2 = parsed.trace2
+  trace.trace3 = parsed.trace3
+  trace.parentHigh = parsed.spanHigh
+  trace.parentLow = parsed.spanLow
+  trace.flags = parsed.flags
   trace.formats = W3C
   trace.sampledBy = 'caller'
-  const state = headers.get(TRACESTATE)
-  if (state !== undefined) {
-    if (isTracestate(state)) trace.state = state
-    else headers.delete(TRACESTATE)
-  }
+  if ((came & HAS_TRACESTATE) === 0) return true
+  const state = headers.get(TRACESTATE)!
+  if (isTracestate(state)) trace.state = state
+  else headers.delete(TRACESTATE)
   return true
-}
-
-function begin(trace: TraceContext, random: Random): void {
-  const ids = newIds(random)
-  trace.traceId = ids.slice(0, 32)
-  trace.spanId = ids.slice(32)
-  trace.flags = RANDOM
 }
 
 const decidedBy: Readonly<Record<Wish, SampledBy>> = {
@@ -89,15 +100,22 @@ function decide(trace: TraceContext, wish: Wish | null, tracing: Tracing): void 
 
 /** The next one is told its parent: outbound by each attempt for itself, where there are spans of attempts. */
 function tell({ trace, request, direction }: Exchange, random: Random): void {
-  const { headers } = request
-  if ((trace.flags & SAMPLED) === 0) {
+  const { formats } = trace
+  if ((trace.flags & SAMPLED) === 0 && trace.hasParent) {
     // B3 that came with ids says already what there is to say.
-    if (trace.parentId === '') writeContext(trace, trace.spanId, trace.formats, headers)
-    else if ((trace.formats & W3C) !== 0)
-      headers.set(TRACEPARENT, traceparentOf(trace.traceId, trace.parentId, trace.flags))
+    trace.tell(trace.parentHigh, trace.parentLow)
+    return write(request.headers, trace, formats & W3C)
+  }
+  if (!trace.hasSpan) trace.newSpan(random)
+  if ((trace.flags & SAMPLED) !== 0 && direction === 'outbound') {
+    trace.sends = formats
     return
   }
-  if (trace.spanId === '') trace.spanId = newSpanId(random)
-  if (direction === 'outbound') trace.sends = trace.formats
-  else writeContext(trace, trace.spanId, trace.formats, headers)
+  trace.tell(trace.spanHigh, trace.spanLow)
+  write(request.headers, trace, formats)
+}
+
+function write(headers: Headers, trace: TraceContext, formats: number): void {
+  if ((formats & W3C) !== 0 && !headers.tellTrace(trace)) headers.set(TRACEPARENT, traceparentOf(trace))
+  if ((formats & (B3 | B3_MULTI)) !== 0) writeB3(trace, formats, headers)
 }

@@ -2,8 +2,9 @@ import type { Random } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { RequestHead, UpstreamStream } from '../core/message.ts'
-import { newSpanId, type TraceContext } from '../core/trace.ts'
-import { writeContext } from '../core/trace-fields.ts'
+import { B3, B3_MULTI, type TraceContext, W3C } from '../core/trace.ts'
+import { TRACEPARENT, writeB3 } from '../core/trace-fields.ts'
+import { traceparentOf } from '../core/traceparent.ts'
 import { deadlineLeft } from './grpc-deadline.ts'
 import { hadIt } from './retry.ts'
 
@@ -17,12 +18,20 @@ export class HeadOverlay {
   /** Name, value, and the value it hides ... */
   readonly #fields: (string | undefined)[] = []
 
+  #told: TraceContext | null = null
+
   clear(): void {
     this.#fields.length = 0
+    this.#told = null
   }
 
   get isEmpty(): boolean {
-    return this.#fields.length === 0
+    return this.#fields.length === 0 && this.#told === null
+  }
+
+  /** `traceparent` says what `trace` does at this moment. */
+  tell(trace: TraceContext): void {
+    this.#told = trace
   }
 
   set(name: string, value: string): void {
@@ -33,11 +42,16 @@ export class HeadOverlay {
   write(stream: UpstreamStream, request: RequestHead, end: boolean): void {
     const { headers } = request
     const fields = this.#fields
+    const told = this.#told
+    // A head that is carried is made of texts.
+    const isKept = told !== null && !stream.carried && headers.tellTrace(told)
+    if (told !== null && !isKept) this.set(TRACEPARENT, traceparentOf(told))
     for (let i = 0; i < fields.length; i += 3) {
       fields[i + 2] = headers.get(fields[i]!)
       headers.set(fields[i]!, fields[i + 1]!)
     }
     stream.head(request, end)
+    if (isKept) headers.tellTrace(null)
     for (let i = 0; i < fields.length; i += 3) {
       const before = fields[i + 2]
       if (before === undefined) headers.delete(fields[i]!)
@@ -48,8 +62,11 @@ export class HeadOverlay {
 
 /** The endpoint's parent is the span of this very attempt. */
 export function overlayTrace(overlay: HeadOverlay, trace: TraceContext, record: AttemptRecord, random: Random): void {
-  record.spanId = newSpanId(random)
-  writeContext(trace, record.spanId, trace.sends, overlay)
+  record.newSpan(random)
+  trace.tell(record.spanHigh, record.spanLow)
+  const { sends } = trace
+  if ((sends & W3C) !== 0) overlay.tell(trace)
+  if ((sends & (B3 | B3_MULTI)) !== 0) writeB3(trace, sends, overlay)
 }
 
 /**

@@ -28,7 +28,7 @@ export function exemplars({ clock, send }: ExemplarDeps): ExemplarSink {
   return {
     offer(histogram, exchange, durationMs) {
       const { trace } = exchange
-      if (trace.traceId === '' || (trace.recordedBy === '' && !trace.isSampled)) return
+      if (!trace.hasTrace || (trace.recordedBy === '' && !trace.isSampled)) return
       const { traceId } = trace
       const now = exchange.completedAt
       let last = toldAt.get(histogram)

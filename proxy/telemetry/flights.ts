@@ -8,6 +8,7 @@ import type { Failure } from '../core/failure.ts'
 import { isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
 import { type RecordedBy, traceIdOf } from '../core/trace.ts'
+import { traceIdText } from '../core/trace-ids.ts'
 import { anotherTryText, type Ending } from './another-try-words.ts'
 import { wayOf } from './attempt-way.ts'
 
@@ -33,7 +34,7 @@ export function flights(spec: FlightsSpec, clock: Clock): Flights {
       const flight = failed.next()
       flight.copy(exchange, listener)
       // Also where nothing is recorded here: what the caller sent is passed on.
-      flight.traceId = traceIdOf(exchange)
+      if (!exchange.trace.hasTrace) flight.cameWith = traceIdOf(exchange)
     },
     recent: () => views(recent, clock),
     failed: () => views(failed, clock),
@@ -75,7 +76,13 @@ class Flight {
   peer = ''
   protocol: Protocol = 'http/1.1'
   requestId = ''
-  traceId = ''
+  /** The trace id, as words (core/trace-ids.ts). */
+  trace0 = 0
+  trace1 = 0
+  trace2 = 0
+  trace3 = 0
+  /** The one that the caller sent, where nothing looked at it. */
+  cameWith = ''
   recorded: RecordedBy = ''
   method = ''
   authority = ''
@@ -106,8 +113,13 @@ class Flight {
     this.peer = exchange.peer.address
     this.protocol = exchange.protocol
     this.requestId = exchange.requestId
-    this.traceId = exchange.trace.traceId
-    this.recorded = exchange.trace.recordedBy
+    const { trace } = exchange
+    this.trace0 = trace.trace0
+    this.trace1 = trace.trace1
+    this.trace2 = trace.trace2
+    this.trace3 = trace.trace3
+    this.cameWith = ''
+    this.recorded = trace.recordedBy
     this.method = request.method
     this.authority = request.authority
     this.path = request.path
@@ -142,7 +154,7 @@ class Flight {
     return {
       at: new Date(this.startedAt + ago).toISOString(),
       requestId: this.requestId,
-      traceId: this.traceId,
+      traceId: traceIdText(this.trace0, this.trace1, this.trace2, this.trace3) || this.cameWith,
       recorded: this.recorded,
       listener: this.listener,
       direction: this.direction,

@@ -1,4 +1,4 @@
-import { hexValue } from '../core/traceparent.ts'
+import type { TraceContext } from '../core/trace.ts'
 
 /** What is known of a span beforehand: `kind` of OTLP (opentelemetry/proto/trace/v1/trace.proto). */
 export const INTERNAL = 1
@@ -69,8 +69,16 @@ export class SpanWriter {
   #dropped = 0
   #event = 0
 
-  /** `parentId`: empty where the trace begins; `isRemote`: the parent is another process's. */
-  begin(traceId: string, spanId: string, parentId: string, isRemote: boolean, flags: number): void {
+  /** A parent of 0: the trace begins here; `isRemote`: the parent is another process's. */
+  begin(
+    { trace0, trace1, trace2, trace3 }: TraceContext,
+    spanHigh: number,
+    spanLow: number,
+    parentHigh: number,
+    parentLow: number,
+    isRemote: boolean,
+    flags: number,
+  ): void {
     this.#start = this.#length
     this.#tag = ATTRIBUTE
     this.#dropped = 0
@@ -78,12 +86,18 @@ export class SpanWriter {
     bytes[this.#start] = SPAN
     // Room for a length of two bytes.
     this.#length = this.#start + 3
-    this.#id(TRACE_ID, traceId)
-    this.#id(SPAN_ID, spanId)
-    if (parentId !== '') this.#id(PARENT_ID, parentId)
+    bytes[this.#length++] = TRACE_ID
+    bytes[this.#length++] = 16
+    this.#word(trace0)
+    this.#word(trace1)
+    this.#word(trace2)
+    this.#word(trace3)
+    this.#spanId(SPAN_ID, spanHigh, spanLow)
+    const hasParent = (parentHigh | parentLow) !== 0
+    if (hasParent) this.#spanId(PARENT_ID, parentHigh, parentLow)
     bytes[this.#length++] = FLAGS[0]
     bytes[this.#length++] = FLAGS[1]
-    this.#fixed32(flags | (parentId === '' ? 0 : KNOWS_REMOTE | (isRemote ? IS_REMOTE : 0)))
+    this.#fixed32(flags | (hasParent ? KNOWS_REMOTE | (isRemote ? IS_REMOTE : 0) : 0))
   }
 
   state(value: string): void {
@@ -335,14 +349,22 @@ export class SpanWriter {
     this.#length = at + this.#bytes.write(value, at)
   }
 
-  #id(tag: number, hex: string): void {
+  #spanId(tag: number, high: number, low: number): void {
+    this.#bytes[this.#length++] = tag
+    this.#bytes[this.#length++] = 8
+    this.#word(high)
+    this.#word(low)
+  }
+
+  /** Of an id: the first byte is the highest. */
+  #word(word: number): void {
     const bytes = this.#bytes
-    let at = this.#length
-    bytes[at++] = tag
-    bytes[at++] = hex.length >> 1
-    for (let i = 0; i < hex.length; i += 2)
-      bytes[at++] = hexValue(hex.charCodeAt(i)) * 16 + hexValue(hex.charCodeAt(i + 1))
-    this.#length = at
+    const at = this.#length
+    bytes[at] = word >>> 24
+    bytes[at + 1] = (word >>> 16) & 255
+    bytes[at + 2] = (word >>> 8) & 255
+    bytes[at + 3] = word & 255
+    this.#length = at + 4
   }
 
   #fixed32(value: number): void {

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
-import { newIds, newSpanId, type RecordedBy } from '../core/trace.ts'
+import type { RecordedBy } from '../core/trace.ts'
 import { RANDOM, SAMPLED } from '../core/traceparent.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { opensTunnel } from '../core/tunnel.ts'
@@ -35,28 +35,26 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
     if (trace.isSampled) return trace.sampledBy === 'ratio' ? 'ratio' : 'caller'
     if (tracing.failed && hasFailed(exchange)) return 'failed'
     if (isSlow) return 'slow'
-    if (trace.traceId !== '') return ''
+    if (trace.hasTrace) return ''
     // A tunnel, which carries no ids: its trace is its own, and begins at its end.
     begin(exchange)
     return exchange.protocol === 'tcp' && tracing.isSampledByRatio(trace) ? 'ratio' : ''
   }
 
   function begin({ trace }: Exchange): void {
-    const ids = newIds(random)
-    trace.traceId = ids.slice(0, 32)
-    trace.spanId = ids.slice(32)
+    trace.beginTrace(random)
     trace.flags = RANDOM
   }
 
   function record(exchange: Exchange, listener: string): void {
     const { trace, decision } = exchange
-    if (trace.traceId === '') begin(exchange)
-    if (trace.spanId === '') trace.spanId = newSpanId(random)
+    if (!trace.hasTrace) begin(exchange)
+    if (!trace.hasSpan) trace.newSpan(random)
     const span = queue.writer()
     const name = spanName(exchange)
     const epoch = epochOf()
     const flags = trace.flags | SAMPLED
-    span.begin(trace.traceId, trace.spanId, trace.parentId, true, flags)
+    span.begin(trace, trace.spanHigh, trace.spanLow, trace.parentHigh, trace.parentLow, true, flags)
     span.state(trace.state)
     writeExchange(span, name, exchange, listener, epoch)
     queue.added(span.end())
@@ -66,8 +64,8 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
       const attempt = decision.tries[i]!
       if (countsAsAttempt(attempt)) made++
       if (!hasSpan(attempt)) continue
-      if (attempt.spanId === '') attempt.spanId = newSpanId(random)
-      span.begin(trace.traceId, attempt.spanId, trace.spanId, false, flags)
+      if (!attempt.hasSpanId) attempt.newSpan(random)
+      span.begin(trace, attempt.spanHigh, attempt.spanLow, trace.spanHigh, trace.spanLow, false, flags)
       span.state(trace.state)
       writeAttempt(span, name, exchange, attempt, i, made, epoch)
       queue.added(span.end())

@@ -1,12 +1,20 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { newIds, newSpanId } from '../../proxy/core/trace.ts'
-import { flagsOf, isTraceparent, RANDOM, SAMPLED, traceparentOf } from '../../proxy/core/traceparent.ts'
+import type { Random } from '../../proxy/core/clock.ts'
+import { TraceContext } from '../../proxy/core/trace.ts'
+import { isTraceparent, parsed, RANDOM, SAMPLED, traceparentOf } from '../../proxy/core/traceparent.ts'
 import { seeded } from '../support/random.ts'
 import '../support/seed.ts'
 
 const T = '12345678901234567890123456789012'
 const P = '1234567890123456'
+
+function begun(random: Random): TraceContext {
+  const trace = new TraceContext()
+  trace.beginTrace(random)
+  trace.newSpan(random)
+  return trace
+}
 
 /** The cases of the public test suite (w3c/trace-context, test/test.py). */
 describe('traceparent', () => {
@@ -55,25 +63,41 @@ describe('traceparent', () => {
   })
 
   test('only flags that are known are passed on', () => {
-    expect(flagsOf(`00-${T}-${P}-ff`)).toBe(SAMPLED | RANDOM)
-    expect(flagsOf(`00-${T}-${P}-08`)).toBe(0)
+    const flagsOf = (flags: string) => isTraceparent(`00-${T}-${P}-${flags}`) && parsed.flags
+    expect(flagsOf('ff')).toBe(SAMPLED | RANDOM)
+    expect(flagsOf('08')).toBe(0)
   })
 
   test('what is made of ids is valid, and says them again', () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 0, max: 3 }), (seed, flags) => {
         const random = seeded(seed)
-        const ids = newIds(random)
-        const [trace, span] = [ids.slice(0, 32), ids.slice(32)]
-        const text = traceparentOf(trace!, span!, flags)
-        return isTraceparent(text) && text === `00-${trace}-${span}-0${flags}` && flagsOf(text) === flags
+        const trace = begun(random)
+        trace.flags = flags
+        trace.tell(trace.spanHigh, trace.spanLow)
+        const text = traceparentOf(trace)
+        expect(text).toBe(`00-${trace.traceId}-${trace.spanId}-0${flags}`)
+        if (!isTraceparent(text) || parsed.flags !== flags) return false
+        const { trace0, trace1, trace2, trace3, spanHigh, spanLow } = parsed
+        return (
+          [trace0, trace1, trace2, trace3].join() === [trace.trace0, trace.trace1, trace.trace2, trace.trace3].join() &&
+          [spanHigh, spanLow].join() === [trace.spanHigh, trace.spanLow].join()
+        )
       }),
     )
   })
 
   test('ids are never zeros alone', () => {
-    expect(newSpanId(() => 0)).toBe('0000000000000001')
-    expect(newIds(() => 0)).toBe(`${'0'.repeat(31)}1${'0'.repeat(15)}1`)
-    expect(newSpanId(() => 1 - 2 ** -53)).toBe('f'.repeat(16))
+    expect(begun(() => 0)).toMatchObject({ traceId: `${'0'.repeat(31)}1`, spanId: `${'0'.repeat(15)}1` })
+    expect(begun(() => 1 - 2 ** -53)).toMatchObject({ traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) })
+  })
+
+  test('ids of a text are that text again', () => {
+    const trace = new TraceContext()
+    expect(trace).toMatchObject({ traceId: '', parentId: '', hasTrace: false, hasParent: false })
+    trace.traceId = 'fedcba98765432100123456789abcdef'
+    trace.parentId = '8000000000000000'
+    expect(trace).toMatchObject({ traceId: 'fedcba98765432100123456789abcdef', parentId: '8000000000000000' })
+    expect(trace).toMatchObject({ hasTrace: true, hasParent: true, hasSpan: false, spanId: '' })
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Log } from '../../proxy/core/log.ts'
+import { TraceContext } from '../../proxy/core/trace.ts'
 import { spanSource } from '../../proxy/telemetry/otlp.ts'
 import { type Sent, type SpanSinkOptions, spanSink } from '../../proxy/telemetry/span-sink.ts'
 import { SpanWriter } from '../../proxy/telemetry/span-writer.ts'
@@ -13,7 +14,9 @@ const taken: Sent = { kind: 'taken', rejected: 0, why: '' }
 
 function span(name: string): Uint8Array {
   const writer = new SpanWriter()
-  writer.begin('1'.repeat(32), '2'.repeat(16), '', false, 1)
+  const trace = new TraceContext()
+  trace.traceId = '1'.repeat(32)
+  writer.begin(trace, 2, 2, 0, 0, false, 1)
   writer.what(name, 1, 1000, 1001)
   writer.end()
   return writer.take()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EndpointSpec, Snapshot, TracesSpec } from '../../mesh-config/snapshot.ts'
+import { TraceContext } from '../../proxy/core/trace.ts'
 import { SpanWriter } from '../../proxy/telemetry/span-writer.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { Mesh } from '../support/mesh.ts'
@@ -522,7 +523,9 @@ describe('bounds', () => {
 
   test('a span that would be too large leaves out attributes and counts them', () => {
     const span = new SpanWriter()
-    span.begin(T, P, '', false, 1)
+    const trace = new TraceContext()
+    trace.traceId = T
+    span.begin(trace, 1, 2, 0, 0, false, 1)
     span.what('n'.repeat(500), 1, 1, 2)
     const name = Uint8Array.from([0x0a, 1, 97])
     for (let i = 0; i < 40; i++) span.text(name, '\u20ac'.repeat(256))

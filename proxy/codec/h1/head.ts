@@ -1,6 +1,16 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { TRACEPARENT as TRACEPARENT_NAME, traceFieldOf } from '../../core/trace-fields.ts'
+import { copyText, type ToldIds, traceparentOf } from '../../core/traceparent.ts'
 import { LOWER, NO_BYTES } from '../bytes.ts'
-import { CONTENT_LENGTH, idOfName, OTHER, REMOVED, TRANSFER_ENCODING } from './field-names.ts'
+import {
+  CONTENT_LENGTH,
+  idOfName,
+  OTHER,
+  REMOVED,
+  TRACE_FIELDS,
+  TRACEPARENT,
+  TRANSFER_ENCODING,
+} from './field-names.ts'
 
 const FIRST_FIELDS = 24
 const FIRST_OWN_BYTES = 1024
@@ -42,6 +52,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   count = 0
   /** Fields set by filters: name, value, name, value ... */
   readonly added: string[] = []
+  /** What `traceparent` says in the place of the one that came; null: that one stands. */
+  told: ToldIds | null = null
 
   /** -1: none. */
   contentLength = -1
@@ -105,6 +117,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.minorVersion = 1
     this.count = 0
     this.added.length = 0
+    this.told = null
     this.contentLength = -1
     this.chunked = false
     this.codingAnew = false
@@ -175,6 +188,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   get(name: string): string | undefined {
     const wanted = name.toLowerCase()
     const id = idOfName(wanted)
+    if (id === TRACEPARENT && this.told !== null) return traceparentOf(this.told)
     let value: string | undefined
     for (let i = 0; i < this.count; i++) {
       if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) {
@@ -218,6 +232,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   delete(name: string): void {
     const wanted = name.toLowerCase()
     const id = idOfName(wanted)
+    if (id === TRACEPARENT) this.told = null
     if (id === CONTENT_LENGTH) this.contentLength = -1
     else if (id === TRANSFER_ENCODING) {
       this.chunked = false
@@ -237,12 +252,49 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     return null
   }
 
-  forEach(visit: (name: string, value: string) => void): void {
+  traceFields(): number {
+    const { ids, count, added } = this
+    let fields = 0
+    for (let i = 0; i < count; i++) fields |= TRACE_FIELDS[ids[i]!]!
+    for (let i = 0; i < added.length; i += 2) fields |= traceFieldOf(added[i]!)
+    return fields
+  }
+
+  copyValue(name: string, into: Uint8Array): number {
+    const id = idOfName(name)
+    let at = -1
     for (let i = 0; i < this.count; i++) {
-      if (this.ids[i] !== REMOVED)
+      if (id === OTHER ? this.ids[i] !== OTHER || !this.#isNamed(i, name) : this.ids[i] !== id) continue
+      if (at >= 0) return -1
+      at = i
+    }
+    const added = this.added.indexOf(name)
+    if (added >= 0) return at >= 0 ? -1 : copyText(this.added[added + 1]!, into)
+    if (at < 0) return -1
+    const start = this.fields[(at << 2) + 2]!
+    const length = this.fields[(at << 2) + 3]! - start
+    for (let i = 0; i < length && i < into.length; i++) into[i] = this.bytes[start + i]!
+    return length
+  }
+
+  tellTrace(ids: ToldIds | null): boolean {
+    this.told = ids
+    return true
+  }
+
+  /** For what writes fields one by one. */
+  settleTrace(): void {
+    if (this.told !== null) this.set(TRACEPARENT_NAME, traceparentOf(this.told))
+  }
+
+  forEach(visit: (name: string, value: string) => void): void {
+    const hidden = this.told === null ? REMOVED : TRACEPARENT
+    for (let i = 0; i < this.count; i++) {
+      if (this.ids[i] !== REMOVED && this.ids[i] !== hidden)
         visit(this.bytes.latin1Slice(this.fields[i << 2]!, this.fields[(i << 2) + 1]!), this.value(i))
     }
     for (let i = 0; i < this.added.length; i += 2) visit(this.added[i]!, this.added[i + 1]!)
+    if (this.told !== null) visit(TRACEPARENT_NAME, traceparentOf(this.told))
   }
 
   #isNamed(field: number, lowerCase: string): boolean {

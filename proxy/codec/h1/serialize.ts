@@ -1,4 +1,5 @@
 import type { Carried, Headers, RequestHead, ResponseHead } from '../../core/message.ts'
+import { type ToldIds, TRACEPARENT_LENGTH, writeTraceparent } from '../../core/traceparent.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { carriedLines, roomForLines } from '../hop/write.ts'
 import { trailersOfTe } from '../te.ts'
@@ -12,6 +13,7 @@ import {
   PROXY_CONNECTION,
   REMOVED,
   TE,
+  TRACEPARENT,
   TRANSFER_ENCODING,
   UPGRADE,
 } from './field-names.ts'
@@ -25,6 +27,7 @@ export const NO_BODY = -3
 /** What follows is a tunnel, and no body at all (RFC 9112 section 6.3). */
 export const TUNNEL_BODY = -4
 
+const TRACEPARENT_LINE = Buffer.from('traceparent: ')
 const CHUNKED_LINE = 'transfer-encoding: chunked\r\n'
 /** The sender takes trailers: told hop by hop, and so named by Connection (RFC 9110 section 10.1.4). */
 const TRAILERS_LINES = 'te: trailers\r\nconnection: TE\r\n'
@@ -61,6 +64,7 @@ export function roomFor(head: RequestHead | ResponseHead): number {
   let room = 256
   if (head instanceof Http1Head) {
     for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
+    if (head.told !== null) room += TRACEPARENT_LINE.length + TRACEPARENT_LENGTH
     return room + head.end + head.path.length + head.authority.length
   }
   const carried = head.headers.carried()
@@ -152,10 +156,11 @@ function sayLength({ headers }: ResponseHead, hasNoFraming: boolean, body: numbe
  * then the added fields and the empty line.
  */
 function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer, at: number): number {
-  const { bytes, fields, ids, count } = head
+  const { bytes, fields, ids, count, told } = head
+  const hidden = told === null ? REMOVED : TRACEPARENT
   let run = from
   for (let i = 0; i < count; i++) {
-    if (table[ids[i]!] === KEEP) continue
+    if (table[ids[i]!] === KEEP && ids[i] !== hidden) continue
     const start = fields[i << 2]!
     if (start > run) at += bytes.copy(out, at, run, start)
     run = i + 1 < count ? fields[(i + 1) << 2]! : head.end - 2
@@ -168,6 +173,16 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
     for (let i = 0; i < added.length; i += 2) text += `${added[i]!}: ${added[i + 1]!}\r\n`
     at += out.latin1Write(text, at)
   }
+  if (told !== null) at = writeTold(told, out, at)
+  out[at] = 0x0d
+  out[at + 1] = 0x0a
+  return at + 2
+}
+
+function writeTold(told: ToldIds, out: Buffer, at: number): number {
+  for (let i = 0; i < TRACEPARENT_LINE.length; i++) out[at++] = TRACEPARENT_LINE[i]!
+  writeTraceparent(out, at, told)
+  at += TRACEPARENT_LENGTH
   out[at] = 0x0d
   out[at + 1] = 0x0a
   return at + 2

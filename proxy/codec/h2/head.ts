@@ -1,4 +1,6 @@
 import type { Carried, Headers, RequestHead, ResponseHead, WrittenNames } from '../../core/message.ts'
+import { traceFieldOf } from '../../core/trace-fields.ts'
+import { copyText } from '../../core/traceparent.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { isSameAuthority } from '../authority.ts'
 import { HopFields } from '../hop/hop-fields.ts'
@@ -372,6 +374,28 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
       to += 2
     }
     this.count = to
+  }
+
+  traceFields(): number {
+    const { pairs, count } = this
+    let fields = 0
+    for (let i = 0; i < count; i += 2) fields |= traceFieldOf(pairs[i]!)
+    return fields
+  }
+
+  copyValue(name: string, into: Uint8Array): number {
+    const { pairs, count } = this
+    let at = -1
+    for (let i = 0; i < count; i += 2) {
+      if (pairs[i] !== name) continue
+      if (at >= 0) return -1
+      at = i
+    }
+    return at < 0 ? -1 : copyText(pairs[at + 1]!, into)
+  }
+
+  tellTrace(): boolean {
+    return false
   }
 
   forEach(visit: (name: string, value: string) => void): void {

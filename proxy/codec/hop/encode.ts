@@ -65,6 +65,7 @@ export function encodeCarriedTrailers(encoder: Encoder, trailers: Headers): void
 }
 
 function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes: Shapes): void {
+  head.settleTrace()
   const { sent, sentAdded, text } = shapes.of(head, first)
   const { count, added } = head
   for (let i = 0; i < count; i++) {
