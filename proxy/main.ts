@@ -1,6 +1,7 @@
 import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
+import { keepIdleMemorySmall } from './control/idle-memory.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
@@ -13,7 +14,8 @@ import { systemClock as clock, systemRandom as random } from './system/clock.ts'
 import { tuneEngine } from './system/engine.ts'
 import { closeUninvitedInspector } from './system/inspector.ts'
 import { watchLauncher } from './system/launcher.ts'
-import { releaseStartupPages } from './system/release-pages.ts'
+import { releaseStartupPages, residentBytes } from './system/release-pages.ts'
+import { shrinkHeap } from './system/shrink-heap.ts'
 import { writeTo } from './system/stdio.ts'
 import { ownLog } from './telemetry/log.ts'
 
@@ -102,6 +104,13 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   watchFiles(files, await read, () => reread('the files changed'), clock)
   sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ports)
   settleLater(wasInspected, log)
+  keepIdleMemorySmall({
+    threads: own.threads,
+    shrinkHeap: () => shrinkHeap(),
+    releasePages: releaseStartupPages,
+    resident: residentBytes,
+    clock,
+  })
 }
 
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {

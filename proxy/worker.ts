@@ -3,6 +3,7 @@ import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { dial, listen } from './system/net.ts'
+import { shrinkHeap } from './system/shrink-heap.ts'
 import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
@@ -17,6 +18,7 @@ const thread = dataThread({
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
   explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
+  shrinkHeap: () => shrinkHeap(),
   send(message) {
     // The memory of spans is given away, not copied.
     if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])

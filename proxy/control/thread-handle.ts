@@ -33,6 +33,8 @@ export interface DataThread {
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
+  /** Milliseconds in which its event loop was busy, since its start. */
+  busyMs(): number
   /** Bytes of JavaScript heap in use, as of the call before: the thread is asked now, and answers later. */
   heapUsed(): number
   terminate(): Promise<unknown>
@@ -198,6 +200,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       lastUtilization = now
       return Number.isFinite(utilization) ? utilization : 0
     },
+    busyMs: () => worker.performance.eventLoopUtilization().active,
     heapUsed() {
       if (!over)
         worker.getHeapStatistics().then(

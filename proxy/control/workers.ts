@@ -40,6 +40,8 @@ export interface DataThreads {
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
+  /** Milliseconds in which the event loops of those that run were busy. */
+  busyMs(): number
   status(): readonly ThreadStatus[]
   restarts(): number
   stop(): Promise<void>
@@ -207,6 +209,7 @@ export function dataThreads({
     answer: (index, message) => slots[index]?.thread?.tell(message),
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => slots[index]?.thread?.utilization() ?? 0,
+    busyMs: () => live().reduce((sum, thread) => sum + thread.busyMs(), 0),
     heapUsed: index => slots[index]?.thread?.heapUsed() ?? 0,
     status: () =>
       slots.map(({ thread, changedAt, restarts, lastEnd }, index) => ({
