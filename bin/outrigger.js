@@ -23,6 +23,7 @@ if (isLasting) {
 if (isNewEnough(process.versions.node)) {
   if (process.env.OUTRIGGER_LAUNCHED === 'child') sayUp()
   else if (isLasting) endWithNpx(() => process.kill(process.pid, 'SIGTERM'))
+  if (process.argv[2] === 'proxy') tuneEngine()
   useCompileCache()
   await import(isClone() && !(await isBuilt()) ? '../cli/main.ts' : '../dist/main.js')
 } else {
@@ -34,6 +35,15 @@ if (isNewEnough(process.versions.node)) {
     process.exit(1)
   }
   await runWith(node)
+}
+
+/**
+ * Maglev, V8's middle compiler, compiles in threads of its own and keeps their memory: 14 MB of an otherwise 60 MB
+ * process. TurboFan soon compiles the hot code anyway: without Maglev the CPU time per request is the same. Compiled
+ * code counts for the same flags only: so the flag is set before the first code is compiled or taken from the cache.
+ */
+function tuneEngine() {
+  process.getBuiltinModule('node:v8').setFlagsFromString('--no-maglev')
 }
 
 function isNewEnough(version) {

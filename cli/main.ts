@@ -1,3 +1,4 @@
+import './early.ts'
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { addAll, commands } from './commands.ts'

@@ -1,5 +1,4 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
 
 /**
  * Why a file is not read, besides the errors of the system: `code` is `EISDIR`, `NOT_A_FILE` or `TOO_LARGE`, the
@@ -24,6 +23,8 @@ const CHUNK = 64 * 1024
  * meanwhile is cut off at the same bound.
  */
 export async function readText(path: string, maxBytes: number): Promise<string> {
+  // A data thread needs it only where it looks names up.
+  const { open, stat } = process.getBuiltinModule('node:fs/promises')
   refuse(await stat(path), maxBytes)
   const file = await open(path, FLAGS)
   try {

@@ -44,6 +44,8 @@ export interface DataThreadDeps {
   readonly shared: boolean
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
+  /** Collects the garbage of this thread, and gives back what is free. */
+  shrinkHeap(): void
   send(message: ToControl): void
 }
 
@@ -135,7 +137,7 @@ function listening(
 
 /** What the control thread says and asks. */
 function receiving(
-  { clock, random, send }: DataThreadDeps,
+  { clock, random, shrinkHeap, send }: DataThreadDeps,
   recorded: Recording,
   services: Services,
   listeners: Listeners,
@@ -161,7 +163,7 @@ function receiving(
     spans,
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier, records, discover }),
+    answer: question => answer(question, { clock, random, applier, records, discover, shrinkHeap }),
     drain: plan => drain(listeners, clock, plan, drained),
     send,
   })

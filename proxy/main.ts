@@ -1,6 +1,7 @@
 import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
+import { keepIdleMemorySmall } from './control/idle-memory.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
@@ -10,10 +11,10 @@ import { signatureOf, watchFiles } from './control/watch-files.ts'
 import type { Log, LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
 import { systemClock as clock, systemRandom as random } from './system/clock.ts'
-import { tuneEngine } from './system/engine.ts'
 import { closeUninvitedInspector } from './system/inspector.ts'
 import { watchLauncher } from './system/launcher.ts'
-import { releaseStartupPages } from './system/release-pages.ts'
+import { releaseStartupPages, residentBytes } from './system/release-pages.ts'
+import { shrinkHeap } from './system/shrink-heap.ts'
 import { writeTo } from './system/stdio.ts'
 import { ownLog } from './telemetry/log.ts'
 
@@ -35,7 +36,6 @@ const EXIT_BAD_CONFIG = 2
 
 /** The control thread, step by step. Ends only by `process.exit`. */
 export async function runProxy({ version, files, logLevel, pretty, colors }: ProxyOptions): Promise<void> {
-  tuneEngine()
   // 1  Signals first: unhandled, some would end the process. Where an older Node started this one, its end is a signal
   // too.
   let begun: Sidecar | null = null
@@ -52,14 +52,12 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   for (const warning of loaded.warnings) log.warn(warning)
 
   // 3  The parts, joined.
-  const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
   const own = sidecar({
     loaded,
     version,
     files,
-    entry,
     clock,
     random,
     log,
@@ -78,7 +76,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 4  Listen: the data threads for requests, this one for the admin port. One after the other: on one core, the admin
   // port would keep requests waiting.
-  const refused = await own.force.start(loaded)
+  const starting = own.force.start(loaded)
+  // It is loaded while the data threads do their part.
+  if (loaded.bootstrap.admin !== null) process.getBuiltinModule('node:http')
+  const refused = await starting
   const { ports, reasons } = await openOwnPorts(loaded, facts, log)
   if (refused.length + reasons.length > 0) {
     await own.threads.stop()
@@ -102,6 +103,13 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   watchFiles(files, await read, () => reread('the files changed'), clock)
   sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ports)
   settleLater(wasInspected, log)
+  keepIdleMemorySmall({
+    threads: own.threads,
+    shrinkHeap: () => shrinkHeap(),
+    releasePages: releaseStartupPages,
+    resident: residentBytes,
+    clock,
+  })
 }
 
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {

@@ -1,29 +1,39 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ToData, WorkerData } from './core/channel.ts'
-import { dataThread } from './data-thread.ts'
+import { type DataThread, dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { dial, listen } from './system/net.ts'
+import { shrinkHeap } from './system/shrink-heap.ts'
 import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { index, snapshot, shared, origins, spanAgent } = workerData as WorkerData
-const thread = dataThread({
-  index,
-  clock: systemClock,
-  random: systemRandom,
-  turns: systemTurns,
-  dial,
-  listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
-  shared,
-  explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
-  send(message) {
-    // The memory of spans is given away, not copied.
-    if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])
-    else port.postMessage(message)
-  },
+/** Null: it booted before it was known what its work is; that comes as the first message. */
+let thread = workerData === null ? null : begin(workerData as WorkerData)
+port.on('message', (message: WorkerData | ToData) => {
+  if (thread === null) thread = begin(message as WorkerData)
+  else thread.receive(message as ToData)
 })
-port.on('message', (message: ToData) => thread.receive(message))
-thread.receive({ kind: 'origins', zones: origins })
-thread.receive({ kind: 'span-agent', isThere: spanAgent })
-thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })
+
+function begin({ index, snapshot, shared, origins, spanAgent }: WorkerData): DataThread {
+  const begun = dataThread({
+    index,
+    clock: systemClock,
+    random: systemRandom,
+    turns: systemTurns,
+    dial,
+    listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+    shared,
+    explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
+    shrinkHeap: () => shrinkHeap(),
+    send(message) {
+      // The memory of spans is given away, not copied.
+      if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])
+      else port.postMessage(message)
+    },
+  })
+  begun.receive({ kind: 'origins', zones: origins })
+  begun.receive({ kind: 'span-agent', isThere: spanAgent })
+  begun.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })
+  return begun
+}

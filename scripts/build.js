@@ -12,10 +12,24 @@ import { loadedByName } from './loaded-by-name.js'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 if (isBuilt(root) && !process.argv.includes('--force')) process.exit(0)
 
-// Small modules that several programs share would each be a file of its own to read at a start: they are one. What
-// makes HTML is one file, which only a browser's request loads.
+// Each file costs about a millisecond of a start, however small: small modules that several programs share are one, and
+// so are those of the control thread and the data threads. What makes HTML is one file, which only a browser's request
+// loads.
+const ofAll = [
+  'proxy/core/(printable|grpc|log|hash|header-list|endpoint-state)',
+  'proxy/control/config-cache',
+  'mesh-config/(address|bounded-json|duration|edited-heads|ejectable|endpoint-json|filter-expression|host-name)',
+  'mesh-config/(log-template|nearest|own|read-file|secret|warns|weight|agent/distrust|agent/socket)',
+]
+const ofThreads = [
+  'proxy/core/(turn|slots|metrics-[a-z-]+|ledger|endpoints-delta|same)',
+  'proxy/system/(net|clock|turns|timer-wheel|families|names|name-[a-z-]+|resolve-name|shrink-heap|buffers)',
+  'proxy/system/(socket-wire|listen-on|cannot-listen)',
+]
+const oneOf = modules => new RegExp(`/(${modules.join('|')})\\.ts$`)
 const groups = [
-  { name: 'common', test: /proxy\/core\/(printable|grpc|log)\.ts$|mesh-config\/(address|duration|nearest)\.ts$/ },
+  { name: 'common', test: oneOf(ofAll) },
+  { name: 'threads', test: oneOf(ofThreads) },
   { name: 'html', test: /proxy\/admin\/html\// },
   { name: 'admin', test: /proxy\/admin\/[^/]+$/ },
 ]

@@ -9,6 +9,8 @@ import { type FoundTrace, findTrace } from './watch/traces.ts'
 /** Looks in Jaeger for a trace with a retry in it, and shows the newest. */
 export interface TraceWatch {
   found(): FoundTrace | null
+  /** Of those with a second attempt, that Jaeger had when it was asked last. */
+  retried(): number
   /** The tree, while the key for it was pressed last. */
   shown(): ((columns: number) => readonly string[]) | null
   /** True: the key was for it. */
@@ -24,6 +26,7 @@ const LOOK_MS = 2_000
 
 export function traceWatch(plan: Plan, port: number, style: Style, tell: Tell): TraceWatch {
   let found: FoundTrace | null = null
+  let retried = 0
   let isShown = false
   let isLooking = false
   const names = new Map(plan.instances.map(({ name, ports }) => [`127.0.0.1:${ports.inbound}`, name]))
@@ -37,15 +40,18 @@ export function traceWatch(plan: Plan, port: number, style: Style, tell: Tell): 
   async function look(): Promise<void> {
     if (isLooking) return
     isLooking = true
-    const newest = await findTrace(port)
-    isLooking = false
-    if (newest === null) return
-    if (found === null) tell(`a trace with a retry in it: ${newest.link}`)
-    found = newest
+    const looked = await findTrace(port).finally(() => {
+      isLooking = false
+    })
+    retried = looked.retried
+    if (looked.best === null) return
+    if (found === null) tell(`a trace with a retry in it: ${looked.best.link}`)
+    found = looked.best
   }
 
   return {
     found: () => found,
+    retried: () => retried,
     shown: () => (isShown ? width => (found === null ? waiting : lines(found, width)) : null),
     key(key) {
       const wasShown = isShown

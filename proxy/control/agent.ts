@@ -66,6 +66,8 @@ export function agentOfHost(deps: AgentDeps): Agent {
   let place: AgentPlace | null = null
   let inForce: { readonly now: Snapshot; readonly before: Snapshot | null } | null = null
   let own: ReadonlyMap<string, OwnPolicy> = new Map()
+  /** The configuration that `own` is of; null: no agent was there yet to want it. */
+  let ownOf: LoadedConfig | null = null
   let hasSettled = false
   const settling = clock.timer(() => {
     if (client.state !== 'connected' || hasSettled) return
@@ -90,8 +92,11 @@ export function agentOfHost(deps: AgentDeps): Agent {
     update: update => sync.update(update),
     tooLong: (update, bytes) => sync.tooLong(update, bytes),
     dial: dialPath,
-    // Some MB that a proxy without an agent does not need.
-    codec: async () => (await import('../codec/h2/codec.ts')).http2(clock),
+    // Some MB that a proxy without an agent does not need; nor does it need its own policies as text.
+    codec: async () => {
+      await readOwn()
+      return (await import('../codec/h2/codec.ts')).http2(clock)
+    },
     distrust: path => distrust(path, uid),
     userAgent: `outrigger/${version}`,
     // The time of the last word of the agent.
@@ -129,6 +134,22 @@ export function agentOfHost(deps: AgentDeps): Agent {
     log,
   })
 
+  /** Its own policies as the agent wants them. They are made after all that a start waits for. */
+  async function readOwn(): Promise<void> {
+    const wanted = config
+    if (ownOf === wanted) return
+    const sections = (await wanted.effective).own()
+    if (config !== wanted) return readOwn()
+    own = new Map(
+      Object.entries(sections).map(([service, { policy, at }]) => [
+        service,
+        { text: JSON.stringify({ policy, at }), hash: hash32(JSON.stringify(policy)) },
+      ]),
+    )
+    ownOf = wanted
+    use()
+  }
+
   function use(): void {
     if (inForce === null) return
     const named = Object.values(inForce.now.services).filter(({ kind }) => kind === 'named')
@@ -152,16 +173,9 @@ export function agentOfHost(deps: AgentDeps): Agent {
         client.follow(null)
         return sync.dropAll()
       }
-      // It is made after all that a start waits for.
-      const sections = (await next.effective).own()
-      own = new Map(
-        Object.entries(sections).map(([service, { policy, at }]) => [
-          service,
-          { text: JSON.stringify({ policy, at }), hash: hash32(JSON.stringify(policy)) },
-        ]),
-      )
+      if (ownOf === null) use()
+      else await readOwn()
       if (config !== next) return
-      use()
       if (wanted.path === place?.path && wanted.isDefault === place.isDefault) return
       place = wanted
       client.follow(wanted)

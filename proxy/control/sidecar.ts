@@ -24,8 +24,6 @@ export interface SidecarOptions {
   /** Of the program. */
   readonly version: string
   readonly files: readonly string[]
-  /** The program of a data thread. */
-  readonly entry: URL
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -80,7 +78,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     log,
   })
   const threads: DataThreads = dataThreads({
-    entry: options.entry,
+    entry: null,
     count,
     clock,
     log,

@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
+import { bootDataThread } from './early-thread.ts'
 import { sentSnapshot } from './sent-snapshot.ts'
 
 /**
@@ -33,13 +34,18 @@ export interface DataThread {
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
+  /** Milliseconds in which its event loop was busy, since its start. */
+  busyMs(): number
   /** Bytes of JavaScript heap in use, as of the call before: the thread is asked now, and answers later. */
   heapUsed(): number
   terminate(): Promise<unknown>
 }
 
 export interface DataThreadOptions {
-  readonly entry: URL
+  /** Null: the data thread of this program. */
+  readonly entry: URL | null
+  /** One that has booted, or is about to, and waits for its work; null: another one is made. */
+  readonly booted: Worker | null
   readonly workerData: WorkerData
   readonly clock: Clock
   readonly said: (message: Said) => void
@@ -54,17 +60,21 @@ interface Waiting<Result> {
   readonly timer: Timer
 }
 
-export function startDataThread({ entry, workerData, clock, said, started, ended }: DataThreadOptions): DataThread {
+export function startDataThread({
+  entry,
+  booted,
+  workerData,
+  clock,
+  said,
+  started,
+  ended,
+}: DataThreadOptions): DataThread {
   const { index } = workerData
   const { version } = workerData.snapshot
   /** An explanation may wait for a look-up, as the request would. */
   let lookUpMs = workerData.snapshot.onDemandMs
-  const worker = new Worker(entry, {
-    name: `data-${index}`,
-    workerData,
-    // Short-lived garbage only: a small young generation keeps the process small and a scavenge short.
-    resourceLimits: { maxYoungGenerationSizeMb: 6 },
-  })
+  const worker = booted ?? bootDataThread(index, workerData, entry ?? undefined)
+  booted?.postMessage(workerData)
   const startedAt = clock.now()
   const sent = sentSnapshot()
   /** The snapshot that is being applied, and those behind it; null: none. */
@@ -198,6 +208,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       lastUtilization = now
       return Number.isFinite(utilization) ? utilization : 0
     },
+    busyMs: () => worker.performance.eventLoopUtilization().active,
     heapUsed() {
       if (!over)
         worker.getHeapStatistics().then(

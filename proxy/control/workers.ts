@@ -2,6 +2,7 @@ import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Answer, Question, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
+import { takeEarly } from './early-thread.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
 
 /** A thread that ran this long was no part of a crash loop. */
@@ -40,6 +41,8 @@ export interface DataThreads {
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
+  /** Milliseconds in which the event loops of those that run were busy. */
+  busyMs(): number
   status(): readonly ThreadStatus[]
   restarts(): number
   stop(): Promise<void>
@@ -52,7 +55,8 @@ export interface DataThreads {
 export type FilledSnapshot = Pick<WorkerData, 'snapshot' | 'origins'>
 
 export interface DataThreadsOptions {
-  readonly entry: URL
+  /** Of tests; null: the data thread of this program. */
+  readonly entry: URL | null
   readonly count: number
   readonly clock: Clock
   readonly log: Log
@@ -104,6 +108,7 @@ export function dataThreads({
     slot.changedAt = clock.now()
     const thread = startDataThread({
       entry,
+      booted: entry === null && index === 0 ? takeEarly() : null,
       workerData: { index, shared: count > 1, spanAgent: spanAgent(), ...fill(snapshot) },
       clock,
       said: message => said(index, message),
@@ -207,6 +212,7 @@ export function dataThreads({
     answer: (index, message) => slots[index]?.thread?.tell(message),
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => slots[index]?.thread?.utilization() ?? 0,
+    busyMs: () => live().reduce((sum, thread) => sum + thread.busyMs(), 0),
     heapUsed: index => slots[index]?.thread?.heapUsed() ?? 0,
     status: () =>
       slots.map(({ thread, changedAt, restarts, lastEnd }, index) => ({

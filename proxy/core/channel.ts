@@ -52,6 +52,8 @@ export type Question =
   | { readonly what: 'endpoints' }
   /** How many requests each service has had: for letting go of unused ones. */
   | { readonly what: 'uses' }
+  /** It has been idle: it collects its garbage and keeps no room for more. */
+  | { readonly what: 'shrink' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
   | {
       readonly what: 'explain'
@@ -119,10 +121,14 @@ export interface SeriesSpec {
   readonly index: number
 }
 
-export type Answer = EndpointsAnswer | UsesAnswer | FlightsAnswer | ExplainAnswer
+export type Answer = EndpointsAnswer | UsesAnswer | ShrinkAnswer | FlightsAnswer | ExplainAnswer
 
 export interface UsesAnswer {
   readonly uses: Readonly<Record<string, number>>
+}
+
+export interface ShrinkAnswer {
+  readonly shrunk: true
 }
 
 export interface EndpointsAnswer {

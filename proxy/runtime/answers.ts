@@ -12,9 +12,10 @@ export interface AnswersDeps {
   readonly applier: Applier
   readonly records: Records
   readonly discover: Discover
+  readonly shrinkHeap: () => void
 }
 
-/** What the control thread may ask of a data thread, for the pages of the admin port. */
+/** What the control thread may ask of a data thread, for the pages of the admin port and to keep house. */
 export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
   const { clock, random, applier, records, discover } = deps
   switch (question.what) {
@@ -22,6 +23,9 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
       return endpointsView(applier.clusters(), clock.now())
     case 'uses':
       return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
+    case 'shrink':
+      deps.shrinkHeap()
+      return { shrunk: true }
     case 'flights':
       return { flights: records.flights(question.failedOnly) }
     case 'explain':

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import type { Acceptor, Dial, DialListener } from '../core/wire.ts'
 import { listenOn } from './listen-on.ts'
@@ -62,7 +63,23 @@ export const dial: Dial = (address, port, listener) =>
 
 /** The same for a Unix socket. */
 export function dialPath(path: string, listener: DialListener): () => void {
-  return dialTo(socket => socket.connect({ path }), listener)
+  if (isThere(path)) return dialTo(socket => socket.connect({ path }), listener)
+  const later = setImmediate(() => {
+    systemTurns.enter()
+    listener.failed('ENOENT')
+    systemTurns.leave()
+  })
+  return () => clearImmediate(later)
+}
+
+/** Most hosts have no agent, and it is looked for all the time: a look costs less than a socket and its error. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // Connecting says why.
+    return true
+  }
 }
 
 function dialTo(connect: (socket: Socket) => void, listener: DialListener): () => void {

@@ -10,27 +10,50 @@ const MADV_DONTNEED = 4
  */
 export function releaseStartupPages(): void {
   if (process.platform !== 'linux') return
-  const madvise = findMadvise()
-  if (madvise === null) return
+  const libc = findLibc()
+  if (libc === null) return
+  // Free memory of malloc that lies between what is used.
+  libc.trim?.(0n)
   for (const { start, end } of cleanMappings(readFileSync('/proc/self/smaps', 'latin1')))
-    madvise(start, end - start, MADV_DONTNEED)
+    libc.madvise(start, end - start, MADV_DONTNEED)
+}
+
+/** Bytes of memory that this process has now; null: the system does not say. */
+export function residentBytes(): number | null {
+  if (process.platform !== 'linux') return null
+  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024
 }
 
 type Madvise = (address: bigint, length: bigint, advice: number) => number
 
-interface Ffi {
-  dlopen(path: null, definitions: object): { readonly functions: { readonly madvise: Madvise } }
+type Trim = (pad: bigint) => number
+
+interface Libc {
+  readonly madvise: Madvise
+  /** Null: another libc than that of GNU. */
+  readonly trim: Trim | null
 }
 
-function findMadvise(): Madvise | null {
+interface Ffi {
+  dlopen(path: null, definitions: object): { readonly functions: { readonly [name: string]: unknown } }
+}
+
+function findLibc(): Libc | null {
   const { emitWarning } = process
   try {
     // node:ffi warns on standard error that it is experimental; a user of the proxy cannot act on that.
     process.emitWarning = () => {}
     const ffi = process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined
-    return (
-      ffi?.dlopen(null, { madvise: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' } }).functions.madvise ?? null
-    )
+    const find = (name: string, types: readonly string[]) => {
+      try {
+        return ffi?.dlopen(null, { [name]: { arguments: types, return: 'i32' } }).functions[name] ?? null
+      } catch {
+        return null
+      }
+    }
+    const madvise = find('madvise', ['pointer', 'u64', 'i32']) as Madvise | null
+    return madvise === null ? null : { madvise, trim: find('malloc_trim', ['u64']) as Trim | null }
   } catch {
     return null
   } finally {

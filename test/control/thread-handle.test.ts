@@ -15,6 +15,7 @@ test('two snapshots at once are applied one after the other, and each is asked f
   const thread = await new Promise<DataThread>(resolve => {
     const started: DataThread = startDataThread({
       entry: new URL('../support/stand-in-worker.ts', import.meta.url),
+      booted: null,
       workerData: { index: 0, shared: false, snapshot: version('one'), origins: {}, spanAgent: false },
       clock: manualClock(new EventLoop()),
       said() {},

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { styleFor } from '../../examples/demo/view/style.ts'
 import { traceSvg } from '../../examples/demo/view/trace-picture.ts'
 import { traceLines } from '../../examples/demo/view/trace-tree.ts'
-import { about } from '../../examples/demo/watch/traces.ts'
+import { about, newestOf } from '../../examples/demo/watch/traces.ts'
 import type { JaegerSpan, JaegerTrace } from '../../examples/support/jaeger.ts'
 
 function span(id: string, parent: string, service: string, name: string, at: number, tags: object = {}): JaegerSpan {
@@ -43,6 +43,45 @@ const trace: JaegerTrace = {
 const found = about(trace, 16_686)
 const style = styleFor({ isTTY: true }, { LANG: 'C.UTF-8' })
 const nameOf = (address: string) => (address === '10.0.0.1:1' ? 'orders-1' : address)
+
+/** A request that web sends to orders twice, and that stock answers for orders. `at`: seconds. */
+function retried(id: string, at: number): JaegerTrace {
+  const begin = (each: JaegerSpan) => ({ ...each, startTime: at * 1e6 + each.startTime })
+  return {
+    traceID: id.repeat(32),
+    processes: Object.fromEntries(
+      ['web', 'orders', 'stock', 'prices'].map(name => [name, { serviceName: name, tags: [] }]),
+    ),
+    spans: [
+      ...trace.spans,
+      span('6', '5', 'stock', 'GET /*', 7_000, { 'span.kind': 'server' }),
+      span('7', '5', 'prices', 'Get', 7_000, { 'span.kind': 'server' }),
+    ].map(begin),
+  }
+}
+
+describe('the trace that the demo shows', () => {
+  const lost = span('8', 'c0', 'stock', 'GET /*', 3_000, { 'span.kind': 'server' })
+  const late = (seconds: number) => (1 + seconds) * 1000
+  const idOf = (traces: readonly JaegerTrace[], now: number) => newestOf(traces, 1, now)?.trace.traceID[0] ?? null
+
+  test('is the newest with a retry and four services', () => {
+    expect(idOf([retried('a', 5), retried('b', 7), retried('c', 6)], late(7))).toBe('b')
+    expect(idOf([trace], late(99))).toBe(null)
+  })
+
+  test('may lack what a killed instance took along, when nothing more is to come', () => {
+    const gap = { ...retried('d', 8), spans: [...retried('d', 8).spans, lost] }
+    expect(idOf([gap], late(9))).toBe(null)
+    expect(idOf([gap], late(19))).toBe('d')
+    expect(idOf([gap, retried('a', 5)], late(19))).toBe('a')
+  })
+
+  test('has its four services in the part with the retry', () => {
+    const whole = retried('e', 5)
+    expect(idOf([{ ...whole, spans: whole.spans.filter(({ spanID }) => spanID !== '5') }], late(99))).toBe(null)
+  })
+})
 
 describe('the tree of a trace', () => {
   test('has a line for each span, its attempts in order, with bars where they were', () => {

@@ -62,6 +62,7 @@ export class Mesh {
         return { port, close: () => this.#ports.delete(port) }
       },
       shared: false,
+      shrinkHeap() {},
       explainListen: async error => (error instanceof Error ? error.message : String(error)),
       send: message => this.messages.push(message),
     })

@@ -1,10 +1,12 @@
 import { connect, createServer, type Socket } from 'node:net'
-import { expect, test } from 'vitest'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import type { Wire } from '../../proxy/core/wire.ts'
 import { sharedRead } from '../../proxy/system/buffers.ts'
 import { listenOn } from '../../proxy/system/listen-on.ts'
-import { dial, listen } from '../../proxy/system/net.ts'
+import { dial, dialPath, listen } from '../../proxy/system/net.ts'
 import { SocketWire } from '../../proxy/system/socket-wire.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** Keeps what a wire says. */
 function record(wire: Wire) {
@@ -132,4 +134,19 @@ test('several may listen on a shared port', async () => {
   const second = await listen({ address: '127.0.0.1', port: first.port, shared: true }, quiet, quiet)
   expect(second.port).toBe(first.port)
   for (const acceptor of [first, second]) acceptor.close()
+})
+
+describe('a Unix socket that is not there', () => {
+  const path = join(temporaryFolder(), 'none.sock')
+
+  test('is told later, and not where it was given up', async () => {
+    const heard: string[] = []
+    const listener = { connected() {}, failed: (code: string) => void heard.push(code) }
+    dialPath(path, listener)
+    dialPath(path, listener)()
+    expect(heard).toEqual([])
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    expect(heard).toEqual(['ENOENT'])
+  })
 })

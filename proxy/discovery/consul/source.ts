@@ -1,10 +1,12 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { ConsulServiceSpec, EndpointSpec } from '../../../mesh-config/snapshot.ts'
 import type { EndpointSource, EndpointWatcher } from '../../core/source.ts'
 import { type Answer, type Asked, ConsulTrouble } from './answer.ts'
 import type { ConsulClient, ConsulDeps, Member } from './consul-client.ts'
 import { instancesOf } from './endpoints.ts'
 import { watchConsul } from './watch.ts'
+
+/** Imported, `node:util` would load all that it has. */
+const isSame = (a: unknown, b: unknown) => process.getBuiltinModule('node:util').isDeepStrictEqual(a, b)
 
 /** One datacenter of a service, or of another one that stands in for it. */
 interface Part {
@@ -156,14 +158,14 @@ async function watchPart(
       deps.log.warn(`instances in Consul that cannot be called: ${saying}`, { service: service.name })
     part.skipped = saying
     // Only the output of a check may have changed.
-    const changed = !isDeepStrictEqual(part.endpoints, endpoints)
+    const changed = !isSame(part.endpoints, endpoints)
     if (changed) part.endpoints = endpoints
     if (changed) member?.found()
     answered(changed)
   }
 
   function isNews(json: unknown): boolean {
-    return !isDeepStrictEqual(part.endpoints, instancesOf(json, service, part.priority, part.from).endpoints)
+    return !isSame(part.endpoints, instancesOf(json, service, part.priority, part.from).endpoints)
   }
 
   function answered(changed: boolean): void {
