@@ -12,6 +12,7 @@ export const commands = {
   status: async program => (await import('./status.ts')).addStatusCommand(program),
   top: async program => (await import('./top.ts')).addTopCommand(program),
   policy: async program => (await import('./policy.ts')).addPolicyCommand(program),
+  intercept: async program => (await import('./intercept.ts')).addInterceptCommand(program),
   dev: async (program, version) => (await import('./dev.ts')).addDevCommand(program, version),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),

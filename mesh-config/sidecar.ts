@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { accessLog } from './access-log.ts'
 import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
+import { intercept } from './intercept.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
@@ -92,6 +93,10 @@ export const sidecarSchema = z.strictObject({
   ),
   inbound: setting(z.array(inbound).prefault([]), 'Listeners for calls to the application.'),
   outbound: setting(z.array(outbound).prefault([]), 'Listeners for calls of the application.'),
+  intercept: setting(
+    intercept.prefault({}),
+    'Which connections `outrigger intercept up` redirects to the transparent listeners. A running proxy does not read it. See docs/interception.md.',
+  ),
   zone: setting(
     label('a zone').optional(),
     'The zone of this sidecar, named as the zones of endpoints. Without it: the zone of its Consul node.',

@@ -20,7 +20,7 @@ export function setting<Schema extends z.ZodType>(schema: Schema, description: s
 }
 
 /** A text with a check of our own, and a pattern that tells editors the same. */
-function checked<Value = string>(
+export function checked<Value = string>(
   check: Check,
   jsonSchema: Readonly<Record<string, unknown>>,
 ): z.ZodCustom<Value, Value> {
