@@ -16,7 +16,7 @@ export function bootDataThread(index: number, workerData: WorkerData | null, ent
 }
 
 /** The first data thread boots while this one loads its own modules and reads the configuration. */
-export function bootEarly(): void {
+export function bootEarly(): Worker {
   const worker = bootDataThread(0, null)
   const lost = () => {
     if (early === worker) early = null
@@ -25,6 +25,7 @@ export function bootEarly(): void {
   worker.on('error', lost)
   worker.on('exit', lost)
   early = worker
+  return worker
 }
 
 /** Once; null: there is none, or it has ended. */

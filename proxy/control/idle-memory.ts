@@ -13,7 +13,11 @@ export interface IdleMemoryDeps {
 
 /** After ready, when all that a start does has ended. */
 const FIRST_MS = 2_000
-const EVERY_MS = 60_000
+/** Then twice as long each time: V8 compiles what a start made hot when a few seconds of timers have been added to it. */
+const SECOND_MS = 5_000
+const MOST_MS = 60_000
+/** So many of the first looks give pages back whatever has come back: the compiler may have run at any time. */
+const OF_START = 3
 /** Of the time of one thread. Timers alone take a thousandth. */
 const MOST_BUSY = 0.01
 const WORTH_BYTES = 4 * 1024 * 1024
@@ -25,13 +29,18 @@ const SETTLE_MS = 2_000
  * and where it is worth it. docs/decisions has the figures.
  */
 export function keepIdleMemorySmall(deps: IdleMemoryDeps): void {
-  const { threads, clock, resident } = deps
+  const { threads, clock } = deps
+  const resident = () => deps.resident() ?? 0
   let busyMs = threads.busyMs()
   let since = clock.now()
-  /** After it was given back last. */
-  let least = 0
+  let waitMs = SECOND_MS
+  let looks = 0
+  /** Nothing has happened since the heaps were made small. */
+  let isSmall = false
+  /** After memory was given back last. */
+  let least = Number.NEGATIVE_INFINITY
   const measure = clock.timer(() => {
-    least = resident() ?? Number.POSITIVE_INFINITY
+    least = resident()
   })
   const timer = clock.timer(() => void look())
 
@@ -43,10 +52,19 @@ export function keepIdleMemorySmall(deps: IdleMemoryDeps): void {
   }
 
   async function look(): Promise<void> {
-    timer.arm(EVERY_MS)
-    if (!wasIdle() || (resident() ?? Number.POSITIVE_INFINITY) < least + WORTH_BYTES) return
-    await threads.ask({ what: 'shrink' })
-    deps.shrinkHeap()
+    timer.arm(waitMs)
+    waitMs = Math.min(waitMs * 2, MOST_MS)
+    looks++
+    if (!wasIdle()) {
+      isSmall = false
+      return
+    }
+    if (looks > OF_START && resident() < least + WORTH_BYTES) return
+    if (!isSmall) {
+      await threads.ask({ what: 'shrink' })
+      deps.shrinkHeap()
+      isSmall = true
+    }
     deps.releasePages()
     measure.arm(SETTLE_MS)
   }

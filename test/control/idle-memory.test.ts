@@ -42,12 +42,21 @@ test('what a start has left is given back once it is over, data threads first', 
   const { pass } = proxy()
   expect(await pass(1)).toEqual([])
   expect(await pass(2)).toEqual(all)
+  expect(await pass(20)).toEqual(['pages', 'pages'])
+  expect(await pass(300)).toEqual([])
+})
+
+test('pages that come back although nothing happens are given back', async () => {
+  const { pass, state } = proxy()
+  await pass(20)
+  state.resident += 7 * MB
+  expect(await pass(20)).toEqual(['pages'])
   expect(await pass(300)).toEqual([])
 })
 
 test('what a load has left is given back in the first minute in which there is none', async () => {
   const { pass, state } = proxy()
-  await pass(10)
+  await pass(77)
   state.resident = 80 * MB
   for (let minute = 0; minute < 3; minute++) {
     state.busyMs += 6_000
@@ -60,9 +69,9 @@ test('a little more than before is left alone, and so is a proxy whose load begi
   const { pass, state } = proxy()
   state.busyMs += 1_000
   expect(await pass(3)).toEqual([])
-  expect(await pass(63)).toEqual(all)
+  expect(await pass(20)).toEqual([...all, 'pages'])
   state.resident += 3 * MB
   expect(await pass(180)).toEqual([])
   state.resident += 2 * MB
-  expect(await pass(60)).toEqual(all)
+  expect(await pass(60)).toEqual(['pages'])
 })
