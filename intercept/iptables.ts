@@ -148,8 +148,11 @@ export function readIptables(
     if (chain.startsWith(PREFIX) || target.startsWith(PREFIX)) {
       const label = /--comment (?:"([^"]*)"|(\S+))/.exec(words)
       rules.push({ chain, label: label?.[1] ?? label?.[2] ?? '', verdict: verdictOf(target), packets: Number(packets) })
-      if (!chain.startsWith(PREFIX) && (ofHook.get(place) ?? 0) > 0)
-        behind.push(`${ofHook.get(place)} other rules come first in ${chain} of the ${table} table`)
+      const others = ofHook.get(place) ?? 0
+      if (!chain.startsWith(PREFIX) && others > 0)
+        behind.push(
+          `${others === 1 ? 'a rule' : `${others} rules`} of others before ours in ${chain} of the ${table} table`,
+        )
       any = true
     }
     ofHook.set(place, (ofHook.get(place) ?? 0) + 1)

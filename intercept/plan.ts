@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type Cidr, cidrOf, contains, formatCidr, mergeCidrs } from '../mesh-config/cidr.ts'
 import { type InterceptDocument, intercept } from '../mesh-config/intercept.ts'
-import type { InterceptFile } from '../mesh-config/load-intercept.ts'
+import { type InterceptFile, usualVirtual } from '../mesh-config/load-intercept.ts'
 import { formatPorts, mergePorts, type PortRange, portsOf } from '../mesh-config/port-range.ts'
 import { usualPorts } from '../mesh-config/usual-ports.ts'
 import { type Options, withOptions } from './options.ts'
@@ -33,9 +33,6 @@ export type Planned =
   | { readonly ok: true; readonly plan: Plan; readonly notes: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] }
 
-/** Decision 0052. They lead nowhere without the sidecar. */
-const VIRTUAL = ['240.64.0.0/10']
-
 /** The admin port of the defaults and the ports that this project uses by custom, when no file says which they are. */
 const USUAL: readonly number[] = [15_000, ...Object.values(usualPorts)]
 
@@ -50,6 +47,11 @@ export function makePlan(options: Options, file: InterceptFile | null, resolvCon
   if (plan.dns !== null && settings.dnsServers === 'resolv.conf' && nameServers(resolvConf).length === 0)
     notes.push(
       '/etc/resolv.conf names no server: DNS queries to 127.0.0.1 and ::1 are redirected, where resolvers ask then',
+    )
+  const servers = plan.dnsServers === 'all' ? [] : plan.dnsServers
+  for (const { family } of servers.filter(each => plan.dns?.families.includes(each.family) === false).slice(0, 1))
+    notes.push(
+      `IPv${family}: queries to name servers are not redirected, because dns.listen takes IPv${family === 4 ? 6 : 4} alone`,
     )
   return { ok: true, plan, notes }
 }
@@ -76,7 +78,7 @@ function planOf(
     inboundOnly: { ports: ports(inbound.onlyPorts) },
     own: mergePorts(own.map(portsOf)),
     applications: cidrs(file?.applications ?? []),
-    virtual: cidrs(VIRTUAL),
+    virtual: cidrs(file?.virtual ?? Object.values(usualVirtual)),
     dnsServers: servers === 'all' ? 'all' : cidrs(servers.length === 0 ? ['127.0.0.1', '::1'] : servers),
   }
 }

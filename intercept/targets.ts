@@ -98,17 +98,11 @@ function ofFile(
   }
   const taken = [...new Set(those.flatMap(each => familiesOf(kind, each, errors)))].sort()
   for (const family of families)
-    if (!taken.includes(family) && taken.length > 0)
+    if (kind !== 'dns' && !taken.includes(family) && taken.length > 0)
       notes.push(
-        `IPv${family}: ${words[kind]} not redirected, because ${those[0]!.what} takes IPv${taken[0]} alone: ${remedy(kind, port)}`,
+        `IPv${family}: ${kind} connections are not redirected, because ${those[0]!.what} takes IPv${taken[0]} alone: ${remedy(kind, port)}`,
       )
   return taken.length === 0 ? null : { port, families: taken }
-}
-
-const words: Readonly<Record<Kind, string>> = {
-  outbound: 'outbound connections are',
-  inbound: 'inbound connections are',
-  dns: 'DNS queries are',
 }
 
 function usualPort(kind: Kind): number {

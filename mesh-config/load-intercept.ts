@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { parseAddress } from './address.ts'
+import { parseCidr } from './cidr.ts'
 import { listenOf } from './compile-listeners.ts'
 import type { Environment } from './environment.ts'
 import { type InterceptDocument, intercept } from './intercept.ts'
@@ -9,6 +10,7 @@ import { type Located, merge, nodeAt, type Position, plain } from './located.ts'
 import { itemsAt, scalarAt, textAt } from './look.ts'
 import { defaultAdmin } from './sidecar.ts'
 import type { AddressSpec } from './snapshot.ts'
+import { usualPorts } from './usual-ports.ts'
 
 /** An address that the sidecar listens on. */
 export interface Listening extends AddressSpec {
@@ -28,12 +30,17 @@ export interface InterceptFile {
   readonly own: readonly Listening[]
   /** IP addresses of `forward` that are not loopback: the application is called there. */
   readonly applications: readonly string[]
+  /** The ranges that the name server takes virtual addresses from. */
+  readonly virtual: readonly string[]
   readonly settings: InterceptDocument
 }
 
 export type LoadedInterceptFile =
   | { readonly ok: true; readonly file: InterceptFile; readonly warnings: readonly string[] }
   | LoadErrors
+
+/** Those of `dns` by default. They lead nowhere without a sidecar. */
+export const usualVirtual = { ipv4: '240.64.0.0/10', ipv6: 'fd6f:7574:7269:6767::/64' } as const
 
 /** The files are checked as a whole, as a proxy would, before anything is taken from them. Never throws. */
 export async function loadInterceptFile(paths: readonly string[], env: Environment): Promise<LoadedInterceptFile> {
@@ -53,7 +60,11 @@ export function readIntercept(root: Located): InterceptFile {
     listening('the admin port', admin ?? { value: defaultAdmin, at: null }),
     listening('the metrics port', textAt(root, ['metrics', 'listen']) ?? textAt(root, ['metrics'])),
   ]
-  const dns = listening('the DNS listener', textAt(root, ['dns', 'listen']))
+  const usualDns = { value: `127.0.0.1:${usualPorts.dns}`, at: nodeAt(root, ['dns'])?.at ?? null }
+  const dns =
+    nodeAt(root, ['dns'])?.kind === 'map'
+      ? listening('the DNS listener', textAt(root, ['dns', 'listen']) ?? usualDns)
+      : null
   const of = (direction: 'inbound' | 'outbound', transparent: boolean) =>
     itemsAt(root, [direction])
       .filter(item => (scalarAt(item, ['transparent'])?.value === true) === transparent)
@@ -71,6 +82,7 @@ export function readIntercept(root: Located): InterceptFile {
       each => each !== null,
     ),
     applications: applicationsOf(root),
+    virtual: virtualOf(root),
     settings: intercept.parse(node === null ? {} : plain(node)),
   }
 }
@@ -83,6 +95,13 @@ function listening(
   const place = text.at === null ? null : `${text.at.file}:${text.at.line}:${text.at.column}`
   const address = listenOf(text.value)
   return { ...address, what: /^(in|out)bound$/.test(what) ? text.value : what, place }
+}
+
+function virtualOf(root: Located): string[] {
+  const ipv4 = textAt(root, ['dns', 'addresses'])?.value ?? usualVirtual.ipv4
+  const ipv6 = textAt(root, ['dns', 'ipv6'])?.value ?? 'auto'
+  const prefix = ipv6 === 'auto' ? usualVirtual.ipv6 : ipv6
+  return [ipv4, prefix].filter(range => parseCidr(range) !== null)
 }
 
 function applicationsOf(root: Located): string[] {

@@ -153,6 +153,14 @@ export const PEERS = {
   },
   wstest: { binaries: ['wstest'], versionArgs: ['--autobahnversion'], ways: [autobahn()], takes: 'a minute' },
   openssl: { binaries: ['openssl'], versionArgs: ['version'], ways: [aptInstall('openssl', ['openssl'])] },
+  // Namespaces, and the rules that are set in them.
+  ip: { binaries: ['ip'], versionArgs: ['-V'], ways: [aptInstall('iproute2', ['ip'])] },
+  nft: { binaries: ['nft'], versionArgs: ['--version'], ways: [aptInstall('nftables', ['nft'])] },
+  iptables: {
+    binaries: ['iptables-legacy'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('iptables', ['iptables-legacy'])],
+  },
   curl: { binaries: ['curl'], versionArgs: ['--version'], ways: [aptInstall('curl', ['curl'])] },
 } as const satisfies Record<string, Peer>
 
@@ -163,6 +171,9 @@ export const FOR_TESTS: readonly PeerName[] = [
   'nginx',
   'envoy',
   'curl',
+  'ip',
+  'nft',
+  'iptables',
   'openssl',
   'promtool',
   'prometheus',
