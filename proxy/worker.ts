@@ -7,7 +7,7 @@ import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { index, snapshot, shared, origins, spanAgent } = workerData as WorkerData
+const { index, snapshot, shared, origins, spanAgent, virtualAddresses } = workerData as WorkerData
 const thread = dataThread({
   index,
   clock: systemClock,
@@ -26,4 +26,5 @@ const thread = dataThread({
 port.on('message', (message: ToData) => thread.receive(message))
 thread.receive({ kind: 'origins', zones: origins })
 thread.receive({ kind: 'span-agent', isThere: spanAgent })
+if (virtualAddresses.length > 0) thread.receive({ kind: 'virtual-addresses', id: 0, put: virtualAddresses, drop: [] })
 thread.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })

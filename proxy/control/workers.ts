@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToData, WorkerData } from '../core/channel.ts'
+import type { Answer, Question, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
@@ -37,6 +37,8 @@ export interface DataThreads {
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
   answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'span-credit' | 'unknown-service' }>): void
+  /** True: every data thread, those that are starting too, knows these virtual addresses. */
+  know(put: readonly VirtualAddressEntry[], drop: readonly string[]): Promise<boolean>
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
@@ -60,6 +62,8 @@ export interface DataThreadsOptions {
   readonly fill: (snapshot: Snapshot) => FilledSnapshot
   /** An agent takes spans. */
   readonly spanAgent: () => boolean
+  /** All that `know` was told, for a thread that starts. */
+  readonly virtualAddresses: () => readonly VirtualAddressEntry[]
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
@@ -82,6 +86,7 @@ export function dataThreads({
   log,
   fill,
   spanAgent,
+  virtualAddresses,
   said,
   ended,
 }: DataThreadsOptions): DataThreads {
@@ -104,7 +109,13 @@ export function dataThreads({
     slot.changedAt = clock.now()
     const thread = startDataThread({
       entry,
-      workerData: { index, shared: count > 1, spanAgent: spanAgent(), ...fill(snapshot) },
+      workerData: {
+        index,
+        shared: count > 1,
+        spanAgent: spanAgent(),
+        virtualAddresses: virtualAddresses(),
+        ...fill(snapshot),
+      },
       clock,
       said: message => said(index, message),
       started(reasons) {
@@ -205,6 +216,10 @@ export function dataThreads({
       for (const thread of live()) thread.tell(message)
     },
     answer: (index, message) => slots[index]?.thread?.tell(message),
+    async know(put, drop) {
+      const threads = slots.flatMap(({ thread }) => thread ?? [])
+      return (await Promise.all(threads.map(thread => thread.know(put, drop)))).every(Boolean)
+    },
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => slots[index]?.thread?.utilization() ?? 0,
     heapUsed: index => slots[index]?.thread?.heapUsed() ?? 0,

@@ -15,7 +15,14 @@ test('two snapshots at once are applied one after the other, and each is asked f
   const thread = await new Promise<DataThread>(resolve => {
     const started: DataThread = startDataThread({
       entry: new URL('../support/stand-in-worker.ts', import.meta.url),
-      workerData: { index: 0, shared: false, snapshot: version('one'), origins: {}, spanAgent: false },
+      workerData: {
+        index: 0,
+        shared: false,
+        snapshot: version('one'),
+        origins: {},
+        spanAgent: false,
+        virtualAddresses: [],
+      },
       clock: manualClock(new EventLoop()),
       said() {},
       started: () => resolve(started),
