@@ -3,6 +3,7 @@ import { addressOf } from './address.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
+import { compileNameServer } from './compile-dns.ts'
 import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
 import { compileTraceExport, compileTraces } from './compile-traces.ts'
@@ -62,6 +63,7 @@ export function compile(document: SidecarDocument): Compiled {
     workers: document.workers,
     state: stateFolder(document),
     register: compileRegister(document),
+    dns: compileNameServer(document.dns),
     traces: compileTraceExport(document.traces, document.service),
   }
   const discovery = compileDiscovery(document, compileService('', serviceSchema.parse({}), []))

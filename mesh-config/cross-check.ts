@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
+import { crossCheckDns, defaultDns } from './cross-check-dns.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
 import {
   isAt,
@@ -36,6 +37,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   checkReferences(root, say)
   checkAccessLog(root, say)
   crossCheckDiscovery(root, say)
+  crossCheckDns(root, say)
   crossCheckBalancer(root, say)
   crossCheckTcp(root, say)
   await checkRegexes(root, say)
@@ -79,6 +81,10 @@ function listening(root: Located, defaultAdmin: string): Listening[] {
   const metrics = textAt(root, ['metrics', 'listen']) ?? textAt(root, ['metrics'])
   const metricsAddress = metrics === null ? null : parseAddress(metrics.value)
   if (metricsAddress !== null) found.push({ what: 'the metrics port', at: metrics!.at, address: metricsAddress })
+  const dns = textAt(root, ['dns', 'listen'])
+  const dnsAddress = parseAddress(dns?.value ?? defaultDns)
+  if (dnsAddress !== null && nodeAt(root, ['dns']) !== null)
+    found.push({ what: 'the name server', at: (dns ?? nodeAt(root, ['dns']))!.at, address: dnsAddress })
   for (const direction of ['inbound', 'outbound']) {
     for (const item of itemsAt(root, [direction])) {
       const listen = textAt(item, ['listen'])

@@ -76,7 +76,14 @@ export function diffAgents(before: AgentSpec, after: AgentSpec): string[] {
 /** The differences that need a restart; empty: none. */
 export function diffBootstraps(before: Bootstrap, after: Bootstrap): string[] {
   const port = (address: Bootstrap['admin']) => (address === null ? 'off' : formatAddress(address))
-  const words = ({ admin, metrics, ...rest }: Bootstrap) => ({ ...rest, admin: port(admin), metrics: port(metrics) })
+  const dns = (spec: Bootstrap['dns']) =>
+    spec === null ? null : { ...spec, listen: port(spec.listen), servers: spec.servers.map(formatAddress) }
+  const words = ({ admin, metrics, dns: nameServer, ...rest }: Bootstrap) => ({
+    ...rest,
+    admin: port(admin),
+    metrics: port(metrics),
+    dns: dns(nameServer),
+  })
   return diffFields('', words(before), words(after)).map(line => `${line} (needs a restart)`)
 }
 

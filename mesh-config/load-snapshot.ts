@@ -138,6 +138,7 @@ function placesOf({ snapshot }: Compiled, root: Located): Readonly<Record<string
   }
   note('admin', ['admin'])
   note('metrics', nodeAt(root, ['metrics', 'listen']) === null ? ['metrics'] : ['metrics', 'listen'])
+  note('dns', nodeAt(root, ['dns', 'listen']) === null ? ['dns'] : ['dns', 'listen'])
   return Object.freeze(places)
 }
 

@@ -3,6 +3,7 @@ import { accessLog } from './access-log.ts'
 import { agentAddress } from './agent/address.ts'
 import { discovery } from './discovery.ts'
 import { intercept } from './intercept.ts'
+import { dns } from './dns.ts'
 import { inbound, outbound } from './listeners.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
@@ -102,6 +103,10 @@ export const sidecarSchema = z.strictObject({
     'The zone of this sidecar, named as the zones of endpoints. Without it: the zone of its Consul node.',
   ),
   discovery: setting(discovery.prefault({}), 'Where endpoints come from.'),
+  dns: setting(
+    dns.optional(),
+    'A name server for the application: names of services get virtual addresses, all others are forwarded. Without it: none. See docs/dns.md.',
+  ),
   register: setting(
     register.optional(),
     'Registers the service of this sidecar with Consul, and takes it out again on drain.',

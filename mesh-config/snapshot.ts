@@ -93,7 +93,30 @@ export interface Bootstrap {
   readonly state: string | null
   /** Null: this sidecar registers nothing. */
   readonly register: RegisterSpec | null
+  /** Null: there is no name server. */
+  readonly dns: NameServerSpec | null
   readonly traces: TraceExportSpec
+}
+
+/** The name server for the application. */
+export interface NameServerSpec {
+  readonly listen: AddressSpec
+  /** Other machines may ask. */
+  readonly remote: boolean
+  /** Where other names are forwarded to; empty: the name servers of the system. */
+  readonly servers: readonly AddressSpec[]
+  readonly domain: string
+  /** Of virtual addresses, as `240.64.0.0/10`. */
+  readonly addresses: string
+  /** As `fd12:3456:789a:1::/64`, or `auto`, or `off`. */
+  readonly ipv6: string
+  readonly ttlMs: number
+  readonly timeoutMs: number
+  /** Queries that wait for an answer: in all, and of one client. */
+  readonly queries: number
+  readonly perClient: number
+  /** TCP connections of clients. */
+  readonly connections: number
 }
 
 /** How the control thread finds the agent: a socket, the default one where there is one, or none. */

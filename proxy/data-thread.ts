@@ -21,6 +21,7 @@ import { openListener } from './runtime/open-listener.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
+import { type VirtualAddresses, virtualAddresses } from './runtime/virtual-addresses.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
@@ -59,9 +60,10 @@ export interface DataThread {
  */
 export function dataThread(deps: DataThreadDeps): DataThread {
   const recorded = recording(deps)
+  const addresses = virtualAddresses()
   const services = serving(deps, recorded, () => open.own())
   const open = listening(deps, recorded, services)
-  return { receive: receiving(deps, recorded, services, open) }
+  return { receive: receiving(deps, recorded, services, open, addresses) }
 }
 
 /** What is counted, held and kept. */
@@ -141,6 +143,7 @@ function receiving(
   recorded: Recording,
   services: Services,
   listeners: Listeners,
+  addresses: VirtualAddresses,
 ) {
   const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
   const { applier, waiting, discover } = services
@@ -159,6 +162,7 @@ function receiving(
   return receiver({
     applier,
     waiting,
+    addresses,
     log,
     spans,
     tracing,

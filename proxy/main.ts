@@ -52,6 +52,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   for (const warning of loaded.warnings) log.warn(warning)
 
   // 3  The parts, joined.
+  const makeNames = loaded.bootstrap.dns === null ? null : (await import('./control/name-service.ts')).nameService
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
   const own = sidecar({
@@ -64,6 +65,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     exit,
     isReady,
     changed,
+    makeNames,
     agentSettled: releaseStartupPages,
   })
   const program = { version, files }
@@ -81,9 +83,10 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   if (loaded.bootstrap.admin !== null) process.getBuiltinModule('node:http')
   const refused = await starting
   const { ports, reasons } = await openOwnPorts(loaded, facts, log)
-  if (refused.length + reasons.length > 0) {
+  const nameless = (await own.names?.open(loaded.snapshot.places.dns)) ?? []
+  if (refused.length + reasons.length + nameless.length > 0) {
     await own.threads.stop()
-    return stop(EXIT_CANNOT_START, [...refused, ...reasons])
+    return stop(EXIT_CANNOT_START, [...refused, ...reasons, ...nameless])
   }
 
   // 5  Ready.
@@ -101,7 +104,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     reopen,
   })
   watchFiles(files, await read, () => reread('the files changed'), clock)
-  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ports)
+  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, { ...ports, dns: own.names?.port() ?? null })
   settleLater(wasInspected, log)
   keepIdleMemorySmall({
     threads: own.threads,

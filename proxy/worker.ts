@@ -15,7 +15,7 @@ port.on('message', (message: WorkerData | ToData) => {
   else thread.receive(message as ToData)
 })
 
-function begin({ index, snapshot, shared, origins, spanAgent }: WorkerData): DataThread {
+function begin({ index, snapshot, shared, origins, spanAgent, virtualAddresses }: WorkerData): DataThread {
   const begun = dataThread({
     index,
     clock: systemClock,
@@ -34,6 +34,7 @@ function begin({ index, snapshot, shared, origins, spanAgent }: WorkerData): Dat
   })
   begun.receive({ kind: 'origins', zones: origins })
   begun.receive({ kind: 'span-agent', isThere: spanAgent })
+  if (virtualAddresses.length > 0) begun.receive({ kind: 'virtual-addresses', id: 0, put: virtualAddresses, drop: [] })
   begun.receive({ kind: 'snapshot', snapshot, services: Object.keys(snapshot.services) })
   return begun
 }

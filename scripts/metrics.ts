@@ -76,6 +76,12 @@ One series for each source of each service, such as \`consul\`. Services with no
 
 ${table('discovery')}
 
+## The name server
+
+[The name server](dns.md) has these where the file says \`dns:\`.
+
+${table('dns')}
+
 ## The agent and its policies
 
 What the proxy knows of the agent of its host; metrics of the agent itself are [below](#the-agent-itself).

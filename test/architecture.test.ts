@@ -70,6 +70,7 @@ const joints = new Set([
   'proxy/control/span-export.ts',
   'proxy/control/facts.ts',
   'proxy/control/own-ports.ts',
+  'proxy/control/name-service.ts',
   'proxy/control/registering.ts',
   'proxy/control/watched-services.ts',
   'proxy/control/service-sources.ts',

@@ -7,11 +7,12 @@ import { explainPage } from './explain.ts'
 import { flightsPage } from './flights.ts'
 import { type LevelOwner, logLevelPage } from './log-level.ts'
 import { metricsPage } from './metrics.ts'
+import { namesPage } from './names.ts'
 import type { Page } from './page-types.ts'
 import { bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 import { syncPage } from './sync.ts'
-import type { ConfigView, Readiness, SyncView } from './views.ts'
+import type { ConfigView, NamesView, Readiness, SyncView } from './views.ts'
 
 /** The sources of the pages' facts. */
 export interface PageFacts {
@@ -22,6 +23,8 @@ export interface PageFacts {
   readonly discovery: () => readonly ServiceStatus[]
   readonly config: () => Promise<ConfigView>
   readonly sync: () => SyncView
+  /** Null: there is no name server. */
+  readonly names: (() => NamesView) | null
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
   readonly log: LevelOwner
@@ -36,6 +39,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     endpointsPage(facts.ask, facts.discovery),
     configPage(facts.config),
     syncPage(facts.sync),
+    ...(facts.names === null ? [] : [namesPage(facts.names)]),
     metricsPage(facts.metrics),
     readyPage(facts.readiness),
     livePage,

@@ -65,3 +65,29 @@ export interface SyncedService {
   /** The section of the sidecar's own file has changed, and the agent has not merged it yet. */
   readonly ownChanged: boolean
 }
+
+/** The name server, and the virtual addresses that it gives. */
+export interface NamesView {
+  readonly listen: string
+  readonly domain: string
+  /** Where other names are forwarded to. */
+  readonly servers: readonly string[]
+  readonly names: readonly ServiceNameView[]
+  /** Since the start, by kind and result. */
+  readonly queries: readonly { readonly kind: string; readonly result: string; readonly count: number }[]
+  /** Queries that wait for an answer. */
+  readonly waiting: number
+  /** Forwarded queries that no server answered in time. */
+  readonly timeouts: number
+}
+
+export interface ServiceNameView {
+  readonly service: string
+  readonly name: string
+  readonly address: string
+  /** Empty: it has none. */
+  readonly address6: string
+  /** False: the service is not known now, and its address is kept for it. */
+  readonly inUse: boolean
+  readonly usedAt: string
+}

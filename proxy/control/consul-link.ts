@@ -14,6 +14,8 @@ export interface ConsulLink {
   now(): OpenLink | null
   /** Of the node of our agent; empty: not known, or it has none. */
   zone(): string
+  /** That of our agent; empty: not known. */
+  datacenter(): string
   /** The agent of the client of now has said its zone, or cannot. */
   zoneAsked(): Promise<void>
   close(): void
@@ -36,6 +38,7 @@ export interface ConsulLinkDeps {
 export function consulLink({ clock, random, log, zoneChanged }: ConsulLinkDeps): ConsulLink {
   let open: OpenLink | null = null
   let zone = ''
+  let datacenter = ''
   let asked: Promise<void> = Promise.resolve()
 
   function close(): void {
@@ -44,7 +47,7 @@ export function consulLink({ clock, random, log, zoneChanged }: ConsulLinkDeps):
   }
 
   async function askZone({ client }: OpenLink): Promise<void> {
-    const learnt = await agentZone(client, { clock, random, log })
+    const learnt = await agentZone(client, { clock, random, log, isIn: name => (datacenter = name) })
     if (learnt === null || learnt === zone) return
     zone = learnt
     zoneChanged()
@@ -62,6 +65,7 @@ export function consulLink({ clock, random, log, zoneChanged }: ConsulLinkDeps):
     },
     now: () => open,
     zone: () => zone,
+    datacenter: () => datacenter,
     zoneAsked: () => asked,
     close,
   }

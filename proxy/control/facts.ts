@@ -6,6 +6,7 @@ import { saveRemedy } from '../discovery/last-known.ts'
 import type { PolicySync } from '../sync/policy-sync.ts'
 import { agentSeries } from '../telemetry/agent-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
+import { type NamesCounted, nameSeries } from '../telemetry/name-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
 import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { agentFacts, syncView } from './agent-view.ts'
@@ -68,6 +69,7 @@ export function pageFacts(
   const { loaded, store, threads, watched, life, config, agent } = sidecar
   const synced = agentSeries(store, () => agentFacts(agent, clock))
   const discovered = discoverySeries(store, watched.status)
+  const named = nameSeries(store, () => namesCounted(sidecar))
   const exposition = prometheusPage(store)
   return {
     about: () =>
@@ -76,6 +78,7 @@ export function pageFacts(
     metrics(accept) {
       discovered.sync()
       synced.sync()
+      named.sync()
       const { aliases } = config().snapshot.metrics
       return exposition({ openMetrics: prefersOpenMetrics(accept), aliases })
     },
@@ -83,10 +86,19 @@ export function pageFacts(
     discovery: watched.status,
     config: () => configView(sidecar, files),
     sync: () => syncView(agent, clock),
+    names: sidecar.names?.view ?? null,
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,
   }
+}
+
+function namesCounted({ names }: Sidecar): NamesCounted | null {
+  const server = names?.server() ?? null
+  if (server === null) return null
+  const { counts } = server
+  const { now, ended } = server.waiting()
+  return { ...counts, waiting: now, ended, connections: server.connections(), addresses: names!.view().names.length }
 }
 
 async function configView({ reload, agent }: Sidecar, files: readonly string[]): ReturnType<PageFacts['config']> {

@@ -10,14 +10,15 @@ const LISTED = 4
 export interface OwnPorts {
   readonly admin: AddressSpec | null
   readonly metrics?: AddressSpec | null
+  readonly dns?: AddressSpec | null
 }
 
 /** What is said once everything listens: a line for each listener and each port of the sidecar itself. */
-export function readyLines(title: string, snapshot: Snapshot, { admin, metrics = null }: OwnPorts): string {
+export function readyLines(title: string, snapshot: Snapshot, { admin, metrics = null, dns = null }: OwnPorts): string {
   const rows = snapshot.listeners.map(
     listener => [listener.direction, formatAddress(listener.listen), destination(listener, snapshot)] as const,
   )
-  const all = [...rows, ...ownRow('admin', admin, '/'), ...ownRow('metrics', metrics, '/metrics')]
+  const all = [...rows, ...ownRow('admin', admin, '/'), ...ownRow('metrics', metrics, '/metrics'), ...nameRow(dns)]
   const width = Math.max(0, ...all.map(([, address]) => address.length))
   return [title, ...all.map(([kind, address, where]) => `${kind.padEnd(8)}  ${address.padEnd(width)}  ${where}`)]
     .map(line => `${printable(line)}\n`)
@@ -26,6 +27,10 @@ export function readyLines(title: string, snapshot: Snapshot, { admin, metrics =
 
 function ownRow(name: string, address: AddressSpec | null, path: string): (readonly [string, string, string])[] {
   return address === null ? [] : [[name, formatAddress(address), `curl http://${formatAddress(address)}${path}`]]
+}
+
+function nameRow(dns: AddressSpec | null): (readonly [string, string, string])[] {
+  return dns === null ? [] : [['dns', formatAddress(dns), `dig @${dns.address} -p ${dns.port} orders.mesh`]]
 }
 
 function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {

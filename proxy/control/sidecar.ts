@@ -10,6 +10,7 @@ import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
 import type { LoadedConfig } from './loaded-config.ts'
+import type { MakeNameService, NameService } from './name-service.ts'
 import { noClaims, sharedPortClaims } from './port-claims.ts'
 import { type Registrar, registrar } from './registering.ts'
 import { type Reloader, reloader } from './reload.ts'
@@ -32,6 +33,8 @@ export interface SidecarOptions {
   readonly isReady: () => boolean
   /** A configuration has come into force. */
   readonly changed: () => void
+  /** Null: the file asks for no name server, and its code is not loaded. */
+  readonly makeNames: MakeNameService | null
   /** Once: an agent is there, and what talking with it needs is loaded. */
   readonly agentSettled: () => void
 }
@@ -53,6 +56,8 @@ export interface Sidecar {
   readonly registrar: Registrar
   readonly saved: LastKnown
   readonly agent: Agent
+  /** Null: there is no name server. */
+  readonly names: NameService | null
   /** The configuration in force. */
   readonly config: () => LoadedConfig
 }
@@ -84,6 +89,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     log,
     fill: snapshot => sticky.into(watched.fill(snapshot)),
     spanAgent: spans.agentIsThere,
+    virtualAddresses: () => names?.entries() ?? [],
     said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
   })
@@ -107,12 +113,29 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
+  const names =
+    bootstrap.dns === null || options.makeNames === null
+      ? null
+      : options.makeNames({
+          spec: bootstrap.dns,
+          folder: bootstrap.state,
+          claim: () => lock.claim(),
+          know: threads.know,
+          ask: watched.ask,
+          datacenter: watched.datacenter,
+          discovery: () => config().discovery,
+          clock,
+          log,
+        })
   const force = intoForce({
     threads,
     watched,
     claims: count > 1 ? sharedPortClaims : noClaims,
     policies: agent.kept.policies,
-    applied: agent.applied,
+    applied(snapshot, before) {
+      agent.applied(snapshot, before)
+      names?.applied(snapshot)
+    },
     log,
   })
   const reload: Reloader = reloader({
@@ -139,7 +162,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
       void (await Promise.all([
         sink.flushed(1_000),
         spans.flushed(1_000),
-        Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
+        Promise.all([watched.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
       ])),
     exit: options.exit,
     log,
@@ -158,6 +181,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     registrar: register,
     saved,
     agent,
+    names,
     config,
   }
 }

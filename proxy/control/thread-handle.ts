@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
+import type { Answer, Question, ToControl, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { bootDataThread } from './early-thread.ts'
 import { sentSnapshot } from './sent-snapshot.ts'
@@ -12,7 +12,7 @@ export const ANSWER_MS = 2_000
 export const APPLY_MS = 10_000
 
 /** What a data thread says of its own accord. */
-export type Said = Exclude<ToControl, { readonly kind: 'ack' | 'nack' | 'answer' | 'drained' }>
+export type Said = Exclude<ToControl, { readonly kind: 'ack' | 'nack' | 'answer' | 'drained' | 'addresses-known' }>
 
 /** One data thread from start to end; its successor is another object. */
 export interface DataThread {
@@ -31,7 +31,9 @@ export interface DataThread {
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
   drain(delayMs: number, timeoutMs: number): Promise<number>
-  tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
+  tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' | 'virtual-addresses' }>): void
+  /** False: it has not said in time that it knows them. One that has ended needs to know nothing. */
+  know(put: readonly VirtualAddressEntry[], drop: readonly string[]): Promise<boolean>
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
   /** Milliseconds in which its event loop was busy, since its start. */
@@ -80,6 +82,7 @@ export function startDataThread({
   /** The snapshot that is being applied, and those behind it; null: none. */
   let last: Promise<readonly string[]> | null = null
   const questions = new Map<number, Waiting<Answer | null>>()
+  const addresses = new Map<number, Waiting<boolean>>()
   let nextQuestion = 0
   let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
   let draining: Waiting<number> | null = null
@@ -96,6 +99,8 @@ export function startDataThread({
     if (message.kind === 'ack' || message.kind === 'nack') answered(message)
     else if (message.kind === 'answer')
       settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
+    else if (message.kind === 'addresses-known')
+      settle(addresses.get(message.id), true, () => addresses.delete(message.id))
     else if (message.kind === 'drained') settle(draining, message.cut, () => (draining = null))
     else said(message)
   })
@@ -106,6 +111,7 @@ export function startDataThread({
     running = false
     tooLate.cancel()
     for (const waiting of questions.values()) settle(waiting, null)
+    for (const waiting of addresses.values()) settle(waiting, true)
     settle(applying, [`data thread ${index} ended while it applied the snapshot`])
     settle(draining, 0)
     ended(failure || `it exited with code ${code}`)
@@ -201,6 +207,18 @@ export function startDataThread({
     tell(message) {
       if (message.kind === 'endpoints') sent.told(message.service)
       send(message)
+    },
+    know(put, drop) {
+      if (over) return Promise.resolve(true)
+      const id = ++nextQuestion
+      const known = expect<boolean>(
+        ANSWER_MS,
+        false,
+        waiting => addresses.set(id, waiting),
+        () => addresses.delete(id),
+      )
+      send({ kind: 'virtual-addresses', id, put, drop })
+      return known
     },
     utilization() {
       const now = worker.performance.eventLoopUtilization()

@@ -1,4 +1,5 @@
 import type { DiscoverySpec, EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { ServiceStatus } from '../core/source.ts'
@@ -54,6 +55,13 @@ export interface WatchedServices {
   /** The endpoints of a service that are not `passing`, by `address:port`, as the data threads know them. */
   unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   want(thread: number, service: string): void
+  /**
+   * The same for others than data threads: `answer` is told why it is not known; where it is found, the snapshot that
+   * has it is the answer.
+   */
+  ask(service: string, answer: (why: Unknown) => void): void
+  /** Of our agent in Consul; empty: not known. */
+  datacenter(): string
   status(): readonly ServiceStatus[]
   stop(): Promise<void>
 }
@@ -166,6 +174,8 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
     unhealthy: told.unhealthy,
     want: (thread, service) =>
       found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
+    ask: found.want,
+    datacenter: link.datacenter,
     // A name that is only being looked up may be made up: it is no service yet.
     status() {
       const lookedUp = new Set(found.lookedUp())

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToData, WorkerData } from '../core/channel.ts'
+import type { Answer, Question, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { takeEarly } from './early-thread.ts'
@@ -38,6 +38,8 @@ export interface DataThreads {
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
   answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'span-credit' | 'unknown-service' }>): void
+  /** True: every data thread, those that are starting too, knows these virtual addresses. */
+  know(put: readonly VirtualAddressEntry[], drop: readonly string[]): Promise<boolean>
   listeners(): readonly string[]
   utilization(thread: number): number
   heapUsed(thread: number): number
@@ -64,6 +66,8 @@ export interface DataThreadsOptions {
   readonly fill: (snapshot: Snapshot) => FilledSnapshot
   /** An agent takes spans. */
   readonly spanAgent: () => boolean
+  /** All that `know` was told, for a thread that starts. */
+  readonly virtualAddresses: () => readonly VirtualAddressEntry[]
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
@@ -86,6 +90,7 @@ export function dataThreads({
   log,
   fill,
   spanAgent,
+  virtualAddresses,
   said,
   ended,
 }: DataThreadsOptions): DataThreads {
@@ -109,7 +114,13 @@ export function dataThreads({
     const thread = startDataThread({
       entry,
       booted: entry === null && index === 0 ? takeEarly() : null,
-      workerData: { index, shared: count > 1, spanAgent: spanAgent(), ...fill(snapshot) },
+      workerData: {
+        index,
+        shared: count > 1,
+        spanAgent: spanAgent(),
+        virtualAddresses: virtualAddresses(),
+        ...fill(snapshot),
+      },
       clock,
       said: message => said(index, message),
       started(reasons) {
@@ -210,6 +221,10 @@ export function dataThreads({
       for (const thread of live()) thread.tell(message)
     },
     answer: (index, message) => slots[index]?.thread?.tell(message),
+    async know(put, drop) {
+      const threads = slots.flatMap(({ thread }) => thread ?? [])
+      return (await Promise.all(threads.map(thread => thread.know(put, drop)))).every(Boolean)
+    },
     listeners: () => live()[0]?.listeners() ?? [],
     utilization: index => slots[index]?.thread?.utilization() ?? 0,
     busyMs: () => live().reduce((sum, thread) => sum + thread.busyMs(), 0),

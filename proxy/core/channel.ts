@@ -12,7 +12,12 @@ export interface WorkerData {
   readonly snapshot: Snapshot
   /** An agent takes spans. */
   readonly spanAgent: boolean
+  /** As the message has them; empty: there are none. */
+  readonly virtualAddresses: readonly VirtualAddressEntry[]
 }
+
+/** An address that the name server gives for a service. IPv6 is written as the system writes it. */
+export type VirtualAddressEntry = readonly [address: string, service: string]
 
 /** What differs from the snapshot in force. */
 export interface SnapshotMessage {
@@ -47,6 +52,13 @@ export type ToData =
   | { readonly kind: 'span-credit'; readonly bytes: number }
   /** An agent takes spans, or no longer does. */
   | { readonly kind: 'span-agent'; readonly isThere: boolean }
+  /** Addresses that the name server is about to tell, and those that it no longer does: answered by `addresses-known`. */
+  | {
+      readonly kind: 'virtual-addresses'
+      readonly id: number
+      readonly put: readonly VirtualAddressEntry[]
+      readonly drop: readonly string[]
+    }
 
 export type Question =
   | { readonly what: 'endpoints' }
@@ -70,6 +82,7 @@ export type ToControl =
   | { readonly kind: 'ack'; readonly version: string; readonly listeners: readonly string[] }
   | { readonly kind: 'nack'; readonly version: string; readonly reasons: readonly string[] }
   | { readonly kind: 'drained'; readonly cut: number }
+  | { readonly kind: 'addresses-known'; readonly id: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
   /** A new page of statistics slots (64 KiB of float64). */
   | { readonly kind: 'page'; readonly page: number; readonly memory: SharedArrayBuffer }

@@ -13,4 +13,13 @@ export interface Metric {
   readonly when?: string
 }
 
-export type MetricGroup = 'requests' | 'endpoints' | 'tcp' | 'discovery' | 'agent' | 'spans' | 'listeners' | 'proxy'
+export type MetricGroup =
+  | 'requests'
+  | 'endpoints'
+  | 'tcp'
+  | 'discovery'
+  | 'dns'
+  | 'agent'
+  | 'spans'
+  | 'listeners'
+  | 'proxy'

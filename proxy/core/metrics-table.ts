@@ -1,3 +1,4 @@
+import { metricsOfNames } from './metrics-of-names.ts'
 import { metricsOfProxy } from './metrics-of-proxy.ts'
 import { metricsOfTraffic } from './metrics-of-traffic.ts'
 
@@ -5,7 +6,7 @@ import { metricsOfTraffic } from './metrics-of-traffic.ts'
  * Every metric of the proxy: the one source of its HELP line and of docs/metrics.md. A test compares a running proxy
  * with it.
  */
-export const metrics = { ...metricsOfTraffic, ...metricsOfProxy } as const
+export const metrics = { ...metricsOfTraffic, ...metricsOfProxy, ...metricsOfNames } as const
 
 export type MetricName = keyof typeof metrics
 

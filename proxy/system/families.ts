@@ -15,3 +15,8 @@ export function speaks(family: 4 | 6, interfaces = networkInterfaces()): boolean
 function isUsable(address: NetworkInterfaceInfo): boolean {
   return !address.internal && (address.family === 'IPv4' || address.scopeid === 0)
 }
+
+/** Whether it is an address of this machine. */
+export function hasAddress(address: string, interfaces = networkInterfaces()): boolean {
+  return Object.values(interfaces).some(addresses => addresses?.some(own => own.address === address) ?? false)
+}

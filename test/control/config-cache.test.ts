@@ -53,6 +53,7 @@ const config = (over: Partial<Config> = {}): Config => ({
     workers: 1,
     state: null,
     register: null,
+    dns: null,
     traces: traceExport,
   },
   discovery: noDiscovery,

@@ -19,6 +19,7 @@ function config(version: string, service = 'web', bootstrap: Partial<Bootstrap> 
       workers: 1,
       state: null,
       register: null,
+      dns: null,
       traces: traceExport,
       ...bootstrap,
     },

@@ -16,7 +16,14 @@ test('two snapshots at once are applied one after the other, and each is asked f
     const started: DataThread = startDataThread({
       entry: new URL('../support/stand-in-worker.ts', import.meta.url),
       booted: null,
-      workerData: { index: 0, shared: false, snapshot: version('one'), origins: {}, spanAgent: false },
+      workerData: {
+        index: 0,
+        shared: false,
+        snapshot: version('one'),
+        origins: {},
+        spanAgent: false,
+        virtualAddresses: [],
+      },
       clock: manualClock(new EventLoop()),
       said() {},
       started: () => resolve(started),

@@ -28,6 +28,7 @@ function threadsOf(count: number) {
     log,
     fill: snapshot => ({ snapshot: { ...snapshot, ...filling.of }, origins: { a: 1 } }),
     spanAgent: () => false,
+    virtualAddresses: () => [],
     said: (thread, message) => said.push(`${thread} ${message.kind === 'log' ? message.lines.trim() : message.kind}`),
     ended: thread => ended.push(thread),
   })

@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -55,7 +56,7 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
     await freePort(),
     await freePort(),
   ]
-  const [retriedPort, spentPort] = [await freePort(), await freePort()]
+  const [retriedPort, spentPort, dnsPort] = [await freePort(), await freePort(), await freePort()]
   const dead = `127.0.0.1:${await freePort()}`
   const agreeable = createServer(socket => {
     socket
@@ -74,6 +75,7 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       { listen: `127.0.0.1:${spentPort}`, service: 'spent' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '500ms' } },
     ],
+    dns: { listen: `127.0.0.1:${dnsPort}`, servers: ['127.0.0.1:9'], ipv6: 'off' },
     discovery: {
       files: { orders: endpointFile(backend.address) },
       endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`], retried: [dead], spent: [dead] },
@@ -91,6 +93,9 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       'grpc-status'
     ],
   ).toBe('14')
+  const names = new Resolver()
+  names.setServers([`127.0.0.1:${dnsPort}`])
+  expect(await names.resolve4('orders.mesh')).toHaveLength(1)
   // A connection that says that it is no HTTP, and one that says nothing in time.
   const tunnels = [1, 2].map(() =>
     connect(detectPort, '127.0.0.1')

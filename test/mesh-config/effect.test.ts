@@ -199,6 +199,19 @@ const everything: Json = {
     weights: { passing: 2, warning: 2 },
     check: { ttl: '9s', application: true, interval: '9s', timeout: '9s', deregisterAfter: '9m' },
   },
+  dns: {
+    listen: '127.0.0.1:9007',
+    remote: true,
+    servers: ['127.0.0.1:53'],
+    domain: 'a.example',
+    addresses: '240.64.0.0/10',
+    ipv6: 'off',
+    ttl: '9s',
+    timeout: '9s',
+    queries: 99,
+    perClient: 9,
+    connections: 9,
+  },
   agent: 'unix:/run/a.sock',
   state: 'folder',
   workers: 2,
@@ -261,6 +274,7 @@ const others: readonly Json[] = [
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
+  ...['240.0.0.0/12', 'fd00::/64'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>

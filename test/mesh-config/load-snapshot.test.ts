@@ -30,6 +30,7 @@ describe('the smallest file that works', () => {
       workers: 1,
       state: expect.stringMatching(/\/outrigger\/unnamed-9101$/),
       register: null,
+      dns: null,
       traces: {
         url: null,
         secretHeaders: [],

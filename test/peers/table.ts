@@ -121,6 +121,7 @@ export const PEERS = {
   },
   java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
+  dig: { binaries: ['dig'], versionArgs: ['-v'], ways: [aptInstall('bind9-dnsutils', ['dig'])] },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
     binaries: ['redis-server'],
@@ -178,6 +179,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'promtool',
   'prometheus',
   'dnsmasq',
+  'dig',
   'java',
   'zookeeper',
   'redis-server',

@@ -7,22 +7,24 @@ import { zoneOf } from './zone.ts'
 /** The fields of `/v1/agent/self` that are used. */
 interface Self {
   readonly Meta?: Readonly<Record<string, string>> | null
+  readonly Config?: { readonly Datacenter?: string } | null
   readonly DebugConfig?: { readonly HTTPMaxConnsPerClient?: number; readonly Locality?: LocalityEntry | null } | null
 }
 
 const MAX_BACK_OFF_MS = 30_000
 
 /**
- * The zone of the agent's node. Asks until there is an answer or the client is closed. Null: the node has none, or the
+ * The zone of the agent's node; `isIn` hears its datacenter (empty: not known). Asks until there is an answer or the client is closed. Null: the node has none, or the
  * token may not ask (agent:read). Never rejects.
  */
 export async function agentZone(
   client: ConsulClient,
-  { clock, random, log }: Pick<ConsulDeps, 'clock' | 'random' | 'log'>,
+  { clock, random, log, isIn }: Pick<ConsulDeps, 'clock' | 'random' | 'log'> & { isIn?: (datacenter: string) => void },
 ): Promise<string | null> {
   for (let failures = 1; !client.closed.aborted; failures++) {
     try {
-      const { Meta, DebugConfig } = jsonOf(await client.self(client.closed)) as Self
+      const { Meta, Config, DebugConfig } = jsonOf(await client.self(client.closed)) as Self
+      isIn?.(Config?.Datacenter ?? '')
       return zoneOf(null, { meta: Meta, locality: DebugConfig?.Locality }) || null
     } catch (error) {
       if (isDenied(error)) {

@@ -49,6 +49,8 @@ export interface ConsulOptions {
   /** For `api` where no other is given. */
   readonly token?: string
   readonly https?: boolean
+  /** The port of its name server; absent: it has none. */
+  readonly dns?: number
   /** It also drives Envoy. */
   readonly grpc?: boolean
 }
@@ -161,6 +163,7 @@ function configuration(
     config = {},
     https = false,
     grpc = false,
+    dns = -1,
   }: ConsulOptions,
 ): object {
   return {
@@ -181,7 +184,7 @@ function configuration(
       server: ports.server,
       serf_lan: ports.serfLan,
       serf_wan: servers > 0 ? ports.serfWan : -1,
-      dns: -1,
+      dns,
       grpc: grpc ? ports.grpc : -1,
       grpc_tls: -1,
     },

@@ -1,0 +1,12 @@
+/** Numbers that cannot be guessed from those before: the ids of DNS queries. */
+const POOL = 512
+let pool = new Uint16Array(0)
+let at = 0
+
+export function randomUint16(): number {
+  if (at === pool.length) {
+    pool = crypto.getRandomValues(new Uint16Array(POOL))
+    at = 0
+  }
+  return pool[at++]!
+}
