@@ -42,6 +42,8 @@ export interface DataThreadDeps {
   readonly listen: Listen
   /** Several data threads have each port open. */
   readonly shared: boolean
+  /** Makes `Wire.original` known; rejects where this system cannot tell. */
+  loadOriginals(): Promise<void>
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
   send(message: ToControl): void
@@ -111,7 +113,8 @@ function serving(
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
   })
   const waiting = wanted(clock, send)
-  return { applier: runtime, waiting, discover: discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0) }
+  const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot.onDemandMs ?? 0)
+  return { applier: runtime, waiting, looked }
 }
 
 type Services = ReturnType<typeof serving>
@@ -119,11 +122,11 @@ type Services = ReturnType<typeof serving>
 function listening(
   deps: DataThreadDeps,
   { event, stats, ledger, records }: Recording,
-  { discover }: Services,
+  { looked }: Services,
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const own = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, discover }
+  const own = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,
@@ -141,7 +144,7 @@ function receiving(
   listeners: Listeners,
 ) {
   const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
-  const { applier, waiting, discover } = services
+  const { applier, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
@@ -161,7 +164,7 @@ function receiving(
     spans,
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier, records, discover }),
+    answer: question => answer(question, { clock, random, applier, records, ...looked }),
     drain: plan => drain(listeners, clock, plan, drained),
     send,
   })

@@ -20,6 +20,8 @@ export interface ListenersDeps {
   /** Before a connection is served. */
   readonly accepted: (wire: Wire) => Wire
   openListener(runtime: ListenerRuntime): OpenListener
+  /** Makes `Wire.original` known; rejects where this system cannot tell. */
+  loadOriginals(): Promise<void>
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
 }
@@ -79,8 +81,18 @@ export function listeners(deps: ListenersDeps): Listeners {
     return new Error(cannotListen(places[name], '', address, await deps.explainListen(error.cause, address)))
   }
 
+  async function loadOriginals({ listeners, places }: Snapshot): Promise<void> {
+    const transparent = listeners.find(spec => spec.transparent !== undefined)
+    if (transparent === undefined) return
+    await deps.loadOriginals().catch((error: unknown) => {
+      const place = places[transparent.name]
+      throw new Error(`${place === undefined ? transparent.name : place}: ${(error as Error).message}`)
+    })
+  }
+
   return {
     async prepare(snapshot, runtimes) {
+      await loadOriginals(snapshot)
       const opened = openNew(snapshot, runtimes)
       try {
         const change = await changePorts(snapshot, opened)
