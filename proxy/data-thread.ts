@@ -18,6 +18,7 @@ import { drain } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
 import { type Listeners, listeners } from './runtime/listeners.ts'
 import { openListener } from './runtime/open-listener.ts'
+import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
@@ -77,6 +78,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
     buffers.held(ledger.held)
     stats.sweep(now)
   })
+  const own = new OwnConnections(clock, (listener, detail) => event({ kind: 'listener-error', listener, detail }))
   const tracing = new Tracing()
   const spans = spanQueue({
     clock,
@@ -85,7 +87,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   })
   const made = tracer({ clock, random, tracing, queue: spans })
   const kept = records({ clock, requests, event, log, tracing, tracer: made })
-  return { event, stats, peers, requests, ledger, log, spans, tracing, records: kept }
+  return { event, stats, peers, requests, ledger, log, spans, tracing, own, records: kept }
 }
 
 type Recording = ReturnType<typeof recording>
@@ -107,7 +109,7 @@ function serving(
     requests,
     event,
     tracing,
-    dial: accountedDial(dial, ledger),
+    dial: recorded.own.dial(accountedDial(dial, ledger)),
     ownListeners,
     http2: http2(clock, { onGuard, source }),
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
@@ -121,18 +123,19 @@ type Services = ReturnType<typeof serving>
 
 function listening(
   deps: DataThreadDeps,
-  { event, stats, ledger, records }: Recording,
+  { event, stats, ledger, records, own }: Recording,
   { looked }: Services,
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const own = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
+  const opened = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,
     event,
     accepted: wire => accounted(wire, ledger),
-    openListener: runtime => openListener(runtime, own),
+    isOwn: (wire, listener) => own.isOwn(wire, listener),
+    openListener: runtime => openListener(runtime, opened),
   })
 }
 
@@ -143,13 +146,14 @@ function receiving(
   services: Services,
   listeners: Listeners,
 ) {
-  const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
+  const { event, stats, peers, ledger, log, spans, tracing, own, records } = recorded
   const { applier, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
     stats.expireAfter(snapshot.metrics.idleMs)
     peers.self = snapshot.service
+    own.isOn = snapshot.listeners.some(({ transparent }) => transparent !== undefined)
     for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
   }
   const drained = (cut: number) => {

@@ -19,6 +19,8 @@ export interface ListenersDeps {
   readonly event: (event: ProxyEvent) => void
   /** Before a connection is served. */
   readonly accepted: (wire: Wire) => Wire
+  /** Of a redirected connection: it is one that this sidecar made, and is closed. */
+  readonly isOwn: (wire: Wire, listener: string) => boolean
   openListener(runtime: ListenerRuntime): OpenListener
   /** Makes `Wire.original` known; rejects where this system cannot tell. */
   loadOriginals(): Promise<void>
@@ -68,7 +70,11 @@ export function listeners(deps: ListenersDeps): Listeners {
   function changePorts({ listeners }: Snapshot, opened: ReadonlyMap<string, OpenListener>) {
     const added = listeners.flatMap(({ name, listen: address }) => {
       const entry = opened.get(name)
-      const accept = (wire: Wire) => entry!.listener.accept(deps.accepted(wire))
+      const accept = (wire: Wire) => {
+        const { listener } = entry!
+        const { transparent, name: now } = listener.runtime.spec
+        if (transparent === undefined || !deps.isOwn(wire, now)) listener.accept(deps.accepted(wire))
+      }
       return entry === undefined ? [] : [{ name, address, accept }]
     })
     const stay = new Set(listeners.map(({ name }) => name))

@@ -231,6 +231,30 @@ describe('a redirected connection that is not HTTP', () => {
   })
 })
 
+describe('a connection of the sidecar that was redirected to itself', () => {
+  test('is closed at both ends, and it is said what to do', async () => {
+    const mesh = await transparent()
+    // It comes back from the port that the sidecar dials from.
+    mesh.upstream(FOREIGN).connectMs = 5
+    const caller = request(mesh, FOREIGN, 'www.example.com')
+    const back = mesh.redirected(FOREIGN, 15001, 50_000)
+    mesh.advance(5)
+    expect(caller.statuses).toEqual([508])
+    expect(back.over).toBe(false)
+    expect(mesh.messages).toContainEqual({
+      kind: 'event',
+      event: expect.objectContaining({ kind: 'listener-error', detail: expect.stringContaining('exempt its user') }),
+    })
+    // The other order: the connection is made before it is accepted.
+    mesh.upstream(FOREIGN).connectMs = 0
+    mesh.advance(20_000)
+    request(mesh, FOREIGN, 'www.example.com')
+    const late = mesh.redirected(FOREIGN, 15001, 50_000)
+    mesh.settle()
+    expect([late.over, late.wasReset]).toEqual([true, true])
+  })
+})
+
 describe('what is kept', () => {
   test('destinations go when they are idle, and ten thousand of them hold the bound', async () => {
     const mesh = await transparent()
