@@ -24,6 +24,8 @@ function begin({ index, snapshot, shared, origins, spanAgent, virtualAddresses }
     dial,
     listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
     shared,
+    // Only where a listener needs it.
+    loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),
     explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
     shrinkHeap: () => shrinkHeap(),
     send(message) {

@@ -6,18 +6,17 @@ import { endpointsView } from './endpoints-view.ts'
 import { explain } from './explain.ts'
 import type { Records } from './records.ts'
 
-export interface AnswersDeps {
+export interface AnswersDeps extends Discover {
   readonly clock: Clock
   readonly random: Random
   readonly applier: Applier
   readonly records: Records
-  readonly discover: Discover
   readonly shrinkHeap: () => void
 }
 
 /** What the control thread may ask of a data thread, for the pages of the admin port and to keep house. */
 export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
-  const { clock, random, applier, records, discover } = deps
+  const { clock, random, applier, records, discover, discoverAhead } = deps
   switch (question.what) {
     case 'endpoints':
       return endpointsView(applier.clusters(), clock.now())
@@ -29,7 +28,7 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
     case 'flights':
       return { flights: records.flights(question.failedOnly) }
     case 'explain':
-      return explain(question, { clock, random, discover, runtime: () => inForce(applier) })
+      return explain(question, { clock, random, discover, discoverAhead, runtime: () => inForce(applier) })
   }
 }
 

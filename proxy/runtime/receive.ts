@@ -3,13 +3,11 @@ import type { Tracing } from '../core/tracing.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
 import type { SpanQueue } from '../telemetry/span-queue.ts'
 import type { Applier } from './apply.ts'
-import type { VirtualAddresses } from './virtual-addresses.ts'
 import type { Wanted } from './wanted.ts'
 
 export interface ReceiveDeps {
   readonly applier: Applier
   readonly waiting: Wanted
-  readonly addresses: VirtualAddresses
   readonly log: AccessLogQueue
   readonly spans: SpanQueue
   readonly tracing: Tracing
@@ -21,7 +19,7 @@ export interface ReceiveDeps {
 
 /** What the control thread says, in order with the snapshots where it must be: those may wait for a port. */
 export function receiver(deps: ReceiveDeps): (message: ToData) => void {
-  const { applier, waiting, addresses, log, spans, tracing, send } = deps
+  const { applier, waiting, log, spans, tracing, send } = deps
   let last: Promise<void> = Promise.resolve()
   const inOrder = (work: () => void | Promise<void>): void => {
     last = last.then(work)
@@ -54,7 +52,7 @@ export function receiver(deps: ReceiveDeps): (message: ToData) => void {
       case 'span-agent':
         return tracing.agent(message.isThere)
       case 'virtual-addresses':
-        addresses.change(message.put, message.drop)
+        applier.addresses.changeVirtual(message.put, message.drop)
         return send({ kind: 'addresses-known', id: message.id })
     }
   }

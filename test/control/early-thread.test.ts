@@ -13,7 +13,14 @@ test('a data thread that has booted gets its work as a message, and is taken onc
     startDataThread({
       entry: null,
       booted,
-      workerData: { index: 0, shared: false, snapshot: snapshotOf([], []), origins: {}, spanAgent: false },
+      workerData: {
+        index: 0,
+        shared: false,
+        snapshot: snapshotOf([], []),
+        origins: {},
+        spanAgent: false,
+        virtualAddresses: [],
+      },
       clock: manualClock(new EventLoop()),
       said() {},
       started: resolve,
