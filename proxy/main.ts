@@ -1,11 +1,13 @@
 import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
+import { drainPlan } from './control/life.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
 import { type Sidecar, sidecar } from './control/sidecar.ts'
 import { takeSignals } from './control/signals.ts'
+import { supervised } from './control/supervised.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import type { Log, LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
@@ -43,6 +45,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const launched = watchLauncher(() => (begun === null ? exit(0) : begun.life.drain('the launcher has ended', true)))
   const signals = takeSignals({ exit, now: clock.now, launched })
   const wasInspected = closeUninvitedInspector()
+  const supervisor = supervised(process.env)
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
@@ -59,6 +62,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     loaded,
     version,
     files,
+    supervisor,
     entry,
     clock,
     random,
@@ -86,7 +90,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
 
   // 5  Ready.
-  own.registrar.start(own.threads.listeners())
+  const register = () => own.registrar.start(own.threads.listeners())
+  if (supervisor.isThere) followSupervisor(own, register)
+  else register()
   void own.agent.configure(loaded)
   const reread = (why: string) => {
     if (!own.life.draining()) void own.reload.request(why)
@@ -102,6 +108,26 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   watchFiles(files, await read, () => reread('the files changed'), clock)
   sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ports)
   settleLater(wasInspected, log)
+}
+
+/** The registration begins with the application and ends with it. */
+function followSupervisor({ supervisor, life, config, applications, registrar }: Sidecar, register: () => void): void {
+  supervisor.obey({
+    leave() {
+      const { delayMs, timeoutMs } = drainPlan(config().snapshot)
+      supervisor.leaving(delayMs + timeoutMs)
+      return life.leave('outrigger run')
+    },
+    end: () => void life.end('outrigger run', true),
+    applicationIs(state) {
+      if (state === 'running') {
+        applications.watch()
+        register()
+      } else if (state === 'gone') void registrar.stop()
+    },
+    lost: () => void life.end('outrigger run has ended', true),
+  })
+  supervisor.ready()
 }
 
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
+import type { Answer, DrainSide, Question, ToControl, ToData, WorkerData } from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { sentSnapshot } from './sent-snapshot.ts'
 
@@ -29,7 +29,7 @@ export interface DataThread {
   /** Null: no answer in time, or the thread has ended. */
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
-  drain(delayMs: number, timeoutMs: number): Promise<number>
+  drain(side: DrainSide, delayMs: number, timeoutMs: number): Promise<number>
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
@@ -72,7 +72,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
   const questions = new Map<number, Waiting<Answer | null>>()
   let nextQuestion = 0
   let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
-  let draining: Waiting<number> | null = null
+  const draining = new Map<DrainSide, Waiting<number>>()
   let running = false
   let over = false
   let listeners: readonly string[] = []
@@ -86,7 +86,8 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     if (message.kind === 'ack' || message.kind === 'nack') answered(message)
     else if (message.kind === 'answer')
       settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
-    else if (message.kind === 'drained') settle(draining, message.cut, () => (draining = null))
+    else if (message.kind === 'drained')
+      settle(draining.get(message.side), message.cut, () => draining.delete(message.side))
     else said(message)
   })
   worker.on('messageerror', error => (failure = `a message could not be read: ${error.message}`))
@@ -97,7 +98,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
     tooLate.cancel()
     for (const waiting of questions.values()) settle(waiting, null)
     settle(applying, [`data thread ${index} ended while it applied the snapshot`])
-    settle(draining, 0)
+    for (const waiting of draining.values()) settle(waiting, 0)
     ended(failure || `it exited with code ${code}`)
   })
 
@@ -177,15 +178,15 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       send({ kind: 'ask', id, question })
       return answer
     },
-    drain(delayMs, timeoutMs) {
+    drain(side, delayMs, timeoutMs) {
       if (over) return Promise.resolve(0)
       const cut = expect(
         delayMs + timeoutMs + 1_000,
         0,
-        waiting => (draining = waiting),
-        () => (draining = null),
+        waiting => draining.set(side, waiting),
+        () => draining.delete(side),
       )
-      send({ kind: 'drain', delayMs, timeoutMs })
+      send({ kind: 'drain', side, delayMs, timeoutMs })
       return cut
     },
     tell(message) {

@@ -26,8 +26,11 @@ export interface SnapshotMessage {
 /** Control thread -> data thread. Plain cloneable data; each `snapshot` is answered by an `ack` or a `nack`. */
 export type ToData =
   | SnapshotMessage
-  /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
-  | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
+  /**
+   * Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut.
+   * After `inbound`, outbound serves on until `all` comes, which does not wait for the delay of an `inbound` before it.
+   */
+  | { readonly kind: 'drain'; readonly side: DrainSide; readonly delayMs: number; readonly timeoutMs: number }
   /**
    * The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there
    * is passed over.
@@ -48,6 +51,8 @@ export type ToData =
   /** An agent takes spans, or no longer does. */
   | { readonly kind: 'span-agent'; readonly isThere: boolean }
 
+export type DrainSide = 'inbound' | 'all'
+
 export type Question =
   | { readonly what: 'endpoints' }
   /** How many requests each service has had: for letting go of unused ones. */
@@ -67,7 +72,7 @@ export type Question =
 export type ToControl =
   | { readonly kind: 'ack'; readonly version: string; readonly listeners: readonly string[] }
   | { readonly kind: 'nack'; readonly version: string; readonly reasons: readonly string[] }
-  | { readonly kind: 'drained'; readonly cut: number }
+  | { readonly kind: 'drained'; readonly side: DrainSide; readonly cut: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
   /** A new page of statistics slots (64 KiB of float64). */
   | { readonly kind: 'page'; readonly page: number; readonly memory: SharedArrayBuffer }
