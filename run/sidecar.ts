@@ -115,6 +115,8 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
   }
 
   function lost(code: number, how: string): void {
+    if (!wasReady && goal === 'serve')
+      log.error(`the sidecar ${how} before it was ready: the application is not started`)
     first.resolve(code)
     // Nothing inbound is left to drain.
     if (goal !== 'serve') drained.resolve()
