@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { ApplicationCheckSpec, ApplicationSpec } from '../../mesh-config/snapshot.ts'
 import { checkApplication } from '../../proxy/system/check-application.ts'
 
-const times = { intervalMs: 2_000, timeoutMs: 300, failures: 3, successes: 1 }
+const times = { intervalMs: 2_000, timeoutMs: 20_000, failures: 3, successes: 1 }
 const ends: (() => void)[] = []
 afterAll(() => {
   for (const end of ends) end()
@@ -69,7 +69,8 @@ describe('http', () => {
     ['sends one line without end', (socket: Socket) => socket.write('x'.repeat(70_000)), 'its answer is too long'],
     ['dribbles', (socket: Socket) => void setInterval(() => socket.write('H'), 50).unref(), 'no answer within 300 ms'],
   ])('a server that %s', async (_what, serve, trouble) => {
-    expect(await check(await raw(serve as (socket: Socket) => void), http)).toContain(trouble)
+    const port = await raw(serve as (socket: Socket) => void)
+    expect(await check(port, { ...http, timeoutMs: trouble.includes('300') ? 300 : 20_000 })).toContain(trouble)
   })
 })
 
@@ -133,6 +134,7 @@ describe('command', () => {
   })
 
   test('one that hangs is killed, with all that it started', async () => {
-    expect(await command('sh', '-c', 'sleep 60 & sleep 60')).toBe('sh took longer than 300 ms')
+    const how = { kind: 'command', command: ['sh', '-c', 'sleep 60 & sleep 60'], timeoutMs: 300 }
+    expect(await check(1, how)).toBe('sh took longer than 300 ms')
   })
 })
