@@ -9,8 +9,8 @@ const OLDEST = [24, 12]
 /** An older Node that started this one reads and writes here (`runWith`). */
 const LAUNCHER_FD = 3
 const here = dirname(fileURLToPath(import.meta.url))
-/** A proxy or an agent, which run until a signal. */
-const isLasting = ['proxy', 'agent'].includes(process.argv[2])
+/** A proxy, an agent or a supervisor, which run until a signal. */
+const isLasting = ['proxy', 'agent', 'run'].includes(process.argv[2])
 
 // Before anything else: unhandled, SIGHUP would end a proxy or an agent that is starting, and SIGUSR1 would open Node's
 // inspector. As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts and

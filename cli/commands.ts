@@ -8,6 +8,7 @@ type Add = (program: Command, version: string) => Promise<void>
  */
 export const commands = {
   proxy: async (program, version) => (await import('./proxy.ts')).addProxyCommand(program, version),
+  run: async (program, version) => (await import('./run.ts')).addRunCommand(program, version),
   agent: async (program, version) => (await import('./agent.ts')).addAgentCommand(program, version),
   status: async program => (await import('./status.ts')).addStatusCommand(program),
   top: async program => (await import('./top.ts')).addTopCommand(program),

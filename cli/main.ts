@@ -22,6 +22,7 @@ const program = new Command('outrigger')
     `
 Examples:
   outrigger proxy -c sidecar.yaml                       run a sidecar
+  outrigger run -c sidecar.yaml -- node server.js       run an application with its sidecar
   outrigger config check sidecar.yaml                   find mistakes before it runs
   outrigger config effective sidecar.yaml               every value in force, and why
   outrigger explain http://orders/api/1                 ask a running sidecar where this would go
@@ -41,7 +42,7 @@ Exit codes:
 
 const wanted = process.argv[2] ?? ''
 // The reader may have closed the pipe (`| head`): a command ends then, a proxy goes on.
-if (wanted !== 'proxy') {
+if (wanted !== 'proxy' && wanted !== 'run') {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
     process.exit()

@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { anyText, duration, setting, text } from './values.ts'
+import { statuses } from './status-range.ts'
+import { anyText, duration, setting } from './values.ts'
 
 /** The access log of a sidecar file (sidecar.ts). */
 
@@ -11,22 +12,7 @@ const condition = z.strictObject({
     duration('refused').optional(),
     'Requests that took longer, from the first byte of the head to the last byte of the answer.',
   ),
-  status: setting(
-    z
-      .array(
-        z.union([
-          z.int().min(0).max(999),
-          text(
-            /^([1-5]xx|[1-5]\d\d|[1-5]\d\d-[1-5]\d\d)$/,
-            'a status',
-            'a status (404), a class (5xx) or a range (400-428)',
-          ),
-        ]),
-      )
-      .min(1)
-      .optional(),
-    'Requests with one of these statuses: `404`, `5xx`, `400-428`.',
-  ),
+  status: setting(statuses().optional(), 'Requests with one of these statuses: `404`, `5xx`, `400-428`.'),
   sample: setting(
     z.number().gt(0).max(100).optional(),
     'So many percent of the requests, and every one that failed. Chosen by the trace id, else the request id, so that all sidecars log the same requests.',

@@ -1,6 +1,7 @@
 import type { AccessLogDocument } from './access-log.ts'
 import { durationMs } from './duration.ts'
 import type { AccessLogCondition, AccessLogSpec } from './snapshot.ts'
+import { statusRange } from './status-range.ts'
 
 export function compileAccessLog({ mode, only, format, template, fields, path }: AccessLogDocument): AccessLogSpec {
   return {
@@ -9,7 +10,7 @@ export function compileAccessLog({ mode, only, format, template, fields, path }:
       ({ errors, slowerThan, status, sample }): AccessLogCondition => ({
         errors: errors === true,
         slowerThanMs: slowerThan === undefined ? 0 : durationMs(slowerThan),
-        statuses: (status ?? []).map(each => rangeOf(String(each))),
+        statuses: (status ?? []).map(each => statusRange(String(each))),
         samplePercent: sample ?? 100,
       }),
     ),
@@ -18,11 +19,4 @@ export function compileAccessLog({ mode, only, format, template, fields, path }:
     fields: fields ?? null,
     path: path === 'stdout' ? null : path,
   }
-}
-
-/** `404`, `5xx` or `400-428`, as its first and its last status. */
-function rangeOf(text: string): readonly [from: number, to: number] {
-  if (text.endsWith('xx')) return [Number(text[0]) * 100, Number(text[0]) * 100 + 99]
-  const [from = '', to = from] = text.split('-')
-  return [Number(from), Number(to)]
 }

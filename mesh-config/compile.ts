@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { addressOf } from './address.ts'
+import { compileApplicationCheck } from './application-check.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
@@ -22,7 +23,15 @@ import { own } from './own.ts'
 import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { AgentSpec, Bootstrap, DiscoverySpec, EndpointSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type {
+  AgentSpec,
+  ApplicationSpec,
+  Bootstrap,
+  DiscoverySpec,
+  EndpointSpec,
+  ServiceSpec,
+  Snapshot,
+} from './snapshot.ts'
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
@@ -58,6 +67,7 @@ export function compile(document: SidecarDocument): Compiled {
     onDemandMs: document.discovery.consul?.onDemand === true ? durationMs(document.discovery.consul.firstUse) : 0,
     listeners: compileListeners(document, applications),
     services,
+    applications: compileApplications(document, applications),
     accessLog: compileAccessLog(document.accessLog),
     metrics: {
       aliases: [...new Set(document.metrics.aliases)].sort(),
@@ -121,6 +131,19 @@ function localEndpoint(forward: string): EndpointSpec {
     health: 'passing',
     healthReason: '',
   }
+}
+
+/** Listeners in front of one application have the same settings for it (cross-check.ts). */
+function compileApplications(document: SidecarDocument, names: ReadonlyMap<string, string>): ApplicationSpec[] {
+  const found = new Map<string, ApplicationSpec>()
+  for (const { forward, application } of document.inbound) {
+    // Behind a transparent listener the port is known with each connection only.
+    if (forward === undefined) continue
+    const name = names.get(forward)!
+    const check = compileApplicationCheck(application.check)
+    if (check !== null) found.set(name, { name, address: addressOf(forward), check })
+  }
+  return [...found.values()]
 }
 
 /** The application behind an inbound listener: one endpoint that is always used, with one try. */

@@ -24,6 +24,9 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
       new Map(Object.entries(after.services)),
       diffService,
     ),
+    ...diffNamed('application', byName(before.applications), byName(after.applications), (name, a, b) =>
+      diffFields(`application ${name}: `, { ...a }, { ...b }),
+    ),
     ...diffFields('access log: ', { ...before.accessLog }, { ...after.accessLog }),
     ...diffFields('metrics: ', { ...before.metrics }, { ...after.metrics }),
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
@@ -111,6 +112,11 @@ const application = {
   ),
   limits: setting(z.strictObject(limits).prefault({}), 'How much the application gets at once.'),
   upgrades,
+  check: setting(
+    applicationCheck,
+    'How the sidecar finds out whether the application is ready: `http`, `grpc` or `command`; without one of them a connection to its port that is closed again. `off`: it always counts as ready. The registration follows it, and so do /ready?application and, with `outrigger run`, /ready.',
+    'every server can be asked so; those that count such connections as errors (MySQL) need another check, or `off`',
+  ),
 }
 
 export const inbound = z.strictObject({

@@ -69,8 +69,8 @@ export const register = z.strictObject({
         ...registerCheck,
         application: setting(
           z.boolean().default(true),
-          'The heartbeat (`ttl`) also says whether the application takes connections at its `forward` address: the instance is critical while it does not. The sidecar checks every 2 seconds by opening a connection and closing it.',
-          'a sidecar is ready before its application is, and outlives it; servers that count such connections as errors (MySQL) need `false`',
+          'The heartbeat (`ttl`) also says whether the applications are ready, as `inbound[].application.check` has it: the instance is critical while one is not.',
+          'a sidecar is ready before its application is, and outlives it',
         ),
         ...checkTimes,
         deregisterAfter: setting(

@@ -64,6 +64,8 @@ export interface Snapshot {
    * directions.
    */
   readonly services: Readonly<Record<string, ServiceSpec>>
+  /** The inbound applications whose readiness is checked. */
+  readonly applications: readonly ApplicationSpec[]
   readonly accessLog: AccessLogSpec
   readonly metrics: MetricsSpec
   readonly flights: FlightsSpec
@@ -204,6 +206,33 @@ export interface ListenerLimits {
   readonly streams: number
   /** Bytes buffered for one connection in one direction before its source is paused (watermark). */
   readonly bufferBytes: number
+}
+
+/** An application behind inbound listeners, and how the control thread finds out whether it is ready. */
+export interface ApplicationSpec {
+  /** As its service of kind `local`. */
+  readonly name: string
+  readonly address: AddressSpec
+  readonly check: ApplicationCheckSpec
+}
+
+export type ApplicationCheckSpec = (
+  | { readonly kind: 'port' }
+  | {
+      readonly kind: 'http'
+      readonly path: string
+      /** First and last of each range. */
+      readonly statuses: readonly (readonly [from: number, to: number])[]
+    }
+  /** Empty: the whole server. */
+  | { readonly kind: 'grpc'; readonly service: string }
+  | { readonly kind: 'command'; readonly command: readonly string[] }
+) & {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  /** In a row: until it is not ready, and until it is ready again. */
+  readonly failures: number
+  readonly successes: number
 }
 
 export interface AccessLogSpec {

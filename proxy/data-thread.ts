@@ -14,7 +14,7 @@ import { answer } from './runtime/answers.ts'
 import { applier } from './runtime/apply.ts'
 import { applySnapshot } from './runtime/apply-snapshot.ts'
 import { discoverer } from './runtime/discover.ts'
-import { drain } from './runtime/drain.ts'
+import { drainer } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
 import { type Listeners, listeners } from './runtime/listeners.ts'
 import { openListener } from './runtime/open-listener.ts'
@@ -158,11 +158,11 @@ function receiving(
     own.isOn = snapshot.listeners.some(({ transparent }) => transparent !== undefined)
     for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
   }
-  const drained = (cut: number) => {
+  const drain = drainer(listeners, clock, (side, cut) => {
     log.flush()
     spans.flush()
-    send({ kind: 'drained', cut })
-  }
+    send({ kind: 'drained', side, cut })
+  })
   return receiver({
     applier,
     waiting,
@@ -171,7 +171,7 @@ function receiving(
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
     answer: question => answer(question, { clock, random, applier, records, shrinkHeap, ...looked }),
-    drain: plan => drain(listeners, clock, plan, drained),
+    drain,
     send,
   })
 }

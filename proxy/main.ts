@@ -2,11 +2,13 @@ import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
 import { keepIdleMemorySmall } from './control/idle-memory.ts'
+import { drainPlan } from './control/life.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
 import { type Sidecar, sidecar } from './control/sidecar.ts'
 import { takeSignals } from './control/signals.ts'
+import { supervised } from './control/supervised.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import type { Log, LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
@@ -43,6 +45,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const launched = watchLauncher(() => (begun === null ? exit(0) : begun.life.drain('the launcher has ended', true)))
   const signals = takeSignals({ exit, now: clock.now, launched })
   const wasInspected = closeUninvitedInspector()
+  const supervisor = supervised(process.env)
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
   const read = signatureOf(files)
@@ -59,6 +62,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     loaded,
     version,
     files,
+    supervisor,
     clock,
     random,
     log,
@@ -90,7 +94,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
 
   // 5  Ready.
-  own.registrar.start(own.threads.listeners())
+  const register = () => own.registrar.start(own.threads.listeners())
+  if (supervisor.isThere) followSupervisor(own, register)
+  else register()
   void own.agent.configure(loaded)
   const reread = (why: string) => {
     if (!own.life.draining()) void own.reload.request(why)
@@ -113,6 +119,26 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     resident: residentBytes,
     clock,
   })
+}
+
+/** The registration begins with the application and ends with it. */
+function followSupervisor({ supervisor, life, config, applications, registrar }: Sidecar, register: () => void): void {
+  supervisor.obey({
+    leave() {
+      const { delayMs, timeoutMs } = drainPlan(config().snapshot)
+      supervisor.leaving(delayMs + timeoutMs)
+      return life.leave('outrigger run')
+    },
+    end: () => void life.end('outrigger run', true),
+    applicationIs(state) {
+      if (state === 'running') {
+        applications.watch()
+        register()
+      } else if (state === 'gone') void registrar.stop()
+    },
+    lost: () => void life.end('outrigger run has ended', true),
+  })
+  supervisor.ready()
 }
 
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {

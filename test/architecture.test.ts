@@ -80,6 +80,8 @@ const joints = new Set([
   'proxy/control/consul-link.ts',
   'proxy/control/look-up.ts',
   'proxy/control/port-claims.ts',
+  // The socket that the supervisor left in this process.
+  'proxy/control/supervised.ts',
 ])
 const isJoint = (file: string) => joints.has(file)
 
@@ -171,6 +173,17 @@ describe('dev', () => {
   test('imports mesh-config and itself: it starts the others as processes', () => {
     const strays = imports.filter(
       ({ from, to }) => from.startsWith('dev/') && isOurs(to) && !/^(dev|mesh-config)\//.test(to),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
+describe('run', () => {
+  test('is small: it imports Node, mesh-config and itself, and the command line hands in the rest', () => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        (from.startsWith('run/') && !/^(run\/|mesh-config\/|node:)/.test(to)) ||
+        (to.startsWith('run/') && !/^(run|cli)\//.test(from)),
     )
     expect(strays).toEqual([])
   })

@@ -38,7 +38,7 @@ export interface Stage {
 
 const READY_WITHIN_MS = 15_000
 /** Added to every port, so that tests need not wait for each other. */
-const shift = Number(process.env.OUTRIGGER_EXAMPLE_SHIFT ?? 0)
+export const shift = Number(process.env.OUTRIGGER_EXAMPLE_SHIFT ?? 0)
 
 export async function runExample({ folder, services, admin, play, tryNext }: Example): Promise<void> {
   const once = process.argv.includes('--once')
@@ -104,7 +104,8 @@ function listen({ name, port, answer }: ToyService) {
   })
 }
 
-function shifted(file: string, copy: string): string {
+/** A copy of the file with every port moved. */
+export function shifted(file: string, copy: string): string {
   const text = readFileSync(file, 'utf8').replace(
     /127\.0\.0\.1:(\d+)/g,
     (_, port: string) => `127.0.0.1:${Number(port) + shift}`,

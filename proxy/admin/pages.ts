@@ -9,15 +9,16 @@ import { type LevelOwner, logLevelPage } from './log-level.ts'
 import { metricsPage } from './metrics.ts'
 import { namesPage } from './names.ts'
 import type { Page } from './page-types.ts'
-import { bareReadyPage, livePage, readyPage } from './ready.ts'
+import { applicationPages, bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 import { syncPage } from './sync.ts'
-import type { ConfigView, NamesView, Readiness, SyncView } from './views.ts'
+import type { ApplicationState, ConfigView, NamesView, Readiness, SyncView } from './views.ts'
 
 /** The sources of the pages' facts. */
 export interface PageFacts {
   readonly about: () => string
   readonly readiness: () => Readiness
+  readonly application: ApplicationState
   readonly metrics: Parameters<typeof metricsPage>[0]
   readonly ask: Ask
   readonly discovery: () => readonly ServiceStatus[]
@@ -41,8 +42,9 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     syncPage(facts.sync),
     ...(facts.names === null ? [] : [namesPage(facts.names)]),
     metricsPage(facts.metrics),
-    readyPage(facts.readiness),
+    readyPage(facts.readiness, facts.application),
     livePage,
+    ...applicationPages(facts.readiness, facts.application, true),
     logLevelPage(facts.log),
     drainPage(facts.drain, facts.drainPlan),
   ]
@@ -53,6 +55,11 @@ export function adminPages(facts: PageFacts): readonly Page[] {
  * The pages of the port `metrics:`, which may be open to a whole network: they show no configuration and change
  * nothing.
  */
-export function scrapePages({ metrics, readiness }: Pick<PageFacts, 'metrics' | 'readiness'>): readonly Page[] {
-  return [metricsPage(metrics), bareReadyPage(readiness), livePage]
+export function scrapePages({
+  metrics,
+  readiness,
+  application,
+}: Pick<PageFacts, 'metrics' | 'readiness' | 'application'>): readonly Page[] {
+  const probes = applicationPages(readiness, application, false)
+  return [metricsPage(metrics), bareReadyPage(readiness, application), livePage, ...probes]
 }

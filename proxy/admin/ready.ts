@@ -1,17 +1,17 @@
 import { printable } from '../core/printable.ts'
 import { eitherAnswer, jsonAnswer, textAnswer } from './page.ts'
-import type { Page } from './page-types.ts'
+import type { Format, Page, PageAnswer } from './page-types.ts'
 import { columns } from './text.ts'
-import type { Check, Readiness } from './views.ts'
+import type { ApplicationState, Check, Readiness } from './views.ts'
 
-export function readyPage(readiness: () => Readiness): Page {
+export function readyPage(readiness: () => Readiness, application: ApplicationState): Page {
   return {
     path: '/ready',
     methods: ['GET'],
     shows: '200 while requests may be sent here, else 503; for readiness probes',
-    parameters: '?verbose',
-    answer(request) {
-      const now = readiness()
+    parameters: '?verbose, ?application: only while the application is ready too',
+    async answer(request) {
+      const now = request.query.has('application') ? await withApplication(readiness, application) : readiness()
       const { ready, reason, checks } = now
       const status = ready ? 200 : 503
       const line = ready ? 'ready\n' : `not ready: ${printable(reason)}\n`
@@ -35,17 +35,57 @@ export function readyPage(readiness: () => Readiness): Page {
 }
 
 /** For the port that a network may reach: ready or not, without reasons. */
-export function bareReadyPage(readiness: () => Pick<Readiness, 'ready'>): Page {
+export function bareReadyPage(readiness: () => Readiness, application: ApplicationState): Page {
   return {
     path: '/ready',
     methods: ['GET'],
     shows: '200 while requests may be sent here, else 503',
-    answer({ format }) {
-      const { ready } = readiness()
-      const status = ready ? 200 : 503
-      return format === 'json' ? jsonAnswer({ ready }, status) : textAnswer(ready ? 'ready\n' : 'not ready\n', status)
+    parameters: '?application: only while the application is ready too',
+    async answer({ format, query }) {
+      const { ready } = query.has('application') ? await withApplication(readiness, application) : readiness()
+      return verdict(format, 'ready', ready, '')
     },
   }
+}
+
+async function withApplication(readiness: () => Readiness, application: ApplicationState): Promise<Readiness> {
+  const { ready, reason } = await application()
+  const sidecar = readiness()
+  return sidecar.ready ? { ...sidecar, ready, reason } : sidecar
+}
+
+/** Probes of the application that come through the sidecar. `reasons`: not on a port that a network may reach. */
+export function applicationPages(
+  readiness: () => Readiness,
+  application: ApplicationState,
+  reasons: boolean,
+): readonly Page[] {
+  return [
+    {
+      path: '/app/ready',
+      methods: ['GET'],
+      shows: '200 while the sidecar and its application are ready, else 503; for readiness probes of the application',
+      async answer({ format }) {
+        const { ready, reason } = await withApplication(readiness, application)
+        return verdict(format, 'ready', ready, reasons ? reason : '')
+      },
+    },
+    {
+      path: '/app/live',
+      methods: ['GET'],
+      shows: '200 while the application passes its check, also while the sidecar drains, else 503',
+      async answer({ format }) {
+        const { ready, reason } = await application()
+        return verdict(format, 'live', ready, reasons ? reason : '')
+      },
+    },
+  ]
+}
+
+function verdict(format: Format | null, word: 'ready' | 'live', holds: boolean, reason: string): PageAnswer {
+  const status = holds ? 200 : 503
+  if (format === 'json') return jsonAnswer({ [word]: holds, ...(reason === '' ? {} : { reason }) }, status)
+  return textAnswer(holds ? `${word}\n` : `not ${word}${reason === '' ? '' : `: ${printable(reason)}`}\n`, status)
 }
 
 function checksText(checks: readonly Check[]): string {

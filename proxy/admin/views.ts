@@ -28,6 +28,9 @@ export interface Readiness {
   readonly checks: readonly Check[]
 }
 
+/** Whether the applications behind the inbound listeners are ready, by their checks; resolves with the first result. */
+export type ApplicationState = () => Promise<{ readonly ready: boolean; readonly reason: string }>
+
 /** The agent of this host, and what each service has of it. */
 export interface SyncView {
   /** `off`: no agent is there, or none is configured. */

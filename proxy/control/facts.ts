@@ -10,6 +10,7 @@ import { type NamesCounted, nameSeries } from '../telemetry/name-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
 import { prefersOpenMetrics, prometheusPage } from '../telemetry/prometheus.ts'
 import { agentFacts, syncView } from './agent-view.ts'
+import type { Applications } from './applications.ts'
 import { lateness } from './lateness.ts'
 import { drainPlan } from './life.ts'
 import type { EffectiveConfig } from './loaded-config.ts'
@@ -23,7 +24,8 @@ export interface Program {
   readonly files: readonly string[]
 }
 
-export function readinessOf({ loaded, life, threads, reload, watched, saved }: Sidecar): ReadinessReport {
+export function readinessOf(sidecar: Sidecar): ReadinessReport {
+  const { loaded, life, threads, reload, watched, saved, applications, supervisor } = sidecar
   const { state: folder } = loaded.bootstrap
   return readinessReport({
     draining: life.draining(),
@@ -32,7 +34,15 @@ export function readinessOf({ loaded, life, threads, reload, watched, saved }: S
     listeners: threads.listeners(),
     discovery: watched.status(),
     state: folder === null ? null : { folder, trouble: savingTrouble(saved.status().trouble, folder) },
+    application: { is: supervisor.applicationIs(), checked: applications.status() },
   })
+}
+
+/** Nothing may have followed the checks so far: then they begin now. */
+async function applicationState(applications: Applications): ReturnType<PageFacts['application']> {
+  applications.watch()
+  await applications.first()
+  return { ready: applications.ready(), reason: applications.trouble() }
 }
 
 function savingTrouble(trouble: string, folder: string): string {
@@ -75,6 +85,7 @@ export function pageFacts(
     about: () =>
       `outrigger ${version}, sidecar of ${loaded.bootstrap.service}, configuration ${config().snapshot.version}`,
     readiness: () => readinessOf(sidecar),
+    application: () => applicationState(sidecar.applications),
     metrics(accept) {
       discovered.sync()
       synced.sync()

@@ -1,13 +1,18 @@
 import type { DrainSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { DrainSide } from '../core/channel.ts'
 import type { Log } from '../core/log.ts'
 
 /** From ready to the end of the process. */
 export interface Life {
   /**
-   * Finishes what runs, then exits with 0. False: it does so already. `atOnce`: the ports are wanted, so listening
-   * stops without the delay.
+   * Finishes what runs, then exits with 0; where a supervisor decides, it is asked to. False: it does so already.
+   * `atOnce`: the ports are wanted, so listening stops without the delay.
    */
   drain(why: string, atOnce?: boolean): boolean
+  /** Not ready, deregister, wait for the delay, drain inbound. Outbound serves on. Resolves when that is done. */
+  leave(why: string): Promise<void>
+  /** As `drain`, and no supervisor is asked. */
+  end(why: string, atOnce?: boolean): boolean
   draining(): boolean
 }
 
@@ -16,41 +21,73 @@ export interface LifeOptions {
   /** Tells the registry that we go, so that callers turn elsewhere while we still listen. Bounded in time. */
   readonly leave: () => Promise<void>
   /** Finishes what runs; how many requests were cut. */
-  readonly drainThreads: (plan: DrainSpec) => Promise<number>
+  readonly drainThreads: (side: DrainSide, plan: DrainSpec) => Promise<number>
   /** What must be written and closed before the process ends. */
   readonly finish: () => Promise<void>
   readonly exit: (code: number) => void
+  /** False: no supervisor decides. */
+  readonly askSupervisor?: (why: string) => boolean
   readonly log: Log
 }
 
-export function life({ plan, leave, drainThreads, finish, exit, log }: LifeOptions): Life {
-  let draining = false
+export function life({ plan, leave, drainThreads, finish, exit, askSupervisor, log }: LifeOptions): Life {
+  /** Callers are no longer wanted. */
+  let leaving: Promise<void> | null = null
+  let ending = false
+  let asked = false
 
-  async function end(why: string, atOnce: boolean): Promise<void> {
-    const planned = () => (atOnce ? { ...plan(), delayMs: 0 } : plan())
-    const { delayMs, timeoutMs } = planned()
+  async function leaveInbound(why: string): Promise<void> {
+    const { delayMs, timeoutMs } = plan()
     log.info(
-      `${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`,
+      `${why}: leaving: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for inbound requests; outbound serves on`,
     )
     await leave()
-    const cut = await drainThreads(planned())
-    if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })
+    if (ending) return
+    sayCut(await drainThreads('inbound', plan()), timeoutMs)
+    if (!ending) log.info('inbound is drained')
+  }
+
+  async function endAll(why: string, atOnce: boolean): Promise<void> {
+    const planned = () => (atOnce || leaving !== null ? { ...plan(), delayMs: 0 } : plan())
+    const { delayMs, timeoutMs } = planned()
+    log.info(
+      leaving === null
+        ? `${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`
+        : `${why}: draining: at most ${timeoutMs / 1000} s for what still runs`,
+    )
+    await leave()
+    sayCut(await drainThreads('all', planned()), timeoutMs)
     log.info('drained')
     await finish()
     exit(0)
   }
 
+  function sayCut(cut: number, timeoutMs: number): void {
+    if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })
+  }
+
+  function end(why: string, atOnce = false): boolean {
+    if (ending) return false
+    ending = true
+    endAll(why, atOnce).catch((error: unknown) => {
+      log.error(`draining failed: ${String(error)}`)
+      exit(1)
+    })
+    return true
+  }
+
   return {
     drain(why, atOnce = false) {
-      if (draining) return false
-      draining = true
-      end(why, atOnce).catch((error: unknown) => {
-        log.error(`draining failed: ${String(error)}`)
-        exit(1)
-      })
-      return true
+      if (ending) return false
+      if (askSupervisor === undefined) return end(why, atOnce)
+      if (asked) return false
+      asked = askSupervisor(why)
+      return asked || end(why, atOnce)
     },
-    draining: () => draining,
+    leave: why =>
+      (leaving ??= leaveInbound(why).catch((error: unknown) => log.error(`leaving failed: ${String(error)}`))),
+    end,
+    draining: () => ending || leaving !== null,
   }
 }
 

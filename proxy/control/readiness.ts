@@ -1,6 +1,8 @@
 import { printable } from '../core/printable.ts'
 import type { ServiceStatus, SourceStatus } from '../core/source.ts'
+import type { ApplicationStatus } from './applications.ts'
 import type { ReloadState } from './reload.ts'
+import type { ApplicationIs } from './supervised.ts'
 import type { ThreadStatus } from './workers.ts'
 
 /** More lines than these about one thing are no help. */
@@ -24,9 +26,14 @@ export interface ReadinessFacts {
    * nothing had to be yet. Null: none are kept.
    */
   readonly state: { readonly folder: string; readonly trouble: string } | null
+  /** As the supervisor says, and as the checks of the sidecar found them. */
+  readonly application: { readonly is: ApplicationIs; readonly checked: readonly ApplicationStatus[] }
 }
 
-/** Ready: not draining, and at least one data thread serves. A refused reload is no reason against it, but is shown. */
+/**
+ * Ready: not draining, and at least one data thread serves. With a supervisor the application must be ready as well:
+ * the two are one thing then. A refused reload is no reason against it, but is shown.
+ */
 export function readinessReport({
   draining,
   threads,
@@ -34,9 +41,10 @@ export function readinessReport({
   listeners,
   discovery,
   state,
+  application,
 }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
-  const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : ''
+  const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : withoutApplication(application)
   const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
   const checks: ReadinessReport['checks'][number][] = [
     {
@@ -69,6 +77,7 @@ export function readinessReport({
           ]),
         },
   ]
+  checks.push(...applicationChecks(application))
   if (discovery.length > 0) checks.push(discoveryCheck(discovery))
   if (discovery.length > 0 && state !== null) checks.push(stateCheck(state))
   if (needsRestart.length > 0)
@@ -79,6 +88,26 @@ export function readinessReport({
     })
   if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
   return { ready: reason === '', reason, checks }
+}
+
+/** What keeps a supervised sidecar from being ready; empty: nothing. */
+function withoutApplication({ is, checked }: ReadinessFacts['application']): string {
+  if (is === 'unknown') return ''
+  if (is !== 'running') return is === 'gone' ? 'the application has ended' : 'the application is being started'
+  return checked.find(({ ready }) => !ready)?.trouble ?? ''
+}
+
+function applicationChecks({ is, checked }: ReadinessFacts['application']): ReadinessReport['checks'][number][] {
+  const counts = is !== 'unknown'
+  const seen = checked.filter(({ forMs }) => forMs !== null || counts)
+  return seen.map(({ name, address, check, ready, trouble, forMs }) => ({
+    name: 'application',
+    state: ready ? 'ok' : counts ? 'fail' : 'warn',
+    text: linesOf([
+      `${name} at ${address}, by ${check}: ${ready ? 'ready' : 'not ready'}${forMs === null ? '' : ` for ${Math.round(forMs / 1000)} s`}`,
+      ...(trouble === '' ? [] : [trouble]),
+    ]),
+  }))
 }
 
 /** A registry that is gone is no reason against readiness: everything serves on what is known. */

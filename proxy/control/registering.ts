@@ -1,17 +1,15 @@
-import type { AddressSpec, RegisterSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { RegisterSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import { applicationCheck } from '../discovery/consul/application-check.ts'
 import { consulClient } from '../discovery/consul/client.ts'
 import { type Registration, registration } from '../discovery/consul/register.ts'
 import { lookupName } from '../system/names.ts'
-import { probe } from '../system/probe.ts'
+import type { Applications } from './applications.ts'
 import type { LoadedConfig } from './loaded-config.ts'
 
 export interface RegistrarDeps {
   readonly loaded: LoadedConfig
-  /** In force now. */
-  readonly config: () => LoadedConfig
+  readonly applications: Applications
   readonly isReady: () => boolean
   readonly clock: Clock
   readonly random: Random
@@ -20,26 +18,27 @@ export interface RegistrarDeps {
 
 /** Says to the registry that we are here, where the configuration asks for that. */
 export interface Registrar {
-  /** `listeners`: as the data threads have them open. */
+  /** `listeners`: as the data threads have them open. Without effect when it was started before, or has stopped. */
   start(listeners: readonly string[]): void
   /** We go. Bounded in time. */
   stop(): Promise<void>
 }
 
-export function registrar({ loaded, config, isReady, clock, random, log }: RegistrarDeps): Registrar {
+export function registrar({ loaded, applications, isReady, clock, random, log }: RegistrarDeps): Registrar {
   const { register } = loaded.bootstrap
   const { consul } = loaded.discovery
   let running: Registration | null = null
+  let stopped: Promise<void> | null = null
   return {
     start(listeners) {
-      if (register === null || consul === null) return
-      const application = applicationCheck(() => applicationOf(config().snapshot, register.port), probe, clock)
+      if (register === null || consul === null || running !== null || stopped !== null) return
+      if (register.check.kind === 'ttl' && register.check.application) applications.watch()
       const deps = { clock, random, log, lookup: lookupName }
-      const own = { ...deps, ready: isReady, application }
+      const own = { ...deps, ready: isReady, application: applications }
       running = registration(withOpenPort(register, listeners), consulClient(consul, deps), own)
       running.start()
     },
-    stop: async () => running?.stop(),
+    stop: () => (stopped ??= running?.stop() ?? Promise.resolve()),
   }
 }
 
@@ -51,15 +50,4 @@ export function withOpenPort(register: RegisterSpec, listeners: readonly string[
   if (register.port !== 0) return register
   const inbound = listeners.find(name => name.startsWith('inbound '))
   return { ...register, port: Number(/:(\d+)$/.exec(inbound ?? '')?.[1] ?? 0) }
-}
-
-/**
- * Behind the inbound listener that is registered: the one at that port, else the first, which a port mapping may lead
- * to. Null: there is none.
- */
-export function applicationOf({ listeners, services }: Snapshot, port: number): AddressSpec | null {
-  const inbound = listeners.filter(({ direction }) => direction === 'inbound')
-  const listener = inbound.find(({ listen }) => listen.port === port) ?? inbound[0]
-  const endpoint = services[listener?.service ?? '']?.endpoints[0]
-  return endpoint === undefined ? null : { address: endpoint.address, port: endpoint.port }
 }

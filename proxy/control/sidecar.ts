@@ -1,11 +1,13 @@
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
+import { checkApplication } from '../system/check-application.ts'
 import { folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
 import { summaries } from '../telemetry/summary.ts'
 import { type Agent, agentOfHost } from './agent.ts'
+import { type Applications, applicationChecks } from './applications.ts'
 import { loadConfig } from './config-loader.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
@@ -17,6 +19,7 @@ import { type Reloader, reloader } from './reload.ts'
 import { takeMessages } from './said.ts'
 import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
+import type { Supervised } from './supervised.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
@@ -25,6 +28,7 @@ export interface SidecarOptions {
   /** Of the program. */
   readonly version: string
   readonly files: readonly string[]
+  readonly supervisor: Supervised
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -54,6 +58,8 @@ export interface Sidecar {
   readonly reload: Reloader
   readonly life: Life
   readonly registrar: Registrar
+  readonly applications: Applications
+  readonly supervisor: Supervised
   readonly saved: LastKnown
   readonly agent: Agent
   /** Null: there is no name server. */
@@ -64,7 +70,7 @@ export interface Sidecar {
 
 /** Joins them; nothing is open or running yet. */
 export function sidecar(options: SidecarOptions): Sidecar {
-  const { loaded, clock, random, log, isReady } = options
+  const { loaded, supervisor, clock, random, log, isReady } = options
   const { bootstrap } = loaded
   const count = threadCount(bootstrap.workers, log)
   const store = seriesStore()
@@ -145,6 +151,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     inForce(config) {
       sink.moveTo(config.snapshot.accessLog.path)
       store.forgetEnded()
+      applications.configure(config.snapshot.applications)
       void agent.configure(config)
       options.changed()
     },
@@ -153,11 +160,12 @@ export function sidecar(options: SidecarOptions): Sidecar {
     log,
   })
   const config = () => reload.state().config
-  const register = registrar({ loaded, config, isReady, clock, random, log })
+  const applications = applicationChecks(loaded.snapshot.applications, { check: checkApplication, clock, random, log })
+  const register = registrar({ loaded, applications, isReady, clock, random, log })
   const ending: Life = life({
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
-    drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
+    drainThreads: (side, { delayMs, timeoutMs }) => threads.drain(side, delayMs, timeoutMs),
     finish: async () =>
       void (await Promise.all([
         sink.flushed(1_000),
@@ -165,6 +173,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
         Promise.all([watched.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
       ])),
     exit: options.exit,
+    ...(supervisor.isThere ? { askSupervisor: supervisor.askToStop } : {}),
     log,
   })
   return {
@@ -179,6 +188,8 @@ export function sidecar(options: SidecarOptions): Sidecar {
     reload,
     life: ending,
     registrar: register,
+    applications,
+    supervisor,
     saved,
     agent,
     names,

@@ -1,6 +1,14 @@
 import type { Worker } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToControl, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
+import type {
+  Answer,
+  DrainSide,
+  Question,
+  ToControl,
+  ToData,
+  VirtualAddressEntry,
+  WorkerData,
+} from '../core/channel.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { bootDataThread } from './early-thread.ts'
 import { sentSnapshot } from './sent-snapshot.ts'
@@ -30,7 +38,7 @@ export interface DataThread {
   /** Null: no answer in time, or the thread has ended. */
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
-  drain(delayMs: number, timeoutMs: number): Promise<number>
+  drain(side: DrainSide, delayMs: number, timeoutMs: number): Promise<number>
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' | 'virtual-addresses' }>): void
   /** False: it has not said in time that it knows them. One that has ended needs to know nothing. */
   know(put: readonly VirtualAddressEntry[], drop: readonly string[]): Promise<boolean>
@@ -85,7 +93,7 @@ export function startDataThread({
   const addresses = new Map<number, Waiting<boolean>>()
   let nextQuestion = 0
   let applying: (Waiting<readonly string[]> & { readonly version: string }) | null = null
-  let draining: Waiting<number> | null = null
+  const draining = new Map<DrainSide, Waiting<number>>()
   let running = false
   let over = false
   let listeners: readonly string[] = []
@@ -101,7 +109,8 @@ export function startDataThread({
       settle(questions.get(message.id), message.answer, () => questions.delete(message.id))
     else if (message.kind === 'addresses-known')
       settle(addresses.get(message.id), true, () => addresses.delete(message.id))
-    else if (message.kind === 'drained') settle(draining, message.cut, () => (draining = null))
+    else if (message.kind === 'drained')
+      settle(draining.get(message.side), message.cut, () => draining.delete(message.side))
     else said(message)
   })
   worker.on('messageerror', error => (failure = `a message could not be read: ${error.message}`))
@@ -113,7 +122,7 @@ export function startDataThread({
     for (const waiting of questions.values()) settle(waiting, null)
     for (const waiting of addresses.values()) settle(waiting, true)
     settle(applying, [`data thread ${index} ended while it applied the snapshot`])
-    settle(draining, 0)
+    for (const waiting of draining.values()) settle(waiting, 0)
     ended(failure || `it exited with code ${code}`)
   })
 
@@ -193,15 +202,15 @@ export function startDataThread({
       send({ kind: 'ask', id, question })
       return answer
     },
-    drain(delayMs, timeoutMs) {
+    drain(side, delayMs, timeoutMs) {
       if (over) return Promise.resolve(0)
       const cut = expect(
         delayMs + timeoutMs + 1_000,
         0,
-        waiting => (draining = waiting),
-        () => (draining = null),
+        waiting => draining.set(side, waiting),
+        () => draining.delete(side),
       )
-      send({ kind: 'drain', delayMs, timeoutMs })
+      send({ kind: 'drain', side, delayMs, timeoutMs })
       return cut
     },
     tell(message) {

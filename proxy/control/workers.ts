@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Answer, Question, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
+import type { Answer, DrainSide, Question, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { takeEarly } from './early-thread.ts'
@@ -32,8 +32,8 @@ export interface DataThreads {
   /** All or none: empty when every thread serves it, else the reasons, and every thread is back on what it had. */
   apply(snapshot: Snapshot): Promise<readonly string[]>
   ask(question: Question): Promise<readonly Reply[]>
-  /** How many requests were cut. Ended threads are not replaced any more. */
-  drain(delayMs: number, timeoutMs: number): Promise<number>
+  /** How many requests were cut. After `all`, ended threads are not replaced any more. */
+  drain(side: DrainSide, delayMs: number, timeoutMs: number): Promise<number>
   /** News for every data thread. */
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
@@ -211,9 +211,9 @@ export function dataThreads({
     },
     ask: question =>
       Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
-    async drain(delayMs, timeoutMs) {
-      stopping = true
-      const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs)))
+    async drain(side, delayMs, timeoutMs) {
+      stopping ||= side === 'all'
+      const cut = await Promise.all(live().map(thread => thread.drain(side, delayMs, timeoutMs)))
       return cut.reduce((sum, each) => sum + each, 0)
     },
     tell(message) {

@@ -31,8 +31,11 @@ export interface SnapshotMessage {
 /** Control thread -> data thread. Plain cloneable data; each `snapshot` is answered by an `ack` or a `nack`. */
 export type ToData =
   | SnapshotMessage
-  /** Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut. */
-  | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number }
+  /**
+   * Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut.
+   * After `inbound`, outbound serves on until `all` comes, which does not wait for the delay of an `inbound` before it.
+   */
+  | { readonly kind: 'drain'; readonly side: DrainSide; readonly delayMs: number; readonly timeoutMs: number }
   /**
    * The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there
    * is passed over.
@@ -60,6 +63,8 @@ export type ToData =
       readonly drop: readonly string[]
     }
 
+export type DrainSide = 'inbound' | 'all'
+
 export type Question =
   | { readonly what: 'endpoints' }
   /** How many requests each service has had: for letting go of unused ones. */
@@ -83,7 +88,7 @@ export type Question =
 export type ToControl =
   | { readonly kind: 'ack'; readonly version: string; readonly listeners: readonly string[] }
   | { readonly kind: 'nack'; readonly version: string; readonly reasons: readonly string[] }
-  | { readonly kind: 'drained'; readonly cut: number }
+  | { readonly kind: 'drained'; readonly side: DrainSide; readonly cut: number }
   | { readonly kind: 'addresses-known'; readonly id: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
   /** A new page of statistics slots (64 KiB of float64). */

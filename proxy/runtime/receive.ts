@@ -13,7 +13,7 @@ export interface ReceiveDeps {
   readonly tracing: Tracing
   apply(message: SnapshotMessage): Promise<void>
   answer(question: Question): Answer | Promise<Answer>
-  drain(plan: { readonly delayMs: number; readonly timeoutMs: number }): void
+  drain(plan: Extract<ToData, { readonly kind: 'drain' }>): void
   send(message: ToControl): void
 }
 

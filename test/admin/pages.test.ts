@@ -5,7 +5,8 @@ import { endpointsPage } from '../../proxy/admin/endpoints.ts'
 import { explainPage } from '../../proxy/admin/explain.ts'
 import { flightsPage } from '../../proxy/admin/flights.ts'
 import { logLevelPage } from '../../proxy/admin/log-level.ts'
-import { livePage, readyPage } from '../../proxy/admin/ready.ts'
+import type { Page } from '../../proxy/admin/page-types.ts'
+import { applicationPages, livePage, readyPage } from '../../proxy/admin/ready.ts'
 import type { ExplainAnswer, FlightView, Question } from '../../proxy/core/channel.ts'
 import type { LogLevel } from '../../proxy/core/log.ts'
 import {
@@ -263,14 +264,42 @@ describe('/explain', () => {
 })
 
 describe('/ready and /live', () => {
-  const page = readyPage(() => ({
+  const readiness = () => ({
     ready: false,
     reason: 'draining',
     checks: [
       { name: 'data threads', state: 'ok', text: '1 of 1 running' },
       { name: 'last reload', state: 'warn', text: 'refused:\na.yaml:1:1: wrong' },
-    ],
-  }))
+    ] as const,
+  })
+  const state = { ready: false, reason: 'it takes no connections' }
+  const application = () => Promise.resolve(state)
+  const page = readyPage(readiness, application)
+  const up = () => ({ ready: true, reason: '', checks: [] })
+
+  test('of the application too, where that is asked for', async () => {
+    const both = readyPage(up, application)
+    expect(await ask(both, '', null)).toMatchObject({ status: 200, body: 'ready\n' })
+    expect(await ask(both, 'application', null)).toMatchObject({
+      status: 503,
+      body: 'not ready: it takes no connections\n',
+    })
+    expect(await ask(page, 'application', null)).toMatchObject({ body: 'not ready: draining\n' })
+  })
+
+  test.each([
+    [true, 'not ready: it takes no connections\n', 'not live: it takes no connections\n'],
+    [false, 'not ready\n', 'not live\n'],
+  ])('probes of the application come through the sidecar; reasons: %s', async (reasons, ready, live) => {
+    const [readyOf, liveOf] = applicationPages(up, application, reasons) as [Page, Page]
+    expect(await ask(readyOf, '', null)).toMatchObject({ status: 503, body: ready })
+    expect(await ask(liveOf, '', null)).toMatchObject({ status: 503, body: live })
+    const [, alive] = applicationPages(readiness, () => Promise.resolve({ ready: true, reason: '' }), reasons) as [
+      Page,
+      Page,
+    ]
+    expect(await ask(alive, '', null)).toMatchObject({ status: 200, body: 'live\n' })
+  })
 
   test('a probe gets a status and a line', async () => {
     expect(await ask(page, '', null)).toMatchObject({ status: 503, body: 'not ready: draining\n' })

@@ -150,6 +150,7 @@ describe('the port for scrapes', () => {
         yield 'up 1\n'
       })(),
     }),
+    application: () => Promise.resolve({ ready: false, reason: 'a secret place: /etc/x' }),
     readiness: () => ({
       ready: false,
       reason: 'a secret place: /etc/x',
@@ -171,15 +172,20 @@ describe('the port for scrapes', () => {
     expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 200 OK[\s\S]*up 1\n/)
   })
 
-  test.each(['/ready', '/ready?verbose', '/ready?format=json', '/ready?format=html'])(
-    '%s says whether, and not why',
-    async path => {
-      const answer = await from(path)
-      const text = await answer.text()
-      expect([answer.status, text.includes('secret')]).toEqual([503, false])
-      expect(text).not.toContain('<')
-    },
-  )
+  test.each([
+    '/ready',
+    '/ready?verbose',
+    '/ready?format=json',
+    '/ready?format=html',
+    '/ready?application',
+    '/app/ready',
+    '/app/live',
+  ])('%s says whether, and not why', async path => {
+    const answer = await from(path)
+    const text = await answer.text()
+    expect([answer.status, text.includes('secret')]).toEqual([503, false])
+    expect(text).not.toContain('<')
+  })
 
   test.each([
     ['GET', '/config', 404],

@@ -9,8 +9,8 @@ function lifeOf(drainThreads: () => Promise<number>) {
   const own = life({
     plan: () => plan,
     leave: () => Promise.resolve(void steps.push('leave')),
-    drainThreads: given => {
-      steps.push(`drain ${given.delayMs} ${given.timeoutMs}`)
+    drainThreads: (side, given) => {
+      steps.push(`drain ${side === 'all' ? '' : `${side} `}${given.delayMs} ${given.timeoutMs}`)
       return drainThreads()
     },
     finish: () => Promise.resolve(void steps.push('finish')),

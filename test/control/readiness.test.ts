@@ -32,6 +32,7 @@ const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
   listeners: ['outbound 127.0.0.1:8000'],
   discovery: [],
   state: null,
+  application: { is: 'unknown', checked: [] },
   ...over,
 })
 

@@ -23,6 +23,8 @@ function taken({ launched = false } = {}) {
       seen.push(`drain ${why}`)
       return true
     },
+    leave: () => Promise.resolve(),
+    end: () => false,
     draining: () => draining,
   }
   const actions = { reread: () => seen.push('reread'), reopen: () => seen.push('reopen') }

@@ -204,7 +204,7 @@ describe('draining', () => {
   test('tells how many requests were cut in all, and threads that end are not replaced any more', async () => {
     const { threads, loop, log } = threadsOf(2)
     await threads.start(version('a'))
-    expect(await threads.drain(0, 1_000)).toBe(1 + 2)
+    expect(await threads.drain('all', 0, 1_000)).toBe(1 + 2)
     await threads.ask(explain('/crash'))
     loop.advance(60_000)
     expect(threads.restarts()).toBe(0)

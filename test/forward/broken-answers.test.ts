@@ -90,7 +90,7 @@ describe('an answer that the proxy cuts is cut visibly, also where its end is th
 
   test('by the end of the drain', async () => {
     const { mesh, caller } = await half()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 1000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 1000 })
     mesh.advance(20)
     await nextMicrotasks()
     mesh.advance(2000)

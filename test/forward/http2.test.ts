@@ -323,7 +323,7 @@ test('a drain lets what runs finish, and closes', async () => {
   mesh.advance(600)
   const last = busy.ask()
   mesh.advance(10)
-  mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 5000 })
+  mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 5000 })
   mesh.advance(10)
   await nextMicrotasks()
   mesh.advance(100)

@@ -216,7 +216,7 @@ test.each(pairs)(
 
 describe.each(pairs)('a drain with a WebSocket from %s to %s', (down, up) => {
   async function drain(mesh: Mesh, timeoutMs = 20_000): Promise<void> {
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs })
     mesh.advance(0)
     // Inbound first: a promise between.
     await nextMicrotasks()

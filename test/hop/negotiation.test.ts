@@ -323,7 +323,7 @@ describe('a sidecar that is gone', () => {
     const callers = Array.from({ length: 5 }, () => mesh.caller())
     for (const caller of callers) caller.send('POST /once HTTP/1.1\r\nHost: orders\r\nContent-Length: 1\r\n\r\nx')
     mesh.settle()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 10_000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 10_000 })
     mesh.advance(10)
     for (const open of application.open) open.send(OK)
     mesh.settle()

@@ -6,7 +6,13 @@ import { isFree } from './support/ports.ts'
 import { outrigger } from './support/proxy.ts'
 import { until } from './support/until.ts'
 
-const examples = ['minimal', 'canary', 'retries']
+/** With the command that each shows. */
+const examples = [
+  ['minimal', 'proxy'],
+  ['canary', 'proxy'],
+  ['retries', 'proxy'],
+  ['job', 'run'],
+] as const
 /** How far the ports of an example are to be moved so that nobody listens on any of them. */
 async function freeShift(folder: string): Promise<number> {
   const text = readFileSync(join(root, folder, 'sidecar.yaml'), 'utf8')
@@ -19,7 +25,7 @@ async function freeShift(folder: string): Promise<number> {
 
 const RUN_MS = 300_000
 
-describe.each(examples)('examples/%s', name => {
+describe.each(examples)('examples/%s', (name, command) => {
   const folder = join('examples', name)
 
   test(
@@ -30,7 +36,7 @@ describe.each(examples)('examples/%s', name => {
         OUTRIGGER_EXAMPLE_SHIFT: String(shift),
       })
       expect({ code, err }, out).toEqual({ code: 0, err: '' })
-      expect(out).toContain(`proxy -c ${folder}/sidecar.yaml`)
+      expect(out).toContain(`${command} -c ${folder}/sidecar.yaml`)
       expect(readFileSync(join(root, folder, 'README.md'), 'utf8')).toContain(`node ${folder}/main.ts`)
     },
     RUN_MS,

@@ -78,7 +78,7 @@ describe('which protocol a connection speaks', () => {
     const [last, begun] = [mesh.caller(), mesh.caller()]
     begun.send('P', 'GET')
     mesh.settle()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 1000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 1000 })
     mesh.advance(10)
     await nextMicrotasks()
     mesh.settle()

@@ -11,7 +11,7 @@ async function drained(mesh: Mesh): Promise<number | null> {
 
 /** Inbound listeners first, then outbound: a promise between. */
 async function drain(mesh: Mesh, timeoutMs: number): Promise<void> {
-  mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs })
+  mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs })
   mesh.advance(10)
   await nextMicrotasks()
   mesh.settle()
@@ -27,7 +27,7 @@ describe('drain', () => {
 
   test('goes on accepting for the delay, then no more', async () => {
     const { mesh } = await orders()
-    mesh.thread.receive({ kind: 'drain', delayMs: 500, timeoutMs: 1000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 500, timeoutMs: 1000 })
     mesh.advance(490)
     const caller = mesh.caller().get()
     mesh.settle()

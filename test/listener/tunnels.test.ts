@@ -195,7 +195,7 @@ describe('a port that finds out, for one service', () => {
     const mesh = await detecting(one)
     const caller = mesh.plainCaller()
     mesh.settle()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 1000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 1000 })
     mesh.advance(10)
     await nextMicrotasks()
     mesh.settle()

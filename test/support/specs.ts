@@ -218,6 +218,7 @@ export function snapshotOf(
     onDemandMs: 0,
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
+    applications: [],
     accessLog: accessLogSpec(),
     metrics: { aliases: [], idleMs: 0 },
     flights: { recent: 64, failed: 64 },

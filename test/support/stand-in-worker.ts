@@ -31,7 +31,7 @@ port.on('message', (message: ToData) => {
   else if (message.kind === 'endpoints') send({ kind: 'log', lines: `endpoints ${message.service}\n`, dropped: 0 })
   else if (message.kind === 'origins')
     send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
-  else send({ kind: 'drained', cut: index + 1 })
+  else send({ kind: 'drained', side: message.kind === 'drain' ? message.side : 'all', cut: index + 1 })
 })
 
 function apply(snapshot: Snapshot): void {

@@ -118,7 +118,7 @@ describe('a tunnel', () => {
     kept.send('a')
     ending.send('b')
     mesh.settle()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 5000 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 5000 })
     mesh.advance(4000)
     kept.send('c')
     ending.wire.end()
@@ -350,7 +350,7 @@ describe('limits', () => {
     mesh.upstream(A).connect = 'ignore'
     mesh.plainCaller()
     mesh.settle()
-    mesh.thread.receive({ kind: 'drain', delayMs: 0, timeoutMs: 100 })
+    mesh.thread.receive({ kind: 'drain', side: 'all', delayMs: 0, timeoutMs: 100 })
     mesh.advance(20)
     await nextMicrotasks()
     mesh.advance(200)

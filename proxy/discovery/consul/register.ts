@@ -1,6 +1,5 @@
 import type { RegisterSpec } from '../../../mesh-config/snapshot.ts'
 import { ConsulTrouble, isDenied, messageOf } from './answer.ts'
-import { type ApplicationCheck, unchecked } from './application-check.ts'
 import type { CheckStatus, ConsulClient, ConsulDeps } from './consul-client.ts'
 import { checkIdOf, definitionOf, idOf } from './definition.ts'
 import { backOffMs, pause } from './pause.ts'
@@ -22,9 +21,20 @@ export interface RegistrationState {
 export interface RegistrationDeps extends ConsulDeps {
   /** Whether this sidecar is ready, for the heartbeat. */
   readonly ready: () => boolean
-  /** Whether the application takes connections, for the heartbeat. */
-  readonly application?: ApplicationCheck
+  /** Whether the application is ready, for the heartbeat. */
+  readonly application?: ApplicationReadiness
 }
+
+export interface ApplicationReadiness {
+  ready(): boolean
+  /** Why it is not, for people; empty: it is. */
+  trouble(): string
+  /** Resolves with the first result. */
+  first(): Promise<void>
+}
+
+/** The check that is off. */
+const unchecked: ApplicationReadiness = { ready: () => true, trouble: () => '', first: () => Promise.resolve() }
 
 const NOT_REGISTERED = 'this instance cannot be registered with Consul'
 const NOT_KNOWN = 'whether this instance is still registered with Consul is not known'
@@ -60,7 +70,6 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   }
 
   async function run(signal: AbortSignal): Promise<void> {
-    void application.watch(signal)
     await application.first()
     while (!signal.aborted) {
       await register(signal)
@@ -145,7 +154,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
 
   /** Before the sidecar is ready for the first time the check stays critical, as registered. */
   function stateNow(): CheckStatus | '' {
-    if (!application.listens()) return 'critical'
+    if (!application.ready()) return 'critical'
     return ready() ? 'passing' : status === '' ? '' : 'warning'
   }
 

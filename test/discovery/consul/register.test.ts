@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { AddressSpec, RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
+import type { AddressSpec, ApplicationSpec, RegisterCheckSpec, RegisterSpec } from '../../../mesh-config/snapshot.ts'
+import { applicationChecks } from '../../../proxy/control/applications.ts'
 import { ConsulTrouble } from '../../../proxy/discovery/consul/answer.ts'
-import { applicationCheck } from '../../../proxy/discovery/consul/application-check.ts'
 import type { ConsulClient } from '../../../proxy/discovery/consul/consul-client.ts'
 import { definitionOf, idOf } from '../../../proxy/discovery/consul/definition.ts'
 import { registration } from '../../../proxy/discovery/consul/register.ts'
@@ -127,14 +127,16 @@ function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {})
       }),
   } as unknown as ConsulClient
   const probed: string[] = []
-  const application = applicationCheck(
-    () => state.address,
-    ({ port }, answered) => {
+  const application = applicationChecks(applicationsAt(state.address), {
+    check({ address: { port } }, answered) {
       probed.push(`${Math.round(time.now() / 100) / 10} ${port}`)
-      time.clock.timer(() => answered(state.listens)).arm(10)
+      time.clock.timer(() => answered(state.listens ? '' : 'it takes no connections')).arm(10)
     },
-    time.clock,
-  )
+    clock: time.clock,
+    random: seeded(9),
+    log: logTape(),
+  })
+  if (check.kind === 'ttl' && check.application) application.watch()
   const kept = registration({ ...spec, check, ...over }, client, {
     clock: time.clock,
     random: seeded(9),
@@ -153,6 +155,7 @@ function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {})
     },
     behind: (address: AddressSpec | null) => {
       state.address = address
+      application.configure(applicationsAt(address))
     },
     ready: (ready: boolean) => {
       state.ready = ready
@@ -169,6 +172,12 @@ function agent(check: RegisterCheckSpec = ttl, over: Partial<RegisterSpec> = {})
       state.health = health
     },
   }
+}
+
+function applicationsAt(address: AddressSpec | null): ApplicationSpec[] {
+  if (address === null) return []
+  const times = { intervalMs: 2_000, timeoutMs: 1_000, failures: 3, successes: 1 }
+  return [{ name: 'local_app', address, check: { kind: 'port', ...times } }]
 }
 
 describe('the application behind the sidecar', () => {
@@ -211,7 +220,7 @@ describe('the application behind the sidecar', () => {
     const { time, probed, kept, behind } = agent()
     kept.start()
     await time.pass(10_000)
-    expect(probed.length).toBeLessThanOrEqual(6)
+    expect(probed.length).toBeLessThanOrEqual(7)
     behind({ address: '127.0.0.1', port: 4_000 })
     await time.pass(2_100)
     expect(probed.at(-1)).toMatch(/ 4000$/)
