@@ -17,11 +17,7 @@ const thread = dataThread({
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
   explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
-  send(message) {
-    // The memory of spans is given away, not copied.
-    if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])
-    else port.postMessage(message)
-  },
+  send: message => port.postMessage(message),
 })
 port.on('message', (message: ToData) => thread.receive(message))
 thread.receive({ kind: 'origins', zones: origins })
