@@ -28,11 +28,7 @@ function begin({ index, snapshot, shared, origins, spanAgent, virtualAddresses }
     loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),
     explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
     shrinkHeap: () => shrinkHeap(),
-    send(message) {
-      // The memory of spans is given away, not copied.
-      if (message.kind === 'spans') port.postMessage(message, [message.bytes.buffer])
-      else port.postMessage(message)
-    },
+    send: message => port.postMessage(message),
   })
   begun.receive({ kind: 'origins', zones: origins })
   begun.receive({ kind: 'span-agent', isThere: spanAgent })

@@ -112,7 +112,7 @@ export type ToControl =
    */
   | { readonly kind: 'log'; readonly lines: string; readonly dropped: number }
   /** `count` finished spans, each as a field of OTLP's `ScopeSpans`. */
-  | { readonly kind: 'spans'; readonly bytes: Uint8Array<ArrayBuffer>; readonly count: number }
+  | { readonly kind: 'spans'; readonly bytes: Uint8Array; readonly count: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
   /**
    * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.

@@ -1,6 +1,5 @@
 import type { Headers } from './message.ts'
-import { traceFieldOf } from './trace-fields.ts'
-import { copyText } from './traceparent.ts'
+import { copyValueOf, traceFieldsOf } from './trace-fields.ts'
 
 /** Headers as pairs, for heads and trailers that have no bytes of their own to keep. */
 export class HeaderList implements Headers {
@@ -46,16 +45,15 @@ export class HeaderList implements Headers {
   }
 
   traceFields(): number {
-    let fields = 0
-    for (let i = 0; i < this.pairs.length; i += 2) fields |= traceFieldOf(this.pairs[i]!.toLowerCase())
-    return fields
+    return traceFieldsOf(this.#inLowerCase(), this.pairs.length)
   }
 
   copyValue(name: string, into: Uint8Array): number {
-    const wanted = name.toLowerCase()
-    const has = (at: number) => at % 2 === 0 && this.pairs[at]!.toLowerCase() === wanted
-    const at = this.pairs.findIndex((_, i) => has(i))
-    return at < 0 || this.pairs.findLastIndex((_, i) => has(i)) !== at ? -1 : copyText(this.pairs[at + 1]!, into)
+    return copyValueOf(this.#inLowerCase(), this.pairs.length, name, into)
+  }
+
+  #inLowerCase(): string[] {
+    return this.pairs.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))
   }
 
   tellTrace(): boolean {

@@ -26,7 +26,7 @@ export interface Headers {
   /** Which fields of trace context it has: bits of core/trace-fields.ts. */
   traceFields(): number
   /**
-   * Copies the value of a field as far as `into` has room, and returns its length; -1: there is none, or several. So a
+   * Copies the value of a field (its name in lower case) as far as `into` has room, and returns its length; -1: there is none, or several. So a
    * head that is bytes makes no text of it.
    */
   copyValue(name: string, into: Uint8Array): number

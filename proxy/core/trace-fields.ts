@@ -1,5 +1,5 @@
 import { B3, B3_MULTI, type TraceContext } from './trace.ts'
-import { SAMPLED } from './traceparent.ts'
+import { copyText, SAMPLED } from './traceparent.ts'
 
 /** The fields of a request head in which trace context is sent: W3C, and B3 as openzipkin/b3-propagation has it. */
 
@@ -33,6 +33,24 @@ export function traceFieldOf(name: string): number {
     default:
       return 0
   }
+}
+
+/** `Headers.traceFields` of pairs up to `count`, with names in lower case. */
+export function traceFieldsOf(pairs: readonly string[], count: number): number {
+  let fields = 0
+  for (let i = 0; i < count; i += 2) fields |= traceFieldOf(pairs[i]!)
+  return fields
+}
+
+/** `Headers.copyValue` of such pairs. */
+export function copyValueOf(pairs: readonly string[], count: number, name: string, into: Uint8Array): number {
+  let at = -1
+  for (let i = 0; i < count; i += 2) {
+    if (pairs[i] !== name) continue
+    if (at >= 0) return -1
+    at = i
+  }
+  return at < 0 ? -1 : copyText(pairs[at + 1]!, into)
 }
 
 /** Where they are written: a head, or what one attempt adds to it. */

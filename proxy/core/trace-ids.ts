@@ -15,12 +15,12 @@ for (let i = 0; i < 256; i++) {
 }
 
 /** 0-15 for the digits of lower-case hex, else 255. */
-const hex = new Uint8Array(256).fill(255)
-for (let i = 0; i < 16; i++) hex['0123456789abcdef'.charCodeAt(i)] = i
+export const HEX = new Uint8Array(256).fill(255)
+for (let i = 0; i < 16; i++) HEX['0123456789abcdef'.charCodeAt(i)] = i
 
 /** The value of one digit of lower-case hex; 255: it is none. */
 export function hexValue(code: number): number {
-  return code < 256 ? hex[code]! : 255
+  return code < 256 ? HEX[code]! : 255
 }
 
 /** The word whose 8 digits of lower-case hex begin at `at`, where there are some. */

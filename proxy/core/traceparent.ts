@@ -1,4 +1,4 @@
-import { hexValue, writeDigits } from './trace-ids.ts'
+import { HEX, hexValue, writeDigits } from './trace-ids.ts'
 
 /** The `traceparent` field (W3C Trace Context, level 2, section 3.2). */
 
@@ -28,24 +28,19 @@ export function isId(text: string, from: number, to: number): boolean {
 /** The ids and flags of the field that was read last. */
 export const parsed = { trace0: 0, trace1: 0, trace2: 0, trace3: 0, spanHigh: 0, spanLow: 0, flags: 0 }
 
-/** Of the word that was read last: a digit that is none. */
-let isBroken = false
+/** The bits of all digits that were read: more than four where one was none. */
+let bits = 0
 
-function readWord(bytes: Uint8Array, at: number): number {
+function readDigits(bytes: Uint8Array, at: number, count: number): number {
   let word = 0
-  for (let i = at; i < at + 8; i++) {
-    const value = hexValue(bytes[i]!)
-    if (value === 255) isBroken = true
+  let all = 0
+  for (let i = at; i < at + count; i++) {
+    const value = HEX[bytes[i]!]!
+    all |= value
     word = (word << 4) | value
   }
+  bits |= all
   return word
-}
-
-function readByte(bytes: Uint8Array, at: number): number {
-  const high = hexValue(bytes[at]!)
-  const low = hexValue(bytes[at + 1]!)
-  if (high === 255 || low === 255) isBroken = true
-  return (high << 4) | low
 }
 
 /**
@@ -62,17 +57,17 @@ export function parseTraceparent(bytes: Uint8Array, length: number): boolean {
     if (length > TRACEPARENT_LENGTH && bytes[TRACEPARENT_LENGTH] !== DASH) return false
   }
   if (bytes[2] !== DASH || bytes[35] !== DASH || bytes[52] !== DASH) return false
-  isBroken = false
-  readByte(bytes, 0)
-  parsed.trace0 = readWord(bytes, 3)
-  parsed.trace1 = readWord(bytes, 11)
-  parsed.trace2 = readWord(bytes, 19)
-  parsed.trace3 = readWord(bytes, 27)
-  parsed.spanHigh = readWord(bytes, 36)
-  parsed.spanLow = readWord(bytes, 44)
+  bits = 0
+  readDigits(bytes, 0, 2)
+  parsed.trace0 = readDigits(bytes, 3, 8)
+  parsed.trace1 = readDigits(bytes, 11, 8)
+  parsed.trace2 = readDigits(bytes, 19, 8)
+  parsed.trace3 = readDigits(bytes, 27, 8)
+  parsed.spanHigh = readDigits(bytes, 36, 8)
+  parsed.spanLow = readDigits(bytes, 44, 8)
   // Flags that this version does not know are not passed on by what writes a field of its own.
-  parsed.flags = readByte(bytes, 53) & (SAMPLED | RANDOM)
-  if (isBroken) return false
+  parsed.flags = readDigits(bytes, 53, 2) & (SAMPLED | RANDOM)
+  if (bits > 15) return false
   return (
     (parsed.trace0 | parsed.trace1 | parsed.trace2 | parsed.trace3) !== 0 && (parsed.spanHigh | parsed.spanLow) !== 0
   )

@@ -29,7 +29,6 @@ export function exemplars({ clock, send }: ExemplarDeps): ExemplarSink {
     offer(histogram, exchange, durationMs) {
       const { trace } = exchange
       if (!trace.hasTrace || (trace.recordedBy === '' && !trace.isSampled)) return
-      const { traceId } = trace
       const now = exchange.completedAt
       let last = toldAt.get(histogram)
       if (last === undefined) {
@@ -47,7 +46,7 @@ export function exemplars({ clock, send }: ExemplarDeps): ExemplarSink {
       told++
       last[octave] = now
       const at = (clock.wallTime() - (clock.now() - now)) / 1000
-      send({ kind: 'exemplar', id: histogram.id, traceId, value, at })
+      send({ kind: 'exemplar', id: histogram.id, traceId: trace.traceId, value, at })
     },
   }
 }

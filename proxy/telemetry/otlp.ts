@@ -31,12 +31,20 @@ export function spanSource(attributes: readonly string[], version: string): Span
   return { resource, scope: writer.copy() }
 }
 
-/** An `ExportTraceServiceRequest` of spans that are fields of `ScopeSpans` already. */
-export function exportRequest({ resource, scope }: SpanSource, spans: readonly Uint8Array[]): Buffer {
+/**
+ * An `ExportTraceServiceRequest` of spans that are fields of `ScopeSpans` already. It lies in `memory` where that is
+ * large enough.
+ */
+export function exportRequest(
+  { resource, scope }: SpanSource,
+  spans: readonly Uint8Array[],
+  memory: Buffer = Buffer.alloc(0),
+): Buffer {
   const size = spans.reduce((sum, { length }) => sum + length, 0)
   const inScope = fieldSize(scope.length) + size
   const inResource = fieldSize(resource.length) + fieldSize(inScope)
-  const bytes = Buffer.allocUnsafeSlow(fieldSize(inResource))
+  const whole = fieldSize(inResource)
+  const bytes = whole <= memory.length ? memory.subarray(0, whole) : Buffer.allocUnsafeSlow(whole)
   let at = 0
   const begin = (field: number, length: number) => {
     bytes[at++] = field * 8 + 2

@@ -73,8 +73,11 @@ export function writeMethod(span: SpanWriter, method: string): void {
   span.text(METHOD_ORIGINAL, method)
 }
 
-export function writeTarget(span: SpanWriter, { scheme }: RequestHead, path: string): void {
+export function writePath(span: SpanWriter, path: string): void {
   span.text(PATH, path)
+}
+
+export function writeScheme(span: SpanWriter, { scheme }: RequestHead): void {
   span.text(SCHEME, scheme)
 }
 

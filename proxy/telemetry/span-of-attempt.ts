@@ -36,6 +36,7 @@ const FLAG = key('outrigger.response_flag')
 
 /** By what discovery says of an endpoint, which is another object when that changes. */
 const endpoints = new SpanGroups<EndpointSpec>()
+const outcomes = new SpanGroups<EndpointSpec>()
 
 /** The attempt has something to show of a span: it had an endpoint. */
 export function hasSpan(record: AttemptRecord): boolean {
@@ -65,14 +66,12 @@ export function writeAttempt(
   writeEndpoint(span, exchange, record)
   if (protocol !== 'tcp') {
     const path = pathOf(request.path)
-    span.joined(FULL, `${request.scheme}://${request.authority}`, path)
+    span.joined(FULL, request.scheme === 'https' ? 'https://' : 'http://', request.authority, path)
     writeCall(span, exchange, path)
-    writeOutcome(span, record.status, record.grpcStatus)
   }
   if (index > 0) span.int(RESEND, index)
   writeChoice(span, record)
-  if (record.reusedConnection) span.bool(REUSED, true)
-  if (record.carried) span.bool(HOP, true)
+  writeOutcomeOf(span, record)
   span.text(RETRY, anotherTryText(record, made))
   writeEnd(span, record, epoch)
 }
@@ -88,7 +87,7 @@ function writeEndpoint(
   const { service } = decision
   const { policy } = record
   const version = protocol === 'tcp' ? protocol : record.carried || cluster?.mayBeGrpc === true
-  if (endpoints.put(span, spec, method, service, policy, version)) return
+  if (endpoints.put(span, spec, method, service, policy, version, name)) return
   const { mark } = span
   if (typeof version === 'string') writeTransport(span)
   else {
@@ -102,7 +101,18 @@ function writeEndpoint(
   span.text(ENDPOINT, name)
   span.text(ZONE, spec.zone)
   span.text(POLICY, policy)
-  endpoints.keep(span, mark, spec, method, service, policy, version)
+  endpoints.keep(span, mark, spec, method, service, policy, version, name)
+}
+
+function writeOutcomeOf(span: SpanWriter, record: AttemptRecord): void {
+  const { status, grpcStatus, reusedConnection, carried } = record
+  const { spec } = record.endpoint!
+  if (outcomes.put(span, spec, status, grpcStatus, reusedConnection, carried, '')) return
+  const { mark } = span
+  writeOutcome(span, status, grpcStatus)
+  if (reusedConnection) span.bool(REUSED, true)
+  if (carried) span.bool(HOP, true)
+  outcomes.keep(span, mark, spec, status, grpcStatus, reusedConnection, carried, '')
 }
 
 /** Why this endpoint. */

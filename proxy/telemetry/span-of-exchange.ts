@@ -11,8 +11,9 @@ import {
   writeError,
   writeMethod,
   writeOutcome,
+  writePath,
   writeProtocol,
-  writeTarget,
+  writeScheme,
   writeTransport,
 } from './span-attributes.ts'
 import { SpanGroups } from './span-groups.ts'
@@ -42,8 +43,9 @@ const FLAG = key('outrigger.response_flag')
 const DETAIL = key('outrigger.detail')
 const REASON = key('outrigger.reason')
 
-/** By route: what most of its requests have in common. */
+/** By route: what most of its requests have in common, and how most of them end. */
 const routes = new SpanGroups<Route>()
+const outcomes = new SpanGroups<Route>()
 
 /**
  * The span of an exchange: SERVER in front of the application; INTERNAL where the application calls, with the decision.
@@ -56,23 +58,21 @@ export function writeExchange(
   listener: string,
   epoch: number,
 ): void {
-  const { trace, direction, startedAt, completedAt, protocol, request } = exchange
+  const { direction, startedAt, completedAt, protocol, request } = exchange
   const isInbound = direction === 'inbound'
   span.what(name, isInbound ? SERVER : INTERNAL, startedAt + epoch, completedAt + epoch)
   writeWay(span, exchange, listener)
   if (protocol === 'tcp') writeTransport(span)
   else {
     const path = pathOf(request.path)
-    writeTarget(span, request, path)
+    writePath(span, path)
     writeCall(span, exchange, path)
-    writeProtocol(span, protocol === 'h2')
-    writeOutcome(span, exchange.status, exchange.grpcStatus)
     span.text(REQUEST_ID, exchange.requestId)
   }
   if (isInbound) writeCaller(span, exchange)
   if (exchange.bytesIn > 0) span.int(REQUEST_SIZE, exchange.bytesIn)
   if (exchange.bytesOut > 0) span.int(RESPONSE_SIZE, exchange.bytesOut)
-  span.text(RECORDED, trace.recordedBy)
+  writeUsual(span, exchange, isInbound)
   writeDecision(span, exchange, isInbound)
   writeEvents(span, exchange, epoch)
   writeEnd(span, exchange, isInbound)
@@ -85,7 +85,7 @@ function writeWay(
 ): void {
   const { method, authority } = request
   const { destination } = decision
-  if (route !== null && routes.put(span, route, method, authority, destination, listener)) return
+  if (route !== null && routes.put(span, route, method, authority, destination, listener, decision.by)) return
   const { mark } = span
   if (protocol !== 'tcp') {
     writeMethod(span, method)
@@ -99,7 +99,28 @@ function writeWay(
     span.text(ROUTE_NAME, decision.route)
     span.text(DESTINATION, destination)
   }
-  if (route !== null) routes.keep(span, mark, route, method, authority, destination, listener)
+  if (route !== null) routes.keep(span, mark, route, method, authority, destination, listener, decision.by)
+}
+
+/** What has few values: how it came, how it ended, and why there is a span. */
+function writeUsual(
+  span: SpanWriter,
+  { request, protocol, route, status, grpcStatus, trace, decision }: Exchange,
+  isInbound: boolean,
+): void {
+  const { recordedBy } = trace
+  const attempts = isInbound && decision.attempts < 2 ? -1 : decision.attempts
+  const how = protocol === 'tcp' ? protocol : protocol === 'h2' ? `2 ${request.scheme}` : request.scheme
+  if (route !== null && outcomes.put(span, route, how, status, grpcStatus, recordedBy, attempts)) return
+  const { mark } = span
+  if (protocol !== 'tcp') {
+    writeScheme(span, request)
+    writeProtocol(span, protocol === 'h2')
+    writeOutcome(span, status, grpcStatus)
+  }
+  span.text(RECORDED, recordedBy)
+  if (attempts >= 0) span.int(ATTEMPTS, attempts)
+  if (route !== null) outcomes.keep(span, mark, route, how, status, grpcStatus, recordedBy, attempts)
 }
 
 function writeCaller(span: SpanWriter, { peer, request, protocol }: Exchange): void {
@@ -116,7 +137,6 @@ function writeDecision(span: SpanWriter, { decision, endpoint }: Exchange, isInb
     if (decision.onDemand) span.bool(ON_DEMAND, true)
     if (decision.draw >= 0) span.double(DRAW, decision.draw)
   }
-  if (!isInbound || decision.attempts > 1) span.int(ATTEMPTS, decision.attempts)
   if (decision.notes.length > 0) span.texts(NOTES, decision.notes)
 }
 

@@ -1,18 +1,19 @@
 import type { Clock } from '../core/clock.ts'
 import { add, type Counter } from '../core/telemetry.ts'
-import { BATCH_BYTES, SpanWriter } from './span-writer.ts'
+import { MAX_SPAN_BYTES, SpanWriter } from './span-writer.ts'
 
 /** A batch that is not full leaves after this time. */
 const BATCH_MS = 200
+/** A message between threads costs as much as writing a hundred spans. */
+const BATCH_BYTES = 256 * 1024
 /** The most that waits: sent and not yet taken by the control thread, or waiting to be sent. */
-const MAX_OUTSTANDING = 1024 * 1024
+const MEMORY_BYTES = 1024 * 1024
 
 /** The data thread's side of spans: it never waits and is bounded. */
 export interface SpanQueue {
-  /** Where the next span is written to: `begin` to `end`, and then `added`. */
-  writer(): SpanWriter
-  /** `bytes`: of the span that was written. It is kept, or dropped as a whole. */
-  added(bytes: number): void
+  /** Where the next span is written to: `begin` to `end`, and then `added`. Null: there is no room, and it is counted. */
+  writer(): SpanWriter | null
+  added(): void
   /** The control thread has taken this much of what was sent. */
   credit(bytes: number): void
   /** Sends what waits, before a thread ends. */
@@ -23,15 +24,30 @@ export interface SpanQueueDeps {
   readonly clock: Clock
   readonly recorded: Counter
   readonly dropped: Counter
-  /** `bytes` is its own memory and may be given away. */
-  send(bytes: Uint8Array<ArrayBuffer>, count: number): void
+  /** `bytes` lies in memory that both threads see: it is good until it was credited. */
+  send(bytes: Uint8Array, count: number): void
 }
 
+interface Batch {
+  readonly end: number
+  readonly bytes: number
+}
+
+/**
+ * Spans lie in a ring of shared memory: nothing is copied, given away or made anew. It begins at its start whenever all
+ * was taken, so few spans touch little of it.
+ */
 export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): SpanQueue {
   /** Made with the first span: most proxies have none for hours. */
+  let memory: SharedArrayBuffer | null = null
   let writer: SpanWriter | null = null
+  /** Spans from here on were not sent yet. */
+  let from = 0
   let count = 0
-  let outstanding = 0
+  /** Where the oldest begins that the control thread has not taken. */
+  let oldest = 0
+  let sent: Batch[] = []
+  let credited = 0
   let armed = false
   const timer = clock.timer(() => {
     armed = false
@@ -42,31 +58,59 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
     if (armed) timer.cancel()
     armed = false
     if (count === 0) return
-    const sent = count
+    const end = writer!.at
+    const bytes = new Uint8Array(memory!, from, end - from)
+    sent.push({ end, bytes: end - from })
+    from = end
+    const spans = count
     count = 0
-    send(writer!.take(), sent)
+    send(bytes, spans)
+  }
+
+  function make(): SpanWriter {
+    memory = new SharedArrayBuffer(MEMORY_BYTES)
+    return new SpanWriter(memory)
+  }
+
+  /** Behind what was written last, or at the start of the ring. */
+  function findRoom({ at }: SpanWriter): boolean {
+    if (at < oldest) return at + MAX_SPAN_BYTES < oldest
+    if (at + MAX_SPAN_BYTES <= MEMORY_BYTES) return true
+    if (MAX_SPAN_BYTES >= oldest) return false
+    flush()
+    writer!.at = 0
+    from = 0
+    return true
   }
 
   return {
     writer() {
-      writer ??= new SpanWriter()
-      return writer
+      writer ??= make()
+      if (findRoom(writer)) return writer
+      add(dropped, 1)
+      return null
     },
-    added(bytes) {
-      if (outstanding + bytes > MAX_OUTSTANDING) {
-        writer!.undo()
-        return add(dropped, 1)
-      }
-      outstanding += bytes
+    added() {
       count++
       add(recorded, 1)
-      if (writer!.size >= BATCH_BYTES) return flush()
+      if (writer!.at - from >= BATCH_BYTES) return flush()
       if (armed) return
       armed = true
       timer.arm(BATCH_MS)
     },
     credit(bytes) {
-      outstanding = Math.max(0, outstanding - bytes)
+      credited += bytes
+      let taken = 0
+      while (taken < sent.length && sent[taken]!.bytes <= credited) {
+        credited -= sent[taken]!.bytes
+        oldest = sent[taken++]!.end
+      }
+      sent = sent.slice(taken)
+      if (sent.length > 0 || count > 0) return
+      credited = 0
+      oldest = 0
+      from = 0
+      if (writer !== null) writer.at = 0
     },
     flush,
   }

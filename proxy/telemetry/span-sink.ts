@@ -10,7 +10,7 @@ export type Sent =
   | { readonly kind: 'again'; readonly afterMs: number | null; readonly why: string }
   | { readonly kind: 'refused'; readonly why: string }
 
-/** Sends one batch: `done` is called once. */
+/** Sends one batch: `done` is called once, and then `request` is not read any more. */
 export type SendSpans = (request: Buffer, done: (sent: Sent) => void) => void
 
 export interface SpanSinkOptions {
@@ -35,6 +35,7 @@ export interface SpanCounts {
 
 /** The spans of all data threads on their way out. Bounded; trouble there affects nothing else. */
 export interface SpanSink {
+  /** `bytes` is read only before it returns. */
   write(bytes: Uint8Array, count: number): void
   counts(): SpanCounts
   /** Resolves when all is sent, at most after `withinMs`. */
@@ -48,6 +49,8 @@ const GIVE_UP_MS = 300_000
 /** The longest that a collector may ask to wait. */
 const MOST_ASKED_MS = 120_000
 const TELL_MS = 60_000
+/** A larger request has memory of its own. */
+const KEPT_BYTES = 512 * 1024
 
 interface Batch {
   readonly request: Buffer
@@ -58,7 +61,9 @@ interface Batch {
 
 export function spanSink(options: SpanSinkOptions): SpanSink {
   const { source, send, batchSpans, batchMs, queueSpans, clock, random, log } = options
-  let waiting: { readonly bytes: Uint8Array; readonly count: number }[] = []
+  let waiting: { bytes: Uint8Array; readonly count: number }[] = []
+  /** Of requests, one after the other: memory that is used again is no garbage. */
+  let memory: Buffer = Buffer.alloc(0)
   let waitingSpans = 0
   let batch: Batch | null = null
   let isSending = false
@@ -85,7 +90,9 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
     const request = exportRequest(
       source,
       waiting.slice(0, parts).map(({ bytes }) => bytes),
+      memory,
     )
+    if (request.length > memory.length && request.length <= KEPT_BYTES) memory = request
     waiting = waiting.slice(parts)
     waitingSpans -= count
     batch = { request, count, since: clock.now(), tries: 0 }
@@ -144,9 +151,11 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
         return tell(`spans are dropped: ${waitingSpans} wait already (\`traces.batch.queue\`)`)
       }
       if (waiting.length === 0) delay.arm(batchMs)
-      waiting.push({ bytes, count })
+      const part = { bytes, count }
+      waiting.push(part)
       waitingSpans += count
       next(false)
+      if (waiting.includes(part)) part.bytes = new Uint8Array(bytes)
     },
     counts: () => ({ sent, full, rejected, waiting: waitingSpans + (batch?.count ?? 0) }),
     flushed(withinMs) {

@@ -7,8 +7,6 @@ export const CLIENT = 3
 
 /** No span gets larger; attributes that would not fit are left out and counted. */
 export const MAX_SPAN_BYTES = 16 * 1024
-/** A batch of spans leaves when it has become this large. */
-export const BATCH_BYTES = 32 * 1024
 /** What comes after the attributes: events, status. */
 const TAIL_BYTES = 64
 /** Of a text from outside, in characters. */
@@ -61,13 +59,18 @@ const doubleBytes = new Uint8Array(double.buffer)
  * runs on the data thread: nothing is allocated, and nothing is done twice. Texts are bounded and always valid UTF-8.
  */
 export class SpanWriter {
-  readonly #bytes = Buffer.allocUnsafeSlow(BATCH_BYTES + MAX_SPAN_BYTES)
+  readonly #bytes: Buffer
   #length = 0
   /** Of the span that is being written. */
   #start = 0
   #tag = ATTRIBUTE
   #dropped = 0
   #event = 0
+
+  /** There is always room for `MAX_SPAN_BYTES` behind `at` when a span begins. */
+  constructor(memory: ArrayBufferLike) {
+    this.#bytes = Buffer.from(memory)
+  }
 
   /** A parent of 0: the trace begins here; `isRemote`: the parent is another process's. */
   begin(
@@ -136,19 +139,20 @@ export class SpanWriter {
     this.#length = at + count
   }
 
-  /** `{before}{text}`, as one value. */
-  joined(name: Key, before: string, text: string): void {
-    const count = before.length + text.length
-    if (count > 127) return this.text(name, before + text)
+  /** `{a}{b}{c}`, as one value. */
+  joined(name: Key, a: string, b: string, c: string): void {
+    const count = a.length + b.length + c.length
+    if (count > 127) return this.text(name, a + b + c)
     if (!this.#room(name.length + count * 3 + 12)) return
     const bytes = this.#bytes
     let at = this.#head(name, count + 2)
     bytes[at++] = STRING
     bytes[at++] = count
     let any = 0
-    for (let i = 0; i < before.length; i++) any |= bytes[at++] = before.charCodeAt(i)
-    for (let i = 0; i < text.length; i++) any |= bytes[at++] = text.charCodeAt(i)
-    if (any > 127) this.text(name, before + text)
+    for (let i = 0; i < a.length; i++) any |= bytes[at++] = a.charCodeAt(i)
+    for (let i = 0; i < b.length; i++) any |= bytes[at++] = b.charCodeAt(i)
+    for (let i = 0; i < c.length; i++) any |= bytes[at++] = c.charCodeAt(i)
+    if (any > 127) this.text(name, a + b + c)
     else this.#length = at
   }
 
@@ -207,7 +211,7 @@ export class SpanWriter {
     const at = this.#head(name, 9)
     this.#bytes[at] = DOUBLE
     double[0] = value
-    this.#bytes.set(doubleBytes, at + 1)
+    for (let i = 0; i < 8; i++) this.#bytes[at + 1 + i] = doubleBytes[i]!
     this.#length = at + 9
   }
 
@@ -250,22 +254,13 @@ export class SpanWriter {
     return this.#length - this.#start
   }
 
-  /** The span that was written last is not wanted. */
-  undo(): void {
-    this.#length = this.#start
-  }
-
-  /** What all spans so far have. At most `BATCH_BYTES` before another one begins. */
-  get size(): number {
+  /** Where the next span begins. */
+  get at(): number {
     return this.#length
   }
 
-  /** All spans so far, in memory of their own; nothing is left of them here. */
-  take(): Uint8Array<ArrayBuffer> {
-    const taken = new Uint8Array(this.#length)
-    taken.set(this.#bytes.subarray(0, this.#length))
-    this.#length = 0
-    return taken
+  set at(at: number) {
+    this.#length = at
   }
 
   // ── attributes that many spans have ──

@@ -50,14 +50,17 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
     const { trace, decision } = exchange
     if (!trace.hasTrace) begin(exchange)
     if (!trace.hasSpan) trace.newSpan(random)
-    const span = queue.writer()
     const name = spanName(exchange)
     const epoch = epochOf()
     const flags = trace.flags | SAMPLED
-    span.begin(trace, trace.spanHigh, trace.spanLow, trace.parentHigh, trace.parentLow, true, flags)
-    span.state(trace.state)
-    writeExchange(span, name, exchange, listener, epoch)
-    queue.added(span.end())
+    const span = queue.writer()
+    if (span !== null) {
+      span.begin(trace, trace.spanHigh, trace.spanLow, trace.parentHigh, trace.parentLow, true, flags)
+      span.state(trace.state)
+      writeExchange(span, name, exchange, listener, epoch)
+      span.end()
+      queue.added()
+    }
     if (exchange.direction === 'inbound') return
     let made = 0
     for (let i = 0; i < decision.attempts; i++) {
@@ -65,10 +68,13 @@ export function tracer({ clock, random, tracing, queue }: TracerDeps): Tracer {
       if (countsAsAttempt(attempt)) made++
       if (!hasSpan(attempt)) continue
       if (!attempt.hasSpanId) attempt.newSpan(random)
+      const span = queue.writer()
+      if (span === null) continue
       span.begin(trace, attempt.spanHigh, attempt.spanLow, trace.spanHigh, trace.spanLow, false, flags)
       span.state(trace.state)
       writeAttempt(span, name, exchange, attempt, i, made, epoch)
-      queue.added(span.end())
+      span.end()
+      queue.added()
     }
   }
 

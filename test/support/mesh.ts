@@ -65,7 +65,9 @@ export class Mesh {
       shrinkHeap() {},
       loadOriginals: async () => {},
       explainListen: async error => (error instanceof Error ? error.message : String(error)),
-      send: message => this.messages.push(message),
+      // Memory that both threads see is good until it was credited.
+      send: message =>
+        this.messages.push(message.kind === 'spans' ? { ...message, bytes: new Uint8Array(message.bytes) } : message),
     })
   }
 

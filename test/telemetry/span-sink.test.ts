@@ -13,13 +13,14 @@ import '../support/seed.ts'
 const taken: Sent = { kind: 'taken', rejected: 0, why: '' }
 
 function span(name: string): Uint8Array {
-  const writer = new SpanWriter()
+  const memory = new ArrayBuffer(64 * 1024)
+  const writer = new SpanWriter(memory)
   const trace = new TraceContext()
   trace.traceId = '1'.repeat(32)
   writer.begin(trace, 2, 2, 0, 0, false, 1)
   writer.what(name, 1, 1000, 1001)
   writer.end()
-  return writer.take()
+  return new Uint8Array(memory, 0, writer.at)
 }
 
 function start(options: Partial<SpanSinkOptions> = {}) {

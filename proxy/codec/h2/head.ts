@@ -1,6 +1,5 @@
 import type { Carried, Headers, RequestHead, ResponseHead, WrittenNames } from '../../core/message.ts'
-import { traceFieldOf } from '../../core/trace-fields.ts'
-import { copyText } from '../../core/traceparent.ts'
+import { copyValueOf, traceFieldsOf } from '../../core/trace-fields.ts'
 import { CONNECT } from '../../core/tunnel.ts'
 import { isSameAuthority } from '../authority.ts'
 import { HopFields } from '../hop/hop-fields.ts'
@@ -232,8 +231,6 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
         // Of several, the one that cannot be met.
         if (this.expect === '' || isContinue(this.expect)) this.expect = value
         return true
-      case CARRIED_NAMES:
-        return false
       case CARRIED_REASON:
         this.#hopFields().reason ??= value
         return false
@@ -343,9 +340,8 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   }
 
   set(name: string, value: string): void {
-    const wanted = name.toLowerCase()
-    this.delete(wanted)
-    this.add(wanted, value)
+    this.delete(name)
+    this.add(name, value)
   }
 
   add(name: string, value: string): void {
@@ -377,21 +373,11 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   }
 
   traceFields(): number {
-    const { pairs, count } = this
-    let fields = 0
-    for (let i = 0; i < count; i += 2) fields |= traceFieldOf(pairs[i]!)
-    return fields
+    return traceFieldsOf(this.pairs, this.count)
   }
 
   copyValue(name: string, into: Uint8Array): number {
-    const { pairs, count } = this
-    let at = -1
-    for (let i = 0; i < count; i += 2) {
-      if (pairs[i] !== name) continue
-      if (at >= 0) return -1
-      at = i
-    }
-    return at < 0 ? -1 : copyText(pairs[at + 1]!, into)
+    return copyValueOf(this.pairs, this.count, name, into)
   }
 
   tellTrace(): boolean {
