@@ -111,6 +111,11 @@ async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promis
   await stopAll(entries)
 }
 
+/** Start-up's own garbage may go first. */
+const SETTLED_MS = 1_000
+/** What is idle is so for a while: compilers that a start has made busy come later, and so does what is given back. */
+const IDLE_MS = 20_000
+
 /**
  * Fresh processes for each stage, so that no stage inherits the memory of the one before; only the idle ones may go on
  * to their connections.
@@ -125,7 +130,7 @@ async function runMemory(plan: TrafficPlan, scenarios: readonly MemoryScenario[]
         plan,
         plan.proxies.map(proxy => ({ proxy, features: 'standard' })),
       )
-      await sleep(1000) // start-up's own garbage may go first
+      await sleep(life.some(({ stage }) => stage === 'idle') ? IDLE_MS : SETTLED_MS)
       for (const scenario of life) {
         await takeTurns(
           plan,
