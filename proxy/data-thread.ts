@@ -3,6 +3,7 @@ import { http2 } from './codec/h2/codec.ts'
 import { guards, hopCancels } from './codec/h2/options.ts'
 import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
+import type { Learnt } from './core/learnt.ts'
 import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
@@ -45,6 +46,10 @@ export interface DataThreadDeps {
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
   send(message: ToControl): void
+  /** A process before this one listens there still. */
+  readonly isInherited?: (name: string) => boolean
+  /** What a process before this one had learnt of endpoints. */
+  readonly learnt?: Learnt | undefined
 }
 
 export interface DataThread {
@@ -90,7 +95,7 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, turns, dial, send }: DataThreadDeps,
+  { clock, random, turns, dial, learnt, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
@@ -106,6 +111,7 @@ function serving(
     event,
     tracing,
     dial: accountedDial(dial, ledger),
+    learnt,
     ownListeners,
     http2: http2(clock, { onGuard, source }),
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
@@ -161,8 +167,8 @@ function receiving(
     spans,
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier, records, discover }),
-    drain: plan => drain(listeners, clock, plan, drained),
+    answer: question => answer(question, { clock, random, applier, records, listeners, discover }),
+    drain: order => drain(listeners, clock, order, drained),
     send,
   })
 }

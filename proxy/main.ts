@@ -1,11 +1,14 @@
 import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
+import type { Inherited } from './control/inherit.ts'
+import type { Predecessor } from './control/inherited.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
-import { type Sidecar, sidecar } from './control/sidecar.ts'
+import { type Sidecar, sidecar, threadCount } from './control/sidecar.ts'
 import { takeSignals } from './control/signals.ts'
+import { type Upgrading, upgrading } from './control/upgrading.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import type { Log, LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
@@ -45,18 +48,22 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const wasInspected = closeUninvitedInspector()
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
+  const predecessor = await predecessorHere()
   const read = signatureOf(files)
   const loaded = await firstConfig(files, clock)
-  if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
+  if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors, predecessor)
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
   for (const warning of loaded.warnings) log.warn(warning)
 
-  // 3  The parts, joined.
+  // 3  The parts, joined; with what a process before this one leaves to it.
+  const letGo = Promise.withResolvers<void>()
+  const before = predecessor === null ? undefined : await inheritFrom(predecessor, loaded, letGo.promise, log)
   const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
   const own = sidecar({
     loaded,
+    before,
     version,
     files,
     entry,
@@ -64,13 +71,16 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     random,
     log,
     exit,
+    leaving: () => upgrades?.cancel(),
     isReady,
     changed,
     agentSettled: releaseStartupPages,
   })
+  let upgrades: Upgrading | null = null
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const facts = pageFacts(own, program, clock, log)
+  const upgrade = (why: string, patienceMs?: number) => upgrades!.request(why, patienceMs)
+  const facts = pageFacts(own, program, clock, upgrade, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
   begun = own
@@ -79,18 +89,23 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   // 4  Listen: the data threads for requests, this one for the admin port. One after the other: on one core, the admin
   // port would keep requests waiting.
   const refused = await own.force.start(loaded)
-  const { ports, reasons } = await openOwnPorts(loaded, facts, log)
-  if (refused.length + reasons.length > 0) {
+  const ownPorts = await openOwnPorts(loaded, facts, log, before?.own)
+  const reasons = [...refused, ...ownPorts.reasons]
+  if (reasons.length > 0) {
     await own.threads.stop()
-    return stop(EXIT_CANNOT_START, [...refused, ...reasons])
+    return stop(EXIT_CANNOT_START, reasons, predecessor)
   }
 
-  // 5  Ready.
-  own.registrar.start(own.threads.listeners())
+  // 5  Ready. A process before this one is told so, and lets go.
+  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, also: {}, clock, log })
+  const { reread, request } = made
+  upgrades = made
+  const listeners = own.threads.listeners()
+  const readyMs = Math.round(clock.now())
+  const taken = await predecessor?.ready({ version, readyMs, registers: own.registrar.id(listeners) })
+  letGo.resolve()
+  if (!own.life.draining()) own.registrar.start(listeners, taken?.registration)
   void own.agent.configure(loaded)
-  const reread = (why: string) => {
-    if (!own.life.draining()) void own.reload.request(why)
-  }
   const { reopen } = own.sink
   signals.ready({
     reread() {
@@ -98,10 +113,32 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
       reread('SIGHUP')
     },
     reopen,
+    upgrade: () => void request('SIGUSR2'),
   })
   watchFiles(files, await read, () => reread('the files changed'), clock)
-  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ports)
+  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ownPorts.ports)
   settleLater(wasInspected, log)
+}
+
+/** Null: this process is the first. */
+async function predecessorHere(): Promise<Predecessor | null> {
+  if (process.env.OUTRIGGER_LISTENERS === undefined) return null
+  try {
+    return (await import('./control/inherited.ts')).predecessorOf(process.env, clock)
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [error instanceof Error ? error.message : String(error)])
+  }
+}
+
+async function inheritFrom(
+  predecessor: Predecessor,
+  loaded: LoadedConfig,
+  letGo: Promise<void>,
+  log: Log,
+): Promise<Inherited> {
+  const { inherit } = await import('./control/inherit.ts')
+  const parts = await predecessor.handOver(log)
+  return inherit({ predecessor, parts, loaded, threads: threadCount(loaded.bootstrap.workers, log), letGo, log })
 }
 
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {
@@ -124,7 +161,8 @@ function settleLater(wasInspected: boolean, log: Log): void {
   settled.arm(SETTLED_MS)
 }
 
-function stop(code: number, lines: readonly string[]): void {
+function stop(code: number, lines: readonly string[], predecessor: Predecessor | null = null): never {
+  predecessor?.failed(lines)
   writeTo(2, lines.map(line => `${printable(line)}\n`).join(''))
   process.exit(code)
 }

@@ -2,19 +2,22 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ToData, WorkerData } from './core/channel.ts'
 import { dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
+import { inheritedOr } from './system/inherited-listen.ts'
 import { dial, listen } from './system/net.ts'
 import { systemTurns } from './system/turns.ts'
 
 /** A data thread of the real proxy: the wire is TCP, the time is the system's. */
 const port = parentPort!
-const { index, snapshot, shared, origins, spanAgent } = workerData as WorkerData
+const { index, snapshot, shared, origins, spanAgent, inherited, learnt } = workerData as WorkerData
 const thread = dataThread({
   index,
   clock: systemClock,
   random: systemRandom,
   turns: systemTurns,
   dial,
-  listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+  listen: inheritedOr(inherited, (address, onWire, onError) => listen({ ...address, shared }, onWire, onError)),
+  isInherited: name => inherited?.some(socket => socket.name === name) === true,
+  learnt,
   shared,
   explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
   send(message) {

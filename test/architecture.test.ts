@@ -76,6 +76,9 @@ const joints = new Set([
   'proxy/control/consul-link.ts',
   'proxy/control/look-up.ts',
   'proxy/control/port-claims.ts',
+  // Taking over from another process.
+  'proxy/control/inherit.ts',
+  'proxy/control/inherited.ts',
 ])
 const isJoint = (file: string) => joints.has(file)
 

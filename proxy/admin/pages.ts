@@ -11,6 +11,7 @@ import type { Page } from './page-types.ts'
 import { bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 import { syncPage } from './sync.ts'
+import { type UpgradeOutcome, upgradePage } from './upgrade.ts'
 import type { ConfigView, Readiness, SyncView } from './views.ts'
 
 /** The sources of the pages' facts. */
@@ -24,6 +25,7 @@ export interface PageFacts {
   readonly sync: () => SyncView
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
+  readonly upgrade: (patienceMs?: number) => Promise<UpgradeOutcome>
   readonly log: LevelOwner
 }
 
@@ -40,6 +42,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     readyPage(facts.readiness),
     livePage,
     logLevelPage(facts.log),
+    upgradePage(facts.upgrade),
     drainPage(facts.drain, facts.drainPlan),
   ]
   return pages

@@ -63,6 +63,7 @@ export function pageFacts(
   sidecar: Sidecar,
   { version, files }: Program,
   clock: Clock,
+  upgrade: (why: string, patienceMs?: number) => ReturnType<PageFacts['upgrade']>,
   log: PageFacts['log'],
 ): PageFacts {
   const { loaded, store, threads, watched, life, config, agent } = sidecar
@@ -83,6 +84,7 @@ export function pageFacts(
     discovery: watched.status,
     config: () => configView(sidecar, files),
     sync: () => syncView(agent, clock),
+    upgrade: patienceMs => upgrade('POST /upgrade', patienceMs),
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,

@@ -3,7 +3,8 @@ import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { applicationCheck } from '../discovery/consul/application-check.ts'
 import { consulClient } from '../discovery/consul/client.ts'
-import { type Registration, registration } from '../discovery/consul/register.ts'
+import { idOf } from '../discovery/consul/definition.ts'
+import { type Adopted, type Registration, registration } from '../discovery/consul/register.ts'
 import { lookupName } from '../system/names.ts'
 import { probe } from '../system/probe.ts'
 import type { LoadedConfig } from './loaded-config.ts'
@@ -20,10 +21,14 @@ export interface RegistrarDeps {
 
 /** Says to the registry that we are here, where the configuration asks for that. */
 export interface Registrar {
-  /** `listeners`: as the data threads have them open. */
-  start(listeners: readonly string[]): void
+  /** `listeners`: as the data threads have them open. `adopted`: a registration that a process before this one made. */
+  start(listeners: readonly string[], adopted?: Adopted | null): void
+  /** The id of what is registered; empty: nothing is. */
+  id(listeners: readonly string[]): string
   /** We go. Bounded in time. */
   stop(): Promise<void>
+  /** Another process goes on with the registration: nothing more is said of it here. Null: there is none. */
+  release(): Promise<Adopted | null>
 }
 
 export function registrar({ loaded, config, isReady, clock, random, log }: RegistrarDeps): Registrar {
@@ -31,15 +36,17 @@ export function registrar({ loaded, config, isReady, clock, random, log }: Regis
   const { consul } = loaded.discovery
   let running: Registration | null = null
   return {
-    start(listeners) {
+    start(listeners, adopted = null) {
       if (register === null || consul === null) return
       const application = applicationCheck(() => applicationOf(config().snapshot, register.port), probe, clock)
       const deps = { clock, random, log, lookup: lookupName }
       const own = { ...deps, ready: isReady, application }
       running = registration(withOpenPort(register, listeners), consulClient(consul, deps), own)
-      running.start()
+      running.start(adopted)
     },
+    id: listeners => (register === null || consul === null ? '' : idOf(withOpenPort(register, listeners))),
     stop: async () => running?.stop(),
+    release: async () => (await running?.release()) ?? null,
   }
 }
 

@@ -1,12 +1,15 @@
 import type { Clock, Random } from '../core/clock.ts'
+import type { Learnt } from '../core/learnt.ts'
 import type { Log } from '../core/log.ts'
 import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
-import { folderLock } from '../system/folder-lock.ts'
+import { type FolderLock, folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
 import { summaries } from '../telemetry/summary.ts'
 import { type Agent, agentOfHost } from './agent.ts'
 import { loadConfig } from './config-loader.ts'
+import type { Give } from './handed.ts'
+import type { Inherited } from './inherit.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
 import type { LoadedConfig } from './loaded-config.ts'
@@ -21,6 +24,8 @@ import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
   readonly loaded: LoadedConfig
+  /** Of a process before this one; absent: this one starts from nothing. */
+  readonly before?: Inherited | undefined
   /** Of the program. */
   readonly version: string
   readonly files: readonly string[]
@@ -30,6 +35,8 @@ export interface SidecarOptions {
   readonly random: Random
   readonly log: Log
   readonly exit: (code: number) => void
+  /** A drain begins that is no hand-over. */
+  readonly leaving: () => void
   /** Whether /ready says so. */
   readonly isReady: () => boolean
   /** A configuration has come into force. */
@@ -44,6 +51,9 @@ export interface Sidecar {
   readonly loaded: LoadedConfig
   /** How many data threads there are to be. */
   readonly count: number
+  /** What a process that takes over is to know. */
+  readonly give: readonly Give[]
+  readonly lock: FolderLock
   readonly store: SeriesStore
   readonly sink: AccessLogSink
   readonly spans: SpanExport
@@ -61,14 +71,17 @@ export interface Sidecar {
 
 /** Joins them; nothing is open or running yet. */
 export function sidecar(options: SidecarOptions): Sidecar {
-  const { loaded, clock, random, log, isReady } = options
+  const { loaded, before, clock, random, log, isReady } = options
+  const handed = before?.parts ?? {}
   const { bootstrap } = loaded
-  const count = threadCount(bootstrap.workers, log)
+  const count = before?.threads ?? threadCount(bootstrap.workers, log)
   const store = seriesStore()
   const sink = accessLogSink(clock, log)
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
-  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
-  const sticky = stickySecret(bootstrap.state, log)
+  // As long as a process before this one has the folder, what is to be saved waits.
+  const claim = () => (before === undefined ? lock.claim() : before.letGo.then(lock.claim))
+  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim, handed: handed.endpoints })
+  const sticky = stickySecret(bootstrap.state, log, handed.sticky)
   const spans = spanExport({
     spec: bootstrap.traces,
     zone: loaded.snapshot.zone,
@@ -88,12 +101,14 @@ export function sidecar(options: SidecarOptions): Sidecar {
     spanAgent: spans.agentIsThere,
     said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
+    ...(before === undefined ? {} : { inherited: before.of }),
   })
   const watched: WatchedServices = watchedServices({
     service: bootstrap.register?.name ?? bootstrap.service,
     lastKnown: saved,
     threads,
     refresh: () => void force.refresh(),
+    found: handed.found,
     clock,
     random,
     log,
@@ -102,7 +117,8 @@ export function sidecar(options: SidecarOptions): Sidecar {
     loaded,
     version: options.version,
     force: () => force,
-    claim: () => lock.claim(),
+    claim,
+    handed: handed.policies,
     summary: summaries({ store, self: bootstrap.service, unhealthy: watched.unhealthy, clock }).next,
     settled: options.agentSettled,
     clock,
@@ -112,7 +128,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const force = intoForce({
     threads,
     watched,
-    claims: count > 1 ? sharedPortClaims : noClaims,
+    claims: count > 1 ? sharedPortClaims(before?.names) : noClaims,
     policies: agent.kept.policies,
     applied: agent.applied,
     log,
@@ -136,7 +152,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const ending: Life = life({
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
-    drainThreads: ({ delayMs, timeoutMs }) => threads.drain(delayMs, timeoutMs),
+    drainThreads: ({ delayMs, timeoutMs }, handsOver) => threads.drain(delayMs, timeoutMs, handsOver),
     finish: async () =>
       void (await Promise.all([
         sink.flushed(1_000),
@@ -144,11 +160,18 @@ export function sidecar(options: SidecarOptions): Sidecar {
         Promise.all([watched.stop(), agent.saved.flush()]).then(lock.release),
       ])),
     exit: options.exit,
+    leaving: options.leaving,
     log,
   })
   return {
     loaded,
     count,
+    give: [
+      () => ({ endpoints: saved.text(), sticky: sticky.known(), found: watched.found() }),
+      () => ({ policies: agent.saved.text(agent.sync.kept()) }),
+      async () => ({ learnt: await learntBy(threads) }),
+    ],
+    lock,
     store,
     sink,
     spans,
@@ -164,8 +187,13 @@ export function sidecar(options: SidecarOptions): Sidecar {
   }
 }
 
+async function learntBy(threads: DataThreads): Promise<Learnt[]> {
+  const replies = await threads.ask({ what: 'learnt' })
+  return replies.map(({ answer }) => (answer !== null && 'learnt' in answer ? answer.learnt : {}))
+}
+
 /** Several share a port only where the system can (SO_REUSEPORT); elsewhere there is one. */
-function threadCount(workers: number, log: Log): number {
+export function threadCount(workers: number, log: Log): number {
   const count = process.platform === 'linux' ? workers : 1
   if (count < workers) log.warn(`workers: ${workers}: this system cannot share a port between threads, so there is one`)
   return count

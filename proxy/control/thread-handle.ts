@@ -29,7 +29,7 @@ export interface DataThread {
   /** Null: no answer in time, or the thread has ended. */
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
-  drain(delayMs: number, timeoutMs: number): Promise<number>
+  drain(delayMs: number, timeoutMs: number, handsOver: boolean): Promise<number>
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' }>): void
   /** Share of the time since the last call in which its event loop was busy. */
   utilization(): number
@@ -177,7 +177,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
       send({ kind: 'ask', id, question })
       return answer
     },
-    drain(delayMs, timeoutMs) {
+    drain(delayMs, timeoutMs, handsOver) {
       if (over) return Promise.resolve(0)
       const cut = expect(
         delayMs + timeoutMs + 1_000,
@@ -185,7 +185,7 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
         waiting => (draining = waiting),
         () => (draining = null),
       )
-      send({ kind: 'drain', delayMs, timeoutMs })
+      send({ kind: 'drain', delayMs, timeoutMs, handsOver })
       return cut
     },
     tell(message) {

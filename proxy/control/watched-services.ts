@@ -25,6 +25,8 @@ export interface WatchedServicesOptions {
   readonly threads: Pick<DataThreads, 'tell' | 'answer' | 'ask'>
   /** Brings the snapshot in force to the data threads anew: services were found or let go, or our zone was learnt. */
   readonly refresh: () => void
+  /** Services that a process before this one had found on demand. */
+  readonly found?: readonly string[] | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -55,6 +57,8 @@ export interface WatchedServices {
   unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   want(thread: number, service: string): void
   status(): readonly ServiceStatus[]
+  /** Services found on demand. */
+  found(): readonly string[]
   stop(): Promise<void>
 }
 
@@ -90,6 +94,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
   })
   const found = onDemand({
     clock,
+    before: options.found ?? [],
     lookUp,
     names: () => namesInConsul(link.now(), inForce?.snapshot.onDemandMs ?? 0, clock),
     changed() {
@@ -166,6 +171,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
     unhealthy: told.unhealthy,
     want: (thread, service) =>
       found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
+    found: found.names,
     // A name that is only being looked up may be made up: it is no service yet.
     status() {
       const lookedUp = new Set(found.lookedUp())

@@ -32,7 +32,7 @@ export interface DataThreads {
   apply(snapshot: Snapshot): Promise<readonly string[]>
   ask(question: Question): Promise<readonly Reply[]>
   /** How many requests were cut. Ended threads are not replaced any more. */
-  drain(delayMs: number, timeoutMs: number): Promise<number>
+  drain(delayMs: number, timeoutMs: number, handsOver?: boolean): Promise<number>
   /** News for every data thread. */
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
@@ -63,6 +63,8 @@ export interface DataThreadsOptions {
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
+  /** What a process before this one leaves to a data thread: for those that start first. */
+  readonly inherited?: (thread: number) => Pick<WorkerData, 'inherited' | 'learnt'>
 }
 
 /** Where one data thread after the other runs. */
@@ -84,6 +86,7 @@ export function dataThreads({
   spanAgent,
   said,
   ended,
+  inherited = () => ({}),
 }: DataThreadsOptions): DataThreads {
   const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
@@ -96,6 +99,8 @@ export function dataThreads({
   /** Messages told so far: a thread that was starting meanwhile has missed some. */
   let told = 0
   let stopping = false
+  /** The sockets are there once. */
+  let hasInherited = false
 
   function launch(index: number, started: (reasons: readonly string[]) => void): void {
     const slot = slots[index]!
@@ -104,7 +109,13 @@ export function dataThreads({
     slot.changedAt = clock.now()
     const thread = startDataThread({
       entry,
-      workerData: { index, shared: count > 1, spanAgent: spanAgent(), ...fill(snapshot) },
+      workerData: {
+        index,
+        shared: count > 1,
+        spanAgent: spanAgent(),
+        ...fill(snapshot),
+        ...(hasInherited ? {} : inherited(index)),
+      },
       clock,
       said: message => said(index, message),
       started(reasons) {
@@ -169,6 +180,7 @@ export function dataThreads({
       current = snapshot
       stopping = true // What fails now fails the start, and is not tried again.
       const answers = slots.map((_, index) => new Promise<readonly string[]>(resolve => launch(index, resolve)))
+      hasInherited = true
       const reasons = (await Promise.all(answers)).flat()
       if (reasons.length === 0) stopping = false
       return [...new Set(reasons)]
@@ -195,9 +207,9 @@ export function dataThreads({
     },
     ask: question =>
       Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
-    async drain(delayMs, timeoutMs) {
+    async drain(delayMs, timeoutMs, handsOver = false) {
       stopping = true
-      const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs)))
+      const cut = await Promise.all(live().map(thread => thread.drain(delayMs, timeoutMs, handsOver)))
       return cut.reduce((sum, each) => sum + each, 0)
     },
     tell(message) {

@@ -4,6 +4,7 @@ import type { Applier } from './apply.ts'
 import type { Discover } from './discover.ts'
 import { endpointsView } from './endpoints-view.ts'
 import { explain } from './explain.ts'
+import type { Listeners } from './listeners.ts'
 import type { Records } from './records.ts'
 
 export interface AnswersDeps {
@@ -11,12 +12,13 @@ export interface AnswersDeps {
   readonly random: Random
   readonly applier: Applier
   readonly records: Records
+  readonly listeners: Pick<Listeners, 'sockets'>
   readonly discover: Discover
 }
 
 /** What the control thread may ask of a data thread, for the pages of the admin port. */
 export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
-  const { clock, random, applier, records, discover } = deps
+  const { clock, random, applier, records, listeners, discover } = deps
   switch (question.what) {
     case 'endpoints':
       return endpointsView(applier.clusters(), clock.now())
@@ -24,6 +26,10 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
       return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
     case 'flights':
       return { flights: records.flights(question.failedOnly) }
+    case 'sockets':
+      return { sockets: listeners.sockets() }
+    case 'learnt':
+      return { learnt: applier.learnt() }
     case 'explain':
       return explain(question, { clock, random, discover, runtime: () => inForce(applier) })
   }
