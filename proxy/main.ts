@@ -97,7 +97,7 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   }
 
   // 5  Ready. A process before this one is told so, and lets go.
-  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, also: {}, clock, log })
+  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, clock, log })
   const { reread, request } = made
   upgrades = made
   const listeners = own.threads.listeners()

@@ -14,20 +14,32 @@ export interface Upgrading {
   cancel(): void
 }
 
+/** The socket of the supervisor, as a successor gets it. */
+export interface SupervisorLink {
+  /** The variable that names its descriptor. */
+  readonly variable: string
+  /** Its descriptor: a successor reads from it, and this process does not any longer. Null: there is no supervisor. */
+  handOver(): number | null
+  /** There is no successor after all. */
+  takeBack(): void
+  /** It is the proxy from here on. */
+  succeededBy(pid: number): void
+}
+
 export interface UpgradingDeps {
   readonly version: string
   readonly sidecar: Sidecar
   readonly ownPorts: OpenOwnPorts
   /** The process before this one. */
   readonly predecessor: Predecessor | null
-  /** Descriptors that a successor gets as well, by the variable that tells it which. */
-  readonly also: Readonly<Record<string, number>>
+  /** The supervisor of this process; absent: it has none. */
+  readonly supervisor?: SupervisorLink
   readonly clock: Clock
   readonly log: Log
 }
 
 export function upgrading(deps: UpgradingDeps): Upgrading {
-  const { version, sidecar, ownPorts, predecessor, clock, log } = deps
+  const { version, sidecar, ownPorts, predecessor, supervisor, clock, log } = deps
   const { threads, life, registrar, saved, agent, lock, reload } = sidecar
   let made: Upgrader | null = null
   let waiting: string | null = null
@@ -73,6 +85,7 @@ export function upgrading(deps: UpgradingDeps): Upgrading {
         agent.saved.flush().then(agent.saved.close),
       ])
       lock.release()
+      supervisor?.succeededBy(pid)
       done.resolve({ do: 'take-over', registration })
     })
     return began ? done.promise : Promise.resolve(null)
@@ -85,7 +98,10 @@ export function upgrading(deps: UpgradingDeps): Upgrading {
       refusal,
       sockets,
       give: sidecar.give,
-      also: () => deps.also,
+      also() {
+        const fd = supervisor?.handOver() ?? null
+        return fd === null ? {} : { [supervisor!.variable]: fd }
+      },
       letGo,
       drainMs: () => sidecar.config().snapshot.drain.timeoutMs,
       clock,
@@ -98,6 +114,7 @@ export function upgrading(deps: UpgradingDeps): Upgrading {
   return {
     async request(why, patienceMs) {
       const outcome = await (await load()).request(why, patienceMs)
+      if (!outcome.ok && !outcome.refused) supervisor?.takeBack()
       if (!outcome.ok && waiting !== null) void reload.request(waiting)
       waiting = null
       return outcome

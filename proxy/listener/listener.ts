@@ -44,8 +44,8 @@ const HTTP_ONLY = { timeoutMs: 0, mayBeTcp: false }
 const LEAVE_MS = 1000
 
 /**
- * A kept connection that was idle for so long after its listener was handed over is closed: a caller that uses it
- * often has sent a request meanwhile, whose answer closed it.
+ * A kept connection of a listener that was handed over is closed when it was idle for so long: a caller that uses it
+ * often has sent a request meanwhile, whose answer was its last.
  */
 const IDLE_MS = 5_000
 
@@ -130,7 +130,7 @@ export class Listener {
     const detection = protocol === 'detect' ? { timeoutMs: timeouts.detectMs, mayBeTcp: service !== null } : HTTP_ONLY
     const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
       this.#connections.replace(connection, served)
-      if (this.#draining) served.retire()
+      if (this.#draining) served.retire(IDLE_MS)
       return served
     }
     const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
@@ -169,12 +169,8 @@ export class Listener {
   handOver(timeoutMs: number): Promise<number> {
     this.#draining = true
     this.#isHandedOver = true
-    for (const connection of this.#connections.all()) connection.retire()
-    const idle = this.#deps.clock.timer(() => {
-      for (const connection of this.#connections.all()) connection.drain()
-    })
-    idle.arm(Math.min(IDLE_MS, timeoutMs / 2))
-    return this.#empty(timeoutMs).finally(() => idle.cancel())
+    for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
+    return this.#empty(timeoutMs)
   }
 
   #empty(timeoutMs: number): Promise<number> {
