@@ -6,6 +6,7 @@ import type { Predecessor } from './control/inherited.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
+import type { ServiceManager } from './control/service-manager.ts'
 import { type Sidecar, sidecar, threadCount } from './control/sidecar.ts'
 import { takeSignals } from './control/signals.ts'
 import { type Upgrading, upgrading } from './control/upgrading.ts'
@@ -33,6 +34,8 @@ export interface ProxyOptions {
 const EXIT_CANNOT_START = 1
 /** After ready: by then start-up is over, also on a busy machine. */
 const SETTLED_MS = 200
+/** What asks for an upgrade meanwhile hears this. */
+const TOO_EARLY = { ok: false, refused: true, reason: 'it is starting', details: [] } as const
 /** The files are not valid. */
 const EXIT_BAD_CONFIG = 2
 
@@ -71,15 +74,19 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     random,
     log,
     exit,
-    leaving: () => upgrades?.cancel(),
+    leaving() {
+      upgrades?.cancel()
+      manager?.stopping()
+    },
     isReady,
     changed,
     agentSettled: releaseStartupPages,
   })
   let upgrades: Upgrading | null = null
+  let manager: ServiceManager | null = null
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const upgrade = (why: string, patienceMs?: number) => upgrades!.request(why, patienceMs)
+  const upgrade = (why: string, patienceMs?: number) => upgrades?.request(why, patienceMs) ?? Promise.resolve(TOO_EARLY)
   const facts = pageFacts(own, program, clock, upgrade, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
@@ -92,12 +99,18 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const ownPorts = await openOwnPorts(loaded, facts, log, before?.own)
   const reasons = [...refused, ...ownPorts.reasons]
   if (reasons.length > 0) {
+    // Where another process serves, this one may have begun with requests all the same.
+    predecessor?.failed(reasons)
+    if (predecessor !== null) await own.threads.drain(0, loaded.snapshot.drain.timeoutMs, true)
     await own.threads.stop()
-    return stop(EXIT_CANNOT_START, reasons, predecessor)
+    return stop(EXIT_CANNOT_START, reasons)
   }
 
   // 5  Ready. A process before this one is told so, and lets go.
-  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, clock, log })
+  const answers = async () => (await own.threads.ask({ what: 'uses' })).every(({ answer }) => answer !== null)
+  manager = await managerOf(answers, log)
+  const handedOver = () => manager?.handedOver()
+  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, handedOver, clock, log })
   const { reread, request } = made
   upgrades = made
   const listeners = own.threads.listeners()
@@ -111,10 +124,12 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     reread() {
       reopen()
       reread('SIGHUP')
+      manager?.reloading(own.reload.settled())
     },
     reopen,
     upgrade: () => void request('SIGUSR2'),
   })
+  manager?.ready(predecessor !== null || launched)
   watchFiles(files, await read, () => reread('the files changed'), clock)
   sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, ownPorts.ports)
   settleLater(wasInspected, log)
@@ -128,6 +143,12 @@ async function predecessorHere(): Promise<Predecessor | null> {
   } catch (error) {
     return stop(EXIT_CANNOT_START, [error instanceof Error ? error.message : String(error)])
   }
+}
+
+/** Null: systemd did not start this process, or waits for no word. */
+async function managerOf(answers: () => Promise<boolean>, log: Log): Promise<ServiceManager | null> {
+  if (process.env.NOTIFY_SOCKET === undefined) return null
+  return (await import('./control/service-manager.ts')).serviceManager(process.env, { answers, clock, log })
 }
 
 async function inheritFrom(

@@ -96,9 +96,14 @@ export function upgrader(options: UpgraderOptions): Upgrader {
 
       const take = async (value: unknown) => {
         const message = value as Readonly<Record<string, unknown>>
-        if (message.say === 'failed') told = lines(message.reasons)
+        if (message.say === 'failed') sayFailed(message.reasons)
         else if (message.say === 'hand-over') talk.send(await gather(options.version, options.give))
         else if (message.say === 'ready' && !isOver) await serving(message)
+      }
+      function sayFailed(reasons: unknown): void {
+        told = lines(reasons)
+        const slow = clock.timer(() => fail('it could not start'))
+        slow.arm(SAID_MS)
       }
       async function serving(said: Readonly<Record<string, unknown>>): Promise<void> {
         const pid = child.pid!
@@ -158,6 +163,8 @@ export function upgrader(options: UpgraderOptions): Upgrader {
 
 const ELSEWHERE = '; the log of the proxy may say more'
 const LAST_WORDS_MS = 50
+/** It has said why it fails, and may still finish requests that it had begun. */
+const SAID_MS = 1_000
 
 function lines(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.map(String) : []

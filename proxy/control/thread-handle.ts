@@ -41,6 +41,8 @@ export interface DataThread {
 export interface DataThreadOptions {
   readonly entry: URL
   readonly workerData: WorkerData
+  /** How long its start may take. */
+  readonly startMs?: number | undefined
   readonly clock: Clock
   readonly said: (message: Said) => void
   /** The answer to the snapshot it was started with: empty, or why it could not. Not called when it ends before. */
@@ -54,7 +56,8 @@ interface Waiting<Result> {
   readonly timer: Timer
 }
 
-export function startDataThread({ entry, workerData, clock, said, started, ended }: DataThreadOptions): DataThread {
+export function startDataThread(options: DataThreadOptions): DataThread {
+  const { entry, workerData, startMs = APPLY_MS, clock, said, started, ended } = options
   const { index } = workerData
   const { version } = workerData.snapshot
   /** An explanation may wait for a look-up, as the request would. */
@@ -79,8 +82,8 @@ export function startDataThread({ entry, workerData, clock, said, started, ended
   let failure = ''
   let heapUsed = 0
   let lastUtilization = worker.performance.eventLoopUtilization()
-  const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${APPLY_MS / 1000} s`]))
-  tooLate.arm(APPLY_MS)
+  const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${startMs / 1000} s`]))
+  tooLate.arm(startMs)
 
   worker.on('message', (message: ToControl) => {
     if (message.kind === 'ack' || message.kind === 'nack') answered(message)

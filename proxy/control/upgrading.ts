@@ -34,6 +34,8 @@ export interface UpgradingDeps {
   readonly predecessor: Predecessor | null
   /** The supervisor of this process; absent: it has none. */
   readonly supervisor?: SupervisorLink
+  /** Another process serves from here on. */
+  readonly handedOver: () => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -78,6 +80,7 @@ export function upgrading(deps: UpgradingDeps): Upgrading {
     const done = Promise.withResolvers<object | null>()
     const began = life.handOver(`process ${pid} has taken over`, async () => {
       ownPorts.stopListening()
+      deps.handedOver()
       const goesOn = registers !== '' && registers === registrar.id(threads.listeners())
       const [registration] = await Promise.all([
         goesOn ? registrar.release() : registrar.stop().then(() => null),

@@ -4,6 +4,8 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
 
+/** While another process serves there is time: it gives up on this one when that takes too long. */
+const BESIDE_ANOTHER_MS = 60_000
 /** A thread that ran this long was no part of a crash loop. */
 const SETTLED_MS = 60_000
 const FIRST_BACKOFF_MS = 200
@@ -86,7 +88,7 @@ export function dataThreads({
   spanAgent,
   said,
   ended,
-  inherited = () => ({}),
+  inherited,
 }: DataThreadsOptions): DataThreads {
   const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
@@ -114,8 +116,9 @@ export function dataThreads({
         shared: count > 1,
         spanAgent: spanAgent(),
         ...fill(snapshot),
-        ...(hasInherited ? {} : inherited(index)),
+        ...(hasInherited ? {} : inherited?.(index)),
       },
+      startMs: inherited === undefined || hasInherited ? undefined : BESIDE_ANOTHER_MS,
       clock,
       said: message => said(index, message),
       started(reasons) {
