@@ -1,6 +1,16 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node of the last years can read: it finds one that can run the rest.
-import { chmodSync, existsSync, fstatSync, lstatSync, mkdirSync, readFileSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import * as module from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,12 +22,12 @@ const here = dirname(fileURLToPath(import.meta.url))
 /** A proxy, an agent or a supervisor, which run until a signal. */
 const isLasting = ['proxy', 'agent', 'run'].includes(process.argv[2])
 
-// Before anything else: unhandled, SIGHUP would end a proxy or an agent that is starting, and SIGUSR1 would open Node's
-// inspector. As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts and
+// Before anything else: unhandled, SIGHUP or SIGUSR2 would end a proxy or an agent that is starting, and SIGUSR1 would
+// open Node's inspector. As the first process of a container it must also be told to end on SIGTERM. proxy/control/signals.ts and
 // agent/main.ts take over from here.
 if (isLasting) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
-  for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {})
+  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => {})
 }
 
 if (isNewEnough(process.versions.node)) {
@@ -25,7 +35,12 @@ if (isNewEnough(process.versions.node)) {
   else if (isLasting) endWithNpx(() => process.kill(process.pid, 'SIGTERM'))
   if (process.argv[2] === 'proxy') tuneEngine()
   useCompileCache()
-  await import(isClone() && !(await isBuilt()) ? '../cli/main.ts' : '../dist/main.js')
+  try {
+    await import(isClone() && !(await isBuilt()) ? '../cli/main.ts' : '../dist/main.js')
+  } catch (error) {
+    tellPredecessor(error)
+    throw error
+  }
 } else {
   const node = newerNode()
   if (node === null) {
@@ -107,18 +122,50 @@ function newerNode() {
 }
 
 /**
+ * A running proxy that has started this program to take over from it (proxy/control/successor.ts) is told why it does
+ * not run.
+ */
+function tellPredecessor(error) {
+  try {
+    const { link } = JSON.parse(process.env.OUTRIGGER_LISTENERS)
+    writeSync(link, `${JSON.stringify({ say: 'failed', reasons: [String(error?.stack ?? error).slice(0, 2000)] })}\n`)
+  } catch {
+    // There is none, or it has been told.
+  }
+}
+
+/**
+ * The descriptors that this process was started with beyond its standard streams and the next, by number: sockets of
+ * the proxy that started it, and of its supervisor.
+ */
+function descriptors() {
+  const { OUTRIGGER_LISTENERS, OUTRIGGER_SUPERVISOR_FD } = process.env
+  const found = new Set()
+  try {
+    const { link, listeners } = JSON.parse(OUTRIGGER_LISTENERS)
+    for (const fd of [link, ...listeners.flatMap(each => each.descriptors)]) found.add(fd)
+  } catch {
+    // No proxy started this process.
+  }
+  if (/^\d+$/.test(OUTRIGGER_SUPERVISOR_FD ?? '')) found.add(Number(OUTRIGGER_SUPERVISOR_FD))
+  return [...found].filter(fd => Number.isInteger(fd) && fd >= LAUNCHER_FD)
+}
+
+/**
  * In the place of this process, where this Node can do that; else as its child, which ends when this process does,
  * however that ends.
  */
 async function runWith(node) {
-  const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  if (typeof process.execve === 'function')
+  const args = [process.argv[1], ...process.argv.slice(2)]
+  const passed = descriptors()
+  // execve would close what is to be passed on.
+  if (typeof process.execve === 'function' && passed.length === 0)
     process.execve(node, [node, ...args], { ...process.env, OUTRIGGER_LAUNCHED: 'replaced' })
   const { spawn } = await import('node:child_process')
   const env = { ...process.env, OUTRIGGER_LAUNCHED: 'child' }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
-  // Until it is up, these two would end it.
-  let held = ['SIGHUP', 'SIGUSR1']
+  // Until it is up, these would end it.
+  let held = ['SIGHUP', 'SIGUSR1', 'SIGUSR2']
   const waiting = []
   const pass = signal => (held.includes(signal) ? waiting.push(signal) : child.kill(signal))
   for (const signal of signals) {
@@ -126,7 +173,17 @@ async function runWith(node) {
     process.on(signal, pass)
     for (const listener of before) process.off(signal, listener)
   }
-  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env })
+  const stdio = ['inherit', 'inherit', 'inherit', 'pipe']
+  for (const fd of passed) {
+    // The number may not be that of the pipe.
+    const number = fd === LAUNCHER_FD ? Math.max(...passed, LAUNCHER_FD) + 1 : fd
+    while (stdio.length < number) stdio.push('ignore')
+    stdio[number] = fd
+    if (String(fd) === env.OUTRIGGER_SUPERVISOR_FD) env.OUTRIGGER_SUPERVISOR_FD = String(number)
+  }
+  const child = spawn(node, args, { stdio, env })
+  // Else ports would stay open here that the proxy has closed.
+  for (const fd of passed) closeSync(fd)
   const release = () => {
     held = []
     for (const signal of waiting.splice(0)) child.kill(signal)

@@ -21,6 +21,7 @@ export const commands = {
   flights: async program => (await import('./admin.ts')).addFlightsCommand(program),
   ready: async program => (await import('./admin.ts')).addReadyCommand(program),
   drain: async program => (await import('./admin.ts')).addDrainCommand(program),
+  upgrade: async program => (await import('./upgrade.ts')).addUpgradeCommand(program),
   completion: async (program, version) =>
     (await import('./completion.ts')).addCompletionCommand(program, () => everything(version)),
 } satisfies Record<string, Add>

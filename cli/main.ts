@@ -28,6 +28,7 @@ Examples:
   outrigger explain http://orders/api/1                 ask a running sidecar where this would go
   outrigger endpoints orders                            its endpoints: load, health, latency
   outrigger flights --failed                            what failed, and why
+  outrigger upgrade                                     after an update: the new version takes over
   outrigger status                                      the mesh: who has which policy, and what is wrong
   outrigger top                                         what its services do now
   outrigger dev                                         the services of dev.yaml on this machine, as a mesh

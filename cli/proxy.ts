@@ -25,6 +25,7 @@ Signals:
   SIGTERM, SIGINT   not ready, finish what runs, exit 0; a second one exits at once (143, 130)
   SIGHUP            read the config files again, open the access log anew
   SIGUSR1           open the access log anew, after a log rotation
+  SIGUSR2           start the program that is installed now, which takes over: see outrigger upgrade --help
 
 Exit codes:
   0   drained     1   could not start (a port is taken)     2   a config file or the command line is wrong

@@ -3,6 +3,7 @@ import { http2 } from './codec/h2/codec.ts'
 import { guards, hopCancels } from './codec/h2/options.ts'
 import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
+import type { Learnt } from './core/learnt.ts'
 import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
@@ -50,6 +51,10 @@ export interface DataThreadDeps {
   /** Collects the garbage of this thread, and gives back what is free. */
   shrinkHeap(): void
   send(message: ToControl): void
+  /** A process before this one listens there still. */
+  readonly isInherited?: (name: string) => boolean
+  /** What a process before this one had learnt of endpoints. */
+  readonly learnt?: Learnt | undefined
 }
 
 export interface DataThread {
@@ -96,7 +101,7 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, turns, dial, send }: DataThreadDeps,
+  { clock, random, turns, dial, learnt, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
@@ -112,6 +117,7 @@ function serving(
     event,
     tracing,
     dial: recorded.own.dial(accountedDial(dial, ledger)),
+    learnt,
     ownListeners,
     http2: http2(clock, { onGuard, source }),
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
@@ -170,7 +176,7 @@ function receiving(
     spans,
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier, records, shrinkHeap, ...looked }),
+    answer: question => answer(question, { clock, random, applier, records, listeners, shrinkHeap, ...looked }),
     drain,
     send,
   })

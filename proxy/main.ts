@@ -2,13 +2,17 @@ import type { Snapshot } from '../mesh-config/snapshot.ts'
 import { firstConfig } from './control/config-loader.ts'
 import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
 import { keepIdleMemorySmall } from './control/idle-memory.ts'
+import type { Inherited } from './control/inherit.ts'
+import type { Predecessor } from './control/inherited.ts'
 import { drainPlan } from './control/life.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
-import { type Sidecar, sidecar } from './control/sidecar.ts'
+import type { ServiceManager } from './control/service-manager.ts'
+import { type Sidecar, sidecar, threadCount } from './control/sidecar.ts'
 import { takeSignals } from './control/signals.ts'
-import { supervised } from './control/supervised.ts'
+import { supervised, supervisorVariable } from './control/supervised.ts'
+import { type Upgrading, upgrading } from './control/upgrading.ts'
 import { signatureOf, watchFiles } from './control/watch-files.ts'
 import type { Log, LogLevel } from './core/log.ts'
 import { printable } from './core/printable.ts'
@@ -33,6 +37,8 @@ export interface ProxyOptions {
 const EXIT_CANNOT_START = 1
 /** After ready: by then start-up is over, also on a busy machine. */
 const SETTLED_MS = 200
+/** What asks for an upgrade meanwhile hears this. */
+const TOO_EARLY = { ok: false, refused: true, reason: 'it is starting', details: [] } as const
 /** The files are not valid. */
 const EXIT_BAD_CONFIG = 2
 
@@ -48,18 +54,22 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   const supervisor = supervised(process.env)
 
   // 2  The configuration. Nothing is open yet, so a bad one leaves no trace.
+  const predecessor = await predecessorHere()
   const read = signatureOf(files)
   const loaded = await firstConfig(files, clock)
-  if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors)
+  if (!loaded.ok) return stop(EXIT_BAD_CONFIG, loaded.errors, predecessor)
   const log = ownLog({ level: logLevel, pretty, colors, write: line => writeTo(2, line) }, clock)
   for (const warning of loaded.warnings) log.warn(warning)
 
-  // 3  The parts, joined.
+  // 3  The parts, joined; with what a process before this one leaves to it.
+  const letGo = Promise.withResolvers<void>()
+  const before = predecessor === null ? undefined : await inheritFrom(predecessor, loaded, letGo.promise, log)
   const makeNames = loaded.bootstrap.dns === null ? null : (await import('./control/name-service.ts')).nameService
   const isReady = () => readinessOf(own).ready
   const changed = () => series.setVersion()
   const own = sidecar({
     loaded,
+    before,
     version,
     files,
     supervisor,
@@ -67,14 +77,21 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     random,
     log,
     exit,
+    leaving() {
+      upgrades?.cancel()
+      manager?.stopping()
+    },
     isReady,
     changed,
     makeNames,
     agentSettled: releaseStartupPages,
   })
+  let upgrades: Upgrading | null = null
+  let manager: ServiceManager | null = null
   const program = { version, files }
   const series = sidecarSeries(own, program, clock)
-  const facts = pageFacts(own, program, clock, log)
+  const upgrade = (why: string, patienceMs?: number) => upgrades?.request(why, patienceMs) ?? Promise.resolve(TOO_EARLY)
+  const facts = pageFacts(own, program, clock, upgrade, log)
   own.sink.moveTo(loaded.snapshot.accessLog.path)
   changed()
   begun = own
@@ -86,31 +103,47 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
   // It is loaded while the data threads do their part.
   if (loaded.bootstrap.admin !== null) process.getBuiltinModule('node:http')
   const refused = await starting
-  const { ports, reasons } = await openOwnPorts(loaded, facts, log)
+  const ownPorts = await openOwnPorts(loaded, facts, log, before?.own)
   const nameless = (await own.names?.open(loaded.snapshot.places.dns)) ?? []
-  if (refused.length + reasons.length + nameless.length > 0) {
+  const reasons = [...refused, ...ownPorts.reasons, ...nameless]
+  if (reasons.length > 0) {
+    // Where another process serves, this one may have begun with requests all the same.
+    predecessor?.failed(reasons)
+    if (predecessor !== null) await own.threads.drain('all', 0, loaded.snapshot.drain.timeoutMs, true)
     await own.threads.stop()
-    return stop(EXIT_CANNOT_START, [...refused, ...reasons, ...nameless])
+    return stop(EXIT_CANNOT_START, reasons)
   }
 
-  // 5  Ready.
-  const register = () => own.registrar.start(own.threads.listeners())
+  // 5  Ready. A process before this one is told so, and lets go.
+  const answers = async () => (await own.threads.ask({ what: 'uses' })).every(({ answer }) => answer !== null)
+  manager = await managerOf(answers, log)
+  const handedOver = () => manager?.handedOver()
+  const link = supervisor.isThere ? { supervisor: { ...supervisor, variable: supervisorVariable } } : {}
+  const made = upgrading({ version, sidecar: own, ownPorts, predecessor, ...link, handedOver, clock, log })
+  const { reread, request } = made
+  upgrades = made
+  const listeners = own.threads.listeners()
+  const readyMs = Math.round(clock.now())
+  const taken = await predecessor?.ready({ version, readyMs, registers: own.registrar.id(listeners) })
+  letGo.resolve()
+  const register = () => own.registrar.start(listeners, taken?.registration)
   if (supervisor.isThere) followSupervisor(own, register)
-  else register()
+  else if (!own.life.draining()) register()
   void own.agent.configure(loaded)
-  const reread = (why: string) => {
-    if (!own.life.draining()) void own.reload.request(why)
-  }
   const { reopen } = own.sink
   signals.ready({
     reread() {
       reopen()
       reread('SIGHUP')
+      manager?.reloading(own.reload.settled())
     },
     reopen,
+    upgrade: () => void request('SIGUSR2'),
   })
+  manager?.ready(predecessor !== null || launched)
   watchFiles(files, await read, () => reread('the files changed'), clock)
-  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, { ...ports, dns: own.names?.port() ?? null })
+  const dns = own.names?.port() ?? null
+  sayReady(version, loaded, own.watched.fill(loaded.snapshot).snapshot, { ...ownPorts.ports, dns })
   settleLater(wasInspected, log)
   keepIdleMemorySmall({
     threads: own.threads,
@@ -141,6 +174,33 @@ function followSupervisor({ supervisor, life, config, applications, registrar }:
   supervisor.ready()
 }
 
+/** Null: this process is the first. */
+async function predecessorHere(): Promise<Predecessor | null> {
+  if (process.env.OUTRIGGER_LISTENERS === undefined) return null
+  try {
+    return (await import('./control/inherited.ts')).predecessorOf(process.env, clock)
+  } catch (error) {
+    return stop(EXIT_CANNOT_START, [error instanceof Error ? error.message : String(error)])
+  }
+}
+
+/** Null: systemd did not start this process, or waits for no word. */
+async function managerOf(answers: () => Promise<boolean>, log: Log): Promise<ServiceManager | null> {
+  if (process.env.NOTIFY_SOCKET === undefined) return null
+  return (await import('./control/service-manager.ts')).serviceManager(process.env, { answers, clock, log })
+}
+
+async function inheritFrom(
+  predecessor: Predecessor,
+  loaded: LoadedConfig,
+  letGo: Promise<void>,
+  log: Log,
+): Promise<Inherited> {
+  const { inherit } = await import('./control/inherit.ts')
+  const parts = await predecessor.handOver(log)
+  return inherit({ predecessor, parts, loaded, threads: threadCount(loaded.bootstrap.workers, log), letGo, log })
+}
+
 function sayReady(version: string, { bootstrap }: LoadedConfig, snapshot: Snapshot, ports: OwnPorts): void {
   const title = `outrigger ${version} for ${bootstrap.service}: ready after ${Math.round(clock.now())} ms`
   const { accessLog } = snapshot
@@ -161,7 +221,8 @@ function settleLater(wasInspected: boolean, log: Log): void {
   settled.arm(SETTLED_MS)
 }
 
-function stop(code: number, lines: readonly string[]): void {
+function stop(code: number, lines: readonly string[], predecessor: Predecessor | null = null): never {
+  predecessor?.failed(lines)
   writeTo(2, lines.map(line => `${printable(line)}\n`).join(''))
   process.exit(code)
 }

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ToData, WorkerData } from './core/channel.ts'
 import { type DataThread, dataThread } from './data-thread.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
+import { inheritedOr } from './system/inherited-listen.ts'
 import { dial, listen } from './system/net.ts'
 import { shrinkHeap } from './system/shrink-heap.ts'
 import { systemTurns } from './system/turns.ts'
@@ -15,14 +16,17 @@ port.on('message', (message: WorkerData | ToData) => {
   else thread.receive(message as ToData)
 })
 
-function begin({ index, snapshot, shared, origins, spanAgent, virtualAddresses }: WorkerData): DataThread {
+function begin(given: WorkerData): DataThread {
+  const { index, snapshot, shared, origins, spanAgent, virtualAddresses, inherited, learnt } = given
   const begun = dataThread({
     index,
     clock: systemClock,
     random: systemRandom,
     turns: systemTurns,
     dial,
-    listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
+    listen: inheritedOr(inherited, (address, onWire, onError) => listen({ ...address, shared }, onWire, onError)),
+    isInherited: name => inherited?.some(socket => socket.name === name) === true,
+    learnt,
     shared,
     // Only where a listener needs it.
     loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),

@@ -93,14 +93,19 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
       else void ended.then(code => lost(code, how))
     })
     link = mine
-    // A new proxy does not know how far things are.
-    if (goal !== 'serve') mine.tell({ do: goal })
-    mine.tell({ do: 'application', is: application })
+    tellAll()
+  }
+
+  function tellAll(): void {
+    if (goal !== 'serve') link?.tell({ do: goal })
+    link?.tell({ do: 'application', is: application })
   }
 
   function heard(line: ProxySays): void {
     if (line.say === 'ready') {
       isReady = true
+      // A successor has the same socket, and does not know how far things are.
+      if (line.pid !== pid) tellAll()
       pid = line.pid
       if (wasReady) log.info('the sidecar serves again', { pid, afterMs: Math.round(performance.now() - startedAt) })
       wasReady = true

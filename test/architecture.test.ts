@@ -82,6 +82,9 @@ const joints = new Set([
   'proxy/control/port-claims.ts',
   // The socket that the supervisor left in this process.
   'proxy/control/supervised.ts',
+  // Taking over from another process.
+  'proxy/control/inherit.ts',
+  'proxy/control/inherited.ts',
 ])
 const isJoint = (file: string) => joints.has(file)
 

@@ -159,7 +159,13 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
     const state = streams.get(call)
     streams.delete(call)
     outboxes.delete(call)
-    if (state !== null && state !== undefined) remember(state.status(false))
+    if (state !== null && state !== undefined && !follows(state.hello.proxy)) remember(state.status(false))
+  }
+
+  /** While one process takes over from another, two streams are of one proxy. */
+  function follows(proxy: string): boolean {
+    for (const state of streams.values()) if (state?.hello.proxy === proxy) return true
+    return false
   }
 
   function remember(follower: Follower): void {
@@ -205,8 +211,10 @@ export function followServer({ book, log, agent, version, onSummary, stalledMs =
     counts,
     register: server => server.addService(definition, { Follow: follow }),
     followers() {
-      const connected = [...streams.values()].filter(state => state !== null).map(state => state.status(true))
-      return [...connected, ...remembered.values()]
+      // Of two processes of one proxy the later one counts: it has taken over.
+      const latest = new Map<string, FollowerState>()
+      for (const state of streams.values()) if (state !== null) latest.set(state.hello.proxy, state)
+      return [...[...latest.values()].map(state => state.status(true)), ...remembered.values()]
     },
     connected() {
       let proxies = 0

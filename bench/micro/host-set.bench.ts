@@ -68,7 +68,7 @@ function clusterOf({
     locality,
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
-    outliers: () => ({ configure() {}, review: () => false, report() {}, stop() {} }),
+    outliers: () => ({ configure() {}, review: () => false, resume() {}, report() {}, stop() {} }),
   })
 }
 

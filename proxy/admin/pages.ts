@@ -12,6 +12,7 @@ import type { Page } from './page-types.ts'
 import { applicationPages, bareReadyPage, livePage, readyPage } from './ready.ts'
 import { startPage } from './start-page.ts'
 import { syncPage } from './sync.ts'
+import { type UpgradeOutcome, upgradePage } from './upgrade.ts'
 import type { ApplicationState, ConfigView, NamesView, Readiness, SyncView } from './views.ts'
 
 /** The sources of the pages' facts. */
@@ -28,6 +29,7 @@ export interface PageFacts {
   readonly names: (() => NamesView) | null
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
+  readonly upgrade: (patienceMs?: number) => Promise<UpgradeOutcome>
   readonly log: LevelOwner
 }
 
@@ -46,6 +48,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     livePage,
     ...applicationPages(facts.readiness, facts.application, true),
     logLevelPage(facts.log),
+    upgradePage(facts.upgrade),
     drainPage(facts.drain, facts.drainPlan),
   ]
   return pages

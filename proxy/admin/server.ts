@@ -38,6 +38,8 @@ export function adminServer(
   // are not needed here.
   const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer((request, response) => {
+    // It listens no longer: another process answers the next request.
+    if (!server.listening) response.shouldKeepAlive = false
     handle(request, response, { listenAddress: listen.address, access, pages }).catch((error: unknown) => {
       log.error(
         `the admin page ${request.url ?? ''} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -6,11 +6,13 @@ import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { learntOf, restore } from './learnt.ts'
 import { type AllMembers, membersOf } from './members.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
@@ -39,6 +41,8 @@ export interface OutlierDetector {
   /** Called after the sets changed. True: it has readmitted endpoints, so all pickers must be rebuilt. */
   review(): boolean
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
+  /** The states of endpoints are those that an earlier process had given them. */
+  resume(): void
   stop(): void
 }
 
@@ -98,6 +102,24 @@ export class ServiceCluster implements ViewOwner {
     this.#nameSubsets()
     this.#gather(this.#views())
     this.rebuild()
+  }
+
+  /** Goes on with what an earlier process had learnt of its endpoints, before the first request. */
+  restore(learnt: readonly LearntEndpoint[]): void {
+    const byName = new Map(learnt.map(each => [each.name, each]))
+    const now = this.#deps.clock.now()
+    for (const endpoint of this.endpoints) {
+      const known = byName.get(endpoint.name)
+      if (known !== undefined) restore(endpoint, known, now)
+    }
+    this.#outliers.resume()
+    if (this.#policy.reweigh !== null) this.#learn.arm(REWEIGH_MS)
+    this.rebuild()
+  }
+
+  /** For a process that takes over. */
+  learnt(): LearntEndpoint[] {
+    return learntOf(this.endpoints, this.#deps.clock.now())
   }
 
   /** In the order in which they came. */

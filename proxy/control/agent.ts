@@ -38,6 +38,8 @@ export interface AgentDeps {
   readonly force: () => Pick<IntoForce, 'govern'>
   /** Takes the state folder for this process. */
   readonly claim: () => Promise<string>
+  /** Policies as a process before this one has them. */
+  readonly handed?: string | undefined
   /** What the proxy counted since the last time, as an encoded Summary (agent/sync/stats.proto); null: nothing. */
   readonly summary?: () => Uint8Array | null
   /** Once: an agent has been there for a while, and all that talking with it needs is loaded. */
@@ -55,7 +57,14 @@ export function agentOfHost(deps: AgentDeps): Agent {
   const { loaded, version, clock, random, log, summary = () => null } = deps
   const { bootstrap } = loaded
   const uid = process.getuid?.() ?? 0
-  const saved = lastPolicies({ folder: bootstrap.state, replaceFile, claim: deps.claim, clock, log })
+  const saved = lastPolicies({
+    folder: bootstrap.state,
+    replaceFile,
+    claim: deps.claim,
+    handed: deps.handed,
+    clock,
+    log,
+  })
   const kept: KeptPolicies =
     loaded.agent.kind === 'off' ? { policies: new Map(), own: new Map(), savedAt: null } : saved.read()
   if (kept.policies.size > 0)

@@ -74,6 +74,7 @@ export function pageFacts(
   sidecar: Sidecar,
   { version, files }: Program,
   clock: Clock,
+  upgrade: (why: string, patienceMs?: number) => ReturnType<PageFacts['upgrade']>,
   log: PageFacts['log'],
 ): PageFacts {
   const { loaded, store, threads, watched, life, config, agent } = sidecar
@@ -98,6 +99,7 @@ export function pageFacts(
     config: () => configView(sidecar, files),
     sync: () => syncView(agent, clock),
     names: sidecar.names?.view ?? null,
+    upgrade: patienceMs => upgrade('POST /upgrade', patienceMs),
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,

@@ -13,6 +13,11 @@ export interface Life {
   leave(why: string): Promise<void>
   /** As `drain`, and no supervisor is asked. */
   end(why: string, atOnce?: boolean): boolean
+  /**
+   * Another process serves on the same ports from now on: `letGo` of what only one can have, then as `end`, without a
+   * delay. False: this process drains already.
+   */
+  handOver(why: string, letGo: () => Promise<void>): boolean
   draining(): boolean
 }
 
@@ -21,29 +26,35 @@ export interface LifeOptions {
   /** Tells the registry that we go, so that callers turn elsewhere while we still listen. Bounded in time. */
   readonly leave: () => Promise<void>
   /** Finishes what runs; how many requests were cut. */
-  readonly drainThreads: (side: DrainSide, plan: DrainSpec) => Promise<number>
+  readonly drainThreads: (side: DrainSide, plan: DrainSpec, handsOver: boolean) => Promise<number>
   /** What must be written and closed before the process ends. */
   readonly finish: () => Promise<void>
   readonly exit: (code: number) => void
   /** False: no supervisor decides. */
   readonly askSupervisor?: (why: string) => boolean
+  /** A drain begins that is no hand-over. */
+  readonly onDrain?: () => void
   readonly log: Log
 }
 
-export function life({ plan, leave, drainThreads, finish, exit, askSupervisor, log }: LifeOptions): Life {
+export function life(options: LifeOptions): Life {
+  const { plan, leave, drainThreads, finish, exit, askSupervisor, onDrain, log } = options
   /** Callers are no longer wanted. */
   let leaving: Promise<void> | null = null
   let ending = false
   let asked = false
+  /** Another process serves: a signal that is for both of them (systemd sends such) does not cut what runs here. */
+  let isSpared = false
 
   async function leaveInbound(why: string): Promise<void> {
     const { delayMs, timeoutMs } = plan()
     log.info(
       `${why}: leaving: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for inbound requests; outbound serves on`,
     )
+    onDrain?.()
     await leave()
     if (ending) return
-    sayCut(await drainThreads('inbound', plan()), timeoutMs)
+    sayCut(await drainThreads('inbound', plan(), false), timeoutMs)
     if (!ending) log.info('inbound is drained')
   }
 
@@ -55,8 +66,13 @@ export function life({ plan, leave, drainThreads, finish, exit, askSupervisor, l
         ? `${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`
         : `${why}: draining: at most ${timeoutMs / 1000} s for what still runs`,
     )
+    onDrain?.()
     await leave()
-    sayCut(await drainThreads('all', planned()), timeoutMs)
+    await drained(planned(), false)
+  }
+
+  async function drained(planned: DrainSpec, handsOver: boolean): Promise<void> {
+    sayCut(await drainThreads('all', planned, handsOver), planned.timeoutMs)
     log.info('drained')
     await finish()
     exit(0)
@@ -66,20 +82,25 @@ export function life({ plan, leave, drainThreads, finish, exit, askSupervisor, l
     if (cut > 0) log.warn(`${cut} requests were still running after ${timeoutMs / 1000} s and were cut`, { cut })
   }
 
+  function failed(error: unknown): void {
+    log.error(`draining failed: ${String(error)}`)
+    exit(1)
+  }
+
   function end(why: string, atOnce = false): boolean {
-    if (ending) return false
+    if (ending) {
+      const wasSpared = isSpared
+      isSpared = false
+      return wasSpared
+    }
     ending = true
-    endAll(why, atOnce).catch((error: unknown) => {
-      log.error(`draining failed: ${String(error)}`)
-      exit(1)
-    })
+    endAll(why, atOnce).catch(failed)
     return true
   }
 
   return {
     drain(why, atOnce = false) {
-      if (ending) return false
-      if (askSupervisor === undefined) return end(why, atOnce)
+      if (ending || askSupervisor === undefined) return end(why, atOnce)
       if (asked) return false
       asked = askSupervisor(why)
       return asked || end(why, atOnce)
@@ -87,6 +108,17 @@ export function life({ plan, leave, drainThreads, finish, exit, askSupervisor, l
     leave: why =>
       (leaving ??= leaveInbound(why).catch((error: unknown) => log.error(`leaving failed: ${String(error)}`))),
     end,
+    handOver(why, letGo) {
+      if (ending || leaving !== null) return false
+      ending = true
+      isSpared = true
+      const planned = { ...plan(), delayMs: 0 }
+      log.info(`${why}: at most ${planned.timeoutMs / 1000} s for what still runs here`)
+      letGo()
+        .then(() => drained(planned, true))
+        .catch(failed)
+      return true
+    },
     draining: () => ending || leaving !== null,
   }
 }

@@ -40,6 +40,8 @@ export interface OnDemandOptions {
   /** It is no longer needed: stop watching it. */
   readonly drop: (service: string) => void
   readonly clock: Clock
+  /** Those that a process before this one had found. */
+  readonly before?: readonly string[]
 }
 
 /** Services that no file names, found because a request asked for them. */
@@ -65,8 +67,10 @@ interface Found {
 
 type Answer = (why: Unknown) => void
 
-export function onDemand({ lookUp, names, changed, drop, clock }: OnDemandOptions): OnDemand {
-  const found = new Map<string, Found>()
+export function onDemand({ lookUp, names, changed, drop, clock, before = [] }: OnDemandOptions): OnDemand {
+  const found = new Map<string, Found>(
+    before.slice(0, MOST_FOUND).map(service => [service, { uses: -1, usedAt: clock.now() }]),
+  )
   const asked = new Map<string, Answer[]>()
   /** Of `asked`: those that are looked up. The others wait for a list of names. */
   const running = new Set<string>()

@@ -15,10 +15,11 @@ export interface PortClaims {
 
 export const noClaims: PortClaims = { before: async () => [], after: async () => [] }
 
-export const sharedPortClaims: PortClaims = {
+/** `inherited`: listeners whose sockets came from a process before this one, which is no stranger. */
+export const sharedPortClaims = (inherited: ReadonlySet<string> = new Set()): PortClaims => ({
   before(next, inForce) {
     const open = new Set(inForce?.listeners.map(({ name }) => name))
-    const added = next.listeners.filter(({ name }) => !open.has(name))
+    const added = next.listeners.filter(({ name }) => !open.has(name) && (inForce !== null || !inherited.has(name)))
     const isOursInTheWay = (address: AddressSpec) =>
       inForce?.listeners.some(({ listen }) => overlap(listen, address)) === true
     return reasons(next, added, async address => (await looking()).isTakenByOthers(address, isOursInTheWay(address)))
@@ -26,10 +27,10 @@ export const sharedPortClaims: PortClaims = {
   after: opened =>
     reasons(
       opened,
-      opened.listeners,
+      opened.listeners.filter(({ name }) => !inherited.has(name)),
       async address => (await (await looking()).holdersOf(address, { certain: true })).length > 0,
     ),
-}
+})
 
 /** Loaded where it is needed: most sidecars have one data thread. */
 async function looking() {

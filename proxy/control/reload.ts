@@ -24,6 +24,8 @@ export interface ReloadState {
 export interface Reloader {
   /** Reads the files anew; calls while one is under way are answered by one more attempt. `why` is for the log. */
   request(why: string): Promise<void>
+  /** Resolves when none is under way. */
+  settled(): Promise<void>
   state(): ReloadState
 }
 
@@ -144,5 +146,5 @@ export function reloader({ first, load, bring, inForce, isOver, clock, log }: Re
     return running
   }
 
-  return { request, state: () => state }
+  return { request, settled: () => running ?? Promise.resolve(), state: () => state }
 }

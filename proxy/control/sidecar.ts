@@ -1,14 +1,17 @@
 import type { Clock, Random } from '../core/clock.ts'
+import type { Learnt } from '../core/learnt.ts'
 import type { Log } from '../core/log.ts'
 import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
 import { checkApplication } from '../system/check-application.ts'
-import { folderLock } from '../system/folder-lock.ts'
+import { type FolderLock, folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
 import { summaries } from '../telemetry/summary.ts'
 import { type Agent, agentOfHost } from './agent.ts'
 import { type Applications, applicationChecks } from './applications.ts'
 import { loadConfig } from './config-loader.ts'
+import type { Give } from './handed.ts'
+import type { Inherited } from './inherit.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
 import { drainPlan, type Life, life } from './life.ts'
 import type { LoadedConfig } from './loaded-config.ts'
@@ -25,6 +28,8 @@ import { type DataThreads, dataThreads } from './workers.ts'
 
 export interface SidecarOptions {
   readonly loaded: LoadedConfig
+  /** Of a process before this one; absent: this one starts from nothing. */
+  readonly before?: Inherited | undefined
   /** Of the program. */
   readonly version: string
   readonly files: readonly string[]
@@ -33,6 +38,8 @@ export interface SidecarOptions {
   readonly random: Random
   readonly log: Log
   readonly exit: (code: number) => void
+  /** A drain begins that is no hand-over. */
+  readonly leaving: () => void
   /** Whether /ready says so. */
   readonly isReady: () => boolean
   /** A configuration has come into force. */
@@ -49,6 +56,9 @@ export interface Sidecar {
   readonly loaded: LoadedConfig
   /** How many data threads there are to be. */
   readonly count: number
+  /** What a process that takes over is to know. */
+  readonly give: readonly Give[]
+  readonly lock: FolderLock
   readonly store: SeriesStore
   readonly sink: AccessLogSink
   readonly spans: SpanExport
@@ -70,14 +80,17 @@ export interface Sidecar {
 
 /** Joins them; nothing is open or running yet. */
 export function sidecar(options: SidecarOptions): Sidecar {
-  const { loaded, supervisor, clock, random, log, isReady } = options
+  const { loaded, before, supervisor, clock, random, log, isReady } = options
+  const handed = before?.parts ?? {}
   const { bootstrap } = loaded
-  const count = threadCount(bootstrap.workers, log)
+  const count = before?.threads ?? threadCount(bootstrap.workers, log)
   const store = seriesStore()
   const sink = accessLogSink(clock, log)
   const lock = folderLock(bootstrap.state ?? '', `pid ${process.pid}, beside ${bootstrap.service}`)
-  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim: () => lock.claim() })
-  const sticky = stickySecret(bootstrap.state, log)
+  // As long as a process before this one has the folder, what is to be saved waits.
+  const claim = () => (before === undefined ? lock.claim() : before.letGo.then(lock.claim))
+  const saved = lastKnown({ folder: bootstrap.state, clock, log, claim, handed: handed.endpoints })
+  const sticky = stickySecret(bootstrap.state, log, handed.sticky)
   const spans = spanExport({
     spec: bootstrap.traces,
     zone: loaded.snapshot.zone,
@@ -98,12 +111,14 @@ export function sidecar(options: SidecarOptions): Sidecar {
     virtualAddresses: () => names?.entries() ?? [],
     said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
     ended: store.ended,
+    ...(before === undefined ? {} : { inherited: before.of }),
   })
   const watched: WatchedServices = watchedServices({
     service: bootstrap.register?.name ?? bootstrap.service,
     lastKnown: saved,
     threads,
     refresh: () => void force.refresh(),
+    found: handed.found,
     clock,
     random,
     log,
@@ -112,7 +127,8 @@ export function sidecar(options: SidecarOptions): Sidecar {
     loaded,
     version: options.version,
     force: () => force,
-    claim: () => lock.claim(),
+    claim,
+    handed: handed.policies,
     summary: summaries({ store, self: bootstrap.service, unhealthy: watched.unhealthy, clock }).next,
     settled: options.agentSettled,
     clock,
@@ -136,7 +152,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const force = intoForce({
     threads,
     watched,
-    claims: count > 1 ? sharedPortClaims : noClaims,
+    claims: count > 1 ? sharedPortClaims(before?.names) : noClaims,
     policies: agent.kept.policies,
     applied(snapshot, before) {
       agent.applied(snapshot, before)
@@ -165,7 +181,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const ending: Life = life({
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
-    drainThreads: (side, { delayMs, timeoutMs }) => threads.drain(side, delayMs, timeoutMs),
+    drainThreads: (side, { delayMs, timeoutMs }, handsOver) => threads.drain(side, delayMs, timeoutMs, handsOver),
     finish: async () =>
       void (await Promise.all([
         sink.flushed(1_000),
@@ -174,11 +190,18 @@ export function sidecar(options: SidecarOptions): Sidecar {
       ])),
     exit: options.exit,
     ...(supervisor.isThere ? { askSupervisor: supervisor.askToStop } : {}),
+    onDrain: options.leaving,
     log,
   })
   return {
     loaded,
     count,
+    give: [
+      () => ({ endpoints: saved.text(), sticky: sticky.known(), found: watched.found() }),
+      () => ({ policies: agent.saved.text(agent.sync.kept()) }),
+      async () => ({ learnt: await learntBy(threads) }),
+    ],
+    lock,
     store,
     sink,
     spans,
@@ -197,8 +220,13 @@ export function sidecar(options: SidecarOptions): Sidecar {
   }
 }
 
+async function learntBy(threads: DataThreads): Promise<Learnt[]> {
+  const replies = await threads.ask({ what: 'learnt' })
+  return replies.map(({ answer }) => (answer !== null && 'learnt' in answer ? answer.learnt : {}))
+}
+
 /** Several share a port only where the system can (SO_REUSEPORT); elsewhere there is one. */
-function threadCount(workers: number, log: Log): number {
+export function threadCount(workers: number, log: Log): number {
   const count = process.platform === 'linux' ? workers : 1
   if (count < workers) log.warn(`workers: ${workers}: this system cannot share a port between threads, so there is one`)
   return count

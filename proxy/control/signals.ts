@@ -14,6 +14,8 @@ export interface SignalActions {
   reread(): void
   /** SIGUSR1. */
   reopen(): void
+  /** SIGUSR2. */
+  upgrade(): void
 }
 
 export interface Signals {
@@ -21,7 +23,7 @@ export interface Signals {
    * From here on there is something to drain: SIGTERM and SIGINT do that, and a second one ends the process at once.
    */
   obey(life: Life): void
-  /** From here on SIGHUP and SIGUSR1 act; one that came before does so now. */
+  /** From here on SIGHUP, SIGUSR1 and SIGUSR2 act; one that came before does so now. */
   ready(actions: SignalActions): void
 }
 
@@ -41,6 +43,7 @@ export function takeSignals({ exit, now, launched }: SignalsOptions): Signals {
   }
   own('SIGHUP', () => act('reread'))
   own('SIGUSR1', () => act('reopen'))
+  own('SIGUSR2', () => act('upgrade'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     own(signal, () => {
       if (life === null) exit(0)

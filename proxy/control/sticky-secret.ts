@@ -7,13 +7,20 @@ import type { FilledSnapshot } from './workers.ts'
 const FILE = 'sticky-secret'
 const FORM = /^[0-9a-f]{64}$/
 
+export interface StickySecret {
+  /** With the secret where a service needs it. */
+  into(filled: FilledSnapshot): FilledSnapshot
+  /** For a process that takes over; empty: none was needed yet. */
+  known(): string
+}
+
 /**
  * The secret of sticky cookies for services whose policy has none. It is drawn once and kept in the state folder, in
  * a file that only its owner may read, so sessions survive a restart. Where the file cannot be written or read, the
  * secret lasts as long as the process. Nothing is read or written before the first service with sticky sessions.
  */
-export function stickySecret(folder: string | null, log: Log): { into(filled: FilledSnapshot): FilledSnapshot } {
-  let own = ''
+export function stickySecret(folder: string | null, log: Log, handed = ''): StickySecret {
+  let own = FORM.test(handed) ? handed : ''
 
   function secret(): string {
     if (own !== '') return own
@@ -40,6 +47,7 @@ export function stickySecret(folder: string | null, log: Log): { into(filled: Fi
   }
 
   return {
+    known: () => own,
     into(filled) {
       const { services } = filled.snapshot
       if (!Object.values(services).some(({ balancer }) => balancer.sticky?.secret === '')) return filled

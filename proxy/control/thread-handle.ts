@@ -38,7 +38,7 @@ export interface DataThread {
   /** Null: no answer in time, or the thread has ended. */
   ask(question: Question): Promise<Answer | null>
   /** How many requests were cut. */
-  drain(side: DrainSide, delayMs: number, timeoutMs: number): Promise<number>
+  drain(side: DrainSide, delayMs: number, timeoutMs: number, handsOver: boolean): Promise<number>
   tell(message: Exclude<ToData, { readonly kind: 'snapshot' | 'ask' | 'drain' | 'virtual-addresses' }>): void
   /** False: it has not said in time that it knows them. One that has ended needs to know nothing. */
   know(put: readonly VirtualAddressEntry[], drop: readonly string[]): Promise<boolean>
@@ -57,6 +57,8 @@ export interface DataThreadOptions {
   /** One that has booted, or is about to, and waits for its work; null: another one is made. */
   readonly booted: Worker | null
   readonly workerData: WorkerData
+  /** How long its start may take. */
+  readonly startMs?: number | undefined
   readonly clock: Clock
   readonly said: (message: Said) => void
   /** The answer to the snapshot it was started with: empty, or why it could not. Not called when it ends before. */
@@ -70,15 +72,8 @@ interface Waiting<Result> {
   readonly timer: Timer
 }
 
-export function startDataThread({
-  entry,
-  booted,
-  workerData,
-  clock,
-  said,
-  started,
-  ended,
-}: DataThreadOptions): DataThread {
+export function startDataThread(options: DataThreadOptions): DataThread {
+  const { entry, booted, workerData, startMs = APPLY_MS, clock, said, started, ended } = options
   const { index } = workerData
   const { version } = workerData.snapshot
   /** An explanation may wait for a look-up, as the request would. */
@@ -100,8 +95,8 @@ export function startDataThread({
   let failure = ''
   let heapUsed = 0
   let lastUtilization = worker.performance.eventLoopUtilization()
-  const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${APPLY_MS / 1000} s`]))
-  tooLate.arm(APPLY_MS)
+  const tooLate = clock.timer(() => started([`data thread ${index} was not ready within ${startMs / 1000} s`]))
+  tooLate.arm(startMs)
 
   worker.on('message', (message: ToControl) => {
     if (message.kind === 'ack' || message.kind === 'nack') answered(message)
@@ -202,7 +197,7 @@ export function startDataThread({
       send({ kind: 'ask', id, question })
       return answer
     },
-    drain(side, delayMs, timeoutMs) {
+    drain(side, delayMs, timeoutMs, handsOver) {
       if (over) return Promise.resolve(0)
       const cut = expect(
         delayMs + timeoutMs + 1_000,
@@ -210,7 +205,7 @@ export function startDataThread({
         waiting => draining.set(side, waiting),
         () => draining.delete(side),
       )
-      send({ kind: 'drain', side, delayMs, timeoutMs })
+      send({ kind: 'drain', side, delayMs, timeoutMs, handsOver })
       return cut
     },
     tell(message) {

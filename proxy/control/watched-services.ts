@@ -26,6 +26,8 @@ export interface WatchedServicesOptions {
   readonly threads: Pick<DataThreads, 'tell' | 'answer' | 'ask'>
   /** Brings the snapshot in force to the data threads anew: services were found or let go, or our zone was learnt. */
   readonly refresh: () => void
+  /** Services that a process before this one had found on demand. */
+  readonly found?: readonly string[] | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -63,6 +65,8 @@ export interface WatchedServices {
   /** Of our agent in Consul; empty: not known. */
   datacenter(): string
   status(): readonly ServiceStatus[]
+  /** Services found on demand. */
+  found(): readonly string[]
   stop(): Promise<void>
 }
 
@@ -98,6 +102,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
   })
   const found = onDemand({
     clock,
+    before: options.found ?? [],
     lookUp,
     names: () => namesInConsul(link.now(), inForce?.snapshot.onDemandMs ?? 0, clock),
     changed() {
@@ -176,6 +181,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
     ask: found.want,
     datacenter: link.datacenter,
+    found: found.names,
     // A name that is only being looked up may be made up: it is no service yet.
     status() {
       const lookedUp = new Set(found.lookedUp())

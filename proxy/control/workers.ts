@@ -5,6 +5,8 @@ import type { Log } from '../core/log.ts'
 import { takeEarly } from './early-thread.ts'
 import { type DataThread, type Said, startDataThread } from './thread-handle.ts'
 
+/** While another process serves there is time: it gives up on this one when that takes too long. */
+const BESIDE_ANOTHER_MS = 60_000
 /** A thread that ran this long was no part of a crash loop. */
 const SETTLED_MS = 60_000
 const FIRST_BACKOFF_MS = 200
@@ -32,8 +34,11 @@ export interface DataThreads {
   /** All or none: empty when every thread serves it, else the reasons, and every thread is back on what it had. */
   apply(snapshot: Snapshot): Promise<readonly string[]>
   ask(question: Question): Promise<readonly Reply[]>
-  /** How many requests were cut. After `all`, ended threads are not replaced any more. */
-  drain(side: DrainSide, delayMs: number, timeoutMs: number): Promise<number>
+  /**
+   * How many requests were cut. After `all`, ended threads are not replaced any more. `handsOver`: another process
+   * listens on the ports from now on.
+   */
+  drain(side: DrainSide, delayMs: number, timeoutMs: number, handsOver?: boolean): Promise<number>
   /** News for every data thread. */
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
   /** To one of them, about what it said. */
@@ -71,6 +76,8 @@ export interface DataThreadsOptions {
   readonly said: (thread: number, message: Said) => void
   /** Before its successor starts. */
   readonly ended: (thread: number) => void
+  /** What a process before this one leaves to a data thread: for those that start first. */
+  readonly inherited?: (thread: number) => Pick<WorkerData, 'inherited' | 'learnt'>
 }
 
 /** Where one data thread after the other runs. */
@@ -93,6 +100,7 @@ export function dataThreads({
   virtualAddresses,
   said,
   ended,
+  inherited,
 }: DataThreadsOptions): DataThreads {
   const slots: Slot[] = Array.from({ length: count }, () => ({
     thread: null,
@@ -105,6 +113,8 @@ export function dataThreads({
   /** Messages told so far: a thread that was starting meanwhile has missed some. */
   let told = 0
   let stopping = false
+  /** The sockets are there once. */
+  let hasInherited = false
 
   function launch(index: number, started: (reasons: readonly string[]) => void): void {
     const slot = slots[index]!
@@ -120,7 +130,9 @@ export function dataThreads({
         spanAgent: spanAgent(),
         virtualAddresses: virtualAddresses(),
         ...fill(snapshot),
+        ...(hasInherited ? {} : inherited?.(index)),
       },
+      startMs: inherited === undefined || hasInherited ? undefined : BESIDE_ANOTHER_MS,
       clock,
       said: message => said(index, message),
       started(reasons) {
@@ -185,6 +197,7 @@ export function dataThreads({
       current = snapshot
       stopping = true // What fails now fails the start, and is not tried again.
       const answers = slots.map((_, index) => new Promise<readonly string[]>(resolve => launch(index, resolve)))
+      hasInherited = true
       const reasons = (await Promise.all(answers)).flat()
       if (reasons.length === 0) stopping = false
       return [...new Set(reasons)]
@@ -211,9 +224,9 @@ export function dataThreads({
     },
     ask: question =>
       Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
-    async drain(side, delayMs, timeoutMs) {
+    async drain(side, delayMs, timeoutMs, handsOver = false) {
       stopping ||= side === 'all'
-      const cut = await Promise.all(live().map(thread => thread.drain(side, delayMs, timeoutMs)))
+      const cut = await Promise.all(live().map(thread => thread.drain(side, delayMs, timeoutMs, handsOver)))
       return cut.reduce((sum, each) => sum + each, 0)
     },
     tell(message) {

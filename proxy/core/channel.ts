@@ -1,4 +1,5 @@
 import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { Learnt } from './learnt.ts'
 import type { ProxyEvent } from './telemetry.ts'
 import type { RecordedBy } from './trace.ts'
 
@@ -14,6 +15,10 @@ export interface WorkerData {
   readonly spanAgent: boolean
   /** As the message has them; empty: there are none. */
   readonly virtualAddresses: readonly VirtualAddressEntry[]
+  /** Sockets that a process before this one had open, for this data thread; absent: it opens its own. */
+  readonly inherited?: readonly ListeningSocket[]
+  /** What that process had learnt of endpoints. */
+  readonly learnt?: Learnt
 }
 
 /** An address that the name server gives for a service. IPv6 is written as the system writes it. */
@@ -35,7 +40,14 @@ export type ToData =
    * Stop accepting after `delayMs`, finish what runs, then answer `drained`; at `timeoutMs` what still runs is cut.
    * After `inbound`, outbound serves on until `all` comes, which does not wait for the delay of an `inbound` before it.
    */
-  | { readonly kind: 'drain'; readonly side: DrainSide; readonly delayMs: number; readonly timeoutMs: number }
+  | {
+      readonly kind: 'drain'
+      readonly side: DrainSide
+      readonly delayMs: number
+      readonly timeoutMs: number
+      /** Another process listens on the ports from now on. */
+      readonly handsOver?: boolean
+    }
   /**
    * The endpoints of a service have changed since the snapshot, or since the last of these. A service that is not there
    * is passed over.
@@ -72,6 +84,9 @@ export type Question =
   /** It has been idle: it collects its garbage and keeps no room for more. */
   | { readonly what: 'shrink' }
   | { readonly what: 'flights'; readonly failedOnly: boolean }
+  /** For a process that is to take over. */
+  | { readonly what: 'sockets' }
+  | { readonly what: 'learnt' }
   | {
       readonly what: 'explain'
       readonly method: string
@@ -119,6 +134,17 @@ export type ToControl =
    */
   | { readonly kind: 'want'; readonly service: string }
 
+/** The listening sockets of a listener. */
+export interface ListeningSocket {
+  /** Of the listener. */
+  readonly name: string
+  /** As the configuration has it: port 0 is one that the system chose. */
+  readonly address: string
+  readonly port: number
+  /** File descriptors of this process, or of the one that takes them over. */
+  readonly descriptors: readonly number[]
+}
+
 /** Why a service is not known. */
 export interface Unknown {
   /** The registry says that there is none; else it could not be asked. */
@@ -141,7 +167,23 @@ export interface SeriesSpec {
   readonly index: number
 }
 
-export type Answer = EndpointsAnswer | UsesAnswer | ShrinkAnswer | FlightsAnswer | ExplainAnswer
+export type Answer =
+  | EndpointsAnswer
+  | UsesAnswer
+  | ShrinkAnswer
+  | FlightsAnswer
+  | ExplainAnswer
+  | SocketsAnswer
+  | LearntAnswer
+
+export interface SocketsAnswer {
+  readonly sockets: readonly ListeningSocket[]
+}
+
+export interface LearntAnswer {
+  /** By service. */
+  readonly learnt: Learnt
+}
 
 export interface UsesAnswer {
   readonly uses: Readonly<Record<string, number>>

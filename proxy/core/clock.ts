@@ -22,3 +22,8 @@ export function armFor(timer: Timer, delayMs: number): void {
 
 /** Uniform in [0, 1). Seeded in tests. */
 export type Random = () => number
+
+/** Of two times; 0 is for ever. */
+export function shorter(one: number, other: number): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other)
+}

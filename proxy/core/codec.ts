@@ -76,9 +76,10 @@ export interface DownstreamConnection {
   drain(): void
   /**
    * It has become old: as `drain`, but an idle HTTP/1 connection waits for its next request, because a close would race
-   * with it.
+   * with it, and so does one whose answer could not say that it is the last. Where `idleMs` is not 0, they wait no longer
+   * than that.
    */
-  retire(): void
+  retire(idleMs: number): void
   destroy(): void
 }
 

@@ -120,13 +120,19 @@ export interface DialListener {
 /** A port that accepts. */
 export interface Acceptor {
   readonly port: number
+  /** Of its listening sockets, for a process that is to take them over; absent: the system does not tell. */
+  readonly descriptors?: readonly number[]
   /** Stops accepting, at once; connections that are open stay. */
   close(): void
 }
 
-/** Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). `onError`: of an open port. */
+/**
+ * Resolves when the port accepts; rejects with the system's error (EADDRINUSE ...). `onError`: of an open port. `name`:
+ * of the listener it is for.
+ */
 export type Listen = (
   address: AddressSpec,
   onWire: (wire: Wire) => void,
   onError: (error: Error) => void,
+  name?: string,
 ) => Promise<Acceptor>

@@ -18,6 +18,10 @@ export interface LastKnown {
   status(): LastKnownStatus
   /** Resolves when everything is on the disk, cannot be written, or takes too long. */
   flush(): Promise<void>
+  /** The file as it would be written now, for a process that takes over. */
+  text(): string
+  /** The folder is another process's from now on: nothing more is written. */
+  close(): void
 }
 
 export interface LastKnownStatus {
@@ -50,11 +54,18 @@ export interface LastKnownOptions {
    * is ours.
    */
   readonly claim?: () => Promise<string>
+  /** The file as a process before this one has it, and may not have written it yet. */
+  readonly handed?: string | undefined
 }
 
 /** Reads synchronously what an earlier process left: a start has nothing else to wait for. Never throws. */
-export function lastKnown({ folder, clock, log, claim = () => Promise.resolve('') }: LastKnownOptions): LastKnown {
-  const services = folder === null ? new Map<string, Map<string, Saved>>() : load(folder, log)
+export function lastKnown(options: LastKnownOptions): LastKnown {
+  const { folder, clock, log, claim = () => Promise.resolve(''), handed } = options
+  const services =
+    handedServices(handed) ?? (folder === null ? new Map<string, Map<string, Saved>>() : load(folder, log))
+  /** Where there is no folder: for a process that takes over, and not used here. */
+  const unsaved = new Map<string, Map<string, Saved>>()
+  let isClosed = false
   /** The state differs from the disk: endpoints, or only when they were confirmed. */
   let isChanged = false
   let isConfirmed = false
@@ -65,7 +76,7 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
   const timer = clock.timer(() => void save())
 
   async function save(): Promise<void> {
-    if (folder === null || saving !== null || !(isChanged || isConfirmed)) return
+    if (folder === null || isClosed || saving !== null || !(isChanged || isConfirmed)) return
     timer.cancel()
     isChanged = false
     isConfirmed = false
@@ -122,7 +133,11 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
   return {
     get: (service, source) => services.get(service)?.get(source) ?? null,
     put(service, source, endpoints) {
-      if (folder === null) return
+      if (folder === null)
+        return void unsaved.set(
+          service,
+          (unsaved.get(service) ?? new Map<string, Saved>()).set(source, { endpoints, savedAt: clock.wallTime() }),
+        )
       const before = services.get(service)?.get(source)?.endpoints
       // Empty services are not saved: names that callers make up must not fill the file.
       if (endpoints.length === 0) {
@@ -139,11 +154,16 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
           }),
         )
       isConfirmed = true
-      if (isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
+      if (isClosed || isChanged || (kept === before && clock.now() - savedAt < AGE_MS)) return
       isChanged = true
       timer.arm(Math.max(SETTLE_MS, savedAt + SAVE_EVERY_MS - clock.now()))
     },
     status: () => status,
+    text: () => formatSaved(folder === null ? unsaved : services, clock.wallTime(), MAX_BYTES).text,
+    close() {
+      isClosed = true
+      timer.cancel()
+    },
     async flush() {
       const late = Promise.withResolvers<void>()
       const timer = clock.timer(late.resolve)
@@ -152,6 +172,11 @@ export function lastKnown({ folder, clock, log, claim = () => Promise.resolve(''
       timer.cancel()
     },
   }
+}
+
+function handedServices(handed: string | undefined): Map<string, Map<string, Saved>> | null {
+  const read = handed === undefined ? '' : parseSaved(handed)
+  return typeof read === 'string' ? null : read
 }
 
 /** What to do about a folder that cannot be written. */

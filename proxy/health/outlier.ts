@@ -145,6 +145,16 @@ export function outlierDetector(cluster: string, deps: OutlierDeps) {
       const probing = endpoint.state === 'probing' ? ' while probing' : ''
       eject(endpoint, `${endpoint.consecutiveFailures} consecutive failures${probing}, last: ${reason}`)
     },
+    resume(): void {
+      if (spec.consecutiveGatewayFailures === 0) {
+        for (const endpoint of whole()) endpoint.state = 'admitting'
+        return
+      }
+      for (const endpoint of whole()) if (endpoint.state === 'ejected') set(endpoint.stats.ejected, 1)
+      // Other limits may be in force than those under which they were ejected.
+      deps.sets().forEach(relieve)
+      schedule()
+    },
     stop(): void {
       timer.cancel()
     },

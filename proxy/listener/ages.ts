@@ -62,7 +62,7 @@ export class Ages {
     for (const [connection, due] of [...this.#due]) {
       if (due <= now) {
         this.#due.set(connection, Number.POSITIVE_INFINITY)
-        connection.retire()
+        connection.retire(0)
       } else if (due !== Number.POSITIVE_INFINITY) mayAge = true
     }
     if (mayAge) this.#timer.arm(this.#lookMs)

@@ -212,7 +212,9 @@ export class Detecting implements DownstreamConnection, WireHandler {
     this.#giveUp().drain()
   }
 
-  retire(): void {}
+  retire(idleMs: number): void {
+    if (idleMs > 0 && this.#begun === null && !this.#detection.mayBeTcp) this.#timer.arm(idleMs)
+  }
 
   destroy(): void {
     this.#giveUp().destroy()

@@ -43,6 +43,12 @@ const HTTP_ONLY = { timeoutMs: 0, mayBeTcp: false }
 /** The time before the end of the drain for a Close frame to go there and back. */
 const LEAVE_MS = 1000
 
+/**
+ * A kept connection of a listener that was handed over is closed when it was idle for so long: a caller that uses it
+ * often has sent a request meanwhile, whose answer was its last.
+ */
+const IDLE_MS = 5_000
+
 /** The connections accepted on one address. Its policy (`runtime`) may change; open connections go on. */
 export class Listener {
   runtime: ListenerRuntime
@@ -50,6 +56,7 @@ export class Listener {
   readonly #connections: Ages
   #options: DownstreamOptions
   #draining = false
+  #isHandedOver = false
 
   constructor(runtime: ListenerRuntime, deps: ListenerDeps) {
     this.runtime = runtime
@@ -110,7 +117,7 @@ export class Listener {
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
     const connection = this.#isTunnel(wire) ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
-    if (this.#draining) connection.drain()
+    if (this.#draining && !this.#isHandedOver) connection.drain()
   }
 
   #isTunnel(wire: Wire): boolean {
@@ -129,6 +136,7 @@ export class Listener {
     const detection = this.#detection(wire)
     const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
       this.#connections.replace(connection, served)
+      if (this.#draining) served.retire(IDLE_MS)
       return served
     }
     const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
@@ -171,6 +179,21 @@ export class Listener {
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true
     for (const connection of this.#connections.all()) connection.drain()
+    return this.#empty(timeoutMs)
+  }
+
+  /**
+   * The same where another process goes on accepting here, and callers must not notice: an idle HTTP/1 connection waits
+   * for its next request for a while, because a close would race with it.
+   */
+  handOver(timeoutMs: number): Promise<number> {
+    this.#draining = true
+    this.#isHandedOver = true
+    for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
+    return this.#empty(timeoutMs)
+  }
+
+  #empty(timeoutMs: number): Promise<number> {
     if (this.#connections.size === 0) return Promise.resolve(0)
     return new Promise(resolve => {
       let cut = 0

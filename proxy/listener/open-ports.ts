@@ -20,6 +20,8 @@ export interface OpenPortsOptions {
   /** Several sockets may share a port (SO_REUSEPORT), so an old one need not close before a new one opens. */
   readonly shared: boolean
   readonly clock: Clock
+  /** A process before this one listens there still: opened last, so that a refusal comes before it accepts anything. */
+  readonly isInherited?: ((name: string) => boolean) | undefined
   /** An open port failed. */
   readonly trouble: (name: string, error: Error) => void
 }
@@ -33,6 +35,8 @@ export interface OpenPorts {
   close(name: string): void
   /** The real port, where the address says 0; 0: none is open. */
   portOf(name: string): number
+  /** Of its listening sockets; empty: none is open, or the system does not tell. */
+  descriptorsOf(name: string): readonly number[]
 }
 
 /** The port that keeps a snapshot from being applied, and the system's error as `cause`. */
@@ -60,7 +64,7 @@ const MAX_RETRY_MS = 10_000
  * its socket, and no connection is lost. With another address on the same port (0.0.0.0 instead of 127.0.0.1) the old
  * socket is closed first, and opened again if the new one is refused.
  */
-export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions): OpenPorts {
+export function openPorts({ listen, shared, clock, isInherited, trouble }: OpenPortsOptions): OpenPorts {
   const open = new Map<string, Port>()
 
   async function opened(wanted: WantedPort): Promise<Port> {
@@ -74,7 +78,8 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
   async function acquire(port: Port): Promise<void> {
     // Through `wanted`, because the socket may be handed to another listener.
     const accept = (wire: Wire) => port.wanted.accept(wire)
-    port.acceptor = await listen(port.wanted.address, accept, error => trouble(port.wanted.name, error))
+    const { address, name } = port.wanted
+    port.acceptor = await listen(address, accept, error => trouble(port.wanted.name, error), name)
   }
 
   function shut(port: Port): void {
@@ -121,7 +126,8 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
       try {
         const rest = added.filter(wanted => !handed.has(wanted))
         // First the ports that need no other to close: a refusal then closes nothing.
-        for (const wanted of rest.toSorted((a, b) => inTheWay(a).length - inTheWay(b).length)) {
+        const lastly = (wanted: WantedPort) => inTheWay(wanted).length + (isInherited?.(wanted.name) === true ? 1 : 0)
+        for (const wanted of rest.toSorted((a, b) => lastly(a) - lastly(b))) {
           for (const port of inTheWay(wanted)) {
             port.acceptor?.close()
             port.acceptor = null
@@ -153,6 +159,7 @@ export function openPorts({ listen, shared, clock, trouble }: OpenPortsOptions):
       shut(port)
     },
     portOf: name => open.get(name)?.acceptor?.port ?? 0,
+    descriptorsOf: name => open.get(name)?.acceptor?.descriptors ?? [],
   }
 }
 

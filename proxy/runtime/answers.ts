@@ -4,6 +4,7 @@ import type { Applier } from './apply.ts'
 import type { Discover } from './discover.ts'
 import { endpointsView } from './endpoints-view.ts'
 import { explain } from './explain.ts'
+import type { Listeners } from './listeners.ts'
 import type { Records } from './records.ts'
 
 export interface AnswersDeps extends Discover {
@@ -11,12 +12,13 @@ export interface AnswersDeps extends Discover {
   readonly random: Random
   readonly applier: Applier
   readonly records: Records
+  readonly listeners: Pick<Listeners, 'sockets'>
   readonly shrinkHeap: () => void
 }
 
 /** What the control thread may ask of a data thread, for the pages of the admin port and to keep house. */
 export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
-  const { clock, random, applier, records, discover, discoverAhead } = deps
+  const { clock, random, applier, records, listeners, discover, discoverAhead } = deps
   switch (question.what) {
     case 'endpoints':
       return endpointsView(applier.clusters(), clock.now())
@@ -27,6 +29,10 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
       return { shrunk: true }
     case 'flights':
       return { flights: records.flights(question.failedOnly) }
+    case 'sockets':
+      return { sockets: listeners.sockets() }
+    case 'learnt':
+      return { learnt: applier.learnt() }
     case 'explain':
       return explain(question, { clock, random, discover, discoverAhead, runtime: () => inForce(applier) })
   }

@@ -2,27 +2,29 @@ import type { DrainSide } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Listeners } from './listeners.ts'
 
-interface DrainPlan {
+export interface DrainOrder {
   readonly side: DrainSide
   readonly delayMs: number
   readonly timeoutMs: number
+  readonly handsOver?: boolean
 }
 
 /**
  * After `delayMs`, inbound first: what the application still does for its callers may need others, so outbound stays
  * open until inbound is done (istio/istio#51855), and where `inbound` alone is asked for until `all` is. What still
- * runs after `timeoutMs`, counted over both, is cut; how much that was is told to `drained`.
+ * runs after `timeoutMs`, counted over both, is cut; how much that was is told to `drained`. Where another process has
+ * taken the ports over (`handsOver`), the application has that one, and both sides are drained at once.
  */
 export function drainer(
-  listeners: Pick<Listeners, 'drain'>,
+  listeners: Pick<Listeners, 'drain' | 'handOver'>,
   clock: Clock,
   drained: (side: DrainSide, cut: number) => void,
-): (plan: DrainPlan) => void {
-  /** How many requests were cut; begun by the first plan whose delay is over. */
+): (order: DrainOrder) => void {
+  /** How many requests were cut; begun by the first order whose delay is over. */
   let inbound: Promise<number> | null = null
   let waiting: (() => void) | null = null
 
-  return ({ side, delayMs, timeoutMs }) => {
+  return ({ side, delayMs, timeoutMs, handsOver = false }) => {
     const timer = clock.timer(begin)
     let begun = false
 
@@ -30,6 +32,7 @@ export function drainer(
       if (begun) return
       begun = true
       timer.cancel()
+      if (handsOver) return drained(side, await listeners.handOver(timeoutMs))
       const deadline = clock.now() + timeoutMs
       const isFirst = inbound === null
       inbound ??= listeners.drain('inbound', timeoutMs)

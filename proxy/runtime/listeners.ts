@@ -1,4 +1,5 @@
 import type { AddressSpec, Direction, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { ListeningSocket } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
@@ -17,6 +18,8 @@ export interface ListenersDeps {
   readonly shared: boolean
   readonly stats: StatsWriter
   readonly event: (event: ProxyEvent) => void
+  /** A process before this one listens there still. */
+  readonly isInherited?: ((name: string) => boolean) | undefined
   /** Before a connection is served. */
   readonly accepted: (wire: Wire) => Wire
   /** Of a redirected connection: it is one that this sidecar made, and is closed. */
@@ -36,9 +39,13 @@ export interface Listeners {
   prepare(snapshot: Snapshot, runtimes: Runtimes): Promise<Change>
   /** By name, with the ports that the system chose. */
   names(): string[]
+  /** The sockets they listen on, for a process that is to take them over. */
+  sockets(): ListeningSocket[]
   own(): Iterable<OwnListener>
   /** Stops accepting on one side and finishes what runs there; how many requests were cut after `timeoutMs`. */
   drain(direction: Direction, timeoutMs: number): Promise<number>
+  /** The same on both sides for a process that goes on listening there: callers lose no request by it. */
+  handOver(timeoutMs: number): Promise<number>
 }
 
 export function listeners(deps: ListenersDeps): Listeners {
@@ -48,6 +55,7 @@ export function listeners(deps: ListenersDeps): Listeners {
     listen,
     shared,
     clock,
+    isInherited: deps.isInherited,
     trouble: (listener, error) => event({ kind: 'listener-error', listener, detail: error.message }),
   })
 
@@ -122,12 +130,22 @@ export function listeners(deps: ListenersDeps): Listeners {
         throw await reasonOf(error, snapshot)
       }
     },
+    sockets: () =>
+      [...open].map(([name, { listener }]) => {
+        const { address, port } = listener.runtime.spec.listen
+        return { name, address, port, descriptors: ports.descriptorsOf(name) }
+      }),
     names: () => [...open.keys()].map(name => withPort(name, ports.portOf(name))),
     *own() {
       for (const { listener } of open.values()) {
         const { name, listen, service } = listener.runtime.spec
         yield { name, address: listen.address, port: ports.portOf(name), service }
       }
+    },
+    async handOver(timeoutMs) {
+      for (const name of open.keys()) ports.close(name)
+      const cut = await Promise.all([...open.values()].map(({ listener }) => listener.handOver(timeoutMs)))
+      return cut.reduce((sum, count) => sum + count, 0)
     },
     async drain(direction, timeoutMs) {
       const side = [...open].filter(([, { listener }]) => listener.runtime.spec.direction === direction)

@@ -3,6 +3,7 @@ import type { Tracing } from '../core/tracing.ts'
 import type { AccessLogQueue } from '../telemetry/access-log-queue.ts'
 import type { SpanQueue } from '../telemetry/span-queue.ts'
 import type { Applier } from './apply.ts'
+import type { DrainOrder } from './drain.ts'
 import type { Wanted } from './wanted.ts'
 
 export interface ReceiveDeps {
@@ -13,7 +14,7 @@ export interface ReceiveDeps {
   readonly tracing: Tracing
   apply(message: SnapshotMessage): Promise<void>
   answer(question: Question): Answer | Promise<Answer>
-  drain(plan: Extract<ToData, { readonly kind: 'drain' }>): void
+  drain(order: DrainOrder): void
   send(message: ToControl): void
 }
 

@@ -1,3 +1,4 @@
+import { own as ownOf } from '../../mesh-config/own.ts'
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
 import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
@@ -5,6 +6,7 @@ import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
+import type { Learnt } from '../core/learnt.ts'
 import { isSame } from '../core/same.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
@@ -21,6 +23,8 @@ export interface ServicesDeps extends PoolsOfDeps {
   readonly event: (event: ProxyEvent) => void
   /** Which service an address belongs to. */
   readonly addresses: Addresses
+  /** By a process before this one. */
+  readonly learnt?: Learnt | undefined
 }
 
 /** The services of a snapshot that is being prepared. */
@@ -38,6 +42,8 @@ export interface Services {
   change(service: string, delta: EndpointsDelta): void
   setOrigins(zones: Readonly<Record<string, number>>): void
   clusters(): ServiceCluster[]
+  /** Of all services, for a process that takes over. */
+  learnt(): Learnt
 }
 
 interface Entry {
@@ -47,8 +53,10 @@ interface Entry {
 
 type Entries = ReadonlyMap<string, Entry>
 
+const NONE: Entries = new Map()
+
 export function services(deps: ServicesDeps): Services {
-  let inForce: Entries = new Map()
+  let inForce = NONE
   let zone = ''
   let origins: Readonly<Record<string, number>> = {}
 
@@ -99,6 +107,8 @@ export function services(deps: ServicesDeps): Services {
         const own = isUnchanged || spec.resolve === undefined ? undefined : membersOf(spec, regex)
         if (own !== undefined) members.set(spec.name, own)
         const entry = known ?? newEntry(spec, { zone: snapshot.zone, origins }, deps, own)
+        // Only the first snapshot is of services that an earlier process may have had.
+        if (inForce === NONE && deps.learnt !== undefined) entry.cluster.restore(ownOf(deps.learnt, spec.name) ?? [])
         if (known === undefined) added.push(entry)
         else if (isUnchanged) unchanged.add(spec.name)
         entries.set(spec.name, entry)
@@ -118,6 +128,7 @@ export function services(deps: ServicesDeps): Services {
       for (const { cluster } of inForce.values()) cluster.setOrigins(zones)
     },
     clusters: () => [...inForce.values()].map(({ cluster }) => cluster),
+    learnt: () => Object.fromEntries([...inForce].map(([name, { cluster }]) => [name, cluster.learnt()])),
   }
 }
 

@@ -29,6 +29,10 @@ export interface LastPolicies {
   trouble(): string
   /** Resolves when the last content is on the disk, cannot be written, or takes too long. */
   flush(): Promise<void>
+  /** The file with this content, for a process that takes over. */
+  text(content: KeptPolicies): string
+  /** The folder is another process's from now on: nothing more is written. */
+  close(): void
 }
 
 export interface LastPoliciesOptions {
@@ -38,6 +42,8 @@ export interface LastPoliciesOptions {
   readonly replaceFile: (folder: string, name: string, text: string) => Promise<void>
   /** Takes the folder for this process: as in `lastKnown`. */
   readonly claim: () => Promise<string>
+  /** The file as a process before this one has it, and may not have written it yet. */
+  readonly handed?: string | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -51,14 +57,16 @@ const MAX_BYTES = 32 * 1024 * 1024
 
 const NONE: KeptPolicies = { policies: new Map(), own: new Map(), savedAt: null }
 
-export function lastPolicies({ folder, replaceFile, claim, clock, log }: LastPoliciesOptions): LastPolicies {
+export function lastPolicies(options: LastPoliciesOptions): LastPolicies {
+  const { folder, replaceFile, claim, handed, clock, log } = options
+  let isClosed = false
   let wanted: (() => KeptPolicies) | null = null
   let saving: Promise<void> | null = null
   let trouble = ''
   const timer = clock.timer(() => void write())
 
   async function write(): Promise<void> {
-    if (folder === null || wanted === null || saving !== null) return
+    if (folder === null || isClosed || wanted === null || saving !== null) return
     const text = textOf(wanted(), log)
     wanted = null
     saving = put(folder, text).then(
@@ -86,13 +94,22 @@ export function lastPolicies({ folder, replaceFile, claim, clock, log }: LastPol
   }
 
   return {
-    read: () => (folder === null ? NONE : load(join(folder, FILE), log)),
+    read() {
+      const given = handed === undefined ? '' : parsed(handed)
+      if (typeof given !== 'string') return given
+      return folder === null ? NONE : load(join(folder, FILE), log)
+    },
     save(content) {
-      if (folder === null) return
+      if (folder === null || isClosed) return
       if (wanted === null && saving === null) timer.arm(SETTLE_MS)
       wanted = content
     },
     trouble: () => trouble,
+    text: content => textOf(content, log),
+    close() {
+      isClosed = true
+      timer.cancel()
+    },
     async flush() {
       const late = Promise.withResolvers<void>()
       const limit = clock.timer(late.resolve)

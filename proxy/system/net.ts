@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import type { Acceptor, Dial, DialListener } from '../core/wire.ts'
-import { listenOn } from './listen-on.ts'
+import { descriptorOf, listenOn, listenOnInherited } from './listen-on.ts'
 import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
 import { systemTurns } from './turns.ts'
@@ -18,11 +18,44 @@ export interface ListenOptions {
   readonly shared: boolean
 }
 
+/** How many connections may wait to be accepted. */
+const BACKLOG = 4096
+
 /** Resolves when the port is open; rejects with the system's error (EADDRINUSE ...). */
 export function listen(
   options: ListenOptions,
   onWire: (wire: SocketWire) => void,
   onError: (error: Error) => void,
+): Promise<Acceptor> {
+  return accepting(options.port, onWire, onError, server =>
+    listenOn(server, options, { backlog: BACKLOG, shared: options.shared }),
+  )
+}
+
+/** The same over listening sockets that another process has opened, and that are this one's from now on. */
+export async function listenInherited(
+  descriptors: readonly number[],
+  port: number,
+  onWire: (wire: SocketWire) => void,
+  onError: (error: Error) => void,
+): Promise<Acceptor> {
+  const acceptors: Acceptor[] = []
+  for (const fd of descriptors)
+    acceptors.push(await accepting(port, onWire, onError, server => listenOnInherited(server, fd, BACKLOG)))
+  return {
+    port: acceptors[0]!.port,
+    descriptors: acceptors.flatMap(acceptor => acceptor.descriptors ?? []),
+    close() {
+      for (const acceptor of acceptors) acceptor.close()
+    },
+  }
+}
+
+function accepting(
+  port: number,
+  onWire: (wire: SocketWire) => void,
+  onError: (error: Error) => void,
+  begin: (server: Server) => void,
 ): Promise<Acceptor> {
   const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accepted => {
     systemTurns.enter()
@@ -36,11 +69,12 @@ export function listen(
       server.on('error', onError)
       const address = server.address()
       resolve({
-        port: typeof address === 'object' && address !== null ? address.port : options.port,
+        port: typeof address === 'object' && address !== null ? address.port : port,
+        descriptors: descriptorOf(server),
         close: () => server.close(),
       })
     })
-    listenOn(server, options, { backlog: 4096, shared: options.shared })
+    begin(server)
   })
 }
 

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Life } from '../../proxy/control/life.ts'
 import { takeSignals } from '../../proxy/control/signals.ts'
 
-const names = ['SIGHUP', 'SIGUSR1', 'SIGINT', 'SIGTERM'] as const
+const names = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGTERM'] as const
 const before = names.map(name => [name, process.listeners(name)] as const)
 afterEach(() => {
   for (const [name, listeners] of before) {
@@ -25,9 +25,14 @@ function taken({ launched = false } = {}) {
     },
     leave: () => Promise.resolve(),
     end: () => false,
+    handOver: () => false,
     draining: () => draining,
   }
-  const actions = { reread: () => seen.push('reread'), reopen: () => seen.push('reopen') }
+  const actions = {
+    reread: () => seen.push('reread'),
+    reopen: () => seen.push('reopen'),
+    upgrade: () => seen.push('upgrade'),
+  }
   const send = (name: NodeJS.Signals) => process.emit(name, name)
   return { signals, life, actions, seen, send, pass: (ms: number) => (now += ms) }
 }
@@ -41,7 +46,8 @@ test('what comes before the proxy is ready is done then, once', () => {
   signals.ready(actions)
   expect(seen).toEqual(['reread', 'reopen'])
   send('SIGHUP')
-  expect(seen).toEqual(['reread', 'reopen', 'reread'])
+  send('SIGUSR2')
+  expect(seen).toEqual(['reread', 'reopen', 'reread', 'upgrade'])
 })
 
 test('SIGTERM before anything is open ends the process with 0; afterwards it drains, and a second one ends it at once', () => {

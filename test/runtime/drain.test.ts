@@ -13,6 +13,10 @@ function drains() {
       steps.push(`${direction} ${timeoutMs}`)
       return new Promise<number>(resolve => (ends[direction] = resolve))
     },
+    handOver(timeoutMs: number) {
+      steps.push(`hand over ${timeoutMs}`)
+      return Promise.resolve(3)
+    },
   }
   const drain = drainer(listeners, manualClock(loop), (side: DrainSide, cut) => steps.push(`drained ${side} ${cut}`))
   const turn = () => new Promise(resolve => setImmediate(resolve))
@@ -47,4 +51,12 @@ test('all before the delay of inbound is over: nothing waits for it any more', a
   await turn()
   expect(steps).toContain('drained inbound 0')
   expect(steps.some(step => step.startsWith('outbound '))).toBe(true)
+})
+
+test('where another process has the ports, both sides are drained at once', async () => {
+  const { drain, steps, turn, run } = drains()
+  drain({ side: 'all', delayMs: 0, timeoutMs: 3_000, handsOver: true })
+  run(100)
+  await turn()
+  expect(steps).toEqual(['hand over 3000', 'drained all 3'])
 })

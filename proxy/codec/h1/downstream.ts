@@ -1,4 +1,4 @@
-import { armFor, type Clock, type Timer } from '../../core/clock.ts'
+import { armFor, type Clock, shorter, type Timer } from '../../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions } from '../../core/codec.ts'
 import { type Failure, failures } from '../../core/failure.ts'
 import type { HeaderList } from '../../core/header-list.ts'
@@ -41,6 +41,7 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   /** The Connection field of the next answer if nothing else is to be said. */
   #offer: string
   #draining = false
+  #idleMs: number
   #ended = false
   /** The corridor wants no more bytes of the body. */
   #paused = false
@@ -64,10 +65,9 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#clock = clock
     this.#timer = clock.timer(() => this.#timedOut())
     wire.handler = this
-    armFor(this.#timer, options.idleTimeoutMs)
+    this.#idleMs = options.idleTimeoutMs
+    armFor(this.#timer, this.#idleMs)
   }
-
-  // ── what is received ──
 
   bytes(chunk: Buffer, length: number): void {
     if (this.#state === LINGERING || this.#state === CLOSED) return
@@ -236,8 +236,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     else this.#timer.arm(LINGER_MS)
   }
 
-  // ── what is sent ──
-
   head(head: ResponseHead, end: boolean): void {
     if (this.#state !== EXCHANGE) return
     const request = this.#head
@@ -306,11 +304,10 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
   }
 
   #finish(): void {
-    if (!this.#keepAlive || this.#draining || this.#ended || mayLeaveHttp(this.#head, this.#early.length !== 0))
-      return this.#lingers()
+    if (!this.#keepAlive || this.#ended || mayLeaveHttp(this.#head, this.#early.length !== 0)) return this.#lingers()
     this.#state = IDLE
     this.#paused = false
-    armFor(this.#timer, this.#options.idleTimeoutMs)
+    armFor(this.#timer, this.#idleMs)
     this.#updatePause()
     if (this.#early.length !== 0 || this.#head.isLarge) this.#wire.turns.atEnd(this)
   }
@@ -380,11 +377,14 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
 
   drain(): void {
     this.#draining = true
+    this.#keepAlive = false
     if (this.#state === IDLE) this.#lingers()
   }
 
-  retire(): void {
+  retire(idleMs: number): void {
     this.#draining = true
+    this.#idleMs = shorter(this.#idleMs, idleMs)
+    if (idleMs > 0 && this.#state === IDLE) this.#timer.arm(this.#idleMs)
   }
 
   destroy(): void {

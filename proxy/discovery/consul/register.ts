@@ -4,8 +4,18 @@ import type { CheckStatus, ConsulClient, ConsulDeps } from './consul-client.ts'
 import { checkIdOf, definitionOf, idOf } from './definition.ts'
 import { backOffMs, pause } from './pause.ts'
 
+/** A registration that one process made and another goes on with. */
+export interface Adopted {
+  /** `definitionOf` as JSON. */
+  readonly definition: string
+  /** Of the check, as it was sent last. */
+  readonly status: string
+}
+
 export interface Registration {
-  start(): void
+  start(adopted?: Adopted | null): void
+  /** Stops without a word to Consul; null: the instance is not registered. */
+  release(): Promise<Adopted | null>
   /** Deregisters the instance; resolves after two seconds at the latest, also when Consul does not answer. */
   stop(): Promise<void>
   state(): RegistrationState
@@ -61,7 +71,9 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   /** What failed, and why. */
   const troubles = new Map<string, string>()
   /** The last result of the check, for an agent that has lost it. */
-  let status = ''
+  let status: CheckStatus | '' = ''
+  /** When the agent heard of this instance as it was registered; long ago: from an earlier process. */
+  let heardAt = 0
 
   function troubled(what: string, error: unknown): void {
     const reason = messageOf(error)
@@ -69,18 +81,30 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     troubles.set(what, reason)
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
+  async function run(signal: AbortSignal, adopted: Adopted | null): Promise<void> {
     await application.first()
+    let isOurs = adopted !== null && adopt(adopted)
     while (!signal.aborted) {
-      await register(signal)
+      if (!isOurs) await register(signal)
+      isOurs = false
       if (signal.aborted) return
       const lost = new AbortController()
       const both = AbortSignal.any([signal, lost.signal])
       const watches = [keepPresent(both), ...(spec.check.kind === 'ttl' ? [beat(spec.check.ttlMs / 3, both)] : [])]
       await Promise.all(watches.map(watch => watch.then(() => lost.abort())))
+      if (signal.aborted) return
       registered = false
-      if (!signal.aborted) log.warn('the Consul agent has lost this instance: it is registered again', facts)
+      log.warn('the Consul agent has lost this instance: it is registered again', facts)
     }
+  }
+
+  /** True: what is registered is what this process would register. */
+  function adopt(adopted: Adopted): boolean {
+    status = isStatus(adopted.status) ? adopted.status : ''
+    registered = adopted.definition === JSON.stringify(definitionOf(spec, ''))
+    heardAt = Number.NEGATIVE_INFINITY
+    if (registered) log.info('the registration with Consul is taken over', { ...facts, port: spec.port })
+    return registered
   }
 
   async function register(signal: AbortSignal): Promise<void> {
@@ -89,6 +113,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
         if (spec.check.kind === 'ttl') status = stateNow()
         await client.register(definitionOf(spec, status), signal)
         registered = true
+        heardAt = clock.now()
         troubles.clear()
         log.info('registered with Consul', { ...facts, port: spec.port })
         return
@@ -131,7 +156,7 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
 
   /** Sends three heartbeats in each TTL, and one as soon as readiness changes. Resolves as `keepPresent` does. */
   async function beat(everyMs: number, signal: AbortSignal): Promise<void> {
-    let sentAt = clock.now()
+    let sentAt = heardAt
     for (let failures = 0; !signal.aborted; ) {
       if (failures > 0)
         await pause(clock, backOffMs(failures, Math.min(everyMs, MAX_HEARTBEAT_BACK_OFF_MS), random), signal)
@@ -184,8 +209,13 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
   }
 
   return {
-    start() {
-      running ??= run(end.signal)
+    start(adopted = null) {
+      running ??= run(end.signal, adopted)
+    },
+    async release() {
+      end.abort()
+      await running
+      return registered ? { definition: JSON.stringify(definitionOf(spec, '')), status } : null
     },
     async stop() {
       end.abort()
@@ -200,6 +230,10 @@ export function registration(spec: RegisterSpec, client: ConsulClient, deps: Reg
     },
     state: () => ({ registered, trouble: [...troubles].map(([what, reason]) => `${what}: ${reason}`)[0] ?? '' }),
   }
+}
+
+function isStatus(text: string): text is CheckStatus {
+  return text === 'passing' || text === 'warning' || text === 'critical'
 }
 
 /** The agent does not have the instance, or its check: 404; before Consul 1.8, 500 and a text. */
