@@ -13,6 +13,7 @@ export const commands = {
   top: async program => (await import('./top.ts')).addTopCommand(program),
   policy: async program => (await import('./policy.ts')).addPolicyCommand(program),
   dev: async (program, version) => (await import('./dev.ts')).addDevCommand(program, version),
+  inject: async (program, version) => (await import('./inject.ts')).addInjectCommand(program, version),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),
   endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),

@@ -172,6 +172,15 @@ describe('dev', () => {
   })
 })
 
+describe('inject', () => {
+  test('imports mesh-config and itself', () => {
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('inject/') && isOurs(to) && !/^(inject|mesh-config)\//.test(to),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('propagate', () => {
   test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
     const strays = imports.filter(
@@ -262,7 +271,14 @@ describe('vendor packages', () => {
     '@grpc/grpc-js': ['agent/', 'cli/ask-agent.ts'],
     '@grpc/proto-loader': ['agent/sync/protos.ts'],
     picocolors: ['cli/colours.ts'],
-    yaml: ['mesh-config/load.ts'],
+    // Injection edits manifests between their nodes.
+    yaml: [
+      'mesh-config/load.ts',
+      'inject/manifest-nodes.ts',
+      'inject/write-edits.ts',
+      'inject/write-undo.ts',
+      'inject/yaml-values.ts',
+    ],
     // One checks a pattern when the file is read, one runs it on a data thread.
     re2js: ['mesh-config/regex.ts', 'proxy/runtime/regex.ts'],
     consul: ['proxy/discovery/consul/client.ts'],
