@@ -14,6 +14,7 @@ export const commands = {
   policy: async program => (await import('./policy.ts')).addPolicyCommand(program),
   dev: async (program, version) => (await import('./dev.ts')).addDevCommand(program, version),
   inject: async (program, version) => (await import('./inject.ts')).addInjectCommand(program, version),
+  injector: async (program, version) => (await import('./injector.ts')).addInjectorCommand(program, version),
   config: async program => (await import('./config.ts')).addConfigCommand(program),
   explain: async program => (await import('./explain.ts')).addExplainCommand(program),
   endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),
