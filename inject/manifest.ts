@@ -43,7 +43,7 @@ export async function injectText(text: string, options: Options): Promise<Outcom
       rows.push(rowOf(object, 'none', 'no pod'))
       continue
     }
-    const planned = plan(pod.json, { kind: object.kind, name: object.name || null }, options)
+    const planned = plan(pod.json, { kind: object.kind, name: object.name.replace(/-$/, '') || null }, options)
     if (planned.kind === 'skip') rows.push(rowOf(object, 'skipped', planned.why))
     else if (planned.kind === 'refuse') rows.push(rowOf(object, 'refused', planned.errors.join('\n')))
     else {
