@@ -4,6 +4,7 @@ import {
   anyText,
   cidr,
   cpu,
+  destination,
   inboundPort,
   listOf,
   matching,
@@ -84,10 +85,10 @@ export const annotations = {
     read: oneOf('enabled', 'outbound', 'disabled'),
   }),
   'pass-through': rule({
-    values: '`allow`, `deny`',
+    values: '`allow`, `deny`, destinations',
     usual: '`allow`',
-    what: 'With interception: whether connections to what is no service of the mesh go on to where they were going.',
-    read: oneOf('allow', 'deny'),
+    what: 'With interception: whether connections to what is no service of the mesh go on to where they were going; or only those to networks (`10.0.0.0/8`), addresses (`10.1.2.3:5432`) and names (`*.example.com:443`).',
+    read: either(oneOf('allow', 'deny'), listOf(destination)),
   }),
   dns: rule({
     values: '`enabled`, `disabled`',
@@ -98,25 +99,49 @@ export const annotations = {
   'skip-inbound-ports': rule({
     values: 'ports, `8000-8010`',
     usual: 'none',
-    what: 'With interception: connections to these ports of the pod are not redirected.',
+    what: 'With interception: connections to these ports go to the application directly.',
+    read: listOf(portRange),
+  }),
+  'skip-inbound-cidrs': rule({
+    values: 'address ranges, `10.0.0.0/8`',
+    usual: 'none',
+    what: 'With interception: connections from these addresses go to the application directly.',
+    read: listOf(cidr),
+  }),
+  'only-inbound-ports': rule({
+    values: 'ports, `8000-8010`',
+    usual: 'none',
+    what: 'With interception: connections to these ports are redirected, and no others.',
     read: listOf(portRange),
   }),
   'skip-outbound-ports': rule({
     values: 'ports, `8000-8010`',
     usual: 'none',
-    what: 'With interception: connections of the application to these ports are not redirected.',
+    what: 'With interception: connections of the application to these ports go past the sidecar.',
     read: listOf(portRange),
   }),
   'skip-outbound-cidrs': rule({
     values: 'address ranges, `10.0.0.0/8`',
     usual: 'none',
-    what: 'With interception: connections of the application to these addresses are not redirected.',
+    what: 'With interception: connections of the application to these addresses go past the sidecar.',
     read: listOf(cidr),
   }),
-  'skip-uids': rule({
+  'only-outbound-ports': rule({
+    values: 'ports, `8000-8010`',
+    usual: 'none',
+    what: 'With interception: connections of the application to these ports are redirected, and no others.',
+    read: listOf(portRange),
+  }),
+  'only-outbound-cidrs': rule({
+    values: 'address ranges, `10.0.0.0/8`',
+    usual: 'none',
+    what: 'With interception: connections of the application to these addresses are redirected, and no others.',
+    read: listOf(cidr),
+  }),
+  'skip-users': rule({
     values: 'user ids',
     usual: 'none',
-    what: 'With interception: connections of processes of these users are not redirected. Those of the sidecar never are.',
+    what: 'With interception: connections of these users go past the sidecar. Those of the sidecar always do.',
     read: listOf(wholeNumber(0, 2 ** 31 - 1)),
   }),
   'inbound-ports': rule({
@@ -223,6 +248,12 @@ export const annotations = {
     read: anyText,
   }),
 } as const
+
+/** The annotations that `outrigger intercept up` has as options, by the same names. */
+export const redirecting = {
+  inbound: ['skip-inbound-ports', 'skip-inbound-cidrs', 'only-inbound-ports'],
+  outbound: ['skip-outbound-ports', 'skip-outbound-cidrs', 'only-outbound-ports', 'only-outbound-cidrs', 'skip-users'],
+} as const satisfies Record<string, readonly (keyof typeof annotations)[]>
 
 export type AnnotationName = keyof typeof annotations
 type ValueOf<Each> = Each extends Rule<infer Value> ? Value : never

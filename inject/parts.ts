@@ -1,3 +1,4 @@
+import { redirecting } from './annotations.ts'
 import type { InboundListener } from './application.ts'
 import { AGENT_FOLDER, annotation, container, FILE_FOLDER, STATE_FOLDER, volume } from './names.ts'
 import { hasDns, type Settings } from './settings.ts'
@@ -82,8 +83,7 @@ function environmentOf({ asked }: Settings): readonly Json[] {
 /** Sets the redirect rules of the pod, and ends. */
 export function interceptContainer(settings: Settings): Json {
   const { asked, intercept, user, options } = settings
-  const list = (name: string, values: readonly (string | number)[] | null) =>
-    values === null ? [] : [`--${name}=${values.join(',')}`]
+  const names = [...redirecting.outbound, ...(intercept.inbound ? redirecting.inbound : [])]
   return {
     name: container.intercept,
     ...imageOf(settings, options.image),
@@ -92,10 +92,9 @@ export function interceptContainer(settings: Settings): Json {
       'up',
       '-c',
       FILE,
-      ...list('skip-uids', [user, ...(asked['skip-uids'] ?? [])]),
-      ...list('skip-outbound-ports', asked['skip-outbound-ports']),
-      ...list('skip-outbound-cidrs', asked['skip-outbound-cidrs']),
-      ...(intercept.inbound ? list('skip-inbound-ports', skippedInbound(settings)) : []),
+      `--user=${user}`,
+      `--group=${user}`,
+      ...names.flatMap(name => (asked[name] === null ? [] : [`--${name}=${asked[name].join(',')}`])),
     ],
     env: environmentOf(settings),
     resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
@@ -105,16 +104,12 @@ export function interceptContainer(settings: Settings): Json {
       runAsGroup: 0,
       privileged: false,
       allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
     volumeMounts: [fileMount],
   }
-}
-
-/** Probes and scrapes of the sidecar itself reach it as they are. */
-function skippedInbound({ asked, ports }: Settings): readonly string[] {
-  return [String(ports.probes), ...(asked['skip-inbound-ports'] ?? [])]
 }
 
 export function volumesOf({ asked }: Settings): readonly Json[] {

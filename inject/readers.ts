@@ -66,6 +66,13 @@ export const cidr: Read<string> = text => {
     : { wrong: 'is not an address range: write 10.0.0.0/8 or fd00::/8' }
 }
 
+/** A network, an address or a name: the sidecar file says exactly which. */
+export const destination = matching(
+  /^[A-Za-z0-9*[][A-Za-z0-9.:*_/[\]-]{0,260}$/,
+  'a destination',
+  '10.0.0.0/8, 10.1.2.3:5432 or api.example.com:443',
+)
+
 /** A listener of the sidecar for a port of the application: `8080`, or `20080:8080` with the listener's own port first. */
 export interface InboundPort {
   readonly listen: number | null

@@ -1,3 +1,4 @@
+import { redirecting } from './annotations.ts'
 import type { ApplicationPort, InboundListener } from './application.ts'
 import { PREFIX } from './names.ts'
 import { ownPorts } from './parts.ts'
@@ -93,17 +94,12 @@ export function clashes({ kind, ports, listeners, settings, sameUser }: ClashFac
     errors.push(
       `a ${kind} with a classic sidecar never completes, because nothing ends the sidecar: set ${PREFIX}sidecar-mode to native (Kubernetes 1.29)`,
     )
-  if (!intercept.outbound)
-    for (const name of [
-      'skip-inbound-ports',
-      'skip-outbound-ports',
-      'skip-outbound-cidrs',
-      'skip-uids',
-      'pass-through',
-      'dns',
-    ] as const)
-      if (asked[name] !== null && asked[name] !== 'disabled')
-        errors.push(`${PREFIX}${name} has an effect with interception only: set ${PREFIX}intercept to enabled`)
+  const idle = [
+    ...(intercept.outbound ? [] : ([...redirecting.outbound, 'pass-through', 'dns', 'dns-port'] as const)),
+    ...(intercept.inbound ? [] : redirecting.inbound),
+  ].filter(name => asked[name] !== null && asked[name] !== 'disabled')
+  for (const name of idle)
+    errors.push(`${PREFIX}${name} has an effect with interception only: set ${PREFIX}intercept to enabled`)
   if (intercept.inbound)
     for (const name of ['inbound-ports', 'protocols'] as const)
       if (asked[name] !== null)

@@ -19,23 +19,21 @@ export function sidecarFile(facts: FileFacts, own: Json): Json {
 function generated({ service, listeners, settings, graceSeconds }: FileFacts): Json {
   const { ports, intercept, asked } = settings
   const address = asked['listen-address'] === '::' ? '[::]' : '0.0.0.0'
-  const loopback = asked['listen-address'] === '::' && intercept.outbound ? '[::]' : '127.0.0.1'
+  // The rules send what they redirect to loopback, of either family.
+  const loopbacks = asked['listen-address'] === '::' && intercept.outbound ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']
+  const transparent = { transparent: true, passThrough: asked['pass-through'] ?? 'allow' }
   return {
     service,
     admin: `127.0.0.1:${ports.admin}`,
     metrics: `${address}:${ports.probes}`,
     inbound: intercept.inbound
-      ? [{ listen: `${address}:${ports.inbound}`, transparent: true, protocol: 'detect' }]
+      ? [{ listen: `${address}:${ports.inbound}`, transparent: true }]
       : listeners.map(each => inboundEntry(each, address)),
-    outbound: [
-      {
-        listen: `${loopback}:${ports.outbound}`,
-        ...(intercept.outbound
-          ? { transparent: true, protocol: 'detect', passThrough: asked['pass-through'] ?? 'allow' }
-          : {}),
-      },
-    ],
-    ...(hasDns(settings) ? { dns: { listen: `${loopback}:${ports.dns}` } } : {}),
+    outbound: loopbacks.map(loopback => ({
+      listen: `${loopback}:${ports.outbound}`,
+      ...(intercept.outbound ? transparent : {}),
+    })),
+    ...(hasDns(settings) ? { dns: { listen: `127.0.0.1:${ports.dns}` } } : {}),
     agent: agentOf(asked.agent),
     drain: drainOf(settings, graceSeconds),
     ...buffersOf(settings),
