@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { BACKDATE_MS, certificatesOf, makeAuthority, makeServerCertificate } from './certificate.ts'
 
 /** What the Secret holds, which all replicas share. */
@@ -42,7 +43,7 @@ export function rotated(held: Held | null, names: readonly string[], now: number
   const own = new X509Certificate(held.certificate)
   const isOfNewest = own.verify(newest!.parsed.publicKey)
   const hasSpread = now - Date.parse(newest!.parsed.validFrom) >= lifetimes.spreadMs + BACKDATE_MS
-  const isNamed = names.every(name => own.checkHost(name) !== undefined || own.checkIP(name) !== undefined)
+  const isNamed = names.every(name => (isIP(name) === 0 ? own.checkHost(name) : own.checkIP(name)) !== undefined)
   if (isOld(own, now) || !isNamed || (!isOfNewest && hasSpread)) return issued(held, names, now, lifetimes)
   return held
 }
