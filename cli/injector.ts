@@ -14,6 +14,7 @@ interface Given {
   readonly listen: string
   readonly probes: string
   readonly service: string
+  readonly hosts: readonly string[]
   readonly secret: string
   readonly webhooks: string
   readonly excludeNamespaces: readonly string[]
@@ -39,6 +40,7 @@ export function addInjectorCommand(program: Command, version: string): void {
     .option('--listen <address>', 'where the API server calls', '0.0.0.0:8443')
     .option('--probes <address>', '/healthz, /readyz and /metrics', '0.0.0.0:15020')
     .option('--service <name>', 'the Service in front of the webhook, in its namespace', 'outrigger-injector')
+    .option('--hosts <names...>', 'more names in the certificate, for an API server that calls by a URL', [])
     .option('--secret <name>', 'the Secret with the certificate, which all replicas share', 'outrigger-injector-tls')
     .option('--webhooks <name>', 'the MutatingWebhookConfiguration that gets the caBundle', 'outrigger-injector')
     .option('--exclude-namespaces <names...>', 'their pods are never touched', ['kube-system', 'kube-node-lease'])
@@ -89,6 +91,7 @@ Exit codes:
             webhooks: given.webhooks,
             lifetimes: usualLifetimes,
           },
+          hosts: given.hosts,
           excluded: given.excludeNamespaces,
           roundMs: Math.max(1000, seconds('round', given.round)),
           drainMs: seconds('drain', given.drain),

@@ -24,6 +24,8 @@ export interface InjectorOptions {
   readonly server: string
   readonly serviceAccount: string
   readonly keeping: Omit<Keeping, 'names'> & { readonly service: string }
+  /** More names in the certificate, for an API server that calls by a URL. */
+  readonly hosts: readonly string[]
   readonly excluded: readonly string[]
   /** How often the certificate, its trust and the base file are looked at. */
   readonly roundMs: number
@@ -40,7 +42,7 @@ export async function runInjector(options: InjectorOptions): Promise<void> {
   const kubernetes = kubernetesClient(options.server, options.serviceAccount)
   const { service } = options.keeping
   const name = `${service}.${kubernetes.namespace}.svc`
-  const keeping: Keeping = { ...options.keeping, names: [name, `${name}.cluster.local`] }
+  const keeping: Keeping = { ...options.keeping, names: [name, `${name}.cluster.local`, ...options.hosts] }
   const counts = newCounts()
   const base = followed(options.base)
   await base.read()
