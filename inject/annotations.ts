@@ -152,7 +152,8 @@ export const annotations = {
   }),
   protocols: rule({
     values: '`8080=grpc`; `http`, `http2`, `grpc`, `tcp`',
-    usual: 'by the name of the port (`http`, `grpc-api`, `tcp-db`); else found out from the first bytes',
+    usual:
+      'by the name of the port: `http`, `grpc`, `tcp` and the like, or one of them with a dash and more behind it; else found out from the first bytes',
     what: 'Without interception: what the application speaks on a port.',
     read: listOf(portProtocol),
   }),
