@@ -16,7 +16,8 @@ export async function readBase(file: string): Promise<Json> {
   }
   const base = parseConfig(text)
   if (typeof base === 'string') throw new Error(`${file}: ${base}`)
-  const wrong = await checkFile(yamlText(base))
+  // A file has to listen somewhere, which those of pods will.
+  const wrong = await checkFile(yamlText({ outbound: [{ listen: '127.0.0.1:15001' }], ...base }))
   if (wrong.length > 0) throw new Error(wrong.map(each => each.replace(/^outrigger\.io\/sidecar/, file)).join('\n'))
   return base
 }
