@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { injectorMetrics } from '../inject/webhook/counts.ts'
 import type { MetricAliases } from '../mesh-config/snapshot.ts'
 import type { Metric, MetricGroup } from '../proxy/core/metric.ts'
 import { metrics } from '../proxy/core/metrics-table.ts'
@@ -106,7 +107,13 @@ ${table('proxy')}
 
 \`/metrics\` on the admin port of the agent (127.0.0.1:15005).
 
-${agentTable()}
+${tableOf(agentMetrics)}
+
+## The injector
+
+\`GET /metrics\` on the probes port of [the webhook](kubernetes.md#by-the-webhook) (15020).
+
+${tableOf(injectorMetrics)}
 
 ## Names of other meshes
 
@@ -150,8 +157,8 @@ function table(group: MetricGroup): string {
   return ['| metric | type | labels | unit | meaning | there |', '|---|---|---|---|---|---|', ...lines].join('\n')
 }
 
-function agentTable(): string {
-  const lines = agentMetrics.map(
+function tableOf(rows: typeof agentMetrics | typeof injectorMetrics): string {
+  const lines = rows.map(
     ([name, type, labels, help]) =>
       `| \`${name}\` | ${type} | ${labels.map(label => `\`${label}\``).join(' ')} | ${help} |`,
   )

@@ -50,6 +50,7 @@ const scripts = {
     ['docs/failures.md', 'scripts/failures.ts'],
     ['docs/consul-config-entries.md', 'scripts/consul-entries.ts'],
     ['docs/metrics.md', 'scripts/metrics.ts'],
+    ['docs/kubernetes.md', 'scripts/annotations.ts'],
     ['deploy/grafana', 'scripts/dashboards.ts'],
     [
       'docs/configuration.md',

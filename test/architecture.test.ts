@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
@@ -12,9 +12,7 @@ interface Import {
 }
 
 const root = join(import.meta.dirname, '..')
-const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'dev', 'propagate', 'intercept', 'run', 'inject'].filter(part =>
-  existsSync(join(root, part)),
-)
+const parts = ['proxy', 'agent', 'mesh-config', 'cli', 'dev', 'propagate', 'intercept', 'run', 'inject']
 const files = parts.flatMap(part =>
   readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -192,6 +190,15 @@ describe('run', () => {
   })
 })
 
+describe('inject', () => {
+  test('imports mesh-config and itself', () => {
+    const strays = imports.filter(
+      ({ from, to }) => from.startsWith('inject/') && isOurs(to) && !/^(inject|mesh-config)\//.test(to),
+    )
+    expect(strays).toEqual([])
+  })
+})
+
 describe('propagate', () => {
   test('is loaded by applications: it imports Node and itself, and nothing of ours imports it', () => {
     const strays = imports.filter(
@@ -282,7 +289,14 @@ describe('vendor packages', () => {
     '@grpc/grpc-js': ['agent/', 'cli/ask-agent.ts'],
     '@grpc/proto-loader': ['agent/sync/protos.ts'],
     picocolors: ['cli/colours.ts'],
-    yaml: ['mesh-config/load.ts'],
+    // Injection edits manifests between their nodes.
+    yaml: [
+      'mesh-config/load.ts',
+      'inject/manifest-nodes.ts',
+      'inject/write-edits.ts',
+      'inject/write-undo.ts',
+      'inject/yaml-values.ts',
+    ],
     // One checks a pattern when the file is read, one runs it on a data thread.
     re2js: ['mesh-config/regex.ts', 'proxy/runtime/regex.ts'],
     consul: ['proxy/discovery/consul/client.ts'],

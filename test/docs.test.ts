@@ -165,7 +165,7 @@ describe('names', () => {
   })
 
   test('methods and constants of the code', () => {
-    const sources = globSync('{proxy,mesh-config,cli,dev}/**/*.ts', { cwd: root }).map(file =>
+    const sources = globSync('{proxy,mesh-config,cli,dev,inject}/**/*.ts', { cwd: root }).map(file =>
       readFileSync(join(root, file), 'utf8'),
     )
     const isKnown = (name: string) => {
@@ -222,7 +222,8 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
   if (inner !== undefined) return wrongWord(inner, rest)
   if (command.commands.length > 0 && first !== '' && !first.startsWith('-')) return first
   const known = ['-h', '--help', '-V', '--version', ...command.options.flatMap(({ short, long }) => [short, long])]
-  return words.find(word => word.startsWith('-') && !known.includes(word.split('=')[0])) ?? null
+  // A lone - is standard input.
+  return words.find(word => word.startsWith('-') && word !== '-' && !known.includes(word.split('=')[0])) ?? null
 }
 
 test('no page says "undefined" or "[object Object]" where a generator found nothing', () => {

@@ -4,6 +4,7 @@ import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { goInstall } from './go.ts'
 import { jaegerBuild } from './jaeger.ts'
+import { etcdBuild, kubernetesBuild } from './kubernetes.ts'
 import { wheel } from './pypi.ts'
 import type { Way } from './way.ts'
 
@@ -24,6 +25,8 @@ export interface Peer {
 const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
 const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
+const ETCD = 'v3.6.8'
+const KUBERNETES = 'v1.36.3'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
@@ -152,6 +155,20 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptInstall('debootstrap', ['debootstrap'])],
   },
+  // What Kubernetes says to a manifest, and to a webhook: without nodes, a pod is admitted and does not run.
+  etcd: { binaries: ['etcd'], versionArgs: ['--version'], ways: [etcdBuild(ETCD)], takes: '2 minutes' },
+  'kube-apiserver': {
+    binaries: ['kube-apiserver'],
+    versionArgs: ['--version'],
+    ways: [kubernetesBuild('kube-apiserver', KUBERNETES)],
+    takes: '5 minutes',
+  },
+  kubectl: {
+    binaries: ['kubectl'],
+    versionArgs: ['version', '--client'],
+    ways: [kubernetesBuild('kubectl', KUBERNETES)],
+    takes: '2 minutes',
+  },
   wstest: { binaries: ['wstest'], versionArgs: ['--autobahnversion'], ways: [autobahn()], takes: 'a minute' },
   openssl: { binaries: ['openssl'], versionArgs: ['version'], ways: [aptInstall('openssl', ['openssl'])] },
   // Namespaces, and the rules that are set in them.
@@ -203,4 +220,7 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'dockerd',
   'debootstrap',
   'jaeger',
+  'etcd',
+  'kubectl',
+  'kube-apiserver',
 ]

@@ -1,0 +1,123 @@
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Json } from '../../../inject/shape.ts'
+import { makeAuthority, makeServerCertificate } from '../../../inject/webhook/certificate.ts'
+import { type Kubernetes, kubernetesClient } from '../../../inject/webhook/kubernetes.ts'
+import { run, startChild, temporaryFolder } from '../../integration/support/child.ts'
+import { freePort } from '../../integration/support/ports.ts'
+import { until } from '../../integration/support/until.ts'
+import { obtain } from '../../peers/obtain.ts'
+
+/** A real etcd and a real kube-apiserver. There are no nodes and no controllers: pods are admitted, and do not run. */
+export interface Cluster extends AsyncDisposable {
+  readonly server: string
+  /** As the administrator. */
+  readonly admin: Kubernetes
+  kubectl(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
+  /** A folder as a pod of this service account has it. */
+  serviceAccount(namespace: string, name: string): Promise<string>
+  makeNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
+}
+
+const ADMIN = 'admin-of-the-test'
+const HOUR = 3_600_000
+
+export async function startCluster(): Promise<Cluster> {
+  const [etcdBinary, serverBinary, kubectlBinary] = [
+    await obtain('etcd'),
+    await obtain('kube-apiserver'),
+    await obtain('kubectl'),
+  ]
+  const folder = temporaryFolder()
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 })
+    return join(folder, name)
+  }
+  const authority = makeAuthority('cluster-ca', Date.now(), 24 * HOUR)
+  const by = { certificate: authority.certificate, key: createPrivateKey(authority.key) }
+  const own = makeServerCertificate(['localhost', '127.0.0.1'], by, Date.now(), 24 * HOUR)
+  const accounts = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  const [clients, peers, port] = [await freePort(), await freePort(), await freePort()]
+  const etcdAt = `http://127.0.0.1:${clients}`
+  const etcd = startChild(etcdBinary, [
+    `--data-dir=${join(folder, 'etcd')}`,
+    `--listen-client-urls=${etcdAt}`,
+    `--advertise-client-urls=${etcdAt}`,
+    `--listen-peer-urls=http://127.0.0.1:${peers}`,
+    `--initial-advertise-peer-urls=http://127.0.0.1:${peers}`,
+    `--initial-cluster=default=http://127.0.0.1:${peers}`,
+    '--unsafe-no-fsync',
+  ])
+  const accountKey = file('accounts.key', accounts.export({ type: 'pkcs1', format: 'pem' }).toString())
+  const api = startChild(serverBinary, [
+    `--etcd-servers=${etcdAt}`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=127.0.0.1',
+    `--secure-port=${port}`,
+    `--tls-cert-file=${file('server.crt', own.certificate)}`,
+    `--tls-private-key-file=${file('server.key', own.key)}`,
+    `--token-auth-file=${file('tokens.csv', `${ADMIN},admin,admin,"system:masters"\n`)}`,
+    '--authorization-mode=RBAC',
+    '--service-account-issuer=https://127.0.0.1',
+    `--service-account-key-file=${accountKey}`,
+    `--service-account-signing-key-file=${accountKey}`,
+    '--service-cluster-ip-range=10.0.0.0/24',
+    `--cert-dir=${folder}`,
+    '--allow-privileged=true',
+  ])
+  const server = `https://127.0.0.1:${port}`
+  const accountFolder = (name: string, token: string, namespace: string) => {
+    mkdirSync(join(folder, name), { recursive: true })
+    file(join(name, 'ca.crt'), authority.certificate)
+    file(join(name, 'token'), token)
+    file(join(name, 'namespace'), namespace)
+    return join(folder, name)
+  }
+  const admin = kubernetesClient(server, accountFolder('admin', ADMIN, 'default'))
+  await until('that the API server is ready', async () => {
+    if (!etcd.running() || !api.running())
+      throw new Error(`it ended: ${etcd.err().slice(-2000)} ${api.err().slice(-4000)}`)
+    // `ok`, which is no JSON.
+    const asked = await admin.ask('GET', '/api/v1/namespaces/default').catch(() => null)
+    return asked?.status === 200
+  })
+  const must = async (path: string, body: Json) => {
+    const { status, body: answer } = await admin.ask('POST', path, body)
+    if (status !== 201 && status !== 409) throw new Error(`${path}: ${status} ${JSON.stringify(answer)}`)
+    return answer
+  }
+  const kubectl: Cluster['kubectl'] = (...args) =>
+    run(
+      kubectlBinary,
+      [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
+      { KUBECONFIG: '/dev/null', HOME: folder },
+    )
+  const cluster: Cluster = {
+    server,
+    admin,
+    kubectl,
+    async serviceAccount(namespace, name) {
+      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
+      const answer = await must(path, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} })
+      return accountFolder(`${namespace}-${name}`, (answer.status as { token: string }).token, namespace)
+    },
+    async makeNamespace(name, labels = {}) {
+      await must('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
+      // A controller would make it.
+      const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } }
+      await must(`/api/v1/namespaces/${name}/serviceaccounts`, account)
+    },
+    async [Symbol.asyncDispose]() {
+      admin.close()
+      api.signal('SIGKILL')
+      await api.ended
+      etcd.signal('SIGKILL')
+      await etcd.ended
+    },
+  }
+  await cluster.makeNamespace('default')
+  return cluster
+}
