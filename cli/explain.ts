@@ -9,6 +9,7 @@ interface Options extends AdminOptions {
   readonly header: readonly string[]
   readonly listener?: string
   readonly protocol?: string
+  readonly to?: string
 }
 
 export function addExplainCommand(program: Command): void {
@@ -27,10 +28,14 @@ export function addExplainCommand(program: Command): void {
         .createOption('--protocol <protocol>', 'what the caller speaks; by itself h2 for gRPC, else http/1.1')
         .choices(['http/1.1', 'h2']),
     )
+    .option(
+      '-t, --to <address>',
+      'the address and port that a redirected connection was made to, such as 10.0.0.7:8080',
+    )
     .option('-l, --listener <listener>', 'the listener it would come to: its name, address or port')
     .addHelpText(
       'after',
-      '\nExamples:\n  outrigger explain http://orders/api/1\n  outrigger explain -X POST -H x-tester:1 http://orders/api/1 --admin 127.0.0.1:15002\n',
+      '\nExamples:\n  outrigger explain http://orders/api/1\n  outrigger explain -X POST -H x-tester:1 http://orders/api/1 --admin 127.0.0.1:15002\n  outrigger explain http://www.example.com/ --to 93.184.216.34:80\n  outrigger explain tcp://10.0.0.9:5432\n',
     )
     .action(async (url: string, options: Options, command: Command) => {
       const nameless = options.header.find(header => header.indexOf(':') < 1)
@@ -41,11 +46,12 @@ export function addExplainCommand(program: Command): void {
 }
 
 /** Prints the answer; the exit code says whether the request would succeed. */
-async function explain(url: string, { admin, method, header, listener, protocol, json }: Options): Promise<void> {
+async function explain(url: string, { admin, method, header, listener, protocol, to, json }: Options): Promise<void> {
   const query = new URLSearchParams({ url, method, format: 'json' })
   for (const each of header) query.append('header', each)
   if (listener !== undefined) query.set('listener', listener)
   if (protocol !== undefined) query.set('protocol', protocol)
+  if (to !== undefined) query.set('to', to)
   const answer = await askAdmin(admin, '/explain', query)
   if (answer === null) return
   if (answer.status !== 200) {

@@ -100,3 +100,46 @@ export function explainAddress(input: string | number, everywhere: string): Addr
 function sound(text: string): string | null {
   return parseAddress(text) === null ? null : text
 }
+
+/** The four or sixteen bytes of an address; null: it is a name. */
+export function addressBytes(address: string): number[] | null {
+  if (isIPv4(address)) return address.split('.').map(Number)
+  if (!isIPv6(address)) return null
+  const [before = '', after] = address.replace(/%.*$/, '').split('::', 2)
+  const head = groupBytes(before)
+  const tail = after === undefined ? [] : groupBytes(after)
+  return [...head, ...new Array<number>(16 - head.length - tail.length).fill(0), ...tail]
+}
+
+function groupBytes(text: string): number[] {
+  if (text === '') return []
+  return text.split(':').flatMap(group => {
+    if (group.includes('.')) return group.split('.').map(Number)
+    const value = Number.parseInt(group, 16)
+    return [value >> 8, value & 0xff]
+  })
+}
+
+/** An IPv6 address as RFC 5952 writes it, so that equal addresses are equal texts; others stay as they are. */
+export function canonicalAddress(address: string): string {
+  const bytes = address.includes(':') ? addressBytes(address) : null
+  return bytes === null ? address : ipv6Text(bytes)
+}
+
+/** The text of sixteen bytes, as RFC 5952 has it. */
+export function ipv6Text(bytes: ArrayLike<number>, offset = 0): string {
+  const groups = Array.from({ length: 8 }, (_, at) => (bytes[offset + 2 * at]! << 8) | bytes[offset + 2 * at + 1]!)
+  let longest = 1
+  let start = -1
+  for (let at = 0; at < 8; ) {
+    let end = at
+    while (end < 8 && groups[end] === 0) end++
+    if (end - at > longest) {
+      longest = end - at
+      start = at
+    }
+    at = Math.max(end, at + 1)
+  }
+  const text = (part: readonly number[]) => part.map(group => group.toString(16)).join(':')
+  return start < 0 ? text(groups) : `${text(groups.slice(0, start))}::${text(groups.slice(start + longest))}`
+}

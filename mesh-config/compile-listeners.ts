@@ -4,12 +4,13 @@ import { connectName } from './host-name.ts'
 import { own } from './own.ts'
 import type { ListenerDocument, SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { AddressSpec, Direction, ListenerSpec } from './snapshot.ts'
+import type { AddressSpec, Direction, ListenerSpec, TransparentSpec } from './snapshot.ts'
 
 /** `local_app:<port>`; with the host before the port when two hosts have the same one. */
 export function applicationNames(document: SidecarDocument): Map<string, string> {
   const names = new Map<string, string>()
   for (const { forward } of document.inbound) {
+    if (forward === undefined) continue
     const { port } = addressOf(forward)
     const name = `local_app:${port}`
     const taken = [...names].some(
@@ -35,6 +36,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
     multiplex: number,
     speaksTcp: boolean,
     connect: ListenerSpec['connect'],
+    transparent: TransparentSpec | null,
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -48,7 +50,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       service,
       connect,
       multiplex,
-      protocol: protocol ?? (speaksTcp ? 'tcp' : 'http'),
+      protocol: protocol ?? (speaksTcp ? 'tcp' : transparent === null ? 'http' : 'detect'),
       timeouts: {
         headMs: durationMs(timeouts.head),
         bodyMs: durationMs(timeouts.body),
@@ -64,18 +66,21 @@ export function compileListeners(document: SidecarDocument, applications: Readon
         streams: limits.streams,
         bufferBytes: sizeBytes(limits.buffer),
       },
-      h2cUpgrade,
+      // A server that is not known may not speak HTTP/2, so the offer is left to it: it goes no further.
+      h2cUpgrade: h2cUpgrade && transparent === null,
+      ...(transparent === null ? {} : { transparent }),
     }
   }
   return [
-    ...document.inbound.map(each =>
+    ...document.inbound.map((each, index) =>
       listener(
         'inbound',
         each,
-        applications.get(each.forward)!,
+        each.forward === undefined ? null : applications.get(each.forward)!,
         each.multiplex ? document.workers : 0,
         each.application.protocol === 'tcp',
         null,
+        each.transparent === true ? behind(each, index) : null,
       ),
     ),
     ...document.outbound.map(each =>
@@ -86,9 +91,34 @@ export function compileListeners(document: SidecarDocument, applications: Readon
         0,
         own(document.services, each.service ?? '')?.protocol === 'tcp',
         compileConnect(each.connect),
+        each.transparent === true
+          ? {
+              through: PASS_THROUGH,
+              passThrough: each.passThrough,
+              opaquePorts: each.opaquePorts,
+              firstByteMs: durationMs(each.firstByte),
+            }
+          : null,
       ),
     ),
   ]
+}
+
+/** The cluster of connections that go on to where they were going, under the name it has in Istio. */
+export const PASS_THROUGH = 'PassthroughCluster'
+
+/** The applications behind a listener without `forward`: each is `local_app:<port>`. */
+export function applicationsBehind(index: number): string {
+  return index === 0 ? 'local_app' : `local_app#${index + 1}`
+}
+
+function behind({ opaquePorts, timeouts }: SidecarDocument['inbound'][number], index: number): TransparentSpec {
+  return {
+    through: applicationsBehind(index),
+    passThrough: 'allow',
+    opaquePorts,
+    firstByteMs: durationMs(timeouts.detect),
+  }
 }
 
 function compileConnect(connect: SidecarDocument['outbound'][number]['connect']): ListenerSpec['connect'] {

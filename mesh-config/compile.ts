@@ -3,17 +3,25 @@ import { addressOf } from './address.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
 import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
-import { applicationNames, compileListeners, hostOf, listenOf } from './compile-listeners.ts'
+import {
+  applicationNames,
+  applicationsBehind,
+  compileListeners,
+  hostOf,
+  listenOf,
+  PASS_THROUGH,
+} from './compile-listeners.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
 import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
 import { durationMs } from './duration.ts'
 import { connectService } from './host-name.ts'
+import { inbound } from './listeners.ts'
 import { own } from './own.ts'
 import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { AgentSpec, Bootstrap, DiscoverySpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type { AgentSpec, Bootstrap, DiscoverySpec, EndpointSpec, ServiceSpec, Snapshot } from './snapshot.ts'
 
 export interface Compiled {
   readonly bootstrap: Bootstrap
@@ -31,10 +39,16 @@ export function compile(document: SidecarDocument): Compiled {
   const services: Record<string, ServiceSpec> = {}
   for (const [name, policy] of Object.entries(document.services))
     services[name] = compileService(name, policy, own(document.discovery.endpoints, name) ?? [])
-  for (const inbound of document.inbound) {
-    const name = applications.get(inbound.forward)!
-    services[name] ??= compileApplication(name, inbound)
+  for (const [index, { forward, application, transparent }] of document.inbound.entries()) {
+    if (forward !== undefined) {
+      const name = applications.get(forward)!
+      services[name] ??= compileApplication(name, 'local', [localEndpoint(forward)], application)
+    } else if (transparent === true) {
+      const name = applicationsBehind(index)
+      services[name] = compileApplication(name, 'original', [], application)
+    }
   }
+  if (document.outbound.some(({ transparent }) => transparent === true)) services[PASS_THROUGH] = compilePassThrough()
   for (const { connect } of document.outbound)
     for (const host of connect?.hosts ?? []) services[connectService(hostOf(host))] ??= compileHost(hostOf(host))
   const content = {
@@ -86,17 +100,41 @@ function compileHost(host: string): ServiceSpec {
   return { ...service, kind: 'connect' }
 }
 
+/**
+ * Destinations that belong to no service, as their clients would reach them without a sidecar: one try, and as long as
+ * it takes.
+ */
+function compilePassThrough(): ServiceSpec {
+  const application = inbound.shape.application.parse({ timeouts: { connect: '10s' } })
+  return compileApplication(PASS_THROUGH, 'original', [], application)
+}
+
+function localEndpoint(forward: string): EndpointSpec {
+  return {
+    ...addressOf(forward),
+    weight: 1,
+    priority: 0,
+    zone: '',
+    metadata: {},
+    health: 'passing',
+    healthReason: '',
+  }
+}
+
 /** The application behind an inbound listener: one endpoint that is always used, with one try. */
-function compileApplication(name: string, { forward, application }: SidecarDocument['inbound'][number]): ServiceSpec {
+function compileApplication(
+  name: string,
+  kind: ServiceSpec['kind'],
+  endpoints: readonly EndpointSpec[],
+  application: SidecarDocument['inbound'][number]['application'],
+): ServiceSpec {
   return {
     name,
-    kind: 'local',
+    kind,
     protocol: application.protocol,
     multiplex: false,
     hosts: [],
-    endpoints: [
-      { ...addressOf(forward), weight: 1, priority: 0, zone: '', metadata: {}, health: 'passing', healthReason: '' },
-    ],
+    endpoints,
     balancer: plainBalancer(),
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },

@@ -1,5 +1,5 @@
 import { type Located, nodeAt, type Say } from './located.ts'
-import { entriesAt, itemsAt, textAt } from './look.ts'
+import { entriesAt, itemsAt, scalarAt, textAt } from './look.ts'
 
 /** Checks of listeners and routes against the services that speak TCP. */
 export function crossCheckTcp(root: Located, say: Say): void {
@@ -11,7 +11,7 @@ export function crossCheckTcp(root: Located, say: Say): void {
   for (const item of itemsAt(root, ['outbound'])) {
     const protocol = textAt(item, ['protocol'])
     const service = textAt(item, ['service'])
-    if (protocol?.value === 'tcp' && service === null)
+    if (protocol?.value === 'tcp' && service === null && scalarAt(item, ['transparent'])?.value !== true)
       say(
         protocol.at,
         'a TCP connection does not name its service: add service:, or write protocol: detect, which goes by the server name of TLS',

@@ -1,6 +1,7 @@
 import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './address.ts'
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
+import { crossCheckTransparent } from './cross-check-transparent.ts'
 import {
   isAt,
   type Located,
@@ -38,6 +39,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   crossCheckDiscovery(root, say)
   crossCheckBalancer(root, say)
   crossCheckTcp(root, say)
+  crossCheckTransparent(root, say)
   await checkRegexes(root, say)
   return problems
 }

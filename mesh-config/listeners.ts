@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { limits, timeouts, upgrades } from './call.ts'
+import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
 
 /** The listeners of a sidecar file (sidecar.ts): `inbound` in front of the application, `outbound` for what it calls. */
@@ -120,9 +121,14 @@ export const inbound = z.strictObject({
     'fewer connections and less work for both sidecars; other callers only see one more word in the first answer of a connection',
   ),
   forward: setting(
-    peerAddress(),
-    'The address of the application. This sidecar neither retries nor ejects it: the sidecars of the callers do.',
+    peerAddress().optional(),
+    'The address of the application. This sidecar neither retries nor ejects it: the sidecars of the callers do. Only with `transparent` it may be left out: the application is where each connection was going.',
   ),
+  transparent: setting(
+    z.boolean().optional(),
+    'Connections of callers are redirected here (`outrigger intercept`), and each goes on to the port of the application that it was made to.',
+  ),
+  opaquePorts,
   application: setting(z.strictObject(application).prefault({}), 'How the application is called.'),
   ...listener(
     '30m',
@@ -155,7 +161,14 @@ export const outbound = z.strictObject({
   ),
   transparent: setting(
     z.boolean().optional(),
-    'Connections are redirected here (iptables) and go on to their original destination.',
+    'Connections of the application are redirected here (`outrigger intercept`). Each goes to the service that it names by Host or by the server name of TLS, else to the service that its original destination belongs to, else to that destination (`passThrough`).',
+  ),
+  passThrough,
+  opaquePorts,
+  firstByte: setting(
+    duration('refused').default('300ms'),
+    'With `transparent`: a client that says nothing for so long waits for its server to speak first, so its connection goes on as TCP to where it was going.',
+    'a client of this machine that speaks first does so within a millisecond; one that waits for its server is late by this time once a connection',
   ),
   ...listener('off', 'the application has no other sidecar to go to'),
 })

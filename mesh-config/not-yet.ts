@@ -14,12 +14,6 @@ export interface NotYet {
 
 export const refused: readonly NotYet[] = [
   {
-    at: 'outbound.*.transparent',
-    values: [true],
-    what: 'transparent interception',
-    instead: 'let the application connect to a listener, with "service:" or by Host',
-  },
-  {
     at: 'services.*.health',
     what: 'active health checking',
     instead: 'rely on outliers:, which ejects endpoints that fail',

@@ -2,9 +2,10 @@
 
 /**
  * `named`: a service of the user's. `connect`: a `host:port` that CONNECT may lead to. `local`: the application behind
- * an inbound listener.
+ * an inbound listener. `original`: what redirected connections reach that belong to no service, each at the address that
+ * it was made to.
  */
-export type ServiceKind = 'named' | 'connect' | 'local'
+export type ServiceKind = 'named' | 'connect' | 'local' | 'original'
 
 export interface ServiceSpec {
   readonly name: string
@@ -85,6 +86,8 @@ export interface EndpointSpec {
   readonly healthReason: string
   /** Where it is from, where it stands in for endpoints of the service (`FailoverSpec.from`). Absent: one of those. */
   readonly from?: string
+  /** `address:port` that stands for the whole service in the registry. Absent: none does. */
+  readonly virtual?: string
 }
 
 /**

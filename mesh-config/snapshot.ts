@@ -130,6 +130,20 @@ export interface ListenerSpec {
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
   readonly h2cUpgrade: boolean
+  /** Connections are redirected here, and each was on its way to another address. Absent: they are not. */
+  readonly transparent?: TransparentSpec
+}
+
+/** What becomes of redirected connections. */
+export interface TransparentSpec {
+  /** The service (kind `original`) that says how destinations are called that belong to no other. */
+  readonly through: string
+  /** Whether they may be reached; rules as `parseRule` reads them. */
+  readonly passThrough: 'allow' | 'deny' | readonly string[]
+  /** Nothing is detected on connections to these. */
+  readonly opaquePorts: readonly number[]
+  /** A client that says nothing for so long waits for its server to speak. */
+  readonly firstByteMs: number
 }
 
 export type ListenerProtocol = 'http' | 'detect' | 'tcp'

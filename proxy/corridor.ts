@@ -14,6 +14,8 @@ export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tu
    * Null: no registry could know it.
    */
   discover(authority: string): Promise<Unknown | null> | null
+  /** The same, where there is somewhere else to go. */
+  discoverAhead(authority: string): Promise<Unknown | null> | null
 }
 
 /**
@@ -21,7 +23,7 @@ export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tu
  * first: it joins the parts and has no logic of its own. docs/life-of-a-request.md tells the same at length.
  */
 export function corridor(deps: CorridorDeps): ForwardDeps {
-  const { clock, random, telemetry, tunnels, listener, discover } = deps
+  const { clock, random, telemetry, tunnels, listener, discover, discoverAhead } = deps
 
   return {
     clock,
@@ -32,7 +34,7 @@ export function corridor(deps: CorridorDeps): ForwardDeps {
     // 1  The codec has a whole, strictly checked head: nothing malformed gets this far.
     // 2  The decision (forward/decide.ts): listener filters, the route, route filters, the split, and whether the
     //    service takes the request. It refuses, waits, or goes on.
-    decide: decider({ clock, random, listener, discover, isPreview: false }),
+    decide: decider({ clock, random, listener, discover, discoverAhead, isPreview: false }),
 
     // 3  Forward: the sinks of the filters, circuit breaking, then for each attempt balancer -> pool -> codec.
 

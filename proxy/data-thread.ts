@@ -18,6 +18,7 @@ import { drain } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
 import { type Listeners, listeners } from './runtime/listeners.ts'
 import { openListener } from './runtime/open-listener.ts'
+import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
@@ -42,6 +43,8 @@ export interface DataThreadDeps {
   readonly listen: Listen
   /** Several data threads have each port open. */
   readonly shared: boolean
+  /** Makes `Wire.original` known; rejects where this system cannot tell. */
+  loadOriginals(): Promise<void>
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
   send(message: ToControl): void
@@ -75,6 +78,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
     buffers.held(ledger.held)
     stats.sweep(now)
   })
+  const own = new OwnConnections(clock, (listener, detail) => event({ kind: 'listener-error', listener, detail }))
   const tracing = new Tracing()
   const spans = spanQueue({
     clock,
@@ -83,7 +87,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   })
   const made = tracer({ clock, random, tracing, queue: spans })
   const kept = records({ clock, requests, event, log, tracing, tracer: made })
-  return { event, stats, peers, requests, ledger, log, spans, tracing, records: kept }
+  return { event, stats, peers, requests, ledger, log, spans, tracing, own, records: kept }
 }
 
 type Recording = ReturnType<typeof recording>
@@ -105,31 +109,33 @@ function serving(
     requests,
     event,
     tracing,
-    dial: accountedDial(dial, ledger),
+    dial: recorded.own.dial(accountedDial(dial, ledger)),
     ownListeners,
     http2: http2(clock, { onGuard, source }),
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
   })
   const waiting = wanted(clock, send)
-  return { applier: runtime, waiting, discover: discoverer(waiting, () => runtime.inForce()?.snapshot.onDemandMs ?? 0) }
+  const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot.onDemandMs ?? 0)
+  return { applier: runtime, waiting, looked }
 }
 
 type Services = ReturnType<typeof serving>
 
 function listening(
   deps: DataThreadDeps,
-  { event, stats, ledger, records }: Recording,
-  { discover }: Services,
+  { event, stats, ledger, records, own }: Recording,
+  { looked }: Services,
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const own = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, discover }
+  const opened = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,
     event,
     accepted: wire => accounted(wire, ledger),
-    openListener: runtime => openListener(runtime, own),
+    isOwn: (wire, listener) => own.isOwn(wire, listener),
+    openListener: runtime => openListener(runtime, opened),
   })
 }
 
@@ -140,13 +146,14 @@ function receiving(
   services: Services,
   listeners: Listeners,
 ) {
-  const { event, stats, peers, ledger, log, spans, tracing, records } = recorded
-  const { applier, waiting, discover } = services
+  const { event, stats, peers, ledger, log, spans, tracing, own, records } = recorded
+  const { applier, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
     stats.expireAfter(snapshot.metrics.idleMs)
     peers.self = snapshot.service
+    own.isOn = snapshot.listeners.some(({ transparent }) => transparent !== undefined)
     for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
   }
   const drained = (cut: number) => {
@@ -161,7 +168,7 @@ function receiving(
     spans,
     tracing,
     apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
-    answer: question => answer(question, { clock, random, applier, records, discover }),
+    answer: question => answer(question, { clock, random, applier, records, ...looked }),
     drain: plan => drain(listeners, clock, plan, drained),
     send,
   })

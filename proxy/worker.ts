@@ -16,6 +16,8 @@ const thread = dataThread({
   dial,
   listen: (address, onWire, onError) => listen({ ...address, shared }, onWire, onError),
   shared,
+  // Only where a listener needs it.
+  loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),
   explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
   send(message) {
     // The memory of spans is given away, not copied.

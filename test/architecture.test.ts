@@ -49,6 +49,9 @@ const joints = new Set([
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',
   'proxy/runtime/tcp-routes.ts',
+  'proxy/runtime/by-address.ts',
+  'proxy/runtime/originals.ts',
+  'proxy/runtime/own-connections.ts',
   'proxy/runtime/regex.ts',
   // Listeners, and what becomes of exchanges.
   'proxy/runtime/listeners.ts',

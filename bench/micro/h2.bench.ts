@@ -97,6 +97,7 @@ export const answerRequest = {
       write: () => true,
       writeTwo: () => true,
       scratch: () => out,
+      original: () => null,
       end() {},
       destroy() {},
       reset() {},

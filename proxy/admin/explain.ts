@@ -11,7 +11,8 @@ export function explainPage(ask: Ask): Page {
     path: '/explain',
     methods: ['GET'],
     shows: 'where a request would go and why, or why it would fail; nothing is sent',
-    parameters: '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001  &protocol=h2',
+    parameters:
+      '?url=http://orders/api/1  &method=GET  &header=x-user:7  &listener=127.0.0.1:15001  &protocol=h2  &to=10.0.0.7:8080',
     answer: request => (request.format === 'html' ? answerBrowser(ask, request) : answerProgram(ask, request)),
   }
 }
@@ -63,9 +64,11 @@ function questionOf({ query }: PageRequest): Asked | string {
   const protocol = query.get('protocol') || null
   if (protocol !== null && protocol !== 'h2' && protocol !== 'http/1.1')
     return `protocol=${protocol} is neither h2 nor http/1.1: leave it out for what is usual`
+  const to = query.get('to') || null
   return {
     what: 'explain',
     ...(protocol === null ? {} : { protocol }),
+    ...(to === null ? {} : { to }),
     method: (query.get('method') || 'GET').toUpperCase(),
     url,
     headers,

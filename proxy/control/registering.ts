@@ -60,6 +60,8 @@ export function withOpenPort(register: RegisterSpec, listeners: readonly string[
 export function applicationOf({ listeners, services }: Snapshot, port: number): AddressSpec | null {
   const inbound = listeners.filter(({ direction }) => direction === 'inbound')
   const listener = inbound.find(({ listen }) => listen.port === port) ?? inbound[0]
+  // Redirected callers go to the port that is registered.
+  if (listener?.transparent !== undefined && listener.service === null) return { address: '127.0.0.1', port }
   const endpoint = services[listener?.service ?? '']?.endpoints[0]
   return endpoint === undefined ? null : { address: endpoint.address, port: endpoint.port }
 }

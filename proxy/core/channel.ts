@@ -61,6 +61,8 @@ export type Question =
       readonly listener: string | null
       /** What its caller speaks; absent: HTTP/2 where it is gRPC, else HTTP/1.1. */
       readonly protocol?: 'http/1.1' | 'h2' | null
+      /** `address:port` that its connection was made to, before it was redirected; absent: what the URL says. */
+      readonly to?: string
     }
 
 /** Data thread -> control thread. */

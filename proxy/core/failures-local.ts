@@ -111,6 +111,20 @@ export const localFailures = {
     remedy:
       '`upgrades` of the service names the protocols it may be upgraded to; CONNECT needs `connect` at the outbound listener',
   }),
+  passThroughDenied: row({
+    side: 'local',
+    failure: 'pass-through-denied',
+    flag: 'UAEX',
+    httpStatus: 403,
+    grpcStatus: 7,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the destination belongs to no known service, and may not be reached',
+    remedy:
+      '`passThrough` of the outbound listener lists what may be reached besides the services; `outrigger explain --to` shows what an address belongs to',
+  }),
   upgradeUnsupported: row({
     side: 'local',
     failure: 'upgrade-unsupported',

@@ -1,7 +1,7 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Failure } from './failure.ts'
 import type { FilterChain } from './filter.ts'
-import type { Router, TcpRouter } from './route.ts'
+import type { ByAddress, Router, TcpRouter } from './route.ts'
 
 /** A listener as the present snapshot has it; an exchange keeps the one it began with. */
 export interface ListenerRuntime {
@@ -11,6 +11,8 @@ export interface ListenerRuntime {
   readonly router: Router
   /** Where a connection goes that is not served as HTTP. */
   readonly tcpRouter: TcpRouter
+  /** Of a listener that connections are redirected to, where no name says where they go; null: none are. */
+  readonly byAddress: ByAddress | null
 }
 
 /** What is known of a connection that is to be a tunnel. */

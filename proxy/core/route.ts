@@ -1,9 +1,11 @@
 import type { Random } from './clock.ts'
 import type { Cluster, RetryPolicy } from './cluster.ts'
 import type { DecisionRecord } from './decision.ts'
+import type { Exchange } from './exchange.ts'
 import type { FilterChain } from './filter.ts'
 import type { RequestHead } from './message.ts'
 import type { RouteStats, TcpStats } from './telemetry.ts'
+import type { Original } from './wire.ts'
 
 export interface GrpcDeadline {
   /** No call gets longer; 0: as long as its caller says. */
@@ -48,3 +50,19 @@ export interface TcpRoute extends Route {
 
 /** The same for a tunnel. `serverName`: empty where there is none. */
 export type TcpRouter = (serverName: string, record: DecisionRecord) => TcpRoute | null
+
+/**
+ * Where a redirected connection goes whose client named no service that is known (`exchange.peer.original` is there):
+ * by the address it was made to. Null: `exchange.failure` and `exchange.detail` say why it goes nowhere, or no route of
+ * the service matches.
+ */
+export interface ByAddress {
+  request(exchange: Exchange): Route | null
+  tunnel(exchange: Exchange): TcpRoute | null
+  /** The service that the address stands for, where it is not there yet; null: it stands for none, or it is. */
+  absent(original: Original): string | null
+  /** Nothing is to be read of such a connection before it goes on. */
+  isOpaque(original: Original): boolean
+  /** It belongs to a service, or to the application. */
+  isKnown(original: Original): boolean
+}

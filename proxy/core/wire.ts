@@ -7,6 +7,11 @@ import type { Turns } from './turn.ts'
  */
 export interface Wire {
   readonly peer: Peer
+  /**
+   * Of an accepted connection, before anything else is asked of it: the address that it was made to, where a redirect
+   * sent it here; null: none did. From then on `peer` has it.
+   */
+  original(): Original | null
   handler: WireHandler | null
   /**
    * What may be held of this connection in one direction: the high watermark and the size of a read are each a quarter
@@ -86,10 +91,19 @@ export interface WireHandler {
 export interface Peer {
   readonly address: string
   readonly port: number
+  /** Where it is connected to here; of a redirected connection, the address that it was made to. */
   readonly local: string
   readonly localPort: number
+  /** Of a connection that was redirected here: the address that it was made to. Absent: it came by itself. */
+  readonly original?: Original
   /** The protocol that the handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
   readonly alpn?: string
+}
+
+/** The address that a redirected connection was made to. */
+export interface Original extends AddressSpec {
+  /** `address:port`, as endpoints are named. */
+  readonly name: string
 }
 
 /**

@@ -7,7 +7,7 @@ import { type Failure, failures } from '../core/failure.ts'
 import type { Later, LocalReply, Refusal } from '../core/filter.ts'
 import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
-import type { Route } from '../core/route.ts'
+import type { ByAddress, Route } from '../core/route.ts'
 import { settleUpgrade } from '../core/tunnel.ts'
 import { beginDeadline } from './grpc-deadline.ts'
 import { Wait } from './wait.ts'
@@ -22,6 +22,8 @@ export interface DecideDeps {
    * reason why not. Null: no registry could know it.
    */
   discover(authority: string): Promise<Unknown | null> | null
+  /** The same, where a connection has somewhere else to go: null also while it is known that the registry knows none. */
+  discoverAhead(authority: string): Promise<Unknown | null> | null
   /** For an explanation: filters say what they would do. */
   readonly isPreview: boolean
 }
@@ -61,8 +63,8 @@ export function decide(exchange: Exchange, listener: ListenerRuntime, deps: Deci
     exchange.filters ??= listener.filters
     const decision = filter(exchange, deps)
     if (decision !== GO) return decision
-    const route = listener.router(exchange.request, exchange.decision)
-    if (route === null) return noRoute(exchange, listener, deps)
+    const route = listener.router(exchange.request, exchange.decision) ?? elsewhere(exchange, listener, deps)
+    if (typeof route === 'number') return route
     exchange.route = route
     const { filters } = exchange
     exchange.filters = filters === listener.filters ? route.filters : route.filters.behind(filters, exchange.filtersRan)
@@ -81,8 +83,15 @@ function filter(exchange: Exchange, deps: DecideDeps): Decision {
 /** No filters, and nothing that a service might not take: a tunnel has a route and a split. */
 function decideTunnel(exchange: Exchange, listener: ListenerRuntime, deps: DecideDeps): Decision {
   const { decision, request, detail } = exchange
-  const route = listener.tcpRouter(request.authority, decision)
-  if (route === null) return noService(exchange, listener, deps, detail)
+  let route = listener.tcpRouter(request.authority, decision)
+  if (route === null) {
+    const { byAddress } = listener
+    if (byAddress === null || exchange.peer.original === undefined) return noService(exchange, listener, deps, detail)
+    const asked = ahead(exchange, byAddress, deps)
+    if (asked !== null) return wait(exchange, asked)
+    route = byAddress.tunnel(exchange)
+    if (route === null) return REFUSE
+  }
   exchange.route = route
   return draw(exchange, route, deps) === null ? refuse(exchange, failures.noCluster, decision.destination) : GO
 }
@@ -126,6 +135,39 @@ function call(exchange: Exchange, { grpcDeadline }: Route, { speaksGrpc }: Clust
     : GO
 }
 
+/** No name says where a request goes: the address may, that its connection was made to. */
+function elsewhere(exchange: Exchange, listener: ListenerRuntime, deps: DecideDeps): Route | Decision {
+  const { byAddress } = listener
+  if (byAddress === null || exchange.decision.service !== '' || exchange.peer.original === undefined)
+    return noRoute(exchange, listener, deps)
+  const asked = ahead(exchange, byAddress, deps)
+  if (asked !== null) return wait(exchange, asked)
+  const route = byAddress.request(exchange)
+  return route ?? (exchange.failure === null ? noRoute(exchange, listener, deps) : REFUSE)
+}
+
+/**
+ * Before the address is looked at: the registry may know the name, or the service that the address stands for. What it
+ * does not know goes by its address; so does what it could not say in time.
+ */
+function ahead(exchange: Exchange, byAddress: ByAddress, { discoverAhead }: DecideDeps): Later | null {
+  const { decision, request, peer } = exchange
+  if (decision.onDemand) return null
+  const name = byAddress.absent(peer.original!) ?? request.authority
+  const asked = name === '' ? null : discoverAhead(name)
+  if (asked === null) return null
+  decision.onDemand = true
+  return {
+    verdict: () =>
+      asked.then(why => {
+        if (why !== null) decision.note('on demand', why.reason)
+        return undefined
+      }),
+    timeoutMs: 0,
+    late: undefined,
+  }
+}
+
 /** Of a path that is shown. */
 const LONGEST_PATH = 200
 
@@ -137,7 +179,8 @@ function noRoute(exchange: Exchange, listener: ListenerRuntime, deps: DecideDeps
 }
 
 /** A service that no request has asked for yet may be known to the registry, which is asked once. */
-function noService(exchange: Exchange, { spec }: ListenerRuntime, deps: DecideDeps, found: string): Decision {
+function noService(exchange: Exchange, listener: ListenerRuntime, deps: DecideDeps, found: string): Decision {
+  const { spec } = listener
   const { decision, protocol } = exchange
   const { authority } = exchange.request
   const isShared = spec.service === null && spec.direction === 'outbound'
@@ -150,8 +193,13 @@ function noService(exchange: Exchange, { spec }: ListenerRuntime, deps: DecideDe
     protocol === 'tcp'
       ? 'it names no server, and the port is for no one service'
       : 'no host was given and the port is shared'
-  const unknown = authority === '' ? unnamed : `no service is known as "${authority}"`
+  const unknown = `${authority === '' ? unnamed : `no service is known as "${authority}"`}${notRedirected(exchange, listener)}`
   return refuse(exchange, failures.noRoute, found === '' ? unknown : `${unknown} (${found})`)
+}
+
+/** A connection that was made to the port itself has nowhere else to go: going on would come back here. */
+function notRedirected({ peer }: Exchange, { byAddress }: ListenerRuntime): string {
+  return byAddress === null || peer.original !== undefined ? '' : ', and the connection was not redirected here'
 }
 
 function discovery(asked: Promise<Unknown | null>): Later {

@@ -4,7 +4,7 @@ import { failures } from '../core/failure.ts'
 import type { Opening } from '../core/listener.ts'
 import type { Wire, WireHandler } from '../core/wire.ts'
 import { type ClientHello, readClientHello } from './client-hello.ts'
-import { type FirstBytes, type IsHttp2, lookAt, mayBeRequest } from './first-bytes.ts'
+import { type FirstBytes, type IsHttp2, lookAt, mayBeRequest, surely } from './first-bytes.ts'
 
 /** The protocols of a listener. */
 export interface Languages {
@@ -20,6 +20,10 @@ export interface Detection {
   readonly timeoutMs: number
   /** A connection that is neither HTTP nor TLS has a destination. */
   readonly mayBeTcp: boolean
+  /** The time for the first byte of a redirected connection, which goes on as TCP after it. Absent: `timeoutMs`. */
+  readonly firstByteMs?: number
+  /** What may not be HTTP is TCP, and goes on to a server that knows what it is. */
+  readonly isDoubtTcp?: boolean
 }
 
 /** Makes the connection of the detected protocol, which takes over. */
@@ -64,7 +68,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
     this.#timer = clock.timer(() => this.#timedOut())
     // On a port for HTTP only a connection may be silent as long as between two requests: pools open connections ahead
     // of use.
-    const limitMs = detection.mayBeTcp ? detection.timeoutMs : options.idleTimeoutMs
+    const limitMs = detection.mayBeTcp ? (detection.firstByteMs ?? detection.timeoutMs) : options.idleTimeoutMs
     if (limitMs > 0) this.#timer.arm(limitMs)
     wire.handler = this
   }
@@ -80,14 +84,18 @@ export class Detecting implements DownstreamConnection, WireHandler {
     if (found !== 'more') return this.#become(found, chunk, length)
     if (!isFirst) return
     this.#keep(chunk, length)
-    const { timeoutMs, mayBeTcp } = this.#detection
+    const { timeoutMs, mayBeTcp, firstByteMs } = this.#detection
     if (timeoutMs === 0) this.#limit(this.#options.headTimeoutMs)
-    else if (!mayBeTcp) this.#limit(timeoutMs)
+    else if (!mayBeTcp || firstByteMs !== undefined) this.#limit(timeoutMs)
   }
 
   #look(chunk: Buffer, length: number): FirstBytes {
     const { isHttp2 } = this.#languages
-    if (this.#detection.timeoutMs !== 0) return lookAt(chunk, length, isHttp2)
+    const { timeoutMs, isDoubtTcp } = this.#detection
+    if (timeoutMs !== 0) {
+      const found = lookAt(chunk, length, isHttp2)
+      return isDoubtTcp === true && found === 'http1' ? surely(chunk, length) : found
+    }
     const answer = isHttp2(chunk, length)
     if (answer !== 'no') return answer === 'yes' ? 'http2' : 'more'
     // No request begins this way, and a TLS caller cannot read an answer in HTTP.
@@ -179,7 +187,7 @@ export class Detecting implements DownstreamConnection, WireHandler {
   }
 
   #mayBeRequest(): boolean {
-    if (this.#begun === null) return false
+    if (this.#begun === null || this.#detection.isDoubtTcp === true) return false
     return this.#detection.timeoutMs === 0 || mayBeRequest(this.#begun, this.#length, this.#languages.isHttp2)
   }
 

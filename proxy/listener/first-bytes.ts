@@ -11,6 +11,8 @@ const CR = 13
 const LF = 10
 const SPACE = 32
 const TAB = 9
+const SLASH = 47
+const ASTERISK = 42
 
 /** 1: a token character (RFC 9110 section 5.6.2). 2: any other character of a line of text. 0: others. */
 const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -62,4 +64,26 @@ export function mayBeRequest(bytes: Buffer, length: number, isHttp2: IsHttp2): b
   if (isHttp2(bytes, length) !== 'no') return true
   const text = bytes.toString('latin1', 0, Math.min(length, 16)).trimStart().toLowerCase()
   return METHODS.some(method => method.startsWith(text))
+}
+
+/**
+ * What looks like HTTP/1 and may not be: text commands of memcached and Redis begin so too, and a request that is meant
+ * for another proxy (CONNECT, or a whole URL as its target) is not for us. Only a first line of the form of RFC 9112
+ * section 3 counts, whose target is a path.
+ */
+export function surely(bytes: Buffer, length: number): FirstBytes {
+  let start = 0
+  while (start < Math.min(length, MAX_LINE) && (bytes[start] === CR || bytes[start] === LF)) start++
+  const limit = Math.min(length, start + MAX_LINE)
+  let at = start
+  while (at < limit && kinds[bytes[at]!] === 1) at++
+  if (at < limit && (bytes[at] !== SPACE || at === start)) return 'tcp'
+  if (at + 1 >= limit) return limit < start + MAX_LINE ? 'more' : 'tcp'
+  const isPath = bytes[at + 1] === SLASH || bytes[at + 1] === ASTERISK
+  if (!isPath) return 'tcp'
+  if (isMethod(bytes, start, at)) return 'http1'
+  // A method that is not known: the line has to end as that of a request does.
+  const end = bytes.indexOf(LF, at)
+  if (end < 0 || end >= limit) return limit < start + MAX_LINE ? 'more' : 'tcp'
+  return / HTTP\/\d\.\d\r?$/.test(bytes.toString('latin1', at, end)) ? 'http1' : 'tcp'
 }

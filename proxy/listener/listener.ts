@@ -6,7 +6,7 @@ import type { DownstreamStream, Protocol, RequestHead } from '../core/message.ts
 import { add, type Counter } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
-import { Detecting, type Languages } from './detect.ts'
+import { Detecting, type Detection, type Languages } from './detect.ts'
 import type { FirstBytes } from './first-bytes.ts'
 
 export interface ListenerStats {
@@ -108,9 +108,16 @@ export class Listener {
     add(stats.accepted, 1)
     add(stats.active, 1)
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
-    const connection = this.runtime.spec.protocol === 'tcp' ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
+    const connection = this.#isTunnel(wire) ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining) connection.drain()
+  }
+
+  #isTunnel(wire: Wire): boolean {
+    const { spec, byAddress } = this.runtime
+    // Asked for first: what the peer is asked for later has it.
+    const original = spec.transparent === undefined ? null : wire.original()
+    return spec.protocol === 'tcp' || (original !== null && byAddress?.isOpaque(original) === true)
   }
 
   #tunnel(wire: Wire, opening: Opening): DownstreamConnection {
@@ -119,8 +126,7 @@ export class Listener {
 
   #detect(wire: Wire): DownstreamConnection {
     const { clock, onStream, stats } = this.#deps
-    const { protocol, timeouts, service } = this.runtime.spec
-    const detection = protocol === 'detect' ? { timeoutMs: timeouts.detectMs, mayBeTcp: service !== null } : HTTP_ONLY
+    const detection = this.#detection(wire)
     const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
       this.#connections.replace(connection, served)
       return served
@@ -133,6 +139,20 @@ export class Listener {
       timedOut: () => stats.detectionTimedOut(),
     })
     return connection
+  }
+
+  #detection(wire: Wire): Detection {
+    const { spec, byAddress } = this.runtime
+    const { protocol, timeouts, service, transparent } = spec
+    if (protocol !== 'detect') return HTTP_ONLY
+    const original = transparent === undefined ? null : wire.original()
+    if (original === null || byAddress === null) return { timeoutMs: timeouts.detectMs, mayBeTcp: service !== null }
+    return {
+      timeoutMs: timeouts.detectMs,
+      mayBeTcp: true,
+      firstByteMs: transparent!.firstByteMs,
+      isDoubtTcp: !byAddress.isKnown(original),
+    }
   }
 
   #closed(connection: DownstreamConnection): void {

@@ -1,8 +1,9 @@
 import type { ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 
-/** The services that a port for all services reaches: not the inbound applications. */
+/** The services that a port for all services reaches: not the inbound applications, nor what goes by its address. */
 export function reachableFrom({ services, listeners }: Snapshot): ServiceSpec[] {
   return Object.values(services).filter(
-    ({ name }) => !listeners.some(({ direction, service }) => direction === 'inbound' && service === name),
+    ({ name, kind }) =>
+      kind !== 'original' && !listeners.some(({ direction, service }) => direction === 'inbound' && service === name),
   )
 }

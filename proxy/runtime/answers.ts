@@ -6,26 +6,29 @@ import { endpointsView } from './endpoints-view.ts'
 import { explain } from './explain.ts'
 import type { Records } from './records.ts'
 
-export interface AnswersDeps {
+export interface AnswersDeps extends Discover {
   readonly clock: Clock
   readonly random: Random
   readonly applier: Applier
   readonly records: Records
-  readonly discover: Discover
 }
 
 /** What the control thread may ask of a data thread, for the pages of the admin port. */
 export function answer(question: Question, deps: AnswersDeps): Answer | Promise<Answer> {
-  const { clock, random, applier, records, discover } = deps
+  const { clock, random, applier, records, discover, discoverAhead } = deps
   switch (question.what) {
     case 'endpoints':
-      return endpointsView(applier.clusters(), clock.now())
+      // What has no endpoints of its own is no service to look at.
+      return endpointsView(
+        applier.clusters().filter(({ spec }) => spec.kind !== 'original'),
+        clock.now(),
+      )
     case 'uses':
       return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
     case 'flights':
       return { flights: records.flights(question.failedOnly) }
     case 'explain':
-      return explain(question, { clock, random, discover, runtime: () => inForce(applier) })
+      return explain(question, { clock, random, discover, discoverAhead, runtime: () => inForce(applier) })
   }
 }
 

@@ -1,10 +1,14 @@
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import { own } from '../../mesh-config/own.ts'
+import type { ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { listenerChains } from '../filter/chains.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import type { RequestStatsDeps } from '../telemetry/request-stats.ts'
+import { Addresses } from './addresses.ts'
+import { byAddressOf } from './by-address.ts'
 import type { Change } from './change.ts'
+import { type PreparedOriginals, passedThrough } from './passed-through.ts'
 import { requestRouterOf } from './request-router.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
 import { type Services, type ServicesDeps, services } from './services.ts'
@@ -22,13 +26,15 @@ export interface Prepared extends Change {
 }
 
 export interface Applier extends Omit<Services, 'prepare'> {
+  /** Which service an address belongs to. */
+  readonly addresses: Addresses
   /** Builds all that can go wrong, and throws with the reason (a NACK). */
   prepare(snapshot: Snapshot, regex: CompileRegex): Prepared
   /** What is in force; null: nothing yet. */
   inForce(): Runtime | null
 }
 
-export interface ApplierDeps extends ServicesDeps {
+export interface ApplierDeps extends Omit<ServicesDeps, 'addresses'> {
   readonly requests: RequestStatsDeps
   readonly tracing: Tracing
 }
@@ -36,36 +42,60 @@ export interface ApplierDeps extends ServicesDeps {
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
 export function applier(deps: ApplierDeps): Applier {
   const { random, requests, tracing } = deps
-  const own = services(deps)
+  const addresses = new Addresses()
+  const served = services({ ...deps, addresses })
+  const originalsOf = passedThrough(deps)
   const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing)
   let inForce: Runtime | null = null
 
-  function listenersOf(snapshot: Snapshot, routes: ServiceRoutes): ReadonlyMap<string, ListenerRuntime> {
+  function listenersOf(
+    snapshot: Snapshot,
+    routes: ServiceRoutes,
+    originals: PreparedOriginals,
+  ): ReadonlyMap<string, ListenerRuntime> {
     return new Map(
       snapshot.listeners.map((spec): [string, ListenerRuntime] => {
         const filters = filtersOf(spec)
-        const router = requestRouterOf(spec, snapshot, service => routes.table(spec.direction, service, filters))
-        const tcpRouter = tcpRouterOf(spec, snapshot, service => routes.tcp(spec.direction, service))
-        return [spec.name, { spec, filters, router, tcpRouter }]
+        const tableOf = (service: ServiceSpec) => routes.table(spec.direction, service, filters)
+        const tunnelOf = (service: ServiceSpec) => routes.tcp(spec.direction, service)
+        const router = requestRouterOf(spec, snapshot, tableOf)
+        const tcpRouter = tcpRouterOf(spec, snapshot, tunnelOf)
+        const { transparent } = spec
+        const through = transparent === undefined ? undefined : own(snapshot.services, transparent.through)
+        const byAddress =
+          through === undefined || spec.service !== null
+            ? null
+            : byAddressOf(spec, transparent!, snapshot, {
+                addresses,
+                originals: originals.of(through, spec.direction),
+                through: { request: tableOf(through), tunnel: tunnelOf(through) },
+                tableOf,
+                tunnelOf,
+              })
+        return [spec.name, { spec, filters, router, tcpRouter, byAddress }]
       }),
     )
   }
 
   return {
-    ...own,
+    ...served,
+    addresses,
     prepare(snapshot, regex) {
-      const prepared = own.prepare(snapshot, regex)
+      const prepared = served.prepare(snapshot, regex)
       const routes = routesOf({ snapshot, regex, ...prepared })
+      const originals = originalsOf()
       const abandon = () => {
         prepared.abandon()
         routes.abandon()
+        originals.abandon()
       }
       try {
-        const runtime = { version: snapshot.version, snapshot, listeners: listenersOf(snapshot, routes) }
+        const runtime = { version: snapshot.version, snapshot, listeners: listenersOf(snapshot, routes, originals) }
         const commit = () => {
           prepared.commit()
           routes.commit()
+          originals.commit()
           inForce = runtime
         }
         return { runtime, commit, abandon }

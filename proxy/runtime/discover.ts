@@ -1,15 +1,54 @@
 import type { Unknown } from '../core/channel.ts'
+import type { Clock } from '../core/clock.ts'
 import { serviceOfHost } from '../router/hosts.ts'
 import type { Wanted } from './wanted.ts'
 
-/** Resolves when the service of a host is there (null), or with the reason why not. Null: nothing could know it. */
-export type Discover = (authority: string) => Promise<Unknown | null> | null
+/** How long a name counts as unknown, and how many do: names come from clients. */
+const UNKNOWN_MS = 2_000
+const MOST_UNKNOWN = 1_000
+
+export interface Discover {
+  /** Resolves when the service of a host is there (null), or with the reason why not. Null: nothing could know it. */
+  discover(authority: string): Promise<Unknown | null> | null
+  /**
+   * The same, where a connection has somewhere else to go: a name that has just been asked for in vain, for whatever
+   * reason, is not asked for again and delays nothing.
+   */
+  discoverAhead(authority: string): Promise<Unknown | null> | null
+}
 
 /** `limitMs`: how long a request may wait for it now; 0: services are not found on demand. */
-export function discoverer(waiting: Wanted, limitMs: () => number): Discover {
-  return authority => {
+export function discoverer(waiting: Wanted, clock: Clock, limitMs: () => number): Discover {
+  /** Until when. */
+  const unknown = new Map<string, number>()
+
+  function ask(authority: string): { readonly service: string; readonly limit: number } | null {
     const limit = limitMs()
     const service = limit === 0 ? null : serviceOfHost(authority)
-    return service === null ? null : waiting.want(service, limit)
+    return service === null ? null : { service, limit }
+  }
+
+  function remember(service: string): void {
+    if (unknown.size >= MOST_UNKNOWN) unknown.delete(unknown.keys().next().value!)
+    unknown.set(service, clock.now() + UNKNOWN_MS)
+  }
+
+  return {
+    discover(authority) {
+      const asked = ask(authority)
+      return asked === null ? null : waiting.want(asked.service, asked.limit)
+    },
+    discoverAhead(authority) {
+      const asked = ask(authority)
+      if (asked === null) return null
+      const { service, limit } = asked
+      const until = unknown.get(service)
+      if (until !== undefined && until > clock.now()) return null
+      unknown.delete(service)
+      return waiting.want(service, limit).then(why => {
+        if (why !== null) remember(service)
+        return why
+      })
+    },
   }
 }

@@ -48,8 +48,14 @@ export function remedyOf({ exchange, services }: Explained): string {
     : hostRemedy(request.authority, services)
 }
 
-function listenerStep({ spec }: ListenerRuntime, { protocol }: Exchange): Step {
-  const shared = spec.service === null ? ', shared by all services' : `, for ${spec.service} only`
+function listenerStep({ spec }: ListenerRuntime, { protocol, peer }: Exchange): Step {
+  const { original } = peer
+  const shared =
+    spec.service !== null
+      ? `, for ${spec.service} only`
+      : original !== undefined
+        ? `, redirected on its way to ${original.name}`
+        : ', shared by all services'
   const spoken = protocol === 'h2' ? '; the caller speaks HTTP/2' : ''
   return { stage: 'listener', text: `${spec.name}${shared}${spoken}` }
 }
@@ -79,8 +85,10 @@ function refusedByFilter({ reply, failure }: Exchange, where: string): Step[] {
   return [{ stage: 'filters', text: `answered with ${reply?.status ?? failure?.httpStatus} ${where}` }]
 }
 
-function serviceStep({ decision, request, protocol, failure, detail }: Exchange): Step[] {
+function serviceStep(exchange: Exchange): Step[] {
+  const { decision, request, protocol, failure, detail } = exchange
   const { service, by, onDemand } = decision
+  if (by === 'address' || by === 'original') return [{ stage: 'service', text: addressText(exchange) }]
   if (service === '')
     return failure === failures.noRoute || failure === failures.noCluster ? [{ stage: 'service', text: detail }] : []
   const named = protocol === 'tcp' ? 'server name' : 'host'
@@ -88,7 +96,19 @@ function serviceStep({ decision, request, protocol, failure, detail }: Exchange)
   return [{ stage: 'service', text: `${service}: ${found}${onDemand ? ', and in the registry on demand' : ''}` }]
 }
 
-function routeStep({ route, detail, protocol }: Exchange): Step {
+/** No name led anywhere. */
+function addressText({ decision, request, protocol, peer, failure, detail }: Exchange): string {
+  const { by, service } = decision
+  const said = protocol === 'tcp' ? 'server name' : 'host'
+  const unnamed = request.authority === '' ? `no ${said} is given` : `no service is known as "${request.authority}"`
+  const { name } = peer.original!
+  if (by === 'address') return `${service}: ${unnamed}, and ${name} belongs to it`
+  if (failure === failures.passThroughDenied) return `${unnamed}, and ${detail}`
+  return `${service}: ${unnamed}, and ${name} belongs to none: it goes on to where it was going`
+}
+
+function routeStep({ route, detail, protocol, decision }: Exchange): Step {
+  if (route === null && decision.by === 'original') return { stage: 'route', text: 'none' }
   if (route === null) return { stage: 'route', text: detail }
   const why =
     protocol === 'tcp' ? 'the first that asks nothing of a request' : `the first that matches (${route.condition})`

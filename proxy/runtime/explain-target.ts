@@ -1,4 +1,6 @@
+import { addressBytes, canonicalAddress, formatAddress, parseAddress } from '../../mesh-config/address.ts'
 import type { Question } from '../core/channel.ts'
+import type { Original } from '../core/wire.ts'
 
 export type ExplainQuestion = Extract<Question, { what: 'explain' }>
 
@@ -30,4 +32,27 @@ export function targetOf({ url, headers }: ExplainQuestion): Target | string {
     authority: match[2] ?? headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '',
     path: path.startsWith('/') ? path : `/${path}`,
   }
+}
+
+const USUAL_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443, tls: 443 }
+
+/**
+ * The address that the connection was made to before it was redirected: the one that was said, else the address in the
+ * URL. Null: the URL has a name, whose address only its client knows.
+ */
+export function originalOf({ to }: ExplainQuestion, { scheme, authority }: Target): Original | null | string {
+  if (to !== undefined) {
+    const parsed = parseAddress(to)
+    if (parsed === null || parsed.port === 0 || addressBytes(parsed.address) === null)
+      return `"${to}" is not an address with a port: write 10.0.0.7:8080, or [fd00::7]:8080`
+    return named(parsed.address, parsed.port)
+  }
+  const usual = USUAL_PORTS[scheme]
+  const parsed = parseAddress(authority) ?? (usual === undefined ? null : parseAddress(`${authority}:${usual}`))
+  return parsed === null || addressBytes(parsed.address) === null ? null : named(parsed.address, parsed.port)
+}
+
+function named(written: string, port: number): Original {
+  const address = canonicalAddress(written)
+  return { address, port, name: formatAddress({ address, port }) }
 }

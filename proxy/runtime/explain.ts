@@ -16,7 +16,7 @@ import { concludeGrpc, statusOfRefusal } from '../forward/local-reply.ts'
 import { pickNext } from '../forward/pick.ts'
 import { flightView } from '../telemetry/flights.ts'
 import { type Explained, remedyOf, stepsOf } from './explain-steps.ts'
-import { type ExplainQuestion, targetOf } from './explain-target.ts'
+import { type ExplainQuestion, originalOf, targetOf } from './explain-target.ts'
 
 /** The codecs refuse these characters in a live request. */
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
@@ -28,6 +28,7 @@ export interface ExplainDeps {
   runtime(): Runtime
   /** As for a request: asks the registry for a service that no route knows. Null: no registry could know it. */
   discover(authority: string): Promise<Unknown | null> | null
+  discoverAhead(authority: string): Promise<Unknown | null> | null
 }
 
 export interface Runtime {
@@ -51,14 +52,14 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
     listener = deps.runtime().listeners.get(name) ?? listener
     return listener
   }
-  const { clock, random, discover } = deps
+  const { clock, random, discover, discoverAhead } = deps
   const { promise, resolve } = Promise.withResolvers<ExplainAnswer>()
   let answer: ExplainAnswer | null = null
   const answered = () => {
     answer = answerOf({ exchange, listener, offered, services: deps.runtime().services })
     resolve(answer)
   }
-  decider({ clock, random, discover, listener: inForce, isPreview: true })(exchange, {
+  decider({ clock, random, discover, discoverAhead, listener: inForce, isPreview: true })(exchange, {
     go() {
       pick(exchange, clock.now())
       answered()
@@ -96,17 +97,22 @@ function begin(
   const target = targetOf(question)
   if (typeof target === 'string') return target
   const { scheme, authority, path } = target
-  const listener = chooseListener(question.listener, authority, runtime().listeners)
+  const listener = chooseListener(question, authority, runtime().listeners)
   if (typeof listener === 'string') return listener
+  const original = listener.spec.transparent === undefined ? null : originalOf(question, target)
+  if (typeof original === 'string') return original
+  if (question.to !== undefined && original === null)
+    return `no connection is redirected to ${listener.spec.name}: leave out where it was going (to), or ask for another listener`
   const { name, protocol, direction } = listener.spec
-  const isTunnel = scheme === 'tcp' || scheme === 'tls' || protocol === 'tcp'
+  const isOpaque = original !== null && listener.byAddress?.isOpaque(original) === true
+  const isTunnel = scheme === 'tcp' || scheme === 'tls' || protocol === 'tcp' || isOpaque
   if (isTunnel && protocol === 'http')
     return `${name} takes HTTP only: write protocol: tcp or protocol: detect there, or ask for another listener`
   const request = isTunnel
-    ? tunnelTo(scheme === 'tls' && protocol !== 'tcp' ? hostOf(authority) : '')
+    ? tunnelTo(scheme === 'tls' && protocol !== 'tcp' && !isOpaque ? hostOf(authority) : '')
     : requestOf(question, authority, path)
   const spoken = question.protocol ?? (grpcKind(request.headers) === 'grpc' ? 'h2' : 'http/1.1')
-  const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0 }
+  const peer = { address: '127.0.0.1', port: 0, local: '', localPort: 0, ...(original === null ? {} : { original }) }
   const exchange = new Exchange(peer, direction, isTunnel ? 'tcp' : spoken, request)
   exchange.begin(request, clock.now())
   return { exchange, listener, name }
@@ -142,9 +148,12 @@ function upgradeOf({ method, headers }: ExplainQuestion): string {
     .join(',')
 }
 
-/** A named listener; else the shared outbound one when a host is given, else the first. A string says what is wrong. */
+/**
+ * A named listener; else, where it is said what it was going to, the one that connections are redirected to; else the
+ * shared outbound one when a host is given, else the first. A string says what is wrong.
+ */
 function chooseListener(
-  name: string | null,
+  { listener: name, to }: ExplainQuestion,
   authority: string,
   listeners: ReadonlyMap<string, ListenerRuntime>,
 ): ListenerRuntime | string {
@@ -161,7 +170,10 @@ function chooseListener(
   const outbound = all.filter(({ spec }) => spec.direction === 'outbound')
   const shared = outbound.find(({ spec }) => spec.service === null)
   const named = outbound.find(({ spec }) => spec.service !== null && spec.service === hostOf(authority))
-  const chosen = (authority === '' ? undefined : (named ?? shared)) ?? shared ?? outbound[0] ?? all[0]
+  const redirected = to === undefined ? undefined : outbound.find(({ spec }) => spec.transparent !== undefined)
+  if (to !== undefined && redirected === undefined)
+    return 'no connections are redirected to this sidecar: none of its outbound listeners has transparent: true'
+  const chosen = redirected ?? (authority === '' ? undefined : (named ?? shared)) ?? shared ?? outbound[0] ?? all[0]
   return chosen ?? 'this sidecar has no listener'
 }
 

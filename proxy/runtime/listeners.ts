@@ -19,7 +19,11 @@ export interface ListenersDeps {
   readonly event: (event: ProxyEvent) => void
   /** Before a connection is served. */
   readonly accepted: (wire: Wire) => Wire
+  /** Of a redirected connection: it is one that this sidecar made, and is closed. */
+  readonly isOwn: (wire: Wire, listener: string) => boolean
   openListener(runtime: ListenerRuntime): OpenListener
+  /** Makes `Wire.original` known; rejects where this system cannot tell. */
+  loadOriginals(): Promise<void>
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
 }
@@ -66,7 +70,11 @@ export function listeners(deps: ListenersDeps): Listeners {
   function changePorts({ listeners }: Snapshot, opened: ReadonlyMap<string, OpenListener>) {
     const added = listeners.flatMap(({ name, listen: address }) => {
       const entry = opened.get(name)
-      const accept = (wire: Wire) => entry!.listener.accept(deps.accepted(wire))
+      const accept = (wire: Wire) => {
+        const { listener } = entry!
+        const { transparent, name: now } = listener.runtime.spec
+        if (transparent === undefined || !deps.isOwn(wire, now)) listener.accept(deps.accepted(wire))
+      }
       return entry === undefined ? [] : [{ name, address, accept }]
     })
     const stay = new Set(listeners.map(({ name }) => name))
@@ -79,8 +87,18 @@ export function listeners(deps: ListenersDeps): Listeners {
     return new Error(cannotListen(places[name], '', address, await deps.explainListen(error.cause, address)))
   }
 
+  async function loadOriginals({ listeners, places }: Snapshot): Promise<void> {
+    const transparent = listeners.find(spec => spec.transparent !== undefined)
+    if (transparent === undefined) return
+    await deps.loadOriginals().catch((error: unknown) => {
+      const place = places[transparent.name]
+      throw new Error(`${place === undefined ? transparent.name : place}: ${(error as Error).message}`)
+    })
+  }
+
   return {
     async prepare(snapshot, runtimes) {
+      await loadOriginals(snapshot)
       const opened = openNew(snapshot, runtimes)
       try {
         const change = await changePorts(snapshot, opened)

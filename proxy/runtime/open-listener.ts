@@ -26,6 +26,7 @@ export interface OpenListenerDeps {
   readonly http2: ListenerDeps['http2']
   telemetryOf(listener: () => string): Telemetry
   discover(authority: string): Promise<Unknown | null> | null
+  discoverAhead(authority: string): Promise<Unknown | null> | null
 }
 
 export interface OpenListener {
@@ -36,14 +37,14 @@ export interface OpenListener {
 
 /** A listener joined with what serves its connections: the corridor for requests, tunnels for all else. */
 export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): OpenListener {
-  const { clock, random, stats, discover } = deps
+  const { clock, random, stats, discover, discoverAhead } = deps
   const { name, direction } = runtime.spec
   const labels = { listener: name, direction }
   const tunnels = tunnelStats<Tunnel>(stats, labels)
   const counted = connectionStats(stats, labels)
   const telemetry = deps.telemetryOf(() => listener.runtime.spec.name)
   const now = () => listener.runtime
-  const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: now, discover })
+  const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: now, discover, discoverAhead })
   const onComplete: TcpTunnelDeps['onComplete'] = exchange => telemetry.exchange(exchange)
   const attempts: TcpTunnelDeps['attempts'] = owner => attemptLoop(owner, { clock, random })
   const tcpDeps: TcpTunnelDeps = { clock, attempts, listener: now, decide: forwardDeps.decide, onComplete }

@@ -22,6 +22,8 @@ export function requestRouterOf(
       throw new Error(`listener ${listener.name} names the service ${listener.service}, which is not configured`)
     return byPort(spec.name, tableOf(spec))
   }
+  // To an application by the address that the caller was going to, whatever it calls it.
+  if (listener.direction === 'inbound') return () => null
   const reachable = reachableFrom(snapshot)
   const byName = new Map(reachable.map(spec => [spec.name, tableOf(spec)]))
   const hosts = hostTable(reachable.filter(({ kind }) => kind !== 'connect'))

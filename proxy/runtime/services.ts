@@ -12,12 +12,15 @@ import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
+import type { Addresses } from './addresses.ts'
 import type { Change } from './change.ts'
 import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
 
 export interface ServicesDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
   readonly event: (event: ProxyEvent) => void
+  /** Which service an address belongs to. */
+  readonly addresses: Addresses
 }
 
 /** The services of a snapshot that is being prepared. */
@@ -68,6 +71,19 @@ export function services(deps: ServicesDeps): Services {
     for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
     inForce = entries
     zone = snapshot.zone
+    keepAddresses(snapshot)
+  }
+
+  /** Only where connections are redirected here. */
+  function keepAddresses({ listeners }: Snapshot): void {
+    const { addresses } = deps
+    const isOn = listeners.some(({ transparent }) => transparent !== undefined)
+    if (isOn === addresses.isOn) return
+    if (!isOn) return addresses.turnOff()
+    addresses.turnOn()
+    for (const { cluster } of inForce.values())
+      if (cluster.spec.kind === 'named')
+        for (const { name, spec } of cluster.endpoints) addresses.add({ name, virtual: spec.virtual }, cluster.name)
   }
 
   return {
@@ -115,7 +131,7 @@ function clusterOf(
   spec: ServiceSpec,
   locality: Locality,
   pools: ServicePools,
-  { clock, random, stats, event }: ServicesDeps,
+  { clock, random, stats, event, addresses }: ServicesDeps,
   members: AllMembers | undefined,
 ): ServiceCluster {
   const series = new Map<string, readonly Series[]>()
@@ -127,10 +143,12 @@ function clusterOf(
     createEndpoint(endpoint: EndpointSpec, name: string) {
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)
+      if (spec.kind === 'named') addresses.add({ name, virtual: endpoint.virtual }, spec.name)
       return new Endpoint(endpoint, name, new EndpointPool(endpoint.address, endpoint.port, pools, own), own)
     },
     retireEndpoint(endpoint) {
       endpoint.pool.drain()
+      if (spec.kind === 'named') addresses.remove({ name: endpoint.name, virtual: endpoint.spec.virtual }, spec.name)
       stats.retire(series.get(endpoint.name) ?? [])
       series.delete(endpoint.name)
     },

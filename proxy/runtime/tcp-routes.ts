@@ -27,6 +27,7 @@ export function tcpRouterOf(
       return route
     }
   }
+  if (listener.direction === 'inbound') return () => null
   const reachable = reachableFrom(snapshot)
   const byName = new Map(reachable.map(spec => [spec.name, routeOf(spec)]))
   const hosts = hostTable(reachable)

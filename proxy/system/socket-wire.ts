@@ -1,8 +1,9 @@
 import { Socket } from 'node:net'
 import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Peer, Wire, WireHandler } from '../core/wire.ts'
+import type { Original, Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
+import { originalOf } from './original-destination.ts'
 import { systemTurns } from './turns.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -25,6 +26,7 @@ export class SocketWire implements Wire {
   /** For system/net.ts only. */
   readonly socket: Socket
   #peer: Peer | null = null
+  #original: Original | null = null
   /** The pooled buffer reads go into; null: the shared one. */
   #slab: Slab | null = null
   #expected = 0
@@ -84,8 +86,14 @@ export class SocketWire implements Wire {
   }
 
   get peer(): Peer {
-    this.#peer ??= peerOf(this.socket)
+    this.#peer ??= peerOf(this.socket, this.#original)
     return this.#peer
+  }
+
+  original(): Original | null {
+    if (this.#peer !== null) return this.#original
+    this.#original = originalDestination(this.socket)
+    return this.#original
   }
 
   get turns(): Turns {
@@ -228,7 +236,30 @@ export class SocketWire implements Wire {
   }
 }
 
-function peerOf(socket: Socket): Peer {
+/** The handle of a socket; undocumented in Node, so used only in this folder. */
+interface WithHandle {
+  _handle: { readonly fd?: number } | null
+}
+
+function originalDestination(socket: Socket): Original | null {
+  const fd = (socket as unknown as WithHandle)._handle?.fd
+  if (fd === undefined || fd < 0) return null
+  const remote = socket.remoteAddress ?? ''
+  const original = originalOf(fd, remote.includes(':') && !remote.startsWith('::ffff:'))
+  // Where it came by itself, the kernel names the address that it has here.
+  if (original === null || original.port !== socket.localPort) return original
+  return plain(socket.localAddress) === original.address ? null : original
+}
+
+function peerOf(socket: Socket, original: Original | null): Peer {
+  if (original !== null)
+    return {
+      address: plain(socket.remoteAddress),
+      port: socket.remotePort ?? 0,
+      local: original.address,
+      localPort: original.port,
+      original,
+    }
   return {
     address: plain(socket.remoteAddress),
     port: socket.remotePort ?? 0,

@@ -234,6 +234,9 @@ const otherForms: readonly (readonly [path: Path, value: Json])[] = [
   [['register', 'check'], { http: 'http://127.0.0.1:1/', interval: '9s', timeout: '9s' }],
   [['register', 'check'], { tcp: '127.0.0.1:1' }],
   [['register', 'check'], { grpc: '127.0.0.1:1' }],
+  [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, passThrough: ['10.0.0.0/8'], opaquePorts: [25] }]],
+  [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, firstByte: '9s' }]],
+  [['inbound'], [{ listen: '127.0.0.1:9003', transparent: true, opaquePorts: [25] }]],
 ]
 
 /** One of them is valid at any place, and says something else than what stands there. */

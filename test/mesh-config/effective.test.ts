@@ -68,10 +68,10 @@ describe('the effective config', () => {
       'outbound:',
       '  - listen: 127.0.0.1:9101 # a.yaml:2',
       '    service: orders # a.yaml:3',
+      '    passThrough: allow # default: an application must not lose what it could reach before the sidecar came',
+      expect.stringMatching(/^ {4}opaquePorts: \[21, .*\] # default: the servers of FTP/),
+      expect.stringMatching(/^ {4}firstByte: 300ms # default: /),
       '    timeouts:',
-      '      head: 10s # default: a head is one packet; a caller that takes longer holds connections open on purpose',
-      '      body: 30s # default: slow networks pause for seconds; the whole upload may take as long as it likes',
-      '      idle: 5m # default: longer than the pools of most callers keep connections, so callers close first and no request meets a closing connection',
     ])
   })
 

@@ -212,15 +212,12 @@ describe('the example of the design', () => {
     const loaded = await loadTexts([{ file: 'sidecar.yaml', text: design }], {})
     expect(loaded).toEqual({
       ok: false,
-      errors: [
-        expect.stringMatching(/^sidecar.yaml:12:18: transparent interception is not available yet/),
-        expect.stringMatching(/^sidecar.yaml:30:13: active health checking is not available yet/),
-      ],
+      errors: [expect.stringMatching(/^sidecar.yaml:30:13: active health checking is not available yet/)],
     })
   })
 
   test('works without those', async () => {
-    const { snapshot } = await good(design.replace(/^ *(agent|consul|health|transparent):.*\n/gm, ''))
+    const { snapshot } = await good(design.replace(/^ *(agent|consul|health):.*\n/gm, ''))
     expect(snapshot.listeners.map(({ name, service }) => [name, service])).toEqual([
       ['inbound 0.0.0.0:20000', 'local_app:3000'],
       ['outbound 127.0.0.1:15001', null],

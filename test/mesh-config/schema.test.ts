@@ -58,9 +58,6 @@ describe('what the published schema says', () => {
     expect(schemaAt(published, ['services', 'a', 'health'])!.description).toMatch(
       / Not available yet in this version\.$/,
     )
-    expect(schemaAt(published, ['outbound', 0, 'transparent'])!.description).toMatch(
-      /Not available yet in this version: true\.$/,
-    )
     expect((publishedSchema('service') as SchemaNode).properties!.health!.description).toMatch(/Not available yet/)
   })
 

@@ -1,5 +1,5 @@
 import { Account, UNLIMITED } from '../../proxy/core/ledger.ts'
-import type { Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
+import type { Original, Peer, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import type { EventLoop } from './event-loop.ts'
 import { testTurns, turn } from './turns.ts'
 
@@ -80,6 +80,10 @@ export class MemoryWire implements Wire {
     this.#window = options.window ?? READ
     this.#high = options.highWatermark
     this.#readSize = options.readSize ?? (() => READ)
+  }
+
+  original(): Original | null {
+    return this.peer.original ?? null
   }
 
   join(other: MemoryWire): void {

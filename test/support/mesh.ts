@@ -62,6 +62,7 @@ export class Mesh {
         return { port, close: () => this.#ports.delete(port) }
       },
       shared: false,
+      loadOriginals: async () => {},
       explainListen: async error => (error instanceof Error ? error.message : String(error)),
       send: message => this.messages.push(message),
     })
@@ -138,6 +139,41 @@ export class Mesh {
     this.callers.push(caller)
     turn(() => onWire(near))
     return caller
+  }
+
+  /** A caller whose connection to `to` (`10.0.0.7:8080`) was redirected to the port; `from`: its own port. */
+  redirected(to: string, port = 15001, from = 40_000): Caller {
+    const caller = new Caller(this.#redirect(to, port, from))
+    this.callers.push(caller)
+    return caller
+  }
+
+  /** The same that sends raw bytes. */
+  plainRedirected(to: string, port = 15001, from = 40_000): PlainEnd {
+    const caller = new PlainEnd(this.#redirect(to, port, from))
+    this.plainCallers.push(caller)
+    return caller
+  }
+
+  /** The same that speaks HTTP/2. */
+  http2Redirected(to: string, port = 15001, from = 40_000): Http2Caller {
+    const caller = new Http2Caller(this.#redirect(to, port, from), this.clock)
+    this.http2Callers.push(caller)
+    return caller
+  }
+
+  #redirect(to: string, port: number, from: number): MemoryWire {
+    const onWire = this.#ports.get(port)
+    if (onWire === undefined) throw new Error(`nothing listens on ${port}`)
+    const colon = to.lastIndexOf(':')
+    const address = to.slice(0, colon).replace(/[[\]]/g, '')
+    const original = { address, port: Number(to.slice(colon + 1)), name: to }
+    const [near, far] = wirePair(this.loop, this.#options.downstream, {
+      a: { address: '10.0.0.100', port: from, local: address, localPort: original.port, original },
+    })
+    this.wires.push(near)
+    turn(() => onWire(near))
+    return far
   }
 
   /** A connection from elsewhere: another mesh. */

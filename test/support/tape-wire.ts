@@ -27,6 +27,10 @@ export class TapeWire implements Wire {
     return Buffer.concat(this.writes).toString('latin1')
   }
 
+  original() {
+    return null
+  }
+
   write(bytes: Buffer): boolean {
     this.writes.push(Buffer.from(bytes))
     this.#sent(bytes)

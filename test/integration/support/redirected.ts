@@ -1,0 +1,102 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { onPath } from '../../peers/find.ts'
+import { must, run as shell } from '../../peers/shell.ts'
+import { type Child, node, root, startChild } from './child.ts'
+import { outrigger } from './proxy.ts'
+
+/** The user of the sidecar, whose connections are not redirected. */
+const SIDECAR_USER = 1337
+
+/** A host of its own, whose TCP connections are redirected to its sidecar; and another one beside it. */
+export interface Redirected {
+  readonly near: Place
+  readonly far: Place
+  readonly farAddress: string
+  readonly farAddress6: string
+  readonly nearAddress: string
+  /** The sidecar, as a user of its own; `isExempt` false: the mistake that its own connections are redirected too. */
+  startSidecar(config: Readonly<Record<string, unknown>>): Child
+}
+
+export interface Place {
+  start(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Child
+  /** What it prints; what it says on standard error is added where it fails. */
+  run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>
+}
+
+const undo: (() => unknown)[] = []
+afterAll(async () => {
+  for (const each of undo.reverse()) await each()
+})
+
+/** Null: this user or system cannot make network namespaces. `hosts`: names that the near one resolves to the far one. */
+export async function redirected(hosts: readonly string[], isExempt = true): Promise<Redirected | null> {
+  const ip = onPath(['ip'])
+  const nft = onPath(['nft'])
+  const setpriv = onPath(['setpriv'])
+  if (ip === null || nft === null || setpriv === null || process.getuid?.() !== 0) return null
+  const own = `tp-${process.pid % 100_000}`
+  const [near, far] = [`${own}a${isExempt ? '' : 'x'}`, `${own}b${isExempt ? '' : 'x'}`]
+  const [nearAddress, farAddress, farAddress6] = ['10.202.1.1', '10.202.1.2', 'fd00:202::2']
+  if ((await shell(ip, ['netns', 'add', near])).code !== 0) return null
+  undo.push(() => shell(ip, ['netns', 'del', near]))
+  await must(ip, ['netns', 'add', far])
+  undo.push(() => shell(ip, ['netns', 'del', far]))
+  const inside = (name: string, ...args: string[]) => must(ip, ['-n', name, ...args])
+  await inside(near, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', far)
+  for (const [name, v4, v6] of [
+    [near, nearAddress, 'fd00:202::1'],
+    [far, farAddress, farAddress6],
+  ] as const) {
+    await inside(name, 'addr', 'add', `${v4}/24`, 'dev', 'eth0')
+    await inside(name, 'addr', 'add', `${v6}/64`, 'dev', 'eth0', 'nodad')
+    await inside(name, 'link', 'set', 'eth0', 'up')
+    await inside(name, 'link', 'set', 'lo', 'up')
+  }
+  // Black holes are addresses of the same network where nobody answers, so packets are dropped and not refused.
+  await inside(near, 'route', 'add', 'default', 'via', farAddress)
+  const etc = join('/etc/netns', near)
+  mkdirSync(etc, { recursive: true })
+  undo.push(() => rmSync(etc, { recursive: true, force: true }))
+  writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${hosts.map(name => `${farAddress} ${name}\n`).join('')}`)
+  const exempt = isExempt ? `meta skuid ${SIDECAR_USER} return; ` : ''
+  await must(ip, [
+    ...['netns', 'exec', near, nft],
+    `table inet tp {
+      chain output { type nat hook output priority -100; ${exempt}fib daddr type local return; meta l4proto tcp redirect to :15001; }
+      chain prerouting { type nat hook prerouting priority -100; meta l4proto tcp redirect to :15006; }
+    }`,
+  ])
+  const place = (name: string): Place => {
+    const enter = (command: string, args: readonly string[]) => ['netns', 'exec', name, command, ...args]
+    return {
+      start: (command, args, env) => startChild(ip, enter(command, args), env),
+      async run(command, args, env) {
+        const child = startChild(ip, enter(command, args), env)
+        const { code } = await child.ended
+        return code === 0 ? child.out() : `${child.out()}\n(${code}) ${child.err()}`
+      },
+    }
+  }
+  return {
+    near: place(near),
+    far: place(far),
+    nearAddress,
+    farAddress,
+    farAddress6,
+    startSidecar(config) {
+      const file = join(etc, 'sidecar.yaml')
+      const whole = { admin: '127.0.0.1:15000', state: 'off', drain: { delay: '0s', timeout: '2s' }, ...config }
+      writeFileSync(file, JSON.stringify(whole), { mode: 0o644 })
+      const user = ['--reuid', `${SIDECAR_USER}`, '--regid', `${SIDECAR_USER}`, '--clear-groups']
+      return place(near).start(setpriv, [...user, node, outrigger, 'proxy', '-c', file], {
+        HOME: '/nonexistent',
+        NODE_COMPILE_CACHE: '',
+      })
+    },
+  }
+}
+
+export const farServers = join(root, 'test/integration/support/far-servers.ts')
