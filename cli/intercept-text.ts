@@ -78,7 +78,9 @@ function cells({ chain, label, verdict }: Row, { colours }: Look): Cell[] {
   const isPort = /^\d+$/.test(verdict)
   const words = isPort
     ? `to port ${verdict}`
-    : (said[verdict] ?? verdict.replace(/^zone (\d+)$/, '(conntrack zone $1)'))
+    : verdict === 'return'
+      ? 'no'
+      : verdict.replace(/^zone (\d+)$/, '(conntrack zone $1)')
   return [
     { text: directions[chain] ?? chain },
     { text: label === '' ? '(a rule of somebody else)' : label },
@@ -88,11 +90,9 @@ function cells({ chain, label, verdict }: Row, { colours }: Look): Cell[] {
 
 const directions: Readonly<Record<string, string>> = {
   output: 'outbound',
-  prerouting: 'inbound',
   inbound: 'inbound',
   dns: 'DNS',
 }
-const said: Readonly<Record<string, string>> = { return: 'no', 'jump inbound': 'as inbound' }
 
 function familiesOf({ packets }: Row): string {
   return families
@@ -131,4 +131,4 @@ function rowsOf(
   })
 }
 
-const directionOrder = ['output', 'prerouting', 'inbound', 'dns']
+const directionOrder = ['output', 'inbound', 'dns']

@@ -22,10 +22,9 @@ const PREFIX = 'OUTRIGGER_'
 
 type Table = 'nat' | 'raw'
 
-const places: Readonly<Record<ChainName, { readonly table: Table; readonly hook: string | null }>> = {
+const places: Readonly<Record<ChainName, { readonly table: Table; readonly hook: string }>> = {
   output: { table: 'nat', hook: 'OUTPUT' },
-  prerouting: { table: 'nat', hook: 'PREROUTING' },
-  inbound: { table: 'nat', hook: null },
+  inbound: { table: 'nat', hook: 'PREROUTING' },
   dns: { table: 'raw', hook: 'OUTPUT' },
 }
 
@@ -42,10 +41,11 @@ export function iptablesTables(family: Family, chains: readonly Chain[]): Wanted
     ...written.flatMap(({ name, rules }) =>
       rules.map(({ label, verdict }) => ({ chain: nameOf(name), label, verdict: verdictText(verdict) })),
     ),
-    ...written.flatMap(({ name }) => {
-      const { hook } = places[name]
-      return hook === null ? [] : [{ chain: hook, label: `${MARK} ${hash}`, verdict: `jump ${name}` }]
-    }),
+    ...written.map(({ name }) => ({
+      chain: places[name].hook,
+      label: `${MARK} ${hash}`,
+      verdict: `jump ${name}`,
+    })),
   ]
   return { family, text: restoreText(written, hash, null), rules }
 }
@@ -88,10 +88,9 @@ function tableText(table: Table, written: readonly Written[], hash: string, befo
   const names = written.map(({ name }) => nameOf(name))
   const left = before.chains.filter(chain => !names.includes(chain))
   if (names.length === 0 && left.length === 0 && before.jumps.length === 0) return ''
-  const jumps = written.flatMap(({ name }) => {
-    const { hook } = places[name]
-    return hook === null ? [] : [`-I ${hook} 1 -m comment --comment "${MARK} ${hash}" -j ${nameOf(name)}`]
-  })
+  const jumps = written.map(
+    ({ name }) => `-I ${places[name].hook} 1 -m comment --comment "${MARK} ${hash}" -j ${nameOf(name)}`,
+  )
   return [
     `*${table}`,
     // A declared chain is made, or emptied.
@@ -209,7 +208,6 @@ function matchWords(match: Match): string[] {
   const words: (string | false)[] = [
     match.from !== undefined && `-s ${formatCidr(match.from[0]!)}`,
     match.to !== undefined && `-d ${formatCidr(match.to[0]!)}`,
-    match.notTo !== undefined && `! -d ${formatCidr(match.notTo)}`,
     match.inputs !== undefined && `-i ${match.inputs[0]}`,
     match.outputs !== undefined && `-o ${match.outputs[0]}`,
     match.protocol !== undefined && `-p ${match.protocol}`,
@@ -230,6 +228,5 @@ function portWords(ranges: readonly PortRange[]): string {
 
 function targetOf(verdict: Verdict): string {
   if (verdict.kind === 'redirect') return `REDIRECT --to-ports ${verdict.port}`
-  if (verdict.kind === 'jump') return nameOf(verdict.chain)
   return verdict.kind === 'zone' ? `CT --zone ${verdict.zone}` : 'RETURN'
 }

@@ -20,9 +20,9 @@ export const TABLE = 'outrigger'
  * Before iptables (-100) and its users: of all NAT rules for a connection the first one counts, so kube-proxy and
  * docker do not translate what is redirected here.
  */
-const hooks: Readonly<Partial<Record<ChainName, string>>> = {
+const hooks: Readonly<Record<ChainName, string>> = {
   output: 'type nat hook output priority -110',
-  prerouting: 'type nat hook prerouting priority -110',
+  inbound: 'type nat hook prerouting priority -110',
   // Before connection tracking (-200).
   dns: 'type filter hook output priority -300',
 }
@@ -43,8 +43,7 @@ export function nftTable(family: Family, chains: readonly Chain[]): Wanted | nul
   if (chains.length === 0) return null
   const body = chains.map(chain => chainText(family, chain))
   const hash = hashOf(body)
-  const hooked = chains.filter(({ name }) => hooks[name] !== undefined)
-  const joints = hooked.map(
+  const joints = chains.map(
     ({ name }) =>
       `  chain hook_${name} {\n    ${hooks[name]}; policy accept;\n    counter jump ${name} comment "${MARK} ${hash}"\n  }\n`,
   )
@@ -52,7 +51,7 @@ export function nftTable(family: Family, chains: readonly Chain[]): Wanted | nul
     ...chains.flatMap(({ name, rules }) =>
       rules.map(({ label, verdict }) => ({ chain: name, label, verdict: verdictText(verdict) })),
     ),
-    ...hooked.map(({ name }) => ({ chain: `hook_${name}`, label: `${MARK} ${hash}`, verdict: `jump ${name}` })),
+    ...chains.map(({ name }) => ({ chain: `hook_${name}`, label: `${MARK} ${hash}`, verdict: `jump ${name}` })),
   ]
   return { family, text: `table ${tableName(family)} {\n${body.join('')}${joints.join('')}}\n`, rules }
 }
@@ -86,7 +85,6 @@ function matchWords(family: Family, match: Match): string[] {
     match.inputs !== undefined && `iifname ${set(match.inputs.map(quoted))}`,
     match.outputs !== undefined && `oifname ${set(match.outputs.map(quoted))}`,
     match.foreign === true && 'fib daddr type != local',
-    match.notTo !== undefined && `${address} daddr != ${formatCidr(match.notTo)}`,
     match.to !== undefined && `${address} daddr ${cidrs(match.to)}`,
     match.from !== undefined && `${address} saddr ${cidrs(match.from)}`,
     match.protocol !== undefined && match.ports === undefined && match.fromPort === undefined
@@ -109,7 +107,6 @@ function quoted(name: string): string {
 
 function verdictWords(verdict: Verdict): string[] {
   if (verdict.kind === 'redirect') return [`redirect to :${verdict.port}`]
-  if (verdict.kind === 'jump') return [`jump ${verdict.chain}`]
   return [verdict.kind === 'zone' ? `ct zone set ${verdict.zone}` : 'return']
 }
 

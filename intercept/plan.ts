@@ -22,8 +22,6 @@ export interface Plan extends Targets {
   readonly inboundOnly: { readonly ports: readonly PortRange[] }
   /** The ports of the sidecar, which are never redirected inbound. */
   readonly own: readonly PortRange[]
-  /** Where the inbound listeners call their applications, beyond loopback. */
-  readonly applications: readonly Cidr[]
   /** The addresses that exist in the sidecar alone, whatever `outboundOnly` says. */
   readonly virtual: readonly Cidr[]
   readonly dnsServers: 'all' | readonly Cidr[]
@@ -77,7 +75,6 @@ function planOf(
     inboundSkip: { ports: ports(inbound.skipPorts), cidrs: cidrs(inbound.skipCidrs) },
     inboundOnly: { ports: ports(inbound.onlyPorts) },
     own: mergePorts(own.map(portsOf)),
-    applications: cidrs(file?.applications ?? []),
     virtual: cidrs(file?.virtual ?? Object.values(usualVirtual)),
     dnsServers: servers === 'all' ? 'all' : cidrs(servers.length === 0 ? ['127.0.0.1', '::1'] : servers),
   }

@@ -6,8 +6,7 @@ import type { PortRange } from '../mesh-config/port-range.ts'
 export type Family = 4 | 6
 export const families: readonly Family[] = [4, 6]
 
-/** `output`, `prerouting` and `dns` hang on hooks of the kernel; the two others jump to `inbound`. */
-export type ChainName = 'output' | 'prerouting' | 'inbound' | 'dns'
+export type ChainName = 'output' | 'inbound' | 'dns'
 
 export interface Chain {
   readonly name: ChainName
@@ -34,7 +33,6 @@ export interface Match {
   readonly inputs?: readonly string[]
   readonly outputs?: readonly string[]
   readonly to?: readonly Cidr[]
-  readonly notTo?: Cidr
   readonly from?: readonly Cidr[]
   readonly ports?: readonly PortRange[]
   readonly fromPort?: number
@@ -45,21 +43,19 @@ export interface Match {
 export type Verdict =
   | { readonly kind: 'return' }
   | { readonly kind: 'redirect'; readonly port: number }
-  | { readonly kind: 'jump'; readonly chain: ChainName }
   | { readonly kind: 'zone'; readonly zone: number }
 
 /** A rule as the kernel has it; `chain` as it is named there. */
 export interface SeenRule {
   readonly chain: string
   readonly label: string
-  /** `return`, `15001`, `jump inbound`, `zone 15053`. */
+  /** `return`, `15001`, `zone 15053`, or `jump output` from a hook. */
   readonly verdict: string
   readonly packets: number
 }
 
 export function verdictText(verdict: Verdict): string {
   if (verdict.kind === 'redirect') return String(verdict.port)
-  if (verdict.kind === 'jump') return `jump ${verdict.chain}`
   return verdict.kind === 'zone' ? `zone ${verdict.zone}` : 'return'
 }
 

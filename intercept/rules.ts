@@ -5,68 +5,29 @@ import type { Chain, Family, Match, Rule } from './rule.ts'
 
 /** The rules of a plan for one address family. Each chain says in its order why a connection is redirected or not. */
 
-const LOOPBACK = { 4: cidrOf('127.0.0.0/8'), 6: cidrOf('::1/128') } as const
 const LINK_LOCAL = cidrOf('fe80::/10')
 
 const past = { kind: 'return' } as const
-const toInbound = { kind: 'jump', chain: 'inbound' } as const
 
 /** Empty: nothing is redirected in this family. */
 export function rulesOf(plan: Plan, family: Family): Chain[] {
   const outbound = plan.outbound?.families.includes(family) === true ? plan.outbound.port : null
   const inbound = plan.inbound?.families.includes(family) === true ? plan.inbound.port : null
   const dns = plan.dns?.families.includes(family) === true ? plan.dns.port : null
-  // A jump leads only to a chain that is there already, so `inbound` comes first.
   return [
     { name: 'inbound' as const, rules: inbound === null ? [] : inboundRules(plan, family, inbound) },
     { name: 'dns' as const, rules: dns === null ? [] : dnsZoneRules(plan, family, dns) },
-    { name: 'output' as const, rules: outputRules(plan, family, { outbound, inbound, dns }) },
-    { name: 'prerouting' as const, rules: inbound === null ? [] : preroutingRules(plan) },
+    { name: 'output' as const, rules: outputRules(plan, family, outbound, dns) },
   ].filter(({ rules }) => rules.length > 0)
 }
 
-interface Ports {
-  readonly outbound: number | null
-  readonly inbound: number | null
-  readonly dns: number | null
-}
-
-function outputRules(plan: Plan, family: Family, { outbound, inbound, dns }: Ports): Rule[] {
-  if (outbound === null && inbound === null && dns === null) return []
+function outputRules(plan: Plan, family: Family, outbound: number | null, dns: number | null): Rule[] {
+  if (outbound === null && dns === null) return []
   return [
-    ...(inbound === null ? [] : selfCalls(plan, family, dns !== null)),
     ...exempt(plan),
-    ...(outbound === null && dns === null ? [] : interfaces(plan, 'outputs')),
+    ...interfaces(plan, 'outputs'),
     ...(dns === null ? [] : dnsRules(plan, family, dns)),
     ...(outbound === null ? [] : outboundRules(plan, family, outbound)),
-  ]
-}
-
-/**
- * The sidecar calls an instance that turns out to be its own: the call goes through the inbound listener, as from any
- * other caller, so the same policies hold. It must not happen to the inbound listener's own call of the application.
- */
-function selfCalls(plan: Plan, family: Family, dns: boolean): Rule[] {
-  const self: Match = { users: [plan.user], outputs: ['lo'] }
-  const applications = of(plan.applications, family)
-  return [
-    ...(applications.length === 0
-      ? []
-      : [{ match: { ...self, to: applications }, verdict: past, label: 'the sidecar calls its application' }]),
-    ...(dns
-      ? [
-          {
-            match: { ...self, protocol: 'tcp' as const, ports: [{ from: 53, to: 53 }] },
-            verdict: past,
-            label: 'the sidecar asks a name server on this machine',
-          },
-        ]
-      : []),
-    {
-      match: { ...self, protocol: 'tcp', syn: true, notTo: LOOPBACK[family] },
-      verdict: toInbound,
-      label: 'the sidecar calls this instance: as any other caller',
-    },
   ]
 }
 
@@ -178,19 +139,14 @@ function outboundRules({ outboundSkip, outboundOnly, virtual }: Plan, family: Fa
   ]
 }
 
-function preroutingRules(plan: Plan): Rule[] {
+function inboundRules(plan: Plan, family: Family, port: number): Rule[] {
+  const { own, inboundSkip, inboundOnly } = plan
+  const only = inboundOnly.ports
   return [
     { match: { inputs: ['lo'] }, verdict: past, label: 'loopback' },
     // What a router or a host of containers passes on is for others.
     { match: { foreign: true }, verdict: past, label: 'connections for other machines' },
     ...interfaces(plan, 'inputs'),
-    { match: { protocol: 'tcp', syn: true }, verdict: toInbound, label: 'connections to this machine' },
-  ]
-}
-
-/** Of new TCP connections, which both ways here see to. */
-function inboundRules({ own, inboundSkip, inboundOnly }: Plan, family: Family, port: number): Rule[] {
-  return [
     ...listed(own, ports => ({
       match: tcp(ports),
       verdict: past,
@@ -207,10 +163,9 @@ function inboundRules({ own, inboundSkip, inboundOnly }: Plan, family: Family, p
       label: list('callers', from.map(formatCidr)),
     })),
     {
-      match: inboundOnly.ports.length > 0 ? tcp(inboundOnly.ports) : { protocol: 'tcp' },
+      match: { protocol: 'tcp', syn: true, ...(only.length > 0 ? { ports: only } : {}) },
       verdict: { kind: 'redirect', port },
-      label:
-        inboundOnly.ports.length > 0 ? list('ports', inboundOnly.ports.map(formatPorts)) : 'every other TCP connection',
+      label: only.length > 0 ? list('ports', only.map(formatPorts)) : 'every other TCP connection',
     },
   ]
 }

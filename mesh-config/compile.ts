@@ -24,6 +24,7 @@ import { serviceSchema } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
 import type {
+  AddressSpec,
   AgentSpec,
   ApplicationSpec,
   Bootstrap,
@@ -137,13 +138,18 @@ function localEndpoint(forward: string): EndpointSpec {
 function compileApplications(document: SidecarDocument, names: ReadonlyMap<string, string>): ApplicationSpec[] {
   const found = new Map<string, ApplicationSpec>()
   for (const { forward, application } of document.inbound) {
-    // Behind a transparent listener the port is known with each connection only.
-    if (forward === undefined) continue
-    const name = names.get(forward)!
+    // Redirected callers go to the port that is registered; another port is known with its connections only.
+    const address = forward === undefined ? registeredPort(document) : addressOf(forward)
     const check = compileApplicationCheck(application.check)
-    if (check !== null) found.set(name, { name, address: addressOf(forward), check })
+    if (address === null || check === null) continue
+    const name = forward === undefined ? `local_app:${address.port}` : names.get(forward)!
+    found.set(name, { name, address, check })
   }
   return [...found.values()]
+}
+
+function registeredPort({ register }: SidecarDocument): AddressSpec | null {
+  return register?.port === undefined ? null : { address: '127.0.0.1', port: register.port }
 }
 
 /** The application behind an inbound listener: one endpoint that is always used, with one try. */

@@ -9,14 +9,25 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
   if (register?.kind === 'map') {
     if (consul === null)
       say(register.at, 'registering needs Consul: write discovery: { consul: { address: "http://127.0.0.1:8500" } }')
-    const hasPort = nodeAt(register, ['port']) !== null || nodeAt(root, ['inbound', 0]) !== null
-    if (!hasPort) say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
+    const saysPort = nodeAt(register, ['port']) !== null
+    const inbound = nodeAt(root, ['inbound', 0])
+    if (!saysPort && inbound === null)
+      say(register.at, 'there is no inbound listener whose port could be registered: write port: 8080')
+    if (!saysPort && inbound !== null && nodeAt(inbound, ['forward']) === null && isRedirected(inbound))
+      say(
+        register.at,
+        'callers connect to the port of the application, and are redirected to the inbound listener: write port: with that of the application',
+      )
     const named = nodeAt(register, ['name']) !== null || nodeAt(root, ['service']) !== null
     if (!named)
       say(register.at, 'the service to register has no name: write service: orders at the top, or name: orders here')
   }
   if (consul?.kind !== 'map') return
   checkConsulAccess(consul, say)
+}
+
+function isRedirected(inbound: Located): boolean {
+  return scalarAt(inbound, ['transparent'])?.value === true
 }
 
 /** Checks of balancer settings that belong together. */

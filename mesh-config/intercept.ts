@@ -16,7 +16,7 @@ const ports = () =>
   z
     .array(
       checked<string | number>(wrongPorts, {
-        kind: 'port or range',
+        kind: 'port',
         type: ['string', 'integer'],
         pattern: portRangePattern,
         minimum: 1,

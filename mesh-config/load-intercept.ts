@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { parseAddress } from './address.ts'
 import { parseCidr } from './cidr.ts'
 import { listenOf } from './compile-listeners.ts'
@@ -28,8 +27,6 @@ export interface InterceptFile {
   readonly dns: Listening | null
   /** Every address that the sidecar listens on, those above too. */
   readonly own: readonly Listening[]
-  /** IP addresses of `forward` that are not loopback: the application is called there. */
-  readonly applications: readonly string[]
   /** The ranges that the name server takes virtual addresses from. */
   readonly virtual: readonly string[]
   readonly settings: InterceptDocument
@@ -81,7 +78,6 @@ export function readIntercept(root: Located): InterceptFile {
     own: [...single, dns, ...outbound, ...inbound, ...of('outbound', false), ...of('inbound', false)].filter(
       each => each !== null,
     ),
-    applications: applicationsOf(root),
     virtual: virtualOf(root),
     settings: intercept.parse(node === null ? {} : plain(node)),
   }
@@ -102,12 +98,4 @@ function virtualOf(root: Located): string[] {
   const ipv6 = textAt(root, ['dns', 'ipv6'])?.value ?? 'auto'
   const prefix = ipv6 === 'auto' ? usualVirtual.ipv6 : ipv6
   return [ipv4, prefix].filter(range => parseCidr(range) !== null)
-}
-
-function applicationsOf(root: Located): string[] {
-  const addresses = itemsAt(root, ['inbound']).flatMap(item => {
-    const forward = textAt(item, ['forward'])
-    return forward === null ? [] : (parseAddress(forward.value)?.address ?? [])
-  })
-  return [...new Set(addresses)].filter(each => isIP(each) !== 0 && !each.startsWith('127.') && each !== '::1')
 }

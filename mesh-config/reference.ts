@@ -172,7 +172,7 @@ function plural(word: string): string {
 function defaultOf(node: SchemaNode): string {
   if (node.default === undefined) return ''
   if (typeof node.default !== 'object' || node.default === null) return `\`${String(node.default)}\``
-  if (Array.isArray(node.default) && node.default.length > 0 && typeof node.default[0] === 'string')
+  if (Array.isArray(node.default) && node.default.length > 0 && typeof node.default[0] !== 'object')
     return `\`[${node.default.join(', ')}]\``
   if (Array.isArray(node.default) && node.default.length > 0) return ''
   return node.properties !== undefined || node.anyOf !== undefined ? '' : 'none'

@@ -1,6 +1,6 @@
 import { formatAddress } from '../../mesh-config/address.ts'
 import { own } from '../../mesh-config/own.ts'
-import type { AddressSpec, ListenerSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { AddressSpec, ListenerSpec, ServiceSpec, Snapshot, TransparentSpec } from '../../mesh-config/snapshot.ts'
 import { printable } from '../core/printable.ts'
 
 /** Names of services listed before the rest is counted. */
@@ -33,7 +33,12 @@ function nameRow(dns: AddressSpec | null): (readonly [string, string, string])[]
   return dns === null ? [] : [['dns', formatAddress(dns), `dig @${dns.address} -p ${dns.port} orders.mesh`]]
 }
 
-function destination({ direction, service, protocol }: ListenerSpec, { services }: Snapshot): string {
+function destination(listener: ListenerSpec, { services }: Snapshot): string {
+  const { direction, service, protocol, transparent } = listener
+  if (transparent !== undefined && service === null)
+    return direction === 'inbound'
+      ? '-> the port that each redirected connection was made to'
+      : `-> by name, then by the address that each redirected connection was made to; others: ${passThroughText(transparent.passThrough)}`
   if (service === null) {
     // A service that speaks TCP is found by server name only.
     const isLedTo = ({ kind, protocol: spoken }: ServiceSpec) =>
@@ -49,4 +54,9 @@ function destination({ direction, service, protocol }: ListenerSpec, { services 
   const how = protocol === 'http' ? '' : protocol === 'tcp' ? ', TCP' : ', HTTP or TCP'
   if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}${how}`
   return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})${how}`
+}
+
+function passThroughText(passThrough: TransparentSpec['passThrough']): string {
+  if (passThrough === 'deny') return 'refused'
+  return passThrough === 'allow' ? 'passed through' : 'passed through where passThrough lists them'
 }

@@ -44,6 +44,7 @@ function isSame(a: EndpointSpec, b: EndpointSpec): boolean {
       a.health === b.health &&
       a.healthReason === b.healthReason &&
       a.from === b.from &&
+      a.virtual === b.virtual &&
       hasSameEntries(a.metadata, b.metadata))
   )
 }

@@ -21,7 +21,11 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
   const { clock, random, applier, records, listeners, discover, discoverAhead } = deps
   switch (question.what) {
     case 'endpoints':
-      return endpointsView(applier.clusters(), clock.now())
+      // What has no endpoints of its own is no service to look at.
+      return endpointsView(
+        applier.clusters().filter(({ spec }) => spec.kind !== 'original'),
+        clock.now(),
+      )
     case 'uses':
       return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
     case 'shrink':

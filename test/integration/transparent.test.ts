@@ -123,18 +123,6 @@ describe.skipIf(host === null)('redirected connections', () => {
     }
   })
 
-  test('a Go client that knows nothing of it', async () => {
-    const go = onPath(['go'])
-    if (go === null) return
-    const folder = temporaryFolder()
-    writeFileSync(
-      join(folder, 'ask.go'),
-      'package main\nimport ("fmt"; "io"; "net/http")\nfunc main() { r, err := http.Get("http://orders:8081/go"); if err != nil { panic(err) }; b, _ := io.ReadAll(r.Body); fmt.Println(string(b)) }\n',
-    )
-    expect(await near.run(go, ['run', join(folder, 'ask.go')], { GO111MODULE: 'off' })).toContain('"url":"/go"')
-    expect(await flightOf('/go')).toMatchObject({ service: 'orders' })
-  })
-
   const say = (to: string, port: number, word: string) =>
     near.run(node, [
       '-e',

@@ -69,8 +69,7 @@ describe('with a file', () => {
       dns: { port: 15_053, families: [4] },
     })
     expect(plan.own.map(formatPorts)).toEqual(['9101', '15000-15001', '15006', '15020', '15053', '20000'])
-    expect(plan.applications.map(formatCidr)).toEqual(['10.0.0.5'])
-    expect(labels(plan, 4, 'output')![0]).toBe('the sidecar calls its application')
+    expect(labels(plan, 4, 'output')![0]).toBe('the sidecar itself: user 1337')
   })
 
   test('settings, and options instead of them', () => {

@@ -85,7 +85,7 @@ describe('a difference', () => {
 
   test.each([
     ['nothing is there', [], ['IPv4: no rules are set']],
-    ['a rule is gone', seen.toSpliced(0, 1), [expect.stringMatching(/^IPv4: is missing: ports of the sidecar/)]],
+    ['a rule is gone', seen.toSpliced(0, 1), ['IPv4: is missing: loopback (return, in inbound)']],
     [
       'one of somebody else is among them',
       [...seen, { chain: 'output', label: '', verdict: 'accept', packets: 0 }],

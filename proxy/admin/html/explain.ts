@@ -26,6 +26,7 @@ function form(query: URLSearchParams): Markup {
 <label class="wide">URL <input name="url" placeholder="http://orders/api/1" value="${query.get('url') ?? ''}"></label>
 ${headers.map(header => html`<label class="wide">header <input name="header" placeholder="name: value" value="${header}"></label>`)}
 <label class="wide">listener <input name="listener" placeholder="the one it would come to" value="${query.get('listener') ?? ''}"></label>
+<label class="wide">redirected on its way to <input name="to" placeholder="10.0.0.7:8080" value="${query.get('to') ?? ''}"></label>
 <label>protocol <select name="protocol">${protocols.map(each => html`<option value="${each}"${each === (query.get('protocol') ?? '') && html` selected`}>${each || 'as usual'}</option>`)}</select></label>
 <button>explain</button></form>`
 }

@@ -74,7 +74,16 @@ function endpointOf(
     ...Object.fromEntries((Service.Tags ?? []).map(tag => [`tag.${tag}`, 'true'])),
     ...(facts ? factsOf(entry) : {}),
   }
-  return { ...address, weight, priority, zone, metadata, health, healthReason: reason }
+  const endpoint = { ...address, weight, priority, zone, metadata, health, healthReason: reason }
+  const virtual = virtualOf(Service)
+  return virtual === null ? endpoint : { ...endpoint, virtual }
+}
+
+/** What stands for the whole service: set by its owner, or given by Consul. */
+function virtualOf({ TaggedAddresses }: ServiceEntry): string | null {
+  const tagged = TaggedAddresses?.virtual ?? TaggedAddresses?.['consul-virtual']
+  const { Address = '', Port = 0 } = tagged ?? {}
+  return Address === '' || Port === 0 ? null : formatAddress({ address: Address, port: Port })
 }
 
 /** What filters may look at besides meta and tags. No key of Consul's own meta has a point in it. */

@@ -26,7 +26,7 @@ export interface Place {
   run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>
 }
 
-const undo: (() => Promise<unknown> | void)[] = []
+const undo: (() => unknown)[] = []
 afterAll(async () => {
   for (const each of undo.reverse()) await each()
 })
