@@ -29,26 +29,27 @@ afterEach(async () => {
   for (const service of open.splice(0)) await service.stop()
 })
 
-async function setUp() {
+async function setUp({ port = 0, isSuccessor = false } = {}) {
   const told: { put: readonly VirtualAddressEntry[]; known: (areKnown: boolean) => void }[] = []
   const asked: { service: string; answer: (why: Unknown) => void }[] = []
   const log = logTape()
   const names = nameService({
-    spec,
+    spec: { ...spec, listen: { ...spec.listen, port } },
     folder: null,
     claim: () => Promise.resolve(''),
     know: put => new Promise(known => told.push({ put, known })),
     ask: (service, answer) => asked.push({ service, answer }),
     datacenter: () => 'dc1',
     discovery: () => ({ consul: null }) as unknown as DiscoverySpec,
+    isSuccessor,
     clock: systemClock,
     log,
   })
   open.push(names)
-  expect(await names.open(undefined)).toEqual([])
+  const reasons = await names.open(undefined)
   const dns = new Resolver({ timeout: 30_000, tries: 1 })
-  dns.setServers([`127.0.0.1:${names.port()!.port}`])
-  return { names, told, asked, dns, log }
+  dns.setServers([`127.0.0.1:${names.port()?.port ?? port}`])
+  return { names, reasons, told, asked, dns, log }
 }
 
 const snapshot = (services: readonly string[], onDemandMs = 0): Snapshot => ({
@@ -137,4 +138,22 @@ describe('a name', () => {
     expect(await dns.resolve4('orders.mesh')).toEqual(['240.110.142.24'])
     expect(told).toHaveLength(2)
   })
+})
+
+test('a port that is taken ends the start, but not that of a successor, which waits for it', async () => {
+  const before = await setUp()
+  expect(before.reasons).toEqual([])
+  const { port } = before.names.port()!
+  const other = await setUp({ port })
+  expect(other.reasons).toEqual([expect.stringContaining('cannot listen on the name server 127.0.0.1')])
+  const after = await setUp({ port, isSuccessor: true })
+  expect([after.reasons, after.names.port()]).toEqual([[], null])
+  before.names.applied(snapshot(['orders']))
+  before.told[0]!.known(true)
+  expect(await after.dns.resolve4('orders.mesh')).toEqual(['240.110.142.24'])
+  after.names.applied(snapshot(['orders']))
+  after.told[0]!.known(true)
+  await before.names.stop()
+  await until(() => after.names.port() !== null)
+  expect(await after.dns.resolve4('orders.mesh')).toEqual(['240.110.142.24'])
 })

@@ -178,4 +178,11 @@ export const FOR_TESTS: readonly PeerName[] = [
 ]
 
 /** What `npm run test:long` needs. */
-export const FOR_LONG_TESTS: readonly PeerName[] = ['connectconformance', 'connect-referenceserver', 'wstest', 'jaeger']
+export const FOR_LONG_TESTS: readonly PeerName[] = [
+  'connectconformance',
+  'connect-referenceserver',
+  'wstest',
+  'jaeger',
+  'dnsmasq',
+  'dig',
+]
