@@ -21,6 +21,8 @@ const RESOLV_CONF = '/etc/resolv.conf'
 const MAX_BYTES = 64 * 1024
 /** A data thread that does not take a new address in this time does not hold up the query for ever. */
 const TOLD_MS = 2_000
+/** How soon a successor looks whether the port is free. */
+const AGAIN_MS = 100
 
 export interface NameServiceDeps {
   readonly spec: NameServerSpec
@@ -31,6 +33,8 @@ export interface NameServiceDeps {
   readonly ask: (service: string, answer: (why: Unknown) => void) => void
   readonly datacenter: () => string
   readonly discovery: () => DiscoverySpec
+  /** It takes over from another process, which may have the port still. */
+  readonly isSuccessor: boolean
   readonly clock: Clock
   readonly log: Log
 }
@@ -66,6 +70,7 @@ export const nameService: MakeNameService = deps => {
   let onDemandMs = 0
   let opened: NameServer | null = null
   let hasSaidFull = false
+  let isOver = false
   const waiters = serviceWaiters<VirtualAddress | 'unknown' | 'not now'>(clock, 'not now')
   const saved = savedFile({
     folder: deps.folder,
@@ -170,6 +175,32 @@ export const nameService: MakeNameService = deps => {
     return address === own.address || (isWildcard(own.address) && hasAddress(address))
   }
 
+  async function openNow(): Promise<void> {
+    const server = await openNameServer({
+      spec,
+      services,
+      resolvConf: () => readText(RESOLV_CONF, MAX_BYTES).catch(() => ''),
+      isSelf,
+      clock,
+      randomId: randomUint16,
+      openDatagrams,
+      ask: askByDatagram,
+      listen: (address, onWire, onError) => listen({ ...address, shared: false }, onWire, onError),
+      dial,
+      log,
+    })
+    opened = server
+    if (isOver) server.close()
+  }
+
+  /** The process before has the port still. */
+  const again = clock.timer(() => {
+    openNow().catch((error: unknown) => {
+      if (codeOf(error) !== 'EADDRINUSE') log.error(`the name server cannot begin: ${String(error)}`)
+      if (!isOver) again.arm(AGAIN_MS)
+    })
+  })
+
   return {
     entries: () =>
       [...table.all()].flatMap(entry => addressesOf(entry).map(address => [address, entry.service] as const)),
@@ -188,21 +219,14 @@ export const nameService: MakeNameService = deps => {
     },
     async open(place) {
       try {
-        opened = await openNameServer({
-          spec,
-          services,
-          resolvConf: () => readText(RESOLV_CONF, MAX_BYTES).catch(() => ''),
-          isSelf,
-          clock,
-          randomId: randomUint16,
-          openDatagrams,
-          ask: askByDatagram,
-          listen: (address, onWire, onError) => listen({ ...address, shared: false }, onWire, onError),
-          dial,
-          log,
-        })
+        await openNow()
         return []
       } catch (error) {
+        if (deps.isSuccessor && codeOf(error) === 'EADDRINUSE') {
+          log.info('the name server begins when the process before has ended: until then that one answers')
+          again.arm(AGAIN_MS)
+          return []
+        }
         const { explainListen } = await import('../system/listen-error.ts')
         return [cannotListen(place, 'the name server ', spec.listen, await explainListen(error, spec.listen))]
       }
@@ -228,6 +252,8 @@ export const nameService: MakeNameService = deps => {
     }),
     server: () => opened,
     async stop() {
+      isOver = true
+      again.cancel()
       opened?.close()
       await saved.flush()
     },
@@ -236,4 +262,8 @@ export const nameService: MakeNameService = deps => {
 
 function addressesOf({ address, address6 }: VirtualAddress): readonly string[] {
   return address6 === '' ? [address] : [address, address6]
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
 }

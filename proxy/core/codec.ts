@@ -93,6 +93,11 @@ export interface UpstreamOwner {
   idleHint(milliseconds: number): void
   /** The peer said that it is a sidecar, which takes HTTP/1.1 as HTTP/2 on the same port. */
   offered?(): void
+  /**
+   * Whether it has proven to be a sidecar, as against having said so: by an HTTP/2 connection, which no server makes by
+   * accident. `later`: it is asked now, and `answer` is called once, from the event loop.
+   */
+  vouched?(answer: (isSidecar: boolean) => void): boolean | 'later'
 }
 
 export interface UpstreamConnection {

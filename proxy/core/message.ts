@@ -130,4 +130,9 @@ export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
   readonly reused: boolean
   /** It is HTTP/1.1, carried as HTTP/2 to the next sidecar. */
   readonly carried: boolean
+  /**
+   * Of HTTP/1.1: it may be a sidecar, and answer that nothing of the request reached its application
+   * (`ResponseHead.unsent`). So a body is worth keeping, whatever the method.
+   */
+  readonly mayTellUnsent?: boolean
 }

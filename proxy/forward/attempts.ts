@@ -17,6 +17,7 @@ import { heedPushback } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
 import { RequestAttempt, type RequestAttemptOwner } from './request-attempt.ts'
 import { isIdempotent, mayFollowAnswer } from './retry.ts'
+import { toldBy } from './unsent.ts'
 
 export interface AttemptsDeps extends AttemptLoopDeps {
   classify(status: number, grpcStatus?: number): Classification
@@ -114,7 +115,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.sendHead(stream, this.#bodiless)
     if (this.#bodiless) return
     // One that shares a connection may be refused before anybody looked at it, whatever the method.
-    if (stream.carried) this.#keepsBody ||= exchange.route!.retry.anyMethod
+    if (stream.carried || stream.mayTellUnsent) this.#keepsBody ||= exchange.route!.retry.anyMethod
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
@@ -211,7 +212,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.over()
     this.clock.tryEnded(headAt)
     if (unsent === '') this.loop.ended(attempt, null, '', headAt)
-    else this.loop.ended(attempt, failures.applicationUnreachable, `its sidecar says ${unsent}`, headAt)
+    else this.loop.ended(attempt, failures.applicationUnreachable, toldBy(record.endpoint!.name, unsent), headAt)
     this.#judge(record, record.status, record.grpcStatus)
   }
 

@@ -48,6 +48,8 @@ export interface SetOwner {
   becameIdle(now: number): void
   /** The endpoint says that it is a sidecar. */
   offered(): void
+  /** Whether it has proven to be a sidecar (`UpstreamOwner.vouched`). */
+  vouched(answer: (isSidecar: boolean) => void): boolean | 'later'
   /** So many streams are to be expected of a connection that is being made. */
   expect(streams: number): void
   /** A connection is gone. */

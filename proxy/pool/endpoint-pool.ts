@@ -282,6 +282,10 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     else if (!this.isDraining && this.#spoken === 'http1') this.#hop = new Hop(this, this.service.deps.codecs.hop)
   }
 
+  vouched(answer: (isSidecar: boolean) => void): boolean | 'later' {
+    return this.policy.multiplex && (this.#hop?.vouched(answer) ?? false)
+  }
+
   // ── idle connections ──
 
   becameIdle(now: number): void {

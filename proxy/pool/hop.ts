@@ -60,6 +60,8 @@ export class Hop implements UpstreamOwner, Dialer {
    */
   #spread = 1
   #isRetired = false
+  /** Who wants to know whether it is a sidecar. */
+  readonly #asking: ((isSidecar: boolean) => void)[] = []
 
   constructor(pool: HopOwner, codec: Pick<Codec, 'connect'>) {
     this.#pool = pool
@@ -71,6 +73,23 @@ export class Hop implements UpstreamOwner, Dialer {
   /** The endpoint has said again that it is a sidecar. */
   offered(): void {
     this.#known = true
+  }
+
+  /**
+   * Whether the endpoint is a sidecar: it is where a connection of this kind is open. Else one is made, and `answer` is
+   * called when it has said what it is, or could not be made.
+   */
+  vouched(answer: (isSidecar: boolean) => void): boolean | 'later' {
+    if (this.#carriers.length > 0) return true
+    if (!this.#known) return false
+    this.connect()
+    if (this.#dial === null && this.#greeting === null) return false
+    this.#asking.push(answer)
+    return 'later'
+  }
+
+  #settle(isSidecar: boolean): void {
+    for (const answer of this.#asking.splice(0)) answer(isSidecar)
   }
 
   get size(): number {
@@ -132,6 +151,7 @@ export class Hop implements UpstreamOwner, Dialer {
     const { connectTimeoutMs, upstream } = this.#pool.policy
     this.#dial = null
     this.#greeting = this.#codec.connect(wire, this, upstream)
+    // `closed` tells those that wait.
     if (this.#isRetired) return this.#greeting.destroy()
     this.#greetingTimer.arm(connectTimeoutMs > 0 ? connectTimeoutMs : GREETING_MS)
   }
@@ -142,6 +162,7 @@ export class Hop implements UpstreamOwner, Dialer {
     this.#pool.hopFailed()
     this.#pause()
     this.#gone()
+    this.#settle(false)
   }
 
   #pause(): void {
@@ -175,12 +196,14 @@ export class Hop implements UpstreamOwner, Dialer {
       due: connectionDue(this.#pool.policy, now, this.#pool.random),
     })
     this.#sweep.arm(LEFT_OVER_MS)
+    this.#settle(true)
   }
 
   // ── how it ends ──
 
   closed(connection: UpstreamConnection): void {
-    if (connection === this.#greeting) {
+    const wasGreeting = connection === this.#greeting
+    if (wasGreeting) {
       // Something else is there now: it is asked again only when it says again that it is a sidecar.
       this.#greeting = null
       this.#greetingTimer.cancel()
@@ -190,6 +213,7 @@ export class Hop implements UpstreamOwner, Dialer {
     const at = this.#carriers.findIndex(each => each.connection === connection)
     if (at >= 0) this.#carriers.splice(at, 1)
     this.#gone()
+    if (wasGreeting) this.#settle(false)
   }
 
   idleHint(): void {}

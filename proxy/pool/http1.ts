@@ -97,6 +97,10 @@ export class Http1Connections implements ConnectionSet, UpstreamOwner {
     this.#pool.offered()
   }
 
+  vouched(answer: (isSidecar: boolean) => void): boolean | 'later' {
+    return this.#pool.vouched(answer)
+  }
+
   /** The one that has been idle for the longest is at the front. */
   closeIdle(): boolean {
     const connection = this.#idle.shift()

@@ -7,6 +7,8 @@ const RECEIVE_BUFFER = 1024 * 1024
 
 export const openDatagrams: OpenDatagrams = (address, received, onError) => {
   const socket = socketFor(address.address)
+  // A closed socket throws where it is used.
+  let isOpen = true
   return new Promise((resolve, reject) => {
     socket.once('error', reject)
     socket.bind({ address: address.address, port: address.port, exclusive: true }, () => {
@@ -15,8 +17,13 @@ export const openDatagrams: OpenDatagrams = (address, received, onError) => {
       widen(socket)
       resolve({
         port: socket.address().port,
-        send: (bytes, to) => socket.send(bytes, to.port, to.address, ignore),
-        close: () => socket.close(),
+        send(bytes, to) {
+          if (isOpen) socket.send(bytes, to.port, to.address, ignore)
+        },
+        close() {
+          if (isOpen) socket.close()
+          isOpen = false
+        },
       })
     })
     socket.on('message', (bytes, { address, port }) => received(bytes, { address, port }))

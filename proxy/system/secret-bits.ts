@@ -5,7 +5,8 @@ let at = 0
 
 export function randomUint16(): number {
   if (at === pool.length) {
-    pool = crypto.getRandomValues(new Uint16Array(POOL))
+    // Loaded on first use. The global `crypto` would load the Web API too, which takes megabytes.
+    pool = process.getBuiltinModule('node:crypto').randomFillSync(new Uint16Array(POOL))
     at = 0
   }
   return pool[at++]!

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import { ANSWER_MS, APPLY_MS } from '../../proxy/control/thread-handle.ts'
 import { type DataThreads, dataThreads } from '../../proxy/control/workers.ts'
-import type { EndpointsAnswer, Question } from '../../proxy/core/channel.ts'
+import type { EndpointsAnswer, Question, VirtualAddressEntry } from '../../proxy/core/channel.ts'
 import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { logTape } from '../support/log-tape.ts'
@@ -21,6 +21,7 @@ function threadsOf(count: number) {
   const ended: number[] = []
   /** What peers add to each snapshot. */
   const filling: { of: Partial<Snapshot> } = { of: {} }
+  const addresses: VirtualAddressEntry[] = []
   const threads = dataThreads({
     entry: new URL('../support/stand-in-worker.ts', import.meta.url),
     count,
@@ -28,12 +29,12 @@ function threadsOf(count: number) {
     log,
     fill: snapshot => ({ snapshot: { ...snapshot, ...filling.of }, origins: { a: 1 } }),
     spanAgent: () => false,
-    virtualAddresses: () => [],
+    virtualAddresses: () => addresses,
     said: (thread, message) => said.push(`${thread} ${message.kind === 'log' ? message.lines.trim() : message.kind}`),
     ended: thread => ended.push(thread),
   })
   stops.push(threads.stop)
-  return { threads, loop, log, said, ended, filling }
+  return { threads, loop, log, said, ended, filling, addresses }
 }
 
 function version(name: string, service = 'web'): Snapshot {
@@ -253,5 +254,37 @@ describe('news of peers', () => {
     threads.tell(news)
     await until(async () => (await versions(threads)).includes('0 with the news'))
     await until(() => said.includes('0 origins {"a":1}'))
+  })
+})
+
+describe('virtual addresses', () => {
+  test('are known when every thread says so, and one that is replaced starts with all of them', async () => {
+    const { threads, loop, said, addresses } = threadsOf(2)
+    await threads.start(version('a'))
+    expect(await threads.know([['240.64.0.1', 'orders']], [])).toBe(true)
+    expect(said).toEqual(expect.arrayContaining(['0 addresses 240.64.0.1=orders', '1 addresses 240.64.0.1=orders']))
+    addresses.push(['240.64.0.1', 'orders'])
+    void threads.ask(explain('/exit'))
+    await until(() => {
+      loop.advance(100)
+      return said.includes('1 started with 240.64.0.1,orders')
+    })
+  })
+
+  test('are not, where a thread does not say so in time', async () => {
+    const { threads, loop, said } = threadsOf(1)
+    await threads.start(version('a'))
+    const known = threads.know([['240.64.0.2', 'silent']], [])
+    await until(() => said.includes('0 addresses 240.64.0.2=silent'))
+    loop.advance(ANSWER_MS + 100)
+    expect(await known).toBe(false)
+  })
+
+  test('need not be known by a thread that has ended', async () => {
+    const { threads } = threadsOf(1)
+    await threads.start(version('a'))
+    const known = threads.know([['240.64.0.2', 'silent']], [])
+    void threads.ask(explain('/exit'))
+    expect(await known).toBe(true)
   })
 })

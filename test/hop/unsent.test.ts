@@ -84,7 +84,7 @@ describe('an application that is down behind a live sidecar', () => {
     const retried = outbound(mesh).find(({ attempts }) => attempts.length === 2)!
     expect(retried.attempts[0]).toMatchObject({
       failure: 'application-unreachable',
-      detail: 'its sidecar says connect-refused',
+      detail: `the sidecar at ${SIDECARS[0]} answered: nothing listens at its application (connect-refused)`,
       status: 503,
       retry: 'yes: connect-failure',
       hop: true,
@@ -237,6 +237,181 @@ describe('nobody else is told', () => {
     const caller = mesh.caller(20_000).get()
     mesh.settle()
     expect(caller.statuses).toEqual([503])
-    expect(caller.received).not.toMatch(/unsent/i)
+    // An option, which ends with the connection, and no field.
+    expect(caller.received).toMatch(/^connection: outrigger-h2, outrigger-unsent\.connect-refused\r$/im)
+    expect(caller.received.match(/outrigger-unsent/gi)).toHaveLength(1)
+  })
+
+  test('nor one where this is not offered, or that speaks HTTP/1.0', async () => {
+    for (const [offers, request] of [
+      [0, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+      [1, 'GET / HTTP/1.0\r\nHost: a\r\n\r\n'],
+    ] as const) {
+      const mesh = await twoInstances({ offers })
+      mesh.upstream(APPLICATIONS[0]).connect = 'refuse'
+      const caller = mesh.caller(20_000).send(request)
+      mesh.settle()
+      expect(caller.statuses).toEqual([503])
+      expect(caller.received).not.toMatch(/unsent/i)
+    }
+  })
+})
+
+describe('the first request to an instance, which goes over HTTP/1.1', () => {
+  const unsentOver1 = 'Connection: outrigger-h2, outrigger-unsent.connect-refused'
+
+  test.each([
+    ['GET', 'GET /first HTTP/1.1\r\nHost: orders\r\n\r\n'],
+    ['POST', post('/first')],
+    [
+      'chunked POST',
+      'POST /first HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n',
+    ],
+  ])('goes to the other one, when the application is down: %s', async (_what, request) => {
+    const mesh = await twoInstances()
+    mesh.upstream(APPLICATIONS[0]).connect = 'refuse'
+    for (let i = 0; i < 6; i++) {
+      const caller = mesh.caller().send(request)
+      mesh.settle()
+      expect(caller.statuses).toEqual([200])
+      expect(caller.received).not.toMatch(/outrigger/i)
+    }
+    expect(mesh.upstream(APPLICATIONS[1]).requests).toHaveLength(6)
+    const retried = outbound(mesh).find(({ attempts }) => attempts.length === 2)!
+    expect(retried.attempts[0]).toMatchObject({
+      failure: 'application-unreachable',
+      detail: `the sidecar at ${SIDECARS[0]} answered: nothing listens at its application (connect-refused)`,
+      status: 503,
+      retry: 'yes: connect-failure',
+    })
+    expect(outbound(mesh).some(({ attempts }) => attempts[0]!.failure !== '' && !attempts[0]!.hop)).toBe(true)
+  })
+
+  test('ends after as many attempts as there may be, when no application is there', async () => {
+    const mesh = await twoInstances()
+    for (const name of APPLICATIONS) mesh.upstream(name).connect = 'refuse'
+    const caller = mesh.caller().send(post())
+    mesh.advance(1_000)
+    expect(caller.statuses).toEqual([503])
+    expect(JSON.parse(caller.last.text)).toMatchObject({ failure: 'connect-refused' })
+    expect(caller.received).not.toMatch(/outrigger-/i)
+    expect(outbound(mesh)[0]!.attempts).toHaveLength(2)
+  })
+
+  test.each([false, true])('is not sent again with more of a body than is kept (over HTTP/2: %s)', async isMet => {
+    const mesh = await twoInstances({ service: { retries: { replayBytes: 1_000 } } })
+    if (isMet) meetAll(mesh)
+    for (const name of APPLICATIONS) {
+      mesh.upstream(name).connect = 'refuse'
+      for (const connection of mesh.upstream(name).open) connection.close()
+    }
+    mesh.settle()
+    const caller = mesh
+      .caller()
+      .send(`POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 2000\r\n\r\n${'x'.repeat(2_000)}`)
+    mesh.settle()
+    expect(caller.statuses).toEqual([503])
+    expect(outbound(mesh)[0]!.attempts).toHaveLength(1)
+  })
+
+  test('not where the service has multiplex: false, because nothing could prove it', async () => {
+    const mesh = await twoInstances({ service: { multiplex: false } })
+    for (const name of APPLICATIONS) mesh.upstream(name).connect = 'refuse'
+    const caller = mesh.caller().send(post())
+    mesh.settle()
+    expect(caller.statuses).toEqual([503])
+    expect(outbound(mesh)[0]!.attempts).toHaveLength(1)
+    expect(caller.received).not.toMatch(/outrigger-/i)
+  })
+
+  test('an application behind a sidecar is not believed', async () => {
+    const mesh = await twoInstances()
+    for (const name of APPLICATIONS)
+      mesh.upstream(name).answer = respond(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\nContent-Length: 0\r\n\r\n`)
+    const caller = mesh.caller().send(post())
+    mesh.settle()
+    expect(caller.statuses).toEqual([503])
+    expect(outbound(mesh)[0]!.attempts).toHaveLength(1)
+    expect(mesh.upstream(APPLICATIONS[0]).requests.length + mesh.upstream(APPLICATIONS[1]).requests.length).toBe(1)
+  })
+
+  test('an endpoint without a sidecar is not believed, and its answer passes whole', async () => {
+    const { mesh } = await orders({ multiplex: true, endpoints: [A, '10.0.0.2:80'] })
+    const asked: string[] = []
+    for (const name of [A, '10.0.0.2:80'])
+      mesh.upstream(name).serve = wire => {
+        let isOver = false
+        wire.handler = {
+          bytes(chunk, length) {
+            if (isOver) return
+            const what = chunk.latin1Slice(0, Math.min(length, 4))
+            asked.push(what)
+            const status = what === 'POST' ? `503 Down\r\n${unsentOver1}` : '400 Bad Request'
+            wire.write(Buffer.from(`HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\ndown`))
+            isOver = what !== 'POST'
+            if (isOver) wire.end()
+          },
+          drained() {},
+          ended() {
+            if (!isOver) wire.end()
+          },
+          closed() {},
+        }
+      }
+    const caller = mesh.caller().send(post())
+    mesh.advance(20_000)
+    expect(caller.statuses).toEqual([503])
+    expect(caller.last.text).toBe('down')
+    expect(caller.received).not.toMatch(/outrigger/i)
+    expect(mesh.flight.attempts).toHaveLength(1)
+    // Nothing but the request, and the question whether it is a sidecar; and it is not asked that again at once.
+    expect(asked).toEqual(['POST', 'PRI '])
+    mesh.caller().send(post())
+    mesh.advance(100)
+    expect(asked.filter(what => what === 'POST')).toHaveLength(2)
+  })
+
+  test('an endpoint that closes behind such an answer is not believed either', async () => {
+    const { mesh } = await orders({ multiplex: true, endpoints: [A, '10.0.0.2:80'] })
+    for (const name of [A, '10.0.0.2:80'])
+      mesh.upstream(name).serve = wire => {
+        wire.handler = {
+          bytes(chunk, length) {
+            if (chunk.latin1Slice(0, Math.min(length, 4)) !== 'POST') return
+            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\n\r\ndown`))
+            wire.end()
+          },
+          drained() {},
+          ended: () => wire.end(),
+          closed() {},
+        }
+      }
+    const caller = mesh.caller().send(post())
+    mesh.advance(20_000)
+    expect(caller.statuses).toEqual([503])
+    expect(caller.last.text).toBe('down')
+    expect(mesh.flight.attempts).toHaveLength(1)
+  })
+
+  test('a caller that gives up meanwhile leaves nothing behind', async () => {
+    const { mesh } = await orders({ multiplex: true, endpoints: [A] })
+    mesh.upstream(A).serve = wire => {
+      wire.handler = {
+        bytes(chunk, length) {
+          if (chunk.latin1Slice(0, Math.min(length, 4)) === 'POST')
+            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\nContent-Length: 0\r\n\r\n`))
+        },
+        drained() {},
+        ended: () => wire.end(),
+        closed() {},
+      }
+    }
+    const caller = mesh.caller().send(post())
+    mesh.settle()
+    expect(caller.statuses).toEqual([])
+    caller.close()
+    mesh.advance(60_000)
+    expect(mesh.flight).toMatchObject({ flag: 'DC' })
+    expect(mesh.endpoints().find(({ name }) => name === 'orders')!.endpoints[0]).toMatchObject({ active: 0 })
   })
 })

@@ -223,4 +223,6 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'etcd',
   'kubectl',
   'kube-apiserver',
+  'dnsmasq',
+  'dig',
 ]

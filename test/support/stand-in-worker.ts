@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { Question, ToControl, ToData, WorkerData } from '../../proxy/core/channel.ts'
+import type { Question, ToControl, ToData, VirtualAddressEntry, WorkerData } from '../../proxy/core/channel.ts'
 import { PAGE_SLOTS } from '../../proxy/core/slots.ts'
 
 /**
@@ -8,7 +8,7 @@ import { PAGE_SLOTS } from '../../proxy/core/slots.ts'
  * `refused-by-1`, `crashes`, `silent`) or the service of the snapshot it is started with (`crashes-at-start`), or by
  * the URL of an explanation (`/crash`, `/exit`, `/hang`).
  */
-const { index, snapshot: first, shared } = workerData as WorkerData
+const { index, snapshot: first, shared, virtualAddresses } = workerData as WorkerData
 const port = parentPort!
 const send = (message: ToControl) => port.postMessage(message)
 let version = ''
@@ -22,6 +22,8 @@ send({
   id: 0,
   series: { name: 'questions_total', help: 'Questions', type: 'counter', labels: {}, page: 0, index: 0 },
 })
+if (virtualAddresses.length > 0)
+  send({ kind: 'log', lines: `started with ${virtualAddresses.join(' ')}\n`, dropped: 0 })
 apply(first)
 
 port.on('message', (message: ToData) => {
@@ -31,8 +33,15 @@ port.on('message', (message: ToData) => {
   else if (message.kind === 'endpoints') send({ kind: 'log', lines: `endpoints ${message.service}\n`, dropped: 0 })
   else if (message.kind === 'origins')
     send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
+  else if (message.kind === 'virtual-addresses') know(message.id, message.put)
   else send({ kind: 'drained', side: message.kind === 'drain' ? message.side : 'all', cut: index + 1 })
 })
+
+/** One address for a service called `silent` gets no answer. */
+function know(id: number, put: readonly VirtualAddressEntry[]): void {
+  send({ kind: 'log', lines: `addresses ${put.map(entry => entry.join('=')).join(' ')}\n`, dropped: 0 })
+  if (!put.some(([, service]) => service === 'silent')) send({ kind: 'addresses-known', id })
+}
 
 function apply(snapshot: Snapshot): void {
   if (snapshot.version === 'crashes') throw new Error('broken invariant')

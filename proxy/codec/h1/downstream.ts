@@ -14,7 +14,7 @@ import { framingOfAnswer } from './answer-framing.ts'
 import { BodyReader, type BodySink } from './body-reader.ts'
 import { EarlyBytes } from './early-bytes.ts'
 import { Http1Head } from './head.ts'
-import { mayLeaveHttp } from './offer.ts'
+import { connectionLines, mayLeaveHttp } from './offer.ts'
 import { broken, DONE, MORE } from './outcome.ts'
 import { parseRequest } from './parse.ts'
 import { CLOSE_BODY, NO_BODY, TUNNEL_BODY } from './serialize.ts'
@@ -57,7 +57,6 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
     this.#wire = wire
     this.#onStream = onStream
     this.#options = options
-    // Once a connection is enough: a sidecar that understands it remembers.
     this.#offer = options.hopThreads ? `connection: ${OFFER}\r\n` : ''
     this.#early = new EarlyBytes(wire)
     this.#writer = new Http1Writer(wire)
@@ -255,7 +254,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       this.#keepAlive = false
     const body = framingOfAnswer(request, head, end)
     if (body === CLOSE_BODY) this.#keepAlive = false
-    const connection = this.#keepAlive ? (old ? 'connection: keep-alive\r\n' : this.#offer) : 'connection: close\r\n'
+    const unsent = this.#options.hopThreads && head.unsent ? head.unsent : ''
+    const connection = connectionLines(this.#keepAlive, old, this.#offer, unsent)
     this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
     this.#writer.response(head, old && body === NO_BODY ? CLOSE_BODY : body, connection, body, end)

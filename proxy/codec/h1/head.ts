@@ -77,6 +77,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   takesTrailers = false
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
+  /** What Connection of an answer tells by `outrigger-unsent.`; it counts as `unsent` where a sidecar is known to say it. */
+  told = ''
+  unsent = ''
 
   method = ''
   scheme: 'http' | 'https' = 'http'
@@ -92,11 +95,6 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   #own: Buffer = NO_BYTES
 
   /** HTTP/1.1 has no such mark. */
-  get unsent(): string {
-    return ''
-  }
-
-  /** Nor this. */
   get source(): string {
     return ''
   }
@@ -130,6 +128,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.expectContinue = false
     this.takesTrailers = false
     this.offersHop = false
+    this.told = ''
+    this.unsent = ''
     this.absolute = false
     this.authority = ''
     this.readAuthority = ''

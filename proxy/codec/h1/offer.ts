@@ -1,3 +1,4 @@
+import { OFFER, UNSENT_OPTION } from '../hop/names.ts'
 import type { Http1Head } from './head.ts'
 
 /**
@@ -15,4 +16,13 @@ const WAITS_FOR_ANSWER = /^(tls|http|h2)(\/|$)/
 export function mayLeaveHttp({ offered, upgrade }: Http1Head, hasMore: boolean): boolean {
   if (offered === '') return false
   return upgrade !== '' || hasMore || !offered.split(',').every(name => WAITS_FOR_ANSWER.test(name))
+}
+
+/**
+ * The Connection fields of an answer. `offer`: the line that says once that this is a sidecar; empty: it was said, or is
+ * not to be. `unsent`: nothing of the request reached the application, because of this failure.
+ */
+export function connectionLines(keepAlive: boolean, old: boolean, offer: string, unsent: string): string {
+  const usual = keepAlive ? (old ? 'connection: keep-alive\r\n' : offer) : 'connection: close\r\n'
+  return unsent === '' || old ? usual : `${usual}connection: ${OFFER}, ${UNSENT_OPTION}${unsent}\r\n`
 }

@@ -14,6 +14,7 @@ import { Http1Head } from './head.ts'
 import { DONE, MORE, type Outcome } from './outcome.ts'
 import { type HeadLimits, parseResponse } from './parse.ts'
 import { lengthOf, NO_BODY } from './serialize.ts'
+import { Told } from './told.ts'
 import { Http1Writer } from './writer.ts'
 
 /**
@@ -36,6 +37,9 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   #requestDone = true
   #responseDone = true
   #headDone = false
+  /** The endpoint has said that it is a sidecar. */
+  #isSidecar = false
+  readonly #told = new Told(bytes => this.#goOn(bytes))
   #interimBytes = 0
   #method = ''
   #keepAlive = true
@@ -80,6 +84,11 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     return false
   }
 
+  /** Its first answer says whether it is a sidecar. */
+  get mayTellUnsent(): boolean {
+    return this.#isSidecar || !this.reused
+  }
+
   get active(): number {
     return this.#busy ? 1 : 0
   }
@@ -91,6 +100,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     this.#headDone = false
     this.#interimBytes = 0
     this.#keepAlive = true
+    this.#told.clear()
     return this
   }
 
@@ -165,6 +175,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     // The peer is there, so no close from here on is that of an idle connection.
     this.reused = false
     if (this.#headDone) return this.#readBody(chunk, 0, length)
+    if (this.#told.isWaiting) return this.#told.add(chunk, length)
     if (this.#partial.length === 0) return this.#readHead(chunk, length, false)
     const all = this.#gathered.append(this.#partial, chunk.subarray(0, length))
     this.#partial = NO_BYTES
@@ -198,10 +209,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
       chunk = chunk.subarray(end, length)
       length -= end
     }
+    this.#isSidecar ||= head.offersHop
+    if (head.offersHop) this.#owner.offered?.()
+    if (head.told !== '' && !this.#told.settles(head, chunk, length, this.#owner)) return this.#wire.pause()
     this.#headDone = true
     this.#keepAlive = head.keepAlive
     if (head.keepAlive) this.#readIdleHint()
-    if (head.offersHop) this.#owner.offered?.()
     if (opensTunnel(this.#asked, head.status)) this.#openTunnel()
     else this.#beginBody()
     const end = this.#reader.done
@@ -217,6 +230,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     }
     if (at !== length) this.#readBody(chunk, at, length)
     else if (!this.#isTunnel) this.#wire.expect(this.#reader.expected)
+  }
+
+  #goOn(answer: Buffer): void {
+    if (this.#closed) return
+    if (!this.#paused) this.#wire.resume()
+    this.#readHead(answer, answer.length, true)
   }
 
   /** What is wrong with a 101; empty: nothing. It must switch to what was asked for, and nothing else. */
@@ -319,6 +338,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
 
   ended(): void {
     this.#ended = true
+    this.#told.giveUp()
     if (this.#closed) return
     if (!this.#busy) return this.destroy()
     if (this.#headDone && this.#reader.endsAtClose) {
@@ -331,6 +351,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   closed(error: Error | null): void {
+    this.#told.giveUp()
     if (this.#closed) return
     if (this.#busy) this.#lost(error === null ? 'the connection was closed' : error.message)
     else this.destroy()

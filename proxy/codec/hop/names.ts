@@ -12,6 +12,11 @@ export const REASON = 'outrigger-reason'
  * In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application.
  */
 export const UNSENT = 'outrigger-unsent'
+/**
+ * The same over HTTP/1.1: an option of Connection, with the failure behind it. Options end at the next hop, and nobody
+ * passes those of its application on (RFC 9110 section 7.6.1). It is believed of a sidecar only.
+ */
+export const UNSENT_OPTION = 'outrigger-unsent.'
 /** In a request to another sidecar: the service of the calling one, for metrics. It proves nothing. */
 export const SOURCE = 'outrigger-source'
 /**

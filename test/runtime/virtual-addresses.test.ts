@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { virtualAddresses } from '../../proxy/runtime/virtual-addresses.ts'
+import { Mesh } from '../support/mesh.ts'
+
+test('the service of an address is known from the message on that tells it, until one takes it back', () => {
+  const addresses = virtualAddresses()
+  addresses.change(
+    [
+      ['240.64.0.1', 'orders'],
+      ['fd00::1', 'orders'],
+    ],
+    [],
+  )
+  expect([addresses.serviceAt('240.64.0.1'), addresses.serviceAt('fd00::1')]).toEqual(['orders', 'orders'])
+  expect(addresses.serviceAt('240.64.0.2')).toBe(null)
+  addresses.change([['240.64.0.1', 'stock']], ['240.64.0.1', 'fd00::1'])
+  expect([addresses.serviceAt('240.64.0.1'), addresses.serviceAt('fd00::1')]).toEqual(['stock', null])
+})
+
+test('a data thread answers that it knows them', () => {
+  const mesh = new Mesh()
+  mesh.thread.receive({ kind: 'virtual-addresses', id: 7, put: [['240.64.0.1', 'orders']], drop: [] })
+  expect(mesh.messages).toContainEqual({ kind: 'addresses-known', id: 7 })
+})
