@@ -74,8 +74,8 @@ async function startProxy(name: 'outrigger' | 'envoy', upstreams: readonly numbe
       { listen: `127.0.0.1:${redirected}`, transparent: true },
     ]
     const endpoints = { web: upstreams.map(port => `127.0.0.1:${port}`) }
-    // As the first question calls it, that waits until it serves.
-    const services = { web: { hosts: ['127.0.0.1'] } }
+    // The name in the first question, which waits until it serves.
+    const services = { web: { hosts: ['bench'] } }
     writeFileSync(
       file,
       stringify({ admin: `127.0.0.1:${layout.admin}`, accessLog: 'off', outbound, discovery: { endpoints }, services }),
