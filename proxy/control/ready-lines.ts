@@ -42,7 +42,7 @@ function destination(listener: ListenerSpec, { services }: Snapshot): string {
   if (service === null) {
     // A service that speaks TCP is found by server name only.
     const isLedTo = ({ kind, protocol: spoken }: ServiceSpec) =>
-      kind !== 'local' && (spoken !== 'tcp' || protocol === 'detect')
+      kind !== 'local' && kind !== 'original' && (spoken !== 'tcp' || protocol === 'detect')
     const names = Object.values(services)
       .filter(isLedTo)
       .map(({ name }) => name)

@@ -137,6 +137,21 @@ describe.skipIf(host === null)('redirected connections', () => {
     expect(all.find(({ protocol, service }) => protocol === 'tcp' && service === 'PassthroughCluster')).toBeDefined()
   })
 
+  test('redis-cli speaks to a Redis that no file mentions', async () => {
+    const server = far.start(await obtain('redis-server'), [
+      ...['--bind', farAddress, '--protected-mode', 'no', '--save', '', '--dir', temporaryFolder()],
+    ])
+    await server.said('that it serves', out => out.includes('eady to accept connections'))
+    const cli = onPath(['redis-cli'])
+    if (cli !== null) expect(await near.run(cli, ['-h', farAddress, 'PING'])).toBe('PONG\n')
+    await server.stop()
+  })
+
+  test('HTTP/2 with prior knowledge goes by the name in each request', async () => {
+    expect(JSON.parse(await curl('--http2-prior-knowledge', 'http://orders:8081/h2')).url).toBe('/h2')
+    expect(await flightOf('/h2')).toMatchObject({ protocol: 'h2', by: 'host', service: 'orders' })
+  })
+
   test('silent clients and a black hole keep no other from anything', async () => {
     const crowd = near.start(node, [
       '-e',
