@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { onPath } from '../peers/find.ts'
 import { node, run, temporaryFolder } from './support/child.ts'
 import { runApp, startPair } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
@@ -140,6 +141,7 @@ test('/ready is for both; probes of the application come through the sidecar', a
 })
 
 describe('as PID 1', () => {
+  const unshare = onPath(['unshare']) ?? 'unshare (util-linux)'
   const namespace = ['--pid', '--fork', '--mount-proc', ...(process.getuid?.() === 0 ? [] : ['--map-root-user'])]
 
   test('orphans are waited for, and ended with the application', async () => {
@@ -153,7 +155,7 @@ describe('as PID 1', () => {
       grep -l '^State:.Z' /proc/[0-9]*/status | wc -l
       echo "parent $(cut -d' ' -f4 /proc/$$/stat)"
       exit 6`
-    const { code, out, err } = await run('unshare', [
+    const { code, out, err } = await run(unshare, [
       ...namespace,
       node,
       outrigger,
