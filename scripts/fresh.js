@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-const folders = ['mesh-config', 'proxy', 'agent', 'cli', 'dev', 'propagate']
+const folders = ['mesh-config', 'proxy', 'agent', 'cli', 'dev', 'propagate', 'run']
 
 export function isBuilt(root) {
   const changed = file => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
