@@ -84,6 +84,45 @@ test('an application that ignores SIGTERM is killed in the end', async () => {
   expect(pair.err()).toContain('has not ended 0.3 s after SIGTERM')
 })
 
+test('a second SIGTERM does not wait for callers', async () => {
+  const pair = await startPair({
+    config: { inbound: [{ listen: '127.0.0.1:0', forward: '127.0.0.1:1' }], drain: { delay: '5m', timeout: '5m' } },
+    command: runApp,
+    env: { ON_TERM: '3' },
+  })
+  await pair.said('an application that runs', out => out.includes('application'))
+  pair.signal('SIGTERM')
+  await pair.said('that the sidecar leaves', (_out, err) => err.includes('leaving'))
+  expect(pair.out()).not.toContain('SIGTERM')
+  pair.signal('SIGTERM')
+  expect(await pair.ended).toEqual({ code: 3, signal: null })
+})
+
+test('a sidecar that hangs holds nothing up for long, and is killed in the end', async () => {
+  const pair = await startPair({ command: runApp, env: { ON_TERM: '4' } })
+  await pair.said('an application that runs', out => out.includes('application'))
+  process.kill(await pair.sidecar(), 'SIGSTOP')
+  pair.signal('SIGTERM')
+  expect(await pair.ended).toEqual({ code: 4, signal: null })
+  expect(pair.err()).toContain('the sidecar did not end in time and is killed')
+})
+
+test('a sidecar that crashes again and again is started more slowly each time', async () => {
+  const pair = await startPair({ command: runApp, env: { ON_TERM: '0' } })
+  const last = { pid: 0 }
+  for (const words of ['another one is started"', 'started in 200 ms', 'started in 400 ms']) {
+    const next = await until('another sidecar', async () => {
+      const pid = await pair.sidecar()
+      return pid !== last.pid && pair.out().includes('application') && pid
+    })
+    process.kill(next, 'SIGKILL')
+    last.pid = next
+    await pair.said(words, (_out, err) => err.includes(words))
+  }
+  pair.signal('SIGTERM')
+  expect((await pair.ended).code).toBe(0)
+})
+
 test('a sidecar that is killed is started again, and the application does not notice', async () => {
   const [inbound, port] = [await freePort(), await freePort()]
   const pair = await startPair({
