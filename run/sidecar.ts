@@ -56,6 +56,7 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
   let startedAt = 0
   let crashes = 0
   let limitMs: number | null = null
+  let hangs = false
   /** Children that Node has not reaped yet. */
   const unreaped = new Set<number>()
 
@@ -153,6 +154,7 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
       if (link === null) return
       link.tell({ do: 'leave' })
       await Promise.race([drained.promise, after(ANSWER_MS)])
+      hangs = limitMs === null
       if (limitMs === null) return
       await Promise.race([drained.promise, after(limitMs + MARGIN_MS)])
     },
@@ -160,7 +162,8 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
       goal = 'end'
       if (link === null) return
       link.tell({ do: 'end' })
-      const inTime = await Promise.race([over.promise.then(() => true), after((limitMs ?? USUAL_END_MS) + MARGIN_MS)])
+      const mostMs = hangs ? MARGIN_MS : (limitMs ?? USUAL_END_MS) + MARGIN_MS
+      const inTime = await Promise.race([over.promise.then(() => true), after(mostMs)])
       if (inTime === true) return
       log.warn('the sidecar did not end in time and is killed', { pid })
       killProcess(pid)

@@ -6,7 +6,7 @@ import { FOR_LONG_TESTS, FOR_TESTS } from './peers/table.ts'
 /** A program that is started by its bare name is there on the machine it was written on, and missing on a fresh one. */
 
 const root = join(import.meta.dirname, '..')
-const files = globSync('{bench,bin,cli,examples,proxy,scripts,test}/**/*.{ts,js}', { cwd: root }).filter(
+const files = globSync('{bench,bin,cli,examples,proxy,run,scripts,test}/**/*.{ts,js}', { cwd: root }).filter(
   file => file !== 'test/programs.test.ts',
 )
 const texts = files.map(file => ({ file, text: readFileSync(join(root, file), 'utf8') }))

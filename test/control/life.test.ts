@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { life } from '../../proxy/control/life.ts'
 import { logTape } from '../support/log-tape.ts'
 
-function lifeOf(drainThreads: () => Promise<number>) {
+function lifeOf(drainThreads: () => Promise<number>, askSupervisor?: (why: string) => boolean) {
   const log = logTape()
   const steps: string[] = []
   const plan = { delayMs: 1_000, timeoutMs: 20_000 }
@@ -15,6 +15,7 @@ function lifeOf(drainThreads: () => Promise<number>) {
     },
     finish: () => Promise.resolve(void steps.push('finish')),
     exit: code => void steps.push(`exit ${code}`),
+    ...(askSupervisor === undefined ? {} : { askSupervisor }),
     log,
   })
   return { own, log, steps }
@@ -61,4 +62,44 @@ test('where the ports are wanted at once, it does not listen on for the delay', 
   own.drain('the launcher has ended', true)
   await settled()
   expect(steps).toContain('drain 0 20000')
+})
+
+describe('with a supervisor', () => {
+  test('leaving drains inbound alone; the end comes when the supervisor says so, without another delay', async () => {
+    const { own, steps } = lifeOf(() => Promise.resolve(0))
+    await own.leave('run')
+    expect(own.draining()).toBe(true)
+    expect(steps).toEqual(['leave', 'drain inbound 1000 20000'])
+    expect(own.end('run')).toBe(true)
+    await settled()
+    expect(steps.slice(2)).toEqual(['leave', 'drain 0 20000', 'finish', 'exit 0'])
+  })
+
+  test('the application ends while it leaves: nothing is waited for any more', async () => {
+    const { own, steps } = lifeOf(() => (steps.length < 3 ? new Promise(() => {}) : Promise.resolve(0)))
+    void own.leave('run')
+    await settled()
+    own.end('run', true)
+    await settled()
+    expect(steps.at(-1)).toBe('exit 0')
+  })
+
+  test('asked by others to end, it asks the supervisor, once; and ends by itself where that is gone', async () => {
+    const asked: string[] = []
+    let isThere = true
+    const { own, steps } = lifeOf(
+      () => Promise.resolve(0),
+      why => isThere && asked.push(why) > 0,
+    )
+    expect([own.drain('SIGTERM'), own.drain('POST /drain')]).toEqual([true, false])
+    expect([asked, steps, own.draining()]).toEqual([['SIGTERM'], [], false])
+    const alone = lifeOf(
+      () => Promise.resolve(0),
+      () => false,
+    )
+    isThere = false
+    expect(alone.own.drain('SIGTERM')).toBe(true)
+    await settled()
+    expect(alone.steps.at(-1)).toBe('exit 0')
+  })
 })

@@ -53,6 +53,23 @@ describe('readiness', () => {
     expect(verdict({ draining: true })).toBe('draining')
   })
 
+  test('with a supervisor the application must be ready too', () => {
+    const checked = (ready: boolean) => [
+      { name: 'a', address: 'b', check: 'its port', ready, trouble: ready ? '' : 'it is ill', forMs: 5_000 },
+    ]
+    const of = (is: ReadinessFacts['application']['is'], ready: boolean) =>
+      verdict({ application: { is, checked: checked(ready) } })
+    expect([of('unknown', false), of('running', true), of('running', false)]).toEqual(['ready', 'ready', 'it is ill'])
+    expect(of('starting', true)).toBe('the application is being started')
+    expect(of('gone', true)).toBe('the application has ended')
+    const { checks } = readinessReport(facts({ application: { is: 'unknown', checked: checked(false) } }))
+    expect(checks.at(-1)).toEqual({
+      name: 'application',
+      state: 'warn',
+      text: 'a at b, by its port: not ready for 5 s\nit is ill',
+    })
+  })
+
   test('shows what is worth a look', () => {
     const { checks } = readinessReport(
       facts({

@@ -1,12 +1,9 @@
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { obtain } from '../peers/obtain.ts'
-import { startChild } from './support/child.ts'
 import { type ConsulAgent, startConsul } from './support/consul.ts'
 import { startLoad } from './support/load.ts'
-import { type Pair, runApp, startPair } from './support/pair.ts'
+import { runApp, startPair } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
-import { get, type RunningProxy, startProxy } from './support/proxy.ts'
+import { get } from './support/proxy.ts'
 import { rollingPairs } from './support/rolling.ts'
 import { until } from './support/until.ts'
 
@@ -166,46 +163,8 @@ test('pairs restart one after the other under load of kept and new connections a
 })
 
 test('the same with gRPC servers that end at once on SIGTERM', async () => {
-  const [ghz, server] = [await obtain('ghz'), await obtain('grpc-interop-server')]
-  const start = async (): Promise<Pair> => {
-    const [inbound, port] = [await freePort(), await freePort()]
-    return await startPair({
-      config: {
-        service: 'calls',
-        drain: { delay: '1s', timeout: '5s' },
-        inbound: [{ listen: `127.0.0.1:${inbound}`, forward: `127.0.0.1:${port}`, application: { protocol: 'grpc' } }],
-        discovery: discovery(),
-        register: { address: '127.0.0.1' },
-      },
-      command: [server, '-port', String(port)],
-    })
-  }
-  const port = await freePort()
-  let pairs = [await start(), await start()]
-  await until('both in Consul', async () => (await statusOf('calls')) === 'passing passing')
-  await using caller: RunningProxy = await startProxy({
-    outbound: [{ listen: `127.0.0.1:${port}`, service: 'calls' }],
-    discovery: discovery('calls'),
-    services: { calls: { protocol: 'grpc' } },
-  })
-  expect((await caller.endpoints('calls')).length).toBe(2)
-  const proto = join(import.meta.dirname, 'support/interop.proto')
-  const load = startChild(ghz, [
-    ...['--insecure', '--proto', proto, '--call', 'grpc.testing.TestService.EmptyCall', '-d', '{}', '-O', 'json'],
-    ...['--rps', '60', '-c', '4', '-z', '5m', '--duration-stop', 'wait', `127.0.0.1:${port}`],
-  ])
-  for (let i = 0; i < 2; i++) {
-    const [old, ...others] = pairs as [Pair, ...Pair[]]
-    const next = await start()
-    await until('another one', async () => (await statusOf('calls')) === 'passing passing passing')
-    old.signal('SIGTERM')
-    await old.ended
-    pairs = [...others, next]
-  }
-  load.signal('SIGINT')
-  await load.ended
-  const { statusCodeDistribution } = JSON.parse(load.out()) as { statusCodeDistribution: Record<string, number> }
-  expect(Object.keys(statusCodeDistribution)).toEqual(['OK'])
-  expect(statusCodeDistribution.OK).toBeGreaterThan(60)
-  await Promise.all(pairs.map(pair => pair.stop()))
+  const { failures, good, restarts } = await rollingPairs(consul, { service: 'called', restarts: 2, grpc: true })
+  expect(failures).toEqual([])
+  expect(restarts).toBe(2)
+  expect(good).toBeGreaterThan(50)
 })

@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { onPath } from '../peers/find.ts'
 import { node, run, temporaryFolder } from './support/child.ts'
 import { runApp, startPair } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
@@ -83,6 +84,45 @@ test('an application that ignores SIGTERM is killed in the end', async () => {
   expect(pair.err()).toContain('has not ended 0.3 s after SIGTERM')
 })
 
+test('a second SIGTERM does not wait for callers', async () => {
+  const pair = await startPair({
+    config: { inbound: [{ listen: '127.0.0.1:0', forward: '127.0.0.1:1' }], drain: { delay: '5m', timeout: '5m' } },
+    command: runApp,
+    env: { ON_TERM: '3' },
+  })
+  await pair.said('an application that runs', out => out.includes('application'))
+  pair.signal('SIGTERM')
+  await pair.said('that the sidecar leaves', (_out, err) => err.includes('leaving'))
+  expect(pair.out()).not.toContain('SIGTERM')
+  pair.signal('SIGTERM')
+  expect(await pair.ended).toEqual({ code: 3, signal: null })
+})
+
+test('a sidecar that hangs holds nothing up for long, and is killed in the end', async () => {
+  const pair = await startPair({ command: runApp, env: { ON_TERM: '4' } })
+  await pair.said('an application that runs', out => out.includes('application'))
+  process.kill(await pair.sidecar(), 'SIGSTOP')
+  pair.signal('SIGTERM')
+  expect(await pair.ended).toEqual({ code: 4, signal: null })
+  expect(pair.err()).toContain('the sidecar did not end in time and is killed')
+})
+
+test('a sidecar that crashes again and again is started more slowly each time', async () => {
+  const pair = await startPair({ command: runApp, env: { ON_TERM: '0' } })
+  const last = { pid: 0 }
+  for (const words of ['another one is started"', 'started in 200 ms', 'started in 400 ms']) {
+    const next = await until('another sidecar', async () => {
+      const pid = await pair.sidecar()
+      return pid !== last.pid && pair.out().includes('application') && pid
+    })
+    process.kill(next, 'SIGKILL')
+    last.pid = next
+    await pair.said(words, (_out, err) => err.includes(words))
+  }
+  pair.signal('SIGTERM')
+  expect((await pair.ended).code).toBe(0)
+})
+
 test('a sidecar that is killed is started again, and the application does not notice', async () => {
   const [inbound, port] = [await freePort(), await freePort()]
   const pair = await startPair({
@@ -140,6 +180,7 @@ test('/ready is for both; probes of the application come through the sidecar', a
 })
 
 describe('as PID 1', () => {
+  const unshare = onPath(['unshare']) ?? 'unshare (util-linux)'
   const namespace = ['--pid', '--fork', '--mount-proc', ...(process.getuid?.() === 0 ? [] : ['--map-root-user'])]
 
   test('orphans are waited for, and ended with the application', async () => {
@@ -153,7 +194,7 @@ describe('as PID 1', () => {
       grep -l '^State:.Z' /proc/[0-9]*/status | wc -l
       echo "parent $(cut -d' ' -f4 /proc/$$/stat)"
       exit 6`
-    const { code, out, err } = await run('unshare', [
+    const { code, out, err } = await run(unshare, [
       ...namespace,
       node,
       outrigger,
