@@ -108,7 +108,8 @@ export function upgrader(options: UpgraderOptions): Upgrader {
         slow.arm(SAID_MS)
       }
       async function serving(said: Readonly<Record<string, unknown>>): Promise<void> {
-        const pid = child.pid!
+        // An older Node may stand between.
+        const pid = Number(said.pid)
         const answer = await options.letGo({ pid, registers: String(said.registers ?? '') })
         if (answer === null) return giveUp(ENDS)
         talk.send(answer)

@@ -76,9 +76,17 @@ test.each([
   expect(proxy.err()).not.toContain('deregistered')
   // Another tag is registered over it.
   const tagged = watch(name)
-  proxy.write(JSON.stringify({ admin: `127.0.0.1:${proxy.adminPort}`, ...config, register: { ...config.register, tags: ['v2'] } }))
+  proxy.write(
+    JSON.stringify({
+      admin: `127.0.0.1:${proxy.adminPort}`,
+      ...config,
+      register: { ...config.register, tags: ['v2'] },
+    }),
+  )
   await proxy.succeed()
-  await until('its tag', async () => JSON.stringify(await consul.api('GET', `/v1/catalog/service/${name}`)).includes('v2'))
+  await until('its tag', async () =>
+    JSON.stringify(await consul.api('GET', `/v1/catalog/service/${name}`)).includes('v2'),
+  )
   expect(await tagged.stop()).toEqual(['1 passing'])
   expect((await get(port, '/')).status).toBe(200)
   await proxy.stop()

@@ -101,11 +101,7 @@ function installed(): { readonly file: string; replace(script: string): void } {
   return { file, replace: script => writeFileSync(file, script) }
 }
 
-test.each([
-  ['exits at once', 'process.exit(7)', '', 'it ended with exit code 7 before it was ready'],
-  ['never is ready', 'setInterval(() => {}, 1000)', '&timeout=1', 'it was not ready within 1 s, and is ended'],
-  ['is killed', "process.kill(process.pid, 'SIGKILL')", '', 'it ended with SIGKILL before it was ready'],
-])('a new version that %s', async (_name, script, query, reason) => {
+async function startInstalled() {
   const program = installed()
   const port = await freePort()
   const adminPort = await freePort()
@@ -118,8 +114,18 @@ test.each([
       inbound: [{ listen: `127.0.0.1:${port}`, forward: backend.address }],
     }),
   )
-  await using proxy = startChild(node, [program.file, 'proxy', '-c', file])
+  const proxy = startChild(node, [program.file, 'proxy', '-c', file])
   await proxy.said('the lines of a ready proxy', out => /^admin /m.test(out))
+  return { proxy, program, port, adminPort }
+}
+
+test.each([
+  ['exits at once', 'process.exit(7)', '', 'it ended with exit code 7 before it was ready'],
+  ['never is ready', 'setInterval(() => {}, 1000)', '&timeout=1', 'it was not ready within 1 s, and is ended'],
+  ['is killed', "process.kill(process.pid, 'SIGKILL')", '', 'it ended with SIGKILL before it was ready'],
+])('a new version that %s', async (_name, script, query, reason) => {
+  const { proxy, program, port, adminPort } = await startInstalled()
+  await using _ = proxy
   const load = startLoad({ port, path: '/', rate: 100 })
   program.replace(script)
   const { body } = await get(adminPort, `/upgrade?format=json${query}`, { method: 'POST' })
@@ -223,23 +229,30 @@ test('listeners of the new file are opened and others closed; the number of data
   expect((await load.stop()).failures).toEqual(new Map())
 })
 
-test('an older Node that starts the newer one passes the sockets on', async () => {
-  await using all = await start()
-  const { proxy, port } = all
-  // The launcher believes it is run by Node 20.
-  const preload = `${proxy.file}.old-node.mjs`
-  const old = "Object.defineProperty(process.versions, 'node', { value: '20.0.0' })"
-  writeFileSync(preload, `if (process.env.OUTRIGGER_LAUNCHED === undefined) { ${old}; process.execve = undefined }\n`)
-  const { file } = proxy
-  await proxy.stop()
-  await using launcher = startChild(node, ['--import', preload, outrigger, 'proxy', '-c', file])
-  await launcher.said('that it is ready', out => out.includes('admin '))
-  const { body } = await get(proxy.adminPort, '/upgrade?format=json', { method: 'POST' })
+test('an older Node that starts the new version passes the sockets on', async () => {
+  const { proxy, program, port, adminPort } = await startInstalled()
+  await using _ = proxy
+  const load = startLoad({ port, path: '/', rate: 100 })
+  // What it is run by looks like Node 20 to it, until it has found the newer one.
+  program.replace(
+    `if (process.env.OUTRIGGER_LAUNCHED === undefined) {
+       Object.defineProperty(process.versions, 'node', { value: '20.0.0' })
+       process.execve = undefined
+     }
+     await import(${JSON.stringify(outrigger)})\n`,
+  )
+  const { body } = await get(adminPort, '/upgrade?format=json', { method: 'POST' })
   const outcome = JSON.parse(body) as { ok: boolean; pid: number }
-  expect(outcome.ok).toBe(true)
-  expect((await get(port, '/')).status).toBe(200)
-  process.kill(outcome.pid, 'SIGTERM')
-  await until('its end', () => !isRunning(outcome.pid))
+  expect(outcome).toMatchObject({ ok: true })
+  await until('the end of the old process', () => !isRunning(proxy.pid))
+  const launcher = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${outcome.pid}/status`, 'utf8'))![1])
+  expect(readFileSync(`/proc/${launcher}/cmdline`, 'utf8')).toContain(program.file)
+  await until('good answers', () => load.good() > 50)
+  expect((await load.stop()).failures).toEqual(new Map())
+  process.kill(launcher, 'SIGTERM')
+  await until('the end of both', () => !isRunning(outcome.pid) && !isRunning(launcher))
+  // The launcher has kept none of them open.
+  await expect(get(port, '/')).rejects.toThrow('ECONNREFUSED')
 })
 
 test('systemd is told: ready, reloading, the new main process, the watchdog, stopping', async () => {
