@@ -121,6 +121,11 @@ export const PEERS = {
   },
   java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
+  'systemd-analyze': {
+    binaries: ['systemd-analyze'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('systemd', ['systemd-analyze'])],
+  },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
     binaries: ['redis-server'],
@@ -160,6 +165,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'promtool',
   'prometheus',
   'dnsmasq',
+  'systemd-analyze',
   'java',
   'zookeeper',
   'redis-server',
