@@ -14,7 +14,7 @@ export function upgradePage(begin: (patienceMs?: number) => Promise<UpgradeOutco
     path: '/upgrade',
     methods: ['POST'],
     shows: 'as SIGUSR2: starts the program that is installed now, which takes over without losing a request',
-    parameters: 'timeout=60 (seconds until it must be ready)',
+    parameters: '?timeout=<seconds until it must be ready>',
     async answer(request): Promise<PageAnswer> {
       const text = request.query.get('timeout')
       const seconds = Number(text)

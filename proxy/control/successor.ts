@@ -69,9 +69,11 @@ export function upgrader(options: UpgraderOptions): Upgrader {
   const { clock, log } = options
   let running: { readonly pid: number; giveUp(reason: string): void } | null = null
   let isBusy = false
+  let isEnding = false
 
   async function attempt(patienceMs: number): Promise<Outcome> {
     const sockets = await options.sockets()
+    if (isEnding) return { ok: false, refused: true, reason: ENDS, details: [] }
     const started = startSuccessor(sockets, options.also())
     const { child, link } = started
     return await new Promise(resolve => {
@@ -106,9 +108,10 @@ export function upgrader(options: UpgraderOptions): Upgrader {
         slow.arm(SAID_MS)
       }
       async function serving(said: Readonly<Record<string, unknown>>): Promise<void> {
-        const pid = child.pid!
+        // An older Node may stand between.
+        const pid = Number(said.pid)
         const answer = await options.letGo({ pid, registers: String(said.registers ?? '') })
-        if (answer === null) return giveUp('this process ends')
+        if (answer === null) return giveUp(ENDS)
         talk.send(answer)
         // Its socket stays open until this process ends: so it knows when that is.
         child.unref()
@@ -132,7 +135,10 @@ export function upgrader(options: UpgraderOptions): Upgrader {
 
   return {
     running: () => isBusy,
-    cancel: () => running?.giveUp('this process ends'),
+    cancel() {
+      isEnding = true
+      running?.giveUp(ENDS)
+    },
     async request(why, patienceMs = PATIENCE_MS) {
       const refusal = isBusy
         ? `another upgrade is under way${running === null ? '' : `: its new process is ${running.pid}`}`
@@ -161,6 +167,7 @@ export function upgrader(options: UpgraderOptions): Upgrader {
   }
 }
 
+const ENDS = 'this process ends'
 const ELSEWHERE = '; the log of the proxy may say more'
 const LAST_WORDS_MS = 50
 /** It has said why it fails, and may still finish requests that it had begun. */

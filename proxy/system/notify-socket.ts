@@ -6,6 +6,8 @@ const MSG_DONTWAIT = 0x40
 const MSG_NOSIGNAL = 0x4000
 /** `sun_path` of `sockaddr_un`. */
 const LONGEST_PATH = 107
+/** Where there is systemd it is there. */
+const PROGRAM = 'systemd-notify'
 
 /** Sends one datagram; false: it did not go. */
 export type Notify = (text: string) => boolean
@@ -46,7 +48,7 @@ function addressOf(path: string): Buffer {
 /** It finds the socket by the same variable. Whether it worked is not waited for. */
 function byProgram(text: string): boolean {
   const { spawn } = process.getBuiltinModule('node:child_process')
-  const child = spawn('systemd-notify', text.split('\n'), { stdio: 'ignore' })
+  const child = spawn(PROGRAM, text.split('\n'), { stdio: 'ignore' })
   child.on('error', () => {})
   child.unref()
   return true

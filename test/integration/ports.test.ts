@@ -213,3 +213,29 @@ describe('what is said of a port that cannot be had', () => {
     )
   })
 })
+
+describe('a second sidecar that is no successor', () => {
+  test.each([
+    ['127.0.0.1', 1, '127.0.0.1', 2],
+    ['127.0.0.1', 2, '127.0.0.1', 1],
+    ['0.0.0.0', 2, '127.0.0.1', 2],
+    ['127.0.0.1', 2, '0.0.0.0', 2],
+    ['[::]', 1, '127.0.0.1', 1],
+    ['[::]', 2, '0.0.0.0', 2],
+    ['[::1]', 2, '[::]', 2],
+  ])('%s with %d data threads has the port, %s with %d gets the reason', async (has, hasWorkers, wants, workers) => {
+    const port = await freePort()
+    const config = (address: string, count: number) => ({
+      workers: count,
+      inbound: [{ listen: `${address}:${port}`, forward: '127.0.0.1:9' }],
+    })
+    await using first = await startProxy(config(has, hasWorkers))
+    const file = join(temporaryFolder(), 'second.yaml')
+    writeFileSync(file, JSON.stringify({ admin: 'off', state: 'off', ...config(wants, workers) }))
+    const second = await run(node, [outrigger, 'proxy', '-c', file])
+    expect(second.code).toBe(1)
+    expect(second.err).toContain(`cannot listen on ${wants}:${port}: address already in use (EADDRINUSE)`)
+    expect(second.err).toContain(`outrigger (pid ${first.pid}) listens there`)
+    expect(first.running()).toBe(true)
+  })
+})

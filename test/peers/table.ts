@@ -125,6 +125,11 @@ export const PEERS = {
   java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   dig: { binaries: ['dig'], versionArgs: ['-v'], ways: [aptInstall('bind9-dnsutils', ['dig'])] },
+  'systemd-analyze': {
+    binaries: ['systemd-analyze'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('systemd', ['systemd-analyze'])],
+  },
   // The binary is in redis-tools; redis-server has its name and a service.
   'redis-server': {
     binaries: ['redis-server'],
@@ -197,6 +202,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'prometheus',
   'dnsmasq',
   'dig',
+  'systemd-analyze',
   'java',
   'zookeeper',
   'redis-server',

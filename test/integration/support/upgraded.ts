@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { UpgradeOutcome } from '../../../proxy/admin/upgrade.ts'
 import { get, type RunningProxy, startProxy } from './proxy.ts'
 import { until, within } from './until.ts'
@@ -10,7 +10,7 @@ export interface UpgradedProxy extends RunningProxy {
   upgrade(query?: string): Promise<UpgradeOutcome>
   /** The same, and fails where no other process serves afterwards; resolves once the one before has ended. */
   succeed(): Promise<Extract<UpgradeOutcome, { ok: true }>>
-  /** The processes that are proxies of this test. */
+  /** The processes that are proxies with this file, whoever started them. */
   alive(): number[]
 }
 
@@ -27,7 +27,7 @@ export async function startUpgraded(
     if (outcome.ok) pids.push(outcome.pid)
     return outcome
   }
-  const alive = () => pids.filter(isRunning)
+  const alive = () => proxiesOf(first.file)
   async function stop() {
     for (const pid of alive()) process.kill(pid, 'SIGTERM')
     return await within('the end of every process', first.ended)
@@ -52,11 +52,26 @@ export async function startUpgraded(
   }
 }
 
+/** By their command lines; not the readers of their files. */
+function proxiesOf(file: string): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  const isProxy = (pid: string) => {
+    const words = textOf(`/proc/${pid}/cmdline`).split('\0')
+    return words.includes('proxy') && words.includes(file)
+  }
+  return pids.filter(isProxy).map(Number).filter(isRunning)
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 /** Not as a zombie either. */
 export function isRunning(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
+  const status = textOf(`/proc/${pid}/status`)
+  return status !== '' && !/^State:\s+Z/m.test(status)
 }
