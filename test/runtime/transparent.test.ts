@@ -1,8 +1,7 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { loadTexts } from '../../mesh-config/load-snapshot.ts'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ExplainAnswer, ToControl } from '../../proxy/core/channel.ts'
-import { Addresses } from '../../proxy/runtime/addresses.ts'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
 
 const A = '10.0.0.7:8080'
@@ -310,16 +309,16 @@ describe('what is kept', () => {
 
 describe('virtual addresses', () => {
   test('lead to their service on any port; one that is not there yet is asked for', async () => {
-    const turnOn = vi.spyOn(Addresses.prototype, 'turnOn')
     const mesh = await transparent('', '', { onDemandMs: 2_000 })
-    const addresses = turnOn.mock.contexts[0] as Addresses
-    turnOn.mockRestore()
-    addresses.setVirtual(
-      new Map([
+    mesh.thread.receive({
+      kind: 'virtual-addresses',
+      id: 1,
+      put: [
         ['240.64.0.1', 'orders'],
         ['240.64.0.2', 'later'],
-      ]),
-    )
+      ],
+      drop: [],
+    })
     expect(request(mesh, '240.64.0.1:9', '240.64.0.1:9').statuses).toEqual([200])
     expect(mesh.flight).toMatchObject({ by: 'address', service: 'orders' })
     request(mesh, '240.64.0.2:80', '240.64.0.2')

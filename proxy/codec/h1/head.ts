@@ -78,7 +78,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
   /** What Connection of an answer tells by `outrigger-unsent.`; it counts as `unsent` where a sidecar is known to say it. */
-  told = ''
+  claimedUnsent = ''
   unsent = ''
 
   method = ''
@@ -128,7 +128,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.expectContinue = false
     this.takesTrailers = false
     this.offersHop = false
-    this.told = ''
+    this.claimedUnsent = ''
     this.unsent = ''
     this.absolute = false
     this.authority = ''

@@ -349,7 +349,7 @@ function readConnection(head: Http1Head, field: number): Outcome {
     else if (option !== '' && !KEPT.has(option)) {
       if (!isToken(option)) return broken.connection
       if (option === OFFER) head.offersHop = true
-      else if (option.startsWith(UNSENT_OPTION)) head.told = option.slice(UNSENT_OPTION.length)
+      else if (option.startsWith(UNSENT_OPTION)) head.claimedUnsent = option.slice(UNSENT_OPTION.length)
       named ??= new Set()
       named.add(option)
     }

@@ -211,7 +211,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     }
     this.#isSidecar ||= head.offersHop
     if (head.offersHop) this.#owner.offered?.()
-    if (head.told !== '' && !this.#told.settles(head, chunk, length, this.#owner)) return this.#wire.pause()
+    if (head.claimedUnsent !== '' && !this.#told.settles(head, chunk, length, this.#owner)) return this.#wire.pause()
     this.#headDone = true
     this.#keepAlive = head.keepAlive
     if (head.keepAlive) this.#readIdleHint()
