@@ -146,7 +146,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
           ask: watched.ask,
           datacenter: watched.datacenter,
           discovery: () => config().discovery,
-          isSuccessor: process.env.OUTRIGGER_LISTENERS !== undefined,
+          isSuccessor: before !== undefined,
           clock,
           log,
         })
