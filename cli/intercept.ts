@@ -43,7 +43,7 @@ Examples:
   outrigger intercept up --inbound-port 15006 --only-inbound-ports 8080,9090
   outrigger intercept up --dns-port 15053 --skip-outbound-ports 5432 --dry-run
 
-Exit codes: 0 they are in force, 1 they could not be set and nothing changed, 2 the command line or the file is wrong
+Exit codes: 0 they are in force, 1 they could not be set, and nothing changed (by iptables: in the family named), 2 the command line or the file is wrong
 `,
     )
     .action((given: Given) => runUp(given))

@@ -86,6 +86,18 @@ const places: Readonly<Record<string, string>> = {
   localserviceaddress: 'inbound[].forward',
   localappaddress: 'inbound[].forward',
   datacenter: `${consul}.datacenter`,
+  includeoutboundipranges: 'intercept.outbound.onlyCidrs',
+  excludeoutboundipranges: 'intercept.outbound.skipCidrs',
+  includeoutboundports: 'intercept.outbound.onlyPorts',
+  excludeoutboundports: 'intercept.outbound.skipPorts',
+  includeinboundports: 'intercept.inbound.onlyPorts',
+  excludeinboundports: 'intercept.inbound.skipPorts',
+  excludeinterfaces: 'intercept.exclude.interfaces',
+  skipoutboundports: 'intercept.outbound.skipPorts',
+  skipinboundports: 'intercept.inbound.skipPorts',
+  skipsubnets: 'intercept.inbound.skipCidrs',
+  proxyuid: 'intercept.user',
+  proxygid: 'intercept.group',
 }
 
 /** The place of this setting here; null: an unknown word. */
