@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { loadTexts } from '../../mesh-config/load-snapshot.ts'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ExplainAnswer, ToControl } from '../../proxy/core/channel.ts'
+import { Addresses } from '../../proxy/runtime/addresses.ts'
+import { Originals } from '../../proxy/runtime/originals.ts'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
 
 const A = '10.0.0.7:8080'
@@ -294,16 +296,42 @@ describe('an explanation', () => {
 })
 
 describe('what is kept', () => {
-  test('destinations go when they are idle, and ten thousand of them hold the bound', async () => {
+  /** The destinations behind the outbound listener. */
+  async function counted(): Promise<{ mesh: Mesh; originals: Originals }> {
+    const configure = vi.spyOn(Originals.prototype, 'configure')
     const mesh = await transparent()
+    const at = configure.mock.calls.findIndex(([spec]) => spec.name === 'PassthroughCluster')
+    const originals = configure.mock.contexts[at] as Originals
+    configure.mockRestore()
+    return { mesh, originals }
+  }
+
+  test('destinations go when they are idle, with their connections', async () => {
+    const { mesh, originals } = await counted()
     for (let i = 0; i < 300; i++) {
       const caller = request(mesh, `198.51.${i >> 8}.${i & 255}:80`, `site-${i}.example.com`)
       caller.wire.destroy()
     }
     mesh.settle()
-    expect(mesh.upstreams.filter(({ open }) => open.length > 0).length).toBe(300)
+    const open = () => mesh.upstreams.filter(upstream => upstream.open.length > 0).length
+    expect([open(), originals.size]).toEqual([300, 300])
     mesh.advance(400_000)
-    expect(mesh.upstreams.filter(({ open }) => open.length > 0).length).toBe(0)
+    expect([open(), originals.size]).toEqual([0, 0])
+  })
+
+  test('of ten thousand names the oldest make room, but for those in use', async () => {
+    const { mesh, originals } = await counted()
+    const first = '192.0.2.1:80'
+    mesh.plainUpstream(first)
+    const used = request(mesh, first, 'first.example.com')
+    for (let i = 0; i < 10_100; i++) {
+      const to = `198.${i >> 8}.${i & 255}.1:80`
+      mesh.upstream(to).connect = 'refuse'
+      request(mesh, to, `site-${i}.example.com`).wire.destroy()
+    }
+    expect(originals.size).toBeLessThanOrEqual(10_000)
+    expect([used.over, used.statuses]).toEqual([false, []])
+    expect(request(mesh, FOREIGN, 'www.example.com').statuses).toEqual([200])
   })
 })
 
