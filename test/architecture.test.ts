@@ -83,6 +83,7 @@ const joints = new Set([
   // Taking over from another process.
   'proxy/control/inherit.ts',
   'proxy/control/inherited.ts',
+  'proxy/control/service-manager.ts',
 ])
 const isJoint = (file: string) => joints.has(file)
 
