@@ -31,6 +31,7 @@ Examples:
   outrigger upgrade                                     after an update: the new version takes over
   outrigger status                                      the mesh: who has which policy, and what is wrong
   outrigger top                                         what its services do now
+  outrigger inject -f app.yaml                          a Kubernetes manifest with the sidecar in it
   outrigger dev                                         the services of dev.yaml on this machine, as a mesh
 
 Exit codes:

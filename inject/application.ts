@@ -51,14 +51,18 @@ export function inboundListeners(ports: readonly ApplicationPort[], settings: Se
     ...Object.values({ ...settings.ports, inbound: 0 }),
   ])
   let next = settings.ports.inbound
+  const used = new Set<string>()
   return pairs.map(({ listen, port }) => {
     while (listen === null && taken.has(next)) next++
     const own = tcp.find(each => each.port === port)?.name ?? null
+    // Two containers may have a port of the same name.
+    const name = used.has(portName(own, port)) ? portName(null, port) : portName(own, port)
+    used.add(name)
     return {
       listen: listen ?? next++,
       port,
       protocol: asked.protocols?.find(each => each.port === port)?.protocol ?? protocolOf(own),
-      name: portName(own, port),
+      name,
     }
   })
 }

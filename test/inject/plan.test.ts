@@ -196,6 +196,12 @@ describe('the sidecar file', () => {
   })
 })
 
+test('two containers with a port of the same name get two names', () => {
+  const other = { name: 'other', ports: [{ containerPort: 9090, name: 'http' }] }
+  const { pod } = injected(podOf({}, { containers: [app, other] }))
+  expect(names(mapsOf(mapOf(pod.spec).initContainers)[0]?.ports)).toEqual(['outrigger-stats', 'mesh-http', 'mesh-9090'])
+})
+
 describe('what is taken back is what was added', () => {
   test.each([
     podOf(),
