@@ -1,8 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { loadTexts } from '../../mesh-config/load-snapshot.ts'
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ExplainAnswer, ToControl } from '../../proxy/core/channel.ts'
-import { Addresses } from '../../proxy/runtime/addresses.ts'
 import { Originals } from '../../proxy/runtime/originals.ts'
 import { Mesh, nextMicrotasks } from '../support/mesh.ts'
 
