@@ -73,6 +73,8 @@ test('a connection that is idle as the program changes serves its next request, 
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   expect((await get(all.port, '/', { agent })).headers.connection).not.toBe('close')
   await all.proxy.upgrade()
+  // By then the old process has closed its port.
+  await sleep(1_000)
   expect(await get(all.port, '/', { agent })).toMatchObject({ status: 200, headers: { connection: 'close' } })
   agent.destroy()
 })
