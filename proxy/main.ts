@@ -116,7 +116,8 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 
   // 5  Ready. A process before this one is told so, and lets go.
   const answers = async () => (await own.threads.ask({ what: 'uses' })).every(({ answer }) => answer !== null)
-  manager = await managerOf(answers, log)
+  // Where a supervisor of ours started this process, that one is the service.
+  manager = supervisor.isThere ? null : await managerOf(answers, log)
   const handedOver = () => manager?.handedOver()
   const link = supervisor.isThere ? { supervisor: { ...supervisor, variable: supervisorVariable } } : {}
   const made = upgrading({ version, sidecar: own, ownPorts, predecessor, ...link, handedOver, clock, log })

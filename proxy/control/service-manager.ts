@@ -22,15 +22,14 @@ export interface ServiceManagerDeps {
 }
 
 /**
- * Null: nothing is to be told, because systemd did not start this process, or because a supervisor of ours did: then
- * that one is the service.
+ * Null: nothing is to be told, because systemd did not start this process.
  */
 export function serviceManager(
   env: NodeJS.ProcessEnv,
   { answers, clock, log, open = notifySocket }: ServiceManagerDeps,
 ): ServiceManager | null {
-  const { NOTIFY_SOCKET: path, OUTRIGGER_SUPERVISOR_FD: supervisor } = env
-  if (path === undefined || path === '' || supervisor !== undefined) return null
+  const { NOTIFY_SOCKET: path } = env
+  if (path === undefined || path === '') return null
   const notify = open(path)
   const everyMs = watchdogMs(env) / 2
   let isOver = false

@@ -1,16 +1,6 @@
 import { ipv6Text } from '../../mesh-config/address.ts'
 import type { Original } from '../core/wire.ts'
-
-/** `getsockopt` of the C library. */
-type GetSockOpt = (fd: number, level: number, option: number, value: Buffer, length: Buffer) => number
-
-/** What is used of node:ffi, which is in Node since 26. */
-interface Ffi {
-  dlopen(
-    library: null,
-    functions: { readonly getsockopt: { readonly arguments: readonly string[]; readonly return: string } },
-  ): { readonly functions: { readonly getsockopt: GetSockOpt } }
-}
+import { functionsOf } from './libc.ts'
 
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h: SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST. */
 const ORIGINAL_DST = 80
@@ -21,33 +11,22 @@ const SOL_IPV6 = 41
 const address = Buffer.alloc(28)
 const length = Buffer.alloc(4)
 
-let getsockopt: GetSockOpt | null = null
+let getsockopt: ReturnType<typeof getSockOpt> | null = null
 
 /** Throws where this Node has no node:ffi. Without it `originalOf` knows nothing. */
 export function loadOriginals(): void {
   getsockopt ??= getSockOpt()
 }
 
-function getSockOpt(): GetSockOpt {
-  const ffi = quietly(() => process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined)
-  if (ffi === undefined)
+function getSockOpt() {
+  const libc = functionsOf({
+    getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+  })
+  if (libc === null)
     throw new Error(
       `Node ${process.versions.node} cannot tell where redirected connections were going, which needs node:ffi: run outrigger with Node 26 or newer ("npm install --global node@26"), or remove transparent: true`,
     )
-  return ffi.dlopen(null, {
-    getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
-  }).functions.getsockopt
-}
-
-/** Node warns that node:ffi is experimental, which says nothing to users of this proxy. */
-function quietly<Result>(work: () => Result): Result {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return work()
-  } finally {
-    process.emitWarning = emitWarning
-  }
+  return libc.getsockopt
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { functionsOf } from './libc.ts'
 
 const MADV_DONTNEED = 4
 
@@ -35,30 +36,10 @@ interface Libc {
   readonly trim: Trim | null
 }
 
-interface Ffi {
-  dlopen(path: null, definitions: object): { readonly functions: { readonly [name: string]: unknown } }
-}
-
 function findLibc(): Libc | null {
-  const { emitWarning } = process
-  try {
-    // node:ffi warns on standard error that it is experimental; a user of the proxy cannot act on that.
-    process.emitWarning = () => {}
-    const ffi = process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined
-    const find = (name: string, types: readonly string[]) => {
-      try {
-        return ffi?.dlopen(null, { [name]: { arguments: types, return: 'i32' } }).functions[name] ?? null
-      } catch {
-        return null
-      }
-    }
-    const madvise = find('madvise', ['pointer', 'u64', 'i32']) as Madvise | null
-    return madvise === null ? null : { madvise, trim: find('malloc_trim', ['u64']) as Trim | null }
-  } catch {
-    return null
-  } finally {
-    process.emitWarning = emitWarning
-  }
+  const madvise = functionsOf({ madvise: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' } })?.madvise
+  const trim = functionsOf({ malloc_trim: { arguments: ['u64'], return: 'i32' } })?.malloc_trim
+  return madvise === undefined ? null : { madvise: madvise as Madvise, trim: (trim as Trim | undefined) ?? null }
 }
 
 interface Mapping {

@@ -14,9 +14,8 @@ function manager(env: NodeJS.ProcessEnv, answers = async () => true) {
 
 const socket = { NOTIFY_SOCKET: '/run/systemd/notify' }
 
-test('nothing is told where systemd did not start this process, or a supervisor is the service', () => {
+test('nothing is told where systemd did not start this process', () => {
   expect(manager({}).systemd).toBeNull()
-  expect(manager({ ...socket, OUTRIGGER_SUPERVISOR_FD: '3' }).systemd).toBeNull()
 })
 
 test('a successor is the main process from then on', () => {
