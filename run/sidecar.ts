@@ -94,17 +94,25 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
       else void ended.then(code => lost(code, how))
     })
     link = mine
-    // A new proxy does not know how far things are.
-    if (goal !== 'serve') mine.tell({ do: goal })
-    mine.tell({ do: 'application', is: application })
+    tellAll()
+  }
+
+  /** A new proxy does not know how far things are; to one that does it changes nothing. */
+  function tellAll(): void {
+    if (goal !== 'serve') link?.tell({ do: goal })
+    link?.tell({ do: 'application', is: application })
   }
 
   function heard(line: ProxySays): void {
     if (line.say === 'ready') {
-      isReady = true
       pid = line.pid
-      if (wasReady) log.info('the sidecar serves again', { pid, afterMs: Math.round(performance.now() - startedAt) })
+      // A successor says it too, while the one before still serves.
+      if (wasReady && !isReady)
+        log.info('the sidecar serves again', { pid, afterMs: Math.round(performance.now() - startedAt) })
+      isReady = true
       wasReady = true
+      // What was said while the socket went from one to the other may have been read by the one that ends.
+      tellAll()
       first.resolve('ready')
     } else if (line.say === 'leaving') limitMs = line.limitMs
     else if (line.say === 'inbound-drained') drained.resolve()
