@@ -97,6 +97,7 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
     tellAll()
   }
 
+  /** A new proxy does not know how far things are; to one that does it changes nothing. */
   function tellAll(): void {
     if (goal !== 'serve') link?.tell({ do: goal })
     link?.tell({ do: 'application', is: application })
@@ -104,12 +105,14 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
 
   function heard(line: ProxySays): void {
     if (line.say === 'ready') {
-      isReady = true
-      // A successor has the same socket, and does not know how far things are.
-      if (line.pid !== pid) tellAll()
       pid = line.pid
-      if (wasReady) log.info('the sidecar serves again', { pid, afterMs: Math.round(performance.now() - startedAt) })
+      // A successor says it too, while the one before still serves.
+      if (wasReady && !isReady)
+        log.info('the sidecar serves again', { pid, afterMs: Math.round(performance.now() - startedAt) })
+      isReady = true
       wasReady = true
+      // What was said while the socket went from one to the other may have been read by the one that ends.
+      tellAll()
       first.resolve('ready')
     } else if (line.say === 'leaving') limitMs = line.limitMs
     else if (line.say === 'inbound-drained') drained.resolve()
