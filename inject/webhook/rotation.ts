@@ -44,7 +44,8 @@ export function rotated(held: Held | null, names: readonly string[], now: number
   const isOfNewest = own.verify(newest!.parsed.publicKey)
   const hasSpread = now - Date.parse(newest!.parsed.validFrom) >= lifetimes.spreadMs + BACKDATE_MS
   const isNamed = names.every(name => (isIP(name) === 0 ? own.checkHost(name) : own.checkIP(name)) !== undefined)
-  if (isOld(own, now) || !isNamed || (!isOfNewest && hasSpread)) return issued(held, names, now, lifetimes)
+  const isDue = isOld(own, now) || !isOfNewest
+  if (!isNamed || (isDue && (isOfNewest || hasSpread))) return issued(held, names, now, lifetimes)
   return held
 }
 

@@ -65,6 +65,16 @@ test('an authority is replaced in two steps: at each moment every certificate in
   expect(seen.size).toBeGreaterThanOrEqual(4)
 })
 
+test('a new authority issues nothing before all know it, even for a certificate that is old', () => {
+  const first = rotated(null, names, begin, { ...lifetimes, certificateMs: 29 * DAY })
+  const second = rotated(first, names, begin + 21 * DAY, lifetimes)
+  expect(certificatesOf(second.authorities)).toHaveLength(2)
+  expect(rotated(second, names, begin + 21 * DAY + HOUR, lifetimes)).toBe(second)
+  const third = rotated(second, names, begin + 21 * DAY + 13 * HOUR, lifetimes)
+  const newest = new X509Certificate(certificatesOf(third.authorities)[0]!)
+  expect(new X509Certificate(third.certificate).verify(newest.publicKey)).toBe(true)
+})
+
 test.each<[string, (held: Held) => Held]>([
   ['an expired certificate', held => held],
   ['a key of another certificate', held => ({ ...held, key: held.authorityKey })],
