@@ -250,6 +250,14 @@ const otherForms: readonly (readonly [path: Path, value: Json])[] = [
   [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, passThrough: ['10.0.0.0/8'], opaquePorts: [25] }]],
   [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, firstByte: '9s' }]],
   [['inbound'], [{ listen: '127.0.0.1:9003', transparent: true, opaquePorts: [25] }]],
+  ...[
+    { http: '/a', status: ['2xx'], interval: '9s', timeout: '900ms', failures: 9, successes: 9 },
+    { grpc: 'a.A' },
+    { command: ['a'] },
+  ].map((check): readonly [Path, Json] => [
+    ['inbound'],
+    [{ listen: '127.0.0.1:9003', forward: '127.0.0.1:9004', application: { check } }],
+  ]),
 ]
 
 /** One of them is valid at any place, and says something else than what stands there. */

@@ -46,6 +46,7 @@ describe('the smallest file that works', () => {
     expect(snapshot).toEqual({
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       service: 'unnamed',
+      applications: [],
       zone: '',
       onDemandMs: 0,
       listeners: [
