@@ -1,44 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
-import { loadTexts } from '../../mesh-config/load-snapshot.ts'
-import type { Snapshot } from '../../mesh-config/snapshot.ts'
-import type { ExplainAnswer, ToControl } from '../../proxy/core/channel.ts'
 import { Originals } from '../../proxy/runtime/originals.ts'
-import { Mesh, nextMicrotasks } from '../support/mesh.ts'
-
-const A = '10.0.0.7:8080'
-const B = '10.0.0.8:8080'
-const FOREIGN = '93.184.216.34:80'
-
-async function compiled(yaml: string): Promise<Snapshot> {
-  const loaded = await loadTexts([{ file: 'sidecar.yaml', text: yaml }], {})
-  if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
-  return structuredClone(loaded.snapshot)
-}
-
-function yaml(listener = '', services = ''): string {
-  return `
-service: web
-outbound: [{ listen: 127.0.0.1:15001, transparent: true${listener === '' ? '' : `, ${listener}`} }]
-inbound: [{ listen: 0.0.0.0:15006, transparent: true }]
-discovery:
-  endpoints: { orders: [ ${A}, ${B} ], db: [ 10.0.0.9:7000 ], six: [ "[fd00:0::7]:8080" ] }
-services:
-  orders: { balancer: { type: round_robin }, hosts: [orders.example.com] }
-  db: { protocol: tcp }
-${services}`
-}
-
-async function transparent(listener = '', services = '', overrides: Partial<Snapshot> = {}): Promise<Mesh> {
-  const mesh = await Mesh.start({ ...(await compiled(yaml(listener, services))), ...overrides })
-  for (const name of [A, B, FOREIGN]) mesh.upstream(name)
-  return mesh
-}
-
-function request(mesh: Mesh, to: string, host: string, path = '/') {
-  const caller = mesh.redirected(to).send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-  mesh.settle()
-  return caller
-}
+import type { Mesh } from '../support/mesh.ts'
+import { A, B, FOREIGN, request, transparent } from '../support/redirected.ts'
 
 const asked = (mesh: Mesh) => mesh.upstreams.filter(({ requests }) => requests.length > 0).map(({ name }) => name)
 
@@ -257,43 +220,6 @@ describe('a connection of the sidecar that was redirected to itself', () => {
   })
 })
 
-describe('an explanation', () => {
-  const explained = async (mesh: Mesh, url: string, to?: string): Promise<ExplainAnswer> => {
-    const question = { what: 'explain', method: 'GET', url, headers: [], listener: null } as const
-    mesh.thread.receive({ kind: 'ask', id: 7, question: to === undefined ? question : { ...question, to } })
-    await nextMicrotasks()
-    const answer = mesh.messages.findLast(message => message.kind === 'answer')
-    return (answer as Extract<ToControl, { kind: 'answer' }>).answer as ExplainAnswer
-  }
-
-  test.each([
-    ['http://www.example.com/', FOREIGN, 'original', 'PassthroughCluster', 'it goes on to where it was going'],
-    ['http://www.example.com/', A, 'address', 'orders', `${A} belongs to it`],
-    ['http://orders/', FOREIGN, 'host', 'orders', 'found by host'],
-    ['http://10.0.0.7:8080/', undefined, 'address', 'orders', `${A} belongs to it`],
-    ['tcp://10.0.0.9:7000', undefined, 'address', 'db', '10.0.0.9:7000 belongs to it'],
-    ['http://mail.example.com/', '192.0.2.25:25', 'original', 'PassthroughCluster', 'no server name is given'],
-  ])('%s to %s goes by its %s to %s', async (url, to, by, service, text) => {
-    const mesh = await transparent()
-    const { record, steps } = await explained(mesh, url, to)
-    expect(record).toMatchObject({ by, service, failure: '' })
-    expect(steps.map(step => step.text).join('\n')).toContain(text)
-    expect(mesh.upstreams.every(({ dials }) => dials === 0)).toBe(true)
-  })
-
-  test('what may not be reached is refused there too', async () => {
-    const mesh = await transparent('passThrough: deny')
-    const { record, steps } = await explained(mesh, 'http://www.example.com/', FOREIGN)
-    expect(record).toMatchObject({ flag: 'UAEX', status: 403 })
-    expect(steps.map(step => step.text).join('\n')).toContain('passThrough does not allow it')
-  })
-
-  test.each(['orders:80', '10.0.0.7', '10.0.0.7:0'])('"%s" is no address', async to => {
-    const mesh = await transparent()
-    expect((await explained(mesh, 'http://orders/', to)).error).toContain('is not an address with a port')
-  })
-})
-
 describe('what is kept', () => {
   /** The destinations behind the outbound listener. */
   async function counted(): Promise<{ mesh: Mesh; originals: Originals }> {
@@ -331,54 +257,6 @@ describe('what is kept', () => {
     expect(originals.size).toBeLessThanOrEqual(10_000)
     expect([used.over, used.statuses]).toEqual([false, []])
     expect(request(mesh, FOREIGN, 'www.example.com').statuses).toEqual([200])
-  })
-})
-
-describe('virtual addresses', () => {
-  test('lead to their service on any port; one that is not there yet is asked for', async () => {
-    const mesh = await transparent('', '', { onDemandMs: 2_000 })
-    mesh.thread.receive({
-      kind: 'virtual-addresses',
-      id: 1,
-      put: [
-        ['240.64.0.1', 'orders'],
-        ['240.64.0.2', 'later'],
-      ],
-      drop: [],
-    })
-    expect(request(mesh, '240.64.0.1:9', '240.64.0.1:9').statuses).toEqual([200])
-    expect(mesh.flight).toMatchObject({ by: 'address', service: 'orders' })
-    request(mesh, '240.64.0.2:80', '240.64.0.2')
-    expect(mesh.messages).toContainEqual({ kind: 'want', service: 'later' })
-  })
-})
-
-describe('names that Consul may know', () => {
-  const unknown = { certain: true, reason: 'Consul knows no service "legacy"' }
-  const wants = (mesh: Mesh) => mesh.messages.filter(({ kind }) => kind === 'want').length
-
-  test('are looked up once, and go on to their address when they are not known', async () => {
-    const mesh = await transparent('', '', { onDemandMs: 2_000 })
-    const caller = request(mesh, FOREIGN, 'legacy')
-    expect([wants(mesh), caller.statuses]).toEqual([1, []])
-    // Another name does not wait for it.
-    expect(request(mesh, FOREIGN, 'www.example.com').statuses).toEqual([200])
-    mesh.thread.receive({ kind: 'unknown-service', service: 'legacy', why: unknown })
-    await nextMicrotasks()
-    mesh.settle()
-    expect(caller.statuses).toEqual([200])
-    expect(mesh.flight).toMatchObject({ by: 'original', notes: [`on demand: ${unknown.reason}`] })
-    expect(request(mesh, FOREIGN, 'legacy').statuses).toEqual([200])
-    expect(wants(mesh)).toBe(1)
-    mesh.advance(2_000)
-    request(mesh, FOREIGN, 'legacy')
-    expect(wants(mesh)).toBe(2)
-  })
-
-  test('names of elsewhere are not looked up at all', async () => {
-    const mesh = await transparent('', '', { onDemandMs: 2_000 })
-    for (let i = 0; i < 50; i++) request(mesh, FOREIGN, `site-${i}.example.com`)
-    expect(wants(mesh)).toBe(0)
   })
 })
 
