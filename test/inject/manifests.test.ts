@@ -56,7 +56,7 @@ describe.each(['native', 'classic'] as const)('%s', mode => {
 test('the summary says of each object what came of it', async () => {
   const { rows } = await injectText(read('several-kinds.yaml'), injectOptions())
   expect(rows.map(({ object, result }) => [object, result])).toEqual([
-    ['Namespace/shop', 'none'],
+    ['Namespace/market', 'none'],
     ['Deployment/custom', 'none'],
     ['Deployment/named', 'injected'],
     ['Job/once-', 'injected'],
