@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import { parseDuration } from '../mesh-config/duration.ts'
 import { filterNames, sortNames } from '../proxy/admin/endpoints-select.ts'
-import { type AdminOptions, askAdmin, tell, withAdmin } from './ask-admin.ts'
+import { type AdminOptions, askAdmin, tell, waitForAdmin, withAdmin } from './ask-admin.ts'
 import type { Painting } from './paint.ts'
 
 type Given = AdminOptions & Readonly<Record<string, string | boolean | undefined>>
@@ -51,7 +52,16 @@ export function addFlightsCommand(program: Command): void {
 export function addReadyCommand(program: Command): void {
   withAdmin(program.command('ready'))
     .description('whether a running sidecar is ready, and what it looks at: exit code 0 if it is, 3 if not')
-    .action((options: Given) => show('/ready', { verbose: '' }, options, 'ready'))
+    .option('--wait <time>', 'wait until it is, at most so long: 500ms, 30s, 2m')
+    .addHelpText('after', '\nExamples:\n  outrigger ready\n  outrigger ready --wait 30s\n')
+    .action(async (options: Given, command: Command) => {
+      if (options.wait !== undefined) {
+        const limitMs = parseDuration(String(options.wait))
+        if (limitMs === null) command.error(`error: --wait ${options.wait} is no time: write 500ms, 30s or 2m`)
+        await waitForAdmin(options.admin, '/ready', limitMs)
+      }
+      await show('/ready', { verbose: '' }, options, 'ready')
+    })
 }
 
 export function addDrainCommand(program: Command): void {

@@ -37,6 +37,8 @@ export function withAdmin(command: Command): Command {
 }
 
 /** One page of the admin port. Null: no process answers there, and the error is printed. */
+const ASK_AGAIN_MS = 100
+
 export async function askAdmin(
   admin: string,
   path: string,
@@ -60,6 +62,20 @@ export async function askAdmin(
     )
     process.exitCode = EXIT.failed
     return null
+  }
+}
+
+/** Asks again and again until the page says 200, or the time is over. */
+export async function waitForAdmin(admin: string, path: string, limitMs: number): Promise<void> {
+  const url = URL.parse(`${admin.includes('://') ? admin : `http://${admin}`}${path}`)
+  const giveUpAt = performance.now() + limitMs
+  while (url !== null && performance.now() < giveUpAt) {
+    const status = await request(url, 'GET').then(
+      answer => answer.status,
+      () => 0,
+    )
+    if (status === 200) return
+    await new Promise(resolve => setTimeout(resolve, ASK_AGAIN_MS))
   }
 }
 

@@ -51,10 +51,13 @@ export function sidecarContainer(settings: Settings, listeners: readonly Inbound
   }
 }
 
+/** A sidecar that is not ready by then has failed, and its container is started anew. */
+const HOLD = '5m'
+
 /** The kubelet starts containers one after the other, and waits for this hook before it starts the next. */
 function holdApplication(adminPort: number): Json {
-  const script = `until outrigger ready --admin 127.0.0.1:${adminPort}; do sleep 0.2; done`
-  return { postStart: { exec: { command: ['sh', '-c', script] } } }
+  const command = ['outrigger', 'ready', '--admin', `127.0.0.1:${adminPort}`, '--wait', HOLD]
+  return { postStart: { exec: { command } } }
 }
 
 function imageOf({ asked }: Settings, usual: string): Json {

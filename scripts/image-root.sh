@@ -21,6 +21,9 @@ program() {
 }
 
 program node /usr/local/bin/node
+# `outrigger` by name, for probes and hooks.
+program env /usr/bin/env
+ln -sfn ../../../opt/outrigger/bin/outrigger.js "$ROOT/usr/local/bin/outrigger"
 # Debug information is a quarter of the binary.
 strip --strip-unneeded "$ROOT/usr/local/bin/node"
 program nft /usr/sbin/nft

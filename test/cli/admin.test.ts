@@ -135,6 +135,16 @@ test('not ready is exit code 3', async () => {
   proxy.signal('SIGKILL')
 })
 
+test('ready --wait waits for a sidecar that is not there yet, and no longer than it was told', async () => {
+  const admin = `127.0.0.1:${await freePort()}`
+  const waiting = outrigger('ready', '--wait', '1m', '-a', admin)
+  const proxy = await startProxy({ admin, outbound: [{ listen: `127.0.0.1:${await freePort()}` }] })
+  expect(await waiting).toMatchObject({ code: 0, out: expect.stringMatching(/^ready/) })
+  await proxy.stop()
+  expect(await outrigger('ready', '--wait', '200ms', '-a', admin)).toMatchObject({ code: 1 })
+  expect(await outrigger('ready', '--wait', 'soon')).toMatchObject({ code: 2 })
+})
+
 describe('colours', () => {
   const on = colours({ isTTY: true, write: () => true }, {})
   const off = colours({ write: () => true }, {})

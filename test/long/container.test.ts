@@ -135,6 +135,11 @@ describe('the image', () => {
     await until('that the new port serves', async () => (await get(port, '/x').catch(() => null))?.status === 200)
   })
 
+  test('has outrigger by its name, for probes and hooks', async () => {
+    const sidecar = await startSidecar(RESTRICTED)
+    expect(await machine.docker(['exec', sidecar.id, 'outrigger', 'ready', '--wait', '30s'])).toMatch(/^ready/)
+  })
+
   test('a bad file is told with its place, and ends with 2', async () => {
     const folder = sharedFolder()
     writeFileSync(join(folder, 'sidecar.yaml'), 'outbound:\n  - listen: here\n')
