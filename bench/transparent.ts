@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
+import { tool } from '../test/peers/find.ts'
 import { obtain } from '../test/peers/obtain.ts'
 import { type Child, runToEnd, start, temporaryFolder } from './load/children.ts'
 import { arrangeCores } from './load/cores.ts'
@@ -35,7 +36,7 @@ if (!values.inside) {
   await envoy.prepare()
   await obtain('wrk')
   const own = [import.meta.filename, ...process.argv.slice(2), '--inside']
-  execFileSync('unshare', ['--net', process.execPath, ...own], { stdio: 'inherit' })
+  execFileSync(tool('unshare'), ['--net', process.execPath, ...own], { stdio: 'inherit' })
   process.exit(0)
 }
 
@@ -50,10 +51,10 @@ interface Row {
 }
 
 const REDIRECTED = { outrigger: '10.203.0.1', envoy: '10.203.0.2' } as const
-const network = (...args: string[]) => execFileSync('ip', args)
+const network = (...args: string[]) => execFileSync(tool('ip'), args)
 
 function redirect(address: string, port: number): void {
-  execFileSync('nft', [`add rule ip bench output ip daddr ${address} tcp dport 80 redirect to :${port}`])
+  execFileSync(tool('nft'), [`add rule ip bench output ip daddr ${address} tcp dport 80 redirect to :${port}`])
 }
 
 async function startProxy(name: 'outrigger' | 'envoy', upstreams: readonly number[], core: number | null) {
@@ -120,8 +121,8 @@ async function measure(row: Row, noted: boolean): Promise<void> {
 
 network('link', 'set', 'lo', 'up')
 for (const address of Object.values(REDIRECTED)) network('addr', 'add', `${address}/32`, 'dev', 'lo')
-execFileSync('nft', ['add table ip bench'])
-execFileSync('nft', ['add chain ip bench output { type nat hook output priority -100 ; }'])
+execFileSync(tool('nft'), ['add table ip bench'])
+execFileSync(tool('nft'), ['add chain ip bench output { type nat hook output priority -100 ; }'])
 const cores = arrangeCores()
 const backends = await http1.startBackends()
 const proxies = [

@@ -11,9 +11,12 @@ const files = globSync('{bench,bin,cli,examples,proxy,run,scripts,test}/**/*.{ts
 )
 const texts = files.map(file => ({ file, text: readFileSync(join(root, file), 'utf8') }))
 
-/** A literal as the program of a call that starts one, or as the `command` of an object that says what to start. */
+/**
+ * A literal as the program of a call that starts one, or as the `command` of an object that says what to start. Methods
+ * called `run` and `must` are those of a network namespace, which find the program themselves.
+ */
 const started =
-  /(?:\b(?:spawn|spawnSync|execFile|execFileSync|exec|execSync|startChild|run|must|runToEnd)\)?\(|\bcommand: )\s*(['"`][\w.-]+['"`])/g
+  /(?:\b(?:spawn|spawnSync|execFile|execFileSync|exec|execSync|startChild|runToEnd)\)?\(|(?<![.\w])(?:run|must)\(|\bcommand: )\s*(['"`][\w.-]+['"`])/g
 
 /** npm is there, as it started the script, and what it installs Node 26 with cannot be obtained by Node 26. */
 const allowed = new Set(["scripts/run.js: 'npm'"])

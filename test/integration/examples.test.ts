@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { node, root, run } from './support/child.ts'
+import { applicationPath } from './support/machine.ts'
 import { isFree } from './support/ports.ts'
 import { outrigger } from './support/proxy.ts'
 import { until } from './support/until.ts'
@@ -33,6 +34,8 @@ describe.each(examples)('examples/%s', (name, command) => {
     async () => {
       const shift = await freeShift(folder)
       const { code, out, err } = await run(node, [join(folder, 'main.ts'), '--once'], {
+        // Of applications, which start what they like.
+        PATH: applicationPath,
         OUTRIGGER_EXAMPLE_SHIFT: String(shift),
       })
       expect({ code, err }, out).toEqual({ code: 0, err: '' })

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { tool } from '../peers/find.ts'
 import { node, root, startChild, temporaryFolder } from './support/child.ts'
 import { expectDone, POD, type Pod, startPod, WORLD } from './support/namespaces.ts'
 
@@ -135,7 +136,7 @@ describe.each(backends)('%s', backend => {
     }
     for (let round = 0; round < 5; round++) {
       const started = performance.now()
-      const run = startChild('ip', [
+      const run = startChild(tool('ip'), [
         'netns',
         'exec',
         pod.pod.name,
@@ -203,7 +204,7 @@ describe('refused', () => {
   })
 
   test('without the capability, before anything else', async () => {
-    const run = (...args: readonly string[]) =>
+    const unprivileged = (...args: readonly string[]) =>
       pod.pod.run('setpriv', [
         '--bounding-set',
         '-net_admin',
@@ -213,11 +214,11 @@ describe('refused', () => {
         ...args,
       ])
     for (const action of ['up', 'down', 'show']) {
-      const refused = await run(action)
+      const refused = await unprivileged(action)
       expect(refused.code).toBe(1)
       expect(refused.err).toContain('CAP_NET_ADMIN: run this as root (sudo), or in a container')
     }
-    expectDone(await run('up', '--dry-run'))
+    expectDone(await unprivileged('up', '--dry-run'))
   })
 })
 

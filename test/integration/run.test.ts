@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { onPath } from '../peers/find.ts'
 import { node, run, temporaryFolder } from './support/child.ts'
+import { applicationPath } from './support/machine.ts'
 import { runApp, startPair } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
 import { get, outrigger } from './support/proxy.ts'
@@ -194,18 +195,11 @@ describe('as PID 1', () => {
       grep -l '^State:.Z' /proc/[0-9]*/status | wc -l
       echo "parent $(cut -d' ' -f4 /proc/$$/stat)"
       exit 6`
-    const { code, out, err } = await run(unshare, [
-      ...namespace,
-      node,
-      outrigger,
-      'run',
-      '-c',
-      file,
-      '--',
-      'sh',
-      '-c',
-      script,
-    ])
+    const { code, out, err } = await run(
+      unshare,
+      [...namespace, node, outrigger, 'run', '-c', file, '--', 'sh', '-c', script],
+      { PATH: applicationPath },
+    )
     expect({ code, out }, err).toEqual({ code: 6, out: '0\nparent 1\nthe orphan was ended\n' })
   })
 })

@@ -150,12 +150,12 @@ describe('the image', () => {
   test('has nft and iptables of both kinds, with what they load, for the container that sets rules', async () => {
     const script = `
       const { execFileSync } = require('child_process')
-      const run = (name, args, input) => execFileSync(name, args, { input, encoding: 'utf8' })
-      run('nft', ['-f', '-'], 'add table ip t\\nadd chain ip t c { type nat hook output priority -100; }\\nadd rule ip t c tcp dport 80 redirect to :15001\\n')
-      console.log(run('nft', ['list', 'ruleset']))
-      run('iptables-restore', ['--noflush'], '*nat\\n-A OUTPUT -p tcp -m owner --uid-owner 1337 -m comment --comment x -j RETURN\\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\\nCOMMIT\\n')
-      console.log(run('iptables-save', ['-t', 'nat']))
-      console.log(run('iptables-legacy', ['--version']), run('ip6tables-save', []))`
+      const execute = (name, args, input) => execFileSync(name, args, { input, encoding: 'utf8' })
+      execute('nft', ['-f', '-'], 'add table ip t\\nadd chain ip t c { type nat hook output priority -100; }\\nadd rule ip t c tcp dport 80 redirect to :15001\\n')
+      console.log(execute('nft', ['list', 'ruleset']))
+      execute('iptables-restore', ['--noflush'], '*nat\\n-A OUTPUT -p tcp -m owner --uid-owner 1337 -m comment --comment x -j RETURN\\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\\nCOMMIT\\n')
+      console.log(execute('iptables-save', ['-t', 'nat']))
+      console.log(execute('iptables-legacy', ['--version']), execute('ip6tables-save', []))`
     const output = await machine.docker([
       ...['run', '--rm', '--network', 'none', '--user', '0:0', '--cap-drop', 'ALL', '--cap-add', 'NET_ADMIN'],
       ...['--cap-add', 'NET_RAW', '--entrypoint', '/usr/local/bin/node', IMAGE, '-e', script],

@@ -9,22 +9,23 @@ import { obtain } from '../peers/obtain.ts'
 // The resolvers that applications use, in a network namespace of their own whose resolv.conf names the sidecar as
 // Kubernetes would: with search domains and ndots:5. It needs root, as `npm run test:long` has it in CI.
 
+const IP = await obtain('ip')
 const SPACE = 'outrigger-dns-test'
 const RESOLV_CONF = `/etc/netns/${SPACE}`
 const ORDERS = '240.110.142.24'
 
 const inSpace = async (...command: string[]) => {
-  const { out, err, ...how } = await run('ip', ['netns', 'exec', SPACE, ...command])
+  const { out, err, ...how } = await run(IP, ['netns', 'exec', SPACE, ...command])
   if (out === '') throw new Error(`${command.join(' ')}: ${JSON.stringify(how)} ${err}`)
   return out
 }
 
 beforeAll(async () => {
-  await run('ip', ['netns', 'add', SPACE])
-  await run('ip', ['-n', SPACE, 'link', 'set', 'lo', 'up'])
+  await run(IP, ['netns', 'add', SPACE])
+  await run(IP, ['-n', SPACE, 'link', 'set', 'lo', 'up'])
   // glibc asks for IPv4 addresses where the machine has one.
-  await run('ip', ['-n', SPACE, 'address', 'add', '10.9.9.9/32', 'dev', 'lo'])
-  await run('ip', ['-n', SPACE, 'route', 'add', '240.64.0.0/10', 'dev', 'lo'])
+  await run(IP, ['-n', SPACE, 'address', 'add', '10.9.9.9/32', 'dev', 'lo'])
+  await run(IP, ['-n', SPACE, 'route', 'add', '240.64.0.0/10', 'dev', 'lo'])
   mkdirSync(RESOLV_CONF, { recursive: true })
   writeFileSync(
     join(RESOLV_CONF, 'resolv.conf'),
@@ -32,7 +33,7 @@ beforeAll(async () => {
   )
 })
 afterAll(async () => {
-  await run('ip', ['netns', 'del', SPACE])
+  await run(IP, ['netns', 'del', SPACE])
   rmSync(RESOLV_CONF, { recursive: true })
 })
 
@@ -54,9 +55,9 @@ state: off
   )
   const inside = ['netns', 'exec', SPACE]
   const program = [await obtain('dnsmasq'), '--keep-in-foreground', '--log-facility=-', `--conf-file=${names}`]
-  await using dnsmasq = startChild('ip', [...inside, ...program])
+  await using dnsmasq = startChild(IP, [...inside, ...program])
   await until('dnsmasq is there', () => dnsmasq.err().includes('started'))
-  await using proxy = startChild('ip', [...inside, node, outrigger, 'proxy', '-c', file])
+  await using proxy = startChild(IP, [...inside, node, outrigger, 'proxy', '-c', file])
   await until('the sidecar is ready', () => /^dns /m.test(proxy.out()))
   expect(await inSpace('getent', 'ahostsv4', 'orders')).toMatch(new RegExp(`^${ORDERS} +STREAM orders$`, 'm'))
   expect(await inSpace('getent', 'ahostsv4', 'orders.mesh')).toContain(ORDERS)

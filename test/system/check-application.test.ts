@@ -1,9 +1,10 @@
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ApplicationCheckSpec, ApplicationSpec } from '../../mesh-config/snapshot.ts'
 import { checkApplication } from '../../proxy/system/check-application.ts'
+import { machinePath } from '../integration/support/machine.ts'
 
 const times = { intervalMs: 2_000, timeoutMs: 20_000, failures: 3, successes: 1 }
 const ends: (() => void)[] = []
@@ -125,6 +126,13 @@ describe('grpc', () => {
 })
 
 describe('command', () => {
+  const own = process.env.PATH
+  beforeAll(() => {
+    process.env.PATH = machinePath
+  })
+  afterAll(() => {
+    process.env.PATH = own
+  })
   const command = (...words: string[]) => check(1, { kind: 'command', command: words })
 
   test('its exit code counts, and its last words are told', async () => {

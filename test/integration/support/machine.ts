@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
-import { root } from './child.ts'
+import { node, root } from './child.ts'
 
 const folders = [
   // The Node that npm itself runs on, which the tests do not: npm says so to what it starts.
@@ -11,6 +11,9 @@ const folders = [
 
 /** The PATH of a user of this machine, also where the tests run with a PATH of only Node. */
 export const machinePath = folders.join(delimiter)
+
+/** With Node 26 before it: what an application finds that names its programs. */
+export const applicationPath = [dirname(node), machinePath].join(delimiter)
 
 /** npm and npx come with the Node of the machine. */
 export function npmProgram(name: 'npm' | 'npx'): string {

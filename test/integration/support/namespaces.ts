@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { tool } from '../../peers/find.ts'
 import { obtain } from '../../peers/obtain.ts'
 import { node, root } from './child.ts'
 import type { Call, Order } from './namespace-process.ts'
@@ -80,7 +81,7 @@ export async function startPod(): Promise<Pod> {
 
 async function startNamespace(name: string): Promise<Namespace> {
   const script = join(import.meta.dirname, 'namespace-process.ts')
-  const process_ = spawn('ip', ['netns', 'exec', name, node, '--no-warnings', script], {
+  const process_ = spawn(tool('ip'), ['netns', 'exec', name, node, '--no-warnings', script], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const waiting = new Map<number, (result: string) => void>()
@@ -92,7 +93,7 @@ async function startNamespace(name: string): Promise<Namespace> {
       process_.send({ id, order: what })
     })
   const run: Namespace['run'] = (program, args, options = {}) =>
-    execute('ip', ['netns', 'exec', name, program, ...args], options)
+    execute('ip', ['netns', 'exec', name, tool(program), ...args], options)
   return {
     name,
     run,
@@ -130,7 +131,7 @@ export function execute(
 ): Promise<Ran> {
   return new Promise(done => {
     const child = execFile(
-      program,
+      tool(program),
       args,
       // Debian keeps these tools where the PATH of an ordinary user does not look.
       { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, NO_COLOR: '1', ...env }, cwd: root },

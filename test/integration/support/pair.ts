@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Child, node, startChild, temporaryFolder } from './child.ts'
+import { applicationPath } from './machine.ts'
 import { freePort } from './ports.ts'
 import { type Answer, type Config, get, outrigger } from './proxy.ts'
 import { until } from './until.ts'
@@ -30,7 +31,10 @@ export async function startPair({ config = {}, command, options = [], env = {} }
   const own = { admin: `127.0.0.1:${adminPort}`, agent: 'off', state: 'off', drain: { delay: '0s', timeout: '5s' } }
   const listener = config.inbound === undefined && config.outbound === undefined ? anyListener : {}
   writeFileSync(file, JSON.stringify({ ...own, ...listener, ...config }))
-  const child = startChild(node, [outrigger, 'run', '-c', file, ...options, '--', ...command], env)
+  const child = startChild(node, [outrigger, 'run', '-c', file, ...options, '--', ...command], {
+    PATH: applicationPath,
+    ...env,
+  })
   return {
     ...child,
     adminPort,

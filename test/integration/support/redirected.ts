@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { onPath } from '../../peers/find.ts'
+import { tool } from '../../peers/find.ts'
+import { obtain } from '../../peers/obtain.ts'
 import { must, run as shell } from '../../peers/shell.ts'
 import { type Child, node, root, startChild } from './child.ts'
 import { outrigger } from './proxy.ts'
@@ -31,16 +32,17 @@ afterAll(async () => {
   for (const each of undo.reverse()) await each()
 })
 
-/** Null: this user or system cannot make network namespaces. `hosts`: names that the near one resolves to the far one. */
-export async function redirected(hosts: readonly string[], isExempt = true): Promise<Redirected | null> {
-  const ip = onPath(['ip'])
-  const nft = onPath(['nft'])
-  const setpriv = onPath(['setpriv'])
-  if (ip === null || nft === null || setpriv === null || process.getuid?.() !== 0) return null
+/** `hosts`: names that the near one resolves to the far one. */
+export async function redirected(hosts: readonly string[], isExempt = true): Promise<Redirected> {
+  const [ip, nft, setpriv] = [await obtain('ip'), await obtain('nft'), tool('setpriv')]
   const own = `tp-${process.pid % 100_000}`
   const [near, far] = [`${own}a${isExempt ? '' : 'x'}`, `${own}b${isExempt ? '' : 'x'}`]
   const [nearAddress, farAddress, farAddress6] = ['10.202.1.1', '10.202.1.2', 'fd00:202::2']
-  if ((await shell(ip, ['netns', 'add', near])).code !== 0) return null
+  const made = await shell(ip, ['netns', 'add', near])
+  if (made.code !== 0)
+    throw new Error(
+      `These tests make network namespaces, which this machine does not permit: run them as root, in a container with --privileged or the capabilities NET_ADMIN and SYS_ADMIN.\n${made.output}`,
+    )
   undo.push(() => shell(ip, ['netns', 'del', near]))
   await must(ip, ['netns', 'add', far])
   undo.push(() => shell(ip, ['netns', 'del', far]))
@@ -70,7 +72,7 @@ export async function redirected(hosts: readonly string[], isExempt = true): Pro
     }`,
   ])
   const place = (name: string): Place => {
-    const enter = (command: string, args: readonly string[]) => ['netns', 'exec', name, command, ...args]
+    const enter = (command: string, args: readonly string[]) => ['netns', 'exec', name, tool(command), ...args]
     return {
       start: (command, args, env) => startChild(ip, enter(command, args), env),
       async run(command, args, env) {
