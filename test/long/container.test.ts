@@ -34,13 +34,14 @@ function sharedFolder(): string {
 
 /** A sidecar as a container. `more`: options of `docker run`. */
 async function startSidecar(more: readonly string[], drain = '{ delay: 0s, timeout: 2s }') {
-  const [admin, outbound] = [await freePort(), await freePort()]
+  const [admin, outbound, inbound] = [await freePort(), await freePort(), await freePort()]
   const backend = await startBackend()
   const folder = sharedFolder()
   writeFileSync(
     join(folder, 'sidecar.yaml'),
     `service: web
 admin: 127.0.0.1:${admin}
+inbound: [ { listen: 127.0.0.1:${inbound}, forward: 127.0.0.1:${backend.port} } ]
 outbound: [ { listen: 127.0.0.1:${outbound}, service: hello } ]
 discovery: { endpoints: { hello: [ 127.0.0.1:${backend.port} ] } }
 drain: ${drain}
@@ -97,7 +98,7 @@ describe('the image', () => {
     ['a user that no file of it knows, as in OpenShift', ['--user', '1000730000:0']],
   ])('serves as %s, on a read-only root, without any capability', async (_who, user) => {
     const sidecar = await startSidecar([...RESTRICTED, ...user])
-    expect((await get(sidecar.outbound, '/hello')).status).toBe(200)
+    expect((await get(sidecar.outbound, '/')).status).toBe(200)
     expect(await sidecar.logs()).not.toMatch(/warn|error/i)
     await machine.docker(['stop', '-t', '30', sidecar.id])
     expect(await sidecar.inspect('.State.ExitCode')).toBe('0')
@@ -123,7 +124,7 @@ describe('the image', () => {
       'that it is ready again',
       async () => (await get(sidecar.admin, '/ready').catch(() => null))?.status === 200,
     )
-    expect((await get(sidecar.outbound, '/hello')).status).toBe(200)
+    expect((await get(sidecar.outbound, '/')).status).toBe(200)
     await machine.docker(['rm', '-f', sidecar.id])
   })
 
@@ -132,7 +133,7 @@ describe('the image', () => {
     const port = await freePort()
     const more = `admin: 127.0.0.1:${sidecar.admin}\noutbound: [ { listen: 127.0.0.1:${port}, service: hello } ]\ndiscovery: { endpoints: { hello: [ 127.0.0.1:${sidecar.backend.port} ] } }\n`
     writeFileSync(join(sidecar.folder, 'sidecar.yaml'), more)
-    await until('that the new port serves', async () => (await get(port, '/x').catch(() => null))?.status === 200)
+    await until('that the new port serves', async () => (await get(port, '/').catch(() => null))?.status === 200)
   })
 
   test('has outrigger by its name, for probes and hooks', async () => {

@@ -71,7 +71,18 @@ function textOf(file: string): string {
 }
 
 /** Not as a zombie either. */
+/** A thread that has not ended keeps the sockets open, also when the first one has. */
 export function isRunning(pid: number): boolean {
-  const status = textOf(`/proc/${pid}/status`)
-  return status !== '' && !/^State:\s+Z/m.test(status)
+  return tasksOf(pid).some(task => {
+    const status = textOf(`/proc/${pid}/task/${task}/status`)
+    return status !== '' && !/^State:\s+[ZX]/m.test(status)
+  })
+}
+
+function tasksOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return []
+  }
 }
