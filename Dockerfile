@@ -12,7 +12,7 @@ ARG BASE=node:26-slim
 FROM --platform=$BUILDPLATFORM ${BASE} AS program
 WORKDIR /source
 COPY package.json package-lock.json .npmrc ./
-RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+RUN --mount=type=cache,target=/npm npm ci --cache /npm --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN node scripts/build.js --force && node scripts/image.js /opt/outrigger
 

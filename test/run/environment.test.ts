@@ -9,7 +9,7 @@ const env = {
   NODE_COMPILE_CACHE: '/c',
   OUTRIGGER_SUPERVISOR_FD: '9',
   OUTRIGGER_LAUNCHED: 'child',
-  XDG_STATE_HOME: '/root/state',
+  XDG_STATE_HOME: '/srv/state',
 }
 const user = { uid: 1000, gid: 1000, name: 'app', home: '/home/app' }
 
@@ -18,7 +18,7 @@ test('the application gets its environment, and nothing by which our parts speak
     HOME: '/root',
     PATH: '/bin',
     OUTRIGGER_LOG_LEVEL: 'debug',
-    XDG_STATE_HOME: '/root/state',
+    XDG_STATE_HOME: '/srv/state',
   })
   expect(applicationEnvironment({ ...env, NODE_COMPILE_CACHE: '/own' }, user)).toMatchObject({
     HOME: '/home/app',
@@ -31,7 +31,7 @@ test('the application gets its environment, and nothing by which our parts speak
 test('the sidecar finds its socket, and as another user no folders of root', () => {
   expect(sidecarEnvironment(env, null, 3)).toMatchObject({
     OUTRIGGER_SUPERVISOR_FD: '3',
-    XDG_STATE_HOME: '/root/state',
+    XDG_STATE_HOME: '/srv/state',
   })
   const other = sidecarEnvironment(env, { uid: 1337, gid: 1337, name: '', home: '' }, 3)
   expect(Object.keys(other).sort()).toEqual([
