@@ -11,19 +11,25 @@ export interface InheritedLines {
 
 /** A peer that writes no end of line must not fill our memory. */
 const LONGEST_LINE = 64 * 1024
+const READ_BYTES = 4 * 1024
 
 /** `closed`: the other side has ended. Null: there is no such socket. The socket does not keep this process alive. */
 export function inheritedLines(fd: number, heard: (line: string) => void, closed: () => void): InheritedLines | null {
   if (!isSocket(fd)) return null
-  const socket = new Socket({ fd, readable: true, writable: true })
   let rest = ''
-  socket.setEncoding('utf8')
-  socket.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    if (rest.length > LONGEST_LINE) rest = ''
-    for (const line of lines) heard(line)
-  })
+  const decoder = new TextDecoder()
+  // With a buffer of ours `pause` stops reading at once. Else what comes for another process would be read here first.
+  const onread = {
+    buffer: Buffer.alloc(READ_BYTES),
+    callback(length: number, buffer: Uint8Array): boolean {
+      const lines = (rest + decoder.decode(buffer.subarray(0, length), { stream: true })).split('\n')
+      rest = lines.pop() ?? ''
+      if (rest.length > LONGEST_LINE) rest = ''
+      for (const line of lines) heard(line)
+      return true
+    },
+  }
+  const socket = new Socket({ fd, readable: true, writable: true, onread })
   socket.on('error', () => {})
   socket.once('close', closed)
   socket.unref()

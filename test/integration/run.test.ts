@@ -56,6 +56,17 @@ describe.concurrent('exit codes', () => {
   })
 })
 
+test('after an upgrade the new sidecar knows that the application runs', async () => {
+  const pair = await startPair({ command: ['sleep', '60'] })
+  const isReady = async () => (await pair.admin('/ready').catch(() => null))?.status === 200
+  await until('that both are ready', isReady)
+  const { body } = await get(pair.adminPort, '/upgrade?format=json', { method: 'POST' })
+  expect(JSON.parse(body)).toMatchObject({ ok: true })
+  await until('that the new sidecar is ready', isReady)
+  pair.signal('SIGTERM')
+  expect((await pair.ended).code).toBe(143)
+})
+
 test('standard streams are those of the application, and it sees nothing of how the two speak', async () => {
   const pair = await startPair({ command: ['env'] })
   expect(await pair.ended).toEqual({ code: 0, signal: null })
