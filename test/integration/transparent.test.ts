@@ -107,16 +107,14 @@ describe('redirected connections', () => {
         '-c',
         `import urllib.request as u; print(u.urlopen('${url('python')}').read().decode())`,
       ])
-    const java = onPath(['java'])
-    if (java !== null) {
-      const file = join(temporaryFolder(), 'Ask.java')
-      writeFileSync(
-        file,
-        `import java.net.*; import java.net.http.*; public class Ask { public static void main(String[] a) throws Exception {
+    const java = join(await obtain('javac'), '../java')
+    const file = join(temporaryFolder(), 'Ask.java')
+    writeFileSync(
+      file,
+      `import java.net.*; import java.net.http.*; public class Ask { public static void main(String[] a) throws Exception {
           System.out.println(HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create("${url('java')}")).build(), HttpResponse.BodyHandlers.ofString()).body()); } }`,
-      )
-      got.java = await near.run(java, [file])
-    }
+    )
+    got.java = await near.run(java, [file])
     for (const [name, answer] of Object.entries(got)) {
       expect(answer, name).toContain(`"url":"/${name}"`)
       expect(await flightOf(`/${name}`), name).toMatchObject({ by: 'host', service: 'orders' })
@@ -142,8 +140,8 @@ describe('redirected connections', () => {
       ...['--bind', farAddress, '--protected-mode', 'no', '--save', '', '--dir', temporaryFolder()],
     ])
     await server.said('that it serves', out => out.includes('eady to accept connections'))
-    const cli = onPath(['redis-cli'])
-    if (cli !== null) expect(await near.run(cli, ['-h', farAddress, 'PING'])).toBe('PONG\n')
+    const cli = await obtain('redis-cli')
+    expect(await near.run(cli, ['-h', farAddress, 'PING'])).toBe('PONG\n')
     await server.stop()
   })
 

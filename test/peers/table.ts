@@ -123,6 +123,8 @@ export const PEERS = {
     ways: [aptUnpack([...ZOOKEEPER], 'usr/share/zookeeper/bin/zkServer.sh')],
   },
   java: { binaries: ['java'], versionArgs: ['-version'], ways: [aptInstall('default-jre-headless', ['java'])] },
+  // A program given as source needs the compiler, which the runtime does not have.
+  javac: { binaries: ['javac'], versionArgs: ['-version'], ways: [aptInstall('default-jdk-headless', ['javac'])] },
   dnsmasq: { binaries: ['dnsmasq'], versionArgs: ['--version'], ways: [aptInstall('dnsmasq-base', ['dnsmasq'])] },
   dig: { binaries: ['dig'], versionArgs: ['-v'], ways: [aptInstall('bind9-dnsutils', ['dig'])] },
   'systemd-analyze': {
@@ -204,6 +206,7 @@ export const FOR_TESTS: readonly PeerName[] = [
   'dig',
   'systemd-analyze',
   'java',
+  'javac',
   'zookeeper',
   'redis-server',
   'redis-cli',
