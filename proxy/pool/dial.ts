@@ -53,8 +53,11 @@ export class DialAttempt {
 /** The system's word for what this machine lacks: it says nothing of the endpoint. */
 const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE'])
 
+/** Both are a reset in answer to the dial; ECONNRESET where the process ended with the connection in its backlog. */
+const REFUSED = new Set(['ECONNREFUSED', 'ECONNRESET'])
+
 function failureOf(code: string): Failure {
   if (code.startsWith(ITSELF)) return failures.connectToItself
-  if (code === 'ECONNREFUSED') return failures.connectRefused
+  if (REFUSED.has(code)) return failures.connectRefused
   return OURS.has(code) ? failures.connectLocal : failures.connectFailed
 }
