@@ -39,7 +39,7 @@ export function etcdBuild(version: string): Way {
  * its repository; the same code is published as k8s.io/<name> v0.MINOR.PATCH, so a throw-away module replaces each one
  * with that version.
  */
-export function kubernetesBuild(name: 'kube-apiserver' | 'kubectl', version: string): Way {
+export function kubernetesBuild(name: 'kube-apiserver' | 'kubelet' | 'kubectl', version: string): Way {
   return throwAwayModule(name, version, {
     program: `k8s.io/kubernetes/cmd/${name}`,
     describe: `go build k8s.io/kubernetes/cmd/${name} of ${version}`,

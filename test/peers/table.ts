@@ -27,6 +27,7 @@ const CONSUL = '1.22.7'
 const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
 const ETCD = 'v3.6.8'
 const KUBERNETES = 'v1.36.3'
+const HELM = 'v4.3.1'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
@@ -176,6 +177,20 @@ export const PEERS = {
     ways: [kubernetesBuild('kubectl', KUBERNETES)],
     takes: '2 minutes',
   },
+  // The node itself: with containerd, a pod really runs.
+  kubelet: {
+    binaries: ['kubelet'],
+    versionArgs: ['--version'],
+    ways: [kubernetesBuild('kubelet', KUBERNETES)],
+    takes: '3 minutes',
+  },
+  containerd: { binaries: ['containerd'], versionArgs: ['--version'], ways: [aptInstall('containerd', ['containerd'])] },
+  helm: {
+    binaries: ['helm'],
+    versionArgs: ['version'],
+    ways: [goInstall('helm.sh/helm/v4/cmd/helm', HELM)],
+    takes: '2 minutes',
+  },
   wstest: { binaries: ['wstest'], versionArgs: ['--autobahnversion'], ways: [autobahn()], takes: 'a minute' },
   openssl: { binaries: ['openssl'], versionArgs: ['version'], ways: [aptInstall('openssl', ['openssl'])] },
   // Namespaces, and the rules that are set in them.
@@ -232,6 +247,9 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'etcd',
   'kubectl',
   'kube-apiserver',
+  'kubelet',
+  'containerd',
+  'helm',
   'dnsmasq',
   'dig',
 ]
