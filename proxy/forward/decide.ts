@@ -154,7 +154,9 @@ function ahead(exchange: Exchange, byAddress: ByAddress, { discoverAhead }: Deci
   const { decision, request, peer } = exchange
   if (decision.onDemand) return null
   const name = byAddress.absent(peer.original!) ?? request.authority
-  const asked = name === '' ? null : discoverAhead(name)
+  const original = peer.original!
+  const asked =
+    (name === '' ? null : discoverAhead(name)) ?? (byAddress.isKnown(original) ? null : discoverAhead(original.name))
   if (asked === null) return null
   decision.onDemand = true
   return {

@@ -42,7 +42,14 @@ describe('the smallest file that works', () => {
         attributes: ['service.name', 'unnamed'],
       },
     })
-    expect(discovery).toEqual({ files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 })
+    expect(discovery).toEqual({
+      files: [],
+      dns: [],
+      consul: null,
+      kubernetes: null,
+      massRemovalPercent: 50,
+      startTimeoutMs: 3_000,
+    })
     expect(snapshot).toEqual({
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       service: 'unnamed',
