@@ -93,7 +93,11 @@ export function serviceOfHost(authority: string): string | null {
  */
 export function askableName(authority: string, clusterDomain: string): string | null {
   const meant = serviceReference(authority, clusterDomain)
-  if (meant === null) return addressBytes(hostOf(authority).replace(/^\[|\]$/g, '')) === null ? null : authority
+  if (meant === null) return isAddress(authority) ? authority : null
   const { name, namespace, port } = meant
   return `${namespace === null ? name : `${name}.${namespace}`}${port === null ? '' : `:${port}`}`
+}
+
+function isAddress(authority: string): boolean {
+  return portOf(authority) !== '' && addressBytes(hostOf(authority).replace(/^\[|\]$/g, '')) !== null
 }

@@ -56,6 +56,7 @@ describe('the smallest file that works', () => {
       applications: [],
       zone: '',
       onDemandMs: 0,
+      clusterDomain: null,
       listeners: [
         {
           name: 'outbound 127.0.0.1:9101',

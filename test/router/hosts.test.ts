@@ -83,6 +83,7 @@ test.each([
   ['orders.shop.svc.cluster.local.', 'orders.shop'],
   ['10.0.0.5:9090', '10.0.0.5:9090'],
   ['[fd00::5]:9090', '[fd00::5]:9090'],
+  ['10.0.0.5', null],
   ['www.example.com', null],
   ['orders.shop.svc.example.com', null],
   ['orders.svc.cluster.local', null],

@@ -4,12 +4,12 @@ import { backOffMs, pause } from '../pause.ts'
 import { messageOf } from '../words.ts'
 import type { KubernetesApi } from './api.ts'
 import { type Json, listOf, mapOf, textOf } from './objects.ts'
-import { isDenied, isExpired, KubernetesTrouble } from './trouble.ts'
+import { isDenied, isExpired, isLost, KubernetesTrouble, NONSENSE } from './trouble.ts'
 
 export interface CollectionOptions<Item> {
   /** `/api/v1/namespaces/shop/services` */
   readonly path: string
-  /** Of labels; empty: all. Asked for before each list. */
+  /** Of labels; empty: all. Asked for before each list; the watch behind it has the same. */
   readonly selector: () => string
   readonly read: (object: Json) => Item
   /** What the token needs, in words. */
@@ -70,9 +70,11 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
   let mustBeLatest = false
   let trouble = ''
   let round = new AbortController()
+  let isListing = false
+  let selector = ''
 
   async function list(signal: AbortSignal): Promise<void> {
-    const selector = options.selector()
+    selector = options.selector()
     const listed = new Map<string, Item>()
     let from = ''
     let at = ''
@@ -99,7 +101,6 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
     items = listed
     version = at
     isListed = true
-    isToList = false
     mustBeLatest = false
     trouble = ''
     options.onChange(null, NONE)
@@ -116,7 +117,6 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
       resourceVersion: version,
       timeoutSeconds: String(Math.round(least + random() * (longest - least))),
     })
-    const selector = options.selector()
     if (selector !== '') query.set('labelSelector', selector)
     const onLines = (lines: readonly string[]): void => {
       if (signal.aborted) return
@@ -136,19 +136,19 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
         const { type, object } = eventOf(line)
         const { name, resourceVersion } = mapOf(object.metadata)
         if (typeof resourceVersion !== 'string' || resourceVersion === '')
-          throw new KubernetesTrouble('an event of the API server has no version', GARBAGE)
+          throw new KubernetesTrouble('an event of the API server has no version', NONSENSE)
         version = resourceVersion
         if (type === 'BOOKMARK') {
           isConfirmed = true
           continue
         }
         if (typeof name !== 'string' || name === '')
-          throw new KubernetesTrouble('an event of the API server has no name', GARBAGE)
+          throw new KubernetesTrouble('an event of the API server has no name', NONSENSE)
         if (type === 'DELETED') {
           items.delete(name)
           deleted.add(name)
         } else {
-          if (items.size >= most && !items.has(name)) throw new KubernetesTrouble(tooMany, GARBAGE)
+          if (items.size >= most && !items.has(name)) throw new KubernetesTrouble(tooMany, NONSENSE)
           items.set(name, options.read(object))
           deleted.delete(name)
         }
@@ -174,12 +174,21 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
 
   async function run(): Promise<void> {
     let failures = 0
+    // Whoever made it may have more to say of it.
+    await null
     while (!end.signal.aborted) {
       round = new AbortController()
       const { signal } = round
       let openedAt: number | null = null
       try {
-        if (isToList) await list(signal)
+        if (isToList) {
+          isToList = false
+          isListing = true
+          await list(signal)
+          isListing = false
+          // It was asked for again meanwhile.
+          if (isToList) continue
+        }
         const isFine = await watch(signal, () => {
           openedAt = clock.now()
           clear()
@@ -187,13 +196,17 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
         failures = isFine ? 0 : failures + 1
         if (!isFine) await pause(clock, backOffMs(failures, MAX_BACK_OFF_MS, random), signal)
       } catch (error) {
+        isToList ||= isListing
+        isListing = false
         // It was asked for: another list, or the end.
         if (signal.aborted) continue
         const wasOpen = openedAt !== null
         if (wasOpen && clock.now() - openedAt! >= SOON_MS) failures = 0
         failures++
-        if (isToList || isExpired(error)) mustBeLatest = true
-        if (isExpired(error) || !isBroken(error)) isToList = true
+        if (isLost(error)) {
+          isToList = true
+          mustBeLatest = true
+        }
         // A connection that breaks is no trouble yet, nor is a version that has become too old.
         if (!(wasOpen && isBroken(error)) && !isExpired(error)) fail(messageOf(error))
         await pause(clock, waitMs(error, failures), end.signal)
@@ -216,7 +229,8 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
     trouble: () => trouble,
     relist() {
       isToList = true
-      round.abort()
+      // The answer that is on its way may be used, and another one follows.
+      if (!isListing) round.abort()
     },
     stop() {
       end.abort()
@@ -237,7 +251,7 @@ function eventOf(line: string): { readonly type: string; readonly object: Json }
   try {
     event = mapOf(parseJson(line))
   } catch (error) {
-    throw new KubernetesTrouble(`an event of the API server makes no sense: ${messageOf(error)}`, GARBAGE)
+    throw new KubernetesTrouble(`an event of the API server makes no sense: ${messageOf(error)}`, NONSENSE)
   }
   const object = mapOf(event.object)
   switch (event.type) {
@@ -251,9 +265,6 @@ function eventOf(line: string): { readonly type: string; readonly object: Json }
       throw new KubernetesTrouble(`the API server ends the watch: ${textOf(object.message) || status}`, status)
     }
     default:
-      throw new KubernetesTrouble('an event of the API server is of no known type', GARBAGE)
+      throw new KubernetesTrouble('an event of the API server is of no known type', NONSENSE)
   }
 }
-
-/** As a status: what follows is not to be relied upon, so all is listed again. */
-const GARBAGE = 500

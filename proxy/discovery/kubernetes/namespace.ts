@@ -59,11 +59,13 @@ export function namespaceWatch({ name, onServices, onSettled }: NamespaceOptions
   /** Names of slices, by Service. */
   let byService = new Map<string, Set<string>>()
   const serviceOfSlice = new Map<string, string>()
-  /** Those that the selector of the last list had; of these the slices are known. */
+  /** Those that the last list and its watch are about, and those of the list that is under way. */
   let covered = new Set<string>()
   let asked = new Set<string>()
   let slices: Collection<SliceRecord> | null = null
-  const settle = clock.timer(() => slices?.relist())
+  const settle = clock.timer(() => {
+    if ([...followers.keys()].some(service => !asked.has(service))) slices?.relist()
+  })
 
   const services = collection<ServiceRecord>(
     {
@@ -159,18 +161,17 @@ export function namespaceWatch({ name, onServices, onSettled }: NamespaceOptions
   return {
     name,
     follow(service, follower) {
-      const isNew = !followers.has(service)
       followers.set(service, (followers.get(service) ?? new Set()).add(follower))
       slices ??= sliceWatch()
-      if (isNew && !covered.has(service) && !asked.has(service)) settle.arm(SETTLE_MS)
+      if (!covered.has(service)) settle.arm(SETTLE_MS)
       return () => {
         const all = followers.get(service)
         if (all === undefined || !all.delete(follower) || all.size > 0) return
         followers.delete(service)
-        covered.delete(service)
         if (followers.size > 0) return
         slices?.stop()
         slices = null
+        covered = new Set()
         asked = new Set()
       }
     },

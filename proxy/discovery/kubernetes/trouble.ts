@@ -13,9 +13,19 @@ export class KubernetesTrouble extends Error {
   }
 }
 
-/** The version asked for is no longer known: what there is has to be listed anew. */
+/** The version asked for is no longer known, as happens to one that is old. */
 export function isExpired(error: unknown): boolean {
   return error instanceof KubernetesTrouble && error.status === 410
+}
+
+/** As a status: what was sent makes no sense, so nothing of it is to be relied upon. */
+export const NONSENSE = -1
+
+/** What follows the version that is known cannot be had: what there is has to be listed anew. */
+export function isLost(error: unknown): boolean {
+  if (!(error instanceof KubernetesTrouble)) return true
+  // 504: the API server has never heard of that version; it may have lost some.
+  return error.status === 410 || error.status === 504 || error.status === NONSENSE
 }
 
 /** Another token, or other rights, are needed: asking again soon is useless. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EndpointSpec, KubernetesServiceSpec, KubernetesSpec } from '../../../mesh-config/snapshot.ts'
+import type { KubernetesServiceSpec, KubernetesSpec } from '../../../mesh-config/snapshot.ts'
 import { type KubernetesRegistry, kubernetesRegistry } from '../../../proxy/discovery/kubernetes/registry.ts'
 import { systemClock as clock } from '../../../proxy/system/clock.ts'
 import { logTape } from '../../support/log-tape.ts'
@@ -59,16 +59,14 @@ const orders: KubernetesServiceSpec = { service: 'orders', name: 'orders', names
 
 function watch(made: KubernetesRegistry, of: Partial<KubernetesServiceSpec> = {}, isDoubted = () => false) {
   const said: string[] = []
-  let last: readonly EndpointSpec[] | null = null
   made.watch(
     { ...orders, ...of },
     {
       onSet(endpoints) {
-        if (endpoints !== last)
-          said.push(
-            endpoints.map(({ address, health }) => address + (health === 'passing' ? '' : ` ${health}`)).join(', '),
-          )
-        last = endpoints
+        const text = endpoints
+          .map(({ address, health }) => address + (health === 'passing' ? '' : ` ${health}`))
+          .join(', ')
+        if (text !== said.at(-1)) said.push(text)
       },
       isDoubted,
       onTrouble: reason => said.push(`trouble: ${reason}`),
