@@ -6,7 +6,7 @@ import { messageOf } from '../words.ts'
 import type { KubernetesApi } from './api.ts'
 import type { NamespaceWatch } from './namespace.ts'
 import { nameOfPort, portOf, portsText, usualPort } from './ports.ts'
-import { KubernetesTrouble } from './trouble.ts'
+import { isDenied, KubernetesTrouble } from './trouble.ts'
 
 /** Finds the Service that a caller's name means. Names come from callers, who can make them up. */
 export interface Finder {
@@ -31,14 +31,15 @@ const MOST_ASKED = 16
 const ASKED_PER_SECOND = 32
 /** Such namespaces found for callers' names are watched. */
 const MOST_NAMESPACES = 100
-/** How long "there is no such Service" is believed, and of how many. */
-const ABSENT_MS = 2_000
-const MOST_ABSENT = 1_000
+/** How long such an answer is believed, and of how many names: `github.com` may be asked for all the time. */
+const BELIEVED_MS = 10_000
+const MOST_BELIEVED = 1_000
 
 export function findService(options: FinderOptions): Finder {
   const { own, clusterDomain, api, clock, watched, all, open } = options
   const waiting = new Map<string, (() => void)[]>()
-  const absent = new Map<string, number>()
+  /** Why names in other namespaces are not known. */
+  const answered = new Map<string, { readonly why: Unknown; readonly until: number }>()
   /** By `address:port`; null: not made since they changed. */
   let addresses: Map<string, string> | null = null
   const never = new AbortController().signal
@@ -56,7 +57,9 @@ export function findService(options: FinderOptions): Finder {
   /** Whether there is such a Service in a namespace that is not watched: one question, whatever names callers make up. */
   async function ask(name: string, namespace: string): Promise<Unknown | null> {
     const key = `${namespace}/${name}`
-    if ((absent.get(key) ?? 0) > clock.now()) return nowhere(name, namespace)
+    const before = answered.get(key)
+    if (before !== undefined && before.until > clock.now()) return before.why
+    answered.delete(key)
     if (!mayAsk() || [...all()].length > MOST_NAMESPACES)
       return uncertain(name, 'too many names in other namespaces are being looked up')
     asking++
@@ -66,10 +69,13 @@ export function findService(options: FinderOptions): Finder {
       await api.get(path, `get on services in the namespace ${namespace}`, never)
       return null
     } catch (error) {
-      if (!(error instanceof KubernetesTrouble) || error.status !== 404) return uncertain(name, messageOf(error))
-      if (absent.size >= MOST_ABSENT) absent.delete(absent.keys().next().value!)
-      absent.set(key, clock.now() + ABSENT_MS)
-      return nowhere(name, namespace)
+      const isAbsent = error instanceof KubernetesTrouble && error.status === 404
+      const why = isAbsent ? nowhere(name, namespace) : uncertain(name, messageOf(error))
+      if (isAbsent || isDenied(error)) {
+        if (answered.size >= MOST_BELIEVED) answered.delete(answered.keys().next().value!)
+        answered.set(key, { why, until: clock.now() + BELIEVED_MS })
+      }
+      return why
     } finally {
       asking--
     }

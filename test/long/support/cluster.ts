@@ -14,6 +14,8 @@ export interface Cluster extends AsyncDisposable {
   readonly server: string
   /** As the administrator. */
   readonly admin: Kubernetes
+  /** A file for clients of the administrator, with the context `admin`. */
+  readonly kubeconfig: string
   kubectl(
     ...args: readonly string[]
   ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
@@ -109,9 +111,17 @@ export async function startCluster(): Promise<Cluster> {
       [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
       { KUBECONFIG: '/dev/null', HOME: folder },
     )
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'c', cluster: { server, 'certificate-authority': join(folder, 'admin/ca.crt') } }],
+    users: [{ name: 'admin', user: { token: ADMIN } }],
+    contexts: [{ name: 'admin', context: { cluster: 'c', user: 'admin' } }],
+  }
   const cluster: Cluster = {
     server,
     admin,
+    kubeconfig: file('kubeconfig', JSON.stringify(config)),
     kubectl,
     async serviceAccount(namespace, name) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
