@@ -1,7 +1,11 @@
+import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, createServer as createRelay, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { injectText } from '../../inject/manifest.ts'
+import { type Json, mapOf, mapsOf } from '../../inject/shape.ts'
+import { injectOptions } from '../inject/support/options.ts'
 import { root, temporaryFolder } from '../integration/support/child.ts'
 import { startLoad } from '../integration/support/load.ts'
 import { freePort } from '../integration/support/ports.ts'
@@ -387,4 +391,41 @@ describe('rights', () => {
       return `${body}${await stateOf(proxy, 'orders')}`.includes(`list and watch on ${resource}`)
     })
   })
+})
+
+test('an injected sidecar has the service account of its pod at the place where it looks, and passes restricted', async () => {
+  await cluster.makeNamespace('strict', { 'pod-security.kubernetes.io/enforce': 'restricted' })
+  const securityContext = {
+    runAsNonRoot: true,
+    runAsUser: 1000,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  }
+  for (const spec of [{}, { automountServiceAccountToken: false }]) {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'web',
+        labels: { app: 'web' },
+        annotations: { 'outrigger.io/config': 'discovery: { kubernetes: {} }' },
+      },
+      spec: {
+        ...spec,
+        containers: [{ name: 'app', image: 'a', ports: [{ containerPort: 80, name: 'http' }], securityContext }],
+      },
+    }
+    const { text } = await injectText(JSON.stringify(pod), injectOptions())
+    const file = join(temporaryFolder(), 'pod.json')
+    writeFileSync(file, text)
+    const made = mapOf(
+      JSON.parse(await cluster.must('create', '-n', 'strict', '--dry-run=server', '-o', 'json', '-f', file)),
+    )
+    const account = (container: Json | undefined) =>
+      mapsOf(container?.volumeMounts).filter(({ mountPath }) => String(mountPath).includes('serviceaccount'))
+    const { initContainers, containers } = mapOf(made.spec)
+    expect(account(mapsOf(initContainers)[0])).toMatchObject([{ name: 'outrigger-account' }])
+    expect(account(mapsOf(containers)[0])).toHaveLength(spec.automountServiceAccountToken === false ? 0 : 1)
+  }
 })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { KubernetesServiceSpec, KubernetesSpec } from '../../../mesh-config/snapshot.ts'
 import { type KubernetesRegistry, kubernetesRegistry } from '../../../proxy/discovery/kubernetes/registry.ts'
+import { wayOf } from '../../../proxy/discovery/kubernetes/way.ts'
 import { systemClock as clock } from '../../../proxy/system/clock.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { serviceSpec } from '../../support/specs.ts'
@@ -29,7 +30,24 @@ afterEach(async () => {
 function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', env: NodeJS.ProcessEnv = {}) {
   const log = logTape()
   let changes = 0
-  const spec: KubernetesSpec = {
+  const made = kubernetesRegistry(
+    { ...specOf(), ...over },
+    {
+      clock,
+      random: () => 0,
+      log,
+      env,
+      account,
+      speaks: () => true,
+      changed: () => void changes++,
+    },
+  )
+  opened.push(made)
+  return { made, log, changes: () => changes }
+}
+
+function specOf(): KubernetesSpec {
+  return {
     address: api.address,
     token: 'secret',
     tokenFile: null,
@@ -40,19 +58,7 @@ function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', 
     services: [],
     onDemand: serviceSpec('', []),
     idleMs: 600_000,
-    ...over,
   }
-  const made = kubernetesRegistry(spec, {
-    clock,
-    random: () => 0,
-    log,
-    env,
-    account,
-    speaks: () => true,
-    changed: () => void changes++,
-  })
-  opened.push(made)
-  return { made, log, changes: () => changes }
 }
 
 const orders: KubernetesServiceSpec = { service: 'orders', name: 'orders', namespace: null, port: null }
@@ -329,6 +335,22 @@ describe('in a pod', () => {
     const said = watch(made)
     expect(said[0]).toContain('this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set): write')
     expect(await made.find('orders')).toMatchObject({ certain: false })
+  })
+
+  test('everything is where the kubelet puts it', () => {
+    writeFileSync(join(account, 'namespace'), 'billing')
+    const none = { ca: null, cert: null, key: null, serverName: null }
+    const spec = { ...specOf(), address: null, token: null, namespace: null }
+    expect(wayOf(spec, { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }, account)).toEqual({
+      address: 'https://[fd00::1]:6443',
+      token: null,
+      tokenFile: join(account, 'token'),
+      tls: { ...none, ca: join(account, 'ca.crt') },
+      namespace: 'billing',
+    })
+    // The token of a pod is not shown to another server.
+    expect(wayOf({ ...spec, address: 'https://a:1' }, {}, account)).toMatchObject({ tokenFile: null, tls: none })
+    expect(wayOf({ ...spec, address: 'https://a:1' }, { POD_NAMESPACE: 'p' }, '/nonexistent').namespace).toBe('p')
   })
 
   test('without a token it says so, and takes it up when it is there; a new one is read', async () => {
