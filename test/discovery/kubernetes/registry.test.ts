@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { KubernetesServiceSpec, KubernetesSpec } from '../../../mesh-config/snapshot.ts'
+import type { Clock } from '../../../proxy/core/clock.ts'
 import { type KubernetesRegistry, kubernetesRegistry } from '../../../proxy/discovery/kubernetes/registry.ts'
 import { wayOf } from '../../../proxy/discovery/kubernetes/way.ts'
-import { systemClock as clock } from '../../../proxy/system/clock.ts'
+import { systemClock } from '../../../proxy/system/clock.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { serviceSpec } from '../../support/specs.ts'
+import { virtualTime } from '../consul/tape.ts'
 import { endpoint, type ScriptedApi, scriptedApi, service, slice, soon } from './support/scripted-api.ts'
 
 /** Against an API server that does at will what a real one does seldom; test/long/ has a real one. */
@@ -27,7 +29,7 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', env: NodeJS.ProcessEnv = {}) {
+function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', clock: Clock = systemClock) {
   const log = logTape()
   let changes = 0
   const made = kubernetesRegistry(
@@ -36,7 +38,7 @@ function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', 
       clock,
       random: () => 0,
       log,
-      env,
+      env: {},
       account,
       speaks: () => true,
       changed: () => void changes++,
@@ -240,6 +242,24 @@ describe('a watch', () => {
     await soon(() => expect(said[1]).toContain('a line is longer than 8 MiB'))
   })
 
+  test('without a line for minutes is opened anew from where it was; a bookmark is a line', async () => {
+    const time = virtualTime()
+    fill()
+    const said = watch(registry({}, undefined, time.clock).made)
+    await soon(() => expect(api.watches()).toBe(2))
+    await soon(() => expect(said).toHaveLength(1))
+    api.asked.length = 0
+    await time.pass(100_000, 10_000)
+    api.send('services', `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '99' } } })}\n`)
+    await new Promise(resolve => setTimeout(resolve, 500))
+    await time.pass(60_000, 10_000)
+    await soon(() => expect(watchesOf('endpointslices')).toEqual(['watch endpointslices 12']))
+    expect(watchesOf('services')).toEqual([])
+    await time.pass(100_000, 10_000)
+    await soon(() => expect(watchesOf('services')).toEqual(['watch services 99']))
+    expect(said).toHaveLength(1)
+  })
+
   test('that ends at once again and again is not asked for without end', async () => {
     await running()
     const before = Date.now()
@@ -307,7 +327,8 @@ describe('an API server', () => {
   })
 
   test('that answers too much', async () => {
-    api.fail = () => ({ status: 200, body: `"${'x'.repeat(33 * 1024 * 1024)}"` })
+    const body = `"${'x'.repeat(33 * 1024 * 1024)}"`
+    api.fail = () => ({ status: 200, body })
     const said = watch(registry().made)
     await soon(() => expect(said[0]).toContain('is larger than 32768 KiB'))
   })
