@@ -40,7 +40,7 @@ beforeAll(async () => {
   const account = await cluster.serviceAccount('shop', 'default')
   const [tokenFile, ca] = ['token', 'ca.crt'].map(name => put(name, readFileSync(join(account, name), 'utf8')))
   startSidecar({
-    outbound: [{ listen: '127.0.0.1:15001', transparent: true }],
+    outbound: ['127.0.0.1:15001', '[::1]:15001'].map(listen => ({ listen, transparent: true })),
     discovery: {
       kubernetes: {
         address: `https://${ours}:${relay.port}`,
