@@ -42,6 +42,8 @@ export interface Collection<Item> {
 }
 
 const PAGE = 500
+/** Of one list: an API server that always has another page must not be asked for ever. */
+const MOST_PAGES = 200
 /** A watch ends by itself after a time between these, so that those of many sidecars do not end together. */
 const WATCH_S = [240, 480] as const
 /** A watch that ends so soon and says nothing is asked for less and less often. */
@@ -78,7 +80,9 @@ export function collection<Item>(options: CollectionOptions<Item>, deps: Collect
     const listed = new Map<string, Item>()
     let from = ''
     let at = ''
+    let pages = 0
     do {
+      if (++pages > MOST_PAGES) throw new KubernetesTrouble(`a list has more than ${MOST_PAGES} pages: ${path}`, 0)
       const query = new URLSearchParams({ limit: String(PAGE) })
       if (selector !== '') query.set('labelSelector', selector)
       if (from !== '') query.set('continue', from)

@@ -20,7 +20,7 @@ export interface KubernetesRegistry {
    * by the one name that it has here.
    */
   find(name: string): Promise<{ readonly service: string } | Unknown>
-  /** What else callers may name it; null: nothing is known of it. */
+  /** What else callers may name it, as far as it is known. */
   registered(service: KubernetesServiceSpec): Registered
   /** The API server has listed such a service. */
   has(service: string): boolean

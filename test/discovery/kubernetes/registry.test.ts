@@ -329,6 +329,14 @@ describe('an API server', () => {
     expect(said.every(each => each.startsWith('trouble'))).toBe(true)
   })
 
+  test('that has another page again and again', async () => {
+    const items = [slice('orders-a', 'orders', three)]
+    api.fail = () => ({ status: 200, body: { metadata: { resourceVersion: '1', continue: 'x' }, items } })
+    const said = watch(registry().made)
+    await soon(() => expect(said[0]).toContain('more than 200 pages'))
+    expect(said.every(each => each.startsWith('trouble'))).toBe(true)
+  })
+
   test('that answers too much', async () => {
     const body = `"${'x'.repeat(33 * 1024 * 1024)}"`
     api.fail = () => ({ status: 200, body })
