@@ -46,7 +46,7 @@ export function sidecarContainer(settings: Settings, listeners: readonly Inbound
     volumeMounts: [
       fileMount,
       { name: volume.state, mountPath: STATE_FOLDER },
-      ...(asked.agent === 'node' ? [{ name: volume.agent, mountPath: AGENT_FOLDER, readOnly: true }] : []),
+      ...(settings.agent === 'node' ? [{ name: volume.agent, mountPath: AGENT_FOLDER, readOnly: true }] : []),
     ],
   }
 }
@@ -115,14 +115,12 @@ export function interceptContainer(settings: Settings): Json {
   }
 }
 
-export function volumesOf({ asked }: Settings): readonly Json[] {
+export function volumesOf({ agent }: Settings): readonly Json[] {
   const items = [{ path: 'sidecar.yaml', fieldRef: { fieldPath: `metadata.annotations['${annotation.file}']` } }]
   return [
     { name: volume.file, downwardAPI: { items } },
     { name: volume.state, emptyDir: { sizeLimit: '64Mi' } },
-    ...(asked.agent === 'node'
-      ? [{ name: volume.agent, hostPath: { path: AGENT_FOLDER, type: 'DirectoryOrCreate' } }]
-      : []),
+    ...(agent === 'node' ? [{ name: volume.agent, hostPath: { path: AGENT_FOLDER, type: 'DirectoryOrCreate' } }] : []),
   ]
 }
 

@@ -17,7 +17,7 @@ export function sidecarFile(facts: FileFacts, own: Json): Json {
 }
 
 function generated({ service, listeners, settings, graceSeconds }: FileFacts): Json {
-  const { ports, intercept, asked } = settings
+  const { ports, intercept, asked, agent } = settings
   const address = asked['listen-address'] === '::' ? '[::]' : '0.0.0.0'
   // The rules send what they redirect to loopback, of either family.
   const loopbacks = asked['listen-address'] === '::' && intercept.outbound ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']
@@ -34,7 +34,7 @@ function generated({ service, listeners, settings, graceSeconds }: FileFacts): J
       ...(intercept.outbound ? transparent : {}),
     })),
     ...(hasDns(settings) ? { dns: { listen: `127.0.0.1:${ports.dns}` } } : {}),
-    agent: agentOf(asked.agent),
+    agent: agent === 'node' ? `unix:${AGENT_FOLDER}/agent.sock` : agent,
     drain: drainOf(settings, graceSeconds),
     ...buffersOf(settings),
   }
@@ -48,10 +48,6 @@ function inboundEntry({ listen, port, protocol }: InboundListener, address: stri
     ...(protocol === null ? { protocol: 'detect' } : {}),
     ...application,
   }
-}
-
-function agentOf(asked: string | null): string {
-  return asked === null ? 'off' : asked === 'node' ? `unix:${AGENT_FOLDER}/agent.sock` : asked
 }
 
 /**

@@ -57,6 +57,20 @@ describe('the sidecar', () => {
     expect(mapsOf(spec.volumes).map(volume => Object.keys(volume)[1])).toEqual(['downwardAPI', 'emptyDir'])
   })
 
+  test('follows the agent of its node where the options say so, and the pod counts over them', () => {
+    const agentOf = (pod: Json, agent: 'node' | 'off') => {
+      const made = planned(pod, 'Deployment', { agent })
+      return made.kind === 'inject' && [
+        mapOf(parseConfig(made.file)).agent,
+        made.edits.some(edit => JSON.stringify(edit).includes('hostPath')),
+      ]
+    }
+    expect(agentOf(podOf(), 'off')).toEqual(['off', false])
+    expect(agentOf(podOf(), 'node')).toEqual(['unix:/run/outrigger/agent.sock', true])
+    expect(agentOf(podOf({ 'outrigger.io/agent': 'off' }), 'node')).toEqual(['off', false])
+    expect(agentOf(podOf({ 'outrigger.io/agent': 'node' }), 'off')).toEqual(['unix:/run/outrigger/agent.sock', true])
+  })
+
   test('as a classic container is the first, holds the others back, and leaves kubectl its usual container', () => {
     const { pod } = injected(podOf({ 'outrigger.io/sidecar-mode': 'classic' }))
     const spec = mapOf(pod.spec)
