@@ -88,7 +88,7 @@ const agent = z.strictObject({
   stateHostPath: z.string().regex(/^(\/.+)?$/),
   updateStrategy: z.strictObject({
     type: z.enum(['RollingUpdate', 'OnDelete']),
-    rollingUpdate: z.strictObject({ maxUnavailable: countOrShare.optional(), maxSurge: countOrShare.optional() }),
+    rollingUpdate: z.strictObject({ maxUnavailable: countOrShare }),
   }),
   ...more,
   ...pods,
@@ -155,7 +155,11 @@ export const chartValues = z.strictObject({
   injector,
   agent,
   gateway,
-  discovery: z.strictObject({ clusterRole: z.boolean(), namespaces: z.array(name()) }),
+  discovery: z.strictObject({
+    clusterRole: z.boolean(),
+    namespaces: z.array(name()),
+    crossNamespace: z.boolean(),
+  }),
   networkPolicy: z.strictObject({
     enabled: z.boolean(),
     metricsFrom: z.array(object),

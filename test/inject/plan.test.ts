@@ -60,10 +60,12 @@ describe('the sidecar', () => {
   test('follows the agent of its node where the options say so, and the pod counts over them', () => {
     const agentOf = (pod: Json, agent: 'node' | 'off') => {
       const made = planned(pod, 'Deployment', { agent })
-      return made.kind === 'inject' && [
-        mapOf(parseConfig(made.file)).agent,
-        made.edits.some(edit => JSON.stringify(edit).includes('hostPath')),
-      ]
+      return (
+        made.kind === 'inject' && [
+          mapOf(parseConfig(made.file)).agent,
+          made.edits.some(edit => JSON.stringify(edit).includes('hostPath')),
+        ]
+      )
     }
     expect(agentOf(podOf(), 'off')).toEqual(['off', false])
     expect(agentOf(podOf(), 'node')).toEqual(['unix:/run/outrigger/agent.sock', true])

@@ -12,6 +12,9 @@ import { obtain } from '../../peers/obtain.ts'
 /** A real etcd and a real kube-apiserver. There are no nodes and no controllers: pods are admitted, and do not run. */
 export interface Cluster extends AsyncDisposable {
   readonly server: string
+  /** Its certificate authority, a file. */
+  readonly authority: string
+  readonly adminToken: string
   /** As the administrator. */
   readonly admin: Kubernetes
   kubectl(
@@ -65,6 +68,8 @@ export async function startCluster(): Promise<Cluster> {
     `--service-account-key-file=${accountKey}`,
     `--service-account-signing-key-file=${accountKey}`,
     '--service-cluster-ip-range=10.0.0.0/24',
+    // Webhooks are called at the endpoints of their Service: its own address leads nowhere, without nodes.
+    '--enable-aggregator-routing=true',
     `--cert-dir=${folder}`,
     '--allow-privileged=true',
   ])
@@ -89,14 +94,17 @@ export async function startCluster(): Promise<Cluster> {
     if (status !== 201 && status !== 409) throw new Error(`${path}: ${status} ${JSON.stringify(answer)}`)
     return answer
   }
+  const clusterAuthority = join(folder, 'admin/ca.crt')
   const kubectl: Cluster['kubectl'] = (...args) =>
     run(
       kubectlBinary,
-      [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
+      [`--server=${server}`, `--certificate-authority=${clusterAuthority}`, `--token=${ADMIN}`, ...args],
       { KUBECONFIG: '/dev/null', HOME: folder },
     )
   const cluster: Cluster = {
     server,
+    authority: clusterAuthority,
+    adminToken: ADMIN,
     admin,
     kubectl,
     async serviceAccount(namespace, name) {
