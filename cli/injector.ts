@@ -63,7 +63,8 @@ export function addInjectorCommand(program: Command, version: string): void {
       'after',
       `
 It makes its certificate, renews it, and puts it into the MutatingWebhookConfiguration by itself. Several replicas share
-one through the Secret. deploy/kubernetes/injector.yaml has all it needs; docs/kubernetes.md tells the rest.
+one through the Secret. The chart in deploy/helm/outrigger, and without Helm deploy/kubernetes/injector.yaml, have all it
+needs; docs/kubernetes.md tells the rest.
 
 Examples:
   kubectl apply -f deploy/kubernetes/injector.yaml

@@ -177,6 +177,15 @@ describe('what is wrong is refused, with its place', () => {
       'gateway.service.ports: web leads to port 9090, where gateway.config has no listener',
     ],
     ['--set=gateway.enabled=true,gateway.ingress.enabled=true', 'gateway.ingress.hosts: an Ingress needs a host'],
+    [
+      '--set=gateway.enabled=true,gateway.config.drain.timeout=60s',
+      'gateway.config.drain: write it under gateway.drain',
+    ],
+    [
+      '--set=gateway.enabled=true,gateway.config.metrics=0.0.0.0:9090',
+      'gateway.config.metrics: probes and scrapes use',
+    ],
+    ['--set=agent.config.listen=unix:/tmp/agent.sock', 'agent.config.listen: sidecars look for the agent at'],
     ['--set=agent.otlpHostPorts=true', 'agent.otlpHostPorts: spans go nowhere without a collector'],
     ['--kube-version=1.28.0', 'injector.sidecar: native needs Kubernetes 1.29: set injector.sidecar=classic'],
   ])('%s', async (option, message) => {

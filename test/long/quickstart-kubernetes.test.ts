@@ -88,8 +88,8 @@ describe('in the order of the page', () => {
   })
 
   test('3: the services are applied, and another namespace gets sidecars', async () => {
-    expect(good(await shell(`${possible[1]!} --dry-run=server --validate=strict`))).toContain('deployment.apps/web')
-    expect(good(await shell(possible[1]!))).toContain('deployment.apps/web created')
+    expect(good(await shell(`${possible[1]!} --validate=strict`))).toContain('deployment.apps/web created')
+    expect(good(await shell(`${possible[1]!} --dry-run=server`))).toContain('deployment.apps/web unchanged')
     good(await shell(possible[2]!))
     good(await shell(possible[3]!))
   })
