@@ -2,7 +2,7 @@ import type { Argument, Command } from 'commander'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
-import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type { DiscoverySpec, KubernetesSpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { jsonText, printable } from '../proxy/core/printable.ts'
 import { colours, type Output } from './colours.ts'
 
@@ -123,6 +123,7 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
               `${discovery.consul.address}${discovery.consul.onDemand === null ? '' : ', other services on demand'}`,
             ],
           ]),
+      ...(discovery.kubernetes === null ? [] : [['kubernetes', kubernetesText(discovery.kubernetes)]]),
       ...(bootstrap.register === null
         ? []
         : [
@@ -131,6 +132,12 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
       ['version', snapshot.version],
     ]),
   )
+}
+
+function kubernetesText({ address, namespace, onDemand }: KubernetesSpec): string {
+  const server = address ?? 'the API server of the cluster'
+  const own = namespace === null ? '' : `, namespace ${namespace}`
+  return `${server}${own}${onDemand === null ? '' : ', other services on demand'}`
 }
 
 /** Leaves out the application behind an inbound listener, which is shown with the listener. */
@@ -160,11 +167,12 @@ function serviceRow(
 }
 
 /** How many there are, or where they will come from. */
-function originText(name: string, fixed: number, { files, dns, consul }: DiscoverySpec): string {
+function originText(name: string, fixed: number, { files, dns, consul, kubernetes }: DiscoverySpec): string {
   const sources = [
     ...files.filter(({ service }) => service === name).map(({ path }) => path),
     ...dns.filter(({ service }) => service === name).map(source => `dns ${source.name}`),
     ...(consul?.services.some(({ service }) => service === name) ? ['consul'] : []),
+    ...(kubernetes?.services.some(({ service }) => service === name) ? ['kubernetes'] : []),
   ]
   return [...(fixed === 0 && sources.length > 0 ? [] : [count(fixed, 'endpoint')]), ...sources].join(' + ')
 }

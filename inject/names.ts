@@ -11,7 +11,12 @@ export const annotation = {
 } as const
 
 export const container = { sidecar: 'outrigger', intercept: 'outrigger-intercept' } as const
-export const volume = { file: 'outrigger-file', state: 'outrigger-state', agent: 'outrigger-agent' } as const
+export const volume = {
+  file: 'outrigger-file',
+  state: 'outrigger-state',
+  agent: 'outrigger-agent',
+  account: 'outrigger-account',
+} as const
 
 /** The lists of a pod's spec that get items. */
 export const lists = ['initContainers', 'containers', 'volumes'] as const
@@ -29,5 +34,7 @@ export function isOurs(list: ListName, name: unknown): boolean {
 
 export const FILE_FOLDER = '/etc/outrigger'
 export const STATE_FOLDER = '/var/lib/outrigger'
+/** Where Kubernetes mounts the service account of a pod. */
+export const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 /** Where the agent of a node has its socket. */
 export const AGENT_FOLDER = '/run/outrigger'

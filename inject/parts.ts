@@ -1,6 +1,6 @@
 import { redirecting } from './annotations.ts'
 import type { InboundListener } from './application.ts'
-import { AGENT_FOLDER, annotation, container, FILE_FOLDER, STATE_FOLDER, volume } from './names.ts'
+import { ACCOUNT_FOLDER, AGENT_FOLDER, annotation, container, FILE_FOLDER, STATE_FOLDER, volume } from './names.ts'
 import { hasDns, type Settings } from './settings.ts'
 import type { Json } from './shape.ts'
 
@@ -9,8 +9,12 @@ import type { Json } from './shape.ts'
 const fileMount = { name: volume.file, mountPath: FILE_FOLDER, readOnly: true }
 const FILE = `${FILE_FOLDER}/sidecar.yaml`
 
-/** It passes the Pod Security level *restricted*. */
-export function sidecarContainer(settings: Settings, listeners: readonly InboundListener[]): Json {
+/** It passes the Pod Security level *restricted*. `asksCluster`: it reads the API server. */
+export function sidecarContainer(
+  settings: Settings,
+  listeners: readonly InboundListener[],
+  asksCluster: boolean,
+): Json {
   const { asked, mode, ports, user, options } = settings
   const isNative = mode === 'native'
   return {
@@ -47,6 +51,7 @@ export function sidecarContainer(settings: Settings, listeners: readonly Inbound
       fileMount,
       { name: volume.state, mountPath: STATE_FOLDER },
       ...(settings.agent === 'node' ? [{ name: volume.agent, mountPath: AGENT_FOLDER, readOnly: true }] : []),
+      ...(asksCluster ? [{ name: volume.account, mountPath: ACCOUNT_FOLDER, readOnly: true }] : []),
     ],
   }
 }
@@ -115,14 +120,22 @@ export function interceptContainer(settings: Settings): Json {
   }
 }
 
-export function volumesOf({ agent }: Settings): readonly Json[] {
+export function volumesOf({ agent }: Settings, asksCluster: boolean): readonly Json[] {
   const items = [{ path: 'sidecar.yaml', fieldRef: { fieldPath: `metadata.annotations['${annotation.file}']` } }]
   return [
     { name: volume.file, downwardAPI: { items } },
     { name: volume.state, emptyDir: { sizeLimit: '64Mi' } },
     ...(agent === 'node' ? [{ name: volume.agent, hostPath: { path: AGENT_FOLDER, type: 'DirectoryOrCreate' } }] : []),
+    ...(asksCluster ? [{ name: volume.account, projected: { sources: accountOf } }] : []),
   ]
 }
+
+/** What Kubernetes mounts into containers by itself, unless the pod says `automountServiceAccountToken: false`. */
+const accountOf: readonly Json[] = [
+  { serviceAccountToken: { path: 'token', expirationSeconds: 3607 } },
+  { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+  { downwardAPI: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } },
+]
 
 /** Ports of the sidecar, by what they are for. */
 export function ownPorts(settings: Settings): readonly (readonly [annotation: string, port: number])[] {

@@ -6,7 +6,7 @@ import { interceptContainer, sidecarContainer, volumesOf } from './parts.ts'
 import { clashes, elsewhere, notes, notFor } from './refusals.ts'
 import { hasDns, type Options, settingsOf } from './settings.ts'
 import { type Json, mapOf, mapsOf, own, textOf } from './shape.ts'
-import { sidecarFile } from './sidecar-file.ts'
+import { asksOwnCluster, sidecarFile } from './sidecar-file.ts'
 import { digest, type Status } from './status.ts'
 import { parseConfig, yamlText } from './yaml-values.ts'
 
@@ -68,15 +68,17 @@ export function plan(pod: Json, { kind, name }: Whereabouts, options: Options): 
   if (found.length > 0 || typeof config === 'string') return { kind: 'refuse', errors: found }
 
   const graceSeconds = Number(spec.terminationGracePeriodSeconds ?? 30)
-  const file =
-    asked.sidecar ?? yamlText(sidecarFile({ service: service ?? '', listeners, settings, graceSeconds }, config))
+  const made = sidecarFile({ service: service ?? '', listeners, settings, graceSeconds }, config)
+  const file = asked.sidecar ?? yamlText(made)
+  const given = asked.sidecar === null ? made : parseConfig(asked.sidecar)
+  const asksCluster = typeof given !== 'string' && asksOwnCluster(given)
   if (Buffer.byteLength(file) > MAX_FILE_BYTES)
     return {
       kind: 'refuse',
       errors: [`the sidecar file would have more than ${MAX_FILE_BYTES / 1024} KiB: shorten ${PREFIX}config`],
     }
   const isNative = settings.mode === 'native'
-  const sidecar = sidecarContainer(settings, listeners)
+  const sidecar = sidecarContainer(settings, listeners, asksCluster)
   const rules = settings.intercept.outbound ? [interceptContainer(settings)] : []
   const first = textOf(mapsOf(spec.containers)[0]?.name)
   const isShown = own(mapOf(metadata.annotations), annotation.defaultContainer) !== undefined
@@ -89,13 +91,13 @@ export function plan(pod: Json, { kind, name }: Whereabouts, options: Options): 
     lists: isNative
       ? [
           { list: 'initContainers', at: 'first', values: [...rules, sidecar] },
-          { list: 'volumes', at: 'first', values: volumesOf(settings) },
+          { list: 'volumes', at: 'first', values: volumesOf(settings, asksCluster) },
         ]
       : [
           // Init containers come before a classic sidecar runs, and would have no network after the rules.
           { list: 'initContainers', at: 'last', values: rules },
           { list: 'containers', at: 'first', values: [sidecar] },
-          { list: 'volumes', at: 'first', values: volumesOf(settings) },
+          { list: 'volumes', at: 'first', values: volumesOf(settings, asksCluster) },
         ],
   }
   const additions = { ...added, lists: added.lists.filter(({ values }) => values.length > 0) }

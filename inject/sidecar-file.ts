@@ -1,7 +1,7 @@
 import type { InboundListener } from './application.ts'
 import { AGENT_FOLDER } from './names.ts'
 import { hasDns, type Settings } from './settings.ts'
-import { isMap, type Json } from './shape.ts'
+import { isMap, type Json, mapOf } from './shape.ts'
 
 export interface FileFacts {
   readonly service: string
@@ -38,6 +38,12 @@ function generated({ service, listeners, settings, graceSeconds }: FileFacts): J
     drain: drainOf(settings, graceSeconds),
     ...buffersOf(settings),
   }
+}
+
+/** It reads the API server with the service account of its pod. */
+export function asksOwnCluster(file: Json): boolean {
+  const { kubernetes } = mapOf(file.discovery)
+  return isMap(kubernetes) && ['address', 'token', 'tokenFile'].every(key => kubernetes[key] === undefined)
 }
 
 function inboundEntry({ listen, port, protocol }: InboundListener, address: string): Json {

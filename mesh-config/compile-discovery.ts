@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { addressOf } from './address.ts'
 import { durationMs } from './duration.ts'
+import { serviceMeant } from './kubernetes-name.ts'
 import { own } from './own.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import type {
@@ -9,13 +10,17 @@ import type {
   ConsulSpec,
   DiscoverySpec,
   EndpointSpec,
+  KubernetesServiceSpec,
+  KubernetesSpec,
   RegisterCheckSpec,
   RegisterSpec,
   ServiceSpec,
+  Snapshot,
 } from './snapshot.ts'
 
 type Discovery = SidecarDocument['discovery']
 type ConsulDocument = NonNullable<Discovery['consul']>
+type KubernetesDocument = NonNullable<Discovery['kubernetes']>
 type RegisterDocument = NonNullable<SidecarDocument['register']>
 
 export function compileEndpoints(list: Discovery['endpoints'][string]): EndpointSpec[] {
@@ -32,7 +37,7 @@ export function compileEndpoints(list: Discovery['endpoints'][string]): Endpoint
 
 /** `unnamed`: the policy of a service that no file names. */
 export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec): DiscoverySpec {
-  const { files, dns, consul, massRemoval, startTimeout } = document.discovery
+  const { files, dns, consul, kubernetes, massRemoval, startTimeout } = document.discovery
   return {
     files: Object.entries(files).map(([service, path]) => ({ service, path })),
     dns: Object.entries(dns).map(([service, { name, refresh, servers, family }]) => {
@@ -47,6 +52,7 @@ export function compileDiscovery(document: SidecarDocument, unnamed: ServiceSpec
       }
     }),
     consul: consul === undefined ? null : compileConsul(document, consul, unnamed),
+    kubernetes: kubernetes === undefined ? null : compileKubernetes(document, kubernetes, unnamed),
     massRemovalPercent: massRemoval,
     startTimeoutMs: durationMs(startTimeout),
   }
@@ -58,32 +64,79 @@ function compileConsul(document: SidecarDocument, consul: ConsulDocument, unname
     token: consul.token ?? null,
     tokenFile: consul.tokenFile ?? null,
     datacenter: consul.datacenter ?? null,
-    tls: {
-      ca: consul.tls.ca ?? null,
-      cert: consul.tls.cert ?? null,
-      key: consul.tls.key ?? null,
-      serverName: consul.tls.serverName ?? null,
-    },
+    tls: compileTls(consul.tls),
     maxStaleMs: durationMs(consul.maxStale),
     waitMs: Math.min(durationMs(consul.wait), 600_000),
-    services: watchedInConsul(document, consul).map(service => compileConsulService(service, consul)),
+    services: watchedIn('consul', document, consul).map(service => compileConsulService(service, consul)),
     onDemand: consul.onDemand ? unnamed : null,
     idleMs: durationMs(consul.idle),
     addressKind: consul.addresses,
   }
 }
 
-/** Every service that the files name without another source, and those under `consul.services`. */
-function watchedInConsul(document: SidecarDocument, consul: ConsulDocument): string[] {
-  const { endpoints, files, dns } = document.discovery
+function compileTls(tls: ConsulDocument['tls']): ConsulSpec['tls'] {
+  return { ca: tls.ca ?? null, cert: tls.cert ?? null, key: tls.key ?? null, serverName: tls.serverName ?? null }
+}
+
+type Registry = 'consul' | 'kubernetes'
+
+/** Every service that the files name without another source, where this is their registry, and those listed under it. */
+function watchedIn(
+  registry: Registry,
+  document: SidecarDocument,
+  { services }: Pick<ConsulDocument | KubernetesDocument, 'services'>,
+): string[] {
+  const { endpoints, files, dns, consul, kubernetes } = document.discovery
+  const listed = [endpoints, files, dns, consul?.services ?? {}, kubernetes?.services ?? {}]
   const named = [
     ...Object.keys(document.services),
     ...document.outbound.flatMap(({ service }) => service ?? []),
     ...Object.values(document.services).flatMap(({ routes }) =>
       routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? [])),
     ),
-  ].filter(service => ![endpoints, files, dns].some(source => Object.hasOwn(source, service)))
-  return [...new Set([...named, ...Object.keys(consul.services)])]
+  ].filter(service => !listed.some(source => Object.hasOwn(source, service)))
+  return [...new Set([...(usualRegistry(document.discovery) === registry ? named : []), ...Object.keys(services)])]
+}
+
+/** Of two the one that looks up services on demand. */
+function usualRegistry({ consul, kubernetes }: Discovery): Registry {
+  if (kubernetes === undefined) return 'consul'
+  return consul === undefined || (kubernetes.onDemand && !consul.onDemand) ? 'kubernetes' : 'consul'
+}
+
+function compileKubernetes(
+  document: SidecarDocument,
+  kubernetes: KubernetesDocument,
+  unnamed: ServiceSpec,
+): KubernetesSpec {
+  return {
+    address: kubernetes.address?.replace(/\/$/, '') ?? null,
+    token: kubernetes.token ?? null,
+    tokenFile: kubernetes.tokenFile ?? null,
+    tls: compileTls(kubernetes.tls),
+    namespace: kubernetes.namespace ?? null,
+    clusterDomain: kubernetes.clusterDomain,
+    family: kubernetes.family,
+    services: watchedIn('kubernetes', document, kubernetes).map(service =>
+      compileKubernetesService(service, kubernetes),
+    ),
+    onDemand: kubernetes.onDemand ? unnamed : null,
+    idleMs: durationMs(kubernetes.idle),
+  }
+}
+
+function compileKubernetesService(
+  service: string,
+  { services, clusterDomain }: KubernetesDocument,
+): KubernetesServiceSpec {
+  const listed = own(services, service)
+  const { name, namespace, port } = serviceMeant(service, clusterDomain)
+  return {
+    service,
+    name: listed?.name ?? name,
+    namespace: listed?.namespace ?? namespace,
+    port: listed?.port ?? port,
+  }
 }
 
 export function compileConsulService(
@@ -135,6 +188,15 @@ function compileCheck({
   if (target === undefined) return { kind: 'ttl', ttlMs: durationMs(ttl ?? '15s'), application, deregisterAfterMs }
   const kind = http !== undefined ? 'http' : tcp !== undefined ? 'tcp' : 'grpc'
   return { kind, target, intervalMs: durationMs(interval), timeoutMs: durationMs(timeout), deregisterAfterMs }
+}
+
+/** How the data threads ask for services that no file names. */
+export function compileOnDemand({ consul, kubernetes }: Discovery): Pick<Snapshot, 'onDemandMs' | 'clusterDomain'> {
+  const asked = [consul, kubernetes].find(registry => registry?.onDemand === true)
+  return {
+    onDemandMs: asked === undefined ? 0 : durationMs(asked.firstUse),
+    clusterDomain: kubernetes?.onDemand === true ? kubernetes.clusterDomain : null,
+  }
 }
 
 /** One folder for each sidecar: two of the same service on a host differ in their listeners. */

@@ -3,7 +3,7 @@ import { addressOf } from './address.ts'
 import { compileApplicationCheck } from './application-check.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
-import { compileDiscovery, compileRegister, stateFolder } from './compile-discovery.ts'
+import { compileDiscovery, compileOnDemand, compileRegister, stateFolder } from './compile-discovery.ts'
 import { compileNameServer } from './compile-dns.ts'
 import {
   applicationNames,
@@ -65,7 +65,7 @@ export function compile(document: SidecarDocument): Compiled {
   const content = {
     service: document.service,
     zone: document.zone ?? '',
-    onDemandMs: document.discovery.consul?.onDemand === true ? durationMs(document.discovery.consul.firstUse) : 0,
+    ...compileOnDemand(document.discovery),
     listeners: compileListeners(document, applications),
     services,
     applications: compileApplications(document, applications),

@@ -1,6 +1,8 @@
 import { checkConsulAccess } from './consul-access.ts'
+import { serviceReference } from './kubernetes-name.ts'
 import { type Located, nodeAt, type Say } from './located.ts'
-import { entriesAt, scalarAt } from './look.ts'
+import { entriesAt, scalarAt, textAt } from './look.ts'
+import { checkRegistryAccess } from './registry-access.ts'
 
 /** Checks of `discovery` and `register` that concern several fields. */
 export function crossCheckDiscovery(root: Located, say: Say): void {
@@ -22,8 +24,25 @@ export function crossCheckDiscovery(root: Located, say: Say): void {
     if (!named)
       say(register.at, 'the service to register has no name: write service: orders at the top, or name: orders here')
   }
-  if (consul?.kind !== 'map') return
-  checkConsulAccess(consul, say)
+  const kubernetes = nodeAt(root, ['discovery', 'kubernetes'])
+  if (consul?.kind === 'map') checkConsulAccess(consul, say)
+  if (kubernetes?.kind === 'map') crossCheckKubernetes(kubernetes, say)
+  if (consul === null || kubernetes === null) return
+  const looksUp = (registry: Located) => scalarAt(registry, ['onDemand'])?.value !== false
+  if (looksUp(consul) && looksUp(kubernetes))
+    say(
+      kubernetes.at,
+      'consul and kubernetes would both be asked for services that no file names: write onDemand: false for one of them',
+    )
+}
+
+function crossCheckKubernetes(kubernetes: Located, say: Say): void {
+  checkRegistryAccess(kubernetes, { isSecure: true, secure: 'https://host:6443' }, say)
+  const domain = textAt(kubernetes, ['clusterDomain'])?.value ?? 'cluster.local'
+  for (const [service, settings] of entriesAt(kubernetes, ['services'])) {
+    if (nodeAt(settings, ['name']) !== null || serviceReference(service, domain) !== null) continue
+    say(settings.at, `${service} is no name of a Service: write name: with that of the Service`)
+  }
 }
 
 function isRedirected(inbound: Located): boolean {

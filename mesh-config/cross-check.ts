@@ -321,10 +321,11 @@ export function serviceNames(root: Located): Set<string> {
     ['discovery', 'files'],
     ['discovery', 'dns'],
     ['discovery', 'consul', 'services'],
+    ['discovery', 'kubernetes', 'services'],
     ['services'],
   ]
   const names = new Set(listed.flatMap(path => entriesAt(root, path).map(([name]) => name)))
-  if (nodeAt(root, ['discovery', 'consul']) === null) return names
+  if (['consul', 'kubernetes'].every(registry => nodeAt(root, ['discovery', registry]) === null)) return names
   const referred = [
     ...itemsAt(root, ['outbound']).map(item => textAt(item, ['service'])),
     ...entriesAt(root, ['services']).flatMap(([, policy]) =>

@@ -3,7 +3,17 @@ import { formatDuration } from './duration.ts'
 import { own } from './own.ts'
 import { isSecretName, withoutUserinfo } from './secret.ts'
 import { formatSize } from './size.ts'
-import type { AgentSpec, Bootstrap, DiscoverySpec, EndpointSpec, RouteSpec, ServiceSpec, Snapshot } from './snapshot.ts'
+import type {
+  AgentSpec,
+  Bootstrap,
+  ConsulSpec,
+  DiscoverySpec,
+  EndpointSpec,
+  KubernetesSpec,
+  RouteSpec,
+  ServiceSpec,
+  Snapshot,
+} from './snapshot.ts'
 
 /** Further lines about one thing are counted, not listed. */
 const maxListed = 10
@@ -36,8 +46,8 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
 }
 
 /** The fields of the snapshot that belong to none of its parts. */
-function ofTheWhole({ service, zone, onDemandMs, buffersBytes }: Snapshot): Fields {
-  return { service, zone: zone === '' ? null : zone, onDemandMs, buffersBytes }
+function ofTheWhole({ service, zone, onDemandMs, clusterDomain, buffersBytes }: Snapshot): Fields {
+  return { service, zone: zone === '' ? null : zone, onDemandMs, clusterDomain, buffersBytes }
 }
 
 /** The differences in the sources of endpoints. */
@@ -51,6 +61,7 @@ export function diffDiscovery(before: DiscoverySpec, after: DiscoverySpec): stri
     ...differ('file of', before.files, after.files),
     ...differ('DNS name of', before.dns, after.dns),
     ...differ('service', before.consul?.services ?? [], after.consul?.services ?? []),
+    ...differ('Service', before.kubernetes?.services ?? [], after.kubernetes?.services ?? []),
   ].map(line => `discovery: ${line}`)
 }
 
@@ -63,11 +74,21 @@ function byService(all: readonly Source[]): Map<string, Source> {
 }
 
 /** The settings that belong to no single service, as the document names them. */
-function ofDiscovery({ massRemovalPercent, startTimeoutMs, consul }: DiscoverySpec): Fields {
-  const common = { massRemoval: massRemovalPercent, startTimeoutMs }
-  if (consul === null) return { ...common, consul: null }
-  const { services: _services, onDemand, maxStaleMs, waitMs, idleMs, addressKind: addresses, ...agent } = consul
-  return { ...common, consul: { ...agent, onDemand: onDemand !== null, maxStaleMs, waitMs, idleMs, addresses } }
+function ofDiscovery({ massRemovalPercent, startTimeoutMs, consul, kubernetes }: DiscoverySpec): Fields {
+  return {
+    massRemoval: massRemovalPercent,
+    startTimeoutMs,
+    consul: consul === null ? null : ofConsul(consul),
+    kubernetes: kubernetes === null ? null : ofKubernetes(kubernetes),
+  }
+}
+
+function ofConsul({ services: _, onDemand, addressKind: addresses, ...rest }: ConsulSpec): Fields {
+  return { ...rest, onDemand: onDemand !== null, addresses }
+}
+
+function ofKubernetes({ services: _, onDemand, ...rest }: KubernetesSpec): Fields {
+  return { ...rest, onDemand: onDemand !== null }
 }
 
 /** The agent is another one; empty: it is the same. */

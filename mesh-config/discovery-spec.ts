@@ -5,6 +5,7 @@ export interface DiscoverySpec {
   readonly files: readonly FileSourceSpec[]
   readonly dns: readonly DnsSourceSpec[]
   readonly consul: ConsulSpec | null
+  readonly kubernetes: KubernetesSpec | null
   /** One update that removes more than this percentage of at least three endpoints is doubted; 100: none is. */
   readonly massRemovalPercent: number
   /** How long a start waits for the first answers before it uses the endpoints known last. */
@@ -86,6 +87,35 @@ export interface ConsulStandInSpec {
   readonly name: string
   readonly datacenter: string | null
   readonly priority: number
+}
+
+export interface KubernetesSpec {
+  /** `https://10.96.0.1:443`, without a path; null: the API server of the cluster that this pod is in. */
+  readonly address: string | null
+  readonly token: string | null
+  /** Read again when it changes; wins over `token`. Both null: that of the service account of this pod. */
+  readonly tokenFile: string | null
+  readonly tls: ConsulSpec['tls']
+  /** Null: that of this pod. */
+  readonly namespace: string | null
+  readonly clusterDomain: string
+  readonly family: 'auto' | 'ipv4' | 'ipv6'
+  /** Services watched from the start. */
+  readonly services: readonly KubernetesServiceSpec[]
+  /** As in `ConsulSpec`. */
+  readonly onDemand: ServiceSpec | null
+  readonly idleMs: number
+}
+
+export interface KubernetesServiceSpec {
+  /** Its name for callers. */
+  readonly service: string
+  /** Of the Service. */
+  readonly name: string
+  /** Null: that of `KubernetesSpec`. */
+  readonly namespace: string | null
+  /** Of the Service, by number or name; null: the usual one. */
+  readonly port: number | string | null
 }
 
 /** A service that this sidecar registers with the Consul agent. */

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { consulAccess } from './consul-access.ts'
+import { kubernetes } from './discovery-kubernetes.ts'
 import { consulName } from './register.ts'
 import { anyText, duration, label, nameServer, peerAddress, serviceName, setting, text } from './values.ts'
 import { MAX_WEIGHT } from './weight.ts'
@@ -124,6 +125,10 @@ export const discovery = z.strictObject({
   consul: setting(
     consul.optional(),
     'Endpoints from Consul: for every service that the files name without another source, and for others on demand.',
+  ),
+  kubernetes: setting(
+    kubernetes.optional(),
+    'Endpoints from Kubernetes, in the same way: `{}` in a pod. Beside `consul` only one of them may have `onDemand`, and services that the files name without another source come from that one.',
   ),
   massRemoval: setting(
     z.number().min(1).max(100).default(50),

@@ -44,13 +44,20 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   return warnings
 }
 
-function isDiscovered(name: string, { files, dns, consul }: DiscoverySpec): boolean {
-  return [...files, ...dns, ...(consul?.services ?? [])].some(({ service }) => service === name)
+function isDiscovered(name: string, { files, dns, consul, kubernetes }: DiscoverySpec): boolean {
+  return [...files, ...dns, ...(consul?.services ?? []), ...(kubernetes?.services ?? [])].some(
+    ({ service }) => service === name,
+  )
 }
 
 /** Warns where there is no state folder, unless `state: off` asks for that. */
-function lintState(state: string | null, { files, dns, consul }: DiscoverySpec, root: Located, warn: Warn): void {
-  const isDiscovering = files.length + dns.length > 0 || consul !== null
+function lintState(
+  state: string | null,
+  { files, dns, consul, kubernetes }: DiscoverySpec,
+  root: Located,
+  warn: Warn,
+): void {
+  const isDiscovering = files.length + dns.length > 0 || consul !== null || kubernetes !== null
   if (state !== null || !isDiscovering || nodeAt(root, ['state']) !== null) return
   warn(
     ['discovery'],

@@ -16,6 +16,8 @@ export interface ServiceSpec {
   readonly multiplex: boolean
   /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
   readonly hosts: readonly string[]
+  /** What its registry calls it. Absent: nothing else. */
+  readonly registered?: RegisteredNames
   readonly endpoints: readonly EndpointSpec[]
   readonly balancer: BalancerSpec
   readonly timeouts: ServiceTimeouts
@@ -35,6 +37,20 @@ export interface ServiceSpec {
   readonly resolve?: ResolveSpec
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
+}
+
+/** Names and addresses that a registry has for one port of a Service. */
+export interface RegisteredNames {
+  /** In lower case, without a port. */
+  readonly hosts: readonly string[]
+  /** The port that means this one; 0: not known. */
+  readonly port: number
+  /** A name without a port means this one, and so does one with a port that the Service has not. */
+  readonly isUsual: boolean
+  /** Ports of the Service that are other services here. */
+  readonly otherPorts: readonly number[]
+  /** `address:port` that stands for it. */
+  readonly addresses: readonly string[]
 }
 
 /** Where the endpoints of a service are, and which are in which subset. */

@@ -84,7 +84,7 @@ export const serviceSchema = z.strictObject({
         ),
       )
       .default([]),
-    'Further Host values that mean this service. The name of the service always works, alone, with a port, and as `<name>.service.consul`.',
+    'Further Host values that mean this service. The name of the service always works, alone, with a port, and as `<name>.service.consul`; so do the names that Kubernetes has for it.',
   ),
   balancer: setting(z.strictObject(balancer).prefault({}), 'How requests are balanced over the endpoints.'),
   timeouts: setting(z.strictObject(timeouts).prefault({}), 'How long things may take.'),

@@ -10,6 +10,8 @@ export type {
   DiscoverySpec,
   DnsSourceSpec,
   FileSourceSpec,
+  KubernetesServiceSpec,
+  KubernetesSpec,
   RegisterCheckSpec,
   RegisterSpec,
 } from './discovery-spec.ts'
@@ -27,6 +29,7 @@ export type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  RegisteredNames,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -59,6 +62,8 @@ export interface Snapshot {
    * it is not looked for.
    */
   readonly onDemandMs: number
+  /** Such names are looked up in Kubernetes, where names of Services end so; null: in Consul. */
+  readonly clusterDomain: string | null
   /**
    * By name; the inbound applications are here too (kind `local`), so that one kind of cluster serves both
    * directions.

@@ -14,7 +14,7 @@ import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
 import { applier } from './runtime/apply.ts'
 import { applySnapshot } from './runtime/apply-snapshot.ts'
-import { discoverer } from './runtime/discover.ts'
+import { discoverer, settleKnown } from './runtime/discover.ts'
 import { drainer } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
 import { type Listeners, listeners } from './runtime/listeners.ts'
@@ -123,7 +123,7 @@ function serving(
     hop: http2(clock, { carriesHttp1: true, cancels: hopCancels, onGuard, source }),
   })
   const waiting = wanted(clock, send)
-  const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot.onDemandMs ?? 0)
+  const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot ?? null)
   return { applier: runtime, waiting, looked }
 }
 
@@ -162,7 +162,7 @@ function receiving(
     stats.expireAfter(snapshot.metrics.idleMs)
     peers.self = snapshot.service
     own.isOn = snapshot.listeners.some(({ transparent }) => transparent !== undefined)
-    for (const service of Object.keys(snapshot.services)) waiting.settle(service, null)
+    settleKnown(waiting, snapshot)
   }
   const drain = drainer(listeners, clock, (side, cut) => {
     log.flush()

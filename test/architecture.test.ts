@@ -77,6 +77,8 @@ const joints = new Set([
   'proxy/control/service-sources.ts',
   'proxy/control/consul-link.ts',
   'proxy/control/look-up.ts',
+  'proxy/control/kubernetes-link.ts',
+  'proxy/control/on-demand-registry.ts',
   'proxy/control/port-claims.ts',
   // The socket that the supervisor left in this process.
   'proxy/control/supervised.ts',

@@ -39,7 +39,7 @@ function codeOf(page: string): string[] {
 
 /** Commands: lines of code blocks, and inline code. */
 function linesOf(page: string): string[] {
-  const blocks = [...textOf(page).matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].flatMap(([, block]) =>
+  const blocks = [...textOf(page).matchAll(/^```[\w ]*\n([\s\S]*?)^```$/gm)].flatMap(([, block]) =>
     block!.replaceAll('\\\n', ' ').split('\n'),
   )
   return [...blocks, ...codeOf(page)]

@@ -44,7 +44,12 @@ export function intoForce({ threads, watched, claims, log, ...deps }: IntoForceD
   let again = false
 
   const over = (config: LoadedConfig, said: Policies): Layered =>
-    layered(config, watched.extend(config.snapshot, config.discovery), said)
+    named(layered(config, watched.extend(config.snapshot, config.discovery), said))
+
+  const named = (layer: Layered): Layered => ({
+    ...layer,
+    snapshot: watched.withNames(layer.snapshot, layer.watched.discovery),
+  })
 
   /** `said`: policies of the agent. `isNew`: the configuration is another one. */
   async function bring(

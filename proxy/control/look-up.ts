@@ -6,8 +6,7 @@ import type { OpenLink } from './consul-link.ts'
 import type { Names } from './on-demand.ts'
 
 /** The names of all services that the registry has; rejects where it does not say so within `limitMs`. */
-export async function namesInConsul(link: OpenLink | null, limitMs: number, clock: Clock): Promise<Names> {
-  if (link === null) throw new Error('no registry is configured')
+export async function namesInConsul(link: OpenLink, limitMs: number, clock: Clock): Promise<Names> {
   const limit = new AbortController()
   const timer = clock.timer(() => limit.abort())
   timer.arm(limitMs)
@@ -19,14 +18,14 @@ export async function namesInConsul(link: OpenLink | null, limitMs: number, cloc
 }
 
 /** Why a look-up found nothing. Only what the registry itself said is certain: not that it gave no answer. */
-export function whyNot(service: string, status: ServiceStatus | undefined): Unknown {
+export function whyNot(service: string, status: ServiceStatus | undefined, registry: string): Unknown {
   const sources = status?.sources ?? []
   const trouble = sources.find(({ state }) => state !== 'fresh')
   if (sources.length > 0 && trouble === undefined)
-    return { certain: true, reason: `Consul knows no instance of "${service}"` }
+    return { certain: true, reason: `${registry} knows no instance of "${service}"` }
   return {
     certain: false,
-    reason: `"${service}" could not be looked up: ${trouble?.trouble || 'Consul gave no answer in time'}`,
+    reason: `"${service}" could not be looked up: ${trouble?.trouble || `${registry} gave no answer in time`}`,
   }
 }
 

@@ -39,6 +39,8 @@ export interface OnDemandOptions {
   readonly changed: () => void
   /** It is no longer needed: stop watching it. */
   readonly drop: (service: string) => void
+  /** Of the registry, for people. */
+  readonly registry: () => string
   readonly clock: Clock
   /** Those that a process before this one had found. */
   readonly before?: readonly string[]
@@ -67,7 +69,7 @@ interface Found {
 
 type Answer = (why: Unknown) => void
 
-export function onDemand({ lookUp, names, changed, drop, clock, before = [] }: OnDemandOptions): OnDemand {
+export function onDemand({ lookUp, names, changed, drop, registry, clock, before = [] }: OnDemandOptions): OnDemand {
   const found = new Map<string, Found>(
     before.slice(0, MOST_FOUND).map(service => [service, { uses: -1, usedAt: clock.now() }]),
   )
@@ -140,7 +142,7 @@ export function onDemand({ lookUp, names, changed, drop, clock, before = [] }: O
       const known = await names()
       for (const service of waiting) {
         if (known.has(service)) start(service)
-        else settle(service, known.whole ? nowhere(service) : hidden(service))
+        else settle(service, known.whole ? nowhere(service, registry()) : hidden(service, registry()))
       }
     } catch (error) {
       for (const service of waiting) settle(service, { certain: false, reason: unlisted(service, error) })
@@ -203,14 +205,14 @@ function unlisted(service: string, error: unknown): string {
   return `"${service}" could not be looked up: ${error instanceof Error ? error.message : String(error)}`
 }
 
-function nowhere(service: string): Unknown {
-  return { certain: true, reason: `Consul knows no service "${service}"` }
+function nowhere(service: string, registry: string): Unknown {
+  return { certain: true, reason: `${registry} knows no service "${service}"` }
 }
 
-function hidden(service: string): Unknown {
+function hidden(service: string, registry: string): Unknown {
   return {
     certain: false,
-    reason: `Consul lists no service "${service}", and does not show the token of this sidecar every service: name "${service}" in a file`,
+    reason: `${registry} lists no service "${service}", and does not show the token of this sidecar every service: name "${service}" in a file`,
   }
 }
 

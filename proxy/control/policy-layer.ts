@@ -1,8 +1,17 @@
+import { serviceMeant } from '../../mesh-config/kubernetes-name.ts'
 import { own } from '../../mesh-config/own.ts'
-import type { ConsulServiceSpec, ConsulSpec, DiscoverySpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type {
+  ConsulServiceSpec,
+  ConsulSpec,
+  DiscoverySpec,
+  KubernetesServiceSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../../mesh-config/snapshot.ts'
 import type { AgentDiscovery, AgentPolicy, Policies } from '../core/agent-policy.ts'
 import { hash32 } from '../core/hash.ts'
 import { isSame } from '../core/same.ts'
+import { templateOf } from './on-demand-registry.ts'
 import type { WatchedConfig } from './watched-services.ts'
 
 /** A configuration with what the agent says of its services. */
@@ -24,22 +33,25 @@ export function layered(config: WatchedConfig, extended: Snapshot, policies: Pol
   const names = Object.keys(extended.services).filter(name => isGoverned(name, extended, policies))
   const refused = new Map<string, string>()
   if (names.length === 0) return { watched: config, snapshot: extended, refused }
-  const { consul } = config.discovery
+  const { consul, kubernetes } = config.discovery
+  const template = templateOf(config.discovery)
   const services: Record<string, ServiceSpec> = { ...extended.services }
   /** Services that no file names, and where they are. */
   const added = new Map<string, ConsulServiceSpec>()
+  const inCluster = new Map<string, KubernetesServiceSpec>()
   const inForce = new Map<string, AgentPolicy>()
   // A service that a route leads to may have a policy too, so the list grows while it is walked.
   for (const name of names) {
     const policy = policies.get(name)!
     const missing = destinationsOf(policy.spec!).filter(to => !Object.hasOwn(services, to))
-    if (missing.length > 0 && consul?.onDemand == null) {
+    if (missing.length > 0 && template === null) {
       refused.set(name, unknownTo(missing))
       continue
     }
     for (const to of missing) {
-      services[to] = named(consul!.onDemand!, to)
-      added.set(to, inConsul(to, consul!))
+      services[to] = named(template!, to)
+      if (kubernetes?.onDemand != null) inCluster.set(to, serviceMeant(to, kubernetes.clusterDomain))
+      else added.set(to, inConsul(to, consul!))
       if (isGoverned(to, { services }, policies)) names.push(to)
     }
     services[name] = { ...policy.spec!, endpoints: services[name]!.endpoints }
@@ -48,12 +60,17 @@ export function layered(config: WatchedConfig, extended: Snapshot, policies: Pol
     if (saysWhere && consul !== null && !Object.hasOwn(config.snapshot.services, name))
       added.set(name, added.get(name) ?? inConsul(name, consul))
   }
-  const isWatched = (name: string) => Object.hasOwn(config.snapshot.services, name) || added.has(name)
+  const isWatched = (name: string) =>
+    Object.hasOwn(config.snapshot.services, name) || added.has(name) || inCluster.has(name)
   const watchedServices = Object.fromEntries(Object.entries(services).filter(([name]) => isWatched(name)))
   return {
     watched: {
       snapshot: { ...config.snapshot, services: watchedServices },
-      discovery: discoveryWith(config.discovery, [...added.values()], inForce),
+      discovery: discoveryWith(
+        config.discovery,
+        { consul: [...added.values()], kubernetes: [...inCluster.values()] },
+        inForce,
+      ),
     },
     snapshot: { ...extended, services, version: `${extended.version}~${hashOf(inForce)}` },
     refused,
@@ -79,8 +96,10 @@ export function askedAnew(before: WatchedConfig, after: WatchedConfig): readonly
   return changed.length === 0 && !gone ? null : changed
 }
 
-function sourcesOf(name: string, { consul, dns }: DiscoverySpec): unknown {
-  return [consul?.services.filter(({ service }) => service === name), dns.filter(({ service }) => service === name)]
+function sourcesOf(name: string, { consul, dns, kubernetes }: DiscoverySpec): unknown {
+  const own = (sources: readonly { readonly service: string }[] | undefined) =>
+    sources?.filter(({ service }) => service === name)
+  return [own(consul?.services), own(dns), own(kubernetes?.services)]
 }
 
 function isGoverned(name: string, { services }: Pick<Snapshot, 'services'>, policies: Policies): boolean {
@@ -92,7 +111,7 @@ function destinationsOf({ routes }: ServiceSpec): readonly string[] {
 }
 
 function unknownTo(names: readonly string[]): string {
-  return `its routes lead to ${names.join(', ')}, which this sidecar does not know: name it under services: with its endpoints, or let the sidecar find services in Consul (discovery.consul.onDemand)`
+  return `its routes lead to ${names.join(', ')}, which this sidecar does not know: name it under services: with its endpoints, or let the sidecar find services on demand (onDemand of discovery.consul or discovery.kubernetes)`
 }
 
 function named(template: ServiceSpec, name: string): ServiceSpec {
@@ -109,13 +128,13 @@ function inConsul(name: string, { datacenter, addressKind }: ConsulSpec): Consul
 
 function discoveryWith(
   discovery: DiscoverySpec,
-  added: readonly ConsulServiceSpec[],
+  added: { readonly consul: readonly ConsulServiceSpec[]; readonly kubernetes: readonly KubernetesServiceSpec[] },
   policies: ReadonlyMap<string, AgentPolicy>,
 ): DiscoverySpec {
   const said = [...policies].flatMap(([name, policy]): [string, AgentDiscovery][] =>
     policy.discovery === null ? [] : [[name, policy.discovery]],
   )
-  if (added.length === 0 && said.length === 0) return discovery
+  if (added.consul.length + added.kubernetes.length + said.length === 0) return discovery
   const over = <Source extends { readonly service: string }>(
     sources: readonly Source[],
     of: (part: AgentDiscovery) => readonly Source[] | null,
@@ -123,10 +142,14 @@ function discoveryWith(
     const replaced = new Map(said.flatMap(([name, part]) => (of(part) === null ? [] : [[name, of(part)!]])))
     return [...sources.filter(({ service }) => !replaced.has(service)), ...[...replaced.values()].flat()]
   }
-  const { consul, dns } = discovery
+  const { consul, dns, kubernetes } = discovery
   return {
     ...discovery,
-    consul: consul === null ? null : { ...consul, services: over([...consul.services, ...added], part => part.consul) },
+    consul:
+      consul === null
+        ? null
+        : { ...consul, services: over([...consul.services, ...added.consul], part => part.consul) },
+    kubernetes: kubernetes === null ? null : { ...kubernetes, services: [...kubernetes.services, ...added.kubernetes] },
     dns: over(dns, part => part.dns),
   }
 }

@@ -9,8 +9,11 @@ import type { DiscoveredService } from '../discovery/service-endpoints.ts'
 import { probe } from '../system/probe.ts'
 import { consulLink } from './consul-link.ts'
 import { sweepIdle } from './idle-sweep.ts'
-import { namesInConsul, unknownByFiles, whyNot } from './look-up.ts'
+import { kubernetesLink } from './kubernetes-link.ts'
+import { unknownByFiles } from './look-up.ts'
 import { type LookUp, onDemand } from './on-demand.ts'
+import { type OnDemandRegistry, onDemandRegistry, templateOf } from './on-demand-registry.ts'
+import { registeredNames } from './registered-names.ts'
 import { serviceSources } from './service-sources.ts'
 import { toldEndpoints } from './told-endpoints.ts'
 import type { DataThreads, FilledSnapshot } from './workers.ts'
@@ -52,6 +55,8 @@ export interface WatchedServices {
   abandon(): void
   /** With the services found on demand, and our zone where no file says it. */
   extend(snapshot: Snapshot, spec: DiscoverySpec): Snapshot
+  /** With what its registry calls each service. */
+  withNames(snapshot: Snapshot, spec: DiscoverySpec): Snapshot
   /** With the endpoints as they are now. */
   fill(snapshot: Snapshot): FilledSnapshot
   /** The endpoints of a service that are not `passing`, by `address:port`, as the data threads know them. */
@@ -91,6 +96,15 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       refresh()
     },
   })
+  const cluster = kubernetesLink({
+    clock,
+    random,
+    log,
+    changed: namesChanged,
+  })
+  const names = registeredNames(cluster.now, () =>
+    inForce?.discovery.kubernetes?.onDemand == null ? [] : found.names(),
+  )
   const discovered = discovery({
     clock,
     log,
@@ -104,7 +118,12 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
     clock,
     before: options.found ?? [],
     lookUp,
-    names: () => namesInConsul(link.now(), inForce?.snapshot.onDemandMs ?? 0, clock),
+    names: async () => {
+      const asked = registry()
+      if (asked === null) throw new Error('no registry is configured')
+      return asked.names(inForce?.snapshot.onDemandMs ?? 0)
+    },
+    registry: () => registry()?.name ?? 'the registry',
     changed() {
       revision++
       refresh()
@@ -115,16 +134,41 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       discovered.remove(service)
     },
   })
-  const stopSweeping = sweepIdle(found, threads, () => inForce?.discovery.consul?.idleMs ?? 0, clock)
+  const stopSweeping = sweepIdle(found, threads, () => registry()?.idleMs ?? 0, clock)
+
+  function namesChanged(): void {
+    if (inForce === null || !names.areOld(inForce.discovery)) return
+    revision++
+    refresh()
+  }
 
   async function lookUp(service: string): Promise<LookUp> {
-    const consul = inForce?.discovery.consul
-    const open = link.now()
-    if (inForce === null || consul?.onDemand == null || open === null) return unknownByFiles(service)
+    const asked = registry()
+    if (inForce === null || asked === null) return unknownByFiles(service)
     watched.add(service)
-    discovered.add(sources.inConsul(service, consul, open))
+    discovered.add(asked.service(service))
     await discovered.firstAnswers([service], inForce.snapshot.onDemandMs)
-    return discovered.endpointsOf(service).length > 0 ? 'found' : whyNot(service, discovered.status(service))
+    return asked.lookedUp(service, discovered.endpointsOf(service).length, discovered.status(service))
+  }
+
+  /** Of the configuration in force; null: services are not found on demand. */
+  function registry(): OnDemandRegistry | null {
+    return inForce === null ? null : onDemandRegistry(inForce.discovery, open(), sources, clock)
+  }
+
+  const open = () => ({ consul: link.now(), kubernetes: cluster.now() })
+
+  async function ask(name: string, answer: (why: Unknown) => void): Promise<void> {
+    const find = registry()?.find
+    if (find == null) return found.want(name, answer)
+    const meant = await find(name)
+    if (!('service' in meant)) return answer(meant)
+    if (!isNamed(inForce, meant.service)) return found.want(meant.service, answer)
+    const isThere = inForce?.discovery.kubernetes?.services.some(each => each.service === meant.service) ?? false
+    if (!isThere) return answer({ certain: true, reason: `"${meant.service}" is another service in the files` })
+    // It is about to be known by that name too.
+    revision++
+    refresh()
   }
 
   /** Watches what a configuration needs, what was found or is being looked up, and nothing else but `besides`. */
@@ -137,17 +181,22 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
   function servicesOf(config: WatchedConfig): DiscoveredService[] {
     const { discovery: spec, snapshot } = config
     link.follow(spec.consul)
-    const open = link.now()
-    const named = Object.values(snapshot.services).map(service => sources.named(service, spec, open))
+    cluster.follow(spec.kubernetes)
+    const named = Object.values(snapshot.services).map(service => sources.named(service, spec, open()))
     // Those with nothing but fixed endpoints are in the snapshot as they are.
     const services = named.filter(each => each.sources.length > 0 || each.subsetSize > 0)
-    if (spec.consul === null || open === null) return services
-    if (spec.consul.onDemand !== null)
+    const asked = onDemandRegistry(spec, open(), sources, clock)
+    if (asked !== null)
       for (const name of [...found.names(), ...found.lookedUp()])
-        if (!isNamed(config, name)) services.push(sources.inConsul(name, spec.consul, open))
-    if (link.zone() !== '' || snapshot.zone !== '')
-      services.push(sources.inConsul(options.service, spec.consul, open, OWN))
+        if (!isNamed(config, name)) services.push(asked.service(name))
+    if (link.zone() !== '' || snapshot.zone !== '') services.push(...ownService(spec))
     return services
+  }
+
+  function ownService(spec: DiscoverySpec): DiscoveredService[] {
+    const { consul, kubernetes } = open()
+    if (spec.consul !== null && consul !== null) return [sources.inConsul(options.service, spec.consul, consul, OWN)]
+    return kubernetes === null ? [] : [sources.inKubernetes(options.service, kubernetes, OWN)]
   }
 
   return {
@@ -162,6 +211,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       inForce = config
       preparing = null
       watch(config)
+      namesChanged()
     },
     abandon() {
       preparing = null
@@ -170,16 +220,20 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       refresh()
     },
     extend(snapshot, spec) {
-      const more = found.extend(snapshot, spec.consul?.onDemand ?? null)
+      const more = found.extend(snapshot, templateOf(spec))
       const zone = link.zone()
       if (more === snapshot && (zone === '' || snapshot.zone !== '')) return snapshot
       return { ...more, zone: snapshot.zone || zone, version: `${snapshot.version}+${revision}` }
     },
+    withNames(snapshot, spec) {
+      const named = names.add(snapshot, spec)
+      return named === snapshot ? snapshot : { ...named, version: `${snapshot.version}^${revision}` }
+    },
     fill: snapshot => told.fill(snapshot, name => (watched.has(name) ? discovered.endpointsOf(name) : null)),
     unhealthy: told.unhealthy,
     want: (thread, service) =>
-      found.want(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
-    ask: found.want,
+      void ask(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),
+    ask: (service, answer) => void ask(service, answer),
     datacenter: link.datacenter,
     found: found.names,
     // A name that is only being looked up may be made up: it is no service yet.
@@ -191,6 +245,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       stopSweeping()
       await discovered.stop()
       link.close()
+      cluster.close()
     },
   }
 }

@@ -153,8 +153,10 @@ function elsewhere(exchange: Exchange, listener: ListenerRuntime, deps: DecideDe
 function ahead(exchange: Exchange, byAddress: ByAddress, { discoverAhead }: DecideDeps): Later | null {
   const { decision, request, peer } = exchange
   if (decision.onDemand) return null
-  const name = byAddress.absent(peer.original!) ?? request.authority
-  const asked = name === '' ? null : discoverAhead(name)
+  const original = peer.original!
+  const name = byAddress.absent(original) ?? (request.authority === original.name ? '' : request.authority)
+  const asked =
+    (name === '' ? null : discoverAhead(name)) ?? (byAddress.isKnown(original) ? null : discoverAhead(original.name))
   if (asked === null) return null
   decision.onDemand = true
   return {

@@ -5,6 +5,7 @@ import { failures } from '../core/failure.ts'
 import type { ByAddress, Route, TcpRoute } from '../core/route.ts'
 import type { Original } from '../core/wire.ts'
 import type { RouteTable } from '../router/compile.ts'
+import { hostTable } from '../router/hosts.ts'
 import { reachableFrom } from '../router/reachable.ts'
 import type { Addresses } from './addresses.ts'
 import type { Originals } from './originals.ts'
@@ -38,10 +39,20 @@ export function byAddressOf(
     reachable.map(service => [service.name, { service, table: deps.tableOf(service), tunnel: deps.tunnelOf(service) }]),
   )
 
+  const hosts = hostTable(reachable)
+  const registered = new Map(reachable.flatMap(spec => (spec.registered?.addresses ?? []).map(at => [at, spec.name])))
+
   function known(original: Original) {
     if (services.size === 0) return undefined
-    const name = addresses.serviceOf(original)
+    const virtual = virtualName(original)
+    const name = virtual === null ? (registered.get(original.name) ?? addresses.serviceOf(original)) : hosts(virtual)
     return name === null ? undefined : services.get(name)
+  }
+
+  /** The name that the name server gave this address to; its port says which of several of a Service. */
+  function virtualName(original: Original): string | null {
+    const name = addresses.virtualOf(original)
+    return name === null ? null : `${name}:${original.port}`
   }
 
   /** Whether it may go on to where it was going; notes how it was found, or why it may not. */
@@ -95,8 +106,8 @@ export function byAddressOf(
       return mayPass(exchange, original) ? found(exchange, original, originals.tunnel(original, through.tunnel)) : null
     },
     absent(original) {
-      const name = addresses.virtualOf(original)
-      return name === null || services.has(name) ? null : name
+      const name = virtualName(original)
+      return name === null || hosts(name) !== null ? null : name
     },
     isOpaque(original) {
       const own = known(original)

@@ -1,6 +1,8 @@
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Unknown } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
-import { serviceOfHost } from '../router/hosts.ts'
+import { askableName, hostTable, serviceOfHost } from '../router/hosts.ts'
+import { reachableFrom } from '../router/reachable.ts'
 import type { Wanted } from './wanted.ts'
 
 /** How long a name counts as unknown, and how many do: names come from clients. */
@@ -17,14 +19,19 @@ export interface Discover {
   discoverAhead(authority: string): Promise<Unknown | null> | null
 }
 
-/** `limitMs`: how long a request may wait for it now; 0: services are not found on demand. */
-export function discoverer(waiting: Wanted, clock: Clock, limitMs: () => number): Discover {
+/** What of a snapshot says which services are found on demand. */
+export type OnDemandSpec = Pick<Snapshot, 'onDemandMs' | 'clusterDomain'>
+
+/** `spec`: as it is now; null: nothing is found on demand. */
+export function discoverer(waiting: Wanted, clock: Clock, spec: () => OnDemandSpec | null): Discover {
   /** Until when. */
   const unknown = new Map<string, number>()
 
   function ask(authority: string): { readonly service: string; readonly limit: number } | null {
-    const limit = limitMs()
-    const service = limit === 0 ? null : serviceOfHost(authority)
+    const now = spec()
+    if (now === null || now.onDemandMs === 0) return null
+    const { onDemandMs: limit, clusterDomain } = now
+    const service = clusterDomain === null ? serviceOfHost(authority) : askableName(authority, clusterDomain)
     return service === null ? null : { service, limit }
   }
 
@@ -51,4 +58,13 @@ export function discoverer(waiting: Wanted, clock: Clock, limitMs: () => number)
       })
     },
   }
+}
+
+/** A name that the snapshot knows is waited for no longer. */
+export function settleKnown(waiting: Wanted, snapshot: Snapshot): void {
+  const names = waiting.names()
+  if (names.length === 0) return
+  const hosts = hostTable(reachableFrom(snapshot))
+  for (const name of names)
+    if (Object.hasOwn(snapshot.services, name) || hosts(name) !== null) waiting.settle(name, null)
 }

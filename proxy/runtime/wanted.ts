@@ -13,6 +13,8 @@ export interface Wanted {
   want(service: string, limitMs: number): Promise<Unknown | null>
   /** What came of it; null: it is there. Without effect where no request waits. */
   settle(service: string, why: Unknown | null): void
+  /** What is waited for. */
+  names(): readonly string[]
 }
 
 interface Waiting {
@@ -51,5 +53,6 @@ export function wanted(clock: Clock, send: (message: ToControl) => void): Wanted
       return promise
     },
     settle,
+    names: () => [...waiting.keys()],
   }
 }

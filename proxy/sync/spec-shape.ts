@@ -216,8 +216,8 @@ const resolve: ShapeOf<ResolveSpec> = {
   failover: listOf(fields(failover), 0, 127),
 }
 
-/** The endpoints are the proxy's to know, so there may be none; the kind is always `named`. */
-const service: ShapeOf<ServiceSpec> = {
+/** The endpoints and what the registry calls it are the proxy's to know; the kind is always `named`. */
+const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   name: text,
   kind: oneOf('named'),
   protocol: oneOf('http', 'http2', 'grpc', 'tcp', null),

@@ -26,6 +26,7 @@ function onDemandOf() {
       return lists.at(-1)!.promise
     },
     changed: () => void changes++,
+    registry: () => 'Consul',
     drop: service => void dropped.push(service),
   })
   return {

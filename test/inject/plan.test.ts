@@ -73,6 +73,24 @@ describe('the sidecar', () => {
     expect(agentOf(podOf({ 'outrigger.io/agent': 'node' }), 'off')).toEqual(['unix:/run/outrigger/agent.sock', true])
   })
 
+  test('has the service account of the pod where it reads the API server, whatever the pod says of its own containers', () => {
+    const without = { automountServiceAccountToken: false }
+    const { pod } = injected(podOf({ 'outrigger.io/config': 'discovery: { kubernetes: {} }' }, without))
+    const spec = mapOf(pod.spec)
+    expect(mapsOf(mapsOf(spec.initContainers)[0]!.volumeMounts)).toContainEqual({
+      name: 'outrigger-account',
+      mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+      readOnly: true,
+    })
+    expect(names(spec.volumes)).toContain('outrigger-account')
+    expect(mapsOf(spec.containers)[0]).not.toHaveProperty('volumeMounts')
+    const own = 'discovery: { kubernetes: { address: "https://a:6443", tokenFile: /t } }'
+    for (const config of [own, 'discovery: { consul: {} }'])
+      expect(names(mapOf(injected(podOf({ 'outrigger.io/config': config })).pod.spec).volumes)).not.toContain(
+        'outrigger-account',
+      )
+  })
+
   test('as a classic container is the first, holds the others back, and leaves kubectl its usual container', () => {
     const { pod } = injected(podOf({ 'outrigger.io/sidecar-mode': 'classic' }))
     const spec = mapOf(pod.spec)

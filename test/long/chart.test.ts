@@ -123,6 +123,16 @@ describe.each(names)('with %s', name => {
   })
 })
 
+test('sidecars get the rights of deploy/kubernetes/discovery.yaml, where they are bound', async () => {
+  const role = (text: string) => objectsIn(text).find(({ metadata }) => mapOf(metadata).name === 'outrigger-discovery')
+  const file = readFileSync(join(chart, '../../kubernetes/discovery.yaml'), 'utf8')
+  expect(role(await render())!.rules).toEqual(role(file)!.rules)
+  const bound = objectsIn(await render('--set=discovery.namespaces={shop,payments}')).filter(
+    ({ kind, roleRef }) => kind === 'RoleBinding' && mapOf(roleRef).name === 'outrigger-discovery',
+  )
+  expect(bound.map(({ metadata }) => mapOf(metadata).namespace)).toEqual(['payments', 'shop'])
+})
+
 test('deploy/kubernetes/injector.yaml is what `node scripts/injector-manifest.ts` writes', async () => {
   expect(readFileSync(injectorFile, 'utf8')).toBe(injectorManifest(await obtain('helm')))
 })
@@ -229,7 +239,7 @@ const webhooks = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 const secret = `/api/v1/namespaces/${NAMESPACE}/secrets/outrigger-injector-tls`
 
 async function createPod(name: string): Promise<{ readonly status: number; readonly body: Json }> {
-  return await cluster.admin.ask('POST', '/api/v1/namespaces/shop/pods?dryRun=All', {
+  return await cluster.admin.ask('POST', '/api/v1/namespaces/market/pods?dryRun=All', {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, labels: { app: 'shop' } },
@@ -247,7 +257,7 @@ describe.each(['true', 'false'])('a release with --server-side=%s', serverSide =
 
   beforeAll(async () => {
     await cluster.makeNamespace(NAMESPACE)
-    await cluster.makeNamespace('shop', { 'outrigger.io/inject': 'enabled' })
+    await cluster.makeNamespace('market', { 'outrigger.io/inject': 'enabled' })
     before = await everythingIn()
     good(await helm('install', 'outrigger', chart, namespace, way, '--set=gateway.enabled=true'))
     const deployments = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`

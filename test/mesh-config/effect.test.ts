@@ -250,6 +250,24 @@ const otherForms: readonly (readonly [path: Path, value: Json])[] = [
   [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, passThrough: ['10.0.0.0/8'], opaquePorts: [25] }]],
   [['outbound'], [{ listen: '127.0.0.1:9005', transparent: true, firstByte: '9s' }]],
   [['inbound'], [{ listen: '127.0.0.1:9003', transparent: true, opaquePorts: [25] }]],
+  [
+    ['discovery'],
+    {
+      kubernetes: {
+        address: 'https://a.example:6443',
+        token: 'a-token',
+        tokenFile: 'token',
+        tls: { ca: 'ca.pem', cert: 'cert.pem', key: 'key.pem', serverName: 'a.example' },
+        namespace: 'shop',
+        clusterDomain: 'a.local',
+        family: 'ipv4',
+        services: { c: { name: 'c1', namespace: 'n1', port: 'http' } },
+        onDemand: true,
+        firstUse: '9s',
+        idle: '9s',
+      },
+    },
+  ],
   ...[
     { http: '/a', status: ['2xx'], interval: '9s', timeout: '900ms', failures: 9, successes: 9 },
     { grpc: 'a.A' },

@@ -42,13 +42,21 @@ describe('the smallest file that works', () => {
         attributes: ['service.name', 'unnamed'],
       },
     })
-    expect(discovery).toEqual({ files: [], dns: [], consul: null, massRemovalPercent: 50, startTimeoutMs: 3_000 })
+    expect(discovery).toEqual({
+      files: [],
+      dns: [],
+      consul: null,
+      kubernetes: null,
+      massRemovalPercent: 50,
+      startTimeoutMs: 3_000,
+    })
     expect(snapshot).toEqual({
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       service: 'unnamed',
       applications: [],
       zone: '',
       onDemandMs: 0,
+      clusterDomain: null,
       listeners: [
         {
           name: 'outbound 127.0.0.1:9101',

@@ -28,6 +28,7 @@ const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
 const ETCD = 'v3.6.8'
 const KUBERNETES = 'v1.36.3'
 const HELM = 'v4.3.1'
+const COREDNS = 'v1.15.0'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
 const H2SPEC = 'latest'
 const GRPC_GO = 'v1.76.0'
@@ -184,7 +185,18 @@ export const PEERS = {
     ways: [kubernetesBuild('kubelet', KUBERNETES)],
     takes: '3 minutes',
   },
-  containerd: { binaries: ['containerd'], versionArgs: ['--version'], ways: [aptInstall('containerd', ['containerd'])] },
+  // The name server of most clusters.
+  coredns: {
+    binaries: ['coredns'],
+    versionArgs: ['-version'],
+    ways: [goInstall('github.com/coredns/coredns', COREDNS)],
+    takes: '3 minutes',
+  },
+  containerd: {
+    binaries: ['containerd'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('containerd', ['containerd'])],
+  },
   helm: {
     binaries: ['helm'],
     versionArgs: ['version'],

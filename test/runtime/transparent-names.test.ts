@@ -55,6 +55,46 @@ describe('virtual addresses', () => {
   })
 })
 
+describe('in Kubernetes', () => {
+  const registered = { hosts: ['orders'], port: 80, isUsual: true, otherPorts: [9090], addresses: ['10.96.0.5:80'] }
+  const wanted = (mesh: Mesh) => mesh.messages.flatMap(message => (message.kind === 'want' ? [message.service] : []))
+  const cluster = () =>
+    transparent('', '', ({ services }) => ({
+      onDemandMs: 2_000,
+      clusterDomain: 'cluster.local',
+      services: { ...services, orders: { ...services.orders!, registered } },
+    }))
+
+  test('the address of a Service leads to it, whatever the name', async () => {
+    const mesh = await cluster()
+    expect(request(mesh, '10.96.0.5:80', 'www.example.com').statuses).toEqual([200])
+    expect(mesh.flight).toMatchObject({ by: 'address', service: 'orders' })
+  })
+
+  test('an address that nothing is known of is asked for, and goes on to where it was going', async () => {
+    const mesh = await cluster()
+    const caller = request(mesh, FOREIGN, 'www.example.com')
+    expect(wanted(mesh)).toEqual([FOREIGN])
+    mesh.thread.receive({ kind: 'unknown-service', service: FOREIGN, why: { certain: true, reason: 'none' } })
+    await nextMicrotasks()
+    mesh.settle()
+    expect(caller.statuses).toEqual([200])
+    expect(mesh.flight).toMatchObject({ by: 'original' })
+    request(mesh, FOREIGN, 'www.example.com')
+    expect(wanted(mesh)).toEqual([FOREIGN])
+  })
+
+  test('another port of the Service is another service, which is asked for', async () => {
+    const mesh = await cluster()
+    request(mesh, '10.96.0.5:9090', 'orders:9090')
+    expect(wanted(mesh)).toEqual(['orders:9090'])
+    mesh.thread.receive({ kind: 'virtual-addresses', id: 1, put: [['240.64.0.1', 'orders']], drop: [] })
+    request(mesh, '240.64.0.1:9090', '240.64.0.1')
+    expect(wanted(mesh)).toEqual(['orders:9090'])
+    expect(request(mesh, '240.64.0.1:80', '240.64.0.1').statuses).toEqual([200])
+  })
+})
+
 describe('names that Consul may know', () => {
   const unknown = { certain: true, reason: 'Consul knows no service "legacy"' }
   const wants = (mesh: Mesh) => mesh.messages.filter(({ kind }) => kind === 'want').length

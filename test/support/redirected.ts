@@ -27,8 +27,13 @@ services:
 ${services}`
 }
 
-export async function transparent(listener = '', services = '', overrides: Partial<Snapshot> = {}): Promise<Mesh> {
-  const mesh = await Mesh.start({ ...(await compiled(yaml(listener, services))), ...overrides })
+export async function transparent(
+  listener = '',
+  services = '',
+  overrides: Partial<Snapshot> | ((compiled: Snapshot) => Partial<Snapshot>) = {},
+): Promise<Mesh> {
+  const plain = await compiled(yaml(listener, services))
+  const mesh = await Mesh.start({ ...plain, ...(typeof overrides === 'function' ? overrides(plain) : overrides) })
   for (const name of [A, B, FOREIGN]) mesh.upstream(name)
   return mesh
 }

@@ -172,6 +172,7 @@ export const noDiscovery: DiscoverySpec = {
   files: [],
   dns: [],
   consul: null,
+  kubernetes: null,
   massRemovalPercent: 50,
   startTimeoutMs: 3_000,
 }
@@ -216,6 +217,7 @@ export function snapshotOf(
     service: 'web',
     zone: '',
     onDemandMs: 0,
+    clusterDomain: null,
     listeners,
     services: Object.fromEntries(services.map(service => [service.name, service])),
     applications: [],

@@ -1,7 +1,7 @@
+import { backOffMs, pause } from '../pause.ts'
 import { type Answer, isDenied, jsonOf } from './answer.ts'
 import type { ConsulClient, ConsulDeps } from './consul-client.ts'
 import type { LocalityEntry } from './entry.ts'
-import { backOffMs, pause } from './pause.ts'
 import { zoneOf } from './zone.ts'
 
 /** The fields of `/v1/agent/self` that are used. */

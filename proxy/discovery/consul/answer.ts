@@ -1,5 +1,5 @@
 import { parseJson } from '../../../mesh-config/bounded-json.ts'
-import { printable } from '../../core/printable.ts'
+import { firstLine, messageOf } from '../words.ts'
 
 /** A query that Consul can hold until something changes. */
 export interface Asked {
@@ -95,14 +95,4 @@ export function isDenied(error: unknown): boolean {
  */
 export function isCrowdedOut(error: unknown): boolean {
   return error instanceof ConsulTrouble && error.status === 429 && error.said.includes('concurrent connections')
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-/** The first line with content of a foreign text, printable and bounded. */
-export function firstLine(text: string, atMost = 200): string {
-  const line = printable(text.trim().split(/[\r\n]/, 1)[0]!)
-  return line.length > atMost ? `${line.slice(0, atMost - 3)}...` : line
 }

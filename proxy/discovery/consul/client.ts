@@ -2,16 +2,16 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type Consul from 'consul'
 import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
-import type { Clock } from '../../core/clock.ts'
-import type { Log } from '../../core/log.ts'
+import { connectionTrouble } from '../connection-trouble.ts'
+import { tokenOf } from '../token.ts'
+import { firstLine, messageOf } from '../words.ts'
 import { connectionsAllowed } from './agent.ts'
-import { type Answer, type Asked, answerOf, ConsulTrouble, firstLine, isCrowdedOut, messageOf } from './answer.ts'
+import { type Answer, type Asked, answerOf, ConsulTrouble, isCrowdedOut } from './answer.ts'
 import type { ConsulClient, ConsulDeps, Crowd, Pulse, Where } from './consul-client.ts'
 import { crowdOf } from './crowd.ts'
 import { parking } from './parking.ts'
 import { pulseOf } from './pulse.ts'
-import { connectionTrouble, type Transports, transports } from './transport.ts'
-import { watchedFiles } from './watched-file.ts'
+import { type Transports, transports } from './transport.ts'
 
 const beats = { passing: 'pass', warning: 'warn', critical: 'fail' } as const
 
@@ -44,7 +44,7 @@ type Send = (consul: Consul & Papi, options: CallOptions) => Promise<unknown>
 export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
   const { clock, log } = deps
   const wires = transports(spec, deps)
-  const token = tokenOf(spec, clock, log)
+  const token = tokenOf(spec, 'Consul', { clock, log })
   const parked = parking(clock)
   const crowds = new Map<string, Crowd>()
   const pulses = new Map<string, Pulse>()
@@ -75,7 +75,7 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
       signal.addEventListener('abort', cancel)
       underWay.add(cancel)
       timer.arm(timeoutMs)
-      const secret = token()
+      const secret = secretOf(token)
       const [{ headers, body = '' }] = (await send(consul, { ctx, ...(secret === '' ? {} : { token: secret }) })) as [
         IncomingMessage & { body?: Buffer | string },
       ]
@@ -100,7 +100,8 @@ export function consulClient(spec: ConsulSpec, deps: ConsulDeps): ConsulClient {
     if (error instanceof ConsulTrouble) return error
     // The package also attaches the response to an error in the middle of an answer.
     const refused = error instanceof Error && 'isResponse' in error && 'response' in error
-    if (!refused) return new ConsulTrouble(`Consul at ${spec.address} ${connectionTrouble(error)} (${what})`, 0)
+    if (!refused)
+      return new ConsulTrouble(`Consul at ${spec.address} ${connectionTrouble(error, 'an agent')} (${what})`, 0)
     const response = error.response as { readonly statusCode: number; readonly body?: Buffer | string }
     const said = firstLine(String(response.body ?? ''))
     return new ConsulTrouble(statusText(response.statusCode, said, what, spec), response.statusCode, said)
@@ -225,23 +226,12 @@ async function load({ address }: ConsulSpec, wires: Transports): Promise<Consul 
   return consul
 }
 
-/** The present token; empty: none. */
-function tokenOf({ token, tokenFile }: ConsulSpec, clock: Clock, log: Log): () => string {
-  if (tokenFile === null) return () => token ?? ''
-  const files = watchedFiles([tokenFile], clock)
-  let warned = ''
-  return () => {
-    let text: string
-    try {
-      text = files.read()[0]!.trim()
-    } catch (error) {
-      throw new ConsulTrouble(`the token file of Consul cannot be read: ${messageOf(error)}`, 0)
-    }
-    if (files.trouble() !== warned) {
-      warned = files.trouble()
-      if (warned !== '') log.warn(`the token of Consul stays as it was: its file ${warned}`)
-    }
-    return text
+/** What is wrong with its file is all that there is to say. */
+function secretOf(token: () => string): string {
+  try {
+    return token()
+  } catch (error) {
+    throw new ConsulTrouble(messageOf(error), 0)
   }
 }
 

@@ -1,7 +1,7 @@
 import { formatAddress } from '../../../mesh-config/address.ts'
 import type { Fact } from '../../../mesh-config/filter-expression.ts'
 import type { ConsulServiceSpec, EndpointHealth, EndpointSpec } from '../../../mesh-config/snapshot.ts'
-import { firstLine } from './answer.ts'
+import { firstLine } from '../words.ts'
 import { type Entry, entriesOf, type ServiceEntry } from './entry.ts'
 import { judge } from './health.ts'
 import { addressOfInstance } from './instance-address.ts'

@@ -1,7 +1,7 @@
 import type { EndpointHealth } from '../../../mesh-config/snapshot.ts'
 import { WARNING } from '../../../mesh-config/warns.ts'
 import { boundedWeight } from '../../../mesh-config/weight.ts'
-import { firstLine } from './answer.ts'
+import { firstLine } from '../words.ts'
 import type { CheckEntry, Entry } from './entry.ts'
 
 export interface Judged {

@@ -1,8 +1,9 @@
 import type { RegisterSpec } from '../../../mesh-config/snapshot.ts'
-import { ConsulTrouble, isDenied, messageOf } from './answer.ts'
+import { backOffMs, pause } from '../pause.ts'
+import { messageOf } from '../words.ts'
+import { ConsulTrouble, isDenied } from './answer.ts'
 import type { CheckStatus, ConsulClient, ConsulDeps } from './consul-client.ts'
 import { checkIdOf, definitionOf, idOf } from './definition.ts'
-import { backOffMs, pause } from './pause.ts'
 
 /** A registration that one process made and another goes on with. */
 export interface Adopted {

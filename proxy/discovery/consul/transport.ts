@@ -3,8 +3,7 @@ import type { AgentOptions as TlsOptions } from 'node:https'
 import type { ConsulSpec } from '../../../mesh-config/snapshot.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
-import { messageOf } from './answer.ts'
-import { watchedFiles } from './watched-file.ts'
+import { rotatingTls } from '../rotating-tls.ts'
 
 /** Ten thousand instances take about 12 MiB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -56,7 +55,7 @@ export function transports(spec: ConsulSpec, deps: TransportDeps): Transports {
     made.push(fresh)
     return fresh
   }
-  const current = secure ? tlsConnections(spec, connect, deps) : always(connect({}))
+  const current = secure ? rotatingTls({ ...spec, server: 'Consul' }, connect, retire, deps) : always(connect({}))
   const lane = (kind: keyof Connections): Transport => ({
     request(options) {
       const hostname = options.hostname?.replace(/^\[|\]$/g, '')
@@ -90,42 +89,6 @@ function always<T>(value: T): () => T {
   return () => value
 }
 
-function tlsConnections(
-  { address, tls }: ConsulSpec,
-  connect: (options: TlsOptions) => Connections,
-  { clock, log, systemCertificates }: TransportDeps,
-): () => Connections {
-  const names = (['ca', 'cert', 'key'] as const).filter(name => tls[name] !== null)
-  const files = watchedFiles(
-    names.map(name => tls[name]!),
-    clock,
-  )
-  const host = new URL(address).hostname.replace(/^\[|\]$/g, '')
-  const servername = tls.serverName ?? (isAddress(host) ? '' : host)
-  let latest: Connections | null = null
-  let version = -1
-  let warned = ''
-  return () => {
-    const texts = files.read()
-    if (files.trouble() !== warned) {
-      warned = files.trouble()
-      if (warned !== '') log.warn(`the certificates for Consul stay as they are: a file ${warned}`)
-    }
-    if (latest !== null && version === files.version()) return latest
-    if (latest !== null) retire(latest)
-    version = files.version()
-    const given = Object.fromEntries(names.map((name, i) => [name, texts[i]!]))
-    const ca = given.ca ?? systemCertificates?.()
-    latest = connect({ ...given, ...(ca === undefined ? {} : { ca: ca as string[] }), servername })
-    return latest
-  }
-}
-
-/** Server Name Indication is for names only (RFC 6066 section 3). */
-function isAddress(host: string): boolean {
-  return /^[\d.]+$/.test(host) || host.includes(':')
-}
-
 /** Idle connections close now; a query that waits on another gets its answer first. */
 function retire({ parked, quick }: Connections): void {
   for (const agent of [parked, quick]) {
@@ -152,19 +115,4 @@ function guarded(request: ClientRequest): ClientRequest {
     })
   })
   return request
-}
-
-/** The error of a connection, in words. */
-export function connectionTrouble(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ECONNREFUSED') return 'refuses connections: does an agent run there?'
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'cannot be found by that name'
-  if (code === 'ECONNRESET' || code === 'EPIPE') return 'closed the connection'
-  if (code === 'ETIMEDOUT' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return `cannot be reached (${code})`
-  // Of OpenSSL's message only the last words are useful.
-  const reason = /:SSL routines:[^:]*:([^:]+)/.exec(messageOf(error))?.[1]
-  if (reason !== undefined) return `does not agree on TLS: ${reason}`
-  if (code.startsWith('ERR_TLS') || /CERT|SIGNATURE|ISSUER/.test(code))
-    return `has a certificate that is not accepted: ${messageOf(error)}`
-  return `cannot be asked: ${messageOf(error)}`
 }

@@ -1,7 +1,8 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import { CONFIRM_MS } from '../../core/source.ts'
-import { type Answer, type Asked, isDenied, jsonOf, messageOf } from './answer.ts'
-import { backOffMs, pause } from './pause.ts'
+import { backOffMs, pause } from '../pause.ts'
+import { messageOf } from '../words.ts'
+import { type Answer, type Asked, isDenied, jsonOf } from './answer.ts'
 
 export interface Watched {
   /** Rejects with the reason when there is no answer, also when the signal aborts. */

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { type Json, mapOf, mapsOf } from '../../../inject/shape.ts'
@@ -15,6 +14,7 @@ import { freePort } from '../../integration/support/ports.ts'
 import { until } from '../../integration/support/until.ts'
 import { obtain } from '../../peers/obtain.ts'
 import type { Cluster } from './cluster.ts'
+import { ownAddress, sliceObject } from './cluster-objects.ts'
 
 export const chart = join(root, 'deploy/helm/outrigger')
 export const NAMESPACE = 'outrigger-system'
@@ -22,16 +22,8 @@ export const NAMESPACE = 'outrigger-system'
 /** A real Helm, as the administrator of this cluster. */
 export async function helmOf(cluster: Cluster | null): Promise<(...args: string[]) => ReturnType<typeof run>> {
   const binary = await obtain('helm')
-  const access =
-    cluster === null
-      ? []
-      : [
-          `--kube-apiserver=${cluster.server}`,
-          `--kube-ca-file=${cluster.authority}`,
-          `--kube-token=${cluster.adminToken}`,
-        ]
   const folder = temporaryFolder()
-  return (...args) => run(binary, [...args, ...access], { KUBECONFIG: '/dev/null', HOME: folder })
+  return (...args) => run(binary, args, { KUBECONFIG: cluster?.kubeconfig ?? '/dev/null', HOME: folder })
 }
 
 export function good({ code, out, err }: Ended & { out: string; err: string }): string {
@@ -75,27 +67,7 @@ export async function startInjector(cluster: Cluster, deployment: Json): Promise
 
 /** What a controller would write for the pods of a Service. */
 async function pointTo(cluster: Cluster, service: string, port: number): Promise<void> {
-  const all = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`
-  const slice = {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { name: `${service}-test`, labels: { 'kubernetes.io/service-name': service } },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: [ownAddress()], conditions: { ready: true } }],
-    ports: [{ name: 'https-webhook', port, protocol: 'TCP' }],
-  }
-  const { status, body } = await cluster.admin.ask('POST', all, slice)
-  if (status === 201) return
-  const found = await cluster.admin.ask('GET', `${all}/${service}-test`)
-  if (found.status !== 200) throw new Error(JSON.stringify(body))
-  await cluster.admin.ask('PUT', `${all}/${service}-test`, { ...found.body, ports: slice.ports })
-}
-
-/** An address of this machine that is not loopback, which Kubernetes refuses as an endpoint. */
-function ownAddress(): string {
-  const found = Object.values(networkInterfaces())
-    .flat()
-    .find(each => each?.family === 'IPv4' && !each.internal)
-  if (found === undefined) throw new Error('this machine has no address but loopback')
-  return found.address
+  const ports = [{ name: 'https-webhook', port }]
+  const endpoints = [{ address: ownAddress(), conditions: { ready: true } }]
+  await cluster.apply(sliceObject(NAMESPACE, service, `${service}-test`, ports, endpoints))
 }

@@ -12,17 +12,25 @@ import { obtain } from '../../peers/obtain.ts'
 /** A real etcd and a real kube-apiserver. There are no nodes and no controllers: pods are admitted, and do not run. */
 export interface Cluster extends AsyncDisposable {
   readonly server: string
-  /** Its certificate authority, a file. */
-  readonly authority: string
-  readonly adminToken: string
   /** As the administrator. */
   readonly admin: Kubernetes
+  /** A file for clients of the administrator, with the context `admin`. */
+  readonly kubeconfig: string
   kubectl(
     ...args: readonly string[]
   ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
   /** A folder as a pod of this service account has it. */
   serviceAccount(namespace: string, name: string): Promise<string>
   makeNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
+  /** `kubectl apply` of these objects; rejects where it does not take them. */
+  apply(...objects: readonly Json[]): Promise<void>
+  /** Rejects where it fails. */
+  must(...args: readonly string[]): Promise<string>
+  /** The API server, as by a crash. etcd goes on. */
+  killServer(): Promise<void>
+  startServer(): Promise<void>
+  /** etcd forgets all versions but the last one. */
+  compact(): Promise<void>
 }
 
 const ADMIN = 'admin-of-the-test'
@@ -55,24 +63,25 @@ export async function startCluster(): Promise<Cluster> {
     '--unsafe-no-fsync',
   ])
   const accountKey = file('accounts.key', accounts.export({ type: 'pkcs1', format: 'pem' }).toString())
-  const api = startChild(serverBinary, [
-    `--etcd-servers=${etcdAt}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
-    `--secure-port=${port}`,
-    `--tls-cert-file=${file('server.crt', own.certificate)}`,
-    `--tls-private-key-file=${file('server.key', own.key)}`,
-    `--token-auth-file=${file('tokens.csv', `${ADMIN},admin,admin,"system:masters"\n`)}`,
-    '--authorization-mode=RBAC',
-    '--service-account-issuer=https://127.0.0.1',
-    `--service-account-key-file=${accountKey}`,
-    `--service-account-signing-key-file=${accountKey}`,
-    '--service-cluster-ip-range=10.0.0.0/24',
-    // Webhooks are called at the endpoints of their Service: its own address leads nowhere, without nodes.
-    '--enable-aggregator-routing=true',
-    `--cert-dir=${folder}`,
-    '--allow-privileged=true',
-  ])
+  const startApi = () =>
+    startChild(serverBinary, [
+      `--etcd-servers=${etcdAt}`,
+      '--bind-address=127.0.0.1',
+      '--advertise-address=127.0.0.1',
+      `--secure-port=${port}`,
+      `--tls-cert-file=${file('server.crt', own.certificate)}`,
+      `--tls-private-key-file=${file('server.key', own.key)}`,
+      `--token-auth-file=${file('tokens.csv', `${ADMIN},admin,admin,"system:masters"\n`)}`,
+      '--authorization-mode=RBAC',
+      '--service-account-issuer=https://127.0.0.1',
+      `--service-account-key-file=${accountKey}`,
+      `--service-account-signing-key-file=${accountKey}`,
+      '--service-cluster-ip-range=10.0.0.0/24',
+      // Webhooks are called at the endpoints of their Service: its own address leads nowhere, without nodes.
+      '--enable-aggregator-routing=true',
+      `--cert-dir=${folder}`,
+      '--allow-privileged=true',
+    ])
   const server = `https://127.0.0.1:${port}`
   const accountFolder = (name: string, token: string, namespace: string) => {
     mkdirSync(join(folder, name), { recursive: true })
@@ -81,31 +90,41 @@ export async function startCluster(): Promise<Cluster> {
     file(join(name, 'namespace'), namespace)
     return join(folder, name)
   }
+  let api = startApi()
   const admin = kubernetesClient(server, accountFolder('admin', ADMIN, 'default'))
-  await until('that the API server is ready', async () => {
-    if (!etcd.running() || !api.running())
-      throw new Error(`it ended: ${etcd.err().slice(-2000)} ${api.err().slice(-4000)}`)
-    // `ok`, which is no JSON.
-    const asked = await admin.ask('GET', '/api/v1/namespaces/default').catch(() => null)
-    return asked?.status === 200
-  })
+  const isReady = () =>
+    until('that the API server is ready', async () => {
+      if (!etcd.running() || !api.running())
+        throw new Error(`it ended: ${etcd.err().slice(-2000)} ${api.err().slice(-4000)}`)
+      // `ok`, which is no JSON.
+      const asked = await admin.ask('GET', '/api/v1/namespaces/default').catch(() => null)
+      return asked?.status === 200
+    })
+  await isReady()
   const must = async (path: string, body: Json) => {
     const { status, body: answer } = await admin.ask('POST', path, body)
     if (status !== 201 && status !== 409) throw new Error(`${path}: ${status} ${JSON.stringify(answer)}`)
     return answer
   }
-  const clusterAuthority = join(folder, 'admin/ca.crt')
+  let applied = 0
   const kubectl: Cluster['kubectl'] = (...args) =>
     run(
       kubectlBinary,
-      [`--server=${server}`, `--certificate-authority=${clusterAuthority}`, `--token=${ADMIN}`, ...args],
+      [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
       { KUBECONFIG: '/dev/null', HOME: folder },
     )
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'c', cluster: { server, 'certificate-authority': join(folder, 'admin/ca.crt') } }],
+    users: [{ name: 'admin', user: { token: ADMIN } }],
+    contexts: [{ name: 'admin', context: { cluster: 'c', user: 'admin' } }],
+    'current-context': 'admin',
+  }
   const cluster: Cluster = {
     server,
-    authority: clusterAuthority,
-    adminToken: ADMIN,
     admin,
+    kubeconfig: file('kubeconfig', JSON.stringify(config)),
     kubectl,
     async serviceAccount(namespace, name) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
@@ -117,6 +136,31 @@ export async function startCluster(): Promise<Cluster> {
       // A controller would make it.
       const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } }
       await must(`/api/v1/namespaces/${name}/serviceaccounts`, account)
+    },
+    async apply(...objects) {
+      const list = { apiVersion: 'v1', kind: 'List', items: objects }
+      await cluster.must('apply', '-f', file(`applied-${applied++}.json`, JSON.stringify(list)))
+    },
+    async must(...args) {
+      const { code, out, err } = await kubectl(...args)
+      if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${err}`)
+      return out
+    },
+    async killServer() {
+      api.signal('SIGKILL')
+      await api.ended
+    },
+    async startServer() {
+      api = startApi()
+      await isReady()
+    },
+    async compact() {
+      const ask = async (path: string, body: object) => {
+        const answer = await fetch(`${etcdAt}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) })
+        return (await answer.json()) as { header: { revision: string } }
+      }
+      const { header } = await ask('range', { key: Buffer.from('a').toString('base64') })
+      await ask('compaction', { revision: header.revision, physical: true })
     },
     async [Symbol.asyncDispose]() {
       admin.close()

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
-import { readTextSync } from '../../../mesh-config/read-file.ts'
-import type { Clock } from '../../core/clock.ts'
+import { readTextSync } from '../../mesh-config/read-file.ts'
+import type { Clock } from '../core/clock.ts'
 
 /** How often a file is read at most. */
 const LOOK_MS = 1_000

@@ -2,8 +2,8 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { watchedFiles } from '../../../proxy/discovery/consul/watched-file.ts'
-import { virtualTime } from './tape.ts'
+import { watchedFiles } from '../../proxy/discovery/watched-file.ts'
+import { virtualTime } from './consul/tape.ts'
 
 let folder = ''
 beforeEach(() => {

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../../core/clock.ts'
+import type { Clock, Random } from '../core/clock.ts'
 
 /** Resolves after this time, or as soon as the signal aborts. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { backOffMs, pause } from '../../../proxy/discovery/consul/pause.ts'
-import { seeded } from '../../support/random.ts'
-import { virtualTime } from './tape.ts'
+import { backOffMs, pause } from '../../proxy/discovery/pause.ts'
+import { seeded } from '../support/random.ts'
+import { virtualTime } from './consul/tape.ts'
 
 test('back-off begins at once, doubles, ends at its cap, and is never the same twice', () => {
   const random = seeded(7)

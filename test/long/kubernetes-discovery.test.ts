@@ -1,0 +1,388 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, createServer as createRelay, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { root } from '../integration/support/child.ts'
+import { startLoad } from '../integration/support/load.ts'
+import { freePort } from '../integration/support/ports.ts'
+import { type Config, get, type RunningProxy, startProxy } from '../integration/support/proxy.ts'
+import { until } from '../integration/support/until.ts'
+import { type Cluster, startCluster } from './support/cluster.ts'
+import { ownAddress, serviceObject, sliceObject } from './support/cluster-objects.ts'
+
+/**
+ * Endpoints from a real API server: Services and EndpointSlices are written by kubectl, as the controllers of a cluster
+ * would, and the endpoints are servers of this machine.
+ */
+
+let cluster: Cluster
+let relay: Relay
+const backends: Server[] = []
+
+beforeAll(async () => {
+  cluster = await startCluster()
+  relay = await startRelay(Number(new URL(cluster.server).port))
+  await cluster.makeNamespace('shop')
+  await cluster.makeNamespace('other')
+  await cluster.must('apply', '-f', join(root, 'deploy/kubernetes/discovery.yaml'))
+  await cluster.must(
+    'create',
+    'rolebinding',
+    'outrigger-discovery',
+    '-n',
+    'shop',
+    '--clusterrole=outrigger-discovery',
+    '--group=system:serviceaccounts:shop',
+  )
+})
+
+afterAll(async () => {
+  for (const backend of backends) backend.close()
+  relay?.close()
+  await cluster?.[Symbol.asyncDispose]()
+})
+
+/** Between the proxy and the API server: it can be cut while the API server goes on. */
+interface Relay {
+  readonly address: string
+  cut(): void
+  open(): void
+  connections(): number
+  close(): void
+}
+
+async function startRelay(to: number): Promise<Relay> {
+  const sockets = new Set<Socket>()
+  let isCut = false
+  const server = createRelay(socket => {
+    if (isCut) return void socket.destroy()
+    const other = connect(to, '127.0.0.1')
+    for (const [one, another] of [
+      [socket, other],
+      [other, socket],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => another.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        another.destroy()
+      })
+      one.pipe(another)
+    }
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut() {
+      isCut = true
+      for (const socket of sockets) socket.destroy()
+    },
+    open() {
+      isCut = false
+    },
+    connections: () => sockets.size / 2,
+    close() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** An application of this machine: says its port. */
+async function backend(answer?: (response: ServerResponse) => void): Promise<number> {
+  const server = createServer((_request, response) => {
+    if (answer !== undefined) return answer(response)
+    response.end(String((server.address() as AddressInfo).port))
+  })
+  backends.push(server)
+  await new Promise<void>(resolve => server.listen(0, '0.0.0.0', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+const usual = { ready: true, serving: true, terminating: false }
+const http = [{ name: 'http', port: 80 }]
+
+/** One slice for each endpoint: they differ in their ports. */
+const single = (namespace: string, service: string, port: number, conditions = usual) =>
+  sliceObject(
+    namespace,
+    service,
+    `${service}-${port}`,
+    [{ name: 'http', port }],
+    [{ address: ownAddress(), conditions }],
+  )
+
+async function proxyOf(
+  account: string,
+  more: object = {},
+  config: Config = {},
+): Promise<RunningProxy & { readonly port: number }> {
+  const port = await freePort()
+  const proxy = await startProxy({
+    service: 'web',
+    outbound: [{ listen: `127.0.0.1:${port}` }],
+    discovery: {
+      kubernetes: {
+        address: relay.address,
+        tokenFile: join(account, 'token'),
+        tls: { ca: join(account, 'ca.crt') },
+        namespace: 'shop',
+        ...more,
+      },
+    },
+    ...config,
+  })
+  return Object.assign(proxy, { port })
+}
+
+let made = 0
+/** A service account of the namespace, with the rights that deploy/ gives it there. */
+async function account(namespace = 'shop'): Promise<string> {
+  const name = `web-${made++}`
+  await cluster.must('create', 'serviceaccount', name, '-n', namespace)
+  return cluster.serviceAccount(namespace, name)
+}
+
+const call = (port: number, host: string) => get(port, '/', { headers: { host } })
+const stateOf = async (proxy: RunningProxy, service: string) =>
+  (await proxy.admin(`/endpoints?service=${service}&format=text`)).body
+
+describe('names', () => {
+  test('all that a cluster has for a Service find it on demand, and the port says which', async () => {
+    const [web, grpc] = [await backend(), await backend()]
+    const ports = [
+      { name: 'http', port: 80 },
+      { name: 'admin', port: 9090 },
+    ]
+    await cluster.apply(
+      serviceObject('shop', 'names', ports),
+      sliceObject(
+        'shop',
+        'names',
+        'names-a',
+        [
+          { name: 'http', port: web },
+          { name: 'admin', port: grpc },
+        ],
+        [{ address: ownAddress() }],
+      ),
+    )
+    await using proxy = await proxyOf(await account())
+    const short = ['names', 'names.shop', 'names.shop.svc', 'names.shop.svc.cluster.local', 'names:80', 'names:15001']
+    for (const host of short) expect([host, (await call(proxy.port, host)).body]).toEqual([host, String(web)])
+    for (const host of ['names:9090', 'names.shop.svc.cluster.local:9090'])
+      expect([host, (await call(proxy.port, host)).body]).toEqual([host, String(grpc)])
+    const address = await cluster.must('get', 'service', 'names', '-n', 'shop', '-o', 'jsonpath={.spec.clusterIP}')
+    expect((await call(proxy.port, `${address}:9090`)).body).toBe(String(grpc))
+    expect((await call(proxy.port, `${address}:80`)).body).toBe(String(web))
+    const none = await call(proxy.port, 'nobody')
+    expect(none.status).toBe(404)
+    expect(none.body).toContain('there is no Service nobody in the namespace shop')
+    expect(await stateOf(proxy, 'names')).toContain('from kubernetes: ')
+    // One watch for all Services, and one for the slices.
+    expect(relay.connections()).toBeLessThanOrEqual(4)
+  })
+
+  test('in another namespace are denied until the rights are bound there: the answer says which', async () => {
+    const port = await backend()
+    await cluster.apply(serviceObject('other', 'far', http), single('other', 'far', port))
+    await using proxy = await proxyOf(await account())
+    const denied = await call(proxy.port, 'far.other')
+    expect(denied.status).toBe(503)
+    expect(denied.body).toMatch(
+      /cannot get resource.*needs get on services in the namespace other \(deploy\/kubernetes\/discovery.yaml\)/,
+    )
+    await cluster.must(
+      'create',
+      'rolebinding',
+      'outrigger-discovery',
+      '-n',
+      'other',
+      '--clusterrole=outrigger-discovery',
+      '--group=system:serviceaccounts:shop',
+    )
+    await until('that it is found', async () => (await call(proxy.port, 'far.other.svc')).body === String(port))
+    expect((await call(proxy.port, 'nothing.nowhere')).status).toBe(503)
+  })
+
+  test('a Service without endpoints is known, and one that stands for a host outside leads there', async () => {
+    const port = await backend()
+    await cluster.apply(
+      serviceObject('shop', 'empty', http),
+      serviceObject('shop', 'outside', [{ name: 'http', port }], { type: 'ExternalName', externalName: 'localhost' }),
+    )
+    await using proxy = await proxyOf(await account())
+    const { status, body } = await call(proxy.port, 'empty')
+    expect([status, body]).toEqual([503, expect.stringContaining('UH')])
+    expect((await call(proxy.port, 'outside')).body).toBe(String(port))
+  })
+})
+
+test('endpoints come, drain and go under load, and no request fails', async () => {
+  const ports = [await backend(), await backend(), await backend()]
+  const [first, second, third] = ports as [number, number, number]
+  await cluster.apply(
+    serviceObject('shop', 'orders', http),
+    single('shop', 'orders', first),
+    single('shop', 'orders', second),
+  )
+  await using proxy = await proxyOf(await account(), { services: { orders: {} } }, { services: { orders: {} } })
+  const load = startLoad({ port: proxy.port, path: '/', rate: 100, headers: { host: 'orders' } })
+  const has = (port: number, health: string) => async () =>
+    (await proxy.endpoints('orders')).some(each => each.address.endsWith(`:${port}`) && each.health === health)
+  for (let round = 0; round < 3; round++) {
+    await cluster.apply(single('shop', 'orders', third))
+    await until('that it is used', has(third, 'passing'))
+    await cluster.apply(single('shop', 'orders', first, { ready: false, serving: true, terminating: true }))
+    await until('that it drains', has(first, 'draining'))
+    await cluster.must('delete', 'endpointslice', `orders-${first}`, '-n', 'shop')
+    await until('that it is gone', async () => (await proxy.endpoints('orders')).length === 2)
+    await cluster.apply(single('shop', 'orders', first))
+    await until('that it is back', has(first, 'passing'))
+    await cluster.must('delete', 'endpointslice', `orders-${third}`, '-n', 'shop')
+    await until('that the other is gone', async () => (await proxy.endpoints('orders')).length === 2)
+  }
+  const { failures, good } = await load.stop()
+  expect([...failures]).toEqual([])
+  expect(good).toBeGreaterThan(50)
+  // Deleting the Service says it at once, whatever its endpoints do.
+  await cluster.must('delete', 'service', 'orders', '-n', 'shop')
+  await until('that none is used', async () => (await call(proxy.port, 'orders')).status === 503)
+  expect((await proxy.endpoints('orders')).map(each => each.healthReason)).toEqual([
+    'its Service was deleted',
+    'its Service was deleted',
+  ])
+})
+
+test('the API server is killed and comes back: traffic goes on, the source is stale, and the watch is resumed', async () => {
+  const [one, two] = [await backend(), await backend()]
+  await cluster.apply(serviceObject('shop', 'steady', http), single('shop', 'steady', one))
+  const who = await account()
+  await using proxy = await proxyOf(who, {}, { services: { steady: {} } })
+  const load = startLoad({ port: proxy.port, path: '/', rate: 50, headers: { host: 'steady' } })
+  await until('that it serves', async () => (await call(proxy.port, 'steady')).status === 200)
+  await cluster.killServer()
+  await until('that it says so', async () => (await stateOf(proxy, 'steady')).includes('from kubernetes: STALE'))
+  expect((await proxy.metrics()).value('outrigger_discovery_stale', { service: 'steady' })).toBe(1)
+  // One that starts meanwhile uses what was known.
+  await proxy.stop()
+  await load.stop()
+  await using other = await proxyOf(who, {}, { services: { steady: {} }, state: 'off' })
+  expect(await stateOf(other, 'steady')).toMatch(/waiting|no answer|refuses|closed/)
+  await cluster.startServer()
+  await until('that it is found', async () => (await call(other.port, 'steady')).body === String(one))
+  await cluster.apply(single('shop', 'steady', two))
+  await until('that the new one is used', async () => (await other.endpoints('steady')).length === 2)
+})
+
+test('while the API server is away no request fails, and a start uses what was known last', async () => {
+  const [one, two] = [await backend(), await backend()]
+  await cluster.apply(serviceObject('shop', 'kept', http), single('shop', 'kept', one), single('shop', 'kept', two))
+  const who = await account()
+  const proxy = await proxyOf(who, {}, { services: { kept: {} } })
+  const load = startLoad({ port: proxy.port, path: '/', rate: 50, headers: { host: 'kept' } })
+  await until('that it serves', () => load.good() > 20)
+  relay.cut()
+  await until('that it says so', async () => (await stateOf(proxy, 'kept')).includes('STALE'))
+  const before = load.good()
+  await until('that it goes on', () => load.good() > before + 50)
+  relay.open()
+  await until('that it is fresh', async () => !(await stateOf(proxy, 'kept')).includes('STALE'))
+  // The version from which the watch is to go on is forgotten meanwhile.
+  relay.cut()
+  await cluster.must('delete', 'endpointslice', `kept-${one}`, '-n', 'shop')
+  await cluster.apply(serviceObject('shop', 'unrelated', http))
+  await cluster.compact()
+  await cluster.killServer()
+  await cluster.startServer()
+  relay.open()
+  await until('that it has caught up', async () => (await proxy.endpoints('kept')).length === 1)
+  const { failures } = await load.stop()
+  expect([...failures]).toEqual([])
+  expect(proxy.err() + proxy.out()).not.toContain('410')
+  await proxy.stop()
+})
+
+test('1,000 endpoints in 10 slices', async () => {
+  const slices = Array.from({ length: 10 }, (_, a) =>
+    sliceObject(
+      'shop',
+      'big',
+      `big-${a}`,
+      http,
+      Array.from({ length: 100 }, (_, b) => ({ address: `10.78.${a}.${b + 1}` })),
+    ),
+  )
+  await cluster.apply(serviceObject('shop', 'big', http), ...slices)
+  await using proxy = await proxyOf(await account(), { services: { big: {} } })
+  await until('that all are known', async () => (await proxy.endpoints('big')).length === 1_000)
+  await cluster.must('delete', 'endpointslice', 'big-3', '-n', 'shop')
+  await until('that 900 are left', async () => (await proxy.endpoints('big')).length === 900)
+})
+
+describe('rights', () => {
+  test('a token that has none: which is missing, in the log and at /endpoints', async () => {
+    await cluster.makeNamespace('poor')
+    await using proxy = await proxyOf(await account('poor'), { namespace: 'poor' }, { services: { any: {} } })
+    expect(await stateOf(proxy, 'any')).toMatch(
+      /the service account needs list and watch on services in the namespace poor/,
+    )
+    await cluster.must(
+      'create',
+      'rolebinding',
+      'outrigger-discovery',
+      '-n',
+      'poor',
+      '--clusterrole=outrigger-discovery',
+      '--group=system:serviceaccounts:poor',
+    )
+    await until('that it is taken up', async () => !(await stateOf(proxy, 'any')).includes('needs list'))
+  })
+
+  test.each([
+    ['services', 'list'],
+    ['services', 'watch'],
+    ['services', 'get'],
+    ['endpointslices', 'list'],
+    ['endpointslices', 'watch'],
+  ])('without %s %s it does not work', async (resource, verb) => {
+    const namespace = `less-${resource}-${verb}`
+    const port = await backend()
+    await cluster.makeNamespace(namespace)
+    const who = await account(namespace)
+    const rules = [
+      { apiGroups: [''], resources: ['services'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    ].map(rule => ({ ...rule, verbs: rule.verbs.filter(each => !(rule.resources[0] === resource && each === verb)) }))
+    const subject = [
+      { kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: `system:serviceaccounts:${namespace}` },
+    ]
+    const metadata = { name: `less-${namespace}` }
+    await cluster.apply(
+      { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata, rules },
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata,
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: metadata.name },
+        subjects: subject,
+      },
+      serviceObject(namespace, 'orders', http),
+      single(namespace, 'orders', port),
+      serviceObject('other', 'elsewhere', http),
+      single('other', 'elsewhere', port),
+    )
+    await using proxy = await proxyOf(who, { namespace })
+    if (verb === 'get') {
+      expect((await call(proxy.port, 'orders')).body).toBe(String(port))
+      const { status, body } = await call(proxy.port, 'elsewhere.other')
+      expect([status, body]).toEqual([503, expect.stringContaining('needs get on services')])
+      return
+    }
+    // A list alone is an answer, and goes stale: what is watched is not kept.
+    await until('that it says so', async () => {
+      const { body } = await call(proxy.port, 'orders')
+      return `${body}${await stateOf(proxy, 'orders')}`.includes(`list and watch on ${resource}`)
+    })
+  })
+})
