@@ -130,7 +130,7 @@ test('sidecars get the rights of deploy/kubernetes/discovery.yaml, where they ar
   const bound = objectsIn(await render('--set=discovery.namespaces={shop,payments}')).filter(
     ({ kind, roleRef }) => kind === 'RoleBinding' && mapOf(roleRef).name === 'outrigger-discovery',
   )
-  expect(bound.map(({ metadata }) => mapOf(metadata).namespace)).toEqual(['payments', 'shop'])
+  expect(bound.map(({ metadata }) => mapOf(metadata).namespace)).toEqual(['shop', 'payments'])
 })
 
 test('deploy/kubernetes/injector.yaml is what `node scripts/injector-manifest.ts` writes', async () => {

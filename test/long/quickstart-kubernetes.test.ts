@@ -50,6 +50,7 @@ test('the page has commands of both kinds, and installs, deploys and takes away'
   expect(possible.map(line => line.split(/\s+/).slice(0, 2).join(' '))).toEqual([
     'helm install',
     'kubectl apply',
+    'kubectl create',
     'kubectl label',
     'kubectl -n',
     'helm upgrade',
@@ -76,8 +77,7 @@ describe('in the order of the page', () => {
   test('3: the services are applied, and another namespace gets sidecars', async () => {
     expect(good(await shell(`${possible[1]!} --validate=strict`))).toContain('deployment.apps/web created')
     expect(good(await shell(`${possible[1]!} --dry-run=server`))).toContain('deployment.apps/web unchanged')
-    good(await shell(possible[2]!))
-    good(await shell(possible[3]!))
+    for (const line of possible.slice(2, 5)) good(await shell(line))
   })
 
   test.each(['web', 'orders', 'stock'])('a pod of %s gets its sidecar, and its Service leads there', async name => {
@@ -135,24 +135,24 @@ describe('in the order of the page', () => {
   test('6: a policy comes into the ConfigMap of the agents; a wrong one changes nothing, with the words of the page', async () => {
     const policies = async () =>
       mapOf((await get(`/api/v1/namespaces/${NAMESPACE}/configmaps/outrigger-policies`)).data)
-    good(await shell(possible[4]!))
+    good(await shell(possible[5]!))
     const before = await policies()
     expect(before).toEqual({ 'orders.yaml': 'timeouts:\n  request: 2s\n' })
-    const { code, err } = await shell(possible[5]!)
+    const { code, err } = await shell(possible[6]!)
     expect(code).not.toBe(0)
     expect(page).toContain(err.trim())
     expect(await policies()).toEqual(before)
   })
 
   test('with Consul, and with traces', async () => {
-    good(await shell(possible[6]!))
     good(await shell(possible[7]!))
+    good(await shell(possible[8]!))
     const base = mapOf((await get(`/api/v1/namespaces/${NAMESPACE}/configmaps/outrigger-injector`)).data)
     expect(parse(String(base['base.yaml']))).toMatchObject({
       discovery: { consul: { address: 'http://${HOST_IP}:8500' } },
       register: { address: '${POD_IP}' },
     })
-    good(await shell(possible[8]!))
+    good(await shell(possible[9]!))
     const agent = mapOf((await get(`/api/v1/namespaces/${NAMESPACE}/configmaps/outrigger-agent`)).data)
     expect(parse(String(agent['agent.yaml']))).toMatchObject({
       consul: { address: 'http://${HOST_IP}:8500' },
@@ -163,9 +163,9 @@ describe('in the order of the page', () => {
   test('it is taken away', async () => {
     // No kubelet ends pods, and no controller empties a namespace.
     good(await shell('kubectl -n shop delete pods --all --force --grace-period=0'))
-    good(await shell(`${possible[9]!} --wait=false`))
-    good(await shell(possible[10]!))
-    good(await shell(`${possible[11]!} --wait=false`))
+    good(await shell(`${possible[10]!} --wait=false`))
+    good(await shell(possible[11]!))
+    good(await shell(`${possible[12]!} --wait=false`))
     expect((await shell('helm list --all-namespaces --short')).out).toBe('')
   })
 })

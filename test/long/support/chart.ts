@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { type Json, mapOf, mapsOf } from '../../../inject/shape.ts'
@@ -46,10 +47,15 @@ export async function startInjector(cluster: Cluster, deployment: Json): Promise
   const pod = mapOf(mapOf(mapOf(deployment.spec).template).spec)
   const [container] = mapsOf(pod.containers)
   const [port, probes] = [await freePort(), await freePort()]
+  // What the kubelet would make of the ConfigMap.
+  const { body } = await cluster.admin.ask('GET', `/api/v1/namespaces/${NAMESPACE}/configmaps/${name}`)
+  const base = join(temporaryFolder(), 'base.yaml')
+  writeFileSync(base, String(mapOf(body.data)['base.yaml']))
   const args = (container!.args as string[]).filter(arg => !/^--(base|listen|probes)=/.test(arg))
   const child = startChild(node, [
     join(root, 'bin/outrigger.js'),
     ...args,
+    `--base=${base}`,
     `--listen=0.0.0.0:${port}`,
     `--probes=127.0.0.1:${probes}`,
     `--api-server=${cluster.server}`,
