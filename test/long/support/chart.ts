@@ -2,15 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { type Json, mapOf, mapsOf } from '../../../inject/shape.ts'
-import {
-  type Child,
-  type Ended,
-  node,
-  root,
-  run,
-  startChild,
-  temporaryFolder,
-} from '../../integration/support/child.ts'
+import { type Child, node, root, run, startChild, temporaryFolder } from '../../integration/support/child.ts'
 import { freePort } from '../../integration/support/ports.ts'
 import { until } from '../../integration/support/until.ts'
 import { obtain } from '../../peers/obtain.ts'
@@ -27,7 +19,8 @@ export async function helmOf(cluster: Cluster | null): Promise<(...args: string[
   return (...args) => run(binary, args, { KUBECONFIG: cluster?.kubeconfig ?? '/dev/null', HOME: folder })
 }
 
-export function good({ code, out, err }: Ended & { out: string; err: string }): string {
+/** What it printed; throws where it failed. */
+export function good({ code, out, err }: { code: number | null; out: string; err: string }): string {
   if (code !== 0) throw new Error(`it ended with ${code}: ${out}${err}`)
   return out
 }
