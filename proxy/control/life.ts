@@ -1,3 +1,4 @@
+import { isLoopback } from '../../mesh-config/address.ts'
 import type { DrainSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { DrainSide } from '../core/channel.ts'
 import type { Log } from '../core/log.ts'
@@ -123,7 +124,11 @@ export function life(options: LifeOptions): Life {
   }
 }
 
-/** The delay is for callers that find this address somewhere; where nothing inbound listens, there are none. */
-export function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
-  return listeners.some(({ direction }) => direction === 'inbound') ? drain : { ...drain, delayMs: 0 }
+/**
+ * The delay is for callers that find this address somewhere: those of the application, and those of a gateway. Where
+ * nothing but the application of this machine calls, there are none.
+ */
+export function drainPlan({ drain, listeners }: Pick<Snapshot, 'drain' | 'listeners'>): DrainSpec {
+  const isFound = listeners.some(({ direction, listen }) => direction === 'inbound' || !isLoopback(listen.address))
+  return isFound ? drain : { ...drain, delayMs: 0 }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { life } from '../../proxy/control/life.ts'
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import { drainPlan, life } from '../../proxy/control/life.ts'
 import { logTape } from '../support/log-tape.ts'
 
 function lifeOf(drainThreads: () => Promise<number>, askSupervisor?: (why: string) => boolean) {
@@ -101,5 +102,23 @@ describe('with a supervisor', () => {
     expect(alone.own.drain('SIGTERM')).toBe(true)
     await settled()
     expect(alone.steps.at(-1)).toBe('exit 0')
+  })
+})
+
+describe('the delay of a drain', () => {
+  const delayOf = (direction: 'inbound' | 'outbound', address: string) => {
+    const listeners = [{ direction, listen: { address, port: 1 } }] as unknown as Snapshot['listeners']
+    return drainPlan({ drain: { delayMs: 5_000, timeoutMs: 20_000 }, listeners }).delayMs
+  }
+
+  test('is for callers elsewhere: of the application, and of a gateway', () => {
+    expect(delayOf('inbound', '0.0.0.0')).toBe(5_000)
+    expect(delayOf('outbound', '0.0.0.0')).toBe(5_000)
+    expect(delayOf('outbound', '::')).toBe(5_000)
+  })
+
+  test('is none where only the application calls', () => {
+    expect(delayOf('outbound', '127.0.0.1')).toBe(0)
+    expect(delayOf('outbound', '::1')).toBe(0)
   })
 })
