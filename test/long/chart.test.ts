@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Json, mapOf, mapsOf } from '../../inject/shape.ts'
@@ -216,6 +216,21 @@ test('as a dependency of another chart it has what that sets for all', async () 
   )
   writeFileSync(join(parent, 'values.yaml'), 'global: { team: shop }\noutrigger: { enabled: true }\n')
   expect(good(await offline('template', 'shop', parent))).toContain('kind: MutatingWebhookConfiguration')
+})
+
+test('packed, it has all its files, and little of what a release may hold', async () => {
+  const folder = temporaryFolder()
+  good(await offline('package', chart, `--destination=${folder}`))
+  const [packed] = readdirSync(folder)
+  // Helm keeps the chart of each revision in a Secret, which may have 1 MiB.
+  expect(statSync(join(folder, packed!)).size).toBeLessThan(100 * 1024)
+  const all = ['--set=monitoring.dashboards.enabled=true', '--set=monitoring.prometheusRule.enabled=true']
+  const names = objectsIn(good(await offline('template', 'outrigger', join(folder, packed!), ...all))).map(
+    ({ kind, metadata }) => `${kind} ${mapOf(metadata).name}`,
+  )
+  for (const name of ['mesh', 'service', 'endpoint', 'agent'])
+    expect(names).toContain(`ConfigMap outrigger-dashboard-${name}`)
+  expect(names).toContain('PrometheusRule outrigger')
 })
 
 /** All that could stay behind. */
