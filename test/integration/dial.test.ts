@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import type { Failure } from '../../proxy/core/failure.ts'
 import { DialAttempt } from '../../proxy/pool/dial.ts'
 import { dial } from '../../proxy/system/net.ts'
-import { EventLoop } from '../support/event-loop.ts'
 import { manualClock } from '../support/clock.ts'
+import { EventLoop } from '../support/event-loop.ts'
 import { node, startChild } from './support/child.ts'
 
 test('a process that ends with the connection in its backlog has refused it', async () => {

@@ -262,6 +262,7 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'kubelet',
   'containerd',
   'helm',
+  'coredns',
   'dnsmasq',
   'dig',
 ]

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { KubernetesServiceSpec, KubernetesSpec } from '../../../mesh-config/snapshot.ts'
+import type { Clock } from '../../../proxy/core/clock.ts'
 import { type KubernetesRegistry, kubernetesRegistry } from '../../../proxy/discovery/kubernetes/registry.ts'
-import { systemClock as clock } from '../../../proxy/system/clock.ts'
+import { wayOf } from '../../../proxy/discovery/kubernetes/way.ts'
+import { systemClock } from '../../../proxy/system/clock.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { serviceSpec } from '../../support/specs.ts'
+import { virtualTime } from '../consul/tape.ts'
 import { endpoint, type ScriptedApi, scriptedApi, service, slice, soon } from './support/scripted-api.ts'
 
 /** Against an API server that does at will what a real one does seldom; test/long/ has a real one. */
@@ -26,10 +29,27 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', env: NodeJS.ProcessEnv = {}) {
+function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', clock: Clock = systemClock) {
   const log = logTape()
   let changes = 0
-  const spec: KubernetesSpec = {
+  const made = kubernetesRegistry(
+    { ...specOf(), ...over },
+    {
+      clock,
+      random: () => 0,
+      log,
+      env: {},
+      account,
+      speaks: () => true,
+      changed: () => void changes++,
+    },
+  )
+  opened.push(made)
+  return { made, log, changes: () => changes }
+}
+
+function specOf(): KubernetesSpec {
+  return {
     address: api.address,
     token: 'secret',
     tokenFile: null,
@@ -40,19 +60,7 @@ function registry(over: Partial<KubernetesSpec> = {}, account = '/nonexistent', 
     services: [],
     onDemand: serviceSpec('', []),
     idleMs: 600_000,
-    ...over,
   }
-  const made = kubernetesRegistry(spec, {
-    clock,
-    random: () => 0,
-    log,
-    env,
-    account,
-    speaks: () => true,
-    changed: () => void changes++,
-  })
-  opened.push(made)
-  return { made, log, changes: () => changes }
 }
 
 const orders: KubernetesServiceSpec = { service: 'orders', name: 'orders', namespace: null, port: null }
@@ -234,6 +242,27 @@ describe('a watch', () => {
     await soon(() => expect(said[1]).toContain('a line is longer than 8 MiB'))
   })
 
+  test('without a line for minutes is opened anew from where it was; a bookmark is a line', async () => {
+    const time = virtualTime()
+    // What is on its way arrives, while the other time stands still.
+    const arrived = () => new Promise(resolve => setTimeout(resolve, 1_000))
+    fill()
+    watch(registry({}, undefined, time.clock).made)
+    await soon(() => expect(api.watches()).toBe(2))
+    await arrived()
+    api.asked.length = 0
+    await time.pass(100_000, 10_000)
+    api.send('services', `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '99' } } })}\n`)
+    await arrived()
+    await time.pass(60_000, 10_000)
+    await soon(() => expect(watchesOf('endpointslices')).toEqual(['watch endpointslices 12']))
+    expect(watchesOf('services')).toEqual([])
+    await arrived()
+    await time.pass(100_000, 10_000)
+    await soon(() => expect(watchesOf('services')).toEqual(['watch services 99']))
+    expect(listsOf('services')).toEqual([])
+  })
+
   test('that ends at once again and again is not asked for without end', async () => {
     await running()
     const before = Date.now()
@@ -301,7 +330,8 @@ describe('an API server', () => {
   })
 
   test('that answers too much', async () => {
-    api.fail = () => ({ status: 200, body: `"${'x'.repeat(33 * 1024 * 1024)}"` })
+    const body = `"${'x'.repeat(33 * 1024 * 1024)}"`
+    api.fail = () => ({ status: 200, body })
     const said = watch(registry().made)
     await soon(() => expect(said[0]).toContain('is larger than 32768 KiB'))
   })
@@ -329,6 +359,22 @@ describe('in a pod', () => {
     const said = watch(made)
     expect(said[0]).toContain('this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set): write')
     expect(await made.find('orders')).toMatchObject({ certain: false })
+  })
+
+  test('everything is where the kubelet puts it', () => {
+    writeFileSync(join(account, 'namespace'), 'billing')
+    const none = { ca: null, cert: null, key: null, serverName: null }
+    const spec = { ...specOf(), address: null, token: null, namespace: null }
+    expect(wayOf(spec, { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }, account)).toEqual({
+      address: 'https://[fd00::1]:6443',
+      token: null,
+      tokenFile: join(account, 'token'),
+      tls: { ...none, ca: join(account, 'ca.crt') },
+      namespace: 'billing',
+    })
+    // The token of a pod is not shown to another server.
+    expect(wayOf({ ...spec, address: 'https://a:1' }, {}, account)).toMatchObject({ tokenFile: null, tls: none })
+    expect(wayOf({ ...spec, address: 'https://a:1' }, { POD_NAMESPACE: 'p' }, '/nonexistent').namespace).toBe('p')
   })
 
   test('without a token it says so, and takes it up when it is there; a new one is read', async () => {

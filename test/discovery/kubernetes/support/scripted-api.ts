@@ -176,7 +176,7 @@ function answer(response: ServerResponse, status: number, body: unknown, headers
 
 /** Until it is so: the time is real here, and what is waited for takes milliseconds. */
 export function soon(check: () => void): Promise<void> {
-  return vi.waitFor(check, { timeout: 10_000, interval: 5 })
+  return vi.waitFor(check, { timeout: 60_000, interval: 5 })
 }
 
 type Port = { readonly name?: string; readonly port: number; readonly protocol?: string; readonly appProtocol?: string }
