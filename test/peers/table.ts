@@ -184,7 +184,17 @@ export const PEERS = {
     ways: [kubernetesBuild('kubelet', KUBERNETES)],
     takes: '3 minutes',
   },
-  containerd: { binaries: ['containerd'], versionArgs: ['--version'], ways: [aptInstall('containerd', ['containerd'])] },
+  containerd: {
+    binaries: ['containerd'],
+    versionArgs: ['--version'],
+    ways: [aptInstall('containerd', ['containerd'])],
+  },
+  // What makes the network of a pod; containerd looks for them in one folder, of which this is one.
+  'cni-plugins': {
+    binaries: ['host-local'],
+    versionArgs: [],
+    ways: [aptUnpack(['containernetworking-plugins'], 'usr/lib/cni/host-local')],
+  },
   helm: {
     binaries: ['helm'],
     versionArgs: ['version'],
@@ -249,6 +259,7 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'kube-apiserver',
   'kubelet',
   'containerd',
+  'cni-plugins',
   'helm',
   'dnsmasq',
   'dig',

@@ -4,12 +4,15 @@ import { join } from 'node:path'
 import type { Json } from '../../../inject/shape.ts'
 import { makeAuthority, makeServerCertificate } from '../../../inject/webhook/certificate.ts'
 import { type Kubernetes, kubernetesClient } from '../../../inject/webhook/kubernetes.ts'
-import { run, startChild, temporaryFolder } from '../../integration/support/child.ts'
+import { type Child, run, startChild, temporaryFolder } from '../../integration/support/child.ts'
 import { freePort } from '../../integration/support/ports.ts'
 import { until } from '../../integration/support/until.ts'
 import { obtain } from '../../peers/obtain.ts'
 
-/** A real etcd and a real kube-apiserver. There are no nodes and no controllers: pods are admitted, and do not run. */
+/**
+ * A real etcd and a real kube-apiserver, without controllers. Without a node (`node.ts`), pods are admitted and do not
+ * run.
+ */
 export interface Cluster extends AsyncDisposable {
   readonly server: string
   /** As the administrator. */
@@ -17,6 +20,10 @@ export interface Cluster extends AsyncDisposable {
   kubectl(
     ...args: readonly string[]
   ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
+  /** kubectl, which goes on. */
+  following(...args: readonly string[]): Child
+  /** Of the administrator: for the kubelet of a node. */
+  readonly kubeconfig: object
   /** A folder as a pod of this service account has it. */
   serviceAccount(namespace: string, name: string): Promise<string>
   makeNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
@@ -25,7 +32,8 @@ export interface Cluster extends AsyncDisposable {
 const ADMIN = 'admin-of-the-test'
 const HOUR = 3_600_000
 
-export async function startCluster(): Promise<Cluster> {
+/** `address`: where the API server listens. A kubelet cannot reach one on loopback. */
+export async function startCluster(address = '127.0.0.1'): Promise<Cluster> {
   const [etcdBinary, serverBinary, kubectlBinary] = [
     await obtain('etcd'),
     await obtain('kube-apiserver'),
@@ -38,7 +46,7 @@ export async function startCluster(): Promise<Cluster> {
   }
   const authority = makeAuthority('cluster-ca', Date.now(), 24 * HOUR)
   const by = { certificate: authority.certificate, key: createPrivateKey(authority.key) }
-  const own = makeServerCertificate(['localhost', '127.0.0.1'], by, Date.now(), 24 * HOUR)
+  const own = makeServerCertificate(['localhost', address], by, Date.now(), 24 * HOUR)
   const accounts = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   const [clients, peers, port] = [await freePort(), await freePort(), await freePort()]
   const etcdAt = `http://127.0.0.1:${clients}`
@@ -54,8 +62,8 @@ export async function startCluster(): Promise<Cluster> {
   const accountKey = file('accounts.key', accounts.export({ type: 'pkcs1', format: 'pem' }).toString())
   const api = startChild(serverBinary, [
     `--etcd-servers=${etcdAt}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
+    `--bind-address=${address}`,
+    `--advertise-address=${address}`,
     `--secure-port=${port}`,
     `--tls-cert-file=${file('server.crt', own.certificate)}`,
     `--tls-private-key-file=${file('server.key', own.key)}`,
@@ -67,8 +75,9 @@ export async function startCluster(): Promise<Cluster> {
     '--service-cluster-ip-range=10.0.0.0/24',
     `--cert-dir=${folder}`,
     '--allow-privileged=true',
+    '--kubelet-preferred-address-types=InternalIP',
   ])
-  const server = `https://127.0.0.1:${port}`
+  const server = `https://${address}:${port}`
   const accountFolder = (name: string, token: string, namespace: string) => {
     mkdirSync(join(folder, name), { recursive: true })
     file(join(name, 'ca.crt'), authority.certificate)
@@ -89,16 +98,22 @@ export async function startCluster(): Promise<Cluster> {
     if (status !== 201 && status !== 409) throw new Error(`${path}: ${status} ${JSON.stringify(answer)}`)
     return answer
   }
-  const kubectl: Cluster['kubectl'] = (...args) =>
-    run(
-      kubectlBinary,
-      [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
-      { KUBECONFIG: '/dev/null', HOME: folder },
-    )
+  const access = [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`]
+  const apart = { KUBECONFIG: '/dev/null', HOME: folder }
+  const kubectl: Cluster['kubectl'] = (...args) => run(kubectlBinary, [...access, ...args], apart)
   const cluster: Cluster = {
     server,
     admin,
     kubectl,
+    following: (...args) => startChild(kubectlBinary, [...access, ...args], apart),
+    kubeconfig: {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'own', cluster: { server, 'certificate-authority': join(folder, 'admin/ca.crt') } }],
+      users: [{ name: 'own', user: { token: ADMIN } }],
+      contexts: [{ name: 'own', context: { cluster: 'own', user: 'own' } }],
+      'current-context': 'own',
+    },
     async serviceAccount(namespace, name) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
       const answer = await must(path, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} })
