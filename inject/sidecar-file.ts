@@ -35,7 +35,7 @@ function generated({ service, listeners, settings, graceSeconds }: FileFacts): J
     })),
     ...(hasDns(settings) ? { dns: { listen: `127.0.0.1:${ports.dns}` } } : {}),
     agent: agent === 'node' ? `unix:${AGENT_FOLDER}/agent.sock` : agent,
-    drain: drainOf(settings, graceSeconds),
+    drain: drainOf(graceSeconds),
     ...buffersOf(settings),
   }
 }
@@ -57,13 +57,13 @@ function inboundEntry({ listen, port, protocol }: InboundListener, address: stri
 }
 
 /**
- * A native sidecar is ended when the application has gone, so nothing is to be waited for; a classic one together with
- * the application, whose callers have not noticed yet. Both stay within the pod's time.
+ * Callers need time to notice that the pod ends. What runs then may take all the time that the pod has: a long request
+ * is not to be cut while its application still works on it.
  */
-function drainOf({ mode }: Settings, graceSeconds: number): Json {
+function drainOf(graceSeconds: number): Json {
   const spare = Math.max(1, graceSeconds - 2)
-  const delay = mode === 'native' ? 0 : Math.min(5, Math.floor(spare / 4))
-  return { delay: `${delay}s`, timeout: `${Math.max(1, Math.min(20, spare - delay))}s` }
+  const delay = Math.min(5, Math.floor(spare / 4))
+  return { delay: `${delay}s`, timeout: `${Math.max(1, spare - delay)}s` }
 }
 
 const MIB = 1024 ** 2

@@ -45,6 +45,7 @@ describe('the sidecar', () => {
       restartPolicy: 'Always',
       args: ['proxy', '-c', '/etc/outrigger/sidecar.yaml'],
       startupProbe: { httpGet: { path: '/ready', port: 15020 } },
+      lifecycle: { preStop: { exec: { command: ['outrigger', 'leave', '--admin', '127.0.0.1:15000'] } } },
       securityContext: {
         runAsNonRoot: true,
         runAsUser: 1337,
@@ -191,8 +192,9 @@ describe('the sidecar file', () => {
   test('drains within the time that the pod has', () => {
     const drain = (annotations: Json, spec: Json) => injected(podOf(annotations, spec)).file.drain
     const classic = { 'outrigger.io/sidecar-mode': 'classic' }
-    expect(drain({}, {})).toEqual({ delay: '0s', timeout: '20s' })
-    expect(drain(classic, {})).toEqual({ delay: '5s', timeout: '20s' })
+    expect(drain({}, {})).toEqual({ delay: '5s', timeout: '23s' })
+    expect(drain({}, { terminationGracePeriodSeconds: 600 })).toEqual({ delay: '5s', timeout: '593s' })
+    expect(drain(classic, {})).toEqual({ delay: '5s', timeout: '23s' })
     expect(drain(classic, { terminationGracePeriodSeconds: 10 })).toEqual({ delay: '2s', timeout: '6s' })
     expect(drain({}, { terminationGracePeriodSeconds: 1 })).toEqual({ delay: '0s', timeout: '1s' })
   })
