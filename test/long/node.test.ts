@@ -1,27 +1,21 @@
-import { writeFileSync } from 'node:fs'
 import { createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Json, mapOf, mapsOf } from '../../inject/shape.ts'
-import { temporaryFolder } from '../integration/support/child.ts'
 import { type ConsulAgent, startConsul } from '../integration/support/consul.ts'
 import { type Load, startLoad } from '../integration/support/load.ts'
 import { freePort } from '../integration/support/ports.ts'
 import { type RunningProxy, startProxy } from '../integration/support/proxy.ts'
 import { until } from '../integration/support/until.ts'
 import { obtain } from '../peers/obtain.ts'
-import { type Docker, startDocker } from './support/docker.ts'
-import { IMAGE, loadImage } from './support/image.ts'
+import { IMAGE } from './support/image.ts'
 import { startInjectors } from './support/injectors.ts'
 import { type KubernetesNode, startNode } from './support/node.ts'
+import { nodeImages, SANDBOX } from './support/node-images.ts'
 import { createPod, type Pod, type PodOptions, timeOf } from './support/pods.ts'
 
 // Injected pods on a real Kubernetes node, with the image that the Dockerfile makes: how they start, how they end, and
 // what a sidecar that dies does to its application. It needs root and control groups.
-
-/** Holds the namespaces of a pod, and does nothing. */
-const SANDBOX = 'outrigger-sandbox:test'
 
 let where: KubernetesNode
 let consul: ConsulAgent
@@ -30,8 +24,7 @@ let echo: { readonly address: string; close(): void }
 
 beforeAll(async () => {
   await Promise.all([obtain('dockerd'), obtain('debootstrap'), obtain('kubelet'), obtain('kube-apiserver')])
-  const images = await imagesOf()
-  where = await startNode(images, SANDBOX)
+  where = await startNode(await nodeImages(), SANDBOX)
   consul = await startConsul({ config: { client_addr: '0.0.0.0' } })
   await consul.ready()
   echo = await startEcho(where.host)
@@ -42,20 +35,6 @@ afterAll(async () => {
   await consul?.stop()
   await where?.[Symbol.asyncDispose]()
 })
-
-async function imagesOf(): Promise<string[]> {
-  await using machine: Docker = await startDocker()
-  const own = await loadImage(machine)
-  const folder = temporaryFolder()
-  writeFileSync(
-    join(folder, 'Dockerfile'),
-    `FROM ${IMAGE}\nENTRYPOINT ["/usr/local/bin/node", "-e", "setInterval(() => {}, 1e9)"]\n`,
-  )
-  const sandbox = join(folder, 'sandbox.tar')
-  await machine.docker(['build', '-q', '-t', SANDBOX, folder])
-  await machine.docker(['save', '-o', sandbox, SANDBOX])
-  return [own, sandbox]
-}
 
 async function startEcho(host: string): Promise<typeof echo> {
   const server = createServer((request, response) => response.end(JSON.stringify(request.headers)))
