@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect, createServer as createRelay, type Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { injectText } from '../../inject/manifest.ts'
@@ -13,6 +13,7 @@ import { type Config, get, type RunningProxy, startProxy } from '../integration/
 import { until } from '../integration/support/until.ts'
 import { type Cluster, startCluster } from './support/cluster.ts'
 import { ownAddress, serviceObject, sliceObject } from './support/cluster-objects.ts'
+import { type Relay, startRelay } from './support/relay.ts'
 
 /**
  * Endpoints from a real API server: Services and EndpointSlices are written by kubectl, as the controllers of a cluster
@@ -45,52 +46,6 @@ afterAll(async () => {
   relay?.close()
   await cluster?.[Symbol.asyncDispose]()
 })
-
-/** Between the proxy and the API server: it can be cut while the API server goes on. */
-interface Relay {
-  readonly address: string
-  cut(): void
-  open(): void
-  connections(): number
-  close(): void
-}
-
-async function startRelay(to: number): Promise<Relay> {
-  const sockets = new Set<Socket>()
-  let isCut = false
-  const server = createRelay(socket => {
-    if (isCut) return void socket.destroy()
-    const other = connect(to, '127.0.0.1')
-    for (const [one, another] of [
-      [socket, other],
-      [other, socket],
-    ] as const) {
-      sockets.add(one)
-      one.on('error', () => another.destroy())
-      one.on('close', () => {
-        sockets.delete(one)
-        another.destroy()
-      })
-      one.pipe(another)
-    }
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return {
-    address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut() {
-      isCut = true
-      for (const socket of sockets) socket.destroy()
-    },
-    open() {
-      isCut = false
-    },
-    connections: () => sockets.size / 2,
-    close() {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-}
 
 /** An application of this machine: says its port. */
 async function backend(answer?: (response: ServerResponse) => void): Promise<number> {
@@ -127,7 +82,7 @@ async function proxyOf(
     outbound: [{ listen: `127.0.0.1:${port}` }],
     discovery: {
       kubernetes: {
-        address: relay.address,
+        address: `https://127.0.0.1:${relay.port}`,
         tokenFile: join(account, 'token'),
         tls: { ca: join(account, 'ca.crt') },
         namespace: 'shop',

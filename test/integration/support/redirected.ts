@@ -12,6 +12,10 @@ const SIDECAR_USER = 1337
 
 /** A host of its own, whose TCP connections are redirected to its sidecar; and another one beside it. */
 export interface Redirected {
+  /** A way from here to the near one, besides. */
+  wayIn(): Promise<{ readonly ours: string }>
+  /** A file that the sidecar may read: its path. */
+  put(name: string, text: string): string
   readonly near: Place
   readonly far: Place
   readonly farAddress: string
@@ -88,6 +92,20 @@ export async function redirected(hosts: readonly string[], isExempt = true): Pro
     nearAddress,
     farAddress,
     farAddress6,
+    put(name, text) {
+      writeFileSync(join(etc, name), text, { mode: 0o644 })
+      return join(etc, name)
+    },
+    async wayIn() {
+      const [ours, theirs, name] = ['10.203.1.1', '10.203.1.2', `tp${process.pid % 100_000}`]
+      await must(ip, ['link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', near])
+      undo.push(() => shell(ip, ['link', 'del', name]))
+      await must(ip, ['addr', 'add', `${ours}/24`, 'dev', name])
+      await must(ip, ['link', 'set', name, 'up'])
+      await inside(near, 'addr', 'add', `${theirs}/24`, 'dev', 'eth1')
+      await inside(near, 'link', 'set', 'eth1', 'up')
+      return { ours }
+    },
     startSidecar(config) {
       const file = join(etc, 'sidecar.yaml')
       const whole = { admin: '127.0.0.1:15000', state: 'off', drain: { delay: '0s', timeout: '2s' }, ...config }
