@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { tool } from '../test/peers/find.ts'
@@ -107,8 +107,7 @@ for (const scenario of scenarios) {
   const traffic = TRAFFIC[scenario.traffic]
   const backends = await traffic.startBackends()
   const run = async ({ program, features, label }: Side): Promise<Running> => {
-    const folder = join(temporaryFolder(), `${scenario.name}-${label.replaceAll(/\W/g, '-')}`)
-    mkdirSync(folder)
+    const folder = mkdtempSync(join(temporaryFolder(), 'side-'))
     const port = await freePort()
     const layout = { folder, listen: port, admin: await freePort(), upstreams: backends.ports, features }
     const command = await outrigger.command({ ...layout, traffic: scenario.traffic })
