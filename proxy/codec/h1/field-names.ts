@@ -82,11 +82,6 @@ for (let id = 1; id < names.length; id++) TRACE_FIELDS[id] = traceFieldOf(names[
 
 const ids = new Map(names.map((name, id) => [name, id]))
 
-/** Undefined: none of ours, or not in lower case. A filter's own names are found without being made lower case. */
-export function ownIdOf(name: string): number | undefined {
-  return ids.get(name)
-}
-
 /** `name` is in lower case. */
 export function idOfName(name: string): number {
   return ids.get(name) ?? OTHER

@@ -1,3 +1,4 @@
+import { lowerCase } from '../../core/lower-case.ts'
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { TRACEPARENT as TRACEPARENT_NAME, traceFieldOf } from '../../core/trace-fields.ts'
 import { copyText, type ToldIds, traceparentOf } from '../../core/traceparent.ts'
@@ -6,7 +7,6 @@ import {
   CONTENT_LENGTH,
   idOfName,
   OTHER,
-  ownIdOf,
   REMOVED,
   TRACE_FIELDS,
   TRACEPARENT,
@@ -189,9 +189,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
 
   /** Latin-1, as it will be written again: a byte for a character. */
   get(name: string): string | undefined {
-    const own = ownIdOf(name)
-    const wanted = own === undefined ? name.toLowerCase() : name
-    const id = own ?? idOfName(wanted)
+    const wanted = lowerCase(name)
+    const id = idOfName(wanted)
     if (id === TRACEPARENT && this.told !== null) return traceparentOf(this.told)
     let value: string | undefined
     for (let i = 0; i < this.count; i++) {
@@ -206,20 +205,19 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   }
 
   set(name: string, value: string): void {
-    const own = ownIdOf(name)
-    const wanted = own === undefined ? name.toLowerCase() : name
-    const id = own ?? idOfName(wanted)
+    const wanted = lowerCase(name)
+    const id = idOfName(wanted)
     this.#delete(id, wanted)
     this.#append(id, wanted, value)
   }
 
   add(name: string, value: string): void {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     this.#append(idOfName(wanted), wanted, value)
   }
 
   delete(name: string): void {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     this.#delete(idOfName(wanted), wanted)
   }
 
