@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { parseDuration } from '../mesh-config/duration.ts'
 import { filterNames, sortNames } from '../proxy/admin/endpoints-select.ts'
-import { type AdminOptions, askAdmin, tell, waitForAdmin, withAdmin } from './ask-admin.ts'
+import { type AdminOptions, askAdmin, EXIT, tell, waitForAdmin, withAdmin } from './ask-admin.ts'
 import type { Painting } from './paint.ts'
 
 type Given = AdminOptions & Readonly<Record<string, string | boolean | undefined>>
@@ -55,12 +55,24 @@ export function addReadyCommand(program: Command): void {
     .option('--wait <time>', 'wait until it is, at most so long: 500ms, 30s, 2m')
     .addHelpText('after', '\nExamples:\n  outrigger ready\n  outrigger ready --wait 30s\n')
     .action(async (options: Given, command: Command) => {
-      if (options.wait !== undefined) {
-        const limitMs = parseDuration(String(options.wait))
-        if (limitMs === null) command.error(`error: --wait ${options.wait} is no time: write 500ms, 30s or 2m`)
-        await waitForAdmin(options.admin, '/ready', limitMs)
-      }
+      const limitMs = waitOf(options, command)
+      if (limitMs !== null) await waitForAdmin(options.admin, '/ready', limitMs)
       await show('/ready', { verbose: '' }, options, 'ready')
+    })
+}
+
+export function addLeaveCommand(program: Command): void {
+  withAdmin(program.command('leave'))
+    .description(
+      'take a running sidecar out of the mesh: not ready, deregistered, no new inbound requests; outbound serves on',
+    )
+    .option('--wait <time>', 'wait until inbound is drained, at most so long: 500ms, 10s, 2m; exit code 3 if it is not')
+    .addHelpText('after', '\nExamples:\n  outrigger leave\n  outrigger leave --wait 10s\n')
+    .action(async (options: Given, command: Command) => {
+      const limitMs = waitOf(options, command)
+      const wait = limitMs === null ? undefined : String(limitMs / 1000)
+      const status = await statusOf('/leave', { wait }, options, 'plain', 'POST')
+      if (limitMs !== null && status === 202) process.exitCode = EXIT.no
     })
 }
 
@@ -70,17 +82,30 @@ export function addDrainCommand(program: Command): void {
     .action((options: Given) => show('/drain', {}, options, 'plain', 'POST'))
 }
 
-async function show(
+/** Null: nothing is to be waited for. */
+function waitOf({ wait }: Given, command: Command): number | null {
+  if (wait === undefined) return null
+  const limitMs = parseDuration(String(wait))
+  return limitMs ?? command.error(`error: --wait ${wait} is no time: write 500ms, 30s or 2m`)
+}
+
+async function show(...asked: Parameters<typeof statusOf>): Promise<void> {
+  await statusOf(...asked)
+}
+
+/** Prints the answer as well. Null: there was none. */
+async function statusOf(
   path: string,
   parameters: Readonly<Record<string, string | undefined>>,
   { admin, json }: AdminOptions,
   painting: Painting,
   method: 'GET' | 'POST' = 'GET',
-): Promise<void> {
+): Promise<number | null> {
   const query = new URLSearchParams({ format: json === true ? 'json' : 'text' })
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, value)
   const answer = await askAdmin(admin, path, query, method)
   if (answer !== null) process.exitCode = tell(answer, painting, json === true)
+  return answer?.status ?? null
 }
 
 function pick(options: Given, names: readonly string[]): Record<string, string | undefined> {

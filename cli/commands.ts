@@ -22,6 +22,7 @@ export const commands = {
   endpoints: async program => (await import('./admin.ts')).addEndpointsCommand(program),
   flights: async program => (await import('./admin.ts')).addFlightsCommand(program),
   ready: async program => (await import('./admin.ts')).addReadyCommand(program),
+  leave: async program => (await import('./admin.ts')).addLeaveCommand(program),
   drain: async program => (await import('./admin.ts')).addDrainCommand(program),
   upgrade: async program => (await import('./upgrade.ts')).addUpgradeCommand(program),
   completion: async (program, version) =>

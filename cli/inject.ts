@@ -4,7 +4,7 @@ import { isatty } from 'node:tty'
 import type { Command } from 'commander'
 import { injectText, type Outcome, type Row, undoText } from '../inject/manifest.ts'
 import { readBase } from '../inject/options.ts'
-import type { Options, SidecarMode } from '../inject/settings.ts'
+import type { Options, SidecarMode, UsualAgent } from '../inject/settings.ts'
 import { printable } from '../mesh-config/agent/printable.ts'
 import { colours } from './colours.ts'
 import { diffLines } from './line-diff.ts'
@@ -17,6 +17,7 @@ interface Given {
   readonly undo?: true
   readonly quiet?: true
   readonly sidecar: SidecarMode
+  readonly agent: UsualAgent
   readonly image?: string
   readonly base?: string
 }
@@ -43,6 +44,12 @@ export function addInjectCommand(program: Command, version: string): void {
         .default('native'),
     )
     .option('--image <image>', `the image of the sidecar (default: outrigger:${version})`)
+    .addOption(
+      command
+        .createOption('--agent <which>', 'what sidecars follow: the agent of their node, or none')
+        .choices(['node', 'off'])
+        .default('off'),
+    )
     .option('--base <file>', 'a part of a sidecar file that every sidecar gets, such as discovery:')
     .option('-q, --quiet', 'no table on standard error')
     .addHelpText(
@@ -70,6 +77,7 @@ Exit codes:
         by: 'inject',
         image: given.image ?? `outrigger:${version}`,
         mode: given.sidecar,
+        agent: given.agent,
         base: {},
       })
     })

@@ -1,6 +1,6 @@
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
-import type { SidecarMode } from '../inject/settings.ts'
+import type { SidecarMode, UsualAgent } from '../inject/settings.ts'
 import { clusterServer } from '../inject/webhook/kubernetes.ts'
 import { runInjector } from '../inject/webhook/main.ts'
 import { usualLifetimes } from '../inject/webhook/rotation.ts'
@@ -10,6 +10,7 @@ import { jsonText, printable } from '../mesh-config/agent/printable.ts'
 interface Given {
   readonly image?: string
   readonly sidecar: SidecarMode
+  readonly agent: UsualAgent
   readonly base?: string
   readonly listen: string
   readonly probes: string
@@ -36,6 +37,12 @@ export function addInjectorCommand(program: Command, version: string): void {
         .choices(['native', 'classic'])
         .default('native'),
     )
+    .addOption(
+      command
+        .createOption('--agent <which>', 'what sidecars follow: the agent of their node, or none')
+        .choices(['node', 'off'])
+        .default('off'),
+    )
     .option('--base <file>', 'a part of a sidecar file that every sidecar gets; it is read again when it changes')
     .option('--listen <address>', 'where the API server calls', '0.0.0.0:8443')
     .option('--probes <address>', '/healthz, /readyz and /metrics', '0.0.0.0:15020')
@@ -56,7 +63,8 @@ export function addInjectorCommand(program: Command, version: string): void {
       'after',
       `
 It makes its certificate, renews it, and puts it into the MutatingWebhookConfiguration by itself. Several replicas share
-one through the Secret. deploy/kubernetes/injector.yaml has all it needs; docs/kubernetes.md tells the rest.
+one through the Secret. The chart in deploy/helm/outrigger, and without Helm deploy/kubernetes/injector.yaml, have all it
+needs; docs/kubernetes.md tells the rest.
 
 Examples:
   kubectl apply -f deploy/kubernetes/injector.yaml
@@ -80,6 +88,7 @@ Exit codes:
           version,
           image: given.image ?? `outrigger:${version}`,
           mode: given.sidecar,
+          agent: given.agent,
           base: given.base ?? null,
           listen: address('listen', given.listen),
           probes: address('probes', given.probes),

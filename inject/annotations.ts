@@ -201,7 +201,7 @@ export const annotations = {
   }),
   agent: rule({
     values: '`node`, `off`, `unix:/path`',
-    usual: '`off`',
+    usual: '`off`, or what `--agent` says',
     what: 'The agent that the sidecar follows. `node`: that of the node, by its socket in /run/outrigger, which a hostPath volume shows; the Pod Security level *restricted* does not allow such volumes.',
     read: matching(/^(node|off|unix:\/[^\0\s]{1,106})$/, 'an agent', 'node, off or unix:/path/to/agent.sock'),
   }),

@@ -16,8 +16,13 @@ export async function readBase(file: string): Promise<Json> {
   }
   const base = parseConfig(text)
   if (typeof base === 'string') throw new Error(`${file}: ${base}`)
-  // A file has to listen somewhere, which those of pods will.
-  const wrong = await checkFile(yamlText({ outbound: [{ listen: '127.0.0.1:15001' }], ...base }))
+  // A file has to listen somewhere, and `register` needs a name and a port: those of pods have them.
+  const pod = {
+    service: 'any',
+    inbound: [{ listen: '127.0.0.1:20000', forward: '127.0.0.1:8080' }],
+    outbound: [{ listen: '127.0.0.1:15001' }],
+  }
+  const wrong = await checkFile(yamlText({ ...pod, ...base }))
   if (wrong.length > 0) throw new Error(wrong.map(each => each.replace(/^outrigger\.io\/sidecar/, file)).join('\n'))
   return base
 }

@@ -6,6 +6,9 @@ import type { Json } from './shape.ts'
 
 /** What injection adds to the spec of a pod. */
 
+/** Why a container ended is in what `kubectl describe` shows, not only in its log. */
+const lastWords = { terminationMessagePolicy: 'FallbackToLogsOnError' } as const
+
 const fileMount = { name: volume.file, mountPath: FILE_FOLDER, readOnly: true }
 const FILE = `${FILE_FOLDER}/sidecar.yaml`
 
@@ -27,7 +30,7 @@ export function sidecarContainer(
       { name: 'outrigger-stats', containerPort: ports.probes, protocol: 'TCP' },
       ...listeners.map(({ name, listen }) => ({ name, containerPort: listen, protocol: 'TCP' })),
     ],
-    ...(isNative ? {} : { lifecycle: holdApplication(ports.admin) }),
+    lifecycle: isNative ? leaveEarly(ports.admin) : holdApplication(ports.admin),
     startupProbe: { httpGet: { path: '/ready', port: ports.probes }, periodSeconds: 1, failureThreshold: 120 },
     livenessProbe: { httpGet: { path: '/live', port: ports.probes }, periodSeconds: 10, timeoutSeconds: 2 },
     readinessProbe: { httpGet: { path: '/ready', port: ports.probes }, periodSeconds: 2, timeoutSeconds: 2 },
@@ -38,6 +41,7 @@ export function sidecarContainer(
         ...(asked['cpu-limit'] === null ? {} : { cpu: asked['cpu-limit'] }),
       },
     },
+    ...lastWords,
     securityContext: {
       runAsNonRoot: true,
       runAsUser: user,
@@ -50,10 +54,18 @@ export function sidecarContainer(
     volumeMounts: [
       fileMount,
       { name: volume.state, mountPath: STATE_FOLDER },
-      ...(asked.agent === 'node' ? [{ name: volume.agent, mountPath: AGENT_FOLDER, readOnly: true }] : []),
+      ...(settings.agent === 'node' ? [{ name: volume.agent, mountPath: AGENT_FOLDER, readOnly: true }] : []),
       ...(asksCluster ? [{ name: volume.account, mountPath: ACCOUNT_FOLDER, readOnly: true }] : []),
     ],
   }
+}
+
+/**
+ * The kubelet runs this hook when the pod begins to end, together with SIGTERM to the application; SIGTERM comes to a
+ * native sidecar when the application has ended. A classic one gets it at once, which is the same moment.
+ */
+function leaveEarly(adminPort: number): Json {
+  return { preStop: { exec: { command: ['outrigger', 'leave', '--admin', `127.0.0.1:${adminPort}`] } } }
 }
 
 /** A sidecar that is not ready by then has failed, and its container is started anew. */
@@ -106,6 +118,7 @@ export function interceptContainer(settings: Settings): Json {
     ],
     env: environmentOf(settings),
     resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
+    ...lastWords,
     securityContext: {
       runAsNonRoot: false,
       runAsUser: 0,
@@ -120,14 +133,12 @@ export function interceptContainer(settings: Settings): Json {
   }
 }
 
-export function volumesOf({ asked }: Settings, asksCluster: boolean): readonly Json[] {
+export function volumesOf({ agent }: Settings, asksCluster: boolean): readonly Json[] {
   const items = [{ path: 'sidecar.yaml', fieldRef: { fieldPath: `metadata.annotations['${annotation.file}']` } }]
   return [
     { name: volume.file, downwardAPI: { items } },
     { name: volume.state, emptyDir: { sizeLimit: '64Mi' } },
-    ...(asked.agent === 'node'
-      ? [{ name: volume.agent, hostPath: { path: AGENT_FOLDER, type: 'DirectoryOrCreate' } }]
-      : []),
+    ...(agent === 'node' ? [{ name: volume.agent, hostPath: { path: AGENT_FOLDER, type: 'DirectoryOrCreate' } }] : []),
     ...(asksCluster ? [{ name: volume.account, projected: { sources: accountOf } }] : []),
   ]
 }

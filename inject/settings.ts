@@ -3,6 +3,7 @@ import type { Asked } from './annotations.ts'
 import type { Json } from './shape.ts'
 
 export type SidecarMode = 'native' | 'classic'
+export type UsualAgent = 'node' | 'off'
 
 /** What holds for all pods: options of the command, or of the webhook. */
 export interface Options {
@@ -11,6 +12,8 @@ export interface Options {
   readonly by: 'inject' | 'injector'
   readonly image: string
   readonly mode: SidecarMode
+  /** What sidecars follow whose pods do not say it. */
+  readonly agent: UsualAgent
   /** Parts of a sidecar file that every sidecar has, such as `discovery`. */
   readonly base: Json
 }
@@ -30,6 +33,8 @@ export interface Settings {
   readonly mode: SidecarMode
   readonly intercept: { readonly inbound: boolean; readonly outbound: boolean }
   readonly ports: Ports
+  /** `node`, `off` or an address. */
+  readonly agent: string
   readonly user: number
 }
 
@@ -52,6 +57,7 @@ export function settingsOf(asked: Asked, options: Options): Settings {
       admin: asked['admin-port'] ?? ADMIN,
       dns: asked['dns-port'] ?? usualPorts.dns,
     },
+    agent: asked.agent ?? options.agent,
     user: asked['run-as-user'] ?? sidecarUser,
   }
 }

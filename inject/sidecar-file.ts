@@ -17,7 +17,7 @@ export function sidecarFile(facts: FileFacts, own: Json): Json {
 }
 
 function generated({ service, listeners, settings, graceSeconds }: FileFacts): Json {
-  const { ports, intercept, asked } = settings
+  const { ports, intercept, asked, agent } = settings
   const address = asked['listen-address'] === '::' ? '[::]' : '0.0.0.0'
   // The rules send what they redirect to loopback, of either family.
   const loopbacks = asked['listen-address'] === '::' && intercept.outbound ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']
@@ -34,8 +34,8 @@ function generated({ service, listeners, settings, graceSeconds }: FileFacts): J
       ...(intercept.outbound ? transparent : {}),
     })),
     ...(hasDns(settings) ? { dns: { listen: `127.0.0.1:${ports.dns}` } } : {}),
-    agent: agentOf(asked.agent),
-    drain: drainOf(settings, graceSeconds),
+    agent: agent === 'node' ? `unix:${AGENT_FOLDER}/agent.sock` : agent,
+    drain: drainOf(graceSeconds),
     ...buffersOf(settings),
   }
 }
@@ -56,18 +56,14 @@ function inboundEntry({ listen, port, protocol }: InboundListener, address: stri
   }
 }
 
-function agentOf(asked: string | null): string {
-  return asked === null ? 'off' : asked === 'node' ? `unix:${AGENT_FOLDER}/agent.sock` : asked
-}
-
 /**
- * A native sidecar is ended when the application has gone, so nothing is to be waited for; a classic one together with
- * the application, whose callers have not noticed yet. Both stay within the pod's time.
+ * Callers need time to notice that the pod ends. What runs then may take all the time that the pod has: a long request
+ * is not to be cut while its application still works on it.
  */
-function drainOf({ mode }: Settings, graceSeconds: number): Json {
+function drainOf(graceSeconds: number): Json {
   const spare = Math.max(1, graceSeconds - 2)
-  const delay = mode === 'native' ? 0 : Math.min(5, Math.floor(spare / 4))
-  return { delay: `${delay}s`, timeout: `${Math.max(1, Math.min(20, spare - delay))}s` }
+  const delay = Math.min(5, Math.floor(spare / 4))
+  return { delay: `${delay}s`, timeout: `${Math.max(1, spare - delay)}s` }
 }
 
 const MIB = 1024 ** 2

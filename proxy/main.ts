@@ -4,7 +4,6 @@ import { pageFacts, readinessOf, sidecarSeries } from './control/facts.ts'
 import { keepIdleMemorySmall } from './control/idle-memory.ts'
 import type { Inherited } from './control/inherit.ts'
 import type { Predecessor } from './control/inherited.ts'
-import { drainPlan } from './control/life.ts'
 import type { LoadedConfig } from './control/loaded-config.ts'
 import { openOwnPorts } from './control/own-ports.ts'
 import { type OwnPorts, readyLines } from './control/ready-lines.ts'
@@ -77,9 +76,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
     random,
     log,
     exit,
-    leaving() {
+    draining(side) {
       upgrades?.cancel()
-      manager?.stopping()
+      if (side === 'all') manager?.stopping()
     },
     isReady,
     changed,
@@ -156,13 +155,9 @@ export async function runProxy({ version, files, logLevel, pretty, colors }: Pro
 }
 
 /** The registration begins with the application and ends with it. */
-function followSupervisor({ supervisor, life, config, applications, registrar }: Sidecar, register: () => void): void {
+function followSupervisor({ supervisor, life, applications, registrar }: Sidecar, register: () => void): void {
   supervisor.obey({
-    leave() {
-      const { delayMs, timeoutMs } = drainPlan(config().snapshot)
-      supervisor.leaving(delayMs + timeoutMs)
-      return life.leave('outrigger run')
-    },
+    leave: async () => void (await life.leave('outrigger run')),
     end: () => void life.end('outrigger run', true),
     applicationIs(state) {
       if (state === 'running') {

@@ -114,8 +114,11 @@ export function keepSidecar({ program, args, env, user, log, askedToStop }: Side
       // What was said while the socket went from one to the other may have been read by the one that ends.
       tellAll()
       first.resolve('ready')
-    } else if (line.say === 'leaving') limitMs = line.limitMs
-    else if (line.say === 'inbound-drained') drained.resolve()
+    } else if (line.say === 'leaving') {
+      limitMs = line.limitMs
+      // Others asked it to (POST /leave): one that takes its place must not come back.
+      if (goal === 'serve') goal = 'leave'
+    } else if (line.say === 'inbound-drained') drained.resolve()
     else if (line.say === 'stop') askedToStop(line.why)
     else if (line.say === 'successor') {
       log.info('another sidecar has taken over', { pid: line.pid, before: pid })

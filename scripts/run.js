@@ -52,6 +52,7 @@ const scripts = {
     ['docs/metrics.md', 'scripts/metrics.ts'],
     ['docs/kubernetes.md', 'scripts/annotations.ts'],
     ['deploy/grafana', 'scripts/dashboards.ts'],
+    ['deploy/helm/outrigger', 'scripts/chart.ts'],
     [
       'docs/configuration.md',
       'node_modules/vitest/vitest.mjs',

@@ -8,6 +8,7 @@ import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
 import { guards } from '../proxy/codec/h2/options.ts'
 import { failures } from '../proxy/core/failure.ts'
 import { grpcConditions } from '../proxy/forward/grpc-retry.ts'
+import { valueRows } from '../scripts/chart.ts'
 import { failuresPage } from '../scripts/failures.ts'
 import { metricsPage } from '../scripts/metrics.ts'
 
@@ -21,7 +22,7 @@ const root = resolve(import.meta.dirname, '..')
  * All pages: their files, links and commands are looked at. Names in code are looked at in those about the proxy
  * itself.
  */
-const pages = globSync('{*.md,docs/**/*.md,examples/**/*.md,bench/*.md,deploy/*.md}', { cwd: root }).sort()
+const pages = globSync('{*.md,docs/**/*.md,examples/**/*.md,bench/*.md,deploy/**/*.md}', { cwd: root }).sort()
 
 const ownPages = pages.filter(page => !/^(examples|bench)\//.test(page))
 
@@ -38,7 +39,9 @@ function codeOf(page: string): string[] {
 
 /** Commands: lines of code blocks, and inline code. */
 function linesOf(page: string): string[] {
-  const blocks = [...textOf(page).matchAll(/^```[\w ]*\n([\s\S]*?)^```$/gm)].flatMap(([, block]) => block!.split('\n'))
+  const blocks = [...textOf(page).matchAll(/^```[\w ]*\n([\s\S]*?)^```$/gm)].flatMap(([, block]) =>
+    block!.replaceAll('\\\n', ' ').split('\n'),
+  )
   return [...blocks, ...codeOf(page)]
 }
 
@@ -154,12 +157,13 @@ describe('names', () => {
 
   test('settings', () => {
     const keys = keysOf(schemaOf('sidecar'))
+    const ofChart = new Set(valueRows().map(({ path }) => path))
     const named = (page: string) =>
       codeOf(page).filter(code =>
         /^(?:limits|timeouts|retries|outliers|balancer|discovery|drain|flights|accessLog)\.[\w.]+$/.test(code),
       )
     const isKnown = (name: string) =>
-      name.split('.').every((key, i, all) => i === 0 || keys.has(`${all[i - 1]}.${key}`))
+      ofChart.has(name) || name.split('.').every((key, i, all) => i === 0 || keys.has(`${all[i - 1]}.${key}`))
     expect(pages.flatMap(named).length).toBeGreaterThan(50)
     expect(unknown(named, isKnown)).toEqual([])
   })
@@ -199,7 +203,12 @@ describe('commands', () => {
     const program = await everything('0')
     const called = (page: string) =>
       linesOf(page).flatMap(line =>
-        [...line.matchAll(/\boutrigger(?:\.js)? ((?:[a-z]+|-)[^|#`&>]*)/g)].map(([, args]) => args!.trim()),
+        // Of commands in a container, what runs there; a release of Helm may be called outrigger.
+        [
+          ...line
+            .replace(/^helm .*|^kubectl .*?(?: -- |$)/, '')
+            .matchAll(/\boutrigger(?:\.js)? ((?:[a-z]+|-)[^|#`&>]*)/g),
+        ].map(([, args]) => args!.trim()),
       )
     expect(pages.flatMap(called).length).toBeGreaterThan(20)
     // Behind -- stands the command line of another program.

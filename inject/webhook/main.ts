@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import type { AddressSpec } from '../../mesh-config/snapshot.ts'
 import { checkFile } from '../check-file.ts'
 import { readBase } from '../options.ts'
-import type { SidecarMode } from '../settings.ts'
+import type { SidecarMode, UsualAgent } from '../settings.ts'
 import type { Json } from '../shape.ts'
 import { newCounts } from './counts.ts'
 import { type Keeping, keepCertificate, trustIn } from './keeper.ts'
@@ -17,6 +17,7 @@ export interface InjectorOptions {
   readonly version: string
   readonly image: string
   readonly mode: SidecarMode
+  readonly agent: UsualAgent
   /** A part of a sidecar file that all sidecars get; it is read again when it changes. Null: none. */
   readonly base: string | null
   readonly listen: AddressSpec
@@ -52,6 +53,7 @@ export async function runInjector(options: InjectorOptions): Promise<void> {
     by: 'injector',
     image: options.image,
     mode: options.mode,
+    agent: options.agent,
     base: base.now(),
     excluded: new Set([...options.excluded, kubernetes.namespace]),
     checkFile: checked,

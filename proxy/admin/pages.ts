@@ -5,6 +5,7 @@ import { drainPage } from './drain.ts'
 import { endpointsPage } from './endpoints.ts'
 import { explainPage } from './explain.ts'
 import { flightsPage } from './flights.ts'
+import { type LeaveOutcome, leavePage } from './leave.ts'
 import { type LevelOwner, logLevelPage } from './log-level.ts'
 import { metricsPage } from './metrics.ts'
 import { namesPage } from './names.ts'
@@ -27,6 +28,7 @@ export interface PageFacts {
   readonly sync: () => SyncView
   /** Null: there is no name server. */
   readonly names: (() => NamesView) | null
+  readonly leave: (waitMs: number) => Promise<LeaveOutcome>
   readonly drain: () => boolean
   readonly drainPlan: () => { readonly delayMs: number; readonly timeoutMs: number }
   readonly upgrade: (patienceMs?: number) => Promise<UpgradeOutcome>
@@ -49,6 +51,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     ...applicationPages(facts.readiness, facts.application, true),
     logLevelPage(facts.log),
     upgradePage(facts.upgrade),
+    leavePage(facts.leave, facts.drainPlan),
     drainPage(facts.drain, facts.drainPlan),
   ]
   return pages

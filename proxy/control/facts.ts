@@ -29,6 +29,7 @@ export function readinessOf(sidecar: Sidecar): ReadinessReport {
   const { state: folder } = loaded.bootstrap
   return readinessReport({
     draining: life.draining(),
+    leaving: life.leaving(),
     threads: threads.status(),
     reload: reload.state(),
     listeners: threads.listeners(),
@@ -100,10 +101,23 @@ export function pageFacts(
     sync: () => syncView(agent, clock),
     names: sidecar.names?.view ?? null,
     upgrade: patienceMs => upgrade('POST /upgrade', patienceMs),
+    leave: waitMs => outcomeOf(life.leave('POST /leave'), waitMs, clock),
     drain: () => life.drain('POST /drain'),
     drainPlan: () => drainPlan(config().snapshot),
     log,
   }
+}
+
+/** What has come of leaving after `waitMs` at most. */
+function outcomeOf(left: Promise<void> | null, waitMs: number, clock: Clock): ReturnType<PageFacts['leave']> {
+  const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<PageFacts['leave']>>>()
+  const timer = clock.timer(() => resolve(left === null ? 'draining' : 'leaving'))
+  timer.arm(left === null ? 0 : waitMs)
+  void left?.then(() => {
+    timer.cancel()
+    resolve('left')
+  })
+  return promise
 }
 
 function namesCounted({ names }: Sidecar): NamesCounted | null {

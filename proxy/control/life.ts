@@ -1,3 +1,4 @@
+import { isLoopback } from '../../mesh-config/address.ts'
 import type { DrainSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { DrainSide } from '../core/channel.ts'
 import type { Log } from '../core/log.ts'
@@ -9,8 +10,11 @@ export interface Life {
    * `atOnce`: the ports are wanted, so listening stops without the delay.
    */
   drain(why: string, atOnce?: boolean): boolean
-  /** Not ready, deregister, wait for the delay, drain inbound. Outbound serves on. Resolves when that is done. */
-  leave(why: string): Promise<void>
+  /**
+   * Not ready, deregister, wait for the delay, drain inbound. Outbound serves on. Resolves when that is done, also where
+   * it was asked for before. Null: this process drains all, or has handed over.
+   */
+  leave(why: string): Promise<void> | null
   /** As `drain`, and no supervisor is asked. */
   end(why: string, atOnce?: boolean): boolean
   /**
@@ -19,6 +23,8 @@ export interface Life {
    */
   handOver(why: string, letGo: () => Promise<void>): boolean
   draining(): boolean
+  /** It drains inbound alone, or has done so. */
+  leaving(): boolean
 }
 
 export interface LifeOptions {
@@ -33,7 +39,7 @@ export interface LifeOptions {
   /** False: no supervisor decides. */
   readonly askSupervisor?: (why: string) => boolean
   /** A drain begins that is no hand-over. */
-  readonly onDrain?: () => void
+  readonly onDrain?: (side: DrainSide, plan: DrainSpec) => void
   readonly log: Log
 }
 
@@ -51,7 +57,7 @@ export function life(options: LifeOptions): Life {
     log.info(
       `${why}: leaving: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for inbound requests; outbound serves on`,
     )
-    onDrain?.()
+    onDrain?.('inbound', plan())
     await leave()
     if (ending) return
     sayCut(await drainThreads('inbound', plan(), false), timeoutMs)
@@ -66,7 +72,7 @@ export function life(options: LifeOptions): Life {
         ? `${why}: draining: not ready from now on, listening for another ${delayMs / 1000} s, then at most ${timeoutMs / 1000} s for what still runs`
         : `${why}: draining: at most ${timeoutMs / 1000} s for what still runs`,
     )
-    onDrain?.()
+    onDrain?.('all', planned())
     await leave()
     await drained(planned(), false)
   }
@@ -105,8 +111,11 @@ export function life(options: LifeOptions): Life {
       asked = askSupervisor(why)
       return asked || end(why, atOnce)
     },
-    leave: why =>
-      (leaving ??= leaveInbound(why).catch((error: unknown) => log.error(`leaving failed: ${String(error)}`))),
+    leave(why) {
+      if (ending) return leaving
+      leaving ??= leaveInbound(why).catch((error: unknown) => log.error(`leaving failed: ${String(error)}`))
+      return leaving
+    },
     end,
     handOver(why, letGo) {
       if (ending || leaving !== null) return false
@@ -120,10 +129,15 @@ export function life(options: LifeOptions): Life {
       return true
     },
     draining: () => ending || leaving !== null,
+    leaving: () => leaving !== null && !ending,
   }
 }
 
-/** The delay is for callers that find this address somewhere; where nothing inbound listens, there are none. */
-export function drainPlan({ drain, listeners }: Snapshot): DrainSpec {
-  return listeners.some(({ direction }) => direction === 'inbound') ? drain : { ...drain, delayMs: 0 }
+/**
+ * The delay is for callers that find this address somewhere: those of the application, and those of a gateway. Where
+ * nothing but the application of this machine calls, there are none.
+ */
+export function drainPlan({ drain, listeners }: Pick<Snapshot, 'drain' | 'listeners'>): DrainSpec {
+  const isFound = listeners.some(({ direction, listen }) => direction === 'inbound' || !isLoopback(listen.address))
+  return isFound ? drain : { ...drain, delayMs: 0 }
 }

@@ -17,6 +17,8 @@ export interface ReadinessReport {
 
 export interface ReadinessFacts {
   readonly draining: boolean
+  /** Inbound alone. */
+  readonly leaving: boolean
   readonly threads: readonly ThreadStatus[]
   readonly reload: ReloadState
   readonly listeners: readonly string[]
@@ -36,6 +38,7 @@ export interface ReadinessFacts {
  */
 export function readinessReport({
   draining,
+  leaving,
   threads,
   reload,
   listeners,
@@ -44,7 +47,13 @@ export function readinessReport({
   application,
 }: ReadinessFacts): ReadinessReport {
   const running = threads.filter(({ state }) => state === 'running').length
-  const reason = draining ? 'draining' : running === 0 ? 'no data thread runs' : withoutApplication(application)
+  const reason = leaving
+    ? 'leaving'
+    : draining
+      ? 'draining'
+      : running === 0
+        ? 'no data thread runs'
+        : withoutApplication(application)
   const { config, inForceSince, loadedAt, lastErrors, attemptedAt, retryAt, needsRestart } = reload
   const checks: ReadinessReport['checks'][number][] = [
     {
@@ -86,7 +95,14 @@ export function readinessReport({
       state: 'warn',
       text: linesOf(['the files also changed what only a restart takes up:', ...needsRestart]),
     })
-  if (draining) checks.push({ name: 'drain', state: 'fail', text: 'finishing what runs, then the process exits' })
+  if (draining)
+    checks.push({
+      name: 'drain',
+      state: 'fail',
+      text: leaving
+        ? 'finishing what runs of inbound; outbound serves until the process is ended'
+        : 'finishing what runs, then the process exits',
+    })
   return { ready: reason === '', reason, checks }
 }
 

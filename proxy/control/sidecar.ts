@@ -1,3 +1,4 @@
+import type { DrainSide } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Learnt } from '../core/learnt.ts'
 import type { Log } from '../core/log.ts'
@@ -39,7 +40,7 @@ export interface SidecarOptions {
   readonly log: Log
   readonly exit: (code: number) => void
   /** A drain begins that is no hand-over. */
-  readonly leaving: () => void
+  readonly draining: (side: DrainSide) => void
   /** Whether /ready says so. */
   readonly isReady: () => boolean
   /** A configuration has come into force. */
@@ -191,7 +192,10 @@ export function sidecar(options: SidecarOptions): Sidecar {
       ])),
     exit: options.exit,
     ...(supervisor.isThere ? { askSupervisor: supervisor.askToStop } : {}),
-    onDrain: options.leaving,
+    onDrain(side, { delayMs, timeoutMs }) {
+      if (side === 'inbound') supervisor.leaving(delayMs + timeoutMs)
+      options.draining(side)
+    },
     log,
   })
   return {

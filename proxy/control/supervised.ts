@@ -24,7 +24,7 @@ export interface Supervised {
   ready(): void
   /** This proxy was asked to end (SIGTERM, POST /drain): the supervisor decides when. False: there is none to ask. */
   askToStop(why: string): boolean
-  /** How long leaving may take. */
+  /** This proxy leaves, asked by the supervisor or by others; how long that may take. */
   leaving(limitMs: number): void
   /** The descriptor of the socket for a successor, which reads on; this process reads no more. Null: no supervisor. */
   handOver(): number | null

@@ -113,6 +113,8 @@ export function dataThreads({
   /** Messages told so far: a thread that was starting meanwhile has missed some. */
   let told = 0
   let stopping = false
+  /** How long inbound may take to drain, where that has begun; null: it has not. */
+  let leftWithinMs: number | null = null
   /** The sockets are there once. */
   let hasInherited = false
 
@@ -170,6 +172,8 @@ export function dataThreads({
     const slot = slots[index]!
     slot.restarts++
     launch(index, reasons => {
+      if (slot.thread !== null && reasons.length === 0 && leftWithinMs !== null)
+        void slot.thread.drain('inbound', 0, leftWithinMs, false)
       if (reasons.length === 0) return log.info(`data thread ${index} serves again`, { thread: index })
       if (slot.thread === null) return
       log.error(`data thread ${index} could not take up its work: ${reasons.join('; ')}`, { thread: index })
@@ -226,6 +230,7 @@ export function dataThreads({
       Promise.all(live().map(async thread => ({ thread: thread.index, answer: await thread.ask(question) }))),
     async drain(side, delayMs, timeoutMs, handsOver = false) {
       stopping ||= side === 'all'
+      if (side === 'inbound') leftWithinMs = timeoutMs
       const cut = await Promise.all(live().map(thread => thread.drain(side, delayMs, timeoutMs, handsOver)))
       return cut.reduce((sum, each) => sum + each, 0)
     },

@@ -1,3 +1,4 @@
+import { lowerCase } from './lower-case.ts'
 import type { Headers } from './message.ts'
 import { copyValueOf, traceFieldsOf } from './trace-fields.ts'
 
@@ -11,10 +12,10 @@ export class HeaderList implements Headers {
   }
 
   get(name: string): string | undefined {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     let value: string | undefined
     for (let i = 0; i < this.pairs.length; i += 2) {
-      if (this.pairs[i]!.toLowerCase() === wanted)
+      if (isNamed(this.pairs[i]!, wanted))
         value = value === undefined ? this.pairs[i + 1]! : `${value}, ${this.pairs[i + 1]!}`
     }
     return value
@@ -30,9 +31,8 @@ export class HeaderList implements Headers {
   }
 
   delete(name: string): void {
-    const wanted = name.toLowerCase()
-    for (let i = this.pairs.length - 2; i >= 0; i -= 2)
-      if (this.pairs[i]!.toLowerCase() === wanted) this.pairs.splice(i, 2)
+    const wanted = lowerCase(name)
+    for (let i = this.pairs.length - 2; i >= 0; i -= 2) if (isNamed(this.pairs[i]!, wanted)) this.pairs.splice(i, 2)
   }
 
   bodyLength(): number {
@@ -63,4 +63,8 @@ export class HeaderList implements Headers {
   forEach(visit: (name: string, value: string) => void): void {
     for (let i = 0; i < this.pairs.length; i += 2) visit(this.pairs[i]!, this.pairs[i + 1]!)
   }
+}
+
+function isNamed(written: string, wanted: string): boolean {
+  return written === wanted || (written.length === wanted.length && written.toLowerCase() === wanted)
 }

@@ -27,13 +27,19 @@ export interface Gatherer {
 export type WhenRoundEnds = (run: () => void) => void
 
 const resolved = Promise.resolve()
+/** Room for more tasks is given back. */
+const MOST_KEPT = 1024
 
 /** The turns of one data thread: whatever has a wire finds them there. */
 export class Turns {
   /** Null: nothing is gathered. */
   gatherer: Gatherer | null = null
   #depth = 0
-  #tasks: TurnTask[] = []
+  /** Of this turn, once somebody has asked; 0: nobody has. */
+  #time = 0
+  /** As far as `#waiting`: an array that is emptied grows anew. */
+  #tasks: (TurnTask | null)[] = []
+  #waiting = 0
   #roundTasks: RoundTask[] = []
   readonly #whenRoundEnds: WhenRoundEnds | null
   readonly #runTasks = () => this.#run()
@@ -46,17 +52,24 @@ export class Turns {
 
   /** Once per turn and task: the caller keeps the flag that it is queued. */
   atEnd(task: TurnTask): void {
-    this.#tasks.push(task)
+    this.#tasks[this.#waiting++] = task
     // Outside any turn (after an await) the end of the microtask queue is the end of the turn.
-    if (this.#depth === 0 && this.#tasks.length === 1) resolved.then(this.#runTasks)
+    if (this.#depth === 0 && this.#waiting === 1) resolved.then(this.#runTasks)
   }
 
   enter(): void {
-    this.#depth++
+    if (this.#depth++ === 0) this.#time = 0
+  }
+
+  /** All that happens in a turn happens at one time: `look` is asked once. Outside of turns it is asked each time. */
+  now(look: () => number): number {
+    if (this.#depth === 0) return look()
+    if (this.#time === 0) this.#time = look()
+    return this.#time
   }
 
   leave(): void {
-    if (--this.#depth === 0 && this.#tasks.length !== 0) this.#run()
+    if (--this.#depth === 0 && this.#waiting !== 0) this.#run()
   }
 
   #run(): void {
@@ -64,10 +77,14 @@ export class Turns {
     // run the tasks again.
     const tasks = this.#tasks
     this.#depth++
-    for (let i = 0; i < tasks.length; i++) tasks[i]!.turnEnded()
+    for (let i = 0; i < this.#waiting; i++) {
+      const task = tasks[i]!
+      tasks[i] = null
+      task.turnEnded()
+    }
     this.#depth--
-    if (tasks.length > 1024) this.#tasks = []
-    else tasks.length = 0
+    this.#waiting = 0
+    if (tasks.length > MOST_KEPT) this.#tasks = []
   }
 
   /** Once per round and task: the caller keeps the flag that it is queued. */

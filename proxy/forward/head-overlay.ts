@@ -21,7 +21,7 @@ export class HeadOverlay {
   #told: TraceContext | null = null
 
   clear(): void {
-    this.#fields.length = 0
+    if (this.#fields.length !== 0) this.#fields.length = 0
     this.#told = null
   }
 

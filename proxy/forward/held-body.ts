@@ -3,6 +3,9 @@ import type { Wire } from '../core/wire.ts'
 
 /** Pieces kept to be sent again: each costs more than its bytes. */
 const MAX_CHUNKS = 1024
+/** Room for more pieces is given back. */
+const KEPT_CHUNKS = 16
+const NOTHING = Buffer.alloc(0)
 
 /**
  * The part of a request body that came before there was a stream to send it on, or that is kept so it can be sent
@@ -10,7 +13,9 @@ const MAX_CHUNKS = 1024
  */
 export class HeldBody {
   readonly #wire: Pick<Wire, 'account'>
-  readonly #chunks: Buffer[] = []
+  /** As far as `#count`: an array that is emptied grows anew. */
+  #chunks: Buffer[] = []
+  #count = 0
   bytes = 0
   /** The whole body is here. */
   ended = false
@@ -32,15 +37,16 @@ export class HeldBody {
 
   add(chunk: Buffer): void {
     if (chunk.length === 0) return
-    this.#chunks.push(Buffer.from(chunk))
+    this.#chunks[this.#count++] = Buffer.from(chunk)
     this.bytes += chunk.length
     this.#wire.account.add(chunk.length)
   }
 
   #letGo(): void {
-    // Nearly always there is nothing: V8 spends more on an empty array's length than on looking.
-    if (this.#chunks.length === 0) return
-    this.#chunks.length = 0
+    if (this.#count === 0) return
+    if (this.#count > KEPT_CHUNKS) this.#chunks = []
+    else for (let i = 0; i < this.#count; i++) this.#chunks[i] = NOTHING
+    this.#count = 0
     this.#wire.account.add(-this.bytes)
     this.bytes = 0
   }
@@ -48,7 +54,7 @@ export class HeldBody {
   /** Keeps a copy of what is being sent, while all of it stays within the limit. */
   remember(chunk: Buffer, limit: number): void {
     if (this.dropped || chunk.length === 0) return
-    if (this.bytes + chunk.length > limit || this.#chunks.length === MAX_CHUNKS) this.drop()
+    if (this.bytes + chunk.length > limit || this.#count === MAX_CHUNKS) this.drop()
     else this.add(chunk)
   }
 
@@ -60,7 +66,7 @@ export class HeldBody {
   /** Takes what is here out and hands it on, as if it came now. */
   moveTo(sink: { data(chunk: Buffer, end: boolean): boolean; trailers(trailers: Headers): void }): void {
     const { ended, trailers } = this
-    const chunks = this.#chunks.slice()
+    const chunks = this.#chunks.slice(0, this.#count)
     const last = chunks.length - 1
     this.#letGo()
     this.ended = false
@@ -74,15 +80,12 @@ export class HeldBody {
 
   /** False: the sink is above its high watermark. */
   sendTo(sink: { data(chunk: Buffer, end: boolean): boolean; trailers(trailers: Headers): void }): boolean {
-    const last = this.#chunks.length - 1
+    const last = this.#count - 1
     let writable = true
-    this.#chunks.forEach((chunk, i) => {
-      writable = sink.data(chunk, this.ended && this.trailers === null && i === last)
-    })
+    for (let i = 0; i <= last; i++)
+      writable = sink.data(this.#chunks[i]!, this.ended && this.trailers === null && i === last)
     if (this.trailers !== null) sink.trailers(this.trailers)
     else if (this.ended && last < 0) writable = sink.data(NOTHING, true)
     return writable
   }
 }
-
-const NOTHING = Buffer.alloc(0)

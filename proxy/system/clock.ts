@@ -3,7 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import { timerWheel } from './timer-wheel.ts'
 import { systemTurns } from './turns.ts'
 
-const now = () => performance.now()
+const look = () => performance.now()
+const now = () => systemTurns.now(look)
 
 /** The system's time. Timers are coarse (10 ms) and cost no system timer each. */
 export const systemClock: Clock = {

@@ -2,8 +2,11 @@ import type { Clock } from '../core/clock.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 import { MAX_SPAN_BYTES, SpanWriter } from './span-writer.ts'
 
-/** A batch that is not full leaves after this time. */
+/** A batch that is not full leaves after this time: soon where there are few spans, as somebody may look for one. */
 const BATCH_MS = 200
+const BUSY_BATCH_MS = 1_000
+/** So many spans in a batch, and the next one may take its time: a message costs the other thread a millisecond. */
+const BUSY_SPANS = 32
 /** A message between threads costs as much as writing a hundred spans. */
 const BATCH_BYTES = 256 * 1024
 /** The most that waits: sent and not yet taken by the control thread, or waiting to be sent. */
@@ -49,6 +52,7 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
   let sent: Batch[] = []
   let credited = 0
   let armed = false
+  let isBusy = false
   const timer = clock.timer(() => {
     armed = false
     flush()
@@ -64,6 +68,7 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
     from = end
     const spans = count
     count = 0
+    isBusy = spans >= BUSY_SPANS
     send(bytes, spans)
   }
 
@@ -96,7 +101,7 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
       if (writer!.at - from >= BATCH_BYTES) return flush()
       if (armed) return
       armed = true
-      timer.arm(BATCH_MS)
+      timer.arm(isBusy ? BUSY_BATCH_MS : BATCH_MS)
     },
     credit(bytes) {
       credited += bytes

@@ -51,6 +51,8 @@ const MOST_ASKED_MS = 120_000
 const TELL_MS = 60_000
 /** A larger request has memory of its own. */
 const KEPT_BYTES = 512 * 1024
+/** A part of this size is a batch by itself, however few spans it has: what waits for more is copied. */
+const FULL_BYTES = 192 * 1024
 
 interface Batch {
   readonly request: Buffer
@@ -154,7 +156,7 @@ export function spanSink(options: SpanSinkOptions): SpanSink {
       const part = { bytes, count }
       waiting.push(part)
       waitingSpans += count
-      next(false)
+      next(bytes.length >= FULL_BYTES)
       if (waiting.includes(part)) part.bytes = new Uint8Array(bytes)
     },
     counts: () => ({ sent, full, rejected, waiting: waitingSpans + (batch?.count ?? 0) }),

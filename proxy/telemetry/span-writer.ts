@@ -277,9 +277,13 @@ export class SpanWriter {
 
   /** Attributes that were written before, for another span. */
   put(attributes: Uint8Array): void {
-    if (!this.#room(attributes.length)) return
-    this.#bytes.set(attributes, this.#length)
-    this.#length += attributes.length
+    const { length } = attributes
+    if (!this.#room(length)) return
+    const bytes = this.#bytes
+    const at = this.#length
+    // `set` takes three times as long: for memory that several threads see it copies as for atomics.
+    for (let i = 0; i < length; i++) bytes[at + i] = attributes[i]!
+    this.#length = at + length
   }
 
   // ── bytes ──

@@ -4,6 +4,7 @@ import { drainPage } from '../../proxy/admin/drain.ts'
 import { endpointsPage } from '../../proxy/admin/endpoints.ts'
 import { explainPage } from '../../proxy/admin/explain.ts'
 import { flightsPage } from '../../proxy/admin/flights.ts'
+import { type LeaveOutcome, leavePage } from '../../proxy/admin/leave.ts'
 import { logLevelPage } from '../../proxy/admin/log-level.ts'
 import type { Page } from '../../proxy/admin/page-types.ts'
 import { applicationPages, livePage, readyPage } from '../../proxy/admin/ready.ts'
@@ -379,6 +380,31 @@ test('/drain says what will happen, and whether it was under way', async () => {
     body: expect.stringMatching(/^draining: .* after 5 s, .* after another 20 s/),
   })
   expect((await ask(page, '', null, 'POST')).body).toMatch(/^draining already/)
+})
+
+test('/leave says what will happen, and waits where it is asked to', async () => {
+  const waits: number[] = []
+  let outcome: LeaveOutcome = 'leaving'
+  const begin = (waitMs: number) => {
+    waits.push(waitMs)
+    return Promise.resolve(outcome)
+  }
+  const page = leavePage(begin, () => ({ delayMs: 5_000, timeoutMs: 20_000 }))
+  expect(await ask(page, '', null, 'POST')).toMatchObject({
+    status: 202,
+    body: expect.stringMatching(/^leaving: .* after 5 s, .* after another 20 s, outbound serves/),
+  })
+  outcome = 'left'
+  expect(await ask(page, 'wait=1.5', 'json', 'POST')).toMatchObject({
+    status: 200,
+    body: expect.stringContaining('"outcome": "left"'),
+  })
+  outcome = 'draining'
+  expect(await ask(page, '', null, 'POST')).toMatchObject({ status: 202, body: expect.stringMatching(/^draining al/) })
+  expect(waits).toEqual([0, 1_500, 0])
+  for (const wrong of ['', '0', '-1', 'soon', '3601'])
+    expect(await ask(page, `wait=${wrong}`, null, 'POST')).toMatchObject({ status: 400 })
+  expect(waits).toHaveLength(3)
 })
 
 test('/log-level shows and changes the level, and refuses what is none', async () => {

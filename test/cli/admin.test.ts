@@ -110,6 +110,26 @@ describe('the commands that ask a running sidecar', () => {
     })
   })
 
+  test('leave: done, and not in time where the answer is waited for', async () => {
+    const [inbound, other] = [await freePort(), await freePort()]
+    await using leaver = await startProxy({
+      inbound: [{ listen: `127.0.0.1:${inbound}`, forward: `127.0.0.1:${other}` }],
+      drain: { delay: '1s', timeout: '2s' },
+    })
+    const at = ['-a', `127.0.0.1:${leaver.adminPort}`]
+    expect(await outrigger('leave', ...at)).toMatchObject({ code: 0, out: expect.stringMatching(/^leaving: /) })
+    expect((await outrigger('leave', '--wait', '1ms', ...at)).code).toBe(3)
+    expect(await outrigger('leave', '--wait', '30s', ...at)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^left: /),
+    })
+    expect(await outrigger('leave', '--wait', 'soon', ...at)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--wait soon is no time'),
+    })
+    expect((await outrigger('ready', ...at)).code).toBe(3)
+  })
+
   test('ready, then drain, then no longer ready', async () => {
     expect(await outrigger('ready', '-a', admin)).toMatchObject({
       code: 0,

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { life } from '../../proxy/control/life.ts'
+import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import { drainPlan, life } from '../../proxy/control/life.ts'
 import { logTape } from '../support/log-tape.ts'
 
 function lifeOf(drainThreads: () => Promise<number>, askSupervisor?: (why: string) => boolean) {
   const log = logTape()
   const steps: string[] = []
+  const began: string[] = []
   const plan = { delayMs: 1_000, timeoutMs: 20_000 }
   const own = life({
     plan: () => plan,
@@ -15,12 +17,14 @@ function lifeOf(drainThreads: () => Promise<number>, askSupervisor?: (why: strin
     },
     finish: () => Promise.resolve(void steps.push('finish')),
     exit: code => void steps.push(`exit ${code}`),
+    onDrain: (side, { delayMs, timeoutMs }) => void began.push(`${side} ${delayMs} ${timeoutMs}`),
     ...(askSupervisor === undefined ? {} : { askSupervisor }),
     log,
   })
-  return { own, log, steps }
+  return { own, log, steps, began }
 }
 
+const never = () => new Promise<number>(() => {})
 const settled = () => new Promise(resolve => setImmediate(resolve))
 
 test('draining: not ready at once, then the threads, then what is to be written, then exit 0', async () => {
@@ -64,6 +68,44 @@ test('where the ports are wanted at once, it does not listen on for the delay', 
   expect(steps).toContain('drain 0 20000')
 })
 
+describe('leaving', () => {
+  test('is one, however often it is asked for', async () => {
+    const { own, steps } = lifeOf(() => Promise.resolve(0))
+    expect([own.leaving(), own.leave('preStop') === own.leave('POST /leave')]).toEqual([false, true])
+    await own.leave('again')
+    expect([own.leaving(), own.draining()]).toEqual([true, true])
+    expect(steps).toEqual(['leave', 'drain inbound 1000 20000'])
+  })
+
+  test('SIGTERM in the middle of it ends the process without another delay', async () => {
+    const { own, steps } = lifeOf(() => (steps.length < 3 ? never() : Promise.resolve(0)))
+    void own.leave('POST /leave')
+    await settled()
+    expect(own.drain('SIGTERM')).toBe(true)
+    await settled()
+    expect([own.leaving(), steps.slice(2)]).toEqual([false, ['leave', 'drain 0 20000', 'finish', 'exit 0']])
+  })
+
+  test('a process that drains all, or has handed over, does not leave any more', async () => {
+    const draining = lifeOf(never)
+    draining.own.drain('SIGTERM')
+    expect([draining.own.leave('preStop'), draining.own.leaving()]).toEqual([null, false])
+    const handedOver = lifeOf(never)
+    handedOver.own.handOver('process 2 has taken over', () => new Promise(() => {}))
+    expect(handedOver.own.leave('preStop')).toBeNull()
+    await settled()
+    expect([draining.steps, handedOver.steps]).toEqual([['leave', 'drain 1000 20000'], []])
+  })
+
+  test('it is said that only inbound drains, and within which time', async () => {
+    const { own, began } = lifeOf(() => Promise.resolve(0))
+    await own.leave('preStop')
+    own.drain('SIGTERM')
+    await settled()
+    expect(began).toEqual(['inbound 1000 20000', 'all 0 20000'])
+  })
+})
+
 describe('with a supervisor', () => {
   test('leaving drains inbound alone; the end comes when the supervisor says so, without another delay', async () => {
     const { own, steps } = lifeOf(() => Promise.resolve(0))
@@ -101,5 +143,23 @@ describe('with a supervisor', () => {
     expect(alone.own.drain('SIGTERM')).toBe(true)
     await settled()
     expect(alone.steps.at(-1)).toBe('exit 0')
+  })
+})
+
+describe('the delay of a drain', () => {
+  const delayOf = (direction: 'inbound' | 'outbound', address: string) => {
+    const listeners = [{ direction, listen: { address, port: 1 } }] as unknown as Snapshot['listeners']
+    return drainPlan({ drain: { delayMs: 5_000, timeoutMs: 20_000 }, listeners }).delayMs
+  }
+
+  test('is for callers elsewhere: of the application, and of a gateway', () => {
+    expect(delayOf('inbound', '0.0.0.0')).toBe(5_000)
+    expect(delayOf('outbound', '0.0.0.0')).toBe(5_000)
+    expect(delayOf('outbound', '::')).toBe(5_000)
+  })
+
+  test('is none where only the application calls', () => {
+    expect(delayOf('outbound', '127.0.0.1')).toBe(0)
+    expect(delayOf('outbound', '::1')).toBe(0)
   })
 })

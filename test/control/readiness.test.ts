@@ -27,6 +27,7 @@ const reload: ReadinessFacts['reload'] = {
 }
 const facts = (over: Partial<ReadinessFacts> = {}): ReadinessFacts => ({
   draining: false,
+  leaving: false,
   threads: [thread()],
   reload,
   listeners: ['outbound 127.0.0.1:8000'],
@@ -51,6 +52,7 @@ describe('readiness', () => {
   test('not ready without a data thread, and while draining', () => {
     expect(verdict({ threads: [thread({ state: 'starting' })] })).toBe('no data thread runs')
     expect(verdict({ draining: true })).toBe('draining')
+    expect(verdict({ draining: true, leaving: true })).toBe('leaving')
   })
 
   test('with a supervisor the application must be ready too', () => {

@@ -26,6 +26,7 @@ function taken({ launched = false } = {}) {
     leave: () => Promise.resolve(),
     end: () => false,
     handOver: () => false,
+    leaving: () => false,
     draining: () => draining,
   }
   const actions = {

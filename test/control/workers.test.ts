@@ -213,6 +213,19 @@ describe('draining', () => {
   })
 })
 
+test('a thread that takes the place of one that crashed drains inbound where the others have', async () => {
+  const { threads, said, loop } = threadsOf(1)
+  await threads.start(version('a'))
+  expect(await threads.drain('inbound', 5_000, 1_000)).toBe(0)
+  await threads.ask(explain('/crash'))
+  loop.advance(20)
+  await until(() => said.includes('0 drains inbound after 0'))
+  expect(said.filter(line => line.includes('drains'))).toEqual([
+    '0 drains inbound after 5000',
+    '0 drains inbound after 0',
+  ])
+})
+
 test('credit for written log lines reaches the thread that sent them', async () => {
   const { threads, said } = threadsOf(2)
   await threads.start(version('a'))

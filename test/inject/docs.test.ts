@@ -37,7 +37,7 @@ describe('deploy/kubernetes/injector.yaml', () => {
     const spec = mapOf(mapOf(mapOf(of('Deployment').spec).template).spec)
     const [container] = mapsOf(spec.containers)
     expect(container!.image).toBe(`outrigger:${version}`)
-    expect(container!.args).toContain(`outrigger:${version}`)
+    expect(container!.args).toContain(`--image=outrigger:${version}`)
   })
 
   test('a pod matches one webhook at most, and the namespaces of the system none', () => {

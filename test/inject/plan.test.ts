@@ -45,6 +45,7 @@ describe('the sidecar', () => {
       restartPolicy: 'Always',
       args: ['proxy', '-c', '/etc/outrigger/sidecar.yaml'],
       startupProbe: { httpGet: { path: '/ready', port: 15020 } },
+      lifecycle: { preStop: { exec: { command: ['outrigger', 'leave', '--admin', '127.0.0.1:15000'] } } },
       securityContext: {
         runAsNonRoot: true,
         runAsUser: 1337,
@@ -55,6 +56,22 @@ describe('the sidecar', () => {
       },
     })
     expect(mapsOf(spec.volumes).map(volume => Object.keys(volume)[1])).toEqual(['downwardAPI', 'emptyDir'])
+  })
+
+  test('follows the agent of its node where the options say so, and the pod counts over them', () => {
+    const agentOf = (pod: Json, agent: 'node' | 'off') => {
+      const made = planned(pod, 'Deployment', { agent })
+      return (
+        made.kind === 'inject' && [
+          mapOf(parseConfig(made.file)).agent,
+          made.edits.some(edit => JSON.stringify(edit).includes('hostPath')),
+        ]
+      )
+    }
+    expect(agentOf(podOf(), 'off')).toEqual(['off', false])
+    expect(agentOf(podOf(), 'node')).toEqual(['unix:/run/outrigger/agent.sock', true])
+    expect(agentOf(podOf({ 'outrigger.io/agent': 'off' }), 'node')).toEqual(['off', false])
+    expect(agentOf(podOf({ 'outrigger.io/agent': 'node' }), 'off')).toEqual(['unix:/run/outrigger/agent.sock', true])
   })
 
   test('has the service account of the pod where it reads the API server, whatever the pod says of its own containers', () => {
@@ -175,8 +192,9 @@ describe('the sidecar file', () => {
   test('drains within the time that the pod has', () => {
     const drain = (annotations: Json, spec: Json) => injected(podOf(annotations, spec)).file.drain
     const classic = { 'outrigger.io/sidecar-mode': 'classic' }
-    expect(drain({}, {})).toEqual({ delay: '0s', timeout: '20s' })
-    expect(drain(classic, {})).toEqual({ delay: '5s', timeout: '20s' })
+    expect(drain({}, {})).toEqual({ delay: '5s', timeout: '23s' })
+    expect(drain({}, { terminationGracePeriodSeconds: 600 })).toEqual({ delay: '5s', timeout: '593s' })
+    expect(drain(classic, {})).toEqual({ delay: '5s', timeout: '23s' })
     expect(drain(classic, { terminationGracePeriodSeconds: 10 })).toEqual({ delay: '2s', timeout: '6s' })
     expect(drain({}, { terminationGracePeriodSeconds: 1 })).toEqual({ delay: '0s', timeout: '1s' })
   })

@@ -103,6 +103,7 @@ describe('the pages, by curl', () => {
       '/ready',
       '/live',
       '/log-level',
+      '/leave',
       '/drain',
     ])
       expect(body).toContain(page)

@@ -97,6 +97,43 @@ describe.concurrent.each(Object.entries(begins))('%s', (_name, begin) => {
   })
 })
 
+describe('POST /leave', () => {
+  const leave = async ({ proxy }: Started, query = '') =>
+    JSON.parse((await proxy.admin(`/leave?format=json${query}`, { method: 'POST' })).body) as { outcome: string }
+
+  test('drains inbound after the delay, and outbound serves until SIGTERM ends it', async () => {
+    await using all = await start({ delay: '1s', timeout: '10s' })
+    const { proxy, inbound, outbound } = all
+    const slow = get(inbound, '/slow/1800')
+    await until('it is under way', async () => (await running(proxy)()) === 1)
+    expect(await leave(all)).toEqual({ outcome: 'leaving', delayMs: 1_000, timeoutMs: 10_000 })
+    expect((await proxy.admin('/ready')).body).toBe('not ready: leaving\n')
+    // Callers have not noticed yet.
+    expect((await get(inbound, '/')).status).toBe(200)
+    await until('inbound takes no more', () => refused(inbound))
+    expect((await slow).status).toBe(200)
+    expect(await leave(all, '&wait=60')).toMatchObject({ outcome: 'left' })
+    expect((await get(outbound, '/')).status).toBe(200)
+    expect(proxy.running()).toBe(true)
+    proxy.signal('SIGTERM')
+    expect(await proxy.ended).toEqual({ code: 0, signal: null })
+  })
+
+  test('SIGTERM soon after it does not wait for the rest of the delay', async () => {
+    await using all = await start({ delay: '5m', timeout: '10s' })
+    await leave(all)
+    all.proxy.signal('SIGTERM')
+    expect(await all.proxy.ended).toEqual({ code: 0, signal: null })
+  })
+
+  test('after POST /drain it changes nothing', async () => {
+    await using all = await start({ delay: '1s', timeout: '10s' })
+    await begins['POST /drain'](all.proxy)
+    expect(await leave(all)).toMatchObject({ outcome: 'draining' })
+    expect(await all.proxy.ended).toEqual({ code: 0, signal: null })
+  })
+})
+
 test('idle connections are closed at once, so a proxy without requests exits at once', async () => {
   await using all = await start({ delay: '0s', timeout: '60s' })
   using client = await rawClient(all.inbound)

@@ -165,6 +165,25 @@ test('whoever asks the sidecar to end ends both, in order', async () => {
   expect(await pair.ended).toEqual({ code: 5, signal: null })
 })
 
+test('a sidecar that others asked to leave has left for good, and the application runs on', async () => {
+  const [inbound, port] = [await freePort(), await freePort()]
+  const pair = await startPair({
+    config: { inbound: [{ listen: `127.0.0.1:${inbound}`, forward: `127.0.0.1:${port}` }] },
+    command: runApp,
+    env: { PORT: String(port), ON_TERM: '6' },
+  })
+  await pair.said('an application that listens', out => out.includes('listens'))
+  const leave = () => get(pair.adminPort, '/leave?wait=60', { method: 'POST' })
+  expect((await leave()).body).toMatch(/^left: /)
+  const first = await pair.sidecar()
+  process.kill(first, 'SIGKILL')
+  await pair.said('that it serves again', (_out, err) => err.includes('the sidecar serves again'))
+  await until('that the other one leaves too', async () => (await pair.admin('/ready')).body === 'not ready: leaving\n')
+  expect(pair.running()).toBe(true)
+  pair.signal('SIGTERM')
+  expect(await pair.ended).toEqual({ code: 6, signal: null })
+})
+
 test('/ready is for both; probes of the application come through the sidecar', async () => {
   const [port, probes] = [await freePort(), await freePort()]
   const check = { http: '/healthz', failures: 1, interval: '200ms' }

@@ -7,6 +7,7 @@ import { datagramSocket } from '../support/datagram-socket.ts'
 import { type Backend, startBackend } from './support/backend.ts'
 import { node, run, startChild, temporaryFolder } from './support/child.ts'
 import { startLoad } from './support/load.ts'
+import { childrenOf } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
 import { get, outrigger } from './support/proxy.ts'
 import { until } from './support/until.ts'
@@ -182,6 +183,19 @@ test('the old process is told to end in the middle: both end', async () => {
   process.kill(proxy.pid, 'SIGTERM')
   expect(await proxy.ended).toMatchObject({ code: 0 })
   expect(proxy.alive()).toEqual([])
+})
+
+test('leaving ends an upgrade that is under way, and lets no other begin', async () => {
+  const { proxy, program, adminPort } = await startInstalled()
+  await using _ = proxy
+  program.replace('setInterval(() => {}, 1000)')
+  const upgrade = () => get(adminPort, '/upgrade?format=json', { method: 'POST' })
+  const first = upgrade()
+  await until('a new process', () => childrenOf(proxy.pid).length > 0)
+  expect((await get(adminPort, '/leave', { method: 'POST' })).status).toBe(202)
+  expect(JSON.parse((await first).body)).toMatchObject({ ok: false, refused: false })
+  expect(JSON.parse((await upgrade()).body)).toMatchObject({ ok: false, refused: true, reason: 'it drains' })
+  expect(proxy.running()).toBe(true)
 })
 
 test('what was learnt goes on: an ejected endpoint stays ejected, for the time that was left', async () => {

@@ -7,42 +7,21 @@ import { injectText } from '../../inject/manifest.ts'
 import { type Json, mapOf, mapsOf } from '../../inject/shape.ts'
 import { rotated, usualLifetimes } from '../../inject/webhook/rotation.ts'
 import { injectOptions } from '../inject/support/options.ts'
-import { type Child, node, root, startChild, temporaryFolder } from '../integration/support/child.ts'
-import { freePort } from '../integration/support/ports.ts'
+import { root, temporaryFolder } from '../integration/support/child.ts'
 import { until } from '../integration/support/until.ts'
 import { type Cluster, startCluster } from './support/cluster.ts'
+import { type Replica, startInjectors } from './support/injectors.ts'
 
 /** `outrigger injector`, two replicas of it, behind a real API server, with the rights that deploy/ gives it. */
 
 const manifests = join(root, 'test/inject/manifests')
 const DAY = 24 * 3_600_000
 let cluster: Cluster
-let account: string
-
-interface Replica extends Child {
-  readonly port: number
-  readonly probes: number
-}
-const replicas: Replica[] = []
+let replicas: readonly Replica[] = []
 
 beforeAll(async () => {
   cluster = await startCluster()
-  const port = await freePort()
-  // As it stands, but that this API server calls by a URL: there is no network of pods.
-  const deployed = readFileSync(join(root, 'deploy/kubernetes/injector.yaml'), 'utf8')
-  const url = deployed.replaceAll(
-    /service: \{ name: outrigger-injector, .*\}/g,
-    `url: "https://127.0.0.1:${port}/mutate"`,
-  )
-  expect(url).not.toBe(deployed)
-  const file = join(temporaryFolder(), 'injector.yaml')
-  writeFileSync(file, url)
-  const applied = await cluster.kubectl('apply', '-f', file)
-  expect(applied.err).not.toMatch(/error/i)
-  expect(applied.code).toBe(0)
-  account = await cluster.serviceAccount('outrigger-system', 'outrigger-injector')
-  replicas.push(await startReplica(port), await startReplica(await freePort()))
-  for (const replica of replicas) await until('that it is ready', () => isReady(replica))
+  replicas = await startInjectors(cluster, 2)
   await cluster.makeNamespace('shop', { 'outrigger.io/inject': 'enabled' })
   await cluster.makeNamespace('plain')
   await cluster.makeNamespace('strict', {
@@ -55,28 +34,6 @@ afterAll(async () => {
   for (const replica of replicas) await replica.stop()
   await cluster?.[Symbol.asyncDispose]()
 })
-
-async function startReplica(port: number): Promise<Replica> {
-  const probes = await freePort()
-  const child = startChild(node, [
-    join(root, 'bin/outrigger.js'),
-    'injector',
-    `--listen=127.0.0.1:${port}`,
-    `--probes=127.0.0.1:${probes}`,
-    `--api-server=${cluster.server}`,
-    `--service-account=${account}`,
-    '--hosts=127.0.0.1',
-    '--round=1',
-    '--drain=0',
-  ])
-  return Object.assign(child, { port, probes })
-}
-
-async function isReady(replica: Replica): Promise<boolean> {
-  if (!replica.running()) throw new Error(`it ended: ${replica.err()}`)
-  const answer = await fetch(`http://127.0.0.1:${replica.probes}/readyz`).catch(() => null)
-  return answer?.status === 200
-}
 
 const strictApp = {
   name: 'app',

@@ -197,6 +197,12 @@ export const PEERS = {
     versionArgs: ['--version'],
     ways: [aptInstall('containerd', ['containerd'])],
   },
+  // What makes the network of a pod; containerd looks for them in one folder, of which this is one.
+  'cni-plugins': {
+    binaries: ['host-local'],
+    versionArgs: [],
+    ways: [aptUnpack(['containernetworking-plugins'], 'usr/lib/cni/host-local')],
+  },
   helm: {
     binaries: ['helm'],
     versionArgs: ['version'],
@@ -261,6 +267,7 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'kube-apiserver',
   'kubelet',
   'containerd',
+  'cni-plugins',
   'helm',
   'coredns',
   'dnsmasq',

@@ -34,8 +34,14 @@ port.on('message', (message: ToData) => {
   else if (message.kind === 'origins')
     send({ kind: 'log', lines: `origins ${JSON.stringify(message.zones)}\n`, dropped: 0 })
   else if (message.kind === 'virtual-addresses') know(message.id, message.put)
+  else if (message.kind === 'drain' && message.side === 'inbound') drainInbound(message.delayMs)
   else send({ kind: 'drained', side: message.kind === 'drain' ? message.side : 'all', cut: index + 1 })
 })
+
+function drainInbound(delayMs: number): void {
+  send({ kind: 'log', lines: `drains inbound after ${delayMs}\n`, dropped: 0 })
+  send({ kind: 'drained', side: 'inbound', cut: 0 })
+}
 
 /** One address for a service called `silent` gets no answer. */
 function know(id: number, put: readonly VirtualAddressEntry[]): void {

@@ -23,6 +23,7 @@ export function yamlOfDocs(): YamlBlock[] {
 
 function kindOf(file: string): string {
   if (file.endsWith('/dev.yaml')) return 'dev'
+  if (file.startsWith('examples/kubernetes/')) return 'kubernetes'
   return /\/policies\//.test(file) ? 'policy' : ''
 }
 

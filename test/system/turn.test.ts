@@ -85,3 +85,20 @@ test('two threads have turns of their own', () => {
   one.leave()
   expect(log).toEqual(['one'])
 })
+
+test('a turn has one time, whoever asks; outside of turns each look is its own', () => {
+  const turns = new Turns(null)
+  let time = 100
+  const look = () => time++
+  expect([turns.now(look), turns.now(look)]).toEqual([100, 101])
+  turns.enter()
+  expect(turns.now(look)).toBe(102)
+  turns.enter()
+  expect(turns.now(look)).toBe(102)
+  turns.leave()
+  turns.atEnd(task([], 'a', () => expect(turns.now(look)).toBe(102)))
+  turns.leave()
+  turns.enter()
+  expect(turns.now(look)).toBe(103)
+  turns.leave()
+})

@@ -1,6 +1,7 @@
 import { type Failure, failures } from '../../core/failure.ts'
 import { HeaderList } from '../../core/header-list.ts'
 import { CR, HEX, LF, NO_BYTES, SP } from '../bytes.ts'
+import { piece } from '../piece.ts'
 import { isTrailerField } from '../trailer-fields.ts'
 import { Gathered } from './gathered.ts'
 import { Http1Head } from './head.ts'
@@ -106,11 +107,11 @@ export class BodyReader {
       if (end === from) return MORE
       this.#left -= end - from
       if (this.#left !== 0) {
-        this.#sink.bodyData(b.subarray(from, end), false)
+        this.#sink.bodyData(piece(b, from, end), false)
         return MORE
       }
       this.#state = NONE
-      this.#sink.bodyData(b.subarray(from, end), true)
+      this.#sink.bodyData(piece(b, from, end), true)
       return DONE
     }
     if (this.#state === UNTIL_CLOSE) {

@@ -82,6 +82,7 @@ for (let id = 1; id < names.length; id++) TRACE_FIELDS[id] = traceFieldOf(names[
 
 const ids = new Map(names.map((name, id) => [name, id]))
 
+/** `name` is in lower case. */
 export function idOfName(name: string): number {
   return ids.get(name) ?? OTHER
 }

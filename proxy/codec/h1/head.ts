@@ -1,3 +1,4 @@
+import { lowerCase } from '../../core/lower-case.ts'
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { TRACEPARENT as TRACEPARENT_NAME, traceFieldOf } from '../../core/trace-fields.ts'
 import { copyText, type ToldIds, traceparentOf } from '../../core/traceparent.ts'
@@ -50,8 +51,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   fields = new Int32Array(FIRST_FIELDS * 4)
   ids = new Uint8Array(FIRST_FIELDS)
   count = 0
-  /** Fields set by filters: name, value, name, value ... */
+  /** Fields set by filters: name, value, name, value ... as far as `addedEnd`: an array that is emptied grows anew. */
   readonly added: string[] = []
+  addedEnd = 0
   /** What `traceparent` says in the place of the one that came; null: that one stands. */
   told: ToldIds | null = null
 
@@ -114,7 +116,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.status = 0
     this.minorVersion = 1
     this.count = 0
-    this.added.length = 0
+    this.addedEnd = 0
     this.told = null
     this.contentLength = -1
     this.chunked = false
@@ -177,6 +179,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   /** It is no longer read. */
   letGo(): void {
     this.clear()
+    this.added.length = 0
     this.#own = NO_BYTES
   }
 
@@ -186,7 +189,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
 
   /** Latin-1, as it will be written again: a byte for a character. */
   get(name: string): string | undefined {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     const id = idOfName(wanted)
     if (id === TRACEPARENT && this.told !== null) return traceparentOf(this.told)
     let value: string | undefined
@@ -195,26 +198,37 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
         value = value === undefined ? this.value(i) : `${value}, ${this.value(i)}`
       }
     }
-    for (let i = 0; i < this.added.length; i += 2) {
+    for (let i = 0; i < this.addedEnd; i += 2) {
       if (this.added[i] === wanted) value = value === undefined ? this.added[i + 1]! : `${value}, ${this.added[i + 1]!}`
     }
     return value
   }
 
   set(name: string, value: string): void {
-    const wanted = name.toLowerCase()
-    this.delete(wanted)
-    this.#append(wanted, value)
+    const wanted = lowerCase(name)
+    const id = idOfName(wanted)
+    this.#delete(id, wanted)
+    this.#append(id, wanted, value)
   }
 
   add(name: string, value: string): void {
-    this.#append(name.toLowerCase(), value)
+    const wanted = lowerCase(name)
+    this.#append(idOfName(wanted), wanted, value)
   }
 
-  #append(lowerCase: string, value: string): void {
-    const id = idOfName(lowerCase)
+  delete(name: string): void {
+    const wanted = lowerCase(name)
+    this.#delete(idOfName(wanted), wanted)
+  }
+
+  #append(id: number, lowerCase: string, value: string): void {
     if (id === CONTENT_LENGTH || id === TRANSFER_ENCODING) this.#frame(id, value)
-    else this.added.push(lowerCase, value)
+    else this.#push(lowerCase, value)
+  }
+
+  #push(lowerCase: string, value: string): void {
+    this.added[this.addedEnd++] = lowerCase
+    this.added[this.addedEnd++] = value
   }
 
   /**
@@ -226,12 +240,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.delete('transfer-encoding')
     if (id === TRANSFER_ENCODING || !/^\d{1,15}$/.test(value)) return
     this.contentLength = Number(value)
-    this.added.push('content-length', value)
+    this.#push('content-length', value)
   }
 
-  delete(name: string): void {
-    const wanted = name.toLowerCase()
-    const id = idOfName(wanted)
+  #delete(id: number, wanted: string): void {
     if (id === TRACEPARENT) this.told = null
     if (id === CONTENT_LENGTH) this.contentLength = -1
     else if (id === TRANSFER_ENCODING) {
@@ -241,7 +253,14 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     for (let i = 0; i < this.count; i++) {
       if (id === OTHER ? this.ids[i] === OTHER && this.#isNamed(i, wanted) : this.ids[i] === id) this.ids[i] = REMOVED
     }
-    for (let i = this.added.length - 2; i >= 0; i -= 2) if (this.added[i] === wanted) this.added.splice(i, 2)
+    const { added } = this
+    let to = 0
+    for (let i = 0; i < this.addedEnd; i += 2) {
+      if (added[i] === wanted) continue
+      added[to++] = added[i]!
+      added[to++] = added[i + 1]!
+    }
+    this.addedEnd = to
   }
 
   bodyLength(): number {
@@ -253,10 +272,10 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   }
 
   traceFields(): number {
-    const { ids, count, added } = this
+    const { ids, count, added, addedEnd } = this
     let fields = 0
     for (let i = 0; i < count; i++) fields |= TRACE_FIELDS[ids[i]!]!
-    for (let i = 0; i < added.length; i += 2) fields |= traceFieldOf(added[i]!)
+    for (let i = 0; i < addedEnd; i += 2) fields |= traceFieldOf(added[i]!)
     return fields
   }
 
@@ -269,7 +288,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
       at = i
     }
     const added = this.added.indexOf(name)
-    if (added >= 0) return at >= 0 ? -1 : copyText(this.added[added + 1]!, into)
+    if (added >= 0 && added < this.addedEnd) return at >= 0 ? -1 : copyText(this.added[added + 1]!, into)
     if (at < 0) return -1
     const start = this.fields[(at << 2) + 2]!
     const length = this.fields[(at << 2) + 3]! - start
@@ -293,7 +312,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
       if (this.ids[i] !== REMOVED && this.ids[i] !== hidden)
         visit(this.bytes.latin1Slice(this.fields[i << 2]!, this.fields[(i << 2) + 1]!), this.value(i))
     }
-    for (let i = 0; i < this.added.length; i += 2) visit(this.added[i]!, this.added[i + 1]!)
+    for (let i = 0; i < this.addedEnd; i += 2) visit(this.added[i]!, this.added[i + 1]!)
     if (this.told !== null) visit(TRACEPARENT_NAME, traceparentOf(this.told))
   }
 

@@ -1,5 +1,5 @@
 import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
-import { COLON, CR, HTAB, LF, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
+import { COLON, CR, HTAB, LF, LOWER, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
 import { OFFER, UNSENT_OPTION } from '../hop/names.ts'
 import { trailersOfTe } from '../te.ts'
 import {
@@ -338,7 +338,21 @@ const KEPT = new Set([
   'set-cookie',
 ])
 
+const KEEP_ALIVE_OPTION = Buffer.from('keep-alive')
+
+/** Most heads that have the field say this, and nothing else: it is read without a text. */
+function saysKeepAlive({ bytes, fields }: Http1Head, field: number): boolean {
+  const start = fields[(field << 2) + 2]!
+  if (fields[(field << 2) + 3]! - start !== KEEP_ALIVE_OPTION.length) return false
+  for (let i = 0; i < KEEP_ALIVE_OPTION.length; i++) if (LOWER[bytes[start + i]!] !== KEEP_ALIVE_OPTION[i]) return false
+  return true
+}
+
 function readConnection(head: Http1Head, field: number): Outcome {
+  if (saysKeepAlive(head, field)) {
+    head.keepAlive = !head.closing
+    return DONE
+  }
   const value = head.value(field).toLowerCase()
   let named: Set<string> | null = null
   for (const part of value.split(',')) {

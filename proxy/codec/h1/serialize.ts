@@ -63,7 +63,7 @@ export function lengthOf(head: RequestHead | ResponseHead): number {
 export function roomFor(head: RequestHead | ResponseHead): number {
   let room = 256
   if (head instanceof Http1Head) {
-    for (let i = 0; i < head.added.length; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
+    for (let i = 0; i < head.addedEnd; i += 2) room += head.added[i]!.length + head.added[i + 1]!.length + 4
     if (head.told !== null) room += TRACEPARENT_LINE.length + TRACEPARENT_LENGTH
     return room + head.end + head.path.length + head.authority.length
   }
@@ -167,16 +167,32 @@ function copyHead(head: Http1Head, from: number, table: Uint8Array, out: Buffer,
   }
   const last = head.end - 2
   if (last > run) at += bytes.copy(out, at, run, last)
-  const { added } = head
-  if (added.length !== 0) {
-    let text = ''
-    for (let i = 0; i < added.length; i += 2) text += `${added[i]!}: ${added[i + 1]!}\r\n`
-    at += out.latin1Write(text, at)
-  }
+  const { added, addedEnd } = head
+  for (let i = 0; i < addedEnd; i += 2) at = writeField(added[i]!, added[i + 1]!, out, at)
   if (told !== null) at = writeTold(told, out, at)
   out[at] = 0x0d
   out[at + 1] = 0x0a
   return at + 2
+}
+
+function writeField(name: string, value: string, out: Buffer, at: number): number {
+  at = writeText(name, out, at)
+  out[at] = 0x3a
+  out[at + 1] = 0x20
+  at = writeText(value, out, at + 2)
+  out[at] = 0x0d
+  out[at + 1] = 0x0a
+  return at + 2
+}
+
+/** A call into Node costs as much as this many characters. */
+const SHORT = 64
+
+function writeText(text: string, out: Buffer, at: number): number {
+  const { length } = text
+  if (length > SHORT) return at + out.latin1Write(text, at)
+  for (let i = 0; i < length; i++) out[at + i] = text.charCodeAt(i)
+  return at + length
 }
 
 function writeTold(told: ToldIds, out: Buffer, at: number): number {

@@ -1,6 +1,7 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import type { Gatherer, TurnTask } from '../../core/turn.ts'
 import type { Wire } from '../../core/wire.ts'
+import { piece } from '../piece.ts'
 import { CHUNKED_BODY, CLOSE_BODY, roomFor, TUNNEL_BODY, writeRequest, writeResponse } from './serialize.ts'
 
 const NONE = 0
@@ -66,7 +67,7 @@ export class Http1Writer implements Gatherer, TurnTask {
             : NONE
     this.#left = body
     if (end || buffer !== this.#wire.scratch()) {
-      this.#note(this.#wire.write(buffer.subarray(0, length)))
+      this.#note(this.#wire.write(piece(buffer, 0, length)))
       return
     }
     this.#gathered = length
@@ -174,7 +175,7 @@ export class Http1Writer implements Gatherer, TurnTask {
 
   /** Gathered bytes, no longer waiting: to be written before anything else happens. */
   #takeGathered(): Buffer {
-    const bytes = this.#wire.scratch().subarray(0, this.#gathered)
+    const bytes = piece(this.#wire.scratch(), 0, this.#gathered)
     this.#gathered = 0
     this.#wire.turns.gatherer = null
     return bytes

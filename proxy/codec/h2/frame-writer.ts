@@ -3,6 +3,7 @@ import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
 import { encodeCarriedRequest, encodeCarriedResponse, encodeCarriedTrailers } from '../hop/encode.ts'
 import { SOURCE } from '../hop/names.ts'
+import { piece } from '../piece.ts'
 import {
   ACK,
   CONTINUATION,
@@ -90,7 +91,7 @@ export class FrameWriter {
     this.#buffer = null
     this.#at = 0
     const waits = this.#wire.unsent !== 0 && length < COPIED
-    const bytes = waits ? Buffer.from(buffer.subarray(0, length)) : buffer.subarray(0, length)
+    const bytes = waits ? Buffer.from(buffer.subarray(0, length)) : piece(buffer, 0, length)
     if (!(behind === null ? this.#wire.write(bytes) : this.#wire.writeTwo(bytes, behind))) this.full = true
     // What did not leave at once is the wire's; the collector takes it in the end.
     if ((waits || this.#wire.unsent === 0) && free.length < KEPT) free.push(buffer)

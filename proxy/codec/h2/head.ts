@@ -1,3 +1,4 @@
+import { lowerCase } from '../../core/lower-case.ts'
 import type { Carried, Headers, RequestHead, ResponseHead, WrittenNames } from '../../core/message.ts'
 import { copyValueOf, traceFieldsOf } from '../../core/trace-fields.ts'
 import { CONNECT } from '../../core/tunnel.ts'
@@ -329,7 +330,7 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   // ── what others see ──
 
   get(name: string): string | undefined {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     const { pairs, count } = this
     let value: string | undefined
     for (let i = 0; i < count; i += 2) {
@@ -345,7 +346,7 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   }
 
   add(name: string, value: string): void {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     // As in HTTP/1.1: what says how the body is framed is one truth with the framing.
     if (wanted === 'content-length' || wanted === 'transfer-encoding') {
       this.delete('content-length')
@@ -357,7 +358,7 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
   }
 
   delete(name: string): void {
-    const wanted = name.toLowerCase()
+    const wanted = lowerCase(name)
     const { pairs, count } = this
     if (wanted === 'content-length') this.contentLength = -1
     let to = 0

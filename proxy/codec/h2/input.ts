@@ -1,6 +1,7 @@
 import type { Headers, Receiver } from '../../core/message.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
+import { piece } from '../piece.ts'
 import { ByteQueue } from './byte-queue.ts'
 import { PROTOCOL_ERROR } from './frame.ts'
 import type { Flowing } from './receive-flow.ts'
@@ -89,7 +90,7 @@ export class Input implements Flowing {
     if (end) this.state = afterFrame(this.state, DATA_AND_END)
     // Nothing but padding.
     if (length === 0 && !end) return this.#mustHold ? undefined : this.#credit()
-    if (!this.#mustHold) return this.#deliver(b.subarray(from, to), end)
+    if (!this.#mustHold) return this.#deliver(piece(b, from, to), end)
     this.#holdsEnd = end
     this.#hold(b.subarray(from, to))
   }

@@ -67,12 +67,12 @@ export function encodeCarriedTrailers(encoder: Encoder, trailers: Headers): void
 function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes: Shapes): void {
   head.settleTrace()
   const { sent, sentAdded, text } = shapes.of(head, first)
-  const { count, added } = head
+  const { count, added, addedEnd } = head
   for (let i = 0; i < count; i++) {
     const name = sent[i]!
     if (name !== '') encoder.field(name, head.value(i), false)
   }
-  for (let i = 0; i < added.length; i += 2) {
+  for (let i = 0; i < addedEnd; i += 2) {
     const name = sentAdded[i >> 1]!
     if (name !== '') encoder.field(name, added[i + 1]!, false)
   }
@@ -125,7 +125,7 @@ class Shape {
       if (!isDropped) written.push(name)
     }
     this.#bytes = Buffer.from(names.join(''), 'latin1')
-    this.#added = head.added.filter((_, i) => i % 2 === 0)
+    this.#added = head.added.filter((_, i) => i % 2 === 0 && i < head.addedEnd)
     this.sentAdded = [...this.#added]
     this.#takesTrailers = head.takesTrailers
     const anew = head.codingAnew && first !== CODING_FIRST ? [CODING_FIRST] : []
@@ -133,10 +133,10 @@ class Shape {
   }
 
   isOf(head: Http1Head, first: string): boolean {
-    const { count, ids, fields, bytes, added } = head
+    const { count, ids, fields, bytes, added, addedEnd } = head
     if (
       count !== this.#ids.length ||
-      added.length !== this.#added.length * 2 ||
+      addedEnd !== this.#added.length * 2 ||
       first !== this.#first ||
       head.takesTrailers !== this.#takesTrailers
     )
@@ -149,7 +149,7 @@ class Shape {
       if (ids[i] !== this.#ids[i] || fields[(i << 2) + 1]! - from !== end - at) return false
       while (at < end) if (bytes[from++] !== mine[at++]) return false
     }
-    for (let i = 0; i < added.length; i += 2) if (added[i] !== this.#added[i >> 1]) return false
+    for (let i = 0; i < addedEnd; i += 2) if (added[i] !== this.#added[i >> 1]) return false
     return true
   }
 }

@@ -1,6 +1,8 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 
 export interface LoadOptions {
+  /** Loopback where it is not said. */
+  readonly host?: string
   readonly port: number
   readonly path: string | (() => string)
   /** Requests a second at most: where the machine answers fewer, as many as it answers. */
@@ -91,25 +93,31 @@ export function startLoad(options: LoadOptions): Load {
  * what counts.
  */
 function exchange(
-  { port, path, method = 'GET', headers = {}, body, expect = 200, timeoutMs = 120_000 }: LoadOptions,
+  {
+    host = '127.0.0.1',
+    port,
+    path,
+    method = 'GET',
+    headers = {},
+    body,
+    expect = 200,
+    timeoutMs = 120_000,
+  }: LoadOptions,
   agent: Agent,
 ): Promise<string> {
   return new Promise(resolve => {
     const target = typeof path === 'string' ? path : path()
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
-    const sent = request(
-      { host: '127.0.0.1', port, path: target, method, headers: { ...headers, ...length }, agent },
-      response => {
-        void read(response).then(bytes => {
-          const declared = response.headers['content-length']
-          if (bytes < 0) resolve(`the answer ${response.statusCode} broke off`)
-          else if (response.statusCode !== expect) resolve(`status ${response.statusCode}`)
-          else if (declared !== undefined && method !== 'HEAD' && Number(declared) !== bytes)
-            resolve(`${bytes} of ${declared} bytes`)
-          else resolve('')
-        })
-      },
-    )
+    const sent = request({ host, port, path: target, method, headers: { ...headers, ...length }, agent }, response => {
+      void read(response).then(bytes => {
+        const declared = response.headers['content-length']
+        if (bytes < 0) resolve(`the answer ${response.statusCode} broke off`)
+        else if (response.statusCode !== expect) resolve(`status ${response.statusCode}`)
+        else if (declared !== undefined && method !== 'HEAD' && Number(declared) !== bytes)
+          resolve(`${bytes} of ${declared} bytes`)
+        else resolve('')
+      })
+    })
     sent.setTimeout(timeoutMs, () => sent.destroy(new Error('timed out')))
     sent.on('error', (error: NodeJS.ErrnoException) =>
       resolve(`${error.code ?? error.message}${sent.reusedSocket ? ' on a kept connection' : ''}`),

@@ -258,7 +258,8 @@ function http2Session(port: number): { get(): Promise<void>; close(): void } {
     })
   return {
     async get() {
-      // Refused means that nothing was done: any client of HTTP/2 sends it again (RFC 9113 section 8.7).
+      // Refused means that nothing was done: any client of HTTP/2 sends it again (RFC 9113 section 8.7). It need not
+      // come from the proxy: nghttp2 refuses by itself what it has not sent when a GOAWAY comes.
       const status = (await once()) || (await once())
       if (status !== 200) throw new Error(`status ${status}`)
     },

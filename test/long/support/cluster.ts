@@ -4,21 +4,26 @@ import { join } from 'node:path'
 import type { Json } from '../../../inject/shape.ts'
 import { makeAuthority, makeServerCertificate } from '../../../inject/webhook/certificate.ts'
 import { type Kubernetes, kubernetesClient } from '../../../inject/webhook/kubernetes.ts'
-import { run, startChild, temporaryFolder } from '../../integration/support/child.ts'
+import { type Child, run, startChild, temporaryFolder } from '../../integration/support/child.ts'
 import { freePort } from '../../integration/support/ports.ts'
 import { until } from '../../integration/support/until.ts'
 import { obtain } from '../../peers/obtain.ts'
 
-/** A real etcd and a real kube-apiserver. There are no nodes and no controllers: pods are admitted, and do not run. */
+/**
+ * A real etcd and a real kube-apiserver, without controllers. Without a node (`node.ts`), pods are admitted and do not
+ * run.
+ */
 export interface Cluster extends AsyncDisposable {
   readonly server: string
   /** As the administrator. */
   readonly admin: Kubernetes
-  /** A file for clients of the administrator, with the context `admin`. */
+  /** A file for clients of the administrator and for a kubelet, with the context `admin`. */
   readonly kubeconfig: string
   kubectl(
     ...args: readonly string[]
   ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
+  /** kubectl, which goes on. */
+  following(...args: readonly string[]): Child
   /** A folder as a pod of this service account has it. */
   serviceAccount(namespace: string, name: string): Promise<string>
   makeNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
@@ -36,7 +41,8 @@ export interface Cluster extends AsyncDisposable {
 const ADMIN = 'admin-of-the-test'
 const HOUR = 3_600_000
 
-export async function startCluster(): Promise<Cluster> {
+/** `address`: where the API server listens. A kubelet cannot reach one on loopback. */
+export async function startCluster(address = '127.0.0.1'): Promise<Cluster> {
   const [etcdBinary, serverBinary, kubectlBinary] = [
     await obtain('etcd'),
     await obtain('kube-apiserver'),
@@ -49,7 +55,7 @@ export async function startCluster(): Promise<Cluster> {
   }
   const authority = makeAuthority('cluster-ca', Date.now(), 24 * HOUR)
   const by = { certificate: authority.certificate, key: createPrivateKey(authority.key) }
-  const own = makeServerCertificate(['localhost', '127.0.0.1'], by, Date.now(), 24 * HOUR)
+  const own = makeServerCertificate(['localhost', address], by, Date.now(), 24 * HOUR)
   const accounts = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   const [clients, peers, port] = [await freePort(), await freePort(), await freePort()]
   const etcdAt = `http://127.0.0.1:${clients}`
@@ -66,8 +72,8 @@ export async function startCluster(): Promise<Cluster> {
   const startApi = () =>
     startChild(serverBinary, [
       `--etcd-servers=${etcdAt}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
+      `--bind-address=${address}`,
+      `--advertise-address=${address}`,
       `--secure-port=${port}`,
       `--tls-cert-file=${file('server.crt', own.certificate)}`,
       `--tls-private-key-file=${file('server.key', own.key)}`,
@@ -77,10 +83,13 @@ export async function startCluster(): Promise<Cluster> {
       `--service-account-key-file=${accountKey}`,
       `--service-account-signing-key-file=${accountKey}`,
       '--service-cluster-ip-range=10.0.0.0/24',
+      // Webhooks are called at the endpoints of their Service: its own address leads nowhere, without nodes.
+      '--enable-aggregator-routing=true',
       `--cert-dir=${folder}`,
       '--allow-privileged=true',
+      '--kubelet-preferred-address-types=InternalIP',
     ])
-  const server = `https://127.0.0.1:${port}`
+  const server = `https://${address}:${port}`
   const accountFolder = (name: string, token: string, namespace: string) => {
     mkdirSync(join(folder, name), { recursive: true })
     file(join(name, 'ca.crt'), authority.certificate)
@@ -105,24 +114,23 @@ export async function startCluster(): Promise<Cluster> {
     return answer
   }
   let applied = 0
-  const kubectl: Cluster['kubectl'] = (...args) =>
-    run(
-      kubectlBinary,
-      [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`, ...args],
-      { KUBECONFIG: '/dev/null', HOME: folder },
-    )
+  const access = [`--server=${server}`, `--certificate-authority=${join(folder, 'admin/ca.crt')}`, `--token=${ADMIN}`]
+  const apart = { KUBECONFIG: '/dev/null', HOME: folder }
+  const kubectl: Cluster['kubectl'] = (...args) => run(kubectlBinary, [...access, ...args], apart)
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'c', cluster: { server, 'certificate-authority': join(folder, 'admin/ca.crt') } }],
     users: [{ name: 'admin', user: { token: ADMIN } }],
     contexts: [{ name: 'admin', context: { cluster: 'c', user: 'admin' } }],
+    'current-context': 'admin',
   }
   const cluster: Cluster = {
     server,
     admin,
     kubeconfig: file('kubeconfig', JSON.stringify(config)),
     kubectl,
+    following: (...args) => startChild(kubectlBinary, [...access, ...args], apart),
     async serviceAccount(namespace, name) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
       const answer = await must(path, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} })

@@ -18,7 +18,7 @@ export async function loadImage(docker: Docker): Promise<string> {
 async function imageTar(docker: Docker): Promise<string> {
   const kept = join(cacheFolder(), `outrigger-${digest()}.tar`)
   if (existsSync(kept)) return kept
-  for (const name of readdirSync(cacheFolder())) if (/^outrigger-\w+\.tar/.test(name)) rmSync(join(cacheFolder(), name))
+  removeOld()
   await loadBaseImage(docker)
   const labels = [
     '--build-arg',
@@ -32,6 +32,16 @@ async function imageTar(docker: Docker): Promise<string> {
   await docker.docker(['save', '-o', `${kept}.new`, IMAGE])
   renameSync(`${kept}.new`, kept)
   return kept
+}
+
+const DAY_MS = 24 * 3_600_000
+
+/** Several clones may share the cache, each with an image of its own. */
+function removeOld(): void {
+  for (const name of readdirSync(cacheFolder()).filter(each => /^outrigger-\w+\.tar/.test(each))) {
+    const file = join(cacheFolder(), name)
+    if (Date.now() - statSync(file).mtimeMs > DAY_MS) rmSync(file)
+  }
 }
 
 /** Of what .dockerignore lets into the build, and of the Dockerfile. */

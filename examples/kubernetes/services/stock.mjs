@@ -1,0 +1,3 @@
+import { serve } from './service.mjs'
+
+serve(() => ({ left: 17 }))
