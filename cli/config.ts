@@ -2,7 +2,8 @@ import type { Argument, Command } from 'commander'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
-import type { DiscoverySpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type { DiscoverySpec, ListenerSpec, RegisterSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import { redirectedText } from '../proxy/control/ready-lines.ts'
 import { jsonText, printable } from '../proxy/core/printable.ts'
 import { colours, type Output } from './colours.ts'
 
@@ -123,22 +124,24 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
               `${discovery.consul.address}${discovery.consul.onDemand === null ? '' : ', other services on demand'}`,
             ],
           ]),
-      ...(bootstrap.register === null
-        ? []
-        : [
-            ['registers', `${bootstrap.register.name} at port ${bootstrap.register.port}, as ${bootstrap.register.id}`],
-          ]),
+      ...(bootstrap.register === null ? [] : [['registers', registrationText(bootstrap.register)]]),
       ['version', snapshot.version],
     ]),
   )
 }
 
-/** Leaves out the application behind an inbound listener, which is shown with the listener. */
-function isUsers({ kind }: ServiceSpec): boolean {
-  return kind !== 'local'
+function registrationText({ name, port, id }: RegisterSpec): string {
+  return `${name} at port ${port}${id === null ? '' : `, as ${id}`}`
 }
 
-function listenerRow({ direction, listen, service }: ListenerSpec, { services }: Snapshot): string[] {
+/** Leaves out what is shown with its listener: the application behind one, and what is behind redirected connections. */
+function isUsers({ kind }: ServiceSpec): boolean {
+  return kind !== 'local' && kind !== 'original'
+}
+
+function listenerRow({ direction, listen, service, transparent }: ListenerSpec, { services }: Snapshot): string[] {
+  if (transparent !== undefined && service === null)
+    return [direction, formatAddress(listen), redirectedText(direction, transparent)]
   if (service === null) return [direction, formatAddress(listen), '-> any service, by Host']
   const to = direction === 'inbound' ? formatAddress(services[service]!.endpoints[0]!) : service
   return [direction, formatAddress(listen), `-> ${to}`]
