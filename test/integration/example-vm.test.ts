@@ -22,7 +22,7 @@ test('runs with its one command, does what its README says, and leaves nothing a
   await example.said('that it goes on', out => out.includes('Ctrl-C ends it'))
   const out = example.out()
   expect(out).toMatch(/^ {2}outbound +orders\.mesh:8080 \(240\.\d+\.\d+\.\d+\) +orders +10\.78\.0\.2[12]:8080 +200$/m)
-  expect(out).toMatch(/^ {2}api\.example\.com +PassthroughCluster +203\.0\.113\.7:80 +200$/m)
+  expect(out).toMatch(/^ {2}api\.example\.com +PassthroughCluster +203\.0\.113\.7:80 +200 network$/m)
   expect(out).not.toMatch(/^ {2}(?:5\d\d|no) /m)
   expect(readFileSync(join(root, 'examples/vm/README.md'), 'utf8')).toContain(`node ${main}`)
   await endsWith('SIGINT', example)
