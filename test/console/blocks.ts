@@ -57,7 +57,7 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(\.\d+)?( %|%)/g, 'SHARE'],
   [/\b0\.\d{2,}\b/g, 'NUMBER'],
   // Of `uniq -c`, of the balancer, of the pool, of a metric, and of a row of /endpoints.
-  [/^ +\d+ (?=(\d+|(web, )?orders-\d)$)/g, 'COUNT '],
+  [/^ +\d+ (?=(\d+|(web, )?orders-\d|\{.*\})$)/g, 'COUNT '],
   [/load \d+ against \d+/g, 'load COUNT against COUNT'],
   [/\(\d+ of \d+\)/g, '(COUNT of COUNT)'],
   [/(?<=\} )\d+(\.\d+)?$/g, 'COUNT'],

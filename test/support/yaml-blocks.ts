@@ -21,9 +21,18 @@ export function yamlOfDocs(): YamlBlock[] {
   ]
 }
 
+/** By the names of files and folders. */
+const kinds = [
+  [/\/dev\.yaml$/, 'dev'],
+  [/\/agent\.yaml$/, 'agent'],
+  [/\/policies\//, 'policy'],
+  [/\/compose\.yaml$/, 'compose'],
+  [/\/prometheus\.yaml$/, 'prometheus'],
+  [/\/grafana\//, 'grafana'],
+] as const
+
 function kindOf(file: string): string {
-  if (file.endsWith('/dev.yaml')) return 'dev'
-  return /\/policies\//.test(file) ? 'policy' : ''
+  return kinds.find(([name]) => name.test(file))?.[1] ?? ''
 }
 
 function blocksOf(page: string): YamlBlock[] {
