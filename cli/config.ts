@@ -2,7 +2,15 @@ import type { Argument, Command } from 'commander'
 import { formatAddress } from '../mesh-config/address.ts'
 import { formatDuration } from '../mesh-config/duration.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../mesh-config/load-snapshot.ts'
-import type { DiscoverySpec, KubernetesSpec, ListenerSpec, ServiceSpec, Snapshot } from '../mesh-config/snapshot.ts'
+import type {
+  DiscoverySpec,
+  KubernetesSpec,
+  ListenerSpec,
+  RegisterSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../mesh-config/snapshot.ts'
+import { redirectedText } from '../proxy/control/ready-lines.ts'
 import { jsonText, printable } from '../proxy/core/printable.ts'
 import { colours, type Output } from './colours.ts'
 
@@ -124,11 +132,7 @@ async function check(files: readonly string[], strict: boolean, surroundings: Co
             ],
           ]),
       ...(discovery.kubernetes === null ? [] : [['kubernetes', kubernetesText(discovery.kubernetes)]]),
-      ...(bootstrap.register === null
-        ? []
-        : [
-            ['registers', `${bootstrap.register.name} at port ${bootstrap.register.port}, as ${bootstrap.register.id}`],
-          ]),
+      ...(bootstrap.register === null ? [] : [['registers', registrationText(bootstrap.register)]]),
       ['version', snapshot.version],
     ]),
   )
@@ -140,12 +144,18 @@ function kubernetesText({ address, namespace, onDemand }: KubernetesSpec): strin
   return `${server}${own}${onDemand === null ? '' : ', other services on demand'}`
 }
 
-/** Leaves out the application behind an inbound listener, which is shown with the listener. */
-function isUsers({ kind }: ServiceSpec): boolean {
-  return kind !== 'local'
+function registrationText({ name, port, id }: RegisterSpec): string {
+  return `${name} at port ${port}${id === null ? '' : `, as ${id}`}`
 }
 
-function listenerRow({ direction, listen, service }: ListenerSpec, { services }: Snapshot): string[] {
+/** Leaves out what is shown with its listener: the application behind one, and what is behind redirected connections. */
+function isUsers({ kind }: ServiceSpec): boolean {
+  return kind !== 'local' && kind !== 'original'
+}
+
+function listenerRow({ direction, listen, service, transparent }: ListenerSpec, { services }: Snapshot): string[] {
+  if (transparent !== undefined && service === null)
+    return [direction, formatAddress(listen), redirectedText(direction, transparent)]
   if (service === null) return [direction, formatAddress(listen), '-> any service, by Host']
   const to = direction === 'inbound' ? formatAddress(services[service]!.endpoints[0]!) : service
   return [direction, formatAddress(listen), `-> ${to}`]

@@ -35,10 +35,7 @@ function nameRow(dns: AddressSpec | null): (readonly [string, string, string])[]
 
 function destination(listener: ListenerSpec, { services }: Snapshot): string {
   const { direction, service, protocol, transparent } = listener
-  if (transparent !== undefined && service === null)
-    return direction === 'inbound'
-      ? '-> the port that each redirected connection was made to'
-      : `-> by name, then by the address that each redirected connection was made to; others: ${passThroughText(transparent.passThrough)}`
+  if (transparent !== undefined && service === null) return redirectedText(direction, transparent)
   if (service === null) {
     // A service that speaks TCP is found by server name only.
     const isLedTo = ({ kind, protocol: spoken }: ServiceSpec) =>
@@ -54,6 +51,13 @@ function destination(listener: ListenerSpec, { services }: Snapshot): string {
   const how = protocol === 'http' ? '' : protocol === 'tcp' ? ', TCP' : ', HTTP or TCP'
   if (direction === 'inbound') return `-> ${endpoints.map(formatAddress).join(', ')}${how}`
   return `-> ${service} (${endpoints.length === 1 ? '1 endpoint' : `${endpoints.length} endpoints`})${how}`
+}
+
+/** Where connections that are redirected to a listener go. */
+export function redirectedText(direction: ListenerSpec['direction'], { passThrough }: TransparentSpec): string {
+  return direction === 'inbound'
+    ? '-> the port that each redirected connection was made to'
+    : `-> by name, then by the address that each redirected connection was made to; others: ${passThroughText(passThrough)}`
 }
 
 function passThroughText(passThrough: TransparentSpec['passThrough']): string {

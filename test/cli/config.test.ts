@@ -80,6 +80,21 @@ sidecar
     expect(out).toContain('\n  registers   web at port 20000, as web-1\n')
   })
 
+  test('tells where redirected connections go, and what is registered without an id', async () => {
+    const redirected = file(
+      'redirected.yaml',
+      'inbound: [{ listen: 0.0.0.0:15006, transparent: true }]\noutbound: [{ listen: 127.0.0.1:15001, transparent: true }]\nservice: web\ndiscovery: { consul: {} }\nregister: { port: 8080 }\n',
+    )
+    const { out } = await run(['check', redirected])
+    expect(out).toContain(`
+listeners
+  inbound   0.0.0.0:15006    -> the port that each redirected connection was made to
+  outbound  127.0.0.1:15001  -> by name, then by the address that each redirected connection was made to; others: passed through
+sidecar
+`)
+    expect(out).toContain('\n  registers   web at port 8080\n')
+  })
+
   test('tells every error on stderr and exits with 2', async () => {
     const { out, err, exitCode } = await run(['check', '-c', good, '-c', bad])
     expect({ out, exitCode }).toEqual({ out: '', exitCode: 2 })

@@ -49,6 +49,7 @@ function shownSteps(lines: readonly string[], start: number, end: number): Step[
 /** What is another at every run, and how much room it takes. */
 const VARYING: readonly (readonly [RegExp, string])[] = [
   [/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID'],
+  [/\b[0-9a-f]{32}\b/g, 'TRACE'],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'DATE'],
   [/\b\d\d:\d\d:\d\d\.\d{3}\b/g, 'CLOCK'],
   [/(?<=\b(version|configuration) +)[0-9a-f]{12}\b/g, 'HASH'],
@@ -56,12 +57,13 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(\.\d+)?( %|%)/g, 'SHARE'],
   [/\b0\.\d{2,}\b/g, 'NUMBER'],
   // Of `uniq -c`, of the balancer, of the pool, of a metric, and of a row of /endpoints.
-  [/^ +\d+ (?=\d+$)/g, 'COUNT '],
+  [/^ +\d+ (?=(\d+|(web, )?orders-\d|\{.*\})$)/g, 'COUNT '],
   [/load \d+ against \d+/g, 'load COUNT against COUNT'],
   [/\(\d+ of \d+\)/g, '(COUNT of COUNT)'],
   [/(?<=\} )\d+(\.\d+)?$/g, 'COUNT'],
   [/(?<=^ +\d+\.\d+\.\d+\.\d+:\d+ .*)(?<= )\d+(?= )/g, 'COUNT'],
   [/\(pid \d+\)/g, '(pid PID)'],
+  [/\b(?<=process |pid )\d+\b/g, 'PID'],
   [/127\.0\.0\.1:\d+ is free/g, 'PORT is free'],
   [/[ \t]+/g, ' '],
 ]

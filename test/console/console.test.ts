@@ -1,42 +1,26 @@
-import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { root } from '../integration/support/child.ts'
-import { agrees, filled, plainLine, stepsOf } from './blocks.ts'
+import { agrees, plainLine } from './blocks.ts'
 import { startSession } from './session.ts'
+import { tryPage } from './try-page.ts'
 
 /**
  * What the pages show of a terminal is what a reader sees: every block is run, in order, in one session a page.
  * `OUTRIGGER_WRITE_CONSOLE=1` writes into the pages what was printed, where it is not what they show.
  */
 
+/** Of test/long: they need a machine with systemd, or Docker. */
+const needMore = ['docs/quickstart-vm.md', 'docs/quickstart-docker.md']
 const pages = globSync('{README.md,docs/**/*.md,examples/**/*.md}', { cwd: root })
-  .filter(page => readFileSync(join(root, page), 'utf8').includes('\n```console\n'))
+  .filter(page => readFileSync(join(root, page), 'utf8').includes('\n```console\n') && !needMore.includes(page))
   .sort()
-const writes = process.env.OUTRIGGER_WRITE_CONSOLE === '1'
-const PATIENCE_MS = writes ? 5_000 : 30_000
 
 describe.each(pages)('%s', page => {
   test('each command prints what the page shows', async () => {
-    const file = join(root, page)
-    const text = readFileSync(file, 'utf8')
-    await using session = await startSession(text)
-    const lines = text.split('\n')
-    let shift = 0
-    for (const step of stepsOf(text)) {
-      const printed = await session.run(step, PATIENCE_MS)
-      if (step.output === null) continue
-      if (agrees(step.output, printed)) continue
-      // Which lines of many a page shows is for its author to say.
-      if (!writes || step.output.includes('...'))
-        expect(filled(printed).map(plainLine), `$ ${step.command}\n${printed.join('\n')}`).toEqual(
-          filled(step.output).map(plainLine),
-        )
-      const written = printed.join('\n').trimEnd().split('\n')
-      lines.splice(step.from + shift, step.to - step.from, ...written)
-      shift += written.length - (step.to - step.from)
-    }
-    if (writes) writeFileSync(file, lines.join('\n'))
+    await using session = await startSession(readFileSync(join(root, page), 'utf8'))
+    await tryPage(page, session)
   }, 600_000)
 })
 

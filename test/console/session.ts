@@ -16,6 +16,12 @@ export interface Session extends AsyncDisposable {
   run(step: Step, patienceMs: number): Promise<string[]>
 }
 
+/** Ports as a page has them, and as they are where its steps run. */
+interface Ports {
+  there(text: string): string
+  back(text: string): string
+}
+
 /** What the shell says of jobs that were killed, and what a proxy in the background logs. */
 const OF_OTHERS = /^(\/bin\/bash: (line \d+: )?\s*\d+ Killed|\{"time":|\[\d{4}-\d\d-\d\dT)/
 
@@ -38,9 +44,9 @@ export async function startSession(page: string): Promise<Session> {
     writeFileSync(join(programs, name), `#!/bin/bash\n${script}\n`)
     chmodSync(join(programs, name), 0o755)
   }
-  // What asks the admin port asks the one that this page has.
+  // What asks the admin port asks the one that this page has, unless the page names another one.
   const admin = ports.there('127.0.0.1:15000')
-  const asks = `case "$1" in proxy|config|--*|'') ;; *) [[ " $* " == *' --admin '* ]] || set -- "$@" --admin ${admin} ;; esac`
+  const asks = `case "$1" in proxy|config|dev|--*|'') ;; *) [[ " $* " == *' --admin '* || -n "$OUTRIGGER_ADMIN" ]] || set -- "$@" --admin ${admin} ;; esac`
   program('outrigger', `${asks}\nexec "${node}" "${join(root, 'bin/outrigger.js')}" "$@"`)
   program('npx', `[ "$1" = outrigger ] || { echo "npx $1: not here" >&2; exit 1; }\nexec outrigger "\${@:2}"`)
   const PATH = [
@@ -51,13 +57,18 @@ export async function startSession(page: string): Promise<Session> {
     '/bin',
   ].join(delimiter)
   const env = { PATH, HOME: folder, XDG_STATE_HOME: folder, TMPDIR: folder, LC_ALL: 'C.UTF-8', NO_COLOR: '1' }
+  return talk('/bin/bash', ['--noprofile', '--norc'], { cwd: folder, env }, ports)
+}
+
+/** A shell, or a program that leads to one, into which the steps of a page are typed. */
+export function talk(
+  program: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env: NodeJS.ProcessEnv },
+  ports: Ports = { there: text => text, back: text => text },
+): Session {
   // A group of its own: what it starts ends with it.
-  const shell = spawn('/bin/bash', ['--noprofile', '--norc'], {
-    cwd: folder,
-    env,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  const shell = spawn(program, args, { ...options, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const end = () => {
     if (shell.exitCode === null && shell.signalCode === null) process.kill(-shell.pid!, 'SIGKILL')
   }
@@ -106,7 +117,7 @@ export async function startSession(page: string): Promise<Session> {
  * Every port that a text names is another one here, so that pages can be run side by side, and beside whatever else
  * runs.
  */
-async function otherPorts(texts: readonly string[]) {
+async function otherPorts(texts: readonly string[]): Promise<Ports> {
   const named = new Set(
     texts.flatMap(text => [...text.matchAll(PORT)].map(([, port]) => port!)).filter(port => Number(port) >= 1024),
   )

@@ -1,45 +1,26 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tool } from '../peers/find.ts'
 import { startBackend } from './support/backend.ts'
 import { node, root, run, startChild, temporaryFolder } from './support/child.ts'
 import { machinePath, npmProgram } from './support/machine.ts'
+import { npmEnvironment as env, npm, packInto } from './support/packed.ts'
 import { freePort } from './support/ports.ts'
 import { get } from './support/proxy.ts'
 
 // The package as a user gets it: packed by npm, installed by npm, run without the sources beside it.
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-/** Node 26 first, as the package asks for; npm is the one of the machine. */
-const env = {
-  PATH: [join(node, '..'), machinePath].join(delimiter),
-  npm_config_update_notifier: 'false',
-  npm_config_fund: 'false',
-  npm_config_audit: 'false',
-}
 let tarball: string
 let installed: string
 let outrigger: string
 
 beforeAll(async () => {
-  // Else packing would begin with `npm ci`, under the feet of whoever runs these tests.
-  const stamp = join(root, 'node_modules/.installed')
-  const current =
-    existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
-  if (!current) throw new Error('the packages are not those of package-lock.json: run the tests by `npm test`')
   const folder = temporaryFolder()
-  const packed = await run(npmProgram('npm'), ['pack', '--pack-destination', folder], env)
-  expect(packed).toMatchObject({ code: 0 })
-  tarball = join(folder, readdirSync(folder)[0]!)
+  tarball = await packInto(folder)
   installed = temporaryFolder()
-  const { code, err } = await run(
-    npmProgram('npm'),
-    ['install', '--global', '--prefix', installed, '--prefer-offline', tarball],
-    env,
-    folder,
-  )
-  expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' })
+  await npm(['install', '--global', '--prefix', installed, '--prefer-offline', tarball], folder)
   outrigger = join(installed, 'bin/outrigger')
 }, 300_000)
 

@@ -1,38 +1,8 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isExecutable } from './find.ts'
-import { countPackages, type Go, oneBuild, SMALL } from './go.ts'
 import { must } from './shell.ts'
+import { throwAwayModule } from './throw-away-module.ts'
 import type { Way } from './way.ts'
-
-/** Five minutes on two idle cores; a test run that shares them takes far longer. */
-const BUILD_MS = 7_200_000
-
-/** What of the build differs from one program to another. */
-interface Build {
-  /** The package that is built. */
-  readonly program: string
-  readonly describe: string
-  /** Makes the throw-away module in `work`; resolves to the flags of the linker. */
-  prepare(go: Go, work: string): Promise<string>
-}
-
-/**
- * Builds etcd from the Go module proxy. Its own go.mod replaces its siblings, so `go install` is refused: it is built
- * by a throw-away module that requires it.
- */
-export function etcdBuild(version: string): Way {
-  const module = 'go.etcd.io/etcd/server/v3'
-  return throwAwayModule('etcd', version, {
-    program: module,
-    describe: `go build ${module}@${version}`,
-    async prepare({ path, env }, work) {
-      await must(path, ['mod', 'init', 'outrigger.test/etcd'], { cwd: work, env })
-      await must(path, ['get', `${module}@${version}`], { cwd: work, env, timeoutMs: BUILD_MS })
-      return SMALL[2]!
-    },
-  })
-}
 
 /**
  * Builds a program of Kubernetes from the Go module proxy. k8s.io/kubernetes replaces its staging modules by folders of
@@ -68,33 +38,4 @@ export function kubernetesBuild(name: 'kube-apiserver' | 'kubelet' | 'kubectl', 
       return `-s -w -X ${versionPackage}.gitVersion=${version} -X ${versionPackage}.gitMajor=1 -X ${versionPackage}.gitMinor=${minor}`
     },
   })
-}
-
-function throwAwayModule(name: string, version: string, { program, describe, prepare }: Build): Way {
-  const place = (folder: string) => join(`${folder}-${version}`, name)
-  return {
-    describe,
-    cached: folder => (isExecutable(place(folder)) ? place(folder) : null),
-    async obtain(folder, tell) {
-      const work = mkdtempSync(`${folder}.new-`)
-      try {
-        await oneBuild(tell, async go => {
-          const linker = await prepare(go, work)
-          const built = join(work, 'built')
-          mkdirSync(built)
-          await must(go.path, ['build', '-v', '-trimpath', '-ldflags', linker, '-o', join(built, name), program], {
-            cwd: work,
-            env: { ...go.env, GOTMPDIR: work },
-            timeoutMs: BUILD_MS,
-            onLine: countPackages(tell),
-          })
-        })
-        rmSync(`${folder}-${version}`, { recursive: true, force: true })
-        renameSync(join(work, 'built'), `${folder}-${version}`)
-        return place(folder)
-      } finally {
-        rmSync(work, { recursive: true, force: true })
-      }
-    },
-  }
 }

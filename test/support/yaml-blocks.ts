@@ -21,10 +21,19 @@ export function yamlOfDocs(): YamlBlock[] {
   ]
 }
 
+/** By the names of files and folders. */
+const kinds = [
+  [/\/dev\.yaml$/, 'dev'],
+  [/\/agent\.yaml$/, 'agent'],
+  [/\/policies\//, 'policy'],
+  [/^examples\/kubernetes\//, 'kubernetes'],
+  [/\/compose\.yaml$/, 'compose'],
+  [/\/prometheus\.yaml$/, 'prometheus'],
+  [/\/grafana\//, 'grafana'],
+] as const
+
 function kindOf(file: string): string {
-  if (file.endsWith('/dev.yaml')) return 'dev'
-  if (file.startsWith('examples/kubernetes/')) return 'kubernetes'
-  return /\/policies\//.test(file) ? 'policy' : ''
+  return kinds.find(([name]) => name.test(file))?.[1] ?? ''
 }
 
 function blocksOf(page: string): YamlBlock[] {

@@ -18,6 +18,7 @@ import { must } from '../../peers/shell.ts'
 import type { Docker } from './docker.ts'
 
 const APT = '/etc/apt'
+export const BASE = 'node:26-slim'
 
 /**
  * `node:26-slim`, made here because no registry of images may be reached: a minimal Debian by debootstrap, Node 26 and
@@ -43,9 +44,9 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODE_EXTRA
 CMD ["node"]
 `,
     )
-    await docker(['build', '-q', '-t', 'node:26-slim', work])
+    await docker(['build', '-q', '-t', BASE, work])
     const tar = join(work, 'image.tar')
-    await docker(['save', '-o', tar, 'node:26-slim'])
+    await docker(['save', '-o', tar, BASE])
     renameSync(tar, kept)
     return kept
   } finally {

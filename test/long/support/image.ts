@@ -10,9 +10,14 @@ export const IMAGE = 'outrigger:test'
 
 /** Builds our image from the Dockerfile as users do, once for these sources, and loads it. The tar, for other runtimes. */
 export async function loadImage(docker: Docker): Promise<string> {
-  const tar = await withLock('image', () => imageTar(docker))
+  const tar = await builtImage(docker)
   await docker.docker(['load', '-i', tar])
   return tar
+}
+
+/** The tar alone. To build it, Docker must be in a network that leads to package registries. */
+export function builtImage(docker: Docker): Promise<string> {
+  return withLock('image', () => imageTar(docker))
 }
 
 async function imageTar(docker: Docker): Promise<string> {
