@@ -246,8 +246,8 @@ describe('the end', () => {
     })
     await until('both known', async () => (await caller.endpoints(service)).length === 2)
     const loads = [
-      startLoad({ port, path: '/', rate: 40 }),
-      startLoad({ port, path: '/', rate: 20, headers: { connection: 'close' } }),
+      startLoad({ port, path: '/', rate: 20 }),
+      startLoad({ port, path: '/', rate: 10, headers: { connection: 'close' } }),
     ]
     await until('good answers', () => loads.every(load => load.good() > 20))
     return { pods, passing, caller, loads }
