@@ -220,6 +220,9 @@ describe('a container that dies', () => {
 })
 
 describe('the end', () => {
+  /** A machine that stands still for seconds is not what is tested. */
+  const patient = { timeouts: { connect: '60s', request: '120s' } }
+
   /** Two instances in Consul, and a caller of theirs under load. */
   async function rolled(service: string, env: Readonly<Record<string, string>> = {}, more: Partial<PodOptions> = {}) {
     const registered = {
@@ -228,6 +231,7 @@ describe('the end', () => {
           endpoints: { echo: [echo.address] },
           consul: { address: `http://${where.host}:${consul.ports.http}` },
         },
+        inbound: [{ listen: '0.0.0.0:20000', forward: '127.0.0.1:8080', application: patient }],
         register: { address: '${POD_IP}' },
       }),
       ...more.annotations,
@@ -243,6 +247,7 @@ describe('the end', () => {
     const caller = await startProxy({
       outbound: [{ listen: `127.0.0.1:${port}`, service }],
       discovery: { consul: { address: consul.address, services: { [service]: {} } } },
+      services: { [service]: patient },
     })
     await until('both known', async () => (await caller.endpoints(service)).length === 2)
     const loads = [
