@@ -7,7 +7,7 @@ import { datagramSocket } from '../support/datagram-socket.ts'
 import { type Backend, startBackend } from './support/backend.ts'
 import { node, run, startChild, temporaryFolder } from './support/child.ts'
 import { startLoad } from './support/load.ts'
-import { childrenOf } from './support/pair.ts'
+import { childrenOf, commandOf } from './support/pair.ts'
 import { freePort } from './support/ports.ts'
 import { get, outrigger } from './support/proxy.ts'
 import { until } from './support/until.ts'
@@ -191,7 +191,7 @@ test('leaving ends an upgrade that is under way, and lets no other begin', async
   program.replace('setInterval(() => {}, 1000)')
   const upgrade = () => get(adminPort, '/upgrade?format=json', { method: 'POST' })
   const first = upgrade()
-  await until('a new process', () => childrenOf(proxy.pid).length > 0)
+  await until('a new process', () => childrenOf(proxy.pid).some(pid => commandOf(pid).includes(program.file)))
   expect((await get(adminPort, '/leave', { method: 'POST' })).status).toBe(202)
   expect(JSON.parse((await first).body)).toMatchObject({ ok: false, refused: false })
   expect(JSON.parse((await upgrade()).body)).toMatchObject({ ok: false, refused: true, reason: 'it drains' })

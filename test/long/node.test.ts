@@ -199,6 +199,9 @@ describe('a container that dies', () => {
 })
 
 describe('the end', () => {
+  /** A machine that stands still for seconds is not what is tested. */
+  const patient = { timeouts: { connect: '60s', request: '120s' } }
+
   /** Two instances in Consul, and a caller of theirs under load. */
   async function rolled(service: string, env: Readonly<Record<string, string>> = {}, more: Partial<PodOptions> = {}) {
     const registered = {
@@ -207,6 +210,7 @@ describe('the end', () => {
           endpoints: { echo: [echo.address] },
           consul: { address: `http://${where.host}:${consul.ports.http}` },
         },
+        inbound: [{ listen: '0.0.0.0:20000', forward: '127.0.0.1:8080', application: patient }],
         register: { address: '${POD_IP}' },
       }),
       ...more.annotations,
@@ -222,11 +226,12 @@ describe('the end', () => {
     const caller = await startProxy({
       outbound: [{ listen: `127.0.0.1:${port}`, service }],
       discovery: { consul: { address: consul.address, services: { [service]: {} } } },
+      services: { [service]: patient },
     })
     await until('both known', async () => (await caller.endpoints(service)).length === 2)
     const loads = [
-      startLoad({ port, path: '/', rate: 40 }),
-      startLoad({ port, path: '/', rate: 20, headers: { connection: 'close' } }),
+      startLoad({ port, path: '/', rate: 20 }),
+      startLoad({ port, path: '/', rate: 10, headers: { connection: 'close' } }),
     ]
     await until('good answers', () => loads.every(load => load.good() > 20))
     return { pods, passing, caller, loads }
