@@ -11,22 +11,25 @@ const SOL_IPV6 = 41
 const address = Buffer.alloc(28)
 const length = Buffer.alloc(4)
 
-let getsockopt: ReturnType<typeof getSockOpt> | null = null
+const SHUT_WR = 1
+
+let libc: ReturnType<typeof load> | null = null
 
 /** Throws where this Node has no node:ffi. Without it `originalOf` knows nothing. */
 export function loadOriginals(): void {
-  getsockopt ??= getSockOpt()
+  libc ??= load()
 }
 
-function getSockOpt() {
-  const libc = functionsOf({
+function load() {
+  const functions = functionsOf({
     getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+    shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
   })
-  if (libc === null)
+  if (functions === null)
     throw new Error(
       `Node ${process.versions.node} cannot tell where redirected connections were going, which needs node:ffi: run outrigger with Node 26 or newer ("npm install --global node@26"), or remove transparent: true`,
     )
-  return libc.getsockopt
+  return functions
 }
 
 /**
@@ -35,9 +38,9 @@ function getSockOpt() {
  * next call fills them.
  */
 export function originalOf(fd: number, isIpv6: boolean): Original | null {
-  if (getsockopt === null) return null
+  if (libc === null) return null
   length[0] = isIpv6 ? 28 : 16
-  if (getsockopt(fd, isIpv6 ? SOL_IPV6 : SOL_IP, ORIGINAL_DST, address, length) !== 0) return null
+  if (libc.getsockopt(fd, isIpv6 ? SOL_IPV6 : SOL_IP, ORIGINAL_DST, address, length) !== 0) return null
   const port = (address[2]! << 8) | address[3]!
   if (isIpv6) {
     const text = ipv6Text(address, 8)
@@ -45,4 +48,14 @@ export function originalOf(fd: number, isIpv6: boolean): Original | null {
   }
   const text = `${address[4]}.${address[5]}.${address[6]}.${address[7]}`
   return { address: text, port, name: `${text}:${port}` }
+}
+
+/**
+ * Ends what is sent on a redirected connection, at once. libuv does so after all else that it has to do in this round,
+ * and by then a caller that was told `Connection: close` has closed first: its port waits a minute, and an application
+ * that makes a connection for each request has soon no ports left. Where both are on one address of loopback the kernel
+ * takes such ports again (`net.ipv4.tcp_tw_reuse` is 2); redirected connections have the addresses of others.
+ */
+export function finishNow(fd: number): void {
+  libc?.shutdown(fd, SHUT_WR)
 }

@@ -3,7 +3,7 @@ import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { Turns } from '../core/turn.ts'
 import type { Original, Peer, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
-import { originalOf } from './original-destination.ts'
+import { finishNow, originalOf } from './original-destination.ts'
 import { systemTurns } from './turns.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -183,6 +183,7 @@ export class SocketWire implements Wire {
   }
 
   end(): void {
+    if (this.#original !== null && this.socket.writableLength === 0) finishNow(fdOf(this.socket))
     this.socket.end()
   }
 
@@ -241,9 +242,14 @@ interface WithHandle {
   _handle: { readonly fd?: number } | null
 }
 
+/** -1: it is closed. */
+function fdOf(socket: Socket): number {
+  return (socket as unknown as WithHandle)._handle?.fd ?? -1
+}
+
 function originalDestination(socket: Socket): Original | null {
-  const fd = (socket as unknown as WithHandle)._handle?.fd
-  if (fd === undefined || fd < 0) return null
+  const fd = fdOf(socket)
+  if (fd < 0) return null
   const remote = socket.remoteAddress ?? ''
   const original = originalOf(fd, remote.includes(':') && !remote.startsWith('::ffff:'))
   // Where it came by itself, the kernel names the address that it has here.
