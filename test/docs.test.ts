@@ -102,7 +102,7 @@ describe('names', () => {
   const conditions = new Set([...rows.map(({ condition }) => condition), 'gateway-error'])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
-    /^(x-[\w-]+|(proxy|service)-(defaults|resolver|router|splitter|intentions)|order-by-locality|ip6?tables-(nft|legacy|restore|save)|envoy-ratelimited|outrigger-(agent|h2|names|reason|source|unsent)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
+    /^(x-[\w-]+|(proxy|service)-(defaults|resolver|router|splitter|intentions)|order-by-locality|ip6?tables-(nft|legacy|restore|save)|envoy-ratelimited|outrigger-(agent|h2|names|reason|source|failure)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
 
   test('failures and retry conditions', () => {
     const known = new Set<string | null>([

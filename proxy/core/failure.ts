@@ -15,3 +15,10 @@ export const failures = {
   ...localFailures,
   ...downstreamFailures,
 } as const satisfies Record<string, Failure>
+
+const byName = new Map<string, Failure>(Object.values(failures).map(row => [row.failure, row]))
+
+/** Null: no row of this version has the name. */
+export function failureNamed(name: string): Failure | null {
+  return byName.get(name) ?? null
+}

@@ -79,11 +79,11 @@ export interface RequestHead {
 export interface ResponseHead {
   readonly status: number
   /**
-   * Nothing of the request has reached an application, says the proxy that made this answer, and the name of its
-   * failure: so the request may be sent again, whatever it is. Between two sidecars only (codec/hop). Absent or empty
-   * in all other answers.
+   * The proxy that made this answer has had none of an application, and this is the name of its failure. The failure
+   * table says whether one can have had the request, and so which requests may be sent again. Between two sidecars only
+   * (codec/hop). Absent or empty in all other answers.
    */
-  unsent?: string
+  ownFailure?: string
   /** Valid only inside the call that delivers the head. */
   readonly headers: Headers
 }
@@ -132,7 +132,7 @@ export interface UpstreamStream extends Stream<ResponseHead, RequestHead> {
   readonly carried: boolean
   /**
    * Of HTTP/1.1: it may be a sidecar, and answer that nothing of the request reached its application
-   * (`ResponseHead.unsent`). So a body is worth keeping, whatever the method.
+   * (`ResponseHead.ownFailure`). So a body is worth keeping, whatever the method.
    */
-  readonly mayTellUnsent?: boolean
+  readonly mayTellFailure?: boolean
 }

@@ -17,7 +17,7 @@ import { heedPushback } from './grpc-retry.ts'
 import type { HeldBody } from './held-body.ts'
 import { RequestAttempt, type RequestAttemptOwner } from './request-attempt.ts'
 import { isIdempotent, mayFollowAnswer } from './retry.ts'
-import { toldBy } from './unsent.ts'
+import { toldBy, toldFailure } from './told-failure.ts'
 
 export interface AttemptsDeps extends AttemptLoopDeps {
   classify(status: number, grpcStatus?: number): Classification
@@ -115,7 +115,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.sendHead(stream, this.#bodiless)
     if (this.#bodiless) return
     // One that shares a connection may be refused before anybody looked at it, whatever the method.
-    if (stream.carried || stream.mayTellUnsent) this.#keepsBody ||= exchange.route!.retry.anyMethod
+    if (stream.carried || stream.mayTellFailure) this.#keepsBody ||= exchange.route!.retry.anyMethod
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
@@ -169,7 +169,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     this.#learn(attempt.record, response)
     if (this.#isTriedAgain(attempt, response)) return
     // It holds for the attempt, and not for the others there may have been.
-    if (response.unsent) response.unsent = ''
+    if (response.ownFailure) response.ownFailure = ''
     const { upgrade } = this.exchange.request
     const opens = opensTunnel(upgrade, response.status)
     // A page in answer to an extended CONNECT would be read as what was asked for (RFC 8441 section 4).
@@ -195,24 +195,24 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   #isTriedAgain(attempt: RequestAttempt, response: ResponseHead): boolean {
     const { record } = attempt
     const { on, statuses } = this.exchange.route!.retry
-    const { unsent, headers } = response
-    if (!mayFollowAnswer(record, unsent !== undefined && unsent !== '', on, this, statuses)) return false
+    const { ownFailure, headers } = response
+    const told = toldFailure(ownFailure)
+    if (!mayFollowAnswer(record, told, on, this, statuses)) return false
     if (record.grpcStatus > 0 && !heedPushback(record, headers, this.clock.leftMs(record.headAt))) return false
     if (!this.loop.allows(record)) return false
-    this.#drop(attempt, unsent ?? '')
+    this.#drop(attempt, told, told === null ? '' : toldBy(record.endpoint!.name, ownFailure!))
     this.loop.goOn(record)
     return true
   }
 
   /** This answer is not passed on. */
-  #drop(attempt: RequestAttempt, unsent: string): void {
+  #drop(attempt: RequestAttempt, told: Failure | null, detail: string): void {
     const { record } = attempt
     const { headAt } = record
     attempt.stream!.reset(failures.resetBeforeResponse, '')
     attempt.over()
     this.clock.tryEnded(headAt)
-    if (unsent === '') this.loop.ended(attempt, null, '', headAt)
-    else this.loop.ended(attempt, failures.applicationUnreachable, toldBy(record.endpoint!.name, unsent), headAt)
+    this.loop.ended(attempt, told, detail, headAt)
     this.#judge(record, record.status, record.grpcStatus)
   }
 

@@ -14,7 +14,7 @@ import { grpcReply, grpcTrailers } from './grpc.ts'
 import { isPastDeadline } from './grpc-deadline.ts'
 import { HeldBody } from './held-body.ts'
 import { concludeGrpc, isToldInGrpc } from './local-reply.ts'
-import { unsentBy } from './retry.ts'
+import { failureToTell } from './told-failure.ts'
 import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /** What forwarding is joined with; the other parts are handed in. */
@@ -261,7 +261,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   #reply(status: number, fields: readonly string[], body: Buffer, failure: Failure | null, detail: string): void {
     const headers = new HeaderList([...fields])
     headers.set('content-length', String(body.length))
-    const response: ResponseHead = { status, headers, unsent: unsentBy(failure, this.exchange.decision) }
+    const response: ResponseHead = { status, headers, ownFailure: failureToTell(failure, this.exchange.decision) }
     this.sendHead(response, false)
     if (this.down === this.stream) this.exchange.bytesOut = body.length
     this.down.data(body, true)
@@ -275,7 +275,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     if (cluster !== null && !cluster.mayBeGrpc && failure.side === 'upstream')
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
-    response.unsent = unsentBy(failure, this.exchange.decision)
+    response.ownFailure = failureToTell(failure, this.exchange.decision)
     this.sendHead(response, true)
     this.said(failure, detail)
   }

@@ -1,7 +1,7 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
 import { type AnotherTry, anotherTry } from '../core/another-try.ts'
 import type { Repeatable } from '../core/attempt.ts'
-import type { AttemptRecord, DecisionRecord } from '../core/decision.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Failure } from '../core/failure.ts'
 import { grpcCondition } from './grpc-retry.ts'
 
@@ -34,26 +34,24 @@ function afterFailure({ replay }: Failure, isInPolicy: boolean, request: Repeata
 }
 
 /**
- * The same after an answer, by its head alone; a gRPC status that is in it is all there is of the answer. `isUnsent`:
- * the sidecar of the endpoint says that its application has had nothing of it.
+ * The same after an answer, by its head alone; a gRPC status that is in it is all there is of the answer. `told`: the
+ * sidecar of the endpoint has made it (told-failure.ts).
  */
 export function mayFollowAnswer(
   record: AttemptRecord,
-  isUnsent: boolean,
+  told: Failure | null,
   on: Conditions,
   request: Repeatable,
   statuses: ReadonlySet<number> | null = null,
 ): boolean {
   const { status, grpcStatus } = record
-  const isUntouched = isUnsent && on.has('connect-failure')
-  record.condition = isUntouched
-    ? 'connect-failure'
-    : grpcStatus > 0
-      ? grpcCondition(grpcStatus, on)
-      : statusCondition(status, on, statuses)
+  const asTold = told !== null && told.condition !== null && on.has(told.condition) ? told.condition : null
+  const isUntouched = asTold !== null && told!.replay === 'unsent'
+  const ofAnswer = grpcStatus > 0 ? grpcCondition(grpcStatus, on) : statusCondition(status, on, statuses)
+  record.condition = isUntouched ? asTold : (ofAnswer ?? asTold)
   if (record.condition === null) return false
   // A policy that names a gRPC status says of the methods that they bear it.
-  const isRepeatable = request.isIdempotent || grpcStatus > 0 || isUntouched
+  const isRepeatable = request.isIdempotent || isUntouched || (grpcStatus > 0 && ofAnswer !== null)
   record.another = isRepeatable && !request.isBodyGone ? anotherTry.onCondition : anotherTry.notReplayable
   return record.another.again
 }
@@ -66,16 +64,6 @@ function statusCondition(status: number, on: Conditions, statuses: ReadonlySet<n
   if (status < 500) return null
   const gateway = status === 502 || status === 503 || status === 504
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null
-}
-
-/**
- * The name of the failure, where no application has had anything of the request in any attempt, so that the sidecar
- * before us may send it again; empty elsewhere.
- */
-export function unsentBy(failure: Failure | null, { attempts, tries }: DecisionRecord): string {
-  if (failure === null || failure.replay !== 'unsent') return ''
-  for (let i = 0; i < attempts; i++) if (hadIt(tries[i]!)) return ''
-  return failure.failure
 }
 
 /** The endpoint may have had the request. */

@@ -81,7 +81,7 @@ describe('edits of heads', () => {
 
   test.each([
     'Host',
-    'Outrigger-Unsent',
+    'Outrigger-Failure',
     'http2-settings',
     'content-length',
     'Transfer-Encoding',

@@ -44,7 +44,7 @@ describe('after an answer with a status that the policy names', () => {
   const after = (status: number, request = get) => {
     const record = new AttemptRecord()
     record.status = status
-    const again = mayFollowAnswer(record, false, new Set<RetryCondition>(['5xx']), request, new Set([409, 503, 508]))
+    const again = mayFollowAnswer(record, null, new Set<RetryCondition>(['5xx']), request, new Set([409, 503, 508]))
     return [again, record.condition]
   }
 
@@ -59,11 +59,13 @@ describe('after an answer with a status that the policy names', () => {
 })
 
 describe('after an answer', () => {
-  function after(status: number, on: RetryCondition[], request = get, grpcStatus = -1, isUnsent = false) {
+  const { applicationUnreachable: unreachable, resetBeforeResponse: gone503 } = failures
+
+  function after(status: number, on: RetryCondition[], request = get, grpcStatus = -1, told: Failure | null = null) {
     const record = new AttemptRecord()
     record.status = status
     record.grpcStatus = grpcStatus
-    const again = mayFollowAnswer(record, isUnsent, new Set(on), request)
+    const again = mayFollowAnswer(record, told, new Set(on), request)
     return `${again} ${record.condition} ${anotherTryText(record, 1)}`
   }
 
@@ -76,8 +78,16 @@ describe('after an answer', () => {
     [after(503, ['5xx'], gone), 'false 5xx no: 503 to a request that cannot be sent again'],
     [after(200, ['unavailable'], post, 14), 'true unavailable yes: unavailable'],
     [after(200, ['unavailable'], gone, 14), 'false unavailable no: unavailable to a request that cannot be sent again'],
-    [after(503, ['connect-failure'], post, -1, true), 'true connect-failure yes: connect-failure'],
-    [after(503, ['5xx'], post, -1, true), 'false 5xx no: 503 to a request that cannot be sent again'],
+    [after(503, ['connect-failure'], post, -1, unreachable), 'true connect-failure yes: connect-failure'],
+    [after(503, ['5xx'], post, -1, unreachable), 'false 5xx no: 503 to a request that cannot be sent again'],
+    [after(503, ['reset-before-response'], get, -1, gone503), 'true reset-before-response yes: reset-before-response'],
+    [after(503, ['connect-failure'], get, -1, gone503), 'false null '],
+    [after(503, ['5xx', 'reset-before-response'], get, -1, gone503), 'true 5xx yes: 5xx'],
+    [
+      after(503, ['reset-before-response'], post, -1, gone503),
+      'false reset-before-response no: 503 to a request that cannot be sent again',
+    ],
+    [after(200, ['reset-before-response', 'unavailable'], post, 14, gone503), 'true unavailable yes: unavailable'],
   ])('%s', (got, expected) => expect(got).toBe(expected))
 
   test('a wait that the endpoint asks for is kept with the reason', () => {

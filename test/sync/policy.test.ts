@@ -109,7 +109,7 @@ describe('a compiled policy', () => {
     ['headers.request.set.0.1', 'a\r\nb: c'],
     ['headers.request.add.0.1', '\u010d\u010ab: c'],
     ['headers.request.set.0.0', 'content-length'],
-    ['headers.request.set.0.0', 'outrigger-unsent'],
+    ['headers.request.set.0.0', 'outrigger-failure'],
     ['headers.request.remove.0', 'a b'],
   ])('that would write %s as %j is refused', (path, value) => {
     expect(refused(replaced(spec as unknown as Json, ['routes', '1', ...path.split('.')], value))).toBe(true)

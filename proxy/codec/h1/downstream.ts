@@ -254,8 +254,8 @@ export class Http1Downstream implements DownstreamConnection, DownstreamStream, 
       this.#keepAlive = false
     const body = framingOfAnswer(request, head, end)
     if (body === CLOSE_BODY) this.#keepAlive = false
-    const unsent = this.#options.hopThreads && head.unsent ? head.unsent : ''
-    const connection = connectionLines(this.#keepAlive, old, this.#offer, unsent)
+    const ownFailure = this.#options.hopThreads && head.ownFailure ? head.ownFailure : ''
+    const connection = connectionLines(this.#keepAlive, old, this.#offer, ownFailure)
     this.#offer = ''
     // Transfer-Encoding is not shown to HTTP/1.0, not even where no body follows (RFC 9112 section 6.1).
     this.#writer.response(head, old && body === NO_BODY ? CLOSE_BODY : body, connection, body, end)

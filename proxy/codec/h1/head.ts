@@ -79,9 +79,9 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
   takesTrailers = false
   /** Connection has the option by which a sidecar says that it takes HTTP/1.1 as HTTP/2. */
   offersHop = false
-  /** What Connection of an answer tells by `outrigger-unsent.`; it counts as `unsent` where a sidecar is known to say it. */
-  claimedUnsent = ''
-  unsent = ''
+  /** What Connection of an answer tells by `outrigger-failure.`; it counts as `ownFailure` where a sidecar is known to say it. */
+  claimedFailure = ''
+  ownFailure = ''
 
   method = ''
   scheme: 'http' | 'https' = 'http'
@@ -130,8 +130,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.expectContinue = false
     this.takesTrailers = false
     this.offersHop = false
-    this.claimedUnsent = ''
-    this.unsent = ''
+    this.claimedFailure = ''
+    this.ownFailure = ''
     this.absolute = false
     this.authority = ''
     this.readAuthority = ''

@@ -1,4 +1,4 @@
-import { OFFER, UNSENT_OPTION } from '../hop/names.ts'
+import { FAILURE_OPTION, OFFER } from '../hop/names.ts'
 import type { Http1Head } from './head.ts'
 
 /**
@@ -20,9 +20,9 @@ export function mayLeaveHttp({ offered, upgrade }: Http1Head, hasMore: boolean):
 
 /**
  * The Connection fields of an answer. `offer`: the line that says once that this is a sidecar; empty: it was said, or is
- * not to be. `unsent`: nothing of the request reached the application, because of this failure.
+ * not to be. `ownFailure`: that of this answer (`ResponseHead.ownFailure`).
  */
-export function connectionLines(keepAlive: boolean, old: boolean, offer: string, unsent: string): string {
+export function connectionLines(keepAlive: boolean, old: boolean, offer: string, ownFailure: string): string {
   const usual = keepAlive ? (old ? 'connection: keep-alive\r\n' : offer) : 'connection: close\r\n'
-  return unsent === '' || old ? usual : `${usual}connection: ${OFFER}, ${UNSENT_OPTION}${unsent}\r\n`
+  return ownFailure === '' || old ? usual : `${usual}connection: ${OFFER}, ${FAILURE_OPTION}${ownFailure}\r\n`
 }

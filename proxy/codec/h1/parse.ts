@@ -1,6 +1,6 @@
 import { CONNECT, isProtocolName, WEBSOCKET } from '../../core/tunnel.ts'
 import { COLON, CR, HTAB, LF, LOWER, MAX_METHOD, SP, TARGET, TOKEN, trimOws, VALUE } from '../bytes.ts'
-import { OFFER, UNSENT_OPTION } from '../hop/names.ts'
+import { FAILURE_OPTION, OFFER } from '../hop/names.ts'
 import { trailersOfTe } from '../te.ts'
 import {
   CONNECTION,
@@ -363,7 +363,7 @@ function readConnection(head: Http1Head, field: number): Outcome {
     else if (option !== '' && !KEPT.has(option)) {
       if (!isToken(option)) return broken.connection
       if (option === OFFER) head.offersHop = true
-      else if (option.startsWith(UNSENT_OPTION)) head.claimedUnsent = option.slice(UNSENT_OPTION.length)
+      else if (option.startsWith(FAILURE_OPTION)) head.claimedFailure = option.slice(FAILURE_OPTION.length)
       named ??= new Set()
       named.add(option)
     }

@@ -32,7 +32,7 @@ export class Told {
       this.#answer = Buffer.from(chunk.subarray(0, length))
       return false
     }
-    if (isProven) head.unsent = head.claimedUnsent
+    if (isProven) head.ownFailure = head.claimedFailure
     return true
   }
 

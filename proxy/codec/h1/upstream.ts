@@ -85,7 +85,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
   }
 
   /** Its first answer says whether it is a sidecar. */
-  get mayTellUnsent(): boolean {
+  get mayTellFailure(): boolean {
     return this.#isSidecar || !this.reused
   }
 
@@ -211,7 +211,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream, WireHa
     }
     this.#isSidecar ||= head.offersHop
     if (head.offersHop) this.#owner.offered?.()
-    if (head.claimedUnsent !== '' && !this.#told.settles(head, chunk, length, this.#owner)) return this.#wire.pause()
+    if (head.claimedFailure !== '' && !this.#told.settles(head, chunk, length, this.#owner)) return this.#wire.pause()
     this.#headDone = true
     this.#keepAlive = head.keepAlive
     if (head.keepAlive) this.#readIdleHint()

@@ -5,7 +5,7 @@ import type { DownstreamStream, RequestHead, ResponseHead } from '../../core/mes
 import { sendProblem } from '../../core/problem.ts'
 import { opensTunnel } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
-import { TELLS_UNSENT } from '../hop/names.ts'
+import { TELLS_FAILURE } from '../hop/names.ts'
 import { HOP_FRAME, HOP_RESETS } from '../hop/room.ts'
 import { CallerTimes } from './caller-times.ts'
 import { BY_RULE, BY_US, type Cause } from './cause.ts'
@@ -81,7 +81,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
     const settings = firstSettings(this.#connection, options, options.hopThreads ?? 0, [
       MAX_CONCURRENT_STREAMS,
       options.maxStreams,
-      ...(options.hopThreads ? [TELLS_UNSENT, 1] : []),
+      ...(options.hopThreads ? [TELLS_FAILURE, 1] : []),
       ...(http2.extendedConnect ? [ENABLE_CONNECT_PROTOCOL, 1] : []),
     ])
     this.#connection.begin(upgraded === null ? settings : Buffer.concat([SWITCHING, settings]))
@@ -233,7 +233,8 @@ export class Http2Downstream implements DownstreamConnection, Side {
       stream.step(isBodiless ? WRITE_BODILESS_HEAD : WRITE_HEAD)
     } else if (!stream.remoteEnded) this.#times.bodyInvited(stream, this.#clock.now())
     // For callers that are sidecars, where they are told that this is one.
-    if (response.unsent && !(this.#options.hopThreads && this.#connection.peer.tellsUnsent)) response.unsent = ''
+    if (response.ownFailure && !(this.#options.hopThreads && this.#connection.peer.tellsFailure))
+      response.ownFailure = ''
     const hasBody = !end && stream.goes !== BODILESS && status >= 200
     if (stream.carried) this.#connection.out().carriedResponse(stream.id, response, end, hasBody)
     else this.#connection.out().response(stream.id, response, end)

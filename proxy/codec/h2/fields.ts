@@ -1,7 +1,7 @@
 import { isProtocolName } from '../../core/tunnel.ts'
 import { isAuthority } from '../authority.ts'
 import { isOws, MAX_METHOD, TARGET, TOKEN, VALUE } from '../bytes.ts'
-import { NAMES, REASON, SOURCE, UNSENT } from '../hop/names.ts'
+import { FAILURE, NAMES, REASON, SOURCE } from '../hop/names.ts'
 
 /**
  * What a field is to the codec. It is found once: the entries of the HPACK tables keep theirs, so a field that comes as
@@ -24,7 +24,7 @@ export const TE = 11
 export const CARRIED_NAMES = 12
 export const CARRIED_REASON = 13
 /** What one sidecar tells the other of a request that reached no application. */
-export const UNSENT_SAID = 14
+export const FAILURE_SAID = 14
 /** The service of the calling sidecar. */
 export const SOURCE_SAID = 15
 /** From here on: malformed, by the rule in `malformed`. */
@@ -70,7 +70,7 @@ const kinds = new Map<string, number>([
   ['te', TE],
   [NAMES, CARRIED_NAMES],
   [REASON, CARRIED_REASON],
-  [UNSENT, UNSENT_SAID],
+  [FAILURE, FAILURE_SAID],
   [SOURCE, SOURCE_SAID],
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name): [string, number] => [
     name,

@@ -1,6 +1,6 @@
 import type { Headers, RequestHead, ResponseHead } from '../../core/message.ts'
 import { CONNECT } from '../../core/tunnel.ts'
-import { SOURCE, UNSENT } from '../hop/names.ts'
+import { FAILURE, SOURCE } from '../hop/names.ts'
 import { trailersOfTe } from '../te.ts'
 import { Http2Head } from './head.ts'
 import type { Encoder } from './hpack/encoder.ts'
@@ -20,7 +20,7 @@ const DROPPED = new Set([
   'http2-settings',
   'host',
   'sec-websocket-accept',
-  UNSENT,
+  FAILURE,
   SOURCE,
 ])
 
@@ -55,7 +55,7 @@ export function encodeResponse(encoder: Encoder, head: ResponseHead): void {
   // What HTTP/1.1 says with 101 is 200 here (RFC 8441 section 4).
   encoder.field(':status', statuses[head.status === 101 ? 200 : head.status]!, false)
   encodeFields(encoder, head.headers)
-  if (head.unsent) encoder.field(UNSENT, head.unsent, false)
+  if (head.ownFailure) encoder.field(FAILURE, head.ownFailure, false)
 }
 
 export function encodeFields(encoder: Encoder, headers: Headers): void {

@@ -13,6 +13,7 @@ import {
   CONTENT_LENGTH,
   COOKIE,
   EXPECT,
+  FAILURE_SAID,
   HOST,
   isPseudo,
   METHOD,
@@ -24,7 +25,6 @@ import {
   SOURCE_SAID,
   STATUS,
   TE,
-  UNSENT_SAID,
 } from './fields.ts'
 import { MIN_MAX_FRAME } from './frame.ts'
 import type { FieldSink } from './hpack/decoder.ts'
@@ -119,12 +119,12 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
     return this.#hop === null ? null : this.#hop.reason
   }
 
-  get unsent(): string {
-    return this.#hop === null ? '' : this.#hop.unsent
+  get ownFailure(): string {
+    return this.#hop === null ? '' : this.#hop.ownFailure
   }
 
-  set unsent(value: string) {
-    if (value !== this.unsent) this.#hopFields().unsent = value
+  set ownFailure(value: string) {
+    if (value !== this.ownFailure) this.#hopFields().ownFailure = value
   }
 
   get source(): string {
@@ -235,8 +235,8 @@ export class Http2Head implements Headers, Carried, RequestHead, ResponseHead, F
       case CARRIED_REASON:
         this.#hopFields().reason ??= value
         return false
-      case UNSENT_SAID:
-        this.unsent = value
+      case FAILURE_SAID:
+        this.ownFailure = value
         return false
       case SOURCE_SAID:
         this.#hopFields().source = value

@@ -1,4 +1,4 @@
-import { CARRIES_HTTP1, TELLS_UNSENT } from '../hop/names.ts'
+import { CARRIES_HTTP1, TELLS_FAILURE } from '../hop/names.ts'
 import { HOP_FRAME } from '../hop/room.ts'
 import {
   DEFAULT_WINDOW,
@@ -39,7 +39,7 @@ export class PeerSettings {
   /** It is a sidecar, and knows what hop/ is about: its data threads. */
   hopThreads = 0
   /** It says what reached no application, or wants to hear of it. */
-  tellsUnsent = false
+  tellsFailure = false
   #isKnown = false
 
   /** They have come. */
@@ -90,8 +90,8 @@ export class PeerSettings {
       case CARRIES_HTTP1:
         this.hopThreads = value
         break
-      case TELLS_UNSENT:
-        this.tellsUnsent = value === 1
+      case TELLS_FAILURE:
+        this.tellsFailure = value === 1
         break
       default:
       // MAX_HEADER_LIST_SIZE is advice, and what is not known is none of our business (RFC 9113 section 6.5.2).

@@ -5,7 +5,7 @@ import type { RequestHead, ResponseHead, UpstreamStream } from '../../core/messa
 import { CONNECT } from '../../core/tunnel.ts'
 import type { Wire } from '../../core/wire.ts'
 import { NO_BYTES } from '../bytes.ts'
-import { TELLS_UNSENT } from '../hop/names.ts'
+import { TELLS_FAILURE } from '../hop/names.ts'
 import { HOP_FRAME, HOP_RESETS } from '../hop/room.ts'
 import { INTERIM_OVERHEAD } from '../interim.ts'
 import { Cancels } from './cancels.ts'
@@ -81,7 +81,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     const settings = firstSettings(this.#connection, options, http2.carriesHttp1 ? 1 : 0, [
       ENABLE_PUSH,
       0,
-      TELLS_UNSENT,
+      TELLS_FAILURE,
       1,
     ])
     this.#connection.begin(Buffer.concat([PREFACE, settings]))
@@ -125,7 +125,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
 
   /** Said to sidecars only. */
   get #source(): string {
-    return this.#connection.peer.tellsUnsent ? this.#http2.source() : ''
+    return this.#connection.peer.tellsFailure ? this.#http2.source() : ''
   }
 
   writeHead(stream: Http2Stream, head: RequestHead | ResponseHead, end: boolean): void {
@@ -232,7 +232,7 @@ export class Http2Upstream implements UpstreamConnection, Side {
     if (problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, problem)
     if (stream.headReceived) return receiveTrailers(stream, head, end, stream.tunnel >= OPEN)
     head.finishResponse()
-    if (!connection.peer.tellsUnsent) head.unsent = ''
+    if (!connection.peer.tellsFailure) head.ownFailure = ''
     if (head.problem !== '') return connection.streamError(stream, PROTOCOL_ERROR, head.problem)
     if (head.tooLarge)
       return connection.streamError(stream, PROTOCOL_ERROR, 'more fields or bytes in the head than are taken')

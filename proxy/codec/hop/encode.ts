@@ -15,7 +15,7 @@ import { Http1Head } from '../h1/head.ts'
 import { reasonOf } from '../h1/reason.ts'
 import { encodeRequest, encodeResponse } from '../h2/head-writer.ts'
 import type { Encoder } from '../h2/hpack/encoder.ts'
-import { NAMES, REASON, SOURCE, UNSENT } from './names.ts'
+import { FAILURE, NAMES, REASON, SOURCE } from './names.ts'
 
 /**
  * What HTTP/1.1 would have written before the fields: nothing, the Host of a request line made anew, or the coding of a
@@ -82,7 +82,7 @@ function encodeCarried(encoder: Encoder, head: Http1Head, first: string, shapes:
 
 /** What only sidecars say to each other: never passed on for an application. */
 function isOurs(lowerCase: string): boolean {
-  return lowerCase === NAMES || lowerCase === REASON || lowerCase === UNSENT || lowerCase === SOURCE
+  return lowerCase === NAMES || lowerCase === REASON || lowerCase === FAILURE || lowerCase === SOURCE
 }
 
 /** Fields of one connection only, as in serialize.ts. */

@@ -6,15 +6,15 @@ export class HopFields {
   names: WrittenNames | null = null
   /** The reason phrase it had there; null: the usual one. */
   reason: string | null = null
-  /** Of a response (`ResponseHead.unsent`): believed only where the peer is a sidecar. */
-  unsent = ''
+  /** Of a response (`ResponseHead.ownFailure`): believed only where the peer is a sidecar. */
+  ownFailure = ''
   /** Of a request (`RequestHead.source`). */
   source = ''
 
   clear(): void {
     this.names = null
     this.reason = null
-    this.unsent = ''
+    this.ownFailure = ''
     this.source = ''
   }
 }

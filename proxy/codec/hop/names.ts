@@ -8,15 +8,13 @@ import type { WrittenNames } from '../../core/message.ts'
 export const NAMES = 'outrigger-names'
 /** The reason phrase, where it is not the usual one of its status. */
 export const REASON = 'outrigger-reason'
-/**
- * In an answer that a sidecar made itself: the failure because of which nothing of the request reached its application.
- */
-export const UNSENT = 'outrigger-unsent'
+/** In an answer that a sidecar made itself, because its application has given none: the failure. */
+export const FAILURE = 'outrigger-failure'
 /**
  * The same over HTTP/1.1: an option of Connection, with the failure behind it. Options end at the next hop, and nobody
  * passes those of its application on (RFC 9110 section 7.6.1). It is believed of a sidecar only.
  */
-export const UNSENT_OPTION = 'outrigger-unsent.'
+export const FAILURE_OPTION = 'outrigger-failure.'
 /** In a request to another sidecar: the service of the calling one, for metrics. It proves nothing. */
 export const SOURCE = 'outrigger-source'
 /**
@@ -31,10 +29,10 @@ export const OFFER = 'outrigger-h2'
 export const CARRIES_HTTP1 = 0xf0e1
 
 /**
- * A SETTINGS parameter of the same range. Of a listener: it says `outrigger-unsent`, and takes it out of what its
+ * A SETTINGS parameter of the same range. Of a listener: it says `outrigger-failure`, and takes it out of what its
  * application says. Of a caller: it understands it.
  */
-export const TELLS_UNSENT = 0xf0e2
+export const TELLS_FAILURE = 0xf0e2
 
 /**
  * What was split before: the same few texts come again and again. Longer ones are split each time, so no caller fills

@@ -73,7 +73,7 @@ describe('an application that is down behind a live sidecar', () => {
       const caller = mesh.caller().send(post(`/${i}`))
       mesh.settle()
       expect(caller.statuses).toEqual([200])
-      expect(caller.received).not.toMatch(/outrigger-unsent/i)
+      expect(caller.received).not.toMatch(/outrigger-failure/i)
     }
     expect(
       mesh
@@ -119,7 +119,7 @@ describe('an application that is down behind a live sidecar', () => {
     mesh.settle()
     expect(caller.statuses).toEqual([503])
     expect(JSON.parse(caller.last.text)).toMatchObject({ failure: 'connect-refused' })
-    expect(caller.received).not.toMatch(/outrigger-unsent/i)
+    expect(caller.received).not.toMatch(/outrigger-failure/i)
   })
 
   test('not where connect-failure is not retried', async () => {
@@ -156,20 +156,20 @@ describe('nobody else is believed', () => {
     meetAll(mesh)
     for (const name of APPLICATIONS)
       mesh.upstream(name).answer = respond(
-        'HTTP/1.1 503 Down\r\nOutrigger-Unsent: connect-refused\r\nContent-Length: 0\r\n\r\n',
+        'HTTP/1.1 503 Down\r\nOutrigger-Failure: connect-refused\r\nContent-Length: 0\r\n\r\n',
       )
     const caller = mesh.caller().send(post())
     mesh.settle()
     expect(caller.statuses).toEqual([503])
     expect(outbound(mesh)[0]!.attempts).toHaveLength(1)
-    expect(caller.received).not.toMatch(/outrigger-unsent/i)
+    expect(caller.received).not.toMatch(/outrigger-failure/i)
   })
 
   test('not one that speaks HTTP/2', async () => {
     const mesh = await twoInstances({ service: { protocol: 'http2' }, application: { protocol: 'http2' } })
     for (const name of APPLICATIONS)
       new Http2Endpoint(mesh, name).answer = ({ stream }) => {
-        reply(stream, 503, ['outrigger-unsent', 'connect-refused'], '')
+        reply(stream, 503, ['outrigger-failure', 'connect-refused'], '')
       }
     const caller = mesh.caller().send(post())
     mesh.settle()
@@ -185,7 +185,7 @@ describe('nobody else is believed', () => {
         wire.write(Buffer.concat([frames.settings(3, 100), frames.settingsAck]))
         mesh.loop.after(
           5,
-          () => void wire.write(frames.headers(1, true, ':status', '503', 'outrigger-unsent', 'connect-refused')),
+          () => void wire.write(frames.headers(1, true, ':status', '503', 'outrigger-failure', 'connect-refused')),
         )
       }
     const caller = mesh.caller().send(post())
@@ -207,7 +207,7 @@ describe('nobody else is believed', () => {
       }
     }
     mesh.settle()
-    const caller = mesh.caller().send('PUT / HTTP/1.1\r\nHost: orders\r\nContent-Length: 4\r\n\r\nbody')
+    const caller = mesh.caller().send(post())
     mesh.advance(100)
     expect(caller.statuses).toEqual([503])
     expect(outbound(mesh)[0]!.attempts).toHaveLength(1)
@@ -226,9 +226,9 @@ describe('nobody else is told', () => {
   }
 
   test('a caller that does not say that it is a sidecar', async () => {
-    expect(await asked(1)).not.toContain('outrigger-unsent')
-    expect(await asked(1, 0xf0e2, 1)).toContain('outrigger-unsent: connect-refused')
-    expect(await asked(0, 0xf0e2, 1)).not.toContain('outrigger-unsent')
+    expect(await asked(1)).not.toContain('outrigger-failure')
+    expect(await asked(1, 0xf0e2, 1)).toContain('outrigger-failure: connect-refused')
+    expect(await asked(0, 0xf0e2, 1)).not.toContain('outrigger-failure')
   })
 
   test('a caller on HTTP/1.1', async () => {
@@ -238,8 +238,8 @@ describe('nobody else is told', () => {
     mesh.settle()
     expect(caller.statuses).toEqual([503])
     // An option, which ends with the connection, and no field.
-    expect(caller.received).toMatch(/^connection: outrigger-h2, outrigger-unsent\.connect-refused\r$/im)
-    expect(caller.received.match(/outrigger-unsent/gi)).toHaveLength(1)
+    expect(caller.received).toMatch(/^connection: outrigger-h2, outrigger-failure\.connect-refused\r$/im)
+    expect(caller.received.match(/outrigger-failure/gi)).toHaveLength(1)
   })
 
   test('nor one where this is not offered, or that speaks HTTP/1.0', async () => {
@@ -257,8 +257,74 @@ describe('nobody else is told', () => {
   })
 })
 
+describe('an application that goes away with a request that it may have seen', () => {
+  /** As it gets the request, and nothing listens afterwards. */
+  function ends(mesh: Mesh): void {
+    const upstream = mesh.upstream(APPLICATIONS[0])
+    upstream.onHead = (_request, connection) => {
+      upstream.connect = 'refuse'
+      connection.close()
+    }
+  }
+  /** By the path of the second one, both known as sidecars or not. */
+  async function afterTheEnd(request: (path: string) => string, known: boolean) {
+    const mesh = await twoInstances()
+    if (known) meetAll(mesh)
+    ends(mesh)
+    const statuses = Array.from({ length: 6 }, (_, i) => {
+      const caller = mesh.caller().send(request(`/${i}`))
+      mesh.advance(200)
+      expect(caller.received).not.toMatch(/outrigger-/i)
+      return caller.statuses[0]
+    })
+    return { mesh, statuses }
+  }
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: orders\r\n\r\n`
+
+  test.each([
+    ['over HTTP/2', true],
+    ['over HTTP/1.1', false],
+  ])('a GET goes to the other instance, %s', async (_how, known) => {
+    const { mesh, statuses } = await afterTheEnd(get, known)
+    expect(statuses).toEqual(Array(6).fill(200))
+    const first = outbound(mesh).flatMap(({ attempts }) =>
+      attempts.filter(({ failure }) => failure.startsWith('reset')),
+    )
+    expect(first[0]).toMatchObject({ status: 503, retry: 'yes: reset-before-response', hop: known })
+    expect(first[0]!.detail).toBe(
+      `the sidecar at ${SIDECARS[0]} answered: its application closed the connection before it answered (reset-before-response)`,
+    )
+  })
+
+  test('a POST does not: it may have been acted on', async () => {
+    const { mesh, statuses } = await afterTheEnd(post, true)
+    expect(new Set(statuses)).toEqual(new Set([200, 503]))
+    for (const { attempts } of outbound(mesh).filter(({ status }) => status === 503))
+      expect(attempts.map(({ retry }) => retry)).toEqual(['no: 503 to a request that cannot be sent again'])
+  })
+
+  test('nothing is told of an answer that the application has given', async () => {
+    const application = { retries: { on: ['5xx'], attempts: 2 } } as const
+    const mesh = await twoInstances({ application, service: { retries: { on: ['reset-before-response'] } } })
+    meetAll(mesh)
+    const upstream = mesh.upstream(APPLICATIONS[0])
+    upstream.answer = (_request, connection) => {
+      upstream.connect = 'refuse'
+      connection.send('HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+      connection.end()
+    }
+    const statuses = Array.from({ length: 6 }, () => {
+      const caller = mesh.caller().get()
+      mesh.advance(500)
+      return caller.statuses[0]
+    })
+    expect(statuses.filter(status => status !== 200).length).toBeGreaterThan(0)
+    expect(outbound(mesh).every(({ attempts }) => attempts.length === 1)).toBe(true)
+  })
+})
+
 describe('the first request to an instance, which goes over HTTP/1.1', () => {
-  const unsentOver1 = 'Connection: outrigger-h2, outrigger-unsent.connect-refused'
+  const toldOver1 = 'Connection: outrigger-h2, outrigger-failure.connect-refused'
 
   test.each([
     ['GET', 'GET /first HTTP/1.1\r\nHost: orders\r\n\r\n'],
@@ -327,7 +393,7 @@ describe('the first request to an instance, which goes over HTTP/1.1', () => {
   test('an application behind a sidecar is not believed', async () => {
     const mesh = await twoInstances()
     for (const name of APPLICATIONS)
-      mesh.upstream(name).answer = respond(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\nContent-Length: 0\r\n\r\n`)
+      mesh.upstream(name).answer = respond(`HTTP/1.1 503 Down\r\n${toldOver1}\r\nContent-Length: 0\r\n\r\n`)
     const caller = mesh.caller().send(post())
     mesh.settle()
     expect(caller.statuses).toEqual([503])
@@ -346,7 +412,7 @@ describe('the first request to an instance, which goes over HTTP/1.1', () => {
             if (isOver) return
             const what = chunk.latin1Slice(0, Math.min(length, 4))
             asked.push(what)
-            const status = what === 'POST' ? `503 Down\r\n${unsentOver1}` : '400 Bad Request'
+            const status = what === 'POST' ? `503 Down\r\n${toldOver1}` : '400 Bad Request'
             wire.write(Buffer.from(`HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\ndown`))
             isOver = what !== 'POST'
             if (isOver) wire.end()
@@ -378,7 +444,7 @@ describe('the first request to an instance, which goes over HTTP/1.1', () => {
         wire.handler = {
           bytes(chunk, length) {
             if (chunk.latin1Slice(0, Math.min(length, 4)) !== 'POST') return
-            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\n\r\ndown`))
+            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${toldOver1}\r\n\r\ndown`))
             wire.end()
           },
           drained() {},
@@ -399,7 +465,7 @@ describe('the first request to an instance, which goes over HTTP/1.1', () => {
       wire.handler = {
         bytes(chunk, length) {
           if (chunk.latin1Slice(0, Math.min(length, 4)) === 'POST')
-            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${unsentOver1}\r\nContent-Length: 0\r\n\r\n`))
+            wire.write(Buffer.from(`HTTP/1.1 503 Down\r\n${toldOver1}\r\nContent-Length: 0\r\n\r\n`))
         },
         drained() {},
         ended: () => wire.end(),
