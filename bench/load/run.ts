@@ -74,6 +74,7 @@ async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | R
     plan,
     plan.proxies.map(proxy => ({ proxy, features: 'standard' })),
   )
+  await warmUp(plan, entries)
   for (const scenario of scenarios) {
     await takeTurns(plan, entries, scenario.name, scenario.title, ({ contestant }) =>
       scenario.kind === 'load'
@@ -82,6 +83,17 @@ async function runLoads(plan: TrafficPlan, scenarios: readonly (LoadScenario | R
     )
   }
   await stopAll(entries)
+}
+
+/** V8 compiles on the proxy's one core for so long; the others get the same. */
+const COMPILED_S = 6
+
+async function warmUp({ traffic, options }: TrafficPlan, entries: readonly Entry[]): Promise<void> {
+  if (options.quick) return
+  for (const { label, contestant } of entries) {
+    progress(`warming up, ${label}`)
+    await traffic.load({ port: contestant.listen, ...traffic.first, connections: 16, streams: 1, seconds: COMPILED_S })
+  }
 }
 
 async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promise<void> {
@@ -93,6 +105,7 @@ async function runFeatures(plan: TrafficPlan, scenario: FeatureScenario): Promis
         .map(features => ({ proxy, features })),
     )
   const entries = await startAll(plan, variants)
+  await warmUp(plan, entries)
   await takeTurns(plan, entries, scenario.name, scenario.title, async ({ contestant, features }) => {
     const scraper = features === 'full' ? scrapeEverySecond(contestant) : null
     try {
