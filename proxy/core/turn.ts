@@ -68,6 +68,11 @@ export class Turns {
     return this.#time
   }
 
+  /** How long ago the time of this turn was; 0 outside of turns. */
+  elapsed(look: () => number): number {
+    return this.#depth === 0 || this.#time === 0 ? 0 : look() - this.#time
+  }
+
   leave(): void {
     if (--this.#depth === 0 && this.#waiting !== 0) this.#run()
   }

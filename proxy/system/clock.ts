@@ -5,11 +5,13 @@ import { systemTurns } from './turns.ts'
 
 const look = () => performance.now()
 const now = () => systemTurns.now(look)
+/** Of the same moment as `now`: the two are subtracted from each other. */
+const wallTime = () => Math.floor(Date.now() - systemTurns.elapsed(look))
 
 /** The system's time. Timers are coarse (10 ms) and cost no system timer each. */
 export const systemClock: Clock = {
   now,
-  wallTime: Date.now,
+  wallTime,
   timer: timerWheel(
     now,
     (callback, delayMs) => {
