@@ -42,7 +42,10 @@ export class Turns {
   #waiting = 0
   #roundTasks: RoundTask[] = []
   readonly #whenRoundEnds: WhenRoundEnds | null
-  readonly #runTasks = () => this.#run()
+  readonly #runTasks = () => {
+    this.#time = 0
+    this.#run()
+  }
   readonly #runRoundTasks = () => this.#runRound()
 
   /** Null: each turn is a round. */

@@ -104,3 +104,17 @@ test('a turn has one time, whoever asks; outside of turns each look is its own',
   expect(turns.now(look)).toBe(104)
   turns.leave()
 })
+
+test('what is put off outside of any turn has the time at which it runs, and not that of the turn before', async () => {
+  const turns = new Turns(null)
+  let time = 100
+  const look = () => time
+  turns.enter()
+  expect(turns.now(look)).toBe(100)
+  turns.leave()
+  time = 5_000
+  const seen: number[] = []
+  turns.atEnd(task([], 'a', () => seen.push(turns.now(look))))
+  await Promise.resolve()
+  expect(seen).toEqual([5_000])
+})
