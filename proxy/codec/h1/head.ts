@@ -116,6 +116,8 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
     this.status = 0
     this.minorVersion = 1
     this.count = 0
+    // Values may be long, and the connection idle for an hour.
+    for (let i = 0; i < this.addedEnd; i++) this.added[i] = ''
     this.addedEnd = 0
     this.told = null
     this.contentLength = -1
@@ -260,6 +262,7 @@ export class Http1Head implements Headers, RequestHead, ResponseHead {
       added[to++] = added[i]!
       added[to++] = added[i + 1]!
     }
+    for (let i = to; i < this.addedEnd; i++) added[i] = ''
     this.addedEnd = to
   }
 
