@@ -3,8 +3,24 @@ import type { TraceExportSpec, TracesSpec } from './snapshot.ts'
 import type { TracesDocument } from './traces.ts'
 
 /** What data threads have to know. */
-export function compileTraces({ mode, sample, failed, slow, propagate, export: url }: TracesDocument): TracesSpec {
-  return { isOn: mode === 'on', isExported: url !== undefined, samplePercent: sample, failed, slow, propagate }
+export function compileTraces({
+  mode,
+  sample,
+  failed,
+  slow,
+  propagate,
+  batch,
+  export: url,
+}: TracesDocument): TracesSpec {
+  return {
+    isOn: mode === 'on',
+    isExported: url !== undefined,
+    samplePercent: sample,
+    failed,
+    slow,
+    propagate,
+    batchSpans: batch.spans,
+  }
 }
 
 /** What sends them. `service`: of the sidecar. */

@@ -292,6 +292,8 @@ export interface TracesSpec {
   readonly failed: boolean
   readonly slow: boolean
   readonly propagate: readonly TraceFormat[]
+  /** A data thread gives away no more spans at once. */
+  readonly batchSpans: number
 }
 
 export type TraceFormat = 'w3c' | 'b3'

@@ -90,6 +90,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   const spans = spanQueue({
     clock,
     ...spanStats(stats, index),
+    tracing,
     send: (bytes, count) => send({ kind: 'spans', bytes, count }),
   })
   const made = tracer({ clock, random, tracing, queue: spans })

@@ -37,6 +37,7 @@ function request({ sent = '', percent = 0, isOn = true, direction = 'outbound' }
       tracing.configure({
         isOn,
         isExported: isOn,
+        batchSpans: 512,
         samplePercent: percent,
         failed: true,
         slow: true,
@@ -44,6 +45,7 @@ function request({ sent = '', percent = 0, isOn = true, direction = 'outbound' }
       })
       const counter = { values: new Float64Array(2), index: 0 }
       const queue = spanQueue({
+        tracing,
         clock: systemClock,
         recorded: counter,
         dropped: counter,

@@ -11,6 +11,8 @@ export class Tracing {
   isB3 = true
   failed = true
   slow = true
+  /** So many spans are a batch (`traces.batch.spans`). */
+  batchSpans = 512
   /** Of the right-most 56 bits, which are random (W3C Trace Context level 2): what the first 32 are not below is sampled. */
   #threshold = TWO_32
   #isWanted = false
@@ -24,6 +26,7 @@ export class Tracing {
     this.isB3 = spec.propagate.includes('b3')
     this.failed = spec.failed
     this.slow = spec.slow
+    this.batchSpans = spec.batchSpans
     this.#threshold = Math.round(TWO_32 * (1 - spec.samplePercent / 100))
     this.#decide()
   }

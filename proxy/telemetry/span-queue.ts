@@ -27,6 +27,8 @@ export interface SpanQueueDeps {
   readonly clock: Clock
   readonly recorded: Counter
   readonly dropped: Counter
+  /** So many spans are a batch; may change with a reload. */
+  readonly tracing: { readonly batchSpans: number }
   /** `bytes` lies in memory that both threads see: it is good until it was credited. */
   send(bytes: Uint8Array, count: number): void
 }
@@ -40,7 +42,7 @@ interface Batch {
  * Spans lie in a ring of shared memory: nothing is copied, given away or made anew. It begins at its start whenever all
  * was taken, so few spans touch little of it.
  */
-export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): SpanQueue {
+export function spanQueue({ clock, recorded, dropped, tracing, send }: SpanQueueDeps): SpanQueue {
   /** Made with the first span: most proxies have none for hours. */
   let memory: SharedArrayBuffer | null = null
   let writer: SpanWriter | null = null
@@ -98,7 +100,7 @@ export function spanQueue({ clock, recorded, dropped, send }: SpanQueueDeps): Sp
     added() {
       count++
       add(recorded, 1)
-      if (writer!.at - from >= BATCH_BYTES) return flush()
+      if (writer!.at - from >= BATCH_BYTES || count >= tracing.batchSpans) return flush()
       if (armed) return
       armed = true
       timer.arm(isBusy ? BUSY_BATCH_MS : BATCH_MS)

@@ -42,7 +42,7 @@ function request(fields: string, direction: 'inbound' | 'outbound'): () => strin
   const tracing = new Tracing()
   tracing.configure(tracesSpec({ isExported: true, samplePercent: 0 }))
   const counter = { values: new Float64Array(1), index: 0 }
-  const queue = spanQueue({ clock, recorded: counter, dropped: counter, send() {} })
+  const queue = spanQueue({ tracing, clock, recorded: counter, dropped: counter, send() {} })
   const filter = traceContext(random, tracing)
   const { exchange: ended } = tracer({ clock, random, tracing, queue })
   const recorder = flights({ recent: 100, failed: 100 }, clock)

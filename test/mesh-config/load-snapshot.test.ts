@@ -168,6 +168,7 @@ describe('the smallest file that works', () => {
       traces: {
         isOn: true,
         isExported: false,
+        batchSpans: 512,
         samplePercent: 1,
         failed: true,
         slow: true,

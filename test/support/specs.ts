@@ -182,6 +182,7 @@ export function tracesSpec(overrides: Partial<TracesSpec> = {}): TracesSpec {
   return {
     isOn: true,
     isExported: false,
+    batchSpans: 512,
     samplePercent: 1,
     failed: true,
     slow: true,

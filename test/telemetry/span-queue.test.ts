@@ -9,12 +9,18 @@ import '../support/seed.ts'
 
 const KIB = 1024
 
-function start() {
+function start(batchSpans = 10_000) {
   const clock = manualClock(new EventLoop())
   const recorded = { values: new Float64Array(1), index: 0 }
   const dropped = { values: new Float64Array(1), index: 0 }
   const sent: { readonly bytes: Uint8Array; readonly count: number }[] = []
-  const queue = spanQueue({ clock, recorded, dropped, send: (bytes, count) => sent.push({ bytes, count }) })
+  const queue = spanQueue({
+    clock,
+    recorded,
+    dropped,
+    tracing: { batchSpans },
+    send: (bytes, count) => sent.push({ bytes, count }),
+  })
   const trace = new TraceContext()
   trace.traceId = '1'.repeat(32)
   let next = 0
@@ -104,4 +110,11 @@ test('few spans touch little memory: all taken, it begins at its start', () => {
     expect(bytes.byteOffset).toBe(0)
     queue.credit(bytes.length)
   }
+})
+
+test('a part has no more spans than a batch', () => {
+  const { queue, sent, write } = start(100)
+  for (let i = 0; i < 250; i++) write(10)
+  queue.flush()
+  expect(sent.map(({ count }) => count)).toEqual([100, 100, 50])
 })
