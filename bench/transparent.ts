@@ -122,13 +122,13 @@ async function measure(row: Row, noted: boolean): Promise<void> {
 }
 
 network('link', 'set', 'lo', 'up')
+for (const address of Object.values(REDIRECTED)) network('addr', 'add', `${address}/32`, 'dev', 'lo')
+execFileSync(tool('nft'), ['add table ip bench'])
+execFileSync(tool('nft'), ['add chain ip bench output { type nat hook output priority -100 ; }'])
 // A connection for each request: ports and entries of connection tracking that wait for two minutes would soon be all
 // there are, and what is then measured is a proxy without work.
 writeFileSync('/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait', '1')
 writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '1024 65000')
-for (const address of Object.values(REDIRECTED)) network('addr', 'add', `${address}/32`, 'dev', 'lo')
-execFileSync(tool('nft'), ['add table ip bench'])
-execFileSync(tool('nft'), ['add chain ip bench output { type nat hook output priority -100 ; }'])
 const cores = arrangeCores()
 const backends = await http1.startBackends()
 const proxies = [

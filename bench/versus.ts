@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { tool } from '../test/peers/find.ts'
@@ -61,12 +61,9 @@ function built(revision: string): string {
   // As installed: beside its sources the launcher takes those.
   const installed = join(temporaryFolder(), 'base-install')
   mkdirSync(join(installed, 'bin'), { recursive: true })
-  for (const name of ['bin/outrigger.js', 'package.json', 'dist']) symlinkOrCopy(folder, installed, name)
+  for (const name of ['bin/outrigger.js', 'package.json', 'dist'])
+    cpSync(join(folder, name), join(installed, name), { recursive: true })
   return join(installed, 'bin/outrigger.js')
-}
-
-function symlinkOrCopy(from: string, to: string, name: string): void {
-  execFileSync(tool('cp'), ['-r', join(from, name), join(to, name)])
 }
 
 async function measure(traffic: (typeof TRAFFIC)[keyof typeof TRAFFIC], scenario: Measured, running: Running) {
@@ -98,9 +95,13 @@ const sides: readonly Side[] =
   values.features === undefined
     ? [{ label: 'working tree', program: null, features: 'standard' }]
     : values.features.split(',').map(name => ({ label: name, program: null, features: name as Features }))
-const scenarios = values.scenario
-  .split(',')
-  .map(name => SCENARIOS.find((each): each is Measured => each.kind === 'load' && each.name === name)!)
+const scenarios = values.scenario.split(',').map(name => {
+  const found = SCENARIOS.find((each): each is Measured => each.kind === 'load' && each.name === name)
+  if (found !== undefined) return found
+  const names = SCENARIOS.filter(({ kind }) => kind === 'load').map(each => each.name)
+  console.error(`--scenario ${name}: there is none of that name; there are ${names.join(', ')}`)
+  return process.exit(2)
+})
 const cores = arrangeCores()
 console.log(
   `${'scenario'.padEnd(44)}${'side'.padEnd(16)}${'base us'.padStart(9)}${'us'.padStart(9)}${'ratio'.padStart(8)}  quartiles      others`,
