@@ -1,6 +1,7 @@
 import type { AddressSpec, Snapshot } from '../mesh-config/snapshot.ts'
 import { http2 } from './codec/h2/codec.ts'
 import { guards, hopCancels } from './codec/h2/options.ts'
+import type { Cells } from './core/cells.ts'
 import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Learnt } from './core/learnt.ts'
@@ -42,6 +43,8 @@ export interface DataThreadDeps {
   readonly turns: Turns
   readonly dial: Dial
   readonly listen: Listen
+  /** What is one for all data threads. */
+  readonly cells: Cells
   /** Several data threads have each port open. */
   readonly shared: boolean
   /** Makes `Wire.original` known; rejects where this system cannot tell. */
@@ -102,7 +105,7 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, turns, dial, learnt, send }: DataThreadDeps,
+  { clock, random, turns, cells, dial, learnt, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
@@ -113,6 +116,7 @@ function serving(
     clock,
     random,
     turns,
+    cells,
     stats,
     requests,
     event,

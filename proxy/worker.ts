@@ -1,6 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { ownCells } from './core/cells.ts'
 import type { ToData, WorkerData } from './core/channel.ts'
 import { type DataThread, dataThread } from './data-thread.ts'
+import { sharedCells } from './runtime/shared-cells.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { inheritedOr } from './system/inherited-listen.ts'
 import { dial, listen } from './system/net.ts'
@@ -17,12 +19,13 @@ port.on('message', (message: WorkerData | ToData) => {
 })
 
 function begin(given: WorkerData): DataThread {
-  const { index, snapshot, shared, origins, spanAgent, virtualAddresses, inherited, learnt } = given
+  const { index, snapshot, shared, origins, spanAgent, virtualAddresses, inherited, learnt, cells } = given
   const begun = dataThread({
     index,
     clock: systemClock,
     random: systemRandom,
     turns: systemTurns,
+    cells: cells === undefined ? ownCells : sharedCells(cells.memory, index, cells.threads),
     dial,
     listen: inheritedOr(inherited, (address, onWire, onError) => listen({ ...address, shared }, onWire, onError)),
     isInherited: name => inherited?.some(socket => socket.name === name) === true,

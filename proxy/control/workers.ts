@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import { CELL_MEMORY_BYTES } from '../core/cells.ts'
 import type { Answer, DrainSide, Question, ToData, VirtualAddressEntry, WorkerData } from '../core/channel.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
@@ -109,6 +110,7 @@ export function dataThreads({
     lastEnd: '',
     crashes: 0,
   }))
+  const cells = count === 1 ? null : { memory: new SharedArrayBuffer(CELL_MEMORY_BYTES), threads: count }
   let current: Snapshot
   /** Messages told so far: a thread that was starting meanwhile has missed some. */
   let told = 0
@@ -129,6 +131,7 @@ export function dataThreads({
       workerData: {
         index,
         shared: count > 1,
+        ...(cells === null ? {} : { cells }),
         spanAgent: spanAgent(),
         virtualAddresses: virtualAddresses(),
         ...fill(snapshot),

@@ -19,6 +19,8 @@ export interface WorkerData {
   readonly inherited?: readonly ListeningSocket[]
   /** What that process had learnt of endpoints. */
   readonly learnt?: Learnt
+  /** Of several data threads: what they share (core/cells.ts), and how many there are. */
+  readonly cells?: { readonly memory: SharedArrayBuffer; readonly threads: number }
 }
 
 /** An address that the name server gives for a service. IPv6 is written as the system writes it. */

@@ -1,6 +1,6 @@
 /** Every reading of time and every timer goes through here, so that a test can own time. */
 export interface Clock {
-  /** Monotonic milliseconds, with a fraction: for intervals. */
+  /** Monotonic milliseconds, with a fraction: for intervals. The same in all threads of a process. */
   now(): number
   /** Milliseconds since the epoch: for logs and spans, never for arithmetic. */
   wallTime(): number

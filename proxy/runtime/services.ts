@@ -4,6 +4,7 @@ import { policies } from '../balancer/policies.ts'
 import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
 import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
+import type { Cells } from '../core/cells.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Learnt } from '../core/learnt.ts'
@@ -20,6 +21,7 @@ import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
 
 export interface ServicesDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
+  readonly cells: Cells
   readonly event: (event: ProxyEvent) => void
   /** Which service an address belongs to. */
   readonly addresses: Addresses

@@ -3,7 +3,9 @@ import type { Clock } from '../core/clock.ts'
 import { timerWheel } from './timer-wheel.ts'
 import { systemTurns } from './turns.ts'
 
-const look = () => performance.now()
+/** Each thread counts `performance.now` from its own start; what they share needs one time. */
+const threadStartedAt = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+const look = () => threadStartedAt + performance.now()
 const now = () => systemTurns.now(look)
 /** Of the same moment as `now`: the two are subtracted from each other. */
 const wallTime = () => Math.floor(Date.now() - systemTurns.elapsed(look))

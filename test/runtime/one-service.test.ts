@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { http2 } from '../../proxy/codec/h2/codec.ts'
+import { ownCells } from '../../proxy/core/cells.ts'
 import type { SeriesSpec, ToControl } from '../../proxy/core/channel.ts'
 import { DecisionRecord } from '../../proxy/core/decision.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
@@ -52,6 +53,7 @@ function start() {
     clock,
     random: seeded(1),
     turns: testTurns,
+    cells: ownCells,
     stats,
     requests: { stats, peers: peerNames(), exemplars: { offer() {} } },
     event() {},

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
+import { type Cells, ownCells } from '../../proxy/core/cells.ts'
 import type { EndpointsAnswer, FlightView, ToControl } from '../../proxy/core/channel.ts'
 import type { Clock, Random } from '../../proxy/core/clock.ts'
 import type { Dial, Wire } from '../../proxy/core/wire.ts'
@@ -15,14 +16,17 @@ import { Upstream } from './upstream.ts'
 
 export interface MeshOptions {
   readonly seed?: number
+  /** Of several data threads of one proxy: what they share, and the time of all of them. */
+  readonly cells?: Cells
+  readonly loop?: EventLoop
   readonly downstream?: WireOptions
   readonly upstream?: WireOptions
 }
 
 /** A whole data thread, its callers and its upstreams, in one process on virtual time. */
 export class Mesh {
-  readonly loop = new EventLoop()
-  readonly clock: Clock = manualClock(this.loop)
+  readonly loop: EventLoop
+  readonly clock: Clock
   readonly random: Random
   readonly thread: DataThread
   readonly messages: ToControl[] = []
@@ -47,9 +51,12 @@ export class Mesh {
 
   constructor(options: MeshOptions = {}) {
     this.#options = options
+    this.loop = options.loop ?? new EventLoop()
+    this.clock = manualClock(this.loop)
     this.random = seeded(options.seed ?? 1)
     this.thread = dataThread({
-      index: 0,
+      index: options.cells?.thread ?? 0,
+      cells: options.cells ?? ownCells,
       clock: this.clock,
       random: this.random,
       turns: testTurns,
