@@ -2,6 +2,7 @@ import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
+import { compileTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
@@ -21,6 +22,7 @@ export function compileService(
     name,
     kind: 'named',
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
+    ...(policy.tls === undefined ? {} : { tls: compileTls(policy.tls) }),
     multiplex: policy.multiplex,
     hosts: policy.hosts,
     endpoints: compileEndpoints(endpoints),

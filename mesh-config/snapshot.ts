@@ -29,6 +29,7 @@ export type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  PemTexts,
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
@@ -41,6 +42,7 @@ export type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  TlsSpec,
   ValueMatchSpec,
 } from './service-spec.ts'
 
