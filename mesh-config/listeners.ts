@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
+import { downstreamTls } from './tls.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
 
@@ -121,6 +122,7 @@ const application = {
 
 export const inbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that callers connect to.'),
+  tls: downstreamTls,
   multiplex: setting(
     z.boolean().default(true),
     'Offers calling sidecars to send HTTP/1.1 requests multiplexed over HTTP/2; the application gets HTTP/1.1 all the same. `false`: no offer.',

@@ -55,6 +55,20 @@ export interface TlsSpec {
   readonly pem?: PemTexts
 }
 
+/** TLS of callers. `ca`: of their certificates; null: they are not asked for one. */
+export interface ServerTlsSpec {
+  readonly ca: string | null
+  readonly cert: string
+  readonly key: string
+  /** Callers that speak no TLS are refused. */
+  readonly isStrict: boolean
+  readonly minVersion: '1.2' | '1.3'
+  /** As in `TlsSpec`. */
+  readonly pem?: PemTexts
+  /** Likewise: tickets of sessions are encrypted with what comes of it. */
+  readonly ticketSecret?: string
+}
+
 export interface PemTexts {
   readonly ca: string | null
   readonly cert: string | null

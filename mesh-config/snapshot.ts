@@ -1,5 +1,5 @@
 import type { RegisterSpec } from './discovery-spec.ts'
-import type { ServiceSpec } from './service-spec.ts'
+import type { ServerTlsSpec, ServiceSpec } from './service-spec.ts'
 
 export type {
   AddressFamily,
@@ -37,6 +37,7 @@ export type {
   RouteRetries,
   RouteSpec,
   RouteTimeouts,
+  ServerTlsSpec,
   ServiceKind,
   ServiceLimits,
   ServiceSpec,
@@ -162,6 +163,8 @@ export interface ListenerSpec {
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
   readonly h2cUpgrade: boolean
+  /** Absent: callers speak no TLS. */
+  readonly tls?: ServerTlsSpec
   /** Connections are redirected here, and each was on its way to another address. Absent: they are not. */
   readonly transparent?: TransparentSpec
 }

@@ -203,6 +203,13 @@ export const metricsOfTraffic = {
     help: 'Connections by the protocol that was detected: http1, http2, tls or tcp.',
     when: 'with `protocol: detect`',
   },
+  outrigger_downstream_tls_total: {
+    group: 'listeners',
+    type: 'counter',
+    labels: [...ofListener, 'result'],
+    help: 'Connections to a listener with TLS: tls, plain (permitted), refused (plain) or failed (in the handshake).',
+    when: 'with `tls` of the listener',
+  },
   outrigger_detection_timeouts_total: {
     group: 'listeners',
     type: 'counter',

@@ -95,6 +95,7 @@ function connectionStats(stats: StatsWriter, labels: Pick<ListenerSpec, 'directi
       ...own,
       detected: (found: string) => detections.told(found),
       detectionTimedOut: () => detections.timedOut(),
+      secured: (how: string) => detections.secured(how),
     },
     series: () => detections.series,
   }

@@ -5,7 +5,7 @@ import { raw } from '../codec/raw.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Dial, MakeTlsDial, TlsOptions } from '../core/wire.ts'
+import type { Dial, MakeTlsDial, MakeTlsServer, TlsOptions } from '../core/wire.ts'
 import { namedOnly } from '../pool/named-only.ts'
 import { notItself, type OwnListener } from '../pool/not-itself.ts'
 import type { PoolPolicy } from '../pool/policy.ts'
@@ -38,9 +38,10 @@ export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps): ServicePools {
 
 /** TLS, which is loaded for the first snapshot that needs it. */
 export interface Tls {
-  /** Before a snapshot with `tls` is prepared. */
+  /** Before a snapshot that needs it is prepared. */
   load(): Promise<void>
   readonly dial: MakeTlsDial
+  readonly server: MakeTlsServer
 }
 
 /** How connections to the endpoints of a service are made. Throws where its certificates are not usable. */

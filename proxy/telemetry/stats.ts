@@ -275,11 +275,11 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
   }
 }
 
-/** Counts the protocols that a listener detected; series are created at their first count, and added to `series`. */
+/** Counts the protocols that a listener detected, and what came of TLS; series are created at their first count, and added to `series`. */
 export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
   const counters = new Map<string, Series>()
   function count(name: MetricName, own: Readonly<Record<string, string>>): void {
-    const key = name + (own.protocol ?? '')
+    const key = name + (own.protocol ?? own.result ?? '')
     let counter = counters.get(key)
     if (counter === undefined) {
       counter = stats.counter(name, helpOf(name), own)
@@ -292,5 +292,6 @@ export function detectionStats(stats: StatsWriter, labels: Readonly<Record<strin
     series,
     told: (protocol: string) => count('outrigger_detected_connections_total', { ...labels, protocol }),
     timedOut: () => count('outrigger_detection_timeouts_total', labels),
+    secured: (result: string) => count('outrigger_downstream_tls_total', { ...labels, result }),
   }
 }

@@ -34,6 +34,8 @@ const valueForms: Json = {
   ],
 }
 
+const listenerTls: Json = { cert: 'a.pem', key: 'a.key', clientCa: 'ca.pem', mode: 'permissive', minVersion: '1.3' }
+
 const listenerFields: Json = {
   protocol: 'http',
   timeouts: { head: '9s', body: '9s', idle: '9s', connectionAge: '9s', detect: '9s' },
@@ -145,6 +147,7 @@ const everything: Json = {
   inbound: [
     {
       listen: '127.0.0.1:9003',
+      tls: listenerTls,
       multiplex: true,
       forward: '127.0.0.1:9004',
       application: {
@@ -303,7 +306,17 @@ const others: readonly Json[] = [
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
-  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other', '1.2'],
+  ...[
+    'http://127.0.0.1:7/',
+    'unavailable',
+    'POST',
+    'abcdefghijklmnop',
+    103,
+    'Service.Meta.a == b',
+    'x-other',
+    '1.2',
+    'strict',
+  ],
   ...['240.0.0.0/12', 'fd00::/64'],
 ]
 

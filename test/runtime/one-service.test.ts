@@ -59,7 +59,7 @@ function start() {
     event() {},
     tracing: new Tracing(),
     dial: () => () => {},
-    tls: { load: async () => {}, dial: () => () => () => {} },
+    tls: { load: async () => {}, dial: () => () => () => {}, server: () => () => () => {} },
     ownListeners: () => [],
     http2: wires,
     hop: wires,
