@@ -21,12 +21,15 @@ export type {
   DestinationSpec,
   EndpointHealth,
   EndpointSpec,
+  EnoughToCompare,
   FailoverSpec,
+  FailurePercentageSpec,
   FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
   RegisteredNames,
@@ -41,6 +44,7 @@ export type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  SuccessRateSpec,
   ValueMatchSpec,
 } from './service-spec.ts'
 

@@ -120,6 +120,9 @@ function serving(
     stats,
     requests,
     event,
+    tellEjections: service => {
+      if (cells.threads > 1) send({ kind: 'ejections', service })
+    },
     tracing,
     dial: recorded.own.dial(accountedDial(dial, ledger)),
     learnt,

@@ -7,7 +7,7 @@ import type { Random } from '../../proxy/core/clock.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
 import { manualClock } from '../support/clock.ts'
-import { NoPool, noStats, pickContext } from '../support/endpoints.ts'
+import { NoPool, noStats, pickContext, quiet } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { seeded } from '../support/random.ts'
 
@@ -41,7 +41,8 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
     locality: options.locality ?? { zone: '', origins: {} },
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats()),
     retireEndpoint: ({ name }) => retired.push(name),
-    outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
+    thread: 0,
+    outliers: (changed, sets) => outlierDetector(spec.name, { ...quiet, clock, random: seeded(1), changed, sets }),
   })
   return {
     cluster,
