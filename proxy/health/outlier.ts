@@ -61,7 +61,7 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     endpoints: whole,
     comparedAt: { words: cell.words, index: COMPARED_AT },
     found: findings => {
-      for (const { endpoint, by, reason } of findings) found(endpoint, by, reason)
+      for (const { endpoint, by, reason } of findings) found(endpoint, by, reason, true)
     },
   })
 
@@ -119,17 +119,21 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     return Math.min(spec.baseEjectionMs * ejections, spec.maxEjectionMs) + jitterMs
   }
 
-  function found(endpoint: Endpoint, by: Detector, reason: string): void {
+  /** `isNew`: it was not found for the same reason before. */
+  function found(endpoint: Endpoint, by: Detector, reason: string, isNew: boolean): void {
     if (spec.shadow === true) shadow(endpoint, by, reason)
-    else ejectFor(endpoint, by, reason)
+    else ejectFor(endpoint, by, reason, isNew)
   }
 
-  function ejectFor(endpoint: Endpoint, by: Detector, reason: string): void {
+  function ejectFor(endpoint: Endpoint, by: Detector, reason: string, isNew: boolean): void {
     let changed = false
     alone(() => {
       changed = lookAll()
       if (endpoint.state === 'ejected') return
-      if (!hasRoom(endpoint, deps.sets(), spec.maxEjectedPercent, isNotUsed)) return deps.detected(by, 'no_room')
+      if (!hasRoom(endpoint, deps.sets(), spec.maxEjectedPercent, isNotUsed)) {
+        if (isNew) deps.detected(by, 'no_room')
+        return
+      }
       const now = clock.now()
       const evidence = evidenceOf(endpoint, service, cells)
       const forMs = nextEjectionMs(endpoint, now)
@@ -274,7 +278,7 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   function row(endpoint: Endpoint, by: Detector, count: number, most: number, of: string, what: string): void {
     const isProbe = endpoint.state === 'probing'
     if (endpoint.state === 'ejected' || (!isProbe && (most === 0 || count < most))) return
-    found(endpoint, by, `${count} consecutive ${of}, last: ${what}`)
+    found(endpoint, by, `${count} consecutive ${of}, last: ${what}`, count === most)
   }
 
   return {
