@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import { endProbe, PROBE_MS } from '../../proxy/core/ejection.ts'
+import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import { sharedCells } from '../../proxy/runtime/shared-cells.ts'
 import { answered, pickContext } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'

@@ -38,13 +38,20 @@ test('no set is left without an endpoint that gets requests, as long as one pass
       fc.nat(),
       (changes, maxEjectedPercent, subsetFallback, seed) => {
         const outliers = { consecutiveGatewayFailures: 2, baseEjectionMs: 1000, maxEjectionMs: 5000, maxEjectedPercent }
-        const spec = serviceSpec('orders', ['a:1', 'b:1', 'c:1'].map(name => endpointSpec(name)), {
-          outliers,
-          subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
-          subsetFallback: subsetFallback as 'none',
-          balancer: { zoneAware: { on: true, minEndpoints: 2 } },
+        const spec = serviceSpec(
+          'orders',
+          ['a:1', 'b:1', 'c:1'].map(name => endpointSpec(name)),
+          {
+            outliers,
+            subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
+            subsetFallback: subsetFallback as 'none',
+            balancer: { zoneAware: { on: true, minEndpoints: 2 } },
+          },
+        )
+        const { cluster, loop } = clusterOf(spec, {
+          random: seeded(seed),
+          locality: { zone: 'x', origins: { x: 1, y: 1 } },
         })
-        const { cluster, loop } = clusterOf(spec, { random: seeded(seed), locality: { zone: 'x', origins: { x: 1, y: 1 } } })
         for (const { kind, name, ms, ...facts } of changes as { kind: string; name: string; ms: number }[]) {
           const endpoint = cluster.endpoints.find(each => each.name === name)
           if (kind === 'wait') loop.advance(ms)
@@ -65,7 +72,10 @@ test('no set is left without an endpoint that gets requests, as long as one pass
               if (passing.length > 0) expect(picked).not.toBeNull()
               // It is used all the same only where nothing better is left.
               const isOut = picked?.state === 'ejected' && !context.record.isProbe
-              if (isOut) expect(view.members.filter(each => each.spec.health === 'passing' && each.state === 'admitting')).toEqual([])
+              if (isOut)
+                expect(
+                  view.members.filter(each => each.spec.health === 'passing' && each.state === 'admitting'),
+                ).toEqual([])
             }
             // The whole service, and each subset that nothing else serves, keeps its share.
             const isGuarded = view === cluster.whole || (subsetFallback === 'none' && passing.length > 1)
@@ -73,7 +83,9 @@ test('no set is left without an endpoint that gets requests, as long as one pass
             const counted = passing.filter(({ byHand }) => byHand === 'no')
             if (isGuarded && view.members.length > 1 && counted.length > 0)
               expect(ejected.length).toBeLessThanOrEqual(
-                maxEjectedPercent === 0 ? 0 : Math.min(counted.length - 1, Math.max(1, Math.floor((counted.length * maxEjectedPercent) / 100))),
+                maxEjectedPercent === 0
+                  ? 0
+                  : Math.min(counted.length - 1, Math.max(1, Math.floor((counted.length * maxEjectedPercent) / 100))),
               )
           }
         }

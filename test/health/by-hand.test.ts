@@ -115,7 +115,11 @@ describe('what an operator ejected', () => {
     expect(learnt[0]).toMatchObject({ name: 'a:1', byHand: 'yes', ejectedForMs: 50_000 })
     const next = clusterOf(serviceSpec('orders', trio))
     next.cluster.restore(learnt)
-    expect(next.cluster.endpoints[0]).toMatchObject({ state: 'ejected', byHand: 'yes', ejectionReason: 'by an operator' })
+    expect(next.cluster.endpoints[0]).toMatchObject({
+      state: 'ejected',
+      byHand: 'yes',
+      ejectionReason: 'by an operator',
+    })
     expect(reachable(next.cluster.whole)).toEqual(['b:1', 'c:1'])
     next.loop.advance(50_020)
     expect(next.cluster.endpoints[0]!.state).toBe('probing')

@@ -15,7 +15,8 @@ type Detector = ReturnType<typeof detectorOf>
 
 /** So many requests of which so many fail, evenly spread. */
 function sends({ ends }: Detector, index: number, requests: number, failures: number, status = 503): void {
-  for (let i = 0; i < requests; i++) ends(index, Math.floor((i * failures) / requests) !== Math.floor(((i + 1) * failures) / requests) ? status : 200)
+  for (let i = 0; i < requests; i++)
+    ends(index, Math.floor((i * failures) / requests) !== Math.floor(((i + 1) * failures) / requests) ? status : 200)
 }
 
 function answersIn({ endpoints }: Detector, index: number, count: number, milliseconds: number): void {

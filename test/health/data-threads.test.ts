@@ -42,7 +42,8 @@ async function proxy(threads: number, service: ServiceOverrides = {}) {
   }
   const state = (thread: number, index = 0) => meshes[thread]!.endpoints()[0]!.endpoints[index]!
   const requests = (name: string) => meshes.reduce((sum, mesh) => sum + mesh.upstream(name).requests.length, 0)
-  const events = () => meshes.flatMap(({ messages }) => messages.flatMap(each => (each.kind === 'event' ? [each.event] : [])))
+  const events = () =>
+    meshes.flatMap(({ messages }) => messages.flatMap(each => (each.kind === 'event' ? [each.event] : [])))
   return { loop, meshes, answer, ask, state, requests, events }
 }
 
@@ -54,7 +55,11 @@ describe('a proxy of several data threads', () => {
     for (const thread of [0, 1, 2, 0, 1]) ask(thread, 3)
     expect(requests(A)).toBe(5)
     expect(events()).toEqual([
-      expect.objectContaining({ kind: 'endpoint-ejected', endpoint: A, reason: '5 consecutive failures, last: status 503' }),
+      expect.objectContaining({
+        kind: 'endpoint-ejected',
+        endpoint: A,
+        reason: '5 consecutive failures, last: status 503',
+      }),
     ])
     loop.advance(100)
     for (const thread of [0, 1, 2, 3]) expect(state(thread)).toMatchObject({ state: 'ejected' })

@@ -40,11 +40,20 @@ describe('failures in a row', () => {
     }
     expect(all.map(({ states }) => states()[0])).toEqual(['ejected', 'admitting', 'admitting', 'admitting'])
     const { evidence } = all[0]!.events[0] as { evidence: { requestId: string }[] }
-    expect(evidence.map(({ requestId }) => requestId)).toEqual(['thread-0', 'thread-1', 'thread-2', 'thread-3', 'thread-0'])
+    expect(evidence.map(({ requestId }) => requestId)).toEqual([
+      'thread-0',
+      'thread-1',
+      'thread-2',
+      'thread-3',
+      'thread-0',
+    ])
     loop.advance(100)
     expect(all.map(({ states }) => states()[0])).toEqual(Array(4).fill('ejected'))
     expect(all.flatMap(({ events }) => events)).toHaveLength(1)
-    expect(all[2]!.endpoints[0]).toMatchObject({ ejectionReason: '5 consecutive failures, last: status 503', ejections: 1 })
+    expect(all[2]!.endpoints[0]).toMatchObject({
+      ejectionReason: '5 consecutive failures, last: status 503',
+      ejections: 1,
+    })
   })
 
   test('end with a success on any of them', () => {
@@ -88,7 +97,10 @@ describe('an ejection', () => {
     all[2]!.ends(0, 200)
     loop.advance(2)
     expect(all.map(({ states }) => states()[0])).toEqual(['admitting', 'admitting', 'admitting'])
-    expect(all.flatMap(({ events }) => events).map(({ kind }) => kind)).toEqual(['endpoint-ejected', 'endpoint-admitted'])
+    expect(all.flatMap(({ events }) => events).map(({ kind }) => kind)).toEqual([
+      'endpoint-ejected',
+      'endpoint-admitted',
+    ])
   })
 
   test('is counted once: the next is the second, on whatever thread', () => {
