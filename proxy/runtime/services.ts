@@ -10,7 +10,7 @@ import { ENDPOINT_WORDS } from '../core/ejection.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Learnt } from '../core/learnt.ts'
 import { isSame } from '../core/same.ts'
-import type { ProxyEvent } from '../core/telemetry.ts'
+import type { Counter, ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
@@ -65,6 +65,7 @@ interface Entry {
 type Entries = ReadonlyMap<string, Entry>
 
 const NONE: Entries = new Map()
+const NOWHERE: Counter = { values: new Float64Array(1), index: 0 }
 
 export function services(deps: ServicesDeps): Services {
   let inForce = NONE
@@ -180,8 +181,10 @@ function clusterOf(
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)
       if (spec.kind === 'named') addresses.add({ name, virtual: endpoint.virtual }, spec.name)
+      // Gauges of data threads are added up, and all of them have an endpoint ejected: the first says so.
+      const told = cells.thread === 0 ? own : { ...own, ejected: NOWHERE }
       const pool = new EndpointPool(endpoint.address, endpoint.port, pools, own)
-      return new Endpoint(endpoint, name, pool, own, cells.open(`endpoint ${name} of ${spec.name}`, ENDPOINT_WORDS))
+      return new Endpoint(endpoint, name, pool, told, cells.open(`endpoint ${name} of ${spec.name}`, ENDPOINT_WORDS))
     },
     retireEndpoint(endpoint) {
       endpoint.pool.drain()

@@ -3,8 +3,8 @@ import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
 import type { Locality } from '../../proxy/cluster/zone.ts'
 import type { BalancerPolicy, LoadBalancer, PickContext } from '../../proxy/core/balancer.ts'
-import type { Random } from '../../proxy/core/clock.ts'
 import { type Cells, ownCells } from '../../proxy/core/cells.ts'
+import type { Random } from '../../proxy/core/clock.ts'
 import { ENDPOINT_WORDS } from '../../proxy/core/ejection.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
@@ -44,11 +44,12 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
       }
     },
     locality: options.locality ?? { zone: '', origins: {} },
-    createEndpoint: (endpoint, name) => 
+    createEndpoint: (endpoint, name) =>
       new Endpoint(endpoint, name, new NoPool(), noStats(), cells.open(`${spec.name} ${name}`, ENDPOINT_WORDS)),
     retireEndpoint: ({ name }) => retired.push(name),
     thread: cells.thread,
-    outliers: (changed, sets) => outlierDetector(spec.name, { ...quiet, cells, clock, random: seeded(1), changed, sets }),
+    outliers: (changed, sets) =>
+      outlierDetector(spec.name, { ...quiet, cells, clock, random: seeded(1), changed, sets }),
   })
   return {
     cluster,

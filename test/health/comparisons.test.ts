@@ -27,7 +27,7 @@ function answersIn({ endpoints }: Detector, index: number, count: number, millis
 describe('success rate', () => {
   const of = (failures: readonly number[], requests = 100, overrides = {}) => {
     const detector = detectorOf(failures.length, { ...rare, successRate, ...overrides })
-    failures.forEach((count, i) => sends(detector, i, requests, count))
+    for (const [i, count] of failures.entries()) sends(detector, i, requests, count)
     detector.loop.advance(intervalMs + 10)
     return detector
   }
@@ -77,7 +77,7 @@ describe('failure percentage', () => {
   test('ejects what fails most of its requests, the worst first, as far as there is room', () => {
     const detector = detectorOf(4, { ...rare, failurePercentage })
     const failing = [90, 0, 100, 95]
-    failing.forEach((count, i) => sends(detector, i, 100, count))
+    for (const [i, count] of failing.entries()) sends(detector, i, 100, count)
     detector.loop.advance(intervalMs + 10)
     expect(detector.states()).toEqual(['admitting', 'admitting', 'ejected', 'ejected'])
     expect(detector.events[0]).toMatchObject({

@@ -118,7 +118,7 @@ describe('evidence', () => {
       ends(0, i % 2 === 0 ? 503 : refused, 1, `request-${i}`)
       loop.advance(5)
     }
-    const { evidence } = events[0] as { evidence: object[] }
+    const { evidence } = events[0] as unknown as { evidence: object[] }
     expect(evidence).toHaveLength(8)
     expect(evidence[0]).toEqual({ what: 'status 503', requestId: 'request-2', agoMs: 35 })
     expect(evidence[7]).toEqual({ what: 'connect-refused', requestId: 'request-9', agoMs: 0 })

@@ -68,6 +68,7 @@ describe('a proxy of several data threads', () => {
     expect(meshes.reduce((sum, mesh) => sum + mesh.stat('outrigger_upstream_ejections_total'), 0)).toBe(1)
     const detected = { service: 'orders', reason: 'consecutive_gateway_failure', outcome: 'ejected' }
     expect(meshes.reduce((sum, mesh) => sum + mesh.stat('outrigger_outlier_detections_total', detected), 0)).toBe(1)
+    expect(meshes.reduce((sum, mesh) => sum + mesh.stat('outrigger_upstream_ejected'), 0)).toBe(1)
     for (const mesh of meshes) expectQuiet(mesh)
   })
 

@@ -39,7 +39,7 @@ describe('failures in a row', () => {
       all[i]!.ends(0, 503, 1, `thread-${i}`)
     }
     expect(all.map(({ states }) => states()[0])).toEqual(['ejected', 'admitting', 'admitting', 'admitting'])
-    const { evidence } = all[0]!.events[0] as { evidence: { requestId: string }[] }
+    const { evidence } = all[0]!.events[0] as unknown as { evidence: { requestId: string }[] }
     expect(evidence.map(({ requestId }) => requestId)).toEqual([
       'thread-0',
       'thread-1',
