@@ -16,12 +16,10 @@ export const EJECTIONS = 4
 export const FIVES = 5
 export const GATEWAY = 6
 export const LOCAL = 7
-/** Who has the one probe, when it began, and how many there were. */
+/** The one probe: who has sent it, and when. */
 const PROBE = 8
-const PROBE_AT = 9
-const PROBES = 10
 /** `mode: shadow`: until when it would have been ejected. */
-export const SHADOW_UNTIL = 11
+export const SHADOW_UNTIL = 9
 
 export const ADMITTING = 0
 export const EJECTED = 1
@@ -53,22 +51,30 @@ export const LONGEST_MS = 20 * 24 * 3_600_000
  * sent.
  */
 export const PROBE_MS = 30_000
-/** A probe is known by its thread, from 1, and its number. */
+/** A probe is its thread, from 1, and the time in 16 ms: enough to know it from the one before. */
 const THREAD_BITS = 9
 const THREAD_MASK = (1 << THREAD_BITS) - 1
+const TICK_BITS = 4
+const TICK_MASK = (1 << (31 - THREAD_BITS)) - 1
+
+function tickOf(now: number): number {
+  return (now >>> TICK_BITS) & TICK_MASK
+}
+
+function isUnderWay(probe: number, now: number): boolean {
+  return probe !== 0 && ((tickOf(now) - (probe >>> THREAD_BITS)) & TICK_MASK) << TICK_BITS < PROBE_MS
+}
 
 export function isProbed(words: Int32Array, now: number): boolean {
-  return Atomics.load(words, PROBE) !== 0 && ((now - words[PROBE_AT]!) | 0) < PROBE_MS
+  return isUnderWay(Atomics.load(words, PROBE), now)
 }
 
 /** 0: another request is the probe, of whatever data thread. */
 export function takeProbe(words: Int32Array, thread: number, now: number): number {
   const held = Atomics.load(words, PROBE)
-  if (held !== 0 && ((now - words[PROBE_AT]!) | 0) < PROBE_MS) return 0
-  const mine = ((Atomics.add(words, PROBES, 1) + 1) << THREAD_BITS) | (thread + 1)
-  if (Atomics.compareExchange(words, PROBE, held, mine) !== held) return 0
-  words[PROBE_AT] = now | 0
-  return mine
+  if (isUnderWay(held, now)) return 0
+  const mine = (tickOf(now) << THREAD_BITS) | (thread + 1)
+  return Atomics.compareExchange(words, PROBE, held, mine) === held ? mine : 0
 }
 
 /** The request goes there once more: it is still the probe. */

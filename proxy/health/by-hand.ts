@@ -11,14 +11,13 @@ export interface ByHandDeps {
   readonly clock: Clock
   readonly cells: Cells
   readonly event: (event: ProxyEvent) => void
-  readonly changed: () => void
   readonly sets: () => readonly EndpointSet[]
   /** Runs while no other data thread changes an endpoint of the service. False: it did not run. */
-  readonly alone: (work: () => void) => boolean
-  /** Takes over what other data threads have changed. */
-  readonly lookAll: () => boolean
-  /** Something was changed. */
-  readonly told: () => void
+  readonly alone: (work: () => void, isForNow: true) => boolean
+  /** An endpoint was changed. */
+  readonly changed: () => void
+  /** At the end: builds pickers anew. */
+  readonly refresh: () => void
   readonly whole: () => readonly Endpoint[]
 }
 
@@ -48,7 +47,7 @@ export function byHand(service: string, deps: ByHandDeps) {
     const evidence = evidenceOf(endpoint, service, cells)
     evidence.reason = REASON
     eject(endpoint, isForced ? HELD_BY_FORCE : HELD, forMs, now)
-    deps.told()
+    deps.changed()
     event({
       kind: 'endpoint-ejected',
       cluster: service,
@@ -65,7 +64,7 @@ export function byHand(service: string, deps: ByHandDeps) {
   function admit(endpoint: Endpoint): ByHandAnswer {
     if (endpoint.state === 'admitting') return { done: false, why: `${endpoint.name} is not ejected` }
     readmit(endpoint, ADMITTING, clock.now())
-    deps.told()
+    deps.changed()
     event({ kind: 'endpoint-admitted', cluster: service, endpoint: endpoint.name, by: 'operator' })
     return { done: true, why: '' }
   }
@@ -76,10 +75,9 @@ export function byHand(service: string, deps: ByHandDeps) {
       if (endpoint === undefined) return { done: false, why: `${service} has no endpoint ${name}` }
       let answer: ByHandAnswer = { done: false, why: 'another data thread is changing the endpoints: ask again' }
       deps.alone(() => {
-        deps.lookAll()
         answer = ejectForMs === null ? admit(endpoint) : hold(endpoint, ejectForMs, force)
-      })
-      deps.changed()
+      }, true)
+      deps.refresh()
       return answer
     },
   }

@@ -31,8 +31,9 @@ export interface OutlierDeps {
   readonly sets: () => readonly EndpointSet[]
 }
 
-/** Another data thread was changing an endpoint: this one looks again after so long. */
+/** Another data thread was changing an endpoint: this one tries again after so long, with so much. */
 const AGAIN_MS = 10
+const MOST_WAITING = 16
 
 const OFF: OutlierSpec = { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 }
 
@@ -52,8 +53,16 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   const { clock, random, cells } = deps
   const cell = new ServiceCell(service, cells)
   let spec = OFF
+  /** Endpoints changed, and pickers are not built anew yet. */
+  let isStale = false
+  /** What could not be done because another data thread was changing endpoints. */
+  let waiting: (() => void)[] = []
   const timer = clock.timer(() => {
-    if (tend()) deps.changed()
+    const works = waiting
+    waiting = []
+    for (const work of works) alone(work)
+    tend()
+    refresh()
   })
   const compared = rounds(service, {
     clock,
@@ -73,23 +82,29 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     return isOn(spec) && spec.shadow !== true
   }
 
-  /** Takes over what other data threads have changed. True: something. */
-  function lookAll(): boolean {
+  /** Takes over what other data threads have changed. */
+  function lookAll(): void {
     const now = clock.now()
     cell.see()
     let changed = false
     for (const endpoint of whole()) if (look(endpoint, service, cells, now)) changed = true
-    if (changed) schedule()
-    return changed
+    if (!changed) return
+    isStale = true
+    schedule()
   }
 
-  /** Runs while no other data thread changes an endpoint of the service. False: it did not run. */
-  function alone(work: () => void): boolean {
+  /**
+   * Runs while no other data thread changes an endpoint of the service, with what those have changed. False: it did not
+   * run; it does a little later, unless it is for now or never.
+   */
+  function alone(work: () => void, isForNow = false): boolean {
     if (!cell.hold()) {
+      if (!isForNow && waiting.length < MOST_WAITING) waiting.push(work)
       timer.arm(AGAIN_MS)
       return false
     }
     try {
+      lookAll()
       work()
     } finally {
       cell.letGo()
@@ -97,10 +112,19 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     return true
   }
 
-  function told(): void {
+  /** This thread has changed endpoints. */
+  function changed(): void {
+    isStale = true
     cell.changed()
     schedule()
     deps.tell()
+  }
+
+  /** Pickers are built anew where endpoints have changed. */
+  function refresh(): void {
+    if (!isStale) return
+    isStale = false
+    deps.changed()
   }
 
   // ── into ejection ──
@@ -126,10 +150,8 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   }
 
   function ejectFor(endpoint: Endpoint, by: Detector, reason: string, isNew: boolean): void {
-    let changed = false
     alone(() => {
-      changed = lookAll()
-      if (endpoint.state === 'ejected') return
+      if (endpoint.state === 'ejected' || endpoint.isRetired) return
       if (!hasRoom(endpoint, deps.sets(), spec.maxEjectedPercent, isNotUsed)) {
         if (isNew) deps.detected(by, 'no_room')
         return
@@ -139,14 +161,13 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
       const forMs = nextEjectionMs(endpoint, now)
       evidence.reason = reason
       eject(endpoint, EJECTED, forMs, now)
-      told()
-      changed = true
+      changed()
       add(endpoint.stats.ejections, 1)
       deps.detected(by, 'ejected')
       const failures = evidence.failures(now)
       deps.event(ejectedEvent(endpoint, { reason, forMs, by, shadow: false, evidence: failures }))
     })
-    if (changed) deps.changed()
+    refresh()
   }
 
   /** It stays in use; for the time that it would not have been, nothing else is found. */
@@ -181,11 +202,11 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     if (next !== Number.POSITIVE_INFINITY) timer.arm(Math.max(0, next - clock.now()))
   }
 
-  /** Readmits those whose time is over, and the least bad of sets that have too many ejected. True: some changed. */
-  function tend(): boolean {
-    let changed = lookAll()
+  /** Readmits those whose time is over, and the least bad of sets that have too many ejected. */
+  function tend(): void {
+    lookAll()
+    if (!whole().some(({ state }) => state === 'ejected')) return
     alone(() => {
-      changed = lookAll() || changed
       const now = clock.now()
       let readmitted = false
       for (const endpoint of whole()) {
@@ -195,11 +216,9 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
         readmitted = true
       }
       for (const { members } of deps.sets().filter(guarded)) if (relieve(members, now)) readmitted = true
-      if (readmitted) told()
+      if (readmitted) changed()
       else schedule()
-      changed ||= readmitted
-    })
-    return changed
+    }, true)
   }
 
   function relieve(members: readonly Endpoint[], now: number): boolean {
@@ -214,17 +233,15 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   }
 
   function admitAll(): void {
-    let admitted = false
-    alone(() => {
-      lookAll()
-      for (const endpoint of whole()) {
-        if (endpoint.state === 'admitting' || endpoint.byHand !== 'no') continue
-        readmit(endpoint, ADMITTING, clock.now())
-        admitted = true
-      }
-      if (admitted) told()
-    })
-    if (admitted) deps.changed()
+    lookAll()
+    const isLeft = ({ state, byHand }: Endpoint) => state !== 'admitting' && byHand === 'no'
+    if (whole().some(isLeft))
+      alone(() => {
+        const left = whole().filter(isLeft)
+        for (const endpoint of left) readmit(endpoint, ADMITTING, clock.now())
+        if (left.length !== 0) changed()
+      })
+    refresh()
   }
 
   function succeeded(endpoint: Endpoint): void {
@@ -233,17 +250,13 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     if (endpoint.state === 'admitting') Atomics.store(shared, MARK, 0)
     clearCounts(shared)
     if (endpoint.state !== 'probing') return
-    let admitted = false
     alone(() => {
-      lookAll()
-      if (endpoint.state !== 'probing') return
+      if (endpoint.state !== 'probing' || endpoint.isRetired) return
       readmit(endpoint, ADMITTING, clock.now())
-      told()
-      admitted = true
+      changed()
+      deps.event({ kind: 'endpoint-admitted', cluster: service, endpoint: endpoint.name, by: 'probe' })
     })
-    if (!admitted) return
-    deps.event({ kind: 'endpoint-admitted', cluster: service, endpoint: endpoint.name, by: 'probe' })
-    deps.changed()
+    refresh()
   }
 
   // ── failures in a row ──
@@ -292,8 +305,10 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
      * pickers must be rebuilt.
      */
     review(): boolean {
-      const changed = lookAll()
-      return whole().some(({ state }) => state === 'ejected') ? tend() || changed : changed
+      tend()
+      const changed = isStale
+      isStale = false
+      return changed
     },
     /**
      * An attempt ended: by an answer, or without one (`failure`). Attempts that began before the endpoint was readmitted
@@ -305,7 +320,10 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
       const isBad = outcome === 'failure' || (isFive && ((spec.consecutive5xx ?? 0) !== 0 || comparesEndpoints(spec)))
       if (!isBad && endpoint.shared[MARK] === 0) return
       if (outcome === 'ignorable' || endpoint.isRetired || !isOn(spec)) return
-      if (cell.isNews && lookAll()) deps.changed()
+      if (cell.isNews) {
+        lookAll()
+        refresh()
+      }
       if (endpoint.state === 'ejected' || record.startedAt < endpoint.judgedSince) return
       if (spec.shadow === true && isShadowed(endpoint, clock.now())) return
       if (isBad) failed(endpoint, whatOf(record, failure), failure !== null, outcome === 'failure', requestId)
@@ -318,7 +336,7 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
       // Other limits may be in force than those under which they were ejected.
       tend()
     },
-    ...byHand(service, { ...deps, alone, lookAll, told, whole }),
+    ...byHand(service, { ...deps, alone, changed, refresh, whole }),
     stop(): void {
       timer.cancel()
       compared.stop()

@@ -56,9 +56,10 @@ describe('a proxy with several data threads', () => {
       for (let i = 0; i < 3; i++) statuses.push((await ask()).status)
       return (await stateOf()).state === 'ejected'
     })
-    // Asked one after the other: not one more than five.
-    expect(broken).toBe(5)
-    expect(statuses.filter(status => status === 503)).toHaveLength(5)
+    // A thread that has not been told yet may send one more.
+    expect(broken).toBeGreaterThanOrEqual(5)
+    expect(broken).toBeLessThanOrEqual(7)
+    expect(statuses.filter(status => status === 503)).toHaveLength(broken)
     await until('its line in the log', () => proxy.err().includes(`${bad.address} of orders is ejected for 2 s`))
     expect(proxy.err()).toMatch(
       /5 consecutive failures, last: status 503; its last failures: (status 503 \d+ ms ago \(request [^)]+\)(, )?){5}/,
@@ -68,9 +69,10 @@ describe('a proxy with several data threads', () => {
     expect(value('outrigger_upstream_ejections_total', { endpoint: bad.address })).toBe(1)
     // All data threads know within 100 ms.
     await new Promise(resolve => setTimeout(resolve, 100))
+    const before = broken
     const after = await Promise.all(Array.from({ length: 60 }, ask))
     expect(new Set(after.map(({ status }) => status))).toEqual(new Set([200]))
-    expect(broken).toBe(5)
+    expect(broken).toBe(before)
 
     isBroken = false
     mostAtOnce = 0
