@@ -15,7 +15,7 @@ const filters: Readonly<Record<string, (endpoint: EndpointView) => boolean>> = {
   unusable: endpoint => !isUsable(endpoint),
   admitting: ({ state }) => state === 'admitting',
   ejected: ({ state }) => state === 'ejected',
-  'by-hand': ({ byHand }) => byHand !== undefined,
+  held: ({ byHand }) => byHand !== undefined,
   shadow: ({ shadowForMs }) => shadowForMs !== undefined,
   probing: ({ state }) => state === 'probing',
   passing: ({ health }) => health === 'passing',

@@ -229,7 +229,7 @@ describe('an ejection', () => {
     expect(text).toContain('ejected by an operator, by force, for 1m 0s more')
     expect(text).toContain('admitting; would be ejected (mode: shadow) for 9.00 s more: 5 consecutive failures')
     expect(text).toContain('1 of 3 endpoints usable')
-    const only = (await json(page(answer), 'only=by-hand')) as unknown as EndpointsAnswer
+    const only = (await json(page(answer), 'only=held')) as unknown as EndpointsAnswer
     expect(only.services[0]!.endpoints.map(({ address }) => address)).toEqual(['a:1', 'b:1'])
   })
 })
