@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileOutliers } from './compile-outliers.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
 import { compileTls } from './compile-tls.ts'
@@ -31,12 +32,7 @@ export function compileService(
     retries,
     limits: compileLimits(policy.limits),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
-    outliers: {
-      consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
-      baseEjectionMs: durationMs(policy.outliers.baseEjection),
-      maxEjectionMs: durationMs(policy.outliers.maxEjection),
-      maxEjectedPercent: policy.outliers.maxEjectedPercent,
-    },
+    outliers: compileOutliers(policy.outliers),
     upgrades: policy.upgrades,
     subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,

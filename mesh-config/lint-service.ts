@@ -1,7 +1,7 @@
 import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
-import { mostEjected } from './ejectable.ts'
 import { lintBalancer } from './lint-balancer.ts'
+import { lintOutliers } from './lint-outliers.ts'
 import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
@@ -23,7 +23,7 @@ export function lintService(
   lintRetries(service.timeouts, service.retries, path, warn)
   lintGrpc(service, path, warn)
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
-  lintOutliers(service, [...path, 'outliers'], warn)
+  lintOutliers(service, discovered, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
   if (service.endpoints.length === 0 && !discovered) {
     warn(
@@ -118,23 +118,6 @@ function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn)
     warn(
       [...path, 'percent'],
       `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`,
-    )
-}
-
-function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, warn: Warn): void {
-  if (outliers.consecutiveGatewayFailures === 0) return
-  if (outliers.baseEjectionMs > outliers.maxEjectionMs) {
-    const [base, max] = [formatDuration(outliers.baseEjectionMs), formatDuration(outliers.maxEjectionMs)]
-    warn(
-      [...path, 'baseEjection'],
-      `baseEjection ${base} is longer than maxEjection ${max}, so every ejection lasts maxEjection: make baseEjection the shorter one`,
-    )
-  }
-  const count = endpoints.length
-  if (count > 1 && mostEjected(count, outliers.maxEjectedPercent) === 0)
-    warn(
-      [...path, 'maxEjectedPercent'],
-      `0 % of the endpoints of ${name} may be ejected, so none ever is: write more, or consecutiveGatewayFailures: 0 to turn ejection off`,
     )
 }
 

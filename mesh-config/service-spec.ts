@@ -267,12 +267,45 @@ export interface ServiceLimits {
   readonly bufferBytes: number
 }
 
-/** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
+/** Passive ejection. A detector that is absent, or 0, is off. */
 export interface OutlierSpec {
   readonly consecutiveGatewayFailures: number
   readonly baseEjectionMs: number
   readonly maxEjectionMs: number
   readonly maxEjectedPercent: number
+  /** Nothing is ejected; what would have been is told. */
+  readonly shadow?: boolean
+  readonly consecutive5xx?: number
+  /** Absent: they count as gateway failures and as 5xx. */
+  readonly consecutiveLocalFailures?: number
+  readonly jitterMs?: number
+  /** Of the three below. */
+  readonly intervalMs?: number
+  readonly successRate?: SuccessRateSpec
+  readonly failurePercentage?: FailurePercentageSpec
+  readonly latency?: LatencyOutlierSpec
+}
+
+export interface SuccessRateSpec extends EnoughToCompare {
+  /** Standard deviations below the mean. */
+  readonly factor: number
+  readonly minFailurePercent: number
+}
+
+export interface FailurePercentageSpec extends EnoughToCompare {
+  readonly percent: number
+}
+
+export interface LatencyOutlierSpec extends EnoughToCompare {
+  /** Times the median of the others. */
+  readonly factor: number
+  readonly minExcessMs: number
+}
+
+/** Endpoints, and requests of each of them, in an interval. */
+export interface EnoughToCompare {
+  readonly minEndpoints: number
+  readonly minRequests: number
 }
 
 export interface RouteSpec {

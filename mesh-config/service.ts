@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { outliers } from './outliers.ts'
 import { resolve } from './resolve.ts'
 import { pathForms, route } from './route.ts'
 import { upstreamTls } from './tls.ts'
@@ -21,33 +22,6 @@ const connections = {
     duration().default('off'),
     'HTTP/2: an endpoint that was silent for so long gets a PING, and its connection is closed when no answer comes within 20 s. `off`: never.',
     'servers of gRPC close connections that are pinged more often than every five minutes, and the idle timeouts find most dead peers',
-  ),
-}
-
-export const outliers = {
-  consecutiveGatewayFailures: setting(
-    z.int().min(0).default(5),
-    'An endpoint is ejected after so many failures in a row (502, 503, 504, no connection, a reset). 0: never.',
-    'as in Envoy: a single bad answer may be chance',
-  ),
-  interval: setting(
-    duration('refused').optional(),
-    'The time between two checks of all endpoints, as Envoy has it. Accepted for files that contain it.',
-  ),
-  baseEjection: setting(
-    duration('refused').default('10s'),
-    'How long the first ejection lasts; each further one in a row lasts longer.',
-    'an instance that restarts is back after about ten seconds; the 30 s of Envoy leave it idle',
-  ),
-  maxEjection: setting(
-    duration('refused').default('5m'),
-    'No ejection lasts longer.',
-    'as in Envoy: an endpoint that comes back is in use again within minutes',
-  ),
-  maxEjectedPercent: setting(
-    z.number().min(0).max(100).default(50),
-    'At most this share of the endpoints of the service, and of each subset, is ejected at a time. Of two or more, one may always be ejected, the last never. 0: none is.',
-    'the 10 % of Envoy eject nothing with fewer than ten endpoints; with 50 % one of two can be ejected, and half the service always stays',
   ),
 }
 

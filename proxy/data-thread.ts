@@ -125,6 +125,9 @@ function serving(
     stats,
     requests,
     event,
+    tellEjections: service => {
+      if (cells.threads > 1) send({ kind: 'ejections', service })
+    },
     tracing,
     dial: through(dial),
     tls,

@@ -231,7 +231,8 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
   const [first = '', ...rest] = words
   const inner = command.commands.find(each => each.name() === first)
   if (inner !== undefined) return wrongWord(inner, rest)
-  if (command.commands.length > 0 && first !== '' && !first.startsWith('-')) return first
+  const takesWords = command.registeredArguments.length > 0
+  if (command.commands.length > 0 && !takesWords && first !== '' && !first.startsWith('-')) return first
   const known = ['-h', '--help', '-V', '--version', ...command.options.flatMap(({ short, long }) => [short, long])]
   // A lone - is standard input.
   return words.find(word => word.startsWith('-') && word !== '-' && !known.includes(word.split('=')[0])) ?? null

@@ -66,9 +66,17 @@ function clusterOf({
     random: systemRandom,
     policy: type => policies[type],
     locality,
+    thread: 0,
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
-    outliers: () => ({ configure() {}, review: () => false, resume() {}, report() {}, stop() {} }),
+    outliers: () => ({
+      configure() {},
+      review: () => false,
+      resume() {},
+      report() {},
+      byHand: () => ({ done: false, why: '' }),
+      stop() {},
+    }),
   })
 }
 

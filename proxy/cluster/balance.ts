@@ -18,7 +18,9 @@ export interface BalanceDeps {
 /** The picker of one host set, and how it was made: for `/endpoints`. */
 export interface Balance {
   readonly balancer: LoadBalancer
-  /** How many endpoints pass and are not ejected, and how many get requests. */
+  /** Those to which one request goes, to find out how they are. */
+  readonly probing: readonly Endpoint[]
+  /** How many endpoints pass, are not ejected and not probing, and how many get requests. */
   readonly healthy: number
   readonly inRotation: number
   /** A priority is in panic: it ignores health or ejections. */
@@ -55,9 +57,17 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
       balancer,
       deps.stickyIdOf,
     )
-  const healthy = used.reduce((sum, { level }) => sum + level.healthy.length, 0)
+  const healthy = used.reduce((sum, { level }) => sum + (level.usesProbing ? 0 : level.healthy.length), 0)
   const inRotation = used.reduce((sum, { rotation }) => sum + rotation.length, 0)
-  return { balancer, healthy, inRotation, panic: used.some(({ panic }) => isPanic(panic)), levels, zones }
+  const panic = used.some(({ panic }) => isPanic(panic))
+  return { balancer, probing: probingIn(levels), healthy, inRotation, panic, levels, zones }
+}
+
+/** A priority that gets no requests, even if all of it were well, is left alone: the ones before it carry them all. */
+function probingIn(levels: readonly LoadedLevel[]): readonly Endpoint[] {
+  const lastLoaded = levels.findLastIndex(({ load }) => load > 0)
+  const some = lastLoaded < 0 ? levels : levels.slice(0, lastLoaded + 1)
+  return some.flatMap(({ level }) => level.probing)
 }
 
 /**

@@ -1,9 +1,10 @@
 import { own } from '../../mesh-config/own.ts'
 import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
-import type { EndpointsDelta } from '../core/channel.ts'
+import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Classification, RetryBudget } from '../core/cluster.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
@@ -14,6 +15,7 @@ import { retryBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
 import { learntOf, restore } from './learnt.ts'
 import { type AllMembers, membersOf } from './members.ts'
+import { probePicker } from './probe.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
 import { isTouched, withFallback } from './subset.ts'
@@ -26,21 +28,34 @@ export interface ClusterDeps {
   readonly random: Random
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
+  /** It has left; its own `retire` follows. */
   retireEndpoint(endpoint: Endpoint): void
   /**
    * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
    * that have no fallback.
    */
-  outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
+  outliers(changed: () => void, sets: () => readonly NamedSet[]): OutlierDetector
   /** The locality of this sidecar when the cluster is made; `configure` and `setOrigins` change it. */
   readonly locality: Locality
+  /** Which data thread this is. */
+  readonly thread: number
+}
+
+/** A subset, or the whole service. */
+interface NamedSet {
+  readonly name: string
+  readonly members: readonly Endpoint[]
 }
 
 export interface OutlierDetector {
   configure(spec: ServiceSpec['outliers']): void
-  /** Called after the sets changed. True: it has readmitted endpoints, so all pickers must be rebuilt. */
+  /**
+   * Called after the sets changed, or another data thread ejected or readmitted endpoints. True: some changed, so all
+   * pickers must be rebuilt.
+   */
   review(): boolean
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void
+  byHand(question: ByHandQuestion): ByHandAnswer
   /** The states of endpoints are those that an earlier process had given them. */
   resume(): void
   stop(): void
@@ -95,12 +110,14 @@ export class ServiceCluster implements ViewOwner {
     this.whole = new ClusterView(this, spec.name, members.whole, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
-      () => this.#guarded(),
+      () => this.#sets(),
     )
     this.#outliers.configure(spec.outliers)
     this.#hosts.replace(spec.endpoints)
     this.#nameSubsets()
     this.#gather(this.#views())
+    // Other data threads may have ejected some already.
+    this.#outliers.review()
     this.rebuild()
   }
 
@@ -195,8 +212,18 @@ export class ServiceCluster implements ViewOwner {
     this.active--
   }
 
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
-    this.#outliers.report(endpoint, outcome, reason, startedAt)
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    this.#outliers.report(record, outcome, failure, requestId)
+  }
+
+  /** Another data thread has ejected or readmitted endpoints. */
+  lookAgain(): void {
+    if (this.#outliers.review()) this.rebuild()
+  }
+
+  /** An operator ejects or admits an endpoint. */
+  byHand(question: ByHandQuestion): ByHandAnswer {
+    return this.#outliers.byHand(question)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
@@ -214,8 +241,8 @@ export class ServiceCluster implements ViewOwner {
   }
 
   retire(): void {
-    this.#outliers.stop()
     this.update([])
+    this.#outliers.stop()
     this.#warmUp.cancel()
     this.#learn.cancel()
   }
@@ -257,7 +284,10 @@ export class ServiceCluster implements ViewOwner {
    * together are equal, so none of them warms up.
    */
   #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
-    for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
+    for (const endpoint of removed) {
+      this.#deps.retireEndpoint(endpoint)
+      endpoint.retire()
+    }
     const now = this.#deps.clock.now()
     if (hadAny) for (const endpoint of added) endpoint.warmingSince = now
     for (const { endpoint, before } of changed) {
@@ -285,13 +315,12 @@ export class ServiceCluster implements ViewOwner {
   }
 
   /**
-   * The sets in which outlier detection limits how many endpoints are ejected. A subset with a fallback is left out:
-   * the fallback serves it when it is empty. A subset of one endpoint is left out too: the rest of the service may
-   * eject that endpoint, and the subset itself goes on using it (load.ts).
+   * The sets of endpoints that requests are shared among. A subset with a fallback is left out: the fallback serves it
+   * when it is empty.
    */
-  #guarded(): readonly (readonly Endpoint[])[] {
-    const subsets = [...this.subsets.values()].filter(view => view.members.length > 1 && !this.#hasFallback(view))
-    return [this.endpoints, ...subsets.map(({ members }) => members)]
+  #sets(): readonly NamedSet[] {
+    const subsets = [...this.subsets.values()].filter(view => view.members.length > 0 && !this.#hasFallback(view))
+    return [{ name: this.name, members: this.endpoints }, ...subsets]
   }
 
   #hasFallback(view: ClusterView): boolean {
@@ -306,7 +335,9 @@ export class ServiceCluster implements ViewOwner {
     if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
     else this.#warmUp.cancel()
     for (const view of views) view.balance = this.#balance(view)
-    for (const view of this.#views()) view.balancer = withFallback(view.balance, this.#fallbackOf(view))
+    const probes = { clock: this.#deps.clock, thread: this.#deps.thread, stickyIdOf: this.#stickyIdOf }
+    for (const view of this.#views())
+      view.balancer = probePicker(view.balance.probing, withFallback(view.balance, this.#fallbackOf(view)), probes)
   }
 
   #balance(view: ClusterView | null): Balance {

@@ -1,6 +1,7 @@
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
@@ -76,8 +77,8 @@ export class ClusterView implements Cluster {
     this.#service.release()
   }
 
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
-    this.#service.report(endpoint, outcome, reason, startedAt)
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    this.#service.report(record, outcome, failure, requestId)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {

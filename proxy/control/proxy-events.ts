@@ -1,3 +1,4 @@
+import { evidenceText } from '../core/evidence-text.ts'
 import type { Log } from '../core/log.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 
@@ -15,16 +16,27 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
     return log.warn(`HTTP/2 guard ${guard} stopped ${side} ${peer}: ${detail}${others}`, { side, guard, peer, thread })
   }
-  const { cluster, endpoint } = event
-  if (event.kind === 'endpoint-admitted')
-    log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })
-  else
-    log.warn(`${endpoint} of ${cluster} is ejected for ${event.forMs / 1000} s: ${event.reason}`, {
-      cluster,
-      endpoint,
-      thread,
-      forMs: event.forMs,
-    })
+  if (event.kind === 'endpoint-ejected') return logEjection(log, thread, event)
+  const { cluster, endpoint, by } = event
+  const whose = by === 'operator' ? ' by an operator' : ''
+  log.info(`${endpoint} of ${cluster} is admitted again${whose}`, { cluster, endpoint, thread })
+}
+
+type Ejection = Extract<ProxyEvent, { kind: 'endpoint-ejected' }>
+
+function logEjection(log: Log, thread: number, ejection: Ejection): void {
+  const { cluster, endpoint, forMs, reason, by, shadow, evidence } = ejection
+  const what = shadow ? 'would be ejected (mode: shadow)' : 'is ejected'
+  const failures = evidence.length === 0 ? '' : `; its last failures: ${evidence.map(evidenceText).join(', ')}`
+  log.warn(`${endpoint} of ${cluster} ${what} for ${forMs / 1000} s: ${reason}${failures}`, {
+    cluster,
+    endpoint,
+    thread,
+    forMs,
+    by,
+    shadow,
+    ...(failures === '' ? {} : { evidence: evidence.map(evidenceText).join(', ') }),
+  })
 }
 
 type SlowPatterns = Extract<ProxyEvent, { kind: 'slow-patterns' }>

@@ -1,6 +1,6 @@
 import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Learnt } from './learnt.ts'
-import type { ProxyEvent } from './telemetry.ts'
+import type { FailureEvidence, ProxyEvent } from './telemetry.ts'
 import type { RecordedBy } from './trace.ts'
 
 /** What a data thread is started with. */
@@ -67,6 +67,8 @@ export type ToData =
   | { readonly kind: 'log-credit'; readonly bytes: number }
   /** The control thread has taken so many bytes of spans: the data thread may send more. */
   | { readonly kind: 'span-credit'; readonly bytes: number }
+  /** Another data thread has ejected or readmitted endpoints of the service. */
+  | { readonly kind: 'ejections'; readonly service: string }
   /** An agent takes spans, or no longer does. */
   | { readonly kind: 'span-agent'; readonly isThere: boolean }
   /** Addresses that the name server is about to tell, and those that it no longer does: answered by `addresses-known`. */
@@ -76,6 +78,16 @@ export type ToData =
       readonly put: readonly VirtualAddressEntry[]
       readonly drop: readonly string[]
     }
+
+/** An operator ejects an endpoint for a time, or admits it (null). */
+export interface ByHandQuestion {
+  readonly service: string
+  /** `address:port`. */
+  readonly endpoint: string
+  readonly ejectForMs: number | null
+  /** Also where nothing else is left. */
+  readonly force: boolean
+}
 
 export type DrainSide = 'inbound' | 'all'
 
@@ -89,6 +101,7 @@ export type Question =
   /** For a process that is to take over. */
   | { readonly what: 'sockets' }
   | { readonly what: 'learnt' }
+  | (ByHandQuestion & { readonly what: 'by-hand' })
   | {
       readonly what: 'explain'
       readonly method: string
@@ -131,6 +144,8 @@ export type ToControl =
   /** `count` finished spans, each as a field of OTLP's `ScopeSpans`. */
   | { readonly kind: 'spans'; readonly bytes: Uint8Array; readonly count: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
+  /** Of several data threads: endpoints of the service were ejected or readmitted, which the others are to be told. */
+  | { readonly kind: 'ejections'; readonly service: string }
   /**
    * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.
    */
@@ -177,6 +192,13 @@ export type Answer =
   | ExplainAnswer
   | SocketsAnswer
   | LearntAnswer
+  | ByHandAnswer
+
+export interface ByHandAnswer {
+  readonly done: boolean
+  /** Why not. */
+  readonly why: string
+}
 
 export interface SocketsAnswer {
   readonly sockets: readonly ListeningSocket[]
@@ -223,6 +245,12 @@ export interface EndpointView {
   /** Why it was ejected last, and for how many milliseconds more; empty and 0 when it is not. */
   readonly reason: string
   readonly ejectedForMs: number
+  /** An operator has ejected it; by force: also where nothing else is left. */
+  readonly byHand?: 'yes' | 'forced'
+  /** `mode: shadow` would have ejected it, for so much longer. */
+  readonly shadowForMs?: number
+  /** Its last failures, the oldest first; absent: none were seen. */
+  readonly evidence?: readonly FailureEvidence[]
   readonly active: number
   /**
    * What is spoken with it now: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to its sidecar.

@@ -1,5 +1,6 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer, PickContext } from './balancer.ts'
+import type { AttemptRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
@@ -32,6 +33,8 @@ export interface Cluster {
   readonly name: string
   readonly balancer: LoadBalancer
   readonly policy: string
+  /** Its endpoints, whatever their state. */
+  readonly members: readonly Endpoint[]
   /** Its endpoints speak HTTP/2, so what they answer may be gRPC, whose status comes at the end. */
   readonly mayBeGrpc: boolean
   /** The policy says that they speak gRPC: what else callers speak of it is translated or refused. */
@@ -48,8 +51,8 @@ export interface Cluster {
   /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */
   admit(): Failure | null
   release(): void
-  /** What came of an attempt that began at `startedAt`: feeds outlier detection. */
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
+  /** An attempt ended, by an answer or by a failure: feeds outlier detection. `requestId`: for the evidence. */
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void
   /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void
   /** The trailers of a gRPC answer, which may have a load report (valid only inside the call). */

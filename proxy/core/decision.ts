@@ -24,6 +24,10 @@ export class AttemptRecord {
   zone: '' | 'local' | 'spill' = ''
   /** Health or ejections were not believed. */
   panic = false
+  /** The one request that decides whether its endpoint is admitted again. */
+  isProbe = false
+  /** While it runs, no other is sent (core/ejection.ts); 0: it is over, or none. */
+  probe = 0
   startedAt = 0
   /** When the request head was handed to a connection; 0: never. */
   sentAt = 0
@@ -73,6 +77,8 @@ export class AttemptRecord {
     this.priority = -1
     this.zone = ''
     this.panic = false
+    this.isProbe = false
+    this.probe = 0
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false

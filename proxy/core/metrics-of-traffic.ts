@@ -87,6 +87,13 @@ export const metricsOfTraffic = {
     labels: ofEndpoint,
     help: 'Times outlier detection ejected an endpoint.',
   },
+  outrigger_outlier_detections_total: {
+    group: 'endpoints',
+    type: 'counter',
+    labels: ['service', 'reason', 'outcome'],
+    help: 'Times outlier detection found an endpoint, by what found it. Outcome: ejected, shadow (would have been), or no_room (maxEjectedPercent).',
+    when: 'where an endpoint was found',
+  },
   outrigger_upstream_connections: {
     group: 'endpoints',
     type: 'gauge',

@@ -49,7 +49,10 @@ export interface EndpointStats {
   tcpBytes(): TcpBytes
 }
 
+/** `core/slots.ts` has the layout. */
 export interface Histogram {
+  readonly values: Float64Array
+  readonly index: number
   record(milliseconds: number): void
 }
 
@@ -60,6 +63,23 @@ export interface Telemetry {
   event(event: ProxyEvent): void
 }
 
+export interface FailureEvidence {
+  readonly agoMs: number
+  /** `status 503`, `connect-refused`. */
+  readonly what: string
+  /** Empty: the request had none. */
+  readonly requestId: string
+}
+
+/** What finds that an endpoint is to be ejected; Envoy's names. */
+export type Detector =
+  | 'consecutive_5xx'
+  | 'consecutive_gateway_failure'
+  | 'consecutive_local_origin_failure'
+  | 'success_rate'
+  | 'failure_percentage'
+  | 'latency'
+
 export type ProxyEvent =
   | {
       readonly kind: 'endpoint-ejected'
@@ -67,8 +87,18 @@ export type ProxyEvent =
       readonly endpoint: string
       readonly reason: string
       readonly forMs: number
+      readonly by: Detector | 'operator'
+      /** It was not, because of `mode: shadow`. */
+      readonly shadow: boolean
+      /** Its last failures, the oldest first. */
+      readonly evidence: readonly FailureEvidence[]
     }
-  | { readonly kind: 'endpoint-admitted'; readonly cluster: string; readonly endpoint: string }
+  | {
+      readonly kind: 'endpoint-admitted'
+      readonly cluster: string
+      readonly endpoint: string
+      readonly by: 'probe' | 'operator'
+    }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */
   | { readonly kind: 'buffers-full'; readonly count: number; readonly detail: string }

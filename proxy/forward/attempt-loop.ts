@@ -5,6 +5,7 @@ import { NO_HASH, type PickContext } from '../core/balancer.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { Cluster } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
+import { endProbe, retakeProbe } from '../core/ejection.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
@@ -112,6 +113,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const owner = this.#owner
     const { record } = attempt
     const now = this.#deps.clock.now()
+    const { probe } = record
     this.ended(attempt, failure, detail, now)
     // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
     if (isStale && !this.#triedFresh && owner.isIdempotent && !owner.isBodyGone) {
@@ -119,6 +121,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       record.another = anotherTry.onStaleConnection
       const next = owner.exchange.decision.nextTry(now)
       next.policy = record.policy
+      next.isProbe = record.isProbe
+      if (record.isProbe) next.probe = retakeProbe(record.endpoint!.shared, probe, now)
       return this.#open(next, record.endpoint!, true)
     }
     if (failure === failures.goawayUnprocessed && !this.#triedAfterGoaway && !owner.isBodyGone) {
@@ -137,17 +141,21 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     record.failure = failure
     record.detail = detail
     record.endedAt = now
+    if (record.probe !== 0) {
+      endProbe(endpoint.shared, record.probe)
+      record.probe = 0
+    }
     endpoint.active--
     add(endpoint.stats.active, -1)
   }
 
-  blame({ record }: A, { outcome, failure }: Failure): void {
-    if (outcome !== 'failure') return
+  blame({ record }: A, failure: Failure): void {
+    if (failure.outcome !== 'failure') return
     const endpoint = record.endpoint!
     const cluster = this.cluster!
     add(endpoint.stats.failures, 1)
-    cluster.report(endpoint, outcome, failure, record.startedAt)
-    cluster.observe(endpoint, outcome, this.#owner.waitedMs(record, this.#deps.clock.now()), null)
+    cluster.report(record, 'failure', failure, this.#owner.exchange.requestId)
+    cluster.observe(endpoint, 'failure', this.#owner.waitedMs(record, this.#deps.clock.now()), null)
   }
 
   allows(record: AttemptRecord): boolean {

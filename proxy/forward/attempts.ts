@@ -1,10 +1,9 @@
 import type { AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
-import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import { isGrpc, isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
+import { isGrpc, isGrpcServerError } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
@@ -213,7 +212,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.over()
     this.clock.tryEnded(headAt)
     this.loop.ended(attempt, told, detail, headAt)
-    this.#judge(record, record.status, record.grpcStatus)
+    this.#judge(record)
   }
 
   #won(attempt: RequestAttempt, response: ResponseHead): void {
@@ -226,10 +225,13 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.stopTime()
     this.clock.answered()
     if (!this.isBodyGone) this.#owner.body.drop()
-    if (this.#isGrpc && record.grpcStatus < 0) this.awaitsStatus = true
-    else {
+    if (this.#isGrpc && record.grpcStatus < 0) {
+      this.awaitsStatus = true
+      // A call may last for hours: that it is answered is enough to admit its endpoint.
+      if (record.isProbe) this.loop.cluster!.report(record, 'success', null, '')
+    } else {
       if (this.#isGrpc) this.#keepStatus(record.grpcStatus, response.headers)
-      this.#judge(record, response.status, record.grpcStatus)
+      this.#judge(record)
     }
   }
 
@@ -248,16 +250,15 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     const { record } = this.loop.winner!
     const grpcStatus = grpcStatusOf(trailers)
     this.#keepStatus(grpcStatus, trailers)
-    this.#judge(record, 200, grpcStatus)
+    this.#judge(record)
     this.loop.cluster!.observeTrailers(record.endpoint!, trailers)
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
-  #judge({ endpoint, startedAt }: AttemptRecord, status: number, grpcStatus: number): void {
-    const outcome = this.#deps.classify(status, grpcStatus)
-    if (outcome === 'failure') add((endpoint as Endpoint).stats.failures, 1)
-    const reason = outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`
-    this.loop.cluster!.report(endpoint as Endpoint, outcome, reason, startedAt)
+  #judge(record: AttemptRecord): void {
+    const outcome = this.#deps.classify(record.status, record.grpcStatus)
+    if (outcome === 'failure') add(record.endpoint!.stats.failures, 1)
+    this.loop.cluster!.report(record, outcome, null, this.exchange.requestId)
   }
 
   /** The answer is out whole (null), or broke off. */
@@ -267,7 +268,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     this.loop.ended(attempt, failure, detail, this.#deps.clock.now())
     if (failure !== null) this.loop.blame(attempt, failure)
     // Without a status at its end: the HTTP one is all there is to go by.
-    else if (this.awaitsStatus) this.#judge(attempt.record, 200, NO_GRPC_STATUS)
+    else if (this.awaitsStatus) this.#judge(attempt.record)
   }
 
   // ── the end ──

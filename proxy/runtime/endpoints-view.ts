@@ -1,8 +1,10 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type BalanceView, describeBalance } from '../cluster/describe.ts'
-import type { EndpointsAnswer } from '../core/channel.ts'
+import type { EndpointsAnswer, EndpointView } from '../core/channel.ts'
+import { SHADOW_UNTIL } from '../core/ejection.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import { quantile } from '../core/slots.ts'
-import type { HistogramSeries } from '../telemetry/stats.ts'
+import { isShadowed } from '../health/outlier.ts'
 
 /** The endpoints of each service, and how each does, as this data thread sees it. */
 export function endpointsView(clusters: readonly ServiceCluster[], now: number): EndpointsAnswer {
@@ -14,7 +16,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
       notes: balanceNotes(describeBalance(cluster.whole.balance)),
       endpoints: cluster.endpoints.map(endpoint => {
         const { spec, stats, pool } = endpoint
-        const latency = stats.latency as HistogramSeries
+        const { latency } = stats
         return {
           address: endpoint.name,
           weight: spec.weight,
@@ -28,6 +30,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           state: endpoint.state,
           reason: endpoint.state === 'admitting' ? '' : endpoint.ejectionReason,
           ejectedForMs: endpoint.state === 'ejected' ? Math.max(0, Math.round(endpoint.ejectedUntil - now)) : 0,
+          ...ejectionView(endpoint, now),
           active: endpoint.active,
           protocol: pool.protocol,
           connections: pool.connections,
@@ -40,6 +43,18 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
         }
       }),
     })),
+  }
+}
+
+/** What there is to say of it beyond its state; nothing of most endpoints. */
+function ejectionView(endpoint: Endpoint, now: number): Partial<EndpointView> {
+  const { byHand, evidence, shared } = endpoint
+  const isShadow = isShadowed(endpoint, now)
+  const failures = evidence?.failures(now) ?? []
+  return {
+    ...(byHand === 'no' ? {} : { byHand }),
+    ...(isShadow ? { shadowForMs: (shared[SHADOW_UNTIL]! - now) | 0, reason: evidence?.reason ?? '' } : {}),
+    ...(failures.length === 0 ? {} : { evidence: failures }),
   }
 }
 

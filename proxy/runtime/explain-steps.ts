@@ -7,7 +7,19 @@ import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
-import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
+import {
+  deadlineText,
+  drawText,
+  ejectionText,
+  hostRemedy,
+  loadText,
+  policyText,
+  poolText,
+  routeRemedy,
+} from './explain-words.ts'
+
+/** So many are named. */
+const MOST_EJECTED = 5
 
 type Step = ExplainAnswer['steps'][number]
 
@@ -18,6 +30,7 @@ export interface Explained {
   readonly services: Readonly<Record<string, ServiceSpec>>
   /** What the caller offered to become. */
   readonly offered: string
+  readonly now: number
 }
 
 /** What each stage looked at, read from the exchange and its decision record: nothing is decided here. */
@@ -35,7 +48,13 @@ export function stepsOf(explained: Explained): Step[] {
   if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
   steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (exchange.cluster === null) return steps
-  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+  return [
+    ...steps,
+    ...upgradeSteps(explained, route),
+    ...ejectionSteps(explained),
+    ...pickSteps(exchange),
+    ...policySteps(exchange, route),
+  ]
 }
 
 /** What to do, where there is more to the point than what the failure table says; empty: there is not. */
@@ -122,6 +141,16 @@ function upgradeSteps({ exchange, offered }: Explained, route: Route): Step[] {
   const allowed = [...route.upgrades].join(', ') || 'none'
   const becomes = isRefused ? '' : upgrade === '' ? '; the offer is ignored' : `; ${upgrade} is asked for`
   return [{ stage: 'policy', text: `${offered} is not among the upgrades of ${route.service} (${allowed})${becomes}` }]
+}
+
+/** Who gets nothing because of what it did before, or because an operator wants it. */
+function ejectionSteps({ exchange, now }: Explained): Step[] {
+  const notUsed = exchange.cluster!.members.filter(({ state }) => state !== 'admitting')
+  const steps = notUsed
+    .slice(0, MOST_EJECTED)
+    .map(endpoint => ({ stage: 'ejected', text: ejectionText(endpoint, now) }))
+  const more = notUsed.length - steps.length
+  return more <= 0 ? steps : [...steps, { stage: 'ejected', text: `and ${more} more: see /endpoints?only=ejected` }]
 }
 
 function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {

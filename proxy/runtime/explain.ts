@@ -56,7 +56,7 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
   const { promise, resolve } = Promise.withResolvers<ExplainAnswer>()
   let answer: ExplainAnswer | null = null
   const answered = () => {
-    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services })
+    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services, now: clock.now() })
     resolve(answer)
   }
   decider({ clock, random, discover, discoverAhead, listener: inForce, isPreview: true })(exchange, {
@@ -78,7 +78,14 @@ function pick(exchange: Exchange, now: number): void {
     return
   }
   const { decision } = exchange
-  const context = { tried: [], record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
+  const context = {
+    tried: [],
+    record: new AttemptRecord(),
+    hash: NO_HASH,
+    sticky: '',
+    madeCookie: '',
+    isPreview: true as const,
+  }
   cluster.prepare?.(exchange, context)
   const endpoint = pickNext(cluster, decision, context, now)
   context.record.endpoint = endpoint

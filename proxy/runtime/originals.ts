@@ -121,6 +121,7 @@ export class Originals {
 class Destination implements Cluster, LoadBalancer {
   readonly name: string
   readonly policy = 'original'
+  readonly members = []
   readonly mayBeGrpc: boolean
   readonly speaksGrpc: boolean
   readonly prepare = null

@@ -5,16 +5,18 @@ import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
 import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
 import type { Cells } from '../core/cells.ts'
-import type { EndpointsDelta } from '../core/channel.ts'
+import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
+import { ENDPOINT_WORDS } from '../core/ejection.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import type { Learnt } from '../core/learnt.ts'
 import { isSame } from '../core/same.ts'
-import type { ProxyEvent } from '../core/telemetry.ts'
+import type { Counter, ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
 import type { Transport } from '../pool/transport.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import { type Detections, detectionsOf } from '../telemetry/outlier-stats.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Addresses } from './addresses.ts'
 import type { Change } from './change.ts'
@@ -24,6 +26,8 @@ export interface ServicesDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
   readonly cells: Cells
   readonly event: (event: ProxyEvent) => void
+  /** Endpoints of the service were ejected or readmitted: other data threads are told. */
+  readonly tellEjections: (service: string) => void
   /** Which service an address belongs to. */
   readonly addresses: Addresses
   /** By a process before this one. */
@@ -44,6 +48,10 @@ export interface Services {
   /** Endpoints have changed since the snapshot. */
   change(service: string, delta: EndpointsDelta): void
   setOrigins(zones: Readonly<Record<string, number>>): void
+  /** Another data thread has ejected or readmitted endpoints. */
+  lookAgain(service: string): void
+  /** An operator ejects or admits an endpoint. */
+  byHand(question: ByHandQuestion): ByHandAnswer
   clusters(): ServiceCluster[]
   /** Of all services, for a process that takes over. */
   learnt(): Learnt
@@ -52,11 +60,13 @@ export interface Services {
 interface Entry {
   readonly cluster: ServiceCluster
   readonly pools: ServicePools
+  retire(): void
 }
 
 type Entries = ReadonlyMap<string, Entry>
 
 const NONE: Entries = new Map()
+const NOWHERE: Counter = { values: new Float64Array(1), index: 0 }
 
 export function services(deps: ServicesDeps): Services {
   let inForce = NONE
@@ -80,7 +90,7 @@ export function services(deps: ServicesDeps): Services {
         cluster.configure(spec, snapshot.zone, members.get(name))
       }
     }
-    for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
+    for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.retire()
     inForce = entries
     zone = snapshot.zone
     keepAddresses(snapshot)
@@ -126,7 +136,7 @@ export function services(deps: ServicesDeps): Services {
         unchanged,
         commit: () => configure(snapshot, entries, unchanged, members, transports),
         abandon() {
-          for (const { cluster } of added) cluster.retire()
+          for (const entry of added) entry.retire()
         },
       }
     },
@@ -135,6 +145,12 @@ export function services(deps: ServicesDeps): Services {
       origins = zones
       for (const { cluster } of inForce.values()) cluster.setOrigins(zones)
     },
+    lookAgain: service => inForce.get(service)?.cluster.lookAgain(),
+    byHand: question =>
+      inForce.get(question.service)?.cluster.byHand(question) ?? {
+        done: false,
+        why: `there is no service ${question.service}`,
+      },
     clusters: () => [...inForce.values()].map(({ cluster }) => cluster),
     learnt: () => Object.fromEntries([...inForce].map(([name, { cluster }]) => [name, cluster.learnt()])),
   }
@@ -142,7 +158,13 @@ export function services(deps: ServicesDeps): Services {
 
 function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps, members: AllMembers | undefined): Entry {
   const pools = poolsOf(spec, deps)
-  return { cluster: clusterOf(spec, locality, pools, deps, members), pools }
+  const detections = detectionsOf(deps.stats, spec.name)
+  const cluster = clusterOf(spec, locality, pools, detections, deps, members)
+  const retire = () => {
+    cluster.retire()
+    detections.retire()
+  }
+  return { cluster, pools, retire }
 }
 
 /** With its endpoints: a new port may take its first request before the last one is open. */
@@ -150,7 +172,8 @@ function clusterOf(
   spec: ServiceSpec,
   locality: Locality,
   pools: ServicePools,
-  { clock, random, stats, event, addresses }: ServicesDeps,
+  detections: Detections,
+  { clock, random, stats, cells, event, tellEjections, addresses }: ServicesDeps,
   members: AllMembers | undefined,
 ): ServiceCluster {
   const series = new Map<string, readonly Series[]>()
@@ -159,11 +182,15 @@ function clusterOf(
     random,
     policy: type => policies[type],
     locality,
+    thread: cells.thread,
     createEndpoint(endpoint: EndpointSpec, name: string) {
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)
       if (spec.kind === 'named') addresses.add({ name, virtual: endpoint.virtual }, spec.name)
-      return new Endpoint(endpoint, name, new EndpointPool(endpoint.address, endpoint.port, pools, own), own)
+      // Gauges of data threads are added up, and all of them have an endpoint ejected: the first says so.
+      const told = cells.thread === 0 ? own : { ...own, ejected: NOWHERE }
+      const pool = new EndpointPool(endpoint.address, endpoint.port, pools, own)
+      return new Endpoint(endpoint, name, pool, told, cells.open(`endpoint ${name} of ${spec.name}`, ENDPOINT_WORDS))
     },
     retireEndpoint(endpoint) {
       endpoint.pool.drain()
@@ -171,7 +198,17 @@ function clusterOf(
       stats.retire(series.get(endpoint.name) ?? [])
       series.delete(endpoint.name)
     },
-    outliers: (changed, sets) => outlierDetector(spec.name, { clock, event, changed, sets }),
+    outliers: (changed, sets) =>
+      outlierDetector(spec.name, {
+        clock,
+        random,
+        cells,
+        event,
+        changed,
+        sets,
+        tell: () => tellEjections(spec.name),
+        detected: detections.count,
+      }),
   }
   return new ServiceCluster(spec, deps, members)
 }

@@ -6,10 +6,13 @@ import type {
   ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
+  EnoughToCompare,
   FailoverSpec,
+  FailurePercentageSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
   ResolveSpec,
@@ -20,6 +23,7 @@ import type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  SuccessRateSpec,
   TlsSpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
@@ -188,11 +192,25 @@ const limits: ShapeOf<ServiceLimits> = {
   bufferBytes: integer(1, 1024 ** 3),
 }
 
+const enough: ShapeOf<EnoughToCompare> = { minEndpoints: count, minRequests: count }
+
 const outliers: ShapeOf<OutlierSpec> = {
   consecutiveGatewayFailures: count,
   baseEjectionMs: ms,
   maxEjectionMs: ms,
   maxEjectedPercent: number(0, 100),
+  shadow: optional(flag),
+  consecutive5xx: optional(count),
+  consecutiveLocalFailures: optional(count),
+  jitterMs: optional(ms),
+  intervalMs: optional(number(1, 1e9)),
+  successRate: optional(
+    fields({ ...enough, factor: number(0, 100), minFailurePercent: percent } satisfies ShapeOf<SuccessRateSpec>),
+  ),
+  failurePercentage: optional(fields({ ...enough, percent } satisfies ShapeOf<FailurePercentageSpec>)),
+  latency: optional(
+    fields({ ...enough, factor: number(1, 1000), minExcessMs: ms } satisfies ShapeOf<LatencyOutlierSpec>),
+  ),
 }
 
 const filter: ShapeOf<FilterSpec> = { filter: text, onlyPassing: flag }

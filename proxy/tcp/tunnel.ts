@@ -194,8 +194,7 @@ export class TcpTunnel
   #succeeded(): void {
     if (this.#isJudged) return
     this.#isJudged = true
-    const { endpoint, startedAt } = this.#attempts.winner!.record
-    this.#attempts.cluster!.report(endpoint!, 'success', '', startedAt)
+    this.#attempts.cluster!.report(this.#attempts.winner!.record, 'success', null, '')
   }
 
   // ── from downstream, while there is no relay ──

@@ -1,6 +1,15 @@
 import type { MetricAliases } from '../../mesh-config/snapshot.ts'
 import type { MetricName } from '../core/metrics-table.ts'
+import type { Detector } from '../core/telemetry.ts'
 import type { View } from './views.ts'
+
+const DETECTORS: readonly Detector[] = [
+  'consecutive_5xx',
+  'consecutive_gateway_failure',
+  'consecutive_local_origin_failure',
+  'success_rate',
+  'failure_percentage',
+]
 
 /**
  * The names under which dashboards of other meshes look (`metrics.aliases`). Sources: Envoy's cluster_stats.rst and
@@ -91,6 +100,7 @@ function envoy(): readonly View[] {
       cluster,
       'counter',
     ),
+    ...ejections(cluster),
     gauge('envoy_cluster_assignment_stale', 'Sources that are in trouble.', 'outrigger_discovery_stale', cluster),
     untyped('envoy_http_downstream_rq_total', 'Finished requests.', 'http_requests_total', prefix, 'counter'),
     untyped('envoy_http_downstream_rq_xx', 'Finished requests by class of status.', 'http_requests_total', labels => ({
@@ -120,6 +130,25 @@ function envoy(): readonly View[] {
       'outrigger_downstream_connections_overflow_total',
       prefix,
     ),
+  ]
+}
+
+/** What was found, and what was done about it. Envoy has no detector of latency. */
+function ejections(cluster: View['labels']): readonly View[] {
+  const from = 'outrigger_outlier_detections_total'
+  const root = 'envoy_cluster_outlier_detection_ejections'
+  return [
+    untyped(`${root}_overflow`, 'Endpoints not ejected because too many were.', from, labels =>
+      labels.outcome === 'no_room' ? cluster(labels) : null,
+    ),
+    ...DETECTORS.flatMap(reason => [
+      untyped(`${root}_detected_${reason}`, `Endpoints found by ${reason}, ejected or not.`, from, labels =>
+        labels.reason === reason ? cluster(labels) : null,
+      ),
+      untyped(`${root}_enforced_${reason}`, `Ejections by ${reason}.`, from, labels =>
+        labels.reason === reason && labels.outcome === 'ejected' ? cluster(labels) : null,
+      ),
+    ]),
   ]
 }
 

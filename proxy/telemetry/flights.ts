@@ -201,6 +201,7 @@ class Try implements Ending {
   priority = -1
   zone: AttemptRecord['zone'] = ''
   panic = false
+  isProbe = false
   startedAt = 0
   headAt = 0
   endedAt = 0
@@ -225,6 +226,7 @@ class Try implements Ending {
     this.priority = record.priority
     this.zone = record.zone
     this.panic = record.panic
+    this.isProbe = record.isProbe
     this.startedAt = record.startedAt
     this.headAt = record.headAt
     this.endedAt = record.endedAt

@@ -1,7 +1,7 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
 import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../core/slots.ts'
-import type { Counter, EndpointStats, Histogram, TcpBytes, TcpStats } from '../core/telemetry.ts'
+import type { Counter, EndpointStats, TcpBytes, TcpStats } from '../core/telemetry.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {
@@ -48,7 +48,9 @@ interface Expiring {
 /** How often `sweep` looks, as a share of the time that a counter may be idle. */
 const SWEEPS = 10
 
-export interface HistogramSeries extends Series, Histogram {}
+export interface HistogramSeries extends Series {
+  record(milliseconds: number): void
+}
 
 export function statsWriter(send: (message: ToControl) => void): StatsWriter {
   const pages: Float64Array[] = []

@@ -4,7 +4,6 @@ import type { Attempt, AttemptLoop, AttemptLoopOwner } from '../../proxy/core/at
 import type { PickContext } from '../../proxy/core/balancer.ts'
 import type { Cluster } from '../../proxy/core/cluster.ts'
 import { type AttemptRecord, NO_ATTEMPT } from '../../proxy/core/decision.ts'
-import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import { type Failure, failures } from '../../proxy/core/failure.ts'
 import type { Route } from '../../proxy/core/route.ts'
 import { attemptLoop } from '../../proxy/forward/attempt-loop.ts'
@@ -84,7 +83,7 @@ class Owner implements AttemptLoopOwner<Scripted> {
       release: () => {
         this.permits--
       },
-      report: (_endpoint: Endpoint, outcome, reason) => void this.blamed.push(`${outcome}: ${reason}`),
+      report: (_record, outcome, failure) => void this.blamed.push(`${outcome}: ${failure?.failure}`),
       observe: () => {},
     }
     return cluster as Cluster

@@ -57,6 +57,7 @@ function start() {
     stats,
     requests: { stats, peers: peerNames(), exemplars: { offer() {} } },
     event() {},
+    tellEjections() {},
     tracing: new Tracing(),
     dial: () => () => {},
     tls: { load: async () => {}, dial: () => () => () => {}, server: () => () => () => {} },

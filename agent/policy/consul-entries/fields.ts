@@ -68,11 +68,15 @@ const upstream = (at: string): FieldRule[] => [
   rule(`${at}.Limits.MaxConnections`, 'partly', '`limits.connections`; for each data thread; at least 1'),
   rule(`${at}.Limits.MaxPendingRequests`, 'partly', '`limits.pending`; for each data thread'),
   rule(`${at}.Limits.MaxConcurrentRequests`, 'partly', '`limits.requests`; for each data thread; at least 1'),
-  rule(`${at}.PassiveHealthCheck.Interval`, 'partly', '`outliers.interval`, which has no effect: ejection is at once'),
+  rule(
+    `${at}.PassiveHealthCheck.Interval`,
+    'partly',
+    '`outliers.interval`, for `successRate` and `failurePercentage`, which no entry turns on: failures in a row count at once',
+  ),
   rule(
     `${at}.PassiveHealthCheck.MaxFailures`,
-    'partly',
-    '`outliers.consecutiveGatewayFailures`: 502, 503, 504 and no answer count, a 500 does not',
+    'yes',
+    '`outliers.consecutive5xx`: any 5xx and no answer count; `consecutiveGatewayFailures` is 0 beside it. Left out: five gateway failures, as without the entry',
   ),
   rule(`${at}.PassiveHealthCheck.EnforcingConsecutive5xx`, 'partly', '0 turns ejection off, any other value is 100'),
   rule(`${at}.PassiveHealthCheck.MaxEjectionPercent`, 'yes', '`outliers.maxEjectedPercent`'),

@@ -6,7 +6,7 @@ import type { Clock, Random } from '../../../proxy/core/clock.ts'
 import { Endpoint } from '../../../proxy/core/endpoint.ts'
 import type { ResponseHead } from '../../../proxy/core/message.ts'
 import { outlierDetector } from '../../../proxy/health/outlier.ts'
-import { NoPool, noStats, pickContext } from '../../../test/support/endpoints.ts'
+import { answered, NoPool, noStats, pickContext, quiet } from '../../../test/support/endpoints.ts'
 import type { Instance } from './instance.ts'
 import type { Request } from './request.ts'
 
@@ -42,7 +42,8 @@ export class Sidecar {
       },
       // Its last requests still need their answers.
       retireEndpoint: () => {},
-      outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
+      outliers: (changed, sets) => outlierDetector(spec.name, { ...quiet, clock, random: deps.random, changed, sets }),
+      thread: 0,
       locality: { zone: '', origins: {} },
     })
   }
@@ -83,7 +84,7 @@ export class Sidecar {
     const outcome = classify(status)
     const { whole } = this.#cluster
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
-    whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '', request.sentAt)
+    whole.report(answered(endpoint, status, request.sentAt), outcome, null, '')
     endpoint.active--
     this.#cluster.release()
     this.#deps.done(request, status)
