@@ -20,7 +20,10 @@ export interface RetryPolicy {
 /** Retries as a share of requests, so that they cannot multiply an outage. */
 export interface RetryBudget {
   deposit(now: number): void
-  tryWithdraw(now: number): boolean
+  /** `share`: of what is allowed, this caller may use no more. */
+  tryWithdraw(now: number, share?: number): boolean
+  /** Retries of the last ten seconds, and how many there may be; takes nothing. */
+  state(now: number): { readonly spent: number; readonly allowed: number }
 }
 
 /** How an attempt ended, as outlier detection and statistics see it: one function says (cluster/classify.ts). */

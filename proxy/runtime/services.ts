@@ -144,13 +144,14 @@ function clusterOf(
   spec: ServiceSpec,
   locality: Locality,
   pools: ServicePools,
-  { clock, random, stats, event, addresses }: ServicesDeps,
+  { clock, random, cells, stats, event, addresses }: ServicesDeps,
   members: AllMembers | undefined,
 ): ServiceCluster {
   const series = new Map<string, readonly Series[]>()
   const deps: ClusterDeps = {
     clock,
     random,
+    cells,
     policy: type => policies[type],
     locality,
     createEndpoint(endpoint: EndpointSpec, name: string) {

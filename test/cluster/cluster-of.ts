@@ -3,6 +3,7 @@ import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
 import type { Locality } from '../../proxy/cluster/zone.ts'
 import type { BalancerPolicy, LoadBalancer, PickContext } from '../../proxy/core/balancer.ts'
+import { ownCells } from '../../proxy/core/cells.ts'
 import type { Random } from '../../proxy/core/clock.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
@@ -28,6 +29,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
   const cluster = new ServiceCluster(spec, {
     clock,
     random: options.random ?? seeded(1),
+    cells: ownCells,
     policy(type) {
       const policy = policyOf(type)
       return {

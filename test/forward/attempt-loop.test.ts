@@ -74,7 +74,11 @@ class Owner implements AttemptLoopOwner<Scripted> {
       balancer: {
         pick: ({ tried }: PickContext) => this.endpoints.find(one => !tried.includes(one)) ?? this.endpoints[0]!,
       },
-      budget: { deposit: () => {}, tryWithdraw: () => this.budget-- > 0 },
+      budget: {
+        deposit: () => {},
+        tryWithdraw: () => this.budget-- > 0,
+        state: () => ({ spent: 0, allowed: this.budget }),
+      },
       prepare: null,
       cookie: null,
       admit: () => {
