@@ -1,8 +1,8 @@
-import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
 import { lintBalancer } from './lint-balancer.ts'
 import type { Path, Warn } from './located.ts'
+import { grpcRetryConditions } from './retries.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
-import { limits, retries, timeouts, upgrades } from './call.ts'
+import { limits, timeouts, upgrades } from './call.ts'
 import { resolve } from './resolve.ts'
+import { retries } from './retries.ts'
 import { pathForms, route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 

@@ -32,6 +32,7 @@ export type {
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
+  HedgeSpec,
   RetrySpec,
   RouteRetries,
   RouteSpec,

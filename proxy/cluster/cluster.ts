@@ -4,7 +4,7 @@ import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { Cells } from '../core/cells.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
-import type { Classification } from '../core/cluster.ts'
+import type { Classification, Latencies } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
@@ -13,6 +13,7 @@ import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget, type ServiceBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { latencies } from './latencies.ts'
 import { learntOf, restore } from './learnt.ts'
 import { type AllMembers, membersOf } from './members.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
@@ -61,6 +62,7 @@ export class ServiceCluster implements ViewOwner {
   readonly subsets = new Map<string, ClusterView>()
   readonly budget: ServiceBudget
   affinity: Affinity
+  #latencies: Latencies | null = null
   /** Requests under way. */
   active = 0
   /** Requests admitted since the cluster was made. */
@@ -180,6 +182,11 @@ export class ServiceCluster implements ViewOwner {
   /** Makes all pickers anew, because weights or ejections changed. */
   rebuild(): void {
     this.#build(this.#views())
+  }
+
+  get latencies(): Latencies {
+    this.#latencies ??= latencies()
+    return this.#latencies
   }
 
   get isFull(): boolean {

@@ -296,6 +296,8 @@ export interface AttemptView {
   readonly reusedConnection: boolean
   /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
   readonly hop: boolean
+  /** It began while the one before was still running (`retries.hedge`). */
+  readonly hedge: boolean
   readonly startedAfterMs: number
   /** From its start to the response head; null: none came. */
   readonly headAfterMs: number | null

@@ -1,4 +1,5 @@
-import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { HedgeSpec, RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { Backoff } from './backoff.ts'
 import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
@@ -13,6 +14,14 @@ export interface RetryPolicy {
   readonly on: ReadonlySet<RetryCondition>
   /** Further statuses of answers; null: none. */
   readonly statuses: ReadonlySet<number> | null
+  /** The condition that an answer falls under by its headers; null: none looks at headers. */
+  readonly byHeaders: ((headers: Headers) => RetryCondition | null) | null
+  /** Methods that may run twice. */
+  readonly methods: ReadonlySet<string>
+  /** So may a request with `Idempotency-Key`. */
+  readonly trustsKey: boolean
+  readonly backoff: Backoff
+  readonly hedge: HedgeSpec | null
   /** Some of that may be tried again whatever the method, so request bodies are kept of every method. */
   readonly anyMethod: boolean
 }
@@ -24,6 +33,13 @@ export interface RetryBudget {
   tryWithdraw(now: number, share?: number): boolean
   /** Retries of the last ten seconds, and how many there may be; takes nothing. */
   state(now: number): { readonly spent: number; readonly allowed: number }
+}
+
+/** The answers of the last minute, of this data thread. */
+export interface Latencies {
+  record(milliseconds: number, now: number): void
+  /** -1: there were fewer than `least` answers. */
+  percentile(percent: number, least: number, now: number): number
 }
 
 /** How an attempt ended, as outlier detection and statistics see it: one function says (cluster/classify.ts). */
@@ -46,6 +62,8 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
+  /** How long its answers take; made when a request is the first to ask. */
+  readonly latencies: Latencies
   /** Circuit breaking: `admit` would find no permit now. */
   readonly isFull: boolean
   /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */

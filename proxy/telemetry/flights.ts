@@ -206,6 +206,7 @@ class Try implements Ending {
   endedAt = 0
   reused = false
   carried = false
+  isHedge = false
   status = 0
   grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
@@ -230,6 +231,7 @@ class Try implements Ending {
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
     this.carried = record.carried
+    this.isHedge = record.isHedge
     this.status = record.status
     this.grpcStatus = record.grpcStatus
     this.failure = record.failure
@@ -249,6 +251,7 @@ class Try implements Ending {
       compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
       reusedConnection: this.reused,
       hop: this.carried,
+      hedge: this.isHedge,
       startedAfterMs: round(this.startedAt - from),
       headAfterMs: this.headAt === 0 ? null : round(this.headAt - this.startedAt),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),

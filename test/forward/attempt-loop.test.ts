@@ -40,6 +40,9 @@ class Owner implements AttemptLoopOwner<Scripted> {
   readonly blamed: string[] = []
   isIdempotent = true
   isBodyGone = false
+  isRetry = false
+  left = Number.POSITIVE_INFINITY
+  lost(): void {}
   ended: Failure | null = null
   permits = 0
   budget = 10
@@ -50,6 +53,10 @@ class Owner implements AttemptLoopOwner<Scripted> {
 
   newAttempt(): Scripted {
     return new Scripted()
+  }
+
+  leftMs(): number {
+    return this.left
   }
 
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
@@ -173,6 +180,14 @@ test('a request whose body is gone does not go elsewhere after a GOAWAY', () => 
   owner.start(['refused-stream'], 2)
   owner.failLatest(failures.goawayUnprocessed)
   expect(owner.reasons).toEqual(['body-gone'])
+})
+
+test('with no time left there is no other attempt, and no budget is spent on it', () => {
+  const owner = new Owner()
+  owner.start()
+  owner.left = 9
+  owner.failLatest(failures.connectRefused)
+  expect([owner.reasons, owner.ended, owner.budget]).toEqual([['no-time'], failures.connectRefused, 10])
 })
 
 test('without budget there is no other attempt', () => {

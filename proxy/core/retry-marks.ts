@@ -1,0 +1,61 @@
+import type { Cells } from './cells.ts'
+import type { Exchange } from './exchange.ts'
+import { hash32 } from './hash.ts'
+import { traceIdOf } from './trace.ts'
+
+/** Of each kind; the marks of another request may take the place of an older one. */
+const PLACES = 1024
+const PLACE_WORDS = 2
+/** What an application still does for a request after that is taken for a request of its own. */
+const KEPT_MS = 30_000
+
+/**
+ * Calls that an application makes for a request are known by the trace id, or by the request id, that it passes on. So
+ * the two sides of a sidecar can tell each other, over all data threads: this request came as a retry, so what it
+ * causes is tried less often; what it caused was tried as often as it may be, so its own failure is not to be tried
+ * again. The memory is bounded, and a mark that is lost costs a retry.
+ */
+export class RetryMarks {
+  readonly #words: Int32Array
+
+  constructor(name: string, cells: Cells) {
+    this.#words = cells.open(`retry marks ${name}`, PLACES * PLACE_WORDS).words
+  }
+
+  mark(exchange: Exchange, now: number): void {
+    const trace = traceIdOf(exchange)
+    if (trace !== '') this.#keep(hash32(trace), now)
+    if (exchange.requestId !== '') this.#keep(hash32(exchange.requestId), now)
+  }
+
+  has(exchange: Exchange, now: number): boolean {
+    const trace = traceIdOf(exchange)
+    return (
+      (trace !== '' && this.#isKept(hash32(trace), now)) ||
+      (exchange.requestId !== '' && this.#isKept(hash32(exchange.requestId), now))
+    )
+  }
+
+  #keep(hash: number, now: number): void {
+    const place = (hash & (PLACES - 1)) * PLACE_WORDS
+    Atomics.store(this.#words, place + 1, (now + KEPT_MS) | 0)
+    Atomics.store(this.#words, place, hash | 0)
+  }
+
+  #isKept(hash: number, now: number): boolean {
+    const place = (hash & (PLACES - 1)) * PLACE_WORDS
+    return Atomics.load(this.#words, place) === (hash | 0) && ((Atomics.load(this.#words, place + 1) - now) | 0) > 0
+  }
+}
+
+/** What one data thread has of them. */
+export interface AllRetryMarks {
+  /** Requests that came as retries. */
+  readonly retried: RetryMarks
+  /** Requests for which something was tried as often as it may be. */
+  readonly spent: RetryMarks
+}
+
+export function retryMarks(cells: Cells): AllRetryMarks {
+  return { retried: new RetryMarks('retried', cells), spent: new RetryMarks('spent', cells) }
+}
