@@ -40,9 +40,9 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
   const ms = (own: string | 0 | undefined, inherited: number): number =>
     own === undefined ? inherited : durationMs(own)
   const maxStreamMs = ms(over.maxStream, base.maxStreamMs ?? 0)
-  const deadline = over.deadline ?? base.deadline ?? 'pass'
+  const deadline = over.deadline ?? base.deadline ?? 'enforce'
   return {
-    ...(deadline === 'pass' ? {} : { deadline }),
+    ...(deadline === 'enforce' ? {} : { deadline }),
     ...(maxStreamMs === 0 ? {} : { maxStreamMs }),
     requestMs: ms(over.request, base.requestMs),
     perTryMs: ms(over.perTry, base.perTryMs),

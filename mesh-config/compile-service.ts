@@ -83,7 +83,7 @@ export function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTim
     grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
     grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
     tunnelMs: durationMs(timeouts.tunnel),
-    ...(timeouts.deadline === 'pass' ? {} : { deadline: timeouts.deadline }),
+    ...(timeouts.deadline === 'enforce' ? {} : { deadline: timeouts.deadline }),
     ...(durationMs(timeouts.maxStream) === 0 ? {} : { maxStreamMs: durationMs(timeouts.maxStream) }),
   }
 }

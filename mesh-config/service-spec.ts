@@ -192,10 +192,10 @@ export interface ServiceTimeouts {
   /** From the head of a request to the end of its answer. Absent: off. */
   readonly maxStreamMs?: number
   /**
-   * The use of a caller's `x-envoy-expected-rq-timeout-ms`: it shortens `requestMs`; or that as well, and requests
-   * without one get one. Absent: it is only passed on.
+   * The use of a caller's `x-envoy-expected-rq-timeout-ms`: it is only passed on; or it shortens `requestMs`, and
+   * requests without one get one. Absent: it shortens `requestMs`.
    */
-  readonly deadline?: 'enforce' | 'begin'
+  readonly deadline?: 'pass' | 'begin'
 }
 
 /** What a route may have of its own: connections and the retry budget are the service's. */

@@ -147,9 +147,11 @@ export class AnswerClock {
     if (due === Number.POSITIVE_INFINITY) return
     if (now < due) return this.#arm(due, now)
     const { deadlineAt, answerDueAt, startedAt } = this.#exchange
-    if (due === answerDueAt)
-      this.#owner.late(failures.deadlineExceeded, `${EXPECTED} was ${Math.round(due - startedAt)} ms`)
-    else if (due !== deadlineAt)
+    if (due === answerDueAt) {
+      // While its caller still sends, no endpoint is slow.
+      const failure = this.#since === CALLERS_TURN ? failures.streamDeadline : failures.deadlineExceeded
+      this.#owner.late(failure, `${EXPECTED} was ${Math.round(due - startedAt)} ms`)
+    } else if (due !== deadlineAt)
       this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
     else {
       const failure = this.isAnswered ? failures.streamDeadline : failures.deadlineExceeded

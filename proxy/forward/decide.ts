@@ -111,7 +111,7 @@ function destination(exchange: Exchange, route: Route, deps: DecideDeps): Decisi
   exchange.filters!.onDestination(exchange)
   const { trace } = exchange
   if (trace.came < 0) trace.came = request.headers.traceFields()
-  if (route.deadline !== '') beginAnswerDue(exchange)
+  if (route.deadline !== 'pass') beginAnswerDue(exchange)
   if (request.upgrade !== '') {
     const settled = settleUpgrade(request, protocol, route.upgrades)
     if (settled === null)

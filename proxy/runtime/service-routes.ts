@@ -199,7 +199,7 @@ function compileRoute(
     perTryTimeoutMs: timeouts.perTryMs,
     idleTimeoutMs: timeouts.idleMs,
     maxStreamMs: timeouts.maxStreamMs ?? 0,
-    deadline: timeouts.deadline ?? '',
+    deadline: timeouts.deadline ?? 'enforce',
     tunnelIdleMs: timeouts.tunnelMs,
     upgrades: new Set(spec.upgrades),
     grpcDeadline:

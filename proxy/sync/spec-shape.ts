@@ -94,7 +94,7 @@ const routeTimeouts: ShapeOf<Omit<ServiceTimeouts, 'connectMs'>> = {
   grpcTimeoutOffsetMs: ms,
   tunnelMs: ms,
   maxStreamMs: optional(ms),
-  deadline: optional(oneOf('enforce', 'begin')),
+  deadline: optional(oneOf('pass', 'begin')),
 }
 
 const conditions = names<RetryCondition>({
