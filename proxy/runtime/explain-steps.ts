@@ -7,6 +7,7 @@ import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
+import { callSteps } from './explain-calls.ts'
 import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
 
 type Step = ExplainAnswer['steps'][number]
@@ -18,6 +19,8 @@ export interface Explained {
   readonly services: Readonly<Record<string, ServiceSpec>>
   /** What the caller offered to become. */
   readonly offered: string
+  /** When it was made. */
+  readonly now: number
 }
 
 /** What each stage looked at, read from the exchange and its decision record: nothing is decided here. */
@@ -35,7 +38,7 @@ export function stepsOf(explained: Explained): Step[] {
   if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
   steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (exchange.cluster === null) return steps
-  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(explained, route)]
 }
 
 /** What to do, where there is more to the point than what the failure table says; empty: there is not. */
@@ -140,14 +143,15 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
-function policySteps(exchange: Exchange, route: Route): Step[] {
+function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {
   const { failure, protocol } = exchange
   if (failure === failures.poolOverflow)
     return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []
-  return failure === null ? [...grpc, { stage: 'policy', text: policyText(route) }] : grpc
+  if (failure !== null) return grpc
+  return [...grpc, { stage: 'policy', text: policyText(route) }, ...callSteps(exchange, route, services, now)]
 }
 
 function tunnelPolicy({ retry, tunnelIdleMs }: Route): string {

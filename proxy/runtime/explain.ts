@@ -56,7 +56,7 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
   const { promise, resolve } = Promise.withResolvers<ExplainAnswer>()
   let answer: ExplainAnswer | null = null
   const answered = () => {
-    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services })
+    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services, now: clock.now() })
     resolve(answer)
   }
   decider({ clock, random, discover, discoverAhead, listener: inForce, isPreview: true })(exchange, {
