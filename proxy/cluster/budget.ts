@@ -10,6 +10,9 @@ const BUCKET_WORDS = 3
 /** Of one data thread, in whole lines of the processor's cache. */
 const THREAD_WORDS = 32
 
+/** Of the budget, for one of several routes. Each data thread gives it its part of that, so all of them keep to it. */
+const ROUTE_SHARE = 0.75
+
 export interface ServiceBudget extends RetryBudget {
   configure(percent: number, minPerSecond: number): void
   close(): void
@@ -62,11 +65,16 @@ export function retryBudget(
       if (second !== current) turnTo(second)
       words[at + REQUESTS]!++
     },
-    tryWithdraw(now, share = 1) {
+    tryWithdraw(now, share = 1, route = null) {
       const second = Math.floor(now / 1000)
       if (second !== current) turnTo(second)
+      const most = allowed() * share
+      if (route !== null && route.sum(now) >= (most * ROUTE_SHARE) / cells.threads) return false
       Atomics.add(words, at + RETRIES, 1)
-      if (sum(RETRIES) < allowed() * share + 1) return true
+      if (sum(RETRIES) < most + 1) {
+        route?.add(now, 1)
+        return true
+      }
       Atomics.sub(words, at + RETRIES, 1)
       return false
     },

@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
 import type { Headers, ResponseHead } from './message.ts'
+import type { SecondWindow } from './second-window.ts'
 
 export interface RetryPolicy {
   /** Tries in all. */
@@ -22,6 +23,8 @@ export interface RetryPolicy {
   readonly trustsKey: boolean
   readonly backoff: Backoff
   readonly hedge: HedgeSpec | null
+  /** Retries of this route; null: it is the only one of its service. */
+  readonly used: SecondWindow | null
   /** Some of that may be tried again whatever the method, so request bodies are kept of every method. */
   readonly anyMethod: boolean
 }
@@ -29,8 +32,11 @@ export interface RetryPolicy {
 /** Retries as a share of requests, so that they cannot multiply an outage. */
 export interface RetryBudget {
   deposit(now: number): void
-  /** `share`: of what is allowed, this caller may use no more. */
-  tryWithdraw(now: number, share?: number): boolean
+  /**
+   * `share`: of what is allowed, this request may use no more. `route`: what its route has used in this data thread,
+   * where the service has several: one of them leaves a quarter to the others.
+   */
+  tryWithdraw(now: number, share?: number, route?: SecondWindow | null): boolean
   /** Retries of the last ten seconds, and how many there may be; takes nothing. */
   state(now: number): { readonly spent: number; readonly allowed: number }
 }

@@ -167,7 +167,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   #withdraws(now: number): boolean {
-    return this.cluster!.budget.tryWithdraw(now, this.#owner.isRetry ? RETRIED_SHARE : 1)
+    return this.cluster!.budget.tryWithdraw(now, this.#owner.isRetry ? RETRIED_SHARE : 1, this.#route!.retry.used)
   }
 
   hasElsewhere({ endpoint }: AttemptRecord): boolean {

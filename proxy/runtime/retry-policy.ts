@@ -1,12 +1,13 @@
 import type { RouteRetries } from '../../mesh-config/snapshot.ts'
 import { USUAL_BACKOFF } from '../core/backoff.ts'
 import type { RetryPolicy } from '../core/cluster.ts'
+import { SecondWindow } from '../core/second-window.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { IDEMPOTENT } from '../forward/repeatable.ts'
 import { type CompileRegex, valueTest } from '../router/predicate.ts'
 
 /** The retries of a route, so that a request looks nothing up. */
-export function retryPolicy(spec: RouteRetries, regex: CompileRegex): RetryPolicy {
+export function retryPolicy(spec: RouteRetries, isOnlyRoute: boolean, regex: CompileRegex): RetryPolicy {
   const { attempts, replayBytes, on, statuses, methods = [], idempotencyKey = false, backoff, hedge } = spec
   return {
     statuses: statuses === undefined ? null : new Set(statuses),
@@ -15,6 +16,7 @@ export function retryPolicy(spec: RouteRetries, regex: CompileRegex): RetryPolic
     trustsKey: idempotencyKey,
     backoff: backoff ?? USUAL_BACKOFF,
     hedge: hedge === undefined || attempts === 1 ? null : hedge,
+    used: isOnlyRoute ? null : new SecondWindow(),
     attempts,
     replayBytes,
     on: new Set(on),

@@ -206,7 +206,7 @@ function compileRoute(
       timeouts.grpcTimeout === 'pass'
         ? null
         : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
-    retry: retryPolicy(retries, regex),
+    retry: retryPolicy(retries, spec.routes.length === 1, regex),
     destination: split(destinations),
     destinations,
   }

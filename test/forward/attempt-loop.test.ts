@@ -71,7 +71,9 @@ class Owner implements AttemptLoopOwner<Scripted> {
   start(on: RetryCondition[] = ['connect-failure', 'reset-before-response'], attempts = 3): void {
     this.exchange.begin(this.exchange.request, this.time.now)
     this.loop.clear()
-    const route = { retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false } } as unknown as Route
+    const route = {
+      retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false, used: null },
+    } as unknown as Route
     this.loop.start(route, this.#cluster(), this.time.now)
   }
 
