@@ -27,7 +27,7 @@ export const grpcRetryConditions = [
   'unavailable',
 ] as const
 
-const retryConditions = [
+export const retryConditions = [
   'connect-failure',
   'refused-stream',
   'reset-before-response',

@@ -263,7 +263,7 @@ export interface FlightView {
   /** Of a gRPC call; null: it was none, or the status was not heard. */
   readonly grpcStatus: number | null
   readonly grpcMessage: string
-  /** How long the call might take by the caller's `grpc-timeout`; null: it set none. */
+  /** How long the caller waits, by `grpc-timeout` or `x-envoy-expected-rq-timeout-ms`; null: it does not say. */
   readonly deadlineMs: number | null
   /** Response flag, `-` for none. */
   readonly flag: string

@@ -126,7 +126,8 @@ class Flight {
     this.status = exchange.status
     this.grpcStatus = exchange.grpcStatus
     this.grpcMessage = exchange.grpcMessage
-    this.deadlineMs = exchange.deadlineAt === 0 ? -1 : exchange.deadlineAt - exchange.startedAt
+    const deadline = exchange.deadlineAt || exchange.answerDueAt
+    this.deadlineMs = deadline === 0 ? -1 : deadline - exchange.startedAt
     this.failure = exchange.failure
     this.detail = exchange.detail
     this.by = decision.by

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { RetrySpec } from '../../mesh-config/snapshot.ts'
+import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, orders } from '../support/orders.ts'
 import { ok, respond } from '../support/upstream.ts'
 
@@ -8,8 +9,8 @@ import { ok, respond } from '../support/upstream.ts'
 const TICK = 10
 
 /** The endpoint asked first answers with this, the other one with 200. */
-async function answered(answer: string, retries: Partial<RetrySpec>, protocol: 'http' | 'http2' = 'http') {
-  const { mesh } = await orders({ endpoints: [A, B], retries, protocol })
+async function answered(answer: string, retries: Partial<RetrySpec>) {
+  const { mesh } = await orders({ endpoints: [A, B], retries })
   let isFirst = true
   for (const name of [A, B])
     mesh.upstream(name).answer = (request, connection) => {
@@ -169,5 +170,45 @@ describe('the wait before an endpoint that failed', () => {
     for (const { attempts } of mesh.flights())
       for (const { startedAfterMs } of attempts) expect(startedAfterMs).toBeLessThanOrEqual(300)
     expectQuiet(mesh)
+  })
+})
+
+describe('HTTP/2', () => {
+  async function over2(first: readonly [status: number, fields: readonly string[]], retries: Partial<RetrySpec>) {
+    const { mesh } = await orders({ endpoints: [A, B], retries, protocol: 'http2' })
+    const endpoints = [A, B].map(name => new Http2Endpoint(mesh, name))
+    let isFirst = true
+    for (const endpoint of endpoints)
+      endpoint.answer = ({ stream }) => {
+        if (isFirst) reply(stream, first[0], first[1])
+        else reply(stream, 200, [], 'ok')
+        isFirst = false
+      }
+    return { mesh, served: () => endpoints.flatMap(({ served }) => served) }
+  }
+
+  test.each<[string, readonly [number, readonly string[]], Partial<RetrySpec>]>([
+    ['a conflict', [409, []], { on: ['retriable-4xx'] }],
+    ['a header', [200, ['x-again', 'yes']], { on: [], headers: [{ name: 'x-again', kind: 'present', value: '' }] }],
+    ['a rate limit', [429, ['x-envoy-ratelimited', 'true']], { on: ['envoy-ratelimited'] }],
+    ['a 503 of one that wants its rest', [503, ['retry-after', '9']], { on: ['gateway-error'] }],
+  ])('%s', async (_what, first, retries) => {
+    const { mesh, served } = await over2(first, retries)
+    const answer = mesh.http2Caller().ask()
+    mesh.settle()
+    expect([answer.status, answer.body, served().length]).toEqual([200, 'ok', 2])
+    expect(served().map(({ fields }) => fields.get('x-outrigger-attempt'))).toContain('2')
+    expectQuiet(mesh)
+  })
+
+  test('a POST with its key, and its body, goes out twice', async () => {
+    const { mesh, served } = await over2([503, []], { on: ['gateway-error'], idempotencyKey: true })
+    const answer = mesh.http2Caller().ask({ method: 'POST', fields: ['idempotency-key', '7'], body: 'hi' })
+    mesh.settle()
+    expect([answer.status, served().map(({ body }) => body)]).toEqual([200, ['hi', 'hi']])
+    const without = await over2([503, []], { on: ['gateway-error'], idempotencyKey: true })
+    const other = without.mesh.http2Caller().ask({ method: 'POST', body: 'hi' })
+    without.mesh.settle()
+    expect([other.status, without.served().length]).toEqual([503, 1])
   })
 })

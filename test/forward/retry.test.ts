@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { CELL_MEMORY_BYTES } from '../../proxy/core/cells.ts'
+import { sharedCells } from '../../proxy/runtime/shared-cells.ts'
+import { EventLoop } from '../support/event-loop.ts'
 import { A, B, C, expectQuiet, orders, warm } from '../support/orders.ts'
 import { matchSpec, routeSpec } from '../support/specs.ts'
 import { ok, respond, silent } from '../support/upstream.ts'
@@ -251,6 +254,31 @@ describe('retries', () => {
     mesh.settle()
     expect(mesh.upstream(A).requests.length + mesh.upstream(B).requests.length).toBe(252)
     expectQuiet(mesh)
+  })
+
+  test('the budget is one for two data threads', async () => {
+    const memory = new SharedArrayBuffer(CELL_MEMORY_BYTES / 32)
+    const loop = new EventLoop()
+    const options = {
+      retries: { budget: { percent: 20, minPerSecond: 1 } },
+      outliers: { consecutiveGatewayFailures: 0 },
+    }
+    const threads = [0, 1].map(thread =>
+      orders({ endpoints: [A, B], ...options, mesh: { loop, cells: sharedCells(memory, thread, 2) } }),
+    )
+    let sent = 0
+    for (const { mesh } of await Promise.all(threads)) {
+      for (const name of [A, B])
+        mesh.upstream(name).answer = (_request, connection) => {
+          sent++
+          connection.reset()
+        }
+      for (let i = 0; i < 100; i++) mesh.caller().get()
+      mesh.settle()
+      expectQuiet(mesh)
+    }
+    // The first thread had 100 requests to go by, the second one those of both.
+    expect(sent).toBe(200 + 40 + 10)
   })
 
   test('a route that always fails leaves a quarter of the budget to the others', async () => {
