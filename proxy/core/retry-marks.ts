@@ -3,8 +3,8 @@ import type { Exchange } from './exchange.ts'
 import { hash32 } from './hash.ts'
 import { traceIdOf } from './trace.ts'
 
-/** Of each kind; the marks of another request may take the place of an older one. */
-const PLACES = 1024
+/** Of each kind: 64 KiB. A mark has the choice of two, and takes the place of the older one where both are taken. */
+const PLACES = 8192
 const PLACE_WORDS = 2
 /** What an application still does for a request after that is taken for a request of its own. */
 const KEPT_MS = 30_000
@@ -16,10 +16,19 @@ const KEPT_MS = 30_000
  * again. The memory is bounded, and a mark that is lost costs a retry.
  */
 export class RetryMarks {
-  readonly #words: Int32Array
+  readonly #name: string
+  readonly #cells: Cells
+  #words: Int32Array | null = null
 
   constructor(name: string, cells: Cells) {
-    this.#words = cells.open(`retry marks ${name}`, PLACES * PLACE_WORDS).words
+    this.#name = name
+    this.#cells = cells
+  }
+
+  /** Most sidecars never have one, so the memory is taken with the first. */
+  get #marks(): Int32Array {
+    this.#words ??= this.#cells.open(`retry marks ${this.#name}`, PLACES * PLACE_WORDS).words
+    return this.#words
   }
 
   mark(exchange: Exchange, now: number): void {
@@ -37,15 +46,27 @@ export class RetryMarks {
   }
 
   #keep(hash: number, now: number): void {
-    const place = (hash & (PLACES - 1)) * PLACE_WORDS
-    Atomics.store(this.#words, place + 1, (now + KEPT_MS) | 0)
-    Atomics.store(this.#words, place, hash | 0)
+    const marks = this.#marks
+    const one = placeOf(hash)
+    const other = placeOf(hash >>> 16)
+    const isOtherOlder = ((Atomics.load(marks, other + 1) - Atomics.load(marks, one + 1)) | 0) < 0
+    const place = Atomics.load(marks, one) !== (hash | 0) && isOtherOlder ? other : one
+    Atomics.store(marks, place + 1, (now + KEPT_MS) | 0)
+    Atomics.store(marks, place, hash | 0)
   }
 
   #isKept(hash: number, now: number): boolean {
-    const place = (hash & (PLACES - 1)) * PLACE_WORDS
-    return Atomics.load(this.#words, place) === (hash | 0) && ((Atomics.load(this.#words, place + 1) - now) | 0) > 0
+    return this.#isAt(placeOf(hash), hash, now) || this.#isAt(placeOf(hash >>> 16), hash, now)
   }
+
+  #isAt(place: number, hash: number, now: number): boolean {
+    const marks = this.#marks
+    return Atomics.load(marks, place) === (hash | 0) && ((Atomics.load(marks, place + 1) - now) | 0) > 0
+  }
+}
+
+function placeOf(hash: number): number {
+  return (hash & (PLACES - 1)) * PLACE_WORDS
 }
 
 /** What one data thread has of them. */

@@ -65,3 +65,17 @@ test('a bottom of which one instance in three is down costs no request, and the 
   expect([...tiers.load(200, 1)]).toEqual([[200, 200]])
   expect(tiers.sidecars.map(sidecar => sidecar.stat('outrigger_retries_total') > 0)).toEqual([false, false, true])
 })
+
+test('what an application does for a request that came as a retry may use half of the budget of its sidecar', async () => {
+  const sent = async (passesOn: readonly string[]) => {
+    const retries = { ...policy, attempts: 2, budget: { percent: 0, minPerSecond: 1 } }
+    const tiers = await Tiers.start(2, { retries, passesOn, bottom: down })
+    for (let i = 0; i < 20; i++) tiers.ask('x-outrigger-attempt: 2\r\n')
+    tiers.loop.advance(500)
+    return tiers.atBottom
+  }
+  // 20 requests, and 5 of the 10 retries.
+  expect(await sent(['x-request-id'])).toBe(25)
+  // Nothing ties the calls of the application to those requests: the tier above adds 5, and each has 10 below it.
+  expect(await sent([])).toBe(25 + 10)
+})

@@ -119,9 +119,9 @@ export class Tiers {
   }
 
   /** A request of the user. */
-  ask(): Caller {
+  ask(more = ''): Caller {
     const id = (++this.#asked).toString(16).padStart(32, '0')
-    return this.sidecars[0]!.caller(OUTBOUND).get('/', `traceparent: 00-${id}-00000000000000aa-00\r\n`)
+    return this.sidecars[0]!.caller(OUTBOUND).get('/', `traceparent: 00-${id}-00000000000000aa-00\r\n${more}`)
   }
 
   /** So many a second for so long; what the callers heard, by status. */
