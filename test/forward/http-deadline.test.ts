@@ -3,6 +3,7 @@ import { HeaderList } from '../../proxy/core/header-list.ts'
 import { Http2Endpoint } from '../support/http2-endpoint.ts'
 import { A, B, expectQuiet, type OrdersOptions, orders } from '../support/orders.ts'
 import { turn } from '../support/turns.ts'
+import { expectQuiet as expectHopQuiet, twoSidecars } from '../support/two-sidecars.ts'
 import { ok, silent } from '../support/upstream.ts'
 
 /** How long a caller waits for the answer, as it says in `x-envoy-expected-rq-timeout-ms`. */
@@ -105,6 +106,23 @@ test('over HTTP/2 on both sides', async () => {
   mesh.advance(300 + TICK)
   expect([answer.status, endpoint.served[0]!.fields.get(FIELD)]).toEqual([504, '300'])
   expectQuiet(mesh)
+})
+
+test('over two sidecars: the application hears what is left, and nobody works for longer', async () => {
+  const { mesh, application } = await twoSidecars({ timeouts: { requestMs: 1000 } })
+  application.answer = silent
+  application.connectMs = 50
+  const caller = mesh.caller().get('/', `${FIELD}: 300\r\n`)
+  mesh.advance(300 - 1)
+  expect(Number(application.requests[0]!.header(FIELD))).toBeLessThanOrEqual(250)
+  expect(caller.statuses).toEqual([])
+  mesh.advance(1 + 2 * TICK)
+  expect(caller.statuses).toEqual([504])
+  expect(mesh.flights().map(({ failure, direction }) => [failure, direction])).toContainEqual([
+    'deadline-exceeded',
+    'inbound',
+  ])
+  expectHopQuiet(mesh)
 })
 
 describe('the longest stream', () => {
