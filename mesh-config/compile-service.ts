@@ -2,13 +2,14 @@ import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileOutliers } from './compile-outliers.ts'
 import { compileResolve } from './compile-resolve.ts'
+import { compileRetries } from './compile-retries.ts'
 import { compileRoute } from './compile-route.ts'
 import { compileTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { MatchSpec, RetrySpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+import type { MatchSpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 /** A checked policy, defaults filled in -> how the data threads call the service. */
 export function compileService(
@@ -80,10 +81,7 @@ export function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTim
     grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
     grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
     tunnelMs: durationMs(timeouts.tunnel),
+    ...(timeouts.deadline === 'enforce' ? {} : { deadline: timeouts.deadline }),
+    ...(durationMs(timeouts.maxStream) === 0 ? {} : { maxStreamMs: durationMs(timeouts.maxStream) }),
   }
-}
-
-function compileRetries({ on, statuses, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
-  const more = statuses.length === 0 ? {} : { statuses }
-  return { on, ...more, attempts, replayBytes: sizeBytes(replayBytes), budget }
 }

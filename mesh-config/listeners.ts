@@ -106,6 +106,8 @@ const application = {
         grpcTimeout: timeouts.grpcTimeout,
         grpcTimeoutMax: timeouts.grpcTimeoutMax,
         grpcTimeoutOffset: timeouts.grpcTimeoutOffset,
+        maxStream: timeouts.maxStream,
+        deadline: timeouts.deadline,
         tunnel: timeouts.tunnel,
       })
       .prefault({}),

@@ -225,6 +225,13 @@ export interface ServiceTimeouts {
   readonly grpcTimeoutOffsetMs: number
   /** A tunnel (WebSocket, other upgrades, CONNECT) without bytes in either direction. 0: off. */
   readonly tunnelMs: number
+  /** From the head of a request to the end of its answer. Absent: off. */
+  readonly maxStreamMs?: number
+  /**
+   * The use of a caller's `x-envoy-expected-rq-timeout-ms`: it is only passed on; or it shortens `requestMs`, and
+   * requests without one get one. Absent: it shortens `requestMs`.
+   */
+  readonly deadline?: 'pass' | 'begin'
 }
 
 /** What a route may have of its own: connections and the retry budget are the service's. */
@@ -238,7 +245,10 @@ export type RetryCondition =
   | 'per-try-timeout'
   | 'gateway-error'
   | '5xx'
+  | 'retriable-4xx'
   | 'retriable-status-codes'
+  | 'retriable-headers'
+  | 'envoy-ratelimited'
   | GrpcRetryCondition
 
 /** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
@@ -248,11 +258,31 @@ export interface RetrySpec {
   readonly on: readonly RetryCondition[]
   /** Further statuses of answers; absent: none. */
   readonly statuses?: readonly number[]
+  /** An answer with one of these is tried again; absent: none. Names in lower case. */
+  readonly headers?: readonly ValueMatchSpec[]
+  /** Further methods that may run twice; absent: none. */
+  readonly methods?: readonly string[]
+  /** A request with `Idempotency-Key` may run twice; absent: that says nothing. */
+  readonly idempotencyKey?: boolean
   /** Tries in all, the first included: 1 means no retry. */
   readonly attempts: number
   /** The longest request body kept for replay; a longer one is sent once. */
   readonly replayBytes: number
+  /** The longest wait before the second try, which doubles, and before any; absent: 25 and 250. */
+  readonly backoff?: { readonly baseMs: number; readonly maxMs: number }
+  /** Absent: off. */
+  readonly hedge?: HedgeSpec
   readonly budget: { readonly percent: number; readonly minPerSecond: number }
+}
+
+/** A second try while the first still runs. */
+export interface HedgeSpec {
+  /** How long the first is waited for; 0: as `percentile` says. */
+  readonly afterMs: number
+  /** Of the answers of the service in the last minute. */
+  readonly percentile: number
+  /** With a percentile: of fewer answers there is none. */
+  readonly minSamples: number
 }
 
 /** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */

@@ -29,6 +29,7 @@ export type {
   HashKeySpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  HedgeSpec,
   LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,

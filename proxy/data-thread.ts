@@ -6,6 +6,7 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Learnt } from './core/learnt.ts'
 import { Ledger } from './core/ledger.ts'
+import { retryMarks } from './core/retry-marks.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
@@ -150,7 +151,8 @@ function listening(
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const opened = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
+  const marks = retryMarks(deps.cells)
+  const opened = { clock, random, stats, marks, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,

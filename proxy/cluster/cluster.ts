@@ -1,9 +1,10 @@
 import { own } from '../../mesh-config/own.ts'
 import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
+import type { Cells } from '../core/cells.ts'
 import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
-import type { Classification, RetryBudget } from '../core/cluster.ts'
+import type { Classification, Latencies } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
@@ -11,8 +12,9 @@ import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
-import { retryBudget } from './budget.ts'
+import { retryBudget, type ServiceBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { latencies } from './latencies.ts'
 import { learntOf, restore } from './learnt.ts'
 import { type AllMembers, membersOf } from './members.ts'
 import { probePicker } from './probe.ts'
@@ -26,6 +28,7 @@ import type { Locality } from './zone.ts'
 export interface ClusterDeps {
   readonly clock: Clock
   readonly random: Random
+  readonly cells: Cells
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   /** It has left; its own `retire` follows. */
@@ -72,8 +75,9 @@ export class ServiceCluster implements ViewOwner {
   spec: ServiceSpec
   readonly whole: ClusterView
   readonly subsets = new Map<string, ClusterView>()
-  budget: RetryBudget
+  readonly budget: ServiceBudget
   affinity: Affinity
+  #latencies: Latencies | null = null
   /** Requests under way. */
   active = 0
   /** Requests admitted since the cluster was made. */
@@ -98,7 +102,8 @@ export class ServiceCluster implements ViewOwner {
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
-    this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    const { percent, minPerSecond } = spec.retries.budget
+    this.budget = retryBudget(percent, minPerSecond, { service: spec.name, cells: deps.cells })
     this.#policy = deps.policy(spec.balancer.type)
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
@@ -151,8 +156,7 @@ export class ServiceCluster implements ViewOwner {
   configure(spec: ServiceSpec, zone = this.#locality.zone, members?: AllMembers): void {
     const old = this.spec
     this.spec = spec
-    if (!isEqual(spec.retries.budget, old.retries.budget))
-      this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    this.budget.configure(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
     if (isOther) this.#usePolicy(spec, old)
     const isDivided = !isEqual(divisionOf(spec), divisionOf(old))
@@ -195,6 +199,11 @@ export class ServiceCluster implements ViewOwner {
   /** Makes all pickers anew, because weights or ejections changed. */
   rebuild(): void {
     this.#build(this.#views())
+  }
+
+  get latencies(): Latencies {
+    this.#latencies ??= latencies()
+    return this.#latencies
   }
 
   get isFull(): boolean {
@@ -241,6 +250,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   retire(): void {
+    this.budget.close()
     this.update([])
     this.#outliers.stop()
     this.#warmUp.cancel()

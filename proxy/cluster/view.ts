@@ -1,6 +1,6 @@
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
-import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
+import type { Classification, Cluster, Latencies, RetryBudget } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
@@ -15,6 +15,7 @@ export interface ViewOwner
   readonly spec: ServiceSpec
   readonly affinity: Affinity
   readonly budget: RetryBudget
+  readonly latencies: Latencies
 }
 
 /** The whole service, or one of its subsets, as routes see it. */
@@ -63,6 +64,10 @@ export class ClusterView implements Cluster {
 
   get budget(): RetryBudget {
     return this.#service.budget
+  }
+
+  get latencies(): Latencies {
+    return this.#service.latencies
   }
 
   get isFull(): boolean {

@@ -291,7 +291,7 @@ export interface FlightView {
   /** Of a gRPC call; null: it was none, or the status was not heard. */
   readonly grpcStatus: number | null
   readonly grpcMessage: string
-  /** How long the call might take by the caller's `grpc-timeout`; null: it set none. */
+  /** How long the caller waits, by `grpc-timeout` or `x-envoy-expected-rq-timeout-ms`; null: it does not say. */
   readonly deadlineMs: number | null
   /** Response flag, `-` for none. */
   readonly flag: string
@@ -324,6 +324,8 @@ export interface AttemptView {
   readonly reusedConnection: boolean
   /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
   readonly hop: boolean
+  /** It began while the one before was still running (`retries.hedge`). */
+  readonly hedge: boolean
   readonly startedAfterMs: number
   /** From its start to the response head; null: none came. */
   readonly headAfterMs: number | null

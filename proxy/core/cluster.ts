@@ -1,10 +1,12 @@
-import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { HedgeSpec, RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { Backoff } from './backoff.ts'
 import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { AttemptRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
 import type { Headers, ResponseHead } from './message.ts'
+import type { SecondWindow } from './second-window.ts'
 
 export interface RetryPolicy {
   /** Tries in all. */
@@ -14,6 +16,16 @@ export interface RetryPolicy {
   readonly on: ReadonlySet<RetryCondition>
   /** Further statuses of answers; null: none. */
   readonly statuses: ReadonlySet<number> | null
+  /** The condition that an answer falls under by its headers; null: none looks at headers. */
+  readonly byHeaders: ((headers: Headers) => RetryCondition | null) | null
+  /** Methods that may run twice. */
+  readonly methods: ReadonlySet<string>
+  /** So may a request with `Idempotency-Key`. */
+  readonly trustsKey: boolean
+  readonly backoff: Backoff
+  readonly hedge: HedgeSpec | null
+  /** Retries of this route; null: it is the only one of its service. */
+  readonly used: SecondWindow | null
   /** Some of that may be tried again whatever the method, so request bodies are kept of every method. */
   readonly anyMethod: boolean
 }
@@ -21,7 +33,20 @@ export interface RetryPolicy {
 /** Retries as a share of requests, so that they cannot multiply an outage. */
 export interface RetryBudget {
   deposit(now: number): void
-  tryWithdraw(now: number): boolean
+  /**
+   * `share`: of what is allowed, this request may use no more. `route`: what its route has used in this data thread,
+   * where the service has several: one of them leaves a quarter to the others.
+   */
+  tryWithdraw(now: number, share?: number, route?: SecondWindow | null): boolean
+  /** Retries of the last ten seconds, and how many there may be; takes nothing. */
+  state(now: number): { readonly spent: number; readonly allowed: number }
+}
+
+/** The answers of the last minute, of this data thread. */
+export interface Latencies {
+  record(milliseconds: number, now: number): void
+  /** -1: there were fewer than `least` answers. */
+  percentile(percent: number, least: number, now: number): number
 }
 
 /** How an attempt ended, as outlier detection and statistics see it: one function says (cluster/classify.ts). */
@@ -46,6 +71,8 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
+  /** How long its answers take; made when a request is the first to ask. */
+  readonly latencies: Latencies
   /** Circuit breaking: `admit` would find no permit now. */
   readonly isFull: boolean
   /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */

@@ -51,6 +51,10 @@ export class AttemptRecord {
   condition: RetryCondition | null = null
   /** How long the endpoint wants the next try to wait; 0: it does not say. */
   delayMs = 0
+  /** How long it wants to be left alone itself (`Retry-After`), from `headAt` on; 0: it does not say. */
+  restMs = 0
+  /** It began while the one before was still running. */
+  isHedge = false
   /** Its CLIENT span, which the endpoint was told, as words (trace-ids.ts); 0: none was made yet. */
   spanHigh = 0
   spanLow = 0
@@ -92,6 +96,8 @@ export class AttemptRecord {
     this.another = anotherTry.unasked
     this.condition = null
     this.delayMs = 0
+    this.restMs = 0
+    this.isHedge = false
     this.spanHigh = 0
     this.spanLow = 0
   }

@@ -179,6 +179,34 @@ export const localFailures = {
     remedy:
       'a caller or an endpoint has stopped reading: `detail` says which bound was reached; `buffers` in the sidecar file sets that of a data thread',
   }),
+  hedgeLost: row({
+    side: 'local',
+    failure: 'hedge-lost',
+    flag: 'LR',
+    httpStatus: 504,
+    grpcStatus: 1,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'none',
+    reason: 'the other try of the request was answered first',
+    remedy:
+      'nothing is wrong: `retries.hedge` sends slow requests twice. Seen in attempts only, and it counts against no endpoint',
+  }),
+  maxStream: row({
+    side: 'local',
+    failure: 'max-stream',
+    flag: 'UMSDR',
+    httpStatus: 504,
+    grpcStatus: 4,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the stream was open for as long as one may be',
+    remedy:
+      '`timeouts.maxStream` of the service sets it; a caller that needs the rest has to ask again. It counts against no endpoint',
+  }),
   drained: row({
     side: 'local',
     failure: 'drained',

@@ -27,6 +27,10 @@ export interface Route {
   readonly requestTimeoutMs: number
   readonly perTryTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** From the head of a request to the end of its answer. 0: off. */
+  readonly maxStreamMs: number
+  /** A caller's deadline of HTTP: it holds; or it is passed on only; or it holds, and requests without one get one. */
+  readonly deadline: 'enforce' | 'pass' | 'begin'
   /** What becomes of a caller's `grpc-timeout`; null: it is passed on and nothing else. */
   readonly grpcDeadline: GrpcDeadline | null
   /** Of an open tunnel, in its place. 0: off. */

@@ -22,6 +22,13 @@ export function attemptLoop<A extends Attempt>(owner: AttemptLoopOwner<A>, deps:
   return new Loop(owner, deps)
 }
 
+/** With less than that left, another try would hardly be answered. */
+const LEAST_MS = 10
+/** By how much a timer may be late. */
+const TICK_MS = 10
+/** Of the budget, for requests that are retries themselves: so those of several tiers do not multiply. */
+const RETRIED_SHARE = 0.5
+
 class Loop<A extends Attempt> implements AttemptLoop<A> {
   /** Attempt and record of the same number belong together. */
   readonly attempts: A[]
@@ -35,6 +42,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   #triedFresh = false
   /** A GOAWAY was followed by another try. Once: an endpoint may go away from each connection. */
   #triedAfterGoaway = false
+  /** A second attempt has begun beside the first. */
+  #isHedged = false
   readonly #tried: Endpoint[] = []
   readonly #pick: PickContext
   /** Before the next attempt. */
@@ -56,6 +65,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.#route = null
     this.#triedFresh = false
     this.#triedAfterGoaway = false
+    this.#isHedged = false
     if (this.#tried.length !== 0) this.#tried.length = 0
     this.#pick.hash = NO_HASH
     this.#pick.sticky = ''
@@ -82,12 +92,23 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     // Elsewhere at once, where it can be elsewhere; an endpoint that failed before gets a moment.
     if (endpoint !== null && !isRested && this.#tried.includes(endpoint)) {
       decision.takeBack()
-      return this.#rest.arm(backoffMs(decision.attempts, this.#deps.random))
+      return this.#rest.arm(this.#restMs(endpoint, now))
     }
     if (endpoint !== null) return this.#open(record, endpoint, false)
     record.failure = failures.noHealthyUpstream
     record.endedAt = now
     this.#owner.fail(failures.noHealthyUpstream, '')
+  }
+
+  /** How long an endpoint that failed is left alone: as it asks, else a random time; never past the end of all time. */
+  #restMs(endpoint: Endpoint, now: number): number {
+    const { decision } = this.#owner.exchange
+    let restMs = backoffMs(decision.attempts, this.#deps.random, this.#route!.retry.backoff)
+    for (let i = 0; i < decision.attempts; i++) {
+      const { endpoint: asked, restMs: askedMs, headAt } = decision.tries[i]!
+      if (asked === endpoint && askedMs > 0) restMs = Math.max(restMs, headAt + askedMs - now)
+    }
+    return Math.max(1, Math.min(restMs, this.#owner.leftMs(now) - LEAST_MS - TICK_MS))
   }
 
   #open(record: AttemptRecord, endpoint: Endpoint, fresh: boolean): void {
@@ -107,6 +128,57 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   won(attempt: A): void {
     this.winner = attempt
+    if (this.#isHedged) this.#drop(attempt)
+  }
+
+  /** Those that have lost. */
+  #drop(winner: A): void {
+    const now = this.#deps.clock.now()
+    this.latest = winner
+    this.#owner.exchange.endpoint = winner.record.endpoint
+    for (const attempt of this.attempts) {
+      if (attempt === winner || !attempt.giveUp(failures.hedgeLost)) continue
+      this.ended(attempt, failures.hedgeLost, '', now)
+      this.#owner.lost(attempt.record, now)
+    }
+  }
+
+  hasOther(attempt: A): boolean {
+    return this.#isHedged && this.attempts.some(other => other !== attempt && other.isRunning)
+  }
+
+  hedge(): void {
+    const { exchange, isIdempotent, isBodyGone } = this.#owner
+    const { decision } = exchange
+    if (this.winner !== null || this.#isHedged || !isIdempotent || isBodyGone) return
+    const now = this.#deps.clock.now()
+    const running = this.latest!
+    if (!running.isRunning || this.#made >= this.#route!.retry.attempts) return
+    this.#tried.push(running.record.endpoint!)
+    const endpoint = pickNext(this.cluster!, decision, this.#pick, now)
+    const { record } = this.#pick
+    const isElsewhere = endpoint !== null && !this.#tried.includes(endpoint)
+    if (!isElsewhere || this.#owner.leftMs(now) < LEAST_MS || !this.#withdraws(now)) {
+      this.#tried.pop()
+      return decision.takeBack()
+    }
+    this.#isHedged = true
+    record.isHedge = true
+    this.#open(record, endpoint, false)
+  }
+
+  #withdraws(now: number): boolean {
+    return this.cluster!.budget.tryWithdraw(now, this.#owner.isRetry ? RETRIED_SHARE : 1, this.#route!.retry.used)
+  }
+
+  hasElsewhere({ endpoint }: AttemptRecord): boolean {
+    const { decision } = this.#owner.exchange
+    this.#tried.push(endpoint!)
+    const next = pickNext(this.cluster!, decision, this.#pick, this.#deps.clock.now())
+    decision.takeBack()
+    const isElsewhere = next !== null && !this.#tried.includes(next)
+    this.#tried.pop()
+    return isElsewhere
   }
 
   failed(attempt: A, failure: Failure, detail: string, isStale: boolean): void {
@@ -115,6 +187,10 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const now = this.#deps.clock.now()
     const { probe } = record
     this.ended(attempt, failure, detail, now)
+    if (this.hasOther(attempt)) {
+      record.another = anotherTry.otherRuns
+      return this.blame(attempt, failure)
+    }
     // The keep-alive race: the peer closed an idle connection as we wrote. It says nothing of the endpoint.
     if (isStale && !this.#triedFresh && owner.isIdempotent && !owner.isBodyGone) {
       this.#triedFresh = true
@@ -158,11 +234,17 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     cluster.observe(endpoint, 'failure', this.#owner.waitedMs(record, this.#deps.clock.now()), null)
   }
 
-  allows(record: AttemptRecord): boolean {
+  /** Tries that count against `retries.attempts`. */
+  get #made(): number {
     const free = (this.#triedFresh ? 1 : 0) + (this.#triedAfterGoaway ? 1 : 0)
-    const made = this.#owner.exchange.decision.attempts - free
-    if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
-    else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
+    return this.#owner.exchange.decision.attempts - free
+  }
+
+  allows(record: AttemptRecord): boolean {
+    const now = this.#deps.clock.now()
+    if (this.#made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
+    else if (this.#owner.leftMs(now) - record.delayMs < LEAST_MS) record.another = anotherTry.noTime
+    else if (!this.#withdraws(now)) record.another = this.#owner.isRetry ? anotherTry.isRetry : anotherTry.budgetSpent
     else {
       this.#tried.push(record.endpoint!)
       return true

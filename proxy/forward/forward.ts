@@ -261,6 +261,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
   #reply(status: number, fields: readonly string[], body: Buffer, failure: Failure | null, detail: string): void {
     const headers = new HeaderList([...fields])
     headers.set('content-length', String(body.length))
+    if (status >= 500) this.attempts.tellSpent(failure, headers)
     const response: ResponseHead = { status, headers, ownFailure: failureToTell(failure, this.exchange.decision) }
     this.sendHead(response, false)
     if (this.down === this.stream) this.exchange.bytesOut = body.length
@@ -276,6 +277,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.ownFailure = failureToTell(failure, this.exchange.decision)
+    this.attempts.tellSpent(failure, response.headers)
     this.sendHead(response, true)
     this.said(failure, detail)
   }

@@ -7,6 +7,7 @@ import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
+import { callSteps } from './explain-calls.ts'
 import {
   deadlineText,
   drawText,
@@ -30,6 +31,7 @@ export interface Explained {
   readonly services: Readonly<Record<string, ServiceSpec>>
   /** What the caller offered to become. */
   readonly offered: string
+  /** When it was made. */
   readonly now: number
 }
 
@@ -53,7 +55,7 @@ export function stepsOf(explained: Explained): Step[] {
     ...upgradeSteps(explained, route),
     ...ejectionSteps(explained),
     ...pickSteps(exchange),
-    ...policySteps(exchange, route),
+    ...policySteps(explained, route),
   ]
 }
 
@@ -169,14 +171,15 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
-function policySteps(exchange: Exchange, route: Route): Step[] {
+function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {
   const { failure, protocol } = exchange
   if (failure === failures.poolOverflow)
     return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []
-  return failure === null ? [...grpc, { stage: 'policy', text: policyText(route) }] : grpc
+  if (failure !== null) return grpc
+  return [...grpc, { stage: 'policy', text: policyText(route) }, ...callSteps(exchange, route, services, now)]
 }
 
 function tunnelPolicy({ retry, tunnelIdleMs }: Route): string {

@@ -22,7 +22,8 @@ const MOST = 10_000
 const MADE_ROOM = 64
 const SWEEP_MS = 10_000
 const IDLE_MS = 30_000
-const NO_BUDGET = { deposit() {}, tryWithdraw: () => false }
+const NO_LATENCIES = { record() {}, percentile: () => -1 }
+const NO_BUDGET = { deposit() {}, tryWithdraw: () => false, state: () => ({ spent: 0, allowed: 0 }) }
 
 /** Any protocol may be asked for: what there is behind the address is not known. */
 class AnyProtocol extends Set<string> {
@@ -127,6 +128,7 @@ class Destination implements Cluster, LoadBalancer {
   readonly prepare = null
   readonly cookie = null
   readonly budget = NO_BUDGET
+  readonly latencies = NO_LATENCIES
   readonly balancer = this
   usedAt: number
   #active = 0

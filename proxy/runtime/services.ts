@@ -180,6 +180,7 @@ function clusterOf(
   const deps: ClusterDeps = {
     clock,
     random,
+    cells,
     policy: type => policies[type],
     locality,
     thread: cells.thread,

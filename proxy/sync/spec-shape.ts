@@ -12,6 +12,7 @@ import type {
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  HedgeSpec,
   LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
@@ -97,6 +98,8 @@ const routeTimeouts: ShapeOf<Omit<ServiceTimeouts, 'connectMs'>> = {
   grpcTimeoutMaxMs: ms,
   grpcTimeoutOffsetMs: ms,
   tunnelMs: ms,
+  maxStreamMs: optional(ms),
+  deadline: optional(oneOf('pass', 'begin')),
 }
 
 const conditions = names<RetryCondition>({
@@ -105,7 +108,10 @@ const conditions = names<RetryCondition>({
   'reset-before-response': true,
   'per-try-timeout': true,
   'gateway-error': true,
+  'retriable-4xx': true,
   'retriable-status-codes': true,
+  'retriable-headers': true,
+  'envoy-ratelimited': true,
   '5xx': true,
   cancelled: true,
   'deadline-exceeded': true,
@@ -114,11 +120,18 @@ const conditions = names<RetryCondition>({
   unavailable: true,
 })
 
+const hedge: ShapeOf<HedgeSpec> = { afterMs: ms, percentile: integer(0, 99), minSamples: count }
+
 const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   on: listOf(oneOf(...conditions), 0, 100),
   attempts: integer(1, 1_000),
   replayBytes: count,
   statuses: optional(listOf(integer(100, 599), 0, 500)),
+  headers: optional(listOf(fields(value), 0, 1_000)),
+  methods: optional(listOf(text, 0, 100)),
+  idempotencyKey: optional(flag),
+  backoff: optional(fields({ baseMs: number(1, BIG), maxMs: number(1, BIG) })),
+  hedge: optional(fields(hedge)),
 }
 
 const route: ShapeOf<RouteSpec> = {

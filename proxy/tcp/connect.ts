@@ -37,6 +37,10 @@ export class Connect implements Attempt, ConnectWaiter {
     this.#owner.connectFailed(this, failure, detail)
   }
 
+  get isRunning(): boolean {
+    return this.#isWaiting
+  }
+
   giveUp(): boolean {
     if (!this.#isWaiting) return false
     this.#isWaiting = false

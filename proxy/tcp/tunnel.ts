@@ -59,6 +59,7 @@ export class TcpTunnel
   /** Nothing is read from the caller before there is a connection, so nothing of it is ever gone. */
   readonly isIdempotent = true
   readonly isBodyGone = false
+  readonly isRetry = false
 
   constructor(wire: Wire, opening: Opening, deps: TcpTunnelDeps, onClosed: (connection: DownstreamConnection) => void) {
     this.#wire = wire
@@ -118,6 +119,13 @@ export class TcpTunnel
   connectFailed(attempt: Connect, failure: Failure, detail: string): void {
     this.#attempts.failed(attempt, failure, detail, false)
   }
+
+  leftMs(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** It never has a second one beside it. */
+  lost(): void {}
 
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
     return now - startedAt

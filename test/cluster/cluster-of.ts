@@ -33,6 +33,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
   const cluster = new ServiceCluster(spec, {
     clock,
     random: options.random ?? seeded(1),
+    cells: ownCells,
     policy(type) {
       const policy = policyOf(type)
       return {

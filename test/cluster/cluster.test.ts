@@ -68,7 +68,7 @@ describe('a cluster', () => {
     expect(cluster.whole.admit()).toBeNull()
   })
 
-  test('the budget outlives a reload that does not change it', () => {
+  test('the budget outlives reloads: what is spent stays spent, and the new numbers hold', () => {
     const { cluster } = clusterOf(
       serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 0, minPerSecond: 1 } } }),
     )
@@ -77,8 +77,10 @@ describe('a cluster', () => {
       serviceSpec('orders', ['a:1'], { retries: { attempts: 5, budget: { percent: 0, minPerSecond: 1 } } }),
     )
     expect(cluster.whole.budget).toBe(budget)
-    cluster.configure(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 1 } } }))
-    expect(cluster.whole.budget).not.toBe(budget)
+    for (let i = 0; i < 3; i++) budget.tryWithdraw(0)
+    expect(budget.state(0)).toEqual({ spent: 3, allowed: 10 })
+    cluster.configure(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 2 } } }))
+    expect(cluster.whole.budget.state(0)).toEqual({ spent: 3, allowed: 20 })
   })
 
   test('a snapshot in which nothing of it differs leaves its pickers alone; other policies make new ones', () => {

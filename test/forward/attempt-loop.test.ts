@@ -39,6 +39,9 @@ class Owner implements AttemptLoopOwner<Scripted> {
   readonly blamed: string[] = []
   isIdempotent = true
   isBodyGone = false
+  isRetry = false
+  left = Number.POSITIVE_INFINITY
+  lost(): void {}
   ended: Failure | null = null
   permits = 0
   budget = 10
@@ -49,6 +52,10 @@ class Owner implements AttemptLoopOwner<Scripted> {
 
   newAttempt(): Scripted {
     return new Scripted()
+  }
+
+  leftMs(): number {
+    return this.left
   }
 
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
@@ -63,7 +70,9 @@ class Owner implements AttemptLoopOwner<Scripted> {
   start(on: RetryCondition[] = ['connect-failure', 'reset-before-response'], attempts = 3): void {
     this.exchange.begin(this.exchange.request, this.time.now)
     this.loop.clear()
-    const route = { retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false } } as unknown as Route
+    const route = {
+      retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false, used: null },
+    } as unknown as Route
     this.loop.start(route, this.#cluster(), this.time.now)
   }
 
@@ -73,7 +82,11 @@ class Owner implements AttemptLoopOwner<Scripted> {
       balancer: {
         pick: ({ tried }: PickContext) => this.endpoints.find(one => !tried.includes(one)) ?? this.endpoints[0]!,
       },
-      budget: { deposit: () => {}, tryWithdraw: () => this.budget-- > 0 },
+      budget: {
+        deposit: () => {},
+        tryWithdraw: () => this.budget-- > 0,
+        state: () => ({ spent: 0, allowed: this.budget }),
+      },
       prepare: null,
       cookie: null,
       admit: () => {
@@ -168,6 +181,14 @@ test('a request whose body is gone does not go elsewhere after a GOAWAY', () => 
   owner.start(['refused-stream'], 2)
   owner.failLatest(failures.goawayUnprocessed)
   expect(owner.reasons).toEqual(['body-gone'])
+})
+
+test('with no time left there is no other attempt, and no budget is spent on it', () => {
+  const owner = new Owner()
+  owner.start()
+  owner.left = 9
+  owner.failLatest(failures.connectRefused)
+  expect([owner.reasons, owner.ended, owner.budget]).toEqual([['no-time'], failures.connectRefused, 10])
 })
 
 test('without budget there is no other attempt', () => {

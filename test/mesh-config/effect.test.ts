@@ -50,9 +50,21 @@ const timeouts = {
   grpcTimeout: 'pass',
   grpcTimeoutMax: '9s',
   grpcTimeoutOffset: '1s',
+  maxStream: '9m',
+  deadline: 'begin',
   tunnel: '9s',
 }
-const retries = { on: ['5xx'], statuses: [409], attempts: 3, replayBytes: '9KiB' }
+const retries = {
+  on: ['5xx'],
+  statuses: [409],
+  headers: valueForms,
+  methods: ['PATCH'],
+  idempotencyKey: true,
+  attempts: 3,
+  replayBytes: '9KiB',
+  backoff: { base: '9ms', max: '99ms' },
+  hedge: { after: 'p90', minSamples: 99 },
+}
 const limits = {
   connections: 9,
   pending: 9,

@@ -76,6 +76,7 @@ export function attemptView(over: Partial<AttemptView> = {}): AttemptView {
     way: [],
     compared: null,
     hop: false,
+    hedge: false,
     reusedConnection: true,
     startedAfterMs: 0,
     headAfterMs: 3.2,

@@ -2,6 +2,7 @@ import type { EndpointSpec, ServiceSpec } from '../../../mesh-config/snapshot.ts
 import { policies } from '../../../proxy/balancer/policies.ts'
 import { classify } from '../../../proxy/cluster/classify.ts'
 import { ServiceCluster } from '../../../proxy/cluster/cluster.ts'
+import { ownCells } from '../../../proxy/core/cells.ts'
 import type { Clock, Random } from '../../../proxy/core/clock.ts'
 import { Endpoint } from '../../../proxy/core/endpoint.ts'
 import type { ResponseHead } from '../../../proxy/core/message.ts'
@@ -34,6 +35,7 @@ export class Sidecar {
     this.#cluster = new ServiceCluster(spec, {
       clock,
       random: deps.random,
+      cells: ownCells,
       policy: type => policies[type],
       createEndpoint: (endpointSpec, name) => {
         const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats())
