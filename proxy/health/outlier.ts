@@ -288,6 +288,23 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     }
   }
 
+  /** What an attempt says of its endpoint, where that may change something. */
+  function judge(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    const endpoint = record.endpoint!
+    const isFive = failure === null && (record.status >= 500 || isGrpcServerError(record.grpcStatus))
+    const isBad = outcome === 'failure' || (isFive && ((spec.consecutive5xx ?? 0) !== 0 || comparesEndpoints(spec)))
+    if (!isBad && (outcome === 'ignorable' || endpoint.shared[MARK] === 0)) return
+    if (endpoint.isRetired || !isOn(spec)) return
+    if (cell.isNews) {
+      lookAll()
+      refresh()
+    }
+    if (endpoint.state === 'ejected' || record.startedAt < endpoint.judgedSince) return
+    if (spec.shadow === true && isShadowed(endpoint, clock.now())) return
+    if (isBad) failed(endpoint, whatOf(record, failure), failure !== null, outcome === 'failure', requestId)
+    else succeeded(endpoint)
+  }
+
   function row(endpoint: Endpoint, by: Detector, count: number, most: number, of: string, what: string): void {
     const isProbe = endpoint.state === 'probing'
     if (endpoint.state === 'ejected' || (!isProbe && (most === 0 || count < most))) return
@@ -315,19 +332,8 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
      * are ignored.
      */
     report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
-      const endpoint = record.endpoint!
-      const isFive = failure === null && (record.status >= 500 || isGrpcServerError(record.grpcStatus))
-      const isBad = outcome === 'failure' || (isFive && ((spec.consecutive5xx ?? 0) !== 0 || comparesEndpoints(spec)))
-      if (!isBad && endpoint.shared[MARK] === 0) return
-      if (outcome === 'ignorable' || endpoint.isRetired || !isOn(spec)) return
-      if (cell.isNews) {
-        lookAll()
-        refresh()
-      }
-      if (endpoint.state === 'ejected' || record.startedAt < endpoint.judgedSince) return
-      if (spec.shadow === true && isShadowed(endpoint, clock.now())) return
-      if (isBad) failed(endpoint, whatOf(record, failure), failure !== null, outcome === 'failure', requestId)
-      else succeeded(endpoint)
+      const isGood = outcome === 'success' && record.status < 500 && record.grpcStatus <= 0
+      if (!isGood || record.endpoint!.shared[MARK] !== 0) judge(record, outcome, failure, requestId)
     },
     /** The states of endpoints are those that an earlier process had given them. */
     resume(): void {
