@@ -6,18 +6,14 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import { type EndpointSet, emptiedWithout } from './room.ts'
 import { eject, evidenceOf, readmit } from './states.ts'
+import type { Steps } from './steps.ts'
 
 export interface ByHandDeps {
   readonly clock: Clock
   readonly cells: Cells
   readonly event: (event: ProxyEvent) => void
   readonly sets: () => readonly EndpointSet[]
-  /** Runs while no other data thread changes an endpoint of the service. False: it did not run. */
-  readonly alone: (work: () => void, isForNow: true) => boolean
-  /** An endpoint was changed. */
-  readonly changed: () => void
-  /** At the end: builds pickers anew. */
-  readonly refresh: () => void
+  readonly steps: Steps
   readonly whole: () => readonly Endpoint[]
 }
 
@@ -47,7 +43,7 @@ export function byHand(service: string, deps: ByHandDeps) {
     const evidence = evidenceOf(endpoint, service, cells)
     evidence.reason = REASON
     eject(endpoint, isForced ? HELD_BY_FORCE : HELD, forMs, now)
-    deps.changed()
+    deps.steps.changed()
     event({
       kind: 'endpoint-ejected',
       cluster: service,
@@ -64,7 +60,7 @@ export function byHand(service: string, deps: ByHandDeps) {
   function admit(endpoint: Endpoint): ByHandAnswer {
     if (endpoint.state === 'admitting') return { done: false, why: `${endpoint.name} is not ejected` }
     readmit(endpoint, ADMITTING, clock.now())
-    deps.changed()
+    deps.steps.changed()
     event({ kind: 'endpoint-admitted', cluster: service, endpoint: endpoint.name, by: 'operator' })
     return { done: true, why: '' }
   }
@@ -74,10 +70,10 @@ export function byHand(service: string, deps: ByHandDeps) {
       const endpoint = deps.whole().find(each => each.name === name)
       if (endpoint === undefined) return { done: false, why: `${service} has no endpoint ${name}` }
       let answer: ByHandAnswer = { done: false, why: 'another data thread is changing the endpoints: ask again' }
-      deps.alone(() => {
+      deps.steps.alone(() => {
         answer = ejectForMs === null ? admit(endpoint) : hold(endpoint, ejectForMs, force)
       }, true)
-      deps.refresh()
+      deps.steps.refresh()
       return answer
     },
   }

@@ -12,7 +12,8 @@ import { byHand } from './by-hand.ts'
 import { type EndpointSet, guarded, hasRoom, type IsOut, isNotUsed, leastBad, roomIn } from './room.ts'
 import { comparesEndpoints, rounds } from './rounds.ts'
 import { COMPARED_AT, ServiceCell } from './service-cell.ts'
-import { clearCounts, eject, evidenceOf, look, readmit, resume } from './states.ts'
+import { clearCounts, eject, evidenceOf, readmit, resume } from './states.ts'
+import { Steps } from './steps.ts'
 
 export interface OutlierDeps {
   readonly clock: Clock
@@ -30,10 +31,6 @@ export interface OutlierDeps {
    */
   readonly sets: () => readonly EndpointSet[]
 }
-
-/** Another data thread was changing an endpoint: this one tries again after so long, with so much. */
-const AGAIN_MS = 10
-const MOST_WAITING = 16
 
 const OFF: OutlierSpec = { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 }
 
@@ -53,16 +50,14 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   const { clock, random, cells } = deps
   const cell = new ServiceCell(service, cells)
   let spec = OFF
-  /** Endpoints changed, and pickers are not built anew yet. */
-  let isStale = false
-  /** What could not be done because another data thread was changing endpoints. */
-  let waiting: (() => void)[] = []
-  const timer = clock.timer(() => {
-    const works = waiting
-    waiting = []
-    for (const work of works) alone(work)
-    tend()
-    refresh()
+  const steps = new Steps(service, {
+    clock,
+    cells,
+    cell,
+    endpoints: whole,
+    changed: deps.changed,
+    tell: deps.tell,
+    tend,
   })
   const compared = rounds(service, {
     clock,
@@ -80,51 +75,6 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
 
   function enforces(): boolean {
     return isOn(spec) && spec.shadow !== true
-  }
-
-  /** Takes over what other data threads have changed. */
-  function lookAll(): void {
-    const now = clock.now()
-    cell.see()
-    let changed = false
-    for (const endpoint of whole()) if (look(endpoint, service, cells, now)) changed = true
-    if (!changed) return
-    isStale = true
-    schedule()
-  }
-
-  /**
-   * Runs while no other data thread changes an endpoint of the service, with what those have changed. False: it did not
-   * run; it does a little later, unless it is for now or never.
-   */
-  function alone(work: () => void, isForNow = false): boolean {
-    if (!cell.hold()) {
-      if (!isForNow && waiting.length < MOST_WAITING) waiting.push(work)
-      timer.arm(AGAIN_MS)
-      return false
-    }
-    try {
-      lookAll()
-      work()
-    } finally {
-      cell.letGo()
-    }
-    return true
-  }
-
-  /** This thread has changed endpoints. */
-  function changed(): void {
-    isStale = true
-    cell.changed()
-    schedule()
-    deps.tell()
-  }
-
-  /** Pickers are built anew where endpoints have changed. */
-  function refresh(): void {
-    if (!isStale) return
-    isStale = false
-    deps.changed()
   }
 
   // ── into ejection ──
@@ -149,25 +99,31 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     else ejectFor(endpoint, by, reason, isNew)
   }
 
+  function mayEject(endpoint: Endpoint): boolean {
+    return hasRoom(endpoint, deps.sets(), spec.maxEjectedPercent, isNotUsed)
+  }
+
   function ejectFor(endpoint: Endpoint, by: Detector, reason: string, isNew: boolean): void {
-    alone(() => {
+    const noRoom = () => {
+      if (isNew) deps.detected(by, 'no_room')
+    }
+    if (!mayEject(endpoint)) return noRoom()
+    steps.alone(() => {
       if (endpoint.state === 'ejected' || endpoint.isRetired) return
-      if (!hasRoom(endpoint, deps.sets(), spec.maxEjectedPercent, isNotUsed)) {
-        if (isNew) deps.detected(by, 'no_room')
-        return
-      }
+      // Another thread may have used it up.
+      if (!mayEject(endpoint)) return noRoom()
       const now = clock.now()
       const evidence = evidenceOf(endpoint, service, cells)
       const forMs = nextEjectionMs(endpoint, now)
       evidence.reason = reason
       eject(endpoint, EJECTED, forMs, now)
-      changed()
+      steps.changed()
       add(endpoint.stats.ejections, 1)
       deps.detected(by, 'ejected')
       const failures = evidence.failures(now)
       deps.event(ejectedEvent(endpoint, { reason, forMs, by, shadow: false, evidence: failures }))
     })
-    refresh()
+    steps.refresh()
   }
 
   /** It stays in use; for the time that it would not have been, nothing else is found. */
@@ -196,17 +152,11 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
 
   // ── out of it ──
 
-  function schedule(): void {
-    let next = Number.POSITIVE_INFINITY
-    for (const endpoint of whole()) if (endpoint.state === 'ejected') next = Math.min(next, endpoint.ejectedUntil)
-    if (next !== Number.POSITIVE_INFINITY) timer.arm(Math.max(0, next - clock.now()))
-  }
-
   /** Readmits those whose time is over, and the least bad of sets that have too many ejected. */
   function tend(): void {
-    lookAll()
+    steps.look()
     if (!whole().some(({ state }) => state === 'ejected')) return
-    alone(() => {
+    steps.alone(() => {
       const now = clock.now()
       let readmitted = false
       for (const endpoint of whole()) {
@@ -216,8 +166,8 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
         readmitted = true
       }
       for (const { members } of deps.sets().filter(guarded)) if (relieve(members, now)) readmitted = true
-      if (readmitted) changed()
-      else schedule()
+      if (readmitted) steps.changed()
+      else steps.schedule()
     }, true)
   }
 
@@ -233,15 +183,15 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
   }
 
   function admitAll(): void {
-    lookAll()
+    steps.look()
     const isLeft = ({ state, byHand }: Endpoint) => state !== 'admitting' && byHand === 'no'
     if (whole().some(isLeft))
-      alone(() => {
+      steps.alone(() => {
         const left = whole().filter(isLeft)
         for (const endpoint of left) readmit(endpoint, ADMITTING, clock.now())
-        if (left.length !== 0) changed()
+        if (left.length !== 0) steps.changed()
       })
-    refresh()
+    steps.refresh()
   }
 
   function succeeded(endpoint: Endpoint): void {
@@ -250,13 +200,13 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     if (endpoint.state === 'admitting') Atomics.store(shared, MARK, 0)
     clearCounts(shared)
     if (endpoint.state !== 'probing') return
-    alone(() => {
+    steps.alone(() => {
       if (endpoint.state !== 'probing' || endpoint.isRetired) return
       readmit(endpoint, ADMITTING, clock.now())
-      changed()
+      steps.changed()
       deps.event({ kind: 'endpoint-admitted', cluster: service, endpoint: endpoint.name, by: 'probe' })
     })
-    refresh()
+    steps.refresh()
   }
 
   // ── failures in a row ──
@@ -288,6 +238,23 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
     }
   }
 
+  /** What an attempt says of its endpoint, where that may change something. */
+  function judge(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    const endpoint = record.endpoint!
+    const isFive = failure === null && (record.status >= 500 || isGrpcServerError(record.grpcStatus))
+    const isBad = outcome === 'failure' || (isFive && ((spec.consecutive5xx ?? 0) !== 0 || comparesEndpoints(spec)))
+    if (!isBad && (outcome === 'ignorable' || endpoint.shared[MARK] === 0)) return
+    if (endpoint.isRetired || !isOn(spec)) return
+    if (cell.isNews) {
+      steps.look()
+      steps.refresh()
+    }
+    if (endpoint.state === 'ejected' || record.startedAt < endpoint.judgedSince) return
+    if (spec.shadow === true && isShadowed(endpoint, clock.now())) return
+    if (isBad) failed(endpoint, whatOf(record, failure), failure !== null, outcome === 'failure', requestId)
+    else succeeded(endpoint)
+  }
+
   function row(endpoint: Endpoint, by: Detector, count: number, most: number, of: string, what: string): void {
     const isProbe = endpoint.state === 'probing'
     if (endpoint.state === 'ejected' || (!isProbe && (most === 0 || count < most))) return
@@ -306,28 +273,15 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
      */
     review(): boolean {
       tend()
-      const changed = isStale
-      isStale = false
-      return changed
+      return steps.takeStale()
     },
     /**
      * An attempt ended: by an answer, or without one (`failure`). Attempts that began before the endpoint was readmitted
      * are ignored.
      */
     report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
-      const endpoint = record.endpoint!
-      const isFive = failure === null && (record.status >= 500 || isGrpcServerError(record.grpcStatus))
-      const isBad = outcome === 'failure' || (isFive && ((spec.consecutive5xx ?? 0) !== 0 || comparesEndpoints(spec)))
-      if (!isBad && endpoint.shared[MARK] === 0) return
-      if (outcome === 'ignorable' || endpoint.isRetired || !isOn(spec)) return
-      if (cell.isNews) {
-        lookAll()
-        refresh()
-      }
-      if (endpoint.state === 'ejected' || record.startedAt < endpoint.judgedSince) return
-      if (spec.shadow === true && isShadowed(endpoint, clock.now())) return
-      if (isBad) failed(endpoint, whatOf(record, failure), failure !== null, outcome === 'failure', requestId)
-      else succeeded(endpoint)
+      const isGood = outcome === 'success' && record.status < 500 && record.grpcStatus <= 0
+      if (!isGood || record.endpoint!.shared[MARK] !== 0) judge(record, outcome, failure, requestId)
     },
     /** The states of endpoints are those that an earlier process had given them. */
     resume(): void {
@@ -336,9 +290,9 @@ export function outlierDetector(service: string, deps: OutlierDeps) {
       // Other limits may be in force than those under which they were ejected.
       tend()
     },
-    ...byHand(service, { ...deps, alone, changed, refresh, whole }),
+    ...byHand(service, { ...deps, steps, whole }),
     stop(): void {
-      timer.cancel()
+      steps.stop()
       compared.stop()
       cell.close()
     },
