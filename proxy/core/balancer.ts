@@ -20,7 +20,7 @@ export interface PickContext {
   /** Value of a cookie that was made for this exchange, to be given back with the answer; empty: none. */
   madeCookie: string
   /** Nothing is sent (`/explain`): what a request would take is not taken. */
-  readonly isPreview?: true
+  isPreview?: boolean
 }
 
 /**

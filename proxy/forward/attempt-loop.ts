@@ -54,7 +54,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.#deps = deps
     // One, as nearly every exchange has: an empty list would make room for seventeen.
     this.attempts = [owner.newAttempt()]
-    this.#pick = { tried: this.#tried, record: this.attempts[0]!.record, hash: NO_HASH, sticky: '', madeCookie: '' }
+    const { record } = this.attempts[0]!
+    this.#pick = { tried: this.#tried, record, hash: NO_HASH, sticky: '', madeCookie: '', isPreview: false }
     this.#rest = deps.clock.timer(() => this.#next(deps.clock.now(), true))
   }
 
@@ -160,6 +161,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const isElsewhere = endpoint !== null && !this.#tried.includes(endpoint)
     if (!isElsewhere || this.#owner.leftMs(now) < LEAST_MS || !this.#withdraws(now)) {
       this.#tried.pop()
+      if (endpoint !== null) this.#endProbe(record, endpoint)
       return decision.takeBack()
     }
     this.#isHedged = true
@@ -174,7 +176,10 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   hasElsewhere({ endpoint }: AttemptRecord): boolean {
     const { decision } = this.#owner.exchange
     this.#tried.push(endpoint!)
+    // It is only asked: no probe is taken.
+    this.#pick.isPreview = true
     const next = pickNext(this.cluster!, decision, this.#pick, this.#deps.clock.now())
+    this.#pick.isPreview = false
     decision.takeBack()
     const isElsewhere = next !== null && !this.#tried.includes(next)
     this.#tried.pop()
@@ -217,12 +222,16 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     record.failure = failure
     record.detail = detail
     record.endedAt = now
-    if (record.probe !== 0) {
-      endProbe(endpoint.shared, record.probe)
-      record.probe = 0
-    }
+    this.#endProbe(record, endpoint)
     endpoint.active--
     add(endpoint.stats.active, -1)
+  }
+
+  /** Another request may be the probe of the endpoint. */
+  #endProbe(record: AttemptRecord, endpoint: Endpoint): void {
+    if (record.probe === 0) return
+    endProbe(endpoint.shared, record.probe)
+    record.probe = 0
   }
 
   blame({ record }: A, failure: Failure): void {
