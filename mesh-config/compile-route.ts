@@ -1,3 +1,4 @@
+import { compileFallback } from './compile-breaker.ts'
 import { durationMs } from './duration.ts'
 import type { HeaderEditsPolicy } from './header-edits.ts'
 import type { RoutePolicy, ValuePolicy } from './service.ts'
@@ -32,6 +33,7 @@ export function compileRoute(
     })),
     ...(route.rewrite === undefined ? {} : { rewrite: route.rewrite }),
     ...compileHeaders(route.headers),
+    ...compileFallback(service, route.fallback),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }

@@ -1,4 +1,5 @@
 import { compileBalancer } from './compile-balancer.ts'
+import { compileBreaker, compileFallback } from './compile-breaker.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
@@ -6,7 +7,7 @@ import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { MatchSpec, RetrySpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+import type { EndpointLimitsSpec, MatchSpec, RetrySpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 /** A checked policy, defaults filled in -> how the data threads call the service. */
 export function compileService(
@@ -28,6 +29,8 @@ export function compileService(
     timeouts,
     retries,
     limits: compileLimits(policy.limits),
+    ...compileBreaker(policy.breaker),
+    ...compileFallback(name, policy.fallback),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: {
       consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
@@ -53,6 +56,8 @@ export function compileLimits({
   connections,
   pending,
   requests,
+  retries,
+  perEndpoint,
   responseHeaders,
   responseHeadBytes,
   buffer,
@@ -61,6 +66,8 @@ export function compileLimits({
     connections,
     pending,
     requests,
+    ...(retries === undefined ? {} : { retries }),
+    ...(perEndpoint === undefined ? {} : { perEndpoint: perEndpoint as EndpointLimitsSpec }),
     responseHeaders,
     responseHeadBytes: sizeBytes(responseHeadBytes),
     bufferBytes: sizeBytes(buffer),

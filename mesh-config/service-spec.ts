@@ -23,6 +23,9 @@ export interface ServiceSpec {
   readonly timeouts: ServiceTimeouts
   readonly retries: RetrySpec
   readonly limits: ServiceLimits
+  /** Absent: it has none. */
+  readonly breaker?: BreakerSpec
+  readonly fallback?: FallbackSpec
   /**
    * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
    * nothing has come for so long. 0: off.
@@ -219,16 +222,53 @@ export interface RetrySpec {
   readonly budget: { readonly percent: number; readonly minPerSecond: number }
 }
 
-/** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */
+/** Circuit breaking: more than this and the request is refused with UO. Over all data threads. */
 export interface ServiceLimits {
   readonly connections: number
   readonly pending: number
   readonly requests: number
+  /** Exchanges that are at a retry; absent: no limit but the retry budget. */
+  readonly retries?: number
+  /** The same at each endpoint; absent: no such limits. */
+  readonly perEndpoint?: EndpointLimitsSpec
   /** Of one response head: 502 UPE. */
   readonly responseHeaders: number
   readonly responseHeadBytes: number
   /** As for listeners, of the connections to the endpoints. */
   readonly bufferBytes: number
+}
+
+/** Of failing and of slow answers; percentages as written (50 is 50 %). */
+export interface BreakerSpec {
+  readonly errorPercent: number
+  /** 0: no answer is slow. */
+  readonly slowCallMs: number
+  readonly slowPercent: number
+  readonly windowMs: number
+  /** With fewer answers in the window it stays closed. */
+  readonly volume: number
+  readonly openMs: number
+  readonly maxOpenMs: number
+  readonly jitterPercent: number
+  readonly probes: number
+}
+
+/** What takes the place of a refusal: one of both. */
+export interface FallbackSpec {
+  readonly on: readonly ('breaker' | 'overflow' | 'no-endpoint')[]
+  readonly reply: {
+    readonly status: number
+    readonly headers: readonly (readonly [name: string, value: string])[]
+    readonly body: string
+  } | null
+  readonly to: { readonly service: string; readonly subset: string | null } | null
+}
+
+/** Absent: no such limit. */
+export interface EndpointLimitsSpec {
+  readonly connections?: number
+  readonly pending?: number
+  readonly requests?: number
 }
 
 /** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
@@ -253,6 +293,8 @@ export interface RouteSpec {
   /** Null: the service's. */
   readonly timeouts: RouteTimeouts | null
   readonly retries: RouteRetries | null
+  /** Absent: the service's. */
+  readonly fallback?: FallbackSpec
 }
 
 export interface MatchSpec {

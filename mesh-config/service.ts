@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
+import { breaker } from './breaker.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { fallback } from './fallback.ts'
 import { resolve } from './resolve.ts'
 import { pathForms, route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
@@ -91,7 +93,15 @@ export const serviceSchema = z.strictObject({
   retries: setting(z.strictObject(retries).prefault({}), 'Which failures are tried again, and how often.'),
   limits: setting(
     z.strictObject(limits).prefault({}),
-    'Circuit breaking: how much may be under way at once, for each data thread.',
+    'Circuit breaking: how much may be under way at once, over all data threads.',
+  ),
+  breaker: setting(
+    breaker.optional(),
+    'Nothing is sent to the service for a while after too many failures or slow answers: 503 UO at once. Without it: no breaker.',
+  ),
+  fallback: setting(
+    fallback.optional(),
+    'What takes the place of a refusal by the sidecar of the caller. Without it: 503.',
   ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(

@@ -18,10 +18,13 @@ export type {
 export type {
   BalancerSpec,
   BalancerType,
+  BreakerSpec,
   DestinationSpec,
   EndpointHealth,
+  EndpointLimitsSpec,
   EndpointSpec,
   FailoverSpec,
+  FallbackSpec,
   FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,

@@ -1,13 +1,13 @@
 import { own } from '../../mesh-config/own.ts'
-import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerType, EndpointLimitsSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Random, Timer } from '../core/clock.ts'
 import type { Classification, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import { type Failure, failures } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import { type AdmissionDeps, ServiceAdmission } from './admission.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget } from './budget.ts'
@@ -21,12 +21,13 @@ import { ClusterView, type ViewOwner } from './view.ts'
 import type { Locality } from './zone.ts'
 
 /** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
-export interface ClusterDeps {
-  readonly clock: Clock
+export interface ClusterDeps extends AdmissionDeps {
   readonly random: Random
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   retireEndpoint(endpoint: Endpoint): void
+  /** `limits.perEndpoint` of the service is this from now on. */
+  limitEndpoint?(endpoint: Endpoint, limits: EndpointLimitsSpec | undefined): void
   /**
    * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
    * that have no fallback.
@@ -59,10 +60,7 @@ export class ServiceCluster implements ViewOwner {
   readonly subsets = new Map<string, ClusterView>()
   budget: RetryBudget
   affinity: Affinity
-  /** Requests under way. */
-  active = 0
-  /** Requests admitted since the cluster was made. */
-  uses = 0
+  readonly admission: ServiceAdmission
   #members: AllMembers
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
@@ -83,6 +81,7 @@ export class ServiceCluster implements ViewOwner {
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
+    this.admission = new ServiceAdmission(spec, deps)
     this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     this.#policy = deps.policy(spec.balancer.type)
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
@@ -91,7 +90,7 @@ export class ServiceCluster implements ViewOwner {
     this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
-    this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
+    this.#hosts = hostSet((endpoint, name) => this.#create(endpoint, name))
     this.whole = new ClusterView(this, spec.name, members.whole, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
@@ -143,11 +142,14 @@ export class ServiceCluster implements ViewOwner {
       this.#members = members ?? membersOf(spec, noRegex)
       this.#nameSubsets()
     }
+    this.admission.configure(spec)
     this.#outliers.configure(spec.outliers)
+    const isLimited = !isEqual([spec.limits.perEndpoint], [old.limits.perEndpoint])
+    if (isLimited) for (const endpoint of this.endpoints) this.#deps.limitEndpoint?.(endpoint, spec.limits.perEndpoint)
     const change = this.#replace(spec.endpoints)
     const isElsewhere = zone !== this.#locality.zone
     if (isElsewhere) this.#locality = { ...this.#locality, zone }
-    if (isOther || isDivided || isElsewhere) {
+    if (isOther || isDivided || isElsewhere || isLimited) {
       this.#gather(this.#views())
       this.#outliers.review()
       this.rebuild()
@@ -180,26 +182,13 @@ export class ServiceCluster implements ViewOwner {
     this.#build(this.#views())
   }
 
-  get isFull(): boolean {
-    return this.active >= this.spec.limits.requests
-  }
-
-  admit(): Failure | null {
-    if (this.isFull) return failures.poolOverflow
-    this.active++
-    this.uses++
-    return null
-  }
-
-  release(): void {
-    this.active--
-  }
-
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
     this.#outliers.report(endpoint, outcome, reason, startedAt)
+    this.admission.ended(outcome, startedAt)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    this.admission.took(tookMs)
     // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
@@ -218,6 +207,14 @@ export class ServiceCluster implements ViewOwner {
     this.update([])
     this.#warmUp.cancel()
     this.#learn.cancel()
+    this.admission.close()
+  }
+
+  #create(spec: EndpointSpec, name: string): Endpoint {
+    const endpoint = this.#deps.createEndpoint(spec, name)
+    const { perEndpoint } = this.spec.limits
+    if (perEndpoint !== undefined) this.#deps.limitEndpoint?.(endpoint, perEndpoint)
+    return endpoint
   }
 
   #usePolicy(spec: ServiceSpec, { balancer: old }: ServiceSpec): void {
@@ -315,6 +312,7 @@ export class ServiceCluster implements ViewOwner {
       policyDeps: this.#policyDeps,
       locality: this.#locality,
       stickyIdOf: this.#stickyIdOf,
+      isLimited: this.spec.limits.perEndpoint !== undefined,
     })
   }
 

@@ -1,16 +1,15 @@
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Admission } from '../core/admission.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 import type { Affinity } from './affinity.ts'
 import type { Balance } from './balance.ts'
 import type { Members } from './members.ts'
 
 /** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
-export interface ViewOwner
-  extends Pick<Cluster, 'isFull' | 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+export interface ViewOwner extends Pick<Cluster, 'admission' | 'report' | 'observe' | 'observeTrailers'> {
   readonly spec: ServiceSpec
   readonly affinity: Affinity
   readonly budget: RetryBudget
@@ -64,16 +63,8 @@ export class ClusterView implements Cluster {
     return this.#service.budget
   }
 
-  get isFull(): boolean {
-    return this.#service.isFull
-  }
-
-  admit(): Failure | null {
-    return this.#service.admit()
-  }
-
-  release(): void {
-    this.#service.release()
+  get admission(): Admission {
+    return this.#service.admission
   }
 
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {

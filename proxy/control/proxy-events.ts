@@ -15,6 +15,12 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
     return log.warn(`HTTP/2 guard ${guard} stopped ${side} ${peer}: ${detail}${others}`, { side, guard, peer, thread })
   }
+  if (event.kind === 'breaker') {
+    const { cluster, to, reason, forMs } = event
+    const fields = { cluster, thread, ...(to === 'open' ? { forMs } : {}) }
+    if (to === 'open') return log.warn(`the breaker of ${cluster} is open for ${forMs / 1000} s: ${reason}`, fields)
+    return log.info(`the breaker of ${cluster} is ${to}: ${reason}`, fields)
+  }
   const { cluster, endpoint } = event
   if (event.kind === 'endpoint-admitted')
     log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })

@@ -33,6 +33,8 @@ export const anotherTry = {
   /** `retries.attempts` are made. */
   attemptsMade: value(false, 'attempts'),
   budgetSpent: value(false, 'budget'),
+  /** `limits.retries` of the service is reached. */
+  retriesFull: value(false, 'retries-full'),
   /** The endpoint asks for no other try. */
   pushedBack: value(false, 'pushback'),
   /** The endpoint asks for a wait of `AttemptRecord.delayMs`, for which there is no time. */

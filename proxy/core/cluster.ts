@@ -1,8 +1,8 @@
 import type { RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { Admission } from './admission.ts'
 import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
-import type { Failure } from './failure.ts'
 import type { Headers, ResponseHead } from './message.ts'
 
 export interface RetryPolicy {
@@ -43,11 +43,7 @@ export interface Cluster {
   /** What `Set-Cookie` the answer of this endpoint needs; empty: none. Null: never one. */
   readonly cookie: ((context: PickContext, endpoint: Endpoint) => string) | null
   readonly budget: RetryBudget
-  /** Circuit breaking: `admit` would find no permit now. */
-  readonly isFull: boolean
-  /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */
-  admit(): Failure | null
-  release(): void
+  readonly admission: Admission
   /** What came of an attempt that began at `startedAt`: feeds outlier detection. */
   report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
   /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */

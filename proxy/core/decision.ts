@@ -22,6 +22,8 @@ export class AttemptRecord {
   priority = -1
   /** Zone-aware routing: kept to our own zone, or sent to another one; empty: it did not apply. */
   zone: '' | 'local' | 'spill' = ''
+  /** How many picks were passed over because the endpoint was at a limit of its own. */
+  passedOver = 0
   /** Health or ejections were not believed. */
   panic = false
   startedAt = 0
@@ -73,6 +75,7 @@ export class AttemptRecord {
     this.priority = -1
     this.zone = ''
     this.panic = false
+    this.passedOver = 0
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false

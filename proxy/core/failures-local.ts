@@ -83,6 +83,20 @@ export const localFailures = {
     reason: 'a circuit-breaking limit of the service is reached',
     remedy: '`limits:` of the service: connections, pending or requests; /endpoints shows the load',
   }),
+  breakerOpen: row({
+    side: 'local',
+    failure: 'breaker-open',
+    flag: 'UO',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'unsent',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the breaker of the service is open',
+    remedy:
+      'too many of its last answers failed or were slow: the log line of the breaker has the numbers, /endpoints says for how long; `breaker:` of the service sets them, `fallback:` what callers get meanwhile',
+  }),
   pendingTimeout: row({
     side: 'local',
     failure: 'pending-timeout',

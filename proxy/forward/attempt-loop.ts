@@ -8,8 +8,10 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
+import { limited } from '../core/shared-counts.ts'
 import { add } from '../core/telemetry.ts'
-import { pickNext } from './pick.ts'
+import { fallbackOf } from './fallback.ts'
+import { ENDPOINTS_FULL, pickNext } from './pick.ts'
 import { mayFollow } from './retry.ts'
 
 export interface AttemptLoopDeps {
@@ -32,6 +34,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   #route: Route | null = null
   /** A stale connection was followed by a fresh one. */
   #triedFresh = false
+  /** It has a permit for retries. */
+  #isRetrying = false
   /** A GOAWAY was followed by another try. Once: an endpoint may go away from each connection. */
   #triedAfterGoaway = false
   readonly #tried: Endpoint[] = []
@@ -53,6 +57,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.winner = null
     this.cluster = null
     this.#route = null
+    this.#isRetrying = false
     this.#triedFresh = false
     this.#triedAfterGoaway = false
     if (this.#tried.length !== 0) this.#tried.length = 0
@@ -63,13 +68,29 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   start(route: Route, cluster: Cluster, now: number): void {
     const { exchange } = this.#owner
-    const overflow = cluster.admit()
-    if (overflow !== null) return this.#owner.fail(overflow, '`limits.requests`')
+    const { admission } = cluster
+    const refusal = admission.admit(now)
+    if (refusal !== null) return this.#refused(refusal, admission.refusedBy, now)
     this.#route = route
     this.cluster = cluster
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
     this.#next(now, false)
+  }
+
+  /** Nothing was sent: the fallback of the route may take its place. */
+  #refused(failure: Failure, detail: string, now: number): void {
+    const owner = this.#owner
+    const { exchange } = owner
+    const instead = fallbackOf(exchange, failure)
+    if (instead === null) return owner.fail(failure, detail)
+    if (!('cluster' in instead)) return owner.replyInstead(instead, failure, detail)
+    // What of its body is gone cannot be sent there.
+    if (owner.isBodyGone) return owner.fail(failure, detail)
+    this.stop()
+    this.cluster = null
+    exchange.cluster = instead.cluster
+    this.start(exchange.route!, instead.cluster, now)
   }
 
   /** `isRested`: time has passed since the last one. */
@@ -83,10 +104,12 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       decision.takeBack()
       return this.#rest.arm(backoffMs(decision.attempts, this.#deps.random))
     }
-    if (endpoint !== null) return this.#open(record, endpoint, false)
-    record.failure = failures.noHealthyUpstream
+    if (endpoint !== null && endpoint.pool.room.limits?.takeRequest() === false) record.passedOver++
+    else if (endpoint !== null) return this.#open(record, endpoint, false)
+    const isFull = record.passedOver !== 0
+    record.failure = isFull ? failures.poolOverflow : failures.noHealthyUpstream
     record.endedAt = now
-    this.#owner.fail(failures.noHealthyUpstream, '')
+    this.#refused(record.failure, isFull ? ENDPOINTS_FULL : '', now)
   }
 
   #open(record: AttemptRecord, endpoint: Endpoint, fresh: boolean): void {
@@ -106,6 +129,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   won(attempt: A): void {
     this.winner = attempt
+    this.#retried()
   }
 
   failed(attempt: A, failure: Failure, detail: string, isStale: boolean): void {
@@ -119,6 +143,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       record.another = anotherTry.onStaleConnection
       const next = owner.exchange.decision.nextTry(now)
       next.policy = record.policy
+      record.endpoint!.pool.room.limits?.counts.add(limited.requests)
       return this.#open(next, record.endpoint!, true)
     }
     if (failure === failures.goawayUnprocessed && !this.#triedAfterGoaway && !owner.isBodyGone) {
@@ -138,6 +163,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     record.detail = detail
     record.endedAt = now
     endpoint.active--
+    endpoint.pool.room.limits?.counts.give(limited.requests)
     add(endpoint.stats.active, -1)
   }
 
@@ -154,12 +180,25 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const free = (this.#triedFresh ? 1 : 0) + (this.#triedAfterGoaway ? 1 : 0)
     const made = this.#owner.exchange.decision.attempts - free
     if (made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
+    else if (!this.#mayRetry()) record.another = anotherTry.retriesFull
     else if (!this.cluster!.budget.tryWithdraw(this.#deps.clock.now())) record.another = anotherTry.budgetSpent
     else {
       this.#tried.push(record.endpoint!)
       return true
     }
     return false
+  }
+
+  /** One permit for all retries of the exchange, until one is answered. */
+  #mayRetry(): boolean {
+    this.#isRetrying ||= this.cluster!.admission.admitRetry()
+    return this.#isRetrying
+  }
+
+  #retried(): void {
+    if (!this.#isRetrying) return
+    this.#isRetrying = false
+    this.cluster!.admission.releaseRetry()
   }
 
   goOn({ delayMs }: AttemptRecord): void {
@@ -181,6 +220,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   stop(): void {
-    this.cluster?.release()
+    this.#retried()
+    this.cluster?.admission.release()
   }
 }

@@ -4,6 +4,7 @@ import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { LocalReply } from '../core/filter.ts'
 import { isGrpc, isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { Route } from '../core/route.ts'
@@ -33,6 +34,8 @@ export interface AttemptsOwner {
   readonly answer: Answer
   /** The rest of the request body may come. */
   resumeBody(): void
+  /** It was not admitted, and this is the answer (`fallback`). */
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
 }
@@ -149,6 +152,10 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   fail(failure: Failure, detail: string): void {
     this.#owner.fail(failure, detail)
+  }
+
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void {
+    this.#owner.replyInstead(reply, failure, detail)
   }
 
   isTryLate(): boolean {

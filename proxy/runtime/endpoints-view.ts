@@ -1,5 +1,6 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type BalanceView, describeBalance } from '../cluster/describe.ts'
+import { usesOf } from '../cluster/limits.ts'
 import type { EndpointsAnswer } from '../core/channel.ts'
 import { quantile } from '../core/slots.ts'
 import type { HistogramSeries } from '../telemetry/stats.ts'
@@ -10,8 +11,9 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
     services: clusters.map(cluster => ({
       name: cluster.name,
       policy: cluster.spec.balancer.type,
-      active: cluster.active,
-      notes: balanceNotes(describeBalance(cluster.whole.balance)),
+      active: cluster.admission.active,
+      limits: usesOf(cluster.spec.limits, cluster.admission.counts),
+      notes: [...balanceNotes(describeBalance(cluster.whole.balance)), ...cluster.admission.describe(now)],
       endpoints: cluster.endpoints.map(endpoint => {
         const { spec, stats, pool } = endpoint
         const latency = stats.latency as HistogramSeries
@@ -33,6 +35,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           connections: pool.connections,
           idle: pool.idle,
           pending: pool.pending,
+          ...(pool.room.limits === null ? {} : { limits: usesOf(pool.room.limits.spec, pool.room.limits.counts) }),
           requests: stats.requests.values[stats.requests.index]!,
           failures: stats.failures.values[stats.failures.index]!,
           p50Ms: quantile(latency.values, latency.index, 0.5),

@@ -16,6 +16,7 @@ export interface Explained {
   readonly exchange: Exchange
   readonly listener: ListenerRuntime
   readonly services: Readonly<Record<string, ServiceSpec>>
+  readonly now: number
   /** What the caller offered to become. */
   readonly offered: string
 }
@@ -35,7 +36,13 @@ export function stepsOf(explained: Explained): Step[] {
   if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
   steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (exchange.cluster === null) return steps
-  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+  return [
+    ...steps,
+    ...upgradeSteps(explained, route),
+    ...pickSteps(exchange),
+    ...limitSteps(explained),
+    ...policySteps(exchange, route),
+  ]
 }
 
 /** What to do, where there is more to the point than what the failure table says; empty: there is not. */
@@ -140,10 +147,15 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
+function limitSteps({ exchange: { cluster }, now }: Explained): Step[] {
+  return cluster!.admission.describe(now).map(text => ({ stage: 'limits', text }))
+}
+
 function policySteps(exchange: Exchange, route: Route): Step[] {
   const { failure, protocol } = exchange
+  if (failure === failures.breakerOpen) return []
   if (failure === failures.poolOverflow)
-    return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
+    return [{ stage: 'limits', text: `${exchange.detail} of the service is reached` }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []

@@ -1,19 +1,25 @@
 import { own as ownOf } from '../../mesh-config/own.ts'
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
+import { BREAKER_WORDS, Breaker } from '../cluster/breaker.ts'
 import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
+import { usesOf } from '../cluster/limits.ts'
 import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
 import type { Cells } from '../core/cells.ts'
 import type { EndpointsDelta } from '../core/channel.ts'
 import { Endpoint } from '../core/endpoint.ts'
+import { EndpointLimits } from '../core/endpoint-limits.ts'
 import type { Learnt } from '../core/learnt.ts'
 import { isSame } from '../core/same.ts'
+import { limited, SharedCounts } from '../core/shared-counts.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import { BreakerStats } from '../telemetry/breaker-stats.ts'
+import { LimitStats } from '../telemetry/limit-stats.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Addresses } from './addresses.ts'
 import type { Change } from './change.ts'
@@ -49,6 +55,8 @@ export interface Services {
 }
 
 interface Entry {
+  readonly limits: LimitStats
+  readonly breaker: BreakerStats
   readonly cluster: ServiceCluster
   readonly pools: ServicePools
 }
@@ -56,6 +64,8 @@ interface Entry {
 type Entries = ReadonlyMap<string, Entry>
 
 const NONE: Entries = new Map()
+/** How often gauges of limits are set. */
+const SHOW_MS = 1000
 
 export function services(deps: ServicesDeps): Services {
   let inForce = NONE
@@ -78,7 +88,7 @@ export function services(deps: ServicesDeps): Services {
         cluster.configure(spec, snapshot.zone, members.get(name))
       }
     }
-    for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.cluster.retire()
+    for (const [name, entry] of inForce) if (entries.get(name) !== entry) retire(entry)
     inForce = entries
     zone = snapshot.zone
     keepAddresses(snapshot)
@@ -94,6 +104,14 @@ export function services(deps: ServicesDeps): Services {
     for (const { cluster } of inForce.values())
       if (cluster.spec.kind === 'named')
         for (const { name, spec } of cluster.endpoints) addresses.add({ name, virtual: spec.virtual }, cluster.name)
+  }
+
+  if (deps.cells.thread === 0) {
+    const timer = deps.clock.timer(() => {
+      for (const entry of inForce.values()) show(entry)
+      timer.arm(SHOW_MS)
+    })
+    timer.arm(SHOW_MS)
   }
 
   return {
@@ -120,7 +138,7 @@ export function services(deps: ServicesDeps): Services {
         unchanged,
         commit: () => configure(snapshot, entries, unchanged, members),
         abandon() {
-          for (const { cluster } of added) cluster.retire()
+          for (const entry of added) retire(entry)
         },
       }
     },
@@ -134,9 +152,27 @@ export function services(deps: ServicesDeps): Services {
   }
 }
 
+function retire({ cluster, limits, breaker }: Entry): void {
+  cluster.retire()
+  limits.retire()
+  breaker.retire()
+}
+
+/** What is left of the limits of a service that has been used, and how its breaker stands. */
+function show({ cluster: { spec, admission }, limits, breaker: stats }: Entry): void {
+  const { counts, uses, breaker } = admission
+  if (breaker === null) stats.hide()
+  else stats.show(breaker.state)
+  if (uses === 0) return
+  if (spec.limits.retries === undefined) limits.hide('retries')
+  for (const { limit, used, most } of usesOf(spec.limits, counts)) limits.show(limit, most - used)
+}
+
 function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps, members: AllMembers | undefined): Entry {
-  const pools = poolsOf(spec, deps)
-  return { cluster: clusterOf(spec, locality, pools, deps, members), pools }
+  const pools = poolsOf(spec, deps, new SharedCounts(`limits ${spec.name}`, deps.cells))
+  const limits = new LimitStats(deps.stats, spec.name)
+  const breaker = new BreakerStats(deps.stats, spec.name)
+  return { cluster: clusterOf(spec, locality, pools, breaker, deps, members), pools, limits, breaker }
 }
 
 /** With its endpoints: a new port may take its first request before the last one is open. */
@@ -144,7 +180,8 @@ function clusterOf(
   spec: ServiceSpec,
   locality: Locality,
   pools: ServicePools,
-  { clock, random, stats, event, addresses }: ServicesDeps,
+  breaker: BreakerStats,
+  { clock, random, stats, event, addresses, cells }: ServicesDeps,
   members: AllMembers | undefined,
 ): ServiceCluster {
   const series = new Map<string, readonly Series[]>()
@@ -153,13 +190,32 @@ function clusterOf(
     random,
     policy: type => policies[type],
     locality,
+    counts: pools.permits.counts,
     createEndpoint(endpoint: EndpointSpec, name: string) {
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)
       if (spec.kind === 'named') addresses.add({ name, virtual: endpoint.virtual }, spec.name)
       return new Endpoint(endpoint, name, new EndpointPool(endpoint.address, endpoint.port, pools, own), own)
     },
+    breaker: its =>
+      new Breaker(its, {
+        cell: cells.open(`breaker ${spec.name}`, BREAKER_WORDS),
+        random,
+        changed(to, reason, forMs) {
+          breaker.changed(to)
+          event({ kind: 'breaker', cluster: spec.name, to, reason, forMs })
+        },
+      }),
+    limitEndpoint({ name, pool, active }, limits) {
+      if (pool.room.limits !== null && limits !== undefined) pool.room.limits.spec = limits
+      else pool.room.limits?.counts.close()
+      if (limits === undefined) return pool.room.limitTo(null, 0, 0)
+      const counts = pool.room.limits?.counts ?? new SharedCounts(`limits ${spec.name}/${name}`, cells)
+      if (pool.room.limits === null) counts.begin(limited.requests, active)
+      pool.room.limitTo(pool.room.limits ?? new EndpointLimits(counts, limits), pool.connections, pool.pending)
+    },
     retireEndpoint(endpoint) {
+      endpoint.pool.room.limits?.counts.close()
       endpoint.pool.drain()
       if (spec.kind === 'named') addresses.remove({ name: endpoint.name, virtual: endpoint.spec.virtual }, spec.name)
       stats.retire(series.get(endpoint.name) ?? [])

@@ -2,11 +2,14 @@ import { FIELD_NAME, FIELD_VALUE, isEditable, REWRITE } from '../../mesh-config/
 import type {
   BalancerSpec,
   BalancerType,
+  BreakerSpec,
   ConsulServiceSpec,
   ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
+  EndpointLimitsSpec,
   FailoverSpec,
+  FallbackSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
@@ -116,6 +119,12 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   statuses: optional(listOf(integer(100, 599), 0, 500)),
 }
 
+const fallback: ShapeOf<FallbackSpec> = {
+  on: listOf(oneOf('breaker', 'overflow', 'no-endpoint'), 1, 3),
+  reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
+  to: orNull(fields({ service: text, subset: orNull(text) })),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -124,6 +133,7 @@ const route: ShapeOf<RouteSpec> = {
   retries: orNull(fields(routeRetries)),
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
+  fallback: optional(fields(fallback)),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -178,13 +188,33 @@ const balancer: ShapeOf<BalancerSpec> = {
   subsetSize: count,
 }
 
+const perEndpoint: ShapeOf<EndpointLimitsSpec> = {
+  connections: optional(count),
+  pending: optional(count),
+  requests: optional(count),
+}
+
 const limits: ShapeOf<ServiceLimits> = {
   connections: count,
   pending: count,
   requests: count,
+  retries: optional(count),
+  perEndpoint: optional(fields(perEndpoint)),
   responseHeaders: integer(1, 1_000_000),
   responseHeadBytes: integer(1, 64 * 1024 * 1024),
   bufferBytes: integer(1, 1024 ** 3),
+}
+
+const breaker: ShapeOf<BreakerSpec> = {
+  errorPercent: percent,
+  slowCallMs: ms,
+  slowPercent: percent,
+  windowMs: number(1, BIG),
+  volume: count,
+  openMs: number(1, BIG),
+  maxOpenMs: number(1, BIG),
+  jitterPercent: number(0, 100),
+  probes: integer(1, 1_000),
 }
 
 const outliers: ShapeOf<OutlierSpec> = {
@@ -228,6 +258,8 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   timeouts: fields({ connectMs: ms, ...routeTimeouts }),
   retries: fields({ ...routeRetries, budget: fields({ percent, minPerSecond: number(0, 1e9) }) }),
   limits: fields(limits),
+  breaker: optional(fields(breaker)),
+  fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),
   upgrades: listOf(text, 0, 100),

@@ -32,6 +32,7 @@ const words: Readonly<Record<Because, (ending: Ending, made: number) => string>>
     `${grpcStatus > 0 ? condition : status} to a request that cannot be sent again`,
   attempts: (_, made) => `that was attempt ${made} of ${made}`,
   budget: () => 'the retry budget is spent',
+  'retries-full': () => 'as many retries as `limits.retries` allows are under way',
   pushback: () => 'the endpoint wants no other try (grpc-retry-pushback-ms)',
   'pushback-too-long': ({ delayMs }) =>
     `the endpoint wants to wait ${delayMs} ms, which is longer than the request may take`,

@@ -201,6 +201,7 @@ class Try implements Ending {
   priority = -1
   zone: AttemptRecord['zone'] = ''
   panic = false
+  passedOver = 0
   startedAt = 0
   headAt = 0
   endedAt = 0
@@ -225,6 +226,7 @@ class Try implements Ending {
     this.priority = record.priority
     this.zone = record.zone
     this.panic = record.panic
+    this.passedOver = record.passedOver
     this.startedAt = record.startedAt
     this.headAt = record.headAt
     this.endedAt = record.endedAt

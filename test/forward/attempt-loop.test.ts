@@ -56,6 +56,8 @@ class Owner implements AttemptLoopOwner<Scripted> {
     return now - startedAt
   }
 
+  replyInstead() {}
+
   fail(failure: Failure): void {
     this.ended = failure
     this.loop.stop()
@@ -64,7 +66,10 @@ class Owner implements AttemptLoopOwner<Scripted> {
   start(on: RetryCondition[] = ['connect-failure', 'reset-before-response'], attempts = 3): void {
     this.exchange.begin(this.exchange.request, this.time.now)
     this.loop.clear()
-    const route = { retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false } } as unknown as Route
+    const route = {
+      fallback: null,
+      retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false },
+    } as unknown as Route
     this.loop.start(route, this.#cluster(), this.time.now)
   }
 
@@ -77,12 +82,19 @@ class Owner implements AttemptLoopOwner<Scripted> {
       budget: { deposit: () => {}, tryWithdraw: () => this.budget-- > 0 },
       prepare: null,
       cookie: null,
-      admit: () => {
-        this.permits++
-        return null
-      },
-      release: () => {
-        this.permits--
+      admission: {
+        admit: () => {
+          this.permits++
+          return null
+        },
+        release: () => {
+          this.permits--
+        },
+        admitRetry: () => true,
+        releaseRetry: () => {},
+        refusal: () => null,
+        refusedBy: '',
+        describe: () => [],
       },
       report: (_endpoint: Endpoint, outcome, reason) => void this.blamed.push(`${outcome}: ${reason}`),
       observe: () => {},

@@ -55,6 +55,8 @@ const limits = {
   connections: 9,
   pending: 9,
   requests: 9,
+  retries: 9,
+  perEndpoint: { connections: 9, pending: 9, requests: 9 },
   responseHeaders: 9,
   responseHeadBytes: '9KiB',
   buffer: '1MiB',
@@ -63,6 +65,8 @@ const { perTry: _perTry, ...applicationTimeouts } = timeouts
 
 const edits = { set: { 'x-a': '1' }, add: { 'x-b': '1' }, remove: ['x-c'] }
 const headerEdits = { request: edits, response: edits }
+
+const reply = { status: 299, headers: { 'x-a': '1' }, body: 'v' }
 
 const service: Json = {
   protocol: 'http',
@@ -97,6 +101,18 @@ const service: Json = {
   timeouts: { connect: '900ms', ...timeouts },
   retries: { ...retries, budget: { percent: 9, minPerSecond: 9 } },
   limits,
+  breaker: {
+    errorPercent: 9,
+    slowCall: '9s',
+    slowPercent: 9,
+    window: '9s',
+    volume: 9,
+    open: '9s',
+    maxOpen: '90s',
+    jitter: 9,
+    probes: 9,
+  },
+  fallback: { on: ['no-endpoint'], reply },
   connections: { age: '9s', keepAlive: '9s' },
   outliers: {
     consecutiveGatewayFailures: 9,
@@ -127,10 +143,11 @@ const service: Json = {
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
+      fallback: { on: ['no-endpoint'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
     },
-    { match: { path: { prefix: '/b' } } },
+    { match: { path: { prefix: '/b' } }, fallback: { on: ['no-endpoint'], reply } },
     { match: { path: { regex: '/c' } } },
   ],
 }
@@ -238,7 +255,7 @@ const everything: Json = {
     attributes: { 'deployment.environment.name': 'a' },
   },
   drain: { delay: '9s', timeout: '9s' },
-  services: { a: service, b: {} },
+  services: { a: service, b: { fallback: { on: ['no-endpoint'], to: { service: 'a', subset: 'v1' } } } },
 }
 
 /** Keys that only count in documents of another form than the one above. */
@@ -292,6 +309,7 @@ const others: readonly Json[] = [
     '7KiB',
     'off',
     'on',
+    'breaker',
     'errors',
     'json',
     'tcp',
