@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileBreaker, compileFallback } from './compile-breaker.ts'
+import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
@@ -31,6 +32,7 @@ export function compileService(
     limits: compileLimits(policy.limits),
     ...compileBreaker(policy.breaker),
     ...compileFallback(name, policy.fallback),
+    ...compileConcurrency(policy.concurrency),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: {
       consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,

@@ -3,6 +3,7 @@ import { addressOf } from './address.ts'
 import { compileApplicationCheck } from './application-check.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
+import { compileConcurrency } from './compile-concurrency.ts'
 import { compileDiscovery, compileOnDemand, compileRegister, stateFolder } from './compile-discovery.ts'
 import { compileNameServer } from './compile-dns.ts'
 import {
@@ -170,6 +171,7 @@ function compileApplication(
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
+    ...compileConcurrency(application.concurrency),
     connections: { ageMs: 0, keepAliveMs: 0 },
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     upgrades: application.upgrades,

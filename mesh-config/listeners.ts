@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
 
@@ -111,6 +112,10 @@ const application = {
     'How long the application may take.',
   ),
   limits: setting(z.strictObject(limits).prefault({}), 'How much the application gets at once.'),
+  concurrency: setting(
+    concurrency.optional(),
+    'As `concurrency` of a service: how many requests the application takes well.',
+  ),
   upgrades,
   check: setting(
     applicationCheck,

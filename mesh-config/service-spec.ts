@@ -26,6 +26,7 @@ export interface ServiceSpec {
   /** Absent: it has none. */
   readonly breaker?: BreakerSpec
   readonly fallback?: FallbackSpec
+  readonly concurrency?: ConcurrencySpec
   /**
    * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
    * nothing has come for so long. 0: off.
@@ -251,6 +252,20 @@ export interface BreakerSpec {
   readonly maxOpenMs: number
   readonly jitterPercent: number
   readonly probes: number
+}
+
+/** Adaptive concurrency; percentages as written. */
+export interface ConcurrencySpec {
+  /** The limit refuses; false: it is shown only. */
+  readonly enforce: boolean
+  readonly minLimit: number
+  readonly maxLimit: number
+  readonly bufferPercent: number
+  readonly percentile: number
+  readonly updateMs: number
+  readonly minRttIntervalMs: number
+  readonly minRttRequests: number
+  readonly minRttJitterPercent: number
 }
 
 /** What takes the place of a refusal: one of both. */

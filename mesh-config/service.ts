@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { breaker } from './breaker.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
 import { fallback } from './fallback.ts'
 import { resolve } from './resolve.ts'
 import { pathForms, route } from './route.ts'
@@ -102,6 +103,10 @@ export const serviceSchema = z.strictObject({
   fallback: setting(
     fallback.optional(),
     'What takes the place of a refusal by the sidecar of the caller. Without it: 503.',
+  ),
+  concurrency: setting(
+    concurrency.optional(),
+    'Adaptive concurrency: finds out how many requests the service takes well. Without it: it is not computed.',
   ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(

@@ -19,6 +19,7 @@ export type {
   BalancerSpec,
   BalancerType,
   BreakerSpec,
+  ConcurrencySpec,
   DestinationSpec,
   EndpointHealth,
   EndpointLimitsSpec,

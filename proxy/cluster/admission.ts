@@ -1,10 +1,11 @@
-import type { BreakerSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BreakerSpec, ConcurrencySpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { Admission } from '../core/admission.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Classification } from '../core/cluster.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import { limited, SharedCounts } from '../core/shared-counts.ts'
 import { type Breaker, breakerNote } from './breaker.ts'
+import { type Concurrency, concurrencyNote } from './concurrency.ts'
 import { limitNotes } from './limits.ts'
 
 export interface AdmissionDeps {
@@ -13,6 +14,7 @@ export interface AdmissionDeps {
   readonly counts?: SharedCounts
   /** Absent: there are no breakers. */
   breaker?(spec: BreakerSpec): Breaker
+  concurrency?(spec: ConcurrencySpec): Concurrency
 }
 
 export class ServiceAdmission implements Admission {
@@ -25,6 +27,7 @@ export class ServiceAdmission implements Admission {
   readonly counts: SharedCounts
   /** Null: the service has none. */
   breaker: Breaker | null = null
+  concurrency: Concurrency | null = null
   readonly #deps: AdmissionDeps
   #limits: ServiceSpec['limits']
 
@@ -36,9 +39,10 @@ export class ServiceAdmission implements Admission {
   }
 
   /** What was counted stays, whatever the numbers are now. */
-  configure({ limits, breaker }: ServiceSpec): void {
+  configure({ limits, breaker, concurrency }: ServiceSpec): void {
     this.#limits = limits
     this.#setBreaker(breaker)
+    this.#setConcurrency(concurrency)
   }
 
   #setBreaker(spec: BreakerSpec | undefined): void {
@@ -49,13 +53,27 @@ export class ServiceAdmission implements Admission {
     else this.breaker = this.#deps.breaker?.(spec) ?? null
   }
 
+  #setConcurrency(spec: ConcurrencySpec | undefined): void {
+    if (spec === undefined) {
+      this.concurrency?.stop()
+      this.concurrency = null
+    } else if (this.concurrency !== null) this.concurrency.spec = spec
+    else this.concurrency = this.#deps.concurrency?.(spec) ?? null
+  }
+
+  /** The lower of the limit that is set and the one that was found out. */
+  get #most(): number {
+    const { requests } = this.#limits
+    return this.concurrency === null ? requests : Math.min(requests, this.concurrency.enforced)
+  }
+
   refusal(now: number): Failure | null {
-    if (this.counts.total(limited.requests) >= this.#limits.requests) return this.#full()
+    if (this.counts.total(limited.requests) >= this.#most) return this.#full()
     return this.breaker?.refuses(now) ? this.#tripped() : null
   }
 
   admit(now: number): Failure | null {
-    if (!this.counts.take(limited.requests, this.#limits.requests)) return this.#full()
+    if (!this.counts.take(limited.requests, this.#most)) return this.#full()
     // Last: a probe that it admits is under way.
     if (this.breaker !== null && !this.breaker.admit(now)) {
       this.counts.give(limited.requests)
@@ -67,8 +85,9 @@ export class ServiceAdmission implements Admission {
   }
 
   #full(): Failure {
-    this.refusedBy = '`limits.requests`'
-    return failures.poolOverflow
+    const isSet = this.#most === this.#limits.requests
+    this.refusedBy = isSet ? '`limits.requests`' : ''
+    return isSet ? failures.poolOverflow : failures.concurrencyLimit
   }
 
   #tripped(): Failure {
@@ -96,18 +115,29 @@ export class ServiceAdmission implements Admission {
   }
 
   /** How long it was waited for, whether an answer came or not. */
-  took(tookMs: number): void {
-    if (this.breaker !== null) this.breaker.took(this.#deps.clock.now(), tookMs)
+  took(outcome: Classification, tookMs: number): void {
+    const { breaker, concurrency } = this
+    if (breaker === null && concurrency === null) return
+    const now = this.#deps.clock.now()
+    breaker?.took(now, tookMs)
+    // A failure may come at once, and says nothing of how long an answer takes.
+    if (outcome === 'success') concurrency?.took(now, tookMs, this.counts.total(limited.requests))
   }
 
   describe(now: number): readonly string[] {
     const limits = limitNotes(this.#limits, this.counts)
-    return this.breaker === null ? limits : [...limits, breakerNote(this.breaker, now)]
+    const { breaker, concurrency } = this
+    return [
+      ...limits,
+      ...(breaker === null ? [] : [breakerNote(breaker, now)]),
+      ...(concurrency === null ? [] : [concurrencyNote(concurrency, this.counts.total(limited.requests))]),
+    ]
   }
 
   /** The service is gone. */
   close(): void {
     this.counts.close()
     this.#setBreaker(undefined)
+    this.#setConcurrency(undefined)
   }
 }

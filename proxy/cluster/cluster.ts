@@ -188,7 +188,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    this.admission.took(tookMs)
+    this.admission.took(outcome, tookMs)
     // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy

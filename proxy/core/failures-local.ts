@@ -97,6 +97,20 @@ export const localFailures = {
     remedy:
       'too many of its last answers failed or were slow: the log line of the breaker has the numbers, /endpoints says for how long; `breaker:` of the service sets them, `fallback:` what callers get meanwhile',
   }),
+  concurrencyLimit: row({
+    side: 'local',
+    failure: 'concurrency-limit',
+    flag: 'UO',
+    httpStatus: 503,
+    grpcStatus: 8,
+    replay: 'unsent',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the service has as many requests as its adaptive concurrency lets through',
+    remedy:
+      'its answers take longer than those of an unloaded service: /endpoints has the limit; `concurrency:` of the service sets what is allowed, `queue:` lets requests wait',
+  }),
   pendingTimeout: row({
     side: 'local',
     failure: 'pending-timeout',

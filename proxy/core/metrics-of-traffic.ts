@@ -65,6 +65,13 @@ export const metricsOfTraffic = {
     help: 'Times the breaker of a service became closed, half-open or open.',
     when: 'once it has',
   },
+  outrigger_concurrency_limit: {
+    group: 'requests',
+    type: 'gauge',
+    labels: ['service'],
+    help: 'How many requests the service takes well by its adaptive concurrency, once a second.',
+    when: 'for each service with `concurrency`',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',

@@ -243,7 +243,7 @@ function fallbackOf(
 /** The failures that the words of `fallback.on` stand for. */
 const covered: Readonly<Record<FallbackSpec['on'][number], readonly Failure[]>> = {
   breaker: [failures.breakerOpen],
-  overflow: [failures.poolOverflow],
+  overflow: [failures.poolOverflow, failures.concurrencyLimit],
   'no-endpoint': [failures.noHealthyUpstream],
 }
 

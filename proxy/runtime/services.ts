@@ -3,6 +3,7 @@ import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snap
 import { policies } from '../balancer/policies.ts'
 import { BREAKER_WORDS, Breaker } from '../cluster/breaker.ts'
 import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
+import { CONCURRENCY_WORDS, Concurrency } from '../cluster/concurrency.ts'
 import { usesOf } from '../cluster/limits.ts'
 import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
@@ -163,6 +164,7 @@ function show({ cluster: { spec, admission }, limits, breaker: stats }: Entry): 
   const { counts, uses, breaker } = admission
   if (breaker === null) stats.hide()
   else stats.show(breaker.state)
+  limits.concurrency(admission.concurrency?.limit ?? null)
   if (uses === 0) return
   if (spec.limits.retries === undefined) limits.hide('retries')
   for (const { limit, used, most } of usesOf(spec.limits, counts)) limits.show(limit, most - used)
@@ -206,6 +208,8 @@ function clusterOf(
           event({ kind: 'breaker', cluster: spec.name, to, reason, forMs })
         },
       }),
+    concurrency: its =>
+      new Concurrency(its, { cell: cells.open(`concurrency ${spec.name}`, CONCURRENCY_WORDS), random }),
     limitEndpoint({ name, pool, active }, limits) {
       if (pool.room.limits !== null && limits !== undefined) pool.room.limits.spec = limits
       else pool.room.limits?.counts.close()

@@ -3,6 +3,7 @@ import type {
   BalancerSpec,
   BalancerType,
   BreakerSpec,
+  ConcurrencySpec,
   ConsulServiceSpec,
   ConsulStandInSpec,
   DestinationSpec,
@@ -217,6 +218,18 @@ const breaker: ShapeOf<BreakerSpec> = {
   probes: integer(1, 1_000),
 }
 
+const concurrency: ShapeOf<ConcurrencySpec> = {
+  enforce: flag,
+  minLimit: integer(1, BIG),
+  maxLimit: integer(1, BIG),
+  bufferPercent: percent,
+  percentile: number(1, 99),
+  updateMs: number(1, BIG),
+  minRttIntervalMs: number(1, BIG),
+  minRttRequests: integer(1, BIG),
+  minRttJitterPercent: number(0, 100),
+}
+
 const outliers: ShapeOf<OutlierSpec> = {
   consecutiveGatewayFailures: count,
   baseEjectionMs: ms,
@@ -259,6 +272,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   retries: fields({ ...routeRetries, budget: fields({ percent, minPerSecond: number(0, 1e9) }) }),
   limits: fields(limits),
   breaker: optional(fields(breaker)),
+  concurrency: optional(fields(concurrency)),
   fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),

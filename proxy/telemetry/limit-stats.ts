@@ -7,6 +7,7 @@ export class LimitStats {
   readonly #stats: StatsWriter
   readonly #service: string
   readonly #left = new Map<string, Series>()
+  #concurrency: Series | null = null
 
   constructor(stats: StatsWriter, service: string) {
     this.#stats = stats
@@ -30,7 +31,20 @@ export class LimitStats {
     this.#stats.retire([series])
   }
 
+  /** What adaptive concurrency has found out; null: the service has none. */
+  concurrency(limit: number | null): void {
+    if (limit === null) {
+      if (this.#concurrency !== null) this.#stats.retire([this.#concurrency])
+      this.#concurrency = null
+    } else {
+      const name = 'outrigger_concurrency_limit'
+      this.#concurrency ??= this.#stats.gauge(name, helpOf(name), { service: this.#service })
+      set(this.#concurrency, limit)
+    }
+  }
+
   retire(): void {
+    this.concurrency(null)
     this.#stats.retire([...this.#left.values()])
     this.#left.clear()
   }

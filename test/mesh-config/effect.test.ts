@@ -68,6 +68,16 @@ const headerEdits = { request: edits, response: edits }
 
 const reply = { status: 299, headers: { 'x-a': '1' }, body: 'v' }
 
+const concurrency = {
+  mode: 'enforce',
+  minLimit: 9,
+  maxLimit: 99,
+  buffer: 9,
+  percentile: 9,
+  update: '9s',
+  minRtt: { interval: '9s', requests: 9, jitter: 9 },
+}
+
 const service: Json = {
   protocol: 'http',
   multiplex: true,
@@ -113,6 +123,7 @@ const service: Json = {
     probes: 9,
   },
   fallback: { on: ['no-endpoint'], reply },
+  concurrency,
   connections: { age: '9s', keepAlive: '9s' },
   outliers: {
     consecutiveGatewayFailures: 9,
@@ -167,6 +178,7 @@ const everything: Json = {
         protocol: 'http',
         timeouts: { connect: '900ms', ...applicationTimeouts },
         limits,
+        concurrency,
         upgrades: ['websocket'],
       },
       ...listenerFields,
