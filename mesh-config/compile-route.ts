@@ -34,6 +34,7 @@ export function compileRoute(
     ...(route.rewrite === undefined ? {} : { rewrite: route.rewrite }),
     ...compileHeaders(route.headers),
     ...compileFallback(service, route.fallback),
+    ...(route.priority === undefined ? {} : { priority: route.priority }),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }

@@ -2,6 +2,7 @@ import { compileBalancer } from './compile-balancer.ts'
 import { compileBreaker, compileFallback } from './compile-breaker.ts'
 import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
 import { durationMs } from './duration.ts'
@@ -33,6 +34,8 @@ export function compileService(
     ...compileBreaker(policy.breaker),
     ...compileFallback(name, policy.fallback),
     ...compileConcurrency(policy.concurrency),
+    ...compileQueue(policy.queue),
+    ...compilePriority(policy.priority),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: {
       consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,

@@ -14,6 +14,7 @@ import {
   listenOf,
   PASS_THROUGH,
 } from './compile-listeners.ts'
+import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
 import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
@@ -172,6 +173,8 @@ function compileApplication(
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
     ...compileConcurrency(application.concurrency),
+    ...compileQueue(application.queue),
+    ...compilePriority(application.priority),
     connections: { ageMs: 0, keepAliveMs: 0 },
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     upgrades: application.upgrades,

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
 import { concurrency } from './concurrency.ts'
+import { priority, queue } from './queue.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
 
@@ -116,6 +117,8 @@ const application = {
     concurrency.optional(),
     'As `concurrency` of a service: how many requests the application takes well.',
   ),
+  queue: setting(queue.optional(), 'As `queue` of a service: requests for the application wait for a moment.'),
+  priority: setting(priority.optional(), 'As `priority` of a service.'),
   upgrades,
   check: setting(
     applicationCheck,

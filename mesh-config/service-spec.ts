@@ -27,6 +27,9 @@ export interface ServiceSpec {
   readonly breaker?: BreakerSpec
   readonly fallback?: FallbackSpec
   readonly concurrency?: ConcurrencySpec
+  readonly queue?: QueueSpec
+  /** Absent: all requests are alike. */
+  readonly priority?: PrioritySpec
   /**
    * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
    * nothing has come for so long. 0: off.
@@ -254,6 +257,21 @@ export interface BreakerSpec {
   readonly probes: number
 }
 
+/** Requests wait for a permit: in each data thread so many. */
+export interface QueueSpec {
+  readonly requests: number
+  readonly intervalMs: number
+  readonly targetMs: number
+}
+
+export type PriorityName = 'high' | 'normal' | 'low'
+
+export interface PrioritySpec {
+  /** In lower case; empty: none. */
+  readonly header: string
+  readonly usual: PriorityName
+}
+
 /** Adaptive concurrency; percentages as written. */
 export interface ConcurrencySpec {
   /** The limit refuses; false: it is shown only. */
@@ -310,6 +328,7 @@ export interface RouteSpec {
   readonly retries: RouteRetries | null
   /** Absent: the service's. */
   readonly fallback?: FallbackSpec
+  readonly priority?: PriorityName
 }
 
 export interface MatchSpec {

@@ -4,6 +4,7 @@ import { breaker } from './breaker.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
 import { concurrency } from './concurrency.ts'
 import { fallback } from './fallback.ts'
+import { priority, queue } from './queue.ts'
 import { resolve } from './resolve.ts'
 import { pathForms, route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
@@ -107,6 +108,14 @@ export const serviceSchema = z.strictObject({
   concurrency: setting(
     concurrency.optional(),
     'Adaptive concurrency: finds out how many requests the service takes well. Without it: it is not computed.',
+  ),
+  queue: setting(
+    queue.optional(),
+    'Requests over `limits.requests`, or over an enforced `concurrency`, wait for a moment. Without it: they are refused at once.',
+  ),
+  priority: setting(
+    priority.optional(),
+    'Which requests come first in the queue, and which are refused first. Without it: all are alike.',
   ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(

@@ -1,5 +1,5 @@
-import type { BreakerSpec, ConcurrencySpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
-import type { Admission } from '../core/admission.ts'
+import type { BreakerSpec, ConcurrencySpec, QueueSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Admission, AdmissionWaiter } from '../core/admission.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Classification } from '../core/cluster.ts'
 import { type Failure, failures } from '../core/failure.ts'
@@ -7,6 +7,7 @@ import { limited, SharedCounts } from '../core/shared-counts.ts'
 import { type Breaker, breakerNote } from './breaker.ts'
 import { type Concurrency, concurrencyNote } from './concurrency.ts'
 import { limitNotes } from './limits.ts'
+import { type QueueOwner, RequestQueue } from './queue.ts'
 
 export interface AdmissionDeps {
   readonly clock: Clock
@@ -17,7 +18,7 @@ export interface AdmissionDeps {
   concurrency?(spec: ConcurrencySpec): Concurrency
 }
 
-export class ServiceAdmission implements Admission {
+export class ServiceAdmission implements Admission, QueueOwner {
   /** Requests under way in this thread. */
   active = 0
   /** Requests admitted since it was made. */
@@ -28,6 +29,7 @@ export class ServiceAdmission implements Admission {
   /** Null: the service has none. */
   breaker: Breaker | null = null
   concurrency: Concurrency | null = null
+  queue: RequestQueue | null = null
   readonly #deps: AdmissionDeps
   #limits: ServiceSpec['limits']
 
@@ -39,10 +41,12 @@ export class ServiceAdmission implements Admission {
   }
 
   /** What was counted stays, whatever the numbers are now. */
-  configure({ limits, breaker, concurrency }: ServiceSpec): void {
+  configure({ limits, breaker, concurrency, queue }: ServiceSpec): void {
     this.#limits = limits
     this.#setBreaker(breaker)
     this.#setConcurrency(concurrency)
+    this.#setQueue(queue)
+    this.queue?.serve(this.#deps.clock.now())
   }
 
   #setBreaker(spec: BreakerSpec | undefined): void {
@@ -61,6 +65,14 @@ export class ServiceAdmission implements Admission {
     else this.concurrency = this.#deps.concurrency?.(spec) ?? null
   }
 
+  #setQueue(spec: QueueSpec | undefined): void {
+    if (spec === undefined) {
+      this.queue?.stop()
+      this.queue = null
+    } else if (this.queue !== null) this.queue.spec = spec
+    else this.queue = new RequestQueue(spec, this, this.#deps.clock)
+  }
+
   /** The lower of the limit that is set and the one that was found out. */
   get #most(): number {
     const { requests } = this.#limits
@@ -73,6 +85,12 @@ export class ServiceAdmission implements Admission {
   }
 
   admit(now: number): Failure | null {
+    // Those that wait have been there longer, or are more important.
+    if (this.queue !== null && this.queue.length !== 0) return this.#full()
+    return this.#enter(now)
+  }
+
+  #enter(now: number): Failure | null {
     if (!this.counts.take(limited.requests, this.#most)) return this.#full()
     // Last: a probe that it admits is under way.
     if (this.breaker !== null && !this.breaker.admit(now)) {
@@ -96,8 +114,47 @@ export class ServiceAdmission implements Admission {
   }
 
   release(): void {
+    this.give()
+    if (this.queue !== null && this.queue.length !== 0) this.queue.serve(this.#deps.clock.now())
+  }
+
+  mayWait(refusal: Failure): boolean {
+    return this.queue !== null && refusal !== failures.breakerOpen
+  }
+
+  wait(refusal: Failure, waiter: AdmissionWaiter, now: number): boolean {
+    const { queue } = this
+    if (queue === null || !this.mayWait(refusal)) return false
+    if (!queue.join(waiter, now)) {
+      this.refusedBy = '`queue.requests`'
+      return false
+    }
+    // Where others wait, it may be its turn all the same.
+    queue.serve(now)
+    return true
+  }
+
+  leave(waiter: AdmissionWaiter): void {
+    this.queue?.leave(waiter)
+  }
+
+  // ── for the queue ──
+
+  take(now: number): boolean {
+    return this.#enter(now) === null
+  }
+
+  give(): void {
     this.active--
     this.counts.give(limited.requests)
+  }
+
+  get leastMs(): number {
+    return this.concurrency?.baselineMs ?? 0
+  }
+
+  get isShared(): boolean {
+    return this.counts.isShared
   }
 
   admitRetry(): boolean {
@@ -130,6 +187,7 @@ export class ServiceAdmission implements Admission {
     return [
       ...limits,
       ...(breaker === null ? [] : [breakerNote(breaker, now)]),
+      ...(this.queue === null || this.queue.length === 0 ? [] : [`queue: ${this.queue.length} wait`]),
       ...(concurrency === null ? [] : [concurrencyNote(concurrency, this.counts.total(limited.requests))]),
     ]
   }
@@ -139,5 +197,6 @@ export class ServiceAdmission implements Admission {
     this.counts.close()
     this.#setBreaker(undefined)
     this.#setConcurrency(undefined)
+    this.#setQueue(undefined)
   }
 }

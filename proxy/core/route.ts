@@ -4,6 +4,7 @@ import type { DecisionRecord } from './decision.ts'
 import type { Exchange } from './exchange.ts'
 import type { FilterChain, LocalReply } from './filter.ts'
 import type { RequestHead } from './message.ts'
+import type { PriorityPolicy } from './priority.ts'
 import type { RouteStats, TcpStats } from './telemetry.ts'
 import type { Original } from './wire.ts'
 
@@ -48,6 +49,8 @@ export interface Route {
   readonly retry: RetryPolicy
   /** Null: a refusal is told to the caller. */
   readonly fallback: Fallback | null
+  /** Null: all requests are alike. */
+  readonly priority: PriorityPolicy | null
   readonly stats: RouteStats
   /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */
   destination(random: Random, record: DecisionRecord): Cluster | null

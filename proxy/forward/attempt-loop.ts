@@ -12,6 +12,7 @@ import { limited } from '../core/shared-counts.ts'
 import { add } from '../core/telemetry.ts'
 import { fallbackOf } from './fallback.ts'
 import { ENDPOINTS_FULL, pickNext } from './pick.ts'
+import { Queued, type QueuedOwner } from './queued.ts'
 import { mayFollow } from './retry.ts'
 
 export interface AttemptLoopDeps {
@@ -34,6 +35,8 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   #route: Route | null = null
   /** A stale connection was followed by a fresh one. */
   #triedFresh = false
+  /** Null: none of its exchanges ever had to wait for a permit. */
+  #queued: Queued | null = null
   /** It has a permit for retries. */
   #isRetrying = false
   /** A GOAWAY was followed by another try. Once: an endpoint may go away from each connection. */
@@ -67,11 +70,28 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   start(route: Route, cluster: Cluster, now: number): void {
-    const { exchange } = this.#owner
     const { admission } = cluster
-    const refusal = admission.admit(now)
-    if (refusal !== null) return this.#refused(refusal, admission.refusedBy, now)
     this.#route = route
+    const refusal = admission.admit(now)
+    if (refusal === null) return this.#enter(cluster, now)
+    if (admission.mayWait(refusal)) {
+      this.#queued ??= new Queued(this.#queuedOwner())
+      if (this.#queued.wait(cluster, refusal, now)) return
+    }
+    this.#refused(refusal, admission.refusedBy, now)
+  }
+
+  #queuedOwner(): QueuedOwner {
+    return {
+      exchange: this.#owner.exchange,
+      admittedBy: (cluster, now) => this.#enter(cluster, now),
+      refusedBy: (failure, detail) => this.#refused(failure, detail, this.#deps.clock.now()),
+    }
+  }
+
+  /** It has its permit. */
+  #enter(cluster: Cluster, now: number): void {
+    const { exchange } = this.#owner
     this.cluster = cluster
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
@@ -212,6 +232,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   cancel(failure: Failure): void {
     this.#rest.cancel()
+    this.#queued?.leave()
     for (const attempt of this.attempts) {
       if (!attempt.giveUp(failure)) continue
       this.ended(attempt, failure, '', this.#deps.clock.now())

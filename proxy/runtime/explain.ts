@@ -75,7 +75,9 @@ function pick(exchange: Exchange, now: number): void {
   const cluster = exchange.cluster!
   const { admission } = cluster
   const refused = admission.refusal(now)
-  if (refused !== null) return refuse(exchange, refused, admission.refusedBy, now)
+  if (refused !== null && admission.mayWait(refused))
+    exchange.decision.note('queue', `${refused.reason}: it would wait for a permit`)
+  else if (refused !== null) return refuse(exchange, refused, admission.refusedBy, now)
   const { decision } = exchange
   const context = { tried: [], record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
   cluster.prepare?.(exchange, context)

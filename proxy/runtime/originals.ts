@@ -248,6 +248,16 @@ class DestinationAdmission implements Admission {
     this.usedAt = this.#clock.now()
   }
 
+  mayWait(): boolean {
+    return false
+  }
+
+  wait(): boolean {
+    return false
+  }
+
+  leave(): void {}
+
   /** The budget of such a destination is empty. */
   admitRetry(): boolean {
     return false

@@ -4,6 +4,8 @@ import type {
   DestinationSpec,
   Direction,
   FallbackSpec,
+  PriorityName,
+  PrioritySpec,
   RetrySpec,
   RouteSpec,
   ServiceSpec,
@@ -11,6 +13,7 @@ import type {
 } from '../../mesh-config/snapshot.ts'
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import { type Priority, type PriorityPolicy, priorities } from '../core/priority.ts'
 import type { Fallback, Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
@@ -217,8 +220,14 @@ function compileRoute(
     retry: retryPolicy(retries),
     destination: split(destinations),
     destinations,
+    priority: priorityPolicy(route.priority, spec.priority),
     fallback: fallbackOf(route.fallback ?? spec.fallback, services, clusters),
   }
+}
+
+function priorityPolicy(own: PriorityName | undefined, spec: PrioritySpec | undefined): PriorityPolicy | null {
+  if (own === undefined && spec === undefined) return null
+  return { header: spec?.header ?? '', usual: priorities.indexOf(own ?? spec!.usual) as Priority }
 }
 
 function fallbackOf(

@@ -16,6 +16,8 @@ import type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  PrioritySpec,
+  QueueSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -120,6 +122,14 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   statuses: optional(listOf(integer(100, 599), 0, 500)),
 }
 
+const level = oneOf('high', 'normal', 'low')
+const priority: ShapeOf<PrioritySpec> = { header: text, usual: level }
+const queue: ShapeOf<QueueSpec> = {
+  requests: integer(1, 1_000_000),
+  intervalMs: number(1, BIG),
+  targetMs: number(0, BIG),
+}
+
 const fallback: ShapeOf<FallbackSpec> = {
   on: listOf(oneOf('breaker', 'overflow', 'no-endpoint'), 1, 3),
   reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
@@ -135,6 +145,7 @@ const route: ShapeOf<RouteSpec> = {
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
   fallback: optional(fields(fallback)),
+  priority: optional(level),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -272,6 +283,8 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   retries: fields({ ...routeRetries, budget: fields({ percent, minPerSecond: number(0, 1e9) }) }),
   limits: fields(limits),
   breaker: optional(fields(breaker)),
+  queue: optional(fields(queue)),
+  priority: optional(fields(priority)),
   concurrency: optional(fields(concurrency)),
   fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),

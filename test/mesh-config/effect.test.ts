@@ -68,6 +68,8 @@ const headerEdits = { request: edits, response: edits }
 
 const reply = { status: 299, headers: { 'x-a': '1' }, body: 'v' }
 
+const queue = { requests: 9, interval: '9s', target: '9ms' }
+const priority = { header: 'x-a', default: 'high' }
 const concurrency = {
   mode: 'enforce',
   minLimit: 9,
@@ -124,6 +126,8 @@ const service: Json = {
   },
   fallback: { on: ['no-endpoint'], reply },
   concurrency,
+  queue,
+  priority,
   connections: { age: '9s', keepAlive: '9s' },
   outliers: {
     consecutiveGatewayFailures: 9,
@@ -154,6 +158,7 @@ const service: Json = {
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
+      priority: 'high',
       fallback: { on: ['no-endpoint'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
@@ -179,6 +184,8 @@ const everything: Json = {
         timeouts: { connect: '900ms', ...applicationTimeouts },
         limits,
         concurrency,
+        queue,
+        priority,
         upgrades: ['websocket'],
       },
       ...listenerFields,
@@ -322,6 +329,8 @@ const others: readonly Json[] = [
     'off',
     'on',
     'breaker',
+    'low',
+    'advise',
     'errors',
     'json',
     'tcp',
