@@ -2,6 +2,7 @@ import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
 import { lintBalancer } from './lint-balancer.ts'
+import { lintLimits } from './lint-limits.ts'
 import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
@@ -25,6 +26,7 @@ export function lintService(
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
   lintOutliers(service, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
+  lintLimits(service, path, warn)
   if (service.endpoints.length === 0 && !discovered) {
     warn(
       path,
