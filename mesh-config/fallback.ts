@@ -8,7 +8,7 @@ const reply = z.strictObject({
   status: setting(z.int().min(200).max(599).default(200), 'Its status.', 'a fallback is what the caller can use'),
   headers: setting(
     z.record(headerName, text(FIELD_VALUE, 'a header value', 'visible characters')).default({}),
-    'Its headers, such as `content-type`. The length is added.',
+    'Its headers, such as Content-Type. The length is added.',
   ),
   body: setting(
     anyText('a body')
@@ -29,10 +29,10 @@ export const fallback = z
   .strictObject({
     on: setting(
       z
-        .array(z.enum(['breaker', 'overflow', 'no-endpoint']))
+        .array(z.enum(['breaker', 'overflow', 'no-healthy-upstream']))
         .min(1)
         .default(['breaker']),
-      'When: the breaker is open; a limit is reached, or the queue or the adaptive concurrency refuses (`overflow`); no endpoint may be used (`no-endpoint`).',
+      'When: the breaker is open; a limit is reached, or the queue or the adaptive concurrency refuses (`overflow`); no endpoint may be used (`no-healthy-upstream`).',
       'what else fails may be over at the next request',
     ),
     reply: setting(reply.optional(), 'An answer of the sidecar. Not for gRPC calls: those are refused.'),

@@ -58,7 +58,7 @@ function lintBreaker({ breaker, fallback, timeouts }: ServiceSpec, path: Path, w
     if (fallback?.on.every(on => on === 'breaker'))
       warn(
         [...path.slice(0, -1), 'fallback'],
-        'it is for an open breaker, and the service has none: write breaker: {}, or on: [overflow, no-endpoint]',
+        'it is for an open breaker, and the service has none: write breaker: {}, or on: [overflow, no-healthy-upstream]',
       )
     return
   }

@@ -288,7 +288,7 @@ export interface ConcurrencySpec {
 
 /** What takes the place of a refusal: one of both. */
 export interface FallbackSpec {
-  readonly on: readonly ('breaker' | 'overflow' | 'no-endpoint')[]
+  readonly on: readonly ('breaker' | 'overflow' | 'no-healthy-upstream')[]
   readonly reply: {
     readonly status: number
     readonly headers: readonly (readonly [name: string, value: string])[]

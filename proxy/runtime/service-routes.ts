@@ -253,7 +253,7 @@ function fallbackOf(
 const covered: Readonly<Record<FallbackSpec['on'][number], readonly Failure[]>> = {
   breaker: [failures.breakerOpen],
   overflow: [failures.poolOverflow, failures.concurrencyLimit],
-  'no-endpoint': [failures.noHealthyUpstream],
+  'no-healthy-upstream': [failures.noHealthyUpstream],
 }
 
 function retryPolicy({ attempts, replayBytes, on, statuses }: Omit<RetrySpec, 'budget'>): Route['retry'] {

@@ -131,7 +131,7 @@ const queue: ShapeOf<QueueSpec> = {
 }
 
 const fallback: ShapeOf<FallbackSpec> = {
-  on: listOf(oneOf('breaker', 'overflow', 'no-endpoint'), 1, 3),
+  on: listOf(oneOf('breaker', 'overflow', 'no-healthy-upstream'), 1, 3),
   reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
   to: orNull(fields({ service: text, subset: orNull(text) })),
 }

@@ -25,7 +25,7 @@ const REPLY: FallbackSpec = {
   to: null,
 }
 const ELSEWHERE: FallbackSpec = {
-  on: ['breaker', 'overflow', 'no-endpoint'],
+  on: ['breaker', 'overflow', 'no-healthy-upstream'],
   reply: null,
   to: { service: 'spare', subset: null },
 }

@@ -124,7 +124,7 @@ const service: Json = {
     jitter: 9,
     probes: 9,
   },
-  fallback: { on: ['no-endpoint'], reply },
+  fallback: { on: ['no-healthy-upstream'], reply },
   concurrency,
   queue,
   priority,
@@ -159,11 +159,11 @@ const service: Json = {
       rewrite: '/c',
       headers: headerEdits,
       priority: 'high',
-      fallback: { on: ['no-endpoint'], to: { service: 'b', subset: 'v1' } },
+      fallback: { on: ['no-healthy-upstream'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
     },
-    { match: { path: { prefix: '/b' } }, fallback: { on: ['no-endpoint'], reply } },
+    { match: { path: { prefix: '/b' } }, fallback: { on: ['no-healthy-upstream'], reply } },
     { match: { path: { regex: '/c' } } },
   ],
 }
@@ -274,7 +274,7 @@ const everything: Json = {
     attributes: { 'deployment.environment.name': 'a' },
   },
   drain: { delay: '9s', timeout: '9s' },
-  services: { a: service, b: { fallback: { on: ['no-endpoint'], to: { service: 'a', subset: 'v1' } } } },
+  services: { a: service, b: { fallback: { on: ['no-healthy-upstream'], to: { service: 'a', subset: 'v1' } } } },
 }
 
 /** Keys that only count in documents of another form than the one above. */
