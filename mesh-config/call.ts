@@ -77,6 +77,18 @@ export const upgrades = setting(
 const limitReason =
   'a guard of memory, not a policy: the 1024 of Envoy and Consul refuse requests of busy services without need'
 
+const perEndpoint = {
+  connections: setting(z.int().min(1).optional(), 'Connections to one endpoint. Without it: no such limit.'),
+  pending: setting(
+    z.int().min(0).optional(),
+    'Requests that wait for a connection to one endpoint; one more is refused with 503 UO. Without it: no such limit.',
+  ),
+  requests: setting(
+    z.int().min(1).optional(),
+    'Requests under way at one endpoint. When all endpoints have so many, one more is refused with 503 UO. Without it: no such limit.',
+  ),
+}
+
 export const limits = {
   connections: setting(
     z.int().min(1).default(10_000),
@@ -92,6 +104,14 @@ export const limits = {
     z.int().min(1).default(10_000),
     'Requests under way; one more is refused with 503 UO.',
     limitReason,
+  ),
+  retries: setting(
+    z.int().min(0).optional(),
+    'Requests that are at a retry; for one more there is none. Without it: no such limit, `retries.budget` bounds retries.',
+  ),
+  perEndpoint: setting(
+    z.strictObject(perEndpoint).optional(),
+    'Limits for each endpoint by itself, over all data threads. An endpoint at one of them is passed over while another has room.',
   ),
   responseHeaders: setting(
     z.int().min(1).max(10_000).default(200),

@@ -1,3 +1,4 @@
+import { compileFallback } from './compile-breaker.ts'
 import { overlayRetries } from './compile-retries.ts'
 import { compileValues, formOf } from './compile-values.ts'
 import { durationMs } from './duration.ts'
@@ -31,6 +32,8 @@ export function compileRoute(
     })),
     ...(route.rewrite === undefined ? {} : { rewrite: route.rewrite }),
     ...compileHeaders(route.headers),
+    ...compileFallback(service, route.fallback),
+    ...(route.priority === undefined ? {} : { priority: route.priority }),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }

@@ -1,6 +1,9 @@
 import { compileBalancer } from './compile-balancer.ts'
+import { compileBreaker, compileFallback } from './compile-breaker.ts'
+import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileOutliers } from './compile-outliers.ts'
+import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRetries } from './compile-retries.ts'
 import { compileRoute } from './compile-route.ts'
@@ -9,7 +12,7 @@ import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { MatchSpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+import type { EndpointLimitsSpec, MatchSpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 /** A checked policy, defaults filled in -> how the data threads call the service. */
 export function compileService(
@@ -32,6 +35,11 @@ export function compileService(
     timeouts,
     retries,
     limits: compileLimits(policy.limits),
+    ...compileBreaker(policy.breaker),
+    ...compileFallback(name, policy.fallback),
+    ...compileConcurrency(policy.concurrency),
+    ...compileQueue(policy.queue),
+    ...compilePriority(policy.priority),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: compileOutliers(policy.outliers),
     upgrades: policy.upgrades,
@@ -52,6 +60,8 @@ export function compileLimits({
   connections,
   pending,
   requests,
+  retries,
+  perEndpoint,
   responseHeaders,
   responseHeadBytes,
   buffer,
@@ -60,6 +70,8 @@ export function compileLimits({
     connections,
     pending,
     requests,
+    ...(retries === undefined ? {} : { retries }),
+    ...(perEndpoint === undefined ? {} : { perEndpoint: perEndpoint as EndpointLimitsSpec }),
     responseHeaders,
     responseHeadBytes: sizeBytes(responseHeadBytes),
     bufferBytes: sizeBytes(buffer),

@@ -1,5 +1,6 @@
 import { formatDuration } from './duration.ts'
 import { lintBalancer } from './lint-balancer.ts'
+import { lintLimits } from './lint-limits.ts'
 import { lintOutliers } from './lint-outliers.ts'
 import { lintRetries, longestWaits } from './lint-retries.ts'
 import type { Path, Warn } from './located.ts'
@@ -26,6 +27,7 @@ export function lintService(
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
   lintOutliers(service, discovered, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
+  lintLimits(service, path, warn)
   if (service.endpoints.length === 0 && !discovered) {
     warn(
       path,

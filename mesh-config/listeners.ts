@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
+import { priority, queue } from './queue.ts'
 import { downstreamTls } from './tls.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
@@ -114,6 +116,12 @@ const application = {
     'How long the application may take.',
   ),
   limits: setting(z.strictObject(limits).prefault({}), 'How much the application gets at once.'),
+  concurrency: setting(
+    concurrency.optional(),
+    'As `concurrency` of a service: how many requests the application takes well.',
+  ),
+  queue: setting(queue.optional(), 'As `queue` of a service: requests for the application wait for a moment.'),
+  priority: setting(priority.optional(), 'As `priority` of a service.'),
   upgrades,
   check: setting(
     applicationCheck,

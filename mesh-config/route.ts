@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { timeouts } from './call.ts'
 import { REWRITE } from './edited-heads.ts'
+import { fallback } from './fallback.ts'
 import { headerEdits } from './header-edits.ts'
+import { routePriority } from './queue.ts'
 import { retryOverrides } from './retries.ts'
 import { valueMatches } from './route-values.ts'
 import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
@@ -109,6 +111,8 @@ export const route = z
       'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
     ),
     headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),
+    priority: setting(routePriority.optional(), 'The priority of its requests, where no header says it.'),
+    fallback: setting(fallback.optional(), 'In the place of the fallback of the service.'),
     timeouts: setting(
       z.strictObject(overrides(ofRoutes)).optional(),
       'Timeouts that differ from those of the service. `connect` is always that of the service.',

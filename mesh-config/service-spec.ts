@@ -25,6 +25,13 @@ export interface ServiceSpec {
   readonly timeouts: ServiceTimeouts
   readonly retries: RetrySpec
   readonly limits: ServiceLimits
+  /** Absent: it has none. */
+  readonly breaker?: BreakerSpec
+  readonly fallback?: FallbackSpec
+  readonly concurrency?: ConcurrencySpec
+  readonly queue?: QueueSpec
+  /** Absent: all requests are alike. */
+  readonly priority?: PrioritySpec
   /**
    * `ageMs`: an older connection, give or take a tenth, gets no more requests. `keepAliveMs`: HTTP/2, a PING when
    * nothing has come for so long. 0: off.
@@ -286,10 +293,15 @@ export interface HedgeSpec {
 }
 
 /** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */
+/** Circuit breaking: more than this and the request is refused with UO. Over all data threads. */
 export interface ServiceLimits {
   readonly connections: number
   readonly pending: number
   readonly requests: number
+  /** Exchanges that are at a retry; absent: no limit but the retry budget. */
+  readonly retries?: number
+  /** The same at each endpoint; absent: no such limits. */
+  readonly perEndpoint?: EndpointLimitsSpec
   /** Of one response head: 502 UPE. */
   readonly responseHeaders: number
   readonly responseHeadBytes: number
@@ -298,6 +310,69 @@ export interface ServiceLimits {
 }
 
 /** Passive ejection. A detector that is absent, or 0, is off. */
+/** Of failing and of slow answers; percentages as written (50 is 50 %). */
+export interface BreakerSpec {
+  readonly errorPercent: number
+  /** 0: no answer is slow. */
+  readonly slowCallMs: number
+  readonly slowPercent: number
+  readonly windowMs: number
+  /** With fewer answers in the window it stays closed. */
+  readonly volume: number
+  readonly openMs: number
+  readonly maxOpenMs: number
+  readonly jitterPercent: number
+  readonly probes: number
+}
+
+/** Requests wait for a permit: in each data thread so many. */
+export interface QueueSpec {
+  readonly requests: number
+  readonly intervalMs: number
+  readonly targetMs: number
+}
+
+export type PriorityName = 'high' | 'normal' | 'low'
+
+export interface PrioritySpec {
+  /** In lower case; empty: none. */
+  readonly header: string
+  readonly usual: PriorityName
+}
+
+/** Adaptive concurrency; percentages as written. */
+export interface ConcurrencySpec {
+  /** The limit refuses; false: it is shown only. */
+  readonly enforce: boolean
+  readonly minLimit: number
+  readonly maxLimit: number
+  readonly bufferPercent: number
+  readonly percentile: number
+  readonly updateMs: number
+  readonly minRttIntervalMs: number
+  readonly minRttRequests: number
+  readonly minRttJitterPercent: number
+}
+
+/** What takes the place of a refusal: one of both. */
+export interface FallbackSpec {
+  readonly on: readonly ('breaker' | 'overflow' | 'no-healthy-upstream')[]
+  readonly reply: {
+    readonly status: number
+    readonly headers: readonly (readonly [name: string, value: string])[]
+    readonly body: string
+  } | null
+  readonly to: { readonly service: string; readonly subset: string | null } | null
+}
+
+/** Absent: no such limit. */
+export interface EndpointLimitsSpec {
+  readonly connections?: number
+  readonly pending?: number
+  readonly requests?: number
+}
+
+/** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
 export interface OutlierSpec {
   readonly consecutiveGatewayFailures: number
   readonly baseEjectionMs: number
@@ -352,6 +427,9 @@ export interface RouteSpec {
   /** Null: the service's. */
   readonly timeouts: RouteTimeouts | null
   readonly retries: RouteRetries | null
+  /** Absent: the service's. */
+  readonly fallback?: FallbackSpec
+  readonly priority?: PriorityName
 }
 
 export interface MatchSpec {

@@ -1,7 +1,11 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
+import { breaker } from './breaker.ts'
 import { limits, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
+import { fallback } from './fallback.ts'
 import { outliers } from './outliers.ts'
+import { priority, queue } from './queue.ts'
 import { resolve } from './resolve.ts'
 import { retries } from './retries.ts'
 import { pathForms, route } from './route.ts'
@@ -68,7 +72,27 @@ export const serviceSchema = z.strictObject({
   retries: setting(z.strictObject(retries).prefault({}), 'Which failures are tried again, and how often.'),
   limits: setting(
     z.strictObject(limits).prefault({}),
-    'Circuit breaking: how much may be under way at once, for each data thread.',
+    'Circuit breaking: how much may be under way at once, over all data threads.',
+  ),
+  breaker: setting(
+    breaker.optional(),
+    'Nothing is sent to the service for a while after too many failures or slow answers: 503 UO at once. Without it: no breaker.',
+  ),
+  fallback: setting(
+    fallback.optional(),
+    'What takes the place of a refusal by the sidecar of the caller. Without it: 503.',
+  ),
+  concurrency: setting(
+    concurrency.optional(),
+    'Adaptive concurrency: finds out how many requests the service takes well. Without it: it is not computed.',
+  ),
+  queue: setting(
+    queue.optional(),
+    'Requests over `limits.requests`, or over an enforced `concurrency`, wait for a moment. Without it: they are refused at once.',
+  ),
+  priority: setting(
+    priority.optional(),
+    'Which requests come first in the queue, and which are refused first. Without it: all are alike.',
   ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(

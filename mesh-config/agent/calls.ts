@@ -5,11 +5,16 @@ import { retryOverrides } from '../retries.ts'
 import { serviceSchema } from '../service.ts'
 import { overrides, setting, text } from '../values.ts'
 
+const { retries: mostRetries, perEndpoint, ...ofLimits } = limits
+
 const calls = z.strictObject({
   protocol: setting(serviceSchema.shape.protocol.unwrap().optional(), 'As `protocol` of the called service.'),
   timeouts: setting(z.strictObject(overrides(timeouts)).optional(), 'As `timeouts` of the called service.'),
   retries: setting(z.strictObject(retryOverrides).optional(), 'As `retries` of the called service.'),
-  limits: setting(z.strictObject(overrides(limits)).optional(), 'As `limits` of the called service.'),
+  limits: setting(
+    z.strictObject({ ...overrides(ofLimits), retries: mostRetries, perEndpoint }).optional(),
+    'As `limits` of the called service.',
+  ),
   outliers: setting(z.strictObject(overrides(outliers)).optional(), 'As `outliers` of the called service.'),
 })
 

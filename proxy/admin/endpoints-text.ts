@@ -1,4 +1,4 @@
-import type { EndpointView } from '../core/channel.ts'
+import type { EndpointView, LimitView } from '../core/channel.ts'
 import { endpointState } from '../core/endpoint-state.ts'
 import { evidenceText } from '../core/evidence-text.ts'
 import { printable } from '../core/printable.ts'
@@ -28,6 +28,7 @@ const table: readonly Column[] = [
   { title: 'PROTOCOL', align: 'left', plain: 'HTTP/1.1', cell: ({ protocol }) => protocol },
   { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
   { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
+  { title: 'LIMITS', align: 'left', plain: '', cell: ({ limits }) => (limits ?? []).map(useText).join(' ') },
   { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },
   {
     title: 'REQUESTS',
@@ -83,9 +84,12 @@ export function serviceText(
   const { only, zone } = selection
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
-  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(
-    printable,
-  )
+  const lines = [
+    title,
+    ...sources.map(source => `  ${sourceText(source)}`),
+
+    ...notes.map(note => `  ${note}`),
+  ].map(printable)
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
   const { rows, left, total, tallied } = choose(service, chosen, selection)
   if (tallied) lines.push(`  ${tally(endpoints)}`)
@@ -112,6 +116,10 @@ export function serviceText(
   if (left > 0)
     lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')
+}
+
+function useText({ limit, used, most }: LimitView): string {
+  return `${limit} ${count(used)} of ${count(most)}`
 }
 
 /** How many are in each state, by zone where there are several. */

@@ -3,6 +3,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { type LoadedLevel, loadLevels } from './load.ts'
 import { isPanic, panicPicker } from './panic.ts'
 import { priorityPicker } from './priority.ts'
+import { roomyPicker } from './roomy.ts'
 import { stickyPicker } from './sticky.ts'
 import { type Locality, planZones, type ZonePlan, zonePicker } from './zone.ts'
 
@@ -13,6 +14,8 @@ export interface BalanceDeps {
   readonly locality: Locality
   /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
   readonly stickyIdOf: ((name: string) => string) | null
+  /** Endpoints have limits of their own. */
+  readonly isLimited: boolean
 }
 
 /** The picker of one host set, and how it was made: for `/endpoints`. */
@@ -33,7 +36,7 @@ export interface Balance {
 const NOTHING: LoadBalancer = { pick: () => null }
 
 /**
- * Joins the stages: sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left
+ * Joins the stages: room at the endpoint -> sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left
  * out; where none has, the picker is the policy's own.
  */
 export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Balance {
@@ -56,6 +59,12 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
       used.flatMap(({ rotation }) => rotation),
       balancer,
       deps.stickyIdOf,
+    )
+  if (deps.isLimited && pickers.length !== 0)
+    balancer = roomyPicker(
+      used.map(({ rotation }) => rotation),
+      balancer,
+      random,
     )
   const healthy = used.reduce((sum, { level }) => sum + (level.usesProbing ? 0 : level.healthy.length), 0)
   const inRotation = used.reduce((sum, { rotation }) => sum + rotation.length, 0)

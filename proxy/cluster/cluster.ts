@@ -1,15 +1,16 @@
 import { own } from '../../mesh-config/own.ts'
-import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerType, EndpointLimitsSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
 import type { Cells } from '../core/cells.ts'
 import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
+import type { Random, Timer } from '../core/clock.ts'
 import type { Classification, Latencies } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import { type Failure, failures } from '../core/failure.ts'
+import type { Failure } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import { type AdmissionDeps, ServiceAdmission } from './admission.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
 import { retryBudget, type ServiceBudget } from './budget.ts'
@@ -25,14 +26,15 @@ import { ClusterView, type ViewOwner } from './view.ts'
 import type { Locality } from './zone.ts'
 
 /** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
-export interface ClusterDeps {
-  readonly clock: Clock
+export interface ClusterDeps extends AdmissionDeps {
   readonly random: Random
   readonly cells: Cells
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
   /** It has left; its own `retire` follows. */
   retireEndpoint(endpoint: Endpoint): void
+  /** `limits.perEndpoint` of the service is this from now on. */
+  limitEndpoint?(endpoint: Endpoint, limits: EndpointLimitsSpec | undefined): void
   /**
    * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
    * that have no fallback.
@@ -78,10 +80,7 @@ export class ServiceCluster implements ViewOwner {
   readonly budget: ServiceBudget
   affinity: Affinity
   #latencies: Latencies | null = null
-  /** Requests under way. */
-  active = 0
-  /** Requests admitted since the cluster was made. */
-  uses = 0
+  readonly admission: ServiceAdmission
   #members: AllMembers
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
@@ -102,6 +101,7 @@ export class ServiceCluster implements ViewOwner {
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
+    this.admission = new ServiceAdmission(spec, deps)
     const { percent, minPerSecond } = spec.retries.budget
     this.budget = retryBudget(percent, minPerSecond, { service: spec.name, cells: deps.cells })
     this.#policy = deps.policy(spec.balancer.type)
@@ -111,7 +111,7 @@ export class ServiceCluster implements ViewOwner {
     this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
-    this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
+    this.#hosts = hostSet((endpoint, name) => this.#create(endpoint, name))
     this.whole = new ClusterView(this, spec.name, members.whole, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
@@ -164,11 +164,14 @@ export class ServiceCluster implements ViewOwner {
       this.#members = members ?? membersOf(spec, noRegex)
       this.#nameSubsets()
     }
+    this.admission.configure(spec)
     this.#outliers.configure(spec.outliers)
+    const isLimited = !isEqual([spec.limits.perEndpoint], [old.limits.perEndpoint])
+    if (isLimited) for (const endpoint of this.endpoints) this.#deps.limitEndpoint?.(endpoint, spec.limits.perEndpoint)
     const change = this.#replace(spec.endpoints)
     const isElsewhere = zone !== this.#locality.zone
     if (isElsewhere) this.#locality = { ...this.#locality, zone }
-    if (isOther || isDivided || isElsewhere) {
+    if (isOther || isDivided || isElsewhere || isLimited) {
       this.#gather(this.#views())
       this.#outliers.review()
       this.rebuild()
@@ -206,23 +209,9 @@ export class ServiceCluster implements ViewOwner {
     return this.#latencies
   }
 
-  get isFull(): boolean {
-    return this.active >= this.spec.limits.requests
-  }
-
-  admit(): Failure | null {
-    if (this.isFull) return failures.poolOverflow
-    this.active++
-    this.uses++
-    return null
-  }
-
-  release(): void {
-    this.active--
-  }
-
   report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
     this.#outliers.report(record, outcome, failure, requestId)
+    this.admission.ended(outcome, record.startedAt)
   }
 
   /** Another data thread has ejected or readmitted endpoints. */
@@ -236,6 +225,7 @@ export class ServiceCluster implements ViewOwner {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    this.admission.took(outcome, tookMs)
     // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
@@ -255,6 +245,14 @@ export class ServiceCluster implements ViewOwner {
     this.#outliers.stop()
     this.#warmUp.cancel()
     this.#learn.cancel()
+    this.admission.close()
+  }
+
+  #create(spec: EndpointSpec, name: string): Endpoint {
+    const endpoint = this.#deps.createEndpoint(spec, name)
+    const { perEndpoint } = this.spec.limits
+    if (perEndpoint !== undefined) this.#deps.limitEndpoint?.(endpoint, perEndpoint)
+    return endpoint
   }
 
   #usePolicy(spec: ServiceSpec, { balancer: old }: ServiceSpec): void {
@@ -356,6 +354,7 @@ export class ServiceCluster implements ViewOwner {
       policyDeps: this.#policyDeps,
       locality: this.#locality,
       stickyIdOf: this.#stickyIdOf,
+      isLimited: this.spec.limits.perEndpoint !== undefined,
     })
   }
 

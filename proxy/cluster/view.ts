@@ -1,4 +1,5 @@
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Admission } from '../core/admission.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
 import type { Classification, Cluster, Latencies, RetryBudget } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
@@ -10,8 +11,7 @@ import type { Balance } from './balance.ts'
 import type { Members } from './members.ts'
 
 /** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
-export interface ViewOwner
-  extends Pick<Cluster, 'isFull' | 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+export interface ViewOwner extends Pick<Cluster, 'admission' | 'report' | 'observe' | 'observeTrailers'> {
   readonly spec: ServiceSpec
   readonly affinity: Affinity
   readonly budget: RetryBudget
@@ -70,16 +70,8 @@ export class ClusterView implements Cluster {
     return this.#service.latencies
   }
 
-  get isFull(): boolean {
-    return this.#service.isFull
-  }
-
-  admit(): Failure | null {
-    return this.#service.admit()
-  }
-
-  release(): void {
-    this.#service.release()
+  get admission(): Admission {
+    return this.#service.admission
   }
 
   report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {

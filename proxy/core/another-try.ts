@@ -39,6 +39,8 @@ export const anotherTry = {
   /** `retries.attempts` are made. */
   attemptsMade: spent('attempts'),
   budgetSpent: spent('budget'),
+  /** `limits.retries` of the service is reached. */
+  retriesFull: spent('retries-full'),
   /** The request came as a retry, and those have half of the budget. */
   isRetry: spent('is-retry'),
   /** The answer says that behind the endpoint it was tried already, or is over limits there. */

@@ -3,6 +3,7 @@ import type { AttemptRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
+import type { LocalReply } from './filter.ts'
 import type { Route } from './route.ts'
 
 /** One try at one endpoint: a stream for a request, or a connection for a tunnel. Used again by later exchanges. */
@@ -39,6 +40,8 @@ export interface AttemptLoopOwner<A extends Attempt> extends Repeatable {
   waitedMs(record: AttemptRecord, now: number): number
   /** Given up, because another attempt beside it has won. */
   lost(record: AttemptRecord, now: number): void
+  /** It was not admitted anywhere, and this is the answer. */
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void
   /** There is no other attempt: the exchange ends with this. */
   fail(failure: Failure, detail: string): void
 }

@@ -222,10 +222,18 @@ export interface EndpointsAnswer {
     readonly name: string
     readonly policy: string
     readonly active: number
+    /** What is in use of the limits, over all data threads. */
+    readonly limits: readonly LimitView[]
     /** What balancing does beyond its policy, in words: panic, failover, zones. */
     readonly notes: readonly string[]
     readonly endpoints: readonly EndpointView[]
   }[]
+}
+
+export interface LimitView {
+  readonly limit: string
+  readonly used: number
+  readonly most: number
 }
 
 export interface EndpointView {
@@ -259,6 +267,8 @@ export interface EndpointView {
   readonly connections: number
   readonly idle: number
   readonly pending: number
+  /** What is in use of its own limits, over all data threads; absent: it has none. */
+  readonly limits?: readonly LimitView[]
   readonly requests: number
   readonly failures: number
   readonly p50Ms: number

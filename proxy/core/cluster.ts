@@ -1,4 +1,5 @@
 import type { HedgeSpec, RetryCondition } from '../../mesh-config/snapshot.ts'
+import type { Admission } from './admission.ts'
 import type { Backoff } from './backoff.ts'
 import type { LoadBalancer, PickContext } from './balancer.ts'
 import type { AttemptRecord } from './decision.ts'
@@ -73,11 +74,7 @@ export interface Cluster {
   readonly budget: RetryBudget
   /** How long its answers take; made when a request is the first to ask. */
   readonly latencies: Latencies
-  /** Circuit breaking: `admit` would find no permit now. */
-  readonly isFull: boolean
-  /** Circuit breaking: takes a permit for one request, or says why there is none; `release` gives it back. */
-  admit(): Failure | null
-  release(): void
+  readonly admission: Admission
   /** An attempt ended, by an answer or by a failure: feeds outlier detection. `requestId`: for the evidence. */
   report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void
   /** The same for the balancer: how long it took, and the head, if one came (valid only inside the call). */

@@ -22,6 +22,8 @@ export class AttemptRecord {
   priority = -1
   /** Zone-aware routing: kept to our own zone, or sent to another one; empty: it did not apply. */
   zone: '' | 'local' | 'spill' = ''
+  /** How many picks were passed over because the endpoint was at a limit of its own. */
+  passedOver = 0
   /** Health or ejections were not believed. */
   panic = false
   /** The one request that decides whether its endpoint is admitted again. */
@@ -83,6 +85,7 @@ export class AttemptRecord {
     this.panic = false
     this.isProbe = false
     this.probe = 0
+    this.passedOver = 0
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false

@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker-state.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Adds to a counter or gauge. */
@@ -98,6 +99,14 @@ export type ProxyEvent =
       readonly cluster: string
       readonly endpoint: string
       readonly by: 'probe' | 'operator'
+    }
+  /** A data thread has changed the breaker of a service; `forMs`: how long it stays open. */
+  | {
+      readonly kind: 'breaker'
+      readonly cluster: string
+      readonly to: BreakerState
+      readonly reason: string
+      readonly forMs: number
     }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */

@@ -9,8 +9,11 @@ import { endProbe, retakeProbe } from '../core/ejection.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route } from '../core/route.ts'
+import { limited } from '../core/shared-counts.ts'
 import { add } from '../core/telemetry.ts'
-import { pickNext } from './pick.ts'
+import { fallbackOf } from './fallback.ts'
+import { ENDPOINTS_FULL, pickNext } from './pick.ts'
+import { Queued, type QueuedOwner } from './queued.ts'
 import { mayFollow } from './retry.ts'
 
 export interface AttemptLoopDeps {
@@ -40,6 +43,10 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   #route: Route | null = null
   /** A stale connection was followed by a fresh one. */
   #triedFresh = false
+  /** Null: none of its exchanges ever had to wait for a permit. */
+  #queued: Queued | null = null
+  /** It has a permit for retries. */
+  #isRetrying = false
   /** A GOAWAY was followed by another try. Once: an endpoint may go away from each connection. */
   #triedAfterGoaway = false
   /** A second attempt has begun beside the first. */
@@ -64,6 +71,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.winner = null
     this.cluster = null
     this.#route = null
+    this.#isRetrying = false
     this.#triedFresh = false
     this.#triedAfterGoaway = false
     this.#isHedged = false
@@ -74,14 +82,47 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   start(route: Route, cluster: Cluster, now: number): void {
-    const { exchange } = this.#owner
-    const overflow = cluster.admit()
-    if (overflow !== null) return this.#owner.fail(overflow, '`limits.requests`')
+    const { admission } = cluster
     this.#route = route
+    const refusal = admission.admit(now)
+    if (refusal === null) return this.#enter(cluster, now)
+    if (admission.mayWait(refusal)) {
+      this.#queued ??= new Queued(this.#queuedOwner())
+      if (this.#queued.wait(cluster, refusal, now)) return
+    }
+    this.#refused(refusal, admission.refusedBy, now)
+  }
+
+  #queuedOwner(): QueuedOwner {
+    return {
+      exchange: this.#owner.exchange,
+      admittedBy: (cluster, now) => this.#enter(cluster, now),
+      refusedBy: (failure, detail) => this.#refused(failure, detail, this.#deps.clock.now()),
+    }
+  }
+
+  /** It has its permit. */
+  #enter(cluster: Cluster, now: number): void {
+    const { exchange } = this.#owner
     this.cluster = cluster
     cluster.budget.deposit(exchange.startedAt)
     cluster.prepare?.(exchange, this.#pick)
     this.#next(now, false)
+  }
+
+  /** Nothing was sent: the fallback of the route may take its place. */
+  #refused(failure: Failure, detail: string, now: number): void {
+    const owner = this.#owner
+    const { exchange } = owner
+    const instead = fallbackOf(exchange, failure)
+    if (instead === null) return owner.fail(failure, detail)
+    if (!('cluster' in instead)) return owner.replyInstead(instead, failure, detail)
+    // What of its body is gone cannot be sent there.
+    if (owner.isBodyGone) return owner.fail(failure, detail)
+    this.stop()
+    this.cluster = null
+    exchange.cluster = instead.cluster
+    this.start(exchange.route!, instead.cluster, now)
   }
 
   /** `isRested`: time has passed since the last one. */
@@ -95,10 +136,15 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       decision.takeBack()
       return this.#rest.arm(this.#restMs(endpoint, now))
     }
-    if (endpoint !== null) return this.#open(record, endpoint, false)
-    record.failure = failures.noHealthyUpstream
+    if (endpoint !== null) {
+      if (endpoint.pool.room.limits?.takeRequest() !== false) return this.#open(record, endpoint, false)
+      this.#endProbe(record, endpoint)
+      record.passedOver++
+    }
+    const isFull = record.passedOver !== 0
+    record.failure = isFull ? failures.poolOverflow : failures.noHealthyUpstream
     record.endedAt = now
-    this.#owner.fail(failures.noHealthyUpstream, '')
+    this.#refused(record.failure, isFull ? ENDPOINTS_FULL : '', now)
   }
 
   /** How long an endpoint that failed is left alone: as it asks, else a random time; never past the end of all time. */
@@ -129,6 +175,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   won(attempt: A): void {
     this.winner = attempt
+    this.#retried()
     if (this.#isHedged) this.#drop(attempt)
   }
 
@@ -158,8 +205,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.#tried.push(running.record.endpoint!)
     const endpoint = pickNext(this.cluster!, decision, this.#pick, now)
     const { record } = this.#pick
-    const isElsewhere = endpoint !== null && !this.#tried.includes(endpoint)
-    if (!isElsewhere || this.#owner.leftMs(now) < LEAST_MS || !this.#withdraws(now)) {
+    if (endpoint === null || !this.#mayHedge(endpoint, now)) {
       this.#tried.pop()
       if (endpoint !== null) this.#endProbe(record, endpoint)
       return decision.takeBack()
@@ -167,6 +213,17 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     this.#isHedged = true
     record.isHedge = true
     this.#open(record, endpoint, false)
+  }
+
+  /** It takes what it needs: a request at the endpoint, a retry of the service, one of the budget. */
+  #mayHedge(endpoint: Endpoint, now: number): boolean {
+    if (this.#tried.includes(endpoint) || this.#owner.leftMs(now) < LEAST_MS) return false
+    const { limits } = endpoint.pool.room
+    if (limits?.takeRequest() === false) return false
+    if (this.#mayRetry() && this.#withdraws(now)) return true
+    limits?.counts.give(limited.requests)
+    this.#retried()
+    return false
   }
 
   #withdraws(now: number): boolean {
@@ -204,6 +261,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
       next.policy = record.policy
       next.isProbe = record.isProbe
       if (record.isProbe) next.probe = retakeProbe(record.endpoint!.shared, probe, now)
+      record.endpoint!.pool.room.limits?.counts.add(limited.requests)
       return this.#open(next, record.endpoint!, true)
     }
     if (failure === failures.goawayUnprocessed && !this.#triedAfterGoaway && !owner.isBodyGone) {
@@ -224,6 +282,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     record.endedAt = now
     this.#endProbe(record, endpoint)
     endpoint.active--
+    endpoint.pool.room.limits?.counts.give(limited.requests)
     add(endpoint.stats.active, -1)
   }
 
@@ -253,12 +312,25 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const now = this.#deps.clock.now()
     if (this.#made >= this.#route!.retry.attempts) record.another = anotherTry.attemptsMade
     else if (this.#owner.leftMs(now) - record.delayMs < LEAST_MS) record.another = anotherTry.noTime
+    else if (!this.#mayRetry()) record.another = anotherTry.retriesFull
     else if (!this.#withdraws(now)) record.another = this.#owner.isRetry ? anotherTry.isRetry : anotherTry.budgetSpent
     else {
       this.#tried.push(record.endpoint!)
       return true
     }
     return false
+  }
+
+  /** One permit for all retries of the exchange, until one is answered. */
+  #mayRetry(): boolean {
+    this.#isRetrying ||= this.cluster!.admission.admitRetry()
+    return this.#isRetrying
+  }
+
+  #retried(): void {
+    if (!this.#isRetrying) return
+    this.#isRetrying = false
+    this.cluster!.admission.releaseRetry()
   }
 
   goOn({ delayMs }: AttemptRecord): void {
@@ -272,6 +344,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
 
   cancel(failure: Failure): void {
     this.#rest.cancel()
+    this.#queued?.leave()
     for (const attempt of this.attempts) {
       if (!attempt.giveUp(failure)) continue
       this.ended(attempt, failure, '', this.#deps.clock.now())
@@ -280,6 +353,7 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
   }
 
   stop(): void {
-    this.cluster?.release()
+    this.#retried()
+    this.cluster?.admission.release()
   }
 }

@@ -6,6 +6,7 @@ import type { Classification, Cluster } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { LocalReply } from '../core/filter.ts'
 import { isGrpc, isGrpcServerError } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { AllRetryMarks } from '../core/retry-marks.ts'
@@ -40,6 +41,8 @@ export interface AttemptsOwner {
   readonly answer: Answer
   /** The rest of the request body may come. */
   resumeBody(): void
+  /** It was not admitted, and this is the answer (`fallback`). */
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
 }
@@ -205,6 +208,10 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   fail(failure: Failure, detail: string): void {
     this.#owner.fail(failure, detail)
+  }
+
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void {
+    this.#owner.replyInstead(reply, failure, detail)
   }
 
   isTryLate(): boolean {

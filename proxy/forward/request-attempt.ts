@@ -55,7 +55,7 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   open(fresh: boolean): void {
     const got = this.record.endpoint!.pool.acquire(this, fresh)
     if (got === null) this.#isWaiting = true
-    else if (isFailure(got)) this.#owner.failed(this, got, '')
+    else if (isFailure(got)) this.#owner.failed(this, got, this.record.endpoint!.pool.room.refusedBy)
     else this.acquired(got)
   }
 

@@ -27,7 +27,7 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
         clock.now(),
       )
     case 'uses':
-      return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
+      return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.admission.uses])) }
     case 'shrink':
       deps.shrinkHeap()
       return { shrunk: true }

@@ -1,5 +1,6 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type BalanceView, describeBalance } from '../cluster/describe.ts'
+import { usesOf } from '../cluster/limits.ts'
 import type { EndpointsAnswer, EndpointView } from '../core/channel.ts'
 import { SHADOW_UNTIL } from '../core/ejection.ts'
 import type { Endpoint } from '../core/endpoint.ts'
@@ -12,8 +13,9 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
     services: clusters.map(cluster => ({
       name: cluster.name,
       policy: cluster.spec.balancer.type,
-      active: cluster.active,
-      notes: balanceNotes(describeBalance(cluster.whole.balance)),
+      active: cluster.admission.active,
+      limits: usesOf(cluster.spec.limits, cluster.admission.counts),
+      notes: [...balanceNotes(describeBalance(cluster.whole.balance)), ...cluster.admission.describe(now)],
       endpoints: cluster.endpoints.map(endpoint => {
         const { spec, stats, pool } = endpoint
         const { latency } = stats
@@ -36,6 +38,7 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           connections: pool.connections,
           idle: pool.idle,
           pending: pool.pending,
+          ...(pool.room.limits === null ? {} : { limits: usesOf(pool.room.limits.spec, pool.room.limits.counts) }),
           requests: stats.requests.values[stats.requests.index]!,
           failures: stats.failures.values[stats.failures.index]!,
           p50Ms: quantile(latency.values, latency.index, 0.5),

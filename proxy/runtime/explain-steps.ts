@@ -55,6 +55,7 @@ export function stepsOf(explained: Explained): Step[] {
     ...upgradeSteps(explained, route),
     ...ejectionSteps(explained),
     ...pickSteps(exchange),
+    ...limitSteps(explained),
     ...policySteps(explained, route),
   ]
 }
@@ -171,10 +172,15 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
+function limitSteps({ exchange: { cluster }, now }: Explained): Step[] {
+  return cluster!.admission.describe(now).map(text => ({ stage: 'limits', text }))
+}
+
 function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {
   const { failure, protocol } = exchange
+  if (failure === failures.breakerOpen) return []
   if (failure === failures.poolOverflow)
-    return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
+    return [{ stage: 'limits', text: `${exchange.detail} of the service is reached` }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []

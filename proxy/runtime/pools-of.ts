@@ -4,6 +4,7 @@ import { http1 } from '../codec/h1/codec.ts'
 import { raw } from '../codec/raw.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
+import type { SharedCounts } from '../core/shared-counts.ts'
 import type { Turns } from '../core/turn.ts'
 import type { Dial, MakeTlsDial, MakeTlsServer, TlsOptions } from '../core/wire.ts'
 import { namedOnly } from '../pool/named-only.ts'
@@ -27,13 +28,10 @@ export interface PoolsOfDeps {
 }
 
 /** What the pools of a service's endpoints share. It lives as long as the service is configured. */
-export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps): ServicePools {
+export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps, counts: SharedCounts): ServicePools {
   const { clock, random, http2, hop } = deps
-  return new ServicePools(policyOf(spec), transportOf(spec, deps), {
-    clock,
-    random,
-    codecs: { http1, http2, hop, raw },
-  })
+  const codecs = { http1, http2, hop, raw }
+  return new ServicePools(policyOf(spec), transportOf(spec, deps), { clock, random, codecs }, counts)
 }
 
 /** TLS, which is loaded for the first snapshot that needs it. */

@@ -1,7 +1,19 @@
+import { destinationsOf } from '../../mesh-config/destinations.ts'
 import { own } from '../../mesh-config/own.ts'
-import type { DestinationSpec, Direction, RouteSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type {
+  DestinationSpec,
+  Direction,
+  FallbackSpec,
+  PriorityName,
+  PrioritySpec,
+  RouteSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../../mesh-config/snapshot.ts'
 import type { ServiceCluster } from '../cluster/cluster.ts'
-import type { Route, TcpRoute } from '../core/route.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import { type Priority, type PriorityPolicy, priorities } from '../core/priority.ts'
+import type { Fallback, Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
@@ -78,7 +90,7 @@ function compiling(
     let entry = next.get(key)
     if (entry === undefined) {
       entry = {
-        ...destinationsOf(spec),
+        ...clustersOf(spec),
         takesConnect,
         tables: new Map(),
         tcp: null,
@@ -90,8 +102,8 @@ function compiling(
     return entry
   }
 
-  function destinationsOf({ name, routes }: ServiceSpec): Pick<Compiled, 'destinations'> {
-    const names = [name, ...routes.flatMap(({ to }) => to.map(({ service }) => service))]
+  function clustersOf(spec: ServiceSpec): Pick<Compiled, 'destinations'> {
+    const names = [spec.name, ...destinationsOf(spec)]
     return { destinations: new Map(names.map(each => [each, clusters.get(each)])) }
   }
 
@@ -209,7 +221,40 @@ function compileRoute(
     retry: retryPolicy(retries, spec.routes.length === 1, regex),
     destination: split(destinations),
     destinations,
+    priority: priorityPolicy(route.priority, spec.priority),
+    fallback: fallbackOf(route.fallback ?? spec.fallback, services, clusters),
   }
+}
+
+function priorityPolicy(own: PriorityName | undefined, spec: PrioritySpec | undefined): PriorityPolicy | null {
+  if (own === undefined && spec === undefined) return null
+  return { header: spec?.header ?? '', usual: priorities.indexOf(own ?? spec!.usual) as Priority }
+}
+
+function fallbackOf(
+  spec: FallbackSpec | undefined,
+  services: Snapshot['services'],
+  clusters: ReadonlyMap<string, ServiceCluster>,
+): Fallback | null {
+  if (spec === undefined) return null
+  const { on, reply, to } = spec
+  const other = to === null ? null : destinationOf({ ...to, weight: 1 }, services, clusters.get(to.service))
+  return {
+    on: new Set(on.flatMap(each => covered[each].map(({ failure }) => failure))),
+    reply:
+      reply === null
+        ? null
+        : { status: reply.status, headers: reply.headers.flat(), body: Buffer.from(reply.body), failure: null },
+    name: other?.name ?? '',
+    cluster: () => other?.cluster() ?? null,
+  }
+}
+
+/** The failures that the words of `fallback.on` stand for. */
+const covered: Readonly<Record<FallbackSpec['on'][number], readonly Failure[]>> = {
+  breaker: [failures.breakerOpen],
+  overflow: [failures.poolOverflow, failures.concurrencyLimit],
+  'no-healthy-upstream': [failures.noHealthyUpstream],
 }
 
 function destinationOf(

@@ -1,21 +1,28 @@
 import { own as ownOf } from '../../mesh-config/own.ts'
 import type { EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import { policies } from '../balancer/policies.ts'
+import { BREAKER_WORDS, Breaker } from '../cluster/breaker.ts'
 import { type ClusterDeps, ServiceCluster } from '../cluster/cluster.ts'
+import { CONCURRENCY_WORDS, Concurrency } from '../cluster/concurrency.ts'
+import { usesOf } from '../cluster/limits.ts'
 import { type AllMembers, membersOf } from '../cluster/members.ts'
 import type { Locality } from '../cluster/zone.ts'
 import type { Cells } from '../core/cells.ts'
 import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
 import { ENDPOINT_WORDS } from '../core/ejection.ts'
 import { Endpoint } from '../core/endpoint.ts'
+import { EndpointLimits } from '../core/endpoint-limits.ts'
 import type { Learnt } from '../core/learnt.ts'
 import { isSame } from '../core/same.ts'
+import { limited, SharedCounts } from '../core/shared-counts.ts'
 import type { Counter, ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
 import type { Transport } from '../pool/transport.ts'
 import type { CompileRegex } from '../router/predicate.ts'
+import { BreakerStats } from '../telemetry/breaker-stats.ts'
+import { LimitStats } from '../telemetry/limit-stats.ts'
 import { type Detections, detectionsOf } from '../telemetry/outlier-stats.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Addresses } from './addresses.ts'
@@ -58,15 +65,19 @@ export interface Services {
 }
 
 interface Entry {
+  readonly limits: LimitStats
+  readonly breaker: BreakerStats
+  readonly detections: Detections
   readonly cluster: ServiceCluster
   readonly pools: ServicePools
-  retire(): void
 }
 
 type Entries = ReadonlyMap<string, Entry>
 
 const NONE: Entries = new Map()
 const NOWHERE: Counter = { values: new Float64Array(1), index: 0 }
+/** How often gauges of limits are set. */
+const SHOW_MS = 1000
 
 export function services(deps: ServicesDeps): Services {
   let inForce = NONE
@@ -90,7 +101,7 @@ export function services(deps: ServicesDeps): Services {
         cluster.configure(spec, snapshot.zone, members.get(name))
       }
     }
-    for (const [name, entry] of inForce) if (entries.get(name) !== entry) entry.retire()
+    for (const [name, entry] of inForce) if (entries.get(name) !== entry) retire(entry)
     inForce = entries
     zone = snapshot.zone
     keepAddresses(snapshot)
@@ -106,6 +117,14 @@ export function services(deps: ServicesDeps): Services {
     for (const { cluster } of inForce.values())
       if (cluster.spec.kind === 'named')
         for (const { name, spec } of cluster.endpoints) addresses.add({ name, virtual: spec.virtual }, cluster.name)
+  }
+
+  if (deps.cells.thread === 0) {
+    const timer = deps.clock.timer(() => {
+      for (const entry of inForce.values()) show(entry)
+      timer.arm(SHOW_MS)
+    })
+    timer.arm(SHOW_MS)
   }
 
   return {
@@ -136,7 +155,7 @@ export function services(deps: ServicesDeps): Services {
         unchanged,
         commit: () => configure(snapshot, entries, unchanged, members, transports),
         abandon() {
-          for (const entry of added) entry.retire()
+          for (const entry of added) retire(entry)
         },
       }
     },
@@ -156,15 +175,32 @@ export function services(deps: ServicesDeps): Services {
   }
 }
 
+function retire({ cluster, limits, breaker, detections }: Entry): void {
+  cluster.retire()
+  detections.retire()
+  limits.retire()
+  breaker.retire()
+}
+
+/** What is left of the limits of a service that has been used, and how its breaker stands. */
+function show({ cluster: { spec, admission }, limits, breaker: stats }: Entry): void {
+  const { counts, uses, breaker } = admission
+  if (breaker === null) stats.hide()
+  else stats.show(breaker.state)
+  limits.concurrency(admission.concurrency?.limit ?? null)
+  if (uses === 0) return
+  if (spec.limits.retries === undefined) limits.hide('retries')
+  for (const { limit, used, most } of usesOf(spec.limits, counts)) limits.show(limit, most - used)
+}
+
 function newEntry(spec: ServiceSpec, locality: Locality, deps: ServicesDeps, members: AllMembers | undefined): Entry {
-  const pools = poolsOf(spec, deps)
-  const detections = detectionsOf(deps.stats, spec.name)
-  const cluster = clusterOf(spec, locality, pools, detections, deps, members)
-  const retire = () => {
-    cluster.retire()
-    detections.retire()
+  const pools = poolsOf(spec, deps, new SharedCounts(`limits ${spec.name}`, deps.cells))
+  const stats = {
+    limits: new LimitStats(deps.stats, spec.name),
+    breaker: new BreakerStats(deps.stats, spec.name),
+    detections: detectionsOf(deps.stats, spec.name),
   }
-  return { cluster, pools, retire }
+  return { cluster: clusterOf(spec, locality, pools, stats, deps, members), pools, ...stats }
 }
 
 /** With its endpoints: a new port may take its first request before the last one is open. */
@@ -172,7 +208,7 @@ function clusterOf(
   spec: ServiceSpec,
   locality: Locality,
   pools: ServicePools,
-  detections: Detections,
+  counted: Pick<Entry, 'breaker' | 'detections'>,
   { clock, random, stats, cells, event, tellEjections, addresses }: ServicesDeps,
   members: AllMembers | undefined,
 ): ServiceCluster {
@@ -184,6 +220,7 @@ function clusterOf(
     policy: type => policies[type],
     locality,
     thread: cells.thread,
+    counts: pools.permits.counts,
     createEndpoint(endpoint: EndpointSpec, name: string) {
       const own = endpointStats(stats, spec.name, name)
       series.set(name, own.series)
@@ -193,7 +230,27 @@ function clusterOf(
       const pool = new EndpointPool(endpoint.address, endpoint.port, pools, own)
       return new Endpoint(endpoint, name, pool, told, cells.open(`endpoint ${name} of ${spec.name}`, ENDPOINT_WORDS))
     },
+    breaker: its =>
+      new Breaker(its, {
+        cell: cells.open(`breaker ${spec.name}`, BREAKER_WORDS),
+        random,
+        changed(to, reason, forMs) {
+          counted.breaker.changed(to)
+          event({ kind: 'breaker', cluster: spec.name, to, reason, forMs })
+        },
+      }),
+    concurrency: its =>
+      new Concurrency(its, { cell: cells.open(`concurrency ${spec.name}`, CONCURRENCY_WORDS), random }),
+    limitEndpoint({ name, pool, active }, limits) {
+      if (pool.room.limits !== null && limits !== undefined) pool.room.limits.spec = limits
+      else pool.room.limits?.counts.close()
+      if (limits === undefined) return pool.room.limitTo(null, 0, 0)
+      const counts = pool.room.limits?.counts ?? new SharedCounts(`limits ${spec.name}/${name}`, cells)
+      if (pool.room.limits === null) counts.begin(limited.requests, active)
+      pool.room.limitTo(pool.room.limits ?? new EndpointLimits(counts, limits), pool.connections, pool.pending)
+    },
     retireEndpoint(endpoint) {
+      endpoint.pool.room.limits?.counts.close()
       endpoint.pool.drain()
       if (spec.kind === 'named') addresses.remove({ name: endpoint.name, virtual: endpoint.spec.virtual }, spec.name)
       stats.retire(series.get(endpoint.name) ?? [])
@@ -208,7 +265,7 @@ function clusterOf(
         changed,
         sets,
         tell: () => tellEjections(spec.name),
-        detected: detections.count,
+        detected: counted.detections.count,
       }),
   }
   return new ServiceCluster(spec, deps, members)

@@ -2,13 +2,17 @@ import { FIELD_NAME, FIELD_VALUE, isEditable, REWRITE } from '../../mesh-config/
 import type {
   BalancerSpec,
   BalancerType,
+  BreakerSpec,
+  ConcurrencySpec,
   ConsulServiceSpec,
   ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
+  EndpointLimitsSpec,
   EnoughToCompare,
   FailoverSpec,
   FailurePercentageSpec,
+  FallbackSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
@@ -16,6 +20,8 @@ import type {
   LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
+  PrioritySpec,
+  QueueSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -134,6 +140,20 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   hedge: optional(fields(hedge)),
 }
 
+const level = oneOf('high', 'normal', 'low')
+const priority: ShapeOf<PrioritySpec> = { header: text, usual: level }
+const queue: ShapeOf<QueueSpec> = {
+  requests: integer(1, 1_000_000),
+  intervalMs: number(1, BIG),
+  targetMs: number(0, BIG),
+}
+
+const fallback: ShapeOf<FallbackSpec> = {
+  on: listOf(oneOf('breaker', 'overflow', 'no-healthy-upstream'), 1, 3),
+  reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
+  to: orNull(fields({ service: text, subset: orNull(text) })),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -142,6 +162,8 @@ const route: ShapeOf<RouteSpec> = {
   retries: orNull(fields(routeRetries)),
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
+  fallback: optional(fields(fallback)),
+  priority: optional(level),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -196,16 +218,47 @@ const balancer: ShapeOf<BalancerSpec> = {
   subsetSize: count,
 }
 
+const perEndpoint: ShapeOf<EndpointLimitsSpec> = {
+  connections: optional(count),
+  pending: optional(count),
+  requests: optional(count),
+}
+
 const limits: ShapeOf<ServiceLimits> = {
   connections: count,
   pending: count,
   requests: count,
+  retries: optional(count),
+  perEndpoint: optional(fields(perEndpoint)),
   responseHeaders: integer(1, 1_000_000),
   responseHeadBytes: integer(1, 64 * 1024 * 1024),
   bufferBytes: integer(1, 1024 ** 3),
 }
 
 const enough: ShapeOf<EnoughToCompare> = { minEndpoints: count, minRequests: count }
+const breaker: ShapeOf<BreakerSpec> = {
+  errorPercent: percent,
+  slowCallMs: ms,
+  slowPercent: percent,
+  windowMs: number(1, BIG),
+  volume: count,
+  openMs: number(1, BIG),
+  maxOpenMs: number(1, BIG),
+  jitterPercent: number(0, 100),
+  probes: integer(1, 1_000),
+}
+
+const concurrency: ShapeOf<ConcurrencySpec> = {
+  enforce: flag,
+  minLimit: integer(1, BIG),
+  maxLimit: integer(1, BIG),
+  bufferPercent: percent,
+  percentile: number(1, 99),
+  updateMs: number(1, BIG),
+  minRttIntervalMs: number(1, BIG),
+  minRttRequests: integer(1, BIG),
+  minRttJitterPercent: number(0, 100),
+}
 
 const outliers: ShapeOf<OutlierSpec> = {
   consecutiveGatewayFailures: count,
@@ -270,6 +323,11 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   timeouts: fields({ connectMs: ms, ...routeTimeouts }),
   retries: fields({ ...routeRetries, budget: fields({ percent, minPerSecond: number(0, 1e9) }) }),
   limits: fields(limits),
+  breaker: optional(fields(breaker)),
+  queue: optional(fields(queue)),
+  priority: optional(fields(priority)),
+  concurrency: optional(fields(concurrency)),
+  fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),
   upgrades: listOf(text, 0, 100),

@@ -24,7 +24,7 @@ export class Connect implements Attempt, ConnectWaiter {
   open(): void {
     this.#isWaiting = true
     const refused = this.record.endpoint!.pool.connect(this)
-    if (refused !== null) this.connectFailed(refused, '')
+    if (refused !== null) this.connectFailed(refused, this.record.endpoint!.pool.room.refusedBy)
   }
 
   connected(wire: Wire): void {

@@ -5,6 +5,7 @@ import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { LocalReply } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime, Opening } from '../core/listener.ts'
 import type { TcpRoute } from '../core/route.ts'
@@ -126,6 +127,11 @@ export class TcpTunnel
 
   /** It never has a second one beside it. */
   lost(): void {}
+
+  /** There is nothing to answer with. */
+  replyInstead(_reply: LocalReply, failure: Failure, detail: string): void {
+    this.fail(failure, detail)
+  }
 
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
     return now - startedAt

@@ -64,6 +64,7 @@ function envoy(): readonly View[] {
     ended('upstream_rq_pending_overflow', 'Requests refused because a limit was reached.', 'UO'),
     ended('upstream_rq_retry_limit_exceeded', 'Requests whose retries were used up.', 'URX'),
     ended('upstream_cx_none_healthy', 'Requests that found no healthy endpoint.', 'UH'),
+    ...circuitBreakers(cluster),
     gauge('envoy_cluster_upstream_cx_active', 'Connections.', 'outrigger_upstream_connections', cluster),
     untyped(
       'envoy_cluster_upstream_cx_connect_fail',
@@ -150,6 +151,30 @@ function ejections(cluster: View['labels']): readonly View[] {
       ),
     ]),
   ]
+}
+
+/** Ours have one priority. A limit is open, as Envoy calls it, when nothing is left of it. */
+function circuitBreakers(cluster: (labels: Labels) => Labels): View[] {
+  const envoys = { connections: 'cx', pending: 'rq_pending', requests: 'rq', retries: 'rq_retry' }
+  const lefts = { connections: 'cx', pending: 'pending', requests: 'rq', retries: 'retries' }
+  return (Object.keys(envoys) as (keyof typeof envoys)[]).flatMap(limit => {
+    const own = (labels: Labels) => (labels.limit === limit ? cluster(labels) : null)
+    return [
+      gauge(
+        `envoy_cluster_circuit_breakers_default_remaining_${lefts[limit]}`,
+        `What is left of the limit of ${limit}.`,
+        'outrigger_limit_remaining',
+        own,
+      ),
+      gauge(
+        `envoy_cluster_circuit_breakers_default_${envoys[limit]}_open`,
+        `Whether the limit of ${limit} is reached.`,
+        'outrigger_limit_remaining',
+        own,
+        left => (left <= 0 ? 1 : 0),
+      ),
+    ]
+  })
 }
 
 function istio(): readonly View[] {

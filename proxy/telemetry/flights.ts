@@ -203,6 +203,7 @@ class Try implements Ending {
   zone: AttemptRecord['zone'] = ''
   panic = false
   isProbe = false
+  passedOver = 0
   startedAt = 0
   headAt = 0
   endedAt = 0
@@ -229,6 +230,7 @@ class Try implements Ending {
     this.zone = record.zone
     this.panic = record.panic
     this.isProbe = record.isProbe
+    this.passedOver = record.passedOver
     this.startedAt = record.startedAt
     this.headAt = record.headAt
     this.endedAt = record.endedAt

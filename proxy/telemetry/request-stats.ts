@@ -88,7 +88,8 @@ class OfRoute implements RequestStats {
     if (attempts === 0) return
     if (attempts > 1) this.#retried(attempts - 1)
     const { another } = decision.tries[attempts - 1]!
-    if (another === anotherTry.budgetSpent || another === anotherTry.isRetry) this.#spent()
+    if (another === anotherTry.budgetSpent || another === anotherTry.isRetry || another === anotherTry.retriesFull)
+      this.#spent()
   }
 
   #pairOf(said: string, cluster: Cluster | null): OfPeers {

@@ -62,6 +62,8 @@ class Owner implements AttemptLoopOwner<Scripted> {
     return now - startedAt
   }
 
+  replyInstead() {}
+
   fail(failure: Failure): void {
     this.ended = failure
     this.loop.stop()
@@ -71,6 +73,7 @@ class Owner implements AttemptLoopOwner<Scripted> {
     this.exchange.begin(this.exchange.request, this.time.now)
     this.loop.clear()
     const route = {
+      fallback: null,
       retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false, used: null },
     } as unknown as Route
     this.loop.start(route, this.#cluster(), this.time.now)
@@ -89,12 +92,22 @@ class Owner implements AttemptLoopOwner<Scripted> {
       },
       prepare: null,
       cookie: null,
-      admit: () => {
-        this.permits++
-        return null
-      },
-      release: () => {
-        this.permits--
+      admission: {
+        admit: () => {
+          this.permits++
+          return null
+        },
+        release: () => {
+          this.permits--
+        },
+        admitRetry: () => true,
+        releaseRetry: () => {},
+        refusal: () => null,
+        refusedBy: '',
+        mayWait: () => false,
+        wait: () => false,
+        leave: () => {},
+        describe: () => [],
       },
       report: (_record, outcome, failure) => void this.blamed.push(`${outcome}: ${failure?.failure}`),
       observe: () => {},

@@ -69,6 +69,8 @@ const limits = {
   connections: 9,
   pending: 9,
   requests: 9,
+  retries: 9,
+  perEndpoint: { connections: 9, pending: 9, requests: 9 },
   responseHeaders: 9,
   responseHeadBytes: '9KiB',
   buffer: '1MiB',
@@ -77,6 +79,20 @@ const { perTry: _perTry, ...applicationTimeouts } = timeouts
 
 const edits = { set: { 'x-a': '1' }, add: { 'x-b': '1' }, remove: ['x-c'] }
 const headerEdits = { request: edits, response: edits }
+
+const reply = { status: 299, headers: { 'x-a': '1' }, body: 'v' }
+
+const queue = { requests: 9, interval: '9s', target: '9ms' }
+const priority = { header: 'x-a', default: 'high' }
+const concurrency = {
+  mode: 'enforce',
+  minLimit: 9,
+  maxLimit: 99,
+  buffer: 9,
+  percentile: 9,
+  update: '9s',
+  minRtt: { interval: '9s', requests: 9, jitter: 9 },
+}
 
 const service: Json = {
   protocol: 'http',
@@ -112,6 +128,21 @@ const service: Json = {
   timeouts: { connect: '900ms', ...timeouts },
   retries: { ...retries, budget: { percent: 9, minPerSecond: 9 } },
   limits,
+  breaker: {
+    errorPercent: 9,
+    slowCall: '9s',
+    slowPercent: 9,
+    window: '9s',
+    volume: 9,
+    open: '9s',
+    maxOpen: '90s',
+    jitter: 9,
+    probes: 9,
+  },
+  fallback: { on: ['no-healthy-upstream'], reply },
+  concurrency,
+  queue,
+  priority,
   connections: { age: '9s', keepAlive: '9s' },
   outliers: {
     mode: 'shadow',
@@ -149,10 +180,12 @@ const service: Json = {
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
+      priority: 'high',
+      fallback: { on: ['no-healthy-upstream'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
     },
-    { match: { path: { prefix: '/b' } } },
+    { match: { path: { prefix: '/b' } }, fallback: { on: ['no-healthy-upstream'], reply } },
     { match: { path: { regex: '/c' } } },
   ],
 }
@@ -173,6 +206,9 @@ const everything: Json = {
         protocol: 'http',
         timeouts: { connect: '900ms', ...applicationTimeouts },
         limits,
+        concurrency,
+        queue,
+        priority,
         upgrades: ['websocket'],
       },
       ...listenerFields,
@@ -261,7 +297,7 @@ const everything: Json = {
     attributes: { 'deployment.environment.name': 'a' },
   },
   drain: { delay: '9s', timeout: '9s' },
-  services: { a: service, b: {} },
+  services: { a: service, b: { fallback: { on: ['no-healthy-upstream'], to: { service: 'a', subset: 'v1' } } } },
 }
 
 /** Keys that only count in documents of another form than the one above. */
@@ -315,6 +351,9 @@ const others: readonly Json[] = [
     '7KiB',
     'off',
     'on',
+    'breaker',
+    'low',
+    'advise',
     'errors',
     'json',
     'tcp',

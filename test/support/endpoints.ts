@@ -28,6 +28,9 @@ export class NoPool implements Pool {
   readonly idle = 0
   readonly connections = 0
   readonly pending = 0
+  readonly hasAllRequests = false
+  readonly isBusy = false
+  readonly room = { limits: null, refusedBy: '', limitTo() {} }
   drained = false
   acquire = () => failures.connectRefused
   connect = () => failures.connectRefused

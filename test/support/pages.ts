@@ -65,7 +65,7 @@ export const service = (
   endpoints: readonly EndpointView[],
   notes: readonly string[] = [],
 ): EndpointsAnswer => ({
-  services: [{ name, policy: 'least_request', active: 1, notes, endpoints }],
+  services: [{ name, policy: 'least_request', active: 1, limits: [], notes, endpoints }],
 })
 
 export function attemptView(over: Partial<AttemptView> = {}): AttemptView {

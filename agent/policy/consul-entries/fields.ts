@@ -65,9 +65,9 @@ const upstream = (at: string): FieldRule[] => [
   rule(`${at}.EnvoyClusterJSON`, 'no', 'configuration of Envoy has no meaning here'),
   rule(`${at}.Protocol`, 'yes', '`protocol`, for calls of this service'),
   rule(`${at}.ConnectTimeoutMs`, 'yes', '`timeouts.connect`, for calls of this service'),
-  rule(`${at}.Limits.MaxConnections`, 'partly', '`limits.connections`; for each data thread; at least 1'),
-  rule(`${at}.Limits.MaxPendingRequests`, 'partly', '`limits.pending`; for each data thread'),
-  rule(`${at}.Limits.MaxConcurrentRequests`, 'partly', '`limits.requests`; for each data thread; at least 1'),
+  rule(`${at}.Limits.MaxConnections`, 'yes', '`limits.connections`; at least 1'),
+  rule(`${at}.Limits.MaxPendingRequests`, 'yes', '`limits.pending`'),
+  rule(`${at}.Limits.MaxConcurrentRequests`, 'yes', '`limits.requests`; at least 1'),
   rule(
     `${at}.PassiveHealthCheck.Interval`,
     'partly',

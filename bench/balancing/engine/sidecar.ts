@@ -52,7 +52,7 @@ export class Sidecar {
 
   /** Requests under way, as the cluster and as its endpoints count them. */
   get active(): number {
-    let active = this.#cluster.active
+    let active = this.#cluster.admission.active
     for (const endpoint of this.#instances.keys()) active += Math.abs(endpoint.active)
     return active
   }
@@ -64,13 +64,13 @@ export class Sidecar {
   /** The endpoint; null: none. `hash`: of its caller, or NO_HASH. */
   send(request: Request, hash: number): Instance | null {
     const cluster = this.#cluster
-    if (cluster.admit() !== null) return null
+    if (cluster.admission.admit(0) !== null) return null
     const context = this.#context
     context.record.begin(request.sentAt)
     context.hash = hash
     const endpoint = cluster.whole.balancer.pick(context)
     if (endpoint === null) {
-      cluster.release()
+      cluster.admission.release()
       return null
     }
     endpoint.active++
@@ -88,7 +88,7 @@ export class Sidecar {
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
     whole.report(answered(endpoint, status, request.sentAt), outcome, null, '')
     endpoint.active--
-    this.#cluster.release()
+    this.#cluster.admission.release()
     this.#deps.done(request, status)
   }
 }
