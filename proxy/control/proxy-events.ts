@@ -35,7 +35,6 @@ function logEjection(log: Log, thread: number, ejection: Ejection): void {
     forMs,
     by,
     shadow,
-    ...(failures === '' ? {} : { evidence: evidence.map(evidenceText).join(', ') }),
   })
 }
 
