@@ -44,6 +44,13 @@ export const metricsOfTraffic = {
     help: 'Requests that were not tried again because the retry budget of the service was spent.',
     when: 'once a budget was spent',
   },
+  outrigger_hedges_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['service', 'path', 'outcome'],
+    help: 'Second tries beside a first one that was slow (retries.hedge): won where its answer was passed on, else lost.',
+    when: 'once there was one',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',
