@@ -1,4 +1,5 @@
 import { addressOf, formatAddress } from './address.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { durationMs } from './duration.ts'
 import { connectName } from './host-name.ts'
 import { own } from './own.ts'
@@ -30,8 +31,9 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       protocol,
       timeouts,
       limits,
+      rateLimits,
       h2cUpgrade,
-    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
+    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'rateLimits' | 'h2cUpgrade'>,
     service: string | null,
     multiplex: number,
     speaksTcp: boolean,
@@ -68,6 +70,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       },
       // A server that is not known may not speak HTTP/2, so the offer is left to it: it goes no further.
       h2cUpgrade: h2cUpgrade && transparent === null,
+      ...compileRateLimits(rateLimits),
       ...(transparent === null ? {} : { transparent }),
     }
   }

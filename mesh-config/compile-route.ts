@@ -1,6 +1,8 @@
+import { compileMatch } from './compile-match.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { durationMs } from './duration.ts'
 import type { HeaderEditsPolicy } from './header-edits.ts'
-import type { RoutePolicy, ValuePolicy } from './service.ts'
+import type { RoutePolicy } from './service.ts'
 import { sizeBytes } from './size.ts'
 import type {
   HeadEditsSpec,
@@ -11,7 +13,6 @@ import type {
   RouteSpec,
   RouteTimeouts,
   ServiceTimeouts,
-  ValueMatchSpec,
 } from './snapshot.ts'
 
 export function compileRoute(
@@ -34,6 +35,7 @@ export function compileRoute(
     ...compileHeaders(route.headers),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
+    ...compileRateLimits(route.rateLimits),
   }
 }
 
@@ -59,33 +61,6 @@ function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries'
     attempts: over.attempts ?? base.attempts,
     replayBytes: over.replayBytes === undefined ? base.replayBytes : sizeBytes(over.replayBytes),
   }
-}
-
-function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): MatchSpec {
-  const { ignoreCase = false, ...forms } = { ignoreCase: false, ...(path ?? { prefix: '/' }) }
-  const [kind, value] = formOf<MatchSpec['path']['kind'], string>(forms)
-  return {
-    path: { kind, value, ...(ignoreCase ? { ignoreCase } : {}) },
-    methods: methods ?? [],
-    headers: Object.entries(headers ?? {}).flatMap(([name, match]) => compileValues(name.toLowerCase(), match)),
-    query: Object.entries(query ?? {}).flatMap(([name, match]) => compileValues(name, match)),
-  }
-}
-
-function compileValues(name: string, match: ValuePolicy): ValueMatchSpec[] {
-  return Array.isArray(match) ? match.map(each => compileValue(name, each)) : [compileValue(name, match)]
-}
-
-function compileValue(name: string, match: Exclude<ValuePolicy, readonly unknown[]>): ValueMatchSpec {
-  const { invert = false, ...forms } = { invert: false, ...match }
-  const [kind, value] = formOf<Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean>(forms)
-  if (typeof value === 'boolean') return { name, kind: value === invert ? 'absent' : 'present', value: '' }
-  return { name, kind, value, ...(invert ? { invert } : {}) }
-}
-
-/** The one form that is given. */
-function formOf<Kind, Value>(forms: object): [Kind, Value] {
-  return Object.entries(forms).find(([, value]) => value !== undefined) as [Kind, Value]
 }
 
 function compileHeaders(headers: HeaderEditsPolicy | undefined): { headers?: HeaderEditsSpec } {

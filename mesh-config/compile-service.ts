@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
 import { durationMs } from './duration.ts'
@@ -39,6 +40,7 @@ export function compileService(
     subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,
     ...(policy.resolve === undefined ? {} : { resolve: compileResolve(name, policy.resolve, withFilters(policy)) }),
+    ...compileRateLimits(policy.rateLimits),
     routes: routes.length > 0 ? routes : [everything(name)],
   }
 }

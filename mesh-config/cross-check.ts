@@ -293,9 +293,13 @@ export async function checkRegexes(root: Located, say: Say): Promise<void> {
       if (wrong !== null) say(at, wrong)
     }
   }
-  const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
-    itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
-  )
+  const matching = [
+    ...['inbound', 'outbound'].flatMap(side => itemsAt(root, [side]).flatMap(each => itemsAt(each, ['rateLimits']))),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
+      ['routes', 'rateLimits'].flatMap(key => itemsAt(policy, [key])),
+    ),
+  ]
+  const pending: [string, Located][] = matching.map(each => ['', each])
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [key, node] = next
     const pattern = key === 'regex' ? textOf(node) : null

@@ -15,6 +15,9 @@ import type {
   Snapshot,
 } from './snapshot.ts'
 
+/** Lists of rules. */
+const MATCHING: ReadonlySet<string> = new Set(['rateLimits'])
+
 /** Further lines about one thing are counted, not listed. */
 const maxListed = 10
 
@@ -174,6 +177,7 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
     ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
     ...(same(a.rewrite, b.rewrite) ? [] : [`route ${name}: rewrite changed`]),
     ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
+    ...(same(a.rateLimits, b.rateLimits) ? [] : [`route ${name}: rateLimits changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),
@@ -205,6 +209,8 @@ function diffFields(prefix: string, before: Fields, after: Fields): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
     const [a, b] = [own(before, key) ?? null, own(after, key) ?? null]
     if (same(a, b)) return []
+    // They match requests by values.
+    if (MATCHING.has(key)) return [`${prefix}${key} changed`]
     // Never as a whole: a map may hold a secret.
     if (isFields(a) || isFields(b)) return diffFields(`${prefix}${key}.`, isFields(a) ? a : {}, isFields(b) ? b : {})
     if (isSecretName(key)) return [`${prefix}${key} changed`]

@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
+import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
@@ -23,8 +24,10 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   }
   for (const direction of ['inbound', 'outbound'] as const) {
     const listeners = snapshot.listeners.filter(listener => listener.direction === direction)
-    for (const [index, listener] of listeners.entries())
+    for (const [index, listener] of listeners.entries()) {
       lintListener(listener, snapshot.service, [direction, index], warn)
+      lintListenerRateLimits(listener, [direction, index], warn)
+    }
   }
   for (const service of Object.values(snapshot.services)) {
     if (service.kind !== 'named') continue
@@ -36,6 +39,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     const once = saidOnce(warn)
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
+    lintRateLimits(service, home, once)
     lintTcp(service, root, home, once)
   }
   lintState(bootstrap.state, discovery, root, warn)

@@ -35,6 +35,8 @@ export interface ServiceSpec {
   readonly subsetFallback: 'none' | 'any' | { readonly subset: string }
   /** Absent: its endpoints are where discovery says. */
   readonly resolve?: ResolveSpec
+  /** Absent: none. */
+  readonly rateLimits?: readonly RateLimitSpec[]
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
 }
@@ -253,6 +255,8 @@ export interface RouteSpec {
   /** Null: the service's. */
   readonly timeouts: RouteTimeouts | null
   readonly retries: RouteRetries | null
+  /** Besides those of the service. */
+  readonly rateLimits?: readonly RateLimitSpec[]
 }
 
 export interface MatchSpec {
@@ -299,3 +303,26 @@ export interface HeadEditsSpec {
   readonly add: readonly (readonly [name: string, value: string])[]
   readonly set: readonly (readonly [name: string, value: string])[]
 }
+
+/** A token bucket for all requests it matches, or one for each key. */
+export interface RateLimitSpec {
+  /** Told apart from the others of its place. */
+  readonly name: string
+  /** So many in so many seconds. */
+  readonly count: number
+  readonly perSeconds: number
+  readonly burst: number
+  /** Combined; empty: one bucket for all requests. */
+  readonly by: readonly RateLimitKeySpec[]
+  /** Absent: every request. */
+  readonly match?: MatchSpec
+  readonly mode: 'enforce' | 'shadow'
+  readonly keys: number
+  readonly tell: 'refused' | 'always' | 'never'
+}
+
+export type RateLimitKeySpec =
+  /** In lower case. */
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'identity' }
+  | { readonly kind: 'address'; readonly ipv4Bits: number; readonly ipv6Bits: number }

@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { pathForms } from './match.ts'
+import { rateLimits } from './rate-limits.ts'
 import { resolve } from './resolve.ts'
-import { pathForms, route } from './route.ts'
+import { route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 
 /**
@@ -118,6 +120,7 @@ export const serviceSchema = z.strictObject({
     resolve.optional(),
     'Where the endpoints of the service are, and which of them are in which subset: what the service-resolver of Consul says.',
   ),
+  rateLimits,
   routes: setting(
     z.array(route).prefault([]),
     'Which requests go where; the first that matches counts. Without routes every request goes to the service.',

@@ -1,5 +1,5 @@
 import type { RegisterSpec } from './discovery-spec.ts'
-import type { ServiceSpec } from './service-spec.ts'
+import type { RateLimitSpec, ServiceSpec } from './service-spec.ts'
 
 export type {
   AddressFamily,
@@ -29,6 +29,8 @@ export type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  RateLimitKeySpec,
+  RateLimitSpec,
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
@@ -160,6 +162,8 @@ export interface ListenerSpec {
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
   readonly h2cUpgrade: boolean
+  /** Of requests, before their route is known. Absent: none. */
+  readonly rateLimits?: readonly RateLimitSpec[]
   /** Connections are redirected here, and each was on its way to another address. Absent: they are not. */
   readonly transparent?: TransparentSpec
 }

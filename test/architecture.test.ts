@@ -46,6 +46,7 @@ const joints = new Set([
   'proxy/runtime/pools-of.ts',
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',
+  'proxy/runtime/rate-limiters.ts',
   'proxy/runtime/tcp-routes.ts',
   'proxy/runtime/by-address.ts',
   'proxy/runtime/originals.ts',

@@ -179,6 +179,20 @@ export const localFailures = {
     remedy:
       'a caller or an endpoint has stopped reading: `detail` says which bound was reached; `buffers` in the sidecar file sets that of a data thread',
   }),
+  rateLimited: row({
+    side: 'local',
+    failure: 'rate-limited',
+    flag: 'RL',
+    httpStatus: 429,
+    grpcStatus: 8,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'a rate limit has no token left for this request',
+    remedy:
+      '`detail` names the rule of `rateLimits`; `outrigger explain` shows what is left of each, and `Retry-After` says when to come again',
+  }),
   drained: row({
     side: 'local',
     failure: 'drained',

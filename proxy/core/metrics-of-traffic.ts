@@ -44,6 +44,20 @@ export const metricsOfTraffic = {
     help: 'Requests that were not tried again because the retry budget of the service was spent.',
     when: 'once a budget was spent',
   },
+  outrigger_rate_limit_requests_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['scope', 'rule', 'result'],
+    help: 'Requests that a rate limit applied to: `allowed` took a token, `limited` found none (with `mode: shadow` they went on all the same).',
+    when: 'for each rule of `rateLimits`',
+  },
+  outrigger_rate_limit_evictions_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['scope', 'rule'],
+    help: 'Buckets of a rate limit that were not full and made room for other keys: `keys` is too low.',
+    when: 'for each rule of `rateLimits`',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',

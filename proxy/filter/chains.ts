@@ -3,8 +3,9 @@ import type { Random } from '../core/clock.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
 import { forwarded } from './forwarded.ts'
+import { type RateLimiter, rateLimit } from './rate-limit.ts'
 import { requestId } from './request-id.ts'
-import { routeFilters } from './route-filters.ts'
+import { type RouteParts, routeFilters } from './route-filters.ts'
 import { traceContext } from './trace-context.ts'
 import { tunnels } from './tunnels.ts'
 
@@ -14,11 +15,14 @@ export type { Chain } from './chain.ts'
 const MOST_KEPT = 64
 
 /** The filters of a listener. Listeners whose filters are the same share one chain, over snapshots as well. */
-export function listenerChains(random: Random, tracing: Tracing): (listener: ListenerSpec) => Chain {
+export function listenerChains(
+  random: Random,
+  tracing: Tracing,
+): (listener: ListenerSpec, limiters: readonly RateLimiter[]) => Chain {
   const withId = requestId(random)
   const withTrace = traceContext(random, tracing)
   const kept = new Map<string, Chain>()
-  return ({ connect }) => {
+  return ({ connect, name, rateLimits }, limiters) => {
     const key = JSON.stringify(connect)
     let chain = kept.get(key)
     if (chain === undefined) {
@@ -26,7 +30,10 @@ export function listenerChains(random: Random, tracing: Tracing): (listener: Lis
       chain = new Chain(key, [withId, withTrace, tunnels(random, connect), forwarded])
       kept.set(key, chain)
     }
-    return chain
+    // Its buckets are this listener's own.
+    return limiters.length === 0
+      ? chain
+      : chain.ofListener(`${key} ${name} ${JSON.stringify(rateLimits)}`, [rateLimit(limiters)])
   }
 }
 
@@ -38,6 +45,7 @@ export function withRouteFilters(
   chain: Chain,
   route: RouteSpec,
   services: Readonly<Record<string, ServiceSpec>>,
+  parts: RouteParts,
 ): Chain {
-  return chain.and(routeFilters(route, services))
+  return chain.and(routeFilters(route, services, parts))
 }

@@ -9,6 +9,7 @@ import { Addresses } from './addresses.ts'
 import { byAddressOf } from './by-address.ts'
 import type { Change } from './change.ts'
 import { type PreparedOriginals, passedThrough } from './passed-through.ts'
+import { type PreparedRateLimiters, rateLimiters } from './rate-limiters.ts'
 import { requestRouterOf } from './request-router.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
 import { type Services, type ServicesDeps, services } from './services.ts'
@@ -45,6 +46,7 @@ export function applier(deps: ApplierDeps): Applier {
   const addresses = new Addresses()
   const served = services({ ...deps, addresses })
   const originalsOf = passedThrough(deps)
+  const limitersOf = rateLimiters(deps)
   const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing)
   let inForce: Runtime | null = null
@@ -53,10 +55,11 @@ export function applier(deps: ApplierDeps): Applier {
     snapshot: Snapshot,
     routes: ServiceRoutes,
     originals: PreparedOriginals,
+    limiters: PreparedRateLimiters,
   ): ReadonlyMap<string, ListenerRuntime> {
     return new Map(
       snapshot.listeners.map((spec): [string, ListenerRuntime] => {
-        const filters = filtersOf(spec)
+        const filters = filtersOf(spec, limiters.ofListener(spec))
         const tableOf = (service: ServiceSpec) => routes.table(spec.direction, service, filters)
         const tunnelOf = (service: ServiceSpec) => routes.tcp(spec.direction, service)
         const router = requestRouterOf(spec, snapshot, tableOf)
@@ -83,19 +86,21 @@ export function applier(deps: ApplierDeps): Applier {
     addresses,
     prepare(snapshot, regex) {
       const prepared = served.prepare(snapshot, regex)
-      const routes = routesOf({ snapshot, regex, ...prepared })
-      const originals = originalsOf()
+      const parts: Change[] = [prepared]
       const abandon = () => {
-        prepared.abandon()
-        routes.abandon()
-        originals.abandon()
+        for (const part of parts) void part.abandon()
       }
       try {
-        const runtime = { version: snapshot.version, snapshot, listeners: listenersOf(snapshot, routes, originals) }
+        const limiters = limitersOf(snapshot, regex)
+        parts.push(limiters)
+        const partsOf = (service: ServiceSpec, route: number) => ({ limiters: limiters.ofRoute(service, route) })
+        const routes = routesOf({ snapshot, regex, partsOf, ...prepared })
+        const originals = originalsOf()
+        parts.push(routes, originals)
+        const found = listenersOf(snapshot, routes, originals, limiters)
+        const runtime = { version: snapshot.version, snapshot, listeners: found }
         const commit = () => {
-          prepared.commit()
-          routes.commit()
-          originals.commit()
+          for (const part of parts) part.commit()
           inForce = runtime
         }
         return { runtime, commit, abandon }

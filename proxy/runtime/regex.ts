@@ -58,17 +58,27 @@ export function patternsOf({ clock, event, load }: PatternsDeps): (snapshot: Sna
   }
 }
 
-function hasPattern({ services }: Snapshot): boolean {
-  return Object.values(services).some(
-    ({ routes, resolve }) => routes.some(isPattern) || (resolve !== undefined && hasFilterPattern(resolve)),
+function hasPattern({ listeners, services }: Snapshot): boolean {
+  return (
+    listeners.some(hasRulePattern) ||
+    Object.values(services).some(
+      service =>
+        hasRulePattern(service) ||
+        service.routes.some(route => isPattern(route) || hasRulePattern(route)) ||
+        (service.resolve !== undefined && hasFilterPattern(service.resolve)),
+    )
   )
+}
+
+function hasRulePattern({ rateLimits = [] }: Pick<RouteSpec, 'rateLimits'>): boolean {
+  return rateLimits.some(({ match }) => match !== undefined && isPattern({ match }))
 }
 
 function hasFilterPattern({ filters, failover }: ResolveSpec): boolean {
   return [...Object.values(filters), ...failover].some(({ filter }) => filter.includes('matches'))
 }
 
-function isPattern({ match: { path, headers, query } }: RouteSpec): boolean {
+function isPattern({ match: { path, headers, query } }: Pick<RouteSpec, 'match'>): boolean {
   return path.kind === 'regex' || [...headers, ...query].some(({ kind }) => kind === 'regex')
 }
 

@@ -11,6 +11,7 @@ import type { ServiceCluster } from '../cluster/cluster.ts'
 import type { Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
+import type { RouteParts } from '../filter/route-filters.ts'
 import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
@@ -29,6 +30,8 @@ export interface RoutesOf {
   /** Services of which nothing but endpoints differs from the snapshot in force. */
   readonly unchanged: ReadonlySet<string>
   readonly regex: CompileRegex
+  /** What filters of a route (its number) live on over snapshots. */
+  readonly partsOf: (service: ServiceSpec, route: number) => RouteParts
 }
 
 /** The routes of the services in a snapshot that is being prepared; compiled when first asked for. */
@@ -73,7 +76,7 @@ export function serviceRoutes(deps: RequestStatsDeps): (from: RoutesOf) => Servi
 }
 
 function compiling(
-  { snapshot, clusters, unchanged, regex }: RoutesOf,
+  { snapshot, clusters, unchanged, regex, partsOf }: RoutesOf,
   deps: RequestStatsDeps,
   inForce: ReadonlyMap<string, Compiled>,
   next: Map<string, Compiled>,
@@ -127,13 +130,13 @@ function compiling(
       requests.set(path, series)
       return series
     }
-    const candidates = spec.routes.map(route => ({
-      match: route.match,
-      route: {
-        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), snapshot.services, clusters),
-        stats: count(route),
-      },
-    }))
+    const candidates = spec.routes.map((route, index) => {
+      const chain = withRouteFilters(filters, route, snapshot.services, partsOf(spec, index))
+      return {
+        match: route.match,
+        route: { ...compileRoute(spec, route, chain, snapshot.services, clusters), stats: count(route) },
+      }
+    })
     const table = compileRoutes(candidates, regex)
     return spec.protocol === 'tcp' ? request => (request.upgrade === CONNECT ? table(request) : null) : table
   }

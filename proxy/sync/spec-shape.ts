@@ -12,6 +12,7 @@ import type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  RateLimitSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -116,6 +117,24 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   statuses: optional(listOf(integer(100, 599), 0, 500)),
 }
 
+const rateLimitKey = either(
+  fields({ kind: oneOf('header'), name: matching(FIELD_NAME, 'a header name') }),
+  fields({ kind: oneOf('identity') }),
+  fields({ kind: oneOf('address'), ipv4Bits: integer(0, 32), ipv6Bits: integer(0, 128) }),
+)
+
+const rateLimit: ShapeOf<RateLimitSpec> = {
+  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
+  count: integer(1, 1_000_000),
+  perSeconds: integer(1, 86_400),
+  burst: integer(1, 1_000_000),
+  by: listOf(rateLimitKey, 0, 4),
+  match: optional(fields(match)),
+  mode: oneOf('enforce', 'shadow'),
+  keys: integer(1, 1_000_000),
+  tell: oneOf('refused', 'always', 'never'),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -124,6 +143,7 @@ const route: ShapeOf<RouteSpec> = {
   retries: orNull(fields(routeRetries)),
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
+  rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -233,6 +253,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   upgrades: listOf(text, 0, 100),
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
+  rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
   routes: listOf(fields(route), 1, 10_000),
   resolve: optional(fields(resolve)),
 }

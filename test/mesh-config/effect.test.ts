@@ -34,7 +34,29 @@ const valueForms: Json = {
   ],
 }
 
+const match: Json = {
+  path: { exact: '/a', ignoreCase: true },
+  methods: ['GET'],
+  headers: valueForms,
+  query: valueForms,
+}
+const rateLimits: Json = [
+  {
+    name: 'a',
+    rate: '9/s',
+    burst: 9,
+    by: [{ header: 'x-a' }, { identity: true }, { address: { ipv4: 24, ipv6: 48 } }],
+    match,
+    mode: 'shadow',
+    keys: 9,
+    tell: 'always',
+  },
+  { rate: '9/s', match: { path: { prefix: '/b' } } },
+  { rate: '9/s', match: { path: { regex: '/c' } } },
+]
+
 const listenerFields: Json = {
+  rateLimits,
   protocol: 'http',
   timeouts: { head: '9s', body: '9s', idle: '9s', connectionAge: '9s', detect: '9s' },
   limits: { headers: 9, headBytes: '9KiB', targetBytes: '9KiB', connections: 9, streams: 9, buffer: '1MiB' },
@@ -106,6 +128,7 @@ const service: Json = {
     maxEjectedPercent: 30,
   },
   upgrades: ['websocket'],
+  rateLimits,
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
   resolve: {
@@ -123,12 +146,13 @@ const service: Json = {
   routes: [
     {
       name: 'one',
-      match: { path: { exact: '/a', ignoreCase: true }, methods: ['GET'], headers: valueForms, query: valueForms },
+      match,
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
       timeouts,
       retries,
+      rateLimits,
     },
     { match: { path: { prefix: '/b' } } },
     { match: { path: { regex: '/c' } } },
@@ -303,7 +327,7 @@ const others: readonly Json[] = [
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
-  ...['240.0.0.0/12', 'fd00::/64'],
+  ...['240.0.0.0/12', 'fd00::/64', '7/m', 'enforce', 'never'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>
@@ -354,7 +378,7 @@ function changed(document: Json, path: Path): { before: Compiled; after: Compile
   const before = compiled(document)!
   const tried: readonly (readonly [Path, Json])[] = [
     ...others.map((other): [Path, Json] => [path, other]),
-    // `path: true` and `sourceIp: true` have no other value: something else is hashed in their place.
+    // `path: true`, `sourceIp: true` and `identity: true` have no other value: something else counts in their place.
     [path.slice(0, -1), { header: 'x-other' }],
   ]
   for (const [place, other] of tried) {
