@@ -1,22 +1,15 @@
 import { compileMatch } from './compile-match.ts'
 import type { RateLimitPolicy } from './rate-limits.ts'
 import type { RateLimitKeySpec, RateLimitSpec } from './snapshot.ts'
+import { toldApart } from './told-apart.ts'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const
 
 /** Nothing where there are no rules. */
 export function compileRateLimits(rules: readonly RateLimitPolicy[] | undefined): { rateLimits?: RateLimitSpec[] } {
   if (rules === undefined || rules.length === 0) return {}
-  const used = new Map<string, number>()
-  return {
-    rateLimits: rules.map(rule => {
-      const given = rule.name ?? rule.rate
-      const times = (used.get(given) ?? 0) + 1
-      used.set(given, times)
-      // They are told apart in metrics.
-      return compileRateLimit(rule, times === 1 ? given : `${given}#${times}`)
-    }),
-  }
+  const names = toldApart(rules.map(({ name, rate }) => name ?? rate))
+  return { rateLimits: rules.map((rule, index) => compileRateLimit(rule, names[index]!)) }
 }
 
 function compileRateLimit({ rate, burst, by, match, mode, keys, tell }: RateLimitPolicy, name: string): RateLimitSpec {

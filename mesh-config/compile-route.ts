@@ -1,3 +1,4 @@
+import { compileFaults } from './compile-faults.ts'
 import { compileMatch } from './compile-match.ts'
 import { compileRateLimits } from './compile-rate-limits.ts'
 import { durationMs } from './duration.ts'
@@ -36,6 +37,7 @@ export function compileRoute(
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
     ...compileRateLimits(route.rateLimits),
+    ...compileFaults(route.faults),
   }
 }
 

@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileFaults } from './compile-faults.ts'
 import { compileRateLimits } from './compile-rate-limits.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
@@ -41,6 +42,7 @@ export function compileService(
     subsetFallback: policy.subsetFallback,
     ...(policy.resolve === undefined ? {} : { resolve: compileResolve(name, policy.resolve, withFilters(policy)) }),
     ...compileRateLimits(policy.rateLimits),
+    ...compileFaults(policy.faults),
     routes: routes.length > 0 ? routes : [everything(name)],
   }
 }

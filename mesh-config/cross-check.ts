@@ -296,7 +296,7 @@ export async function checkRegexes(root: Located, say: Say): Promise<void> {
   const matching = [
     ...['inbound', 'outbound'].flatMap(side => itemsAt(root, [side]).flatMap(each => itemsAt(each, ['rateLimits']))),
     ...entriesAt(root, ['services']).flatMap(([, policy]) =>
-      ['routes', 'rateLimits'].flatMap(key => itemsAt(policy, [key])),
+      ['routes', 'rateLimits', 'faults'].flatMap(key => itemsAt(policy, [key])),
     ),
   ]
   const pending: [string, Located][] = matching.map(each => ['', each])

@@ -16,7 +16,7 @@ import type {
 } from './snapshot.ts'
 
 /** Lists of rules. */
-const MATCHING: ReadonlySet<string> = new Set(['rateLimits'])
+const MATCHING: ReadonlySet<string> = new Set(['rateLimits', 'faults'])
 
 /** Further lines about one thing are counted, not listed. */
 const maxListed = 10
@@ -178,6 +178,7 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
     ...(same(a.rewrite, b.rewrite) ? [] : [`route ${name}: rewrite changed`]),
     ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
     ...(same(a.rateLimits, b.rateLimits) ? [] : [`route ${name}: rateLimits changed`]),
+    ...(same(a.faults, b.faults) ? [] : [`route ${name}: faults changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),

@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
+import { lintFaults } from './lint-faults.ts'
 import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
@@ -40,6 +41,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
     lintRateLimits(service, home, once)
+    lintFaults(service, home, once)
     lintTcp(service, root, home, once)
   }
   lintState(bootstrap.state, discovery, root, warn)

@@ -1,8 +1,22 @@
 import * as z from 'zod'
 import { match } from './match.ts'
-import { exactlyOne, headerName, setting, text } from './values.ts'
+import { checked, exactlyOne, headerName, setting, text } from './values.ts'
 
 /** `rateLimits` of a listener, a service or a route. */
+
+const RATE = '^[1-9]\\d{0,5}/[smhd]$'
+
+const rate = checked(
+  input =>
+    typeof input === 'string' && new RegExp(RATE).test(input)
+      ? null
+      : {
+          what: '{value} is not a rate',
+          fix: 'write a number of requests and a time: 1000/s, 100/m, 10/h or 5/d',
+          otherForm: typeof input === 'object',
+        },
+  { kind: 'rate', pattern: RATE },
+)
 
 const address = z.strictObject({
   ipv4: setting(
@@ -41,7 +55,7 @@ export const rateLimit = z.strictObject({
     'Its name in metrics, answers and explanations. Without it: its `rate`.',
   ),
   rate: setting(
-    text(/^[1-9]\d{0,5}\/[smhd]$/, 'a rate', 'a number of requests and a time: 1000/s, 100/m, 10/h or 5/d'),
+    rate,
     'So many requests for each second (s), minute (m), hour (h) or day (d), spread evenly: `1000/s` is one each millisecond.',
   ),
   burst: setting(

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { retries, timeouts } from './call.ts'
 import { REWRITE } from './edited-heads.ts'
+import { faults } from './faults.ts'
 import { headerEdits } from './header-edits.ts'
 import { match } from './match.ts'
 import { rateLimits } from './rate-limits.ts'
@@ -71,6 +72,7 @@ export const route = z
       'Retry settings that differ from those of the service. The budget is always that of the service.',
     ),
     rateLimits,
+    faults,
   })
   .superRefine(({ match, rewrite }, context) => {
     if (rewrite === undefined || match.path === undefined || !('regex' in match.path)) return

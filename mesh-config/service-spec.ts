@@ -37,6 +37,7 @@ export interface ServiceSpec {
   readonly resolve?: ResolveSpec
   /** Absent: none. */
   readonly rateLimits?: readonly RateLimitSpec[]
+  readonly faults?: readonly FaultSpec[]
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
 }
@@ -257,6 +258,8 @@ export interface RouteSpec {
   readonly retries: RouteRetries | null
   /** Besides those of the service. */
   readonly rateLimits?: readonly RateLimitSpec[]
+  /** In place of those of the service. */
+  readonly faults?: readonly FaultSpec[]
 }
 
 export interface MatchSpec {
@@ -326,3 +329,20 @@ export type RateLimitKeySpec =
   | { readonly kind: 'header'; readonly name: string }
   | { readonly kind: 'identity' }
   | { readonly kind: 'address'; readonly ipv4Bits: number; readonly ipv6Bits: number }
+
+/** Trouble made on purpose. Shares are percents. */
+export interface FaultSpec {
+  readonly name: string
+  /** Absent: every request. */
+  readonly match?: MatchSpec
+  readonly delay?: { readonly minMs: number; readonly maxMs: number; readonly percent: number }
+  /** 0: as the other status says. */
+  readonly abort?: { readonly status: number; readonly grpcStatus: number; readonly percent: number }
+  readonly throttle?: { readonly bytesPerSecond: number; readonly percent: number }
+  /** Milliseconds since the epoch. Absent: always, for ever. */
+  readonly fromTime?: number
+  readonly untilTime?: number
+  readonly byHeaders: boolean
+  /** Requests under it at a time. */
+  readonly active: number
+}

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { faults } from './faults.ts'
 import { pathForms } from './match.ts'
 import { rateLimits } from './rate-limits.ts'
 import { resolve } from './resolve.ts'
@@ -121,6 +122,7 @@ export const serviceSchema = z.strictObject({
     'Where the endpoints of the service are, and which of them are in which subset: what the service-resolver of Consul says.',
   ),
   rateLimits,
+  faults,
   routes: setting(
     z.array(route).prefault([]),
     'Which requests go where; the first that matches counts. Without routes every request goes to the service.',

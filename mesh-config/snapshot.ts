@@ -22,6 +22,7 @@ export type {
   EndpointHealth,
   EndpointSpec,
   FailoverSpec,
+  FaultSpec,
   FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,

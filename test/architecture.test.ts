@@ -47,6 +47,8 @@ const joints = new Set([
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',
   'proxy/runtime/rate-limiters.ts',
+  'proxy/runtime/fault-injectors.ts',
+  'proxy/runtime/route-parts.ts',
   'proxy/runtime/tcp-routes.ts',
   'proxy/runtime/by-address.ts',
   'proxy/runtime/originals.ts',

@@ -193,6 +193,20 @@ export const localFailures = {
     remedy:
       '`detail` names the rule of `rateLimits`; `outrigger explain` shows what is left of each, and `Retry-After` says when to come again',
   }),
+  // With the status that its rule says.
+  faultInjected: row({
+    side: 'local',
+    failure: 'fault-injected',
+    flag: 'FI',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'this request was chosen to fail',
+    remedy: '`detail` names the rule of `faults` of the service or the route: take it out, or give it an end (`until`)',
+  }),
   drained: row({
     side: 'local',
     failure: 'drained',

@@ -58,6 +58,27 @@ export const metricsOfTraffic = {
     help: 'Buckets of a rate limit that were not full and made room for other keys: `keys` is too low.',
     when: 'for each rule of `rateLimits`',
   },
+  outrigger_faults_injected_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['scope', 'rule', 'fault'],
+    help: 'Faults made on purpose: `delay`, `abort` or `throttle`.',
+    when: 'for each rule of `faults`',
+  },
+  outrigger_faults_overflow_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['scope', 'rule'],
+    help: 'Requests that went on without a fault because `active` of the rule was reached.',
+    when: 'for each rule of `faults`',
+  },
+  outrigger_faults_active: {
+    group: 'requests',
+    type: 'gauge',
+    labels: ['scope', 'rule'],
+    help: 'Requests under a fault now.',
+    when: 'for each rule of `faults`',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',

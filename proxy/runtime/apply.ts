@@ -9,8 +9,8 @@ import { Addresses } from './addresses.ts'
 import { byAddressOf } from './by-address.ts'
 import type { Change } from './change.ts'
 import { type PreparedOriginals, passedThrough } from './passed-through.ts'
-import { type PreparedRateLimiters, rateLimiters } from './rate-limiters.ts'
 import { requestRouterOf } from './request-router.ts'
+import { type PreparedParts, routeParts } from './route-parts.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
 import { type Services, type ServicesDeps, services } from './services.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
@@ -46,7 +46,7 @@ export function applier(deps: ApplierDeps): Applier {
   const addresses = new Addresses()
   const served = services({ ...deps, addresses })
   const originalsOf = passedThrough(deps)
-  const limitersOf = rateLimiters(deps)
+  const partsFrom = routeParts(deps)
   const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing)
   let inForce: Runtime | null = null
@@ -55,11 +55,11 @@ export function applier(deps: ApplierDeps): Applier {
     snapshot: Snapshot,
     routes: ServiceRoutes,
     originals: PreparedOriginals,
-    limiters: PreparedRateLimiters,
+    kept: PreparedParts,
   ): ReadonlyMap<string, ListenerRuntime> {
     return new Map(
       snapshot.listeners.map((spec): [string, ListenerRuntime] => {
-        const filters = filtersOf(spec, limiters.ofListener(spec))
+        const filters = filtersOf(spec, kept.ofListener(spec))
         const tableOf = (service: ServiceSpec) => routes.table(spec.direction, service, filters)
         const tunnelOf = (service: ServiceSpec) => routes.tcp(spec.direction, service)
         const router = requestRouterOf(spec, snapshot, tableOf)
@@ -91,13 +91,12 @@ export function applier(deps: ApplierDeps): Applier {
         for (const part of parts) void part.abandon()
       }
       try {
-        const limiters = limitersOf(snapshot, regex)
-        parts.push(limiters)
-        const partsOf = (service: ServiceSpec, route: number) => ({ limiters: limiters.ofRoute(service, route) })
-        const routes = routesOf({ snapshot, regex, partsOf, ...prepared })
+        const kept = partsFrom(snapshot, regex)
+        parts.push(kept)
+        const routes = routesOf({ snapshot, regex, partsOf: kept.ofRoute, ...prepared })
         const originals = originalsOf()
         parts.push(routes, originals)
-        const found = listenersOf(snapshot, routes, originals, limiters)
+        const found = listenersOf(snapshot, routes, originals, kept)
         const runtime = { version: snapshot.version, snapshot, listeners: found }
         const commit = () => {
           for (const part of parts) part.commit()

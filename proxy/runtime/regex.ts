@@ -70,8 +70,8 @@ function hasPattern({ listeners, services }: Snapshot): boolean {
   )
 }
 
-function hasRulePattern({ rateLimits = [] }: Pick<RouteSpec, 'rateLimits'>): boolean {
-  return rateLimits.some(({ match }) => match !== undefined && isPattern({ match }))
+function hasRulePattern({ rateLimits = [], faults = [] }: Pick<RouteSpec, 'rateLimits' | 'faults'>): boolean {
+  return [...rateLimits, ...faults].some(({ match }) => match !== undefined && isPattern({ match }))
 }
 
 function hasFilterPattern({ filters, failover }: ResolveSpec): boolean {

@@ -7,6 +7,7 @@ import type {
   DestinationSpec,
   DnsSourceSpec,
   FailoverSpec,
+  FaultSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
@@ -135,6 +136,24 @@ const rateLimit: ShapeOf<RateLimitSpec> = {
   tell: oneOf('refused', 'always', 'never'),
 }
 
+const share = number(0, 100)
+/** 0: as the gRPC status says. */
+const abortStatus: Shape = (status, at, wrong) => {
+  if (status !== 0) integer(400, 599)(status, at, wrong)
+}
+
+const fault: ShapeOf<FaultSpec> = {
+  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
+  match: optional(fields(match)),
+  delay: optional(fields({ minMs: number(0, 86_400_000), maxMs: number(0, 86_400_000), percent: share })),
+  abort: optional(fields({ status: abortStatus, grpcStatus: integer(0, 16), percent: share })),
+  throttle: optional(fields({ bytesPerSecond: integer(1, 1024 ** 3), percent: share })),
+  fromTime: optional(integer(0, BIG)),
+  untilTime: optional(integer(0, BIG)),
+  byHeaders: flag,
+  active: integer(1, 1_000_000),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -144,6 +163,7 @@ const route: ShapeOf<RouteSpec> = {
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
   rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
+  faults: optional(listOf(fields(fault), 0, 16)),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -254,6 +274,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
   rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
+  faults: optional(listOf(fields(fault), 0, 16)),
   routes: listOf(fields(route), 1, 10_000),
   resolve: optional(fields(resolve)),
 }

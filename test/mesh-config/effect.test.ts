@@ -55,6 +55,22 @@ const rateLimits: Json = [
   { rate: '9/s', match: { path: { regex: '/c' } } },
 ]
 
+const faults: Json = [
+  {
+    name: 'a',
+    match,
+    delay: { from: '1s', to: '9s', percent: 9 },
+    abort: { status: 500, grpcStatus: 9, percent: 9 },
+    throttle: { rate: '9KiB', percent: 9 },
+    from: '2026-01-01T00:00:00Z',
+    until: '2026-03-01T00:00:00Z',
+    byHeaders: true,
+    active: 9,
+  },
+  { match: { path: { prefix: '/b' } }, delay: { time: '9s' } },
+  { match: { path: { regex: '/c' } }, delay: { time: '9s' } },
+]
+
 const listenerFields: Json = {
   rateLimits,
   protocol: 'http',
@@ -129,6 +145,7 @@ const service: Json = {
   },
   upgrades: ['websocket'],
   rateLimits,
+  faults,
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
   resolve: {
@@ -153,6 +170,7 @@ const service: Json = {
       timeouts,
       retries,
       rateLimits,
+      faults,
     },
     { match: { path: { prefix: '/b' } } },
     { match: { path: { regex: '/c' } } },
@@ -327,7 +345,7 @@ const others: readonly Json[] = [
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
-  ...['240.0.0.0/12', 'fd00::/64', '7/m', 'enforce', 'never'],
+  ...['240.0.0.0/12', 'fd00::/64', '7/m', 'enforce', 'never', '2026-02-01T00:00:00Z'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>
