@@ -45,6 +45,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
+    ...diffFields('overload: ', { ...before.overload }, { ...after.overload }),
   ]
 }
 

@@ -1,6 +1,7 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
 import { lintFaults } from './lint-faults.ts'
+import { lintOverload } from './lint-overload.ts'
 import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
@@ -44,6 +45,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintFaults(service, home, once)
     lintTcp(service, root, home, once)
   }
+  lintOverload(snapshot, warn)
   lintState(bootstrap.state, discovery, root, warn)
   lintDns(discovery, warn)
   lintWithoutEffect(root, [], warn)

@@ -86,6 +86,28 @@ export interface Snapshot {
   readonly places: Readonly<Record<string, string>>
   /** What each data thread may hold of bodies over all its connections. */
   readonly buffersBytes: number
+  /** Absent: off. */
+  readonly overload?: OverloadSpec
+}
+
+/** What a data thread does when something is short. */
+export interface OverloadSpec {
+  /** In percent of the limit of the thread. */
+  readonly heap: ThresholdsSpec
+  /** Milliseconds that its timers are late. */
+  readonly lag: ThresholdsSpec
+  /** In percent of the limit of the process. */
+  readonly descriptors: ThresholdsSpec
+}
+
+/** 0: never. */
+export interface ThresholdsSpec {
+  /** Connections of callers end after their next answer. */
+  readonly closeAt: number
+  /** A growing share of the requests is refused. */
+  readonly shedAt: number
+  /** All of them, and new connections. */
+  readonly refuseAt: number
 }
 
 /** What the control thread needs besides the snapshot. A change needs a restart, and a reload says so. */

@@ -60,6 +60,7 @@ const joints = new Set([
   'proxy/runtime/discover.ts',
   'proxy/runtime/records.ts',
   'proxy/runtime/lag.ts',
+  'proxy/runtime/overload.ts',
   // What the control thread says and asks.
   'proxy/runtime/receive.ts',
   'proxy/runtime/endpoints-view.ts',

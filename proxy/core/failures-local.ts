@@ -193,6 +193,20 @@ export const localFailures = {
     remedy:
       '`detail` names the rule of `rateLimits`; `outrigger explain` shows what is left of each, and `Retry-After` says when to come again',
   }),
+  overloaded: row({
+    side: 'local',
+    failure: 'overloaded',
+    flag: 'OM',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the sidecar is overloaded and sheds requests',
+    remedy:
+      '`detail` names what is short: heap, time or file descriptors; `outrigger_overload_pressure_ratio` shows it, and `overload` in the sidecar file has the thresholds. More `workers`, a larger heap or a higher `ulimit -n` help',
+  }),
   // With the status that its rule says.
   faultInjected: row({
     side: 'local',

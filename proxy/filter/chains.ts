@@ -3,6 +3,7 @@ import type { Random } from '../core/clock.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
 import { forwarded } from './forwarded.ts'
+import { overload, type Shedding } from './overload.ts'
 import { type RateLimiter, rateLimit } from './rate-limit.ts'
 import { requestId } from './request-id.ts'
 import { type RouteParts, routeFilters } from './route-filters.ts'
@@ -18,16 +19,18 @@ const MOST_KEPT = 64
 export function listenerChains(
   random: Random,
   tracing: Tracing,
+  shedding: Shedding,
 ): (listener: ListenerSpec, limiters: readonly RateLimiter[]) => Chain {
   const withId = requestId(random)
   const withTrace = traceContext(random, tracing)
+  const whenOverloaded = overload(shedding)
   const kept = new Map<string, Chain>()
   return ({ connect, name, rateLimits }, limiters) => {
     const key = JSON.stringify(connect)
     let chain = kept.get(key)
     if (chain === undefined) {
       if (kept.size >= MOST_KEPT) kept.clear()
-      chain = new Chain(key, [withId, withTrace, tunnels(random, connect), forwarded])
+      chain = new Chain(key, [withId, whenOverloaded, withTrace, tunnels(random, connect), forwarded])
       kept.set(key, chain)
     }
     // Its buckets are this listener's own.

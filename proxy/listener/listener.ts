@@ -8,6 +8,7 @@ import type { Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
 import { Detecting, type Detection, type Languages } from './detect.ts'
 import type { FirstBytes } from './first-bytes.ts'
+import type { Relief } from './relief.ts'
 
 export interface ListenerStats {
   readonly accepted: Counter
@@ -19,6 +20,8 @@ export interface ListenerStats {
 }
 
 export interface ListenerDeps extends Languages {
+  /** Of the data thread. */
+  readonly relief: Relief
   readonly clock: Clock
   readonly random: Random
   readonly stats: ListenerStats
@@ -63,6 +66,12 @@ export class Listener {
     this.#deps = deps
     this.#connections = new Ages(deps.clock, deps.random)
     this.#options = this.#optionsOf(runtime.spec)
+    deps.relief.add(this)
+  }
+
+  /** The data thread is overloaded: each connection ends after its next answer, or when it was idle for a while. */
+  relieve(): void {
+    for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
   }
 
   configure(runtime: ListenerRuntime): void {
@@ -106,7 +115,8 @@ export class Listener {
   }
 
   accept(wire: Wire): void {
-    const { stats } = this.#deps
+    const { stats, relief } = this.#deps
+    if (relief.refuse()) return wire.destroy()
     if (this.#connections.size >= this.runtime.spec.limits.connections) {
       add(stats.overflow, 1)
       wire.destroy()
@@ -118,6 +128,7 @@ export class Listener {
     const connection = this.#isTunnel(wire) ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining && !this.#isHandedOver) connection.drain()
+    else if (relief.closes) connection.retire(IDLE_MS)
   }
 
   #isTunnel(wire: Wire): boolean {
@@ -136,7 +147,7 @@ export class Listener {
     const detection = this.#detection(wire)
     const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
       this.#connections.replace(connection, served)
-      if (this.#draining) served.retire(IDLE_MS)
+      if (this.#draining || this.#deps.relief.closes) served.retire(IDLE_MS)
       return served
     }
     const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
@@ -178,6 +189,7 @@ export class Listener {
    */
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true
+    this.#deps.relief.delete(this)
     for (const connection of this.#connections.all()) connection.drain()
     return this.#empty(timeoutMs)
   }
@@ -189,6 +201,7 @@ export class Listener {
   handOver(timeoutMs: number): Promise<number> {
     this.#draining = true
     this.#isHandedOver = true
+    this.#deps.relief.delete(this)
     for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
     return this.#empty(timeoutMs)
   }

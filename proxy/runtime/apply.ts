@@ -3,6 +3,7 @@ import type { ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { listenerChains } from '../filter/chains.ts'
+import type { Shedding } from '../filter/overload.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import type { RequestStatsDeps } from '../telemetry/request-stats.ts'
 import { Addresses } from './addresses.ts'
@@ -38,17 +39,18 @@ export interface Applier extends Omit<Services, 'prepare'> {
 export interface ApplierDeps extends Omit<ServicesDeps, 'addresses'> {
   readonly requests: RequestStatsDeps
   readonly tracing: Tracing
+  readonly shedding: Shedding
 }
 
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
 export function applier(deps: ApplierDeps): Applier {
-  const { random, requests, tracing } = deps
+  const { random, requests, tracing, shedding } = deps
   const addresses = new Addresses()
   const served = services({ ...deps, addresses })
   const originalsOf = passedThrough(deps)
   const partsFrom = routeParts(deps)
   const routesOf = serviceRoutes(requests)
-  const filtersOf = listenerChains(random, tracing)
+  const filtersOf = listenerChains(random, tracing, shedding)
   let inForce: Runtime | null = null
 
   function listenersOf(

@@ -258,6 +258,11 @@ const everything: Json = {
   state: 'folder',
   workers: 2,
   buffers: '32MiB',
+  overload: {
+    heap: { closeAt: 80, shedAt: 90, refuseAt: 99 },
+    lag: { closeAt: '2s', shedAt: '3s', refuseAt: '9s' },
+    descriptors: { closeAt: 80, shedAt: 90, refuseAt: 99 },
+  },
   accessLog: {
     mode: 'on',
     only: [{ errors: true, slowerThan: '9s', status: ['5xx'], sample: 9 }],
