@@ -1,5 +1,6 @@
 import { compileFaults } from './compile-faults.ts'
 import { compileMatch } from './compile-match.ts'
+import { compileMirror } from './compile-mirror.ts'
 import { compileRateLimits } from './compile-rate-limits.ts'
 import { durationMs } from './duration.ts'
 import type { HeaderEditsPolicy } from './header-edits.ts'
@@ -38,6 +39,7 @@ export function compileRoute(
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
     ...compileRateLimits(route.rateLimits),
     ...compileFaults(route.faults),
+    ...compileMirror(service, route.mirror),
   }
 }
 

@@ -1,6 +1,7 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileFaults } from './compile-faults.ts'
+import { compileMirror } from './compile-mirror.ts'
 import { compileRateLimits } from './compile-rate-limits.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
@@ -43,6 +44,7 @@ export function compileService(
     ...(policy.resolve === undefined ? {} : { resolve: compileResolve(name, policy.resolve, withFilters(policy)) }),
     ...compileRateLimits(policy.rateLimits),
     ...compileFaults(policy.faults),
+    ...compileMirror(name, policy.mirror),
     routes: routes.length > 0 ? routes : [everything(name)],
   }
 }

@@ -220,6 +220,11 @@ function checkReferences(root: Located, say: Say): void {
   for (const [name, policy] of entriesAt(root, ['services'])) {
     checkSubset(root, name, textAt(policy, ['subsetFallback', 'subset']), say)
     for (const subset of resolveSubsets(policy)) checkSubset(root, name, subset, say)
+    for (const each of [policy, ...itemsAt(policy, ['routes'])]) {
+      const mirrored = textAt(each, ['mirror', 'service'])
+      if (mirrored === null || knows(mirrored))
+        checkSubset(root, mirrored?.value ?? name, textAt(each, ['mirror', 'subset']), say)
+    }
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {
@@ -332,11 +337,13 @@ export function serviceNames(root: Located): Set<string> {
   if (['consul', 'kubernetes'].every(registry => nodeAt(root, ['discovery', registry]) === null)) return names
   const referred = [
     ...itemsAt(root, ['outbound']).map(item => textAt(item, ['service'])),
-    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
-      itemsAt(policy, ['routes']).flatMap(route =>
-        itemsAt(route, ['to']).map(destination => textAt(destination, ['service'])),
-      ),
-    ),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) => [
+      textAt(policy, ['mirror', 'service']),
+      ...itemsAt(policy, ['routes']).flatMap(route => [
+        textAt(route, ['mirror', 'service']),
+        ...itemsAt(route, ['to']).map(destination => textAt(destination, ['service'])),
+      ]),
+    ]),
   ]
   for (const reference of referred) if (reference !== null) names.add(reference.value)
   return names

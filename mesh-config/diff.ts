@@ -180,6 +180,7 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
     ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
     ...(same(a.rateLimits, b.rateLimits) ? [] : [`route ${name}: rateLimits changed`]),
     ...(same(a.faults, b.faults) ? [] : [`route ${name}: faults changed`]),
+    ...(same(a.mirror, b.mirror) ? [] : [`route ${name}: mirror changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),

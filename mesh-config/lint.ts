@@ -1,6 +1,7 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
 import { lintFaults } from './lint-faults.ts'
+import { lintMirror } from './lint-mirror.ts'
 import { lintOverload } from './lint-overload.ts'
 import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
 import { lintRoutes } from './lint-routes.ts'
@@ -43,6 +44,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintRoutes(service, once)
     lintRateLimits(service, home, once)
     lintFaults(service, home, once)
+    lintMirror(service, home, once)
     lintTcp(service, root, home, once)
   }
   lintOverload(snapshot, warn)
@@ -131,7 +133,11 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
   if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
     service =>
-      service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
+      service.name !== name &&
+      (service.mirror?.service === name ||
+        service.routes.some(
+          ({ to, mirror }) => mirror?.service === name || to.some(destination => destination.service === name),
+        )),
   )
   if (isTarget) return
   const shared =

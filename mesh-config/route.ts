@@ -4,6 +4,7 @@ import { REWRITE } from './edited-heads.ts'
 import { faults } from './faults.ts'
 import { headerEdits } from './header-edits.ts'
 import { match } from './match.ts'
+import { mirror } from './mirror.ts'
 import { rateLimits } from './rate-limits.ts'
 import { label, overrides, serviceName, setting, text } from './values.ts'
 
@@ -73,6 +74,7 @@ export const route = z
     ),
     rateLimits,
     faults,
+    mirror,
   })
   .superRefine(({ match, rewrite }, context) => {
     if (rewrite === undefined || match.path === undefined || !('regex' in match.path)) return

@@ -38,6 +38,8 @@ export interface ServiceSpec {
   /** Absent: none. */
   readonly rateLimits?: readonly RateLimitSpec[]
   readonly faults?: readonly FaultSpec[]
+  /** Null: none, as where it is absent. */
+  readonly mirror?: MirrorSpec | null
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
 }
@@ -260,6 +262,8 @@ export interface RouteSpec {
   readonly rateLimits?: readonly RateLimitSpec[]
   /** In place of those of the service. */
   readonly faults?: readonly FaultSpec[]
+  /** In place of that of the service; null: none. */
+  readonly mirror?: MirrorSpec | null
 }
 
 export interface MatchSpec {
@@ -345,4 +349,17 @@ export interface FaultSpec {
   readonly byHeaders: boolean
   /** Requests under it at a time. */
   readonly active: number
+}
+
+/** Where copies of requests go. */
+export interface MirrorSpec {
+  readonly service: string
+  /** Null: all endpoints of the service. */
+  readonly subset: string | null
+  readonly percent: number
+  /** The longest request body that is copied. */
+  readonly bodyBytes: number
+  /** At a time, for each data thread. */
+  readonly active: number
+  readonly timeoutMs: number
 }

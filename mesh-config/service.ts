@@ -3,6 +3,7 @@ import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
 import { faults } from './faults.ts'
 import { pathForms } from './match.ts'
+import { mirror } from './mirror.ts'
 import { rateLimits } from './rate-limits.ts'
 import { resolve } from './resolve.ts'
 import { route } from './route.ts'
@@ -123,6 +124,7 @@ export const serviceSchema = z.strictObject({
   ),
   rateLimits,
   faults,
+  mirror,
   routes: setting(
     z.array(route).prefault([]),
     'Which requests go where; the first that matches counts. Without routes every request goes to the service.',

@@ -29,6 +29,7 @@ export type {
   HeadEditsSpec,
   HeaderEditsSpec,
   MatchSpec,
+  MirrorSpec,
   OutlierSpec,
   RateLimitKeySpec,
   RateLimitSpec,

@@ -48,6 +48,7 @@ const joints = new Set([
   'proxy/runtime/service-routes.ts',
   'proxy/runtime/rate-limiters.ts',
   'proxy/runtime/fault-injectors.ts',
+  'proxy/runtime/mirrors.ts',
   'proxy/runtime/route-parts.ts',
   'proxy/runtime/tcp-routes.ts',
   'proxy/runtime/by-address.ts',

@@ -79,6 +79,21 @@ export const metricsOfTraffic = {
     help: 'Requests under a fault now.',
     when: 'for each rule of `faults`',
   },
+  outrigger_mirror_requests_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['scope', 'result'],
+    help: 'Copies of requests (`mirror`): answered with the status of the request (`same`) or another one (`different`), not answered (`failed`), or not sent, because `active` was reached (`overflow`) or the body is longer than `body` (`oversized`).',
+    when: 'for each `mirror`',
+  },
+  outrigger_mirror_response_seconds: {
+    group: 'requests',
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['scope', 'of'],
+    help: 'Time to the last byte of the answer: of copies (`copy`), and of the requests they were made of (`request`).',
+    when: 'for each `mirror`',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',

@@ -13,7 +13,7 @@ import { type PreparedOriginals, passedThrough } from './passed-through.ts'
 import { requestRouterOf } from './request-router.ts'
 import { type PreparedParts, routeParts } from './route-parts.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
-import { type Services, type ServicesDeps, services } from './services.ts'
+import { type PreparedServices, type Services, type ServicesDeps, services } from './services.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
 
 /** What a data thread built from a snapshot. */
@@ -48,7 +48,12 @@ export function applier(deps: ApplierDeps): Applier {
   const addresses = new Addresses()
   const served = services({ ...deps, addresses })
   const originalsOf = passedThrough(deps)
-  const partsFrom = routeParts(deps)
+  let clusters: PreparedServices['clusters'] = new Map()
+  const clusterOf = (service: string, subset: string | null) => {
+    const found = clusters.get(service)
+    return found === undefined ? null : subset === null ? found.whole : (found.subsets.get(subset) ?? null)
+  }
+  const partsFrom = routeParts({ ...deps, clusterOf })
   const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing, shedding)
   let inForce: Runtime | null = null
@@ -102,6 +107,7 @@ export function applier(deps: ApplierDeps): Applier {
         const runtime = { version: snapshot.version, snapshot, listeners: found }
         const commit = () => {
           for (const part of parts) part.commit()
+          clusters = prepared.clusters
           inForce = runtime
         }
         return { runtime, commit, abandon }

@@ -12,6 +12,7 @@ import type {
   HeadEditsSpec,
   HeaderEditsSpec,
   MatchSpec,
+  MirrorSpec,
   OutlierSpec,
   RateLimitSpec,
   ResolveSpec,
@@ -154,6 +155,15 @@ const fault: ShapeOf<FaultSpec> = {
   active: integer(1, 1_000_000),
 }
 
+const mirror: ShapeOf<MirrorSpec> = {
+  service: text,
+  subset: orNull(text),
+  percent: share,
+  bodyBytes: integer(0, 1024 ** 2),
+  active: integer(1, 100_000),
+  timeoutMs: number(1, 86_400_000),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -164,6 +174,7 @@ const route: ShapeOf<RouteSpec> = {
   headers: optional(fields(headers)),
   rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
   faults: optional(listOf(fields(fault), 0, 16)),
+  mirror: optional(orNull(fields(mirror))),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -275,6 +286,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
   rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
   faults: optional(listOf(fields(fault), 0, 16)),
+  mirror: optional(orNull(fields(mirror))),
   routes: listOf(fields(route), 1, 10_000),
   resolve: optional(fields(resolve)),
 }

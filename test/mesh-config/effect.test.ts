@@ -71,6 +71,8 @@ const faults: Json = [
   { match: { path: { regex: '/c' } }, delay: { time: '9s' } },
 ]
 
+const mirror: Json = { service: 'b', subset: 'v2', percent: 9, body: '9KiB', active: 9, timeout: '9s' }
+
 const listenerFields: Json = {
   rateLimits,
   protocol: 'http',
@@ -146,6 +148,7 @@ const service: Json = {
   upgrades: ['websocket'],
   rateLimits,
   faults,
+  mirror,
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
   resolve: {
@@ -171,6 +174,7 @@ const service: Json = {
       retries,
       rateLimits,
       faults,
+      mirror,
     },
     { match: { path: { prefix: '/b' } } },
     { match: { path: { regex: '/c' } } },
