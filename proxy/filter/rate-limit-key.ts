@@ -22,14 +22,14 @@ export class RateLimitKey extends KeyHash {
 
   read(exchange: Exchange, key0: number, key1: number): void {
     const parts = this.#parts
-    this.begin(key0, key1)
+    this.begin()
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i]!
       if (part.kind === 'header') this.#header(exchange, part.name)
       else if (part.kind === 'identity') this.text(exchange.request.source ?? '')
       else hashPrefix(this, exchange.peer.address, part.ipv4Bits, part.ipv6Bits)
     }
-    this.end()
+    this.end(key0, key1)
   }
 
   /** Callers without it share a bucket: to leave it out is no way around a limit. */

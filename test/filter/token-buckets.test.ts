@@ -16,9 +16,9 @@ function bucketsOf(rate: BucketRate, keys = 1, now = 0, words = new Int32Array(w
 function keyed(buckets: TokenBuckets): (name: string) => KeyHash {
   const hash = new KeyHash()
   return name => {
-    hash.begin(buckets.key0, buckets.key1)
+    hash.begin()
     hash.text(name)
-    hash.end()
+    hash.end(buckets.key0, buckets.key1)
     return hash
   }
 }
@@ -190,9 +190,9 @@ describe('several threads', () => {
       let got = 0
       for (let i = 0; i < asks; i++)
         for (let key = 0; key < keys; key++) {
-          hash.begin(buckets.key0, buckets.key1)
+          hash.begin()
           hash.word(key)
-          hash.end()
+          hash.end(buckets.key0, buckets.key1)
           if (buckets.take(hash.high, hash.low, 0) >= 0) got++
         }
       parentPort.postMessage(got)`
