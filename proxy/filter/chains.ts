@@ -21,16 +21,15 @@ export function listenerChains(
   tracing: Tracing,
   shedding: Shedding,
 ): (listener: ListenerSpec, limiters: readonly RateLimiter[]) => Chain {
-  const withId = requestId(random)
   const withTrace = traceContext(random, tracing)
-  const whenOverloaded = overload(shedding)
+  const withId = overload(shedding, requestId(random))
   const kept = new Map<string, Chain>()
   return ({ connect, name, rateLimits }, limiters) => {
     const key = JSON.stringify(connect)
     let chain = kept.get(key)
     if (chain === undefined) {
       if (kept.size >= MOST_KEPT) kept.clear()
-      chain = new Chain(key, [withId, whenOverloaded, withTrace, tunnels(random, connect), forwarded])
+      chain = new Chain(key, [withId, withTrace, tunnels(random, connect), forwarded])
       kept.set(key, chain)
     }
     // Its buckets are this listener's own.

@@ -49,13 +49,20 @@ export class Shedding {
   }
 }
 
-/** At the beginning of each listener: what a data thread cannot do is refused before it costs anything. */
-export function overload(shedding: Shedding): Filter {
+/**
+ * The first filter of a listener, and behind it the refusal of what a data thread cannot do. They are one filter because
+ * every request passes here: one look at a number is all that it costs.
+ */
+export function overload(shedding: Shedding, first: Required<Pick<Filter, 'onRequest'>>): Filter {
   return {
     name: NAME,
-    onRequest: exchange => (shedding.share === 0 ? undefined : shedding.take(exchange)),
-    preview(exchange) {
-      if (shedding.share === 0) return undefined
+    onRequest(exchange, slot) {
+      const verdict = first.onRequest(exchange, slot)
+      return shedding.share === 0 ? verdict : shedding.take(exchange)
+    },
+    preview(exchange, slot) {
+      const verdict = first.onRequest(exchange, slot)
+      if (shedding.share === 0) return verdict
       exchange.decision.note(NAME, `${Math.round(shedding.share * 100)} % of the requests are shed: ${shedding.reason}`)
       return shedding.share >= 1 ? shedding.refuse(exchange) : undefined
     },
