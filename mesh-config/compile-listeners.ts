@@ -1,4 +1,5 @@
 import { addressOf, formatAddress } from './address.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { compileServerTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import { connectName } from './host-name.ts'
@@ -31,8 +32,9 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       protocol,
       timeouts,
       limits,
+      rateLimits,
       h2cUpgrade,
-    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'h2cUpgrade'>,
+    }: Pick<ListenerDocument, 'listen' | 'protocol' | 'timeouts' | 'limits' | 'rateLimits' | 'h2cUpgrade'>,
     service: string | null,
     multiplex: number,
     speaksTcp: boolean,
@@ -71,6 +73,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       // A server that is not known may not speak HTTP/2, so the offer is left to it: it goes no further.
       h2cUpgrade: h2cUpgrade && transparent === null,
       ...(tls === null ? {} : { tls }),
+      ...compileRateLimits(rateLimits),
       ...(transparent === null ? {} : { transparent }),
     }
   }

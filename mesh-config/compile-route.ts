@@ -1,6 +1,9 @@
 import { compileFallback } from './compile-breaker.ts'
+import { compileFaults } from './compile-faults.ts'
+import { compileMatch } from './compile-match.ts'
+import { compileMirror } from './compile-mirror.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { overlayRetries } from './compile-retries.ts'
-import { compileValues, formOf } from './compile-values.ts'
 import { durationMs } from './duration.ts'
 import type { HeaderEditsPolicy } from './header-edits.ts'
 import type { RoutePolicy } from './service.ts'
@@ -36,6 +39,9 @@ export function compileRoute(
     ...(route.priority === undefined ? {} : { priority: route.priority }),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
+    ...compileRateLimits(route.rateLimits),
+    ...compileFaults(route.faults),
+    ...compileMirror(service, route.mirror),
   }
 }
 
@@ -54,17 +60,6 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
     grpcTimeoutMaxMs: ms(over.grpcTimeoutMax, base.grpcTimeoutMaxMs),
     grpcTimeoutOffsetMs: ms(over.grpcTimeoutOffset, base.grpcTimeoutOffsetMs),
     tunnelMs: ms(over.tunnel, base.tunnelMs),
-  }
-}
-
-function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): MatchSpec {
-  const { ignoreCase = false, ...forms } = { ignoreCase: false, ...(path ?? { prefix: '/' }) }
-  const [kind, value] = formOf<MatchSpec['path']['kind'], string>(forms)
-  return {
-    path: { kind, value, ...(ignoreCase ? { ignoreCase } : {}) },
-    methods: methods ?? [],
-    headers: Object.entries(headers ?? {}).flatMap(([name, match]) => compileValues(name.toLowerCase(), match)),
-    query: Object.entries(query ?? {}).flatMap(([name, match]) => compileValues(name, match)),
   }
 }
 

@@ -2,8 +2,11 @@ import { compileBalancer } from './compile-balancer.ts'
 import { compileBreaker, compileFallback } from './compile-breaker.ts'
 import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileFaults } from './compile-faults.ts'
+import { compileMirror } from './compile-mirror.ts'
 import { compileOutliers } from './compile-outliers.ts'
 import { compilePriority, compileQueue } from './compile-queue.ts'
+import { compileRateLimits } from './compile-rate-limits.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRetries } from './compile-retries.ts'
 import { compileRoute } from './compile-route.ts'
@@ -46,6 +49,9 @@ export function compileService(
     subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,
     ...(policy.resolve === undefined ? {} : { resolve: compileResolve(name, policy.resolve, withFilters(policy)) }),
+    ...compileRateLimits(policy.rateLimits),
+    ...compileFaults(policy.faults),
+    ...compileMirror(name, policy.mirror),
     routes: routes.length > 0 ? routes : [everything(name)],
   }
 }

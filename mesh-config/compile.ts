@@ -14,6 +14,7 @@ import {
   listenOf,
   PASS_THROUGH,
 } from './compile-listeners.ts'
+import { compileOverload } from './compile-overload.ts'
 import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
 import { compileTraceExport, compileTraces } from './compile-traces.ts'
@@ -80,6 +81,7 @@ export function compile(document: SidecarDocument): Compiled {
     traces: compileTraces(document.traces),
     drain: { timeoutMs: durationMs(document.drain.timeout), delayMs: durationMs(document.drain.delay) },
     buffersBytes: sizeBytes(document.buffers),
+    ...compileOverload(document.overload),
   }
   const admin = document.admin === 'off' ? null : listenOf(document.admin)
   const bootstrap = {

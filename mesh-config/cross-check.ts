@@ -226,6 +226,9 @@ function checkReferences(root: Located, say: Say): void {
       const service = textAt(each, ['fallback', 'to', 'service'])
       if (service === null || knows(service))
         checkSubset(root, service?.value ?? name, textAt(each, ['fallback', 'to', 'subset']), say)
+      const mirrored = textAt(each, ['mirror', 'service'])
+      if (mirrored === null || knows(mirrored))
+        checkSubset(root, mirrored?.value ?? name, textAt(each, ['mirror', 'subset']), say)
     }
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
@@ -300,9 +303,13 @@ export async function checkRegexes(root: Located, say: Say): Promise<void> {
       if (wrong !== null) say(at, wrong)
     }
   }
-  const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
-    itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
-  )
+  const matching = [
+    ...['inbound', 'outbound'].flatMap(side => itemsAt(root, [side]).flatMap(each => itemsAt(each, ['rateLimits']))),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
+      ['routes', 'rateLimits', 'faults'].flatMap(key => itemsAt(policy, [key])),
+    ),
+  ]
+  const pending: [string, Located][] = matching.map(each => ['', each])
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [key, node] = next
     const pattern = key === 'regex' ? textOf(node) : null
@@ -335,11 +342,13 @@ export function serviceNames(root: Located): Set<string> {
   if (['consul', 'kubernetes'].every(registry => nodeAt(root, ['discovery', registry]) === null)) return names
   const referred = [
     ...itemsAt(root, ['outbound']).map(item => textAt(item, ['service'])),
-    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
-      itemsAt(policy, ['routes']).flatMap(route =>
-        itemsAt(route, ['to']).map(destination => textAt(destination, ['service'])),
-      ),
-    ),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) => [
+      textAt(policy, ['mirror', 'service']),
+      ...itemsAt(policy, ['routes']).flatMap(route => [
+        textAt(route, ['mirror', 'service']),
+        ...itemsAt(route, ['to']).map(destination => textAt(destination, ['service'])),
+      ]),
+    ]),
   ]
   for (const reference of referred) if (reference !== null) names.add(reference.value)
   return names

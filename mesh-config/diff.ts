@@ -15,6 +15,9 @@ import type {
   Snapshot,
 } from './snapshot.ts'
 
+/** Lists of rules. */
+const MATCHING: ReadonlySet<string> = new Set(['rateLimits', 'faults'])
+
 /** Further lines about one thing are counted, not listed. */
 const maxListed = 10
 
@@ -42,6 +45,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): string[] {
     ...diffFields('flights: ', { ...before.flights }, { ...after.flights }),
     ...diffFields('traces: ', { ...before.traces }, { ...after.traces }),
     ...diffFields('drain: ', { ...before.drain }, { ...after.drain }),
+    ...diffFields('overload: ', { ...before.overload }, { ...after.overload }),
   ]
 }
 
@@ -176,6 +180,9 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
     ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
     ...(same(a.priority, b.priority) ? [] : [`route ${name}: priority changed`]),
     ...(same(a.fallback, b.fallback) ? [] : [`route ${name}: fallback changed`]),
+    ...(same(a.rateLimits, b.rateLimits) ? [] : [`route ${name}: rateLimits changed`]),
+    ...(same(a.faults, b.faults) ? [] : [`route ${name}: faults changed`]),
+    ...(same(a.mirror, b.mirror) ? [] : [`route ${name}: mirror changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),
@@ -207,6 +214,8 @@ function diffFields(prefix: string, before: Fields, after: Fields): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
     const [a, b] = [own(before, key) ?? null, own(after, key) ?? null]
     if (same(a, b)) return []
+    // They match requests by values.
+    if (MATCHING.has(key)) return [`${prefix}${key} changed`]
     // Never as a whole: a map may hold a secret.
     if (isFields(a) || isFields(b)) return diffFields(`${prefix}${key}.`, isFields(a) ? a : {}, isFields(b) ? b : {})
     if (isSecretName(key)) return [`${prefix}${key} changed`]

@@ -9,6 +9,9 @@ const ofRequests: readonly (readonly [at: Path, instead: string])[] = [
   [['limits', 'responseHeaders'], 'a connection has no response head: remove it'],
   [['limits', 'responseHeadBytes'], 'a connection has no response head: remove it'],
   [['retries', 'replayBytes'], 'a connection is tried elsewhere only before anything was sent: remove it'],
+  [['rateLimits'], 'a connection has no requests to count: write limits: { connections: 100 }'],
+  [['faults'], 'faults are of requests: remove it'],
+  [['mirror'], 'only requests are copied: remove it'],
   [['balancer', 'sticky'], 'a connection has no cookies: write balancer: { type: ip_hash }'],
 ]
 

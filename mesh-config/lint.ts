@@ -1,6 +1,10 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
 import { destinationsOf } from './destinations.ts'
+import { lintFaults } from './lint-faults.ts'
+import { lintMirror } from './lint-mirror.ts'
+import { lintOverload } from './lint-overload.ts'
+import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
@@ -24,8 +28,10 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
   }
   for (const direction of ['inbound', 'outbound'] as const) {
     const listeners = snapshot.listeners.filter(listener => listener.direction === direction)
-    for (const [index, listener] of listeners.entries())
+    for (const [index, listener] of listeners.entries()) {
       lintListener(listener, snapshot.service, [direction, index], warn)
+      lintListenerRateLimits(listener, [direction, index], warn)
+    }
   }
   for (const service of Object.values(snapshot.services)) {
     if (service.kind !== 'named') continue
@@ -37,8 +43,12 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     const once = saidOnce(warn)
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
+    lintRateLimits(service, home, once)
+    lintFaults(service, home, once)
+    lintMirror(service, home, once)
     lintTcp(service, root, home, once)
   }
+  lintOverload(snapshot, warn)
   lintState(bootstrap.state, discovery, root, warn)
   lintDns(discovery, warn)
   lintWithoutEffect(root, [], warn)
@@ -123,7 +133,11 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
     listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
   if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
-    service => service.name !== name && destinationsOf(service).includes(name),
+    service =>
+      service.name !== name &&
+      (destinationsOf(service).includes(name) ||
+        service.mirror?.service === name ||
+        service.routes.some(({ mirror }) => mirror?.service === name)),
   )
   if (isTarget) return
   const shared =

@@ -3,6 +3,7 @@ import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
 import { concurrency } from './concurrency.ts'
 import { priority, queue } from './queue.ts'
+import { rateLimits } from './rate-limits.ts'
 import { downstreamTls } from './tls.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
@@ -82,6 +83,7 @@ const listener = (connectionAge: '30m' | 'off', why: string) => ({
     'How long the downstream side may take.',
   ),
   limits: setting(z.strictObject(listenerLimits).prefault({}), 'How much the downstream side may send.'),
+  rateLimits,
   h2cUpgrade: setting(
     z.boolean().default(true),
     'A request that offers HTTP/2 by `Upgrade: h2c` gets it. HTTP/2 with prior knowledge works either way.',

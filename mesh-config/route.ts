@@ -2,69 +2,16 @@ import * as z from 'zod'
 import { timeouts } from './call.ts'
 import { REWRITE } from './edited-heads.ts'
 import { fallback } from './fallback.ts'
+import { faults } from './faults.ts'
 import { headerEdits } from './header-edits.ts'
+import { match } from './match.ts'
+import { mirror } from './mirror.ts'
 import { routePriority } from './queue.ts'
+import { rateLimits } from './rate-limits.ts'
 import { retryOverrides } from './retries.ts'
-import { valueMatches } from './route-values.ts'
-import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
+import { label, overrides, serviceName, setting, text } from './values.ts'
 
 /** One of the `routes` of a service policy (service.ts): which requests, where they go, and what differs for them. */
-
-export const pathForms = {
-  exact: setting(text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'), 'The whole path.'),
-  prefix: setting(
-    text(/^\/[^?#\s]*$/, 'a path', 'a path that begins with / and has no query'),
-    'The beginning of the path.',
-  ),
-  regex: setting(anyText('a regular expression'), 'An RE2 expression that the whole path must match.'),
-}
-
-const path = z.union([
-  text(/^\/[^?#\s*]*(\*)?$/, 'a path', '/orders for one path, /orders/* for all below it, or { regex: ... }').transform(
-    shorthand => (shorthand.endsWith('*') ? { prefix: shorthand.slice(0, -1) } : { exact: shorthand }),
-  ),
-  z
-    .strictObject({
-      exact: pathForms.exact.optional(),
-      prefix: pathForms.prefix.optional(),
-      regex: pathForms.regex.optional(),
-      ignoreCase: setting(
-        z.boolean().default(false),
-        'Small and capital letters of the path are the same.',
-        'paths are case-sensitive (RFC 9110 section 4.2.3)',
-      ),
-    })
-    .superRefine(({ ignoreCase, ...forms }, context) => {
-      exactlyOne(forms, context)
-      if (ignoreCase && forms.regex !== undefined)
-        context.addIssue({
-          code: 'custom',
-          path: ['ignoreCase'],
-          params: { wrong: { what: 'an expression says itself which case counts', fix: 'write (?i) in front of it' } },
-        })
-    }),
-])
-
-const match = {
-  path: setting(
-    path.optional(),
-    'Which paths, without the query: `/orders` for one, `/orders/*` for all below, or exact, prefix, regex. Without it: every path.',
-  ),
-  methods: setting(
-    z
-      .array(text(/^[A-Z][A-Z0-9_-]*$/, 'a method', 'it in capitals, such as GET', input => input.toUpperCase()))
-      .optional(),
-    'Which methods. Without it: every method.',
-  ),
-  headers: setting(
-    z.record(headerName, valueMatches).optional(),
-    'Headers that must match, all of them; a text means the exact value, a list that all of it match.',
-  ),
-  query: setting(
-    z.record(z.string(), valueMatches).optional(),
-    'Query parameters that must match, all of them; a text means the exact value, a list that all of it match.',
-  ),
-}
 
 const { connect: _ofTheService, ...ofRoutes } = timeouts
 
@@ -101,7 +48,7 @@ export const route = z
       text(/^[^\s"\\]{1,100}$/, 'a route name', 'up to 100 characters without spaces').optional(),
       'Its name in metrics and logs. Without it: the path as written.',
     ),
-    match: setting(z.strictObject(match).prefault({}), 'Which requests. Without it: all.'),
+    match: setting(match.prefault({}), 'Which requests. Without it: all.'),
     to: setting(
       z.array(z.strictObject(destination)).min(1).prefault([{}]),
       'Their destinations; several share the requests by weight. Without it: the service itself.',
@@ -121,6 +68,9 @@ export const route = z
       z.strictObject(retryOverrides).optional(),
       'Retry settings that differ from those of the service. The budget is always that of the service.',
     ),
+    rateLimits,
+    faults,
+    mirror,
   })
   .superRefine(({ match, rewrite }, context) => {
     if (rewrite === undefined || match.path === undefined || !('regex' in match.path)) return

@@ -4,11 +4,15 @@ import { breaker } from './breaker.ts'
 import { limits, timeouts, upgrades } from './call.ts'
 import { concurrency } from './concurrency.ts'
 import { fallback } from './fallback.ts'
+import { faults } from './faults.ts'
+import { pathForms } from './match.ts'
+import { mirror } from './mirror.ts'
 import { outliers } from './outliers.ts'
 import { priority, queue } from './queue.ts'
+import { rateLimits } from './rate-limits.ts'
 import { resolve } from './resolve.ts'
 import { retries } from './retries.ts'
-import { pathForms, route } from './route.ts'
+import { route } from './route.ts'
 import { upstreamTls } from './tls.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 
@@ -119,6 +123,9 @@ export const serviceSchema = z.strictObject({
     resolve.optional(),
     'Where the endpoints of the service are, and which of them are in which subset: what the service-resolver of Consul says.',
   ),
+  rateLimits,
+  faults,
+  mirror,
   routes: setting(
     z.array(route).prefault([]),
     'Which requests go where; the first that matches counts. Without routes every request goes to the service.',

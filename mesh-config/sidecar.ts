@@ -5,6 +5,7 @@ import { discovery } from './discovery.ts'
 import { dns } from './dns.ts'
 import { intercept } from './intercept.ts'
 import { inbound, outbound } from './listeners.ts'
+import { overload } from './overload.ts'
 import { register } from './register.ts'
 import { serviceSchema } from './service.ts'
 import { traces } from './traces.ts'
@@ -129,6 +130,7 @@ export const sidecarSchema = z.strictObject({
     'What each data thread may hold of bodies over all its connections: bytes that callers and endpoints have not read yet, and copies kept for another try. Above half of it every connection and stream may hold only 64 KiB; above all of it those that hold the most are cut (503 OM, or a reset where the answer has begun).',
     'room for five hundred readers that stand still with 512 KiB each; with its other memory the sidecar stays inside a container of 512 MiB',
   ),
+  overload,
   accessLog: setting(accessLog, 'The access log: `off`, `on`, `errors`, or a map.'),
   flights: setting(
     z.strictObject(flights).prefault({}),

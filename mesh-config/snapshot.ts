@@ -1,5 +1,5 @@
 import type { RegisterSpec } from './discovery-spec.ts'
-import type { ServerTlsSpec, ServiceSpec } from './service-spec.ts'
+import type { RateLimitSpec, ServerTlsSpec, ServiceSpec } from './service-spec.ts'
 
 export type {
   AddressFamily,
@@ -28,6 +28,7 @@ export type {
   FailoverSpec,
   FailurePercentageSpec,
   FallbackSpec,
+  FaultSpec,
   FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,
@@ -36,11 +37,14 @@ export type {
   HedgeSpec,
   LatencyOutlierSpec,
   MatchSpec,
+  MirrorSpec,
   OutlierSpec,
   PemTexts,
   PriorityName,
   PrioritySpec,
   QueueSpec,
+  RateLimitKeySpec,
+  RateLimitSpec,
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
@@ -98,6 +102,28 @@ export interface Snapshot {
   readonly places: Readonly<Record<string, string>>
   /** What each data thread may hold of bodies over all its connections. */
   readonly buffersBytes: number
+  /** Absent: off. */
+  readonly overload?: OverloadSpec
+}
+
+/** What a data thread does when something is short. */
+export interface OverloadSpec {
+  /** In percent of the limit of the thread. */
+  readonly heap: ThresholdsSpec
+  /** Milliseconds that its timers are late. */
+  readonly lag: ThresholdsSpec
+  /** In percent of the limit of the process. */
+  readonly descriptors: ThresholdsSpec
+}
+
+/** 0: never. */
+export interface ThresholdsSpec {
+  /** Connections of callers end after their next answer. */
+  readonly closeAt: number
+  /** A growing share of the requests is refused. */
+  readonly shedAt: number
+  /** All of them, and new connections. */
+  readonly refuseAt: number
 }
 
 /** What the control thread needs besides the snapshot. A change needs a restart, and a reload says so. */
@@ -177,6 +203,8 @@ export interface ListenerSpec {
   readonly h2cUpgrade: boolean
   /** Absent: callers speak no TLS. */
   readonly tls?: ServerTlsSpec
+  /** Of requests, before their route is known. Absent: none. */
+  readonly rateLimits?: readonly RateLimitSpec[]
   /** Connections are redirected here, and each was on its way to another address. Absent: they are not. */
   readonly transparent?: TransparentSpec
 }

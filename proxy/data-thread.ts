@@ -11,6 +11,8 @@ import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
 import type { Dial, Listen } from './core/wire.ts'
+import { Shedding } from './filter/overload.ts'
+import { Relief } from './listener/relief.ts'
 import type { OwnListener } from './pool/not-itself.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
@@ -21,6 +23,7 @@ import { drainer } from './runtime/drain.ts'
 import { watchLag } from './runtime/lag.ts'
 import { type Listeners, listeners } from './runtime/listeners.ts'
 import { openListener } from './runtime/open-listener.ts'
+import { OverloadManager, type Pressure } from './runtime/overload.ts'
 import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
@@ -31,6 +34,7 @@ import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
 import { exemplars } from './telemetry/exemplars.ts'
 import { guardTrips } from './telemetry/guard-trips.ts'
+import { overloadStats } from './telemetry/overload-stats.ts'
 import { peerNames, UNNAMED } from './telemetry/peer-names.ts'
 import { spanQueue } from './telemetry/span-queue.ts'
 import { spanStats } from './telemetry/span-stats.ts'
@@ -55,6 +59,8 @@ export interface DataThreadDeps {
   loadOriginals(): Promise<void>
   /** What an error of `listen` means, and what to do about it. */
   explainListen(error: unknown, address: AddressSpec): Promise<string>
+  /** What is in use of what it may run out of. Absent: not known. */
+  readonly pressure?: Pressure
   /** Collects the garbage of this thread, and gives back what is free. */
   shrinkHeap(): void
   send(message: ToControl): void
@@ -79,8 +85,10 @@ export function dataThread(deps: DataThreadDeps): DataThread {
   return { receive: receiving(deps, recorded, services, open) }
 }
 
+const NO_PRESSURE: Pressure = { heap: () => 0, descriptors: () => 0 }
+
 /** What is counted, held and kept. */
-function recording({ index, clock, random, turns, send }: DataThreadDeps) {
+function recording({ index, clock, random, turns, pressure = NO_PRESSURE, send }: DataThreadDeps) {
   const event = (event: ProxyEvent) => send({ kind: 'event', event })
   const stats = statsWriter(send)
   const buffers = bufferStats(stats, index, clock, event)
@@ -88,9 +96,14 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   const log = accessLogQueue((lines, dropped) => send({ kind: 'log', lines, dropped }), clock)
   const peers = peerNames()
   const requests = { stats, peers, exemplars: exemplars({ clock, send }) }
-  watchLag(clock, stats, index, now => {
+  const overloaded = overloadStats(stats, index)
+  const shedding = new Shedding(overloaded.shed, random)
+  const relief = new Relief(overloaded.refused)
+  const overload = new OverloadManager({ stats, thread: index, pressure, shedding, event, relief })
+  watchLag(clock, stats, index, (now, lagMs) => {
     buffers.held(ledger.held)
     stats.sweep(now)
+    overload.look(lagMs)
   })
   const own = new OwnConnections(clock, (listener, detail) => event({ kind: 'listener-error', listener, detail }))
   const tracing = new Tracing()
@@ -102,7 +115,7 @@ function recording({ index, clock, random, turns, send }: DataThreadDeps) {
   })
   const made = tracer({ clock, random, tracing, queue: spans })
   const kept = records({ clock, requests, event, log, tracing, tracer: made })
-  return { event, stats, peers, requests, ledger, log, spans, tracing, own, records: kept }
+  return { event, stats, peers, requests, ledger, log, spans, tracing, own, overload, shedding, relief, records: kept }
 }
 
 type Recording = ReturnType<typeof recording>
@@ -113,7 +126,7 @@ function serving(
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
-  const { event, stats, requests, peers, ledger, tracing } = recorded
+  const { event, stats, requests, peers, ledger, tracing, shedding } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
   const source = () => (peers.self === UNNAMED ? '' : peers.self)
   const through = (made: Dial) => recorded.own.dial(accountedDial(made, ledger))
@@ -130,6 +143,7 @@ function serving(
       if (cells.threads > 1) send({ kind: 'ejections', service })
     },
     tracing,
+    shedding,
     dial: through(dial),
     tls,
     learnt,
@@ -146,13 +160,13 @@ type Services = ReturnType<typeof serving>
 
 function listening(
   deps: DataThreadDeps,
-  { event, stats, ledger, records, own }: Recording,
+  { event, stats, ledger, records, own, relief }: Recording,
   { looked }: Services,
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
   const marks = retryMarks(deps.cells)
-  const opened = { clock, random, stats, marks, http2: codec, telemetryOf: records.telemetryOf, ...looked }
+  const opened = { clock, random, stats, relief, marks, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,
@@ -170,11 +184,12 @@ function receiving(
   services: Services,
   listeners: Listeners,
 ) {
-  const { event, stats, peers, ledger, log, spans, tracing, own, records } = recorded
+  const { event, stats, peers, ledger, log, spans, tracing, own, overload, records } = recorded
   const { applier, tls, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
+    overload.configure(snapshot.overload)
     stats.expireAfter(snapshot.metrics.idleMs)
     peers.self = snapshot.service
     own.isOn = snapshot.listeners.some(({ transparent }) => transparent !== undefined)

@@ -6,6 +6,7 @@ import { sharedCells } from './runtime/shared-cells.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { inheritedOr } from './system/inherited-listen.ts'
 import { dial, listen } from './system/net.ts'
+import { descriptorShare, heapShare } from './system/pressure.ts'
 import { shrinkHeap } from './system/shrink-heap.ts'
 import { systemTurns } from './system/turns.ts'
 
@@ -35,6 +36,7 @@ function begin(given: WorkerData): DataThread {
     // Only where a listener needs it.
     loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),
     explainListen: async (error, address) => (await import('./system/listen-error.ts')).explainListen(error, address),
+    pressure: { heap: heapShare, descriptors: () => descriptorShare(systemClock.now()) },
     shrinkHeap: () => shrinkHeap(),
     send: message => port.postMessage(message),
   })

@@ -47,6 +47,10 @@ const joints = new Set([
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',
   'proxy/runtime/retry-policy.ts',
+  'proxy/runtime/rate-limiters.ts',
+  'proxy/runtime/fault-injectors.ts',
+  'proxy/runtime/mirrors.ts',
+  'proxy/runtime/route-parts.ts',
   'proxy/runtime/tcp-routes.ts',
   'proxy/runtime/by-address.ts',
   'proxy/runtime/originals.ts',
@@ -58,6 +62,7 @@ const joints = new Set([
   'proxy/runtime/discover.ts',
   'proxy/runtime/records.ts',
   'proxy/runtime/lag.ts',
+  'proxy/runtime/overload.ts',
   // What the control thread says and asks.
   'proxy/runtime/receive.ts',
   'proxy/runtime/endpoints-view.ts',

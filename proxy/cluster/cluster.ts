@@ -211,7 +211,6 @@ export class ServiceCluster implements ViewOwner {
 
   report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
     this.#outliers.report(record, outcome, failure, requestId)
-    this.admission.ended(outcome, record.startedAt)
   }
 
   /** Another data thread has ejected or readmitted endpoints. */
@@ -225,7 +224,6 @@ export class ServiceCluster implements ViewOwner {
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
-    this.admission.took(outcome, tookMs)
     // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy

@@ -10,6 +10,7 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
       `the largest holders of bodies were cut (${event.count}): ${event.detail}; raise \`buffers\`, or look in /flights?failed for the caller or endpoint that has stopped reading`,
       { thread },
     )
+  if (event.kind === 'overload') return logOverload(log, thread, event)
   if (event.kind === 'slow-patterns') return logSlowPatterns(log, thread, event)
   if (event.kind === 'http2-guard') {
     const { side, guard, detail, peer, unlogged } = event
@@ -54,4 +55,17 @@ function logSlowPatterns(log: Log, thread: number, cost: SlowPatterns): void {
     `regular expressions of routes: ${load} ms to load their engine, ${compile} ms to compile ${count} of them, in which data thread ${thread} served nothing; the slowest took ${most} ms: ${slowest}`,
     { thread, loadMs, compileMs, count },
   )
+}
+
+const DOES = {
+  close: ["callers' connections are closed after their next answer", "callers' connections stay open again"],
+  shed: ['requests are shed', 'no requests are shed any more'],
+  refuse: ['new connections are refused', 'new connections are taken again'],
+} as const
+
+function logOverload(log: Log, thread: number, event: Extract<ProxyEvent, { kind: 'overload' }>): void {
+  const { action, isOn, detail } = event
+  const [begins, ends] = DOES[action]
+  if (isOn) log.warn(`overload: ${begins}: ${detail}`, { thread, action })
+  else log.info(`overload is over: ${ends}`, { thread, action })
 }

@@ -1,3 +1,4 @@
+import type { Classification } from './cluster.ts'
 import type { Failure } from './failure.ts'
 import type { Priority } from './priority.ts'
 
@@ -29,6 +30,9 @@ export interface Admission {
   /** The same for an exchange that is about to try again; false: there is none. */
   admitRetry(): boolean
   releaseRetry(): void
+  /** What came of an attempt that began then; and how long it was waited for. Copies of requests do not count. */
+  ended(outcome: Classification, startedAt: number): void
+  took(outcome: Classification, tookMs: number): void
   /** How it stands, in words: limits that are set and what is left of them, the breaker. */
   describe(now: number): readonly string[]
 }

@@ -128,6 +128,8 @@ export class DecisionRecord {
   destination = ''
   /** What filters have to say of it, in order: `name: text`. */
   notes: readonly string[] = NO_NOTES
+  /** Fault injection made it wait. */
+  isDelayed = false
   attempts = 0
   /** One from the start: an empty list would make room for seventeen. */
   readonly tries = [new AttemptRecord()]
@@ -141,6 +143,7 @@ export class DecisionRecord {
     this.chosen = 0
     this.destination = ''
     this.notes = NO_NOTES
+    this.isDelayed = false
     this.attempts = 0
   }
 

@@ -235,6 +235,48 @@ export const localFailures = {
     remedy:
       '`timeouts.maxStream` of the service sets it; a caller that needs the rest has to ask again. It counts against no endpoint',
   }),
+  rateLimited: row({
+    side: 'local',
+    failure: 'rate-limited',
+    flag: 'RL',
+    httpStatus: 429,
+    grpcStatus: 8,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'a rate limit has no token left for this request',
+    remedy:
+      '`detail` names the rule of `rateLimits`; `outrigger explain` shows what is left of each, and `Retry-After` says when to come again',
+  }),
+  overloaded: row({
+    side: 'local',
+    failure: 'overloaded',
+    flag: 'OM',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'the sidecar is overloaded and sheds requests',
+    remedy:
+      '`detail` names what is short: heap, time or file descriptors; `outrigger_overload_pressure_ratio` shows it, and `overload` in the sidecar file has the thresholds. More `workers`, a larger heap or a higher `ulimit -n` help',
+  }),
+  // With the status that its rule says.
+  faultInjected: row({
+    side: 'local',
+    failure: 'fault-injected',
+    flag: 'FI',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'any',
+    reason: 'this request was chosen to fail',
+    remedy: '`detail` names the rule of `faults` of the service or the route: take it out, or give it an end (`until`)',
+  }),
   drained: row({
     side: 'local',
     failure: 'drained',

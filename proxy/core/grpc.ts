@@ -61,3 +61,12 @@ function endsAt(type: string, at: number): boolean {
 export function isGrpc(headers: Headers): boolean {
   return grpcKind(headers) === 'grpc'
 }
+
+/** What a caller makes of an answer without a status (grpc/doc/http-grpc-status-mapping.md). */
+export function grpcStatusOfHttp(status: number): number {
+  if (status === 400) return 13
+  if (status === 401) return 16
+  if (status === 403) return 7
+  if (status === 404) return 12
+  return status === 429 || status === 502 || status === 503 || status === 504 ? 14 : 2
+}

@@ -126,6 +126,33 @@ export const metricsOfProxy = {
     labels: ['thread'],
     help: 'JavaScript heap in use on a data thread, as of the scrape before.',
   },
+  outrigger_overload_pressure_ratio: {
+    group: 'proxy',
+    type: 'gauge',
+    unit: 'ratio',
+    labels: ['thread', 'monitor'],
+    help: 'How near a data thread is to the last threshold of `overload`, by what is short: heap, lag or descriptors; 1: there.',
+    when: 'unless `overload` is off',
+  },
+  outrigger_overload_active: {
+    group: 'proxy',
+    type: 'gauge',
+    labels: ['thread', 'action'],
+    help: 'Whether a data thread closes connections after their next answer, sheds requests, or refuses connections.',
+    when: 'unless `overload` is off',
+  },
+  outrigger_overload_shed_requests_total: {
+    group: 'proxy',
+    type: 'counter',
+    labels: ['thread'],
+    help: 'Requests that a data thread refused because it was overloaded.',
+  },
+  outrigger_overload_refused_connections_total: {
+    group: 'proxy',
+    type: 'counter',
+    labels: ['thread'],
+    help: 'Connections that a data thread closed at once because it was overloaded.',
+  },
   outrigger_control_thread_lag_seconds: {
     group: 'proxy',
     type: 'gauge',

@@ -109,6 +109,13 @@ export type ProxyEvent =
       readonly forMs: number
     }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
+  /** The overload manager of a data thread begins or ends an action. `detail`: why. */
+  | {
+      readonly kind: 'overload'
+      readonly action: 'close' | 'shed' | 'refuse'
+      readonly isOn: boolean
+      readonly detail: string
+    }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */
   | { readonly kind: 'buffers-full'; readonly count: number; readonly detail: string }
   /** The patterns of a snapshot took long to load and compile: `count` of them. */

@@ -53,6 +53,11 @@ export class Chain implements FilterChain {
     this.hasSinks = this.#request !== null || this.#response !== null
   }
 
+  /** With more behind them that are the listener's too. */
+  ofListener(key: string, more: readonly Filter[]): Chain {
+    return new Chain(key, [...this.#filters, ...more])
+  }
+
   /** With more behind them: those of a route. */
   and(more: readonly Filter[]): Chain {
     return more.length === 0 ? this : new Chain(this.key, [...this.#filters, ...more], this.#filters.length)

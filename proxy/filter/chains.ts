@@ -4,8 +4,10 @@ import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { forwarded } from './forwarded.ts'
+import { overload, type Shedding } from './overload.ts'
+import { type RateLimiter, rateLimit } from './rate-limit.ts'
 import { requestId } from './request-id.ts'
-import { routeFilters } from './route-filters.ts'
+import { type RouteParts, routeFilters } from './route-filters.ts'
 import { traceContext } from './trace-context.ts'
 import { tunnels } from './tunnels.ts'
 
@@ -15,11 +17,15 @@ export type { Chain } from './chain.ts'
 const MOST_KEPT = 64
 
 /** The filters of a listener. Listeners whose filters are the same share one chain, over snapshots as well. */
-export function listenerChains(random: Random, tracing: Tracing): (listener: ListenerSpec) => Chain {
-  const withId = requestId(random)
+export function listenerChains(
+  random: Random,
+  tracing: Tracing,
+  shedding: Shedding,
+): (listener: ListenerSpec, limiters: readonly RateLimiter[]) => Chain {
   const withTrace = traceContext(random, tracing)
+  const withId = overload(shedding, requestId(random))
   const kept = new Map<string, Chain>()
-  return ({ connect, tls }) => {
+  return ({ connect, tls, name, rateLimits }, limiters) => {
     const key = JSON.stringify([connect, tls !== undefined])
     let chain = kept.get(key)
     if (chain === undefined) {
@@ -33,7 +39,10 @@ export function listenerChains(random: Random, tracing: Tracing): (listener: Lis
       ])
       kept.set(key, chain)
     }
-    return chain
+    // Its buckets are this listener's own.
+    return limiters.length === 0
+      ? chain
+      : chain.ofListener(`${key} ${name} ${JSON.stringify(rateLimits)}`, [rateLimit(limiters)])
   }
 }
 
@@ -45,6 +54,7 @@ export function withRouteFilters(
   chain: Chain,
   route: RouteSpec,
   services: Readonly<Record<string, ServiceSpec>>,
+  parts: RouteParts,
 ): Chain {
-  return chain.and(routeFilters(route, services))
+  return chain.and(routeFilters(route, services, parts))
 }

@@ -5,7 +5,7 @@ import type { Filter } from '../core/filter.ts'
  * Keeps the caller's `x-request-id`, or sets one in the form of a UUID: 74 random bits of this data thread, then a
  * counter. Unique, and not a secret.
  */
-export function requestId(random: Random): Filter {
+export function requestId(random: Random): Filter & Required<Pick<Filter, 'onRequest'>> {
   const hex = (digits: number) =>
     Math.floor(random() * 16 ** digits)
       .toString(16)

@@ -298,8 +298,11 @@ class Loop<A extends Attempt> implements AttemptLoop<A> {
     const endpoint = record.endpoint!
     const cluster = this.cluster!
     add(endpoint.stats.failures, 1)
+    const tookMs = this.#owner.waitedMs(record, this.#deps.clock.now())
     cluster.report(record, 'failure', failure, this.#owner.exchange.requestId)
-    cluster.observe(endpoint, 'failure', this.#owner.waitedMs(record, this.#deps.clock.now()), null)
+    cluster.admission.ended('failure', record.startedAt)
+    cluster.observe(endpoint, 'failure', tookMs, null)
+    cluster.admission.took('failure', tookMs)
   }
 
   /** Tries that count against `retries.attempts`. */

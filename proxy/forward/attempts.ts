@@ -254,6 +254,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
       ? 'failure'
       : this.#deps.classify(response.status, record.grpcStatus)
     cluster.observe(endpoint, outcome, waitedMs, response)
+    cluster.admission.took(outcome, waitedMs)
   }
 
   #isTriedAgain(attempt: RequestAttempt, response: ResponseHead): boolean {
@@ -340,7 +341,9 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   #judge(record: AttemptRecord): void {
     const outcome = this.#deps.classify(record.status, record.grpcStatus)
     if (outcome === 'failure') add(record.endpoint!.stats.failures, 1)
-    this.loop.cluster!.report(record, outcome, null, this.exchange.requestId)
+    const cluster = this.loop.cluster!
+    cluster.report(record, outcome, null, this.exchange.requestId)
+    cluster.admission.ended(outcome, record.startedAt)
   }
 
   /** The answer is out whole (null), or broke off. */

@@ -26,15 +26,6 @@ export function grpcMessageOf(headers: Headers): string {
   return decoded.length > LONGEST_MESSAGE ? decoded.slice(0, LONGEST_MESSAGE).toWellFormed() : decoded
 }
 
-/** What a caller makes of an answer without a status (grpc/doc/http-grpc-status-mapping.md). */
-export function grpcStatusOfHttp(status: number): number {
-  if (status === 400) return 13
-  if (status === 401) return 16
-  if (status === 403) return 7
-  if (status === 404) return 12
-  return status === 429 || status === 502 || status === 503 || status === 504 ? 14 : 2
-}
-
 /** The message of a local reply. */
 export function grpcReason(failure: Failure, detail: string): string {
   return detail === '' ? failure.reason : `${failure.reason}: ${detail}`

@@ -1,7 +1,7 @@
 import type { Exchange } from '../core/exchange.ts'
 import type { Failure } from '../core/failure.ts'
-import { grpcKind } from '../core/grpc.ts'
-import { grpcReason, grpcStatusOfHttp } from './grpc.ts'
+import { grpcKind, grpcStatusOfHttp } from '../core/grpc.ts'
+import { grpcReason } from './grpc.ts'
 
 /** A gRPC client is told in its own words: to it an answer of another kind says no more than that something is wrong. */
 export function isToldInGrpc(exchange: Exchange, failure: Failure): boolean {

@@ -9,6 +9,7 @@ import type { SecureWire, Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
 import { Detecting, type Detection, type Languages } from './detect.ts'
 import type { FirstBytes } from './first-bytes.ts'
+import type { Relief } from './relief.ts'
 import { Securing } from './securing.ts'
 
 export interface ListenerStats {
@@ -23,6 +24,8 @@ export interface ListenerStats {
 }
 
 export interface ListenerDeps extends Languages {
+  /** Of the data thread. */
+  readonly relief: Relief
   readonly clock: Clock
   readonly random: Random
   readonly stats: ListenerStats
@@ -67,6 +70,12 @@ export class Listener {
     this.#deps = deps
     this.#connections = new Ages(deps.clock, deps.random)
     this.#options = this.#optionsOf(runtime.spec)
+    deps.relief.add(this)
+  }
+
+  /** The data thread is overloaded: each connection ends after its next answer, or when it was idle for a while. */
+  relieve(): void {
+    for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
   }
 
   configure(runtime: ListenerRuntime): void {
@@ -110,7 +119,8 @@ export class Listener {
   }
 
   accept(wire: Wire): void {
-    const { stats } = this.#deps
+    const { stats, relief } = this.#deps
+    if (relief.refuse()) return wire.destroy()
     if (this.#connections.size >= this.runtime.spec.limits.connections) {
       add(stats.overflow, 1)
       wire.destroy()
@@ -123,6 +133,7 @@ export class Listener {
     const connection = secure === null ? this.#serve(wire) : this.#secure(wire, secure)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining && !this.#isHandedOver) connection.drain()
+    else if (relief.closes) connection.retire(IDLE_MS)
   }
 
   #serve(wire: Wire): DownstreamConnection {
@@ -172,7 +183,7 @@ export class Listener {
     const detection = this.#detection(wire)
     const takesPlace = (served: DownstreamConnection): DownstreamConnection => {
       this.#connections.replace(connection, served)
-      if (this.#draining) served.retire(IDLE_MS)
+      if (this.#draining || this.#deps.relief.closes) served.retire(IDLE_MS)
       return served
     }
     const connection: Detecting = new Detecting(wire, this.#optionsFor(wire), detection, clock, this.#deps, {
@@ -219,6 +230,7 @@ export class Listener {
    */
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true
+    this.#deps.relief.delete(this)
     for (const connection of this.#connections.all()) connection.drain()
     return this.#empty(timeoutMs)
   }
@@ -230,6 +242,7 @@ export class Listener {
   handOver(timeoutMs: number): Promise<number> {
     this.#draining = true
     this.#isHandedOver = true
+    this.#deps.relief.delete(this)
     for (const connection of this.#connections.all()) connection.retire(IDLE_MS)
     return this.#empty(timeoutMs)
   }

@@ -118,3 +118,17 @@ function segmentOf(path: string): string {
   const end = path.indexOf('/', 1)
   return end < 0 ? path : path.slice(0, end + 1)
 }
+
+/** Whether a request matches, by itself; null: every request does. */
+export function matcherOf(match: MatchSpec, regex: CompileRegex): ((request: RequestHead) => boolean) | null {
+  if (isCatchAll(match)) return null
+  const path = pathTest(match, regex)
+  const others = conditions(match, regex)
+  return request => {
+    const target = request.path
+    const mark = target.indexOf('?')
+    const own = mark < 0 ? target : target.slice(0, mark)
+    if (path !== null && !path(own)) return false
+    return others === null || others(request, own, mark < 0 ? '' : target.slice(mark + 1))
+  }
+}

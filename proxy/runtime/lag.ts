@@ -5,16 +5,22 @@ import type { StatsWriter } from '../telemetry/stats.ts'
 
 const EVERY_MS = 1000
 
-/** Measures once a second how late a timer of this thread is; `tick` is called then too. */
-export function watchLag(clock: Clock, stats: StatsWriter, thread: number, tick: (now: number) => void): void {
+/** Measures once a second how late a timer of this thread is, and tells `tick`. */
+export function watchLag(
+  clock: Clock,
+  stats: StatsWriter,
+  thread: number,
+  tick: (now: number, lagMs: number) => void,
+): void {
   const lag = stats.gauge('outrigger_data_thread_lag_seconds', helpOf('outrigger_data_thread_lag_seconds'), {
     thread: String(thread),
   })
   let due = clock.now() + EVERY_MS
   const timer = clock.timer(() => {
     const now = clock.now()
-    set(lag, Math.max(0, now - due) / 1000)
-    tick(now)
+    const lagMs = Math.max(0, now - due)
+    set(lag, lagMs / 1000)
+    tick(now, lagMs)
     due = now + EVERY_MS
     timer.arm(EVERY_MS)
   })

@@ -23,6 +23,7 @@ export interface OpenListenerDeps {
   readonly clock: Clock
   readonly random: Random
   readonly stats: StatsWriter
+  readonly relief: ListenerDeps['relief']
   /** To callers. */
   readonly http2: ListenerDeps['http2']
   telemetryOf(listener: () => string): Telemetry
@@ -39,7 +40,7 @@ export interface OpenListener {
 
 /** A listener joined with what serves its connections: the corridor for requests, tunnels for all else. */
 export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): OpenListener {
-  const { clock, random, stats, marks, discover, discoverAhead } = deps
+  const { clock, random, stats, relief, marks, discover, discoverAhead } = deps
   const { name, direction } = runtime.spec
   const labels = { listener: name, direction }
   const tunnels = tunnelStats<Tunnel>(stats, labels)
@@ -53,6 +54,7 @@ export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): 
   const listener: Listener = new Listener(runtime, {
     clock,
     random,
+    relief,
     http1,
     http2: deps.http2,
     isHttp2: isPreface,

@@ -268,6 +268,10 @@ class DestinationAdmission implements Admission {
 
   releaseRetry(): void {}
 
+  ended(): void {}
+
+  took(): void {}
+
   describe(): readonly string[] {
     return []
   }

@@ -58,21 +58,29 @@ export function patternsOf({ clock, event, load }: PatternsDeps): (snapshot: Sna
   }
 }
 
-function hasPattern({ services }: Snapshot): boolean {
-  return Object.values(services).some(
-    ({ routes, retries, resolve }) =>
-      routes.some(isPattern) || hasHeaderPattern(retries) || (resolve !== undefined && hasFilterPattern(resolve)),
+function hasPattern({ listeners, services }: Snapshot): boolean {
+  return (
+    listeners.some(hasRulePattern) ||
+    Object.values(services).some(
+      service =>
+        hasRulePattern(service) ||
+        hasHeaderPattern(service.retries) ||
+        service.routes.some(route => isPattern(route) || hasHeaderPattern(route.retries) || hasRulePattern(route)) ||
+        (service.resolve !== undefined && hasFilterPattern(service.resolve)),
+    )
   )
+}
+
+function hasRulePattern({ rateLimits = [], faults = [] }: Pick<RouteSpec, 'rateLimits' | 'faults'>): boolean {
+  return [...rateLimits, ...faults].some(({ match }) => match !== undefined && isPattern({ match }))
 }
 
 function hasFilterPattern({ filters, failover }: ResolveSpec): boolean {
   return [...Object.values(filters), ...failover].some(({ filter }) => filter.includes('matches'))
 }
 
-function isPattern({ match: { path, headers, query }, retries }: RouteSpec): boolean {
-  return (
-    path.kind === 'regex' || [...headers, ...query].some(({ kind }) => kind === 'regex') || hasHeaderPattern(retries)
-  )
+function isPattern({ match: { path, headers, query } }: Pick<RouteSpec, 'match'>): boolean {
+  return path.kind === 'regex' || [...headers, ...query].some(({ kind }) => kind === 'regex')
 }
 
 function hasHeaderPattern(retries: RouteRetries | null): boolean {

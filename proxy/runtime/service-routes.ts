@@ -16,6 +16,7 @@ import { type Priority, type PriorityPolicy, priorities } from '../core/priority
 import type { Fallback, Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
+import type { RouteParts } from '../filter/route-filters.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import type { CompileRegex } from '../router/predicate.ts'
@@ -34,6 +35,8 @@ export interface RoutesOf {
   /** Services of which nothing but endpoints differs from the snapshot in force. */
   readonly unchanged: ReadonlySet<string>
   readonly regex: CompileRegex
+  /** What filters of a route (its number) live on over snapshots. */
+  readonly partsOf: (service: ServiceSpec, route: number) => RouteParts
 }
 
 /** The routes of the services in a snapshot that is being prepared; compiled when first asked for. */
@@ -83,7 +86,7 @@ function compiling(
   inForce: ReadonlyMap<string, Compiled>,
   next: Map<string, Compiled>,
 ): Pick<ServiceRoutes, 'table' | 'tcp'> {
-  const { snapshot, clusters, unchanged, regex } = from
+  const { snapshot, clusters, unchanged, regex, partsOf } = from
   const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
 
   function entryOf(key: string, spec: ServiceSpec): Compiled {
@@ -133,13 +136,10 @@ function compiling(
       requests.set(path, series)
       return series
     }
-    const candidates = spec.routes.map(route => ({
-      match: route.match,
-      route: {
-        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), from),
-        stats: count(route),
-      },
-    }))
+    const candidates = spec.routes.map((route, index) => {
+      const chain = withRouteFilters(filters, route, snapshot.services, partsOf(spec, index))
+      return { match: route.match, route: { ...compileRoute(spec, route, chain, from), stats: count(route) } }
+    })
     const table = compileRoutes(candidates, regex)
     return spec.protocol === 'tcp' ? request => (request.upgrade === CONNECT ? table(request) : null) : table
   }

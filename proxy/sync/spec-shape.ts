@@ -13,15 +13,18 @@ import type {
   FailoverSpec,
   FailurePercentageSpec,
   FallbackSpec,
+  FaultSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
   HedgeSpec,
   LatencyOutlierSpec,
   MatchSpec,
+  MirrorSpec,
   OutlierSpec,
   PrioritySpec,
   QueueSpec,
+  RateLimitSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -154,6 +157,51 @@ const fallback: ShapeOf<FallbackSpec> = {
   to: orNull(fields({ service: text, subset: orNull(text) })),
 }
 
+const rateLimitKey = either(
+  fields({ kind: oneOf('header'), name: matching(FIELD_NAME, 'a header name') }),
+  fields({ kind: oneOf('identity') }),
+  fields({ kind: oneOf('address'), ipv4Bits: integer(0, 32), ipv6Bits: integer(0, 128) }),
+)
+
+const rateLimit: ShapeOf<RateLimitSpec> = {
+  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
+  count: integer(1, 1_000_000),
+  perSeconds: integer(1, 86_400),
+  burst: integer(1, 1_000_000),
+  by: listOf(rateLimitKey, 0, 4),
+  match: optional(fields(match)),
+  mode: oneOf('enforce', 'shadow'),
+  keys: integer(1, 1_000_000),
+  tell: oneOf('refused', 'always', 'never'),
+}
+
+const share = number(0, 100)
+/** 0: as the gRPC status says. */
+const abortStatus: Shape = (status, at, wrong) => {
+  if (status !== 0) integer(400, 599)(status, at, wrong)
+}
+
+const fault: ShapeOf<FaultSpec> = {
+  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
+  match: optional(fields(match)),
+  delay: optional(fields({ minMs: number(0, 86_400_000), maxMs: number(0, 86_400_000), percent: share })),
+  abort: optional(fields({ status: abortStatus, grpcStatus: integer(0, 16), percent: share })),
+  throttle: optional(fields({ bytesPerSecond: integer(1, 1024 ** 3), percent: share })),
+  fromTime: optional(integer(0, BIG)),
+  untilTime: optional(integer(0, BIG)),
+  byHeaders: flag,
+  active: integer(1, 1_000_000),
+}
+
+const mirror: ShapeOf<MirrorSpec> = {
+  service: text,
+  subset: orNull(text),
+  percent: share,
+  bodyBytes: integer(0, 1024 ** 2),
+  active: integer(1, 100_000),
+  timeoutMs: number(1, 86_400_000),
+}
+
 const route: ShapeOf<RouteSpec> = {
   name: text,
   match: fields(match),
@@ -164,6 +212,9 @@ const route: ShapeOf<RouteSpec> = {
   headers: optional(fields(headers)),
   fallback: optional(fields(fallback)),
   priority: optional(level),
+  rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
+  faults: optional(listOf(fields(fault), 0, 16)),
+  mirror: optional(orNull(fields(mirror))),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -333,6 +384,9 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   upgrades: listOf(text, 0, 100),
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
+  rateLimits: optional(listOf(fields(rateLimit), 1, 16)),
+  faults: optional(listOf(fields(fault), 0, 16)),
+  mirror: optional(orNull(fields(mirror))),
   routes: listOf(fields(route), 1, 10_000),
   resolve: optional(fields(resolve)),
 }

@@ -146,7 +146,10 @@ export class TcpTunnel
     this.#attempts.won(attempt)
     record.sentAt = clock.now()
     exchange.upstreamStartedAt = record.sentAt
-    this.#attempts.cluster!.observe(endpoint, 'success', this.waitedMs(record, record.sentAt), null)
+    const cluster = this.#attempts.cluster!
+    const waitedMs = this.waitedMs(record, record.sentAt)
+    cluster.observe(endpoint, 'success', waitedMs, null)
+    cluster.admission.took('success', waitedMs)
     const { received, sent } = endpoint.stats.tcpBytes()
     this.#relay = new Relay(this, clock, this.#wire, wire, this.#route!.tunnelIdleMs, received, sent)
     const bytes = this.#bytes
@@ -208,7 +211,9 @@ export class TcpTunnel
   #succeeded(): void {
     if (this.#isJudged) return
     this.#isJudged = true
-    this.#attempts.cluster!.report(this.#attempts.winner!.record, 'success', null, '')
+    const { cluster, winner } = this.#attempts
+    cluster!.report(winner!.record, 'success', null, '')
+    cluster!.admission.ended('success', winner!.record.startedAt)
   }
 
   // ── from downstream, while there is no relay ──

@@ -11,6 +11,7 @@ import {
   upstreamServiceTime,
 } from './access-log-values.ts'
 import { hasFailed } from './failed.ts'
+import { flagsOf } from './response-flags.ts'
 import { isoTime } from './wall-time.ts'
 
 /** The version of the Elastic Common Schema whose fields these are (elastic.co/guide/en/ecs). */
@@ -62,7 +63,7 @@ export function ecsLine(service: string): (exchange: Exchange, clock: Clock) => 
     ['outrigger.service', 'text', exchange => exchange.route?.service ?? ''],
     ['outrigger.route', 'text', exchange => exchange.route?.name ?? ''],
     ['outrigger.cluster', 'text', exchange => exchange.cluster?.name ?? ''],
-    ['outrigger.flags', 'text', exchange => exchange.failure?.flag ?? ''],
+    ['outrigger.flags', 'text', flagsOf],
     ['outrigger.attempts', 'number', exchange => String(exchange.decision.attempts)],
     ['outrigger.upstream_service_time_ms', 'number', upstreamServiceTime],
     ['outrigger.forwarded_for', 'text', exchange => exchange.request.headers.get('x-forwarded-for') ?? ''],

@@ -13,6 +13,7 @@ import {
   upstreamServiceTime,
   type Value,
 } from './access-log-values.ts'
+import { flagsOf } from './response-flags.ts'
 import { isoTime } from './wall-time.ts'
 
 const startTime = isoTime()
@@ -30,7 +31,7 @@ const fields: readonly JsonField[] = [
   ['response_code', 'number', exchange => String(exchange.status)],
   ['grpc_status', 'number', grpcStatusNumber],
   ['grpc_message', 'text', grpcMessage],
-  ['response_flags', 'text', exchange => exchange.failure?.flag ?? ''],
+  ['response_flags', 'text', flagsOf],
   ['response_code_details', 'text', exchange => exchange.failure?.failure ?? 'via_upstream'],
   ['detail', 'text', exchange => exchange.detail],
   ['bytes_received', 'number', exchange => String(exchange.bytesIn)],

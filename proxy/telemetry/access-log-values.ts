@@ -5,6 +5,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { grpcCodes } from '../core/grpc.ts'
 import type { Protocol } from '../core/message.ts'
 import { traceIdOf } from '../core/trace.ts'
+import { flagsOf } from './response-flags.ts'
 import { wallTimeFormat } from './wall-time.ts'
 
 /** The value of an operator; empty: none. */
@@ -77,7 +78,7 @@ const simple: Readonly<Record<Exclude<LogOperator, WithArgument>, Value>> = {
   REQUESTED_SERVER_NAME: exchange => (exchange.protocol === 'tcp' ? exchange.request.authority : ''),
   TRACE_ID: traceIdOf,
   RESPONSE_CODE_DETAILS: exchange => exchange.failure?.failure ?? 'via_upstream',
-  RESPONSE_FLAGS: exchange => exchange.failure?.flag ?? '',
+  RESPONSE_FLAGS: flagsOf,
   BYTES_RECEIVED: exchange => String(exchange.bytesIn),
   BYTES_SENT: exchange => String(exchange.bytesOut),
   DURATION: duration,

@@ -31,6 +31,13 @@ function envoy(): readonly View[] {
     untyped(`envoy_cluster_${name}`, help, 'http_requests_total', labels =>
       labels.flags === flag ? ofCluster(labels) : null,
     )
+  const rateLimited = (name: string, help: string, of: string): View =>
+    untyped(
+      `envoy_http_local_rate_limit_${name}`,
+      help,
+      'outrigger_rate_limit_requests_total',
+      ({ scope, rule, result }) => (result === of ? { envoy_local_http_ratelimit_prefix: `${scope} ${rule}` } : null),
+    )
   const prefix = ({ direction }: Labels): Labels => ({ envoy_http_conn_manager_prefix: direction! })
   return [
     untyped('envoy_cluster_upstream_rq_total', 'Attempts.', 'outrigger_upstream_requests_total', cluster, 'counter'),
@@ -60,6 +67,8 @@ function envoy(): readonly View[] {
       'outrigger_retry_budget_exhausted_total',
       cluster,
     ),
+    rateLimited('ok', 'Requests within a rate limit.', 'allowed'),
+    rateLimited('rate_limited', 'Requests over a rate limit.', 'limited'),
     ended('upstream_rq_timeout', 'Requests that timed out.', 'UT'),
     ended('upstream_rq_pending_overflow', 'Requests refused because a limit was reached.', 'UO'),
     ended('upstream_rq_retry_limit_exceeded', 'Requests whose retries were used up.', 'URX'),

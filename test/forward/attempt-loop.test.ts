@@ -107,6 +107,8 @@ class Owner implements AttemptLoopOwner<Scripted> {
         mayWait: () => false,
         wait: () => false,
         leave: () => {},
+        ended() {},
+        took() {},
         describe: () => [],
       },
       report: (_record, outcome, failure) => void this.blamed.push(`${outcome}: ${failure?.failure}`),

@@ -81,7 +81,12 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`], retried: [dead], spent: [dead] },
     },
     services: {
-      prices: { protocol: 'grpc' },
+      prices: {
+        protocol: 'grpc',
+        rateLimits: [{ rate: '1000/s' }],
+        faults: [{ byHeaders: true }],
+        mirror: { service: 'spent', percent: 0.001 },
+      },
       retried: { subsets: { all: {} }, routes: [{ match: { path: { prefix: '/' } }, to: [{ subset: 'all' }] }] },
       spent: { retries: { budget: { percent: 0, minPerSecond: 0 } } },
     },

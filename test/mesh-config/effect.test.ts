@@ -35,8 +35,47 @@ const valueForms: Json = {
 }
 
 const listenerTls: Json = { cert: 'a.pem', key: 'a.key', clientCa: 'ca.pem', mode: 'permissive', minVersion: '1.3' }
+const match: Json = {
+  path: { exact: '/a', ignoreCase: true },
+  methods: ['GET'],
+  headers: valueForms,
+  query: valueForms,
+}
+const rateLimits: Json = [
+  {
+    name: 'a',
+    rate: '9/s',
+    burst: 9,
+    by: [{ header: 'x-a' }, { identity: true }, { address: { ipv4: 24, ipv6: 48 } }],
+    match,
+    mode: 'shadow',
+    keys: 9,
+    tell: 'always',
+  },
+  { rate: '9/s', match: { path: { prefix: '/b' } } },
+  { rate: '9/s', match: { path: { regex: '/c' } } },
+]
+
+const faults: Json = [
+  {
+    name: 'a',
+    match,
+    delay: { from: '1s', to: '9s', percent: 9 },
+    abort: { status: 500, grpcStatus: 9, percent: 9 },
+    throttle: { rate: '9KiB', percent: 9 },
+    from: '2026-01-01T00:00:00Z',
+    until: '2026-03-01T00:00:00Z',
+    byHeaders: true,
+    active: 9,
+  },
+  { match: { path: { prefix: '/b' } }, delay: { time: '9s' } },
+  { match: { path: { regex: '/c' } }, delay: { time: '9s' } },
+]
+
+const mirror: Json = { service: 'b', subset: 'v2', percent: 9, body: '9KiB', active: 9, timeout: '9s' }
 
 const listenerFields: Json = {
+  rateLimits,
   protocol: 'http',
   timeouts: { head: '9s', body: '9s', idle: '9s', connectionAge: '9s', detect: '9s' },
   limits: { headers: 9, headBytes: '9KiB', targetBytes: '9KiB', connections: 9, streams: 9, buffer: '1MiB' },
@@ -159,6 +198,9 @@ const service: Json = {
     maxEjectedPercent: 30,
   },
   upgrades: ['websocket'],
+  rateLimits,
+  faults,
+  mirror,
   subsets: { v1: { version: 'v1' }, v2: { version: 'v2' } },
   subsetFallback: { subset: 'v1' },
   resolve: {
@@ -176,7 +218,7 @@ const service: Json = {
   routes: [
     {
       name: 'one',
-      match: { path: { exact: '/a', ignoreCase: true }, methods: ['GET'], headers: valueForms, query: valueForms },
+      match,
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
@@ -184,6 +226,9 @@ const service: Json = {
       fallback: { on: ['no-healthy-upstream'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
+      rateLimits,
+      faults,
+      mirror,
     },
     { match: { path: { prefix: '/b' } }, fallback: { on: ['no-healthy-upstream'], reply } },
     { match: { path: { regex: '/c' } } },
@@ -275,6 +320,11 @@ const everything: Json = {
   state: 'folder',
   workers: 2,
   buffers: '32MiB',
+  overload: {
+    heap: { closeAt: 80, shedAt: 90, refuseAt: 99 },
+    lag: { closeAt: '2s', shedAt: '3s', refuseAt: '9s' },
+    descriptors: { closeAt: 80, shedAt: 90, refuseAt: 99 },
+  },
   accessLog: {
     mode: 'on',
     only: [{ errors: true, slowerThan: '9s', status: ['5xx'], sample: 9 }],
@@ -375,7 +425,7 @@ const others: readonly Json[] = [
     '1.2',
     'strict',
   ],
-  ...['240.0.0.0/12', 'fd00::/64'],
+  ...['240.0.0.0/12', 'fd00::/64', '7/m', 'enforce', 'never', '2026-02-01T00:00:00Z'],
 ]
 
 const at = (value: Json | undefined, step: string | number): Json | undefined =>
@@ -426,7 +476,7 @@ function changed(document: Json, path: Path): { before: Compiled; after: Compile
   const before = compiled(document)!
   const tried: readonly (readonly [Path, Json])[] = [
     ...others.map((other): [Path, Json] => [path, other]),
-    // `path: true` and `sourceIp: true` have no other value: something else is hashed in their place.
+    // `path: true`, `sourceIp: true` and `identity: true` have no other value: something else counts in their place.
     [path.slice(0, -1), { header: 'x-other' }],
   ]
   for (const [place, other] of tried) {

@@ -176,6 +176,11 @@ describe('the smallest file that works', () => {
       },
       drain: { timeoutMs: 20_000, delayMs: 5000 },
       buffersBytes: 268_435_456,
+      overload: {
+        heap: { closeAt: 85, shedAt: 92, refuseAt: 95 },
+        lag: { closeAt: 0, shedAt: 1000, refuseAt: 5000 },
+        descriptors: { closeAt: 85, shedAt: 92, refuseAt: 95 },
+      },
       places: { 'outbound 127.0.0.1:9101': '0.yaml:1:22' },
     })
   })

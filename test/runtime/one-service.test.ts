@@ -7,6 +7,7 @@ import { DecisionRecord } from '../../proxy/core/decision.ts'
 import { HeaderList } from '../../proxy/core/header-list.ts'
 import type { Route } from '../../proxy/core/route.ts'
 import { Tracing } from '../../proxy/core/tracing.ts'
+import { Shedding } from '../../proxy/filter/overload.ts'
 import { type Applier, applier } from '../../proxy/runtime/apply.ts'
 import { peerNames } from '../../proxy/telemetry/peer-names.ts'
 import { statsWriter } from '../../proxy/telemetry/stats.ts'
@@ -59,6 +60,7 @@ function start() {
     event() {},
     tellEjections() {},
     tracing: new Tracing(),
+    shedding: new Shedding({ values: new Float64Array(1), index: 0 }, seeded(1)),
     dial: () => () => {},
     tls: { load: async () => {}, dial: () => () => () => {}, server: () => () => () => {} },
     ownListeners: () => [],

@@ -4,6 +4,7 @@ import type { EndpointsAnswer, FlightView, ToControl } from '../../proxy/core/ch
 import type { Clock, Random } from '../../proxy/core/clock.ts'
 import type { Dial, Wire } from '../../proxy/core/wire.ts'
 import { type DataThread, dataThread } from '../../proxy/data-thread.ts'
+import type { Pressure } from '../../proxy/runtime/overload.ts'
 import { Caller } from './caller.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
@@ -19,6 +20,8 @@ export interface MeshOptions {
   /** Of several data threads of one proxy: what they share, and the time of all of them. */
   readonly cells?: Cells
   readonly loop?: EventLoop
+  /** What is in use of the heap and of the file descriptors. */
+  readonly pressure?: Pressure
   readonly downstream?: WireOptions
   readonly upstream?: WireOptions
 }
@@ -69,6 +72,7 @@ export class Mesh {
         return { port, close: () => this.#ports.delete(port) }
       },
       shared: false,
+      ...(options.pressure === undefined ? {} : { pressure: options.pressure }),
       shrinkHeap() {},
       loadTls: () => Promise.reject(new Error('there is no TLS over memory')),
       loadOriginals: async () => {},

@@ -112,7 +112,11 @@ export const fields: Readonly<Record<Kind, readonly FieldRule[]>> = {
     rule('LocalConnectTimeoutMs', 'no', `${SIDECAR} (\`inbound.application.timeouts.connect\`)`),
     rule('LocalRequestTimeoutMs', 'no', `${SIDECAR} (\`inbound.application.timeouts.request\`)`),
     rule('BalanceInboundConnections', 'no', 'the system spreads connections over data threads'),
-    rule('RateLimits', 'no', 'this is of Consul Enterprise'),
+    rule(
+      'RateLimits',
+      'no',
+      `${SIDECAR} (\`inbound.rateLimits\`): a policy says how a service is called, and this is what an instance takes`,
+    ),
     rule('MaxRequestHeadersKB', 'no', `${SIDECAR} (\`inbound.limits.headBytes\`)`),
   ],
   'service-resolver': [

@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
 import { progress } from '../progress.ts'
-import type { Features, Layout, ProxyProgram } from './proxy.ts'
+import { type Features, type Layout, type ProxyProgram, RULES } from './proxy.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 /** As installed: without the sources beside it, so the launcher takes dist/. */
@@ -69,9 +69,18 @@ function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout
     ...(features.startsWith('traces') ? { traces: tracesOf(features, upstreams[0]!) } : {}),
     accessLog: features === 'full' ? { format: 'json', path: join(folder, 'access.log') } : 'off',
     services: {
-      web: { ...PROTOCOL[traffic], balancer: { type: 'least_request' }, ...(features === 'bare' ? {} : { retries }) },
+      web: {
+        ...PROTOCOL[traffic],
+        balancer: { type: 'least_request' },
+        ...(features === 'bare' ? {} : { retries }),
+        ...rulesOf(features),
+      },
     },
   }
+}
+
+function rulesOf(features: Features): object {
+  return features in RULES ? { routes: [RULES[features as keyof typeof RULES]] } : {}
 }
 
 function tracesOf(features: Features, collector: number): object {

@@ -95,6 +95,10 @@ const FEATURES = {
   standard: '+ retries (Envoy: and outlier detection)',
   'traces-1': '+ 1 % of the requests traced',
   'traces-100': '+ all requests traced',
+  'rate-limit': '+ a rate limit on the route',
+  'rate-limit-by-key': '+ a rate limit by address and header',
+  faults: '+ faults that match no request',
+  'limits-and-faults': '+ a rate limit, and faults that match no request',
   full: '+ JSON access log, scraped each second',
 } as const
 
