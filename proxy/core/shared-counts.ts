@@ -34,6 +34,7 @@ export class SharedCounts {
   /** Of all threads. */
   total(what: LimitedWord): number {
     const words = this.#words
+    if (!this.isShared) return words[what]!
     let sum = 0
     for (let at: number = what; at < words.length; at += WORDS) sum += Atomics.load(words, at)
     return sum
@@ -53,11 +54,13 @@ export class SharedCounts {
 
   /** One more, whatever the limit. */
   add(what: LimitedWord): void {
-    Atomics.add(this.#words, this.#first + what, 1)
+    if (!this.isShared) this.#words[what]!++
+    else Atomics.add(this.#words, this.#first + what, 1)
   }
 
   give(what: LimitedWord): void {
-    Atomics.sub(this.#words, this.#first + what, 1)
+    if (!this.isShared) this.#words[what]!--
+    else Atomics.sub(this.#words, this.#first + what, 1)
   }
 
   /** What runs in this thread already as counting begins. */
