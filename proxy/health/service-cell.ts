@@ -8,7 +8,7 @@ export const COMPARED_AT = 2
 const WORDS = 8
 
 /** Looks at the word before it gives up: another thread changes endpoints within microseconds. */
-const LOOKS = 10_000
+const LOOKS = 1_000
 
 /** What the data threads of a service agree by: one of them changes states at a time, and each sees that it was done. */
 export class ServiceCell {

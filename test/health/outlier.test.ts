@@ -226,6 +226,28 @@ describe('in the whole proxy', () => {
     expectQuiet(mesh)
   })
 
+  test('in shadow it goes on getting requests, and is shown as what would have been ejected', async () => {
+    const { mesh } = await orders({ endpoints: [A, B], outliers: { shadow: true }, retries: { on: [] } })
+    mesh.upstream(A).answer = respond('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n')
+    const caller = mesh.caller()
+    for (let i = 0; i < 30; i++) {
+      caller.get()
+      mesh.settle()
+    }
+    expect(mesh.upstream(A).requests).toHaveLength(15)
+    const [a, b] = mesh.endpoints()[0]!.endpoints
+    expect(a).toMatchObject({
+      state: 'admitting',
+      shadowForMs: 10_000,
+      reason: '5 consecutive failures, last: status 503',
+    })
+    expect(a!.evidence).toHaveLength(5)
+    expect(b).not.toHaveProperty('shadowForMs')
+    expect(mesh.stat('outrigger_outlier_detections_total', { outcome: 'shadow' })).toBe(1)
+    expect(mesh.stat('outrigger_upstream_ejections_total')).toBe(0)
+    expectQuiet(mesh)
+  })
+
   test('when the others leave, requests go to the one that was ejected, and none gets 503 UH', async () => {
     const { mesh } = await orders({
       endpoints: [A, B],
