@@ -1,5 +1,6 @@
 import { compileBalancer } from './compile-balancer.ts'
 import { compileEndpoints } from './compile-discovery.ts'
+import { compileHealth } from './compile-health.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
 import { durationMs } from './duration.ts'
@@ -35,6 +36,7 @@ export function compileService(
       maxEjectionMs: durationMs(policy.outliers.maxEjection),
       maxEjectedPercent: policy.outliers.maxEjectedPercent,
     },
+    ...(policy.health === undefined ? {} : { health: compileHealth(name, policy.health, policy.protocol) }),
     upgrades: policy.upgrades,
     subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,

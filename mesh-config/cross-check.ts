@@ -294,7 +294,9 @@ export async function checkRegexes(root: Located, say: Say): Promise<void> {
     }
   }
   const pending: [string, Located][] = entriesAt(root, ['services']).flatMap(([, policy]) =>
-    itemsAt(policy, ['routes']).map((route): [string, Located] => ['', route]),
+    [...itemsAt(policy, ['routes']), nodeAt(policy, ['health', 'http', 'body']) ?? []]
+      .flat()
+      .map((node): [string, Located] => ['', node]),
   )
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [key, node] = next

@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
+import { lintHealth } from './lint-health.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
@@ -37,6 +38,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintService(service, { discovered: isDiscovered(service.name, discovery), zone: snapshot.zone }, home, once)
     lintRoutes(service, once)
     lintTcp(service, root, home, once)
+    lintHealth(service, root, home, once)
   }
   lintState(bootstrap.state, discovery, root, warn)
   lintDns(discovery, warn)

@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
 import { limits, retries, timeouts, upgrades } from './call.ts'
+import { health } from './health.ts'
 import { resolve } from './resolve.ts'
-import { pathForms, route } from './route.ts'
+import { route } from './route.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 
 /**
@@ -50,18 +51,6 @@ export const outliers = {
   ),
 }
 
-const health = {
-  http: setting(
-    z.strictObject({
-      path: setting(pathForms.exact, 'The path that is asked for.'),
-      expect: setting(z.array(z.int().min(100).max(599)).optional(), 'The statuses of a healthy endpoint.'),
-    }),
-    'A request that checks an endpoint.',
-  ),
-  interval: setting(duration('refused').optional(), 'The time between two checks.'),
-  timeout: setting(duration('refused').optional(), 'How long to wait for the answer.'),
-}
-
 export const serviceSchema = z.strictObject({
   protocol: setting(
     z.enum(['detect', 'http', 'http2', 'grpc', 'tcp']).default('detect'),
@@ -99,7 +88,10 @@ export const serviceSchema = z.strictObject({
     'Outlier detection: endpoints that fail get no requests for a while.',
   ),
   upgrades,
-  health: setting(z.strictObject(health).optional(), 'Active health checks.'),
+  health: setting(
+    health.optional(),
+    'Active health checks: the sidecar asks each endpoint by itself, and one that is unhealthy gets no requests. Without it: discovery and outlier detection decide.',
+  ),
   subsets: setting(
     z.record(label('a subset name'), z.record(z.string(), anyText('a value'))).default({}),
     'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match. In Consul a tag `v2` is `tag.v2: "true"`.',

@@ -74,6 +74,9 @@ const joints = new Set([
   'proxy/control/name-service.ts',
   'proxy/control/registering.ts',
   'proxy/control/watched-services.ts',
+  // Checks: of endpoints, and of the application.
+  'proxy/control/active-checks.ts',
+  'proxy/control/check-application.ts',
   'proxy/control/service-sources.ts',
   'proxy/control/consul-link.ts',
   'proxy/control/look-up.ts',

@@ -22,6 +22,7 @@ import type {
   StickySpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
+import { healthShape } from './health-shape.ts'
 import {
   either,
   fields,
@@ -230,6 +231,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   limits: fields(limits),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),
+  health: optional(healthShape),
   upgrades: listOf(text, 0, 100),
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),
