@@ -130,7 +130,7 @@ export class ServiceChecks implements CheckOwner {
       name: this.name,
       check: checkWords(this.spec.check),
       intervalMs: this.isQuiet() ? this.spec.noTrafficMs : this.spec.intervalMs,
-      isQuiet: this.isQuiet(),
+      isQuiet: this.isQuiet() && this.spec.noTrafficMs > this.spec.intervalMs,
       ...states,
       waiting: this.line.waiting(),
       counts: this.counts,
