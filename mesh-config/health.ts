@@ -148,7 +148,7 @@ export const health = z
     reuseConnection: setting(
       z.boolean().default(true),
       'The connection is kept for the next check (`http`, `grpc`); over all services at most 1,000 are.',
-      'a check over a connection that is there costs both sides a third',
+      'a check over a connection that is there costs this sidecar half (bench/health-checks.ts)',
     ),
   })
   .superRefine(({ http, tcp, grpc, interval }, context) => {
