@@ -47,7 +47,7 @@ const http = z.strictObject({
     'as in Consul; a redirect says nothing of the application',
   ),
   retriable: setting(
-    statuses().or(z.tuple([])).default([429, 500, 502, 504]),
+    statuses(0).default([429, 500, 502, 504]),
     'Other statuses that count towards `unhealthyAfter`. Any further one makes the endpoint unhealthy at once: it says so itself.',
     'they say that this one answer went wrong. 503 is how an application says that it is not to be used, so it counts at once, as in Envoy',
   ),
