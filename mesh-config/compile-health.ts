@@ -19,6 +19,7 @@ export function compileHealth(name: string, health: HealthPolicy, protocol: Serv
     unhealthyAfter: health.unhealthyAfter,
     healthyAfter: health.healthyAfter,
     reuse: health.reuseConnection,
+    secured: health.tls,
   }
 }
 

@@ -3,6 +3,7 @@ import { compileEndpoints } from './compile-discovery.ts'
 import { compileHealth } from './compile-health.ts'
 import { compileResolve } from './compile-resolve.ts'
 import { compileRoute } from './compile-route.ts'
+import { compileTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
@@ -22,6 +23,7 @@ export function compileService(
     name,
     kind: 'named',
     protocol: policy.protocol === 'detect' ? null : policy.protocol,
+    ...(policy.tls === undefined ? {} : { tls: compileTls(policy.tls) }),
     multiplex: policy.multiplex,
     hosts: policy.hosts,
     endpoints: compileEndpoints(endpoints),

@@ -2,6 +2,7 @@ import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { crossCheckDns, defaultDns } from './cross-check-dns.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
+import { crossCheckTls } from './cross-check-tls.ts'
 import { crossCheckTransparent } from './cross-check-transparent.ts'
 import {
   isAt,
@@ -41,6 +42,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   crossCheckDns(root, say)
   crossCheckBalancer(root, say)
   crossCheckTcp(root, say)
+  crossCheckTls(root, say)
   crossCheckTransparent(root, say)
   await checkRegexes(root, say)
   return problems

@@ -15,6 +15,8 @@ export interface HealthSpec {
   readonly healthyAfter: number
   /** A connection is kept for the next check. */
   readonly reuse: boolean
+  /** By TLS, where the service has it. */
+  readonly secured: boolean
 }
 
 export type HealthCheckSpec = HttpCheckSpec | TcpCheckSpec | GrpcCheckSpec

@@ -115,6 +115,11 @@ export const health = z
       z.int().min(1).max(65_535).optional(),
       'Another port of the same address, where the endpoint is asked. Without it: its own.',
     ),
+    tls: setting(
+      z.boolean().default(true),
+      'Checks go by TLS where the service has `tls`. `false`: they are plain, such as at another port.',
+      'endpoints are asked as they are called',
+    ),
     interval: setting(
       duration('refused').default('5s'),
       'Between two checks of an endpoint.',

@@ -149,7 +149,9 @@ function sentence(wrong: Wrong, value: string, hidden: boolean): string {
 function bestForm(forms: readonly (readonly Issue[])[], node: Located | null): readonly Issue[] {
   const other = (issue: Issue) =>
     issue.path.length === 0 &&
-    (issue.code === 'invalid_type' || (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
+    (issue.code === 'invalid_type' ||
+      (issue.code === 'invalid_value' && node !== null && node.kind !== 'scalar') ||
+      (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
   const fitting = forms.filter(issues => !issues.some(other))
   const values = fitting.flat().filter(issue => issue.code === 'invalid_value')
   const best = fitting.find(issues => issues.some(issue => issue.code !== 'invalid_value'))

@@ -14,6 +14,8 @@ export interface ServiceSpec {
   readonly kind: ServiceKind
   /** `http` is HTTP/1.1; null: detected. */
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp' | null
+  /** Connections to endpoints are made by TLS. Absent: they are plain. */
+  readonly tls?: TlsSpec
   /** HTTP/1.1 is sent as HTTP/2 to endpoints that are sidecars. */
   readonly multiplex: boolean
   /** Further names (Host values, without port) that mean this service; `*.example.com` matches any label before. */
@@ -41,6 +43,26 @@ export interface ServiceSpec {
   readonly resolve?: ResolveSpec
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
+}
+
+/** TLS to the endpoints of a service. `ca`, `cert` and `key` are files; null: there is none. */
+export interface TlsSpec {
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
+  /** Null: the host of the address. */
+  readonly serverName: string | null
+  readonly minVersion: '1.2' | '1.3'
+  /**
+   * What is in the files. The control thread fills it in for the data threads: it is never written down or shown.
+   */
+  readonly pem?: PemTexts
+}
+
+export interface PemTexts {
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
 }
 
 /** Names and addresses that a registry has for one port of a Service. */

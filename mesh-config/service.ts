@@ -4,6 +4,7 @@ import { limits, retries, timeouts, upgrades } from './call.ts'
 import { health } from './health.ts'
 import { resolve } from './resolve.ts'
 import { route } from './route.ts'
+import { upstreamTls } from './tls.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
 
 /**
@@ -57,6 +58,7 @@ export const serviceSchema = z.strictObject({
     'The protocol of the endpoints: `http` is HTTP/1.1, `http2` is HTTP/2 with prior knowledge, `grpc` is gRPC over that, `tcp` is anything else, passed on byte for byte. Without one: HTTP/1.1, whatever version callers use.',
     'nearly every service speaks HTTP/1.1',
   ),
+  tls: upstreamTls,
   multiplex: setting(
     z.boolean().default(true),
     'HTTP/1.1 requests go multiplexed over HTTP/2 to endpoints whose sidecar offers it (`inbound.multiplex`), and come out as HTTP/1.1. `false`: over HTTP/1.1.',

@@ -37,6 +37,7 @@ export type {
   HeaderEditsSpec,
   MatchSpec,
   OutlierSpec,
+  PemTexts,
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
@@ -49,6 +50,7 @@ export type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  TlsSpec,
   ValueMatchSpec,
 } from './service-spec.ts'
 

@@ -9,7 +9,7 @@ import { Ledger } from './core/ledger.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
-import type { Dial, Listen } from './core/wire.ts'
+import type { Dial, Listen, MakeTlsDial } from './core/wire.ts'
 import type { OwnListener } from './pool/not-itself.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
@@ -24,6 +24,7 @@ import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
+import { tlsOf } from './runtime/tls.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
@@ -42,6 +43,8 @@ export interface DataThreadDeps {
   readonly random: Random
   readonly turns: Turns
   readonly dial: Dial
+  /** Loads what TLS needs, the first time that a service has it. */
+  loadTls(): Promise<MakeTlsDial>
   readonly listen: Listen
   /** What is one for all data threads. */
   readonly cells: Cells
@@ -105,13 +108,15 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, turns, cells, dial, learnt, send }: DataThreadDeps,
+  { clock, random, turns, cells, dial, loadTls, learnt, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
   const { event, stats, requests, peers, ledger, tracing } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
   const source = () => (peers.self === UNNAMED ? '' : peers.self)
+  const through = (made: Dial) => recorded.own.dial(accountedDial(made, ledger))
+  const tls = tlsOf(loadTls, through)
   const runtime = applier({
     clock,
     random,
@@ -121,7 +126,8 @@ function serving(
     requests,
     event,
     tracing,
-    dial: recorded.own.dial(accountedDial(dial, ledger)),
+    dial: through(dial),
+    tls,
     learnt,
     ownListeners,
     http2: http2(clock, { onGuard, source }),
@@ -129,7 +135,7 @@ function serving(
   })
   const waiting = wanted(clock, send)
   const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot ?? null)
-  return { applier: runtime, waiting, looked }
+  return { applier: runtime, tls, waiting, looked }
 }
 
 type Services = ReturnType<typeof serving>
@@ -160,7 +166,7 @@ function receiving(
   listeners: Listeners,
 ) {
   const { event, stats, peers, ledger, log, spans, tracing, own, records } = recorded
-  const { applier, waiting, looked } = services
+  const { applier, tls, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
@@ -180,7 +186,7 @@ function receiving(
     log,
     spans,
     tracing,
-    apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
+    apply: message => applySnapshot(message, { applier, records, listeners, tls, patterns, applied, send }),
     answer: question => answer(question, { clock, random, applier, records, listeners, shrinkHeap, ...looked }),
     drain,
     send,

@@ -3,6 +3,7 @@ import type { Clock, Random } from '../core/clock.ts'
 import type { CheckedService, UnhealthyEndpoints } from '../core/health-checks.ts'
 import type { Log } from '../core/log.ts'
 import { isSame } from '../core/same.ts'
+import type { Dial } from '../core/wire.ts'
 import { type CheckerDeps, keptConnections } from './checker.ts'
 import { checksOf } from './checks-of.ts'
 import type { EndpointCheck } from './endpoint-check.ts'
@@ -16,9 +17,16 @@ const GATHERED_MS = 50
 const MOST_LINES = 5
 const MOST_KEPT = 1_000
 
+/** How the endpoints of a service are checked. */
+export interface Checking {
+  readonly spec: HealthSpec
+  /** How connections are made; another key means another way. */
+  readonly transport: { readonly key: string; readonly dial: Dial }
+}
+
 export interface HealthChecks {
   /** The services that are checked, and how. Those that stay keep what is known of their endpoints. */
-  configure(services: ReadonlyMap<string, HealthSpec>): void
+  configure(services: ReadonlyMap<string, Checking>): void
   /** The endpoints of a service as discovery has them. */
   follow(service: string, endpoints: readonly EndpointSpec[]): void
   /** The same with what the checks say. */
@@ -30,7 +38,7 @@ export interface HealthChecks {
   stop(): void
 }
 
-export interface HealthChecksDeps extends Omit<CheckerDeps, 'kept'> {
+export interface HealthChecksDeps extends Omit<CheckerDeps, 'kept' | 'dial'> {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -45,18 +53,20 @@ export interface HealthChecksDeps extends Omit<CheckerDeps, 'kept'> {
 export function healthChecks({ log, pattern, before, changed, ...deps }: HealthChecksDeps): HealthChecks {
   const { clock, random } = deps
   const services = new Map<string, ServiceChecks>()
+  /** Of their transports. */
+  const keys = new Map<string, string>()
   const lineOf = permits()
-  const checkers: CheckerDeps = { ...deps, kept: keptConnections(MOST_KEPT) }
+  const kept = keptConnections(MOST_KEPT)
   let news = new Map<ServiceChecks, EndpointCheck[]>()
   const gathered = clock.timer(tell)
 
-  function makeOf({ check, reuse }: HealthSpec) {
+  function makeOf({ spec: { check, reuse }, transport: { dial } }: Checking) {
     const { body } = check.kind === 'http' ? check : { body: null }
-    return checksOf(check, reuse, body?.kind === 'regex' ? pattern(body.value) : null, checkers)
+    return checksOf(check, reuse, body?.kind === 'regex' ? pattern(body.value) : null, { ...deps, dial, kept })
   }
 
-  function open(name: string, spec: HealthSpec): ServiceChecks {
-    return new ServiceChecks(name, spec, makeOf(spec), {
+  function open(name: string, checking: Checking): ServiceChecks {
+    return new ServiceChecks(name, checking.spec, makeOf(checking), {
       clock,
       random,
       line: lineOf(),
@@ -99,11 +109,14 @@ export function healthChecks({ log, pattern, before, changed, ...deps }: HealthC
         if (wanted.has(name)) continue
         service.stop()
         services.delete(name)
+        keys.delete(name)
       }
-      for (const [name, spec] of wanted) {
+      for (const [name, checking] of wanted) {
         const known = services.get(name)
-        if (known === undefined) services.set(name, open(name, spec))
-        else if (!isSame(known.spec, spec)) known.change(spec, makeOf(spec))
+        const { spec, transport } = checking
+        if (known === undefined) services.set(name, open(name, checking))
+        else if (transport.key !== keys.get(name) || !isSame(known.spec, spec)) known.change(spec, makeOf(checking))
+        keys.set(name, transport.key)
       }
     },
     follow: (service, endpoints) => services.get(service)?.follow(endpoints),

@@ -1,16 +1,16 @@
 import { compileRegex } from '../../mesh-config/regex.ts'
-import type { EndpointSpec, HealthSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
-import type { HealthChecks } from '../checks/health-checks.ts'
+import type { EndpointSpec, HealthSpec, ServiceSpec, Snapshot, TlsSpec } from '../../mesh-config/snapshot.ts'
+import type { Checking, HealthChecks } from '../checks/health-checks.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { CheckedService, UnhealthyEndpoints } from '../core/health-checks.ts'
 import type { Log } from '../core/log.ts'
-import type { Dial } from '../core/wire.ts'
+import type { Dial, MakeTlsDial, TlsOptions } from '../core/wire.ts'
 import { usesOf } from './uses.ts'
 import type { DataThreads } from './workers.ts'
 
 /** The active health checks, which are loaded with the first service that has some. */
 export interface ActiveChecks {
-  /** This snapshot is in force. */
+  /** This snapshot is in force, with what is in the files of certificates. */
   applied(snapshot: Snapshot, endpointsOf: (service: ServiceSpec) => readonly EndpointSpec[]): void
   /** The endpoints of a service as discovery has them. */
   follow(service: string, endpoints: readonly EndpointSpec[]): void
@@ -32,6 +32,7 @@ export interface ActiveChecksDeps {
   readonly log: Log
   /** Of tests; absent: the system's. */
   readonly dial?: Dial
+  readonly tlsDial?: MakeTlsDial
 }
 
 /** How often the data threads are asked which services have requests. */
@@ -42,7 +43,10 @@ type Pattern = (text: string) => boolean
 export function activeChecks({ threads, changed, before, ...deps }: ActiveChecksDeps): ActiveChecks {
   const { clock, log } = deps
   let engine: HealthChecks | null = null
-  let wanted: ReadonlyMap<string, HealthSpec> = new Map()
+  let plain: Dial
+  let overTls: MakeTlsDial | null = null
+  let wanted: ReadonlyMap<string, Wanted> = new Map()
+  const transports = new Map<string, Checking['transport']>()
   let endpointsOf: (name: string) => readonly EndpointSpec[] = () => []
   const patterns = new Map<string, Pattern>()
   let isOver = false
@@ -52,8 +56,7 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
   })
 
   function lookAgain(): void {
-    if (!isOver && [...wanted.values()].some(({ intervalMs, noTrafficMs }) => noTrafficMs > intervalMs))
-      look.arm(LOOK_MS)
+    if (!isOver && [...wanted.values()].some(({ spec }) => spec.noTrafficMs > spec.intervalMs)) look.arm(LOOK_MS)
     else look.cancel()
   }
 
@@ -65,16 +68,17 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
       deps.dial ?? import('../system/net.ts').then(net => net.dial),
     ])
     const pattern = (expression: string) => patterns.get(expression)!
-    engine ??= healthChecks({ ...deps, dial, http1, http2: http2(clock), pattern, before, changed })
+    plain = dial
+    engine ??= healthChecks({ ...deps, http1, http2: http2(clock), pattern, before, changed })
   }
 
   /** Those whose expression cannot be compiled are left out. */
   async function compile(): Promise<void> {
     const missing = [...wanted].filter(
-      ([, spec]) => !patterns.has(expressionOf(spec) ?? '') && expressionOf(spec) !== null,
+      ([, { spec }]) => !patterns.has(expressionOf(spec) ?? '') && expressionOf(spec) !== null,
     )
     if (missing.length === 0) return
-    for (const [service, spec] of missing) {
+    for (const [service, { spec }] of missing) {
       const expression = expressionOf(spec)!
       try {
         patterns.set(expression, await compileRegex(expression))
@@ -84,12 +88,42 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
     }
   }
 
+  async function loadTls(): Promise<void> {
+    if (overTls !== null || ![...wanted.values()].some(({ tls }) => tls !== null)) return
+    overTls = deps.tlsDial ?? (await import('../system/tls-wire.ts')).tlsDial
+  }
+
+  /** Null: its certificates are not usable, and no data thread would take them either. */
+  function transportOf(name: string, { spec, tls }: Wanted): Checking['transport'] | null {
+    if (tls === null) return { key: 'plain', dial: plain }
+    const options = tlsOptions(spec, tls)
+    const key = JSON.stringify(options)
+    const known = transports.get(name)
+    if (known?.key === key) return known
+    try {
+      const made = { key, dial: overTls!(options) }
+      transports.set(name, made)
+      return made
+    } catch (error) {
+      log.error(`${name}: its health checks cannot be made: ${error instanceof Error ? error.message : error}`)
+      return null
+    }
+  }
+
+  function checkingOf(name: string, each: Wanted): readonly (readonly [string, Checking])[] {
+    const expression = expressionOf(each.spec)
+    if (expression !== null && !patterns.has(expression)) return []
+    const transport = transportOf(name, each)
+    return transport === null ? [] : [[name, { spec: each.spec, transport }]]
+  }
+
   function put(): void {
     if (isOver || engine === null) return
     const known = engine.status().map(({ name }) => name)
-    const able = [...wanted].filter(([, spec]) => expressionOf(spec) === null || patterns.has(expressionOf(spec)!))
-    engine.configure(new Map(able))
-    for (const [name] of able) engine.follow(name, endpointsOf(name))
+    const able = new Map([...wanted].flatMap(([name, each]) => checkingOf(name, each)))
+    engine.configure(able)
+    for (const name of able.keys()) engine.follow(name, endpointsOf(name))
+    for (const name of transports.keys()) if (!able.has(name)) transports.delete(name)
     for (const name of new Set([...known, ...wanted.keys()])) changed(name)
     lookAgain()
   }
@@ -99,7 +133,7 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
       wanted = checkedOf(snapshot)
       endpointsOf = name => of(snapshot.services[name]!)
       if (engine === null && wanted.size === 0) return
-      void Promise.all([engine ?? load(), compile()]).then(put, (error: unknown) =>
+      void Promise.all([engine ?? load(), loadTls(), compile()]).then(put, (error: unknown) =>
         log.error(`the health checks cannot be made: ${String(error)}`),
       )
     },
@@ -115,11 +149,24 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
   }
 }
 
-function checkedOf({ services }: Snapshot): ReadonlyMap<string, HealthSpec> {
-  const checked = new Map<string, HealthSpec>()
-  for (const { name, kind, health } of Object.values(services))
-    if (kind === 'named' && health !== undefined) checked.set(name, health)
+interface Wanted {
+  readonly spec: HealthSpec
+  /** Null: connections are plain. */
+  readonly tls: TlsSpec | null
+}
+
+function checkedOf({ services }: Snapshot): ReadonlyMap<string, Wanted> {
+  const checked = new Map<string, Wanted>()
+  for (const { name, kind, health, tls } of Object.values(services))
+    if (kind === 'named' && health !== undefined)
+      checked.set(name, { spec: health, tls: (health.secured ? tls : undefined) ?? null })
   return checked
+}
+
+function tlsOptions({ check }: HealthSpec, { pem, serverName, minVersion }: TlsSpec): TlsOptions {
+  const { ca = null, cert = null, key = null } = pem ?? {}
+  const alpn = check.kind === 'tcp' ? [] : check.kind === 'grpc' ? ['h2'] : [check.protocol]
+  return { ca, cert, key, serverName, minVersion, alpn }
 }
 
 /** Null: there is none. */

@@ -12,6 +12,7 @@ import { type Agent, agentOfHost } from './agent.ts'
 import { type Applications, applicationChecks } from './applications.ts'
 import { checkApplication } from './check-application.ts'
 import { loadConfig } from './config-loader.ts'
+import { credentials } from './credentials.ts'
 import type { Give } from './handed.ts'
 import type { Inherited } from './inherit.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
@@ -25,6 +26,7 @@ import { takeMessages } from './said.ts'
 import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
 import type { Supervised } from './supervised.ts'
+import { watchFiles } from './watch-files.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
@@ -104,12 +106,18 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
+  const certificates = credentials({
+    read: async tls => (await import('../system/read-certificates.ts')).readCertificates(tls),
+    watch: (files, changed) => watchFiles(files, '', changed, clock),
+    changed: () => void force.refresh(),
+    log,
+  })
   const threads: DataThreads = dataThreads({
     entry: null,
     count,
     clock,
     log,
-    fill: snapshot => sticky.into(watched.fill(snapshot)),
+    fill: snapshot => certificates.into(sticky.into(watched.fill(snapshot))),
     spanAgent: spans.agentIsThere,
     virtualAddresses: () => names?.entries() ?? [],
     said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
@@ -165,12 +173,13 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const force = intoForce({
     threads,
     watched,
+    credentials: certificates,
     claims: count > 1 ? sharedPortClaims(before?.names) : noClaims,
     policies: agent.kept.policies,
     applied(snapshot, before) {
       agent.applied(snapshot, before)
       names?.applied(snapshot)
-      checks.applied(snapshot, watched.endpointsOf)
+      checks.applied(certificates.into({ snapshot, origins: {} }).snapshot, watched.endpointsOf)
     },
     log,
   })
@@ -201,7 +210,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
       await Promise.all([
         sink.flushed(1_000),
         spans.flushed(1_000),
-        Promise.all([watched.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
+        Promise.all([watched.stop(), certificates.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
       ])
     },
     exit: options.exit,

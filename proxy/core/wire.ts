@@ -96,7 +96,9 @@ export interface Peer {
   readonly localPort: number
   /** Of a connection that was redirected here: the address that it was made to. Absent: it came by itself. */
   readonly original?: Original
-  /** The protocol that the handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
+  /** The version of TLS: `TLSv1.3`. Absent: it is plain. */
+  readonly tls?: string
+  /** The protocol that its handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
   readonly alpn?: string
 }
 
@@ -113,9 +115,28 @@ export type Dial = (address: string, port: number, listener: DialListener) => ()
 
 export interface DialListener {
   connected(wire: Wire): void
-  /** The system's error code: `ECONNREFUSED`, `EHOSTUNREACH` ... */
+  /** The system's error code: `ECONNREFUSED`, `EHOSTUNREACH` ...; or `TLS_FAILED` and why. */
   failed(code: string): void
 }
+
+/** What `DialListener.failed` is told before the reason, where a connection was made and its handshake failed. */
+export const TLS_FAILED = 'TLS: '
+
+/** How connections speak TLS. Certificates and keys are PEM. */
+export interface TlsOptions {
+  /** Null: the authorities that the system trusts. */
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
+  /** The name in the certificate of the endpoint, and that it is asked for (SNI); null: its address. */
+  readonly serverName: string | null
+  readonly minVersion: '1.2' | '1.3'
+  /** In order of preference; empty: none is offered. */
+  readonly alpn: readonly string[]
+}
+
+/** Throws where the certificates are not usable. */
+export type MakeTlsDial = (options: TlsOptions) => Dial
 
 /** A port that accepts. */
 export interface Acceptor {

@@ -76,6 +76,10 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   // ── as balancing and forwarding see it ──
 
   get protocol(): string {
+    return this.service.transport.isTls ? `${this.#protocol} over TLS` : this.#protocol
+  }
+
+  get #protocol(): string {
     if (this.policy.protocol === 'tcp') return 'TCP'
     if (this.#hop !== null && this.#hop.size !== 0) return 'HTTP/2 hop'
     return this.#spoken === 'http2' ? 'HTTP/2' : 'HTTP/1.1'

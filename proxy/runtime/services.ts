@@ -13,11 +13,12 @@ import type { ProxyEvent } from '../core/telemetry.ts'
 import { outlierDetector } from '../health/outlier.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
 import type { ServicePools } from '../pool/service-pools.ts'
+import type { Transport } from '../pool/transport.ts'
 import type { CompileRegex } from '../router/predicate.ts'
 import { endpointStats, type Series, type StatsWriter } from '../telemetry/stats.ts'
 import type { Addresses } from './addresses.ts'
 import type { Change } from './change.ts'
-import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
+import { type PoolsOfDeps, policyOf, poolsOf, transportOf } from './pools-of.ts'
 
 export interface ServicesDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
@@ -68,13 +69,14 @@ export function services(deps: ServicesDeps): Services {
     entries: Entries,
     unchanged: ReadonlySet<string>,
     members: ReadonlyMap<string, AllMembers>,
+    transports: ReadonlyMap<string, Transport>,
   ): void {
     const isElsewhere = zone !== snapshot.zone
     for (const [name, { cluster, pools }] of entries) {
       const spec = snapshot.services[name]!
       if (unchanged.has(name) && !isElsewhere) cluster.update(spec.endpoints)
       else {
-        pools.configure(policyOf(spec))
+        pools.configure(policyOf(spec), transports.get(name))
         cluster.configure(spec, snapshot.zone, members.get(name))
       }
     }
@@ -102,12 +104,16 @@ export function services(deps: ServicesDeps): Services {
       const added: Entry[] = []
       const unchanged = new Set<string>()
       const members = new Map<string, AllMembers>()
+      const transports = new Map<string, Transport>()
       for (const spec of Object.values(snapshot.services)) {
         const known = inForce.get(spec.name)
         const isUnchanged = known !== undefined && isSamePolicy(known.cluster.spec, spec)
         // Only what names a filter or failover needs patterns or anything made of them.
         const own = isUnchanged || spec.resolve === undefined ? undefined : membersOf(spec, regex)
         if (own !== undefined) members.set(spec.name, own)
+        // Here, because certificates may turn out to be unusable.
+        if (known !== undefined && !isUnchanged && isOtherTransport(known.cluster.spec, spec))
+          transports.set(spec.name, transportOf(spec, deps))
         const entry = known ?? newEntry(spec, { zone: snapshot.zone, origins }, deps, own)
         // Only the first snapshot is of services that an earlier process may have had.
         if (inForce === NONE && deps.learnt !== undefined) entry.cluster.restore(ownOf(deps.learnt, spec.name) ?? [])
@@ -118,7 +124,7 @@ export function services(deps: ServicesDeps): Services {
       return {
         clusters: new Map([...entries].map(([name, { cluster }]) => [name, cluster])),
         unchanged,
-        commit: () => configure(snapshot, entries, unchanged, members),
+        commit: () => configure(snapshot, entries, unchanged, members, transports),
         abandon() {
           for (const { cluster } of added) cluster.retire()
         },
@@ -168,6 +174,10 @@ function clusterOf(
     outliers: (changed, sets) => outlierDetector(spec.name, { clock, event, changed, sets }),
   }
   return new ServiceCluster(spec, deps, members)
+}
+
+function isOtherTransport(a: ServiceSpec, b: ServiceSpec): boolean {
+  return !isSame([a.tls, a.protocol, a.kind], [b.tls, b.protocol, b.kind])
 }
 
 /** Endpoints are no policy: they change far more often. */

@@ -51,6 +51,7 @@ const health: ShapeOf<HealthSpec> = {
   unhealthyAfter: integer(1, 100),
   healthyAfter: integer(1, 100),
   reuse: flag,
+  secured: flag,
 }
 
 export const healthShape: Shape = fields(health)

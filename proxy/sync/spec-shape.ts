@@ -20,6 +20,7 @@ import type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  TlsSpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
 import { healthShape } from './health-shape.ts'
@@ -217,11 +218,21 @@ const resolve: ShapeOf<ResolveSpec> = {
   failover: listOf(fields(failover), 0, 127),
 }
 
+/** What is in the files never comes from an agent. */
+const tls: ShapeOf<Omit<TlsSpec, 'pem'>> = {
+  ca: orNull(text),
+  cert: orNull(text),
+  key: orNull(text),
+  serverName: orNull(text),
+  minVersion: oneOf('1.2', '1.3'),
+}
+
 /** The endpoints and what the registry calls it are the proxy's to know; the kind is always `named`. */
 const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   name: text,
   kind: oneOf('named'),
   protocol: oneOf('http', 'http2', 'grpc', 'tcp', null),
+  tls: optional(fields(tls)),
   multiplex: flag,
   hosts: listOf(text, 0, 10_000),
   endpoints: listOf(text, 0, 0),

@@ -6,7 +6,7 @@ import { manualClock } from '../support/clock.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { endpointSpec } from '../support/specs.ts'
 import { respond, silent } from '../support/upstream.ts'
-import { checked, healthSpec, httpCheck } from './support/checked.ts'
+import { checked, checking, healthSpec, httpCheck } from './support/checked.ts'
 
 const [A, B] = ['10.0.0.1:80', '10.0.0.2:80'] as const
 const answer = (status: number) => respond(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`)
@@ -236,13 +236,13 @@ describe('a reload', () => {
     const { mesh, checks, pass, states, changed } = checked(healthSpec(), [A, B])
     mesh.upstream(A).connect = 'refuse'
     pass(300)
-    checks.configure(new Map([['orders', healthSpec()]]))
+    checks.configure(checking({ orders: healthSpec() }, mesh.dial))
     checks.follow(
       'orders',
       [A, B].map(name => endpointSpec(name)),
     )
     expect(states()[A]).toContain('ECONNREFUSED')
-    checks.configure(new Map([['orders', healthSpec({ check: httpCheck({ path: '/ready' }) })]]))
+    checks.configure(checking({ orders: healthSpec({ check: httpCheck({ path: '/ready' }) }) }, mesh.dial))
     expect(states()[A]).toContain('ECONNREFUSED')
     mesh.upstream(A).connect = 'accept'
     // The first result of the new check decides alone.

@@ -1,6 +1,10 @@
+import { type AddressInfo, createServer } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Acceptor, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import { dial, listen } from '../../proxy/system/net.ts'
+import { acceptTls, tlsDial } from '../../proxy/system/tls-wire.ts'
+import { issue } from '../support/certificates.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { wirePair } from '../support/memory-wire.ts'
 
@@ -11,6 +15,22 @@ interface Kind {
 }
 
 const acceptors: Acceptor[] = []
+
+const authority = issue('test', null)
+const issued = issue('server', authority, { names: ['127.0.0.1'] })
+const atServer = {
+  context: createSecureContext({ cert: issued.cert, key: issued.key }),
+  isMutual: false,
+  alpn: [],
+}
+const dialSecure = tlsDial({
+  ca: authority.cert,
+  cert: null,
+  key: null,
+  serverName: null,
+  minVersion: '1.2',
+  alpn: [],
+})
 
 const sockets: Kind = {
   async pair() {
@@ -29,6 +49,31 @@ const sockets: Kind = {
     }
   },
 }
+
+/** `server` and `client`: which end comes first. */
+const secured = (first: 'server' | 'client'): Kind => ({
+  async pair() {
+    const accepted = Promise.withResolvers<Wire>()
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => {
+      const holder = socket as unknown as { _handle: object | null }
+      acceptTls(holder._handle!, atServer, {
+        done: accepted.resolve,
+        failed: reason => accepted.reject(new Error(reason)),
+      })
+      holder._handle = null
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    acceptors.push({ port: 0, close: () => server.close() })
+    const dialed = Promise.withResolvers<Wire>()
+    dialSecure('127.0.0.1', (server.address() as AddressInfo).port, {
+      connected: dialed.resolve,
+      failed: code => dialed.reject(new Error(code)),
+    })
+    const [one, other] = [await accepted.promise, await dialed.promise]
+    return first === 'server' ? [one, other] : [other, one]
+  },
+  until: sockets.until,
+})
 
 const loop = new EventLoop()
 
@@ -98,6 +143,8 @@ afterEach(() => {
 describe.each([
   ['memory', memory],
   ['socket', sockets],
+  ['TLS (its server first)', secured('server')],
+  ['TLS (its client first)', secured('client')],
 ] as const)('a %s wire', (_name, kind) => {
   async function ends() {
     const [a, b] = await kind.pair()

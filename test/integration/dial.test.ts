@@ -17,7 +17,12 @@ test('a process that ends with the connection in its backlog has refused it', as
   new DialAttempt(
     { dialed: () => {}, dialFailed: (_, failure, detail) => resolve([failure, detail]) },
     manualClock(new EventLoop()),
-    { address: '127.0.0.1', port: Number(server.out()), transport: { key: '', dial }, connectTimeoutMs: 0 },
+    {
+      address: '127.0.0.1',
+      port: Number(server.out()),
+      transport: { key: '', isTls: false, dial },
+      connectTimeoutMs: 0,
+    },
   )
   // The system call is made in the next tick; this loop sees the connection only after this one has returned.
   await new Promise(process.nextTick)

@@ -1,9 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { join } from 'node:path'
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { obtain } from '../peers/obtain.ts'
+import { issue } from '../support/certificates.ts'
 import { type Child, startChild, temporaryFolder } from './support/child.ts'
 import { type Nginx, startNginx } from './support/nginx.ts'
 import { freePort } from './support/ports.ts'
@@ -173,6 +175,41 @@ test('a PING that Redis answers, until it is gone; and a port that only takes co
   ends.push(again.stop)
   for (const service of ['cache', 'other'])
     await until(`${service} is healthy`, async () => (await health(proxy, service))[port] === 'passing')
+})
+
+test('an endpoint that speaks TLS, with and without the authority of its certificate', async () => {
+  const authority = issue('Test CA', null)
+  const { cert, key } = issue('server', authority, { names: ['orders.internal'] })
+  const seen: string[] = []
+  const server = createTlsServer({ cert, key }, (request, response) => {
+    seen.push(`${request.headers.host} ${request.url}`)
+    response.end()
+  })
+  ends.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const own = await new Promise<number>(resolve => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
+  })
+  const ca = join(temporaryFolder(), 'ca.pem')
+  writeFileSync(ca, authority.cert)
+  const endpoint = [`127.0.0.1:${own}`]
+  const asked = { health: { http: { path: '/healthz' }, ...fast } }
+  const proxy = await started({
+    outbound: [{ listen: '127.0.0.1:0' }],
+    discovery: { endpoints: { orders: endpoint, strange: endpoint, open: endpoint } },
+    services: {
+      orders: { tls: { ca, serverName: 'orders.internal' }, ...asked },
+      strange: { tls: { serverName: 'orders.internal' }, ...asked },
+      open: { tls: { ca, serverName: 'orders.internal' }, health: { tcp: {}, tls: false, ...fast } },
+    },
+  })
+  await until('the one that is not trusted is unhealthy', async () => (await health(proxy, 'strange'))[own] === 'failing')
+  expect((await proxy.endpoints('strange'))[0]!.healthReason).toMatch(/^GET http:.*\/healthz: TLS: /)
+  await until('the other was asked', () => seen.length > 2)
+  expect(seen[0]).toBe('orders /healthz')
+  expect([await health(proxy, 'orders'), await health(proxy, 'open')]).toEqual([{ [own]: 'passing' }, { [own]: 'passing' }])
 })
 
 test('applications that hang, and never end their answer, hold up nothing', async () => {

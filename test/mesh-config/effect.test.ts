@@ -66,6 +66,7 @@ const headerEdits = { request: edits, response: edits }
 
 const service: Json = {
   protocol: 'http',
+  tls: { ca: 'ca.pem', cert: 'a.pem', key: 'a.key', serverName: 'a.example', minVersion: '1.3' },
   multiplex: true,
   hosts: ['a.example'],
   balancer: {
@@ -118,6 +119,7 @@ const service: Json = {
       maxResponseTime: '800ms',
     },
     port: 9,
+    tls: false,
     interval: '9s',
     noTrafficInterval: '90s',
     jitter: 9,
@@ -329,7 +331,7 @@ const others: readonly Json[] = [
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
-  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other'],
+  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other', '1.2'],
   ...['240.0.0.0/12', 'fd00::/64'],
 ]
 

@@ -59,6 +59,7 @@ function start() {
     event() {},
     tracing: new Tracing(),
     dial: () => () => {},
+    tls: { load: async () => {}, dial: () => () => () => {} },
     ownListeners: () => [],
     http2: wires,
     hop: wires,

@@ -1,8 +1,9 @@
 import type { EndpointSpec, HealthSpec } from '../../../mesh-config/snapshot.ts'
-import { type HealthChecks, healthChecks } from '../../../proxy/checks/health-checks.ts'
+import { type Checking, type HealthChecks, healthChecks } from '../../../proxy/checks/health-checks.ts'
 import { http1 } from '../../../proxy/codec/h1/codec.ts'
 import { http2 } from '../../../proxy/codec/h2/codec.ts'
 import type { UnhealthyEndpoints } from '../../../proxy/core/health-checks.ts'
+import type { Dial } from '../../../proxy/core/wire.ts'
 import { logTape } from '../../support/log-tape.ts'
 import { Mesh } from '../../support/mesh.ts'
 import { endpointSpec } from '../../support/specs.ts'
@@ -19,6 +20,7 @@ export function healthSpec(over: Partial<HealthSpec> = {}): HealthSpec {
     unhealthyAfter: 3,
     healthyAfter: 2,
     reuse: true,
+    secured: true,
     ...over,
   }
 }
@@ -44,6 +46,11 @@ export function httpCheck(over: Partial<HttpCheck> = {}): HttpCheck {
     maxResponseMs: 0,
     ...over,
   }
+}
+
+/** As plain connections. */
+export function checking(specs: Readonly<Record<string, HealthSpec>>, dial: Dial): ReadonlyMap<string, Checking> {
+  return new Map(Object.entries(specs).map(([name, spec]) => [name, { spec, transport: { key: 'plain', dial } }]))
 }
 
 export interface Checked {
@@ -75,7 +82,6 @@ export function checked(
     clock,
     random: mesh.random,
     log,
-    dial: mesh.dial,
     http1,
     http2: http2(clock),
     pattern: expression => text => new RegExp(expression).test(text),
@@ -83,7 +89,7 @@ export function checked(
     changed: service => changed.push(service),
   })
   const specsOf = (service: string): EndpointSpec[] => all[service]!.map(name => endpointSpec(name))
-  checks.configure(new Map(Object.entries(specs)))
+  checks.configure(checking(specs, mesh.dial))
   for (const service of Object.keys(all)) checks.follow(service, specsOf(service))
   return {
     mesh,
