@@ -27,6 +27,8 @@ export interface Checker {
 export interface CheckerDeps {
   readonly clock: Clock
   readonly dial: Dial
+  /** `https`: the dial is one by TLS. */
+  readonly scheme: 'http' | 'https'
   readonly http1: Pick<Codec, 'connect'>
   readonly http2: Pick<Codec, 'connect'>
   readonly kept: KeptConnections

@@ -30,7 +30,7 @@ export function grpcChecks(spec: GrpcCheckSpec, reuse: boolean, deps: CheckerDep
         codec: deps.http2,
         head: {
           method: 'POST',
-          scheme: 'http',
+          scheme: deps.scheme,
           authority: authority === '' ? name : authority,
           path: '/grpc.health.v1.Health/Check',
           upgrade: '',

@@ -21,7 +21,7 @@ const MOST_KEPT = 1_000
 export interface Checking {
   readonly spec: HealthSpec
   /** How connections are made; another key means another way. */
-  readonly transport: { readonly key: string; readonly dial: Dial }
+  readonly transport: { readonly key: string; readonly dial: Dial; readonly scheme: CheckerDeps['scheme'] }
 }
 
 export interface HealthChecks {
@@ -38,7 +38,7 @@ export interface HealthChecks {
   stop(): void
 }
 
-export interface HealthChecksDeps extends Omit<CheckerDeps, 'kept' | 'dial'> {
+export interface HealthChecksDeps extends Omit<CheckerDeps, 'kept' | 'dial' | 'scheme'> {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -60,9 +60,9 @@ export function healthChecks({ log, pattern, before, changed, ...deps }: HealthC
   let news = new Map<ServiceChecks, EndpointCheck[]>()
   const gathered = clock.timer(tell)
 
-  function makeOf({ spec: { check, reuse }, transport: { dial } }: Checking) {
+  function makeOf({ spec: { check, reuse }, transport: { dial, scheme } }: Checking) {
     const { body } = check.kind === 'http' ? check : { body: null }
-    return checksOf(check, reuse, body?.kind === 'regex' ? pattern(body.value) : null, { ...deps, dial, kept })
+    return checksOf(check, reuse, body?.kind === 'regex' ? pattern(body.value) : null, { ...deps, dial, scheme, kept })
   }
 
   function open(name: string, checking: Checking): ServiceChecks {

@@ -20,14 +20,14 @@ export function httpChecks(
   const fields = ['user-agent', 'outrigger-check', 'accept', '*/*', ...headers.flat()]
   return address => {
     const name = formatAddress(address)
-    const url = `${method} http://${name}${path}`
+    const url = `${method} ${deps.scheme}://${name}${path}`
     return new StreamChecker(
       address,
       {
         codec: protocol === 'h2' ? deps.http2 : deps.http1,
         head: {
           method,
-          scheme: 'http',
+          scheme: deps.scheme,
           authority: spec.host === '' ? name : spec.host,
           path,
           upgrade: '',

@@ -95,13 +95,13 @@ export function activeChecks({ threads, changed, before, ...deps }: ActiveChecks
 
   /** Null: its certificates are not usable, and no data thread would take them either. */
   function transportOf(name: string, { spec, tls }: Wanted): Checking['transport'] | null {
-    if (tls === null) return { key: 'plain', dial: plain }
+    if (tls === null) return { key: 'plain', dial: plain, scheme: 'http' }
     const options = tlsOptions(spec, tls)
     const key = JSON.stringify(options)
     const known = transports.get(name)
     if (known?.key === key) return known
     try {
-      const made = { key, dial: overTls!(options) }
+      const made = { key, dial: overTls!(options), scheme: 'https' } as const
       transports.set(name, made)
       return made
     } catch (error) {

@@ -34,7 +34,14 @@ async function ask(address: ApplicationSpec['address'], check: AskingCheck): Pro
     import('../codec/h2/codec.ts'),
     import('../system/net.ts'),
   ])
-  const make = checksOf(healthCheckOf(check), false, null, { clock, dial, http1, http2: http2(clock), kept: KEEP_NONE })
+  const make = checksOf(healthCheckOf(check), false, null, {
+    clock,
+    dial,
+    scheme: 'http',
+    http1,
+    http2: http2(clock),
+    kept: KEEP_NONE,
+  })
   return new Promise(resolve => make(address).check(check.timeoutMs, ({ trouble }) => resolve(trouble)))
 }
 

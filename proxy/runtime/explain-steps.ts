@@ -1,13 +1,24 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import { ClusterView } from '../cluster/view.ts'
 import type { ExplainAnswer } from '../core/channel.ts'
+import type { Cluster } from '../core/cluster.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
 import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
-import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
+import {
+  deadlineText,
+  drawText,
+  firstOf,
+  hostRemedy,
+  loadText,
+  policyText,
+  poolText,
+  routeRemedy,
+} from './explain-words.ts'
 
 type Step = ExplainAnswer['steps'][number]
 
@@ -35,7 +46,13 @@ export function stepsOf(explained: Explained): Step[] {
   if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
   steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (exchange.cluster === null) return steps
-  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+  return [
+    ...steps,
+    ...upgradeSteps(explained, route),
+    ...healthSteps(exchange.cluster),
+    ...pickSteps(exchange),
+    ...policySteps(exchange, route),
+  ]
 }
 
 /** What to do, where there is more to the point than what the failure table says; empty: there is not. */
@@ -122,6 +139,15 @@ function upgradeSteps({ exchange, offered }: Explained, route: Route): Step[] {
   const allowed = [...route.upgrades].join(', ') || 'none'
   const becomes = isRefused ? '' : upgrade === '' ? '; the offer is ignored' : `; ${upgrade} is asked for`
   return [{ stage: 'policy', text: `${offered} is not among the upgrades of ${route.service} (${allowed})${becomes}` }]
+}
+
+/** The endpoints that health leaves out, and why. Nothing where all pass. */
+function healthSteps(cluster: Cluster): Step[] {
+  const all = cluster instanceof ClusterView ? cluster.members : []
+  const out = all.filter(({ spec }) => spec.health !== 'passing')
+  if (out.length === 0) return []
+  const named = out.map(({ name, spec }) => `${name} is ${spec.health}${spec.healthReason && `: ${spec.healthReason}`}`)
+  return [{ stage: 'health', text: `${out.length} of ${all.length} endpoints do not pass: ${firstOf(named)}` }]
 }
 
 function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {

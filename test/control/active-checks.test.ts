@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { HealthSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { activeChecks } from '../../proxy/control/active-checks.ts'
 import { type ToldEndpoints, toldEndpoints } from '../../proxy/control/told-endpoints.ts'
+import type { ExplainAnswer } from '../../proxy/core/channel.ts'
 import { healthSpec, httpCheck } from '../checks/support/checked.ts'
 import { logTape } from '../support/log-tape.ts'
 import { Mesh } from '../support/mesh.ts'
@@ -52,6 +53,15 @@ async function loaded(isThere: () => boolean): Promise<void> {
 
 const statesOf = (mesh: Mesh) => mesh.endpoints()[0]!.endpoints.map(({ health }) => health)
 
+/** What /explain says of the health of the endpoints. */
+function healthStep(mesh: Mesh): string | undefined {
+  const question = { what: 'explain', method: 'GET', url: 'http://orders/', headers: [], listener: null } as const
+  mesh.thread.receive({ kind: 'ask', id: 1, question })
+  const reply = mesh.messages.findLast(message => message.kind === 'answer')
+  const { steps } = (reply as { answer: ExplainAnswer }).answer
+  return steps.find(({ stage }) => stage === 'health')?.text
+}
+
 test('a data thread gives an unhealthy endpoint no requests, and all of them where most are unhealthy', async () => {
   const { mesh, pass } = await start(healthSpec())
   const [a, b] = [mesh.upstream(A), mesh.upstream(B)]
@@ -60,6 +70,9 @@ test('a data thread gives an unhealthy endpoint no requests, and all of them whe
     (request.target === '/healthz' ? respond('HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n') : ok)(request, end)
   await pass(1_000)
   expect(statesOf(mesh)).toEqual(['passing', 'failing'])
+  expect(healthStep(mesh)).toBe(
+    '1 of 2 endpoints do not pass: 10.0.0.2:80 is failing: GET http://10.0.0.2:80/healthz answers 503',
+  )
   const requests = (upstream: typeof a) => upstream.requests.filter(({ target }) => target === '/').length
   for (let i = 0; i < 10; i++) mesh.caller().get('/')
   mesh.loop.advance(100)

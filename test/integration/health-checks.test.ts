@@ -205,11 +205,17 @@ test('an endpoint that speaks TLS, with and without the authority of its certifi
       open: { tls: { ca, serverName: 'orders.internal' }, health: { tcp: {}, tls: false, ...fast } },
     },
   })
-  await until('the one that is not trusted is unhealthy', async () => (await health(proxy, 'strange'))[own] === 'failing')
-  expect((await proxy.endpoints('strange'))[0]!.healthReason).toMatch(/^GET http:.*\/healthz: TLS: /)
+  await until(
+    'the one that is not trusted is unhealthy',
+    async () => (await health(proxy, 'strange'))[own] === 'failing',
+  )
+  expect((await proxy.endpoints('strange'))[0]!.healthReason).toMatch(/^GET https:.*\/healthz: TLS: /)
   await until('the other was asked', () => seen.length > 2)
   expect(seen[0]).toBe('orders /healthz')
-  expect([await health(proxy, 'orders'), await health(proxy, 'open')]).toEqual([{ [own]: 'passing' }, { [own]: 'passing' }])
+  expect([await health(proxy, 'orders'), await health(proxy, 'open')]).toEqual([
+    { [own]: 'passing' },
+    { [own]: 'passing' },
+  ])
 })
 
 test('applications that hang, and never end their answer, hold up nothing', async () => {

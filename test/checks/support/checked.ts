@@ -50,7 +50,9 @@ export function httpCheck(over: Partial<HttpCheck> = {}): HttpCheck {
 
 /** As plain connections. */
 export function checking(specs: Readonly<Record<string, HealthSpec>>, dial: Dial): ReadonlyMap<string, Checking> {
-  return new Map(Object.entries(specs).map(([name, spec]) => [name, { spec, transport: { key: 'plain', dial } }]))
+  return new Map(
+    Object.entries(specs).map(([name, spec]) => [name, { spec, transport: { key: 'plain', dial, scheme: 'http' } }]),
+  )
 }
 
 export interface Checked {
