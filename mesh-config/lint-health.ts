@@ -1,4 +1,5 @@
 import { durationMs, formatDuration, parseDuration } from './duration.ts'
+import { change, removal, suggested, together } from './fix.ts'
 import { type Located, nodeAt, type Path, type Warn } from './located.ts'
 import type { HealthSpec, ServiceSpec } from './snapshot.ts'
 
@@ -25,22 +26,31 @@ function lintTimes(health: HealthSpec, root: Located, path: Path, warn: Warn): v
     warn(
       [...path, 'timeout'],
       `timeout ${timeout} is not shorter than interval ${interval}, so an endpoint that hangs is asked without a pause: write timeout: ${less}`,
+      change([...path, 'timeout'], less),
     )
   }
   const written = nodeAt(root, [...path, 'noTrafficInterval'])
   const noTrafficMs = written?.kind === 'scalar' ? parseDuration(String(written.value)) : null
-  if (noTrafficMs !== null && noTrafficMs < intervalMs)
+  if (noTrafficMs !== null && noTrafficMs < intervalMs) {
+    const longer = formatDuration(Math.max(durationMs('60s'), intervalMs))
     warn(
       [...path, 'noTrafficInterval'],
-      `noTrafficInterval ${formatDuration(noTrafficMs)} is shorter than interval ${interval}, so it has no effect: write noTrafficInterval: ${formatDuration(Math.max(durationMs('60s'), intervalMs))}`,
+      `noTrafficInterval ${formatDuration(noTrafficMs)} is shorter than interval ${interval}, so it has no effect: write noTrafficInterval: ${longer}`,
+      change([...path, 'noTrafficInterval'], longer),
     )
+  }
   if (check.kind === 'http' && check.maxResponseMs >= timeoutMs)
     warn(
       [...path, 'http', 'maxResponseTime'],
       `maxResponseTime ${formatDuration(check.maxResponseMs)} is not shorter than timeout ${timeout}, which ends the check before: remove it`,
+      removal([...path, 'http', 'maxResponseTime']),
     )
   if (check.kind === 'http' && check.method === 'HEAD' && check.body !== null)
-    warn([...path, 'http', 'method'], 'the answer to HEAD has no body, so no endpoint is healthy: write method: GET')
+    warn(
+      [...path, 'http', 'method'],
+      'the answer to HEAD has no body, so no endpoint is healthy: write method: GET',
+      change([...path, 'http', 'method'], 'GET'),
+    )
 }
 
 /** Another port may speak another protocol. */
@@ -50,6 +60,7 @@ function lintProtocol({ name, protocol }: ServiceSpec, { check, port }: HealthSp
     warn(
       [...path, check.kind],
       `${name} speaks TCP, so its port does not answer ${check.kind === 'http' ? 'HTTP' : 'gRPC'}: write tcp: {}, or port: with the one that does`,
+      suggested(together(change([...path, 'tcp'], {}), removal([...path, check.kind]))),
     )
   if ((protocol === 'http' || protocol === null) && check.kind === 'grpc')
     warn(
@@ -67,6 +78,7 @@ function lintLoad(name: string, count: number, health: HealthSpec, path: Path, w
     warn(
       [...path, 'interval'],
       `${count} endpoints of ${name} every ${formatDuration(intervalMs)} are ${perSecond} checks a second, about ${cores} cores of this sidecar alone: write interval: ${longer}`,
+      change([...path, 'interval'], longer),
     )
   } else if (timeoutMs < intervalMs && (count * timeoutMs) / intervalMs > AT_ONCE) {
     const roundMs = Math.ceil(count / AT_ONCE) * timeoutMs

@@ -19,7 +19,7 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
     if (route.timeouts !== null || route.retries !== null) {
       const timeouts = { ...service.timeouts, ...route.timeouts }
       const retries = { ...service.retries, ...route.retries }
-      lintTimeouts(timeouts, retries, path, warn)
+      lintTimeouts(timeouts, retries, path, warn, ['services', service.name])
       lintRetries(timeouts, retries, path, warn)
     }
     lintDestinations(route, path, warn)

@@ -1,6 +1,7 @@
 import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
+import { change, suggested } from './fix.ts'
 import { lintBalancer } from './lint-balancer.ts'
 import type { Path, Warn } from './located.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
@@ -44,11 +45,13 @@ export function lintService(
   }
 }
 
+/** `home`: of the service, where they are a route's. */
 export function lintTimeouts(
   { connectMs, requestMs, perTryMs }: ServiceTimeouts,
   { attempts }: RetrySpec,
   path: Path,
   warn: Warn,
+  home: Path = path,
 ): void {
   if (requestMs === 0) return
   const request = formatDuration(requestMs)
@@ -57,6 +60,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'connect'],
       `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: ${less}`,
+      change([...home, 'timeouts', 'connect'], less),
     )
   }
   if (perTryMs === 0) return
@@ -66,6 +70,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'perTry'],
       `perTry ${perTry} is not shorter than request ${request}, so it has no effect: write perTry: ${formatDuration(share)}, or off`,
+      suggested(change([...path, 'timeouts', 'perTry'], formatDuration(share))),
     )
   } else if (attempts * perTryMs > requestMs) {
     const whole = formatDuration(attempts * perTryMs)
@@ -73,6 +78,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'perTry'],
       `${attempts} tries of ${perTry} take ${whole}, longer than request ${request}, so the last is cut short: write perTry: ${share} or request: ${whole}`,
+      suggested(change([...path, 'timeouts', 'perTry'], share)),
     )
   }
 }
@@ -83,6 +89,7 @@ export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: Ret
     warn(
       [...retries, 'on'],
       `attempts ${attempts} without a condition to retry on: write attempts: 1, or on: [connect-failure]`,
+      suggested(change([...retries, 'attempts'], 1)),
     )
   if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
     warn(
@@ -99,6 +106,7 @@ function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn
     warn(
       [...path, 'retries', 'on'],
       `${statuses.join(', ')} are statuses of gRPC, which HTTP/1.1 endpoints do not have: write protocol: grpc`,
+      suggested(change([...path, 'protocol'], 'grpc')),
     )
   const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = timeouts
   if (grpcTimeoutMaxMs > 0 && grpcTimeoutOffsetMs >= grpcTimeoutMaxMs) {
@@ -112,12 +120,17 @@ function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn
 
 function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn): void {
   if (attempts > 1 && on.length > 0 && budget.percent === 0 && budget.minPerSecond === 0) {
-    warn(path, 'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20')
+    warn(
+      path,
+      'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20',
+      suggested(change([...path, 'percent'], 20)),
+    )
   }
   if (budget.percent > 50)
     warn(
       [...path, 'percent'],
       `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`,
+      suggested(change([...path, 'percent'], 20)),
     )
 }
 
@@ -128,6 +141,7 @@ function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, wa
     warn(
       [...path, 'baseEjection'],
       `baseEjection ${base} is longer than maxEjection ${max}, so every ejection lasts maxEjection: make baseEjection the shorter one`,
+      change([...path, 'baseEjection'], max),
     )
   }
   const count = endpoints.length

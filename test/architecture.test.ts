@@ -298,6 +298,8 @@ describe('vendor packages', () => {
     // Injection edits manifests between their nodes.
     yaml: [
       'mesh-config/load.ts',
+      // And lint does the same to the files of users.
+      'mesh-config/yaml-edits.ts',
       'inject/manifest-nodes.ts',
       'inject/write-edits.ts',
       'inject/write-undo.ts',

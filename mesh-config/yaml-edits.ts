@@ -1,0 +1,286 @@
+import { isDeepStrictEqual } from 'node:util'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
+import { shield } from './environment.ts'
+import type { FixEdit, FixValue } from './fix.ts'
+import type { Path } from './located.ts'
+
+/** The text cannot be edited there without changing what is not meant; with what a user can do. */
+export class Uneditable extends Error {}
+
+type Collection = YAMLMap | YAMLSeq
+/** What a key or an item is made of. */
+interface Place {
+  readonly holder: Collection
+  readonly index: number
+}
+
+/** The text of a YAML file with one value changed. Every other byte stays. Throws `Uneditable`. */
+export function editYaml(text: string, edit: FixEdit): string {
+  const edited = new Editor(text).edit(edit)
+  if (!isDeepStrictEqual(dataOf(edited), expected(dataOf(text), edit)))
+    throw new Uneditable('it is written in a form that cannot be edited: change it by hand')
+  return edited
+}
+
+function dataOf(text: string): unknown {
+  return parseDocument(shield(text)).toJS()
+}
+
+/** What is empty now is gone as well: an empty map says nothing. */
+function expected(before: unknown, { path, to }: FixEdit): unknown {
+  const root = structuredClone(before ?? {}) as Record<string | number, unknown>
+  let holder = root
+  for (const step of path.slice(0, -1)) {
+    holder[step] ??= {}
+    holder = holder[step] as Record<string | number, unknown>
+  }
+  const last = path.at(-1)!
+  if (to !== null) holder[last] = structuredClone(to)
+  else if (Array.isArray(holder)) holder.splice(Number(last), 1)
+  else delete holder[last]
+  const shorter = path.slice(0, -1)
+  if (to !== null || Array.isArray(holder) || Object.keys(holder).length > 0 || !mayVanish(shorter)) return root
+  return expected(root, { path: shorter, to: null })
+}
+
+/** A service that is named stays so, and so does an item of a list. */
+function mayVanish(path: Path): boolean {
+  return typeof path.at(-1) === 'string' && path.length > (path[0] === 'services' ? 2 : 0)
+}
+
+class Editor {
+  readonly #text: string
+  readonly #root: Node | null
+  readonly #shared = new Set<string>()
+
+  constructor(text: string) {
+    this.#text = text
+    const document = parseDocument(shield(text))
+    this.#root = document.contents as Node | null
+    visit(document, { Alias: (_key, { source }) => void this.#shared.add(source) })
+  }
+
+  edit({ path, to }: FixEdit): string {
+    const place = this.#placeOf(path)
+    if (to === null) {
+      if (place === null) throw new Uneditable('it comes from elsewhere (a merge, an alias): change it there')
+      return this.#remove(path, place)
+    }
+    return place === null ? this.#insert(path, to) : this.#replace(place, to)
+  }
+
+  /** Null: nothing is written there. */
+  #placeOf(path: Path): Place | null {
+    let node = this.#own(this.#root)
+    let place: Place | null = null
+    for (const step of path) {
+      const index = indexOf(node, step)
+      if (index === -1) return null
+      place = { holder: node as Collection, index }
+      node = this.#own(valueAt(place))
+    }
+    return place
+  }
+
+  /** Refuses what would change other places too. */
+  #own(node: Node | null): Node | null {
+    if (isAlias(node)) throw new Uneditable(`*${node.source} stands there: write it out`)
+    const { anchor } = (node ?? {}) as { anchor?: string }
+    if (anchor !== undefined && this.#shared.has(anchor))
+      throw new Uneditable(`&${anchor} is used in other places too, which would change with it: write it out`)
+    return node
+  }
+
+  #replace(place: Place, to: FixValue): string {
+    const node = valueAt(place)
+    const [start, end] = this.#rangeOf(node, place)
+    const isEmpty = start === end
+    if (this.#hasComment(start, end)) throw new Uneditable('there is a comment inside it: change it by hand')
+    return this.#splice(start, end, `${isEmpty ? ' ' : ''}${flowText(to)}`)
+  }
+
+  /** Of a value; of one that is empty, behind its colon. */
+  #rangeOf(node: Node | null, { holder, index }: Place): [number, number] {
+    const start = node?.range?.[0] ?? -1
+    const end = node === null ? -1 : endOf(node)
+    if (end > start) return [start, end]
+    const key = (holder.items[index] as Pair).key as Node
+    const colon = this.#text.indexOf(':', endOf(key)) + 1
+    return [colon, colon]
+  }
+
+  #remove(path: Path, place: Place): string {
+    const { holder, index } = place
+    if (holder.items.length === 1) {
+      const parent = path.slice(0, -1)
+      if (mayVanish(parent) && isMap(holder)) return this.#remove(parent, this.#placeOf(parent)!)
+      if (path.length === 1) return this.#cutLines(startOf(holder.items[0]), endOf(holder.items[0]))
+      return this.#empty(holder)
+    }
+    return holder.flow === true ? this.#cutFlow(place) : this.#cutBlock(holder, index)
+  }
+
+  #empty(holder: Collection): string {
+    const [start, end] = [holder.range![0], endOf(holder)]
+    if (this.#hasComment(start, end)) throw new Uneditable('there is a comment inside it: change it by hand')
+    return this.#splice(start, end, isMap(holder) ? '{}' : '[]')
+  }
+
+  #cutFlow({ holder, index }: Place): string {
+    const item = holder.items[index]
+    const next = holder.items[index + 1]
+    const [start, end] =
+      next === undefined ? [endOf(holder.items[index - 1]), endOf(item)] : [startOf(item), startOf(next)]
+    if (this.#hasComment(start, end)) throw new Uneditable('there is a comment beside it: change it by hand')
+    return this.#splice(start, end, '')
+  }
+
+  #cutBlock(holder: Collection, index: number): string {
+    const item = holder.items[index]
+    const start = isSeq(holder) ? this.#dashOf(item) : startOf(item)
+    if (this.#isFirstOnLine(start)) return this.#cutLines(start, endOf(item))
+    // The first key of an item stands behind its dash: the next one takes its place.
+    const next = startOf(holder.items[index + 1])
+    if (index > 0 || this.#hasComment(start, next)) throw new Uneditable('it shares its line: change it by hand')
+    return this.#splice(start, next, '')
+  }
+
+  #dashOf(item: unknown): number {
+    return this.#text.lastIndexOf('-', startOf(item) - 1)
+  }
+
+  /** Whole lines; their comments stay, each on a line of its own. */
+  #cutLines(start: number, end: number): string {
+    const from = this.#lineStart(start)
+    const to = this.#afterLine(end)
+    const comments = this.#text.slice(from, to).split('\n').map(commentOf)
+    const indent = this.#text.slice(from, start)
+    const kept = comments.filter(comment => comment !== '').map(comment => indent + comment + this.#lineBreak())
+    return this.#splice(from, to, kept.join(''))
+  }
+
+  #insert(path: Path, to: FixValue): string {
+    for (let length = path.length - 1; length >= 0; length--) {
+      const place = length === 0 ? null : this.#placeOf(path.slice(0, length))
+      if (length > 0 && place === null) continue
+      const node = place === null ? this.#own(this.#root) : valueAt(place)
+      const [key, ...inner] = path.slice(length)
+      const value = inner.reduceRight<FixValue>((inside, step) => ({ [step]: inside }), to)
+      if (isMap(node) && node.items.length > 0) return this.#add(node, String(key), value)
+      const isNothing =
+        node === null || (isScalar(node) && node.value === null) || (isMap(node) && node.items.length === 0)
+      if (place === null || !isNothing) break
+      return this.#replace(place, { [String(key)]: value })
+    }
+    throw new Uneditable('there is no place for it: write it by hand')
+  }
+
+  #add(map: YAMLMap, key: string, value: FixValue): string {
+    const last = map.items.at(-1)!
+    const end = endOf(last)
+    const entry = `${key}: ${flowText(value)}`
+    if (map.flow === true) return this.#splice(end, end, `, ${entry}`)
+    const first = startOf(map.items[0])
+    const indent = ' '.repeat(first - this.#lineStart(first))
+    const at = this.#afterLine(end)
+    const isUnended = at === this.#text.length && !this.#text.endsWith('\n')
+    const line = `${indent}${entry}${isUnended ? '' : this.#lineBreak()}`
+    return this.#splice(at, at, isUnended ? `${this.#lineBreak()}${line}` : line)
+  }
+
+  #hasComment(start: number, end: number): boolean {
+    return this.#text
+      .slice(start, end)
+      .split('\n')
+      .some(line => commentOf(line) !== '')
+  }
+
+  #isFirstOnLine(offset: number): boolean {
+    return /^[ \t]*$/.test(this.#text.slice(this.#lineStart(offset), offset))
+  }
+
+  #lineStart(offset: number): number {
+    return this.#text.lastIndexOf('\n', offset - 1) + 1
+  }
+
+  #afterLine(offset: number): number {
+    const end = this.#text.indexOf('\n', offset)
+    return end === -1 ? this.#text.length : end + 1
+  }
+
+  #lineBreak(): string {
+    return this.#text.includes('\r\n') ? '\r\n' : '\n'
+  }
+
+  #splice(start: number, end: number, by: string): string {
+    if (this.#text.slice(start, end).includes('${'))
+      throw new Uneditable('its value comes from the environment: change it there')
+    return this.#text.slice(0, start) + by + this.#text.slice(end)
+  }
+}
+
+function indexOf(node: Node | null, step: string | number): number {
+  if (isMap(node)) return node.items.findIndex(({ key }) => isScalar(key) && String(key.value) === String(step))
+  return isSeq(node) && Number(step) < node.items.length ? Number(step) : -1
+}
+
+function valueAt({ holder, index }: Place): Node | null {
+  const item = holder.items[index]
+  return (isMap(holder) ? (item as Pair).value : item) as Node | null
+}
+
+function startOf(item: unknown): number {
+  const node = (isPairOf(item) ? item.key : item) as Node | null
+  return node?.range?.[0] ?? 0
+}
+
+/** After its last character. */
+function endOf(item: unknown): number {
+  if (isPairOf(item)) {
+    const value = item.value as Node | null
+    const end = value === null ? 0 : endOf(value)
+    return Math.max(end, (item.key as Node).range![1])
+  }
+  const node = item as Node | null
+  if ((isMap(node) || isSeq(node)) && node.flow !== true && node.items.length > 0) return endOf(node.items.at(-1))
+  return node?.range?.[1] ?? 0
+}
+
+function isPairOf(item: unknown): item is Pair {
+  return typeof item === 'object' && item !== null && 'key' in item && 'value' in item && !('items' in item)
+}
+
+/** Empty: there is none. */
+function commentOf(line: string): string {
+  const at = withoutQuotes(line).search(/(^|\s)#/)
+  return at === -1 ? '' : line.slice(at).trim()
+}
+
+/** A # in quotes begins no comment. */
+function withoutQuotes(line: string): string {
+  return line.replace(/"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'/g, quoted => 'x'.repeat(quoted.length))
+}
+
+/** A value as it is written in one line. */
+function flowText(value: FixValue): string {
+  if (typeof value === 'string') return isPlain(value) ? value : JSON.stringify(value)
+  if (typeof value !== 'object') return String(value)
+  if (Array.isArray(value)) return `[${value.map(flowText).join(', ')}]`
+  const entries = Object.entries(value).map(([key, inner]) => `${flowText(key)}: ${flowText(inner)}`)
+  return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`
+}
+
+function isPlain(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_./-]*$/.test(text) && parseDocument(text).toJS() === text
+}
