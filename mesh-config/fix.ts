@@ -9,11 +9,11 @@ export interface Fix {
   readonly isSafe: boolean
 }
 
-/** The value at a path becomes another one, or (null) is removed. */
-export interface FixEdit {
-  readonly path: Path
-  readonly to: FixValue | null
-}
+export type FixEdit =
+  /** The value at the path becomes another one, or (null) is removed. */
+  | { readonly path: Path; readonly to: FixValue | null }
+  /** The item of a list stands before another one. */
+  | { readonly path: Path; readonly before: number }
 
 export type FixValue = string | number | boolean | readonly FixValue[] | { readonly [key: string]: FixValue }
 
@@ -23,6 +23,10 @@ export function change(path: Path, to: FixValue): Fix {
 
 export function removal(...paths: readonly Path[]): Fix {
   return { edits: paths.map(path => ({ path, to: null })), isSafe: true }
+}
+
+export function move(path: Path, before: number): Fix {
+  return { edits: [{ path, before }], isSafe: true }
 }
 
 /** One after the other. */

@@ -1,3 +1,4 @@
+import { move, suggested } from './fix.ts'
 import { lintRetries, lintTimeouts } from './lint-service.ts'
 import type { Warn } from './located.ts'
 import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapshot.ts'
@@ -14,6 +15,7 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
       warn(
         path,
         `route ${index + 1} (${route.name}) is never reached, route ${before + 1} (${earlier.name}) takes all it matches: put it before that one`,
+        suggested(move(path, before)),
       )
     }
     if (route.timeouts !== null || route.retries !== null) {

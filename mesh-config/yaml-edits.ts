@@ -38,7 +38,8 @@ function dataOf(text: string): unknown {
 }
 
 /** What is empty now is gone as well: an empty map says nothing. */
-function expected(before: unknown, { path, to }: FixEdit): unknown {
+function expected(before: unknown, edit: FixEdit): unknown {
+  const { path } = edit
   const root = structuredClone(before ?? {}) as Record<string | number, unknown>
   let holder = root
   for (const step of path.slice(0, -1)) {
@@ -46,6 +47,12 @@ function expected(before: unknown, { path, to }: FixEdit): unknown {
     holder = holder[step] as Record<string | number, unknown>
   }
   const last = path.at(-1)!
+  if ('before' in edit) {
+    const list = holder as unknown as unknown[]
+    list.splice(edit.before, 0, ...list.splice(Number(last), 1))
+    return root
+  }
+  const { to } = edit
   if (to !== null) holder[last] = structuredClone(to)
   else if (Array.isArray(holder)) holder.splice(Number(last), 1)
   else delete holder[last]
@@ -71,8 +78,11 @@ class Editor {
     visit(document, { Alias: (_key, { source }) => void this.#shared.add(source) })
   }
 
-  edit({ path, to }: FixEdit): string {
+  edit(edit: FixEdit): string {
+    const { path } = edit
     const place = this.#placeOf(path)
+    if ('before' in edit) return this.#move(place, edit.before)
+    const { to } = edit
     if (to === null) {
       if (place === null) throw new Uneditable('it comes from elsewhere (a merge, an alias): change it there')
       return this.#remove(path, place)
@@ -129,6 +139,37 @@ class Editor {
       return this.#empty(holder)
     }
     return holder.flow === true ? this.#cutFlow(place) : this.#cutBlock(holder, index)
+  }
+
+  /** An item in lines, with the comments right above it. */
+  #move(place: Place | null, before: number): string {
+    if (place === null || place.holder.flow === true || !isSeq(place.holder))
+      throw new Uneditable('the list is not written in lines: change it by hand')
+    const { holder, index } = place
+    const dash = this.#dashOf(holder.items[index])
+    const other = this.#dashOf(holder.items[before])
+    if (!this.#isFirstOnLine(dash) || !this.#isFirstOnLine(other))
+      throw new Uneditable('it shares its line: change it by hand')
+    const [from, to, at] = [
+      this.#withComments(dash),
+      this.#afterLine(endOf(holder.items[index])),
+      this.#withComments(other),
+    ]
+    const lines = this.#text.slice(from, to)
+    const ended = lines.endsWith('\n') ? lines : lines + this.#lineBreak()
+    const rest = this.#text.slice(at, from) + this.#text.slice(to)
+    const isUnended = ended !== lines && rest.endsWith('\n')
+    return this.#text.slice(0, at) + ended + (isUnended ? rest.slice(0, -this.#lineBreak().length) : rest)
+  }
+
+  /** The start of its line, or of the lines of comments right above it. */
+  #withComments(offset: number): number {
+    let at = this.#lineStart(offset)
+    for (;;) {
+      const above = this.#lineStart(Math.max(0, at - 1))
+      if (at === 0 || !/^[ \t]*#/.test(this.#text.slice(above, at))) return at
+      at = above
+    }
   }
 
   #empty(holder: Collection): string {

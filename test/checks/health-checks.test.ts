@@ -231,6 +231,19 @@ describe('a bad neighbour', () => {
   })
 })
 
+test('at most 1,000 connections are kept, and one that closes gives its place to another', () => {
+  const endpoints = Array.from({ length: 1_200 }, (_, i) => `10.0.${i >> 8}.${i & 255}:80`)
+  const { mesh, pass } = checked(healthSpec(), endpoints)
+  const open = () => mesh.upstreams.reduce((sum, upstream) => sum + upstream.open.length, 0)
+  pass(5_000)
+  expect(open()).toBe(1_000)
+  for (const { open: ends } of mesh.upstreams) for (const end of ends) end.close()
+  pass(1)
+  expect(open()).toBe(0)
+  pass(5_000)
+  expect(open()).toBe(1_000)
+})
+
 describe('a reload', () => {
   test('keeps what is known of endpoints that stay, also where they are checked in another way', () => {
     const { mesh, checks, pass, states, changed } = checked(healthSpec(), [A, B])
