@@ -1,29 +1,22 @@
 import { isDeepStrictEqual } from 'node:util'
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  parseDocument,
-  visit,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, visit, type YAMLMap } from 'yaml'
 import { shield } from './environment.ts'
 import type { FixEdit, FixValue } from './fix.ts'
 import type { Path } from './located.ts'
+import {
+  type Collection,
+  commentOf,
+  endOf,
+  entryText,
+  flowText,
+  indexOf,
+  type Place,
+  startOf,
+  valueAt,
+} from './yaml-nodes.ts'
 
 /** The text cannot be edited there without changing what is not meant; with what a user can do. */
 export class Uneditable extends Error {}
-
-type Collection = YAMLMap | YAMLSeq
-/** What a key or an item is made of. */
-interface Place {
-  readonly holder: Collection
-  readonly index: number
-}
 
 /** The text of a YAML file with one value changed. Every other byte stays. Throws `Uneditable`. */
 export function editYaml(text: string, edit: FixEdit): string {
@@ -70,11 +63,14 @@ class Editor {
   readonly #text: string
   readonly #root: Node | null
   readonly #shared = new Set<string>()
+  /** What is written is JSON too. */
+  readonly #isJson: boolean
 
   constructor(text: string) {
     this.#text = text
     const document = parseDocument(shield(text))
     this.#root = document.contents as Node | null
+    this.#isJson = isJson(text)
     visit(document, { Alias: (_key, { source }) => void this.#shared.add(source) })
   }
 
@@ -117,7 +113,7 @@ class Editor {
     const [start, end] = this.#rangeOf(node, place)
     const isEmpty = start === end
     if (this.#hasComment(start, end)) throw new Uneditable('there is a comment inside it: change it by hand')
-    return this.#splice(start, end, `${isEmpty ? ' ' : ''}${flowText(to)}`)
+    return this.#splice(start, end, `${isEmpty ? ' ' : ''}${flowText(to, this.#isJson)}`)
   }
 
   /** Of a value; of one that is empty, behind its colon. */
@@ -230,7 +226,7 @@ class Editor {
   #add(map: YAMLMap, key: string, value: FixValue): string {
     const last = map.items.at(-1)!
     const end = endOf(last)
-    const entry = `${key}: ${flowText(value)}`
+    const entry = entryText(key, value, this.#isJson)
     if (map.flow === true) return this.#splice(end, end, `, ${entry}`)
     const first = startOf(map.items[0])
     const indent = ' '.repeat(first - this.#lineStart(first))
@@ -271,57 +267,11 @@ class Editor {
   }
 }
 
-function indexOf(node: Node | null, step: string | number): number {
-  if (isMap(node)) return node.items.findIndex(({ key }) => isScalar(key) && String(key.value) === String(step))
-  return isSeq(node) && Number(step) < node.items.length ? Number(step) : -1
-}
-
-function valueAt({ holder, index }: Place): Node | null {
-  const item = holder.items[index]
-  return (isMap(holder) ? (item as Pair).value : item) as Node | null
-}
-
-function startOf(item: unknown): number {
-  const node = (isPairOf(item) ? item.key : item) as Node | null
-  return node?.range?.[0] ?? 0
-}
-
-/** After its last character. */
-function endOf(item: unknown): number {
-  if (isPairOf(item)) {
-    const value = item.value as Node | null
-    const end = value === null ? 0 : endOf(value)
-    return Math.max(end, (item.key as Node).range![1])
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
-  const node = item as Node | null
-  if ((isMap(node) || isSeq(node)) && node.flow !== true && node.items.length > 0) return endOf(node.items.at(-1))
-  return node?.range?.[1] ?? 0
-}
-
-function isPairOf(item: unknown): item is Pair {
-  return typeof item === 'object' && item !== null && 'key' in item && 'value' in item && !('items' in item)
-}
-
-/** Empty: there is none. */
-function commentOf(line: string): string {
-  const at = withoutQuotes(line).search(/(^|\s)#/)
-  return at === -1 ? '' : line.slice(at).trim()
-}
-
-/** A # in quotes begins no comment. */
-function withoutQuotes(line: string): string {
-  return line.replace(/"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'/g, quoted => 'x'.repeat(quoted.length))
-}
-
-/** A value as it is written in one line. */
-function flowText(value: FixValue): string {
-  if (typeof value === 'string') return isPlain(value) ? value : JSON.stringify(value)
-  if (typeof value !== 'object') return String(value)
-  if (Array.isArray(value)) return `[${value.map(flowText).join(', ')}]`
-  const entries = Object.entries(value).map(([key, inner]) => `${flowText(key)}: ${flowText(inner)}`)
-  return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`
-}
-
-function isPlain(text: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9_./-]*$/.test(text) && parseDocument(text).toJS() === text
 }

@@ -300,6 +300,7 @@ describe('vendor packages', () => {
       'mesh-config/load.ts',
       // And lint does the same to the files of users.
       'mesh-config/yaml-edits.ts',
+      'mesh-config/yaml-nodes.ts',
       'inject/manifest-nodes.ts',
       'inject/write-edits.ts',
       'inject/write-undo.ts',

@@ -162,6 +162,21 @@ ${lines}`
     })
   })
 
+  test('a file of JSON stays one', async () => {
+    const config = {
+      outbound: [{ listen: '127.0.0.1:9101', service: 'orders' }],
+      discovery: { endpoints: { orders: ['127.0.0.1:9001'] } },
+      services: { orders: { protocol: 'tcp', timeouts: { idle: '30m', request: '500ms' }, retries: { on: ['5xx'] } } },
+    }
+    const sources = [{ file: 'a.json', text: JSON.stringify(config, null, 2) }]
+    const { sources: after, fixed: done } = await fixAll(sources, await loadedOf(sources), {})
+    expect(done.length).toBeGreaterThan(2)
+    expect(JSON.parse(after[0]!.text)).toEqual({
+      ...config,
+      services: { orders: { protocol: 'tcp', timeouts: { connect: '250ms' }, retries: { on: ['connect-failure'] } } },
+    })
+  })
+
   test('an anchor that is used twice changes nothing', async () => {
     const shared =
       'services:\n  orders: { protocol: tcp, timeouts: &t { idle: 30m, tunnel: 2h } }\n  cart: { timeouts: *t }'
