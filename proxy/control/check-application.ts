@@ -1,6 +1,7 @@
 import { formatAddress } from '../../mesh-config/address.ts'
 import type { ApplicationCheckSpec, ApplicationSpec, HealthCheckSpec } from '../../mesh-config/snapshot.ts'
 import type { CheckApplication } from '../core/application-check.ts'
+import type { Codec } from '../core/codec.ts'
 import { askPort } from '../system/check-port.ts'
 import { systemClock as clock } from '../system/clock.ts'
 
@@ -27,22 +28,27 @@ async function others({ address, check }: ApplicationSpec): Promise<string> {
 }
 
 async function ask(address: ApplicationSpec['address'], check: AskingCheck): Promise<string> {
-  const [{ checksOf }, { KEEP_NONE }, { http1 }, { http2 }, { dial }] = await Promise.all([
+  const [{ checksOf }, { KEEP_NONE }, codec, { dial }] = await Promise.all([
     import('../checks/checks-of.ts'),
     import('../checks/checker.ts'),
-    import('../codec/h1/codec.ts'),
-    import('../codec/h2/codec.ts'),
+    codecOf(check),
     import('../system/net.ts'),
   ])
   const make = checksOf(healthCheckOf(check), false, null, {
     clock,
     dial,
     scheme: 'http',
-    http1,
-    http2: http2(clock),
+    http1: codec,
+    http2: codec,
     kept: KEEP_NONE,
   })
   return new Promise(resolve => make(address).check(check.timeoutMs, ({ trouble }) => resolve(trouble)))
+}
+
+/** Only the one that it needs. */
+async function codecOf({ kind }: AskingCheck): Promise<Pick<Codec, 'connect'>> {
+  if (kind === 'http') return (await import('../codec/h1/codec.ts')).http1
+  return (await import('../codec/h2/codec.ts')).http2(clock)
 }
 
 function healthCheckOf(check: AskingCheck): HealthCheckSpec {
