@@ -12,22 +12,17 @@ import type {
 } from '../mesh-config/snapshot.ts'
 import { redirectedText } from '../proxy/control/ready-lines.ts'
 import { jsonText, printable } from '../proxy/core/printable.ts'
-import { colours, type Output } from './colours.ts'
+import { colours } from './colours.ts'
+import type { ConfigSurroundings } from './config-surroundings.ts'
 
-/** What the command touches of its surroundings. */
-export interface ConfigSurroundings {
-  readonly stdout: Output
-  readonly stderr: Output
-  readonly env: Readonly<Record<string, string | undefined>>
-  exitCode?: typeof process.exitCode
-}
+export type { ConfigSurroundings }
 
 interface FileOptions {
   readonly config?: readonly string[]
 }
 
 /**
- * `outrigger config check | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there
+ * `outrigger config check | lint | effective | schema`. Exit code 0: good; 2: the files are not; with --strict also when there
  * are warnings.
  */
 export function addConfigCommand(program: Command, surroundings: ConfigSurroundings = process): void {
@@ -39,6 +34,14 @@ export function addConfigCommand(program: Command, surroundings: ConfigSurroundi
     .option('--strict', 'take warnings for errors')
     .action((files: string[], options: FileOptions & { strict?: true }) =>
       check([...(options.config ?? []), ...files], options.strict === true, surroundings),
+    )
+  withFiles(config.command('lint'))
+    .description(
+      'print each warning with its fix as a patch: exit code 0 if there is none, 1 if there are, 2 for errors',
+    )
+    .option('--fix', 'apply the patches that have no alternative, and check the result')
+    .action(async (files: string[], options: FileOptions & { fix?: true }) =>
+      (await import('./lint.ts')).lintFiles([...(options.config ?? []), ...files], options.fix === true, surroundings),
     )
   withFiles(config.command('effective'))
     .description('print every value in force, defaults too, each with where it came from or why it is the default')

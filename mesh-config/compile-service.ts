@@ -3,6 +3,7 @@ import { compileBreaker, compileFallback } from './compile-breaker.ts'
 import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileFaults } from './compile-faults.ts'
+import { compileHealth } from './compile-health.ts'
 import { compileMirror } from './compile-mirror.ts'
 import { compileOutliers } from './compile-outliers.ts'
 import { compilePriority, compileQueue } from './compile-queue.ts'
@@ -45,6 +46,7 @@ export function compileService(
     ...compilePriority(policy.priority),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
     outliers: compileOutliers(policy.outliers),
+    ...(policy.health === undefined ? {} : { health: compileHealth(name, policy.health, policy.protocol) }),
     upgrades: policy.upgrades,
     subsets: withFilters(policy),
     subsetFallback: policy.subsetFallback,

@@ -305,9 +305,10 @@ export async function checkRegexes(root: Located, say: Say): Promise<void> {
   }
   const matching = [
     ...['inbound', 'outbound'].flatMap(side => itemsAt(root, [side]).flatMap(each => itemsAt(each, ['rateLimits']))),
-    ...entriesAt(root, ['services']).flatMap(([, policy]) =>
-      ['routes', 'rateLimits', 'faults'].flatMap(key => itemsAt(policy, [key])),
-    ),
+    ...entriesAt(root, ['services']).flatMap(([, policy]) => [
+      ...['routes', 'rateLimits', 'faults'].flatMap(key => itemsAt(policy, [key])),
+      ...[nodeAt(policy, ['health', 'http', 'body']) ?? []].flat(),
+    ]),
   ]
   const pending: [string, Located][] = matching.map(each => ['', each])
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

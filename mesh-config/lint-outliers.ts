@@ -1,5 +1,6 @@
 import { formatDuration } from './duration.ts'
 import { mostEjected } from './ejectable.ts'
+import { change } from './fix.ts'
 import type { Path, Warn } from './located.ts'
 import type { OutlierSpec, ServiceSpec } from './snapshot.ts'
 
@@ -40,6 +41,7 @@ function lintTimes(outliers: OutlierSpec, path: Path, warn: Warn): void {
     warn(
       [...path, 'baseEjection'],
       `baseEjection ${base} is longer than maxEjection ${max}, so every ejection lasts maxEjection: make baseEjection the shorter one`,
+      change([...path, 'baseEjection'], max),
     )
   if (jitterMs > baseEjectionMs)
     warn(

@@ -1,4 +1,5 @@
 import { formatDuration } from './duration.ts'
+import { change, suggested } from './fix.ts'
 import type { Path, Warn } from './located.ts'
 import type { RetrySpec, RouteRetries, RouteTimeouts } from './snapshot.ts'
 
@@ -14,6 +15,7 @@ export function lintRetries(timeouts: RouteTimeouts, retries: RouteRetries, path
     warn(
       [...at, 'on'],
       `attempts ${attempts} without a condition to retry on: write attempts: 1, or on: [connect-failure]`,
+      suggested(change([...at, 'attempts'], 1)),
     )
   if (attempts > 1 && on.includes('per-try-timeout') && timeouts.perTryMs === 0) {
     warn(

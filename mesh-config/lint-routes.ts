@@ -1,3 +1,4 @@
+import { move, suggested } from './fix.ts'
 import { lintRetries } from './lint-retries.ts'
 import { lintTimeouts } from './lint-service.ts'
 import type { Warn } from './located.ts'
@@ -15,12 +16,13 @@ export function lintRoutes(service: ServiceSpec, warn: Warn): void {
       warn(
         path,
         `route ${index + 1} (${route.name}) is never reached, route ${before + 1} (${earlier.name}) takes all it matches: put it before that one`,
+        suggested(move(path, before)),
       )
     }
     if (route.timeouts !== null || route.retries !== null) {
       const timeouts = { ...service.timeouts, ...route.timeouts }
       const retries = { ...service.retries, ...route.retries }
-      lintTimeouts(timeouts, retries, path, warn)
+      lintTimeouts(timeouts, retries, path, warn, ['services', service.name])
       lintRetries(timeouts, retries, path, warn)
     }
     lintDestinations(route, path, warn)

@@ -1,4 +1,5 @@
 import { formatDuration } from './duration.ts'
+import { change, suggested } from './fix.ts'
 import { lintBalancer } from './lint-balancer.ts'
 import { lintLimits } from './lint-limits.ts'
 import { lintOutliers } from './lint-outliers.ts'
@@ -47,11 +48,13 @@ export function lintService(
   }
 }
 
+/** `home`: of the service, where they are a route's. */
 export function lintTimeouts(
   { connectMs, requestMs, perTryMs, maxStreamMs = 0 }: ServiceTimeouts,
   { attempts, backoff }: RetrySpec,
   path: Path,
   warn: Warn,
+  home: Path = path,
 ): void {
   if (maxStreamMs > 0 && maxStreamMs <= requestMs)
     warn(
@@ -65,6 +68,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'connect'],
       `connect ${formatDuration(connectMs)} is not shorter than request ${request}, so a lost endpoint uses up the whole request: write connect: ${less}`,
+      change([...home, 'timeouts', 'connect'], less),
     )
   }
   if (perTryMs === 0) return
@@ -74,6 +78,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'perTry'],
       `perTry ${perTry} is not shorter than request ${request}, so it has no effect: write perTry: ${formatDuration(share)}, or off`,
+      suggested(change([...path, 'timeouts', 'perTry'], formatDuration(share))),
     )
     return
   }
@@ -86,6 +91,7 @@ export function lintTimeouts(
     warn(
       [...path, 'timeouts', 'perTry'],
       `${attempts} tries of ${perTry}${waiting} take ${whole}, longer than request ${request}, so the last is cut short: write perTry: ${share} or request: ${whole}`,
+      suggested(change([...path, 'timeouts', 'perTry'], share)),
     )
   }
 }
@@ -97,6 +103,7 @@ function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn
     warn(
       [...path, 'retries', 'on'],
       `${statuses.join(', ')} are statuses of gRPC, which HTTP/1.1 endpoints do not have: write protocol: grpc`,
+      suggested(change([...path, 'protocol'], 'grpc')),
     )
   const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = timeouts
   if (grpcTimeoutMaxMs > 0 && grpcTimeoutOffsetMs >= grpcTimeoutMaxMs) {
@@ -110,12 +117,17 @@ function lintGrpc({ protocol, retries, timeouts }: ServiceSpec, path: Path, warn
 
 function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn): void {
   if (attempts > 1 && on.length > 0 && budget.percent === 0 && budget.minPerSecond === 0) {
-    warn(path, 'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20')
+    warn(
+      path,
+      'a budget of 0 % and 0 per second allows no retry at all: write attempts: 1, or percent: 20',
+      suggested(change([...path, 'percent'], 20)),
+    )
   }
   if (budget.percent > 50)
     warn(
       [...path, 'percent'],
       `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`,
+      suggested(change([...path, 'percent'], 20)),
     )
 }
 

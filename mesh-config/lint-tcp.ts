@@ -1,3 +1,4 @@
+import { change, removal } from './fix.ts'
 import { type Located, nodeAt, type Path, type Warn } from './located.ts'
 import type { ServiceSpec } from './snapshot.ts'
 
@@ -21,17 +22,19 @@ export function lintTcp(service: ServiceSpec, root: Located, path: Path, warn: W
   const { name, retries, balancer } = service
   for (const [at, instead] of ofRequests)
     if (nodeAt(root, [...path, ...at]) !== null)
-      warn([...path, ...at], `${name} speaks TCP, so this has no effect: ${instead}`)
+      warn([...path, ...at], `${name} speaks TCP, so this has no effect: ${instead}`, removal([...path, ...at]))
   const others = retries.on.filter(condition => condition !== 'connect-failure')
   if (others.length !== 0 && nodeAt(root, [...path, 'retries', 'on']) !== null)
     warn(
       [...path, 'retries', 'on'],
       `${name} speaks TCP, where only connect-failure happens, and not ${others.join(', ')}: write on: [connect-failure]`,
+      change([...path, 'retries', 'on'], ['connect-failure']),
     )
   const key = balancer.hashOn.findIndex(({ kind }) => kind !== 'sourceIp')
   if (key >= 0)
     warn(
       [...path, 'balancer', 'hashOn', key],
       `${name} speaks TCP, where only the address of the caller can be hashed: write hashOn: [ { sourceIp: true } ]`,
+      change([...path, 'balancer', 'hashOn'], [{ sourceIp: true }]),
     )
 }

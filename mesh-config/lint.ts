@@ -1,7 +1,9 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
 import { destinationsOf } from './destinations.ts'
+import { change, removal, suggested } from './fix.ts'
 import { lintFaults } from './lint-faults.ts'
+import { lintHealth } from './lint-health.ts'
 import { lintMirror } from './lint-mirror.ts'
 import { lintOverload } from './lint-overload.ts'
 import { lintListenerRateLimits, lintRateLimits } from './lint-rate-limits.ts'
@@ -19,11 +21,15 @@ import type { AddressSpec, DiscoverySpec, ListenerSpec, Snapshot } from './snaps
  */
 export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located): Problem[] {
   const warnings: Problem[] = []
-  const warn: Warn = (path, message) => void warnings.push(problem(positionAt(root, path), message))
+  const warn: Warn = (path, message, fix) => {
+    const found = problem(positionAt(root, path), message)
+    warnings.push(fix === undefined ? found : { ...found, fix })
+  }
   if (bootstrap.admin !== null && !isLoopback(bootstrap.admin.address)) {
     warn(
       ['admin'],
       `every machine that reaches ${formatAddress(bootstrap.admin)} can read the config and drain this sidecar: ${guard('admin', bootstrap.admin)} (for scrapes from elsewhere there is metrics:)`,
+      suggested(change(['admin'], `127.0.0.1:${bootstrap.admin.port}`)),
     )
   }
   for (const direction of ['inbound', 'outbound'] as const) {
@@ -47,6 +53,7 @@ export function lint({ bootstrap, discovery, snapshot }: Compiled, root: Located
     lintFaults(service, home, once)
     lintMirror(service, home, once)
     lintTcp(service, root, home, once)
+    lintHealth(service, root, home, once)
   }
   lintOverload(snapshot, warn)
   lintState(bootstrap.state, discovery, root, warn)
@@ -89,8 +96,8 @@ function lintDns({ dns }: DiscoverySpec, warn: Warn): void {
 /** Reports a problem that a service and its routes share once, for the service. */
 function saidOnce(warn: Warn): Warn {
   const said = new Set<string>()
-  return (path, message) => {
-    if (!said.has(message)) warn(path, message)
+  return (path, message, fix) => {
+    if (!said.has(message)) warn(path, message, fix)
     said.add(message)
   }
 }
@@ -110,12 +117,21 @@ function lintListener(
     warn(
       [...path, 'listen'],
       `every machine that reaches ${formatAddress(listen)} can make calls as ${service}: ${guard('listen', listen)}`,
+      suggested(change([...path, 'listen'], `127.0.0.1:${listen.port}`)),
     )
   }
   if (isOpen && timeouts.headMs === 0)
-    warn([...path, 'timeouts', 'head'], 'without it a few slow clients can hold all connections: write head: 10s')
+    warn(
+      [...path, 'timeouts', 'head'],
+      'without it a few slow clients can hold all connections: write head: 10s',
+      change([...path, 'timeouts', 'head'], '10s'),
+    )
   if (isOpen && timeouts.idleMs === 0)
-    warn([...path, 'timeouts', 'idle'], 'without it idle connections stay open for ever: write idle: 5m')
+    warn(
+      [...path, 'timeouts', 'idle'],
+      'without it idle connections stay open for ever: write idle: 5m',
+      change([...path, 'timeouts', 'idle'], '5m'),
+    )
   if (limits.targetBytes >= limits.headBytes) {
     const head = formatSize(limits.headBytes)
     warn(
@@ -149,7 +165,7 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
 
 function lintWithoutEffect(node: Located, path: Path, warn: Warn): void {
   for (const entry of withoutEffect)
-    if (isAt(entry.at, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`)
+    if (isAt(entry.at, path)) warn(path, `${entry.what} has no effect in this version: ${entry.instead}`, removal(path))
   if (node.kind === 'list')
     for (const [index, item] of node.items.entries()) lintWithoutEffect(item, [...path, index], warn)
   if (node.kind === 'map') for (const [key, entry] of node.entries) lintWithoutEffect(entry.node, [...path, key], warn)

@@ -25,6 +25,8 @@ export interface LoadedSnapshot extends Compiled {
   readonly ok: true
   /** `file:line:column: text`: allowed, but probably not intended. */
   readonly warnings: readonly string[]
+  /** The same as data, with what would fix them; without those of the environment. */
+  readonly lints: readonly Problem[]
   /** Every value with its source, without secrets: for the admin port and `config effective`. Made on demand. */
   effective(): Promise<Effective>
   /** What the files say of each service, for the agent. */
@@ -118,10 +120,11 @@ function finished(
 ): LoadedSnapshot {
   const bare = compile(document)
   const compiled: Compiled = { ...bare, snapshot: Object.freeze({ ...bare.snapshot, places: placesOf(bare, root) }) }
-  const warnings = [...ofEnvironment, ...sortProblems(lint(compiled, root), files).map(formatProblem)]
+  const lints = sortProblems(lint(compiled, root), files)
+  const warnings = [...ofEnvironment, ...lints.map(formatProblem)]
   const effective = async (): Promise<Effective> => (await import('./effective.ts')).effective(document, root, files)
   const own = async (): Promise<OwnPolicies> => (await import('./own-policy.ts')).ownPolicies(root)
-  return { ok: true, ...compiled, warnings, effective, own }
+  return { ok: true, ...compiled, warnings, lints, effective, own }
 }
 
 /** The positions (`file:line:column`) of the addresses to listen on. */

@@ -1,3 +1,4 @@
+import type { Fix } from './fix.ts'
 import { referenceWithoutSecret } from './secret.ts'
 
 /**
@@ -55,6 +56,8 @@ export interface Problem {
   readonly at: Position | null
   readonly file: string
   readonly message: string
+  /** Of a warning. Absent: only its author knows what is meant. */
+  readonly fix?: Fix
 }
 
 export function problem(at: Position, message: string): Problem {
@@ -142,7 +145,7 @@ export function plain(node: Located): unknown {
 export type Say = (at: Position, message: string) => void
 
 /** Reports what is doubtful about the value at a path. */
-export type Warn = (path: Path, message: string) => void
+export type Warn = (path: Path, message: string, fix?: Fix) => void
 
 /** Whether a path is the one written as `services.*.health`: `*` is any name or item. */
 export function isAt(written: string, path: Path): boolean {

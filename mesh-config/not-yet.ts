@@ -12,13 +12,7 @@ export interface NotYet {
   readonly instead: string
 }
 
-export const refused: readonly NotYet[] = [
-  {
-    at: 'services.*.health',
-    what: 'active health checking',
-    instead: 'rely on outliers:, which ejects endpoints that fail',
-  },
-]
+export const refused: readonly NotYet[] = []
 
 /** Accepted without effect: worth a warning, not a refusal. */
 export const withoutEffect: readonly NotYet[] = []

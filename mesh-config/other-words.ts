@@ -8,6 +8,7 @@ import { isAt, type Path } from './located.ts'
 const routes = 'services.<name>.routes'
 const to = `${routes}[].to`
 const outliers = 'services.<name>.outliers'
+const health = 'services.<name>.health'
 const limits = 'services.<name>.limits'
 const balancer = 'services.<name>.balancer'
 const endpoints = 'discovery.endpoints.<name>'
@@ -98,8 +99,13 @@ const places: Readonly<Record<string, string>> = {
   adminport: 'admin',
   draintimeout: 'drain.timeout',
   terminationdrainduration: 'drain.timeout',
-  healthchecks: outliers,
-  healthcheck: outliers,
+  healthchecks: health,
+  healthcheck: health,
+  notrafficinterval: `${health}.noTrafficInterval`,
+  unhealthythreshold: `${health}.unhealthyAfter`,
+  healthythreshold: `${health}.healthyAfter`,
+  expectedstatuses: `${health}.http.expect`,
+  retriablestatuses: `${health}.http.retriable`,
   bindaddress: 'inbound[].listen and outbound[].listen',
   listenaddress: 'inbound[].listen and outbound[].listen',
   localserviceaddress: 'inbound[].forward',

@@ -58,6 +58,7 @@ services:
 | to | write |
 |---|---|
 | check files before they are used | \`outrigger config check -c sidecar.yaml\`: exit code 0 when they are valid, 2 with every error as \`file:line:column: what is wrong: what would be right\` |
+| see what is allowed and probably not meant, with a patch for it | \`outrigger config lint -c sidecar.yaml\`: exit code 0 when there is nothing, 1 with each warning and its patch; \`--fix\` applies those that have no alternative |
 | see every value in force, with the line it came from or the reason of the default | \`outrigger config effective -c sidecar.yaml\`, or \`/config\` at the admin port of a running sidecar |
 | have an editor complete and check the file | \`outrigger config schema > sidecar.schema.json\`, and as its first line \`# yaml-language-server: $schema=./sidecar.schema.json\` |
 | change a running sidecar | save the file, or send SIGHUP. A file with an error changes nothing |

@@ -1,4 +1,4 @@
-/** Refuses regular expressions that RE2 cannot run in linear time, so that a route cannot stall the proxy. */
+/** Regular expressions of RE2, which run in linear time: others are refused, so that none can stall the proxy. */
 
 /** Null: valid. Else what is wrong and what to write. The engine (6 ms to load) is loaded with the first expression. */
 export async function explainRegex(pattern: string): Promise<string | null> {
@@ -17,6 +17,13 @@ export async function explainRegex(pattern: string): Promise<string | null> {
     const place = at < 0 || construct === pattern ? '' : ` (at character ${at + 1} of the expression)`
     return `${remedy(construct ?? '') ?? `${what}${construct === undefined ? '' : ` in "${construct}"`}: correct the expression (RE2 syntax)`}${place}`
   }
+}
+
+/** A valid expression, as a function that looks for it anywhere in a text. */
+export async function compileRegex(pattern: string): Promise<(text: string) => boolean> {
+  const { RE2JS } = await import('re2js')
+  const compiled = RE2JS.compile(pattern)
+  return text => compiled.matcher(text).find()
 }
 
 function remedy(construct: string): string | null {

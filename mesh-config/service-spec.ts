@@ -1,3 +1,5 @@
+import type { HealthSpec } from './health-spec.ts'
+
 /** The part of a snapshot for one service (snapshot.ts): its endpoints, and how they are called. */
 
 /**
@@ -38,6 +40,8 @@ export interface ServiceSpec {
    */
   readonly connections: { readonly ageMs: number; readonly keepAliveMs: number }
   readonly outliers: OutlierSpec
+  /** Active health checks. Absent: none. */
+  readonly health?: HealthSpec
   /** Protocols that a request may ask to be upgraded to, in small letters. */
   readonly upgrades: readonly string[]
   readonly subsets: Readonly<Record<string, Readonly<Record<string, string>>>>

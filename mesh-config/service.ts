@@ -5,7 +5,7 @@ import { limits, timeouts, upgrades } from './call.ts'
 import { concurrency } from './concurrency.ts'
 import { fallback } from './fallback.ts'
 import { faults } from './faults.ts'
-import { pathForms } from './match.ts'
+import { health } from './health.ts'
 import { mirror } from './mirror.ts'
 import { outliers } from './outliers.ts'
 import { priority, queue } from './queue.ts'
@@ -32,18 +32,6 @@ const connections = {
     'HTTP/2: an endpoint that was silent for so long gets a PING, and its connection is closed when no answer comes within 20 s. `off`: never.',
     'servers of gRPC close connections that are pinged more often than every five minutes, and the idle timeouts find most dead peers',
   ),
-}
-
-const health = {
-  http: setting(
-    z.strictObject({
-      path: setting(pathForms.exact, 'The path that is asked for.'),
-      expect: setting(z.array(z.int().min(100).max(599)).optional(), 'The statuses of a healthy endpoint.'),
-    }),
-    'A request that checks an endpoint.',
-  ),
-  interval: setting(duration('refused').optional(), 'The time between two checks.'),
-  timeout: setting(duration('refused').optional(), 'How long to wait for the answer.'),
 }
 
 export const serviceSchema = z.strictObject({
@@ -104,7 +92,10 @@ export const serviceSchema = z.strictObject({
     'Outlier detection: endpoints that fail get no requests for a while.',
   ),
   upgrades,
-  health: setting(z.strictObject(health).optional(), 'Active health checks.'),
+  health: setting(
+    health.optional(),
+    'Active health checks: the sidecar asks each endpoint by itself, and one that is unhealthy gets no requests. Without it: discovery and outlier detection decide.',
+  ),
   subsets: setting(
     z.record(label('a subset name'), z.record(z.string(), anyText('a value'))).default({}),
     'Named groups of endpoints, by their `meta`: an endpoint belongs to a subset when all of these match. In Consul a tag `v2` is `tag.v2: "true"`.',

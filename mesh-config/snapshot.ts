@@ -16,6 +16,14 @@ export type {
   RegisterSpec,
 } from './discovery-spec.ts'
 export type {
+  GrpcCheckSpec,
+  HealthCheckSpec,
+  HealthSpec,
+  HttpCheckSpec,
+  StatusRange,
+  TcpCheckSpec,
+} from './health-spec.ts'
+export type {
   BalancerSpec,
   BalancerType,
   BreakerSpec,

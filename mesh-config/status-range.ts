@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { text } from './values.ts'
 
 /** Statuses of HTTP as users write them: `404`, `5xx`, `400-428`. */
-export const statuses = () =>
+export const statuses = (fewest = 1) =>
   z
     .array(
       z.union([
@@ -14,7 +14,7 @@ export const statuses = () =>
         ),
       ]),
     )
-    .min(1)
+    .min(fewest)
 
 /** Its first and its last status. */
 export function statusRange(text: string): readonly [from: number, to: number] {

@@ -81,6 +81,9 @@ const joints = new Set([
   'proxy/control/name-service.ts',
   'proxy/control/registering.ts',
   'proxy/control/watched-services.ts',
+  // Checks: of endpoints, and of the application.
+  'proxy/control/active-checks.ts',
+  'proxy/control/check-application.ts',
   'proxy/control/service-sources.ts',
   'proxy/control/consul-link.ts',
   'proxy/control/look-up.ts',
@@ -302,6 +305,9 @@ describe('vendor packages', () => {
     // Injection edits manifests between their nodes.
     yaml: [
       'mesh-config/load.ts',
+      // And lint does the same to the files of users.
+      'mesh-config/yaml-edits.ts',
+      'mesh-config/yaml-nodes.ts',
       'inject/manifest-nodes.ts',
       'inject/write-edits.ts',
       'inject/write-undo.ts',

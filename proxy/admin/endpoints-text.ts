@@ -1,6 +1,7 @@
 import type { EndpointView, LimitView } from '../core/channel.ts'
 import { endpointState } from '../core/endpoint-state.ts'
 import { evidenceText } from '../core/evidence-text.ts'
+import type { CheckedService } from '../core/health-checks.ts'
 import { printable } from '../core/printable.ts'
 import type { SourceStatus } from '../core/source.ts'
 import type { ServiceView } from './endpoints-merge.ts'
@@ -49,7 +50,11 @@ const table: readonly Column[] = [
   },
 ]
 
-export type ServiceWithSources = ServiceView & { readonly sources: readonly SourceStatus[] }
+export type ServiceWithSources = ServiceView & {
+  readonly sources: readonly SourceStatus[]
+  /** Null: its endpoints are not checked. */
+  readonly checks: CheckedService | null
+}
 
 /** The part of a service that is shown to people. */
 export interface Choice {
@@ -80,16 +85,12 @@ export function serviceText(
   chosen: readonly EndpointView[],
   selection: Selection,
 ): string {
-  const { name, policy, active, endpoints, notes, sources } = service
+  const { name, policy, active, endpoints, notes, sources, checks } = service
   const { only, zone } = selection
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
-  const lines = [
-    title,
-    ...sources.map(source => `  ${sourceText(source)}`),
-
-    ...notes.map(note => `  ${note}`),
-  ].map(printable)
+  const about = [...sources.map(sourceText), ...(checks === null ? [] : [checksText(checks)]), ...notes]
+  const lines = [title, ...about.map(line => `  ${line}`)].map(printable)
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
   const { rows, left, total, tallied } = choose(service, chosen, selection)
   if (tallied) lines.push(`  ${tally(endpoints)}`)
@@ -189,4 +190,26 @@ export function sourceText({ name, state, ageMs, trouble, endpoints, suspects, f
   if (state === 'fresh') return `from ${name}: ${what}, confirmed${since.slice(1)}`
   if (state === 'waiting') return `from ${name}: no answer yet${trouble === '' ? '' : `: ${trouble}`}`
   return `from ${name}: STALE${since}${fromDisk ? ' (read from the disk)' : ''}: ${what} kept: ${trouble || 'no answer since the start'}`
+}
+
+export function checksText({
+  check,
+  intervalMs,
+  isQuiet,
+  healthy,
+  unhealthy,
+  unchecked,
+  waiting,
+  counts,
+}: CheckedService): string {
+  const states = [
+    `${count(healthy)} healthy`,
+    ...(unhealthy === 0 ? [] : [`${count(unhealthy)} unhealthy`]),
+    ...(unchecked === 0 ? [] : [`${count(unchecked)} not checked yet`]),
+  ]
+  const pace = `every ${duration(intervalMs)}${isQuiet ? ', because it has no requests' : ''}`
+  const behind = waiting === 0 ? '' : `; ${plural(waiting, 'check')} wait for others that run`
+  const own =
+    counts.local === 0 ? '' : `; ${count(counts.local)} could not be made, because this machine lacked something`
+  return `checked by ${check} ${pace}: ${states.join(', ')}${behind}${own}`
 }

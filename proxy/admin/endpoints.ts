@@ -1,4 +1,5 @@
 import type { EndpointsAnswer } from '../core/channel.ts'
+import type { CheckedService } from '../core/health-checks.ts'
 import { printable } from '../core/printable.ts'
 import type { ServiceStatus } from '../core/source.ts'
 import { type Ask, askAll, missingNote } from './ask.ts'
@@ -8,7 +9,11 @@ import { serviceText } from './endpoints-text.ts'
 import { eitherAnswer, errorAnswer } from './page.ts'
 import type { Page } from './page-types.ts'
 
-export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[]): Page {
+export function endpointsPage(
+  ask: Ask,
+  discovery: () => readonly ServiceStatus[],
+  checks: () => readonly CheckedService[] = () => [],
+): Page {
   return {
     path: '/endpoints',
     methods: ['GET'],
@@ -20,10 +25,18 @@ export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[
       const asked = await askAll<EndpointsAnswer>(ask, { what: 'endpoints' }, request)
       if ('status' in asked) return asked
       const known = new Map(discovery().map(status => [status.name, status]))
+      const checked = new Map(checks().map(each => [each.name, each]))
       const services = mergeEndpoints(asked.answers.map(({ answer }) => answer))
         .filter(({ name }) => selection.service === null || name === selection.service)
-        .map(service => ({ ...service, sources: known.get(service.name)?.sources ?? [] }))
-      const shown = services.map(service => ({ ...service, ...select(service.endpoints, selection) }))
+        .map(service => ({
+          ...service,
+          sources: known.get(service.name)?.sources ?? [],
+          checks: checked.get(service.name) ?? null,
+        }))
+      const shown = services.map(service => ({
+        ...service,
+        ...checkedView(select(service.endpoints, selection), service.checks),
+      }))
       const missing = missingNote(asked.silent)
       const value = { services: shown, ...(asked.silent.length > 0 && { silentThreads: asked.silent }) }
       const text = () => {
@@ -42,5 +55,14 @@ export function endpointsPage(ask: Ask, discovery: () => readonly ServiceStatus[
       }
       return eitherAnswer(request, 'endpoints', value, text, 200, content)
     },
+  }
+}
+
+/** For programs: with what the health checks say, where there are any. */
+function checkedView({ total, endpoints }: ReturnType<typeof select>, checks: CheckedService | null) {
+  if (checks === null) return { total, endpoints }
+  return {
+    total,
+    endpoints: endpoints.map(each => ({ ...each, check: checks.endpoint(each.address) })),
   }
 }

@@ -1,3 +1,4 @@
+import type { CheckedService } from '../core/health-checks.ts'
 import type { ServiceStatus } from '../core/source.ts'
 import type { Ask } from './ask.ts'
 import { byHandPages } from './by-hand.ts'
@@ -25,6 +26,7 @@ export interface PageFacts {
   readonly metrics: Parameters<typeof metricsPage>[0]
   readonly ask: Ask
   readonly discovery: () => readonly ServiceStatus[]
+  readonly checks: () => readonly CheckedService[]
   readonly config: () => Promise<ConfigView>
   readonly sync: () => SyncView
   /** Null: there is no name server. */
@@ -42,7 +44,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     startPage(facts.about, () => pages),
     explainPage(facts.ask),
     flightsPage(facts.ask),
-    endpointsPage(facts.ask, facts.discovery),
+    endpointsPage(facts.ask, facts.discovery, facts.checks),
     ...byHandPages(facts.ask),
     configPage(facts.config),
     syncPage(facts.sync),

@@ -5,6 +5,7 @@ import { jsonText } from '../core/printable.ts'
 import { saveRemedy } from '../discovery/last-known.ts'
 import type { PolicySync } from '../sync/policy-sync.ts'
 import { agentSeries } from '../telemetry/agent-series.ts'
+import { checkSeries } from '../telemetry/check-series.ts'
 import { discoverySeries } from '../telemetry/discovery-series.ts'
 import { type NamesCounted, nameSeries } from '../telemetry/name-series.ts'
 import { ownSeries } from '../telemetry/own-series.ts'
@@ -78,9 +79,10 @@ export function pageFacts(
   upgrade: (why: string, patienceMs?: number) => ReturnType<PageFacts['upgrade']>,
   log: PageFacts['log'],
 ): PageFacts {
-  const { loaded, store, threads, watched, life, config, agent } = sidecar
+  const { loaded, store, threads, watched, checks, life, config, agent } = sidecar
   const synced = agentSeries(store, () => agentFacts(agent, clock))
   const discovered = discoverySeries(store, watched.status)
+  const checked = checkSeries(store, checks.status)
   const named = nameSeries(store, () => namesCounted(sidecar))
   const exposition = prometheusPage(store)
   return {
@@ -90,6 +92,7 @@ export function pageFacts(
     application: () => applicationState(sidecar.applications),
     metrics(accept) {
       discovered.sync()
+      checked.sync()
       synced.sync()
       named.sync()
       const { aliases } = config().snapshot.metrics
@@ -97,6 +100,7 @@ export function pageFacts(
     },
     ask: threads.ask,
     discovery: watched.status,
+    checks: checks.status,
     config: () => configView(sidecar, files),
     sync: () => syncView(agent, clock),
     names: sidecar.names?.view ?? null,

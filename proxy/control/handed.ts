@@ -1,3 +1,4 @@
+import type { UnhealthyEndpoints } from '../core/health-checks.ts'
 import type { Learnt } from '../core/learnt.ts'
 
 /**
@@ -19,6 +20,8 @@ export interface HandedParts {
   readonly policies?: string
   /** The secret of sticky cookies; empty: none was needed. */
   readonly sticky?: string
+  /** Endpoints that our checks had found unhealthy. */
+  readonly unhealthy?: UnhealthyEndpoints
   /** Services found on demand. */
   readonly found?: readonly string[]
   /** Of each data thread. */
@@ -40,12 +43,13 @@ export function partsOf(value: unknown): HandedParts | string {
   if (!isRecord(value) || !isRecord(value.parts)) return 'it makes no sense'
   if (value.version !== HAND_OVER)
     return `it is of version ${JSON.stringify(value.version)}, and this program reads ${HAND_OVER}`
-  const { endpoints, policies, sticky, found, learnt } = value.parts
+  const { endpoints, policies, sticky, found, unhealthy, learnt } = value.parts
   return {
     ...(typeof endpoints === 'string' ? { endpoints } : {}),
     ...(typeof policies === 'string' ? { policies } : {}),
     ...(typeof sticky === 'string' ? { sticky } : {}),
     ...(isListOf(found, isText) ? { found } : {}),
+    ...(isUnhealthy(unhealthy) ? { unhealthy } : {}),
     ...(isListOf(learnt, isLearnt) ? { learnt } : {}),
   }
 }
@@ -63,6 +67,12 @@ function isLearnt(value: unknown): value is Learnt {
       if (!isRecord(each) || !isText(each.name) || !isText(each.state) || !isRecord(each.load)) return false
       return numbers.every(name => Number.isFinite(each[name])) && Object.values(each.load).every(Number.isFinite)
     }),
+  )
+}
+
+function isUnhealthy(value: unknown): value is UnhealthyEndpoints {
+  return (
+    isRecord(value) && Object.values(value).every(reasons => isRecord(reasons) && Object.values(reasons).every(isText))
   )
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { OnDemand } from './on-demand.ts'
+import { usesOf } from './uses.ts'
 import type { DataThreads } from './workers.ts'
 
 /** Services found on demand are looked at so often within the time they may be idle. */
@@ -19,14 +20,4 @@ export function sweepIdle(
   })
   timer.arm(1_000)
   return () => timer.cancel()
-}
-
-/** Requests so far, over all data threads, by service. */
-async function usesOf(threads: Pick<DataThreads, 'ask'>): Promise<ReadonlyMap<string, number>> {
-  const uses = new Map<string, number>()
-  for (const { answer } of await threads.ask({ what: 'uses' })) {
-    if (answer === null || !('uses' in answer)) continue
-    for (const [service, count] of Object.entries(answer.uses)) uses.set(service, (uses.get(service) ?? 0) + count)
-  }
-  return uses
 }

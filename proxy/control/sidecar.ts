@@ -3,13 +3,14 @@ import type { Clock, Random } from '../core/clock.ts'
 import type { Learnt } from '../core/learnt.ts'
 import type { Log } from '../core/log.ts'
 import { type LastKnown, lastKnown } from '../discovery/last-known.ts'
-import { checkApplication } from '../system/check-application.ts'
 import { type FolderLock, folderLock } from '../system/folder-lock.ts'
 import { type AccessLogSink, accessLogSink } from '../telemetry/access-log-sink.ts'
 import { type SeriesStore, seriesStore } from '../telemetry/series-store.ts'
 import { summaries } from '../telemetry/summary.ts'
+import { type ActiveChecks, activeChecks } from './active-checks.ts'
 import { type Agent, agentOfHost } from './agent.ts'
 import { type Applications, applicationChecks } from './applications.ts'
+import { checkApplication } from './check-application.ts'
 import { loadConfig } from './config-loader.ts'
 import { credentials } from './credentials.ts'
 import type { Give } from './handed.ts'
@@ -67,6 +68,7 @@ export interface Sidecar {
   readonly spans: SpanExport
   readonly threads: DataThreads
   readonly watched: WatchedServices
+  readonly checks: ActiveChecks
   readonly force: IntoForce
   readonly reload: Reloader
   readonly life: Life
@@ -129,10 +131,19 @@ export function sidecar(options: SidecarOptions): Sidecar {
     ended: store.ended,
     ...(before === undefined ? {} : { inherited: before.of }),
   })
+  const checks: ActiveChecks = activeChecks({
+    threads,
+    changed: service => watched.checked(service),
+    before: handed.unhealthy ?? {},
+    clock,
+    random,
+    log,
+  })
   const watched: WatchedServices = watchedServices({
     service: bootstrap.register?.name ?? bootstrap.service,
     lastKnown: saved,
     threads,
+    checks,
     refresh: () => void force.refresh(),
     found: handed.found,
     clock,
@@ -175,6 +186,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     applied(snapshot, before) {
       agent.applied(snapshot, before)
       names?.applied(snapshot)
+      checks.applied(certificates.into({ snapshot, origins: {} }).snapshot, watched.endpointsOf)
     },
     log,
   })
@@ -200,12 +212,14 @@ export function sidecar(options: SidecarOptions): Sidecar {
     plan: () => drainPlan(config().snapshot),
     leave: register.stop,
     drainThreads: (side, { delayMs, timeoutMs }, handsOver) => threads.drain(side, delayMs, timeoutMs, handsOver),
-    finish: async () =>
-      void (await Promise.all([
+    finish: async () => {
+      checks.stop()
+      await Promise.all([
         sink.flushed(1_000),
         spans.flushed(1_000),
         Promise.all([watched.stop(), certificates.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
-      ])),
+      ])
+    },
     exit: options.exit,
     ...(supervisor.isThere ? { askSupervisor: supervisor.askToStop } : {}),
     onDrain(side, { delayMs, timeoutMs }) {
@@ -220,6 +234,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     give: [
       () => ({ endpoints: saved.text(), sticky: sticky.known(), found: watched.found() }),
       () => ({ policies: agent.saved.text(agent.sync.kept()) }),
+      () => ({ unhealthy: checks.unhealthy() }),
       async () => ({ learnt: await learntBy(threads) }),
     ],
     lock,
@@ -228,6 +243,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
     spans,
     threads,
     watched,
+    checks,
     force,
     reload,
     life: ending,

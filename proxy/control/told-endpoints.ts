@@ -8,7 +8,9 @@ export interface ToldEndpoints {
   /** With the endpoints as they are now. Null: those of the snapshot are. */
   fill(snapshot: Snapshot, endpointsOf: (service: string) => readonly EndpointSpec[] | null): FilledSnapshot
   changed(service: string, endpoints: readonly EndpointSpec[]): void
-  /** Those of a service that discovery says something else than `passing` of, by `address:port`. */
+  /** Our checks say something else of a service. */
+  checked(service: string): void
+  /** Those of a service that are not `passing`, by `address:port`. */
   unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   /** The instances of our own service. */
   ownChanged(endpoints: readonly EndpointSpec[]): void
@@ -16,40 +18,58 @@ export interface ToldEndpoints {
 
 const NONE: ReadonlyMap<string, EndpointSpec> = new Map()
 
-export function toldEndpoints(threads: Pick<DataThreads, 'tell'>): ToldEndpoints {
-  /** By service. */
+/** `overlay`: the endpoints of a service with what our checks say. */
+export function toldEndpoints(
+  threads: Pick<DataThreads, 'tell'>,
+  overlay: (service: string, endpoints: readonly EndpointSpec[]) => readonly EndpointSpec[],
+): ToldEndpoints {
+  /** By service: as discovery has them, and as they were told. */
+  const known = new Map<string, readonly EndpointSpec[]>()
   const told = new Map<string, readonly EndpointSpec[]>()
   /** Asked for every second, and made once for each list. */
   const unhealthy = new WeakMap<readonly EndpointSpec[], ReadonlyMap<string, EndpointSpec>>()
   let origins: Readonly<Record<string, number>> = {}
 
+  function tell(service: string): void {
+    const before = told.get(service)
+    // Not in a snapshot yet: it will come with one.
+    if (before === undefined) return
+    const endpoints = overlay(service, known.get(service)!)
+    const delta = deltaOf(before, endpoints)
+    told.set(service, endpoints)
+    if (delta !== null) threads.tell({ kind: 'endpoints', service, delta })
+  }
+
   return {
     fill(snapshot, endpointsOf) {
       const services = Object.entries(snapshot.services).map(([name, service]): [string, ServiceSpec] => {
-        const endpoints = endpointsOf(name) ?? service.endpoints
+        const all = endpointsOf(name) ?? service.endpoints
+        const endpoints = overlay(name, all)
+        known.set(name, all)
         told.set(name, endpoints)
         return [name, { ...service, endpoints }]
       })
-      for (const name of told.keys()) if (!Object.hasOwn(snapshot.services, name)) told.delete(name)
+      for (const name of told.keys()) {
+        if (Object.hasOwn(snapshot.services, name)) continue
+        told.delete(name)
+        known.delete(name)
+      }
       return { snapshot: { ...snapshot, services: Object.fromEntries(services) }, origins }
     },
     changed(service, endpoints) {
-      const before = told.get(service)
-      // Not in a snapshot yet: it will come with one.
-      if (before === undefined) return
-      const delta = deltaOf(before, endpoints)
-      told.set(service, endpoints)
-      if (delta !== null) threads.tell({ kind: 'endpoints', service, delta })
+      if (known.has(service)) known.set(service, endpoints)
+      tell(service)
     },
+    checked: tell,
     unhealthy(service) {
       const endpoints = told.get(service)
       if (endpoints === undefined) return NONE
-      const known = unhealthy.get(endpoints)
-      if (known !== undefined) return known
+      const made = unhealthy.get(endpoints)
+      if (made !== undefined) return made
       const those = endpoints.filter(({ health }) => health !== 'passing')
-      const made = new Map(those.map(endpoint => [formatAddress(endpoint), endpoint]))
-      unhealthy.set(endpoints, made)
-      return made
+      const byName = new Map(those.map(endpoint => [formatAddress(endpoint), endpoint]))
+      unhealthy.set(endpoints, byName)
+      return byName
     },
     ownChanged(endpoints) {
       const zones = perZone(endpoints)

@@ -1,4 +1,4 @@
-import type { DiscoverySpec, EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { DiscoverySpec, EndpointSpec, ServiceSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
@@ -7,6 +7,7 @@ import { discovery } from '../discovery/discovery.ts'
 import type { LastKnown } from '../discovery/last-known.ts'
 import type { DiscoveredService } from '../discovery/service-endpoints.ts'
 import { probe } from '../system/probe.ts'
+import type { ActiveChecks } from './active-checks.ts'
 import { consulLink } from './consul-link.ts'
 import { sweepIdle } from './idle-sweep.ts'
 import { kubernetesLink } from './kubernetes-link.ts'
@@ -29,6 +30,7 @@ export interface WatchedServicesOptions {
   readonly threads: Pick<DataThreads, 'tell' | 'answer' | 'ask'>
   /** Brings the snapshot in force to the data threads anew: services were found or let go, or our zone was learnt. */
   readonly refresh: () => void
+  readonly checks: Pick<ActiveChecks, 'follow' | 'overlay'>
   /** Services that a process before this one had found on demand. */
   readonly found?: readonly string[] | undefined
   readonly clock: Clock
@@ -59,6 +61,10 @@ export interface WatchedServices {
   withNames(snapshot: Snapshot, spec: DiscoverySpec): Snapshot
   /** With the endpoints as they are now. */
   fill(snapshot: Snapshot): FilledSnapshot
+  /** The endpoints of a service as discovery has them. */
+  endpointsOf(service: ServiceSpec): readonly EndpointSpec[]
+  /** Our checks say something else of a service. */
+  checked(service: string): void
   /** The endpoints of a service that are not `passing`, by `address:port`, as the data threads know them. */
   unhealthy(service: string): ReadonlyMap<string, EndpointSpec>
   want(thread: number, service: string): void
@@ -76,7 +82,7 @@ export interface WatchedServices {
 }
 
 export function watchedServices(options: WatchedServicesOptions): WatchedServices {
-  const { threads, clock, random, log, refresh } = options
+  const { threads, checks, clock, random, log, refresh } = options
   let inForce: WatchedConfig | null = null
   let preparing: WatchedConfig | null = null
   /** Services whose endpoints are discovered. */
@@ -84,7 +90,7 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
   /** Raised when what is not in the files changes the snapshot: a version is one content. */
   let revision = 0
   const sources = serviceSources({ clock, random, log })
-  const told = toldEndpoints(threads)
+  const told = toldEndpoints(threads, checks.overlay)
   const link = consulLink({
     clock,
     random,
@@ -112,7 +118,11 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
     lastKnown: options.lastKnown,
     random,
     massRemovalPercent: () => (preparing ?? inForce)?.discovery.massRemovalPercent ?? 100,
-    changed: (service, endpoints) => (service === OWN ? told.ownChanged(endpoints) : told.changed(service, endpoints)),
+    changed(service, endpoints) {
+      if (service === OWN) return told.ownChanged(endpoints)
+      checks.follow(service, endpoints)
+      told.changed(service, endpoints)
+    },
   })
   const found = onDemand({
     clock,
@@ -156,6 +166,8 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
     return inForce === null ? null : onDemandRegistry(inForce.discovery, open(), sources, clock)
   }
 
+  /** Null: none are discovered. */
+  const discoveredOf = (service: string) => (watched.has(service) ? discovered.endpointsOf(service) : null)
   const open = () => ({ consul: link.now(), kubernetes: cluster.now() })
 
   async function ask(name: string, answer: (why: Unknown) => void): Promise<void> {
@@ -229,7 +241,9 @@ export function watchedServices(options: WatchedServicesOptions): WatchedService
       const named = names.add(snapshot, spec)
       return named === snapshot ? snapshot : { ...named, version: `${snapshot.version}^${revision}` }
     },
-    fill: snapshot => told.fill(snapshot, name => (watched.has(name) ? discovered.endpointsOf(name) : null)),
+    fill: snapshot => told.fill(snapshot, discoveredOf),
+    endpointsOf: service => discoveredOf(service.name) ?? service.endpoints,
+    checked: told.checked,
     unhealthy: told.unhealthy,
     want: (thread, service) =>
       void ask(service, why => threads.answer(thread, { kind: 'unknown-service', service, why })),

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import { isLocalTrouble } from '../core/local-trouble.ts'
 import { TLS_FAILED, type Wire } from '../core/wire.ts'
 import { ITSELF } from './not-itself.ts'
 import type { Transport } from './transport.ts'
@@ -50,9 +51,6 @@ export class DialAttempt {
   }
 }
 
-/** The system's word for what this machine lacks: it says nothing of the endpoint. */
-const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE'])
-
 /** Both are a reset in answer to the dial; ECONNRESET where the process ended with the connection in its backlog. */
 const REFUSED = new Set(['ECONNREFUSED', 'ECONNRESET'])
 
@@ -60,5 +58,5 @@ function failureOf(code: string): Failure {
   if (code.startsWith(ITSELF)) return failures.connectToItself
   if (code.startsWith(TLS_FAILED)) return failures.tlsFailed
   if (REFUSED.has(code)) return failures.connectRefused
-  return OURS.has(code) ? failures.connectLocal : failures.connectFailed
+  return isLocalTrouble(code) ? failures.connectLocal : failures.connectFailed
 }

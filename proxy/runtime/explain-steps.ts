@@ -1,6 +1,7 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { ExplainAnswer } from '../core/channel.ts'
+import type { Cluster } from '../core/cluster.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
 import { grpcKind } from '../core/grpc.ts'
@@ -12,6 +13,7 @@ import {
   deadlineText,
   drawText,
   ejectionText,
+  firstOf,
   hostRemedy,
   loadText,
   policyText,
@@ -53,6 +55,7 @@ export function stepsOf(explained: Explained): Step[] {
   return [
     ...steps,
     ...upgradeSteps(explained, route),
+    ...healthSteps(exchange.cluster),
     ...ejectionSteps(explained),
     ...pickSteps(exchange),
     ...limitSteps(explained),
@@ -154,6 +157,15 @@ function ejectionSteps({ exchange, now }: Explained): Step[] {
     .map(endpoint => ({ stage: 'ejected', text: ejectionText(endpoint, now) }))
   const more = notUsed.length - steps.length
   return more <= 0 ? steps : [...steps, { stage: 'ejected', text: `and ${more} more: see /endpoints?only=ejected` }]
+}
+
+/** The endpoints that health leaves out, and why. Nothing where all pass. */
+function healthSteps(cluster: Cluster): Step[] {
+  const all = cluster.members
+  const out = all.filter(({ spec }) => spec.health !== 'passing')
+  if (out.length === 0) return []
+  const named = out.map(({ name, spec }) => `${name} is ${spec.health}${spec.healthReason && `: ${spec.healthReason}`}`)
+  return [{ stage: 'health', text: `${out.length} of ${all.length} endpoints do not pass: ${firstOf(named)}` }]
 }
 
 function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {

@@ -29,7 +29,7 @@ export function routeRemedy(service: string, services: Services): string {
   return `its routes want: ${firstOf(routes.map(({ match }) => describeMatch(match)))}. Add one that matches, or a last one without \`match:\``
 }
 
-function firstOf(texts: readonly string[], separator = '; '): string {
+export function firstOf(texts: readonly string[], separator = '; '): string {
   const more = texts.length - MOST_NAMES
   return `${texts.slice(0, MOST_NAMES).join(separator)}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -37,6 +37,7 @@ import type {
   TlsSpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
+import { healthShape } from './health-shape.ts'
 import {
   either,
   fields,
@@ -381,6 +382,7 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),
+  health: optional(healthShape),
   upgrades: listOf(text, 0, 100),
   subsets: mapOf(mapOf(text, 100), 1_000),
   subsetFallback: either(oneOf('none', 'any'), fields({ subset: text })),

@@ -38,6 +38,10 @@ function envoy(): readonly View[] {
       'outrigger_rate_limit_requests_total',
       ({ scope, rule, result }) => (result === of ? { envoy_local_http_ratelimit_prefix: `${scope} ${rule}` } : null),
     )
+  const ofChecks = (name: string, help: string, ...results: readonly string[]): View =>
+    untyped(`envoy_cluster_health_check_${name}`, help, 'outrigger_health_checks_total', labels =>
+      results.includes(labels.result!) ? cluster(labels) : null,
+    )
   const prefix = ({ direction }: Labels): Labels => ({ envoy_http_conn_manager_prefix: direction! })
   return [
     untyped('envoy_cluster_upstream_rq_total', 'Attempts.', 'outrigger_upstream_requests_total', cluster, 'counter'),
@@ -111,6 +115,16 @@ function envoy(): readonly View[] {
       'counter',
     ),
     ...ejections(cluster),
+    untyped('envoy_cluster_health_check_attempt', 'Health checks.', 'outrigger_health_checks_total', cluster),
+    ofChecks('success', 'Health checks that succeeded.', 'healthy'),
+    ofChecks('failure', 'Health checks that failed.', 'unhealthy', 'failed'),
+    ofChecks('network_failure', 'Health checks that had no answer, or one that says little.', 'failed'),
+    untyped(
+      'envoy_cluster_health_check_healthy',
+      'Endpoints whose health checks succeed.',
+      'outrigger_health_checked_endpoints',
+      labels => (labels.state === 'healthy' ? cluster(labels) : null),
+    ),
     gauge('envoy_cluster_assignment_stale', 'Sources that are in trouble.', 'outrigger_discovery_stale', cluster),
     untyped('envoy_http_downstream_rq_total', 'Finished requests.', 'http_requests_total', prefix, 'counter'),
     untyped('envoy_http_downstream_rq_xx', 'Finished requests by class of status.', 'http_requests_total', labels => ({

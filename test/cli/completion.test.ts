@@ -43,7 +43,7 @@ describe('bash, with the script in force', () => {
     [['e'], ['explain', 'endpoints']],
     [
       ['config', ''],
-      ['check', 'effective', 'schema'],
+      ['check', 'lint', 'effective', 'schema'],
     ],
     [
       ['config', 'schema', 's'],

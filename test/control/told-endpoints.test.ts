@@ -12,7 +12,7 @@ const [one, two, three] = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80'].map(addr
 
 function start() {
   const sent: ToData[] = []
-  return { ...toldEndpoints({ tell: message => void sent.push(message) }), sent }
+  return { ...toldEndpoints({ tell: message => void sent.push(message) }, (_service, endpoints) => endpoints), sent }
 }
 
 describe('what data threads are told of endpoints', () => {

@@ -81,6 +81,7 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`], retried: [dead], spent: [dead] },
     },
     services: {
+      orders: { health: { tcp: {} } },
       prices: {
         protocol: 'grpc',
         rateLimits: [{ rate: '1000/s' }],

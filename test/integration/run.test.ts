@@ -198,7 +198,7 @@ test('/ready is for both; probes of the application come through the sidecar', a
   await pair.said('an application that runs', out => out.includes('application'))
   const starting = await pair.admin('/ready')
   expect(starting).toMatchObject({ status: 503 })
-  expect(starting.body).toMatch(/not ready: GET http:\/\/127.0.0.1:\d+\/healthz: ECONNREFUSED|not checked yet/)
+  expect(starting.body).toMatch(/not ready: GET http:\/\/127.0.0.1:\d+\/healthz: ECONNREFUSED|not been checked yet/)
   const says = (path: string, status: number) =>
     until(`${status} at ${path}`, async () => (await get(probes, path)).status === status)
   for (const path of ['/ready', '/app/ready', '/app/live']) await says(path, 200)

@@ -197,6 +197,28 @@ const service: Json = {
     maxEjection: '90s',
     maxEjectedPercent: 30,
   },
+  health: {
+    http: {
+      path: '/a',
+      method: 'HEAD',
+      host: 'a.example',
+      protocol: 'http',
+      headers: { 'x-a': '1' },
+      expect: [204],
+      retriable: [418],
+      body: { contains: 'a' },
+      maxResponseTime: '800ms',
+    },
+    port: 9,
+    tls: false,
+    interval: '9s',
+    noTrafficInterval: '90s',
+    jitter: 9,
+    timeout: '900ms',
+    unhealthyAfter: 9,
+    healthyAfter: 9,
+    reuseConnection: false,
+  },
   upgrades: ['websocket'],
   rateLimits,
   faults,
@@ -385,6 +407,12 @@ const otherForms: readonly (readonly [path: Path, value: Json])[] = [
     ['inbound'],
     [{ listen: '127.0.0.1:9003', forward: '127.0.0.1:9004', application: { check } }],
   ]),
+  ...[
+    { http: { path: '/a', body: { regex: 'a' } } },
+    { tcp: { send: 'a', receive: ['a', { hex: '00ff' }] } },
+    { tcp: { send: { hex: '00ff' } } },
+    { grpc: { service: 'a.A', authority: 'a.example', headers: { 'x-a': '1' } } },
+  ].map((health): readonly [Path, Json] => [['services', 'a', 'health'], health]),
 ]
 
 /** One of them is valid at any place, and says something else than what stands there. */
@@ -538,7 +566,7 @@ describe('every field of what the proxy runs on', () => {
     .filter(name => name.endsWith('.ts'))
     .map(name => readFileSync(join(root, 'proxy', name), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''))
     .join('\n')
-  const fields = ['snapshot.ts', 'service-spec.ts', 'discovery-spec.ts'].flatMap(file =>
+  const fields = ['snapshot.ts', 'service-spec.ts', 'health-spec.ts', 'discovery-spec.ts'].flatMap(file =>
     [...readFileSync(join(root, 'mesh-config', file), 'utf8').matchAll(/readonly (\w+):/g)].map(([, name]) => name!),
   )
 

@@ -54,13 +54,6 @@ describe('what the published schema says', () => {
     })
   })
 
-  test('marks what is not available yet', () => {
-    expect(schemaAt(published, ['services', 'a', 'health'])!.description).toMatch(
-      / Not available yet in this version\.$/,
-    )
-    expect((publishedSchema('service') as SchemaNode).properties!.health!.description).toMatch(/Not available yet/)
-  })
-
   test.each([
     ['1m30s', true],
     ['off', true],

@@ -63,7 +63,7 @@ export class Mesh {
       clock: this.clock,
       random: this.random,
       turns: testTurns,
-      dial: this.#dial,
+      dial: this.dial,
       listen: async ({ port }, onWire) => {
         await this.slowPorts.get(port)
         if (this.takenPorts.has(port) || this.#ports.has(port))
@@ -116,7 +116,7 @@ export class Mesh {
     return [...this.#upstreams.values()]
   }
 
-  readonly #dial: Dial = (address, port, listener) => {
+  readonly dial: Dial = (address, port, listener) => {
     const upstream = this.upstream(`${address}:${port}`)
     upstream.dials++
     const own = this.linked.get(`${address}:${port}`)

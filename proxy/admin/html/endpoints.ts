@@ -3,6 +3,7 @@ import type { SourceStatus } from '../../core/source.ts'
 import { filterNames, isUsable, type Selection, sortNames } from '../endpoints-select.ts'
 import {
   type Choice,
+  checksText,
   choose,
   evidenceOf,
   type ServiceWithSources,
@@ -40,7 +41,7 @@ function form({ service, zone, only, sort, limit }: Selection, query: URLSearchP
 }
 
 function serviceSection(service: ServiceWithSources, { rows, left, total, tallied }: Choice): Markup {
-  const { name, policy, active, endpoints, notes, sources } = service
+  const { name, policy, active, endpoints, notes, sources, checks } = service
   const usable = endpoints.filter(isUsable).length
   const tone: Tone = usable === 0 ? 'bad' : usable < endpoints.length ? 'warn' : 'ok'
   // Callers cannot name the application behind an inbound listener.
@@ -50,6 +51,7 @@ function serviceSection(service: ServiceWithSources, { rows, left, total, tallie
   return html`<section><h2><a href="${href('/endpoints', { service: name })}">${name}</a> ${tag(`${usable} of ${plural(endpoints.length, 'endpoint')} usable`, tone)}
 <small>${policy}, ${count(active)} active: <a href="${href('/flights', { service: name })}">flights</a>${explain}</small></h2>
 ${sources.map(source => html`<p>${sourceTag(source)} ${sourceText(source)}</p>`)}
+${checks !== null && html`<p>${tag('checked', checks.unhealthy > 0 ? 'bad' : checks.unchecked > 0 ? 'warn' : 'ok')} ${checksText(checks)}</p>`}
 ${notes.map(note => html`<p class="dim">${note}</p>`)}
 ${tallied && html`<p class="dim">${tally(endpoints)}</p>`}
 ${endpoints.length === 0 ? nothing('None: requests are answered with 503 UH.') : rows.length === 0 ? nothing('None of them is like that.') : table(columnsFor(rows, total), rows)}

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ApplicationCheckSpec, ApplicationSpec } from '../../mesh-config/snapshot.ts'
-import { checkApplication } from '../../proxy/system/check-application.ts'
+import { checkApplication } from '../../proxy/control/check-application.ts'
 import { machinePath } from '../integration/support/machine.ts'
 
 const times = { intervalMs: 2_000, timeoutMs: 20_000, failures: 3, successes: 1 }
@@ -44,6 +44,11 @@ test('port: takes connections, or not', async () => {
   expect(await check(port, { kind: 'port' })).toBe(`the application takes no connections at 127.0.0.1:${port}`)
 })
 
+const dribble = (socket: Socket) => {
+  let at = 0
+  setInterval(() => socket.write('HTTP/1.1 200 OK'[at++] ?? ' '), 50).unref()
+}
+
 describe('http', () => {
   const http = { kind: 'http', path: '/healthz', statuses: [[200, 399]] }
 
@@ -67,8 +72,12 @@ describe('http', () => {
     ['says nothing', () => {}, 'no answer within 300 ms'],
     ['closes', (socket: Socket) => socket.end(), 'it closed the connection without an answer'],
     ['speaks something else', (socket: Socket) => socket.write('SSH-2.0-x\r\n'), 'the answer is not HTTP/1.1'],
-    ['sends one line without end', (socket: Socket) => socket.write('x'.repeat(70_000)), 'its answer is too long'],
-    ['dribbles', (socket: Socket) => void setInterval(() => socket.write('H'), 50).unref(), 'no answer within 300 ms'],
+    [
+      'sends one line without end',
+      (socket: Socket) => socket.write(`HTTP/1.1 200 ${'x'.repeat(70_000)}`),
+      'its answer is too long',
+    ],
+    ['dribbles', dribble, 'no answer within 300 ms'],
   ])('a server that %s', async (_what, serve, trouble) => {
     const port = await raw(serve as (socket: Socket) => void)
     expect(await check(port, { ...http, timeoutMs: trouble.includes('300') ? 300 : 20_000 })).toContain(trouble)
