@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import { metastable, RUN_MS, SPIKE } from './storm/metastable.ts'
+import { POLICIES, RETRIED_THREE_TIMES } from './storm/policies.ts'
+import { storm } from './storm/tiers.ts'
+
+/**
+ * How many requests reach the last of three services for each one of the caller, while it is down. Each hop has its own
+ * budget: 1.2 x 1.2 x 1.2, and 10 a second of each sidecar. It becomes 1.3 when a sidecar knows that what it has in its
+ * hands was tried again above.
+ */
+const MOST = 2.25
+
+const RATE = 100
+const FOR_MS = 10_000
+
+describe('the last of three services is down', () => {
+  test('without a bound three attempts at each hop make 27 of one request', async () => {
+    const policy = POLICIES['three attempts at each hop, nothing bounds them']
+    const { amplification } = await storm({ policy, rate: 20, forMs: 2000, bottom: 'busy' })
+    expect(amplification).toBe(27)
+  })
+
+  test('503 is passed on as it comes: it is no failure that retries.on has', async () => {
+    const { amplification } = await storm({ policy: {}, rate: RATE, forMs: FOR_MS, bottom: 'busy' })
+    expect(amplification).toBe(1)
+  })
+
+  test.each(['busy', 'gone'] as const)('%s: budgets bound three attempts at each hop', async bottom => {
+    const policy = POLICIES['Outrigger, three attempts, 503 tried again too']
+    const { amplification } = await storm({ policy, rate: RATE, forMs: 2 * FOR_MS, bottom })
+    expect(amplification).toBeLessThan(MOST + (bottom === 'gone' ? 0.05 : 0))
+  })
+})
+
+describe('a cache is lost while load is four times as much', () => {
+  test('retries without a budget keep the store down for good', async () => {
+    const { good, recoveredAfterS } = await metastable(RETRIED_THREE_TIMES['Envoy: num_retries 3, no retry budget'])
+    expect(recoveredAfterS).toBeNull()
+    expect(Math.max(...good.slice(-20)), 'good answers a second, long after').toBe(0)
+  })
+
+  test('with the budget it is well again within seconds of the end', async () => {
+    const { asked, good, recoveredAfterS } = await metastable(RETRIED_THREE_TIMES['Outrigger, four attempts'])
+    expect(recoveredAfterS).toBeLessThanOrEqual(5)
+    const since = SPIKE.toMs / 1000 + 5
+    expect(good.slice(since, RUN_MS / 1000)).toEqual(asked.slice(since))
+  })
+})
