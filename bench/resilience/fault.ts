@@ -9,7 +9,7 @@ export const FAULTS = [
   'hang',
   /** Resets the connection when it has the request. */
   'reset',
-  /** Accepts connections and closes them. */
+  /** Accepts connections and closes them at once; those that it had close too. */
   'accept-close',
   /** Takes twenty times as long. */
   'slow',

@@ -89,8 +89,8 @@ export class Instance {
       upstream.connect = fault === 'killed' ? 'refuse' : fault === 'dropped' ? 'ignore' : 'accept'
       upstream.connectMs = fault === 'slow' ? SLOW_FACTOR : 1
     }
-    for (const { wire } of this.#connections) {
-      if (fault === 'killed') wire.destroy()
+    for (const { wire, running } of this.#connections) {
+      if (fault === 'killed' || (fault === 'accept-close' && running === 0)) wire.destroy()
       else if (isStill) wire.pause()
       else wire.resume()
     }
