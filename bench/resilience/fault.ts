@@ -19,7 +19,7 @@ export const FAULTS = [
   'stopped',
   /** Packets from and to it are lost. */
   'dropped',
-  /** Closes connections that have been idle for 0 to 50 ms. */
+  /** Closes each connection 0 to 50 ms after an answer, if nothing has come meanwhile. */
   'idle-close',
 ] as const
 

@@ -44,7 +44,6 @@ server.on('connection', (socket: Socket) => {
   socket.on('close', () => running.delete(socket))
   running.set(socket, 0)
   if (fault === 'accept-close') socket.destroy()
-  else if (fault === 'idle-close') closeIdle(socket)
 })
 server.keepAliveTimeout = 600_000
 server.requestTimeout = 0

@@ -33,28 +33,26 @@ const { values } = parseArgs({
   },
 })
 const isAsked = (list: string | undefined, word: string) => list === undefined || list.split(',').includes(word)
+const chosen = Object.entries(CONTESTANTS).filter(([name]) => isAsked(values.proxy, name))
 const rows: string[][] = []
 const outcomes: Outcome[] = []
 for (const scenario of SCENARIOS) {
   if (!isAsked(values.fault, scenario.fault) || !isAsked(values.instances, String(scenario.instances))) continue
-  for (const [name, start] of Object.entries(CONTESTANTS)) {
-    if (!isAsked(values.proxy, name)) continue
+  const row = [`one of ${scenario.instances}: ${scenario.fault}`]
+  for (const [name, start] of chosen) {
     const outcome = await trial(scenario, start)
     outcomes.push(outcome)
-    rows.push([`one of ${scenario.instances}: ${scenario.fault}`, name, ...cells(outcome)])
-    console.error(rows.at(-1)!.join(' | '))
+    row.push(cell(outcome))
+    console.error(`${row[0]} | ${name} | ${row.at(-1)}`)
   }
+  rows.push(row)
 }
-if (values.json) console.log(JSON.stringify(outcomes))
-else console.log(markdown(['', '', 'errors', 'after detection', 'detected after', 'p99', 'offered / asked'], rows))
+const head = ['errors, of which after detection; detected after; p99; offered / asked', ...chosen.map(([name]) => name)]
+console.log(values.json ? JSON.stringify(outcomes) : markdown(head, rows))
 process.exit()
 
-function cells({ requests, errors, errorsAfterDetection, detectedAfterMs, p99Ms, amplification }: Outcome): string[] {
-  return [
-    `${errors} of ${requests}`,
-    detectedAfterMs === null ? '-' : String(errorsAfterDetection),
-    detectedAfterMs === null ? 'never' : `${detectedAfterMs} ms`,
-    `${Math.round(p99Ms)} ms`,
-    amplification.toFixed(2),
-  ]
+function cell({ requests, errors, errorsAfterDetection, detectedAfterMs, p99Ms, amplification }: Outcome): string {
+  const detected = detectedAfterMs === null ? 'never' : `${detectedAfterMs} ms`
+  const after = detectedAfterMs === null || errors === 0 ? '' : `, ${errorsAfterDetection} after`
+  return `${errors} of ${requests}${after}; ${detected}; ${Math.round(p99Ms)} ms; ${amplification.toFixed(2)}`
 }

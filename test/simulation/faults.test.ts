@@ -3,7 +3,7 @@ import { testSeeds } from './faults/seeds.ts'
 import { run } from './faults/world.ts'
 
 /** `SIMULATIONS=2000 npx vitest run test/simulation/faults.test.ts` looks further; test/long has the thousand. */
-const count = Number(process.env.SIMULATIONS ?? 100)
+const count = Number(process.env.SIMULATIONS ?? 60)
 /** Those that once found something. */
 const known: readonly number[] = []
 

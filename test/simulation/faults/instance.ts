@@ -109,7 +109,6 @@ export class Instance {
     this.#connections.push(connection)
     if (this.#fault === 'stopped' || this.#fault === 'dropped') wire.pause()
     if (this.#fault === 'accept-close') this.#loop.after(0, () => wire.destroy())
-    else if (this.#fault === 'idle-close') this.#closeIdle(connection)
     return connection
   }
 

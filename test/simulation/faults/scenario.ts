@@ -34,12 +34,15 @@ export interface ServicePlan {
   readonly policy: ServiceOverrides & Pick<ServiceSpec, 'timeouts' | 'retries' | 'limits' | 'outliers'>
   /** Of the route `/fast/*`, where it differs. */
   readonly fast: Pick<RouteSpec, 'timeouts' | 'retries'>
+  /** `/fast/*` goes to a subset: every second instance. */
+  readonly isDivided: boolean
 }
 
 export interface InstancePlan {
   readonly address: string
   /** The mean of its exponential distribution. */
   readonly latencyMs: number
+  readonly priority: number
   readonly spells: readonly Spell[]
 }
 
@@ -78,10 +81,13 @@ function service(random: Random, index: number): ServicePlan {
   const own = policy(random)
   const fastMs = pick(random, [0, 100, 250])
   const attempts = pick(random, [0, 1, 3])
+  const priorities = pick(random, [1, 1, 2])
   return {
     name: ['orders', 'users', 'stock'][index]!,
     protocol: pick(random, ['http1', 'http1', 'http2']),
-    instances: Array.from({ length: between(random, 1, 5) }, (_, i) => instance(random, `10.0.${index}.${i + 1}:80`)),
+    instances: Array.from({ length: between(random, 1, 5) }, (_, i) =>
+      instance(random, `10.0.${index}.${i + 1}:80`, i % priorities),
+    ),
     rate: pick(random, [5, 15, 40]),
     cancelled: pick(random, [0, 0, 10, 50]),
     callers: pick(random, ['http1', 'http1', 'http2']),
@@ -90,10 +96,11 @@ function service(random: Random, index: number): ServicePlan {
       timeouts: fastMs === 0 ? null : { ...own.timeouts, requestMs: fastMs },
       retries: attempts === 0 ? null : { ...own.retries, attempts },
     },
+    isDivided: pick(random, [false, false, true]),
   }
 }
 
-function instance(random: Random, address: string): InstancePlan {
+function instance(random: Random, address: string, priority: number): InstancePlan {
   const spells: Spell[] = []
   // Most are well for most of the time.
   for (let at = between(random, 0, 3000); random() < 0.6 && at < RUN_MS; ) {
@@ -101,7 +108,7 @@ function instance(random: Random, address: string): InstancePlan {
     spells.push({ fault: pick(random, FAULTS), fromMs: at, toMs })
     at = toMs + between(random, 0, 1500)
   }
-  return { address, latencyMs: pick(random, [1, 5, 30]), spells }
+  return { address, latencyMs: pick(random, [1, 5, 30]), priority, spells }
 }
 
 /** Each request has an end: by `request`, or by `perTry` and what the connection has. */
@@ -155,10 +162,15 @@ function change(random: Random, services: readonly ServicePlan[]): Change {
 
 /** What the registry says of the instances; as `change.healths` has them where there was one. */
 export function endpointsOf({ instances }: ServicePlan, healths: Change['healths'] | undefined): EndpointSpec[] {
-  return instances.flatMap(({ address }, i) => {
+  return instances.flatMap(({ address, priority }, i) => {
     const health = healths === undefined ? 'passing' : healths[i]!
-    return health === null ? [] : [endpointSpec(address, { health })]
+    const metadata = { subset: subsetOf(i) }
+    return health === null ? [] : [endpointSpec(address, { health, priority, metadata })]
   })
+}
+
+export function subsetOf(instance: number): 'even' | 'odd' {
+  return instance % 2 === 0 ? 'even' : 'odd'
 }
 
 export type LastChanges = ReadonlyMap<ServicePlan, Change>
@@ -167,17 +179,19 @@ export function snapshotFor({ services }: Scenario, changes: LastChanges): Snaps
   const listeners: ListenerSpec[] = [listenerSpec()]
   const specs = services.map(plan => {
     const last = changes.get(plan)
-    const { name, policy: own, protocol, fast } = plan
+    const { name, policy: own, protocol, fast, isDivided } = plan
     return serviceSpec(name, endpointsOf(plan, last?.healths), {
       ...own,
       balancer: last?.how === 'reload' ? last.balancer : own.balancer!,
       ...(protocol === 'http2' && { protocol }),
+      ...(isDivided && { subsets: { even: { subset: 'even' } } }),
       routes: [
         routeSpec({
           ...fast,
           service: name,
           name: '/fast/*',
           match: matchSpec({ path: { kind: 'prefix', value: '/fast/' } }),
+          to: [{ service: name, subset: isDivided ? 'even' : null, weight: 1 }],
         }),
         routeSpec({ service: name }),
       ],

@@ -14,6 +14,7 @@ import {
   type ServicePlan,
   scenario,
   snapshotFor,
+  subsetOf,
 } from './scenario.ts'
 
 /** Room for the directory of names and the cells of a few services. */
@@ -28,8 +29,15 @@ export interface World {
   readonly meshes: readonly Mesh[]
   readonly arrivals: readonly Arrival[]
   readonly asked: readonly Asked[]
-  /** When each service had an endpoint that may be used, and when not: from `atMs` on. */
-  readonly usable: ReadonlyMap<ServicePlan, readonly { readonly atMs: number; readonly isSo: boolean }[]>
+  /** When each service had endpoints that may be used: from `atMs` on. */
+  readonly usable: ReadonlyMap<ServicePlan, readonly Usable[]>
+}
+
+export interface Usable {
+  readonly atMs: number
+  readonly any: boolean
+  /** In the subset `even`. */
+  readonly even: boolean
 }
 
 /** Runs a scenario to its end. `look` is called every 20 ms, while there is load. */
@@ -43,10 +51,10 @@ export async function run(seed: number, look: (world: World) => void): Promise<W
   const arrivals: Arrival[] = []
   const changes = new Map<ServicePlan, Change>()
   const instances: Instance[] = []
-  const usable = new Map<ServicePlan, { atMs: number; isSo: boolean }[]>()
+  const usable = new Map<ServicePlan, Usable[]>()
   await apply(meshes, plan, changes)
   for (const service of plan.services) {
-    usable.set(service, [{ atMs: loop.now, isSo: true }])
+    usable.set(service, [{ atMs: loop.now, any: true, even: true }])
     for (const { address, latencyMs, spells } of service.instances) {
       const instance = new Instance(address, latencyMs, arrivals, loop, random)
       instances.push(instance)
@@ -78,8 +86,9 @@ export async function run(seed: number, look: (world: World) => void): Promise<W
       const change = pending[0]!
       const service = plan.services[change.service]!
       changes.set(service, change)
-      const isSo = change.healths.some(health => health === 'passing')
-      usable.get(service)!.push({ atMs: loop.now, isSo })
+      const even = change.healths.some((health, i) => health === 'passing' && subsetOf(i) === 'even')
+      const any = change.healths.some(health => health === 'passing')
+      usable.get(service)!.push({ atMs: loop.now, any, even })
       if (change.how === 'reload') await apply(meshes, plan, changes)
       else await tell(meshes, service, change)
     }
