@@ -12,9 +12,9 @@ const RATE = 100
 const FOR_MS = 20_000
 
 const storms: string[][] = []
-for (const [name, policy] of Object.entries(POLICIES)) {
-  const busy = await storm({ policy, rate: RATE, forMs: FOR_MS, bottom: 'busy' })
-  const gone = await storm({ policy, rate: RATE, forMs: FOR_MS, bottom: 'gone' })
+for (const [name, one] of Object.entries(POLICIES)) {
+  const busy = await storm({ ...one, rate: RATE, forMs: FOR_MS, bottom: 'busy' })
+  const gone = await storm({ ...one, rate: RATE, forMs: FOR_MS, bottom: 'gone' })
   storms.push([name, times(busy.amplification), times(gone.amplification)])
 }
 console.log(markdown(['at each of three hops', 'the last service answers 503', 'nobody listens there'], storms))

@@ -14,18 +14,22 @@ const NO_BUDGET = { percent: 100, minPerSecond: 1_000_000 }
 /** Of Envoy's outlier detection as it comes: 10 % of two are none. */
 const NOT_EJECTED = { consecutiveGatewayFailures: 0 }
 
+const THREE_ATTEMPTS = { retries: { on: ON, attempts: 3 } }
+
+/** What sidecars tell each other of retries needs ids that applications pass on; the proxies of others tell nothing. */
 export const POLICIES = {
   'three attempts at each hop, nothing bounds them': {
-    retries: { on: ON, attempts: 3, budget: NO_BUDGET },
-    outliers: NOT_EJECTED,
+    policy: { retries: { on: ON, attempts: 3, budget: NO_BUDGET }, outliers: NOT_EJECTED },
+    passesOn: false,
   },
   'Envoy: num_retries 1 (its default), no retry budget': {
-    retries: { on: ON, attempts: 2, budget: NO_BUDGET },
-    outliers: NOT_EJECTED,
+    policy: { retries: { on: ON, attempts: 2, budget: NO_BUDGET }, outliers: NOT_EJECTED },
+    passesOn: false,
   },
-  'Outrigger as it comes': {},
-  'Outrigger, three attempts, 503 tried again too': { retries: { on: ON, attempts: 3 } },
-} as const satisfies Record<string, ServiceOverrides>
+  'Outrigger as it comes': { policy: {}, passesOn: true },
+  'Outrigger, three attempts, 503 tried again too': { policy: THREE_ATTEMPTS, passesOn: true },
+  'the same, and applications pass no ids on': { policy: THREE_ATTEMPTS, passesOn: false },
+} as const satisfies Record<string, { readonly policy: ServiceOverrides; readonly passesOn: boolean }>
 
 /** For a store that answers late: each try has 500 ms. */
 const timeouts = { perTryMs: 500, requestMs: 3000 }

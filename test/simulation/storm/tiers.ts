@@ -18,6 +18,8 @@ export interface StormOptions {
   readonly forMs: number
   /** `busy`: every instance answers 503. `gone`: nobody listens. */
   readonly bottom: 'busy' | 'gone'
+  /** Applications pass on what ties their calls to the request they are for. */
+  readonly passesOn?: boolean
 }
 
 export interface Storm {
@@ -37,7 +39,7 @@ const STEP_MS = 10
 /** Passed on from request to request by an application with @outrigger/propagate, or any that follows the same rule. */
 const PASSED_ON = /^(x-outrigger-|x-request-id$|traceparent$|grpc-timeout$)/i
 
-export async function storm({ policy, rate, forMs, bottom }: StormOptions): Promise<Storm> {
+export async function storm({ policy, rate, forMs, bottom, passesOn = true }: StormOptions): Promise<Storm> {
   const loop = new EventLoop()
   const offered = Array.from({ length: TIERS }, () => 0)
   let seed = 1
@@ -87,7 +89,7 @@ export async function storm({ policy, rate, forMs, bottom }: StormOptions): Prom
           if (!connection.over) connection.send(`HTTP/1.1 ${status} Any\r\nContent-Length: 0\r\n\r\n`)
         }
         if (isLast) loop.after(1, () => answer(503))
-        else onward.ask(headOf(passedOn(request)), 'GET', { over: got => answer(got?.status ?? 502) })
+        else onward.ask(headOf(passesOn ? passedOn(request) : ''), 'GET', { over: got => answer(got?.status ?? 502) })
       }
     }
     above = here
