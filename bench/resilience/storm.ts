@@ -8,7 +8,7 @@ import { storm } from '../../test/simulation/storm/tiers.ts'
 import { renderCourses } from './courses.ts'
 import { markdown } from './table.ts'
 
-const RATE = 100
+const RATE = 200
 const FOR_MS = 20_000
 
 const storms: string[][] = []
