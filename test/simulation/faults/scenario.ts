@@ -4,11 +4,11 @@ import type { Random } from '../../../proxy/core/clock.ts'
 import type { WireOptions } from '../../support/memory-wire.ts'
 import { between, pick, seeded } from '../../support/random.ts'
 import {
+  balancerSpec,
   endpointSpec,
   listenerSpec,
   matchSpec,
   routeSpec,
-  type ServiceOverrides,
   serviceSpec,
   snapshotOf,
 } from '../../support/specs.ts'
@@ -31,12 +31,15 @@ export interface ServicePlan {
   readonly cancelled: number
   /** What the callers speak. */
   readonly callers: 'http1' | 'http2'
-  readonly policy: ServiceOverrides & Pick<ServiceSpec, 'timeouts' | 'retries' | 'limits' | 'outliers'>
+  readonly policy: Policy
   /** Of the route `/fast/*`, where it differs. */
   readonly fast: Pick<RouteSpec, 'timeouts' | 'retries'>
   /** `/fast/*` goes to a subset: every second instance. */
   readonly isDivided: boolean
 }
+
+/** Any field of the spec of a service. */
+type Policy = Partial<ServiceSpec> & Pick<ServiceSpec, 'balancer' | 'timeouts' | 'retries' | 'limits' | 'outliers'>
 
 export interface InstancePlan {
   readonly address: string
@@ -112,22 +115,22 @@ function instance(random: Random, address: string, priority: number): InstancePl
 }
 
 /** Each request has an end: by `request`, or by `perTry` and what the connection has. */
-function policy(random: Random): ServicePlan['policy'] {
+function policy(random: Random): Policy {
   const [requestMs, perTryMs] = pick(random, [
     [300, 0],
     [1500, 0],
     [1500, 100],
     [0, 150],
   ] as const)
-  const overrides = {
-    balancer: pick(random, ['round_robin', 'random', 'least_request', 'peak_ewma'] as const),
+  const spec = serviceSpec('', [], {
+    balancer: pick(random, ['round_robin', 'random', 'least_request', 'peak_ewma']),
     timeouts: { connectMs: pick(random, [50, 200]), requestMs, perTryMs, idleMs: pick(random, [400, 5000]) },
     retries: {
       on: pick(random, [
         [],
         ['connect-failure', 'refused-stream', 'reset-before-response'],
         ['connect-failure', 'refused-stream', 'reset-before-response', 'per-try-timeout', 'gateway-error'],
-      ] as const),
+      ]),
       attempts: between(random, 1, 4),
       budget: { percent: pick(random, [0, 20, 100]), minPerSecond: pick(random, [0, 1, 10]) },
     },
@@ -142,9 +145,9 @@ function policy(random: Random): ServicePlan['policy'] {
       maxEjectionMs: 1000,
       maxEjectedPercent: pick(random, [30, 50, 100]),
     },
-  }
-  const { timeouts, retries, limits, outliers } = serviceSpec('', [], overrides)
-  return { balancer: overrides.balancer, timeouts, retries, limits, outliers }
+  })
+  const { balancer, timeouts, retries, limits, outliers } = spec
+  return { balancer, timeouts, retries, limits, outliers }
 }
 
 function change(random: Random, services: readonly ServicePlan[]): Change {
@@ -180,9 +183,7 @@ export function snapshotFor({ services }: Scenario, changes: LastChanges): Snaps
   const specs = services.map(plan => {
     const last = changes.get(plan)
     const { name, policy: own, protocol, fast, isDivided } = plan
-    return serviceSpec(name, endpointsOf(plan, last?.healths), {
-      ...own,
-      balancer: last?.how === 'reload' ? last.balancer : own.balancer!,
+    const spec = serviceSpec(name, endpointsOf(plan, last?.healths), {
       ...(protocol === 'http2' && { protocol }),
       ...(isDivided && { subsets: { even: { subset: 'even' } } }),
       routes: [
@@ -196,6 +197,7 @@ export function snapshotFor({ services }: Scenario, changes: LastChanges): Snaps
         routeSpec({ service: name }),
       ],
     })
+    return { ...spec, ...own, ...(last?.how === 'reload' && { balancer: balancerSpec({ type: last.balancer }) }) }
   })
   return snapshotOf(specs, listeners, { flights: { recent: 20_000, failed: 0 } })
 }
