@@ -1,5 +1,6 @@
 import { checkRefused, checkRegexes } from './cross-check.ts'
 import { crossCheckBalancer } from './cross-check-discovery.ts'
+import { crossCheckTls } from './cross-check-tls.ts'
 import { type Located, nodeAt, type Problem, problem, type Say } from './located.ts'
 import { entriesAt, itemsAt, scalarAt, type Text, textAt } from './look.ts'
 import { nearest } from './nearest.ts'
@@ -27,9 +28,14 @@ export function crossCheckPolicy(service: string, policy: Located): Problem[] {
   const problems: Problem[] = []
   const say: Say = (at, message) => void problems.push(problem(at, message))
   crossCheckBalancer(asServices(service, policy), say)
+  crossCheckTls(asServices(service, policy), say)
   const isTcp = textAt(policy, ['protocol'])?.value === 'tcp'
   checkSubset(policy, textAt(policy, ['subsetFallback', 'subset']), say)
   for (const subset of resolveSubsets(policy)) checkSubset(policy, subset, say)
+  for (const each of [policy, ...itemsAt(policy, ['routes'])]) {
+    const other = textAt(each, ['fallback', 'to', 'service'])
+    if (other === null || other.value === service) checkSubset(policy, textAt(each, ['fallback', 'to', 'subset']), say)
+  }
   for (const route of itemsAt(policy, ['routes'])) {
     const destinations = itemsAt(route, ['to'])
     for (const destination of destinations) {

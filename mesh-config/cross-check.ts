@@ -2,6 +2,7 @@ import { formatAddress, isLoopback, isWildcard, overlap, parseAddress } from './
 import { crossCheckBalancer, crossCheckDiscovery } from './cross-check-discovery.ts'
 import { crossCheckDns, defaultDns } from './cross-check-dns.ts'
 import { crossCheckTcp } from './cross-check-tcp.ts'
+import { crossCheckTls } from './cross-check-tls.ts'
 import { crossCheckTransparent } from './cross-check-transparent.ts'
 import {
   isAt,
@@ -41,6 +42,7 @@ export async function crossCheck(root: Located, defaultAdmin: string): Promise<P
   crossCheckDns(root, say)
   crossCheckBalancer(root, say)
   crossCheckTcp(root, say)
+  crossCheckTls(root, say)
   crossCheckTransparent(root, say)
   await checkRegexes(root, say)
   return problems
@@ -220,6 +222,11 @@ function checkReferences(root: Located, say: Say): void {
   for (const [name, policy] of entriesAt(root, ['services'])) {
     checkSubset(root, name, textAt(policy, ['subsetFallback', 'subset']), say)
     for (const subset of resolveSubsets(policy)) checkSubset(root, name, subset, say)
+    for (const each of [policy, ...itemsAt(policy, ['routes'])]) {
+      const service = textAt(each, ['fallback', 'to', 'service'])
+      if (service === null || knows(service))
+        checkSubset(root, service?.value ?? name, textAt(each, ['fallback', 'to', 'subset']), say)
+    }
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {

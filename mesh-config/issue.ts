@@ -149,7 +149,9 @@ function sentence(wrong: Wrong, value: string, hidden: boolean): string {
 function bestForm(forms: readonly (readonly Issue[])[], node: Located | null): readonly Issue[] {
   const other = (issue: Issue) =>
     issue.path.length === 0 &&
-    (issue.code === 'invalid_type' || (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
+    (issue.code === 'invalid_type' ||
+      (issue.code === 'invalid_value' && node !== null && node.kind !== 'scalar') ||
+      (issue.params?.wrong as Wrong | undefined)?.otherForm === true)
   const fitting = forms.filter(issues => !issues.some(other))
   const values = fitting.flat().filter(issue => issue.code === 'invalid_value')
   const best = fitting.find(issues => issues.some(issue => issue.code !== 'invalid_value'))
@@ -179,7 +181,7 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   const around = schemaAt(schema, path)
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)
-  const places = placesOf(key, schema)
+  const places = placesOf(key, schema, nodeAt(root, [...path, key])?.kind === 'map')
   // First a typing error of one letter, then a key of this name elsewhere, then a similar key.
   const isSlip = meant !== null && typingErrors(key.toLowerCase(), meant.toLowerCase()) <= 1
   const word = places.length > 0 || isSlip ? null : placeOfWord(key)

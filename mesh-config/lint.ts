@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
+import { destinationsOf } from './destinations.ts'
 import { lintRoutes } from './lint-routes.ts'
 import { lintService } from './lint-service.ts'
 import { lintTcp } from './lint-tcp.ts'
@@ -122,8 +123,7 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
     listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
   if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
-    service =>
-      service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
+    service => service.name !== name && destinationsOf(service).includes(name),
   )
   if (isTarget) return
   const shared =

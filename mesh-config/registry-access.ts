@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { checkCertificatePair } from './cross-check-tls.ts'
 import type { Located, Say } from './located.ts'
 import { nodeAt } from './located.ts'
 import { textAt } from './look.ts'
@@ -38,11 +39,8 @@ export function checkRegistryAccess(
   const token = nodeAt(registry, ['token'])
   if (token !== null && nodeAt(registry, ['tokenFile']) !== null)
     say(token.at, 'token and tokenFile exclude each other: remove one')
-  const cert = nodeAt(registry, ['tls', 'cert'])
-  const key = nodeAt(registry, ['tls', 'key'])
-  if ((cert === null) !== (key === null))
-    say((cert ?? key)!.at, `a certificate and its key go together: add tls.${cert === null ? 'cert' : 'key'}`)
   const tls = nodeAt(registry, ['tls'])
+  checkCertificatePair(tls, 'tls', say)
   const address = textAt(registry, ['address'])
   if (tls !== null && !(address?.value.startsWith('https:') ?? isSecure))
     say(tls.at, `tls needs an https address: write address: ${secure}`)

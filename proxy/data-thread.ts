@@ -6,6 +6,7 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Learnt } from './core/learnt.ts'
 import { Ledger } from './core/ledger.ts'
+import { retryMarks } from './core/retry-marks.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
@@ -24,6 +25,7 @@ import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
+import { type TlsParts, tlsOf } from './runtime/tls.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
@@ -42,6 +44,8 @@ export interface DataThreadDeps {
   readonly random: Random
   readonly turns: Turns
   readonly dial: Dial
+  /** Loads what TLS needs, the first time that a service has it. */
+  loadTls(): Promise<TlsParts>
   readonly listen: Listen
   /** What is one for all data threads. */
   readonly cells: Cells
@@ -105,13 +109,15 @@ type Recording = ReturnType<typeof recording>
 
 /** Services, their endpoints and routes; and those that nothing knows yet. */
 function serving(
-  { clock, random, turns, cells, dial, learnt, send }: DataThreadDeps,
+  { clock, random, turns, cells, dial, loadTls, learnt, send }: DataThreadDeps,
   recorded: Recording,
   ownListeners: () => Iterable<OwnListener>,
 ) {
   const { event, stats, requests, peers, ledger, tracing } = recorded
   const onGuard = guardTrips('upstream', guards, stats, clock, event)
   const source = () => (peers.self === UNNAMED ? '' : peers.self)
+  const through = (made: Dial) => recorded.own.dial(accountedDial(made, ledger))
+  const tls = tlsOf(loadTls, through)
   const runtime = applier({
     clock,
     random,
@@ -120,8 +126,12 @@ function serving(
     stats,
     requests,
     event,
+    tellEjections: service => {
+      if (cells.threads > 1) send({ kind: 'ejections', service })
+    },
     tracing,
-    dial: recorded.own.dial(accountedDial(dial, ledger)),
+    dial: through(dial),
+    tls,
     learnt,
     ownListeners,
     http2: http2(clock, { onGuard, source }),
@@ -129,7 +139,7 @@ function serving(
   })
   const waiting = wanted(clock, send)
   const looked = discoverer(waiting, clock, () => runtime.inForce()?.snapshot ?? null)
-  return { applier: runtime, waiting, looked }
+  return { applier: runtime, tls, waiting, looked }
 }
 
 type Services = ReturnType<typeof serving>
@@ -141,7 +151,8 @@ function listening(
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const opened = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
+  const marks = retryMarks(deps.cells)
+  const opened = { clock, random, stats, marks, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,
@@ -160,7 +171,7 @@ function receiving(
   listeners: Listeners,
 ) {
   const { event, stats, peers, ledger, log, spans, tracing, own, records } = recorded
-  const { applier, waiting, looked } = services
+  const { applier, tls, waiting, looked } = services
   const patterns = patternsOf({ clock, event, load: loadRe2 })
   const applied = (snapshot: Snapshot) => {
     ledger.limitTo(snapshot.buffersBytes)
@@ -180,7 +191,7 @@ function receiving(
     log,
     spans,
     tracing,
-    apply: message => applySnapshot(message, { applier, records, listeners, patterns, applied, send }),
+    apply: message => applySnapshot(message, { applier, records, listeners, tls, patterns, applied, send }),
     answer: question => answer(question, { clock, random, applier, records, listeners, shrinkHeap, ...looked }),
     drain,
     send,

@@ -69,7 +69,12 @@ function reuse(protocol: 'http1' | 'http2', connections: number): PreparedCase {
       }
       const codecs = { http1: codec(1), http2: codec(100), hop: codec(100), raw: codec(1) }
       const deps = { clock: systemClock, random: systemRandom, codecs }
-      const pool = new EndpointPool('10.0.0.1', 80, new ServicePools(policy, { key: 'plain', dial }, deps), noStats())
+      const pool = new EndpointPool(
+        '10.0.0.1',
+        80,
+        new ServicePools(policy, { key: 'plain', isTls: false, dial }, deps),
+        noStats(),
+      )
       const streams: Silent[] = []
       const acquired = (stream: UpstreamStream) => streams.push(stream as unknown as Silent)
       for (let i = 0; i < connections; i++) pool.acquire({ ...waiter, acquired }, true)

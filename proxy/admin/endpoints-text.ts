@@ -1,5 +1,6 @@
-import type { EndpointView } from '../core/channel.ts'
+import type { EndpointView, LimitView } from '../core/channel.ts'
 import { endpointState } from '../core/endpoint-state.ts'
+import { evidenceText } from '../core/evidence-text.ts'
 import { printable } from '../core/printable.ts'
 import type { SourceStatus } from '../core/source.ts'
 import type { ServiceView } from './endpoints-merge.ts'
@@ -27,6 +28,7 @@ const table: readonly Column[] = [
   { title: 'PROTOCOL', align: 'left', plain: 'HTTP/1.1', cell: ({ protocol }) => protocol },
   { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
   { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
+  { title: 'LIMITS', align: 'left', plain: '', cell: ({ limits }) => (limits ?? []).map(useText).join(' ') },
   { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },
   {
     title: 'REQUESTS',
@@ -82,9 +84,12 @@ export function serviceText(
   const { only, zone } = selection
   const usable = endpoints.filter(isUsable).length
   const title = `${name}  ${policy}, ${usable} of ${plural(endpoints.length, 'endpoint')} usable, ${count(active)} active`
-  const lines = [title, ...sources.map(source => `  ${sourceText(source)}`), ...notes.map(note => `  ${note}`)].map(
-    printable,
-  )
+  const lines = [
+    title,
+    ...sources.map(source => `  ${sourceText(source)}`),
+
+    ...notes.map(note => `  ${note}`),
+  ].map(printable)
   if (endpoints.length === 0) return [...lines, '  none: requests are answered with 503 UH', ''].join('\n')
   const { rows, left, total, tallied } = choose(service, chosen, selection)
   if (tallied) lines.push(`  ${tally(endpoints)}`)
@@ -104,9 +109,17 @@ export function serviceText(
     lines.push(
       `  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`,
     )
+  for (const endpoint of rows) {
+    const failures = evidenceOf(endpoint)
+    if (failures !== '') lines.push(printable(`  last failures of ${endpoint.address}: ${failures}`))
+  }
   if (left > 0)
     lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')
+}
+
+function useText({ limit, used, most }: LimitView): string {
+  return `${limit} ${count(used)} of ${count(most)}`
 }
 
 /** How many are in each state, by zone where there are several. */
@@ -146,16 +159,27 @@ export function share(requests: number, total: number): string {
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)}%`
 }
 
-export function stateText({ state, reason, ejectedForMs, health, healthReason }: EndpointView): string {
+export function stateText(endpoint: EndpointView): string {
+  const { state, reason, ejectedForMs, health, healthReason, byHand, shadowForMs } = endpoint
   const words =
     state === 'ejected'
-      ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
+      ? byHand === undefined
+        ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
+        : `ejected by an operator${byHand === 'forced' ? ', by force,' : ''} for ${duration(ejectedForMs)} more`
       : state === 'probing'
         ? `probing (was ejected: ${reason})`
-        : health === 'passing'
-          ? state
-          : ''
+        : shadowForMs !== undefined
+          ? `${state}; would be ejected (mode: shadow) for ${duration(shadowForMs)} more: ${reason}`
+          : health === 'passing'
+            ? state
+            : ''
   return [words, healthReason].filter(text => text !== '').join('; ') || 'not used'
+}
+
+/** Why it is, or was, not used; empty: nothing is held against it now. */
+export function evidenceOf({ state, shadowForMs, byHand, evidence = [] }: EndpointView): string {
+  const isHeldAgainst = (state !== 'admitting' && byHand === undefined) || shadowForMs !== undefined
+  return isHeldAgainst ? evidence.map(evidenceText).join(', ') : ''
 }
 
 export function sourceText({ name, state, ageMs, trouble, endpoints, suspects, fromDisk }: SourceStatus): string {

@@ -1,6 +1,7 @@
 import type { Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Policies } from '../core/agent-policy.ts'
 import type { Log } from '../core/log.ts'
+import type { Credentials } from './credentials.ts'
 import { inTurn } from './in-turn.ts'
 import type { LoadedConfig } from './loaded-config.ts'
 import { askedAnew, type Layered, layered } from './policy-layer.ts'
@@ -23,6 +24,7 @@ export interface IntoForceDeps {
   readonly threads: DataThreads
   readonly watched: WatchedServices
   readonly claims: PortClaims
+  readonly credentials: Pick<Credentials, 'prepare' | 'commit'>
   /** Of the agent, as an earlier process had them. */
   readonly policies: Policies
   /** It is in force from here on; `before` null: it is the first. */
@@ -34,7 +36,7 @@ export interface IntoForceDeps {
  * The one way a snapshot comes into force: first the endpoints it needs are known, then the data threads apply
  * it, then what it no longer needs is let go. One after the other.
  */
-export function intoForce({ threads, watched, claims, log, ...deps }: IntoForceDeps): IntoForce {
+export function intoForce({ threads, watched, claims, credentials, log, ...deps }: IntoForceDeps): IntoForce {
   const turn = inTurn()
   let inForce: LoadedConfig
   /** What discovery is asked for, and what the data threads have. */
@@ -64,7 +66,8 @@ export function intoForce({ threads, watched, claims, log, ...deps }: IntoForceD
     if (asksAnew) await watched.prepare(wanted.watched, anew)
     // Services may have been found while that took its time.
     const next = asksAnew ? over(config, said) : wanted
-    const reasons = await how(next.snapshot)
+    const unusable = await credentials.prepare(next.snapshot)
+    const reasons = unusable.length > 0 ? unusable : await how(next.snapshot)
     if (reasons.length > 0) {
       if (asksAnew) watched.abandon()
       return reasons
@@ -80,6 +83,7 @@ export function intoForce({ threads, watched, claims, log, ...deps }: IntoForceD
   function applied(next: Snapshot): void {
     const before = snapshot
     snapshot = next
+    credentials.commit(next)
     deps.applied(next, before)
   }
 

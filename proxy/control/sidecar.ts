@@ -11,6 +11,7 @@ import { summaries } from '../telemetry/summary.ts'
 import { type Agent, agentOfHost } from './agent.ts'
 import { type Applications, applicationChecks } from './applications.ts'
 import { loadConfig } from './config-loader.ts'
+import { credentials } from './credentials.ts'
 import type { Give } from './handed.ts'
 import type { Inherited } from './inherit.ts'
 import { type IntoForce, intoForce } from './into-force.ts'
@@ -24,6 +25,7 @@ import { takeMessages } from './said.ts'
 import { type SpanExport, spanExport } from './span-export.ts'
 import { stickySecret } from './sticky-secret.ts'
 import type { Supervised } from './supervised.ts'
+import { watchFiles } from './watch-files.ts'
 import { type WatchedServices, watchedServices } from './watched-services.ts'
 import { type DataThreads, dataThreads } from './workers.ts'
 
@@ -102,12 +104,25 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
+  // Sessions of callers last as long as this process.
+  let tickets = ''
+  const ticketSecret = () => {
+    tickets ||= process.getBuiltinModule('node:crypto').randomBytes(32).toString('hex')
+    return tickets
+  }
+  const certificates = credentials({
+    read: async tls => (await import('../system/read-certificates.ts')).readCertificates(tls),
+    watch: (files, changed) => watchFiles(files, '', changed, clock),
+    changed: () => void force.refresh(),
+    ticketSecret,
+    log,
+  })
   const threads: DataThreads = dataThreads({
     entry: null,
     count,
     clock,
     log,
-    fill: snapshot => sticky.into(watched.fill(snapshot)),
+    fill: snapshot => certificates.into(sticky.into(watched.fill(snapshot))),
     spanAgent: spans.agentIsThere,
     virtualAddresses: () => names?.entries() ?? [],
     said: takeMessages({ store, sink, spans: () => spans, log, threads: () => threads, watched: () => watched }),
@@ -154,6 +169,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
   const force = intoForce({
     threads,
     watched,
+    credentials: certificates,
     claims: count > 1 ? sharedPortClaims(before?.names) : noClaims,
     policies: agent.kept.policies,
     applied(snapshot, before) {
@@ -188,7 +204,7 @@ export function sidecar(options: SidecarOptions): Sidecar {
       void (await Promise.all([
         sink.flushed(1_000),
         spans.flushed(1_000),
-        Promise.all([watched.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
+        Promise.all([watched.stop(), certificates.stop(), agent.saved.flush(), names?.stop()]).then(lock.release),
       ])),
     exit: options.exit,
     ...(supervisor.isThere ? { askSupervisor: supervisor.askToStop } : {}),

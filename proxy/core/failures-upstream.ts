@@ -41,6 +41,20 @@ export const upstreamFailures = {
     reason: 'the connection to the endpoint could not be made',
     remedy: '/flights has the system error: no route to host, name not found',
   }),
+  tlsFailed: row({
+    side: 'upstream',
+    failure: 'tls-failed',
+    flag: 'UF',
+    httpStatus: 503,
+    grpcStatus: 14,
+    replay: 'unsent',
+    condition: 'connect-failure',
+    outcome: 'failure',
+    reply: 'any',
+    reason: 'the TLS handshake with the endpoint failed',
+    remedy:
+      'the `detail` says why: a certificate of another authority or for another name (`tls.ca` and `tls.serverName` of the service), one that has expired, or an endpoint that does not speak TLS',
+  }),
   applicationUnreachable: row({
     side: 'upstream',
     failure: 'application-unreachable',

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import type { Wire } from '../core/wire.ts'
+import { TLS_FAILED, type Wire } from '../core/wire.ts'
 import { ITSELF } from './not-itself.ts'
 import type { Transport } from './transport.ts'
 
@@ -38,7 +38,7 @@ export class DialAttempt {
       },
       failed: code => {
         this.#timer.cancel()
-        dialer.dialFailed(this, failureOf(code), code)
+        dialer.dialFailed(this, failureOf(code), code.startsWith(TLS_FAILED) ? code.slice(TLS_FAILED.length) : code)
       },
     })
   }
@@ -58,6 +58,7 @@ const REFUSED = new Set(['ECONNREFUSED', 'ECONNRESET'])
 
 function failureOf(code: string): Failure {
   if (code.startsWith(ITSELF)) return failures.connectToItself
+  if (code.startsWith(TLS_FAILED)) return failures.tlsFailed
   if (REFUSED.has(code)) return failures.connectRefused
   return OURS.has(code) ? failures.connectLocal : failures.connectFailed
 }

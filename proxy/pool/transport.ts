@@ -8,6 +8,7 @@ import type { HttpProtocol } from './policy.ts'
  */
 export interface Transport {
   readonly key: string
+  readonly isTls: boolean
   readonly dial: Dial
 }
 

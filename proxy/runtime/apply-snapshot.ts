@@ -3,14 +3,17 @@ import type { SnapshotMessage, ToControl } from '../core/channel.ts'
 import type { Applier } from './apply.ts'
 import type { Change } from './change.ts'
 import type { Listeners } from './listeners.ts'
+import type { Tls } from './pools-of.ts'
 import type { Records } from './records.ts'
 import type { Patterns } from './regex.ts'
+import { needsTls } from './tls.ts'
 import { wholeSnapshot } from './whole-snapshot.ts'
 
 export interface ApplySnapshotDeps {
   readonly records: Records
   readonly applier: Applier
   readonly listeners: Listeners
+  readonly tls: Pick<Tls, 'load'>
   readonly patterns: (snapshot: Snapshot) => Promise<Patterns>
   /** It is in force from here on. */
   readonly applied: (snapshot: Snapshot) => void
@@ -29,6 +32,7 @@ export async function applySnapshot(message: SnapshotMessage, deps: ApplySnapsho
   try {
     snapshot = wholeSnapshot(message, applier.inForce()?.snapshot ?? null)
     ready.push(records.prepare(snapshot))
+    if (needsTls(snapshot)) await deps.tls.load()
     const regexes = await patterns(snapshot)
     const prepared = applier.prepare(snapshot, regexes.compile)
     regexes.done()

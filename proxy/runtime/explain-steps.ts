@@ -7,7 +7,20 @@ import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
-import { deadlineText, drawText, hostRemedy, loadText, policyText, poolText, routeRemedy } from './explain-words.ts'
+import { callSteps } from './explain-calls.ts'
+import {
+  deadlineText,
+  drawText,
+  ejectionText,
+  hostRemedy,
+  loadText,
+  policyText,
+  poolText,
+  routeRemedy,
+} from './explain-words.ts'
+
+/** So many are named. */
+const MOST_EJECTED = 5
 
 type Step = ExplainAnswer['steps'][number]
 
@@ -18,6 +31,8 @@ export interface Explained {
   readonly services: Readonly<Record<string, ServiceSpec>>
   /** What the caller offered to become. */
   readonly offered: string
+  /** When it was made. */
+  readonly now: number
 }
 
 /** What each stage looked at, read from the exchange and its decision record: nothing is decided here. */
@@ -35,7 +50,14 @@ export function stepsOf(explained: Explained): Step[] {
   if (decision.destination === '') return [...steps, ...refusedByFilter(exchange, 'on the route')]
   steps.push({ stage: 'destination', text: `${decision.destination}: ${drawText(decision.draw, route.destinations)}` })
   if (exchange.cluster === null) return steps
-  return [...steps, ...upgradeSteps(explained, route), ...pickSteps(exchange), ...policySteps(exchange, route)]
+  return [
+    ...steps,
+    ...upgradeSteps(explained, route),
+    ...ejectionSteps(explained),
+    ...pickSteps(exchange),
+    ...limitSteps(explained),
+    ...policySteps(explained, route),
+  ]
 }
 
 /** What to do, where there is more to the point than what the failure table says; empty: there is not. */
@@ -124,6 +146,16 @@ function upgradeSteps({ exchange, offered }: Explained, route: Route): Step[] {
   return [{ stage: 'policy', text: `${offered} is not among the upgrades of ${route.service} (${allowed})${becomes}` }]
 }
 
+/** Who gets nothing because of what it did before, or because an operator wants it. */
+function ejectionSteps({ exchange, now }: Explained): Step[] {
+  const notUsed = exchange.cluster!.members.filter(({ state }) => state !== 'admitting')
+  const steps = notUsed
+    .slice(0, MOST_EJECTED)
+    .map(endpoint => ({ stage: 'ejected', text: ejectionText(endpoint, now) }))
+  const more = notUsed.length - steps.length
+  return more <= 0 ? steps : [...steps, { stage: 'ejected', text: `and ${more} more: see /endpoints?only=ejected` }]
+}
+
 function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   if (decision.attempts === 0) return []
   const record = decision.tries[0]!
@@ -140,14 +172,20 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
-function policySteps(exchange: Exchange, route: Route): Step[] {
+function limitSteps({ exchange: { cluster }, now }: Explained): Step[] {
+  return cluster!.admission.describe(now).map(text => ({ stage: 'limits', text }))
+}
+
+function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {
   const { failure, protocol } = exchange
+  if (failure === failures.breakerOpen) return []
   if (failure === failures.poolOverflow)
-    return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
+    return [{ stage: 'limits', text: `${exchange.detail} of the service is reached` }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []
-  return failure === null ? [...grpc, { stage: 'policy', text: policyText(route) }] : grpc
+  if (failure !== null) return grpc
+  return [...grpc, { stage: 'policy', text: policyText(route) }, ...callSteps(exchange, route, services, now)]
 }
 
 function tunnelPolicy({ retry, tunnelIdleMs }: Route): string {

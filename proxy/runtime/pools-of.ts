@@ -1,10 +1,12 @@
-import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import { createHash } from 'node:crypto'
+import type { ServiceSpec, TlsSpec } from '../../mesh-config/snapshot.ts'
 import { http1 } from '../codec/h1/codec.ts'
 import { raw } from '../codec/raw.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
+import type { SharedCounts } from '../core/shared-counts.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Dial } from '../core/wire.ts'
+import type { Dial, MakeTlsDial, MakeTlsServer, TlsOptions } from '../core/wire.ts'
 import { namedOnly } from '../pool/named-only.ts'
 import { notItself, type OwnListener } from '../pool/not-itself.ts'
 import type { PoolPolicy } from '../pool/policy.ts'
@@ -16,6 +18,7 @@ export interface PoolsOfDeps {
   readonly random: Random
   readonly turns: Turns
   readonly dial: Dial
+  readonly tls: Tls
   /** The ports that are open now. */
   readonly ownListeners: () => Iterable<OwnListener>
   /** To endpoints. */
@@ -25,21 +28,48 @@ export interface PoolsOfDeps {
 }
 
 /** What the pools of a service's endpoints share. It lives as long as the service is configured. */
-export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps): ServicePools {
+export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps, counts: SharedCounts): ServicePools {
   const { clock, random, http2, hop } = deps
-  return new ServicePools(policyOf(spec), transportOf(spec, deps), {
-    clock,
-    random,
-    codecs: { http1, http2, hop, raw },
-  })
+  const codecs = { http1, http2, hop, raw }
+  return new ServicePools(policyOf(spec), transportOf(spec, deps), { clock, random, codecs }, counts)
 }
 
-/** How connections to the endpoints of a service are made. */
-function transportOf({ name, kind }: ServiceSpec, { dial, ownListeners, turns }: PoolsOfDeps): Transport {
-  if (kind === 'connect') return { key: 'plain', dial: namedOnly(dial) }
+/** TLS, which is loaded for the first snapshot that needs it. */
+export interface Tls {
+  /** Before a snapshot that needs it is prepared. */
+  load(): Promise<void>
+  readonly dial: MakeTlsDial
+  readonly server: MakeTlsServer
+}
+
+/** How connections to the endpoints of a service are made. Throws where its certificates are not usable. */
+export function transportOf(spec: ServiceSpec, deps: PoolsOfDeps): Transport {
+  if (spec.tls === undefined) return { key: 'plain', isTls: false, dial: guarded(spec, deps.dial, deps) }
+  const options = tlsOptions(spec, spec.tls)
+  const key = createHash('sha256').update(JSON.stringify(options)).digest('base64')
+  return { key, isTls: true, dial: guarded(spec, deps.tls.dial(options), deps) }
+}
+
+function tlsOptions(spec: ServiceSpec, { serverName, minVersion, pem }: TlsSpec): TlsOptions {
+  const { ca = null, cert = null, key = null } = pem ?? {}
+  return { ca, cert, key, serverName, minVersion, alpn: ALPN[spec.protocol ?? 'any'] }
+}
+
+/** What is offered in the handshake, by the protocol that the policy names. */
+const ALPN = {
+  any: ['h2', 'http/1.1'],
+  http: ['http/1.1'],
+  http2: ['h2'],
+  grpc: ['h2'],
+  tcp: [],
+} as const
+
+/** Does not lead back to this sidecar, nor to where only the user himself may send. */
+function guarded({ name, kind }: ServiceSpec, dial: Dial, { ownListeners, turns }: PoolsOfDeps): Dial {
+  if (kind === 'connect') return namedOnly(dial)
   // What comes in for an application may go through an outbound listener: that one finds its service by the host.
   const listeners = kind === 'local' ? () => [...ownListeners()].filter(own => own.service !== null) : ownListeners
-  return { key: 'plain', dial: notItself(dial, name, listeners, turns) }
+  return notItself(dial, name, listeners, turns)
 }
 
 export function spokenBy({ protocol }: ServiceSpec): PoolPolicy['protocol'] {
@@ -49,7 +79,8 @@ export function spokenBy({ protocol }: ServiceSpec): PoolPolicy['protocol'] {
 export function policyOf(spec: ServiceSpec): PoolPolicy {
   return Object.freeze({
     protocol: spokenBy(spec),
-    multiplex: spec.multiplex,
+    // A connection by TLS speaks what its handshake agreed on.
+    multiplex: spec.multiplex && spec.tls === undefined,
     connectTimeoutMs: spec.timeouts.connectMs,
     idleTimeoutMs: spec.timeouts.idleMs,
     connectionAgeMs: spec.connections.ageMs,

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Original, Peer, Wire, WireHandler } from '../core/wire.ts'
+import type { Original, Peer, PeerIdentity, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
 import { finishNow, originalOf } from './original-destination.ts'
 import { systemTurns } from './turns.ts'
@@ -11,6 +12,15 @@ const NOTHING = Buffer.alloc(0)
 const COPIED = 16 * 1024
 
 type Options = ConstructorParameters<typeof Socket>[0]
+
+/** Where a socket reads into, and what it calls then. */
+export interface OnRead {
+  buffer(): Buffer
+  callback(length: number, buffer: Buffer): boolean
+}
+
+/** Connects a socket that speaks TLS. */
+export type MakeSecure = (onread: OnRead) => TLSSocket
 
 /**
  * A wire over a TCP socket. Reads go into our buffers (`onread`): one shared buffer for all connections that wait for a
@@ -25,6 +35,8 @@ export class SocketWire implements Wire {
   #counted = 0
   /** For system/net.ts only. */
   readonly socket: Socket
+  /** By the certificate of the caller; null: it was not asked for one. */
+  identity: PeerIdentity | null = null
   #peer: Peer | null = null
   #original: Original | null = null
   /** The pooled buffer reads go into; null: the shared one. */
@@ -35,24 +47,29 @@ export class SocketWire implements Wire {
   #flushing = false
   #aboveMark = false
 
+  /** It speaks TLS: what is written is encrypted at once, and leaves in the next round of the event loop. */
+  readonly #isSecure: boolean
+
   /**
    * The `handle` of an accepted connection; null: a socket that will connect; or a socket as it is, which reads into
-   * Node's buffers.
+   * Node's buffers. `secure`: of a socket that will connect, and speak TLS.
    */
-  constructor(source: object | Socket | null) {
-    this.socket = source instanceof Socket ? source : this.#socketOver(source)
+  constructor(source: object | Socket | null, secure: MakeSecure | null = null) {
+    this.#isSecure = secure !== null
+    this.socket = source instanceof Socket ? source : this.#socketOver(source, secure)
     if (source instanceof Socket) source.on('data', chunk => this.#read(chunk as Buffer, chunk.length))
     this.#listen()
   }
 
-  #socketOver(handle: object | null): Socket {
-    const onread = {
+  #socketOver(handle: object | null, secure: MakeSecure | null): Socket {
+    const onread: OnRead = {
       buffer: () => this.#nextBuffer(),
       callback: (length: number, buffer: Buffer) => {
         this.#read(buffer, length)
         return true
       },
     }
+    if (secure !== null) return secure(onread)
     return new Socket(
       (handle === null
         ? { allowHalfOpen: true, noDelay: true, onread }
@@ -86,8 +103,24 @@ export class SocketWire implements Wire {
   }
 
   get peer(): Peer {
-    this.#peer ??= peerOf(this.socket, this.#original)
+    this.#peer ??= this.#peerNow()
     return this.#peer
+  }
+
+  #peerNow(): Peer {
+    const peer = peerOf(this.socket, this.#original)
+    return this.identity === null ? peer : { ...peer, identity: this.identity }
+  }
+
+  /** Gives the handle of the connection away: this wire is over, and nobody is told. Null: it is closed already. */
+  release(): object | null {
+    const holder = this.socket as unknown as WithHandle
+    const handle = holder._handle
+    this.handler = null
+    this.socket.removeAllListeners()
+    holder._handle = null
+    this.#release()
+    return handle
   }
 
   original(): Original | null {
@@ -109,8 +142,20 @@ export class SocketWire implements Wire {
     const socket = this.socket
     if (socket.destroyed) return true
     bytes = this.#safe(bytes)
+    if (this.#isSecure) return this.#writeSecure(bytes)
     socket.write(bytes)
     return socket.writableLength === 0 ? true : this.#stalled(pin(bytes))
+  }
+
+  /** Its last write calls back: an empty write would be a record of its own. */
+  #writeSecure(bytes: Buffer): boolean {
+    const { socket } = this
+    if (this.#flushing) socket.write(bytes)
+    else {
+      this.#flushing = true
+      socket.write(bytes, this.#flushed)
+    }
+    return this.#stalled(pin(bytes))
   }
 
   writeTwo(first: Buffer, second: Buffer): boolean {
@@ -120,6 +165,13 @@ export class SocketWire implements Wire {
     second = this.#safe(second)
     socket.cork()
     socket.write(first)
+    if (this.#isSecure) {
+      const slab = pin(first)
+      if (slab !== null) this.#pinned.push(slab)
+      const mayGoOn = this.#writeSecure(second)
+      socket.uncork()
+      return mayGoOn
+    }
     socket.write(second)
     socket.uncork()
     if (socket.writableLength === 0) return true
@@ -193,7 +245,8 @@ export class SocketWire implements Wire {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy()
+    if (this.#isSecure) resetBelow(this.socket)
+    else this.socket.resetAndDestroy()
     this.#count(0)
   }
 
@@ -239,7 +292,26 @@ export class SocketWire implements Wire {
 
 /** The handle of a socket; undocumented in Node, so used only in this folder. */
 interface WithHandle {
-  _handle: { readonly fd?: number } | null
+  _handle: { readonly fd?: number; readonly _parent?: ResettableHandle } | null
+}
+
+/** Of the connection below TLS. */
+interface ResettableHandle {
+  close(callback: () => void): void
+  reset(callback: () => void): number
+}
+
+/** A socket of TLS has no reset: the connection below it is reset where it would be closed. */
+function resetBelow(socket: Socket): void {
+  const below = (socket as unknown as WithHandle)._handle?._parent
+  if (below !== undefined) {
+    const close = below.close.bind(below)
+    below.close = callback => {
+      // Half-closed, it cannot be reset any more.
+      if (below.reset(callback) !== 0) close(callback)
+    }
+  }
+  socket.destroy()
 }
 
 /** -1: it is closed. */
@@ -266,12 +338,20 @@ function peerOf(socket: Socket, original: Original | null): Peer {
       localPort: original.port,
       original,
     }
-  return {
+  const peer = {
     address: plain(socket.remoteAddress),
     port: socket.remotePort ?? 0,
     local: plain(socket.localAddress),
     localPort: socket.localPort ?? 0,
   }
+  if (!isSecure(socket)) return peer
+  const { alpnProtocol } = socket
+  const tls = socket.getProtocol() ?? ''
+  return typeof alpnProtocol === 'string' ? { ...peer, tls, alpn: alpnProtocol } : { ...peer, tls }
+}
+
+function isSecure(socket: Socket): socket is TLSSocket {
+  return 'encrypted' in socket
 }
 
 /** IPv4 as IPv4 even where it came in over a dual-stack socket. */

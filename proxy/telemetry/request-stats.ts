@@ -87,7 +87,9 @@ class OfRoute implements RequestStats {
     const { attempts } = decision
     if (attempts === 0) return
     if (attempts > 1) this.#retried(attempts - 1)
-    if (decision.tries[attempts - 1]!.another === anotherTry.budgetSpent) this.#spent()
+    const { another } = decision.tries[attempts - 1]!
+    if (another === anotherTry.budgetSpent || another === anotherTry.isRetry || another === anotherTry.retriesFull)
+      this.#spent()
   }
 
   #pairOf(said: string, cluster: Cluster | null): OfPeers {

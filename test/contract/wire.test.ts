@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Acceptor, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import { dial, listen } from '../../proxy/system/net.ts'
+import { tlsServer } from '../../proxy/system/tls-accept.ts'
+import { tlsDial } from '../../proxy/system/tls-wire.ts'
+import { issue } from '../support/certificates.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { wirePair } from '../support/memory-wire.ts'
 
@@ -11,6 +14,25 @@ interface Kind {
 }
 
 const acceptors: Acceptor[] = []
+
+const authority = issue('test', null)
+const issued = issue('server', authority, { names: ['127.0.0.1'] })
+const atServer = tlsServer({
+  ca: null,
+  cert: issued.cert,
+  key: issued.key,
+  minVersion: '1.2',
+  alpn: [],
+  ticketSecret: 'secret',
+})
+const dialSecure = tlsDial({
+  ca: authority.cert,
+  cert: null,
+  key: null,
+  serverName: null,
+  minVersion: '1.2',
+  alpn: [],
+})
 
 const sockets: Kind = {
   async pair() {
@@ -29,6 +51,40 @@ const sockets: Kind = {
     }
   },
 }
+
+/** `server` and `client`: which end comes first. */
+const secured = (first: 'server' | 'client'): Kind => ({
+  async pair() {
+    const accepted = Promise.withResolvers<Wire>()
+    const acceptor = await listen(
+      { address: '127.0.0.1', port: 0, shared: false },
+      wire => {
+        wire.handler = {
+          bytes(chunk, length) {
+            wire.pause()
+            atServer(wire, Buffer.from(chunk.subarray(0, length)), {
+              done: accepted.resolve,
+              failed: reason => accepted.reject(new Error(reason)),
+            })
+          },
+          drained() {},
+          ended() {},
+          closed() {},
+        }
+      },
+      accepted.reject,
+    )
+    acceptors.push(acceptor)
+    const dialed = Promise.withResolvers<Wire>()
+    dialSecure('127.0.0.1', acceptor.port, {
+      connected: dialed.resolve,
+      failed: code => dialed.reject(new Error(code)),
+    })
+    const [one, other] = [await accepted.promise, await dialed.promise]
+    return first === 'server' ? [one, other] : [other, one]
+  },
+  until: sockets.until,
+})
 
 const loop = new EventLoop()
 
@@ -98,6 +154,8 @@ afterEach(() => {
 describe.each([
   ['memory', memory],
   ['socket', sockets],
+  ['TLS (its server first)', secured('server')],
+  ['TLS (its client first)', secured('client')],
 ] as const)('a %s wire', (_name, kind) => {
   async function ends() {
     const [a, b] = await kind.pair()

@@ -3,9 +3,10 @@ import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
 import type { ProxyEvent } from '../../proxy/core/telemetry.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
 import { manualClock } from '../support/clock.ts'
-import { bareEndpoints } from '../support/endpoints.ts'
+import { answered, bareEndpoints, quiet } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { A, B, C, expectQuiet, orders } from '../support/orders.ts'
+import { seeded } from '../support/random.ts'
 import { ok, respond } from '../support/upstream.ts'
 
 const policy: OutlierSpec = {
@@ -21,16 +22,18 @@ function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
   const events: ProxyEvent[] = []
   let changes = 0
   const outliers = outlierDetector('orders', {
+    ...quiet,
     clock: manualClock(loop),
+    random: seeded(1),
     event: event => events.push(event),
     changed: () => changes++,
-    sets: () => [endpoints],
+    sets: () => [{ name: 'orders', members: endpoints }],
   })
   outliers.configure({ ...policy, ...overrides })
   const fail = (index: number, times = 1) => {
-    for (let i = 0; i < times; i++) outliers.report(endpoints[index]!, 'failure', 'status 503', loop.now)
+    for (let i = 0; i < times; i++) outliers.report(answered(endpoints[index]!, 503, loop.now), 'failure', null, '')
   }
-  const succeed = (index: number) => outliers.report(endpoints[index]!, 'success', '', loop.now)
+  const succeed = (index: number) => outliers.report(answered(endpoints[index]!, 200, loop.now), 'success', null, '')
   const states = () => endpoints.map(({ state }) => state)
   return { loop, outliers, endpoints, events, fail, succeed, states, changes: () => changes }
 }
@@ -52,6 +55,10 @@ describe('ejection', () => {
         endpoint: '10.0.0.0:80',
         reason: '3 consecutive failures, last: status 503',
         forMs: 1000,
+        by: 'consecutive_gateway_failure',
+        shadow: false,
+        // Those before the success as well: they are its last failures.
+        evidence: Array(5).fill({ what: 'status 503', requestId: '', agoMs: 0 }),
       },
     ])
   })
@@ -59,7 +66,7 @@ describe('ejection', () => {
   test('what says nothing of the endpoint neither counts nor clears', () => {
     const { fail, outliers, endpoints, states } = detector(2)
     fail(0, 2)
-    outliers.report(endpoints[0]!, 'ignorable', '', 0)
+    outliers.report(answered(endpoints[0]!, 200, 0), 'ignorable', null, '')
     fail(0)
     expect(states()[0]).toBe('ejected')
   })
@@ -143,7 +150,12 @@ describe('probing', () => {
     expect(states()[0]).toBe('probing')
     succeed(0)
     expect(states()[0]).toBe('admitting')
-    expect(events.at(-1)).toEqual({ kind: 'endpoint-admitted', cluster: 'orders', endpoint: '10.0.0.0:80' })
+    expect(events.at(-1)).toEqual({
+      kind: 'endpoint-admitted',
+      cluster: 'orders',
+      endpoint: '10.0.0.0:80',
+      by: 'probe',
+    })
     expect(endpoints[0]!.consecutiveFailures).toBe(0)
     fail(0, 2)
     expect(states()[0]).toBe('admitting')

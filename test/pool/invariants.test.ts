@@ -146,7 +146,7 @@ class World {
         }),
       )
     }
-    return { key, dial }
+    return { key, isTls: false, dial }
   }
 
   /** Each is answered exactly once, and not when it has been given up. */

@@ -31,6 +31,7 @@ const POLICY: PoolPolicy = Object.freeze({
 
 /** Connections in memory, made as one certificate would have it. */
 class Certificate implements Transport {
+  readonly isTls = false
   readonly key: string
   readonly ends: PlainEnd[] = []
   readonly wires: MemoryWire[] = []
@@ -144,7 +145,7 @@ describe('a certificate is replaced', () => {
     call()
     old.ends[0]!.send(OK)
     loop.settle()
-    turn(() => pools.configure({ ...pools.policy, maxPending: 5 }, { key: old.key, dial: old.dial }))
+    turn(() => pools.configure({ ...pools.policy, maxPending: 5 }, { key: old.key, isTls: true, dial: old.dial }))
     call()
     expect([old.ends.length, pool.connections]).toEqual([1, 1])
   })

@@ -4,11 +4,10 @@ import { POLICIES, RETRIED_THREE_TIMES } from './storm/policies.ts'
 import { storm } from './storm/tiers.ts'
 
 /**
- * How many requests reach the last of three services for each one of the caller, while it is down. Each hop has its own
- * budget: 1.2 x 1.2 x 1.2, and 10 a second of each sidecar. It becomes 1.3 when a sidecar knows that what it has in its
- * hands was tried again above.
+ * How many requests reach the last of three services for each one of the caller, while it is down: the budget of one hop,
+ * 1.2, and the ten a second of each sidecar. The other hops know that it was tried again below.
  */
-const MOST = 2.05
+const MOST = 1.3
 
 const RATE = 200
 const FOR_MS = 10_000

@@ -70,6 +70,7 @@ export class Mesh {
       },
       shared: false,
       shrinkHeap() {},
+      loadTls: () => Promise.reject(new Error('there is no TLS over memory')),
       loadOriginals: async () => {},
       explainListen: async error => (error instanceof Error ? error.message : String(error)),
       // Memory that both threads see is good until it was credited.

@@ -81,7 +81,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
     this.side = side
     this.options = options
     this.clock = clock
-    this.writer = new FrameWriter(wire, options.headerTableBytes)
+    this.writer = new FrameWriter(wire, options.headerTableBytes, side.isClient)
     this.decoder = new Decoder(options.headerTableBytes)
     this.flow = new ReceiveFlow(options, wire.bufferBytes)
     this.#resets = new Budget(options.resets, clock)

@@ -61,8 +61,12 @@ export class FrameWriter {
   #buffer: Buffer | null = null
   #at = 0
 
-  constructor(wire: Wire, headerTableBytes: number) {
+  /** To an endpoint: what is asked for is an https resource there, however the caller came. */
+  readonly #isSecure: boolean
+
+  constructor(wire: Wire, headerTableBytes: number, isClient: boolean) {
     this.#wire = wire
+    this.#isSecure = isClient && wire.peer.tls !== undefined
     this.#encoder = new Encoder(NO_BYTES, headerTableBytes)
   }
 
@@ -116,7 +120,7 @@ export class FrameWriter {
   /** `source`: the service of this sidecar, where the peer is one too; else empty. */
   request(id: number, head: RequestHead, end: boolean, source: string): void {
     this.#beginBlock()
-    encodeRequest(this.#encoder, head)
+    encodeRequest(this.#encoder, head, this.#isSecure ? 'https' : head.scheme)
     if (source !== '') this.#encoder.field(SOURCE, source, false)
     this.#endBlock(id, end)
   }

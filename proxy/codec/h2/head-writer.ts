@@ -28,19 +28,19 @@ const DROPPED = new Set([
 const MAX_CRUMBS = 32
 
 /** Writes the block of a request to where the encoder is. */
-export function encodeRequest(encoder: Encoder, head: RequestHead): void {
-  if (head.upgrade !== '') return encodeConnect(encoder, head)
+export function encodeRequest(encoder: Encoder, head: RequestHead, scheme = head.scheme): void {
+  if (head.upgrade !== '') return encodeConnect(encoder, head, scheme)
   encoder.field(':method', head.method, false)
-  encoder.field(':scheme', head.scheme, false)
+  encoder.field(':scheme', scheme, false)
   if (head.authority !== '') encoder.field(':authority', head.authority, false)
   encoder.field(':path', head.path, false)
   encodeFields(encoder, head.headers)
 }
 
 /** CONNECT, and the extended one by which HTTP/2 asks for everything else (RFC 8441 section 4). */
-function encodeConnect(encoder: Encoder, head: RequestHead): void {
+function encodeConnect(encoder: Encoder, head: RequestHead, scheme: RequestHead['scheme']): void {
   encoder.field(':method', 'CONNECT', false)
-  if (head.upgrade !== CONNECT) encoder.field(':scheme', head.scheme, false)
+  if (head.upgrade !== CONNECT) encoder.field(':scheme', scheme, false)
   encoder.field(':authority', head.authority, false)
   if (head.upgrade !== CONNECT) {
     encoder.field(':path', head.path, false)

@@ -6,12 +6,6 @@ import type { Asked } from './client.ts'
 import type { ServicePlan } from './scenario.ts'
 import type { World } from './world.ts'
 
-/**
- * What is one number for all data threads of a proxy (core/cells.ts). The others hold for each thread: then the bound is
- * that of one thread times their number.
- */
-const IS_ONE_FOR_ALL = { requests: false, connections: false, pending: false, budget: false }
-
 const TICK_MS = 10
 const SECOND_MS = 1000
 const BUDGET_SECONDS = 10
@@ -20,15 +14,13 @@ const FREE_TRIES = 2
 
 type Service = ReturnType<Mesh['endpoints']>[number]
 
-/** At any moment. */
+/** At any moment, over all data threads. */
 export function expectWithinLimits({ scenario, meshes }: World): void {
   const views = meshes.map(mesh => mesh.endpoints())
   for (const { name, policy, protocol } of scenario.services) {
     const services = views.map(view => view.find(service => service.name === name)!)
-    const of = (what: keyof typeof IS_ONE_FOR_ALL, limit: number, count: (service: Service) => number) => {
-      const bound = IS_ONE_FOR_ALL[what] ? limit : limit * meshes.length
-      expect(sum(services.map(count)), `${name}: limits.${what}`).toBeLessThanOrEqual(bound)
-    }
+    const of = (what: string, limit: number, count: (service: Service) => number) =>
+      expect(sum(services.map(count)), `${name}: limits.${what}`).toBeLessThanOrEqual(limit)
     of('requests', policy.limits.requests, ({ active }) => active)
     // On HTTP/2 a connection that is being made is for a hundred that wait.
     if (protocol === 'http1') of('pending', policy.limits.pending, ({ endpoints }) => sum(endpoints.map(waiting)))
@@ -38,10 +30,7 @@ export function expectWithinLimits({ scenario, meshes }: World): void {
   for (const { name, policy } of scenario.services) {
     // Also those of endpoints that are gone.
     const open = sum(meshes.map(mesh => mesh.stat('outrigger_upstream_connections', { service: name })))
-    const { connections } = policy.limits
-    expect(open, `${name}: limits.connections`).toBeLessThanOrEqual(
-      IS_ONE_FOR_ALL.connections ? connections : connections * meshes.length,
-    )
+    expect(open, `${name}: limits.connections`).toBeLessThanOrEqual(policy.limits.connections)
   }
 }
 
@@ -63,7 +52,7 @@ export function expectProven(world: World): void {
   expectTries(world, flights)
   for (const service of world.scenario.services) {
     const own = [...flights.values()].flat().filter(flight => flight.service === service.name)
-    expectWithinBudget(service, own, world.meshes.length)
+    expectWithinBudget(service, own)
   }
   for (const mesh of world.meshes) {
     expectQuiet(mesh)
@@ -131,7 +120,7 @@ function expectTries({ arrivals, asked }: World, flights: ReadonlyMap<string, Fl
 }
 
 /** In each window of whole seconds, as the budget counts. */
-function expectWithinBudget({ name, policy }: ServicePlan, flights: readonly FlightView[], threads: number): void {
+function expectWithinBudget({ name, policy }: ServicePlan, flights: readonly FlightView[]): void {
   const { percent, minPerSecond } = policy.retries.budget
   const requests = new Map<number, number>()
   const retries = new Map<number, number>()
@@ -148,13 +137,12 @@ function expectWithinBudget({ name, policy }: ServicePlan, flights: readonly Fli
       count(retries, startedAt + attempt.startedAfterMs + attempt.tookMs)
     })
   }
-  const parts = IS_ONE_FOR_ALL.budget ? 1 : threads
   for (const second of retries.keys()) {
     const within = (counts: ReadonlyMap<number, number>) =>
       sum(Array.from({ length: BUDGET_SECONDS }, (_, i) => counts.get(second - i) ?? 0))
-    const allowed = (within(requests) * percent) / 100 + minPerSecond * BUDGET_SECONDS * parts
+    const allowed = (within(requests) * percent) / 100 + minPerSecond * BUDGET_SECONDS
     // A fraction of a retry is one.
-    expect(within(retries), `${name}: retries within 10 s, ${within(requests)} requests`).toBeLessThan(allowed + parts)
+    expect(within(retries), `${name}: retries within 10 s, ${within(requests)} requests`).toBeLessThan(allowed + 1)
   }
 }
 

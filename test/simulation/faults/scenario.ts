@@ -114,6 +114,30 @@ function instance(random: Random, address: string, priority: number): InstancePl
   return { address, latencyMs: pick(random, [1, 5, 30]), priority, spells }
 }
 
+const HEDGE_LATE = { afterMs: 0, percentile: 90, minSamples: 20 }
+const BREAKER = {
+  errorPercent: 50,
+  slowCallMs: 100,
+  slowPercent: 80,
+  windowMs: 1000,
+  volume: 5,
+  openMs: 300,
+  maxOpenMs: 1000,
+  jitterPercent: 10,
+  probes: 2,
+}
+const CONCURRENCY = {
+  enforce: true,
+  minLimit: 3,
+  maxLimit: 100,
+  bufferPercent: 25,
+  percentile: 50,
+  updateMs: 100,
+  minRttIntervalMs: 2000,
+  minRttRequests: 10,
+  minRttJitterPercent: 15,
+}
+
 /** Each request has an end: by `request`, or by `perTry` and what the connection has. */
 function policy(random: Random): Policy {
   const [requestMs, perTryMs] = pick(random, [
@@ -132,6 +156,7 @@ function policy(random: Random): Policy {
         ['connect-failure', 'refused-stream', 'reset-before-response', 'per-try-timeout', 'gateway-error'],
       ]),
       attempts: between(random, 1, 4),
+      ...pick(random, [{}, { hedge: { afterMs: 20, percentile: 95, minSamples: 20 } }, { hedge: HEDGE_LATE }]),
       budget: { percent: pick(random, [0, 20, 100]), minPerSecond: pick(random, [0, 1, 10]) },
     },
     limits: {
@@ -147,7 +172,27 @@ function policy(random: Random): Policy {
     },
   })
   const { balancer, timeouts, retries, limits, outliers } = spec
-  return { balancer, timeouts, retries, limits, outliers }
+  return {
+    balancer,
+    timeouts,
+    retries,
+    limits: {
+      ...limits,
+      ...pick(random, [{}, { retries: 1 }]),
+      ...pick(random, [{}, { perEndpoint: { requests: 3 } }]),
+    },
+    outliers: {
+      ...outliers,
+      intervalMs: 500,
+      ...pick(random, [{}, { consecutive5xx: 3 }]),
+      ...pick(random, [{}, { consecutiveLocalFailures: 2 }]),
+      ...pick(random, [{}, { failurePercentage: { percent: 50, minEndpoints: 2, minRequests: 3 } }]),
+      ...pick(random, [{}, { latency: { factor: 3, minExcessMs: 10, minEndpoints: 3, minRequests: 3 } }]),
+    },
+    ...pick(random, [{}, {}, { breaker: BREAKER }]),
+    ...pick(random, [{}, {}, { concurrency: CONCURRENCY }]),
+    ...pick(random, [{}, {}, { queue: { requests: 10, intervalMs: 100, targetMs: 5 } }]),
+  }
 }
 
 function change(random: Random, services: readonly ServicePlan[]): Change {
