@@ -108,7 +108,7 @@ function lintConcurrency({ concurrency, limits }: ServiceSpec, path: Path, warn:
 
 function lintQueue({ queue, limits, concurrency, timeouts }: ServiceSpec, path: Path, warn: Warn): void {
   if (queue === undefined) return
-  if (limits.requests === USUAL && concurrency?.enforce !== true)
+  if (limits.requests === USUAL && limits.connections === USUAL && concurrency?.enforce !== true)
     warn(
       path,
       `requests wait only above limits.requests, which is ${USUAL}: write limits: { requests: 100 }, or concurrency: { mode: enforce }`,

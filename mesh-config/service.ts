@@ -88,7 +88,7 @@ export const serviceSchema = z.strictObject({
   ),
   queue: setting(
     queue.optional(),
-    'Requests over `limits.requests`, or over an enforced `concurrency`, wait for a moment. Without it: they are refused at once.',
+    'Requests over `limits.requests`, or over an enforced `concurrency`, wait for a moment, and those that wait for a connection no longer than that. Without it: the former are refused at once.',
   ),
   priority: setting(
     priority.optional(),

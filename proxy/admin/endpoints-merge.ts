@@ -34,7 +34,8 @@ function mergeEndpoint(a: EndpointView, b: EndpointView): EndpointView {
   return {
     ...a,
     state: worse.state,
-    reason: worse.reason,
+    // Of `mode: shadow` a thread that has seen no failure does not know it.
+    reason: worse.reason || a.reason || b.reason,
     ejectedForMs: worse.ejectedForMs,
     ...(worse.byHand === undefined ? {} : { byHand: worse.byHand }),
     ...(worse.shadowForMs === undefined ? {} : { shadowForMs: worse.shadowForMs }),

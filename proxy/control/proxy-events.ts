@@ -42,7 +42,6 @@ function logEjection(log: Log, thread: number, ejection: Of<'endpoint-ejected'>)
     forMs,
     by,
     shadow,
-    ...(failures === '' ? {} : { evidence: evidence.map(evidenceText).join(', ') }),
   })
 }
 

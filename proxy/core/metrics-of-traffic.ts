@@ -72,6 +72,13 @@ export const metricsOfTraffic = {
     help: 'How many requests the service takes well by its adaptive concurrency, once a second.',
     when: 'for each service with `concurrency`',
   },
+  outrigger_hedges_total: {
+    group: 'requests',
+    type: 'counter',
+    labels: ['service', 'path', 'outcome'],
+    help: 'Second tries beside a first one that was slow (retries.hedge): won where its answer was passed on, else lost.',
+    when: 'once there was one',
+  },
   outrigger_upstream_requests_total: {
     group: 'endpoints',
     type: 'counter',

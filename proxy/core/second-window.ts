@@ -1,25 +1,28 @@
 const SECONDS = 10
 
-/** Counts what happened in the last ten seconds, in buckets of a second. */
+/** Counts what happened in the last ten seconds, in buckets of a second. Until something has, it holds no memory. */
 export class SecondWindow {
-  readonly #counts = new Uint32Array(SECONDS)
+  #counts: Uint32Array | null = null
   #second = 0
 
   add(now: number, amount: number): void {
-    this.#turnTo(Math.floor(now / 1000))
+    this.#counts ??= new Uint32Array(SECONDS)
+    this.#turnTo(Math.floor(now / 1000), this.#counts)
     this.#counts[this.#second % SECONDS]! += amount
   }
 
   sum(now: number): number {
-    this.#turnTo(Math.floor(now / 1000))
+    const counts = this.#counts
+    if (counts === null) return 0
+    this.#turnTo(Math.floor(now / 1000), counts)
     let total = 0
-    for (let i = 0; i < SECONDS; i++) total += this.#counts[i]!
+    for (let i = 0; i < SECONDS; i++) total += counts[i]!
     return total
   }
 
-  #turnTo(second: number): void {
+  #turnTo(second: number, counts: Uint32Array): void {
     const passed = Math.min(second - this.#second, SECONDS)
-    for (let k = 1; k <= passed; k++) this.#counts[(this.#second + k) % SECONDS] = 0
+    for (let k = 1; k <= passed; k++) counts[(this.#second + k) % SECONDS] = 0
     if (passed > 0) this.#second = second
   }
 }

@@ -197,9 +197,13 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     return waiter
   }
 
-  expired(waiter: PoolWaiter): void {
+  get queue(): PoolPolicy['queue'] {
+    return this.policy.queue
+  }
+
+  expired(waiter: PoolWaiter, waitMs: number): void {
     this.#waited()
-    waiter.acquireFailed(failures.pendingTimeout, `no connection within ${this.waitMs} ms`)
+    waiter.acquireFailed(failures.pendingTimeout, `no connection within ${waitMs} ms`)
   }
 
   #waited(): void {

@@ -82,6 +82,9 @@ export class TunnelLine implements Contender, OwnRoom, WaitersOwner<ConnectWaite
     this.#leave(waiter).dial(waiter)
   }
 
+  /** What a tunnel carries may wait. */
+  readonly queue = null
+
   expired(waiter: ConnectWaiter): void {
     this.#leave(waiter).expired(waiter, `no connection within ${this.waitMs} ms`)
   }

@@ -172,8 +172,12 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
+/** `breaker: closed, ...` is the stage and what there is to say of it. */
 function limitSteps({ exchange: { cluster }, now }: Explained): Step[] {
-  return cluster!.admission.describe(now).map(text => ({ stage: 'limits', text }))
+  return cluster!.admission.describe(now).map(note => {
+    const [stage] = note.split(': ', 1)
+    return { stage: stage!, text: note.slice(stage!.length + 2) }
+  })
 }
 
 function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {

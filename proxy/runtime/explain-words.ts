@@ -80,7 +80,7 @@ export function ejectionText(endpoint: Endpoint, now: number): string {
   const { name, state, byHand, ejectedUntil, ejectionReason, evidence } = endpoint
   if (state === 'probing')
     return `${name} is probing: one request decides whether it is used again (it was ejected: ${ejectionReason})`
-  const left = formatDuration(Math.max(0, Math.round(ejectedUntil - now)))
+  const left = formatDuration(Math.max(1, Math.ceil((ejectedUntil - now) / 1000)) * 1000)
   if (byHand !== 'no') return `${name} is ejected by an operator for ${left} more`
   const failures = (evidence?.failures(now) ?? []).slice(-MOST_FAILURES).map(evidenceText)
   return `${name} is ejected for ${left} more: ${ejectionReason}${failures.length === 0 ? '' : `; ${failures.join(', ')}`}`

@@ -86,6 +86,7 @@ export function policyOf(spec: ServiceSpec): PoolPolicy {
     connectionAgeMs: spec.connections.ageMs,
     maxConnections: spec.limits.connections,
     maxPending: spec.limits.pending,
+    queue: spec.queue ?? null,
     upstream: Object.freeze({
       maxHeaders: spec.limits.responseHeaders,
       maxHeadBytes: spec.limits.responseHeadBytes,

@@ -270,6 +270,32 @@ describe('in the proxy', () => {
     expect(waits.statuses).toEqual([200])
   })
 
+  test('holds for what waits for a connection too: a short wait, the newest first while the line does not empty', async () => {
+    const mesh = await started({ limits: { connections: 1 }, queue: { requests: 10, intervalMs: 100, targetMs: 60 } })
+    mesh.upstream(A).answer = silent
+    const order: string[] = []
+    mesh.upstream(A).onHead = ({ startLine }) => void order.push(startLine.split(' ')[1]!)
+    const ask = (path: string) => {
+      const caller = mesh.caller().get(path)
+      mesh.settle()
+      return caller
+    }
+    ask('/first')
+    const oldest = ask('/oldest')
+    for (const path of ['/a', '/b', '/c']) {
+      mesh.advance(40)
+      ask(path)
+    }
+    // The line was there for 120 ms: nobody waits longer than 60 ms any more.
+    expect(oldest.statuses).toEqual([503])
+    expect(mesh.flights(true).at(-1)).toMatchObject({ failure: 'pending-timeout', flag: 'UO' })
+    for (let i = 0; i < 2; i++) answerOne(mesh)
+    expect(order).toEqual(['/first', '/c', '/b'])
+    for (const caller of mesh.callers) caller.close()
+    mesh.advance(1000)
+    expectQuiet(mesh)
+  })
+
   test('an enforced concurrency lets requests wait, or refuses them with a reason of its own', async () => {
     const concurrency: ConcurrencySpec = {
       enforce: true,

@@ -53,6 +53,7 @@ test('a slow one is asked for elsewhere too: the first answer counts, the other 
   expect(first!.endpoint).not.toBe(second!.endpoint)
   expect(mesh.endpoints()[0]!.endpoints.map(({ failures }) => failures)).toEqual([0, 0])
   expect(mesh.stat('outrigger_retries_total')).toBe(1)
+  expect(mesh.stat('outrigger_hedges_total', { outcome: 'won' })).toBe(1)
   expectQuiet(mesh)
 })
 
@@ -70,6 +71,8 @@ test('the first try may still win', async () => {
   mesh.advance(120)
   expect(caller.statuses).toEqual([200])
   expect(mesh.flight.attempts.map(({ failure }) => failure)).toEqual(['', 'hedge-lost'])
+  expect(mesh.stat('outrigger_hedges_total', { outcome: 'won' })).toBe(0)
+  expect(mesh.stat('outrigger_hedges_total', { outcome: 'lost' })).toBe(1)
   // The same caller and connections go on.
   caller.get()
   mesh.advance(3000)

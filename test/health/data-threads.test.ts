@@ -120,7 +120,7 @@ describe('a proxy of several data threads', () => {
   })
 
   test('a kept connection that the endpoint closed just then does not lose the one request', async () => {
-    const { loop, answer, ask, state, requests } = await proxy(1, {
+    const { loop, answer, ask, state, requests, meshes } = await proxy(1, {
       outliers: { consecutiveGatewayFailures: 1, baseEjectionMs: 1000 },
       retries: { on: [] },
     })
@@ -129,14 +129,21 @@ describe('a proxy of several data threads', () => {
     ask(0, 3)
     loop.advance(1_020)
     let first = true
+    let finish = () => {}
     answer(A, (request, connection) => {
-      if (!first) return ok(request, connection)
+      if (!first) finish = () => ok(request, connection)
+      else connection.close()
       first = false
-      connection.close()
     })
-    expect(ask(0, 1)).toEqual([200])
+    const caller = meshes[0]!.caller().get()
+    loop.settle()
     expect(requests(A)).toBe(4)
-    loop.advance(100)
+    // It is on its way once more, and is the one request still.
+    expect(ask(0, 6)).toEqual(Array(6).fill(200))
+    expect(requests(A)).toBe(4)
+    finish()
+    loop.settle()
+    expect(caller.statuses).toEqual([200])
     expect(state(0)).toMatchObject({ state: 'admitting' })
   })
 })

@@ -1,41 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
-import type { ProxyEvent } from '../../proxy/core/telemetry.ts'
-import { outlierDetector } from '../../proxy/health/outlier.ts'
-import { manualClock } from '../support/clock.ts'
-import { answered, bareEndpoints, quiet } from '../support/endpoints.ts'
-import { EventLoop } from '../support/event-loop.ts'
+import { answered } from '../support/endpoints.ts'
 import { A, B, C, expectQuiet, orders } from '../support/orders.ts'
-import { seeded } from '../support/random.ts'
 import { ok, respond } from '../support/upstream.ts'
-
-const policy: OutlierSpec = {
-  consecutiveGatewayFailures: 3,
-  baseEjectionMs: 1000,
-  maxEjectionMs: 5000,
-  maxEjectedPercent: 50,
-}
+import { detectorOf, policy } from './detector.ts'
 
 function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
-  const loop = new EventLoop()
-  const endpoints = bareEndpoints(Array<number>(count).fill(1))
-  const events: ProxyEvent[] = []
-  let changes = 0
-  const outliers = outlierDetector('orders', {
-    ...quiet,
-    clock: manualClock(loop),
-    random: seeded(1),
-    event: event => events.push(event),
-    changed: () => changes++,
-    sets: () => [{ name: 'orders', members: endpoints }],
-  })
-  outliers.configure({ ...policy, ...overrides })
-  const fail = (index: number, times = 1) => {
-    for (let i = 0; i < times; i++) outliers.report(answered(endpoints[index]!, 503, loop.now), 'failure', null, '')
-  }
-  const succeed = (index: number) => outliers.report(answered(endpoints[index]!, 200, loop.now), 'success', null, '')
-  const states = () => endpoints.map(({ state }) => state)
-  return { loop, outliers, endpoints, events, fail, succeed, states, changes: () => changes }
+  const made = detectorOf(count, overrides)
+  const fail = (index: number, times = 1) => made.ends(index, 503, times)
+  const succeed = (index: number) => made.ends(index, 200)
+  return { ...made, fail, succeed }
 }
 
 describe('ejection', () => {
@@ -88,6 +62,19 @@ describe('ejection', () => {
       for (let i = 0; i < count; i++) fail(i, 3)
       expect(states().filter(state => state === 'ejected').length, `${count} endpoints, ${percent} %`).toBe(most)
     }
+  })
+
+  test('counts those that are probing: they get one request and no more', () => {
+    const { fail, succeed, states, loop } = detector(4)
+    fail(0, 3)
+    fail(1, 3)
+    loop.advance(1_010)
+    expect(states()).toEqual(['probing', 'probing', 'admitting', 'admitting'])
+    fail(2, 9)
+    expect(states()[2]).toBe('admitting')
+    succeed(0)
+    fail(2)
+    expect(states()).toEqual(['admitting', 'probing', 'ejected', 'admitting'])
   })
 
   test('is off with zero', () => {
