@@ -13,6 +13,8 @@ export interface LoadOptions {
   /** What counts as good: 200 when it is not said. */
   readonly expect?: number
   readonly timeoutMs?: number
+  /** Called as each has ended: what went wrong (empty: nothing), when it was sent, and how long it took. */
+  readonly observe?: (failure: string, sentAt: number, tookMs: number) => void
 }
 
 export interface LoadResult {
@@ -58,6 +60,7 @@ export function startLoad(options: LoadOptions): Load {
     const at = performance.now()
     sent++
     void exchange(options, agent).then(failure => {
+      options.observe?.(failure, at, performance.now() - at)
       if (failure === '') latencies.push(performance.now() - at)
       else {
         failed++
