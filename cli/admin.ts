@@ -8,7 +8,7 @@ type Given = AdminOptions & Readonly<Record<string, string | boolean | undefined
 
 /** Shows the pages of the admin port at a terminal: the same text, in colour where possible. */
 export function addEndpointsCommand(program: Command): void {
-  withAdmin(program.command('endpoints'))
+  const endpoints = withAdmin(program.command('endpoints'))
     .description('the endpoints of a running sidecar: weight, load, health, latency, and why one is not used')
     .argument('[service]', 'of this service only')
     .option('--zone <zone>', 'in this zone only')
@@ -24,6 +24,36 @@ export function addEndpointsCommand(program: Command): void {
     .action((service: string | undefined, options: Given) =>
       show('/endpoints', { service, ...pick(options, ['zone', 'only', 'sort', 'limit']) }, options, 'endpoints'),
     )
+  addByHandCommands(endpoints)
+}
+
+/** `--admin` and `--json` may stand before `eject` as well. */
+function addByHandCommands(endpoints: Command): void {
+  withAdmin(endpoints.command('eject'))
+    .description('take an endpoint out of use for a while, whatever it answers; exit code 3 where it would be missed')
+    .argument('<service>', 'of this service')
+    .argument('<address>', 'its address:port, as `outrigger endpoints` shows it')
+    .option('--for <time>', 'for so long: 30s, 5m, at most 24h', '5m')
+    .option('--force', 'also where nothing else of the service or a subset is left')
+    .addHelpText('after', '\nExample:\n  outrigger endpoints eject orders 10.0.0.3:8080 --for 10m\n')
+    .action((service: string, endpoint: string, _options: Given, command: Command) => {
+      const options = command.optsWithGlobals<Given>()
+      const force = options.force === true ? 'true' : undefined
+      return change('/endpoints/eject', { service, endpoint, for: String(options.for), force }, options)
+    })
+  withAdmin(endpoints.command('admit'))
+    .description('put an ejected endpoint back into use at once, with slow start')
+    .argument('<service>', 'of this service')
+    .argument('<address>', 'its address:port')
+    .addHelpText('after', '\nExample:\n  outrigger endpoints admit orders 10.0.0.3:8080\n')
+    .action((service: string, endpoint: string, _options: Given, command: Command) =>
+      change('/endpoints/admit', { service, endpoint }, command.optsWithGlobals<Given>()),
+    )
+}
+
+async function change(path: string, parameters: Parameters<typeof statusOf>[1], options: AdminOptions): Promise<void> {
+  const status = await statusOf(path, parameters, options, 'plain', 'POST')
+  if (status === 409) process.exitCode = EXIT.no
 }
 
 export function addFlightsCommand(program: Command): void {

@@ -42,6 +42,16 @@ export const timeouts = {
     "Subtracted from a caller's deadline, so that the proxy's answer reaches the caller before it gives up by itself.",
     'as in Envoy; a call that its caller cancels just at its deadline is recorded as one that ran into it, so the record needs no offset',
   ),
+  maxStream: setting(
+    duration().default('off'),
+    'From the head of the request to the end of its answer, however much moves: a stream, a download or a long upload ends at it, flag UMSDR. Tunnels do not. `off`: no limit.',
+    'only the operator knows how long is too long for a stream that is alive',
+  ),
+  deadline: setting(
+    z.enum(['enforce', 'pass', 'begin']).default('enforce'),
+    "The use of a caller's `x-envoy-expected-rq-timeout-ms`. `enforce`: it shortens `request`, never lengthens it, and endpoints get the time that is left. `begin`: requests without one get one from `request`, too, so that endpoints and what they call know how long they are waited for. `pass`: the header is passed on unchanged and has no other effect.",
+    'no caller waits for the answer after that, and queueing or retries must not make an endpoint work longer than the caller waits',
+  ),
   tunnel: setting(
     duration().default('1h'),
     'A WebSocket, another upgrade, a CONNECT tunnel or a TCP connection without bytes in either direction; pings count as bytes. `off`: no limit.',
@@ -64,67 +74,20 @@ export const upgrades = setting(
   'WebSockets should work without configuration; the proxy does not know what other protocols carry',
 )
 
-const budget = {
-  percent: setting(
-    z.number().min(0).max(100).default(20),
-    'Retries may be up to this share of the requests of the last seconds.',
-    'as in Finagle and Linkerd: enough for one lost endpoint in five, too little to double the load of a service in trouble',
-  ),
-  minPerSecond: setting(
-    z.number().min(0).max(1_000_000).default(10),
-    'Retries always allowed, however few the requests.',
-    'as in Finagle and Linkerd: without it a quiet service would never be retried',
-  ),
-}
-
-/** Statuses of gRPC, under Envoy's names. */
-export const grpcRetryConditions = [
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-] as const
-
-const retryConditions = [
-  'connect-failure',
-  'refused-stream',
-  'reset-before-response',
-  'per-try-timeout',
-  'gateway-error',
-  '5xx',
-  ...grpcRetryConditions,
-] as const
-
-export const retries = {
-  on: setting(
-    z.array(z.enum(retryConditions)).default(['connect-failure', 'refused-stream', 'reset-before-response']),
-    'Which failures are tried again. With `connect-failure` and `refused-stream` the request did not reach the application; the others are retried only for idempotent methods. `gateway-error` is 502, 503 and 504. `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted` and `unavailable` are gRPC statuses of answers without a message: such calls are tried again whatever the method does, so name them only where all your methods may run twice.',
-    'failures on the way to the application, not its answers',
-  ),
-  statuses: setting(
-    z.array(z.int().min(400).max(599)).max(64).default([]),
-    'Further statuses of answers that are tried again, such as 409 or 503: of idempotent methods only.',
-    'only the operator knows which answers of the application are worth another try',
-  ),
-  attempts: setting(
-    z.int().min(1).max(10).default(2),
-    'Tries in all, the first included; each goes to another endpoint where there is one. 1: no retries.',
-    'one more try hides a lost endpoint; further ones multiply the load of a service in trouble',
-  ),
-  replayBytes: setting(
-    size(0, 64 * 1024 ** 2, 'from 0 to 64MiB').default('64KiB'),
-    'The longest request body kept for another try; a request with a longer one is sent once.',
-    'as in Linkerd: holds almost every API call, and bounds the memory of a request',
-  ),
-  budget: setting(
-    z.strictObject(budget).prefault({}),
-    'How many retries there may be in proportion to the requests, so that retries cannot bring a service down.',
-  ),
-}
-
 const limitReason =
   'a guard of memory, not a policy: the 1024 of Envoy and Consul refuse requests of busy services without need'
+
+const perEndpoint = {
+  connections: setting(z.int().min(1).optional(), 'Connections to one endpoint. Without it: no such limit.'),
+  pending: setting(
+    z.int().min(0).optional(),
+    'Requests that wait for a connection to one endpoint; one more is refused with 503 UO. Without it: no such limit.',
+  ),
+  requests: setting(
+    z.int().min(1).optional(),
+    'Requests under way at one endpoint. When all endpoints have so many, one more is refused with 503 UO. Without it: no such limit.',
+  ),
+}
 
 export const limits = {
   connections: setting(
@@ -141,6 +104,14 @@ export const limits = {
     z.int().min(1).default(10_000),
     'Requests under way; one more is refused with 503 UO.',
     limitReason,
+  ),
+  retries: setting(
+    z.int().min(0).optional(),
+    'Requests that are at a retry; for one more there is none. Without it: no such limit, `retries.budget` bounds retries.',
+  ),
+  perEndpoint: setting(
+    z.strictObject(perEndpoint).optional(),
+    'Limits for each endpoint by itself, over all data threads. An endpoint at one of them is passed over while another has room.',
   ),
   responseHeaders: setting(
     z.int().min(1).max(10_000).default(200),

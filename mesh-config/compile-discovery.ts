@@ -91,9 +91,10 @@ function watchedIn(
   const named = [
     ...Object.keys(document.services),
     ...document.outbound.flatMap(({ service }) => service ?? []),
-    ...Object.values(document.services).flatMap(({ routes }) =>
-      routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? [])),
-    ),
+    ...Object.values(document.services).flatMap(({ routes, fallback }) => [
+      ...routes.flatMap(({ to }) => to.flatMap(({ service }) => service ?? [])),
+      ...[fallback, ...routes.map(route => route.fallback)].flatMap(each => each?.to?.service ?? []),
+    ]),
   ].filter(service => !listed.some(source => Object.hasOwn(source, service)))
   return [...new Set([...(usualRegistry(document.discovery) === registry ? named : []), ...Object.keys(services)])]
 }

@@ -1,10 +1,11 @@
 import { addressOf, formatAddress } from './address.ts'
+import { compileServerTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import { connectName } from './host-name.ts'
 import { own } from './own.ts'
 import type { ListenerDocument, SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { AddressSpec, Direction, ListenerSpec, TransparentSpec } from './snapshot.ts'
+import type { AddressSpec, Direction, ListenerSpec, ServerTlsSpec, TransparentSpec } from './snapshot.ts'
 
 /** `local_app:<port>`; with the host before the port when two hosts have the same one. */
 export function applicationNames(document: SidecarDocument): Map<string, string> {
@@ -37,6 +38,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
     speaksTcp: boolean,
     connect: ListenerSpec['connect'],
     transparent: TransparentSpec | null,
+    tls: ServerTlsSpec | null,
   ): ListenerSpec => {
     const address = listenOf(listen)
     const base = `${direction} ${formatAddress(address)}`
@@ -68,6 +70,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
       },
       // A server that is not known may not speak HTTP/2, so the offer is left to it: it goes no further.
       h2cUpgrade: h2cUpgrade && transparent === null,
+      ...(tls === null ? {} : { tls }),
       ...(transparent === null ? {} : { transparent }),
     }
   }
@@ -81,6 +84,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
         each.application.protocol === 'tcp',
         null,
         each.transparent === true ? behind(each, index) : null,
+        each.tls === undefined ? null : compileServerTls(each.tls),
       ),
     ),
     ...document.outbound.map(each =>
@@ -99,6 +103,7 @@ export function compileListeners(document: SidecarDocument, applications: Readon
               firstByteMs: durationMs(each.firstByte),
             }
           : null,
+        null,
       ),
     ),
   ]

@@ -1,17 +1,17 @@
+import { compileFallback } from './compile-breaker.ts'
+import { overlayRetries } from './compile-retries.ts'
+import { compileValues, formOf } from './compile-values.ts'
 import { durationMs } from './duration.ts'
 import type { HeaderEditsPolicy } from './header-edits.ts'
-import type { RoutePolicy, ValuePolicy } from './service.ts'
-import { sizeBytes } from './size.ts'
+import type { RoutePolicy } from './service.ts'
 import type {
   HeadEditsSpec,
   HeaderEditsSpec,
   MatchSpec,
   RetrySpec,
-  RouteRetries,
   RouteSpec,
   RouteTimeouts,
   ServiceTimeouts,
-  ValueMatchSpec,
 } from './snapshot.ts'
 
 export function compileRoute(
@@ -32,6 +32,8 @@ export function compileRoute(
     })),
     ...(route.rewrite === undefined ? {} : { rewrite: route.rewrite }),
     ...compileHeaders(route.headers),
+    ...compileFallback(service, route.fallback),
+    ...(route.priority === undefined ? {} : { priority: route.priority }),
     timeouts: route.timeouts === undefined ? null : overlayTimeouts(timeouts, route.timeouts),
     retries: route.retries === undefined ? null : overlayRetries(retries, route.retries),
   }
@@ -40,7 +42,11 @@ export function compileRoute(
 function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['timeouts']>): RouteTimeouts {
   const ms = (own: string | 0 | undefined, inherited: number): number =>
     own === undefined ? inherited : durationMs(own)
+  const maxStreamMs = ms(over.maxStream, base.maxStreamMs ?? 0)
+  const deadline = over.deadline ?? base.deadline ?? 'enforce'
   return {
+    ...(deadline === 'enforce' ? {} : { deadline }),
+    ...(maxStreamMs === 0 ? {} : { maxStreamMs }),
     requestMs: ms(over.request, base.requestMs),
     perTryMs: ms(over.perTry, base.perTryMs),
     idleMs: ms(over.idle, base.idleMs),
@@ -48,16 +54,6 @@ function overlayTimeouts(base: ServiceTimeouts, over: NonNullable<RoutePolicy['t
     grpcTimeoutMaxMs: ms(over.grpcTimeoutMax, base.grpcTimeoutMaxMs),
     grpcTimeoutOffsetMs: ms(over.grpcTimeoutOffset, base.grpcTimeoutOffsetMs),
     tunnelMs: ms(over.tunnel, base.tunnelMs),
-  }
-}
-
-function overlayRetries(base: RetrySpec, over: NonNullable<RoutePolicy['retries']>): RouteRetries {
-  const statuses = over.statuses ?? base.statuses ?? []
-  return {
-    on: over.on ?? base.on,
-    ...(statuses.length === 0 ? {} : { statuses }),
-    attempts: over.attempts ?? base.attempts,
-    replayBytes: over.replayBytes === undefined ? base.replayBytes : sizeBytes(over.replayBytes),
   }
 }
 
@@ -70,22 +66,6 @@ function compileMatch({ path, methods, headers, query }: RoutePolicy['match']): 
     headers: Object.entries(headers ?? {}).flatMap(([name, match]) => compileValues(name.toLowerCase(), match)),
     query: Object.entries(query ?? {}).flatMap(([name, match]) => compileValues(name, match)),
   }
-}
-
-function compileValues(name: string, match: ValuePolicy): ValueMatchSpec[] {
-  return Array.isArray(match) ? match.map(each => compileValue(name, each)) : [compileValue(name, match)]
-}
-
-function compileValue(name: string, match: Exclude<ValuePolicy, readonly unknown[]>): ValueMatchSpec {
-  const { invert = false, ...forms } = { invert: false, ...match }
-  const [kind, value] = formOf<Exclude<ValueMatchSpec['kind'], 'absent'>, string | boolean>(forms)
-  if (typeof value === 'boolean') return { name, kind: value === invert ? 'absent' : 'present', value: '' }
-  return { name, kind, value, ...(invert ? { invert } : {}) }
-}
-
-/** The one form that is given. */
-function formOf<Kind, Value>(forms: object): [Kind, Value] {
-  return Object.entries(forms).find(([, value]) => value !== undefined) as [Kind, Value]
 }
 
 function compileHeaders(headers: HeaderEditsPolicy | undefined): { headers?: HeaderEditsSpec } {

@@ -1,14 +1,19 @@
 import { compileBalancer } from './compile-balancer.ts'
+import { compileBreaker, compileFallback } from './compile-breaker.ts'
+import { compileConcurrency } from './compile-concurrency.ts'
 import { compileEndpoints } from './compile-discovery.ts'
 import { compileHealth } from './compile-health.ts'
+import { compileOutliers } from './compile-outliers.ts'
+import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileResolve } from './compile-resolve.ts'
+import { compileRetries } from './compile-retries.ts'
 import { compileRoute } from './compile-route.ts'
 import { compileTls } from './compile-tls.ts'
 import { durationMs } from './duration.ts'
 import type { ServicePolicy } from './service.ts'
 import type { SidecarDocument } from './sidecar.ts'
 import { sizeBytes } from './size.ts'
-import type { MatchSpec, RetrySpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
+import type { EndpointLimitsSpec, MatchSpec, RouteSpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 /** A checked policy, defaults filled in -> how the data threads call the service. */
 export function compileService(
@@ -31,13 +36,13 @@ export function compileService(
     timeouts,
     retries,
     limits: compileLimits(policy.limits),
+    ...compileBreaker(policy.breaker),
+    ...compileFallback(name, policy.fallback),
+    ...compileConcurrency(policy.concurrency),
+    ...compileQueue(policy.queue),
+    ...compilePriority(policy.priority),
     connections: { ageMs: durationMs(policy.connections.age), keepAliveMs: durationMs(policy.connections.keepAlive) },
-    outliers: {
-      consecutiveGatewayFailures: policy.outliers.consecutiveGatewayFailures,
-      baseEjectionMs: durationMs(policy.outliers.baseEjection),
-      maxEjectionMs: durationMs(policy.outliers.maxEjection),
-      maxEjectedPercent: policy.outliers.maxEjectedPercent,
-    },
+    outliers: compileOutliers(policy.outliers),
     ...(policy.health === undefined ? {} : { health: compileHealth(name, policy.health, policy.protocol) }),
     upgrades: policy.upgrades,
     subsets: withFilters(policy),
@@ -57,6 +62,8 @@ export function compileLimits({
   connections,
   pending,
   requests,
+  retries,
+  perEndpoint,
   responseHeaders,
   responseHeadBytes,
   buffer,
@@ -65,6 +72,8 @@ export function compileLimits({
     connections,
     pending,
     requests,
+    ...(retries === undefined ? {} : { retries }),
+    ...(perEndpoint === undefined ? {} : { perEndpoint: perEndpoint as EndpointLimitsSpec }),
     responseHeaders,
     responseHeadBytes: sizeBytes(responseHeadBytes),
     bufferBytes: sizeBytes(buffer),
@@ -86,10 +95,7 @@ export function compileTimeouts(timeouts: ServicePolicy['timeouts']): ServiceTim
     grpcTimeoutMaxMs: durationMs(timeouts.grpcTimeoutMax),
     grpcTimeoutOffsetMs: durationMs(timeouts.grpcTimeoutOffset),
     tunnelMs: durationMs(timeouts.tunnel),
+    ...(timeouts.deadline === 'enforce' ? {} : { deadline: timeouts.deadline }),
+    ...(durationMs(timeouts.maxStream) === 0 ? {} : { maxStreamMs: durationMs(timeouts.maxStream) }),
   }
-}
-
-function compileRetries({ on, statuses, attempts, replayBytes, budget }: ServicePolicy['retries']): RetrySpec {
-  const more = statuses.length === 0 ? {} : { statuses }
-  return { on, ...more, attempts, replayBytes: sizeBytes(replayBytes), budget }
 }

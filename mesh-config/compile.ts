@@ -3,6 +3,7 @@ import { addressOf } from './address.ts'
 import { compileApplicationCheck } from './application-check.ts'
 import { compileAccessLog } from './compile-access-log.ts'
 import { plainBalancer } from './compile-balancer.ts'
+import { compileConcurrency } from './compile-concurrency.ts'
 import { compileDiscovery, compileOnDemand, compileRegister, stateFolder } from './compile-discovery.ts'
 import { compileNameServer } from './compile-dns.ts'
 import {
@@ -13,6 +14,7 @@ import {
   listenOf,
   PASS_THROUGH,
 } from './compile-listeners.ts'
+import { compilePriority, compileQueue } from './compile-queue.ts'
 import { compileLimits, compileService, compileTimeouts, everything } from './compile-service.ts'
 import { compileTraceExport, compileTraces } from './compile-traces.ts'
 import { endpointList } from './discovery.ts'
@@ -170,6 +172,9 @@ function compileApplication(
     timeouts: compileTimeouts({ ...application.timeouts, perTry: 0 }),
     retries: { on: [], attempts: 1, replayBytes: 0, budget: { percent: 0, minPerSecond: 0 } },
     limits: compileLimits(application.limits),
+    ...compileConcurrency(application.concurrency),
+    ...compileQueue(application.queue),
+    ...compilePriority(application.priority),
     connections: { ageMs: 0, keepAliveMs: 0 },
     outliers: { consecutiveGatewayFailures: 0, baseEjectionMs: 0, maxEjectionMs: 0, maxEjectedPercent: 0 },
     upgrades: application.upgrades,

@@ -32,6 +32,10 @@ export function crossCheckPolicy(service: string, policy: Located): Problem[] {
   const isTcp = textAt(policy, ['protocol'])?.value === 'tcp'
   checkSubset(policy, textAt(policy, ['subsetFallback', 'subset']), say)
   for (const subset of resolveSubsets(policy)) checkSubset(policy, subset, say)
+  for (const each of [policy, ...itemsAt(policy, ['routes'])]) {
+    const other = textAt(each, ['fallback', 'to', 'service'])
+    if (other === null || other.value === service) checkSubset(policy, textAt(each, ['fallback', 'to', 'subset']), say)
+  }
   for (const route of itemsAt(policy, ['routes'])) {
     const destinations = itemsAt(route, ['to'])
     for (const destination of destinations) {

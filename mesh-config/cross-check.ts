@@ -222,6 +222,11 @@ function checkReferences(root: Located, say: Say): void {
   for (const [name, policy] of entriesAt(root, ['services'])) {
     checkSubset(root, name, textAt(policy, ['subsetFallback', 'subset']), say)
     for (const subset of resolveSubsets(policy)) checkSubset(root, name, subset, say)
+    for (const each of [policy, ...itemsAt(policy, ['routes'])]) {
+      const service = textAt(each, ['fallback', 'to', 'service'])
+      if (service === null || knows(service))
+        checkSubset(root, service?.value ?? name, textAt(each, ['fallback', 'to', 'subset']), say)
+    }
     for (const route of itemsAt(policy, ['routes'])) {
       const destinations = itemsAt(route, ['to'])
       for (const destination of destinations) {

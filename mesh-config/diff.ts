@@ -174,6 +174,8 @@ function diffRoutes(before: readonly RouteSpec[], after: readonly RouteSpec[]): 
     ...(same(a.to, b.to) ? [] : [`route ${name}: ${destinations(a)} -> ${destinations(b)}`]),
     ...(same(a.rewrite, b.rewrite) ? [] : [`route ${name}: rewrite changed`]),
     ...(same(a.headers, b.headers) ? [] : [`route ${name}: headers changed`]),
+    ...(same(a.priority, b.priority) ? [] : [`route ${name}: priority changed`]),
+    ...(same(a.fallback, b.fallback) ? [] : [`route ${name}: fallback changed`]),
     ...(same(a.timeouts, b.timeouts)
       ? []
       : diffFields(`route ${name}: `, { timeouts: { ...a.timeouts } }, { timeouts: { ...b.timeouts } })),

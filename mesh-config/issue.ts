@@ -181,7 +181,7 @@ function unknownKey(key: string, path: Path, root: Located, schema: SchemaNode):
   const around = schemaAt(schema, path)
   const keys = around === null ? [] : keysOf(around)
   const meant = nearest(key, keys)
-  const places = placesOf(key, schema)
+  const places = placesOf(key, schema, nodeAt(root, [...path, key])?.kind === 'map')
   // First a typing error of one letter, then a key of this name elsewhere, then a similar key.
   const isSlip = meant !== null && typingErrors(key.toLowerCase(), meant.toLowerCase()) <= 1
   const word = places.length > 0 || isSlip ? null : placeOfWord(key)

@@ -1,5 +1,6 @@
 import { move, suggested } from './fix.ts'
-import { lintRetries, lintTimeouts } from './lint-service.ts'
+import { lintRetries } from './lint-retries.ts'
+import { lintTimeouts } from './lint-service.ts'
 import type { Warn } from './located.ts'
 import type { MatchSpec, RouteSpec, ServiceSpec, ValueMatchSpec } from './snapshot.ts'
 

@@ -1,9 +1,11 @@
-import { grpcRetryConditions } from './call.ts'
 import { formatDuration } from './duration.ts'
-import { mostEjected } from './ejectable.ts'
 import { change, suggested } from './fix.ts'
 import { lintBalancer } from './lint-balancer.ts'
+import { lintLimits } from './lint-limits.ts'
+import { lintOutliers } from './lint-outliers.ts'
+import { lintRetries, longestWaits } from './lint-retries.ts'
 import type { Path, Warn } from './located.ts'
+import { grpcRetryConditions } from './retries.ts'
 import type { RetrySpec, ServiceSpec, ServiceTimeouts } from './snapshot.ts'
 
 export interface ServiceSurroundings {
@@ -24,8 +26,9 @@ export function lintService(
   lintRetries(service.timeouts, service.retries, path, warn)
   lintGrpc(service, path, warn)
   lintBudget(service.retries, [...path, 'retries', 'budget'], warn)
-  lintOutliers(service, [...path, 'outliers'], warn)
+  lintOutliers(service, discovered, [...path, 'outliers'], warn)
   lintBalancer(service, zone, [...path, 'balancer'], warn)
+  lintLimits(service, path, warn)
   if (service.endpoints.length === 0 && !discovered) {
     warn(
       path,
@@ -47,12 +50,17 @@ export function lintService(
 
 /** `home`: of the service, where they are a route's. */
 export function lintTimeouts(
-  { connectMs, requestMs, perTryMs }: ServiceTimeouts,
-  { attempts }: RetrySpec,
+  { connectMs, requestMs, perTryMs, maxStreamMs = 0 }: ServiceTimeouts,
+  { attempts, backoff }: RetrySpec,
   path: Path,
   warn: Warn,
   home: Path = path,
 ): void {
+  if (maxStreamMs > 0 && maxStreamMs <= requestMs)
+    warn(
+      [...path, 'timeouts', 'maxStream'],
+      `maxStream ${formatDuration(maxStreamMs)} is not longer than request ${formatDuration(requestMs)}, so request has no effect: write a longer one, or request: ${formatDuration(roundDown(maxStreamMs / 2))}`,
+    )
   if (requestMs === 0) return
   const request = formatDuration(requestMs)
   if (connectMs >= requestMs) {
@@ -72,29 +80,18 @@ export function lintTimeouts(
       `perTry ${perTry} is not shorter than request ${request}, so it has no effect: write perTry: ${formatDuration(share)}, or off`,
       suggested(change([...path, 'timeouts', 'perTry'], formatDuration(share))),
     )
-  } else if (attempts * perTryMs > requestMs) {
-    const whole = formatDuration(attempts * perTryMs)
-    const share = formatDuration(roundDown(requestMs / attempts))
+    return
+  }
+  // Only a back-off that somebody chose: the usual one matters where there is no other endpoint, and then little.
+  const waits = backoff === undefined ? 0 : longestWaits(backoff, attempts)
+  if (attempts * perTryMs + waits > requestMs) {
+    const whole = formatDuration(attempts * perTryMs + waits)
+    const share = formatDuration(roundDown(Math.max(1, requestMs - waits) / attempts))
+    const waiting = waits === 0 ? '' : ` and waits of up to ${formatDuration(waits)}`
     warn(
       [...path, 'timeouts', 'perTry'],
-      `${attempts} tries of ${perTry} take ${whole}, longer than request ${request}, so the last is cut short: write perTry: ${share} or request: ${whole}`,
+      `${attempts} tries of ${perTry}${waiting} take ${whole}, longer than request ${request}, so the last is cut short: write perTry: ${share} or request: ${whole}`,
       suggested(change([...path, 'timeouts', 'perTry'], share)),
-    )
-  }
-}
-
-export function lintRetries({ perTryMs }: ServiceTimeouts, { on, attempts }: RetrySpec, path: Path, warn: Warn): void {
-  const retries = [...path, 'retries']
-  if (attempts > 1 && on.length === 0)
-    warn(
-      [...retries, 'on'],
-      `attempts ${attempts} without a condition to retry on: write attempts: 1, or on: [connect-failure]`,
-      suggested(change([...retries, 'attempts'], 1)),
-    )
-  if (attempts > 1 && on.includes('per-try-timeout') && perTryMs === 0) {
-    warn(
-      [...retries, 'on'],
-      'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request',
     )
   }
 }
@@ -131,24 +128,6 @@ function lintBudget({ on, attempts, budget }: RetrySpec, path: Path, warn: Warn)
       [...path, 'percent'],
       `retries may add ${budget.percent} % to the load of a service that is in trouble already: write percent: 20`,
       suggested(change([...path, 'percent'], 20)),
-    )
-}
-
-function lintOutliers({ name, outliers, endpoints }: ServiceSpec, path: Path, warn: Warn): void {
-  if (outliers.consecutiveGatewayFailures === 0) return
-  if (outliers.baseEjectionMs > outliers.maxEjectionMs) {
-    const [base, max] = [formatDuration(outliers.baseEjectionMs), formatDuration(outliers.maxEjectionMs)]
-    warn(
-      [...path, 'baseEjection'],
-      `baseEjection ${base} is longer than maxEjection ${max}, so every ejection lasts maxEjection: make baseEjection the shorter one`,
-      change([...path, 'baseEjection'], max),
-    )
-  }
-  const count = endpoints.length
-  if (count > 1 && mostEjected(count, outliers.maxEjectedPercent) === 0)
-    warn(
-      [...path, 'maxEjectedPercent'],
-      `0 % of the endpoints of ${name} may be ejected, so none ever is: write more, or consecutiveGatewayFailures: 0 to turn ejection off`,
     )
 }
 

@@ -1,5 +1,6 @@
 import { formatAddress, isLoopback } from './address.ts'
 import type { Compiled } from './compile.ts'
+import { destinationsOf } from './destinations.ts'
 import { change, removal, suggested } from './fix.ts'
 import { lintHealth } from './lint-health.ts'
 import { lintRoutes } from './lint-routes.ts'
@@ -138,8 +139,7 @@ function lintReach(name: string, home: Path, { listeners, services }: Snapshot, 
     listener.service === null && (protocol !== 'tcp' || listener.protocol === 'detect')
   if (outbound.some(listener => isShared(listener) || listener.service === name)) return
   const isTarget = Object.values(services).some(
-    service =>
-      service.name !== name && service.routes.some(({ to }) => to.some(destination => destination.service === name)),
+    service => service.name !== name && destinationsOf(service).includes(name),
   )
   if (isTarget) return
   const shared =

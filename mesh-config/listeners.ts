@@ -1,6 +1,9 @@
 import * as z from 'zod'
 import { applicationCheck } from './application-check.ts'
 import { limits, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
+import { priority, queue } from './queue.ts'
+import { downstreamTls } from './tls.ts'
 import { opaquePorts, passThrough } from './transparent.ts'
 import { duration, listenAddress, peerAddress, serviceName, setting, size } from './values.ts'
 
@@ -105,12 +108,20 @@ const application = {
         grpcTimeout: timeouts.grpcTimeout,
         grpcTimeoutMax: timeouts.grpcTimeoutMax,
         grpcTimeoutOffset: timeouts.grpcTimeoutOffset,
+        maxStream: timeouts.maxStream,
+        deadline: timeouts.deadline,
         tunnel: timeouts.tunnel,
       })
       .prefault({}),
     'How long the application may take.',
   ),
   limits: setting(z.strictObject(limits).prefault({}), 'How much the application gets at once.'),
+  concurrency: setting(
+    concurrency.optional(),
+    'As `concurrency` of a service: how many requests the application takes well.',
+  ),
+  queue: setting(queue.optional(), 'As `queue` of a service: requests for the application wait for a moment.'),
+  priority: setting(priority.optional(), 'As `priority` of a service.'),
   upgrades,
   check: setting(
     applicationCheck,
@@ -121,6 +132,7 @@ const application = {
 
 export const inbound = z.strictObject({
   listen: setting(listenAddress(), 'The address that callers connect to.'),
+  tls: downstreamTls,
   multiplex: setting(
     z.boolean().default(true),
     'Offers calling sidecars to send HTTP/1.1 requests multiplexed over HTTP/2; the application gets HTTP/1.1 all the same. `false`: no offer.',

@@ -15,6 +15,4 @@ export interface NotYet {
 export const refused: readonly NotYet[] = []
 
 /** Accepted without effect: worth a warning, not a refusal. */
-export const withoutEffect: readonly NotYet[] = [
-  { at: 'services.*.outliers.interval', what: 'interval', instead: 'every answer counts at once' },
-]
+export const withoutEffect: readonly NotYet[] = []

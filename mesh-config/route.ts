@@ -1,7 +1,11 @@
 import * as z from 'zod'
-import { retries, timeouts } from './call.ts'
+import { timeouts } from './call.ts'
 import { REWRITE } from './edited-heads.ts'
+import { fallback } from './fallback.ts'
 import { headerEdits } from './header-edits.ts'
+import { routePriority } from './queue.ts'
+import { retryOverrides } from './retries.ts'
+import { valueMatches } from './route-values.ts'
 import { anyText, exactlyOne, headerName, label, overrides, serviceName, setting, text } from './values.ts'
 
 /** One of the `routes` of a service policy (service.ts): which requests, where they go, and what differs for them. */
@@ -40,26 +44,6 @@ const path = z.union([
         })
     }),
 ])
-
-const valueForms = z
-  .strictObject({
-    exact: setting(anyText('a value').optional(), 'The whole value.'),
-    prefix: setting(anyText('a value').optional(), 'The beginning of the value.'),
-    suffix: setting(anyText('a value').optional(), 'The end of the value.'),
-    contains: setting(anyText('a value').optional(), 'A part of the value.'),
-    regex: setting(anyText('a regular expression').optional(), 'An RE2 expression that the whole value must match.'),
-    present: setting(z.boolean().optional(), 'true: present, with any value. false: absent.'),
-    invert: setting(
-      z.boolean().default(false),
-      'It matches when the value is there and does not match the form beside this. With `present`: the opposite.',
-      'as in Envoy: what is absent matches no form of a value, inverted or not',
-    ),
-  })
-  .superRefine(({ invert: _invert, ...forms }, context) => exactlyOne(forms, context))
-
-const valueMatch = z.union([anyText('a value').transform(exact => ({ exact })), valueForms])
-/** Or several that must match. */
-const valueMatches = z.union([valueMatch, z.array(valueForms).min(1).max(16)])
 
 const match = {
   path: setting(
@@ -127,21 +111,14 @@ export const route = z
       'What takes the place of the matched prefix, or of the exact path; the rest and the query stay. The endpoint also gets the path as it was in `x-envoy-original-path`. With `/` no second slash comes of it.',
     ),
     headers: setting(headerEdits.optional(), 'Edits of the heads of its requests and of their responses.'),
+    priority: setting(routePriority.optional(), 'The priority of its requests, where no header says it.'),
+    fallback: setting(fallback.optional(), 'In the place of the fallback of the service.'),
     timeouts: setting(
       z.strictObject(overrides(ofRoutes)).optional(),
       'Timeouts that differ from those of the service. `connect` is always that of the service.',
     ),
     retries: setting(
-      z
-        .strictObject(
-          overrides({
-            on: retries.on,
-            statuses: retries.statuses,
-            attempts: retries.attempts,
-            replayBytes: retries.replayBytes,
-          }),
-        )
-        .optional(),
+      z.strictObject(retryOverrides).optional(),
       'Retry settings that differ from those of the service. The budget is always that of the service.',
     ),
   })

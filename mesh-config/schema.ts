@@ -82,17 +82,18 @@ export function keysOf(node: SchemaNode): string[] {
 }
 
 /** The places of a key, as `services.<name>.timeouts`. */
-export function placesOf(key: string, node: SchemaNode, prefix = ''): string[] {
+export function placesOf(key: string, node: SchemaNode, isMap: boolean, prefix = ''): string[] {
   const places: string[] = []
   for (const form of [node, ...(node.anyOf ?? [])]) {
     for (const [name, child] of Object.entries(form.properties ?? {})) {
       const place = prefix === '' ? name : `${prefix}.${name}`
-      if (name === key) places.push(place)
-      places.push(...placesOf(key, child, place))
+      if (name === key && (!isMap || keysOf(child).length > 0 || child.additionalProperties !== undefined))
+        places.push(place)
+      places.push(...placesOf(key, child, isMap, place))
     }
-    if (form.items !== undefined) places.push(...placesOf(key, form.items, `${prefix}[]`))
+    if (form.items !== undefined) places.push(...placesOf(key, form.items, isMap, `${prefix}[]`))
     if (typeof form.additionalProperties === 'object')
-      places.push(...placesOf(key, form.additionalProperties, `${prefix}.<name>`))
+      places.push(...placesOf(key, form.additionalProperties, isMap, `${prefix}.<name>`))
   }
   return places
 }

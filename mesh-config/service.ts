@@ -1,8 +1,14 @@
 import * as z from 'zod'
 import { balancer } from './balancer.ts'
-import { limits, retries, timeouts, upgrades } from './call.ts'
+import { breaker } from './breaker.ts'
+import { limits, timeouts, upgrades } from './call.ts'
+import { concurrency } from './concurrency.ts'
+import { fallback } from './fallback.ts'
 import { health } from './health.ts'
+import { outliers } from './outliers.ts'
+import { priority, queue } from './queue.ts'
 import { resolve } from './resolve.ts'
+import { retries } from './retries.ts'
 import { route } from './route.ts'
 import { upstreamTls } from './tls.ts'
 import { anyText, duration, label, setting, text } from './values.ts'
@@ -22,33 +28,6 @@ const connections = {
     duration().default('off'),
     'HTTP/2: an endpoint that was silent for so long gets a PING, and its connection is closed when no answer comes within 20 s. `off`: never.',
     'servers of gRPC close connections that are pinged more often than every five minutes, and the idle timeouts find most dead peers',
-  ),
-}
-
-export const outliers = {
-  consecutiveGatewayFailures: setting(
-    z.int().min(0).default(5),
-    'An endpoint is ejected after so many failures in a row (502, 503, 504, no connection, a reset). 0: never.',
-    'as in Envoy: a single bad answer may be chance',
-  ),
-  interval: setting(
-    duration('refused').optional(),
-    'The time between two checks of all endpoints, as Envoy has it. Accepted for files that contain it.',
-  ),
-  baseEjection: setting(
-    duration('refused').default('10s'),
-    'How long the first ejection lasts; each further one in a row lasts longer.',
-    'an instance that restarts is back after about ten seconds; the 30 s of Envoy leave it idle',
-  ),
-  maxEjection: setting(
-    duration('refused').default('5m'),
-    'No ejection lasts longer.',
-    'as in Envoy: an endpoint that comes back is in use again within minutes',
-  ),
-  maxEjectedPercent: setting(
-    z.number().min(0).max(100).default(50),
-    'At most this share of the endpoints of the service, and of each subset, is ejected at a time. Of two or more, one may always be ejected, the last never. 0: none is.',
-    'the 10 % of Envoy eject nothing with fewer than ten endpoints; with 50 % one of two can be ejected, and half the service always stays',
   ),
 }
 
@@ -82,7 +61,27 @@ export const serviceSchema = z.strictObject({
   retries: setting(z.strictObject(retries).prefault({}), 'Which failures are tried again, and how often.'),
   limits: setting(
     z.strictObject(limits).prefault({}),
-    'Circuit breaking: how much may be under way at once, for each data thread.',
+    'Circuit breaking: how much may be under way at once, over all data threads.',
+  ),
+  breaker: setting(
+    breaker.optional(),
+    'Nothing is sent to the service for a while after too many failures or slow answers: 503 UO at once. Without it: no breaker.',
+  ),
+  fallback: setting(
+    fallback.optional(),
+    'What takes the place of a refusal by the sidecar of the caller. Without it: 503.',
+  ),
+  concurrency: setting(
+    concurrency.optional(),
+    'Adaptive concurrency: finds out how many requests the service takes well. Without it: it is not computed.',
+  ),
+  queue: setting(
+    queue.optional(),
+    'Requests over `limits.requests`, or over an enforced `concurrency`, wait for a moment, and those that wait for a connection no longer than that. Without it: the former are refused at once.',
+  ),
+  priority: setting(
+    priority.optional(),
+    'Which requests come first in the queue, and which are refused first. Without it: all are alike.',
   ),
   connections: setting(z.strictObject(connections).prefault({}), 'How long connections to endpoints live.'),
   outliers: setting(

@@ -1,5 +1,5 @@
 import type { RegisterSpec } from './discovery-spec.ts'
-import type { ServiceSpec } from './service-spec.ts'
+import type { ServerTlsSpec, ServiceSpec } from './service-spec.ts'
 
 export type {
   AddressFamily,
@@ -26,18 +26,29 @@ export type {
 export type {
   BalancerSpec,
   BalancerType,
+  BreakerSpec,
+  ConcurrencySpec,
   DestinationSpec,
   EndpointHealth,
+  EndpointLimitsSpec,
   EndpointSpec,
+  EnoughToCompare,
   FailoverSpec,
+  FailurePercentageSpec,
+  FallbackSpec,
   FilterSpec,
   GrpcRetryCondition,
   HashKeySpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  HedgeSpec,
+  LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
   PemTexts,
+  PriorityName,
+  PrioritySpec,
+  QueueSpec,
   RegisteredNames,
   ResolveSpec,
   RetryCondition,
@@ -45,11 +56,13 @@ export type {
   RouteRetries,
   RouteSpec,
   RouteTimeouts,
+  ServerTlsSpec,
   ServiceKind,
   ServiceLimits,
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  SuccessRateSpec,
   TlsSpec,
   ValueMatchSpec,
 } from './service-spec.ts'
@@ -170,6 +183,8 @@ export interface ListenerSpec {
   readonly limits: ListenerLimits
   /** `Upgrade: h2c` is accepted. */
   readonly h2cUpgrade: boolean
+  /** Absent: callers speak no TLS. */
+  readonly tls?: ServerTlsSpec
   /** Connections are redirected here, and each was on its way to another address. Absent: they are not. */
   readonly transparent?: TransparentSpec
 }

@@ -5,7 +5,7 @@ import type { Telemetry } from './core/telemetry.ts'
 import { decider } from './forward/decide.ts'
 import type { ForwardDeps } from './forward/forward.ts'
 
-export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tunnels'> {
+export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tunnels' | 'marks'> {
   readonly telemetry: Telemetry
   /** The runtime the listener has now: an exchange asks once, and keeps what it got. */
   listener(): ListenerRuntime
@@ -23,12 +23,13 @@ export interface CorridorDeps extends Pick<ForwardDeps, 'clock' | 'random' | 'tu
  * first: it joins the parts and has no logic of its own. docs/life-of-a-request.md tells the same at length.
  */
 export function corridor(deps: CorridorDeps): ForwardDeps {
-  const { clock, random, telemetry, tunnels, listener, discover, discoverAhead } = deps
+  const { clock, random, telemetry, tunnels, marks, listener, discover, discoverAhead } = deps
 
   return {
     clock,
     random,
     tunnels,
+    marks,
     classify,
 
     // 1  The codec has a whole, strictly checked head: nothing malformed gets this far.

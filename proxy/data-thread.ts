@@ -6,10 +6,11 @@ import type { ToControl, ToData } from './core/channel.ts'
 import type { Clock, Random } from './core/clock.ts'
 import type { Learnt } from './core/learnt.ts'
 import { Ledger } from './core/ledger.ts'
+import { retryMarks } from './core/retry-marks.ts'
 import type { ProxyEvent } from './core/telemetry.ts'
 import { Tracing } from './core/tracing.ts'
 import type { Turns } from './core/turn.ts'
-import type { Dial, Listen, MakeTlsDial } from './core/wire.ts'
+import type { Dial, Listen } from './core/wire.ts'
 import type { OwnListener } from './pool/not-itself.ts'
 import { accounted, accountedDial } from './runtime/accounted.ts'
 import { answer } from './runtime/answers.ts'
@@ -24,7 +25,7 @@ import { OwnConnections } from './runtime/own-connections.ts'
 import { receiver } from './runtime/receive.ts'
 import { records } from './runtime/records.ts'
 import { loadRe2, patternsOf } from './runtime/regex.ts'
-import { tlsOf } from './runtime/tls.ts'
+import { type TlsParts, tlsOf } from './runtime/tls.ts'
 import { wanted } from './runtime/wanted.ts'
 import { accessLogQueue } from './telemetry/access-log-queue.ts'
 import { bufferStats } from './telemetry/buffer-stats.ts'
@@ -44,7 +45,7 @@ export interface DataThreadDeps {
   readonly turns: Turns
   readonly dial: Dial
   /** Loads what TLS needs, the first time that a service has it. */
-  loadTls(): Promise<MakeTlsDial>
+  loadTls(): Promise<TlsParts>
   readonly listen: Listen
   /** What is one for all data threads. */
   readonly cells: Cells
@@ -125,6 +126,9 @@ function serving(
     stats,
     requests,
     event,
+    tellEjections: service => {
+      if (cells.threads > 1) send({ kind: 'ejections', service })
+    },
     tracing,
     dial: through(dial),
     tls,
@@ -147,7 +151,8 @@ function listening(
 ): Listeners {
   const { clock, random } = deps
   const codec = http2(clock, { onGuard: guardTrips('downstream', guards, stats, clock, event) })
-  const opened = { clock, random, stats, http2: codec, telemetryOf: records.telemetryOf, ...looked }
+  const marks = retryMarks(deps.cells)
+  const opened = { clock, random, stats, marks, http2: codec, telemetryOf: records.telemetryOf, ...looked }
   return listeners({
     ...deps,
     stats,

@@ -30,7 +30,7 @@ function begin(given: WorkerData): DataThread {
     listen: inheritedOr(inherited, (address, onWire, onError) => listen({ ...address, shared }, onWire, onError)),
     isInherited: name => inherited?.some(socket => socket.name === name) === true,
     learnt,
-    loadTls: async () => (await import('./system/tls-wire.ts')).tlsDial,
+    loadTls: async () => (await import('./system/tls.ts')).tls,
     shared,
     // Only where a listener needs it.
     loadOriginals: async () => (await import('./system/original-destination.ts')).loadOriginals(),

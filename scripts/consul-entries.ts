@@ -60,7 +60,7 @@ A field that has no effect here is named in a warning of the document. So is a f
 
 - **Defaults** are those of Outrigger where an entry says nothing: connecting may take 1s (5s in Consul), requests go to the endpoint with the fewest (round robin in Consul), and a request that did not reach an application is tried once more.
 - **Retries after an answer** are made of idempotent methods only, and within the budget of the service; Envoy repeats a POST as well.
-- **Ejection** counts 502, 503, 504 and missing answers, not a 500.
+- **Ejection** counts any 5xx where an entry has MaxFailures, as Envoy does; elsewhere 502, 503, 504 and missing answers, not a 500. Success rates are not compared, which Envoy does from five instances on.
 - **Failover** goes on within one request: the next try of a request whose endpoint cannot be reached may be at the next target.
 - **Hash policies** are those of each destination of a split; in Envoy the first ones count for all.
 - \`PathExact\` with \`PrefixRewrite: /\` makes the path \`/\`. Envoy under Consul 1.22 leaves such a path as it is.

@@ -28,6 +28,7 @@ const flags: Readonly<Record<Failure['flag'], string>> = {
   UPE: 'upstream protocol error',
   SI: 'stream idle',
   DPE: 'downstream protocol error',
+  UMSDR: 'maximum stream duration reached',
   DT: 'downstream too slow',
   DC: 'downstream connection termination',
   LR: 'local reset',

@@ -46,6 +46,7 @@ const joints = new Set([
   'proxy/runtime/pools-of.ts',
   'proxy/runtime/request-router.ts',
   'proxy/runtime/service-routes.ts',
+  'proxy/runtime/retry-policy.ts',
   'proxy/runtime/tcp-routes.ts',
   'proxy/runtime/by-address.ts',
   'proxy/runtime/originals.ts',
@@ -63,6 +64,7 @@ const joints = new Set([
   'proxy/runtime/explain.ts',
   'proxy/runtime/explain-words.ts',
   'proxy/runtime/explain-steps.ts',
+  'proxy/runtime/explain-calls.ts',
   // The control thread: its parts, what is said of it, discovery, ports.
   'proxy/control/sidecar.ts',
   'proxy/control/agent.ts',

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { everything } from '../cli/commands.ts'
+import { retryConditions } from '../mesh-config/retries.ts'
 import { type SchemaNode, schemaOf } from '../mesh-config/schema.ts'
 import { adminPages, type PageFacts } from '../proxy/admin/pages.ts'
 import { guards } from '../proxy/codec/h2/options.ts'
@@ -99,7 +100,7 @@ function anchorOf(title: string): string {
 
 describe('names', () => {
   const rows = Object.values(failures)
-  const conditions = new Set([...rows.map(({ condition }) => condition), 'gateway-error'])
+  const conditions = new Set([...rows.map(({ condition }) => condition), ...retryConditions])
   /** Words with hyphens that are neither a failure nor a retry condition. */
   const others =
     /^(x-[\w-]+|(proxy|service)-(defaults|resolver|router|splitter|intentions)|order-by-locality|ip6?tables-(nft|legacy|restore|save)|envoy-ratelimited|outrigger-(agent|h2|names|reason|source|failure)|connection|keep-alive|100-continue|maybe-sent|transfer-encoding|content-length|grpc-(retry-pushback-ms|previous-rpc-attempts|timeout|status|message)|endpoint-load-metrics(-bin)?|mesh-config|kebab-case\.ts)$/
@@ -231,7 +232,8 @@ function wrongWord(command: Command, words: readonly string[]): string | null {
   const [first = '', ...rest] = words
   const inner = command.commands.find(each => each.name() === first)
   if (inner !== undefined) return wrongWord(inner, rest)
-  if (command.commands.length > 0 && first !== '' && !first.startsWith('-')) return first
+  const takesWords = command.registeredArguments.length > 0
+  if (command.commands.length > 0 && !takesWords && first !== '' && !first.startsWith('-')) return first
   const known = ['-h', '--help', '-V', '--version', ...command.options.flatMap(({ short, long }) => [short, long])]
   // A lone - is standard input.
   return words.find(word => word.startsWith('-') && word !== '-' && !known.includes(word.split('=')[0])) ?? null

@@ -5,6 +5,7 @@ import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
 import type { Locality } from '../../proxy/cluster/zone.ts'
 import { NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
+import { ownCells } from '../../proxy/core/cells.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { deltaOf } from '../../proxy/core/endpoints-delta.ts'
@@ -64,11 +65,20 @@ function clusterOf({
   return new ServiceCluster(whole as unknown as ServiceSpec, {
     clock: systemClock,
     random: systemRandom,
+    cells: ownCells,
     policy: type => policies[type],
     locality,
+    thread: 0,
     createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, null as never, null as never),
     retireEndpoint() {},
-    outliers: () => ({ configure() {}, review: () => false, resume() {}, report() {}, stop() {} }),
+    outliers: () => ({
+      configure() {},
+      review: () => false,
+      resume() {},
+      report() {},
+      byHand: () => ({ done: false, why: '' }),
+      stop() {},
+    }),
   })
 }
 

@@ -65,6 +65,7 @@ function reuse(protocol: 'http1' | 'http2', connections: number): PreparedCase {
         connectionAgeMs: 0,
         maxConnections: 10_000,
         maxPending: 10_000,
+        queue: null,
         upstream: { bufferBytes: 1, maxHeaders: 1, maxHeadBytes: 1 },
       }
       const codecs = { http1: codec(1), http2: codec(100), hop: codec(100), raw: codec(1) }

@@ -1,20 +1,21 @@
 import * as z from 'zod'
-import { limits, retries, timeouts } from '../call.ts'
-import { outliers, serviceSchema } from '../service.ts'
+import { limits, timeouts } from '../call.ts'
+import { outliers } from '../outliers.ts'
+import { retryOverrides } from '../retries.ts'
+import { serviceSchema } from '../service.ts'
 import { overrides, setting, text } from '../values.ts'
 
-const { budget: _ofTheService, ...ofRetries } = retries
-const { interval, ...ofOutliers } = outliers
+const { retries: mostRetries, perEndpoint, ...ofLimits } = limits
 
 const calls = z.strictObject({
   protocol: setting(serviceSchema.shape.protocol.unwrap().optional(), 'As `protocol` of the called service.'),
   timeouts: setting(z.strictObject(overrides(timeouts)).optional(), 'As `timeouts` of the called service.'),
-  retries: setting(z.strictObject(overrides(ofRetries)).optional(), 'As `retries` of the called service.'),
-  limits: setting(z.strictObject(overrides(limits)).optional(), 'As `limits` of the called service.'),
-  outliers: setting(
-    z.strictObject({ ...overrides(ofOutliers), interval }).optional(),
-    'As `outliers` of the called service.',
+  retries: setting(z.strictObject(retryOverrides).optional(), 'As `retries` of the called service.'),
+  limits: setting(
+    z.strictObject({ ...overrides(ofLimits), retries: mostRetries, perEndpoint }).optional(),
+    'As `limits` of the called service.',
   ),
+  outliers: setting(z.strictObject(overrides(outliers)).optional(), 'As `outliers` of the called service.'),
 })
 
 const called = text(

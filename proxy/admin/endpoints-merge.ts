@@ -28,12 +28,18 @@ const severity = { admitting: 0, probing: 1, ejected: 2 } as const
 function mergeEndpoint(a: EndpointView, b: EndpointView): EndpointView {
   const worse =
     severity[b.state] > severity[a.state] || (b.state === a.state && b.ejectedForMs > a.ejectedForMs) ? b : a
+  // Each thread that has seen a failure knows those of all.
+  const { evidence = worse === a ? b.evidence : a.evidence } = worse
   const requests = a.requests + b.requests
   return {
     ...a,
     state: worse.state,
-    reason: worse.reason,
+    // Of `mode: shadow` a thread that has seen no failure does not know it.
+    reason: worse.reason || a.reason || b.reason,
     ejectedForMs: worse.ejectedForMs,
+    ...(worse.byHand === undefined ? {} : { byHand: worse.byHand }),
+    ...(worse.shadowForMs === undefined ? {} : { shadowForMs: worse.shadowForMs }),
+    ...(evidence === undefined ? {} : { evidence }),
     active: a.active + b.active,
     connections: a.connections + b.connections,
     idle: a.idle + b.idle,

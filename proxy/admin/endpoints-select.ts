@@ -15,6 +15,8 @@ const filters: Readonly<Record<string, (endpoint: EndpointView) => boolean>> = {
   unusable: endpoint => !isUsable(endpoint),
   admitting: ({ state }) => state === 'admitting',
   ejected: ({ state }) => state === 'ejected',
+  held: ({ byHand }) => byHand !== undefined,
+  shadow: ({ shadowForMs }) => shadowForMs !== undefined,
   probing: ({ state }) => state === 'probing',
   passing: ({ health }) => health === 'passing',
   failing: ({ health }) => health === 'failing',

@@ -1,5 +1,6 @@
-import type { EndpointView } from '../core/channel.ts'
+import type { EndpointView, LimitView } from '../core/channel.ts'
 import { endpointState } from '../core/endpoint-state.ts'
+import { evidenceText } from '../core/evidence-text.ts'
 import type { CheckedService } from '../core/health-checks.ts'
 import { printable } from '../core/printable.ts'
 import type { SourceStatus } from '../core/source.ts'
@@ -28,6 +29,7 @@ const table: readonly Column[] = [
   { title: 'PROTOCOL', align: 'left', plain: 'HTTP/1.1', cell: ({ protocol }) => protocol },
   { title: 'CONNS', align: 'right', cell: ({ connections }) => count(connections) },
   { title: 'IDLE', align: 'right', cell: ({ idle }) => count(idle) },
+  { title: 'LIMITS', align: 'left', plain: '', cell: ({ limits }) => (limits ?? []).map(useText).join(' ') },
   { title: 'PENDING', align: 'right', cell: ({ pending }) => count(pending) },
   {
     title: 'REQUESTS',
@@ -108,9 +110,17 @@ export function serviceText(
     lines.push(
       `  none of them is ${[only, zone === null ? null : `in zone ${printable(zone)}`].filter(wish => wish !== null).join(' and ')}`,
     )
+  for (const endpoint of rows) {
+    const failures = evidenceOf(endpoint)
+    if (failures !== '') lines.push(printable(`  last failures of ${endpoint.address}: ${failures}`))
+  }
   if (left > 0)
     lines.push(`  and ${count(left)} more: ?service=${name}&limit=all shows all, ?only=, ?zone= and ?sort= choose`)
   return [...lines, ''].join('\n')
+}
+
+function useText({ limit, used, most }: LimitView): string {
+  return `${limit} ${count(used)} of ${count(most)}`
 }
 
 /** How many are in each state, by zone where there are several. */
@@ -150,16 +160,27 @@ export function share(requests: number, total: number): string {
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)}%`
 }
 
-export function stateText({ state, reason, ejectedForMs, health, healthReason }: EndpointView): string {
+export function stateText(endpoint: EndpointView): string {
+  const { state, reason, ejectedForMs, health, healthReason, byHand, shadowForMs } = endpoint
   const words =
     state === 'ejected'
-      ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
+      ? byHand === undefined
+        ? `ejected for ${duration(ejectedForMs)} more: ${reason}`
+        : `ejected by an operator${byHand === 'forced' ? ', by force,' : ''} for ${duration(ejectedForMs)} more`
       : state === 'probing'
         ? `probing (was ejected: ${reason})`
-        : health === 'passing'
-          ? state
-          : ''
+        : shadowForMs !== undefined
+          ? `${state}; would be ejected (mode: shadow) for ${duration(shadowForMs)} more: ${reason}`
+          : health === 'passing'
+            ? state
+            : ''
   return [words, healthReason].filter(text => text !== '').join('; ') || 'not used'
+}
+
+/** Why it is, or was, not used; empty: nothing is held against it now. */
+export function evidenceOf({ state, shadowForMs, byHand, evidence = [] }: EndpointView): string {
+  const isHeldAgainst = (state !== 'admitting' && byHand === undefined) || shadowForMs !== undefined
+  return isHeldAgainst ? evidence.map(evidenceText).join(', ') : ''
 }
 
 export function sourceText({ name, state, ageMs, trouble, endpoints, suspects, fromDisk }: SourceStatus): string {

@@ -51,7 +51,9 @@ export function attemptText(attempt: AttemptView, isTunnel = false): string {
     attempt.failure === '' ? (attempt.status === 0 ? none : answered(attempt)) : `${attempt.flag} ${attempt.failure}`
   const detail = attempt.detail === '' ? '' : ` (${attempt.detail})`
   const connection =
-    (attempt.hop ? ', over an h2 hop' : '') + (attempt.reusedConnection ? ', on a kept connection' : '')
+    (attempt.hedge ? ', beside the one before' : '') +
+    (attempt.hop ? ', over an h2 hop' : '') +
+    (attempt.reusedConnection ? ', on a kept connection' : '')
   const retry = attempt.retry === '' ? '' : `; ${attempt.retry}`
   return `${attempt.endpoint || 'no endpoint'}  ${outcome}${detail} after ${duration(attempt.tookMs)}${headText(attempt)}${connection}${comparedText(attempt)}${retry}`
 }

@@ -1,6 +1,7 @@
 import type { CheckedService } from '../core/health-checks.ts'
 import type { ServiceStatus } from '../core/source.ts'
 import type { Ask } from './ask.ts'
+import { byHandPages } from './by-hand.ts'
 import { configPage } from './config.ts'
 import { drainPage } from './drain.ts'
 import { endpointsPage } from './endpoints.ts'
@@ -44,6 +45,7 @@ export function adminPages(facts: PageFacts): readonly Page[] {
     explainPage(facts.ask),
     flightsPage(facts.ask),
     endpointsPage(facts.ask, facts.discovery, facts.checks),
+    ...byHandPages(facts.ask),
     configPage(facts.config),
     syncPage(facts.sync),
     ...(facts.names === null ? [] : [namesPage(facts.names)]),

@@ -3,6 +3,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { type LoadedLevel, loadLevels } from './load.ts'
 import { isPanic, panicPicker } from './panic.ts'
 import { priorityPicker } from './priority.ts'
+import { roomyPicker } from './roomy.ts'
 import { stickyPicker } from './sticky.ts'
 import { type Locality, planZones, type ZonePlan, zonePicker } from './zone.ts'
 
@@ -13,12 +14,16 @@ export interface BalanceDeps {
   readonly locality: Locality
   /** From the name of an endpoint to its sticky id. Null: the service has no sticky sessions. */
   readonly stickyIdOf: ((name: string) => string) | null
+  /** Endpoints have limits of their own. */
+  readonly isLimited: boolean
 }
 
 /** The picker of one host set, and how it was made: for `/endpoints`. */
 export interface Balance {
   readonly balancer: LoadBalancer
-  /** How many endpoints pass and are not ejected, and how many get requests. */
+  /** Those to which one request goes, to find out how they are. */
+  readonly probing: readonly Endpoint[]
+  /** How many endpoints pass, are not ejected and not probing, and how many get requests. */
   readonly healthy: number
   readonly inRotation: number
   /** A priority is in panic: it ignores health or ejections. */
@@ -31,7 +36,7 @@ export interface Balance {
 const NOTHING: LoadBalancer = { pick: () => null }
 
 /**
- * Joins the stages: sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left
+ * Joins the stages: room at the endpoint -> sticky session -> priority -> panic -> zone -> policy. A stage that has nothing to decide is left
  * out; where none has, the picker is the policy's own.
  */
 export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Balance {
@@ -55,9 +60,23 @@ export function balance(endpoints: readonly Endpoint[], deps: BalanceDeps): Bala
       balancer,
       deps.stickyIdOf,
     )
-  const healthy = used.reduce((sum, { level }) => sum + level.healthy.length, 0)
+  if (deps.isLimited && pickers.length !== 0)
+    balancer = roomyPicker(
+      used.map(({ rotation }) => rotation),
+      balancer,
+      random,
+    )
+  const healthy = used.reduce((sum, { level }) => sum + (level.usesProbing ? 0 : level.healthy.length), 0)
   const inRotation = used.reduce((sum, { rotation }) => sum + rotation.length, 0)
-  return { balancer, healthy, inRotation, panic: used.some(({ panic }) => isPanic(panic)), levels, zones }
+  const panic = used.some(({ panic }) => isPanic(panic))
+  return { balancer, probing: probingIn(levels), healthy, inRotation, panic, levels, zones }
+}
+
+/** A priority that gets no requests, even if all of it were well, is left alone: the ones before it carry them all. */
+function probingIn(levels: readonly LoadedLevel[]): readonly Endpoint[] {
+  const lastLoaded = levels.findLastIndex(({ load }) => load > 0)
+  const some = lastLoaded < 0 ? levels : levels.slice(0, lastLoaded + 1)
+  return some.flatMap(({ level }) => level.probing)
 }
 
 /**

@@ -1,19 +1,24 @@
 import { own } from '../../mesh-config/own.ts'
-import type { BalancerType, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { BalancerType, EndpointLimitsSpec, EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { BalancerDeps, BalancerPolicy } from '../core/balancer.ts'
-import type { EndpointsDelta } from '../core/channel.ts'
-import type { Clock, Random, Timer } from '../core/clock.ts'
-import type { Classification, RetryBudget } from '../core/cluster.ts'
+import type { Cells } from '../core/cells.ts'
+import type { ByHandAnswer, ByHandQuestion, EndpointsDelta } from '../core/channel.ts'
+import type { Random, Timer } from '../core/clock.ts'
+import type { Classification, Latencies } from '../core/cluster.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import { type Failure, failures } from '../core/failure.ts'
+import type { Failure } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import { type AdmissionDeps, ServiceAdmission } from './admission.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
-import { retryBudget } from './budget.ts'
+import { retryBudget, type ServiceBudget } from './budget.ts'
 import { type HostSet, type HostSetChange, hostSet } from './host-set.ts'
+import { latencies } from './latencies.ts'
 import { learntOf, restore } from './learnt.ts'
 import { type AllMembers, membersOf } from './members.ts'
+import { probePicker } from './probe.ts'
 import { SLOW_START_OFF, stepMs, weigh } from './slow-start.ts'
 import { stickyIds } from './sticky-id.ts'
 import { isTouched, withFallback } from './subset.ts'
@@ -21,26 +26,41 @@ import { ClusterView, type ViewOwner } from './view.ts'
 import type { Locality } from './zone.ts'
 
 /** What a cluster needs of other parts, handed in so that cluster/ knows none of them. */
-export interface ClusterDeps {
-  readonly clock: Clock
+export interface ClusterDeps extends AdmissionDeps {
   readonly random: Random
+  readonly cells: Cells
   policy(type: BalancerType): BalancerPolicy
   createEndpoint(spec: EndpointSpec, name: string): Endpoint
+  /** It has left; its own `retire` follows. */
   retireEndpoint(endpoint: Endpoint): void
+  /** `limits.perEndpoint` of the service is this from now on. */
+  limitEndpoint?(endpoint: Endpoint, limits: EndpointLimitsSpec | undefined): void
   /**
    * Outlier detection of this service. `changed` asks for new pickers. `sets` are the whole service, and the subsets
    * that have no fallback.
    */
-  outliers(changed: () => void, sets: () => readonly (readonly Endpoint[])[]): OutlierDetector
+  outliers(changed: () => void, sets: () => readonly NamedSet[]): OutlierDetector
   /** The locality of this sidecar when the cluster is made; `configure` and `setOrigins` change it. */
   readonly locality: Locality
+  /** Which data thread this is. */
+  readonly thread: number
+}
+
+/** A subset, or the whole service. */
+interface NamedSet {
+  readonly name: string
+  readonly members: readonly Endpoint[]
 }
 
 export interface OutlierDetector {
   configure(spec: ServiceSpec['outliers']): void
-  /** Called after the sets changed. True: it has readmitted endpoints, so all pickers must be rebuilt. */
+  /**
+   * Called after the sets changed, or another data thread ejected or readmitted endpoints. True: some changed, so all
+   * pickers must be rebuilt.
+   */
   review(): boolean
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void
+  byHand(question: ByHandQuestion): ByHandAnswer
   /** The states of endpoints are those that an earlier process had given them. */
   resume(): void
   stop(): void
@@ -57,12 +77,10 @@ export class ServiceCluster implements ViewOwner {
   spec: ServiceSpec
   readonly whole: ClusterView
   readonly subsets = new Map<string, ClusterView>()
-  budget: RetryBudget
+  readonly budget: ServiceBudget
   affinity: Affinity
-  /** Requests under way. */
-  active = 0
-  /** Requests admitted since the cluster was made. */
-  uses = 0
+  #latencies: Latencies | null = null
+  readonly admission: ServiceAdmission
   #members: AllMembers
   readonly #deps: ClusterDeps
   readonly #hosts: HostSet
@@ -83,7 +101,9 @@ export class ServiceCluster implements ViewOwner {
     this.name = spec.name
     this.spec = spec
     this.#deps = deps
-    this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    this.admission = new ServiceAdmission(spec, deps)
+    const { percent, minPerSecond } = spec.retries.budget
+    this.budget = retryBudget(percent, minPerSecond, { service: spec.name, cells: deps.cells })
     this.#policy = deps.policy(spec.balancer.type)
     this.#policyDeps = { clock: deps.clock, random: deps.random, spec: spec.balancer }
     this.affinity = affinity(spec.balancer, this.#policy.hashes, deps.random)
@@ -91,16 +111,18 @@ export class ServiceCluster implements ViewOwner {
     this.#stickyIdOf = idsOf(spec)
     this.#warmUp = deps.clock.timer(() => this.rebuild())
     this.#learn = deps.clock.timer(() => this.#reweigh())
-    this.#hosts = hostSet((endpoint, name) => deps.createEndpoint(endpoint, name))
+    this.#hosts = hostSet((endpoint, name) => this.#create(endpoint, name))
     this.whole = new ClusterView(this, spec.name, members.whole, this.#balance(null))
     this.#outliers = deps.outliers(
       () => this.rebuild(),
-      () => this.#guarded(),
+      () => this.#sets(),
     )
     this.#outliers.configure(spec.outliers)
     this.#hosts.replace(spec.endpoints)
     this.#nameSubsets()
     this.#gather(this.#views())
+    // Other data threads may have ejected some already.
+    this.#outliers.review()
     this.rebuild()
   }
 
@@ -134,8 +156,7 @@ export class ServiceCluster implements ViewOwner {
   configure(spec: ServiceSpec, zone = this.#locality.zone, members?: AllMembers): void {
     const old = this.spec
     this.spec = spec
-    if (!isEqual(spec.retries.budget, old.retries.budget))
-      this.budget = retryBudget(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
+    this.budget.configure(spec.retries.budget.percent, spec.retries.budget.minPerSecond)
     const isOther = !isEqual(spec.balancer, old.balancer)
     if (isOther) this.#usePolicy(spec, old)
     const isDivided = !isEqual(divisionOf(spec), divisionOf(old))
@@ -143,11 +164,14 @@ export class ServiceCluster implements ViewOwner {
       this.#members = members ?? membersOf(spec, noRegex)
       this.#nameSubsets()
     }
+    this.admission.configure(spec)
     this.#outliers.configure(spec.outliers)
+    const isLimited = !isEqual([spec.limits.perEndpoint], [old.limits.perEndpoint])
+    if (isLimited) for (const endpoint of this.endpoints) this.#deps.limitEndpoint?.(endpoint, spec.limits.perEndpoint)
     const change = this.#replace(spec.endpoints)
     const isElsewhere = zone !== this.#locality.zone
     if (isElsewhere) this.#locality = { ...this.#locality, zone }
-    if (isOther || isDivided || isElsewhere) {
+    if (isOther || isDivided || isElsewhere || isLimited) {
       this.#gather(this.#views())
       this.#outliers.review()
       this.rebuild()
@@ -180,26 +204,28 @@ export class ServiceCluster implements ViewOwner {
     this.#build(this.#views())
   }
 
-  get isFull(): boolean {
-    return this.active >= this.spec.limits.requests
+  get latencies(): Latencies {
+    this.#latencies ??= latencies()
+    return this.#latencies
   }
 
-  admit(): Failure | null {
-    if (this.isFull) return failures.poolOverflow
-    this.active++
-    this.uses++
-    return null
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    this.#outliers.report(record, outcome, failure, requestId)
+    this.admission.ended(outcome, record.startedAt)
   }
 
-  release(): void {
-    this.active--
+  /** Another data thread has ejected or readmitted endpoints. */
+  lookAgain(): void {
+    if (this.#outliers.review()) this.rebuild()
   }
 
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
-    this.#outliers.report(endpoint, outcome, reason, startedAt)
+  /** An operator ejects or admits an endpoint. */
+  byHand(question: ByHandQuestion): ByHandAnswer {
+    return this.#outliers.byHand(question)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {
+    this.admission.took(outcome, tookMs)
     // An attempt that began before the endpoint was readmitted does not show its present state.
     if (endpoint.judgedSince !== 0 && this.#deps.clock.now() - tookMs < endpoint.judgedSince) return
     const policy = this.#policy
@@ -214,10 +240,19 @@ export class ServiceCluster implements ViewOwner {
   }
 
   retire(): void {
-    this.#outliers.stop()
+    this.budget.close()
     this.update([])
+    this.#outliers.stop()
     this.#warmUp.cancel()
     this.#learn.cancel()
+    this.admission.close()
+  }
+
+  #create(spec: EndpointSpec, name: string): Endpoint {
+    const endpoint = this.#deps.createEndpoint(spec, name)
+    const { perEndpoint } = this.spec.limits
+    if (perEndpoint !== undefined) this.#deps.limitEndpoint?.(endpoint, perEndpoint)
+    return endpoint
   }
 
   #usePolicy(spec: ServiceSpec, { balancer: old }: ServiceSpec): void {
@@ -257,7 +292,10 @@ export class ServiceCluster implements ViewOwner {
    * together are equal, so none of them warms up.
    */
   #settle({ added, changed, removed }: HostSetChange, hadAny: boolean): void {
-    for (const endpoint of removed) this.#deps.retireEndpoint(endpoint)
+    for (const endpoint of removed) {
+      this.#deps.retireEndpoint(endpoint)
+      endpoint.retire()
+    }
     const now = this.#deps.clock.now()
     if (hadAny) for (const endpoint of added) endpoint.warmingSince = now
     for (const { endpoint, before } of changed) {
@@ -285,13 +323,12 @@ export class ServiceCluster implements ViewOwner {
   }
 
   /**
-   * The sets in which outlier detection limits how many endpoints are ejected. A subset with a fallback is left out:
-   * the fallback serves it when it is empty. A subset of one endpoint is left out too: the rest of the service may
-   * eject that endpoint, and the subset itself goes on using it (load.ts).
+   * The sets of endpoints that requests are shared among. A subset with a fallback is left out: the fallback serves it
+   * when it is empty.
    */
-  #guarded(): readonly (readonly Endpoint[])[] {
-    const subsets = [...this.subsets.values()].filter(view => view.members.length > 1 && !this.#hasFallback(view))
-    return [this.endpoints, ...subsets.map(({ members }) => members)]
+  #sets(): readonly NamedSet[] {
+    const subsets = [...this.subsets.values()].filter(view => view.members.length > 0 && !this.#hasFallback(view))
+    return [{ name: this.name, members: this.endpoints }, ...subsets]
   }
 
   #hasFallback(view: ClusterView): boolean {
@@ -306,7 +343,9 @@ export class ServiceCluster implements ViewOwner {
     if (weigh(this.endpoints, slowStart, this.#deps.clock.now())) this.#warmUp.arm(stepMs(slowStart))
     else this.#warmUp.cancel()
     for (const view of views) view.balance = this.#balance(view)
-    for (const view of this.#views()) view.balancer = withFallback(view.balance, this.#fallbackOf(view))
+    const probes = { clock: this.#deps.clock, thread: this.#deps.thread, stickyIdOf: this.#stickyIdOf }
+    for (const view of this.#views())
+      view.balancer = probePicker(view.balance.probing, withFallback(view.balance, this.#fallbackOf(view)), probes)
   }
 
   #balance(view: ClusterView | null): Balance {
@@ -315,6 +354,7 @@ export class ServiceCluster implements ViewOwner {
       policyDeps: this.#policyDeps,
       locality: this.#locality,
       stickyIdOf: this.#stickyIdOf,
+      isLimited: this.spec.limits.perEndpoint !== undefined,
     })
   }
 

@@ -28,11 +28,12 @@ export function elsewhere(
 }
 
 /** Removes what a picker noted whose choice is not taken. */
-function forget({ record }: PickContext): void {
+export function forget({ record }: PickContext): void {
   record.other = null
   record.load = 0
   record.otherLoad = 0
   record.priority = -1
+  record.sticky = false
   record.zone = ''
   record.panic = false
 }

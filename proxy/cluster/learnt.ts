@@ -11,6 +11,7 @@ export function learntOf(endpoints: readonly Endpoint[], now: number): LearntEnd
     ejections: endpoint.ejections,
     ejectedAgoMs: endpoint.ejectedAt < 0 ? -1 : now - endpoint.ejectedAt,
     ejectionReason: endpoint.ejectionReason,
+    ...(endpoint.byHand === 'no' ? {} : { byHand: endpoint.byHand }),
     consecutiveFailures: endpoint.consecutiveFailures,
     warmingForMs: endpoint.warmingSince < 0 ? -1 : now - endpoint.warmingSince,
     learntWeight: endpoint.learntWeight,
@@ -18,8 +19,9 @@ export function learntOf(endpoints: readonly Endpoint[], now: number): LearntEnd
   }))
 }
 
-function isKnown({ ejections, consecutiveFailures, warmingSince, learntWeight, load }: Endpoint): boolean {
-  const isJudged = ejections !== 0 || consecutiveFailures !== 0 || warmingSince >= 0 || learntWeight !== 1
+function isKnown({ state, ejections, consecutiveFailures, warmingSince, learntWeight, load }: Endpoint): boolean {
+  const isJudged =
+    state !== 'admitting' || ejections !== 0 || consecutiveFailures !== 0 || warmingSince >= 0 || learntWeight !== 1
   return isJudged || load.attempts !== 0 || load.latencyMs !== 0 || load.failing !== 0 || load.reportedSince >= 0
 }
 
@@ -46,6 +48,7 @@ function learntLoad(load: EndpointLoad, now: number): LearntLoad {
  */
 export function restore(endpoint: Endpoint, learnt: LearntEndpoint, now: number): void {
   endpoint.state = learnt.state
+  endpoint.byHand = learnt.byHand ?? 'no'
   endpoint.ejections = learnt.ejections
   endpoint.ejectedUntil = now + learnt.ejectedForMs
   endpoint.ejectedAt = learnt.ejectedAgoMs < 0 ? -1 : Math.max(0, now - learnt.ejectedAgoMs)

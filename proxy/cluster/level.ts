@@ -5,8 +5,12 @@ export interface Level {
   readonly priority: number
   /** Whatever their health. */
   readonly members: Endpoint[]
-  /** Those that pass and are not ejected. */
+  /** Those that pass and are not ejected; with `usesProbing` also those that are probing. */
   readonly healthy: Endpoint[]
+  /** Those that pass and have one request, until that says how they are. */
+  readonly probing: Endpoint[]
+  /** Nothing else may be used. */
+  usesProbing: boolean
   passing: number
   failing: number
   critical: number
@@ -28,6 +32,8 @@ export function levelsOf(endpoints: readonly Endpoint[]): Level[] {
           priority,
           members: [],
           healthy: [],
+          probing: [],
+          usesProbing: false,
           passing: 0,
           failing: 0,
           critical: 0,
@@ -44,11 +50,14 @@ export function levelsOf(endpoints: readonly Endpoint[]): Level[] {
 }
 
 function count(level: Level, endpoint: Endpoint): void {
+  // As one in maintenance.
+  if (endpoint.byHand !== 'no') return
   const isEjected = endpoint.state === 'ejected'
   switch (endpoint.spec.health) {
     case 'passing':
       level.passing++
       if (isEjected) level.ejectedPassing++
+      else if (endpoint.state === 'probing') level.probing.push(endpoint)
       else level.healthy.push(endpoint)
       break
     case 'failing':

@@ -23,18 +23,21 @@ const NEARLY = 1e-9
  * share of what there is, and each may panic. If no endpoint is healthy, or all priorities panic, endpoints count
  * alike.
  *
- * Where ejections leave no endpoint at all, as in a subset of one, ejected endpoints are used, whatever `panic.ejected`
- * says: a request to one of them may succeed, and a 503 UH cannot.
+ * Where ejections leave no endpoint at all, as in a subset of one, what is probing is used for all requests; then what is
+ * ejected, whatever `panic.ejected` says; then what an operator has ejected without force: a request to one of them may
+ * succeed, and a 503 UH cannot.
  */
 export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): LoadedLevel[] {
   const levels = levelsOf(endpoints)
+  if (levels.every(({ healthy }) => healthy.length === 0)) levels.forEach(useProbing)
   const availabilities = levels.map(level => availabilityOf(level, spec.overprovisioning))
   const total = sum(availabilities)
   let panics = levels.map(level => (total < 100 - NEARLY ? panicOf(level, spec.panic) : CALM))
   let rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
-  if (rotations.every(({ length }) => length === 0)) {
+  for (const withHeld of [false, true]) {
+    if (!rotations.every(({ length }) => length === 0)) break
     panics = levels.map(level => panicOf(level, { ...spec.panic, ejected: 100 }))
-    rotations = levels.map((level, i) => rotationOf(level, panics[i]!))
+    rotations = levels.map((level, i) => rotationOf(level, panics[i]!, withHeld))
   }
   const loads = total === 0 || panics.every(isPanic) ? bySize(rotations) : byAvailability(availabilities)
   return levels.map((level, i) => ({
@@ -44,6 +47,11 @@ export function loadLevels(endpoints: readonly Endpoint[], spec: BalancerSpec): 
     load: loads[i]!,
     panic: panics[i]!,
   }))
+}
+
+function useProbing(level: Level): void {
+  level.usesProbing = level.probing.length !== 0
+  level.healthy.push(...level.probing)
 }
 
 /**

@@ -26,12 +26,14 @@ export function isPanic({ health, ejected }: Panic): boolean {
   return health || ejected
 }
 
-/** The endpoints of a level that get requests. */
-export function rotationOf(level: Level, panic: Panic): readonly Endpoint[] {
+/** The endpoints of a level that get requests; `withHeld`: also those that an operator has ejected without force. */
+export function rotationOf(level: Level, panic: Panic, withHeld = false): readonly Endpoint[] {
   if (!isPanic(panic)) return level.healthy
-  return level.members.filter(({ spec, state }) => {
+  return level.members.filter(({ spec, state, byHand }) => {
     const isAllowed = spec.health === 'passing' || (panic.health && spec.health === 'failing')
-    return isAllowed && (panic.ejected || state !== 'ejected')
+    if (!isAllowed) return false
+    if (byHand !== 'no') return withHeld && byHand === 'yes'
+    return state === 'admitting' || (state === 'probing' ? level.usesProbing || panic.ejected : panic.ejected)
   })
 }
 

@@ -1,6 +1,8 @@
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Admission } from '../core/admission.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
-import type { Classification, Cluster, RetryBudget } from '../core/cluster.ts'
+import type { Classification, Cluster, Latencies, RetryBudget } from '../core/cluster.ts'
+import type { AttemptRecord } from '../core/decision.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
@@ -9,11 +11,11 @@ import type { Balance } from './balance.ts'
 import type { Members } from './members.ts'
 
 /** What all views of a service share: its policy, limits and budget, and the one place where outcomes are reported. */
-export interface ViewOwner
-  extends Pick<Cluster, 'isFull' | 'admit' | 'release' | 'report' | 'observe' | 'observeTrailers'> {
+export interface ViewOwner extends Pick<Cluster, 'admission' | 'report' | 'observe' | 'observeTrailers'> {
   readonly spec: ServiceSpec
   readonly affinity: Affinity
   readonly budget: RetryBudget
+  readonly latencies: Latencies
 }
 
 /** The whole service, or one of its subsets, as routes see it. */
@@ -64,20 +66,16 @@ export class ClusterView implements Cluster {
     return this.#service.budget
   }
 
-  get isFull(): boolean {
-    return this.#service.isFull
+  get latencies(): Latencies {
+    return this.#service.latencies
   }
 
-  admit(): Failure | null {
-    return this.#service.admit()
+  get admission(): Admission {
+    return this.#service.admission
   }
 
-  release(): void {
-    this.#service.release()
-  }
-
-  report(endpoint: Endpoint, outcome: Classification, reason: string, startedAt: number): void {
-    this.#service.report(endpoint, outcome, reason, startedAt)
+  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void {
+    this.#service.report(record, outcome, failure, requestId)
   }
 
   observe(endpoint: Endpoint, outcome: Classification, tookMs: number, head: ResponseHead | null): void {

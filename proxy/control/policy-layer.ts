@@ -1,3 +1,4 @@
+import { destinationsOf } from '../../mesh-config/destinations.ts'
 import { serviceMeant } from '../../mesh-config/kubernetes-name.ts'
 import { own } from '../../mesh-config/own.ts'
 import type {
@@ -104,10 +105,6 @@ function sourcesOf(name: string, { consul, dns, kubernetes }: DiscoverySpec): un
 
 function isGoverned(name: string, { services }: Pick<Snapshot, 'services'>, policies: Policies): boolean {
   return services[name]!.kind === 'named' && policies.get(name)?.spec != null
-}
-
-function destinationsOf({ routes }: ServiceSpec): readonly string[] {
-  return [...new Set(routes.flatMap(({ to }) => to.map(({ service }) => service)))]
 }
 
 function unknownTo(names: readonly string[]): string {

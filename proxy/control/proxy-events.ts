@@ -1,3 +1,4 @@
+import { evidenceText } from '../core/evidence-text.ts'
 import type { Log } from '../core/log.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 
@@ -15,16 +16,33 @@ export function logEvent(log: Log, thread: number, event: ProxyEvent): void {
     const others = unlogged === 0 ? '' : `, and ${unlogged} more since the last such line`
     return log.warn(`HTTP/2 guard ${guard} stopped ${side} ${peer}: ${detail}${others}`, { side, guard, peer, thread })
   }
-  const { cluster, endpoint } = event
-  if (event.kind === 'endpoint-admitted')
-    log.info(`${endpoint} of ${cluster} is admitted again`, { cluster, endpoint, thread })
-  else
-    log.warn(`${endpoint} of ${cluster} is ejected for ${event.forMs / 1000} s: ${event.reason}`, {
-      cluster,
-      endpoint,
-      thread,
-      forMs: event.forMs,
-    })
+  if (event.kind === 'breaker') return logBreaker(log, thread, event)
+  if (event.kind === 'endpoint-ejected') return logEjection(log, thread, event)
+  const { cluster, endpoint, by } = event
+  const whose = by === 'operator' ? ' by an operator' : ''
+  log.info(`${endpoint} of ${cluster} is admitted again${whose}`, { cluster, endpoint, thread })
+}
+
+type Of<Kind> = Extract<ProxyEvent, { kind: Kind }>
+
+function logBreaker(log: Log, thread: number, { cluster, to, reason, forMs }: Of<'breaker'>): void {
+  const fields = { cluster, thread, ...(to === 'open' ? { forMs } : {}) }
+  if (to === 'open') return log.warn(`the breaker of ${cluster} is open for ${forMs / 1000} s: ${reason}`, fields)
+  log.info(`the breaker of ${cluster} is ${to}: ${reason}`, fields)
+}
+
+function logEjection(log: Log, thread: number, ejection: Of<'endpoint-ejected'>): void {
+  const { cluster, endpoint, forMs, reason, by, shadow, evidence } = ejection
+  const what = shadow ? 'would be ejected (mode: shadow)' : 'is ejected'
+  const failures = evidence.length === 0 ? '' : `; its last failures: ${evidence.map(evidenceText).join(', ')}`
+  log.warn(`${endpoint} of ${cluster} ${what} for ${forMs / 1000} s: ${reason}${failures}`, {
+    cluster,
+    endpoint,
+    thread,
+    forMs,
+    by,
+    shadow,
+  })
 }
 
 type SlowPatterns = Extract<ProxyEvent, { kind: 'slow-patterns' }>

@@ -12,7 +12,7 @@ export interface SaidDeps {
   readonly sink: AccessLogSink
   readonly spans: () => Pick<SpanExport, 'write'>
   readonly log: Log
-  readonly threads: () => Pick<DataThreads, 'answer'>
+  readonly threads: () => Pick<DataThreads, 'answer' | 'tellOthers'>
   readonly watched: () => Pick<WatchedServices, 'want'>
 }
 
@@ -39,6 +39,8 @@ export function takeMessages({
         return store.exemplar(thread, message.id, message)
       case 'event':
         return logEvent(log, thread, message.event)
+      case 'ejections':
+        return threads().tellOthers(thread, message)
       case 'want':
         return watched().want(thread, message.service)
       case 'spans': {

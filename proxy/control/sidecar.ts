@@ -106,10 +106,17 @@ export function sidecar(options: SidecarOptions): Sidecar {
     random,
     log,
   })
+  // Sessions of callers last as long as this process.
+  let tickets = ''
+  const ticketSecret = () => {
+    tickets ||= process.getBuiltinModule('node:crypto').randomBytes(32).toString('hex')
+    return tickets
+  }
   const certificates = credentials({
     read: async tls => (await import('../system/read-certificates.ts')).readCertificates(tls),
     watch: (files, changed) => watchFiles(files, '', changed, clock),
     changed: () => void force.refresh(),
+    ticketSecret,
     log,
   })
   const threads: DataThreads = dataThreads({

@@ -42,6 +42,8 @@ export interface DataThreads {
   drain(side: DrainSide, delayMs: number, timeoutMs: number, handsOver?: boolean): Promise<number>
   /** News for every data thread. */
   tell(message: Extract<ToData, { kind: 'endpoints' | 'origins' | 'span-agent' }>): void
+  /** What one of them has said is news for the others. */
+  tellOthers(thread: number, message: Extract<ToData, { kind: 'ejections' }>): void
   /** To one of them, about what it said. */
   answer(thread: number, message: Extract<ToData, { kind: 'log-credit' | 'span-credit' | 'unknown-service' }>): void
   /** True: every data thread, those that are starting too, knows these virtual addresses. */
@@ -240,6 +242,9 @@ export function dataThreads({
     tell(message) {
       told++
       for (const thread of live()) thread.tell(message)
+    },
+    tellOthers(index, message) {
+      for (const thread of live()) if (thread.index !== index) thread.tell(message)
     },
     answer: (index, message) => slots[index]?.thread?.tell(message),
     async know(put, drop) {

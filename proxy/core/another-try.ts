@@ -8,10 +8,16 @@ export interface AnotherTry {
   readonly because: string
   /** The next try does not count against `retries.attempts`, nor against the budget. */
   readonly isFree: boolean
+  /** The request was tried as often as it may be: who sent it should not begin again. */
+  readonly isSpent: boolean
 }
 
-function value<const Because extends string>(again: boolean, because: Because, isFree = false) {
-  return Object.freeze({ again, because, isFree })
+function value<const Because extends string>(again: boolean, because: Because, isFree = false, isSpent = false) {
+  return Object.freeze({ again, because, isFree, isSpent })
+}
+
+function spent<const Because extends string>(because: Because) {
+  return value(false, because, false, true)
 }
 
 export const anotherTry = {
@@ -31,8 +37,18 @@ export const anotherTry = {
   /** One of the two before, after an answer. */
   notReplayable: value(false, 'not-replayable'),
   /** `retries.attempts` are made. */
-  attemptsMade: value(false, 'attempts'),
-  budgetSpent: value(false, 'budget'),
+  attemptsMade: spent('attempts'),
+  budgetSpent: spent('budget'),
+  /** `limits.retries` of the service is reached. */
+  retriesFull: spent('retries-full'),
+  /** The request came as a retry, and those have half of the budget. */
+  isRetry: spent('is-retry'),
+  /** The answer says that behind the endpoint it was tried already, or is over limits there. */
+  overloaded: spent('overloaded'),
+  /** What is left of the time is too short for another try. */
+  noTime: value(false, 'no-time'),
+  /** Another try of the request runs already. */
+  otherRuns: value(false, 'other-runs'),
   /** The endpoint asks for no other try. */
   pushedBack: value(false, 'pushback'),
   /** The endpoint asks for a wait of `AttemptRecord.delayMs`, for which there is no time. */

@@ -3,6 +3,7 @@ import type { AttemptRecord } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './failure.ts'
+import type { LocalReply } from './filter.ts'
 import type { Route } from './route.ts'
 
 /** One try at one endpoint: a stream for a request, or a connection for a tunnel. Used again by later exchanges. */
@@ -14,6 +15,8 @@ export interface Attempt {
    * connection that never carried a stream.
    */
   open(fresh: boolean): void
+  /** It waits for a connection, or for an answer. */
+  readonly isRunning: boolean
   /** Gives up what it waits for or has. False: there is nothing. */
   giveUp(failure: Failure): boolean
 }
@@ -28,9 +31,17 @@ export interface Repeatable {
 /** Whose attempts these are: a request, or a tunnel. */
 export interface AttemptLoopOwner<A extends Attempt> extends Repeatable {
   readonly exchange: Exchange
+  /** It came as a retry: it may use half of the budget. Asked only where another try could follow. */
+  readonly isRetry: boolean
   newAttempt(): A
+  /** What is left for the whole of it, tries and waits. */
+  leftMs(now: number): number
   /** How long the endpoint of this attempt was waited for. */
   waitedMs(record: AttemptRecord, now: number): number
+  /** Given up, because another attempt beside it has won. */
+  lost(record: AttemptRecord, now: number): void
+  /** It was not admitted anywhere, and this is the answer. */
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void
   /** There is no other attempt: the exchange ends with this. */
   fail(failure: Failure, detail: string): void
 }
@@ -63,6 +74,12 @@ export interface AttemptLoop<A extends Attempt> {
   blame(attempt: A, failure: Failure): void
   /** Do `retries.attempts` and the retry budget allow one more after this one? Takes it from the budget. */
   allows(record: AttemptRecord): boolean
+  /** Does another attempt run beside this one? */
+  hasOther(attempt: A): boolean
+  /** Begins a second attempt at another endpoint, where there is one and the budget allows it. */
+  hedge(): void
+  /** Would the next attempt go to an endpoint that was not tried? */
+  hasElsewhere(record: AttemptRecord): boolean
   /** The next attempt, after the wait that the record of the last one asks for. */
   goOn(record: AttemptRecord): void
   /** `Set-Cookie` for an answer of this endpoint; empty: none. */

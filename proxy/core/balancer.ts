@@ -19,6 +19,8 @@ export interface PickContext {
   sticky: string
   /** Value of a cookie that was made for this exchange, to be given back with the answer; empty: none. */
   madeCookie: string
+  /** Nothing is sent (`/explain`): what a request would take is not taken. */
+  isPreview?: boolean
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { EndpointSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Learnt } from './learnt.ts'
-import type { ProxyEvent } from './telemetry.ts'
+import type { FailureEvidence, ProxyEvent } from './telemetry.ts'
 import type { RecordedBy } from './trace.ts'
 
 /** What a data thread is started with. */
@@ -67,6 +67,8 @@ export type ToData =
   | { readonly kind: 'log-credit'; readonly bytes: number }
   /** The control thread has taken so many bytes of spans: the data thread may send more. */
   | { readonly kind: 'span-credit'; readonly bytes: number }
+  /** Another data thread has ejected or readmitted endpoints of the service. */
+  | { readonly kind: 'ejections'; readonly service: string }
   /** An agent takes spans, or no longer does. */
   | { readonly kind: 'span-agent'; readonly isThere: boolean }
   /** Addresses that the name server is about to tell, and those that it no longer does: answered by `addresses-known`. */
@@ -76,6 +78,16 @@ export type ToData =
       readonly put: readonly VirtualAddressEntry[]
       readonly drop: readonly string[]
     }
+
+/** An operator ejects an endpoint for a time, or admits it (null). */
+export interface ByHandQuestion {
+  readonly service: string
+  /** `address:port`. */
+  readonly endpoint: string
+  readonly ejectForMs: number | null
+  /** Also where nothing else is left. */
+  readonly force: boolean
+}
 
 export type DrainSide = 'inbound' | 'all'
 
@@ -89,6 +101,7 @@ export type Question =
   /** For a process that is to take over. */
   | { readonly what: 'sockets' }
   | { readonly what: 'learnt' }
+  | (ByHandQuestion & { readonly what: 'by-hand' })
   | {
       readonly what: 'explain'
       readonly method: string
@@ -131,6 +144,8 @@ export type ToControl =
   /** `count` finished spans, each as a field of OTLP's `ScopeSpans`. */
   | { readonly kind: 'spans'; readonly bytes: Uint8Array; readonly count: number }
   | { readonly kind: 'event'; readonly event: ProxyEvent }
+  /** Of several data threads: endpoints of the service were ejected or readmitted, which the others are to be told. */
+  | { readonly kind: 'ejections'; readonly service: string }
   /**
    * A request asks for a service that is not configured: answered by a snapshot that has it, or by `unknown-service`.
    */
@@ -177,6 +192,13 @@ export type Answer =
   | ExplainAnswer
   | SocketsAnswer
   | LearntAnswer
+  | ByHandAnswer
+
+export interface ByHandAnswer {
+  readonly done: boolean
+  /** Why not. */
+  readonly why: string
+}
 
 export interface SocketsAnswer {
   readonly sockets: readonly ListeningSocket[]
@@ -200,10 +222,18 @@ export interface EndpointsAnswer {
     readonly name: string
     readonly policy: string
     readonly active: number
+    /** What is in use of the limits, over all data threads. */
+    readonly limits: readonly LimitView[]
     /** What balancing does beyond its policy, in words: panic, failover, zones. */
     readonly notes: readonly string[]
     readonly endpoints: readonly EndpointView[]
   }[]
+}
+
+export interface LimitView {
+  readonly limit: string
+  readonly used: number
+  readonly most: number
 }
 
 export interface EndpointView {
@@ -223,6 +253,12 @@ export interface EndpointView {
   /** Why it was ejected last, and for how many milliseconds more; empty and 0 when it is not. */
   readonly reason: string
   readonly ejectedForMs: number
+  /** An operator has ejected it; by force: also where nothing else is left. */
+  readonly byHand?: 'yes' | 'forced'
+  /** `mode: shadow` would have ejected it, for so much longer. */
+  readonly shadowForMs?: number
+  /** Its last failures, the oldest first; absent: none were seen. */
+  readonly evidence?: readonly FailureEvidence[]
   readonly active: number
   /**
    * What is spoken with it now: `HTTP/1.1`, `HTTP/2`, or `HTTP/2 hop` for HTTP/1.1 that goes as HTTP/2 to its sidecar.
@@ -231,6 +267,8 @@ export interface EndpointView {
   readonly connections: number
   readonly idle: number
   readonly pending: number
+  /** What is in use of its own limits, over all data threads; absent: it has none. */
+  readonly limits?: readonly LimitView[]
   readonly requests: number
   readonly failures: number
   readonly p50Ms: number
@@ -263,7 +301,7 @@ export interface FlightView {
   /** Of a gRPC call; null: it was none, or the status was not heard. */
   readonly grpcStatus: number | null
   readonly grpcMessage: string
-  /** How long the call might take by the caller's `grpc-timeout`; null: it set none. */
+  /** How long the caller waits, by `grpc-timeout` or `x-envoy-expected-rq-timeout-ms`; null: it does not say. */
   readonly deadlineMs: number | null
   /** Response flag, `-` for none. */
   readonly flag: string
@@ -296,6 +334,8 @@ export interface AttemptView {
   readonly reusedConnection: boolean
   /** HTTP/1.1 that went as HTTP/2 to the sidecar of the endpoint. */
   readonly hop: boolean
+  /** It began while the one before was still running (`retries.hedge`). */
+  readonly hedge: boolean
   readonly startedAfterMs: number
   /** From its start to the response head; null: none came. */
   readonly headAfterMs: number | null

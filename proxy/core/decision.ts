@@ -22,8 +22,14 @@ export class AttemptRecord {
   priority = -1
   /** Zone-aware routing: kept to our own zone, or sent to another one; empty: it did not apply. */
   zone: '' | 'local' | 'spill' = ''
+  /** How many picks were passed over because the endpoint was at a limit of its own. */
+  passedOver = 0
   /** Health or ejections were not believed. */
   panic = false
+  /** The one request that decides whether its endpoint is admitted again. */
+  isProbe = false
+  /** While it runs, no other is sent (core/ejection.ts); 0: it is over, or none. */
+  probe = 0
   startedAt = 0
   /** When the request head was handed to a connection; 0: never. */
   sentAt = 0
@@ -47,6 +53,10 @@ export class AttemptRecord {
   condition: RetryCondition | null = null
   /** How long the endpoint wants the next try to wait; 0: it does not say. */
   delayMs = 0
+  /** How long it wants to be left alone itself (`Retry-After`), from `headAt` on; 0: it does not say. */
+  restMs = 0
+  /** It began while the one before was still running. */
+  isHedge = false
   /** Its CLIENT span, which the endpoint was told, as words (trace-ids.ts); 0: none was made yet. */
   spanHigh = 0
   spanLow = 0
@@ -73,6 +83,9 @@ export class AttemptRecord {
     this.priority = -1
     this.zone = ''
     this.panic = false
+    this.isProbe = false
+    this.probe = 0
+    this.passedOver = 0
     this.startedAt = now
     this.sentAt = 0
     this.reusedConnection = false
@@ -86,6 +99,8 @@ export class AttemptRecord {
     this.another = anotherTry.unasked
     this.condition = null
     this.delayMs = 0
+    this.restMs = 0
+    this.isHedge = false
     this.spanHigh = 0
     this.spanLow = 0
   }

@@ -49,6 +49,8 @@ export class Exchange {
   grpcMessage = ''
   /** When the caller's `grpc-timeout` runs out, monotonic milliseconds; 0: it set none. */
   deadlineAt = 0
+  /** Until when its caller waits for the head of the answer, as it said; 0: it did not say. */
+  answerDueAt = 0
   /** Monotonic milliseconds; 0: did not happen. */
   startedAt = 0
   requestEndedAt = 0
@@ -89,6 +91,7 @@ export class Exchange {
     this.grpcStatus = NO_GRPC_STATUS
     this.grpcMessage = ''
     this.deadlineAt = 0
+    this.answerDueAt = 0
     this.startedAt = now
     this.requestEndedAt = 0
     this.upstreamStartedAt = 0

@@ -23,6 +23,7 @@ export type ResponseFlag =
   | 'DI'
   | 'SI'
   | 'DT'
+  | 'UMSDR'
   | 'OM'
 
 /**

@@ -135,6 +135,34 @@ export const downstreamFailures = {
     remedy:
       'let the caller use http://; or write `protocol: detect` at the listener, which passes TLS on by its server name',
   }),
+  tlsRequired: row({
+    side: 'downstream',
+    failure: 'tls-required',
+    flag: 'DPE',
+    httpStatus: 400,
+    grpcStatus: 13,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'none',
+    reason: 'the caller speaks no TLS to a port that asks for it',
+    remedy:
+      'let the caller use https://; or write `mode: permissive` under `tls` of the listener while callers change over',
+  }),
+  tlsHandshakeFailed: row({
+    side: 'downstream',
+    failure: 'tls-handshake-failed',
+    flag: 'DPE',
+    httpStatus: 400,
+    grpcStatus: 13,
+    replay: 'never',
+    condition: null,
+    outcome: 'ignorable',
+    reply: 'none',
+    reason: 'the TLS handshake with the caller failed',
+    remedy:
+      'the `detail` says why: the caller does not trust the certificate of this sidecar, showed none or one of another authority (`tls.clientCa`), or speaks an older version',
+  }),
   headTimeout: row({
     side: 'downstream',
     failure: 'head-timeout',

@@ -14,6 +14,8 @@ export interface LearntEndpoint {
   /** How long ago it was ejected last; -1: never. */
   readonly ejectedAgoMs: number
   readonly ejectionReason: string
+  /** An operator has ejected it. */
+  readonly byHand?: 'yes' | 'forced'
   readonly consecutiveFailures: number
   /** How long slow start has run; -1: it does not. */
   readonly warmingForMs: number

@@ -2,10 +2,13 @@ import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Failure } from './failure.ts'
 import type { FilterChain } from './filter.ts'
 import type { ByAddress, Router, TcpRouter } from './route.ts'
+import type { SecureWire } from './wire.ts'
 
 /** A listener as the present snapshot has it; an exchange keeps the one it began with. */
 export interface ListenerRuntime {
   readonly spec: ListenerSpec
+  /** Puts TLS over its connections; null: callers speak none. */
+  readonly secure: SecureWire | null
   /** Before routing: request id, forwarded headers. */
   readonly filters: FilterChain
   readonly router: Router

@@ -23,7 +23,7 @@ export interface Headers {
   bodyLength(): number
   /** What it was before a sidecar sent it on as HTTP/2 (codec/hop); null: what it is. */
   carried(): Carried | null
-  /** Which fields of trace context it has: bits of core/trace-fields.ts. */
+  /** Which fields of trace context it has, and of those of sidecars: bits of core/trace-fields.ts. */
   traceFields(): number
   /**
    * Copies the value of a field (its name in lower case) as far as `into` has room, and returns its length; -1: there is none, or several. So a

@@ -1,3 +1,4 @@
+import type { EndpointLimits } from './endpoint-limits.ts'
 import type { Failure } from './failure.ts'
 import type { RequestHead, UpstreamStream } from './message.ts'
 import type { Wire } from './wire.ts'
@@ -50,4 +51,19 @@ export interface Pool extends Connector {
   /** Those of tunnels too. */
   readonly connections: number
   readonly pending: number
+  readonly room: EndpointRoom
+  /** It has as many requests as may be under way at it (`limits.perEndpoint`). */
+  readonly hasAllRequests: boolean
+  /** It is full, or has no connection and may not make one: another endpoint is taken, where one has room. */
+  readonly isBusy: boolean
+}
+
+/** What limits an endpoint by itself. */
+export interface EndpointRoom {
+  /** Null: it has no limits of its own. */
+  readonly limits: EndpointLimits | null
+  /** Which limit was reached when a stream or connection was refused last. */
+  readonly refusedBy: string
+  /** `connections` and `pending`: those that there are already. */
+  limitTo(limits: EndpointLimits | null, connections: number, pending: number): void
 }

@@ -2,8 +2,9 @@ import type { Random } from './clock.ts'
 import type { Cluster, RetryPolicy } from './cluster.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { Exchange } from './exchange.ts'
-import type { FilterChain } from './filter.ts'
+import type { FilterChain, LocalReply } from './filter.ts'
 import type { RequestHead } from './message.ts'
+import type { PriorityPolicy } from './priority.ts'
 import type { RouteStats, TcpStats } from './telemetry.ts'
 import type { Original } from './wire.ts'
 
@@ -12,6 +13,18 @@ export interface GrpcDeadline {
   readonly maxMs: number
   /** Taken off. */
   readonly offsetMs: number
+}
+
+/** What takes the place of a refusal (`fallback`). */
+export interface Fallback {
+  /** The names of the failures that it is for. */
+  readonly on: ReadonlySet<string>
+  /** Null: it is another destination. */
+  readonly reply: LocalReply | null
+  /** Of that destination. */
+  readonly name: string
+  /** Null: it is not there. */
+  cluster(): Cluster | null
 }
 
 /** A match with its policy, compiled when the snapshot was applied. */
@@ -27,6 +40,10 @@ export interface Route {
   readonly requestTimeoutMs: number
   readonly perTryTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** From the head of a request to the end of its answer. 0: off. */
+  readonly maxStreamMs: number
+  /** A caller's deadline of HTTP: it holds; or it is passed on only; or it holds, and requests without one get one. */
+  readonly deadline: 'enforce' | 'pass' | 'begin'
   /** What becomes of a caller's `grpc-timeout`; null: it is passed on and nothing else. */
   readonly grpcDeadline: GrpcDeadline | null
   /** Of an open tunnel, in its place. 0: off. */
@@ -34,6 +51,10 @@ export interface Route {
   /** Protocols that a request may ask to be upgraded to, in small letters. */
   readonly upgrades: ReadonlySet<string>
   readonly retry: RetryPolicy
+  /** Null: a refusal is told to the caller. */
+  readonly fallback: Fallback | null
+  /** Null: all requests are alike. */
+  readonly priority: PriorityPolicy | null
   readonly stats: RouteStats
   /** Weighted split: draws one destination and notes the draw. Null: it names a service that is not there. */
   destination(random: Random, record: DecisionRecord): Cluster | null

@@ -32,7 +32,7 @@ export function bucketBound(bucket: number): number {
 }
 
 /** The value below which the share `quantile` of the counts lies, in milliseconds; 0: nothing was recorded. */
-export function quantile(values: Float64Array, index: number, share: number): number {
+export function quantile(values: Float64Array | Int32Array, index: number, share: number): number {
   let total = 0
   for (let i = 0; i < HISTOGRAM_BUCKETS; i++) total += values[index + i]!
   if (total === 0) return 0

@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker-state.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Adds to a counter or gauge. */
@@ -49,7 +50,10 @@ export interface EndpointStats {
   tcpBytes(): TcpBytes
 }
 
+/** `core/slots.ts` has the layout. */
 export interface Histogram {
+  readonly values: Float64Array
+  readonly index: number
   record(milliseconds: number): void
 }
 
@@ -60,6 +64,23 @@ export interface Telemetry {
   event(event: ProxyEvent): void
 }
 
+export interface FailureEvidence {
+  readonly agoMs: number
+  /** `status 503`, `connect-refused`. */
+  readonly what: string
+  /** Empty: the request had none. */
+  readonly requestId: string
+}
+
+/** What finds that an endpoint is to be ejected; Envoy's names. */
+export type Detector =
+  | 'consecutive_5xx'
+  | 'consecutive_gateway_failure'
+  | 'consecutive_local_origin_failure'
+  | 'success_rate'
+  | 'failure_percentage'
+  | 'latency'
+
 export type ProxyEvent =
   | {
       readonly kind: 'endpoint-ejected'
@@ -67,8 +88,26 @@ export type ProxyEvent =
       readonly endpoint: string
       readonly reason: string
       readonly forMs: number
+      readonly by: Detector | 'operator'
+      /** It was not, because of `mode: shadow`. */
+      readonly shadow: boolean
+      /** Its last failures, the oldest first. */
+      readonly evidence: readonly FailureEvidence[]
     }
-  | { readonly kind: 'endpoint-admitted'; readonly cluster: string; readonly endpoint: string }
+  | {
+      readonly kind: 'endpoint-admitted'
+      readonly cluster: string
+      readonly endpoint: string
+      readonly by: 'probe' | 'operator'
+    }
+  /** A data thread has changed the breaker of a service; `forMs`: how long it stays open. */
+  | {
+      readonly kind: 'breaker'
+      readonly cluster: string
+      readonly to: BreakerState
+      readonly reason: string
+      readonly forMs: number
+    }
   | { readonly kind: 'listener-error'; readonly listener: string; readonly detail: string }
   /** The data thread held more of bodies than it may, and cut the largest. `count`: since the last such event. */
   | { readonly kind: 'buffers-full'; readonly count: number; readonly detail: string }

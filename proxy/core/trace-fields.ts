@@ -1,3 +1,4 @@
+import { ATTEMPT, EXPECTED } from './retry-fields.ts'
 import { B3, B3_MULTI, type TraceContext } from './trace.ts'
 import { copyText, SAMPLED } from './traceparent.ts'
 
@@ -16,6 +17,9 @@ export const B3_FLAGS = 'x-b3-flags'
 export const HAS_TRACEPARENT = 1
 export const HAS_TRACESTATE = 2
 export const HAS_B3 = 4
+/** Of those in retry-fields.ts, which are looked for together with these. */
+export const HAS_ATTEMPT = 8
+export const HAS_EXPECTED = 16
 
 /** The bit of a field name in lower case; 0: it is none of them. */
 export function traceFieldOf(name: string): number {
@@ -30,6 +34,10 @@ export function traceFieldOf(name: string): number {
       return name === B3_TRACE_ID || name === B3_SAMPLED ? HAS_B3 : 0
     case 17:
       return name === B3_PARENT_SPAN_ID ? HAS_B3 : 0
+    case 19:
+      return name === ATTEMPT ? HAS_ATTEMPT : 0
+    case 30:
+      return name === EXPECTED ? HAS_EXPECTED : 0
     default:
       return 0
   }

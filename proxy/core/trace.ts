@@ -34,6 +34,8 @@ export class TraceContext implements ToldIds {
   state = ''
   /** As in `traceparent`: `SAMPLED`, `RANDOM`. */
   flags = 0
+  /** `Headers.traceFields`, where it was looked at; -1: nobody has. */
+  came = -1
   /** In which formats the next one is told of it: those that came, and W3C. */
   formats = 0
   /** In which formats each attempt tells its endpoint a span of its own; 0: what stands in the head is sent as it is. */
@@ -56,6 +58,7 @@ export class TraceContext implements ToldIds {
     this.state = ''
     this.flags = 0
     this.formats = 0
+    this.came = -1
     this.sends = 0
     this.sampledBy = ''
     this.recordedBy = ''

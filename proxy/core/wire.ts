@@ -96,10 +96,21 @@ export interface Peer {
   readonly localPort: number
   /** Of a connection that was redirected here: the address that it was made to. Absent: it came by itself. */
   readonly original?: Original
+  /** Who it is by its certificate, which was verified. Absent: it was not asked for one. */
+  readonly identity?: PeerIdentity
   /** The version of TLS: `TLSv1.3`. Absent: it is plain. */
   readonly tls?: string
   /** The protocol that its handshake agreed on (ALPN): `h2`, `http/1.1`. Absent: there was none. */
   readonly alpn?: string
+}
+
+export interface PeerIdentity {
+  /** Such as a SPIFFE ID; empty: its certificate has none, or several. */
+  readonly uri: string
+  /** The distinguished name, as RFC 4514 writes it. */
+  readonly subject: string
+  /** SHA-256 of the certificate, in hexadecimal digits. */
+  readonly fingerprint: string
 }
 
 /** The address that a redirected connection was made to. */
@@ -137,6 +148,33 @@ export interface TlsOptions {
 
 /** Throws where the certificates are not usable. */
 export type MakeTlsDial = (options: TlsOptions) => Dial
+
+/** How callers are spoken TLS with. */
+export interface TlsServerOptions {
+  /** Of their certificates: a caller without one is refused. Null: they are not asked for one. */
+  readonly ca: string | null
+  readonly cert: string
+  readonly key: string
+  readonly minVersion: '1.2' | '1.3'
+  readonly alpn: readonly string[]
+  /** Tickets of sessions are encrypted with what comes of it: the same for all data threads. */
+  readonly ticketSecret: string
+}
+
+/**
+ * Puts TLS over a connection that was accepted, paused, and has sent `bytes`: the wire is given away. Returns what gives
+ * the handshake up.
+ */
+export type SecureWire = (wire: Wire, bytes: Buffer, handshake: TlsHandshake) => () => void
+
+export interface TlsHandshake {
+  done(wire: Wire): void
+  /** Why; the connection is closed. */
+  failed(reason: string): void
+}
+
+/** Throws where the certificate is not usable. */
+export type MakeTlsServer = (options: TlsServerOptions) => SecureWire
 
 /** A port that accepts. */
 export interface Acceptor {

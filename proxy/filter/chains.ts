@@ -2,6 +2,7 @@ import type { ListenerSpec, RouteSpec, ServiceSpec } from '../../mesh-config/sna
 import type { Random } from '../core/clock.ts'
 import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
+import { clientCertificate } from './client-certificate.ts'
 import { forwarded } from './forwarded.ts'
 import { requestId } from './request-id.ts'
 import { routeFilters } from './route-filters.ts'
@@ -18,12 +19,18 @@ export function listenerChains(random: Random, tracing: Tracing): (listener: Lis
   const withId = requestId(random)
   const withTrace = traceContext(random, tracing)
   const kept = new Map<string, Chain>()
-  return ({ connect }) => {
-    const key = JSON.stringify(connect)
+  return ({ connect, tls }) => {
+    const key = JSON.stringify([connect, tls !== undefined])
     let chain = kept.get(key)
     if (chain === undefined) {
       if (kept.size >= MOST_KEPT) kept.clear()
-      chain = new Chain(key, [withId, withTrace, tunnels(random, connect), forwarded])
+      chain = new Chain(key, [
+        withId,
+        withTrace,
+        tunnels(random, connect),
+        forwarded,
+        ...(tls === undefined ? [] : [clientCertificate]),
+      ])
       kept.set(key, chain)
     }
     return chain

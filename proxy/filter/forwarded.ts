@@ -17,6 +17,7 @@ export const forwarded: Filter = {
   name: 'forwarded',
   onRequest(exchange) {
     const { headers, scheme } = exchange.request
+    const { tls } = exchange.peer
     const before = headers.get('x-forwarded-for')
     if (before !== undefined && before.length > SHORTEST && before.split(',', MOST_PROXIES + 1).length > MOST_PROXIES)
       return inACircle(exchange, before)
@@ -24,7 +25,8 @@ export const forwarded: Filter = {
       'x-forwarded-for',
       before === undefined || before === '' ? exchange.peer.address : `${before}, ${exchange.peer.address}`,
     )
-    if (headers.get('x-forwarded-proto') === undefined) headers.set('x-forwarded-proto', scheme)
+    if (headers.get('x-forwarded-proto') === undefined)
+      headers.set('x-forwarded-proto', tls === undefined ? scheme : 'https')
     return undefined
   },
 }

@@ -30,6 +30,7 @@ export function traceContext(random: Random, tracing: Tracing): Filter {
       const { trace, request } = exchange
       const { headers } = request
       const came = headers.traceFields()
+      trace.came = came
       const hasB3 = tracing.isB3 && (came & HAS_B3) !== 0
       if (tracing.isW3c && (came & (HAS_TRACEPARENT | HAS_TRACESTATE)) !== 0 && readW3c(headers, trace, came)) {
         // Nothing is recorded, and nobody has to be told anything else.

@@ -1,7 +1,9 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import { EXPECTED } from '../core/retry-fields.ts'
 import type { Route } from '../core/route.ts'
+import { MOST_MS } from './http-deadline.ts'
 
 /** It is told that the time is over. */
 export interface AnswerClockOwner {
@@ -96,7 +98,10 @@ export class AnswerClock {
 
   /** What the request may still take to its response head. */
   leftMs(now: number): number {
-    return Math.min(MOST_MS, Math.max(1, this.#dueAt() - now))
+    const due = this.#dueAt()
+    if (due !== Number.POSITIVE_INFINITY) return Math.min(MOST_MS, Math.max(1, due - now))
+    // It is the caller's turn: all of the time is left.
+    return this.#route!.requestTimeoutMs || MOST_MS
   }
 
   /** When the answer has to be here, or, once its head is, to have ended; Infinity: no time runs. */
@@ -108,9 +113,11 @@ export class AnswerClock {
 
   #answerDueAt(): number {
     const { requestTimeoutMs } = this.#route!
-    return requestTimeoutMs === 0 || this.#since === CALLERS_TURN
-      ? Number.POSITIVE_INFINITY
-      : this.#since + requestTimeoutMs
+    const { answerDueAt } = this.#exchange
+    const due =
+      requestTimeoutMs === 0 || this.#since === CALLERS_TURN ? Number.POSITIVE_INFINITY : this.#since + requestTimeoutMs
+    // A caller's own deadline shortens, and never lengthens.
+    return answerDueAt === 0 ? due : Math.min(due, answerDueAt)
   }
 
   #waitsSince(since: number, now: number): void {
@@ -139,8 +146,12 @@ export class AnswerClock {
     const now = this.#clock.now()
     if (due === Number.POSITIVE_INFINITY) return
     if (now < due) return this.#arm(due, now)
-    const { deadlineAt, startedAt } = this.#exchange
-    if (due !== deadlineAt)
+    const { deadlineAt, answerDueAt, startedAt } = this.#exchange
+    if (due === answerDueAt) {
+      // While its caller still sends, no endpoint is slow.
+      const failure = this.#since === CALLERS_TURN ? failures.streamDeadline : failures.deadlineExceeded
+      this.#owner.late(failure, `${EXPECTED} was ${Math.round(due - startedAt)} ms`)
+    } else if (due !== deadlineAt)
       this.#owner.late(failures.upstreamTimeout, `no response head within ${this.#route!.requestTimeoutMs} ms`)
     else {
       const failure = this.isAnswered ? failures.streamDeadline : failures.deadlineExceeded
@@ -150,5 +161,3 @@ export class AnswerClock {
 }
 
 const CALLERS_TURN = -1
-/** A wait that is never too long. */
-const MOST_MS = 300_000

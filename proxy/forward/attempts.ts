@@ -1,26 +1,34 @@
+import type { HedgeSpec } from '../../mesh-config/snapshot.ts'
+import { anotherTry } from '../core/another-try.ts'
 import type { AttemptLoop, AttemptLoopOwner } from '../core/attempt.ts'
+import type { Timer } from '../core/clock.ts'
 import type { Classification, Cluster } from '../core/cluster.ts'
 import type { AttemptRecord } from '../core/decision.ts'
-import type { Endpoint } from '../core/endpoint.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
-import { isGrpc, isGrpcServerError, NO_GRPC_STATUS } from '../core/grpc.ts'
+import type { LocalReply } from '../core/filter.ts'
+import { isGrpc, isGrpcServerError } from '../core/grpc.ts'
 import type { DownstreamStream, Headers, ResponseHead, UpstreamStream } from '../core/message.ts'
+import type { AllRetryMarks } from '../core/retry-marks.ts'
 import type { Route } from '../core/route.ts'
 import { add } from '../core/telemetry.ts'
+import { HAS_ATTEMPT } from '../core/trace-fields.ts'
 import { opensTunnel } from '../core/tunnel.ts'
 import type { Answer } from './answer.ts'
 import { AnswerClock, type AnswerClockOwner } from './answer-clock.ts'
 import { type AttemptLoopDeps, attemptLoop } from './attempt-loop.ts'
 import { grpcMessageOf, grpcStatusOf } from './grpc.ts'
-import { heedPushback } from './grpc-retry.ts'
+import { heedAnswer } from './heed-answer.ts'
 import type { HeldBody } from './held-body.ts'
+import { mayRunTwice } from './repeatable.ts'
 import { RequestAttempt, type RequestAttemptOwner } from './request-attempt.ts'
-import { isIdempotent, mayFollowAnswer } from './retry.ts'
+import { mayFollowAnswer } from './retry.ts'
+import { tellSpent } from './spent.ts'
 import { toldBy, toldFailure } from './told-failure.ts'
 
 export interface AttemptsDeps extends AttemptLoopDeps {
   classify(status: number, grpcStatus?: number): Classification
+  readonly marks: AllRetryMarks
 }
 
 /** Whose attempts these are: the exchange's two other sides. */
@@ -33,6 +41,8 @@ export interface AttemptsOwner {
   readonly answer: Answer
   /** The rest of the request body may come. */
   resumeBody(): void
+  /** It was not admitted, and this is the answer (`fallback`). */
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void
   /** No attempt is left: answer with this. */
   fail(failure: Failure, detail: string): void
 }
@@ -56,6 +66,9 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   #keepsBody = false
   /** The head that came last is of gRPC. */
   #isGrpc = false
+  /** Both null: no request of this object ever needed one. */
+  #hedge: Timer | null = null
+  #maxStream: Timer | null = null
   /** A gRPC answer has begun that says at its end how the call went. */
   awaitsStatus = false
 
@@ -97,11 +110,47 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   }
 
   start(route: Route, cluster: Cluster): void {
-    const { request, startedAt } = this.exchange
-    this.isIdempotent = isIdempotent(request.method)
+    const { request, startedAt, direction, trace } = this.exchange
+    this.isIdempotent = mayRunTwice(request, route.retry)
+    if (direction === 'inbound' && (trace.came & HAS_ATTEMPT) !== 0)
+      this.#deps.marks.retried.mark(this.exchange, startedAt)
+    if (route.maxStreamMs !== 0 && request.upgrade === '') this.#runMaxStream(route.maxStreamMs)
     this.#keepsBody = this.isIdempotent || (cluster.mayBeGrpc && route.retry.anyMethod)
     this.clock.begin(route)
     this.loop.start(route, cluster, startedAt)
+  }
+
+  #runMaxStream(maxStreamMs: number): void {
+    this.#maxStream ??= this.#deps.clock.timer(() =>
+      this.late(failures.maxStream, `the stream was open for ${this.exchange.route!.maxStreamMs} ms`),
+    )
+    this.#maxStream.arm(maxStreamMs)
+  }
+
+  /** When the request is whole: it can be sent a second time, and its answer is all that is waited for. */
+  #armHedge(hedge: HedgeSpec, now: number): void {
+    const { exchange, loop } = this
+    if (!this.isIdempotent || this.isBodyGone || exchange.request.upgrade !== '' || exchange.decision.attempts !== 1)
+      return
+    const { afterMs, percentile, minSamples } = hedge
+    const waitMs = afterMs || loop.cluster!.latencies.percentile(percentile, minSamples, now)
+    if (waitMs <= 0) return
+    this.#hedge ??= this.#deps.clock.timer(() => loop.hedge())
+    this.#hedge.arm(waitMs)
+  }
+
+  get isRetry(): boolean {
+    const { trace } = this.exchange
+    return (trace.came & HAS_ATTEMPT) !== 0 || this.#deps.marks.retried.has(this.exchange, this.#deps.clock.now())
+  }
+
+  leftMs(now: number): number {
+    return this.clock.leftMs(now)
+  }
+
+  /** Until it was given up it was waited for in vain: without such waits, the slow answers would seem to become fewer. */
+  lost(record: AttemptRecord, now: number): void {
+    this.loop.cluster!.latencies.record(this.waitedMs(record, now), now)
   }
 
   /** As far as the request is here. */
@@ -111,11 +160,15 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     const { sentAt } = attempt.record
     exchange.upstreamStartedAt = sentAt
     answer.awaited(sentAt)
-    if (this.clock.tryBegan(sentAt)) attempt.runTime(exchange.route!.perTryTimeoutMs)
+    const { perTryTimeoutMs, retry } = exchange.route!
+    if (this.clock.tryBegan(sentAt)) {
+      attempt.runTime(perTryTimeoutMs)
+      if (retry.hedge !== null && exchange.requestEndedAt !== 0) this.#armHedge(retry.hedge, sentAt)
+    }
     attempt.sendHead(stream, this.#bodiless)
     if (this.#bodiless) return
     // One that shares a connection may be refused before anybody looked at it, whatever the method.
-    if (stream.carried || stream.mayTellFailure) this.#keepsBody ||= exchange.route!.retry.anyMethod
+    if (stream.carried || stream.mayTellFailure) this.#keepsBody ||= retry.anyMethod
     const writable = body.bytes === 0 && !body.ended ? true : body.sendTo(stream)
     // A copy is kept only of what may be sent again.
     if (body.bytes > this.replayBytes || !this.#keepsBody) body.drop()
@@ -129,8 +182,14 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   requestEnded(now: number): void {
     if (!this.clock.requestEnded(now)) return
-    for (const attempt of this.loop.attempts)
-      if (attempt.stream !== null) attempt.runTime(this.exchange.route!.perTryTimeoutMs)
+    const { perTryTimeoutMs, retry } = this.exchange.route!
+    let isSent = false
+    for (const attempt of this.loop.attempts) {
+      if (attempt.stream === null) continue
+      attempt.runTime(perTryTimeoutMs)
+      isSent = true
+    }
+    if (isSent && retry.hedge !== null) this.#armHedge(retry.hedge, now)
   }
 
   /** The endpoint has said 100, or the caller has not waited for it: the time of the attempts begins with the end. */
@@ -149,6 +208,10 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   fail(failure: Failure, detail: string): void {
     this.#owner.fail(failure, detail)
+  }
+
+  replyInstead(reply: LocalReply, failure: Failure, detail: string): void {
+    this.#owner.replyInstead(reply, failure, detail)
   }
 
   isTryLate(): boolean {
@@ -184,6 +247,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     const cluster = this.loop.cluster!
     const waitedMs = this.waitedMs(record, record.headAt)
     endpoint.stats.latency.record(waitedMs)
+    if (this.exchange.route!.retry.hedge !== null) cluster.latencies.record(waitedMs, record.headAt)
     this.#isGrpc = cluster.mayBeGrpc && response.status === 200 && isGrpc(response.headers)
     if (this.#isGrpc) record.grpcStatus = grpcStatusOf(response.headers)
     const outcome = isGrpcServerError(record.grpcStatus)
@@ -194,14 +258,22 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
 
   #isTriedAgain(attempt: RequestAttempt, response: ResponseHead): boolean {
     const { record } = attempt
-    const { on, statuses } = this.exchange.route!.retry
+    const { on, statuses, byHeaders } = this.exchange.route!.retry
     const { ownFailure, headers } = response
     const told = toldFailure(ownFailure)
-    if (!mayFollowAnswer(record, told, on, this, statuses)) return false
-    if (record.grpcStatus > 0 && !heedPushback(record, headers, this.clock.leftMs(record.headAt))) return false
-    if (!this.loop.allows(record)) return false
+    const byHeader = byHeaders === null ? null : byHeaders(headers)
+    if (!mayFollowAnswer(record, told, on, this, statuses, byHeader)) return false
+    const heed = {
+      wallTime: this.#deps.clock.wallTime(),
+      leftMs: this.clock.leftMs(record.headAt),
+      hasElsewhere: (of: AttemptRecord) => this.loop.hasElsewhere(of),
+    }
+    if (!heedAnswer(record, headers, heed)) return false
+    const isAlone = !this.loop.hasOther(attempt)
+    if (!isAlone) record.another = anotherTry.otherRuns
+    else if (!this.loop.allows(record)) return false
     this.#drop(attempt, told, told === null ? '' : toldBy(record.endpoint!.name, ownFailure!))
-    this.loop.goOn(record)
+    if (isAlone) this.loop.goOn(record)
     return true
   }
 
@@ -213,24 +285,36 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     attempt.over()
     this.clock.tryEnded(headAt)
     this.loop.ended(attempt, told, detail, headAt)
-    this.#judge(record, record.status, record.grpcStatus)
+    this.#judge(record)
   }
 
   #won(attempt: RequestAttempt, response: ResponseHead): void {
     const { record } = attempt
     const { endpoint, headAt } = record
+    const { status, headers } = response
     this.loop.won(attempt)
+    this.#hedge?.cancel()
+    this.exchange.upstreamStartedAt = record.sentAt
     this.exchange.firstByteAt = headAt
+    if (status === 429 || status >= 500 || record.grpcStatus > 0) this.tellSpent(null, headers)
     const cookie = this.loop.cookie(endpoint!)
-    if (cookie !== '') response.headers.add('set-cookie', cookie)
+    if (cookie !== '') headers.add('set-cookie', cookie)
     attempt.stopTime()
     this.clock.answered()
     if (!this.isBodyGone) this.#owner.body.drop()
-    if (this.#isGrpc && record.grpcStatus < 0) this.awaitsStatus = true
-    else {
-      if (this.#isGrpc) this.#keepStatus(record.grpcStatus, response.headers)
-      this.#judge(record, response.status, record.grpcStatus)
+    if (this.#isGrpc && record.grpcStatus < 0) {
+      this.awaitsStatus = true
+      // A call may last for hours: that it is answered is enough to admit its endpoint.
+      if (record.isProbe) this.loop.cluster!.report(record, 'success', null, '')
+    } else {
+      if (this.#isGrpc) this.#keepStatus(record.grpcStatus, headers)
+      this.#judge(record)
     }
+  }
+
+  /** The head of a failed answer, or of our own in its place, goes down. */
+  tellSpent(failure: Failure | null, headers: Headers): void {
+    tellSpent(this.exchange, failure, headers, this.#deps.marks, this.#deps.clock.now())
   }
 
   /** How the call went, by what the endpoint said. */
@@ -248,16 +332,15 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     const { record } = this.loop.winner!
     const grpcStatus = grpcStatusOf(trailers)
     this.#keepStatus(grpcStatus, trailers)
-    this.#judge(record, 200, grpcStatus)
+    this.#judge(record)
     this.loop.cluster!.observeTrailers(record.endpoint!, trailers)
   }
 
   /** What an answer says of its endpoint, whether it is passed on or not. */
-  #judge({ endpoint, startedAt }: AttemptRecord, status: number, grpcStatus: number): void {
-    const outcome = this.#deps.classify(status, grpcStatus)
-    if (outcome === 'failure') add((endpoint as Endpoint).stats.failures, 1)
-    const reason = outcome !== 'failure' ? '' : grpcStatus > 0 ? `grpc-status ${grpcStatus}` : `status ${status}`
-    this.loop.cluster!.report(endpoint as Endpoint, outcome, reason, startedAt)
+  #judge(record: AttemptRecord): void {
+    const outcome = this.#deps.classify(record.status, record.grpcStatus)
+    if (outcome === 'failure') add(record.endpoint!.stats.failures, 1)
+    this.loop.cluster!.report(record, outcome, null, this.exchange.requestId)
   }
 
   /** The answer is out whole (null), or broke off. */
@@ -267,7 +350,7 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
     this.loop.ended(attempt, failure, detail, this.#deps.clock.now())
     if (failure !== null) this.loop.blame(attempt, failure)
     // Without a status at its end: the HTTP one is all there is to go by.
-    else if (this.awaitsStatus) this.#judge(attempt.record, 200, NO_GRPC_STATUS)
+    else if (this.awaitsStatus) this.#judge(attempt.record)
   }
 
   // ── the end ──
@@ -280,6 +363,8 @@ export class Attempts implements AttemptLoopOwner<RequestAttempt>, RequestAttemp
   /** The exchange is over. */
   stop(): void {
     this.clock.stop()
+    this.#hedge?.cancel()
+    this.#maxStream?.cancel()
     this.loop.stop()
   }
 

@@ -10,6 +10,7 @@ import type { ListenerRuntime } from '../core/listener.ts'
 import type { ByAddress, Route } from '../core/route.ts'
 import { settleUpgrade } from '../core/tunnel.ts'
 import { beginDeadline } from './grpc-deadline.ts'
+import { beginAnswerDue } from './http-deadline.ts'
 import { Wait } from './wait.ts'
 
 export interface DecideDeps {
@@ -108,6 +109,9 @@ function destination(exchange: Exchange, route: Route, deps: DecideDeps): Decisi
   const cluster = draw(exchange, route, deps)
   if (cluster === null) return refuse(exchange, failures.noCluster, exchange.decision.destination)
   exchange.filters!.onDestination(exchange)
+  const { trace } = exchange
+  if (trace.came < 0) trace.came = request.headers.traceFields()
+  if (route.deadline !== 'pass') beginAnswerDue(exchange)
   if (request.upgrade !== '') {
     const settled = settleUpgrade(request, protocol, route.upgrades)
     if (settled === null)

@@ -258,10 +258,23 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
     else this.#reply(status, headers, body, failure, '')
   }
 
-  #reply(status: number, fields: readonly string[], body: Buffer, failure: Failure | null, detail: string): void {
+  /** The caller can use it as an answer, so the sidecar before this one is told of no failure. */
+  replyInstead({ status, headers, body }: LocalReply, failure: Failure, detail: string): void {
+    this.#reply(status, headers, body, failure, detail, '')
+  }
+
+  #reply(
+    status: number,
+    fields: readonly string[],
+    body: Buffer,
+    failure: Failure | null,
+    detail: string,
+    ownFailure = failureToTell(failure, this.exchange.decision),
+  ): void {
     const headers = new HeaderList([...fields])
     headers.set('content-length', String(body.length))
-    const response: ResponseHead = { status, headers, ownFailure: failureToTell(failure, this.exchange.decision) }
+    if (status >= 500) this.attempts.tellSpent(failure, headers)
+    const response: ResponseHead = { status, headers, ownFailure }
     this.sendHead(response, false)
     if (this.down === this.stream) this.exchange.bytesOut = body.length
     this.down.data(body, true)
@@ -276,6 +289,7 @@ export class Forward implements Receiver<RequestHead>, AttemptsOwner, AnswerOwne
       detail = `${detail === '' ? '' : `${detail}; `}its endpoints are called with HTTP/1.1: gRPC needs \`protocol: grpc\` in the policy of the service`
     const response = grpcReply(failure, detail, this.exchange.request.headers.get('content-type')!)
     response.ownFailure = failureToTell(failure, this.exchange.decision)
+    this.attempts.tellSpent(failure, response.headers)
     this.sendHead(response, true)
     this.said(failure, detail)
   }

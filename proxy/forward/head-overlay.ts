@@ -2,10 +2,12 @@ import type { Random } from '../core/clock.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { RequestHead, UpstreamStream } from '../core/message.ts'
+import { ATTEMPT, EXPECTED } from '../core/retry-fields.ts'
 import { B3, B3_MULTI, type TraceContext, W3C } from '../core/trace.ts'
 import { TRACEPARENT, writeB3 } from '../core/trace-fields.ts'
 import { traceparentOf } from '../core/traceparent.ts'
 import { deadlineLeft } from './grpc-deadline.ts'
+import { answerLeft } from './http-deadline.ts'
 import { hadIt } from './retry.ts'
 
 const PREVIOUS = 'grpc-previous-rpc-attempts'
@@ -67,6 +69,16 @@ export function overlayTrace(overlay: HeadOverlay, trace: TraceContext, record: 
   const { sends } = trace
   if ((sends & W3C) !== 0) overlay.tell(trace)
   if ((sends & (B3 | B3_MULTI)) !== 0) writeB3(trace, sends, overlay)
+}
+
+/** What an endpoint is told of the time that its answer has, and which try this is of those that an endpoint has had. */
+export function overlayRetry(overlay: HeadOverlay, exchange: Exchange, now: number, leftMs: number): void {
+  const left = answerLeft(exchange, now, leftMs)
+  if (left !== '') overlay.set(EXPECTED, left)
+  const { attempts, tries } = exchange.decision
+  let number = 1
+  for (let i = 0; i < attempts - 1; i++) if (hadIt(tries[i]!) && !tries[i]!.another.isFree) number++
+  if (number > 1) overlay.set(ATTEMPT, String(number))
 }
 
 /**

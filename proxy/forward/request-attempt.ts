@@ -5,7 +5,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { type Failure, failures, isFailure } from '../core/failure.ts'
 import type { Receiver, RequestHead, ResponseHead, UpstreamStream } from '../core/message.ts'
 import type { PoolWaiter } from '../core/pool.ts'
-import { HeadOverlay, overlayGrpc, overlayTrace } from './head-overlay.ts'
+import { HeadOverlay, overlayGrpc, overlayRetry, overlayTrace } from './head-overlay.ts'
 
 /** The request, and what follows from what its attempts tell. */
 export interface RequestAttemptOwner {
@@ -16,6 +16,8 @@ export interface RequestAttemptOwner {
   writable(): void
   /** The time of an attempt is over. False: it did not run. */
   isTryLate(): boolean
+  /** What is left of the time of the request. */
+  leftMs(now: number): number
   interim(response: ResponseHead): void
   answered(attempt: RequestAttempt, response: ResponseHead, end: boolean): void
   failed(attempt: RequestAttempt, failure: Failure, detail: string): void
@@ -53,7 +55,7 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   open(fresh: boolean): void {
     const got = this.record.endpoint!.pool.acquire(this, fresh)
     if (got === null) this.#isWaiting = true
-    else if (isFailure(got)) this.#owner.failed(this, got, '')
+    else if (isFailure(got)) this.#owner.failed(this, got, this.record.endpoint!.pool.room.refusedBy)
     else this.acquired(got)
   }
 
@@ -76,15 +78,21 @@ export class RequestAttempt implements Attempt, PoolWaiter, Receiver<ResponseHea
   /** Writes the request head, with what this attempt has to add. */
   sendHead(stream: UpstreamStream, end: boolean): void {
     const { exchange } = this.#owner
-    if (exchange.grpc !== '' || exchange.trace.sends !== 0) {
+    const isMore = exchange.decision.attempts > 1 || exchange.answerDueAt !== 0 || exchange.route!.deadline === 'begin'
+    if (isMore || exchange.grpc !== '' || exchange.trace.sends !== 0) {
       this.#overlay ??= new HeadOverlay()
       const overlay = this.#overlay
       overlay.clear()
+      if (isMore) overlayRetry(overlay, exchange, this.record.sentAt, this.#owner.leftMs(this.record.sentAt))
       if (exchange.grpc !== '') overlayGrpc(overlay, exchange, this.record.sentAt)
       if (exchange.trace.sends !== 0) overlayTrace(overlay, exchange.trace, this.record, this.#random)
       if (!overlay.isEmpty) return overlay.write(stream, exchange.request, end)
     }
     stream.head(exchange.request, end)
+  }
+
+  get isRunning(): boolean {
+    return this.#isWaiting || this.stream !== null
   }
 
   /** Nothing more comes of it. */

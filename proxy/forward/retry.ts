@@ -7,13 +7,6 @@ import { grpcCondition } from './grpc-retry.ts'
 
 type Conditions = ReadonlySet<RetryCondition>
 
-/** Methods whose repetition means no more than one of them (RFC 9110 section 9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method)
-}
-
 /**
  * May a try that ended in this failure be followed by another one, as far as the failure, the policy and the request
  * go? The record gets the reason. What `retries.attempts` and the budget say comes after (attempt-loop.ts).
@@ -35,7 +28,7 @@ function afterFailure({ replay }: Failure, isInPolicy: boolean, request: Repeata
 
 /**
  * The same after an answer, by its head alone; a gRPC status that is in it is all there is of the answer. `told`: the
- * sidecar of the endpoint has made it (told-failure.ts).
+ * sidecar of the endpoint has made it (told-failure.ts). `byHeaders`: what its headers fall under.
  */
 export function mayFollowAnswer(
   record: AttemptRecord,
@@ -43,12 +36,13 @@ export function mayFollowAnswer(
   on: Conditions,
   request: Repeatable,
   statuses: ReadonlySet<number> | null = null,
+  byHeaders: RetryCondition | null = null,
 ): boolean {
   const { status, grpcStatus } = record
   const asTold = told !== null && told.condition !== null && on.has(told.condition) ? told.condition : null
   const isUntouched = asTold !== null && told!.replay === 'unsent'
   const ofAnswer = grpcStatus > 0 ? grpcCondition(grpcStatus, on) : statusCondition(status, on, statuses)
-  record.condition = isUntouched ? asTold : (ofAnswer ?? asTold)
+  record.condition = isUntouched ? asTold : (ofAnswer ?? byHeaders ?? asTold)
   if (record.condition === null) return false
   // A policy that names a gRPC status says of the methods that they bear it.
   const isRepeatable = request.isIdempotent || isUntouched || (grpcStatus > 0 && ofAnswer !== null)
@@ -61,6 +55,7 @@ function statusCondition(status: number, on: Conditions, statuses: ReadonlySet<n
   // 508: the next try would go in the same circle, and each of its steps try twice.
   if (status < 400 || status === 508) return null
   if (statuses?.has(status)) return 'retriable-status-codes'
+  if (status === 409 && on.has('retriable-4xx')) return 'retriable-4xx'
   if (status < 500) return null
   const gateway = status === 502 || status === 503 || status === 504
   return gateway && on.has('gateway-error') ? 'gateway-error' : on.has('5xx') ? '5xx' : null

@@ -9,6 +9,8 @@ const words: Readonly<Record<string, string>> = {
   'connect-failed': 'its application cannot be reached',
   'no-healthy-upstream': 'it has no endpoint of its application',
   'pool-overflow': 'all connections to its application are in use',
+  'concurrency-limit': 'its application has as many requests as it takes well',
+  'breaker-open': 'the breaker of its application is open',
   'pending-timeout': 'no connection to its application became free in time',
   'reset-before-response': 'its application closed the connection before it answered',
   'stream-reset': 'its application reset the stream before it answered',

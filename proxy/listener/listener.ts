@@ -1,13 +1,15 @@
 import type { ListenerSpec } from '../../mesh-config/snapshot.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import type { DownstreamConnection, DownstreamOptions, Refusal } from '../core/codec.ts'
+import { failures } from '../core/failure.ts'
 import type { ListenerRuntime, Opening } from '../core/listener.ts'
 import type { DownstreamStream, Protocol, RequestHead } from '../core/message.ts'
 import { add, type Counter } from '../core/telemetry.ts'
-import type { Wire } from '../core/wire.ts'
+import type { SecureWire, Wire } from '../core/wire.ts'
 import { Ages } from './ages.ts'
 import { Detecting, type Detection, type Languages } from './detect.ts'
 import type { FirstBytes } from './first-bytes.ts'
+import { Securing } from './securing.ts'
 
 export interface ListenerStats {
   readonly accepted: Counter
@@ -16,6 +18,8 @@ export interface ListenerStats {
   /** Counts connections by detected protocol. */
   detected(found: FirstBytes): void
   detectionTimedOut(): void
+  /** Of a listener with TLS: counts connections by what came of them. */
+  secured(how: 'tls' | 'plain' | 'refused' | 'failed'): void
 }
 
 export interface ListenerDeps extends Languages {
@@ -115,9 +119,41 @@ export class Listener {
     add(stats.accepted, 1)
     add(stats.active, 1)
     wire.bufferBytes = this.runtime.spec.limits.bufferBytes
-    const connection = this.#isTunnel(wire) ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
+    const { secure } = this.runtime
+    const connection = secure === null ? this.#serve(wire) : this.#secure(wire, secure)
     this.#connections.add(connection, this.runtime.spec.timeouts.connectionAgeMs)
     if (this.#draining && !this.#isHandedOver) connection.drain()
+  }
+
+  #serve(wire: Wire): DownstreamConnection {
+    return this.#isTunnel(wire) ? this.#tunnel(wire, UNREAD) : this.#detect(wire)
+  }
+
+  #secure(wire: Wire, secure: SecureWire): DownstreamConnection {
+    const { timeouts, tls } = this.runtime.spec
+    const { clock, stats } = this.#deps
+    const options = {
+      secure,
+      isStrict: tls!.isStrict,
+      idleMs: timeouts.idleMs,
+      handshakeMs: timeouts.headMs,
+    }
+    const connection: Securing = new Securing(wire, options, clock, {
+      serve: served => {
+        stats.secured(served.peer.tls === undefined ? 'plain' : 'tls')
+        served.bufferBytes = wire.bufferBytes
+        served.ledger = wire.ledger
+        const by = this.#serve(served)
+        this.#connections.replace(connection, by)
+        return by
+      },
+      refused: (failure, detail, peer) => {
+        stats.secured(failure === failures.tlsRequired ? 'refused' : 'failed')
+        this.#deps.onRefused({ failure, detail, peer, protocol: 'http/1.1' }, this)
+      },
+      closed: () => this.#closed(connection),
+    })
+    return connection
   }
 
   #isTunnel(wire: Wire): boolean {
@@ -139,7 +175,7 @@ export class Listener {
       if (this.#draining) served.retire(IDLE_MS)
       return served
     }
-    const connection: Detecting = new Detecting(wire, this.#options, detection, clock, this.#deps, {
+    const connection: Detecting = new Detecting(wire, this.#optionsFor(wire), detection, clock, this.#deps, {
       http: (codec, options) =>
         takesPlace(codec.serve(wire, stream => onStream(stream, wire, codec.protocol, this), options, clock)),
       tunnel: opening => takesPlace(this.#tunnel(wire, opening)),
@@ -147,6 +183,11 @@ export class Listener {
       timedOut: () => stats.detectionTimedOut(),
     })
     return connection
+  }
+
+  /** HTTP/1.1 is not carried as HTTP/2 over TLS: the handshake says what is spoken. */
+  #optionsFor({ peer }: Wire): DownstreamOptions {
+    return this.runtime.secure === null || peer.tls === undefined ? this.#options : { ...this.#options, hopThreads: 0 }
   }
 
   #detection(wire: Wire): Detection {

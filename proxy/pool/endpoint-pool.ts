@@ -13,6 +13,7 @@ import { Http2Connections, UNTOLD } from './http2.ts'
 import { IdleClock } from './idle-clock.ts'
 import type { Contender, Permits } from './permits.ts'
 import type { HttpProtocol, PoolPolicy } from './policy.ts'
+import { Room } from './room.ts'
 import type { ServicePools } from './service-pools.ts'
 import { protocolOf } from './transport.ts'
 import { type TunnelPool, Tunnels } from './tunnels.ts'
@@ -34,6 +35,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   readonly clock: Clock
   readonly random: Random
   isDraining = false
+  readonly room: Room
   /** Connections for requests, those being made too. */
   open = 0
   /** Of the transport and the protocol that hold now: one, or two where the endpoint agrees on different protocols. */
@@ -62,6 +64,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     this.clock = service.deps.clock
     this.random = service.deps.random
     this.#permits = service.permits
+    this.room = new Room(service.permits)
     this.#waiters = new Waiters(this.clock, this)
     this.#sweep = this.clock.timer(() => this.#closeOld())
     this.#expectPolicy()
@@ -127,9 +130,8 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     // A connection that is being made has room for it.
     const isCovered = this.#spoken === 'http2' && this.#waiters.length < this.#dials.size * this.#perDial
     const mayDial = !isCovered && this.service.takePermit(this)
-    if (!isCovered && !mayDial && !this.#permits.mayWait) return failures.poolOverflow
+    if (!this.room.mayWait(isCovered || mayDial)) return failures.poolOverflow
     this.#waiters.add(waiter, fresh)
-    this.#permits.wait()
     add(this.stats.pending, 1)
     if (mayDial) this.dial()
     else this.#waiters.watch()
@@ -152,6 +154,14 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
 
   closed(): void {
     this.#tunnels?.closed()
+  }
+
+  get hasAllRequests(): boolean {
+    return this.room.limits?.isFull === true
+  }
+
+  get isBusy(): boolean {
+    return this.hasAllRequests || (this.#spoken === 'http1' && !this.room.mayConnect && this.idle === 0)
   }
 
   #tunnelsOf(): Tunnels {
@@ -187,13 +197,17 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
     return waiter
   }
 
-  expired(waiter: PoolWaiter): void {
+  get queue(): PoolPolicy['queue'] {
+    return this.policy.queue
+  }
+
+  expired(waiter: PoolWaiter, waitMs: number): void {
     this.#waited()
-    waiter.acquireFailed(failures.pendingTimeout, `no connection within ${this.waitMs} ms`)
+    waiter.acquireFailed(failures.pendingTimeout, `no connection within ${waitMs} ms`)
   }
 
   #waited(): void {
-    this.#permits.waited()
+    this.room.waited()
     add(this.stats.pending, -1)
     this.#mayPart()
   }
@@ -207,8 +221,11 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   dialHop(hop: Dialer): DialAttempt | null {
     const permits = this.#permits
     // Where none is left an idle connection closes for it, unless a request waits for that.
-    if (permits.isFull && permits.waiting === 0) this.closeIdle()
-    return permits.take() ? this.#begin(hop) : null
+    if ((permits.isFull && permits.waiting === 0) || !this.room.mayConnect) this.closeIdle()
+    if (!permits.take()) return null
+    if (this.room.takeConnection()) return this.#begin(hop)
+    permits.give()
+    return null
   }
 
   #begin(dialer: Dialer): DialAttempt {
@@ -273,6 +290,7 @@ export class EndpointPool implements Pool, TunnelPool, SetOwner, HopOwner, Diale
   gone(): void {
     this.open--
     add(this.stats.connections, -1)
+    this.room.giveConnection()
     this.#permits.give()
     this.#mayPart()
   }

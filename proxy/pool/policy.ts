@@ -1,3 +1,4 @@
+import type { QueueSpec } from '../../mesh-config/snapshot.ts'
 import type { Random } from '../core/clock.ts'
 import type { UpstreamOptions } from '../core/codec.ts'
 
@@ -16,9 +17,11 @@ export interface PoolPolicy {
   readonly idleTimeoutMs: number
   /** An older connection gets no more requests. 0: off. */
   readonly connectionAgeMs: number
-  /** Over all endpoints of the service on this data thread. */
+  /** Over all endpoints of the service and all data threads. */
   readonly maxConnections: number
   readonly maxPending: number
+  /** How requests wait for a connection that is not being made; null: for `connectTimeoutMs`. */
+  readonly queue: QueueSpec | null
   readonly upstream: UpstreamOptions
 }
 

@@ -1,10 +1,11 @@
 import type { Clock } from '../core/clock.ts'
 import type { ConnectWaiter } from '../core/pool.ts'
-import type { Contender } from './permits.ts'
+import type { Contender, OwnRoom } from './permits.ts'
 import { Waiters, type WaitersOwner } from './waiters.ts'
 
 /** The tunnels to one endpoint, as the line sees them. */
 export interface LinedUp {
+  readonly room: OwnRoom
   /** There is a permit. */
   dial(waiter: ConnectWaiter): void
   /** There was none in time. */
@@ -15,12 +16,14 @@ export interface LinedUp {
  * The tunnels of a service that wait for a permit, first come first served over all its endpoints. They come before
  * requests: those may still be served by a connection that is there.
  */
-export class TunnelLine implements Contender, WaitersOwner<ConnectWaiter> {
+export class TunnelLine implements Contender, OwnRoom, WaitersOwner<ConnectWaiter> {
   /** It has no connections: each belongs to a tunnel. */
   readonly open = 0
   readonly #waiters: Waiters<ConnectWaiter>
   readonly #tunnelsOf = new Map<ConnectWaiter, LinedUp>()
   readonly #waitMs: () => number
+  /** Its endpoint's own room is taken: it is dialled next. */
+  #chosen: ConnectWaiter | null = null
 
   constructor(clock: Clock, waitMs: () => number) {
     this.#waiters = new Waiters(clock, this)
@@ -50,10 +53,37 @@ export class TunnelLine implements Contender, WaitersOwner<ConnectWaiter> {
     return this.#waiters.remove(waiter) && this.#tunnelsOf.delete(waiter)
   }
 
+  /** That of the endpoint of the next one. */
+  get room(): OwnRoom {
+    return this
+  }
+
+  get mayConnect(): boolean {
+    return this.#next() !== null
+  }
+
+  takeConnection(): boolean {
+    const waiter = this.#next()
+    if (waiter === null || !this.#tunnelsOf.get(waiter)!.room.takeConnection()) return false
+    this.#chosen = waiter
+    return true
+  }
+
+  /** The first whose endpoint has room: one that is full keeps no tunnel to another from its permit. */
+  #next(): ConnectWaiter | null {
+    for (const [waiter, tunnels] of this.#tunnelsOf) if (tunnels.room.mayConnect) return waiter
+    return null
+  }
+
   dial(): void {
-    const waiter = this.#waiters.next(true)!
+    const waiter = this.#chosen!
+    this.#chosen = null
+    this.#waiters.remove(waiter)
     this.#leave(waiter).dial(waiter)
   }
+
+  /** What a tunnel carries may wait. */
+  readonly queue = null
 
   expired(waiter: ConnectWaiter): void {
     this.#leave(waiter).expired(waiter, `no connection within ${this.waitMs} ms`)

@@ -4,6 +4,7 @@ import type { ConnectWaiter, PoolWaiter } from '../core/pool.ts'
 import { add, type EndpointStats } from '../core/telemetry.ts'
 import type { Wire } from '../core/wire.ts'
 import { DialAttempt, type Dialer } from './dial.ts'
+import type { Room } from './room.ts'
 import type { ServicePools, SharingPool } from './service-pools.ts'
 import type { LinedUp } from './tunnel-line.ts'
 
@@ -31,9 +32,8 @@ export class Tunnels implements Dialer, LinedUp {
   connect(waiter: ConnectWaiter): Failure | null {
     const { service } = this.#pool
     const hasPermit = service.takePermit(this.#pool)
-    if (!hasPermit && !service.permits.mayWait) return failures.poolOverflow
+    if (!this.#pool.room.mayWait(hasPermit)) return failures.poolOverflow
     this.pending++
-    service.permits.wait()
     add(this.#pool.stats.pending, 1)
     if (hasPermit) this.dial(waiter)
     else service.tunnels.add(waiter, this)
@@ -56,7 +56,12 @@ export class Tunnels implements Dialer, LinedUp {
   closed(): void {
     this.open--
     add(this.#pool.stats.connections, -1)
+    this.#pool.room.giveConnection()
     this.#pool.service.permits.give()
+  }
+
+  get room(): Room {
+    return this.#pool.room
   }
 
   // ── a CONNECT request ──
@@ -129,7 +134,7 @@ export class Tunnels implements Dialer, LinedUp {
 
   #waited(): void {
     this.pending--
-    this.#pool.service.permits.waited()
+    this.#pool.room.waited()
     add(this.#pool.stats.pending, -1)
   }
 }

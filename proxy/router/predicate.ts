@@ -31,7 +31,7 @@ export function conditions(match: MatchSpec, regex: CompileRegex): Predicate | n
   return (request, path, query) => tests.every(test => test(request, path, query))
 }
 
-function valueTest(spec: ValueMatchSpec, regex: CompileRegex): (value: string | undefined) => boolean {
+export function valueTest(spec: ValueMatchSpec, regex: CompileRegex): (value: string | undefined) => boolean {
   const test = formTest(spec, regex)
   return spec.invert ? value => value !== undefined && !test(value) : test
 }

@@ -27,7 +27,7 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
         clock.now(),
       )
     case 'uses':
-      return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.uses])) }
+      return { uses: Object.fromEntries(applier.clusters().map(cluster => [cluster.name, cluster.admission.uses])) }
     case 'shrink':
       deps.shrinkHeap()
       return { shrunk: true }
@@ -37,6 +37,8 @@ export function answer(question: Question, deps: AnswersDeps): Answer | Promise<
       return { sockets: listeners.sockets() }
     case 'learnt':
       return { learnt: applier.learnt() }
+    case 'by-hand':
+      return applier.byHand(question)
     case 'explain':
       return explain(question, { clock, random, discover, discoverAhead, runtime: () => inForce(applier) })
   }

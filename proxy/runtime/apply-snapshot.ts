@@ -6,6 +6,7 @@ import type { Listeners } from './listeners.ts'
 import type { Tls } from './pools-of.ts'
 import type { Records } from './records.ts'
 import type { Patterns } from './regex.ts'
+import { needsTls } from './tls.ts'
 import { wholeSnapshot } from './whole-snapshot.ts'
 
 export interface ApplySnapshotDeps {
@@ -31,7 +32,7 @@ export async function applySnapshot(message: SnapshotMessage, deps: ApplySnapsho
   try {
     snapshot = wholeSnapshot(message, applier.inForce()?.snapshot ?? null)
     ready.push(records.prepare(snapshot))
-    if (Object.values(snapshot.services).some(({ tls }) => tls !== undefined)) await deps.tls.load()
+    if (needsTls(snapshot)) await deps.tls.load()
     const regexes = await patterns(snapshot)
     const prepared = applier.prepare(snapshot, regexes.compile)
     regexes.done()

@@ -13,6 +13,7 @@ import { requestRouterOf } from './request-router.ts'
 import { type ServiceRoutes, serviceRoutes } from './service-routes.ts'
 import { type Services, type ServicesDeps, services } from './services.ts'
 import { tcpRouterOf } from './tcp-routes.ts'
+import { listenerTls } from './tls.ts'
 
 /** What a data thread built from a snapshot. */
 export interface Runtime {
@@ -47,6 +48,7 @@ export function applier(deps: ApplierDeps): Applier {
   const originalsOf = passedThrough(deps)
   const routesOf = serviceRoutes(requests)
   const filtersOf = listenerChains(random, tracing)
+  const secureOf = listenerTls(deps.tls)
   let inForce: Runtime | null = null
 
   function listenersOf(
@@ -73,7 +75,7 @@ export function applier(deps: ApplierDeps): Applier {
                 tableOf,
                 tunnelOf,
               })
-        return [spec.name, { spec, filters, router, tcpRouter, byAddress }]
+        return [spec.name, { spec, secure: secureOf(spec), filters, router, tcpRouter, byAddress }]
       }),
     )
   }

@@ -1,8 +1,11 @@
 import type { ServiceCluster } from '../cluster/cluster.ts'
 import { type BalanceView, describeBalance } from '../cluster/describe.ts'
-import type { EndpointsAnswer } from '../core/channel.ts'
+import { usesOf } from '../cluster/limits.ts'
+import type { EndpointsAnswer, EndpointView } from '../core/channel.ts'
+import { SHADOW_UNTIL } from '../core/ejection.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import { quantile } from '../core/slots.ts'
-import type { HistogramSeries } from '../telemetry/stats.ts'
+import { isShadowed } from '../health/outlier.ts'
 
 /** The endpoints of each service, and how each does, as this data thread sees it. */
 export function endpointsView(clusters: readonly ServiceCluster[], now: number): EndpointsAnswer {
@@ -10,11 +13,12 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
     services: clusters.map(cluster => ({
       name: cluster.name,
       policy: cluster.spec.balancer.type,
-      active: cluster.active,
-      notes: balanceNotes(describeBalance(cluster.whole.balance)),
+      active: cluster.admission.active,
+      limits: usesOf(cluster.spec.limits, cluster.admission.counts),
+      notes: [...balanceNotes(describeBalance(cluster.whole.balance)), ...cluster.admission.describe(now)],
       endpoints: cluster.endpoints.map(endpoint => {
         const { spec, stats, pool } = endpoint
-        const latency = stats.latency as HistogramSeries
+        const { latency } = stats
         return {
           address: endpoint.name,
           weight: spec.weight,
@@ -28,11 +32,13 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
           state: endpoint.state,
           reason: endpoint.state === 'admitting' ? '' : endpoint.ejectionReason,
           ejectedForMs: endpoint.state === 'ejected' ? Math.max(0, Math.round(endpoint.ejectedUntil - now)) : 0,
+          ...ejectionView(endpoint, now),
           active: endpoint.active,
           protocol: pool.protocol,
           connections: pool.connections,
           idle: pool.idle,
           pending: pool.pending,
+          ...(pool.room.limits === null ? {} : { limits: usesOf(pool.room.limits.spec, pool.room.limits.counts) }),
           requests: stats.requests.values[stats.requests.index]!,
           failures: stats.failures.values[stats.failures.index]!,
           p50Ms: quantile(latency.values, latency.index, 0.5),
@@ -40,6 +46,18 @@ export function endpointsView(clusters: readonly ServiceCluster[], now: number):
         }
       }),
     })),
+  }
+}
+
+/** What there is to say of it beyond its state; nothing of most endpoints. */
+function ejectionView(endpoint: Endpoint, now: number): Partial<EndpointView> {
+  const { byHand, evidence, shared } = endpoint
+  const isShadow = isShadowed(endpoint, now)
+  const failures = evidence?.failures(now) ?? []
+  return {
+    ...(byHand === 'no' ? {} : { byHand }),
+    ...(isShadow ? { shadowForMs: (shared[SHADOW_UNTIL]! - now) | 0, reason: evidence?.reason ?? '' } : {}),
+    ...(failures.length === 0 ? {} : { evidence: failures }),
   }
 }
 

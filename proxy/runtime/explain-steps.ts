@@ -1,6 +1,5 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
-import { ClusterView } from '../cluster/view.ts'
 import type { ExplainAnswer } from '../core/channel.ts'
 import type { Cluster } from '../core/cluster.ts'
 import type { Exchange } from '../core/exchange.ts'
@@ -9,9 +8,11 @@ import { grpcKind } from '../core/grpc.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { Route } from '../core/route.ts'
 import { attemptView } from '../telemetry/flights.ts'
+import { callSteps } from './explain-calls.ts'
 import {
   deadlineText,
   drawText,
+  ejectionText,
   firstOf,
   hostRemedy,
   loadText,
@@ -19,6 +20,9 @@ import {
   poolText,
   routeRemedy,
 } from './explain-words.ts'
+
+/** So many are named. */
+const MOST_EJECTED = 5
 
 type Step = ExplainAnswer['steps'][number]
 
@@ -29,6 +33,8 @@ export interface Explained {
   readonly services: Readonly<Record<string, ServiceSpec>>
   /** What the caller offered to become. */
   readonly offered: string
+  /** When it was made. */
+  readonly now: number
 }
 
 /** What each stage looked at, read from the exchange and its decision record: nothing is decided here. */
@@ -50,8 +56,10 @@ export function stepsOf(explained: Explained): Step[] {
     ...steps,
     ...upgradeSteps(explained, route),
     ...healthSteps(exchange.cluster),
+    ...ejectionSteps(explained),
     ...pickSteps(exchange),
-    ...policySteps(exchange, route),
+    ...limitSteps(explained),
+    ...policySteps(explained, route),
   ]
 }
 
@@ -143,11 +151,21 @@ function upgradeSteps({ exchange, offered }: Explained, route: Route): Step[] {
 
 /** The endpoints that health leaves out, and why. Nothing where all pass. */
 function healthSteps(cluster: Cluster): Step[] {
-  const all = cluster instanceof ClusterView ? cluster.members : []
+  const all = cluster.members
   const out = all.filter(({ spec }) => spec.health !== 'passing')
   if (out.length === 0) return []
   const named = out.map(({ name, spec }) => `${name} is ${spec.health}${spec.healthReason && `: ${spec.healthReason}`}`)
   return [{ stage: 'health', text: `${out.length} of ${all.length} endpoints do not pass: ${firstOf(named)}` }]
+}
+
+/** Who gets nothing because of what it did before, or because an operator wants it. */
+function ejectionSteps({ exchange, now }: Explained): Step[] {
+  const notUsed = exchange.cluster!.members.filter(({ state }) => state !== 'admitting')
+  const steps = notUsed
+    .slice(0, MOST_EJECTED)
+    .map(endpoint => ({ stage: 'ejected', text: ejectionText(endpoint, now) }))
+  const more = notUsed.length - steps.length
+  return more <= 0 ? steps : [...steps, { stage: 'ejected', text: `and ${more} more: see /endpoints?only=ejected` }]
 }
 
 function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
@@ -166,14 +184,24 @@ function pickSteps({ decision, cluster, protocol }: Exchange): Step[] {
   ]
 }
 
-function policySteps(exchange: Exchange, route: Route): Step[] {
+/** `breaker: closed, ...` is the stage and what there is to say of it. */
+function limitSteps({ exchange: { cluster }, now }: Explained): Step[] {
+  return cluster!.admission.describe(now).map(note => {
+    const [stage] = note.split(': ', 1)
+    return { stage: stage!, text: note.slice(stage!.length + 2) }
+  })
+}
+
+function policySteps({ exchange, services, now }: Explained, route: Route): Step[] {
   const { failure, protocol } = exchange
+  if (failure === failures.breakerOpen) return []
   if (failure === failures.poolOverflow)
-    return [{ stage: 'limits', text: '`limits.requests` of the service is reached' }]
+    return [{ stage: 'limits', text: `${exchange.detail} of the service is reached` }]
   if (protocol === 'tcp') return failure === null ? [{ stage: 'policy', text: tunnelPolicy(route) }] : []
   const isPicked = exchange.decision.attempts > 0
   const grpc = failure === null || !isPicked ? grpcSteps(exchange, route) : []
-  return failure === null ? [...grpc, { stage: 'policy', text: policyText(route) }] : grpc
+  if (failure !== null) return grpc
+  return [...grpc, { stage: 'policy', text: policyText(route) }, ...callSteps(exchange, route, services, now)]
 }
 
 function tunnelPolicy({ retry, tunnelIdleMs }: Route): string {

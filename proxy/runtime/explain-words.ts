@@ -1,6 +1,8 @@
 import { formatDuration } from '../../mesh-config/duration.ts'
 import { nearest } from '../../mesh-config/nearest.ts'
 import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { evidenceText } from '../core/evidence-text.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Pool } from '../core/pool.ts'
 import type { Route } from '../core/route.ts'
@@ -9,6 +11,7 @@ import { describeMatch } from '../router/describe.ts'
 /** What explanations say, in words. */
 
 const MOST_NAMES = 8
+const MOST_FAILURES = 3
 
 type Services = Readonly<Record<string, ServiceSpec>>
 
@@ -71,4 +74,14 @@ export function policyText({ retry, requestTimeoutMs, perTryTimeoutMs }: Route):
 /** A load may be a count, or milliseconds. */
 export function loadText(load: number): number {
   return Math.round(load * 100) / 100
+}
+
+export function ejectionText(endpoint: Endpoint, now: number): string {
+  const { name, state, byHand, ejectedUntil, ejectionReason, evidence } = endpoint
+  if (state === 'probing')
+    return `${name} is probing: one request decides whether it is used again (it was ejected: ${ejectionReason})`
+  const left = formatDuration(Math.max(1, Math.ceil((ejectedUntil - now) / 1000)) * 1000)
+  if (byHand !== 'no') return `${name} is ejected by an operator for ${left} more`
+  const failures = (evidence?.failures(now) ?? []).slice(-MOST_FAILURES).map(evidenceText)
+  return `${name} is ejected for ${left} more: ${ejectionReason}${failures.length === 0 ? '' : `; ${failures.join(', ')}`}`
 }

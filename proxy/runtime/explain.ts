@@ -5,15 +5,16 @@ import type { ExplainAnswer, Unknown } from '../core/channel.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { AttemptRecord } from '../core/decision.ts'
 import { Exchange } from '../core/exchange.ts'
-import { failures } from '../core/failure.ts'
+import { type Failure, failures } from '../core/failure.ts'
 import { grpcKind } from '../core/grpc.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import type { RequestHead } from '../core/message.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { decider } from '../forward/decide.ts'
+import { fallbackOf } from '../forward/fallback.ts'
 import { concludeGrpc, statusOfRefusal } from '../forward/local-reply.ts'
-import { pickNext } from '../forward/pick.ts'
+import { ENDPOINTS_FULL, pickNext } from '../forward/pick.ts'
 import { flightView } from '../telemetry/flights.ts'
 import { type Explained, remedyOf, stepsOf } from './explain-steps.ts'
 import { type ExplainQuestion, originalOf, targetOf } from './explain-target.ts'
@@ -56,7 +57,7 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
   const { promise, resolve } = Promise.withResolvers<ExplainAnswer>()
   let answer: ExplainAnswer | null = null
   const answered = () => {
-    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services })
+    answer = answerOf({ exchange, listener, offered, services: deps.runtime().services, now: clock.now() })
     resolve(answer)
   }
   decider({ clock, random, discover, discoverAhead, listener: inForce, isPreview: true })(exchange, {
@@ -72,19 +73,40 @@ export function explain(question: ExplainQuestion, deps: ExplainDeps): ExplainAn
 /** What the first attempt of a live request begins with: a place, and the balancer. */
 function pick(exchange: Exchange, now: number): void {
   const cluster = exchange.cluster!
-  if (cluster.isFull) {
-    exchange.failure = failures.poolOverflow
-    exchange.detail = '`limits.requests`'
-    return
-  }
+  const { admission } = cluster
+  const refused = admission.refusal(now)
+  if (refused !== null && admission.mayWait(refused))
+    exchange.decision.note('queue', `${refused.reason}: it would wait for a permit`)
+  else if (refused !== null) return refuse(exchange, refused, admission.refusedBy, now)
   const { decision } = exchange
-  const context = { tried: [], record: new AttemptRecord(), hash: NO_HASH, sticky: '', madeCookie: '' }
+  const context = {
+    tried: [],
+    record: new AttemptRecord(),
+    hash: NO_HASH,
+    sticky: '',
+    madeCookie: '',
+    isPreview: true as const,
+  }
   cluster.prepare?.(exchange, context)
   const endpoint = pickNext(cluster, decision, context, now)
   context.record.endpoint = endpoint
   if (endpoint !== null) return
-  context.record.failure = failures.noHealthyUpstream
-  exchange.failure = failures.noHealthyUpstream
+  const isFull = context.record.passedOver !== 0
+  const failure = isFull ? failures.poolOverflow : failures.noHealthyUpstream
+  context.record.failure = failure
+  refuse(exchange, failure, isFull ? ENDPOINTS_FULL : '', now)
+}
+
+/** Or what takes the place of the refusal, as for a live request. */
+function refuse(exchange: Exchange, failure: Failure, detail: string, now: number): void {
+  const instead = fallbackOf(exchange, failure)
+  if (instead !== null && 'cluster' in instead) {
+    exchange.cluster = instead.cluster
+    return pick(exchange, now)
+  }
+  exchange.reply = instead
+  exchange.failure = failure
+  exchange.detail = detail
 }
 
 /** The exchange that the question is about, and where it comes in; or what is wrong with the question. */

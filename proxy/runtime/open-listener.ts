@@ -8,6 +8,7 @@ import { HeaderList } from '../core/header-list.ts'
 import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { ListenerRuntime } from '../core/listener.ts'
 import { helpOf } from '../core/metrics-table.ts'
+import type { AllRetryMarks } from '../core/retry-marks.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { corridor } from '../corridor.ts'
 import { attemptLoop } from '../forward/attempt-loop.ts'
@@ -25,6 +26,7 @@ export interface OpenListenerDeps {
   /** To callers. */
   readonly http2: ListenerDeps['http2']
   telemetryOf(listener: () => string): Telemetry
+  readonly marks: AllRetryMarks
   discover(authority: string): Promise<Unknown | null> | null
   discoverAhead(authority: string): Promise<Unknown | null> | null
 }
@@ -37,14 +39,14 @@ export interface OpenListener {
 
 /** A listener joined with what serves its connections: the corridor for requests, tunnels for all else. */
 export function openListener(runtime: ListenerRuntime, deps: OpenListenerDeps): OpenListener {
-  const { clock, random, stats, discover, discoverAhead } = deps
+  const { clock, random, stats, marks, discover, discoverAhead } = deps
   const { name, direction } = runtime.spec
   const labels = { listener: name, direction }
   const tunnels = tunnelStats<Tunnel>(stats, labels)
   const counted = connectionStats(stats, labels)
   const telemetry = deps.telemetryOf(() => listener.runtime.spec.name)
   const now = () => listener.runtime
-  const forwardDeps = corridor({ clock, random, telemetry, tunnels, listener: now, discover, discoverAhead })
+  const forwardDeps = corridor({ clock, random, telemetry, tunnels, marks, listener: now, discover, discoverAhead })
   const onComplete: TcpTunnelDeps['onComplete'] = exchange => telemetry.exchange(exchange)
   const attempts: TcpTunnelDeps['attempts'] = owner => attemptLoop(owner, { clock, random })
   const tcpDeps: TcpTunnelDeps = { clock, attempts, listener: now, decide: forwardDeps.decide, onComplete }
@@ -95,6 +97,7 @@ function connectionStats(stats: StatsWriter, labels: Pick<ListenerSpec, 'directi
       ...own,
       detected: (found: string) => detections.told(found),
       detectionTimedOut: () => detections.timedOut(),
+      secured: (how: string) => detections.secured(how),
     },
     series: () => detections.series,
   }

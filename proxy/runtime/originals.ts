@@ -1,10 +1,13 @@
 import type { EndpointSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
+import type { Admission } from '../core/admission.ts'
 import type { LoadBalancer } from '../core/balancer.ts'
-import type { Timer } from '../core/clock.ts'
+import type { Cells } from '../core/cells.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { Endpoint } from '../core/endpoint.ts'
 import { type Failure, failures } from '../core/failure.ts'
 import type { Route, TcpRoute } from '../core/route.ts'
+import { limited, SharedCounts } from '../core/shared-counts.ts'
 import type { EndpointStats } from '../core/telemetry.ts'
 import type { Original } from '../core/wire.ts'
 import { EndpointPool } from '../pool/endpoint-pool.ts'
@@ -14,6 +17,7 @@ import { type PoolsOfDeps, policyOf, poolsOf } from './pools-of.ts'
 
 export interface OriginalsDeps extends PoolsOfDeps {
   readonly stats: StatsWriter
+  readonly cells: Cells
 }
 
 /** As many as a listener has connections by default: each connection has one. */
@@ -22,7 +26,8 @@ const MOST = 10_000
 const MADE_ROOM = 64
 const SWEEP_MS = 10_000
 const IDLE_MS = 30_000
-const NO_BUDGET = { deposit() {}, tryWithdraw: () => false }
+const NO_LATENCIES = { record() {}, percentile: () => -1 }
+const NO_BUDGET = { deposit() {}, tryWithdraw: () => false, state: () => ({ spent: 0, allowed: 0 }) }
 
 /** Any protocol may be asked for: what there is behind the address is not known. */
 class AnyProtocol extends Set<string> {
@@ -88,7 +93,9 @@ export class Originals {
     if (this.#destinations.size >= MOST) return null
     const spec: ServiceSpec = isHttp2 ? { ...this.#spec, protocol: 'http2' } : this.#spec
     const name = this.#isInbound ? `${this.#spec.name}:${original.port}` : this.#spec.name
-    const made = new Destination(name, original, isHttp2, spec, poolsOf(spec, this.#deps), this.#shared!, this.#deps)
+    const counts = new SharedCounts(`limits ${name} ${key}`, this.#deps.cells)
+    const pools = poolsOf(spec, this.#deps, counts)
+    const made = new Destination(name, original, isHttp2, spec, pools, this.#shared!, this.#deps)
     if (this.#destinations.size === 0) this.#sweep.arm(SWEEP_MS)
     this.#destinations.set(key, made)
     return made
@@ -107,7 +114,8 @@ export class Originals {
   #sweepIdle(): void {
     const now = this.#deps.clock.now()
     for (const [key, destination] of this.#destinations)
-      if (!destination.isUsed && destination.isIdle && now - destination.usedAt >= IDLE_MS) this.#drop(key, destination)
+      if (!destination.isUsed && destination.isIdle && now - destination.admission.usedAt >= IDLE_MS)
+        this.#drop(key, destination)
     if (this.#destinations.size > 0) this.#sweep.arm(SWEEP_MS)
   }
 
@@ -121,19 +129,18 @@ export class Originals {
 class Destination implements Cluster, LoadBalancer {
   readonly name: string
   readonly policy = 'original'
+  readonly members = []
   readonly mayBeGrpc: boolean
   readonly speaksGrpc: boolean
   readonly prepare = null
   readonly cookie = null
   readonly budget = NO_BUDGET
+  readonly latencies = NO_LATENCIES
   readonly balancer = this
-  usedAt: number
-  #active = 0
+  readonly admission: DestinationAdmission
   readonly #isHttp2: boolean
-  readonly #deps: OriginalsDeps
   readonly #pools: ServicePools
   readonly #endpoint: Endpoint
-  #limit: number
   #route: { readonly of: Route; readonly own: Route } | null = null
   #tcpRoute: { readonly of: TcpRoute; readonly own: TcpRoute } | null = null
 
@@ -150,10 +157,8 @@ class Destination implements Cluster, LoadBalancer {
     this.mayBeGrpc = spec.protocol === 'http2' || spec.protocol === 'grpc'
     this.speaksGrpc = spec.protocol === 'grpc'
     this.#isHttp2 = isHttp2
-    this.#limit = spec.limits.requests
-    this.#deps = deps
     this.#pools = pools
-    this.usedAt = deps.clock.now()
+    this.admission = new DestinationAdmission(spec.limits.requests, pools.permits.counts, deps.clock)
     const { address, port } = original
     this.#endpoint = new Endpoint(
       endpointAt(original),
@@ -164,7 +169,7 @@ class Destination implements Cluster, LoadBalancer {
   }
 
   configure(spec: ServiceSpec): void {
-    this.#limit = spec.limits.requests
+    this.admission.limit = spec.limits.requests
     this.#pools.configure(policyOf(this.#isHttp2 ? { ...spec, protocol: 'http2' } : spec))
   }
 
@@ -194,28 +199,13 @@ class Destination implements Cluster, LoadBalancer {
     return this.#endpoint
   }
 
-  get isFull(): boolean {
-    return this.#active >= this.#limit
-  }
-
-  admit(): Failure | null {
-    if (this.isFull) return failures.poolOverflow
-    this.#active++
-    return null
-  }
-
-  release(): void {
-    this.#active--
-    this.usedAt = this.#deps.clock.now()
-  }
-
   report(): void {}
   observe(): void {}
   observeTrailers(): void {}
 
   /** Something runs or waits there. */
   get isUsed(): boolean {
-    return this.#active > 0 || this.#endpoint.pool.pending > 0
+    return this.admission.active > 0 || this.#endpoint.pool.pending > 0
   }
 
   /** Not even a connection is kept. */
@@ -225,6 +215,61 @@ class Destination implements Cluster, LoadBalancer {
 
   retire(): void {
     this.#endpoint.pool.drain()
+    this.admission.counts.close()
+  }
+}
+
+/** Nothing but a number of requests: what is behind an address is not known. */
+class DestinationAdmission implements Admission {
+  active = 0
+  usedAt: number
+  limit: number
+  readonly counts: SharedCounts
+  readonly refusedBy = '`limits.requests`'
+  readonly #clock: Clock
+
+  constructor(limit: number, counts: SharedCounts, clock: Clock) {
+    this.limit = limit
+    this.counts = counts
+    this.#clock = clock
+    this.usedAt = clock.now()
+  }
+
+  refusal(): Failure | null {
+    return this.counts.total(limited.requests) < this.limit ? null : failures.poolOverflow
+  }
+
+  admit(): Failure | null {
+    if (!this.counts.take(limited.requests, this.limit)) return failures.poolOverflow
+    this.active++
+    return null
+  }
+
+  release(): void {
+    this.active--
+    this.counts.give(limited.requests)
+    this.usedAt = this.#clock.now()
+  }
+
+  mayWait(): boolean {
+    return false
+  }
+
+  wait(): boolean {
+    return false
+  }
+
+  leave(): void {}
+
+  /** The budget of such a destination is empty. */
+  admitRetry(): boolean {
+    return false
+  }
+
+  releaseRetry(): void {}
+
+  describe(): readonly string[] {
+    return []
   }
 }
 

@@ -4,8 +4,9 @@ import { http1 } from '../codec/h1/codec.ts'
 import { raw } from '../codec/raw.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Codec } from '../core/codec.ts'
+import type { SharedCounts } from '../core/shared-counts.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Dial, MakeTlsDial, TlsOptions } from '../core/wire.ts'
+import type { Dial, MakeTlsDial, MakeTlsServer, TlsOptions } from '../core/wire.ts'
 import { namedOnly } from '../pool/named-only.ts'
 import { notItself, type OwnListener } from '../pool/not-itself.ts'
 import type { PoolPolicy } from '../pool/policy.ts'
@@ -27,20 +28,18 @@ export interface PoolsOfDeps {
 }
 
 /** What the pools of a service's endpoints share. It lives as long as the service is configured. */
-export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps): ServicePools {
+export function poolsOf(spec: ServiceSpec, deps: PoolsOfDeps, counts: SharedCounts): ServicePools {
   const { clock, random, http2, hop } = deps
-  return new ServicePools(policyOf(spec), transportOf(spec, deps), {
-    clock,
-    random,
-    codecs: { http1, http2, hop, raw },
-  })
+  const codecs = { http1, http2, hop, raw }
+  return new ServicePools(policyOf(spec), transportOf(spec, deps), { clock, random, codecs }, counts)
 }
 
 /** TLS, which is loaded for the first snapshot that needs it. */
 export interface Tls {
-  /** Before a snapshot with `tls` is prepared. */
+  /** Before a snapshot that needs it is prepared. */
   load(): Promise<void>
   readonly dial: MakeTlsDial
+  readonly server: MakeTlsServer
 }
 
 /** How connections to the endpoints of a service are made. Throws where its certificates are not usable. */
@@ -87,6 +86,7 @@ export function policyOf(spec: ServiceSpec): PoolPolicy {
     connectionAgeMs: spec.connections.ageMs,
     maxConnections: spec.limits.connections,
     maxPending: spec.limits.pending,
+    queue: spec.queue ?? null,
     upstream: Object.freeze({
       maxHeaders: spec.limits.responseHeaders,
       maxHeadBytes: spec.limits.responseHeadBytes,

@@ -40,6 +40,8 @@ export function receiver(deps: ReceiveDeps): (message: ToData) => void {
         return inOrder(() => applier.change(message.service, message.delta))
       case 'origins':
         return inOrder(() => applier.setOrigins(message.zones))
+      case 'ejections':
+        return applier.lookAgain(message.service)
       case 'drain':
         return deps.drain(message)
       case 'unknown-service':

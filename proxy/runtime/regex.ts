@@ -1,4 +1,4 @@
-import type { ResolveSpec, RouteSpec, Snapshot } from '../../mesh-config/snapshot.ts'
+import type { ResolveSpec, RouteRetries, RouteSpec, Snapshot } from '../../mesh-config/snapshot.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ProxyEvent } from '../core/telemetry.ts'
 import type { CompileRegex } from '../router/predicate.ts'
@@ -60,7 +60,8 @@ export function patternsOf({ clock, event, load }: PatternsDeps): (snapshot: Sna
 
 function hasPattern({ services }: Snapshot): boolean {
   return Object.values(services).some(
-    ({ routes, resolve }) => routes.some(isPattern) || (resolve !== undefined && hasFilterPattern(resolve)),
+    ({ routes, retries, resolve }) =>
+      routes.some(isPattern) || hasHeaderPattern(retries) || (resolve !== undefined && hasFilterPattern(resolve)),
   )
 }
 
@@ -68,8 +69,14 @@ function hasFilterPattern({ filters, failover }: ResolveSpec): boolean {
   return [...Object.values(filters), ...failover].some(({ filter }) => filter.includes('matches'))
 }
 
-function isPattern({ match: { path, headers, query } }: RouteSpec): boolean {
-  return path.kind === 'regex' || [...headers, ...query].some(({ kind }) => kind === 'regex')
+function isPattern({ match: { path, headers, query }, retries }: RouteSpec): boolean {
+  return (
+    path.kind === 'regex' || [...headers, ...query].some(({ kind }) => kind === 'regex') || hasHeaderPattern(retries)
+  )
+}
+
+function hasHeaderPattern(retries: RouteRetries | null): boolean {
+  return retries?.headers?.some(({ kind }) => kind === 'regex') ?? false
 }
 
 const unused: CompileRegex = pattern => {

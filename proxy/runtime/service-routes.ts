@@ -1,17 +1,21 @@
+import { destinationsOf } from '../../mesh-config/destinations.ts'
 import { own } from '../../mesh-config/own.ts'
 import type {
   DestinationSpec,
   Direction,
-  RetrySpec,
+  FallbackSpec,
+  PriorityName,
+  PrioritySpec,
   RouteSpec,
   ServiceSpec,
   Snapshot,
 } from '../../mesh-config/snapshot.ts'
 import type { ServiceCluster } from '../cluster/cluster.ts'
-import type { Route, TcpRoute } from '../core/route.ts'
+import { type Failure, failures } from '../core/failure.ts'
+import { type Priority, type PriorityPolicy, priorities } from '../core/priority.ts'
+import type { Fallback, Route, TcpRoute } from '../core/route.ts'
 import { CONNECT } from '../core/tunnel.ts'
 import { type Chain, NO_FILTERS, withRouteFilters } from '../filter/chains.ts'
-import { isGrpcCondition } from '../forward/grpc-retry.ts'
 import { compileRoutes, type RouteTable } from '../router/compile.ts'
 import { describeMatch } from '../router/describe.ts'
 import type { CompileRegex } from '../router/predicate.ts'
@@ -19,6 +23,7 @@ import { type Destination, split } from '../router/split.ts'
 import { type RequestStats, type RequestStatsDeps, requestStats } from '../telemetry/request-stats.ts'
 import { type CountedTcp, type Series, tcpStats } from '../telemetry/stats.ts'
 import type { Change } from './change.ts'
+import { retryPolicy } from './retry-policy.ts'
 import { everything, firstCatchAll } from './tcp-routes.ts'
 
 /** What the routes of one snapshot are compiled from. */
@@ -73,18 +78,19 @@ export function serviceRoutes(deps: RequestStatsDeps): (from: RoutesOf) => Servi
 }
 
 function compiling(
-  { snapshot, clusters, unchanged, regex }: RoutesOf,
+  from: RoutesOf,
   deps: RequestStatsDeps,
   inForce: ReadonlyMap<string, Compiled>,
   next: Map<string, Compiled>,
 ): Pick<ServiceRoutes, 'table' | 'tcp'> {
+  const { snapshot, clusters, unchanged, regex } = from
   const takesConnect = snapshot.listeners.some(({ connect }) => connect !== null)
 
   function entryOf(key: string, spec: ServiceSpec): Compiled {
     let entry = next.get(key)
     if (entry === undefined) {
       entry = {
-        ...destinationsOf(spec),
+        ...clustersOf(spec),
         takesConnect,
         tables: new Map(),
         tcp: null,
@@ -96,8 +102,8 @@ function compiling(
     return entry
   }
 
-  function destinationsOf({ name, routes }: ServiceSpec): Pick<Compiled, 'destinations'> {
-    const names = [name, ...routes.flatMap(({ to }) => to.map(({ service }) => service))]
+  function clustersOf(spec: ServiceSpec): Pick<Compiled, 'destinations'> {
+    const names = [spec.name, ...destinationsOf(spec)]
     return { destinations: new Map(names.map(each => [each, clusters.get(each)])) }
   }
 
@@ -130,7 +136,7 @@ function compiling(
     const candidates = spec.routes.map(route => ({
       match: route.match,
       route: {
-        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), snapshot.services, clusters),
+        ...compileRoute(spec, route, withRouteFilters(filters, route, snapshot.services), from),
         stats: count(route),
       },
     }))
@@ -141,7 +147,7 @@ function compiling(
   function compileTcp(direction: Direction, spec: ServiceSpec, key: string, entry: Compiled): TcpRoute {
     const tunnels = inForce.get(key)?.tunnels ?? tcpStats(deps.stats, { direction, service: spec.name })
     entry.tunnels = tunnels
-    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, snapshot.services, clusters)
+    const route = compileRoute(spec, firstCatchAll(spec) ?? everything(spec), NO_FILTERS, from)
     return { ...route, stats: UNCOUNTED, tcp: tunnels }
   }
 
@@ -191,8 +197,7 @@ function compileRoute(
   spec: ServiceSpec,
   route: RouteSpec,
   filters: Chain,
-  services: Snapshot['services'],
-  clusters: ReadonlyMap<string, ServiceCluster>,
+  { snapshot: { services }, clusters, regex }: RoutesOf,
 ): Omit<Route, 'stats'> {
   const timeouts = route.timeouts ?? spec.timeouts
   const retries = route.retries ?? spec.retries
@@ -205,30 +210,51 @@ function compileRoute(
     requestTimeoutMs: timeouts.requestMs,
     perTryTimeoutMs: timeouts.perTryMs,
     idleTimeoutMs: timeouts.idleMs,
+    maxStreamMs: timeouts.maxStreamMs ?? 0,
+    deadline: timeouts.deadline ?? 'enforce',
     tunnelIdleMs: timeouts.tunnelMs,
     upgrades: new Set(spec.upgrades),
     grpcDeadline:
       timeouts.grpcTimeout === 'pass'
         ? null
         : { maxMs: timeouts.grpcTimeoutMaxMs, offsetMs: timeouts.grpcTimeoutOffsetMs },
-    retry: retryPolicy(retries),
+    retry: retryPolicy(retries, spec.routes.length === 1, regex),
     destination: split(destinations),
     destinations,
+    priority: priorityPolicy(route.priority, spec.priority),
+    fallback: fallbackOf(route.fallback ?? spec.fallback, services, clusters),
   }
 }
 
-function retryPolicy({ attempts, replayBytes, on, statuses }: Omit<RetrySpec, 'budget'>): Route['retry'] {
+function priorityPolicy(own: PriorityName | undefined, spec: PrioritySpec | undefined): PriorityPolicy | null {
+  if (own === undefined && spec === undefined) return null
+  return { header: spec?.header ?? '', usual: priorities.indexOf(own ?? spec!.usual) as Priority }
+}
+
+function fallbackOf(
+  spec: FallbackSpec | undefined,
+  services: Snapshot['services'],
+  clusters: ReadonlyMap<string, ServiceCluster>,
+): Fallback | null {
+  if (spec === undefined) return null
+  const { on, reply, to } = spec
+  const other = to === null ? null : destinationOf({ ...to, weight: 1 }, services, clusters.get(to.service))
   return {
-    statuses: statuses === undefined ? null : new Set(statuses),
-    attempts,
-    replayBytes,
-    on: new Set(on),
-    anyMethod:
-      attempts > 1 &&
-      on.some(
-        condition => condition === 'refused-stream' || condition === 'connect-failure' || isGrpcCondition(condition),
-      ),
+    on: new Set(on.flatMap(each => covered[each].map(({ failure }) => failure))),
+    reply:
+      reply === null
+        ? null
+        : { status: reply.status, headers: reply.headers.flat(), body: Buffer.from(reply.body), failure: null },
+    name: other?.name ?? '',
+    cluster: () => other?.cluster() ?? null,
   }
+}
+
+/** The failures that the words of `fallback.on` stand for. */
+const covered: Readonly<Record<FallbackSpec['on'][number], readonly Failure[]>> = {
+  breaker: [failures.breakerOpen],
+  overflow: [failures.poolOverflow, failures.concurrencyLimit],
+  'no-healthy-upstream': [failures.noHealthyUpstream],
 }
 
 function destinationOf(

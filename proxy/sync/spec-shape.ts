@@ -2,16 +2,26 @@ import { FIELD_NAME, FIELD_VALUE, isEditable, REWRITE } from '../../mesh-config/
 import type {
   BalancerSpec,
   BalancerType,
+  BreakerSpec,
+  ConcurrencySpec,
   ConsulServiceSpec,
   ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
+  EndpointLimitsSpec,
+  EnoughToCompare,
   FailoverSpec,
+  FailurePercentageSpec,
+  FallbackSpec,
   FilterSpec,
   HeadEditsSpec,
   HeaderEditsSpec,
+  HedgeSpec,
+  LatencyOutlierSpec,
   MatchSpec,
   OutlierSpec,
+  PrioritySpec,
+  QueueSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -20,6 +30,7 @@ import type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
+  SuccessRateSpec,
   TlsSpec,
   ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
@@ -94,6 +105,8 @@ const routeTimeouts: ShapeOf<Omit<ServiceTimeouts, 'connectMs'>> = {
   grpcTimeoutMaxMs: ms,
   grpcTimeoutOffsetMs: ms,
   tunnelMs: ms,
+  maxStreamMs: optional(ms),
+  deadline: optional(oneOf('pass', 'begin')),
 }
 
 const conditions = names<RetryCondition>({
@@ -102,7 +115,10 @@ const conditions = names<RetryCondition>({
   'reset-before-response': true,
   'per-try-timeout': true,
   'gateway-error': true,
+  'retriable-4xx': true,
   'retriable-status-codes': true,
+  'retriable-headers': true,
+  'envoy-ratelimited': true,
   '5xx': true,
   cancelled: true,
   'deadline-exceeded': true,
@@ -111,11 +127,32 @@ const conditions = names<RetryCondition>({
   unavailable: true,
 })
 
+const hedge: ShapeOf<HedgeSpec> = { afterMs: ms, percentile: integer(0, 99), minSamples: count }
+
 const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   on: listOf(oneOf(...conditions), 0, 100),
   attempts: integer(1, 1_000),
   replayBytes: count,
   statuses: optional(listOf(integer(100, 599), 0, 500)),
+  headers: optional(listOf(fields(value), 0, 1_000)),
+  methods: optional(listOf(text, 0, 100)),
+  idempotencyKey: optional(flag),
+  backoff: optional(fields({ baseMs: number(1, BIG), maxMs: number(1, BIG) })),
+  hedge: optional(fields(hedge)),
+}
+
+const level = oneOf('high', 'normal', 'low')
+const priority: ShapeOf<PrioritySpec> = { header: text, usual: level }
+const queue: ShapeOf<QueueSpec> = {
+  requests: integer(1, 1_000_000),
+  intervalMs: number(1, BIG),
+  targetMs: number(0, BIG),
+}
+
+const fallback: ShapeOf<FallbackSpec> = {
+  on: listOf(oneOf('breaker', 'overflow', 'no-healthy-upstream'), 1, 3),
+  reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
+  to: orNull(fields({ service: text, subset: orNull(text) })),
 }
 
 const route: ShapeOf<RouteSpec> = {
@@ -126,6 +163,8 @@ const route: ShapeOf<RouteSpec> = {
   retries: orNull(fields(routeRetries)),
   rewrite: optional(matching(REWRITE, 'a path')),
   headers: optional(fields(headers)),
+  fallback: optional(fields(fallback)),
+  priority: optional(level),
 }
 
 const sticky: ShapeOf<StickySpec> = { cookie: text, ttlMs: ms, path: text, secret: text }
@@ -180,13 +219,46 @@ const balancer: ShapeOf<BalancerSpec> = {
   subsetSize: count,
 }
 
+const perEndpoint: ShapeOf<EndpointLimitsSpec> = {
+  connections: optional(count),
+  pending: optional(count),
+  requests: optional(count),
+}
+
 const limits: ShapeOf<ServiceLimits> = {
   connections: count,
   pending: count,
   requests: count,
+  retries: optional(count),
+  perEndpoint: optional(fields(perEndpoint)),
   responseHeaders: integer(1, 1_000_000),
   responseHeadBytes: integer(1, 64 * 1024 * 1024),
   bufferBytes: integer(1, 1024 ** 3),
+}
+
+const enough: ShapeOf<EnoughToCompare> = { minEndpoints: count, minRequests: count }
+const breaker: ShapeOf<BreakerSpec> = {
+  errorPercent: percent,
+  slowCallMs: ms,
+  slowPercent: percent,
+  windowMs: number(1, BIG),
+  volume: count,
+  openMs: number(1, BIG),
+  maxOpenMs: number(1, BIG),
+  jitterPercent: number(0, 100),
+  probes: integer(1, 1_000),
+}
+
+const concurrency: ShapeOf<ConcurrencySpec> = {
+  enforce: flag,
+  minLimit: integer(1, BIG),
+  maxLimit: integer(1, BIG),
+  bufferPercent: percent,
+  percentile: number(1, 99),
+  updateMs: number(1, BIG),
+  minRttIntervalMs: number(1, BIG),
+  minRttRequests: integer(1, BIG),
+  minRttJitterPercent: number(0, 100),
 }
 
 const outliers: ShapeOf<OutlierSpec> = {
@@ -194,6 +266,18 @@ const outliers: ShapeOf<OutlierSpec> = {
   baseEjectionMs: ms,
   maxEjectionMs: ms,
   maxEjectedPercent: number(0, 100),
+  shadow: optional(flag),
+  consecutive5xx: optional(count),
+  consecutiveLocalFailures: optional(count),
+  jitterMs: optional(ms),
+  intervalMs: optional(number(1, 1e9)),
+  successRate: optional(
+    fields({ ...enough, factor: number(0, 100), minFailurePercent: percent } satisfies ShapeOf<SuccessRateSpec>),
+  ),
+  failurePercentage: optional(fields({ ...enough, percent } satisfies ShapeOf<FailurePercentageSpec>)),
+  latency: optional(
+    fields({ ...enough, factor: number(1, 1000), minExcessMs: ms } satisfies ShapeOf<LatencyOutlierSpec>),
+  ),
 }
 
 const filter: ShapeOf<FilterSpec> = { filter: text, onlyPassing: flag }
@@ -240,6 +324,11 @@ const service: ShapeOf<Omit<ServiceSpec, 'registered'>> = {
   timeouts: fields({ connectMs: ms, ...routeTimeouts }),
   retries: fields({ ...routeRetries, budget: fields({ percent, minPerSecond: number(0, 1e9) }) }),
   limits: fields(limits),
+  breaker: optional(fields(breaker)),
+  queue: optional(fields(queue)),
+  priority: optional(fields(priority)),
+  concurrency: optional(fields(concurrency)),
+  fallback: optional(fields(fallback)),
   connections: fields({ ageMs: ms, keepAliveMs: ms }),
   outliers: fields(outliers),
   health: optional(healthShape),

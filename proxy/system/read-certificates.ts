@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import type { PemTexts, TlsSpec } from '../../mesh-config/snapshot.ts'
+import type { PemTexts } from '../../mesh-config/snapshot.ts'
 
 /** A bundle of all public certificate authorities has a tenth of this. */
 const MAX_BYTES = 4 * 1024 * 1024
@@ -12,7 +12,7 @@ export async function readCertificates({
   ca,
   cert,
   key,
-}: Pick<TlsSpec, 'ca' | 'cert' | 'key'>): Promise<PemTexts | string> {
+}: Record<'ca' | 'cert' | 'key', string | null>): Promise<PemTexts | string> {
   try {
     const texts = {
       ca: ca === null ? null : await read(ca),

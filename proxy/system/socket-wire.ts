@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Account, UNLIMITED } from '../core/ledger.ts'
 import type { Turns } from '../core/turn.ts'
-import type { Original, Peer, Wire, WireHandler } from '../core/wire.ts'
+import type { Original, Peer, PeerIdentity, Wire, WireHandler } from '../core/wire.ts'
 import { LARGE_READ, letGo, pin, type Slab, SMALL_READ, scratch, sharedRead, takeSlab, unpin } from './buffers.ts'
 import { finishNow, originalOf } from './original-destination.ts'
 import { systemTurns } from './turns.ts'
@@ -35,6 +35,8 @@ export class SocketWire implements Wire {
   #counted = 0
   /** For system/net.ts only. */
   readonly socket: Socket
+  /** By the certificate of the caller; null: it was not asked for one. */
+  identity: PeerIdentity | null = null
   #peer: Peer | null = null
   #original: Original | null = null
   /** The pooled buffer reads go into; null: the shared one. */
@@ -101,8 +103,24 @@ export class SocketWire implements Wire {
   }
 
   get peer(): Peer {
-    this.#peer ??= peerOf(this.socket, this.#original)
+    this.#peer ??= this.#peerNow()
     return this.#peer
+  }
+
+  #peerNow(): Peer {
+    const peer = peerOf(this.socket, this.#original)
+    return this.identity === null ? peer : { ...peer, identity: this.identity }
+  }
+
+  /** Gives the handle of the connection away: this wire is over, and nobody is told. Null: it is closed already. */
+  release(): object | null {
+    const holder = this.socket as unknown as WithHandle
+    const handle = holder._handle
+    this.handler = null
+    this.socket.removeAllListeners()
+    holder._handle = null
+    this.#release()
+    return handle
   }
 
   original(): Original | null {

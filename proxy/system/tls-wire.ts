@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -7,19 +6,18 @@ import {
   getCACertificates,
   type PeerCertificate,
   type SecureContext,
-  TLSSocket,
-  type TLSSocketOptions,
+  type TLSSocket,
 } from 'node:tls'
 import { isLiteral } from '../../mesh-config/address.ts'
 import { type Dial, type DialListener, TLS_FAILED, type TlsOptions } from '../core/wire.ts'
+import { urisIn } from './alternative-names.ts'
 import { lookupName } from './names.ts'
 import { SocketWire } from './socket-wire.ts'
+import { reasonOf } from './tls-reason.ts'
 import { systemTurns } from './turns.ts'
 
 /** Sessions that are kept for a shorter handshake (RFC 8446 section 2.2). */
 const MOST_SESSIONS = 1_000
-/** Of a text that the endpoint has a part in. */
-const LONGEST_REASON = 300
 
 /** Connections by TLS, all with the same certificates. Throws where those are not usable. */
 export function tlsDial(options: TlsOptions): Dial {
@@ -41,9 +39,9 @@ export function tlsDial(options: TlsOptions): Dial {
         lookup: lookupName,
         secureContext: context,
         // Server Name Indication is for names only (RFC 6066 section 3).
-        servername: isLiteral(identity) ? '' : identity,
+        servername: isLiteral(identity) || isUri(identity) ? '' : identity,
         checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-          checkServerIdentity(identity, certificate),
+          isUri(identity) ? checkUri(identity, certificate) : checkServerIdentity(identity, certificate),
         rejectUnauthorized: true,
         ...(options.alpn.length === 0 ? {} : { ALPNProtocols: [...options.alpn] }),
         ...(session === undefined ? {} : { session }),
@@ -56,6 +54,18 @@ export function tlsDial(options: TlsOptions): Dial {
       return socket
     }, listener)
   }
+}
+
+function isUri(identity: string): boolean {
+  return identity.includes('://')
+}
+
+/** As of a SPIFFE ID: it is the only URI of the certificate (SPIFFE X509-SVID section 2). */
+function checkUri(identity: string, { subjectaltname = '' }: PeerCertificate): Error | undefined {
+  const uris = urisIn(subjectaltname)
+  if (uris.length === 1 && uris[0] === identity) return undefined
+  const found = uris.length === 0 ? 'no URI' : uris.join(', ').slice(0, 200)
+  return Object.assign(new Error(`the certificate has ${found}, and not ${identity}`), { code: 'ERR_TLS_CERT_URI' })
 }
 
 let system: string[] | null = null
@@ -74,85 +84,6 @@ function contextOf({ ca, cert, key, minVersion }: TlsOptions): SecureContext {
   })
 }
 
-/** How a server speaks TLS. */
-export interface TlsServerOptions {
-  readonly context: SecureContext
-  /** A client without a certificate of the authorities in the context is refused. */
-  readonly isMutual: boolean
-  readonly alpn: readonly string[]
-}
-
-/** The handshake of an accepted connection. */
-export interface Handshake {
-  done(wire: SocketWire): void
-  /** Why it failed; the connection is closed. */
-  failed(reason: string): void
-}
-
-/** Undocumented in Node, so used only in this folder. */
-interface Internals {
-  connecting: boolean
-  _releaseControl(): void
-}
-
-let accepted: object | null = null
-
-/** TLS over a handle: Node itself can put it over a socket only, whose reads then go into Node's buffers. */
-class ServerSocket extends TLSSocket {
-  // Called by the constructor.
-  _wrapHandle(wrap: unknown, _handle: unknown, isBusy: boolean): object {
-    const handle = accepted
-    accepted = null
-    return (TLSSocket.prototype as unknown as ServerSocket)._wrapHandle.call(this, wrap, handle, isBusy)
-  }
-}
-
-/** `handle`: of an accepted connection. Returns what gives the handshake up. */
-export function acceptTls(
-  handle: object,
-  { context, isMutual, alpn }: TlsServerOptions,
-  handshake: Handshake,
-): () => void {
-  accepted = handle
-  const given = {
-    isServer: true,
-    secureContext: context,
-    requestCert: isMutual,
-    rejectUnauthorized: isMutual,
-    ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
-    allowHalfOpen: true,
-  }
-  const wire = new SocketWire(null, onread => {
-    const made = new ServerSocket(undefined as unknown as Socket, { ...given, onread } as unknown as TLSSocketOptions)
-    ;(made as unknown as Internals).connecting = false
-    return made
-  })
-  const socket = wire.socket as TLSSocket
-  const failed = (error: Error | null) => {
-    socket.off('close', closed)
-    socket.off('_tlsError', failed)
-    systemTurns.enter()
-    handshake.failed(error === null ? 'the client closed the connection during the handshake' : reasonOf(error))
-    systemTurns.leave()
-  }
-  const closed = () => failed(null)
-  socket.once('_tlsError', failed)
-  socket.once('close', closed)
-  socket.once('secure', () => {
-    socket.off('close', closed)
-    socket.off('_tlsError', failed)
-    ;(socket as unknown as Internals)._releaseControl()
-    systemTurns.enter()
-    handshake.done(wire)
-    systemTurns.leave()
-  })
-  return () => {
-    socket.off('close', closed)
-    socket.off('_tlsError', failed)
-    socket.destroy()
-  }
-}
-
 function dialTo(make: ConstructorParameters<typeof SocketWire>[1], listener: DialListener): () => void {
   const wire = new SocketWire(null, make)
   const socket = wire.socket as TLSSocket
@@ -162,7 +93,7 @@ function dialTo(make: ConstructorParameters<typeof SocketWire>[1], listener: Dia
   }
   const failed = (error: NodeJS.ErrnoException) => {
     systemTurns.enter()
-    listener.failed(isConnected ? `${TLS_FAILED}${reasonOf(error)}` : (error.code ?? error.message))
+    listener.failed(isConnected ? `${TLS_FAILED}${reasonOf(error, 'endpoint')}` : (error.code ?? error.message))
     systemTurns.leave()
   }
   socket.once('connect', connected)
@@ -177,19 +108,4 @@ function dialTo(make: ConstructorParameters<typeof SocketWire>[1], listener: Dia
     socket.off('error', failed)
     socket.destroy()
   }
-}
-
-/** In words where the code alone is a riddle. */
-function reasonOf({ code = '', message }: NodeJS.ErrnoException): string {
-  if (code === 'ECONNRESET') return 'the endpoint closed the connection during the handshake'
-  if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER')
-    return /wrong version number|packet length too long/.test(message)
-      ? 'the endpoint does not speak TLS'
-      : `${code}: ${lastPart(message)}`
-  return `${code === '' ? '' : `${code}: `}${message}`.slice(0, LONGEST_REASON)
-}
-
-/** Of `write EPROTO 40C7...:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/...:`. */
-function lastPart(message: string): string {
-  return (/:SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message).slice(0, LONGEST_REASON)
 }

@@ -24,7 +24,7 @@ export class Connect implements Attempt, ConnectWaiter {
   open(): void {
     this.#isWaiting = true
     const refused = this.record.endpoint!.pool.connect(this)
-    if (refused !== null) this.connectFailed(refused, '')
+    if (refused !== null) this.connectFailed(refused, this.record.endpoint!.pool.room.refusedBy)
   }
 
   connected(wire: Wire): void {
@@ -35,6 +35,10 @@ export class Connect implements Attempt, ConnectWaiter {
   connectFailed(failure: Failure, detail: string): void {
     this.#isWaiting = false
     this.#owner.connectFailed(this, failure, detail)
+  }
+
+  get isRunning(): boolean {
+    return this.#isWaiting
   }
 
   giveUp(): boolean {

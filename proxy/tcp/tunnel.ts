@@ -5,6 +5,7 @@ import type { Decide, Decided } from '../core/decide.ts'
 import type { AttemptRecord } from '../core/decision.ts'
 import { Exchange } from '../core/exchange.ts'
 import { type Failure, failures } from '../core/failure.ts'
+import type { LocalReply } from '../core/filter.ts'
 import { HeaderList } from '../core/header-list.ts'
 import type { ListenerRuntime, Opening } from '../core/listener.ts'
 import type { TcpRoute } from '../core/route.ts'
@@ -59,6 +60,7 @@ export class TcpTunnel
   /** Nothing is read from the caller before there is a connection, so nothing of it is ever gone. */
   readonly isIdempotent = true
   readonly isBodyGone = false
+  readonly isRetry = false
 
   constructor(wire: Wire, opening: Opening, deps: TcpTunnelDeps, onClosed: (connection: DownstreamConnection) => void) {
     this.#wire = wire
@@ -117,6 +119,18 @@ export class TcpTunnel
 
   connectFailed(attempt: Connect, failure: Failure, detail: string): void {
     this.#attempts.failed(attempt, failure, detail, false)
+  }
+
+  leftMs(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** It never has a second one beside it. */
+  lost(): void {}
+
+  /** There is nothing to answer with. */
+  replyInstead(_reply: LocalReply, failure: Failure, detail: string): void {
+    this.fail(failure, detail)
   }
 
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
@@ -194,8 +208,7 @@ export class TcpTunnel
   #succeeded(): void {
     if (this.#isJudged) return
     this.#isJudged = true
-    const { endpoint, startedAt } = this.#attempts.winner!.record
-    this.#attempts.cluster!.report(endpoint!, 'success', '', startedAt)
+    this.#attempts.cluster!.report(this.#attempts.winner!.record, 'success', null, '')
   }
 
   // ── from downstream, while there is no relay ──

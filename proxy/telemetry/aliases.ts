@@ -1,6 +1,15 @@
 import type { MetricAliases } from '../../mesh-config/snapshot.ts'
 import type { MetricName } from '../core/metrics-table.ts'
+import type { Detector } from '../core/telemetry.ts'
 import type { View } from './views.ts'
+
+const DETECTORS: readonly Detector[] = [
+  'consecutive_5xx',
+  'consecutive_gateway_failure',
+  'consecutive_local_origin_failure',
+  'success_rate',
+  'failure_percentage',
+]
 
 /**
  * The names under which dashboards of other meshes look (`metrics.aliases`). Sources: Envoy's cluster_stats.rst and
@@ -59,6 +68,7 @@ function envoy(): readonly View[] {
     ended('upstream_rq_pending_overflow', 'Requests refused because a limit was reached.', 'UO'),
     ended('upstream_rq_retry_limit_exceeded', 'Requests whose retries were used up.', 'URX'),
     ended('upstream_cx_none_healthy', 'Requests that found no healthy endpoint.', 'UH'),
+    ...circuitBreakers(cluster),
     gauge('envoy_cluster_upstream_cx_active', 'Connections.', 'outrigger_upstream_connections', cluster),
     untyped(
       'envoy_cluster_upstream_cx_connect_fail',
@@ -105,6 +115,7 @@ function envoy(): readonly View[] {
       'outrigger_health_checked_endpoints',
       labels => (labels.state === 'healthy' ? cluster(labels) : null),
     ),
+    ...ejections(cluster),
     gauge('envoy_cluster_assignment_stale', 'Sources that are in trouble.', 'outrigger_discovery_stale', cluster),
     untyped('envoy_http_downstream_rq_total', 'Finished requests.', 'http_requests_total', prefix, 'counter'),
     untyped('envoy_http_downstream_rq_xx', 'Finished requests by class of status.', 'http_requests_total', labels => ({
@@ -135,6 +146,49 @@ function envoy(): readonly View[] {
       prefix,
     ),
   ]
+}
+
+/** What was found, and what was done about it. Envoy has no detector of latency. */
+function ejections(cluster: View['labels']): readonly View[] {
+  const from = 'outrigger_outlier_detections_total'
+  const root = 'envoy_cluster_outlier_detection_ejections'
+  return [
+    untyped(`${root}_overflow`, 'Endpoints not ejected because too many were.', from, labels =>
+      labels.outcome === 'no_room' ? cluster(labels) : null,
+    ),
+    ...DETECTORS.flatMap(reason => [
+      untyped(`${root}_detected_${reason}`, `Endpoints found by ${reason}, ejected or not.`, from, labels =>
+        labels.reason === reason ? cluster(labels) : null,
+      ),
+      untyped(`${root}_enforced_${reason}`, `Ejections by ${reason}.`, from, labels =>
+        labels.reason === reason && labels.outcome === 'ejected' ? cluster(labels) : null,
+      ),
+    ]),
+  ]
+}
+
+/** Ours have one priority. A limit is open, as Envoy calls it, when nothing is left of it. */
+function circuitBreakers(cluster: (labels: Labels) => Labels): View[] {
+  const envoys = { connections: 'cx', pending: 'rq_pending', requests: 'rq', retries: 'rq_retry' }
+  const lefts = { connections: 'cx', pending: 'pending', requests: 'rq', retries: 'retries' }
+  return (Object.keys(envoys) as (keyof typeof envoys)[]).flatMap(limit => {
+    const own = (labels: Labels) => (labels.limit === limit ? cluster(labels) : null)
+    return [
+      gauge(
+        `envoy_cluster_circuit_breakers_default_remaining_${lefts[limit]}`,
+        `What is left of the limit of ${limit}.`,
+        'outrigger_limit_remaining',
+        own,
+      ),
+      gauge(
+        `envoy_cluster_circuit_breakers_default_${envoys[limit]}_open`,
+        `Whether the limit of ${limit} is reached.`,
+        'outrigger_limit_remaining',
+        own,
+        left => (left <= 0 ? 1 : 0),
+      ),
+    ]
+  })
 }
 
 function istio(): readonly View[] {

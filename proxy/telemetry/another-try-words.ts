@@ -32,6 +32,12 @@ const words: Readonly<Record<Because, (ending: Ending, made: number) => string>>
     `${grpcStatus > 0 ? condition : status} to a request that cannot be sent again`,
   attempts: (_, made) => `that was attempt ${made} of ${made}`,
   budget: () => 'the retry budget is spent',
+  'is-retry': () => 'it came as a retry, and those may use half of the retry budget, which is spent',
+  overloaded: () =>
+    'the answer says that it was tried as often as it may be, or is over limits (x-outrigger-overloaded)',
+  'no-time': () => 'what is left of the time is too short for another try',
+  'other-runs': () => 'another try runs already',
+  'retries-full': () => 'as many retries as `limits.retries` allows are under way',
   pushback: () => 'the endpoint wants no other try (grpc-retry-pushback-ms)',
   'pushback-too-long': ({ delayMs }) =>
     `the endpoint wants to wait ${delayMs} ms, which is longer than the request may take`,

@@ -126,7 +126,8 @@ class Flight {
     this.status = exchange.status
     this.grpcStatus = exchange.grpcStatus
     this.grpcMessage = exchange.grpcMessage
-    this.deadlineMs = exchange.deadlineAt === 0 ? -1 : exchange.deadlineAt - exchange.startedAt
+    const deadline = exchange.deadlineAt || exchange.answerDueAt
+    this.deadlineMs = deadline === 0 ? -1 : deadline - exchange.startedAt
     this.failure = exchange.failure
     this.detail = exchange.detail
     this.by = decision.by
@@ -201,11 +202,14 @@ class Try implements Ending {
   priority = -1
   zone: AttemptRecord['zone'] = ''
   panic = false
+  isProbe = false
+  passedOver = 0
   startedAt = 0
   headAt = 0
   endedAt = 0
   reused = false
   carried = false
+  isHedge = false
   status = 0
   grpcStatus = NO_GRPC_STATUS
   failure: Failure | null = null
@@ -225,11 +229,14 @@ class Try implements Ending {
     this.priority = record.priority
     this.zone = record.zone
     this.panic = record.panic
+    this.isProbe = record.isProbe
+    this.passedOver = record.passedOver
     this.startedAt = record.startedAt
     this.headAt = record.headAt
     this.endedAt = record.endedAt
     this.reused = record.reusedConnection
     this.carried = record.carried
+    this.isHedge = record.isHedge
     this.status = record.status
     this.grpcStatus = record.grpcStatus
     this.failure = record.failure
@@ -249,6 +256,7 @@ class Try implements Ending {
       compared: this.other === '' ? null : { load: this.load, other: this.other, otherLoad: this.otherLoad },
       reusedConnection: this.reused,
       hop: this.carried,
+      hedge: this.isHedge,
       startedAfterMs: round(this.startedAt - from),
       headAfterMs: this.headAt === 0 ? null : round(this.headAt - this.startedAt),
       tookMs: this.endedAt === 0 ? 0 : round(this.endedAt - this.startedAt),

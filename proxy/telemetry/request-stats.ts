@@ -1,5 +1,6 @@
 import { anotherTry } from '../core/another-try.ts'
 import type { Cluster } from '../core/cluster.ts'
+import type { DecisionRecord } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { grpcCodes } from '../core/grpc.ts'
 import { helpOf } from '../core/metrics-table.ts'
@@ -57,6 +58,8 @@ export function requestStats(deps: RequestStatsDeps, labels: RequestLabels): Req
   return new OfRoute(deps, labels)
 }
 
+type RareMetric = 'outrigger_retries_total' | 'outrigger_retry_budget_exhausted_total' | 'outrigger_hedges_total'
+
 class OfRoute implements RequestStats {
   readonly deps: RequestStatsDeps
   readonly labels: RequestLabels
@@ -67,6 +70,8 @@ class OfRoute implements RequestStats {
   #last: OfPeers | null = null
   #retries: Series | null = null
   #budgetSpent: Series | null = null
+  #hedgesWon: Series | null = null
+  #hedgesLost: Series | null = null
   #isOver = false
 
   constructor(deps: RequestStatsDeps, labels: RequestLabels) {
@@ -86,8 +91,10 @@ class OfRoute implements RequestStats {
     pair.count(exchange, durationMs)
     const { attempts } = decision
     if (attempts === 0) return
-    if (attempts > 1) this.#retried(attempts - 1)
-    if (decision.tries[attempts - 1]!.another === anotherTry.budgetSpent) this.#spent()
+    if (attempts > 1) this.#triedAgain(decision)
+    const { another } = decision.tries[attempts - 1]!
+    if (another === anotherTry.budgetSpent || another === anotherTry.isRetry || another === anotherTry.retriesFull)
+      this.#spent()
   }
 
   #pairOf(said: string, cluster: Cluster | null): OfPeers {
@@ -116,6 +123,24 @@ class OfRoute implements RequestStats {
     return pair
   }
 
+  #triedAgain({ attempts, tries }: DecisionRecord): void {
+    this.#retried(attempts - 1)
+    for (let i = 1; i < attempts; i++) {
+      const { isHedge, failure } = tries[i]!
+      if (isHedge) this.#hedged(failure === null)
+    }
+  }
+
+  #hedged(isWon: boolean): void {
+    if (isWon) {
+      this.#hedgesWon ??= this.#rare('outrigger_hedges_total', () => (this.#hedgesWon = null), { outcome: 'won' })
+      this.#hedgesWon.values[this.#hedgesWon.index]!++
+    } else {
+      this.#hedgesLost ??= this.#rare('outrigger_hedges_total', () => (this.#hedgesLost = null), { outcome: 'lost' })
+      this.#hedgesLost.values[this.#hedgesLost.index]!++
+    }
+  }
+
   #retried(times: number): void {
     this.#retries ??= this.#rare('outrigger_retries_total', () => (this.#retries = null))
     this.#retries.values[this.#retries.index]! += times
@@ -126,9 +151,9 @@ class OfRoute implements RequestStats {
     this.#budgetSpent.values[this.#budgetSpent.index]!++
   }
 
-  #rare(name: 'outrigger_retries_total' | 'outrigger_retry_budget_exhausted_total', forget: () => void): Series {
+  #rare(name: RareMetric, forget: () => void, labels: Readonly<Record<string, string>> = {}): Series {
     const { service, path } = this.labels
-    const counter = this.deps.stats.counter(name, helpOf(name), { service, path })
+    const counter = this.deps.stats.counter(name, helpOf(name), { service, path, ...labels })
     this.deps.stats.mayExpire(counter, () => {
       forget()
       return []
@@ -139,7 +164,8 @@ class OfRoute implements RequestStats {
   end(): readonly Series[] {
     this.#isOver = true
     const series = [...this.#pairs.values()].flatMap(pair => pair.end())
-    for (const rare of [this.#retries, this.#budgetSpent]) if (rare !== null) series.push(rare)
+    const rare = [this.#retries, this.#budgetSpent, this.#hedgesWon, this.#hedgesLost]
+    for (const each of rare) if (each !== null) series.push(each)
     return series
   }
 }

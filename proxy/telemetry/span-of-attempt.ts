@@ -31,6 +31,7 @@ const OTHER = key('outrigger.balancer.other')
 const OTHER_LOAD = key('outrigger.balancer.other_load')
 const REUSED = key('outrigger.connection.reused')
 const HOP = key('outrigger.connection.hop')
+const HEDGE = key('outrigger.hedge')
 const RETRY = key('outrigger.retry')
 const FLAG = key('outrigger.response_flag')
 
@@ -70,6 +71,7 @@ export function writeAttempt(
     writeCall(span, exchange, path)
   }
   if (index > 0) span.int(RESEND, index)
+  if (record.isHedge) span.bool(HEDGE, true)
   writeChoice(span, record)
   writeOutcomeOf(span, record)
   span.text(RETRY, anotherTryText(record, made))

@@ -1,7 +1,7 @@
 import type { SeriesSpec, ToControl } from '../core/channel.ts'
 import { helpOf, type MetricName } from '../core/metrics-table.ts'
 import { bucketOf, HISTOGRAM_BUCKETS, HISTOGRAM_SLOTS, PAGE_SLOTS } from '../core/slots.ts'
-import type { Counter, EndpointStats, Histogram, TcpBytes, TcpStats } from '../core/telemetry.ts'
+import type { Counter, EndpointStats, TcpBytes, TcpStats } from '../core/telemetry.ts'
 
 /** A counter or gauge with the id its series has on the control thread. */
 export interface Series extends Counter {
@@ -48,7 +48,9 @@ interface Expiring {
 /** How often `sweep` looks, as a share of the time that a counter may be idle. */
 const SWEEPS = 10
 
-export interface HistogramSeries extends Series, Histogram {}
+export interface HistogramSeries extends Series {
+  record(milliseconds: number): void
+}
 
 export function statsWriter(send: (message: ToControl) => void): StatsWriter {
   const pages: Float64Array[] = []
@@ -275,11 +277,11 @@ export function tcpStats(stats: StatsWriter, labels: Readonly<Record<string, str
   }
 }
 
-/** Counts the protocols that a listener detected; series are created at their first count, and added to `series`. */
+/** Counts the protocols that a listener detected, and what came of TLS; series are created at their first count, and added to `series`. */
 export function detectionStats(stats: StatsWriter, labels: Readonly<Record<string, string>>, series: Series[]) {
   const counters = new Map<string, Series>()
   function count(name: MetricName, own: Readonly<Record<string, string>>): void {
-    const key = name + (own.protocol ?? '')
+    const key = name + (own.protocol ?? own.result ?? '')
     let counter = counters.get(key)
     if (counter === undefined) {
       counter = stats.counter(name, helpOf(name), own)
@@ -292,5 +294,6 @@ export function detectionStats(stats: StatsWriter, labels: Readonly<Record<strin
     series,
     told: (protocol: string) => count('outrigger_detected_connections_total', { ...labels, protocol }),
     timedOut: () => count('outrigger_detection_timeouts_total', labels),
+    secured: (result: string) => count('outrigger_downstream_tls_total', { ...labels, result }),
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { byHandPages } from '../../proxy/admin/by-hand.ts'
 import { endpointsPage } from '../../proxy/admin/endpoints.ts'
-import type { EndpointsAnswer } from '../../proxy/core/channel.ts'
+import type { EndpointsAnswer, Question } from '../../proxy/core/channel.ts'
 import type { ServiceStatus } from '../../proxy/core/source.ts'
 import { ask, endpoint, json, service, threads } from '../support/pages.ts'
 
@@ -189,5 +190,78 @@ describe('/endpoints', () => {
   ])('%s is refused', async (query, message) => {
     const answer = await ask(page(service('orders', [])), query)
     expect([answer.status, answer.body]).toEqual([400, expect.stringContaining(message)])
+  })
+})
+
+describe('an ejection', () => {
+  const evidence = [
+    { what: 'status 503', requestId: 'abc', agoMs: 1_200 },
+    { what: 'connect-refused', requestId: '', agoMs: 40 },
+  ]
+
+  test('shows the last failures, also where one thread alone has seen them', async () => {
+    const ejected = { state: 'ejected', reason: '5 consecutive failures', ejectedForMs: 5_000 } as const
+    const page = endpointsPage(
+      threads([
+        service('orders', [endpoint('a:1', ejected), endpoint('b:1')]),
+        service('orders', [endpoint('a:1', { ...ejected, evidence }), endpoint('b:1', { evidence })]),
+      ]),
+      () => [],
+    )
+    const text = (await ask(page)).body
+    expect(text).toContain('  last failures of a:1: status 503 1200 ms ago (request abc), connect-refused 40 ms ago\n')
+    // It is in use: nothing is held against it.
+    expect(text).not.toContain('last failures of b:1')
+    const { services } = (await json(page)) as unknown as EndpointsAnswer
+    expect(services[0]!.endpoints[0]).toMatchObject({ evidence })
+    const { body } = await ask(page, '', 'html')
+    expect(body).toContain('last failures: status 503 1200 ms ago (request abc)')
+  })
+
+  test('by an operator says so, and one of mode: shadow is none', async () => {
+    const answer = service('orders', [
+      endpoint('a:1', { state: 'ejected', byHand: 'yes', ejectedForMs: 60_000 }),
+      endpoint('b:1', { state: 'ejected', byHand: 'forced', ejectedForMs: 60_000 }),
+      endpoint('c:1', { shadowForMs: 9_000, reason: '5 consecutive failures', evidence }),
+    ])
+    const text = (await ask(page(answer))).body
+    expect(text).toContain('ejected by an operator for 1m 0s more')
+    expect(text).toContain('ejected by an operator, by force, for 1m 0s more')
+    expect(text).toContain('admitting; would be ejected (mode: shadow) for 9.00 s more: 5 consecutive failures')
+    expect(text).toContain('1 of 3 endpoints usable')
+    const only = (await json(page(answer), 'only=held')) as unknown as EndpointsAnswer
+    expect(only.services[0]!.endpoints.map(({ address }) => address)).toEqual(['a:1', 'b:1'])
+  })
+})
+
+describe('/endpoints/eject and /endpoints/admit', () => {
+  const pages = (answers: Parameters<typeof threads>[0], asked: Question[] = []) => byHandPages(threads(answers, asked))
+  const where = 'service=orders&endpoint=10.0.0.3:80'
+  const done = { done: true, why: '' }
+
+  test('ask every data thread; what one has done is done', async () => {
+    const asked: Question[] = []
+    const [eject, admit] = pages([{ done: false, why: 'a:1 is not ejected' }, done], asked)
+    expect(await ask(eject!, `${where}&for=90s`, null, 'POST')).toMatchObject({
+      status: 200,
+      body: '10.0.0.3:80 of orders is ejected for 90s\n',
+    })
+    expect((await ask(admit!, where, null, 'POST')).body).toBe('10.0.0.3:80 of orders is admitted\n')
+    expect(asked).toEqual([
+      { what: 'by-hand', service: 'orders', endpoint: '10.0.0.3:80', ejectForMs: 90_000, force: false },
+      { what: 'by-hand', service: 'orders', endpoint: '10.0.0.3:80', ejectForMs: null, force: false },
+    ])
+  })
+
+  test('are refused where the data threads refuse, and where the question is wrong', async () => {
+    const [eject] = pages([{ done: false, why: 'it is the last' }])
+    expect(await ask(eject!, where, 'json', 'POST')).toMatchObject({
+      status: 409,
+      body: expect.stringContaining('the last'),
+    })
+    for (const wrong of ['for=0', 'for=soon', 'for=25h', 'for=100ms'])
+      expect(await ask(eject!, `${where}&${wrong}`, null, 'POST')).toMatchObject({ status: 400 })
+    expect(await ask(eject!, 'service=orders', null, 'POST')).toMatchObject({ status: 400 })
+    expect(eject!.methods).toEqual(['POST'])
   })
 })

@@ -17,7 +17,7 @@ describe('the commands that ask a running sidecar', () => {
     const port = await freePort()
     proxy = await startProxy({
       outbound: [{ listen: `127.0.0.1:${port}` }],
-      discovery: { endpoints: { orders: [`127.0.0.1:${down}`], cart: ['127.0.0.1:9'] } },
+      discovery: { endpoints: { orders: [`127.0.0.1:${down}`], cart: ['127.0.0.1:9', '127.0.0.1:11'] } },
     })
     admin = `127.0.0.1:${proxy.adminPort}`
     await get(port, '/a', { headers: { host: 'orders' } })
@@ -46,6 +46,25 @@ describe('the commands that ask a running sidecar', () => {
     expect(JSON.parse((await outrigger('endpoints', 'cart', '--json', '-a', admin)).out)).toMatchObject({
       services: [{ name: 'cart' }],
     })
+  })
+
+  test('endpoints eject and admit: one is taken out of use by hand, and put back; the last one takes force', async () => {
+    const eject = await outrigger('endpoints', 'eject', 'cart', '127.0.0.1:9', '--for', '10m', '-a', admin)
+    expect([eject.code, eject.out]).toEqual([0, '127.0.0.1:9 of cart is ejected for 10m\n'])
+    expect((await outrigger('endpoints', 'cart', '-a', admin)).out).toMatch(
+      /127\.0\.0\.1:9 .*ejected by an operator for 9m 5\ds more/,
+    )
+    const last = await outrigger('endpoints', 'eject', 'cart', '127.0.0.1:11', '-a', admin)
+    expect([last.code, last.err]).toEqual([
+      3,
+      expect.stringContaining('127.0.0.1:11 is the last usable endpoint of cart'),
+    ])
+    expect((await outrigger('endpoints', 'eject', 'cart', '127.0.0.1:11', '--force', '-a', admin)).code).toBe(0)
+    for (const address of ['127.0.0.1:9', '127.0.0.1:11'])
+      expect((await outrigger('endpoints', 'admit', 'cart', address, '-a', admin)).code).toBe(0)
+    expect((await outrigger('endpoints', 'cart', '-a', admin)).out).not.toContain('ejected')
+    expect((await outrigger('endpoints', 'admit', 'nix', '127.0.0.1:9', '-a', admin)).code).toBe(3)
+    expect((await outrigger('endpoints', 'eject', 'cart', '127.0.0.1:9', '--for', 'long', '-a', admin)).code).toBe(2)
   })
 
   test('flights: what failed, and with whom', async () => {

@@ -3,11 +3,13 @@ import { policies } from '../../proxy/balancer/policies.ts'
 import { ServiceCluster } from '../../proxy/cluster/cluster.ts'
 import type { Locality } from '../../proxy/cluster/zone.ts'
 import type { BalancerPolicy, LoadBalancer, PickContext } from '../../proxy/core/balancer.ts'
+import { type Cells, ownCells } from '../../proxy/core/cells.ts'
 import type { Random } from '../../proxy/core/clock.ts'
+import { ENDPOINT_WORDS } from '../../proxy/core/ejection.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { outlierDetector } from '../../proxy/health/outlier.ts'
 import { manualClock } from '../support/clock.ts'
-import { NoPool, noStats, pickContext } from '../support/endpoints.ts'
+import { NoPool, noStats, pickContext, quiet } from '../support/endpoints.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { seeded } from '../support/random.ts'
 
@@ -16,11 +18,14 @@ export interface ClusterOptions {
   readonly random?: Random
   /** In the place of the policy that the spec names. */
   readonly policy?: (type: BalancerType) => BalancerPolicy
+  /** Of one data thread of several. */
+  readonly cells?: Cells
+  readonly loop?: EventLoop
 }
 
 /** A cluster with real policies and real outlier detection, on virtual time; nobody can connect to its endpoints. */
 export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
-  const loop = new EventLoop()
+  const { loop = new EventLoop(), cells = ownCells } = options
   const clock = manualClock(loop)
   const retired: string[] = []
   const built: number[] = []
@@ -28,6 +33,7 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
   const cluster = new ServiceCluster(spec, {
     clock,
     random: options.random ?? seeded(1),
+    cells: ownCells,
     policy(type) {
       const policy = policyOf(type)
       return {
@@ -39,9 +45,12 @@ export function clusterOf(spec: ServiceSpec, options: ClusterOptions = {}) {
       }
     },
     locality: options.locality ?? { zone: '', origins: {} },
-    createEndpoint: (endpoint, name) => new Endpoint(endpoint, name, new NoPool(), noStats()),
+    createEndpoint: (endpoint, name) =>
+      new Endpoint(endpoint, name, new NoPool(), noStats(), cells.open(`${spec.name} ${name}`, ENDPOINT_WORDS)),
     retireEndpoint: ({ name }) => retired.push(name),
-    outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
+    thread: cells.thread,
+    outliers: (changed, sets) =>
+      outlierDetector(spec.name, { ...quiet, cells, clock, random: seeded(1), changed, sets }),
   })
   return {
     cluster,

@@ -61,14 +61,14 @@ describe('a cluster', () => {
 
   test('requests at a time are limited over the service and its subsets together', () => {
     const { cluster } = clusterOf(serviceSpec('orders', ['a:1'], { limits: { requests: 2 }, subsets: { v1: {} } }))
-    expect(cluster.whole.admit()).toBeNull()
-    expect(cluster.subsets.get('v1')!.admit()).toBeNull()
-    expect(cluster.whole.admit()).toBe(failures.poolOverflow)
-    cluster.subsets.get('v1')!.release()
-    expect(cluster.whole.admit()).toBeNull()
+    expect(cluster.whole.admission.admit(0)).toBeNull()
+    expect(cluster.subsets.get('v1')!.admission.admit(0)).toBeNull()
+    expect(cluster.whole.admission.admit(0)).toBe(failures.poolOverflow)
+    cluster.subsets.get('v1')!.admission.release()
+    expect(cluster.whole.admission.admit(0)).toBeNull()
   })
 
-  test('the budget outlives a reload that does not change it', () => {
+  test('the budget outlives reloads: what is spent stays spent, and the new numbers hold', () => {
     const { cluster } = clusterOf(
       serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 0, minPerSecond: 1 } } }),
     )
@@ -77,8 +77,10 @@ describe('a cluster', () => {
       serviceSpec('orders', ['a:1'], { retries: { attempts: 5, budget: { percent: 0, minPerSecond: 1 } } }),
     )
     expect(cluster.whole.budget).toBe(budget)
-    cluster.configure(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 1 } } }))
-    expect(cluster.whole.budget).not.toBe(budget)
+    for (let i = 0; i < 3; i++) budget.tryWithdraw(0)
+    expect(budget.state(0)).toEqual({ spent: 3, allowed: 10 })
+    cluster.configure(serviceSpec('orders', ['a:1'], { retries: { budget: { percent: 1, minPerSecond: 2 } } }))
+    expect(cluster.whole.budget.state(0)).toEqual({ spent: 3, allowed: 20 })
   })
 
   test('a snapshot in which nothing of it differs leaves its pickers alone; other policies make new ones', () => {
@@ -113,11 +115,11 @@ describe('a cluster', () => {
 
   test('counts the requests that were admitted', () => {
     const { cluster } = clusterOf(serviceSpec('orders', ['a:1'], { limits: { requests: 1 }, subsets: { v1: {} } }))
-    cluster.whole.admit()
-    cluster.whole.admit()
-    cluster.whole.release()
-    cluster.subsets.get('v1')!.admit()
-    expect([cluster.uses, cluster.active]).toEqual([2, 1])
+    cluster.whole.admission.admit(0)
+    cluster.whole.admission.admit(0)
+    cluster.whole.admission.release()
+    cluster.subsets.get('v1')!.admission.admit(0)
+    expect([cluster.admission.uses, cluster.admission.active]).toEqual([2, 1])
   })
 
   test('says what balancing does beyond its policy', () => {

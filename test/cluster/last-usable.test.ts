@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EndpointSpec, OutlierSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
-import { pickContext } from '../support/endpoints.ts'
+import { answered, pickContext } from '../support/endpoints.ts'
 import { endpointSpec, serviceSpec } from '../support/specs.ts'
 import { clusterOf, reachable } from './cluster-of.ts'
 
@@ -26,7 +26,8 @@ function made(
   const own = clusterOf(spec)
   const fail = (...names: string[]) => {
     for (const name of names)
-      for (let i = 0; i < 3; i++) own.cluster.report(own.endpoint(name), 'failure', 'status 503', own.loop.now)
+      for (let i = 0; i < 3; i++)
+        own.cluster.report(answered(own.endpoint(name), 503, own.loop.now), 'failure', null, '')
   }
   const states = () => Object.fromEntries(own.cluster.endpoints.map(({ name, state }) => [name, state]))
   return { ...own, spec, fail, states }
@@ -89,7 +90,7 @@ describe('an endpoint that is ejected is used again when it is the last', () => 
     fail('a:1')
     cluster.change({ put: [], drop: ['b:1', 'c:1'] })
     cluster.change({ put: [of('b:1')], drop: [] })
-    cluster.report(endpoint('a:1'), 'failure', 'status 503', loop.now)
+    cluster.report(answered(endpoint('a:1'), 503, loop.now), 'failure', null, '')
     expect(endpoint('a:1')).toMatchObject({ state: 'ejected', ejections: 2, ejectedUntil: loop.now + 20_000 })
   })
 })
@@ -188,13 +189,13 @@ describe('attempts that began before an ejection', () => {
     fail('a:1')
     loop.advance(1010)
     expect(a.state).toBe('probing')
-    cluster.report(a, 'failure', 'status 503', began)
+    cluster.report(answered(a, 503, began), 'failure', null, '')
     expect(a).toMatchObject({ state: 'probing', ejections: 1, consecutiveFailures: 0 })
-    cluster.report(a, 'success', '', began)
+    cluster.report(answered(a, 200, began), 'success', null, '')
     expect(a.state).toBe('probing')
-    cluster.report(a, 'success', '', loop.now)
+    cluster.report(answered(a, 200, loop.now), 'success', null, '')
     expect(a.state).toBe('admitting')
-    for (let i = 0; i < 9; i++) cluster.report(a, 'failure', 'status 503', began)
+    for (let i = 0; i < 9; i++) cluster.report(answered(a, 503, began), 'failure', null, '')
     expect(a).toMatchObject({ state: 'admitting', consecutiveFailures: 0 })
   })
 

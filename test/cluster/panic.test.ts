@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BalancerSpec, EndpointHealth } from '../../mesh-config/snapshot.ts'
-import { pickContext } from '../support/endpoints.ts'
+import { answered, pickContext } from '../support/endpoints.ts'
 import { endpointSpec, serviceSpec } from '../support/specs.ts'
 import { clusterOf, reachable } from './cluster-of.ts'
 
@@ -44,7 +44,7 @@ describe('panic over health', () => {
 
   test('does not bring back those that are ejected', () => {
     const { cluster } = clusterOf(spec(['passing', 'failing', 'failing', 'failing']))
-    cluster.report(cluster.endpoints[1]!, 'failure', 'status 503', 0)
+    cluster.report(answered(cluster.endpoints[1]!, 503, 0), 'failure', null, '')
     expect(cluster.endpoints[1]!.state).toBe('ejected')
     expect(last(reachable(cluster.whole))).toBe('023')
   })
@@ -64,7 +64,7 @@ describe('panic over health', () => {
 describe('panic over ejections', () => {
   const passing: EndpointHealth[] = ['passing', 'passing', 'passing', 'passing']
   const eject = (cluster: ReturnType<typeof clusterOf>['cluster'], ...indices: number[]) => {
-    for (const i of indices) cluster.report(cluster.endpoints[i]!, 'failure', 'status 503', 0)
+    for (const i of indices) cluster.report(answered(cluster.endpoints[i]!, 503, 0), 'failure', null, '')
   }
 
   test('is off at first: those ejected get nothing, however few are left', () => {
@@ -81,8 +81,8 @@ describe('panic over ejections', () => {
     expect(last(reachable(cluster.whole))).toBe('0123')
     expect(cluster.endpoints.map(({ state }) => state)).toEqual(['ejected', 'ejected', 'ejected', 'admitting'])
     // What they do meanwhile changes nothing: their time is not over.
-    cluster.report(cluster.endpoints[0]!, 'success', '', 0)
-    cluster.report(cluster.endpoints[1]!, 'failure', 'status 503', 0)
+    cluster.report(answered(cluster.endpoints[0]!, 200, 0), 'success', null, '')
+    cluster.report(answered(cluster.endpoints[1]!, 503, 0), 'failure', null, '')
     expect(cluster.endpoints.map(({ state }) => state)).toEqual(['ejected', 'ejected', 'ejected', 'admitting'])
     expect(cluster.endpoints[1]!.ejections).toBe(1)
     loop.advance(10_020)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BalancerSpec } from '../../mesh-config/snapshot.ts'
 import { slowStartFactor } from '../../proxy/cluster/slow-start.ts'
+import { answered } from '../support/endpoints.ts'
 import { endpointSpec, serviceSpec } from '../support/specs.ts'
 import { clusterOf, shares } from './cluster-of.ts'
 
@@ -93,7 +94,7 @@ describe('an endpoint', () => {
 
   test('that is re-admitted after an ejection begins anew', () => {
     const { cluster, loop, endpoint } = warm(['a:1', 'b:1'])
-    cluster.report(endpoint('a:1'), 'failure', 'status 503', 0)
+    cluster.report(answered(endpoint('a:1'), 503, 0), 'failure', null, '')
     expect(endpoint('a:1').state).toBe('ejected')
     loop.advance(1010)
     expect(endpoint('a:1').state).toBe('probing')

@@ -26,7 +26,9 @@ const balancer = fc.record({
   sticky: fc.constantFrom(null, { cookie: 's', ttlMs: 0, path: '/', secret: 'of the tests' }),
 }) satisfies fc.Arbitrary<Partial<BalancerSpec>>
 
-const isHealthy = ({ spec, state }: Endpoint) => spec.health === 'passing' && state !== 'ejected'
+const isUsable = ({ spec, state }: Endpoint) => spec.health === 'passing' && state !== 'ejected'
+/** One that is probing gets one request, and no more while there are others. */
+const isHealthy = ({ spec, state }: Endpoint) => spec.health === 'passing' && state === 'admitting'
 
 /** Whatever is configured, and whatever came of earlier attempts. */
 describe('as long as an endpoint may be used', () => {
@@ -63,12 +65,14 @@ describe('as long as an endpoint may be used', () => {
             for (const hash of [-1, seed % 2 ** 32, 0]) {
               const sticky = cluster.endpoints[stickyTo]?.stickyId ?? ''
               for (const before of [[], tried]) {
-                const picked = view.balancer.pick({ ...pickContext(before), hash, sticky })
+                const context = { ...pickContext(before), hash, sticky }
+                const picked = view.balancer.pick(context)
                 if (picked !== null) {
                   expect(['passing', 'failing']).toContain(picked.spec.health)
                   if (policy.panic.health === 0) expect(picked.spec.health).toBe('passing')
-                  if (policy.panic.ejected === 0 && picked.state === 'ejected')
-                    expect(own.filter(isHealthy)).toEqual([])
+                  if (policy.panic.ejected === 0 && picked.state === 'ejected') expect(own.filter(isUsable)).toEqual([])
+                  if (policy.panic.ejected === 0 && picked.state === 'probing' && !context.record.isProbe)
+                    expect(healthy).toEqual([])
                   if (healthy.length !== 0) expect(own).toContain(picked)
                 }
                 // Ejections alone leave nobody without an endpoint.

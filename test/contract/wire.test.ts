@@ -1,9 +1,8 @@
-import { type AddressInfo, createServer } from 'node:net'
-import { createSecureContext } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Acceptor, Wire, WireHandler } from '../../proxy/core/wire.ts'
 import { dial, listen } from '../../proxy/system/net.ts'
-import { acceptTls, tlsDial } from '../../proxy/system/tls-wire.ts'
+import { tlsServer } from '../../proxy/system/tls-accept.ts'
+import { tlsDial } from '../../proxy/system/tls-wire.ts'
 import { issue } from '../support/certificates.ts'
 import { EventLoop } from '../support/event-loop.ts'
 import { wirePair } from '../support/memory-wire.ts'
@@ -18,11 +17,14 @@ const acceptors: Acceptor[] = []
 
 const authority = issue('test', null)
 const issued = issue('server', authority, { names: ['127.0.0.1'] })
-const atServer = {
-  context: createSecureContext({ cert: issued.cert, key: issued.key }),
-  isMutual: false,
+const atServer = tlsServer({
+  ca: null,
+  cert: issued.cert,
+  key: issued.key,
+  minVersion: '1.2',
   alpn: [],
-}
+  ticketSecret: 'secret',
+})
 const dialSecure = tlsDial({
   ca: authority.cert,
   cert: null,
@@ -54,18 +56,27 @@ const sockets: Kind = {
 const secured = (first: 'server' | 'client'): Kind => ({
   async pair() {
     const accepted = Promise.withResolvers<Wire>()
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => {
-      const holder = socket as unknown as { _handle: object | null }
-      acceptTls(holder._handle!, atServer, {
-        done: accepted.resolve,
-        failed: reason => accepted.reject(new Error(reason)),
-      })
-      holder._handle = null
-    })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    acceptors.push({ port: 0, close: () => server.close() })
+    const acceptor = await listen(
+      { address: '127.0.0.1', port: 0, shared: false },
+      wire => {
+        wire.handler = {
+          bytes(chunk, length) {
+            wire.pause()
+            atServer(wire, Buffer.from(chunk.subarray(0, length)), {
+              done: accepted.resolve,
+              failed: reason => accepted.reject(new Error(reason)),
+            })
+          },
+          drained() {},
+          ended() {},
+          closed() {},
+        }
+      },
+      accepted.reject,
+    )
+    acceptors.push(acceptor)
     const dialed = Promise.withResolvers<Wire>()
-    dialSecure('127.0.0.1', (server.address() as AddressInfo).port, {
+    dialSecure('127.0.0.1', acceptor.port, {
       connected: dialed.resolve,
       failed: code => dialed.reject(new Error(code)),
     })

@@ -33,6 +33,7 @@ function start() {
       return () => void watched.push([])
     },
     changed: () => changes++,
+    ticketSecret: () => 'secret',
     log,
   })
   const pemOf = (name: string, of: ReturnType<typeof snapshot>) =>
@@ -77,7 +78,7 @@ test('changed files are sent anew; unusable ones are said once, and those before
   news()
   await new Promise(resolve => setImmediate(resolve))
   expect(log.lines()).toEqual([
-    'warn the certificates for orders stay as they are: orders.ca cannot be read service=orders',
+    'warn the certificates of services.orders.tls stay as they are: orders.ca cannot be read',
   ])
   expect([pemOf('orders', inForce), changes()]).toEqual(['one', 0])
   files.set('orders.ca', 'two')

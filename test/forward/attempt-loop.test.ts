@@ -4,7 +4,6 @@ import type { Attempt, AttemptLoop, AttemptLoopOwner } from '../../proxy/core/at
 import type { PickContext } from '../../proxy/core/balancer.ts'
 import type { Cluster } from '../../proxy/core/cluster.ts'
 import { type AttemptRecord, NO_ATTEMPT } from '../../proxy/core/decision.ts'
-import type { Endpoint } from '../../proxy/core/endpoint.ts'
 import { type Failure, failures } from '../../proxy/core/failure.ts'
 import type { Route } from '../../proxy/core/route.ts'
 import { attemptLoop } from '../../proxy/forward/attempt-loop.ts'
@@ -40,6 +39,9 @@ class Owner implements AttemptLoopOwner<Scripted> {
   readonly blamed: string[] = []
   isIdempotent = true
   isBodyGone = false
+  isRetry = false
+  left = Number.POSITIVE_INFINITY
+  lost(): void {}
   ended: Failure | null = null
   permits = 0
   budget = 10
@@ -52,9 +54,15 @@ class Owner implements AttemptLoopOwner<Scripted> {
     return new Scripted()
   }
 
+  leftMs(): number {
+    return this.left
+  }
+
   waitedMs({ startedAt }: AttemptRecord, now: number): number {
     return now - startedAt
   }
+
+  replyInstead() {}
 
   fail(failure: Failure): void {
     this.ended = failure
@@ -64,7 +72,10 @@ class Owner implements AttemptLoopOwner<Scripted> {
   start(on: RetryCondition[] = ['connect-failure', 'reset-before-response'], attempts = 3): void {
     this.exchange.begin(this.exchange.request, this.time.now)
     this.loop.clear()
-    const route = { retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false } } as unknown as Route
+    const route = {
+      fallback: null,
+      retry: { on: new Set(on), attempts, replayBytes: 0, anyMethod: false, used: null },
+    } as unknown as Route
     this.loop.start(route, this.#cluster(), this.time.now)
   }
 
@@ -74,17 +85,31 @@ class Owner implements AttemptLoopOwner<Scripted> {
       balancer: {
         pick: ({ tried }: PickContext) => this.endpoints.find(one => !tried.includes(one)) ?? this.endpoints[0]!,
       },
-      budget: { deposit: () => {}, tryWithdraw: () => this.budget-- > 0 },
+      budget: {
+        deposit: () => {},
+        tryWithdraw: () => this.budget-- > 0,
+        state: () => ({ spent: 0, allowed: this.budget }),
+      },
       prepare: null,
       cookie: null,
-      admit: () => {
-        this.permits++
-        return null
+      admission: {
+        admit: () => {
+          this.permits++
+          return null
+        },
+        release: () => {
+          this.permits--
+        },
+        admitRetry: () => true,
+        releaseRetry: () => {},
+        refusal: () => null,
+        refusedBy: '',
+        mayWait: () => false,
+        wait: () => false,
+        leave: () => {},
+        describe: () => [],
       },
-      release: () => {
-        this.permits--
-      },
-      report: (_endpoint: Endpoint, outcome, reason) => void this.blamed.push(`${outcome}: ${reason}`),
+      report: (_record, outcome, failure) => void this.blamed.push(`${outcome}: ${failure?.failure}`),
       observe: () => {},
     }
     return cluster as Cluster
@@ -169,6 +194,14 @@ test('a request whose body is gone does not go elsewhere after a GOAWAY', () => 
   owner.start(['refused-stream'], 2)
   owner.failLatest(failures.goawayUnprocessed)
   expect(owner.reasons).toEqual(['body-gone'])
+})
+
+test('with no time left there is no other attempt, and no budget is spent on it', () => {
+  const owner = new Owner()
+  owner.start()
+  owner.left = 9
+  owner.failLatest(failures.connectRefused)
+  expect([owner.reasons, owner.ended, owner.budget]).toEqual([['no-time'], failures.connectRefused, 10])
 })
 
 test('without budget there is no other attempt', () => {

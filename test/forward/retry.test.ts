@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { CELL_MEMORY_BYTES } from '../../proxy/core/cells.ts'
+import { sharedCells } from '../../proxy/runtime/shared-cells.ts'
+import { EventLoop } from '../support/event-loop.ts'
 import { A, B, C, expectQuiet, orders, warm } from '../support/orders.ts'
+import { matchSpec, routeSpec } from '../support/specs.ts'
 import { ok, respond, silent } from '../support/upstream.ts'
 
 describe('the keep-alive race', () => {
@@ -250,6 +254,68 @@ describe('retries', () => {
     mesh.settle()
     expect(mesh.upstream(A).requests.length + mesh.upstream(B).requests.length).toBe(252)
     expectQuiet(mesh)
+  })
+
+  test('the budget is one for two data threads', async () => {
+    const memory = new SharedArrayBuffer(CELL_MEMORY_BYTES / 32)
+    const loop = new EventLoop()
+    const options = {
+      retries: { budget: { percent: 20, minPerSecond: 1 } },
+      outliers: { consecutiveGatewayFailures: 0 },
+    }
+    const threads = [0, 1].map(thread =>
+      orders({ endpoints: [A, B], ...options, mesh: { loop, cells: sharedCells(memory, thread, 2) } }),
+    )
+    let sent = 0
+    for (const { mesh } of await Promise.all(threads)) {
+      for (const name of [A, B])
+        mesh.upstream(name).answer = (_request, connection) => {
+          sent++
+          connection.reset()
+        }
+      for (let i = 0; i < 100; i++) mesh.caller().get()
+      mesh.settle()
+      expectQuiet(mesh)
+    }
+    // The first thread had 100 requests to go by, the second one those of both.
+    expect(sent).toBe(200 + 40 + 10)
+  })
+
+  test('a route that always fails leaves a quarter of the budget to the others', async () => {
+    const { mesh } = await orders({
+      endpoints: [A, B],
+      retries: { budget: { percent: 20, minPerSecond: 4 } },
+      outliers: { consecutiveGatewayFailures: 0 },
+      routes: [
+        routeSpec({ name: '/bad', match: matchSpec({ path: { kind: 'exact', value: '/bad' } }) }),
+        routeSpec({}),
+      ],
+    })
+    let isFirst = true
+    for (const name of [A, B])
+      mesh.upstream(name).answer = (request, connection) => {
+        if (request.target === '/bad' || isFirst) connection.reset()
+        else ok(request, connection)
+        isFirst = request.target === '/bad'
+      }
+    for (let i = 0; i < 100; i++) mesh.caller().get('/bad')
+    mesh.settle()
+    const sent = () => mesh.upstream(A).requests.length + mesh.upstream(B).requests.length
+    // 60 retries are allowed: 20 % of 100, and 4 a second.
+    expect(sent()).toBe(100 + 45)
+    let fine = 0
+    for (let i = 0; i < 20; i++) {
+      isFirst = true
+      const caller = mesh.caller().get('/good')
+      mesh.settle()
+      if (caller.statuses[0] === 200) fine++
+    }
+    expect(fine).toBeGreaterThanOrEqual(15)
+    mesh.advance(20_000)
+    const before = sent()
+    for (let i = 0; i < 10; i++) mesh.caller().get('/bad')
+    mesh.settle()
+    expect(sent() - before, 'ten seconds later it has its share again').toBeGreaterThanOrEqual(20)
   })
 
   test('nothing is tried again once an answer has begun', async () => {

@@ -1,38 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { OutlierSpec } from '../../mesh-config/snapshot.ts'
-import type { ProxyEvent } from '../../proxy/core/telemetry.ts'
-import { outlierDetector } from '../../proxy/health/outlier.ts'
-import { manualClock } from '../support/clock.ts'
-import { bareEndpoints } from '../support/endpoints.ts'
-import { EventLoop } from '../support/event-loop.ts'
+import { answered } from '../support/endpoints.ts'
 import { A, B, C, expectQuiet, orders } from '../support/orders.ts'
 import { ok, respond } from '../support/upstream.ts'
-
-const policy: OutlierSpec = {
-  consecutiveGatewayFailures: 3,
-  baseEjectionMs: 1000,
-  maxEjectionMs: 5000,
-  maxEjectedPercent: 50,
-}
+import { detectorOf, policy } from './detector.ts'
 
 function detector(count: number, overrides: Partial<OutlierSpec> = {}) {
-  const loop = new EventLoop()
-  const endpoints = bareEndpoints(Array<number>(count).fill(1))
-  const events: ProxyEvent[] = []
-  let changes = 0
-  const outliers = outlierDetector('orders', {
-    clock: manualClock(loop),
-    event: event => events.push(event),
-    changed: () => changes++,
-    sets: () => [endpoints],
-  })
-  outliers.configure({ ...policy, ...overrides })
-  const fail = (index: number, times = 1) => {
-    for (let i = 0; i < times; i++) outliers.report(endpoints[index]!, 'failure', 'status 503', loop.now)
-  }
-  const succeed = (index: number) => outliers.report(endpoints[index]!, 'success', '', loop.now)
-  const states = () => endpoints.map(({ state }) => state)
-  return { loop, outliers, endpoints, events, fail, succeed, states, changes: () => changes }
+  const made = detectorOf(count, overrides)
+  const fail = (index: number, times = 1) => made.ends(index, 503, times)
+  const succeed = (index: number) => made.ends(index, 200)
+  return { ...made, fail, succeed }
 }
 
 describe('ejection', () => {
@@ -52,6 +29,10 @@ describe('ejection', () => {
         endpoint: '10.0.0.0:80',
         reason: '3 consecutive failures, last: status 503',
         forMs: 1000,
+        by: 'consecutive_gateway_failure',
+        shadow: false,
+        // Those before the success as well: they are its last failures.
+        evidence: Array(5).fill({ what: 'status 503', requestId: '', agoMs: 0 }),
       },
     ])
   })
@@ -59,7 +40,7 @@ describe('ejection', () => {
   test('what says nothing of the endpoint neither counts nor clears', () => {
     const { fail, outliers, endpoints, states } = detector(2)
     fail(0, 2)
-    outliers.report(endpoints[0]!, 'ignorable', '', 0)
+    outliers.report(answered(endpoints[0]!, 200, 0), 'ignorable', null, '')
     fail(0)
     expect(states()[0]).toBe('ejected')
   })
@@ -81,6 +62,19 @@ describe('ejection', () => {
       for (let i = 0; i < count; i++) fail(i, 3)
       expect(states().filter(state => state === 'ejected').length, `${count} endpoints, ${percent} %`).toBe(most)
     }
+  })
+
+  test('counts those that are probing: they get one request and no more', () => {
+    const { fail, succeed, states, loop } = detector(4)
+    fail(0, 3)
+    fail(1, 3)
+    loop.advance(1_010)
+    expect(states()).toEqual(['probing', 'probing', 'admitting', 'admitting'])
+    fail(2, 9)
+    expect(states()[2]).toBe('admitting')
+    succeed(0)
+    fail(2)
+    expect(states()).toEqual(['admitting', 'probing', 'ejected', 'admitting'])
   })
 
   test('is off with zero', () => {
@@ -143,7 +137,12 @@ describe('probing', () => {
     expect(states()[0]).toBe('probing')
     succeed(0)
     expect(states()[0]).toBe('admitting')
-    expect(events.at(-1)).toEqual({ kind: 'endpoint-admitted', cluster: 'orders', endpoint: '10.0.0.0:80' })
+    expect(events.at(-1)).toEqual({
+      kind: 'endpoint-admitted',
+      cluster: 'orders',
+      endpoint: '10.0.0.0:80',
+      by: 'probe',
+    })
     expect(endpoints[0]!.consecutiveFailures).toBe(0)
     fail(0, 2)
     expect(states()[0]).toBe('admitting')

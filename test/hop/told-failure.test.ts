@@ -360,7 +360,9 @@ describe('the first request to an instance, which goes over HTTP/1.1', () => {
     mesh.advance(1_000)
     expect(caller.statuses).toEqual([503])
     expect(JSON.parse(caller.last.text)).toMatchObject({ failure: 'connect-refused' })
-    expect(caller.received).not.toMatch(/outrigger-/i)
+    // That the tries are used up is for the caller; what the far sidecar said is not.
+    expect(caller.received).toContain('x-outrigger-overloaded: true')
+    expect(caller.received.replace('x-outrigger-overloaded', '')).not.toMatch(/outrigger-/i)
     expect(outbound(mesh)[0]!.attempts).toHaveLength(2)
   })
 

@@ -210,7 +210,9 @@ describe('new certificates', () => {
       await until(`requests with the certificate ${name}`, () => subjects.has(name))
     }
     file('rotated.pem', 'nothing')
-    await all.proxy.said('that they stay', (out, err) => /the certificates for orders stay as they are/.test(out + err))
+    await all.proxy.said('that they stay', (out, err) =>
+      /the certificates of services\.orders\.tls stay as they are/.test(out + err),
+    )
     const before = load.good()
     await until('more good answers', () => load.good() > before + 50)
     const { failures } = await load.stop()

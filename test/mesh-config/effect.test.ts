@@ -34,6 +34,8 @@ const valueForms: Json = {
   ],
 }
 
+const listenerTls: Json = { cert: 'a.pem', key: 'a.key', clientCa: 'ca.pem', mode: 'permissive', minVersion: '1.3' }
+
 const listenerFields: Json = {
   protocol: 'http',
   timeouts: { head: '9s', body: '9s', idle: '9s', connectionAge: '9s', detect: '9s' },
@@ -48,13 +50,27 @@ const timeouts = {
   grpcTimeout: 'pass',
   grpcTimeoutMax: '9s',
   grpcTimeoutOffset: '1s',
+  maxStream: '9m',
+  deadline: 'begin',
   tunnel: '9s',
 }
-const retries = { on: ['5xx'], statuses: [409], attempts: 3, replayBytes: '9KiB' }
+const retries = {
+  on: ['5xx'],
+  statuses: [409],
+  headers: valueForms,
+  methods: ['PATCH'],
+  idempotencyKey: true,
+  attempts: 3,
+  replayBytes: '9KiB',
+  backoff: { base: '9ms', max: '99ms' },
+  hedge: { after: 'p90', minSamples: 99 },
+}
 const limits = {
   connections: 9,
   pending: 9,
   requests: 9,
+  retries: 9,
+  perEndpoint: { connections: 9, pending: 9, requests: 9 },
   responseHeaders: 9,
   responseHeadBytes: '9KiB',
   buffer: '1MiB',
@@ -63,6 +79,20 @@ const { perTry: _perTry, ...applicationTimeouts } = timeouts
 
 const edits = { set: { 'x-a': '1' }, add: { 'x-b': '1' }, remove: ['x-c'] }
 const headerEdits = { request: edits, response: edits }
+
+const reply = { status: 299, headers: { 'x-a': '1' }, body: 'v' }
+
+const queue = { requests: 9, interval: '9s', target: '9ms' }
+const priority = { header: 'x-a', default: 'high' }
+const concurrency = {
+  mode: 'enforce',
+  minLimit: 9,
+  maxLimit: 99,
+  buffer: 9,
+  percentile: 9,
+  update: '9s',
+  minRtt: { interval: '9s', requests: 9, jitter: 9 },
+}
 
 const service: Json = {
   protocol: 'http',
@@ -98,9 +128,31 @@ const service: Json = {
   timeouts: { connect: '900ms', ...timeouts },
   retries: { ...retries, budget: { percent: 9, minPerSecond: 9 } },
   limits,
+  breaker: {
+    errorPercent: 9,
+    slowCall: '9s',
+    slowPercent: 9,
+    window: '9s',
+    volume: 9,
+    open: '9s',
+    maxOpen: '90s',
+    jitter: 9,
+    probes: 9,
+  },
+  fallback: { on: ['no-healthy-upstream'], reply },
+  concurrency,
+  queue,
+  priority,
   connections: { age: '9s', keepAlive: '9s' },
   outliers: {
+    mode: 'shadow',
+    consecutive5xx: 9,
     consecutiveGatewayFailures: 9,
+    consecutiveLocalFailures: 9,
+    successRate: { factor: 3, minEndpoints: 4, minRequests: 9, minFailurePercent: 9 },
+    failurePercentage: { percent: 90, minEndpoints: 4, minRequests: 9 },
+    latency: { factor: 4, minExcess: '9ms', minEndpoints: 4, minRequests: 9 },
+    jitter: '9s',
     interval: '9s',
     baseEjection: '9s',
     maxEjection: '90s',
@@ -150,10 +202,12 @@ const service: Json = {
       to: [{ service: 'b', subset: 'v1', weight: 3.25, headers: headerEdits }],
       rewrite: '/c',
       headers: headerEdits,
+      priority: 'high',
+      fallback: { on: ['no-healthy-upstream'], to: { service: 'b', subset: 'v1' } },
       timeouts,
       retries,
     },
-    { match: { path: { prefix: '/b' } } },
+    { match: { path: { prefix: '/b' } }, fallback: { on: ['no-healthy-upstream'], reply } },
     { match: { path: { regex: '/c' } } },
   ],
 }
@@ -167,12 +221,16 @@ const everything: Json = {
   inbound: [
     {
       listen: '127.0.0.1:9003',
+      tls: listenerTls,
       multiplex: true,
       forward: '127.0.0.1:9004',
       application: {
         protocol: 'http',
         timeouts: { connect: '900ms', ...applicationTimeouts },
         limits,
+        concurrency,
+        queue,
+        priority,
         upgrades: ['websocket'],
       },
       ...listenerFields,
@@ -261,7 +319,7 @@ const everything: Json = {
     attributes: { 'deployment.environment.name': 'a' },
   },
   drain: { delay: '9s', timeout: '9s' },
-  services: { a: service, b: {} },
+  services: { a: service, b: { fallback: { on: ['no-healthy-upstream'], to: { service: 'a', subset: 'v1' } } } },
 }
 
 /** Keys that only count in documents of another form than the one above. */
@@ -321,6 +379,9 @@ const others: readonly Json[] = [
     '7KiB',
     'off',
     'on',
+    'breaker',
+    'low',
+    'advise',
     'errors',
     'json',
     'tcp',
@@ -331,7 +392,17 @@ const others: readonly Json[] = [
   ],
   ...['7m', 'enforce', 'any', 'wan', 'ipv6', 'passing', 'other', '/other', '127.0.0.1:7777', 'x.example:77'],
   ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'b3', 'gzip'],
-  ...['http://127.0.0.1:7/', 'unavailable', 'POST', 'abcdefghijklmnop', 103, 'Service.Meta.a == b', 'x-other', '1.2'],
+  ...[
+    'http://127.0.0.1:7/',
+    'unavailable',
+    'POST',
+    'abcdefghijklmnop',
+    103,
+    'Service.Meta.a == b',
+    'x-other',
+    '1.2',
+    'strict',
+  ],
   ...['240.0.0.0/12', 'fd00::/64'],
 ]
 

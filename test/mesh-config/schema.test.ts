@@ -139,8 +139,8 @@ describe('looking around in a schema', () => {
       'fields',
       'path',
     ])
-    expect(placesOf('budget', schemaOf('sidecar'))).toEqual(['services.<name>.retries.budget'])
-    expect(placesOf('zone', schemaOf('sidecar'))).toEqual(['zone', 'discovery.endpoints.<name>[].zone'])
+    expect(placesOf('budget', schemaOf('sidecar'), true)).toEqual(['services.<name>.retries.budget'])
+    expect(placesOf('zone', schemaOf('sidecar'), false)).toEqual(['zone', 'discovery.endpoints.<name>[].zone'])
     expect(schemaAt(schemaOf('sidecar'), ['no', 'such'])).toBeNull()
   })
 })

@@ -130,6 +130,7 @@ class World {
       connectionAgeMs: this.one([0, 400]),
       maxConnections: 1 + Math.floor(this.random() * 5),
       maxPending: 1 + Math.floor(this.random() * 20),
+      queue: this.one([null, { requests: 5, intervalMs: 40, targetMs: 10 }]),
       upstream: { bufferBytes: 1, maxHeaders: 1, maxHeadBytes: 1 },
     })
   }

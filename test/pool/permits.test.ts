@@ -8,6 +8,7 @@ import { ok, type Upstream } from '../support/upstream.ts'
 class Waiting implements Contender {
   withoutDial = 0
   open = 0
+  readonly room = { mayConnect: true, takeConnection: () => true }
   dials = 0
   readonly waitingSince: number
 

@@ -26,6 +26,7 @@ const POLICY: PoolPolicy = Object.freeze({
   connectionAgeMs: 0,
   maxConnections: 10,
   maxPending: 10,
+  queue: null,
   upstream: Object.freeze({ bufferBytes: 65_536, maxHeaders: 100, maxHeadBytes: 8192 }),
 })
 

@@ -232,3 +232,46 @@ test.each([
 ])('a draw of %d is told with the weights', (draw, destinations, text) => {
   expect(drawText(draw, destinations)).toBe(text)
 })
+
+test('who is ejected, for how long and why; and nothing is sent to what is probing', async () => {
+  const { mesh } = await orders({
+    endpoints: ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80'],
+    outliers: { consecutiveGatewayFailures: 2, baseEjectionMs: 10_000 },
+    retries: { on: [] },
+  })
+  mesh.upstream('10.0.0.1:80').connect = 'refuse'
+  const caller = mesh.caller()
+  for (let i = 0; i < 6; i++) {
+    caller.get('/')
+    mesh.settle()
+  }
+  const explained = () => {
+    mesh.thread.receive({
+      kind: 'ask',
+      id: 7,
+      question: { what: 'explain', method: 'GET', url: 'http://orders/', headers: [], listener: null },
+    })
+    const reply = mesh.messages.findLast(message => message.kind === 'answer' && message.id === 7)!
+    return (reply as { answer: ExplainAnswer }).answer
+  }
+  mesh.advance(2_000)
+  expect(explained().steps.filter(({ stage }) => stage === 'ejected')).toEqual([
+    {
+      stage: 'ejected',
+      text: expect.stringMatching(
+        /^10\.0\.0\.1:80 is ejected for 8s more: 2 consecutive failures, last: connect-refused; connect-refused 2000 ms ago \(request .+\), connect-refused 2000 ms ago/,
+      ),
+    },
+  ])
+  mesh.advance(8_020)
+  for (let i = 0; i < 3; i++) {
+    const { record, steps } = explained()
+    expect(record!.attempts[0]).toMatchObject({ endpoint: '10.0.0.1:80', way: ['probe of an ejected endpoint'] })
+    expect(steps.find(({ stage }) => stage === 'ejected')!.text).toContain('10.0.0.1:80 is probing')
+  }
+  mesh.upstream('10.0.0.1:80').connect = 'accept'
+  caller.get()
+  mesh.settle()
+  expect(mesh.flight.attempts[0]).toMatchObject({ endpoint: '10.0.0.1:80', way: ['probe of an ejected endpoint'] })
+  expect(explained().steps.filter(({ stage }) => stage === 'ejected')).toEqual([])
+})

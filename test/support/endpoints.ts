@@ -1,10 +1,12 @@
 import type { BalancerSpec, EndpointSpec } from '../../mesh-config/snapshot.ts'
 import { type BalancerDeps, NO_HASH, type PickContext } from '../../proxy/core/balancer.ts'
+import { ownCells } from '../../proxy/core/cells.ts'
 import type { Random } from '../../proxy/core/clock.ts'
 import { AttemptRecord } from '../../proxy/core/decision.ts'
 import { Endpoint } from '../../proxy/core/endpoint.ts'
 import { failures } from '../../proxy/core/failure.ts'
 import type { Pool } from '../../proxy/core/pool.ts'
+import { HISTOGRAM_SLOTS } from '../../proxy/core/slots.ts'
 import type { Counter, EndpointStats } from '../../proxy/core/telemetry.ts'
 import { manualClock } from './clock.ts'
 import { EventLoop } from './event-loop.ts'
@@ -26,6 +28,9 @@ export class NoPool implements Pool {
   readonly idle = 0
   readonly connections = 0
   readonly pending = 0
+  readonly hasAllRequests = false
+  readonly isBusy = false
+  readonly room = { limits: null, refusedBy: '', limitTo() {} }
   drained = false
   acquire = () => failures.connectRefused
   connect = () => failures.connectRefused
@@ -51,7 +56,7 @@ export function noStats(): EndpointStats {
     pending: counter(),
     ejected: counter(),
     ejections: counter(),
-    latency: { record() {} },
+    latency: { values: new Float64Array(HISTOGRAM_SLOTS), index: 0, record() {} },
     tcpBytes: () => ({ sent: counter(), received: counter() }),
   }
 }
@@ -74,4 +79,16 @@ export function balancerDeps(
     random: typeof chance === 'number' ? seeded(chance) : chance,
     spec: balancerSpec(settings),
   }
+}
+
+/** Of an outlier detector that nobody listens to, in a proxy with one data thread. */
+export const quiet = { cells: ownCells, event() {}, tell() {}, detected() {} }
+
+/** An attempt that its endpoint has answered with this status. */
+export function answered(endpoint: Endpoint, status: number, startedAt: number): AttemptRecord {
+  const record = new AttemptRecord()
+  record.begin(startedAt)
+  record.endpoint = endpoint
+  record.status = status
+  return record
 }

@@ -65,7 +65,7 @@ export const service = (
   endpoints: readonly EndpointView[],
   notes: readonly string[] = [],
 ): EndpointsAnswer => ({
-  services: [{ name, policy: 'least_request', active: 1, notes, endpoints }],
+  services: [{ name, policy: 'least_request', active: 1, limits: [], notes, endpoints }],
 })
 
 export function attemptView(over: Partial<AttemptView> = {}): AttemptView {
@@ -76,6 +76,7 @@ export function attemptView(over: Partial<AttemptView> = {}): AttemptView {
     way: [],
     compared: null,
     hop: false,
+    hedge: false,
     reusedConnection: true,
     startedAfterMs: 0,
     headAfterMs: 3.2,

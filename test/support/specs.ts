@@ -86,6 +86,7 @@ export function serviceSpec(
       ...overrides.timeouts,
     },
     retries: {
+      ...overrides.retries,
       on: overrides.retries?.on ?? ['connect-failure', 'refused-stream', 'reset-before-response'],
       attempts: overrides.retries?.attempts ?? 2,
       replayBytes: overrides.retries?.replayBytes ?? 65_536,

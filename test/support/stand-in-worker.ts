@@ -68,6 +68,6 @@ function answer(id: number, question: Question): void {
     send({
       kind: 'answer',
       id,
-      answer: { services: [{ name: version, policy: String(index), active: 0, notes: [], endpoints: [] }] },
+      answer: { services: [{ name: version, policy: String(index), active: 0, limits: [], notes: [], endpoints: [] }] },
     })
 }

@@ -91,6 +91,7 @@ const ON: Readonly<Record<string, readonly string[]>> = {
   'gateway-error': ['gateway-error', 'connect-failure', 'refused-stream', 'reset-before-response', 'per-try-timeout'],
   reset: ['reset-before-response', 'connect-failure', 'refused-stream', 'per-try-timeout'],
   'connect-failure': ['connect-failure'],
+  'envoy-ratelimited': ['envoy-ratelimited'],
   'refused-stream': ['refused-stream'],
   cancelled: ['cancelled'],
   'deadline-exceeded': ['deadline-exceeded'],
@@ -106,8 +107,6 @@ function retriesOf(destination: RouterDestination, warn: Warn): Json | null {
   const asked = [...(RetryOn ?? []), ...(RetryOnConnectFailure ? ['connect-failure'] : [])]
   const isAsked = asked.length > 0 || (RetryOnStatusCodes?.length ?? 0) > 0
   if (!isAsked && NumRetries === 0) return null
-  if (asked.includes('envoy-ratelimited'))
-    warn('Destination.RetryOn', 'envoy-ratelimited is not supported: such answers are passed on')
   const on = [...new Set(asked.flatMap(word => ON[word] ?? []))]
   const outside = (RetryOnStatusCodes ?? []).filter(status => status < 400 || status > 599)
   if (outside.length > 0)

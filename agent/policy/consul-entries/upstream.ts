@@ -66,7 +66,9 @@ function outliersOf(check: Upstream['PassiveHealthCheck'], warn: Warn): Readonly
   const [interval, base] = [goMs(Interval), goMs(BaseEjectionTime)]
   return {
     ...(interval === null || interval < 0 ? {} : { interval: timeText(interval) }),
-    ...(isOff ? { consecutiveGatewayFailures: 0 } : MaxFailures ? { consecutiveGatewayFailures: MaxFailures } : {}),
+    // Consul has Envoy count any 5xx, and enforce nothing else in a row.
+    ...(isOff || MaxFailures ? { consecutiveGatewayFailures: 0 } : {}),
+    ...(MaxFailures && !isOff ? { consecutive5xx: MaxFailures } : {}),
     ...(MaxEjectionPercent === undefined || MaxEjectionPercent === null
       ? {}
       : { maxEjectedPercent: Math.min(100, MaxEjectionPercent) }),

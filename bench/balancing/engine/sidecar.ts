@@ -2,11 +2,12 @@ import type { EndpointSpec, ServiceSpec } from '../../../mesh-config/snapshot.ts
 import { policies } from '../../../proxy/balancer/policies.ts'
 import { classify } from '../../../proxy/cluster/classify.ts'
 import { ServiceCluster } from '../../../proxy/cluster/cluster.ts'
+import { ownCells } from '../../../proxy/core/cells.ts'
 import type { Clock, Random } from '../../../proxy/core/clock.ts'
 import { Endpoint } from '../../../proxy/core/endpoint.ts'
 import type { ResponseHead } from '../../../proxy/core/message.ts'
 import { outlierDetector } from '../../../proxy/health/outlier.ts'
-import { NoPool, noStats, pickContext } from '../../../test/support/endpoints.ts'
+import { answered, NoPool, noStats, pickContext, quiet } from '../../../test/support/endpoints.ts'
 import type { Instance } from './instance.ts'
 import type { Request } from './request.ts'
 
@@ -34,6 +35,7 @@ export class Sidecar {
     this.#cluster = new ServiceCluster(spec, {
       clock,
       random: deps.random,
+      cells: ownCells,
       policy: type => policies[type],
       createEndpoint: (endpointSpec, name) => {
         const endpoint = new Endpoint(endpointSpec, name, new NoPool(), noStats())
@@ -42,14 +44,15 @@ export class Sidecar {
       },
       // Its last requests still need their answers.
       retireEndpoint: () => {},
-      outliers: (changed, sets) => outlierDetector(spec.name, { clock, event: () => {}, changed, sets }),
+      outliers: (changed, sets) => outlierDetector(spec.name, { ...quiet, clock, random: deps.random, changed, sets }),
+      thread: 0,
       locality: { zone: '', origins: {} },
     })
   }
 
   /** Requests under way, as the cluster and as its endpoints count them. */
   get active(): number {
-    let active = this.#cluster.active
+    let active = this.#cluster.admission.active
     for (const endpoint of this.#instances.keys()) active += Math.abs(endpoint.active)
     return active
   }
@@ -61,13 +64,13 @@ export class Sidecar {
   /** The endpoint; null: none. `hash`: of its caller, or NO_HASH. */
   send(request: Request, hash: number): Instance | null {
     const cluster = this.#cluster
-    if (cluster.admit() !== null) return null
+    if (cluster.admission.admit(0) !== null) return null
     const context = this.#context
     context.record.begin(request.sentAt)
     context.hash = hash
     const endpoint = cluster.whole.balancer.pick(context)
     if (endpoint === null) {
-      cluster.release()
+      cluster.admission.release()
       return null
     }
     endpoint.active++
@@ -83,9 +86,9 @@ export class Sidecar {
     const outcome = classify(status)
     const { whole } = this.#cluster
     whole.observe(endpoint, outcome, this.#deps.clock.now() - request.sentAt, head)
-    whole.report(endpoint, outcome, outcome === 'failure' ? `status ${status}` : '', request.sentAt)
+    whole.report(answered(endpoint, status, request.sentAt), outcome, null, '')
     endpoint.active--
-    this.#cluster.release()
+    this.#cluster.admission.release()
     this.#deps.done(request, status)
   }
 }

@@ -5,6 +5,7 @@ import {
   type Choice,
   checksText,
   choose,
+  evidenceOf,
   type ServiceWithSources,
   share,
   sourceText,
@@ -103,7 +104,8 @@ function stateCell(endpoint: EndpointView): Markup {
         : 'ok'
   const word = health !== 'passing' ? health : state === 'admitting' ? (warming ? 'warming up' : 'admitting') : state
   const why = stateText(endpoint)
-  return html`${tag(word, tone)}${why !== word && why !== state && html`<small>${why}</small>`}`
+  const failures = evidenceOf(endpoint)
+  return html`${tag(word, tone)}${why !== word && why !== state && html`<small>${why}</small>`}${failures !== '' && html`<small>last failures: ${failures}</small>`}`
 }
 
 function metadataText(metadata: EndpointView['metadata']): string {

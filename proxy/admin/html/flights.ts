@@ -123,9 +123,9 @@ export function attemptList(attempts: readonly AttemptView[]): Markup {
 }
 
 function attemptItem(attempt: AttemptView): Markup {
-  const { endpoint, detail, tookMs, reusedConnection, hop, retry } = attempt
+  const { endpoint, detail, tookMs, reusedConnection, hop, hedge, retry } = attempt
   const where =
     endpoint === '' ? 'no endpoint' : html`<a class="mono" href="${href('/flights', { endpoint })}">${endpoint}</a>`
-  const how = `${hop ? ', over an h2 hop' : ''}${reusedConnection ? ', on a kept connection' : ''}${comparedText(attempt)}`
+  const how = `${hedge ? ', beside the one before' : ''}${hop ? ', over an h2 hop' : ''}${reusedConnection ? ', on a kept connection' : ''}${comparedText(attempt)}`
   return html`<li>${where} ${statusTag(attempt)}${attempt.failure !== '' && html` ${attempt.failure}`}${detail !== '' && html` <span class="dim">(${detail})</span>`} after ${duration(tookMs)}<span class="dim">${headText(attempt)}${how}</span>${retry !== '' && html`<br><span class="dim">another attempt? ${retry}</span>`}</li>`
 }

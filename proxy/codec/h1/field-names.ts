@@ -25,6 +25,9 @@ export const X_B3_SPANID = 18
 export const X_B3_PARENTSPANID = 19
 export const X_B3_SAMPLED = 20
 export const X_B3_FLAGS = 21
+// Of sidecars.
+export const X_OUTRIGGER_ATTEMPT = 22
+export const X_ENVOY_EXPECTED_RQ_TIMEOUT_MS = 23
 /** Taken out by an edit or named by Connection. */
 export const REMOVED = 255
 
@@ -51,6 +54,8 @@ const names = [
   'x-b3-parentspanid',
   'x-b3-sampled',
   'x-b3-flags',
+  'x-outrigger-attempt',
+  'x-envoy-expected-rq-timeout-ms',
 ]
 const bytes = names.map(name => Buffer.from(name))
 

@@ -445,3 +445,39 @@ describe('every field of the api package of Consul', () => {
     ])
   })
 })
+
+describe('PassiveHealthCheck', () => {
+  const outliersOf = (PassiveHealthCheck: object) => {
+    const documents = translated({
+      ...http('client'),
+      UpstreamConfig: { Overrides: [{ Name: 'web', PassiveHealthCheck }] },
+    })
+    const document = documents.find(({ text }) => text.includes('outliers'))!
+    const { calls } = JSON.parse(document.text) as { calls: Record<string, { outliers: object }> }
+    return { outliers: calls.web!.outliers, warnings: document.warnings }
+  }
+
+  test('counts any 5xx, as Envoy does, and no shorter row beside it', () => {
+    const check = { Interval: 30_000_000_000, MaxFailures: 7, MaxEjectionPercent: 20, BaseEjectionTime: 60_000_000_000 }
+    expect(outliersOf(check)).toEqual({
+      outliers: {
+        interval: '30s',
+        consecutiveGatewayFailures: 0,
+        consecutive5xx: 7,
+        maxEjectedPercent: 20,
+        baseEjection: '60s',
+      },
+      warnings: [],
+    })
+  })
+
+  test('EnforcingConsecutive5xx: 0 ejects for no row at all, whatever MaxFailures says', () => {
+    expect(outliersOf({ MaxFailures: 7, EnforcingConsecutive5xx: 0 }).outliers).toEqual({
+      consecutiveGatewayFailures: 0,
+    })
+    expect(outliersOf({ MaxFailures: 7, EnforcingConsecutive5xx: 100 }).outliers).toMatchObject({ consecutive5xx: 7 })
+    expect(outliersOf({ MaxFailures: 7, EnforcingConsecutive5xx: 40 }).warnings.join()).toContain(
+      '40 % is not supported',
+    )
+  })
+})
