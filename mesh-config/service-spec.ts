@@ -1,4 +1,17 @@
 import type { HealthSpec } from './health-spec.ts'
+import type {
+  BreakerSpec,
+  ConcurrencySpec,
+  FallbackSpec,
+  OutlierSpec,
+  PriorityName,
+  PrioritySpec,
+  QueueSpec,
+  RetrySpec,
+  ServiceLimits,
+} from './resilience-spec.ts'
+import type { TlsSpec } from './tls-spec.ts'
+import type { FaultSpec, MirrorSpec, RateLimitSpec } from './traffic-rules-spec.ts'
 
 /** The part of a snapshot for one service (snapshot.ts): its endpoints, and how they are called. */
 
@@ -55,40 +68,6 @@ export interface ServiceSpec {
   readonly mirror?: MirrorSpec | null
   /** In order, first match wins. Never empty: a service without routes has one that matches everything. */
   readonly routes: readonly RouteSpec[]
-}
-
-/** TLS to the endpoints of a service. `ca`, `cert` and `key` are files; null: there is none. */
-export interface TlsSpec {
-  readonly ca: string | null
-  readonly cert: string | null
-  readonly key: string | null
-  /** Null: the host of the address. */
-  readonly serverName: string | null
-  readonly minVersion: '1.2' | '1.3'
-  /**
-   * What is in the files. The control thread fills it in for the data threads: it is never written down or shown.
-   */
-  readonly pem?: PemTexts
-}
-
-/** TLS of callers. `ca`: of their certificates; null: they are not asked for one. */
-export interface ServerTlsSpec {
-  readonly ca: string | null
-  readonly cert: string
-  readonly key: string
-  /** Callers that speak no TLS are refused. */
-  readonly isStrict: boolean
-  readonly minVersion: '1.2' | '1.3'
-  /** As in `TlsSpec`. */
-  readonly pem?: PemTexts
-  /** Likewise: tickets of sessions are encrypted with what comes of it. */
-  readonly ticketSecret?: string
-}
-
-export interface PemTexts {
-  readonly ca: string | null
-  readonly cert: string | null
-  readonly key: string | null
 }
 
 /** Names and addresses that a registry has for one port of a Service. */
@@ -254,174 +233,6 @@ export interface ServiceTimeouts {
 export type RouteTimeouts = Omit<ServiceTimeouts, 'connectMs'>
 export type RouteRetries = Omit<RetrySpec, 'budget'>
 
-export type RetryCondition =
-  | 'connect-failure'
-  | 'refused-stream'
-  | 'reset-before-response'
-  | 'per-try-timeout'
-  | 'gateway-error'
-  | '5xx'
-  | 'retriable-4xx'
-  | 'retriable-status-codes'
-  | 'retriable-headers'
-  | 'envoy-ratelimited'
-  | GrpcRetryCondition
-
-/** Statuses of gRPC, under Envoy's names (`x-envoy-retry-grpc-on`). */
-export type GrpcRetryCondition = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable'
-
-export interface RetrySpec {
-  readonly on: readonly RetryCondition[]
-  /** Further statuses of answers; absent: none. */
-  readonly statuses?: readonly number[]
-  /** An answer with one of these is tried again; absent: none. Names in lower case. */
-  readonly headers?: readonly ValueMatchSpec[]
-  /** Further methods that may run twice; absent: none. */
-  readonly methods?: readonly string[]
-  /** A request with `Idempotency-Key` may run twice; absent: that says nothing. */
-  readonly idempotencyKey?: boolean
-  /** Tries in all, the first included: 1 means no retry. */
-  readonly attempts: number
-  /** The longest request body kept for replay; a longer one is sent once. */
-  readonly replayBytes: number
-  /** The longest wait before the second try, which doubles, and before any; absent: 25 and 250. */
-  readonly backoff?: { readonly baseMs: number; readonly maxMs: number }
-  /** Absent: off. */
-  readonly hedge?: HedgeSpec
-  readonly budget: { readonly percent: number; readonly minPerSecond: number }
-}
-
-/** A second try while the first still runs. */
-export interface HedgeSpec {
-  /** How long the first is waited for; 0: as `percentile` says. */
-  readonly afterMs: number
-  /** Of the answers of the service in the last minute. */
-  readonly percentile: number
-  /** With a percentile: of fewer answers there is none. */
-  readonly minSamples: number
-}
-
-/** Circuit breaking: more than this and the request is refused with UO. Per service and data thread. */
-/** Circuit breaking: more than this and the request is refused with UO. Over all data threads. */
-export interface ServiceLimits {
-  readonly connections: number
-  readonly pending: number
-  readonly requests: number
-  /** Exchanges that are at a retry; absent: no limit but the retry budget. */
-  readonly retries?: number
-  /** The same at each endpoint; absent: no such limits. */
-  readonly perEndpoint?: EndpointLimitsSpec
-  /** Of one response head: 502 UPE. */
-  readonly responseHeaders: number
-  readonly responseHeadBytes: number
-  /** As for listeners, of the connections to the endpoints. */
-  readonly bufferBytes: number
-}
-
-/** Passive ejection. A detector that is absent, or 0, is off. */
-/** Of failing and of slow answers; percentages as written (50 is 50 %). */
-export interface BreakerSpec {
-  readonly errorPercent: number
-  /** 0: no answer is slow. */
-  readonly slowCallMs: number
-  readonly slowPercent: number
-  readonly windowMs: number
-  /** With fewer answers in the window it stays closed. */
-  readonly volume: number
-  readonly openMs: number
-  readonly maxOpenMs: number
-  readonly jitterPercent: number
-  readonly probes: number
-}
-
-/** Requests wait for a permit: in each data thread so many. */
-export interface QueueSpec {
-  readonly requests: number
-  readonly intervalMs: number
-  readonly targetMs: number
-}
-
-export type PriorityName = 'high' | 'normal' | 'low'
-
-export interface PrioritySpec {
-  /** In lower case; empty: none. */
-  readonly header: string
-  readonly usual: PriorityName
-}
-
-/** Adaptive concurrency; percentages as written. */
-export interface ConcurrencySpec {
-  /** The limit refuses; false: it is shown only. */
-  readonly enforce: boolean
-  readonly minLimit: number
-  readonly maxLimit: number
-  readonly bufferPercent: number
-  readonly percentile: number
-  readonly updateMs: number
-  readonly minRttIntervalMs: number
-  readonly minRttRequests: number
-  readonly minRttJitterPercent: number
-}
-
-/** What takes the place of a refusal: one of both. */
-export interface FallbackSpec {
-  readonly on: readonly ('breaker' | 'overflow' | 'no-healthy-upstream')[]
-  readonly reply: {
-    readonly status: number
-    readonly headers: readonly (readonly [name: string, value: string])[]
-    readonly body: string
-  } | null
-  readonly to: { readonly service: string; readonly subset: string | null } | null
-}
-
-/** Absent: no such limit. */
-export interface EndpointLimitsSpec {
-  readonly connections?: number
-  readonly pending?: number
-  readonly requests?: number
-}
-
-/** Passive ejection; `consecutiveGatewayFailures: 0` turns it off. */
-export interface OutlierSpec {
-  readonly consecutiveGatewayFailures: number
-  readonly baseEjectionMs: number
-  readonly maxEjectionMs: number
-  readonly maxEjectedPercent: number
-  /** Nothing is ejected; what would have been is told. */
-  readonly shadow?: boolean
-  readonly consecutive5xx?: number
-  /** Absent: they count as gateway failures and as 5xx. */
-  readonly consecutiveLocalFailures?: number
-  readonly jitterMs?: number
-  /** Of the three below. */
-  readonly intervalMs?: number
-  readonly successRate?: SuccessRateSpec
-  readonly failurePercentage?: FailurePercentageSpec
-  readonly latency?: LatencyOutlierSpec
-}
-
-export interface SuccessRateSpec extends EnoughToCompare {
-  /** Standard deviations below the mean. */
-  readonly factor: number
-  readonly minFailurePercent: number
-}
-
-export interface FailurePercentageSpec extends EnoughToCompare {
-  readonly percent: number
-}
-
-export interface LatencyOutlierSpec extends EnoughToCompare {
-  /** Times the median of the others. */
-  readonly factor: number
-  readonly minExcessMs: number
-}
-
-/** Endpoints, and requests of each of them, in an interval. */
-export interface EnoughToCompare {
-  readonly minEndpoints: number
-  readonly minRequests: number
-}
-
 export interface RouteSpec {
   /**
    * The path pattern as written (`/api/*` for a prefix `/api/`), or the user's `name:`: the bounded label in metrics.
@@ -490,57 +301,4 @@ export interface HeadEditsSpec {
   readonly remove: readonly string[]
   readonly add: readonly (readonly [name: string, value: string])[]
   readonly set: readonly (readonly [name: string, value: string])[]
-}
-
-/** A token bucket for all requests it matches, or one for each key. */
-export interface RateLimitSpec {
-  /** Told apart from the others of its place. */
-  readonly name: string
-  /** So many in so many seconds. */
-  readonly count: number
-  readonly perSeconds: number
-  readonly burst: number
-  /** Combined; empty: one bucket for all requests. */
-  readonly by: readonly RateLimitKeySpec[]
-  /** Absent: every request. */
-  readonly match?: MatchSpec
-  readonly mode: 'enforce' | 'shadow'
-  readonly keys: number
-  readonly tell: 'refused' | 'always' | 'never'
-}
-
-export type RateLimitKeySpec =
-  /** In lower case. */
-  | { readonly kind: 'header'; readonly name: string }
-  | { readonly kind: 'identity' }
-  | { readonly kind: 'address'; readonly ipv4Bits: number; readonly ipv6Bits: number }
-
-/** Trouble made on purpose. Shares are percents. */
-export interface FaultSpec {
-  readonly name: string
-  /** Absent: every request. */
-  readonly match?: MatchSpec
-  readonly delay?: { readonly minMs: number; readonly maxMs: number; readonly percent: number }
-  /** 0: as the other status says. */
-  readonly abort?: { readonly status: number; readonly grpcStatus: number; readonly percent: number }
-  readonly throttle?: { readonly bytesPerSecond: number; readonly percent: number }
-  /** Milliseconds since the epoch. Absent: always, for ever. */
-  readonly fromTime?: number
-  readonly untilTime?: number
-  readonly byHeaders: boolean
-  /** Requests under it at a time. */
-  readonly active: number
-}
-
-/** Where copies of requests go. */
-export interface MirrorSpec {
-  readonly service: string
-  /** Null: all endpoints of the service. */
-  readonly subset: string | null
-  readonly percent: number
-  /** The longest request body that is copied. */
-  readonly bodyBytes: number
-  /** At a time, for each data thread. */
-  readonly active: number
-  readonly timeoutMs: number
 }

@@ -1,5 +1,7 @@
 import type { RegisterSpec } from './discovery-spec.ts'
-import type { RateLimitSpec, ServerTlsSpec, ServiceSpec } from './service-spec.ts'
+import type { ServiceSpec } from './service-spec.ts'
+import type { ServerTlsSpec } from './tls-spec.ts'
+import type { RateLimitSpec } from './traffic-rules-spec.ts'
 
 export type {
   AddressFamily,
@@ -24,52 +26,58 @@ export type {
   TcpCheckSpec,
 } from './health-spec.ts'
 export type {
-  BalancerSpec,
-  BalancerType,
   BreakerSpec,
   ConcurrencySpec,
-  DestinationSpec,
-  EndpointHealth,
   EndpointLimitsSpec,
-  EndpointSpec,
   EnoughToCompare,
-  FailoverSpec,
   FailurePercentageSpec,
   FallbackSpec,
-  FaultSpec,
-  FilterSpec,
   GrpcRetryCondition,
-  HashKeySpec,
-  HeadEditsSpec,
-  HeaderEditsSpec,
   HedgeSpec,
   LatencyOutlierSpec,
-  MatchSpec,
-  MirrorSpec,
   OutlierSpec,
-  PemTexts,
   PriorityName,
   PrioritySpec,
   QueueSpec,
-  RateLimitKeySpec,
-  RateLimitSpec,
-  RegisteredNames,
-  ResolveSpec,
   RetryCondition,
   RetrySpec,
+  ServiceLimits,
+  SuccessRateSpec,
+} from './resilience-spec.ts'
+export type {
+  BalancerSpec,
+  BalancerType,
+  DestinationSpec,
+  EndpointHealth,
+  EndpointSpec,
+  FailoverSpec,
+  FilterSpec,
+  HashKeySpec,
+  HeadEditsSpec,
+  HeaderEditsSpec,
+  MatchSpec,
+  RegisteredNames,
+  ResolveSpec,
   RouteRetries,
   RouteSpec,
   RouteTimeouts,
-  ServerTlsSpec,
   ServiceKind,
-  ServiceLimits,
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
-  SuccessRateSpec,
-  TlsSpec,
   ValueMatchSpec,
 } from './service-spec.ts'
+export type {
+  PemTexts,
+  ServerTlsSpec,
+  TlsSpec,
+} from './tls-spec.ts'
+export type {
+  FaultSpec,
+  MirrorSpec,
+  RateLimitKeySpec,
+  RateLimitSpec,
+} from './traffic-rules-spec.ts'
 
 /**
  * The snapshot: everything a data thread runs on, validated, versioned and immutable. Plain data only (no classes, no

@@ -10,6 +10,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Failure } from '../core/failure.ts'
 import type { LearntEndpoint } from '../core/learnt.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
+import type { OutlierDetector } from '../core/outlier-detector.ts'
 import { type AdmissionDeps, ServiceAdmission } from './admission.ts'
 import { type Affinity, affinity } from './affinity.ts'
 import { type Balance, balance } from './balance.ts'
@@ -50,20 +51,6 @@ export interface ClusterDeps extends AdmissionDeps {
 interface NamedSet {
   readonly name: string
   readonly members: readonly Endpoint[]
-}
-
-export interface OutlierDetector {
-  configure(spec: ServiceSpec['outliers']): void
-  /**
-   * Called after the sets changed, or another data thread ejected or readmitted endpoints. True: some changed, so all
-   * pickers must be rebuilt.
-   */
-  review(): boolean
-  report(record: AttemptRecord, outcome: Classification, failure: Failure | null, requestId: string): void
-  byHand(question: ByHandQuestion): ByHandAnswer
-  /** The states of endpoints are those that an earlier process had given them. */
-  resume(): void
-  stop(): void
 }
 
 const REWEIGH_MS = 1000

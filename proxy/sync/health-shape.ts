@@ -1,9 +1,21 @@
 import { FIELD_NAME, FIELD_VALUE, isEditable } from '../../mesh-config/edited-heads.ts'
 import type { GrpcCheckSpec, HealthSpec, HttpCheckSpec, TcpCheckSpec } from '../../mesh-config/snapshot.ts'
-import { either, fields, flag, integer, listOf, matching, number, oneOf, orNull, type Shape, text } from './shape.ts'
+import {
+  either,
+  fields,
+  flag,
+  integer,
+  listOf,
+  matching,
+  number,
+  oneOf,
+  orNull,
+  type Shape,
+  type ShapeOf,
+  text,
+} from './shape.ts'
 
-/** The shape of mesh-config/health-spec.ts: a field that is added there does not compile until it is here. */
-type ShapeOf<Spec> = Readonly<Record<keyof Spec, Shape>>
+/** The shape of mesh-config/health-spec.ts. */
 
 const MOST_MS = 2_147_483_647
 const MOST_BYTES = 65_536

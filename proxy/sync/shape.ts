@@ -113,3 +113,11 @@ function under(at: string, key: string): string {
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** The shape of a type: a field that is added to it does not compile until it is here. */
+export type ShapeOf<Spec> = Readonly<Record<keyof Spec, Shape>>
+
+export const BIG = Number.MAX_SAFE_INTEGER
+export const count = integer(0, BIG)
+export const ms = number(0, BIG)
+export const percent = number(0, 1_000_000)

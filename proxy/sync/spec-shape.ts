@@ -1,30 +1,13 @@
-import { FIELD_NAME, FIELD_VALUE, isEditable, REWRITE } from '../../mesh-config/edited-heads.ts'
+import { REWRITE } from '../../mesh-config/edited-heads.ts'
 import type {
   BalancerSpec,
   BalancerType,
-  BreakerSpec,
-  ConcurrencySpec,
   ConsulServiceSpec,
   ConsulStandInSpec,
   DestinationSpec,
   DnsSourceSpec,
-  EndpointLimitsSpec,
-  EnoughToCompare,
   FailoverSpec,
-  FailurePercentageSpec,
-  FallbackSpec,
-  FaultSpec,
   FilterSpec,
-  HeadEditsSpec,
-  HeaderEditsSpec,
-  HedgeSpec,
-  LatencyOutlierSpec,
-  MatchSpec,
-  MirrorSpec,
-  OutlierSpec,
-  PrioritySpec,
-  QueueSpec,
-  RateLimitSpec,
   ResolveSpec,
   RetryCondition,
   RetrySpec,
@@ -33,12 +16,25 @@ import type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
-  SuccessRateSpec,
   TlsSpec,
-  ValueMatchSpec,
 } from '../../mesh-config/snapshot.ts'
+import { headers } from './header-shape.ts'
 import { healthShape } from './health-shape.ts'
+import { match, value } from './match-shape.ts'
 import {
+  breaker,
+  concurrency,
+  fallback,
+  hedge,
+  level,
+  outliers,
+  perEndpoint,
+  priority,
+  queue,
+} from './resilience-shape.ts'
+import {
+  BIG,
+  count,
   either,
   fields,
   flag,
@@ -46,52 +42,20 @@ import {
   listOf,
   mapOf,
   matching,
+  ms,
   number,
   oneOf,
   optional,
   orNull,
+  percent,
   type Shape,
+  type ShapeOf,
   text,
 } from './shape.ts'
-
-/** The shape of mesh-config/service-spec.ts: a field that is added there does not compile until it is here. */
-type ShapeOf<Spec> = Readonly<Record<keyof Spec, Shape>>
+import { fault, mirror, rateLimit } from './traffic-rules-shape.ts'
 
 /** A record's keys as a list, each exactly once. */
 const names = <Name extends string>(all: Readonly<Record<Name, true>>) => Object.keys(all) as Name[]
-
-const BIG = Number.MAX_SAFE_INTEGER
-const count = integer(0, BIG)
-const ms = number(0, BIG)
-const percent = number(0, 1_000_000)
-
-const value: ShapeOf<ValueMatchSpec> = {
-  name: text,
-  kind: oneOf('exact', 'prefix', 'suffix', 'contains', 'regex', 'present', 'absent'),
-  value: text,
-  invert: optional(flag),
-}
-
-const match: ShapeOf<MatchSpec> = {
-  path: fields({ kind: oneOf('exact', 'prefix', 'regex'), value: text, ignoreCase: optional(flag) }),
-  methods: listOf(text, 0, 100),
-  headers: listOf(fields(value), 0, 1_000),
-  query: listOf(fields(value), 0, 1_000),
-}
-
-const fieldName: Shape = (name, at, wrong) => {
-  if (typeof name !== 'string' || !FIELD_NAME.test(name) || !isEditable(name)) wrong(at, 'no header that may be edited')
-}
-const fieldValue = matching(FIELD_VALUE, 'a header value')
-
-const line: Shape = (pair, at, wrong) => {
-  if (!Array.isArray(pair) || pair.length !== 2) return wrong(at, 'no name and value')
-  fieldName(pair[0], `${at}[0]`, wrong)
-  fieldValue(pair[1], `${at}[1]`, wrong)
-}
-const lines = listOf(line, 0, 1_000)
-const edits: ShapeOf<HeadEditsSpec> = { remove: listOf(fieldName, 0, 1_000), add: lines, set: lines }
-const headers: ShapeOf<HeaderEditsSpec> = { request: fields(edits), response: fields(edits) }
 
 const destination: ShapeOf<DestinationSpec> = {
   service: text,
@@ -130,8 +94,6 @@ const conditions = names<RetryCondition>({
   unavailable: true,
 })
 
-const hedge: ShapeOf<HedgeSpec> = { afterMs: ms, percentile: integer(0, 99), minSamples: count }
-
 const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   on: listOf(oneOf(...conditions), 0, 100),
   attempts: integer(1, 1_000),
@@ -142,65 +104,6 @@ const routeRetries: ShapeOf<Omit<RetrySpec, 'budget'>> = {
   idempotencyKey: optional(flag),
   backoff: optional(fields({ baseMs: number(1, BIG), maxMs: number(1, BIG) })),
   hedge: optional(fields(hedge)),
-}
-
-const level = oneOf('high', 'normal', 'low')
-const priority: ShapeOf<PrioritySpec> = { header: text, usual: level }
-const queue: ShapeOf<QueueSpec> = {
-  requests: integer(1, 1_000_000),
-  intervalMs: number(1, BIG),
-  targetMs: number(0, BIG),
-}
-
-const fallback: ShapeOf<FallbackSpec> = {
-  on: listOf(oneOf('breaker', 'overflow', 'no-healthy-upstream'), 1, 3),
-  reply: orNull(fields({ status: integer(200, 599), headers: lines, body: text })),
-  to: orNull(fields({ service: text, subset: orNull(text) })),
-}
-
-const rateLimitKey = either(
-  fields({ kind: oneOf('header'), name: matching(FIELD_NAME, 'a header name') }),
-  fields({ kind: oneOf('identity') }),
-  fields({ kind: oneOf('address'), ipv4Bits: integer(0, 32), ipv6Bits: integer(0, 128) }),
-)
-
-const rateLimit: ShapeOf<RateLimitSpec> = {
-  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
-  count: integer(1, 1_000_000),
-  perSeconds: integer(1, 86_400),
-  burst: integer(1, 1_000_000),
-  by: listOf(rateLimitKey, 0, 4),
-  match: optional(fields(match)),
-  mode: oneOf('enforce', 'shadow'),
-  keys: integer(1, 1_000_000),
-  tell: oneOf('refused', 'always', 'never'),
-}
-
-const share = number(0, 100)
-/** 0: as the gRPC status says. */
-const abortStatus: Shape = (status, at, wrong) => {
-  if (status !== 0) integer(400, 599)(status, at, wrong)
-}
-
-const fault: ShapeOf<FaultSpec> = {
-  name: matching(/^[A-Za-z0-9][A-Za-z0-9_./#-]{0,79}$/, 'a name'),
-  match: optional(fields(match)),
-  delay: optional(fields({ minMs: number(0, 86_400_000), maxMs: number(0, 86_400_000), percent: share })),
-  abort: optional(fields({ status: abortStatus, grpcStatus: integer(0, 16), percent: share })),
-  throttle: optional(fields({ bytesPerSecond: integer(1, 1024 ** 3), percent: share })),
-  fromTime: optional(integer(0, BIG)),
-  untilTime: optional(integer(0, BIG)),
-  byHeaders: flag,
-  active: integer(1, 1_000_000),
-}
-
-const mirror: ShapeOf<MirrorSpec> = {
-  service: text,
-  subset: orNull(text),
-  percent: share,
-  bodyBytes: integer(0, 1024 ** 2),
-  active: integer(1, 100_000),
-  timeoutMs: number(1, 86_400_000),
 }
 
 const route: ShapeOf<RouteSpec> = {
@@ -270,12 +173,6 @@ const balancer: ShapeOf<BalancerSpec> = {
   subsetSize: count,
 }
 
-const perEndpoint: ShapeOf<EndpointLimitsSpec> = {
-  connections: optional(count),
-  pending: optional(count),
-  requests: optional(count),
-}
-
 const limits: ShapeOf<ServiceLimits> = {
   connections: count,
   pending: count,
@@ -285,50 +182,6 @@ const limits: ShapeOf<ServiceLimits> = {
   responseHeaders: integer(1, 1_000_000),
   responseHeadBytes: integer(1, 64 * 1024 * 1024),
   bufferBytes: integer(1, 1024 ** 3),
-}
-
-const enough: ShapeOf<EnoughToCompare> = { minEndpoints: count, minRequests: count }
-const breaker: ShapeOf<BreakerSpec> = {
-  errorPercent: percent,
-  slowCallMs: ms,
-  slowPercent: percent,
-  windowMs: number(1, BIG),
-  volume: count,
-  openMs: number(1, BIG),
-  maxOpenMs: number(1, BIG),
-  jitterPercent: number(0, 100),
-  probes: integer(1, 1_000),
-}
-
-const concurrency: ShapeOf<ConcurrencySpec> = {
-  enforce: flag,
-  minLimit: integer(1, BIG),
-  maxLimit: integer(1, BIG),
-  bufferPercent: percent,
-  percentile: number(1, 99),
-  updateMs: number(1, BIG),
-  minRttIntervalMs: number(1, BIG),
-  minRttRequests: integer(1, BIG),
-  minRttJitterPercent: number(0, 100),
-}
-
-const outliers: ShapeOf<OutlierSpec> = {
-  consecutiveGatewayFailures: count,
-  baseEjectionMs: ms,
-  maxEjectionMs: ms,
-  maxEjectedPercent: number(0, 100),
-  shadow: optional(flag),
-  consecutive5xx: optional(count),
-  consecutiveLocalFailures: optional(count),
-  jitterMs: optional(ms),
-  intervalMs: optional(number(1, 1e9)),
-  successRate: optional(
-    fields({ ...enough, factor: number(0, 100), minFailurePercent: percent } satisfies ShapeOf<SuccessRateSpec>),
-  ),
-  failurePercentage: optional(fields({ ...enough, percent } satisfies ShapeOf<FailurePercentageSpec>)),
-  latency: optional(
-    fields({ ...enough, factor: number(1, 1000), minExcessMs: ms } satisfies ShapeOf<LatencyOutlierSpec>),
-  ),
 }
 
 const filter: ShapeOf<FilterSpec> = { filter: text, onlyPassing: flag }
