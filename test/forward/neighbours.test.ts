@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ServiceSpec } from '../../mesh-config/snapshot.ts'
 import { Http2Endpoint, reply } from '../support/http2-endpoint.ts'
 import { KeptCallers } from '../support/kept-callers.ts'
 import { Mesh } from '../support/mesh.ts'
@@ -19,11 +20,14 @@ interface Neighbour {
   readonly what: string
   /** Of the service that misbehaves, or whose callers do. */
   readonly policy?: ServiceOverrides
+  readonly rules?: Partial<ServiceSpec>
   /** Before the others begin, and whenever one of them asks. */
   readonly misbehave: (mesh: Mesh) => () => void
   /** Shows that there was something to bear. */
   readonly suffered: (mesh: Mesh) => void
 }
+
+const LIMIT = { name: 'one', count: 1, perSeconds: 1, burst: 1, mode: 'enforce', keys: 1000, tell: 'refused' } as const
 
 const hanging = (mesh: Mesh) => {
   for (const name of BAD) mesh.upstream(name).answer = silent
@@ -111,12 +115,51 @@ const NEIGHBOURS: readonly Neighbour[] = [
     },
     suffered: mesh => expect(mesh.stat('outrigger_upstream_ejections_total', { service: 'orders' })).toBeGreaterThan(0),
   },
+  {
+    what: 'a key of a rate limit that is exhausted',
+    rules: { rateLimits: [{ ...LIMIT, by: [{ kind: 'header', name: 'x-user' }] }] },
+    misbehave: mesh => () => {
+      const caller = mesh.caller()
+      for (let i = 0; i < 10; i++) caller.send('GET / HTTP/1.1\r\nHost: orders\r\nx-user: eager\r\n\r\n')
+    },
+    suffered: mesh =>
+      expect(mesh.stat('http_requests_total', { service: 'orders', flags: 'RL' })).toBeGreaterThan(9 * ASKED),
+  },
+  {
+    what: 'callers that make up keys of a rate limit',
+    rules: { rateLimits: [{ ...LIMIT, keys: 8, by: [{ kind: 'header', name: 'x-user' }] }] },
+    misbehave(mesh) {
+      let made = 0
+      return () => void mesh.caller().send(`GET / HTTP/1.1\r\nHost: orders\r\nx-user: ${made++}\r\n\r\n`)
+    },
+    suffered: mesh => expect(mesh.stat('http_requests_total', { service: 'orders' })).toBe(ASKED),
+  },
+  {
+    what: 'a fault that delays every request of a service',
+    rules: {
+      faults: [{ name: 'slow', delay: { minMs: 60_000, maxMs: 60_000, percent: 100 }, byHeaders: false, active: 1000 }],
+    },
+    misbehave: mesh => () => void mesh.caller().get(),
+    suffered: mesh => expect(mesh.stat('outrigger_faults_active')).toBe(ASKED),
+  },
+  {
+    what: 'a mirror that never answers',
+    rules: { mirror: { service: 'orders', subset: null, percent: 100, bodyBytes: 0, active: 20, timeoutMs: 60_000 } },
+    misbehave(mesh) {
+      hanging(mesh)
+      return () => void mesh.caller().get()
+    },
+    suffered: mesh => expect(mesh.stat('outrigger_mirror_requests_total', { result: 'overflow' })).toBe(ASKED - 20),
+  },
 ]
 
 /** What the callers of the other service see: status and milliseconds of each request, in order. */
 async function measured(neighbour: Neighbour, isThere: boolean): Promise<readonly (readonly [number, number])[]> {
   const mesh = await Mesh.start(
-    snapshotOf([serviceSpec('orders', BAD, neighbour.policy), serviceSpec('users', GOOD)], [listenerSpec()]),
+    snapshotOf(
+      [{ ...serviceSpec('orders', BAD, neighbour.policy), ...neighbour.rules }, serviceSpec('users', GOOD)],
+      [listenerSpec()],
+    ),
   )
   for (const name of GOOD) {
     const upstream = mesh.upstream(name)
