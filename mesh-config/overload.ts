@@ -5,7 +5,7 @@ import { duration, setting } from './values.ts'
 
 const close = 'From here on connections of callers are closed after their next answer (`connection: close`, GOAWAY).'
 const shed =
-  'From here on requests are refused with 503 OM: a share that grows until `refuseAt`, whatever their priority.'
+  'From here on requests are refused with 503 OM: a share that grows until `refuseAt`, those of the lowest priority first.'
 const refuse = 'From here on new connections of callers are closed at once, and every request is refused.'
 
 const percent = (what: string, at: number, why: string) =>

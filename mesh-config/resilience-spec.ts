@@ -1,4 +1,4 @@
-import type { ValueMatchSpec } from './service-spec.ts'
+import type { ValueMatchSpec } from './match-spec.ts'
 
 /** What callers of a service (service-spec.ts) do when it fails, or has too much to do. */
 

@@ -1,4 +1,5 @@
 import type { HealthSpec } from './health-spec.ts'
+import type { MatchSpec } from './match-spec.ts'
 import type {
   BreakerSpec,
   ConcurrencySpec,
@@ -256,30 +257,6 @@ export interface RouteSpec {
   readonly faults?: readonly FaultSpec[]
   /** In place of that of the service; null: none. */
   readonly mirror?: MirrorSpec | null
-}
-
-export interface MatchSpec {
-  /** Against the path without its query. */
-  readonly path: {
-    readonly kind: 'exact' | 'prefix' | 'regex'
-    readonly value: string
-    /** Small and capital letters are the same; absent: they are not. */
-    readonly ignoreCase?: boolean
-  }
-  /** Empty: any. */
-  readonly methods: readonly string[]
-  /** Names in lower case. */
-  readonly headers: readonly ValueMatchSpec[]
-  readonly query: readonly ValueMatchSpec[]
-}
-
-export interface ValueMatchSpec {
-  readonly name: string
-  readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex' | 'present' | 'absent'
-  /** Empty for present and absent. */
-  readonly value: string
-  /** There must be a value, and another one; absent: it must be as `kind` says. */
-  readonly invert?: boolean
 }
 
 export interface DestinationSpec {

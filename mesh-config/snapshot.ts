@@ -25,6 +25,7 @@ export type {
   StatusRange,
   TcpCheckSpec,
 } from './health-spec.ts'
+export type { MatchSpec, ValueMatchSpec } from './match-spec.ts'
 export type {
   BreakerSpec,
   ConcurrencySpec,
@@ -55,7 +56,6 @@ export type {
   HashKeySpec,
   HeadEditsSpec,
   HeaderEditsSpec,
-  MatchSpec,
   RegisteredNames,
   ResolveSpec,
   RouteRetries,
@@ -65,7 +65,6 @@ export type {
   ServiceSpec,
   ServiceTimeouts,
   StickySpec,
-  ValueMatchSpec,
 } from './service-spec.ts'
 export type {
   PemTexts,

@@ -1,4 +1,4 @@
-import type { MatchSpec } from './service-spec.ts'
+import type { MatchSpec } from './match-spec.ts'
 
 /** Rules of a listener, a service or a route about some of its requests: limits, faults, copies. */
 

@@ -4,7 +4,6 @@ import type { Tracing } from '../core/tracing.ts'
 import { Chain } from './chain.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { forwarded } from './forwarded.ts'
-import { overload, type Shedding } from './overload.ts'
 import { type RateLimiter, rateLimit } from './rate-limit.ts'
 import { requestId } from './request-id.ts'
 import { type RouteParts, routeFilters } from './route-filters.ts'
@@ -20,10 +19,9 @@ const MOST_KEPT = 64
 export function listenerChains(
   random: Random,
   tracing: Tracing,
-  shedding: Shedding,
 ): (listener: ListenerSpec, limiters: readonly RateLimiter[]) => Chain {
   const withTrace = traceContext(random, tracing)
-  const withId = overload(shedding, requestId(random))
+  const withId = requestId(random)
   const kept = new Map<string, Chain>()
   return ({ connect, tls, name, rateLimits }, limiters) => {
     const key = JSON.stringify([connect, tls !== undefined])

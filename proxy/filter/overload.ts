@@ -2,6 +2,7 @@ import type { Random } from '../core/clock.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { failures } from '../core/failure.ts'
 import type { Filter, LocalReply } from '../core/filter.ts'
+import { priorities, priorityOf } from '../core/priority.ts'
 import { problemBody } from '../core/problem.ts'
 import { add, type Counter } from '../core/telemetry.ts'
 
@@ -23,9 +24,14 @@ export class Shedding {
     this.#random = random
   }
 
+  /** Of the requests that are as important as this one. */
+  shareFor(exchange: Exchange): number {
+    return ofPriority[priorityOf(exchange)]!(this.share)
+  }
+
   /** Undefined: it goes on. */
   take(exchange: Exchange): LocalReply | undefined {
-    if (this.#random() >= this.share) return undefined
+    if (this.#random() >= this.shareFor(exchange)) return undefined
     add(this.#shed, 1)
     return this.refuse(exchange)
   }
@@ -49,22 +55,24 @@ export class Shedding {
   }
 }
 
-/**
- * The first filter of a listener, and behind it the refusal of what a data thread cannot do. They are one filter because
- * every request passes here: one look at a number is all that it costs.
- */
-export function overload(shedding: Shedding, first: Required<Pick<Filter, 'onRequest'>>): Filter {
+/** By priority: half of the normal requests are shed when none of the low ones is left, and all high ones are. */
+const ofPriority: readonly ((share: number) => number)[] = [
+  share => Math.max(0, 2 * share - 1),
+  share => share,
+  share => Math.min(1, 2 * share),
+]
+
+/** The first filter of each route: refuses what a data thread cannot do. */
+export function overload(shedding: Shedding): Filter {
   return {
     name: NAME,
-    onRequest(exchange, slot) {
-      const verdict = first.onRequest(exchange, slot)
-      return shedding.share === 0 ? verdict : shedding.take(exchange)
-    },
-    preview(exchange, slot) {
-      const verdict = first.onRequest(exchange, slot)
-      if (shedding.share === 0) return verdict
-      exchange.decision.note(NAME, `${Math.round(shedding.share * 100)} % of the requests are shed: ${shedding.reason}`)
-      return shedding.share >= 1 ? shedding.refuse(exchange) : undefined
+    onRequest: exchange => (shedding.share === 0 ? undefined : shedding.take(exchange)),
+    preview(exchange) {
+      if (shedding.share === 0) return undefined
+      const share = shedding.shareFor(exchange)
+      const whose = exchange.route?.priority ? ` of ${priorities[priorityOf(exchange)]} priority` : ''
+      exchange.decision.note(NAME, `${Math.round(share * 100)} % of the requests${whose} are shed: ${shedding.reason}`)
+      return share >= 1 ? shedding.refuse(exchange) : undefined
     },
   }
 }

@@ -7,10 +7,12 @@ import { editHeads } from './edit-heads.ts'
 import { type FaultInjector, faults } from './faults.ts'
 import { grpcWeb } from './grpc-web.ts'
 import { mirror } from './mirror.ts'
+import { overload, type Shedding } from './overload.ts'
 import { type RateLimiter, rateLimit } from './rate-limit.ts'
 
 /** What filters of a route need beside its policy: it lives longer than one snapshot. */
 export interface RouteParts {
+  readonly shedding: Shedding
   readonly limiters: readonly RateLimiter[]
   readonly injectors: readonly FaultInjector[]
   /** Null: nothing is copied. */
@@ -22,12 +24,13 @@ export interface RouteParts {
 export function routeFilters(
   route: RouteSpec,
   services: Readonly<Record<string, ServiceSpec>>,
-  { limiters, injectors, mirroring, random }: RouteParts,
+  { shedding, limiters, injectors, mirroring, random }: RouteParts,
 ): readonly Filter[] {
   const leadsToGrpc = route.to.some(({ service }) => own(services, service)?.protocol === 'grpc')
   const edits = editHeads(route)
   const injected = faults(injectors)
   return [
+    overload(shedding),
     ...(limiters.length === 0 ? [] : [rateLimit(limiters)]),
     ...(injected === null ? [] : [injected]),
     ...(leadsToGrpc ? [grpcWeb] : []),

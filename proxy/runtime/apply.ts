@@ -45,7 +45,7 @@ export interface ApplierDeps extends Omit<ServicesDeps, 'addresses'> {
 
 /** Turns snapshots into the runtime of a data thread; what a snapshot does not change is not built anew. */
 export function applier(deps: ApplierDeps): Applier {
-  const { random, requests, tracing, shedding } = deps
+  const { random, requests, tracing } = deps
   const addresses = new Addresses()
   const served = services({ ...deps, addresses })
   const originalsOf = passedThrough(deps)
@@ -56,7 +56,7 @@ export function applier(deps: ApplierDeps): Applier {
   }
   const partsFrom = routeParts({ ...deps, clusterOf })
   const routesOf = serviceRoutes(requests)
-  const filtersOf = listenerChains(random, tracing, shedding)
+  const filtersOf = listenerChains(random, tracing)
   const secureOf = listenerTls(deps.tls)
   let inForce: Runtime | null = null
 

@@ -17,7 +17,7 @@ import { keeper } from './keeper.ts'
 import { type MirrorsDeps, newMirrors } from './mirrors.ts'
 import { newRateLimiter, type RateLimiterDeps } from './rate-limiters.ts'
 
-export type RoutePartsDeps = RateLimiterDeps & MirrorsDeps
+export type RoutePartsDeps = RateLimiterDeps & MirrorsDeps & Pick<RouteParts, 'shedding'>
 
 /** What filters of a snapshot that is being prepared have that lives longer than it. */
 export interface PreparedParts extends Change {
@@ -85,6 +85,7 @@ export function routeParts(deps: RoutePartsDeps): (snapshot: Snapshot, regex: Co
         const route = service.routes[index]
         const own = limitsOf(scope, route?.rateLimits)
         return {
+          shedding: deps.shedding,
           limiters: [...limitsOf(service.name, service.rateLimits), ...own],
           // Those of the route take the place of those of the service.
           injectors:

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { OverloadSpec } from '../../mesh-config/snapshot.ts'
+import type { OverloadSpec, ServiceSpec } from '../../mesh-config/snapshot.ts'
 import type { ExplainAnswer } from '../../proxy/core/channel.ts'
 import { Shedding } from '../../proxy/filter/overload.ts'
 import { Relief } from '../../proxy/listener/relief.ts'
@@ -16,10 +16,10 @@ const spec: OverloadSpec = {
   descriptors: { closeAt: 85, shedAt: 0, refuseAt: 95 },
 }
 
-async function started(overload: OverloadSpec | null = spec) {
+async function started(overload: OverloadSpec | null = spec, more: Partial<ServiceSpec> = {}) {
   const used = { heap: 0.1, descriptors: 0.1 }
   const pressure = { heap: () => used.heap, descriptors: () => used.descriptors }
-  const snapshot = snapshotOf([serviceSpec('orders', [A])], [listenerSpec({ service: 'orders' })], {
+  const snapshot = snapshotOf([{ ...serviceSpec('orders', [A]), ...more }], [listenerSpec({ service: 'orders' })], {
     ...(overload === null ? {} : { overload }),
   })
   const mesh = await Mesh.start(snapshot, { pressure })
@@ -72,6 +72,29 @@ describe('shedding', () => {
       { kind: 'overload', action: 'shed', isOn: false, detail: '' },
     ])
     expectQuiet(mesh)
+  })
+
+  test('takes the low ones first, and the high ones last', async () => {
+    const { mesh, used } = await started(spec, { priority: { header: 'x-priority', usual: 'normal' } })
+    used.heap = 0.92
+    mesh.advance(3500)
+    const shed = (priority: string) => {
+      let count = 0
+      for (let i = 0; i < 300; i++) {
+        const caller = mesh.caller()
+        caller.send(`GET / HTTP/1.1\r\nHost: orders\r\nx-priority: ${priority}\r\n\r\n`)
+        mesh.settle()
+        if (caller.last.status === 503) count++
+        caller.close()
+      }
+      return count / 300
+    }
+    // 40 % of the normal ones.
+    expect(shed('high')).toBe(0)
+    expect(shed('normal')).toBeGreaterThan(0.3)
+    expect(shed('normal')).toBeLessThan(0.5)
+    expect(shed('low')).toBeGreaterThan(0.7)
+    expect(shed('low')).toBeLessThan(0.9)
   })
 
   test('says when to come again, and what is short', async () => {
