@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Metric } from '../../proxy/core/metric.ts'
 import { metrics } from '../../proxy/core/metrics-table.ts'
+import { issue } from '../support/certificates.ts'
 import { startBackend } from './support/backend.ts'
 import { temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
@@ -47,6 +48,14 @@ function endpointFile(address: string): string {
   return file
 }
 
+function certificateFiles(): { cert: string; key: string } {
+  const { cert, key } = issue('orders', null, { names: ['127.0.0.1'] })
+  const files = { cert: join(temporaryFolder(), 'orders.pem'), key: join(temporaryFolder(), 'orders.key') }
+  writeFileSync(files.cert, cert)
+  writeFileSync(files.key, key, { mode: 0o600 })
+  return files
+}
+
 test('the table of metrics is what /metrics of a running proxy has: every name, type, label and help, and nothing else', async () => {
   await using backend = await startBackend()
   const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [
@@ -56,7 +65,13 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
     await freePort(),
     await freePort(),
   ]
-  const [retriedPort, spentPort, dnsPort] = [await freePort(), await freePort(), await freePort()]
+  const [retriedPort, spentPort, wornPort, hedgedPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
+  const [securePort, silentPort, dnsPort] = [await freePort(), await freePort(), await freePort()]
   const dead = `127.0.0.1:${await freePort()}`
   const agreeable = createServer(socket => {
     socket
@@ -66,6 +81,8 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       )
   })
   await new Promise<void>(done => agreeable.listen(agreeablePort, '127.0.0.1', done))
+  const silent = createServer(socket => socket.on('error', () => {}).resume())
+  await new Promise<void>(done => silent.listen(silentPort, done))
   await using proxy = await startProxy({
     outbound: [
       { listen: `127.0.0.1:${port}`, service: 'orders' },
@@ -73,12 +90,22 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       { listen: `127.0.0.1:${upgradePort}`, service: 'sockets' },
       { listen: `127.0.0.1:${retriedPort}`, service: 'retried' },
       { listen: `127.0.0.1:${spentPort}`, service: 'spent' },
+      { listen: `127.0.0.1:${wornPort}`, service: 'worn' },
+      { listen: `127.0.0.1:${hedgedPort}`, service: 'hedged' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '500ms' } },
     ],
+    inbound: [{ listen: `127.0.0.1:${securePort}`, forward: backend.address, tls: certificateFiles() }],
     dns: { listen: `127.0.0.1:${dnsPort}`, servers: ['127.0.0.1:9'], ipv6: 'off' },
     discovery: {
       files: { orders: endpointFile(backend.address) },
-      endpoints: { prices: [backend.address], sockets: [`127.0.0.1:${agreeablePort}`], retried: [dead], spent: [dead] },
+      endpoints: {
+        prices: [backend.address],
+        sockets: [`127.0.0.1:${agreeablePort}`],
+        retried: [dead],
+        spent: [dead],
+        worn: [dead],
+        hedged: [`127.0.0.1:${silentPort}`, `127.0.0.2:${silentPort}`],
+      },
     },
     services: {
       orders: { health: { tcp: {} } },
@@ -90,9 +117,16 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       },
       retried: { subsets: { all: {} }, routes: [{ match: { path: { prefix: '/' } }, to: [{ subset: 'all' }] }] },
       spent: { retries: { budget: { percent: 0, minPerSecond: 0 } } },
+      worn: {
+        breaker: { volume: 1 },
+        concurrency: {},
+        outliers: { mode: 'shadow', consecutiveGatewayFailures: 1 },
+      },
+      hedged: { retries: { hedge: { after: '50ms' } }, timeouts: { request: '300ms' } },
     },
   })
-  for (const refused of [retriedPort, spentPort]) expect((await get(refused, '/')).status).toBe(503)
+  for (const refused of [retriedPort, spentPort, wornPort]) expect((await get(refused, '/')).status).toBe(503)
+  expect((await get(hedgedPort, '/')).status).toBe(504)
   expect((await get(port, '/')).status).toBe(200)
   expect(
     (await get(grpcPort, '/', { method: 'POST', headers: { 'content-type': 'application/grpc-web' } })).headers[
@@ -116,10 +150,15 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
     )
   })
   upgraded.on('error', () => {}).resume()
+  // A connection without the TLS that its listener asks for.
+  const plain = connect(securePort, '127.0.0.1')
+    .on('error', () => {})
+    .resume()
+  plain.write('GET / HTTP/1.1\r\nHost: orders\r\n\r\n')
   // A series is announced to the control thread as its first request ends: the scrape may be sooner.
   await expect.poll(async () => exposed((await proxy.metrics()).text), { timeout: 20_000 }).toEqual(documented)
-  for (const tunnel of [...tunnels, upgraded]) tunnel.destroy()
-  agreeable.close()
+  for (const connection of [...tunnels, upgraded, plain]) connection.destroy()
+  for (const server of [agreeable, silent]) server.close()
 })
 
 test('the number of series it names is right', async () => {
