@@ -566,7 +566,9 @@ describe('every field of what the proxy runs on', () => {
     .filter(name => name.endsWith('.ts'))
     .map(name => readFileSync(join(root, 'proxy', name), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''))
     .join('\n')
-  const files = readdirSync(join(root, 'mesh-config')).filter(file => file === 'snapshot.ts' || file.endsWith('-spec.ts'))
+  const files = readdirSync(join(root, 'mesh-config')).filter(
+    file => file === 'snapshot.ts' || file.endsWith('-spec.ts'),
+  )
   const fields = files.flatMap(file =>
     [...readFileSync(join(root, 'mesh-config', file), 'utf8').matchAll(/readonly (\w+):/g)].map(([, name]) => name!),
   )
