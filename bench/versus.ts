@@ -84,7 +84,7 @@ function median(values: readonly number[]): number {
 
 if (values.base === undefined && values.features === undefined) {
   console.error(
-    'say what to compare with: --base REVISION, or --features traces-1,traces-100,full,bare,rate-limit,rate-limit-by-key,faults,limits-and-faults',
+    'say what to compare with: --base REVISION, or --features traces-1,traces-100,full,bare,rate-limit,rate-limit-by-key,faults,resilience',
   )
   process.exit(2)
 }

@@ -80,7 +80,7 @@ function sidecar({ folder, listen, admin, upstreams, traffic, features }: Layout
 }
 
 function rulesOf(features: Features): object {
-  return features in RULES ? { routes: [RULES[features as keyof typeof RULES]] } : {}
+  return features in RULES ? RULES[features as keyof typeof RULES] : {}
 }
 
 function tracesOf(features: Features, collector: number): object {

@@ -7,7 +7,7 @@ import type { TrafficName } from '../traffic/traffic.ts'
  * `bare`: routing and balancing only. `full`: standard, a JSON access log to a file, and a scrape of the metrics every
  * second. `traces-1` and `traces-100`: standard, and spans of so many percent of the requests, exported over HTTP.
  * `rate-limit`, `rate-limit-by-key` and `faults`: standard, and such rules on the route, which let every request pass;
- * `limits-and-faults`: a rate limit and faults together. Outrigger only.
+ * `resilience`: a rate limit, faults, a breaker and adaptive concurrency together. Outrigger only.
  */
 export type Features = 'standard' | 'bare' | 'full' | 'traces-1' | 'traces-100' | keyof typeof RULES
 
@@ -16,12 +16,12 @@ const faults = [
   { match: { headers: { 'x-fault': 'yes' } }, abort: { status: 503, percent: 50 }, delay: { time: '1s', percent: 10 } },
 ]
 
-/** Rules of a route. */
+/** What a service has besides. */
 export const RULES = {
-  'rate-limit': { rateLimits: [limit] },
-  'rate-limit-by-key': { rateLimits: [{ ...limit, by: [{ address: true }, { header: 'user-agent' }] }] },
-  faults: { faults },
-  'limits-and-faults': { rateLimits: [limit], faults },
+  'rate-limit': { routes: [{ rateLimits: [limit] }] },
+  'rate-limit-by-key': { routes: [{ rateLimits: [{ ...limit, by: [{ address: true }, { header: 'user-agent' }] }] }] },
+  faults: { routes: [{ faults }] },
+  resilience: { routes: [{ rateLimits: [limit], faults }], breaker: {}, concurrency: {} },
 } as const
 
 export interface Layout {

@@ -98,7 +98,7 @@ const FEATURES = {
   'rate-limit': '+ a rate limit on the route',
   'rate-limit-by-key': '+ a rate limit by address and header',
   faults: '+ faults that match no request',
-  'limits-and-faults': '+ a rate limit, and faults that match no request',
+  resilience: '+ a rate limit, faults, a breaker and adaptive concurrency',
   full: '+ JSON access log, scraped each second',
 } as const
 
