@@ -1,3 +1,4 @@
+import { change } from './fix.ts'
 import type { Path, Warn } from './located.ts'
 import type { MirrorSpec, RouteSpec, ServiceSpec } from './snapshot.ts'
 
@@ -7,7 +8,12 @@ export function lintMirror({ name, mirror, routes }: ServiceSpec, path: Path, wa
     const own = route.mirror === undefined ? mirror : route.mirror
     if (own === undefined || own === null) continue
     const at = route.mirror === undefined ? path : ['services', name, 'routes', index]
-    if (own.percent === 0) warn([...at, 'mirror', 'percent'], '0 % of the requests is none: write more, or mirror: off')
+    if (own.percent === 0)
+      warn(
+        [...at, 'mirror', 'percent'],
+        '0 % of the requests is none: write more, or mirror: off',
+        change([...at, 'mirror'], 'off'),
+      )
     else if (leadsTo(route, own))
       warn(
         [...at, 'mirror'],

@@ -1,4 +1,5 @@
 import { formatDuration } from './duration.ts'
+import { change, suggested } from './fix.ts'
 import type { Warn } from './located.ts'
 import type { OverloadSpec, Snapshot } from './snapshot.ts'
 
@@ -12,6 +13,7 @@ export function lintOverload({ overload }: Snapshot, warn: Warn): void {
       warn(
         ['overload', monitor, key],
         `${key} ${words(at)} is not below refuseAt ${words(behind)}, where everything is refused: write less, or ${monitor === 'lag' ? 'off' : '0'}`,
+        suggested(change(['overload', monitor, key], monitor === 'lag' ? 'off' : 0)),
       )
     if (refuseAt > 0 && closeAt >= refuseAt) wrong('closeAt', closeAt, refuseAt)
     if (refuseAt > 0 && shedAt >= refuseAt) wrong('shedAt', shedAt, refuseAt)
@@ -20,6 +22,7 @@ export function lintOverload({ overload }: Snapshot, warn: Warn): void {
         warn(
           ['overload', 'lag', key],
           `${key} ${words(overload.lag[key])} is less than one collection of garbage may take, so requests are refused without need: write 1s`,
+          suggested(change(['overload', 'lag', key], '1s')),
         )
   }
 }

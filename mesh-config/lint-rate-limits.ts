@@ -1,3 +1,4 @@
+import { change, removal, suggested } from './fix.ts'
 import { covers } from './lint-routes.ts'
 import type { Path, Warn } from './located.ts'
 import type { ListenerSpec, RateLimitSpec, ServiceSpec } from './snapshot.ts'
@@ -35,11 +36,13 @@ function lintRules(rules: readonly Placed[], warn: Warn): void {
       warn(
         path,
         `${words(rule)} never refuses anything: ${words(tighter.rule)} lets through no more than that: remove it, or make it the lower one`,
+        removal(path),
       )
     if (rule.burst < rule.count / rule.perSeconds / 100)
       warn(
         [...path, 'burst'],
         `burst ${rule.burst} at ${words(rule)} is less than what comes in 10 ms, and requests come in bunches: write burst: ${Math.ceil(rule.count / rule.perSeconds / 10)}`,
+        suggested(change([...path, 'burst'], Math.ceil(rule.count / rule.perSeconds / 10))),
       )
   }
 }

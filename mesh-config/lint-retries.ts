@@ -21,6 +21,7 @@ export function lintRetries(timeouts: RouteTimeouts, retries: RouteRetries, path
     warn(
       [...at, 'on'],
       'per-try-timeout never happens while timeouts.perTry is off: give perTry a length, shorter than request',
+      suggested(change([...path, 'timeouts', 'perTry'], shareOf(timeouts.requestMs, attempts))),
     )
   }
   if (on.includes('retriable-status-codes') && statuses === undefined)
@@ -28,9 +29,22 @@ export function lintRetries(timeouts: RouteTimeouts, retries: RouteRetries, path
   if (on.includes('retriable-headers') && headers === undefined)
     warn([...at, 'on'], 'retriable-headers says nothing by itself: name the headers in retries.headers')
   const known = (retries.methods ?? []).filter(method => IDEMPOTENT.includes(method))
-  if (known.length > 0) warn([...at, 'methods'], `${known.join(', ')} may run twice anyway: leave it out`)
+  if (known.length > 0)
+    warn(
+      [...at, 'methods'],
+      `${known.join(', ')} may run twice anyway: leave it out`,
+      change(
+        [...at, 'methods'],
+        (retries.methods ?? []).filter(method => !known.includes(method)),
+      ),
+    )
   lintBackoff(timeouts, retries, at, warn)
   lintHedge(timeouts, retries, at, warn)
+}
+
+/** A time for each of the attempts. */
+function shareOf(requestMs: number, attempts: number): string {
+  return formatDuration(requestMs === 0 ? 1000 : Math.max(1, Math.floor(requestMs / attempts)))
 }
 
 function lintBackoff({ requestMs }: RouteTimeouts, { attempts, backoff }: RouteRetries, path: Path, warn: Warn): void {
@@ -40,6 +54,7 @@ function lintBackoff({ requestMs }: RouteTimeouts, { attempts, backoff }: RouteR
     warn(
       [...path, 'backoff', 'base'],
       `base ${formatDuration(baseMs)} is longer than max ${formatDuration(maxMs)}, which no wait is: make base the shorter one`,
+      change([...path, 'backoff', 'base'], formatDuration(maxMs)),
     )
   if (requestMs === 0 || attempts === 1) return
   const wait = longestWaits(backoff, attempts)
@@ -47,6 +62,9 @@ function lintBackoff({ requestMs }: RouteTimeouts, { attempts, backoff }: RouteR
     warn(
       [...path, 'backoff'],
       `the ${attempts - 1} waits before ${attempts} tries take up to ${formatDuration(wait)}, not shorter than request ${formatDuration(requestMs)}: write max: ${formatDuration(Math.max(1, Math.floor(requestMs / (2 * attempts))))}`,
+      suggested(
+        change([...path, 'backoff', 'max'], formatDuration(Math.max(1, Math.floor(requestMs / (2 * attempts))))),
+      ),
     )
 }
 
@@ -66,7 +84,11 @@ function lintHedge(
   if (hedge === undefined) return
   const at = [...path, 'hedge']
   if (attempts === 1)
-    warn(at, 'a second try needs attempts: 2 or more, and there is one: write attempts: 2, or hedge: off')
+    warn(
+      at,
+      'a second try needs attempts: 2 or more, and there is one: write attempts: 2, or hedge: off',
+      suggested(change([...path, 'attempts'], 2)),
+    )
   const { afterMs } = hedge
   const limits: readonly (readonly [string, number])[] = [
     ['perTry', perTryMs],
@@ -78,5 +100,6 @@ function lintHedge(
   warn(
     [...at, 'after'],
     `after ${formatDuration(afterMs)} is not shorter than ${name} ${formatDuration(ms)}, so there is never a second try beside the first: write after: ${formatDuration(Math.max(1, Math.floor(ms / 3)))}, or p95`,
+    suggested(change([...at, 'after'], formatDuration(Math.max(1, Math.floor(ms / 3))))),
   )
 }

@@ -73,8 +73,10 @@ export function lintTimeouts(
   }
   if (perTryMs === 0) return
   const perTry = formatDuration(perTryMs)
+  // Only a back-off that somebody chose: the usual one matters where there is no other endpoint, and then little.
+  const waits = backoff === undefined ? 0 : longestWaits(backoff, attempts)
   if (perTryMs >= requestMs) {
-    const share = roundDown(requestMs / Math.max(2, attempts))
+    const share = roundDown(Math.max(1, requestMs - waits) / Math.max(2, attempts))
     warn(
       [...path, 'timeouts', 'perTry'],
       `perTry ${perTry} is not shorter than request ${request}, so it has no effect: write perTry: ${formatDuration(share)}, or off`,
@@ -82,8 +84,6 @@ export function lintTimeouts(
     )
     return
   }
-  // Only a back-off that somebody chose: the usual one matters where there is no other endpoint, and then little.
-  const waits = backoff === undefined ? 0 : longestWaits(backoff, attempts)
   if (attempts * perTryMs + waits > requestMs) {
     const whole = formatDuration(attempts * perTryMs + waits)
     const share = formatDuration(roundDown(Math.max(1, requestMs - waits) / attempts))
