@@ -86,7 +86,9 @@ test.each([
   'h2spec: all cases pass on a listener, %s',
   async (_name, more) => {
     await using all = await start([backend.address])
-    const { out } = await run(await obtain('h2spec'), ['-h', '127.0.0.1', '-p', String(all.port), '-o', '5', ...more])
+    // Answered when the request is whole: an answer to one that goes on would close the stream before its error is there.
+    const args = ['-h', '127.0.0.1', '-p', String(all.port), '-P', '/whole', '-o', '5', ...more]
+    const { out } = await run(await obtain('h2spec'), args)
     expect(out.split('\n').filter(line => line.includes('×'))).toEqual([])
     expect(out).toMatch(/14[56] tests, 14[56] passed, 0 skipped, 0 failed/)
   },

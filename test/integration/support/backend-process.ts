@@ -2,6 +2,7 @@
 //   /            200, its port                        /bytes/16384         so many bytes
 //   /slow/300    200 after so many milliseconds       /status/503          that status
 //   /echo        the body that came, as it comes      /count               200, how many bytes of body came
+//   /whole       200, its port, when the request is whole
 //   /hang        never answers                        /drip/20/50          so many pieces, so many milliseconds apart
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
@@ -13,6 +14,7 @@ const pages: Record<
   (request: IncomingMessage, response: ServerResponse, first: number, second: number) => void
 > = {
   '': (_request, response) => response.end(`${port}\n`),
+  whole: (request, response) => void request.resume().on('end', () => response.end(`${port}\n`)),
   bytes(_request, response, size) {
     response.setHeader('content-length', size)
     send(response, size)
