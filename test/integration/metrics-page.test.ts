@@ -7,6 +7,7 @@ import type { Metric } from '../../proxy/core/metric.ts'
 import { metrics } from '../../proxy/core/metrics-table.ts'
 import { issue } from '../support/certificates.ts'
 import { startBackend } from './support/backend.ts'
+import { certificateFiles } from './support/certificate-files.ts'
 import { temporaryFolder } from './support/child.ts'
 import { freePort } from './support/ports.ts'
 import { get, startProxy } from './support/proxy.ts'
@@ -48,14 +49,6 @@ function endpointFile(address: string): string {
   return file
 }
 
-function certificateFiles(): { cert: string; key: string } {
-  const { cert, key } = issue('orders', null, { names: ['127.0.0.1'] })
-  const files = { cert: join(temporaryFolder(), 'orders.pem'), key: join(temporaryFolder(), 'orders.key') }
-  writeFileSync(files.cert, cert)
-  writeFileSync(files.key, key, { mode: 0o600 })
-  return files
-}
-
 test('the table of metrics is what /metrics of a running proxy has: every name, type, label and help, and nothing else', async () => {
   await using backend = await startBackend()
   const [port, grpcPort, detectPort, upgradePort, agreeablePort] = [
@@ -94,7 +87,13 @@ test('the table of metrics is what /metrics of a running proxy has: every name, 
       { listen: `127.0.0.1:${hedgedPort}`, service: 'hedged' },
       { listen: `127.0.0.1:${detectPort}`, service: 'orders', protocol: 'detect', timeouts: { detect: '500ms' } },
     ],
-    inbound: [{ listen: `127.0.0.1:${securePort}`, forward: backend.address, tls: certificateFiles() }],
+    inbound: [
+      {
+        listen: `127.0.0.1:${securePort}`,
+        forward: backend.address,
+        tls: certificateFiles().pair('orders', issue('orders', null, { names: ['127.0.0.1'] })),
+      },
+    ],
     dns: { listen: `127.0.0.1:${dnsPort}`, servers: ['127.0.0.1:9'], ipv6: 'off' },
     discovery: {
       files: { orders: endpointFile(backend.address) },

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { renameSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Issued, issue } from '../support/certificates.ts'
-import { temporaryFolder } from './support/child.ts'
+import { certificateFiles } from './support/certificate-files.ts'
 import { curl } from './support/curl.ts'
 import { startLoad } from './support/load.ts'
 import { freePort } from './support/ports.ts'
@@ -19,21 +18,10 @@ import { until } from './support/until.ts'
 const HOUR = 3_600_000
 /** RFC 6455 section 1.3. */
 const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
-const folder = temporaryFolder()
+const { folder, file, pair } = certificateFiles()
 const authority = issue('Test CA', null)
 const server = issue('orders', authority, { names: ['127.0.0.1', 'spiffe://test/orders'] })
 const client = issue('web', authority, { names: ['spiffe://test/web'], usage: 'client' })
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(`${path}.new`, text)
-  renameSync(`${path}.new`, path)
-  return path
-}
-
-function pair(name: string, { cert, key }: Issued) {
-  return { cert: file(`${name}.pem`, cert), key: file(`${name}.key`, key) }
-}
 
 const ca = file('ca.pem', authority.cert)
 const own = pair('orders', server)

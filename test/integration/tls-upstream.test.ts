@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createServer as createTlsServer, type Server } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Issued, issue } from '../support/certificates.ts'
+import { certificateFiles } from './support/certificate-files.ts'
 import { temporaryFolder } from './support/child.ts'
 import { curl, sha256Of } from './support/curl.ts'
 import { startLoad } from './support/load.ts'
@@ -18,21 +19,13 @@ import { until } from './support/until.ts'
 
 // The running program in front of servers that speak TLS: callers speak HTTP to the sidecar, endpoints see HTTPS.
 
-const folder = temporaryFolder()
+const { folder, file, pair } = certificateFiles()
 const authority = issue('Test CA', null)
 const server = issue('server', authority, { names: ['127.0.0.1', 'orders.internal'] })
 const client = issue('web', authority, { names: ['spiffe://test/web'], usage: 'client' })
 
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(`${path}.new`, text)
-  renameSync(`${path}.new`, path)
-  return path
-}
-
 const ca = file('ca.pem', authority.cert)
-const cert = file('web.pem', client.cert)
-const key = file('web.key', client.key)
+const { cert, key } = pair('web', client)
 
 const servers: Server[] = []
 async function addressOf(of: Server): Promise<string> {
@@ -199,7 +192,7 @@ describe('new certificates', () => {
         response.end('ok')
       },
     )
-    const rotated = { cert: file('rotated.pem', client.cert), key: file('rotated.key', client.key) }
+    const rotated = pair('rotated', client)
     await using all = await start(await addressOf(https), { ...settings, ...rotated }, { protocol: 'http' })
     const load = startLoad({ port: all.port, path: '/', rate: 200 })
     await until('good answers', () => load.good() > 50)
