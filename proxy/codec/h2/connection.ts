@@ -165,6 +165,7 @@ export class Http2Connection implements WireHandler, FrameSink, TurnTask, RoundT
       if (from === length) return
       if (chunk[from++] !== PREFACE[this.#preface++])
         return this.connectionError(PROTOCOL_ERROR, 'no connection preface (RFC 9113 section 3.4)', null)
+      if (this.hasPreface) this.line.letGo()
     }
     this.#reader.read(chunk, from, length)
   }

@@ -96,6 +96,7 @@ export class Http2Downstream implements DownstreamConnection, Side {
    */
   #adopt({ head, settings }: Upgraded): void {
     const connection = this.#connection
+    connection.line.holdBack()
     connection.peer.read(settings, 0, settings.length, false)
     connection.writer.peerSettings(connection.peer.maxFrameBytes, connection.peer.headerTableBytes)
     this.lastId = 1

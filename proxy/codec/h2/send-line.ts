@@ -41,6 +41,9 @@ export interface Sender {
   sentPending(): void
 }
 
+/** What is sent of an upgraded answer before the caller has said a word of HTTP/2. */
+const BEFORE_PREFACE = 16_384
+
 /**
  * What a connection may send, and the streams that have something to send and a window to send it in, in the order they
  * will.
@@ -50,6 +53,8 @@ export class SendLine {
   window = DEFAULT_WINDOW
   /** Bytes that wait, over all streams. */
   bytes = 0
+  /** Of the window, until the preface is here. */
+  #held = 0
   readonly #host: LineHost
   readonly #maxHeldBytes: number
   readonly #ready: Sender[] = []
@@ -64,6 +69,20 @@ export class SendLine {
   /** More waits than may. */
   get isTooLong(): boolean {
     return this.bytes > this.#maxHeldBytes
+  }
+
+  /** Behind a 101, until the preface is here: curl 7 drops what is more than 32 KiB in one read with the 101. */
+  holdBack(): void {
+    this.#held = DEFAULT_WINDOW - BEFORE_PREFACE
+    this.window -= this.#held
+  }
+
+  /** The preface is here. */
+  letGo(): void {
+    if (this.#held === 0) return
+    this.window += this.#held
+    this.#held = 0
+    this.pump()
   }
 
   /** The connection's window grows; false: beyond what any may be (RFC 9113 section 6.9.1). */
