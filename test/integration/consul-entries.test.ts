@@ -132,7 +132,7 @@ describe('each kind of config entry, changed under load', () => {
       (await proxy.admin('/config')).body.includes('consul proxy-defaults/global'),
     )
     const result = await load.stop()
-    expect(result.failures).toEqual(NO_FAILURES)
+    expect(result.failures, (await proxy.admin('/flights?failed')).body).toEqual(NO_FAILURES)
     expect(result.good).toBeGreaterThan(100)
     expect(agent.running()).toBe(true)
   })
