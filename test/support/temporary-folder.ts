@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Null in a bench. */
-const vitest = process.env.VITEST === undefined ? null : await import('vitest')
+const vitest = process.env.VITEST ? await import('vitest') : null
 
 let folders: string | null = null
 

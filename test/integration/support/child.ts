@@ -33,7 +33,7 @@ export interface Child extends AsyncDisposable {
 }
 
 /** Null in a bench. */
-const vitest = process.env.VITEST === undefined ? null : await import('vitest')
+const vitest = process.env.VITEST ? await import('vitest') : null
 // Real processes on a machine that may be busy: a slow test is no wrong one.
 vitest?.vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
